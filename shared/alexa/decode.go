@@ -1,0 +1,223 @@
+package alexa
+
+import (
+	"strings"
+	"time"
+)
+
+// Checks says what happens to an event that Amazon would refuse. What belongs
+// to the envelope (the customer, the header's names, fields that a publisher
+// may not give) is an error under each of them.
+type Checks int
+
+const (
+	// CheckStrict makes the first thing that Amazon would refuse an error.
+	CheckStrict Checks = iota
+	// CheckAdvise carries the event and lists what is wrong with it.
+	CheckAdvise
+	// CheckOff carries the event and says nothing.
+	CheckOff
+)
+
+// DecodeEvent reads a device event, in the long form or in the short form of a
+// ChangeReport. published is when the event was first published; it stands in
+// for a timeOfSample that was not given. Faults are a [FieldError].
+//
+// With CheckAdvise the second result lists what CheckStrict would refuse.
+func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*FieldError, error) {
+	doc, err := document(data)
+	if err != nil {
+		return Event{}, nil, err
+	}
+	d := decoder{published: published, checks: checks}
+	event, err := d.event(doc)
+	if err != nil {
+		return Event{}, nil, err
+	}
+	return event, d.advice, nil
+}
+
+type decoder struct {
+	published time.Time
+	checks    Checks
+	advice    []*FieldError
+}
+
+// The decoder's methods return errors whose path starts at the top of the
+// document; the functions that decode a part return it relative to that part.
+
+// event decodes the top level. Which form it is, the members tell: the long
+// one has "event".
+func (d *decoder) event(doc []byte) (Event, error) {
+	var userID, event, context, endpointID, cause, changed, unchanged []byte
+	err := pick(doc, nil, member{"userId", &userID}, member{"event", &event}, member{"context", &context},
+		member{"endpointId", &endpointID}, member{"cause", &cause}, member{"changed", &changed}, member{"unchanged", &unchanged})
+	if err != nil {
+		return Event{}, err
+	}
+	var e Event
+	if e.UserID, err = required("userId", userID); err != nil {
+		return Event{}, err
+	}
+	if event == nil {
+		if context != nil {
+			return Event{}, wrong("context", "belongs to an event, which is missing (the short form has \"unchanged\")")
+		}
+		return e, d.short(&e, endpointID, cause, changed, unchanged)
+	}
+	for _, m := range []member{{"endpointId", &endpointID}, {"cause", &cause}, {"changed", &changed}, {"unchanged", &unchanged}} {
+		if *m.value != nil {
+			return Event{}, wrong(m.name, "belongs to the short form, which has no event")
+		}
+	}
+	if err := d.long(&e, event); err != nil {
+		return Event{}, err
+	}
+	if context != nil {
+		if e.Context, err = d.context(context); err != nil {
+			return Event{}, err
+		}
+	}
+	return e, nil
+}
+
+// short fills e from the short form of a ChangeReport.
+func (d *decoder) short(e *Event, endpointID, cause, changed, unchanged []byte) error {
+	if endpointID == nil && cause == nil && changed == nil {
+		return wrong("event", "missing")
+	}
+	e.Header = Header{Namespace: "Alexa", Name: "ChangeReport", PayloadVersion: "3"}
+	e.Endpoint, e.Change = new(Endpoint), new(Change)
+	var err error
+	if e.Endpoint.ID, err = d.endpointID("endpointId", endpointID); err != nil {
+		return err
+	}
+	if e.Change.Cause, err = d.cause("cause", cause); err != nil {
+		return err
+	}
+	if e.Change.Properties, err = d.changed("changed", changed); err != nil {
+		return err
+	}
+	if unchanged == nil {
+		return nil
+	}
+	e.Context = new(Context)
+	e.Context.Properties, err = d.properties("unchanged", unchanged)
+	return err
+}
+
+// long fills e from the member "event".
+func (d *decoder) long(e *Event, raw []byte) error {
+	var header, endpoint, payload []byte
+	err := pick(raw, nil, member{"header", &header}, member{"endpoint", &endpoint}, member{"payload", &payload})
+	if err != nil {
+		return in("event", err)
+	}
+	if header == nil {
+		return wrong("event.header", "missing")
+	}
+	if e.Header, err = decodeHeader(header); err != nil {
+		return in("event.header", err)
+	}
+	if endpoint != nil {
+		if e.Endpoint, err = d.endpoint(endpoint); err != nil {
+			return err
+		}
+	}
+	if err := checkTokenPlace(e); err != nil {
+		return in("event", err)
+	}
+	return d.payload(e, payload)
+}
+
+func decodeHeader(raw []byte) (Header, error) {
+	var namespace, name, version, instance, correlation, messageID []byte
+	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name}, member{"payloadVersion", &version},
+		member{"instance", &instance}, member{"correlationToken", &correlation}, member{"messageId", &messageID})
+	if err != nil {
+		return Header{}, err
+	}
+	if messageID != nil {
+		return Header{}, wrong("messageId", "is Gatepost's to give")
+	}
+	var h Header
+	if h.Namespace, err = required("namespace", namespace); err != nil {
+		return Header{}, err
+	}
+	if h.Name, err = required("name", name); err != nil {
+		return Header{}, err
+	}
+	if h.PayloadVersion, err = optional("payloadVersion", version); err != nil {
+		return Header{}, err
+	}
+	if h.PayloadVersion == "" {
+		h.PayloadVersion = defaultVersion(h.Namespace)
+	}
+	if h.Instance, err = optional("instance", instance); err != nil {
+		return Header{}, err
+	}
+	h.CorrelationToken, err = optional("correlationToken", correlation)
+	return h, err
+}
+
+func (d *decoder) endpoint(raw []byte) (*Endpoint, error) {
+	var id, cookie, scope []byte
+	if err := pick(raw, nil, member{"endpointId", &id}, member{"cookie", &cookie}, member{"scope", &scope}); err != nil {
+		return nil, in("event.endpoint", err)
+	}
+	if scope != nil {
+		return nil, wrong("event.endpoint.scope", "is Gatepost's to give")
+	}
+	endpointID, err := d.endpointID("event.endpoint.endpointId", id)
+	return &Endpoint{ID: endpointID, Cookie: cookie}, err
+}
+
+func (d *decoder) endpointID(path string, raw []byte) (string, error) {
+	id, err := required(path, raw)
+	if err != nil {
+		return "", err
+	}
+	return id, d.tolerate(in(path, checkEndpointID(id)))
+}
+
+// checkTokenPlace refuses an event whose token would have no place, or the
+// wrong one: Append puts it next to the endpoint when there is one.
+func checkTokenPlace(e *Event) error {
+	namespace, name := e.Header.Namespace, e.Header.Name
+	switch {
+	case e.Endpoint != nil && tokenInPayload(namespace, name):
+		return wrong("endpoint", "not in this kind of event, whose token goes into the payload")
+	case e.Endpoint == nil && needsEndpoint(namespace, name):
+		return wrong("endpoint", "missing")
+	}
+	return nil
+}
+
+// tolerate turns a fault that the checks let pass into advice.
+func (d *decoder) tolerate(err error) error {
+	if err == nil || d.checks == CheckStrict {
+		return err
+	}
+	if field, ok := err.(*FieldError); ok && d.checks == CheckAdvise {
+		d.advice = append(d.advice, field)
+	}
+	return nil
+}
+
+// checkEndpointID holds an endpointId against common/model.EndpointId of
+// Amazon's message schema: 1 to 256 characters of a set that has no dot, no
+// slash and no space.
+func checkEndpointID(id string) error {
+	if len(id) > 256 {
+		return wrong("", "longer than 256 characters")
+	}
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("_-=#;:?@&", c) >= 0:
+		default:
+			return wrong("", "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &")
+		}
+	}
+	return nil
+}

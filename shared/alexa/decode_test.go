@@ -1,0 +1,253 @@
+package alexa_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+var published = time.Date(2026, 1, 2, 3, 4, 6, 789_000_000, time.UTC)
+
+const (
+	property  = `{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}`
+	bare      = `{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}`
+	longForm  = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":"lamp-1"},"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[` + property + `]}}},"context":{"properties":[` + property + `]}}`
+	shortForm = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[` + property + `],"unchanged":[` + property + `]}`
+	doorbell  = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"door-1"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
+	removal   = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"fan-1"}]}}}`
+)
+
+func encode(t *testing.T, event string) string {
+	t.Helper()
+	e, _, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(e.Append(nil, "m-1", sensitive.New("Atza|fake")))
+}
+
+func TestEncodeEvents(t *testing.T) {
+	t.Parallel()
+	const scope = `"scope":{"type":"BearerToken","token":"Atza|fake"}`
+	change := func(context string, properties ...string) string {
+		return `{"event":{"header":{"namespace":"Alexa","name":"ChangeReport","messageId":"m-1","payloadVersion":"3"},"endpoint":{` + scope + `,"endpointId":"lamp-1"},` +
+			`"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[` + strings.Join(properties, ",") + `]}}}` + context + `}`
+	}
+	sampledAt := func(s string) string { return strings.Replace(property, "2026-01-02T03:04:05.678Z", s, 1) }
+	tests := []struct{ name, event, want string }{
+		{"long form", longForm, change(`,"context":{"properties":[`+property+`]}`, property)},
+		{"short form is equal", shortForm, change(`,"context":{"properties":[`+property+`]}`, property)},
+		{"short form without unchanged", strings.Replace(shortForm, `,"unchanged":[`+property+`]`, "", 1), change("", property)},
+		{"two properties", strings.Replace(shortForm, `"changed":[`, `"changed":[`+property+` , `, 1), change(`,"context":{"properties":[`+property+`]}`, property, property)},
+		{"empty context list", strings.Replace(longForm, `{"properties":[`+property+`]}}`, `{"properties":[]}}`, 1), change(`,"context":{"properties":[]}`, property)},
+		{"defaults", strings.Replace(shortForm, property, bare, 1), change(`,"context":{"properties":[`+property+`]}`, sampledAt("2026-01-02T03:04:06.789Z"))},
+		{"zone and microseconds", strings.Replace(shortForm, "2026-01-02T03:04:05.678Z", "2026-01-02T05:04:05.678999+02:00", 1), change(`,"context":{"properties":[`+property+`]}`, property)},
+		{"values byte for byte", strings.Replace(shortForm, `"ON"`, `{"b" : 1.50, "a":[1e3,"<&\u003c>"],"a":12345678901234567890}`, 1),
+			change(`,"context":{"properties":[`+property+`]}`, strings.Replace(property, `"ON"`, `{"b" : 1.50, "a":[1e3,"<&\u003c>"],"a":12345678901234567890}`, 1))},
+		{"instance and unit", strings.Replace(shortForm, `"value":"ON"`, `"instance":"Fan.Speed","unit":{"@type":"Volume"},"value":7`, 1),
+			change(`,"context":{"properties":[`+property+`]}`, strings.Replace(property, `"value":"ON"`, `"instance":"Fan.Speed","value":7,"unit":{"@type":"Volume"}`, 1))},
+		{"open payload", strings.Replace(longForm, `"change":{`, `"x" : [1], "change":{"y":null,`, 1),
+			strings.Replace(change(`,"context":{"properties":[`+property+`]}`, property), `]}}}`, `],"y":null},"x":[1]}}`, 1)},
+		{"doorbell keeps an empty context", doorbell, `{"event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress","messageId":"m-1","payloadVersion":"3"},"endpoint":{` + scope + `,"endpointId":"door-1"},` +
+			`"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`},
+		{"token in the payload", removal, `{"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport","messageId":"m-1","payloadVersion":"3"},"payload":{` + scope + `,"endpoints":[{"endpointId":"fan-1"}]}}}`},
+		{"token in an empty payload", `{"userId":"u","event":{"header":{"namespace":"Alexa.New","name":"Thing"},"payload":{ }}}`, `{"event":{"header":{"namespace":"Alexa.New","name":"Thing","messageId":"m-1","payloadVersion":"3"},"payload":{` + scope + `}}}`},
+		{"no payload", `{"userId":"u","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"c\"1"},"endpoint":{"endpointId":"e","cookie":{"k": "v"}}}}`,
+			`{"event":{"header":{"namespace":"Alexa","name":"Response","messageId":"m-1","correlationToken":"c\"1","payloadVersion":"3"},"endpoint":{` + scope + `,"endpointId":"e","cookie":{"k": "v"}},"payload":{}}}`},
+		{"version of the kind", `{"userId":"u","event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event","instance":"Button.1"},"endpoint":{"endpointId":"e"},"payload":{"id":"Button.SinglePush","timestamp":"2026-01-02T03:04:05Z"}}}`,
+			`{"event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event","instance":"Button.1","messageId":"m-1","payloadVersion":"1.0"},"endpoint":{` + scope + `,"endpointId":"e"},"payload":{"id":"Button.SinglePush","timestamp":"2026-01-02T03:04:05Z"}}}`},
+		{"version given", strings.Replace(removal, `"name":"D`, `"payloadVersion":"3.1","name":"D`, 1), `{"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport","messageId":"m-1","payloadVersion":"3.1"},"payload":{` + scope + `,"endpoints":[{"endpointId":"fan-1"}]}}}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := encode(t, test.event)
+			if !json.Valid([]byte(got)) {
+				t.Errorf("not JSON: %s", got)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestDecodeEventNamesTheField(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, event, old, new, want string }{
+		{"not JSON", longForm, longForm, "hello", "not JSON (at byte 1)"},
+		{"array", longForm, longForm, "[]", "must be a JSON object"},
+		{"no customer", longForm, `"userId":"u-1",`, ``, "userId: missing"},
+		{"customer number", longForm, `"u-1"`, `7`, "userId: must be a string"},
+		{"customer empty", longForm, `"u-1"`, `""`, "userId: empty"},
+		{"customer twice", longForm, `"userId"`, `"userId":"x","userId"`, "userId: appears twice"},
+		{"escaped name twice", longForm, `"userId"`, `"user\u0049d":"x","userId"`, "userId: appears twice"},
+		{"unknown at the top", longForm, `"userId"`, `"region":"EU","userId"`, "region: unknown field"},
+		{"unprintable", longForm, `"userId"`, `"a\u0000\u202eb":1,"userId"`, "a??b: unknown field"},
+		{"neither form", longForm, longForm, `{"userId":"u"}`, "event: missing"},
+		{"both forms", longForm, `"userId"`, `"cause":"X","userId"`, "cause: belongs to the short form, which has no event"},
+		{"short form with context", shortForm, `"unchanged":[` + property + `]`, `"context":{}`, `context: belongs to an event, which is missing (the short form has "unchanged")`},
+		{"unknown in event", longForm, `"payload":`, `"extra":1,"payload":`, "event.extra: unknown field"},
+		{"no header", longForm, `"header":{"namespace":"Alexa","name":"ChangeReport"},`, ``, "event.header: missing"},
+		{"no namespace", longForm, `"namespace":"Alexa",`, ``, "event.header.namespace: missing"},
+		{"unknown in header", longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","x":1`, "event.header.x: unknown field"},
+		{"message id", longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","messageId":"m"`, "event.header.messageId: is Gatepost's to give"},
+		{"no endpoint", longForm, `"endpoint":{"endpointId":"lamp-1"},`, ``, "event.endpoint: missing"},
+		{"endpoint null", longForm, `{"endpointId":"lamp-1"}`, `null`, "event.endpoint: must be an object"},
+		{"unknown in endpoint", longForm, `"endpointId"`, `"id":1,"endpointId"`, "event.endpoint.id: unknown field"},
+		{"scope in endpoint", longForm, `"endpointId"`, `"scope":{"type":"BearerToken","token":"fake"},"endpointId"`, "event.endpoint.scope: is Gatepost's to give"},
+		{"scope in payload", removal, `"payload":{`, `"payload":{"scope":{},`, "event.payload.scope: is Gatepost's to give"},
+		{"endpoint beside discovery", removal, `"payload":`, `"endpoint":{"endpointId":"x"},"payload":`, "event.endpoint: not in this kind of event, whose token goes into the payload"},
+		{"endpoint id with a dot", longForm, `lamp-1`, `light.kitchen`, "event.endpoint.endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
+		{"endpoint id too long", longForm, `lamp-1`, strings.Repeat("x", 257), "event.endpoint.endpointId: longer than 256 characters"},
+		{"short form endpoint id", shortForm, `lamp-1`, `a b`, "endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
+		{"payload text", longForm, `"payload":{`, `"payload":"","p":{`, "event.p: unknown field"},
+		{"payload not an object", removal, `{"endpoints":[{"endpointId":"fan-1"}]}`, `[]`, "event.payload: must be an object"},
+		{"no change", longForm, `"change"`, `"changes"`, "event.payload.change: missing"},
+		{"no cause", longForm, `"cause":{"type":"PHYSICAL_INTERACTION"},`, ``, "event.payload.change.cause: missing"},
+		{"unknown cause", longForm, `PHYSICAL_INTERACTION`, `ALEXA_INTERACTION`, "event.payload.change.cause.type: unknown cause"},
+		{"more in cause", longForm, `{"type"`, `{"why":1,"type"`, "event.payload.change.cause.why: unknown field"},
+		{"unknown cause, short", shortForm, `PHYSICAL_INTERACTION`, `x`, "cause: unknown cause"},
+		{"no cause, short", shortForm, `"cause":"PHYSICAL_INTERACTION",`, ``, "cause: missing"},
+		{"no changed", shortForm, `"changed"`, `"unknown"`, "unknown: unknown field"},
+		{"changed not an array", shortForm, `"changed":[`, `"changed":{},"x":[`, "x: unknown field"},
+		{"changed an object", longForm, `"properties":[` + property + `]}}}`, `"properties":{}}}}`, "event.payload.change.properties: must be an array"},
+		{"nothing changed", longForm, `"properties":[` + property + `]}}}`, `"properties":[]}}}`, "event.payload.change.properties: empty"},
+		{"nothing changed, short", shortForm, `"changed":[` + property + `]`, `"changed":[]`, "changed: empty"},
+		{"property not an object", shortForm, `"changed":[`, `"changed":[3,`, "changed[0]: must be an object"},
+		{"no value", longForm, `"value":"ON",`, ``, "event.payload.change.properties[0].value: missing"},
+		{"null value", longForm, `"ON"`, `null`, "event.payload.change.properties[0].value: missing"},
+		{"second property", shortForm, `"changed":[`, `"changed":[` + property + `,{"namespace":"A"},`, "changed[1].name: missing"},
+		{"extra key", longForm, `"value"`, `"extra":1,"value"`, "event.payload.change.properties[0].extra: unknown field"},
+		{"bad time", longForm, `03:04:05.678Z`, `yesterday`, "event.payload.change.properties[0].timeOfSample: must be an RFC 3339 time"},
+		{"time that leaves the years of RFC 3339", longForm, `2026-01-02T03:04:05.678Z`, `9999-12-31T23:59:59-23:59`, "event.payload.change.properties[0].timeOfSample: must be an RFC 3339 time"},
+		{"negative uncertainty", longForm, `Milliseconds":0`, `Milliseconds":-1`, "event.payload.change.properties[0].uncertaintyInMilliseconds: must be a number, 0 or more"},
+		{"uncertainty text", longForm, `Milliseconds":0`, `Milliseconds":"0"`, "event.payload.change.properties[0].uncertaintyInMilliseconds: must be a number, 0 or more"},
+		{"unknown in context", longForm, `"context":{`, `"context":{"x":1,`, "context.x: unknown field"},
+		{"fault in context", longForm, `"context":{"properties":[`, `"context":{"properties":[{},`, "context.properties[0].namespace: missing"},
+		{"fault in unchanged", shortForm, `"unchanged":[`, `"unchanged":[{},`, "unchanged[0].namespace: missing"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			event := strings.Replace(test.event, test.old, test.new, 1)
+			if event == test.event {
+				t.Fatalf("the case changes nothing: %q is not in the event", test.old)
+			}
+			_, _, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+			var field *alexa.FieldError
+			if !errors.As(err, &field) {
+				t.Fatalf("got %v, want a FieldError", err)
+			}
+			if err.Error() != test.want {
+				t.Errorf("got  %s\nwant %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestChecks(t *testing.T) {
+	t.Parallel()
+	event := strings.NewReplacer(`"ON"`, `null`, `PHYSICAL_INTERACTION`, `WHIM`, `lamp-1`, `a.b`).Replace(longForm)
+	e, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckAdvise)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range advice {
+		got = append(got, a.Error())
+	}
+	want := []string{
+		"event.endpoint.endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &",
+		"event.payload.change.cause.type: unknown cause",
+		"event.payload.change.properties[0].value: missing",
+		"context.properties[0].value: missing",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("advice (-want +got):\n%s", diff)
+	}
+	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(`"value":null`)) != 2 || !json.Valid(sent) {
+		t.Errorf("the event is not carried as it came: %s", sent)
+	}
+
+	for _, noChange := range []string{strings.Replace(longForm, `"change"`, `"other"`, 1), strings.Replace(longForm, `"cause"`, `"because"`, 1)} {
+		e, advice, err := alexa.DecodeEvent([]byte(noChange), published, alexa.CheckOff)
+		if err != nil || len(advice) != 0 {
+			t.Fatalf("checks off: error %v, advice %v", err, advice)
+		}
+		if sent := e.Append(nil, "m", sensitive.New("t")); !json.Valid(sent) || !bytes.Contains(sent, []byte(`ause":{"type"`)) {
+			t.Errorf("the payload is not carried as it came: %s", sent)
+		}
+	}
+	if _, _, err := alexa.DecodeEvent([]byte(strings.Replace(longForm, "userId", "userid", 1)), published, alexa.CheckOff); err == nil {
+		t.Error("checks off: a broken envelope passes")
+	}
+}
+
+// FuzzDecodeEvent holds decoding to what the gateway depends on: no panic, no
+// half-decoded event, output that is JSON and that decodes to itself.
+func FuzzDecodeEvent(f *testing.F) {
+	for _, seed := range []string{longForm, shortForm, doorbell, removal} {
+		f.Add([]byte(seed))
+		f.Add([]byte(strings.ReplaceAll(seed, ":", " : ")))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, _, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
+		if err != nil {
+			return
+		}
+		if e.UserID == "" || e.Header.Name == "" {
+			t.Fatal("accepted an event without customer or name")
+		}
+		sent := e.Append(nil, "m-1", sensitive.New("Atza|fake"))
+		if !json.Valid(sent) {
+			t.Fatalf("not JSON: %s", sent)
+		}
+		again, _, err := alexa.DecodeEvent(asPublished(t, e.UserID, sent), published, alexa.CheckStrict)
+		if err != nil {
+			t.Fatalf("what was sent does not decode: %v\n%s", err, sent)
+		}
+		if twice := again.Append(nil, "m-1", sensitive.New("Atza|fake")); !bytes.Equal(sent, twice) {
+			t.Fatalf("not stable:\n%s\n%s", sent, twice)
+		}
+	})
+}
+
+// asPublished turns what the gateway got back into what a maker publishes: the
+// customer is added, message id and scope are cut out.
+func asPublished(t *testing.T, userID string, sent []byte) []byte {
+	t.Helper()
+	user, err := json.Marshal(userID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const scope = `"scope":{"type":"BearerToken","token":"Atza|fake"}`
+	sent = bytes.Replace(sent, []byte(`"messageId":"m-1",`), nil, 1)
+	sent = bytes.Replace(sent, []byte(scope+","), nil, 1)
+	sent = bytes.Replace(sent, []byte(scope), nil, 1)
+	return append([]byte(`{"userId":`+string(user)+","), sent[1:]...)
+}
+
+func BenchmarkChangeReport(b *testing.B) {
+	changed := strings.Repeat(property+",", 2) + property
+	unchanged := strings.Repeat(property+",", 9) + property
+	data := []byte(strings.NewReplacer(`"changed":[`+property, `"changed":[`+changed, `"unchanged":[`+property, `"unchanged":[`+unchanged).Replace(shortForm))
+	token := sensitive.New("Atza|fake" + strings.Repeat("x", 350))
+	buffer := make([]byte, 0, 8<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		e, _, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
+		if err != nil {
+			b.Fatal(err)
+		}
+		buffer = e.Append(buffer[:0], "00000000-0000-4000-8000-000000000000", token)
+	}
+}

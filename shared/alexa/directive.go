@@ -1,0 +1,125 @@
+package alexa
+
+import "github.com/gatepostdev/gatepost/shared/sensitive"
+
+// AcceptGrant is the Alexa.Authorization.AcceptGrant directive, see
+// https://developer.amazon.com/docs/device-apis/alexa-authorization.html.
+type AcceptGrant struct {
+	MessageID    string           // directive.header.messageId
+	Code         sensitive.String // directive.payload.grant.code, single use, for Login with Amazon
+	GranteeToken sensitive.String // directive.payload.grantee.token, issued by the maker's own OAuth server
+}
+
+// DecodeAcceptGrant reads an AcceptGrant directive. It returns a [FieldError]
+// for everything else. Members it does not know are ignored: Amazon may add
+// some, and has shown a correlationToken in its samples.
+func DecodeAcceptGrant(data []byte) (AcceptGrant, error) {
+	doc, err := document(data)
+	if err != nil {
+		return AcceptGrant{}, err
+	}
+	var directive []byte
+	if err := pick(doc, ignore, member{"directive", &directive}); err != nil {
+		return AcceptGrant{}, err
+	}
+	if directive == nil {
+		return AcceptGrant{}, wrong("directive", "missing")
+	}
+	grant, err := decodeAcceptGrant(directive)
+	return grant, in("directive", err)
+}
+
+func decodeAcceptGrant(raw []byte) (AcceptGrant, error) {
+	var header, payload []byte
+	if err := pick(raw, ignore, member{"header", &header}, member{"payload", &payload}); err != nil {
+		return AcceptGrant{}, err
+	}
+	if header == nil {
+		return AcceptGrant{}, wrong("header", "missing")
+	}
+	messageID, err := decodeAcceptGrantHeader(header)
+	if err != nil {
+		return AcceptGrant{}, in("header", err)
+	}
+	if payload == nil {
+		return AcceptGrant{}, wrong("payload", "missing")
+	}
+	var grant, grantee []byte
+	if err := pick(payload, ignore, member{"grant", &grant}, member{"grantee", &grantee}); err != nil {
+		return AcceptGrant{}, in("payload", err)
+	}
+	code, err := typedSecret("grant", grant, "OAuth2.AuthorizationCode", "code")
+	if err != nil {
+		return AcceptGrant{}, in("payload", err)
+	}
+	token, err := typedSecret("grantee", grantee, "BearerToken", "token")
+	if err != nil {
+		return AcceptGrant{}, in("payload", err)
+	}
+	return AcceptGrant{MessageID: messageID, Code: code, GranteeToken: token}, nil
+}
+
+func decodeAcceptGrantHeader(raw []byte) (messageID string, err error) {
+	var namespace, name, version, id []byte
+	err = pick(raw, ignore, member{"namespace", &namespace}, member{"name", &name},
+		member{"payloadVersion", &version}, member{"messageId", &id})
+	if err != nil {
+		return "", err
+	}
+	for _, want := range []struct {
+		name, text string
+		value      []byte
+	}{{"namespace", "Alexa.Authorization", namespace}, {"name", "AcceptGrant", name}, {"payloadVersion", "3", version}} {
+		got, err := required(want.name, want.value)
+		if err != nil {
+			return "", err
+		}
+		if got != want.text {
+			return "", wrong(want.name, "must be %q", want.text)
+		}
+	}
+	return required("messageId", id)
+}
+
+// typedSecret reads an object {"type": kind, secret: "…"} at the member name.
+func typedSecret(name string, raw []byte, kind, secret string) (sensitive.String, error) {
+	if raw == nil {
+		return sensitive.String{}, wrong(name, "missing")
+	}
+	var typ, value []byte
+	if err := pick(raw, ignore, member{"type", &typ}, member{secret, &value}); err != nil {
+		return sensitive.String{}, in(name, err)
+	}
+	got, err := required("type", typ)
+	if err == nil && got != kind {
+		err = wrong("type", "must be %q", kind)
+	}
+	if err != nil {
+		return sensitive.String{}, in(name, err)
+	}
+	s, err := required(secret, value)
+	return sensitive.New(s), in(name, err)
+}
+
+// ignore is what pick does with unknown members of Amazon's messages.
+func ignore(_, _ []byte) {}
+
+// AcceptGrantResponse is the answer to an AcceptGrant directive that
+// succeeded. Its payload must be empty.
+func AcceptGrantResponse(messageID string) []byte {
+	return appendAnswer("AcceptGrant.Response", messageID, `{}`)
+}
+
+// AcceptGrantFailed is the answer to an AcceptGrant directive that failed.
+// Alexa knows the one type ACCEPT_GRANT_FAILED; the message is for people.
+func AcceptGrantFailed(messageID, message string) []byte {
+	payload := appendString([]byte(`{"type":"ACCEPT_GRANT_FAILED","message":`), message)
+	return appendAnswer("ErrorResponse", messageID, string(payload)+"}")
+}
+
+func appendAnswer(name, messageID, payload string) []byte {
+	dst := appendString([]byte(`{"event":{"header":{"namespace":"Alexa.Authorization","name":`), name)
+	dst = appendString(append(dst, `,"messageId":`...), messageID)
+	dst = append(dst, `,"payloadVersion":"3"},"payload":`...)
+	return append(append(dst, payload...), "}}"...)
+}

@@ -1,0 +1,107 @@
+package alexa
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Property is the state of one property of an endpoint, see
+// https://developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html.
+type Property struct {
+	Namespace    string
+	Name         string
+	Instance     string          // only for interfaces that an endpoint can have several of
+	Value        json.RawMessage // carried byte for byte
+	Unit         json.RawMessage // only for inventory levels; carried byte for byte
+	TimeOfSample time.Time
+	// Uncertainty is uncertaintyInMilliseconds, a JSON number that is not
+	// negative, carried byte for byte.
+	Uncertainty json.RawMessage
+
+	// raw is a property that could not be decoded and is carried as it came,
+	// which happens only when checks are off.
+	raw json.RawMessage
+}
+
+var noUncertainty = json.RawMessage("0")
+
+// decodeProperty reads one property. A missing timeOfSample becomes published.
+func decodeProperty(raw []byte, published time.Time) (Property, error) {
+	var namespace, name, instance, value, unit, sampled, uncertainty []byte
+	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name},
+		member{"instance", &instance}, member{"value", &value}, member{"unit", &unit},
+		member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty})
+	if err != nil {
+		return Property{}, err
+	}
+	p := Property{Value: value, Unit: unit, TimeOfSample: published, Uncertainty: noUncertainty}
+	if p.Namespace, err = required("namespace", namespace); err != nil {
+		return Property{}, err
+	}
+	if p.Name, err = required("name", name); err != nil {
+		return Property{}, err
+	}
+	if p.Instance, err = optional("instance", instance); err != nil {
+		return Property{}, err
+	}
+	if value == nil || string(value) == "null" {
+		// The gateway's answer to this is 400 "Payload conversion failed."
+		return Property{}, wrong("value", "missing")
+	}
+	if sampled != nil {
+		if p.TimeOfSample, err = decodeTime("timeOfSample", sampled); err != nil {
+			return Property{}, err
+		}
+	}
+	if uncertainty != nil {
+		if c := uncertainty[0]; c < '0' || c > '9' {
+			return Property{}, wrong("uncertaintyInMilliseconds", "must be a number, 0 or more")
+		}
+		p.Uncertainty = uncertainty
+	}
+	return p, nil
+}
+
+func decodeTime(name string, raw []byte) (time.Time, error) {
+	s, err := required(name, raw)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := ParseTime(s)
+	if err != nil {
+		return time.Time{}, wrong(name, "must be an RFC 3339 time")
+	}
+	if year := t.UTC().Year(); year < 0 || year > 9999 {
+		return time.Time{}, wrong(name, "must be an RFC 3339 time")
+	}
+	return t, nil
+}
+
+func appendProperties(dst []byte, list []Property) []byte {
+	dst = append(dst, '[')
+	for i := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = list[i].append(dst)
+	}
+	return append(dst, ']')
+}
+
+func (p *Property) append(dst []byte) []byte {
+	if p.raw != nil {
+		return append(dst, p.raw...)
+	}
+	dst = appendString(append(dst, `{"namespace":`...), p.Namespace)
+	dst = appendString(append(dst, `,"name":`...), p.Name)
+	if p.Instance != "" {
+		dst = appendString(append(dst, `,"instance":`...), p.Instance)
+	}
+	dst = append(append(dst, `,"value":`...), p.Value...)
+	if p.Unit != nil {
+		dst = append(append(dst, `,"unit":`...), p.Unit...)
+	}
+	dst = AppendTime(append(dst, `,"timeOfSample":"`...), p.TimeOfSample)
+	dst = append(dst, `","uncertaintyInMilliseconds":`...)
+	return append(append(dst, p.Uncertainty...), '}')
+}

@@ -1,0 +1,56 @@
+package alexa
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Region is one of Alexa's three regions. A customer belongs to the region
+// whose Lambda delivered the AcceptGrant; the customer's tokens are accepted
+// only by that region's event gateway, and everywhere else the answer looks
+// like a disabled skill.
+type Region string
+
+// The regions of
+// https://developer.amazon.com/docs/smarthome/send-events.html#endpoints.
+const (
+	NA Region = "NA" // North America
+	EU Region = "EU" // Europe and India
+	FE Region = "FE" // Far East and Australia
+)
+
+// Regions lists every region, in the order Amazon's pages use.
+func Regions() []Region { return []Region{NA, EU, FE} }
+
+// ParseRegion reads "NA", "EU" or "FE". Anything else, another case included,
+// is an error: a region is configuration, and a guess would send a customer's
+// token to a place that refuses it.
+func ParseRegion(s string) (Region, error) {
+	switch r := Region(s); r {
+	case NA, EU, FE:
+		return r, nil
+	}
+	return "", fmt.Errorf("unknown Alexa region (want NA, EU or FE)")
+}
+
+// RegionOfAWS maps the AWS region of a skill's Lambda to the Alexa region it
+// serves. Note us-west-2, which is the Far East and not North America.
+func RegionOfAWS(awsRegion string) (Region, error) {
+	switch awsRegion {
+	case "us-east-1":
+		return NA, nil
+	case "eu-west-1":
+		return EU, nil
+	case "us-west-2":
+		return FE, nil
+	}
+	return "", fmt.Errorf("no Alexa region is served from the AWS region %q (want us-east-1, eu-west-1 or us-west-2)", awsRegion)
+}
+
+// GatewayURL is the base URL of the region's event gateway, without a path.
+func (r Region) GatewayURL() string {
+	if r == NA {
+		return "https://api.amazonalexa.com"
+	}
+	return "https://api." + strings.ToLower(string(r)) + ".amazonalexa.com"
+}

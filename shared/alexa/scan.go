@@ -1,0 +1,230 @@
+package alexa
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"unicode"
+	"unicode/utf8"
+)
+
+// encoding/json cannot do what is needed here: tell the path of an unknown or
+// doubled member, keep values byte for byte, and treat "Name" and "name" as
+// different members, as Alexa does. The functions in this file split a
+// document that document() has found valid into its members without decoding
+// or copying their values.
+
+// document checks that data is one JSON object in UTF-8 and returns it without
+// the space around it.
+func document(data []byte) ([]byte, error) {
+	if !utf8.Valid(data) {
+		return nil, wrong("", "not UTF-8")
+	}
+	if !json.Valid(data) {
+		var syntax *json.SyntaxError
+		if err := json.Unmarshal(data, new(any)); errors.As(err, &syntax) {
+			return nil, wrong("", "not JSON (at byte %d)", syntax.Offset)
+		}
+		return nil, wrong("", "not JSON")
+	}
+	data = bytes.TrimSpace(data)
+	if data[0] != '{' {
+		return nil, wrong("", "must be a JSON object")
+	}
+	return data, nil
+}
+
+// member is a member of an object that pick looks for.
+type member struct {
+	name  string
+	value *[]byte // where its value goes, nil stays nil when it is absent
+}
+
+// pick splits the object raw into the given members. Members by other names
+// are an error when unknown is nil and are otherwise handed to it, name still
+// quoted. A name that appears twice is an error: two readers would disagree
+// about which counts.
+func pick(raw []byte, unknown func(quoted, value []byte), members ...member) error {
+	if raw[0] != '{' {
+		return wrong("", "must be an object")
+	}
+	for i := skipSpace(raw, 1); raw[i] != '}'; {
+		quoted, value, next := cutMember(raw, i)
+		i = next
+		name, err := memberName(quoted)
+		if err != nil {
+			return err
+		}
+		found := find(members, name)
+		switch {
+		case found < 0 && unknown == nil:
+			return wrong(printable(name), "unknown field")
+		case found < 0:
+			unknown(quoted, value)
+		case *members[found].value != nil:
+			return wrong(string(name), "appears twice")
+		default:
+			*members[found].value = value
+		}
+	}
+	return nil
+}
+
+// memberName is the name between the quotes. It is copied only if it holds an
+// escape, so that the usual name costs nothing.
+func memberName(quoted []byte) ([]byte, error) {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1], nil
+	}
+	name, err := text(quoted)
+	return []byte(name), err
+}
+
+// find returns the index of a name, -1 for one that is not looked for. (An
+// index and not a pointer, which would move every caller's values to the heap.)
+func find(members []member, name []byte) int {
+	for i := range members {
+		if members[i].name == string(name) {
+			return i
+		}
+	}
+	return -1
+}
+
+// cutMember returns the quoted name and the value of the member that begins at
+// i, and where the next one begins.
+func cutMember(raw []byte, i int) (quoted, value []byte, next int) {
+	end := skipString(raw, i)
+	quoted = raw[i:end]
+	start := skipSpace(raw, skipSpace(raw, end)+1) // over the colon
+	end = skipValue(raw, start)
+	return quoted, raw[start:end], skipComma(raw, end)
+}
+
+// each calls f with every element of the array raw, until f returns an error.
+func each(raw []byte, f func(i int, value []byte) error) error {
+	n := 0
+	for i := skipSpace(raw, 1); raw[i] != ']'; n++ {
+		end := skipValue(raw, i)
+		if err := f(n, raw[i:end]); err != nil {
+			return err
+		}
+		i = skipComma(raw, end)
+	}
+	return nil
+}
+
+// text decodes a JSON string.
+func text(raw []byte) (string, error) {
+	if raw[0] != '"' {
+		return "", wrong("", "must be a string")
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return "", wrong("", "must be a string")
+	}
+	return s, nil
+}
+
+// required decodes a string that must be there and not be empty.
+func required(name string, raw []byte) (string, error) {
+	if raw == nil {
+		return "", wrong(name, "missing")
+	}
+	s, err := text(raw)
+	if err != nil {
+		return "", in(name, err)
+	}
+	if s == "" {
+		return "", wrong(name, "empty")
+	}
+	return s, nil
+}
+
+// optional decodes a string that must not be empty when it is there.
+func optional(name string, raw []byte) (string, error) {
+	if raw == nil {
+		return "", nil
+	}
+	return required(name, raw)
+}
+
+// printable is a publisher's field name made fit for an error message.
+func printable(name []byte) string {
+	const most = 64
+	end := ""
+	if len(name) > most {
+		name, end = name[:most], "…"
+	}
+	clean := bytes.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, bytes.ToValidUTF8(name, []byte("?")))
+	return string(clean) + end
+}
+
+func skipSpace(raw []byte, i int) int {
+	for raw[i] == ' ' || raw[i] == '\t' || raw[i] == '\n' || raw[i] == '\r' {
+		i++
+	}
+	return i
+}
+
+// skipComma moves from the end of a value to the next one, or to the closing
+// bracket.
+func skipComma(raw []byte, i int) int {
+	i = skipSpace(raw, i)
+	if raw[i] == ',' {
+		i = skipSpace(raw, i+1)
+	}
+	return i
+}
+
+// skipString returns the index behind the string that begins at i.
+func skipString(raw []byte, i int) int {
+	for i++; raw[i] != '"'; i++ {
+		if raw[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}
+
+// skipValue returns the index behind the value that begins at i.
+func skipValue(raw []byte, i int) int {
+	depth := 0
+	for ; i < len(raw); i++ {
+		switch raw[i] {
+		case '"':
+			i = skipString(raw, i) - 1
+		case '{', '[':
+			depth++
+			continue
+		case '}', ']':
+			depth--
+		case ',', ':', ' ', '\t', '\n', '\r':
+			continue
+		default: // a number, true, false or null
+			for i+1 < len(raw) && !endsScalar(raw[i+1]) {
+				i++
+			}
+		}
+		if depth == 0 {
+			return i + 1
+		}
+	}
+	return i
+}
+
+func endsScalar(c byte) bool {
+	switch c {
+	case ',', ':', '}', ']', ' ', '\t', '\n', '\r':
+		return true
+	}
+	return false
+}
