@@ -1,0 +1,130 @@
+// Package config reads a process's configuration from its environment.
+//
+// A [Source] is asked for one variable after the other, by type, and collects
+// what is wrong instead of stopping at the first fault; [Source.Err] then
+// names every fault at once. Faults name the variable and the rule, never the
+// value, which may be a secret that was pasted into the wrong place.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Lookup finds an environment variable, as os.LookupEnv does. Product code
+// reads the environment through a Lookup only, so that a test, or a program
+// that runs all functions in one process, can give its own.
+type Lookup func(name string) (string, bool)
+
+// Source reads variables and remembers what was wrong with them.
+type Source struct {
+	lookup Lookup
+	faults []string
+}
+
+// NewSource returns a Source over lookup.
+func NewSource(lookup Lookup) *Source { return &Source{lookup: lookup} }
+
+// Err returns nil, or one error that lists every fault.
+func (s *Source) Err() error {
+	if len(s.faults) == 0 {
+		return nil
+	}
+	return errors.New("configuration:\n  " + strings.Join(s.faults, "\n  "))
+}
+
+// Fault records that a variable breaks a rule. A fault that is known already
+// is not recorded twice: functions of one process share variables.
+func (s *Source) Fault(name, rule string, args ...any) {
+	fault := name + ": " + fmt.Sprintf(rule, args...)
+	if !slices.Contains(s.faults, fault) {
+		s.faults = append(s.faults, fault)
+	}
+}
+
+// Text returns a variable, or otherwise if it is not set or empty.
+func (s *Source) Text(name, otherwise string) string {
+	if value, ok := s.lookup(name); ok && value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// Required returns a variable that must be set.
+func (s *Source) Required(name, why string) string {
+	value := s.Text(name, "")
+	if value == "" {
+		s.Fault(name, "required (%s)", why)
+	}
+	return value
+}
+
+// OneOf returns a variable that must have one of the given values, the first
+// of which is the default.
+func (s *Source) OneOf(name string, values ...string) string {
+	value := s.Text(name, values[0])
+	if !slices.Contains(values, value) {
+		s.Fault(name, "must be one of %s", strings.Join(values, ", "))
+		return values[0]
+	}
+	return value
+}
+
+// Int returns a variable that must be a whole number from least to most.
+func (s *Source) Int(name string, otherwise, least, most int) int {
+	n, err := strconv.Atoi(s.Text(name, strconv.Itoa(otherwise)))
+	if err != nil || n < least || n > most {
+		s.Fault(name, "must be a whole number from %d to %d", least, most)
+		return otherwise
+	}
+	return n
+}
+
+// Duration returns a variable that must be a duration, such as 5m or 90s, from
+// least to most.
+func (s *Source) Duration(name string, otherwise, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(s.Text(name, otherwise.String()))
+	if err != nil || d < least || d > most {
+		s.Fault(name, "must be a duration from %s to %s, such as %s", least, most, otherwise)
+		return otherwise
+	}
+	return d
+}
+
+// URL returns a variable that must be an absolute https URL; plain http is
+// taken for addresses of this machine, where tests and the local run live.
+func (s *Source) URL(name, otherwise string) *url.URL {
+	u, err := url.Parse(s.Text(name, otherwise))
+	switch {
+	case err != nil || u.Host == "" || u.Opaque != "":
+		s.Fault(name, "must be an absolute URL")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		s.Fault(name, "must have no user, query or fragment")
+	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
+		s.Fault(name, "must begin with https:// (http:// is for this machine only)")
+	default:
+		return u
+	}
+	fallback, _ := url.Parse(otherwise)
+	return fallback
+}
+
+// BaseURL is URL for a variable that must not have a path either.
+func (s *Source) BaseURL(name, otherwise string) *url.URL {
+	u := s.URL(name, otherwise)
+	if u != nil && strings.Trim(u.Path, "/") != "" {
+		s.Fault(name, "must have no path, which is added")
+	}
+	return u
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,109 @@
+// Package telemetry writes the logs that Cloud Logging understands: one JSON
+// object a line on standard output, with severity, message and trace.
+//
+// Each unit of work (a request, a swept shard) writes one wide line when it
+// has ended, and code on the way adds what it knows with [Add]. The names of
+// the fields are the constants of this package, so that a query finds them
+// whichever function wrote the line.
+package telemetry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+)
+
+// Names of fields in wide lines.
+const (
+	Function   = "function"
+	EventID    = "event_id"     // identity of a device event
+	Attempt    = "attempt"      // Pub/Sub's delivery attempt
+	Customer   = "customer"     // grant.CustomerHash of the userId
+	Region     = "region"       // Alexa region
+	GrantID    = "grant_id"     // a hash
+	EndpointID = "endpoint_id"  // the device
+	Kind       = "kind"         // namespace and name of an event
+	Outcome    = "outcome"      // outcome.Name
+	Code       = "alexa_code"   // the gateway's or LWA's code
+	Gateway    = "gateway_id"   // Amazon's id of the request
+	Renewed    = "renewed"      // a token was refreshed on the way
+	Status     = "status"       // HTTP status of our answer
+	Duration   = "duration_ms"  // of the unit of work
+	Error      = "error"        // why it failed
+	AgeMS      = "event_age_ms" // from first publish to the end of the work
+	Grants     = "grants"       // how many grants an event went to
+	Refreshed  = "refreshed"    // counts of a sweep
+	Skipped    = "skipped"      //
+	Failed     = "failed"       //
+	Remaining  = "remaining"    //
+	Shards     = "shards"       //
+	MessageID  = "message_id"   // of a directive
+	Advice     = "event_advice" // what Amazon would refuse of an event
+)
+
+// New returns a logger that writes to w as Cloud Logging wants it.
+func New(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: rename}))
+}
+
+// rename gives slog's own fields Cloud Logging's names, see
+// https://cloud.google.com/logging/docs/structured-logging.
+func rename(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) > 0 {
+		return a
+	}
+	switch a.Key {
+	case slog.LevelKey:
+		a.Key = "severity"
+		if a.Value.Any() == slog.LevelWarn {
+			a.Value = slog.StringValue("WARNING")
+		}
+	case slog.MessageKey:
+		a.Key = "message"
+	}
+	return a
+}
+
+// Line collects the fields of one wide line. It may be used by many goroutines
+// at once.
+type Line struct {
+	mu    sync.Mutex
+	level slog.Level
+	attrs []slog.Attr
+}
+
+type lineKey struct{}
+
+// Begin returns a context whose [Add] and [Raise] reach a new Line.
+func Begin(ctx context.Context, attrs ...slog.Attr) (context.Context, *Line) {
+	line := &Line{attrs: append(make([]slog.Attr, 0, 16), attrs...)}
+	return context.WithValue(ctx, lineKey{}, line), line
+}
+
+// Add puts fields into the line of ctx. Without one it does nothing. A name
+// that is there already appears again: the caller decides what is unique.
+func Add(ctx context.Context, attrs ...slog.Attr) {
+	if line, ok := ctx.Value(lineKey{}).(*Line); ok {
+		line.mu.Lock()
+		defer line.mu.Unlock()
+		line.attrs = append(line.attrs, attrs...)
+	}
+}
+
+// Raise lifts the level of ctx's line to at least level: Info is expected,
+// Warn was or will be tried again, Error a person should look at.
+func Raise(ctx context.Context, level slog.Level) {
+	if line, ok := ctx.Value(lineKey{}).(*Line); ok {
+		line.mu.Lock()
+		defer line.mu.Unlock()
+		line.level = max(line.level, level)
+	}
+}
+
+// Write logs the line with its last fields.
+func (l *Line) Write(ctx context.Context, log *slog.Logger, message string, last ...slog.Attr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	log.LogAttrs(ctx, l.level, message, append(l.attrs, last...)...)
+}

@@ -1,0 +1,80 @@
+package telemetry_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+func TestOneWideLine(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	ctx, line := telemetry.Begin(context.Background(), slog.String(telemetry.Function, "SendEvent"))
+	telemetry.Add(ctx, slog.String(telemetry.EventID, "e-1"), slog.Any("token", sensitive.New("canary")))
+	telemetry.Raise(ctx, slog.LevelWarn)
+	telemetry.Raise(ctx, slog.LevelInfo)
+	line.Write(ctx, telemetry.New(&out), "delivered", slog.Int(telemetry.Status, 200))
+	telemetry.Add(context.Background(), slog.Int("nowhere", 1))
+
+	var got map[string]any
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatalf("%v in %s", err, out.Bytes())
+	}
+	if got["time"] == nil {
+		t.Error("no time")
+	}
+	delete(got, "time")
+	want := map[string]any{
+		"severity": "WARNING", "message": "delivered", "function": "SendEvent",
+		"event_id": "e-1", "token": "[redacted]", "status": 200.0,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestLineTakesFieldsFromManyGoroutines(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	ctx, line := telemetry.Begin(context.Background())
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			telemetry.Add(ctx, slog.Int("n", 1))
+			telemetry.Raise(ctx, slog.LevelError)
+		})
+	}
+	wg.Wait()
+	line.Write(ctx, telemetry.New(&out), "m")
+	if n := bytes.Count(out.Bytes(), []byte(`"n":1`)); n != 50 || !bytes.Contains(out.Bytes(), []byte(`"severity":"ERROR"`)) {
+		t.Errorf("%d fields in %s", n, out.Bytes())
+	}
+}
+
+func TestTrace(t *testing.T) {
+	t.Parallel()
+	const id = "0af7651916cd43dd8448eb211c80319c"
+	tests := []struct{ name, header, value, want string }{
+		{"W3C", "traceparent", "00-" + id + "-b7ad6b7169203331-01", "projects/p/traces/" + id},
+		{"Google", "X-Cloud-Trace-Context", id + "/1;o=1", "projects/p/traces/" + id},
+		{"none", "X", "y", ""},
+		{"zero", "traceparent", "00-00000000000000000000000000000000-b7ad6b7169203331-01", ""},
+		{"nonsense", "X-Cloud-Trace-Context", "../../etc", ""},
+	}
+	for _, test := range tests {
+		h := http.Header{}
+		h.Set(test.header, test.value)
+		if got := telemetry.Trace(h, "p").Value.String(); got != test.want && !(test.want == "" && telemetry.Trace(h, "p").Equal(slog.Attr{})) {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
