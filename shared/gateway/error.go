@@ -1,0 +1,176 @@
+package gateway
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/retryafter"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// The kinds of refusal. Match them with errors.Is.
+var (
+	// ErrInvalidRequest: the event is malformed. The same event will never be
+	// accepted.
+	ErrInvalidRequest = errors.New("invalid request")
+	// ErrInvalidAccessToken: the access token is invalid, expired, or belongs
+	// to a customer who has disabled the skill.
+	ErrInvalidAccessToken = errors.New("invalid access token")
+	// ErrForbidden: 403 without a code that says why; a proxy's page looks
+	// like this too.
+	ErrForbidden = errors.New("forbidden")
+	// ErrSkillDisabled: the customer has disabled the skill, or this is not
+	// the gateway of the token's region.
+	ErrSkillDisabled = errors.New("skill disabled")
+	// ErrSkillNeverEnabled: as ErrSkillDisabled, and also seen in the first
+	// minutes after linking.
+	ErrSkillNeverEnabled = errors.New("skill never enabled")
+	// ErrInsufficientPermission: the skill may not send events. A matter of
+	// the skill's configuration, not of the customer.
+	ErrInsufficientPermission = errors.New("insufficient permission")
+	// ErrSkillNotFound: no skill for this token, typically one made in another
+	// stage of the skill (development, live).
+	ErrSkillNotFound = errors.New("skill not found")
+	// ErrAccountNotFound: the account or the directive that the event refers
+	// to is unknown or no longer known.
+	ErrAccountNotFound = errors.New("account not found")
+	// ErrTooLarge: the event is too large, or speaks of over 300 endpoints.
+	ErrTooLarge = errors.New("too large")
+	// ErrThrottled: too many requests.
+	ErrThrottled = errors.New("throttled")
+	// ErrInternal: Alexa failed; the event was not processed.
+	ErrInternal = errors.New("internal service error")
+	// ErrUnavailable: no answer (network, time-out), 503, or an answer that
+	// says nothing about the event.
+	ErrUnavailable = errors.New("unavailable")
+)
+
+// kinds maps payload.code, less its suffix _EXCEPTION, to a kind.
+var kinds = map[string]error{
+	"INVALID_REQUEST":          ErrInvalidRequest,
+	"INVALID_ACCESS_TOKEN":     ErrInvalidAccessToken,
+	"SKILL_DISABLED":           ErrSkillDisabled,
+	"SKILL_NEVER_ENABLED":      ErrSkillNeverEnabled,
+	"INSUFFICIENT_PERMISSION":  ErrInsufficientPermission,
+	"SKILL_NOT_FOUND":          ErrSkillNotFound,
+	"ACCOUNT_NOT_FOUND":        ErrAccountNotFound,
+	"REQUEST_ENTITY_TOO_LARGE": ErrTooLarge,
+	"THROTTLING":               ErrThrottled,
+	"INTERNAL_SERVICE":         ErrInternal,
+	"SERVICE_UNAVAILABLE":      ErrUnavailable,
+}
+
+// Error is a refusal, or the lack of an answer. It unwraps to its kind and, if
+// there was no answer, to what went wrong.
+type Error struct {
+	Region      alexa.Region
+	Status      int           // HTTP status, 0 without an answer
+	Code        string        // payload.code, shortened likewise, empty when there is none
+	Description string        // payload.description, shortened, without line breaks and token
+	RequestID   string        // Amazon's id of the request
+	RetryAfter  time.Duration // how long the gateway wants to be left alone, 0 when it did not say
+
+	kind  error
+	cause error
+}
+
+// Error names region, kind, status, code and Amazon's request id.
+func (e *Error) Error() string {
+	text := fmt.Sprintf("gateway %s: %v", e.Region, e.kind)
+	if e.Status != 0 {
+		text += fmt.Sprintf(" (status %d, code %q, request %q)", e.Status, e.Code, e.RequestID)
+	}
+	if e.cause != nil {
+		text += ": " + e.cause.Error()
+	}
+	return text
+}
+
+// Unwrap returns the kind, and the cause if there is one.
+func (e *Error) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.kind}
+	}
+	return []error{e.kind, e.cause}
+}
+
+func newError(region alexa.Region, resp *http.Response, answer []byte, token sensitive.String) *Error {
+	e := &Error{
+		Region:     region,
+		Status:     resp.StatusCode,
+		RequestID:  redact(requestID(resp.Header), token),
+		RetryAfter: retryafter.Parse(resp.Header),
+	}
+	var body struct {
+		Payload struct {
+			Code        string `json:"code"`
+			Description string `json:"description"`
+		} `json:"payload"`
+	}
+	// An answer that is not Amazon's JSON leaves both empty.
+	if json.Unmarshal(answer, &body) == nil {
+		e.Code = printable(redact(body.Payload.Code, token), 128)
+		e.Description = printable(redact(body.Payload.Description, token), 512)
+	}
+	e.kind = kindOf(e.Status, body.Payload.Code, body.Payload.Description)
+	return e
+}
+
+// kindOf lets the code decide before the status.
+func kindOf(status int, code, description string) error {
+	kind, known := kinds[strings.TrimSuffix(code, "_EXCEPTION")]
+	if !known {
+		kind = kindOfStatus(status)
+	}
+	if errors.Is(kind, ErrInternal) && strings.Contains(description, "SkillIdentifier") {
+		// Seen in the field instead of SKILL_DISABLED: an internal error whose
+		// text says that the skill's enablement could not be looked up.
+		return ErrSkillDisabled
+	}
+	return kind
+}
+
+func kindOfStatus(status int) error {
+	switch status {
+	case http.StatusBadRequest:
+		return ErrInvalidRequest
+	case http.StatusUnauthorized:
+		return ErrInvalidAccessToken
+	case http.StatusForbidden:
+		return ErrForbidden
+	case http.StatusRequestEntityTooLarge:
+		return ErrTooLarge
+	case http.StatusTooManyRequests:
+		return ErrThrottled
+	case http.StatusInternalServerError:
+		return ErrInternal
+	}
+	return ErrUnavailable
+}
+
+// redact takes the token out of a text that may echo it.
+func redact(s string, token sensitive.String) string {
+	if token.Empty() {
+		return s
+	}
+	return strings.ReplaceAll(s, token.Reveal(), sensitive.Redacted)
+}
+
+// printable shortens a text from outside and takes out what would break a log.
+func printable(s string, most int) string {
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "")
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
