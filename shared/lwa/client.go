@@ -1,0 +1,143 @@
+package lwa
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+const (
+	// ExchangeTimeout bounds one exchange: Alexa waits 8 s for the answer to
+	// AcceptGrant, and the tokens must be stored in that time as well.
+	ExchangeTimeout = 2 * time.Second
+	// RefreshTimeout bounds one refresh.
+	RefreshTimeout = 5 * time.Second
+	// defaultLifetime is assumed of an access token whose answer does not say.
+	// https://developer.amazon.com/docs/login-with-amazon/access-token.html:
+	// access tokens are valid for sixty minutes.
+	defaultLifetime = time.Hour
+)
+
+// Token is what LWA gives for a code or a refresh token.
+type Token struct {
+	AccessToken  sensitive.String
+	RefreshToken sensitive.String // the new one, or the one that was sent when LWA gave no new one
+	ExpiresAt    time.Time
+	ClientID     string // the client that LWA gave it to
+}
+
+// Client talks to Login with Amazon. It may be used by many goroutines at
+// once.
+type Client struct {
+	tokenURL    string
+	http        *http.Client
+	credentials []Credentials
+	now         func() time.Time
+}
+
+// New returns a client for the token endpoint, by default
+// https://api.amazon.com/auth/o2/token, which serves every Alexa region. The
+// HTTP client must follow no redirects, see package transport. credentials are
+// tried in order as long as LWA refuses the client; there must be at least
+// one.
+func New(tokenURL *url.URL, client *http.Client, credentials []Credentials, now func() time.Time) *Client {
+	return &Client{tokenURL: tokenURL.String(), http: client, credentials: credentials, now: now}
+}
+
+// Knows reports whether clientID is among the credentials in use. A grant of
+// another client cannot be refreshed, which proves nothing about the customer.
+func (c *Client) Knows(clientID string) bool {
+	for _, cred := range c.credentials {
+		if cred.ClientID == clientID {
+			return true
+		}
+	}
+	return false
+}
+
+// Exchange redeems the authorization code of an AcceptGrant. A code can be
+// redeemed once and lives five minutes. A call that found no connection, or
+// met a failure of LWA, is made a second time; one that ran out of time is
+// not, since the code may be used up by then. Errors are an [Error].
+func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, error) {
+	exchange := func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+		return config.Exchange(ctx, code.Reveal())
+	}
+	token, err := c.call(ctx, "exchange", ExchangeTimeout, exchange)
+	if mayRepeat(err) && ctx.Err() == nil {
+		token, err = c.call(ctx, "exchange", ExchangeTimeout, exchange)
+	}
+	return token, err
+}
+
+// Refresh trades a refresh token for new tokens. LWA may end the old refresh
+// token with it, so two refreshes of one grant must never run at once, and the
+// answer must be saved before it is used. It makes one attempt with each of
+// the credentials until LWA accepts the client. Errors are an [Error].
+func (c *Client) Refresh(ctx context.Context, refreshToken sensitive.String) (Token, error) {
+	return c.call(ctx, "refresh", RefreshTimeout, func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
+	})
+}
+
+type request func(context.Context, *oauth2.Config) (*oauth2.Token, error)
+
+// call makes the request with one credential after the other until LWA accepts
+// the client.
+func (c *Client) call(ctx context.Context, op string, timeout time.Duration, do request) (Token, error) {
+	var token Token
+	var err error = &Error{Op: op, kind: ErrClientRefused} // of no credentials, none is accepted
+	for _, credentials := range c.credentials {
+		token, err = c.once(ctx, op, timeout, credentials, do)
+		if !errors.Is(err, ErrClientRefused) {
+			break
+		}
+	}
+	return token, err
+}
+
+func (c *Client) once(ctx context.Context, op string, timeout time.Duration, credentials Credentials, do request) (Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	config := &oauth2.Config{
+		ClientID:     credentials.ClientID,
+		ClientSecret: credentials.ClientSecret.Reveal(),
+		// In the form, as Amazon's own samples do; naming the style keeps the
+		// oauth2 package from trying both with a code that works once.
+		Endpoint: oauth2.Endpoint{TokenURL: c.tokenURL, AuthStyle: oauth2.AuthStyleInParams},
+	}
+	started := c.now()
+	token, err := do(context.WithValue(ctx, oauth2.HTTPClient, c.http), config)
+	if err != nil {
+		return Token{}, newError(ctx, op, err)
+	}
+	lifetime := time.Duration(token.ExpiresIn) * time.Second
+	if lifetime <= 0 {
+		lifetime = defaultLifetime
+	}
+	return Token{
+		AccessToken:  sensitive.New(token.AccessToken),
+		RefreshToken: sensitive.New(token.RefreshToken),
+		// From before the call: the token's life began somewhere in between.
+		ExpiresAt: started.Add(lifetime),
+		ClientID:  credentials.ClientID,
+	}, nil
+}
+
+// mayRepeat reports whether a failed exchange surely left the code unused, or
+// was LWA's own failure.
+func mayRepeat(err error) bool {
+	var failed *Error
+	if !errors.As(err, &failed) || !errors.Is(failed.kind, ErrUnavailable) {
+		return false
+	}
+	var dial *net.OpError
+	return failed.Status >= 500 || errors.As(failed.cause, &dial) && dial.Op == "dial"
+}
