@@ -1,0 +1,92 @@
+package grantee
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// maxAnswer is the largest answer that is read. Real ones are a few KiB.
+const maxAnswer = 64 << 10
+
+// newClient returns a client with the transport of the caller's, if there is
+// one, and nothing else of it. Redirects are not followed, since the token
+// would go to an address that nobody configured; there is no cookie jar, since
+// one customer's session must not speak for another.
+func newClient(from *http.Client, timeout time.Duration) *http.Client {
+	transport := http.RoundTripper(nil)
+	if from != nil {
+		transport = from.Transport
+	}
+	if transport == nil {
+		transport = newTransport()
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		// Calls have their own deadline. This one is for go-oidc's fetch of the
+		// keys, which goes on when the call that caused it has ended.
+		Timeout: timeout,
+	}
+}
+
+func newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    2 * time.Second,
+		MaxIdleConnsPerHost:    4,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: maxAnswer,
+	}
+}
+
+// ask sends a request and reads the whole answer, whatever its status. The
+// error is an ErrUnavailable.
+func ask(client *http.Client, asked string, req *http.Request) (status int, body []byte, err error) {
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, nil, unavailable(asked, 0, "no answer", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return 0, nil, unavailable(asked, resp.StatusCode, "the answer broke off", err)
+	}
+	if len(body) > maxAnswer {
+		return 0, nil, unavailable(asked, resp.StatusCode, "the answer is larger than 64 KiB", nil)
+	}
+	return resp.StatusCode, body, nil
+}
+
+// strictClient is the client for go-oidc, which by itself reads a body of any
+// size and puts the body of a failed answer into its errors.
+func strictClient(client *http.Client, asked string) *http.Client {
+	return &http.Client{Transport: strict{client: client, asked: asked}}
+}
+
+// strict answers with a complete body and status 200, or with an *Error.
+type strict struct {
+	client *http.Client
+	asked  string
+}
+
+func (s strict) RoundTrip(req *http.Request) (*http.Response, error) {
+	status, body, err := ask(s.client, s.asked, req)
+	if err != nil {
+		return nil, err
+	}
+	if status != http.StatusOK {
+		return nil, unavailable(s.asked, status, "unexpected answer", nil)
+	}
+	return &http.Response{
+		StatusCode: status,
+		Header:     http.Header{"Content-Type": {"application/json"}},
+		Body:       io.NopCloser(bytes.NewReader(body)),
+		Request:    req,
+	}, nil
+}

@@ -1,0 +1,81 @@
+package grantee
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxUserID is the length of the longest customer id that is taken, in bytes.
+const MaxUserID = 1024
+
+// object is a JSON object. A map and not a struct, because encoding/json
+// would let "Active" stand for "active" in a struct.
+type object map[string]json.RawMessage
+
+// decode reads one JSON object and nothing behind it.
+func decode(body []byte) (object, bool) {
+	var o object
+	err := json.Unmarshal(body, &o)
+	return o, err == nil && o != nil
+}
+
+// has reports whether a member is there and not null.
+func (o object) has(name string) bool {
+	raw, ok := o[name]
+	return ok && string(raw) != "null"
+}
+
+// find looks a claim up by its literal name, and only if there is none by the
+// name as a path: claims named like URLs have dots too.
+func (o object) find(name string) (json.RawMessage, bool) {
+	if raw, ok := o[name]; ok {
+		return raw, true
+	}
+	first, rest, nested := strings.Cut(name, ".")
+	inner, ok := decode(o[first])
+	if !nested || !ok {
+		return nil, false
+	}
+	return inner.find(rest)
+}
+
+// customer returns the claim that names the customer, or what is wrong with
+// it, in words that do not quote it.
+func customer(claims object, name string) (id, fault string) {
+	raw, ok := claims.find(name)
+	if !ok {
+		return "", fmt.Sprintf("there is no claim %q", name)
+	}
+	id, ok = text(raw)
+	switch {
+	case !ok:
+		return "", fmt.Sprintf("claim %q is neither a text nor an integer", name)
+	case id == "":
+		return "", fmt.Sprintf("claim %q is empty", name)
+	case len(id) > MaxUserID:
+		return "", fmt.Sprintf("claim %q is longer than %d bytes", name, MaxUserID)
+	// encoding/json reads whatever is not Unicode as U+FFFD, by which two
+	// customers could become one.
+	case strings.ContainsFunc(id, unicode.IsControl), strings.ContainsRune(id, utf8.RuneError):
+		return "", fmt.Sprintf("claim %q has control characters or is not valid Unicode", name)
+	}
+	return id, ""
+}
+
+// text returns a JSON string, or the digits of a JSON integer as they are
+// written: a float64 would change ids above 2^53.
+func text(raw json.RawMessage) (string, bool) {
+	digits := strings.TrimPrefix(string(raw), "-")
+	if digits != "" && strings.Trim(digits, "0123456789") == "" {
+		return string(raw), true
+	}
+	// A pointer, since null would otherwise read as the empty text.
+	var s *string
+	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
+		return "", false
+	}
+	return *s, true
+}

@@ -1,0 +1,123 @@
+package grantee
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// notBeforeLeeway is how far a token's start may lie ahead of our clock. It is
+// what go-oidc grants a JWT.
+const notBeforeLeeway = 5 * time.Minute
+
+// introspection asks an introspection endpoint (RFC 7662).
+type introspection struct {
+	url         string
+	audience    string
+	credentials func(context.Context) (Credentials, error)
+	client      *http.Client
+	now         func() time.Time
+}
+
+func (i *introspection) vouch(ctx context.Context, token sensitive.String) (object, error) {
+	const asked = string(kindIntrospection)
+	req, err := i.request(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	status, body, err := ask(i.client, asked, req)
+	switch {
+	case err != nil:
+		return nil, err
+	// The token is in the form, so that this refusal is not about the token.
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return nil, unavailable(asked, status, "the client credentials were refused", nil)
+	case status != http.StatusOK:
+		return nil, unavailable(asked, status, "unexpected answer", nil)
+	}
+	claims, ok := decode(body)
+	if !ok {
+		return nil, unavailable(asked, status, "the answer is no JSON object", nil)
+	}
+	return claims, i.judge(claims)
+}
+
+func (i *introspection) request(ctx context.Context, token sensitive.String) (*http.Request, error) {
+	credentials, err := i.credentials(ctx)
+	if err != nil {
+		// Not through unavailable: this error is our own, and says what to mend.
+		return nil, &Error{Kind: ErrUnavailable, Asked: "credentials", Reason: "cannot be read", Err: err}
+	}
+	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {"access_token"}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, i.url, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, unavailable(string(kindIntrospection), 0, "the request cannot be made", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	// RFC 6749, section 2.3.1: both are form-encoded before they are joined.
+	req.SetBasicAuth(url.QueryEscape(credentials.ClientID), url.QueryEscape(credentials.ClientSecret.Reveal()))
+	// The question changes nothing, so net/http may put it again when an idle
+	// connection turns out to be dead, which is usual after a function slept.
+	// An empty list says so to net/http and is not sent.
+	req.Header["Idempotency-Key"] = nil
+	return req, nil
+}
+
+// judge decides whether the endpoint vouches for the token. The endpoint has
+// looked at the times already; a token that says itself that it has run out
+// is refused all the same.
+func (i *introspection) judge(claims object) error {
+	const asked = string(kindIntrospection)
+	switch string(claims["active"]) {
+	case "true":
+	case "false":
+		return rejected(asked, http.StatusOK, "it is not active")
+	default:
+		return unavailable(asked, http.StatusOK, `the answer does not say whether the token is "active"`, nil)
+	}
+	now := float64(i.now().UnixNano()) / float64(time.Second)
+	if expiry, present, ok := claims.seconds("exp"); !ok {
+		return unavailable(asked, http.StatusOK, `"exp" is no time`, nil)
+	} else if present && expiry <= now {
+		return rejected(asked, http.StatusOK, "it has expired")
+	}
+	if start, present, ok := claims.seconds("nbf"); !ok {
+		return unavailable(asked, http.StatusOK, `"nbf" is no time`, nil)
+	} else if present && start > now+notBeforeLeeway.Seconds() {
+		return rejected(asked, http.StatusOK, "it is not valid yet")
+	}
+	if i.audience != "" && !slices.Contains(claims.audiences(), i.audience) {
+		return rejected(asked, http.StatusOK, "it is not for the configured audience")
+	}
+	return nil
+}
+
+// seconds reads a time in seconds since 1970 (RFC 7662, section 2.2), of which
+// fractions are allowed (RFC 7519, section 2).
+func (o object) seconds(name string) (value float64, present, ok bool) {
+	if !o.has(name) {
+		return 0, false, true
+	}
+	err := json.Unmarshal(o[name], &value)
+	return value, true, err == nil
+}
+
+// audiences reads "aud", which is a text or a list of texts.
+func (o object) audiences() []string {
+	var one string
+	if json.Unmarshal(o["aud"], &one) == nil {
+		return []string{one}
+	}
+	var list []string
+	if json.Unmarshal(o["aud"], &list) != nil {
+		return nil
+	}
+	return list
+}

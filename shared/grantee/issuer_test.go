@@ -1,0 +1,149 @@
+package grantee_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/gatepostdev/gatepost/shared/grantee"
+)
+
+const audience = "https://devices.maker.example"
+
+// issuer is an identity provider that publishes keys.
+type issuer struct {
+	*httptest.Server
+	discoveries, fetches atomic.Int32
+
+	mu        sync.Mutex
+	keys      []jose.JSONWebKey
+	document  map[string]any   // of discovery
+	discovery http.HandlerFunc // instead of the document, if not nil
+	keySet    http.HandlerFunc // instead of the keys, if not nil
+}
+
+func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
+	t.Helper()
+	i := &issuer{keys: keys}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
+		i.discoveries.Add(1)
+		i.answer(w, r, "discovery", func() http.HandlerFunc { return i.discovery })
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
+		i.fetches.Add(1)
+		i.answer(w, r, "keys", func() http.HandlerFunc { return i.keySet })
+	})
+	i.Server = serve(t, mux.ServeHTTP)
+	i.document = map[string]any{
+		"issuer": i.URL, "jwks_uri": i.URL + "/keys",
+		// The last two are what no key set can make safe.
+		"id_token_signing_alg_values_supported": []string{"RS256", "PS384", "ES256", "EdDSA", "HS256", "none"},
+	}
+	return i
+}
+
+func (i *issuer) answer(w http.ResponseWriter, r *http.Request, what string, instead func() http.HandlerFunc) {
+	i.mu.Lock()
+	special := instead()
+	i.mu.Unlock()
+	if special != nil {
+		special(w, r)
+		return
+	}
+	i.serve(w, what)
+}
+
+// serve writes the document or the keys.
+func (i *issuer) serve(w http.ResponseWriter, what string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if what == "discovery" {
+		_ = json.NewEncoder(w).Encode(i.document)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: i.keys})
+}
+
+// set changes the issuer while it serves.
+func (i *issuer) set(change func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	change()
+}
+
+func (i *issuer) resolver(t *testing.T, o grantee.Options) grantee.Resolver {
+	t.Helper()
+	o.Audience = audience
+	return newResolver(t, "jwt:"+i.URL, o)
+}
+
+// claims returns the claims of a good token, changed by the given pairs; nil
+// takes a claim away.
+func (i *issuer) claims(changes ...any) map[string]any {
+	c := map[string]any{"iss": i.URL, "aud": []string{"other", audience}, "sub": "u-1", "exp": now.Unix() + 1, "iat": now.Unix()}
+	for n := 0; n < len(changes); n += 2 {
+		c[changes[n].(string)] = changes[n+1]
+		if changes[n+1] == nil {
+			delete(c, changes[n].(string))
+		}
+	}
+	return c
+}
+
+// signer is a private key; its public half is what an issuer publishes.
+type signer struct {
+	alg jose.SignatureAlgorithm
+	key jose.JSONWebKey
+}
+
+func newSigner(t *testing.T, id string) signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	return wrapSigner(t, jose.ES256, id, key, err)
+}
+
+func wrapSigner(t *testing.T, alg jose.SignatureAlgorithm, id string, key crypto.PrivateKey, err error) signer {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{alg, jose.JSONWebKey{Key: key, KeyID: id}}
+}
+
+func (s signer) public() jose.JSONWebKey { return s.key.Public() }
+
+func (s signer) sign(t *testing.T, claims map[string]any) string {
+	t.Helper()
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.signBytes(t, payload, &jose.SignerOptions{})
+}
+
+func (s signer) signBytes(t *testing.T, payload []byte, o *jose.SignerOptions) string {
+	t.Helper()
+	with, err := jose.NewSigner(jose.SigningKey{Algorithm: s.alg, Key: s.key}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := with.Sign(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compact, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return compact
+}

@@ -1,0 +1,127 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"sync"
+
+	secretmanager "cloud.google.com/go/secretmanager/apiv1"
+	"google.golang.org/api/option"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// maxFile is the largest file that is read. It is Secret Manager's own limit.
+const maxFile = 64 << 10
+
+// What a failed Read may mean for the configuration.
+var (
+	// ErrNotFound: there is no such secret, version, file or variable.
+	ErrNotFound = errors.New("not found")
+	// ErrDenied: this process may not read it.
+	ErrDenied = errors.New("access denied")
+)
+
+// Reader reads secrets. It may be used by any number of goroutines.
+type Reader struct {
+	lookupEnv func(string) (string, bool)
+	options   []option.ClientOption
+
+	mu     sync.Mutex
+	client *secretmanager.Client // nil until the first reference into Secret Manager
+	closed bool
+}
+
+// NewReader returns a Reader that looks variables up with lookupEnv, as a rule
+// os.LookupEnv. It connects to nobody: a client for Secret Manager is made,
+// with the given options, when the first reference asks for it.
+func NewReader(lookupEnv func(string) (string, bool), options ...option.ClientOption) *Reader {
+	return &Reader{lookupEnv: lookupEnv, options: options}
+}
+
+// Read returns the secret as it is now. A call of Secret Manager ends with
+// ctx, and after 5 seconds if ctx has no deadline.
+func (r *Reader) Read(ctx context.Context, ref Ref) (sensitive.String, error) {
+	value, err := r.read(ctx, ref)
+	if err == nil && value.Empty() {
+		err = errors.New("is empty")
+	}
+	if err != nil {
+		return sensitive.String{}, fmt.Errorf("secret %s: %w", ref, err)
+	}
+	return value, nil
+}
+
+func (r *Reader) read(ctx context.Context, ref Ref) (sensitive.String, error) {
+	switch ref.source {
+	case manager:
+		return r.readManager(ctx, ref.name)
+	case file:
+		return readFile(ref.name)
+	case env:
+		value, ok := r.lookupEnv(ref.name)
+		if !ok {
+			return sensitive.String{}, ErrNotFound
+		}
+		return sensitive.New(value), nil
+	default:
+		return sensitive.String{}, errors.New("no reference given")
+	}
+}
+
+func readFile(path string) (sensitive.String, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return sensitive.String{}, fileError(err)
+	}
+	defer func() { _ = f.Close() }()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return sensitive.String{}, fileError(err)
+	}
+	if len(content) > maxFile {
+		return sensitive.String{}, errors.New("is larger than 64 KiB")
+	}
+	// Editors and echo end a file with a line end, which is no part of a secret.
+	text, ended := strings.CutSuffix(string(content), "\n")
+	if ended {
+		text = strings.TrimSuffix(text, "\r")
+	}
+	return sensitive.New(text), nil
+}
+
+// fileError drops the path, which the reference names already.
+func fileError(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ErrNotFound
+	case errors.Is(err, fs.ErrPermission):
+		return ErrDenied
+	}
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err
+	}
+	return err
+}
+
+// Close closes the client of Secret Manager, if one was made. After it only
+// files and variables can be read.
+func (r *Reader) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.client == nil {
+		return nil
+	}
+	client := r.client
+	r.client = nil
+	if err := client.Close(); err != nil {
+		return fmt.Errorf("closing the Secret Manager client: %w", err)
+	}
+	return nil
+}

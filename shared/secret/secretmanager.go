@@ -1,0 +1,83 @@
+package secret
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	secretmanager "cloud.google.com/go/secretmanager/apiv1"
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// managerTimeout bounds a call whose caller set no deadline. The library
+// repeats failed tries for as long as it may, a minute by default.
+const managerTimeout = 5 * time.Second
+
+func (r *Reader) readManager(ctx context.Context, name string) (sensitive.String, error) {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, managerTimeout)
+		defer cancel()
+	}
+	client, err := r.managerClient()
+	if err != nil {
+		return sensitive.String{}, err
+	}
+	answer, err := client.AccessSecretVersion(ctx, &secretmanagerpb.AccessSecretVersionRequest{Name: name})
+	if err != nil {
+		return sensitive.String{}, managerError(ctx, err)
+	}
+	return verified(answer.GetPayload())
+}
+
+// managerClient returns the client, and makes it when there is none yet. A
+// failure to make it is not kept.
+func (r *Reader) managerClient() (*secretmanager.Client, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, errors.New("the reader is closed")
+	}
+	if r.client == nil {
+		// Not the context of the call: the client's credentials may keep it, and
+		// would be of no use after the call has ended.
+		client, err := secretmanager.NewClient(context.Background(), r.options...)
+		if err != nil {
+			return nil, fmt.Errorf("making a Secret Manager client: %w", err)
+		}
+		r.client = client
+	}
+	return r.client, nil
+}
+
+// verified checks the payload's checksum. Secret Manager stores one with every
+// version, so that a payload without is not accepted either.
+func verified(payload *secretmanagerpb.SecretPayload) (sensitive.String, error) {
+	sum := crc32.Checksum(payload.GetData(), crc32.MakeTable(crc32.Castagnoli))
+	if payload == nil || payload.DataCrc32C == nil || *payload.DataCrc32C != int64(sum) {
+		return sensitive.String{}, errors.New("payload does not match its checksum")
+	}
+	return sensitive.New(string(payload.GetData())), nil
+}
+
+func managerError(ctx context.Context, err error) error {
+	// gRPC's own deadline error is not context.DeadlineExceeded.
+	if ctx.Err() != nil {
+		return fmt.Errorf("asking Secret Manager: %w", ctx.Err())
+	}
+	answer := status.Convert(err)
+	switch answer.Code() {
+	case codes.NotFound:
+		return fmt.Errorf("%w: %s", ErrNotFound, answer.Message())
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return fmt.Errorf("%w: %s", ErrDenied, answer.Message())
+	default:
+		return fmt.Errorf("asking Secret Manager: %w", err)
+	}
+}
