@@ -10,7 +10,7 @@ import (
 func TestParseMethod(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		in, shown             string
+		in, shown   string
 		credentials bool
 	}{
 		"userinfo":            {in: "userinfo:https://id.example.com/me?key=canary", shown: "userinfo:https://id.example.com"},
