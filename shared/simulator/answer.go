@@ -1,0 +1,154 @@
+package simulator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// answer is what is sent back. Handlers return one and write nothing
+// themselves, so that an answer can be recorded before it is sent, and a fault
+// can spoil the sending of any of them.
+type answer struct {
+	status      int
+	body        string
+	contentType string
+	errorType   string // header x-amzn-errortype
+	code        string // the error code in the body, for the record
+	reason      string // why, in the simulator's own words, for the record
+	accepted    bool   // the simulator did what was asked
+	rotatedAway bool   // the refresh token had lost its place to another
+}
+
+// amazonError is an error in the shape of the target: the System.Exception
+// message of the gateways, or the OAuth error of Login with Amazon.
+func amazonError(target Target, status int, code, description string) answer {
+	var shape any
+	if target.isGateway() {
+		shape = map[string]any{
+			"header":  map[string]string{"namespace": "System", "name": "Exception", "messageId": uuid.NewString()},
+			"payload": map[string]string{"code": code, "description": description},
+		}
+	} else {
+		shape = map[string]string{
+			"error_description": description, "error": code,
+			"error_index": "fake", "request_id": uuid.NewString(),
+		}
+	}
+	return answer{status: status, body: marshal(shape), contentType: "application/json", code: code}
+}
+
+// refuse is the answer of the simulator's own strictness.
+func refuse(target Target, code, description, reason string) answer {
+	a := amazonError(target, known[code].status, code, description)
+	a.reason = reason
+	return a
+}
+
+// marshal encodes what is known to be encodable.
+func marshal(v any) string {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(encoded)
+}
+
+// handle takes a request through its fault, its work and the record, and
+// answers it. The record comes first: who has seen the answer finds the request
+// in the record.
+func (s *Simulator) handle(w http.ResponseWriter, r *http.Request, seen Request, work func(Fault) answer) {
+	fault, scripted := s.script.take(seen)
+	seen.Scripted = scripted
+	if !fault.AnswerLost && !pause(r.Context(), fault.Delay) {
+		s.journal.add(seen)
+		panic(http.ErrAbortHandler) // the client has gone
+	}
+	var a answer
+	switch {
+	case fault.Reset:
+	case fault.replaces():
+		a = fault.answer(seen.Target)
+	default:
+		a = work(fault)
+	}
+	if !fault.silent() {
+		seen.Status = a.status
+	}
+	seen.Code, seen.Reason, seen.Accepted, seen.RotatedAway = a.code, a.reason, a.accepted, a.rotatedAway
+	s.journal.add(seen)
+	if fault.AnswerLost {
+		pause(r.Context(), fault.Delay)
+	}
+	send(w, a, fault)
+}
+
+// pause waits, and reports whether the client waited too.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// send writes the answer, as badly as the fault wants. Aborting the handler is
+// how net/http closes a connection with an answer unfinished.
+func send(w http.ResponseWriter, a answer, fault Fault) {
+	if fault.silent() {
+		panic(http.ErrAbortHandler)
+	}
+	header := w.Header()
+	header.Set("X-Amzn-Requestid", uuid.NewString())
+	if a.contentType != "" {
+		header.Set("Content-Type", a.contentType)
+	}
+	if a.errorType != "" {
+		header.Set("X-Amzn-Errortype", a.errorType)
+	}
+	if fault.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(fault.RetryAfter.Seconds()))))
+	}
+	if fault.CutBody {
+		header.Set("Content-Length", strconv.Itoa(max(len(a.body), 1)))
+		w.WriteHeader(a.status)
+		_, _ = io.WriteString(w, a.body[:len(a.body)/2])
+		_ = http.NewResponseController(w).Flush() // or the half would stay in the buffer
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(a.status)
+	_, _ = io.WriteString(w, a.body)
+}
+
+// readBody reads at most limit bytes and reports whether that was all.
+func readBody(r *http.Request, limit int64) (body []byte, whole bool) {
+	var buffer bytes.Buffer
+	if r.ContentLength > 0 {
+		buffer.Grow(int(min(r.ContentLength, limit)) + bytes.MinRead)
+	}
+	n, err := buffer.ReadFrom(io.LimitReader(r.Body, limit+1))
+	if n > limit {
+		return buffer.Bytes()[:limit], false
+	}
+	return buffer.Bytes(), err == nil
+}
+
+// mediaType is the Content-Type without its parameters.
+func mediaType(r *http.Request) string {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.ToLower(strings.TrimSpace(kind))
+}

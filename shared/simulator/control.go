@@ -1,0 +1,220 @@
+package simulator
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// maxControlBytes bounds a control request; a fault's Body is the largest part.
+const maxControlBytes = 1 << 20
+
+// routeControl adds the control interface, for who is in another process.
+func (s *Simulator) routeControl(mux *http.ServeMux) {
+	for pattern, serve := range map[string]func(*http.Request) (any, *fieldError){
+		"POST /simulator/codes":    s.controlCode,
+		"POST /simulator/disable":  s.controlAccount(s.Disable),
+		"POST /simulator/expire":   s.controlAccount(s.ExpireAccessTokens),
+		"POST /simulator/faults":   s.controlFault,
+		"DELETE /simulator/faults": func(*http.Request) (any, *fieldError) { s.Clear(); return nil, nil },
+		"GET /simulator/requests":  s.controlRequests,
+		"GET /simulator/counts":    func(*http.Request) (any, *fieldError) { return s.Counts(), nil },
+		"GET /simulator/state":     s.controlState,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { sendControl(w, r, serve) })
+	}
+}
+
+// sendControl answers with what serve returns: 200 with JSON, 204 when there is
+// nothing to say, 400 naming the field when the request makes no sense.
+func sendControl(w http.ResponseWriter, r *http.Request, serve func(*http.Request) (any, *fieldError)) {
+	status := http.StatusOK
+	result, wrong := serve(r)
+	if wrong != nil {
+		status, result = http.StatusBadRequest, map[string]string{"field": wrong.field, "error": wrong.problem}
+	}
+	if result == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, marshal(result)+"\n")
+}
+
+// readControl decodes a control request. An unknown field is an error: a
+// misspelt one would be a fault that never happens.
+func readControl(r *http.Request, into any) *fieldError {
+	decoder := json.NewDecoder(io.LimitReader(r.Body, maxControlBytes))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrongType.Field != "" {
+		return &fieldError{wrongType.Field, "want a " + wrongType.Type.String()}
+	}
+	if err != nil {
+		return &fieldError{"body", err.Error()}
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return &fieldError{"body", "more than one JSON value"}
+	}
+	return nil
+}
+
+// controlledAccount names an account in a control request.
+type controlledAccount struct {
+	Region string `json:"region"`
+	User   string `json:"user"`
+}
+
+// account checks the names.
+func (c controlledAccount) account() (account, *fieldError) {
+	region, err := alexa.ParseRegion(c.Region)
+	if err != nil {
+		return account{}, &fieldError{"region", err.Error()}
+	}
+	if c.User == "" {
+		return account{}, &fieldError{"user", "is missing"}
+	}
+	return account{region, c.User}, nil
+}
+
+// readAccount decodes a control request that is only about an account.
+func readAccount(r *http.Request) (account, *fieldError) {
+	var named controlledAccount
+	if err := readControl(r, &named); err != nil {
+		return account{}, err
+	}
+	return named.account()
+}
+
+func (s *Simulator) controlCode(r *http.Request) (any, *fieldError) {
+	who, err := readAccount(r)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"code": s.Code(who.region, who.user).Reveal()}, nil
+}
+
+// controlAccount serves a method that does something to an account.
+func (s *Simulator) controlAccount(do func(alexa.Region, string) bool) func(*http.Request) (any, *fieldError) {
+	return func(r *http.Request) (any, *fieldError) {
+		who, err := readAccount(r)
+		if err == nil && !do(who.region, who.user) {
+			err = &fieldError{"user", "has never enabled the skill in this region"}
+		}
+		return nil, err
+	}
+}
+
+func (s *Simulator) controlState(r *http.Request) (any, *fieldError) {
+	query := r.URL.Query()
+	who, err := controlledAccount{query.Get("region"), query.Get("user")}.account()
+	if err != nil {
+		return nil, err
+	}
+	return s.State(who.region, who.user), nil
+}
+
+// controlledFault is a [Fault] as JSON.
+type controlledFault struct {
+	Target Target `json:"target"`
+	Always bool   `json:"always"` // stands until the faults are deleted
+
+	User       string `json:"user"`
+	EndpointID string `json:"endpointId"`
+	Times      int    `json:"times"`
+
+	Status      int    `json:"status"`
+	Code        string `json:"code"`
+	Description string `json:"description"`
+	Body        string `json:"body"`
+	ContentType string `json:"contentType"`
+	RetryAfter  string `json:"retryAfter"` // as time.ParseDuration reads it
+	Delay       string `json:"delay"`
+
+	Reset            bool `json:"reset"`
+	AnswerLost       bool `json:"answerLost"`
+	CutBody          bool `json:"cutBody"`
+	OmitRefreshToken bool `json:"omitRefreshToken"`
+	OmitExpiresIn    bool `json:"omitExpiresIn"`
+}
+
+// fault converts and checks.
+func (c controlledFault) fault() (Fault, *fieldError) {
+	delay, err := parseDuration("delay", c.Delay)
+	if err != nil {
+		return Fault{}, err
+	}
+	retryAfter, err := parseDuration("retryAfter", c.RetryAfter)
+	if err != nil {
+		return Fault{}, err
+	}
+	fault := Fault{
+		User: c.User, EndpointID: c.EndpointID, Times: c.Times,
+		Status: c.Status, Code: c.Code, Description: c.Description, Body: c.Body, ContentType: c.ContentType,
+		RetryAfter: retryAfter, Delay: delay,
+		Reset: c.Reset, AnswerLost: c.AnswerLost, CutBody: c.CutBody,
+		OmitRefreshToken: c.OmitRefreshToken, OmitExpiresIn: c.OmitExpiresIn,
+	}
+	return fault, fault.validate(c.Target)
+}
+
+func parseDuration(field, written string) (time.Duration, *fieldError) {
+	if written == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(written)
+	if err != nil {
+		return 0, &fieldError{field, `want a duration as "1.5s"`}
+	}
+	return d, nil
+}
+
+func (s *Simulator) controlFault(r *http.Request) (any, *fieldError) {
+	var wanted controlledFault
+	if err := readControl(r, &wanted); err != nil {
+		return nil, err
+	}
+	fault, err := wanted.fault()
+	if err != nil {
+		return nil, err
+	}
+	if wanted.Always {
+		s.Always(wanted.Target, fault)
+	} else {
+		s.Script(wanted.Target, fault)
+	}
+	return nil, nil
+}
+
+// shownRequest shows a body as JSON where it is JSON.
+type shownRequest struct {
+	Request
+	Body any `json:"body,omitempty"`
+}
+
+func (s *Simulator) controlRequests(r *http.Request) (any, *fieldError) {
+	var since int64
+	if written := r.URL.Query().Get("since"); written != "" {
+		var err error
+		if since, err = strconv.ParseInt(written, 10, 64); err != nil || since < 0 {
+			return nil, &fieldError{"since", "want the seq of a request, or 0"}
+		}
+	}
+	shown := []shownRequest{}
+	for _, seen := range s.journal.since(since, func(Request) bool { return true }) {
+		view := shownRequest{Request: seen}
+		if json.Valid([]byte(seen.Body)) {
+			view.Body = json.RawMessage(seen.Body)
+		} else if seen.Body != "" {
+			view.Body = seen.Body
+		}
+		shown = append(shown, view)
+	}
+	return map[string]any{"requests": shown, "dropped": s.Counts().Dropped}, nil
+}

@@ -1,0 +1,109 @@
+package simulator_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// A whole life: a customer enables the skill, the code becomes a token, and
+// the token carries an event to Europe's gateway.
+func Example() {
+	sim := simulator.New(simulator.Options{})
+	server, err := simulator.Start(sim)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+
+	client := simulator.DefaultClient()
+	response, err := http.PostForm(server.LWATokenURL, url.Values{
+		"grant_type":    {"authorization_code"},
+		"code":          {sim.Code(alexa.EU, "amzn-1").Reveal()},
+		"client_id":     {client.ID},
+		"client_secret": {client.Secret.Reveal()},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	var tokens struct {
+		AccessToken string `json:"access_token"`
+		ExpiresIn   int    `json:"expires_in"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&tokens); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("token for", tokens.ExpiresIn, "seconds")
+
+	fmt.Println("Europe answers", postReport(server.GatewayURL(alexa.EU), tokens.AccessToken))
+	fmt.Println("North America answers", postReport(server.GatewayURL(alexa.NA), tokens.AccessToken))
+	seen := sim.Events(alexa.EU)[0]
+	fmt.Println(seen.User, seen.EndpointID, seen.Namespace, seen.Name)
+
+	// Output:
+	// token for 3600 seconds
+	// Europe answers 202
+	// North America answers 403
+	// amzn-1 fan-1 Alexa ChangeReport
+}
+
+// Faults come in the order they were scripted. An httptest server is enough
+// for one region's gateway.
+func ExampleSimulator_Script() {
+	sim := simulator.New(simulator.Options{})
+	gateway := httptest.NewServer(sim.GatewayHandler(alexa.NA))
+	defer gateway.Close()
+
+	sim.Script(simulator.Gateway(alexa.NA),
+		simulator.Fault{Code: simulator.Throttling, Times: 2},
+		simulator.Fault{Status: 503, Body: "<html>try later</html>"},
+	)
+	for range 4 {
+		fmt.Println(postReport(gateway.URL, "Atza|fake-unknown"))
+	}
+	fmt.Println(sim.Events(alexa.NA)[3].Code)
+
+	// Output:
+	// 429
+	// 429
+	// 503
+	// 401
+	// INVALID_ACCESS_TOKEN_EXCEPTION
+}
+
+// Code that sends on its own time is waited for, and not polled.
+func ExampleSimulator_WaitAccepted() {
+	sim := simulator.New(simulator.Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // in a test: t.Context()
+	fmt.Println(sim.WaitAccepted(ctx, 1))
+
+	// Output:
+	// waiting for 1 accepted events, 0 so far: context canceled
+}
+
+// postReport sends a ChangeReport and returns the status of the answer.
+func postReport(baseURL, token string) int {
+	body := strings.ReplaceAll(changeReport, "TOKEN", token)
+	request, err := http.NewRequest(http.MethodPost, baseURL+"/v3/events", strings.NewReader(body))
+	if err != nil {
+		log.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}

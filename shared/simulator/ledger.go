@@ -1,0 +1,226 @@
+package simulator
+
+import (
+	"crypto/rand"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// account is one Amazon user in one region.
+type account struct {
+	region alexa.Region
+	user   string
+}
+
+// grant is one enablement of the skill: a code, and the tokens that came of
+// it. The first two fields never change; the others are guarded by the ledger.
+type grant struct {
+	account
+	client string // the id of the client it was given to
+
+	disabled   bool
+	generation uint64         // access tokens of an older one have expired
+	current    uint64         // serial of the refresh token in force
+	retired    []retiredToken // rotated away, and still in their grace
+}
+
+// retiredToken is a refresh token that another took the place of.
+type retiredToken struct {
+	serial uint64
+	until  time.Time
+}
+
+// pendingCode is a code that was not exchanged yet.
+type pendingCode struct {
+	grant   uint64
+	expires time.Time
+}
+
+// ledger knows who granted what. It grows with the number of enablements and
+// with nothing else.
+type ledger struct {
+	options Options
+	mint    mint
+
+	mu        sync.Mutex
+	grants    []*grant // a token names its grant by the index
+	accounts  map[account][]*grant
+	codes     map[string]pendingCode
+	codeOrder []string // as they expire
+	serial    uint64
+}
+
+func newLedger(options Options) *ledger {
+	return &ledger{
+		options:  options,
+		mint:     newMint(),
+		accounts: make(map[account][]*grant),
+		codes:    make(map[string]pendingCode),
+	}
+}
+
+// enable adds a grant and returns its code.
+func (l *ledger) enable(who account, now time.Time) string {
+	// The codes that have been seen are 19 to 23 letters and digits.
+	code := "ANfake" + rand.Text()[:17]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forgetCodes(now)
+	g := &grant{account: who, client: l.options.Clients[0].ID}
+	l.codes[code] = pendingCode{grant: uint64(len(l.grants)), expires: now.Add(l.options.CodeLifetime)}
+	l.codeOrder = append(l.codeOrder, code)
+	l.grants = append(l.grants, g)
+	l.accounts[who] = append(l.accounts[who], g)
+	return code
+}
+
+// forgetCodes drops the codes that were used or have expired.
+func (l *ledger) forgetCodes(now time.Time) {
+	for len(l.codeOrder) > 0 {
+		oldest := l.codeOrder[0]
+		if pending, ok := l.codes[oldest]; ok && now.Before(pending.expires) {
+			return
+		}
+		delete(l.codes, oldest)
+		l.codeOrder = l.codeOrder[1:]
+	}
+}
+
+// disable ends all grants of an account.
+func (l *ledger) disable(who account) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range l.accounts[who] {
+		g.disabled = true
+	}
+	return len(l.accounts[who]) > 0
+}
+
+// expire ends the access tokens of an account.
+func (l *ledger) expire(who account) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, g := range l.accounts[who] {
+		g.generation++
+	}
+	return len(l.accounts[who]) > 0
+}
+
+// holder is whom a presented token or code belongs to.
+type holder struct {
+	*grant
+	claim claim
+}
+
+// holderOf finds the grant of a token, also of one that no longer works; nil
+// when the simulator never issued it.
+func (l *ledger) holderOf(prefix, token string) *holder {
+	c, ok := l.mint.read(prefix, token)
+	if !ok {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &holder{grant: l.grants[c.grant], claim: c}
+}
+
+// holderOfCode finds the grant of a code that was not exchanged yet.
+func (l *ledger) holderOfCode(code string) *holder {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	pending, ok := l.codes[code]
+	if !ok {
+		return nil
+	}
+	return &holder{grant: l.grants[pending.grant], claim: claim{grant: pending.grant}}
+}
+
+// standing is what an access token is worth.
+type standing int
+
+const (
+	valid standing = iota
+	expired
+	disabled
+)
+
+// standing judges an access token. An expired token of a disabled skill is
+// expired: the gateway looks at the token before it looks at the skill.
+func (l *ledger) standing(h *holder, now time.Time) standing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case h.claim.generation != h.generation, uint64(now.UnixMilli()) >= h.claim.expires:
+		return expired
+	case h.disabled:
+		return disabled
+	}
+	return valid
+}
+
+// tokens is an issued pair.
+type tokens struct{ access, refresh string }
+
+// exchange trades a code for tokens, once.
+func (l *ledger) exchange(code, clientID string, now time.Time) (tokens, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	pending, ok := l.codes[code]
+	if !ok || !now.Before(pending.expires) {
+		return tokens{}, false
+	}
+	g := l.grants[pending.grant]
+	if g.disabled || g.client != clientID {
+		return tokens{}, false
+	}
+	delete(l.codes, code)
+	return l.issue(pending.grant, g, now, true), true
+}
+
+// refresh trades a refresh token for tokens. With rotate false the token that
+// was sent stays in force and is the one answered. It also reports whether
+// another had already taken the token's place.
+func (l *ledger) refresh(h *holder, clientID string, now time.Time, rotate bool) (issued tokens, ok, rotatedAway bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rotatedAway = h.claim.serial != h.current
+	if h.disabled || h.client != clientID || rotatedAway && !h.inGrace(h.claim.serial, now) {
+		return tokens{}, false, rotatedAway
+	}
+	return l.issue(h.claim.grant, h.grant, now, rotate), true, rotatedAway
+}
+
+// inGrace reports whether a refresh token that was rotated away still works.
+func (g *grant) inGrace(serial uint64, now time.Time) bool {
+	return slices.ContainsFunc(g.retired, func(old retiredToken) bool {
+		return old.serial == serial && now.Before(old.until)
+	})
+}
+
+// rotate puts a refresh token in the place of the one in force.
+func (g *grant) rotate(serial uint64, now time.Time, grace time.Duration) {
+	g.retired = slices.DeleteFunc(g.retired, func(old retiredToken) bool { return !now.Before(old.until) })
+	if g.current != 0 && grace > 0 {
+		g.retired = append(g.retired, retiredToken{g.current, now.Add(grace)})
+	}
+	g.current = serial
+}
+
+// issue makes a pair of tokens, with a new refresh token when rotate says so.
+func (l *ledger) issue(index uint64, g *grant, now time.Time, rotate bool) tokens {
+	if rotate {
+		l.serial++
+		g.rotate(l.serial, now, l.options.OldRefreshTokenGrace)
+	}
+	l.serial++
+	return tokens{
+		access: l.mint.issue(accessPrefix, claim{
+			grant: index, serial: l.serial, generation: g.generation,
+			expires: uint64(now.Add(l.options.TokenLifetime).UnixMilli()),
+		}),
+		refresh: l.mint.issue(refreshPrefix, claim{grant: index, serial: g.current}),
+	}
+}

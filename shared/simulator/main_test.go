@@ -1,0 +1,255 @@
+package simulator_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// TestMain lets no test leave this machine.
+func TestMain(m *testing.M) {
+	transport := http.DefaultTransport.(*http.Transport)
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if host, _, err := net.SplitHostPort(address); err != nil || !net.ParseIP(host).IsLoopback() {
+			return nil, fmt.Errorf("refused to dial %s from a test", address)
+		}
+		return dial(ctx, network, address)
+	}
+	os.Exit(m.Run())
+}
+
+// clock is a clock that only moves when told.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// rig is a simulator that listens, and a client for it.
+type rig struct {
+	*simulator.Simulator
+	*simulator.Server
+	t     *testing.T
+	clock *clock
+}
+
+func newRig(t *testing.T, options simulator.Options) *rig {
+	t.Helper()
+	r := &rig{t: t, clock: newClock()}
+	if options.Now == nil {
+		options.Now = r.clock.now
+	}
+	r.Simulator = simulator.New(options)
+	server, err := simulator.Start(r.Simulator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Server = server
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+	})
+	return r
+}
+
+// reply is an answer, read to its end.
+type reply struct {
+	status int
+	header http.Header
+	body   string
+	err    error // when there was no answer, or no whole one
+}
+
+// json decodes the reply's body.
+func (r reply) json(t *testing.T) map[string]any {
+	t.Helper()
+	var decoded map[string]any
+	if err := json.Unmarshal([]byte(r.body), &decoded); err != nil {
+		t.Fatalf("body %q: %v", r.body, err)
+	}
+	return decoded
+}
+
+func send(request *http.Request) reply {
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return reply{err: err}
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	return reply{response.StatusCode, response.Header, string(body), err}
+}
+
+func (r *rig) request(method, url, contentType, body string) *http.Request {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	return request
+}
+
+const formType = "application/x-www-form-urlencoded;charset=UTF-8"
+
+// form is a token request's form, with the default client's credentials.
+func form(pairs ...string) url.Values {
+	client := simulator.DefaultClient()
+	values := url.Values{"client_id": {client.ID}, "client_secret": {client.Secret.Reveal()}}
+	for i := 0; i < len(pairs); i += 2 {
+		values.Set(pairs[i], pairs[i+1])
+	}
+	return values
+}
+
+func (r *rig) postForm(values url.Values) reply {
+	r.t.Helper()
+	return send(r.request("POST", r.LWATokenURL, formType, values.Encode()))
+}
+
+func (r *rig) exchange(code string) reply {
+	r.t.Helper()
+	return r.postForm(form("grant_type", "authorization_code", "code", code))
+}
+
+func (r *rig) refresh(token string) reply {
+	r.t.Helper()
+	return r.postForm(form("grant_type", "refresh_token", "refresh_token", token))
+}
+
+// pair is what a token answer holds.
+type pair struct {
+	Access  string  `json:"access_token"`
+	Refresh string  `json:"refresh_token"`
+	Type    string  `json:"token_type"`
+	Seconds float64 `json:"expires_in"`
+}
+
+func (r *rig) pair(got reply) pair {
+	r.t.Helper()
+	if got.err != nil || got.status != 200 {
+		r.t.Fatalf("token request answered %d %s, error %v", got.status, got.body, got.err)
+	}
+	return decodePair(r.t, got.body)
+}
+
+func decodePair(t testing.TB, body string) pair {
+	t.Helper()
+	var p pair
+	if err := json.Unmarshal([]byte(body), &p); err != nil || p.Access == "" {
+		t.Fatalf("token answer %q: %v", body, err)
+	}
+	return p
+}
+
+// link enables the skill for a user and exchanges the code.
+func (r *rig) link(region alexa.Region, user string) pair {
+	r.t.Helper()
+	return r.pair(r.exchange(r.Code(region, user).Reveal()))
+}
+
+// event is a request that posts body with token in the header.
+func (r *rig) event(region alexa.Region, token, body string) *http.Request {
+	r.t.Helper()
+	request := r.request("POST", r.GatewayURL(region)+"/v3/events", "application/json", body)
+	request.Header.Set("Authorization", "Bearer "+token)
+	return request
+}
+
+// report posts a good ChangeReport.
+func (r *rig) report(region alexa.Region, token string) reply {
+	r.t.Helper()
+	return send(r.event(region, token, withToken(changeReport, token)))
+}
+
+// withToken writes a token into a body. Tokens need no escaping in JSON.
+func withToken(body, token string) string { return strings.ReplaceAll(body, "TOKEN", token) }
+
+const changeReport = `{
+  "context": {"properties": [
+    {"namespace": "Alexa.EndpointHealth", "name": "connectivity", "value": {"value": "OK"},
+     "timeOfSample": "2026-01-02T03:00:00Z", "uncertaintyInMilliseconds": 0}]},
+  "event": {
+    "header": {"namespace": "Alexa", "name": "ChangeReport", "messageId": "00000000-0000-4000-8000-000000000003", "payloadVersion": "3"},
+    "endpoint": {"scope": {"type": "BearerToken", "token": "TOKEN"}, "endpointId": "fan-1", "cookie": {}},
+    "payload": {"change": {"cause": {"type": "PHYSICAL_INTERACTION"}, "properties": [
+      {"namespace": "Alexa.ToggleController", "instance": "Fan.Oscillate", "name": "toggleState", "value": "ON",
+       "timeOfSample": "2026-01-02T03:04:05.678Z", "uncertaintyInMilliseconds": 50}]}}}}`
+
+// gone removes a field in an edit.
+var gone = new(int)
+
+// edit changes one field of a JSON body, by its path: names and array indexes
+// joined by dots.
+type edit struct {
+	at string
+	to any
+}
+
+func edited(t *testing.T, body string, edits ...edit) string {
+	t.Helper()
+	var tree any
+	if err := json.Unmarshal([]byte(body), &tree); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range edits {
+		tree = replaced(tree, strings.Split(e.at, "."), e.to)
+	}
+	encoded, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(encoded)
+}
+
+func replaced(node any, path []string, to any) any {
+	if len(path) == 0 {
+		return to
+	}
+	switch node := node.(type) {
+	case map[string]any:
+		child := replaced(node[path[0]], path[1:], to)
+		if node[path[0]] = child; child == any(gone) {
+			delete(node, path[0])
+		}
+		return node
+	case []any:
+		i, err := strconv.Atoi(path[0])
+		if err != nil {
+			panic(err)
+		}
+		node[i] = replaced(node[i], path[1:], to)
+		return node
+	}
+	return replaced(map[string]any{}, path, to)
+}

@@ -1,0 +1,111 @@
+package simulator
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// Addresses are where a [Server] listens, each "127.0.0.1:0" when empty. The
+// simulator asks nobody for a password: give it an address that others can
+// reach only where they may do everything with it.
+type Addresses struct {
+	LWA        string // Login with Amazon, the control interface and the identity provider
+	NA, EU, FE string // the event gateways
+}
+
+// Server is a simulator that listens. Its URLs are what to configure.
+type Server struct {
+	LWATokenURL     string
+	LWATokenInfoURL string
+	ControlURL      string // without a trailing slash: append "/codes"
+	UserInfoURL     string // of the [IdentityProvider]
+
+	gateways map[alexa.Region]string
+	servers  []*http.Server
+	serving  sync.WaitGroup
+	failed   chan error
+}
+
+// Start serves a simulator on four free ports of the loopback interface. Close
+// the server when done.
+func Start(sim *Simulator) (*Server, error) { return StartOn(sim, Addresses{}) }
+
+// StartOn serves a simulator on the given addresses. When one cannot be had
+// it serves none.
+func StartOn(sim *Simulator, addresses Addresses) (*Server, error) {
+	lwa := http.NewServeMux()
+	lwa.Handle("/", sim)
+	lwa.Handle("/userinfo", IdentityProvider{})
+	s := &Server{gateways: make(map[alexa.Region]string), failed: make(chan error, 4)}
+	base, err := s.listen(addresses.LWA, lwa)
+	s.LWATokenURL, s.LWATokenInfoURL = base+"/auth/o2/token", base+"/auth/o2/tokeninfo"
+	s.ControlURL, s.UserInfoURL = base+"/simulator", base+"/userinfo"
+	for region, address := range map[alexa.Region]string{alexa.NA: addresses.NA, alexa.EU: addresses.EU, alexa.FE: addresses.FE} {
+		if err == nil {
+			s.gateways[region], err = s.listen(address, sim.GatewayHandler(region))
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// listen serves a handler and returns its base URL.
+func (s *Server) listen(address string, handler http.Handler) (string, error) {
+	listener, err := net.Listen("tcp", cmp.Or(address, "127.0.0.1:0"))
+	if err != nil {
+		return "", fmt.Errorf("start simulator: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	s.servers = append(s.servers, server)
+	s.serving.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	})
+	return "http://" + dialable(listener.Addr()), nil
+}
+
+// dialable writes a listener's address so that a client on this machine can
+// use it.
+func dialable(address net.Addr) string {
+	host, port, err := net.SplitHostPort(address.String())
+	if err == nil && net.ParseIP(host).IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return address.String()
+}
+
+// GatewayURL is the base URL of a region's event gateway, without a path.
+func (s *Server) GatewayURL(region alexa.Region) string { return s.gateways[region] }
+
+// Env is the environment that points Gatepost at the simulator.
+func (s *Server) Env() map[string]string {
+	env := map[string]string{"LWA_TOKEN_URL": s.LWATokenURL, "LWA_TOKENINFO_URL": s.LWATokenInfoURL}
+	for region, baseURL := range s.gateways {
+		env["EVENT_GATEWAY_"+string(region)] = baseURL
+	}
+	return env
+}
+
+// Close ends every connection, requests that a fault delays included, and
+// returns when nothing listens any more.
+func (s *Server) Close() error {
+	var errs []error
+	for _, server := range s.servers {
+		errs = append(errs, server.Close())
+	}
+	s.serving.Wait()
+	for len(s.failed) > 0 {
+		errs = append(errs, <-s.failed)
+	}
+	return errors.Join(errs...)
+}
