@@ -1,0 +1,192 @@
+package emulator
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFirestore(t *testing.T) {
+	t.Parallel()
+	host := Firestore(t)
+	wantLoopback(t, host)
+	doc := "http://" + host + "/v1/projects/" + Project() + "/databases/(default)/documents/c/d"
+	if status, body := request(t, http.MethodGet, doc, ""); status != http.StatusNotFound {
+		t.Fatalf("a new project has the document: %d %s", status, body)
+	}
+	if status, body := request(t, http.MethodPatch, doc, `{"fields":{"a":{"stringValue":"b"}}}`); status != http.StatusOK {
+		t.Fatalf("write a document: %d %s", status, body)
+	}
+	if status, body := request(t, http.MethodGet, doc, ""); status != http.StatusOK || !strings.Contains(body, `"stringValue":`) {
+		t.Fatalf("read the document: %d %s", status, body)
+	}
+	if again := Firestore(t); again != host {
+		t.Errorf("the second emulator is at %s, the first at %s: want one", again, host)
+	}
+}
+
+func TestPubSub(t *testing.T) {
+	t.Parallel()
+	host := PubSub(t)
+	wantLoopback(t, host)
+	topic := "http://" + host + "/v1/projects/" + Project() + "/topics/some-topic"
+	if status, body := request(t, http.MethodPut, topic, "{}"); status != http.StatusOK {
+		t.Fatalf("create a topic: %d %s", status, body)
+	}
+	if status, body := request(t, http.MethodGet, topic, ""); status != http.StatusOK {
+		t.Fatalf("read the topic: %d %s", status, body)
+	}
+	if again := PubSub(t); again != host {
+		t.Errorf("the second emulator is at %s, the first at %s: want one", again, host)
+	}
+}
+
+func request(t *testing.T, method, url, body string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(answer)
+}
+
+func wantLoopback(t *testing.T, address string) {
+	t.Helper()
+	host, _, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || (host != "localhost" && !ip.IsLoopback()) {
+		t.Errorf("the emulator is at %q, want a loopback address", address)
+	}
+}
+
+func TestProjectIsUnique(t *testing.T) {
+	t.Parallel()
+	if a, b := Project(), Project(); a == b || len(a) > 30 {
+		t.Errorf("got projects %q and %q, want two ids of at most 30 characters", a, b)
+	}
+}
+
+// outcome records how a test would have ended.
+type outcome struct {
+	testing.TB
+	skipped, failed string
+}
+
+func (*outcome) Helper()                        {}
+func (o *outcome) Skip(args ...any)             { o.skipped = fmt.Sprint(args...) }
+func (o *outcome) Fatalf(f string, args ...any) { o.failed = fmt.Sprintf(f, args...) }
+
+func TestMissingEmulator(t *testing.T) {
+	missing := func() (instance, error) { return instance{}, errors.New("no emulator") }
+	for required, want := range map[string]outcome{
+		"":  {skipped: "no emulator"},
+		"1": {failed: "no emulator (REQUIRE_EMULATORS=1)"},
+	} {
+		t.Setenv("REQUIRE_EMULATORS", required)
+		var got outcome
+		if address := address(&got, missing); got != want || address != "" {
+			t.Errorf("with REQUIRE_EMULATORS=%q: got %+v and address %q, want %+v", required, got, address, want)
+		}
+	}
+}
+
+func TestRunningEmulatorIsUsed(t *testing.T) {
+	t.Setenv("PATH", "") // nothing could be started
+	t.Setenv("SOME_EMULATOR_HOST", "127.0.0.1:1")
+	got, err := product{env: "SOME_EMULATOR_HOST"}.find()
+	if want := (instance{address: "127.0.0.1:1"}); err != nil || got != want {
+		t.Errorf("got %+v and error %v, want %+v", got, err, want)
+	}
+}
+
+func TestEmulatorThatDoesNotStart(t *testing.T) {
+	t.Parallel()
+	java := filepath.Join(t.TempDir(), "java")
+	writeFile(t, java, "#!/bin/sh\necho needs a newer version >&2\nexit 1\n")
+	p := product{args: func(jar, host, port string) []string { return []string{jar, host, port} }}
+	got, err := p.launch(java, "some.jar")
+	if err == nil || got.process != nil || !strings.Contains(err.Error(), "needs a newer version") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %+v and error %v, want one line with what the program wrote", got, err)
+	}
+}
+
+func TestLocate(t *testing.T) {
+	const jar = "platform/fake-emulator/lib/fake-*-all.jar"
+	sdk := t.TempDir()
+	wantJar := filepath.Join(sdk, "platform/fake-emulator/lib/fake-0.8.20-all.jar")
+	writeFile(t, wantJar, "")
+	writeFile(t, filepath.Join(sdk, "bin/gcloud"), "#!/bin/sh\n")
+	bin := func(files map[string]string) string {
+		dir := t.TempDir()
+		for name, content := range files {
+			writeFile(t, filepath.Join(dir, name), content)
+		}
+		return dir
+	}
+	const program = "#!/bin/sh\n"
+	linked := bin(map[string]string{"java": program})
+	if err := os.Symlink(filepath.Join(sdk, "bin/gcloud"), filepath.Join(linked, "gcloud")); err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	if err := os.Symlink(sdk, filepath.Join(home, "google-cloud-sdk")); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct {
+		path, root, home string
+		found            bool
+	}{
+		"named by CLOUDSDK_ROOT_DIR": {path: bin(map[string]string{"java": program}), root: sdk, found: true},
+		"gcloud is a symbolic link":  {path: linked, found: true},
+		"in the home directory":      {path: bin(map[string]string{"java": program}), home: home, found: true},
+		"gcloud tells where": {
+			path: bin(map[string]string{"java": program, "gcloud": program + `[ "$1" = info ] && echo ` + sdk + "\n"}), found: true,
+		},
+		"gcloud without emulators": {path: bin(map[string]string{"java": program, "gcloud": program})},
+		"no gcloud":                {path: bin(map[string]string{"java": program})},
+		"no java":                  {path: bin(map[string]string{"gcloud": program}), root: sdk},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("PATH", tt.path)
+			t.Setenv("CLOUDSDK_ROOT_DIR", tt.root)
+			t.Setenv("HOME", tt.home)
+			java, jar, err := locate(jar)
+			if !tt.found {
+				if err == nil {
+					t.Errorf("got %s and %s, want an error", java, jar)
+				}
+				return
+			}
+			got, _ := filepath.EvalSymlinks(jar)
+			want, _ := filepath.EvalSymlinks(wantJar)
+			if err != nil || java != filepath.Join(tt.path, "java") || got != want {
+				t.Errorf("got %s, %s and error %v, want the java of %s and %s", java, jar, err, tt.path, want)
+			}
+		})
+	}
+}
+
+func writeFile(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
