@@ -1,0 +1,411 @@
+package grant_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// at is a time in whole microseconds, a different one for each n.
+func at(n int) time.Time {
+	return time.Date(2026, 1, 2, 3, 4, 5, 123456000, time.UTC).Add(time.Duration(n) * time.Microsecond)
+}
+
+// documented is a record in which every field is set, and its document. The
+// names in the document are fixed: deployed stacks hold them.
+func documented() (grant.Record, map[string]any) {
+	record := grant.Record{
+		Version: 1, UserID: "u-1", Skill: "default", Region: alexa.EU, Bucket: 7, RefreshDue: at(1), UsedAt: at(2),
+		Announce: []grant.Announcement{{
+			Type: grant.Stale, GrantID: "g1", Region: alexa.FE, Reason: "expired", EndpointID: "lamp-1", ActiveGrants: 2, At: at(3),
+		}},
+		Grants: map[string]grant.Grant{"g1": {
+			Region: alexa.NA, State: grant.Suspect, Reason: "unauthorized", Since: at(4), ClientID: "client-1",
+			AmazonUser: "hash-1", AccessToken: []byte("sealed-1"), RefreshToken: []byte("sealed-2"), ExpiresAt: at(5),
+			TokenVersion: 3, Lease: grant.Lease{Owner: "process-1", Until: at(6)}, RefreshDue: at(7), Failures: 4,
+			NextTry: at(8), LastForcedRefresh: at(9), CreatedAt: at(10), EraseAt: at(11),
+		}},
+	}
+	doc := map[string]any{
+		"v": int64(1), "userId": "u-1", "skill": "default", "region": "EU", "bucket": int64(7),
+		"refreshDue": at(1), "usedAt": at(2),
+		"announce": []any{map[string]any{
+			"type": "stale", "grantId": "g1", "region": "FE", "reason": "expired", "endpointId": "lamp-1",
+			"activeGrants": int64(2), "at": at(3),
+		}},
+		"grants": map[string]any{"g1": map[string]any{
+			"region": "NA", "state": "suspect", "reason": "unauthorized", "since": at(4), "clientId": "client-1",
+			"amazonUser": "hash-1", "accessToken": []byte("sealed-1"), "refreshToken": []byte("sealed-2"), "expiresAt": at(5),
+			"tokenVersion": int64(3), "lease": map[string]any{"owner": "process-1", "until": at(6)},
+			"refreshDue": at(7), "failures": int64(4), "nextTry": at(8), "lastForcedRefresh": at(9),
+			"createdAt": at(10), "eraseAt": at(11),
+		}},
+	}
+	return record, doc
+}
+
+func TestRecordDocument(t *testing.T) {
+	t.Parallel()
+	record, doc := documented()
+	if diff := cmp.Diff(doc, record.Document()); diff != "" {
+		t.Errorf("Document() (-want +got):\n%s", diff)
+	}
+	got, err := grant.ParseRecord(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(record, got); diff != "" {
+		t.Errorf("ParseRecord() (-want +got):\n%s", diff)
+	}
+}
+
+// TestEveryFieldIsKept fails when a field was added to a struct and not to the
+// document.
+func TestEveryFieldIsKept(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		var record grant.Record
+		fill(r, reflect.ValueOf(&record).Elem(), false)
+		record.Revision = 0
+		if got := mustParse(t, record.Document()); !cmp.Equal(record, got) {
+			t.Fatalf("a record changed on its way (-want +got):\n%s", cmp.Diff(record, got))
+		}
+		var delivery grant.Delivery
+		fill(r, reflect.ValueOf(&delivery).Elem(), false)
+		delivery.Revision = 0
+		got, err := grant.ParseDelivery(delivery.Document())
+		if diff := cmp.Diff(delivery, got); diff != "" || err != nil {
+			t.Fatalf("a delivery changed on its way (error %v) (-want +got):\n%s", err, diff)
+		}
+	}
+}
+
+func TestZeroValuesAreAbsent(t *testing.T) {
+	t.Parallel()
+	want := map[string]any{"bucket": int64(0), "grants": map[string]any{"g1": map[string]any{}}}
+	got := grant.Record{
+		Announce: []grant.Announcement{},
+		Grants:   map[string]grant.Grant{"g1": {AccessToken: []byte{}, ExpiresAt: time.Time{}.Add(time.Nanosecond)}},
+	}.Document()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("Document() (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(grant.Record{Grants: map[string]grant.Grant{"g1": {}}}, mustParse(t, got)); diff != "" {
+		t.Errorf("ParseRecord() (-want +got):\n%s", diff)
+	}
+	delivery := grant.Delivery{Accepted: []string{}}.Document()
+	for _, name := range []string{"customer", "eventId", "state", "claimedUntil", "accepted", "expireAt"} {
+		if v, ok := delivery[name]; !ok || v != nil {
+			t.Errorf("an empty delivery holds %v (present: %t) as %s, want nil", v, ok, name)
+		}
+	}
+}
+
+func TestTimesAreCutToMicrosecondsUTC(t *testing.T) {
+	t.Parallel()
+	local := at(0).Add(999).In(time.FixedZone("far", 9*3600))
+	record := grant.Record{UsedAt: local, Grants: map[string]grant.Grant{"g1": {Since: local}}}
+	got := mustParse(t, record.Document())
+	for name, at := range map[string]time.Time{"usedAt": got.UsedAt, "since": got.Grants["g1"].Since} {
+		if want := local.UTC().Truncate(time.Microsecond); at != want {
+			t.Errorf("%s is %v, want %v", name, at, want)
+		}
+	}
+	if changes := grant.Diff(record, got); len(changes) != 0 {
+		t.Errorf("Diff sees a change that a store cannot keep: %v", changes)
+	}
+}
+
+func TestDocumentSharesNothing(t *testing.T) {
+	t.Parallel()
+	record, _ := documented()
+	doc := record.Document()
+	token := doc["grants"].(map[string]any)["g1"].(map[string]any)["accessToken"].([]byte)
+	token[0] = 'X'
+	if got := record.Grants["g1"].AccessToken[0]; got == 'X' {
+		t.Error("a change to the document changed the record")
+	}
+	parsed := mustParse(t, doc)
+	token[0] = 'Y'
+	if got := parsed.Grants["g1"].AccessToken[0]; got != 'X' {
+		t.Error("a change to the document changed the parsed record")
+	}
+}
+
+func TestParseIgnoresUnknownFields(t *testing.T) {
+	t.Parallel()
+	want, doc := documented()
+	doc["later"] = map[string]any{"x": true}
+	g1 := doc["grants"].(map[string]any)["g1"].(map[string]any)
+	g1["later"] = 1.5
+	g1["lease"].(map[string]any)["later"] = []any{}
+	g1["reason"] = nil // null, as a person may leave it in the console
+	g := want.Grants["g1"]
+	g.Reason = ""
+	want.Grants["g1"] = g
+	if diff := cmp.Diff(want, mustParse(t, doc)); diff != "" {
+		t.Errorf("ParseRecord() (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseNamesTheBadField(t *testing.T) {
+	t.Parallel()
+	const secret = "Atza|fake-canary"
+	tests := map[string]struct {
+		path  []string // where the bad value is put
+		value any
+		want  string // what the error must name
+	}{
+		"text":                   {[]string{"userId"}, int64(5), "userId"},
+		"number":                 {[]string{"v"}, secret, "field v:"},
+		"fraction":               {[]string{"bucket"}, 1.5, "bucket"},
+		"time":                   {[]string{"usedAt"}, secret, "usedAt"},
+		"list":                   {[]string{"announce"}, secret, "announce"},
+		"element of a list":      {[]string{"announce"}, []any{secret}, "announce"},
+		"field of an element":    {[]string{"announce"}, []any{map[string]any{"at": secret}}, "announce"},
+		"grants":                 {[]string{"grants"}, secret, "field grants:"},
+		"a grant":                {[]string{"grants", "g1"}, secret, "field grants.g1:"},
+		"field of a grant":       {[]string{"grants", "g1", "since"}, secret, "grants.g1.since"},
+		"token of a grant":       {[]string{"grants", "g1", "accessToken"}, secret, "grants.g1.accessToken"},
+		"lease":                  {[]string{"grants", "g1", "lease"}, secret, "grants.g1.lease"},
+		"field of a grant lease": {[]string{"grants", "g1", "lease", "until"}, secret, "grants.g1.lease.until"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, doc := documented()
+			apply(doc, grant.Field{Path: tt.path, Value: tt.value})
+			got, err := grant.ParseRecord(doc)
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret) {
+				t.Errorf("got error %q, want one that names %q and shows no value", err, tt.want)
+			}
+			if diff := cmp.Diff(grant.Record{}, got); diff != "" {
+				t.Errorf("half a record came with the error:\n%s", diff)
+			}
+		})
+	}
+	if _, err := grant.ParseDelivery(map[string]any{"accepted": []any{int64(1)}}); err == nil || !strings.Contains(err.Error(), "accepted") {
+		t.Errorf("got error %v, want one that names accepted", err)
+	}
+}
+
+func TestDiff(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*grant.Record)
+		want   []grant.Field
+	}{
+		"nothing": {func(*grant.Record) {}, nil},
+		"a field of the record": {
+			func(r *grant.Record) { r.UsedAt = at(20) },
+			[]grant.Field{{Path: []string{"usedAt"}, Value: at(20)}},
+		},
+		"bucket 0": {
+			func(r *grant.Record) { r.Bucket = 0 },
+			[]grant.Field{{Path: []string{"bucket"}, Value: int64(0)}},
+		},
+		"published announcements": {
+			func(r *grant.Record) { r.Announce = nil },
+			[]grant.Field{{Path: []string{"announce"}}},
+		},
+		"a lease given back": {
+			func(r *grant.Record) { edit(r, func(g *grant.Grant) { g.Lease = grant.Lease{} }) },
+			[]grant.Field{{Path: []string{"grants", "g1", "lease", "owner"}}, {Path: []string{"grants", "g1", "lease", "until"}}},
+		},
+		"one more grant": {
+			func(r *grant.Record) { r.Grants["g2"] = grant.Grant{Failures: 1} },
+			[]grant.Field{{Path: []string{"grants", "g2"}, Value: map[string]any{"failures": int64(1)}}},
+		},
+		"one more empty grant": {
+			func(r *grant.Record) { r.Grants["g2"] = grant.Grant{} },
+			[]grant.Field{{Path: []string{"grants", "g2"}, Value: map[string]any{}}},
+		},
+		"a grant less": {
+			func(r *grant.Record) { delete(r.Grants, "g1") },
+			[]grant.Field{{Path: []string{"grants", "g1"}}},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			was, _ := documented()
+			now := was.Clone()
+			tt.change(&now)
+			if diff := cmp.Diff(tt.want, grant.Diff(was, now)); diff != "" {
+				t.Errorf("Diff() (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestDiffLeadsFromOneToTheOther writes the difference of random records into
+// the document of the first, which must then be the second.
+func TestDiffLeadsFromOneToTheOther(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		var was, now grant.Record
+		fill(r, reflect.ValueOf(&was).Elem(), true)
+		fill(r, reflect.ValueOf(&now).Elem(), true)
+		now.Revision = 0
+		for id := range was.Grants {
+			if len(now.Grants) > 0 && r.IntN(2) == 0 { // a grant that both have
+				now.Grants[id] = now.Grants[slices.Collect(maps.Keys(now.Grants))[0]]
+			}
+		}
+		doc := was.Document()
+		for _, f := range grant.Diff(was, now) {
+			apply(doc, f)
+		}
+		if diff := cmp.Diff(mustParse(t, now.Document()), mustParse(t, doc)); diff != "" {
+			t.Fatalf("after the change (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	_, doc := documented()
+	seed, err := json.Marshal(doc)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Add([]byte(`{"grants":{"g":{"lease":{"owner":"x"},"failures":1}},"announce":[{"at":"2026-01-02T03:04:05.123456789+09:00"}]}`))
+	f.Add([]byte(`{"grants":{"g":[]},"announce":{},"bucket":"0"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var doc map[string]any
+		if json.Unmarshal(data, &doc) != nil {
+			return
+		}
+		record, err := grant.ParseRecord(typed("", doc).(map[string]any))
+		if err != nil {
+			if diff := cmp.Diff(grant.Record{}, record); diff != "" {
+				t.Errorf("half a record came with the error:\n%s", diff)
+			}
+			return
+		}
+		again := mustParse(t, record.Document())
+		if diff := cmp.Diff(record, again); diff != "" {
+			t.Errorf("parse, encode, parse (-first +second):\n%s", diff)
+		}
+		if changes := grant.Diff(record, again); len(changes) != 0 {
+			t.Errorf("Diff of equal records: %v", changes)
+		}
+	})
+}
+
+func BenchmarkParseRecord(b *testing.B) {
+	_, doc := documented()
+	for b.Loop() {
+		if _, err := grant.ParseRecord(doc); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// typed turns what JSON has into what a document has: integers, times and, for
+// the fields that hold tokens, bytes.
+func typed(name string, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			v[name] = typed(name, inner)
+		}
+	case []any:
+		for i, inner := range v {
+			v[i] = typed("", inner)
+		}
+	case float64:
+		if n := int64(v); float64(n) == v {
+			return n
+		}
+	case string:
+		if strings.HasSuffix(name, "Token") {
+			return []byte(v)
+		}
+		if at, err := time.Parse(time.RFC3339Nano, v); err == nil {
+			return at
+		}
+	}
+	return v
+}
+
+// fill sets every field below v to a random value that a store keeps as it is:
+// never a zero one, but for sparse, where every other field is left alone.
+func fill(r *rand.Rand, v reflect.Value, sparse bool) {
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		v.Set(reflect.ValueOf(at(1 + r.IntN(1e9))))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(fmt.Sprint("text-", r.IntN(1e6)))
+	case reflect.Int, reflect.Int64:
+		v.SetInt(1 + r.Int64N(250))
+	case reflect.Uint8:
+		v.SetUint(1 + r.Uint64N(255))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if !sparse || r.IntN(2) == 0 {
+				fill(r, v.Field(i), sparse)
+			}
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1+r.IntN(4), 4))
+		for i := range v.Len() {
+			fill(r, v.Index(i), sparse)
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for range 1 + r.IntN(3) {
+			element := reflect.New(v.Type().Elem()).Elem()
+			fill(r, element, sparse)
+			v.SetMapIndex(reflect.ValueOf(fmt.Sprint("key-", r.IntN(1e6))), element)
+		}
+	default:
+		panic("no random " + v.Kind().String())
+	}
+}
+
+// apply does to a document what a store does with a field.
+func apply(doc map[string]any, f grant.Field) {
+	last := len(f.Path) - 1
+	for _, name := range f.Path[:last] {
+		if doc[name] == nil {
+			doc[name] = map[string]any{}
+		}
+		doc = doc[name].(map[string]any)
+	}
+	if f.Value == nil {
+		delete(doc, f.Path[last])
+		return
+	}
+	doc[f.Path[last]] = f.Value
+}
+
+func edit(r *grant.Record, change func(*grant.Grant)) {
+	g := r.Grants["g1"]
+	change(&g)
+	r.Grants["g1"] = g
+}
+
+func mustParse(t *testing.T, doc map[string]any) grant.Record {
+	t.Helper()
+	r, err := grant.ParseRecord(doc)
+	if err != nil {
+		t.Fatalf("ParseRecord: %v", err)
+	}
+	return r
+}

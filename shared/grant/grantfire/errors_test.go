@@ -1,0 +1,152 @@
+package grantfire_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+)
+
+// failing is a Firestore that answers every call with what answer returns:
+// failures that the emulator does not have.
+type failing struct {
+	firestorepb.UnimplementedFirestoreServer
+	answer func(context.Context) error
+}
+
+func (f failing) BatchGetDocuments(_ *firestorepb.BatchGetDocumentsRequest, s firestorepb.Firestore_BatchGetDocumentsServer) error {
+	return f.answer(s.Context())
+}
+
+func (f failing) RunQuery(_ *firestorepb.RunQueryRequest, s firestorepb.Firestore_RunQueryServer) error {
+	return f.answer(s.Context())
+}
+
+func (f failing) Commit(ctx context.Context, _ *firestorepb.CommitRequest) (*firestorepb.CommitResponse, error) {
+	return nil, f.answer(ctx)
+}
+
+func serve(t *testing.T, answer func(context.Context) error) *grantfire.Store {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	firestorepb.RegisterFirestoreServer(server, failing{answer: answer})
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return grantfire.New(connect(t, listener.Addr().String()))
+}
+
+// methods calls every method of a store.
+var methods = map[string]func(context.Context, grant.Store) error{
+	"Read": func(ctx context.Context, s grant.Store) error {
+		_, err := s.Read(ctx, grant.Key{UserID: "u-1"})
+		return err
+	},
+	"Due": func(ctx context.Context, s grant.Store) error {
+		_, err := s.Due(ctx, grant.DueQuery{Buckets: []int{1}, Limit: 1})
+		return err
+	},
+	"create": func(ctx context.Context, s grant.Store) error {
+		was := grant.New(grant.Key{UserID: "u-1"})
+		_, err := s.Write(ctx, was, filled(was))
+		return err
+	},
+	"update": func(ctx context.Context, s grant.Store) error {
+		was := grant.New(grant.Key{UserID: "u-1"})
+		was.Revision = 1000
+		_, err := s.Write(ctx, was, filled(was))
+		return err
+	},
+	"ReadDelivery": func(ctx context.Context, s grant.Store) error {
+		_, err := s.ReadDelivery(ctx, grant.DeliveryKey{EventID: "e-1"})
+		return err
+	},
+	"create a delivery": func(ctx context.Context, s grant.Store) error {
+		_, err := s.WriteDelivery(ctx, grant.Delivery{}, grant.Delivery{ExpireAt: at(1)})
+		return err
+	},
+	"update a delivery": func(ctx context.Context, s grant.Store) error {
+		_, err := s.WriteDelivery(ctx, grant.Delivery{Revision: 1000}, grant.Delivery{ExpireAt: at(1)})
+		return err
+	},
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	conflictOf := func(methods ...string) map[string]error {
+		want := make(map[string]error)
+		for _, m := range methods {
+			want[m] = grant.ErrConflict
+		}
+		return want
+	}
+	tests := map[codes.Code]map[string]error{ // which methods return which sentinel
+		codes.AlreadyExists:      conflictOf("create", "create a delivery"),
+		codes.FailedPrecondition: conflictOf("update", "update a delivery"), // for Due it is a missing index
+		codes.NotFound:           conflictOf("update", "update a delivery"), // for the others a missing database
+		codes.Aborted:            nil,
+		codes.PermissionDenied:   nil,
+		codes.InvalidArgument:    nil,
+		codes.DeadlineExceeded: { // of the methods that the client library does not try again
+			"create": context.DeadlineExceeded, "update": context.DeadlineExceeded,
+			"create a delivery": context.DeadlineExceeded, "update a delivery": context.DeadlineExceeded,
+		},
+	}
+	for code, wants := range tests {
+		t.Run(code.String(), func(t *testing.T) {
+			t.Parallel()
+			store := serve(t, func(context.Context) error { return status.Error(code, "as the test wants it") })
+			for name, call := range methods {
+				want := wants[name]
+				if code == codes.DeadlineExceeded && want == nil {
+					continue
+				}
+				err := call(t.Context(), store)
+				for _, sentinel := range []error{grant.ErrConflict, grant.ErrNotFound, context.DeadlineExceeded} {
+					if got := errors.Is(err, sentinel); got != (want == sentinel) {
+						t.Errorf("%s: got error %v, is it %q? %t", name, err, sentinel, got)
+					}
+				}
+				if want == nil && status.Code(err) != code {
+					t.Errorf("%s: got error %v, want one that wraps Firestore's", name, err)
+				}
+			}
+		})
+	}
+}
+
+// TestHangingFirestore asks a server that never answers.
+func TestHangingFirestore(t *testing.T) {
+	t.Parallel()
+	store := serve(t, func(ctx context.Context) error {
+		<-ctx.Done()
+		return status.FromContextError(ctx.Err()).Err()
+	})
+	for name, call := range methods {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			late, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer stop()
+			if err := call(late, store); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got error %v, want %v", err, context.DeadlineExceeded)
+			}
+			cancelled, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			if err := call(cancelled, store); !errors.Is(err, context.Canceled) {
+				t.Errorf("got error %v, want %v", err, context.Canceled)
+			}
+		})
+	}
+}

@@ -1,0 +1,204 @@
+package grantfire
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// The collections. Their indexes and the TTL policy are defined where the
+// database is.
+const (
+	Customers  = "customers"  // a record each, under grant.Key.ID
+	Deliveries = "deliveries" // a delivery record each, under grant.DeliveryKey.ID
+)
+
+// Store is a [grant.Store] in Firestore. Make one with [Open] or [New].
+type Store struct {
+	client *firestore.Client
+}
+
+var _ grant.Store = (*Store)(nil)
+
+// New returns a store that uses the caller's client, which the caller closes.
+func New(client *firestore.Client) *Store { return &Store{client: client} }
+
+// Open connects to a database with the credentials of the environment, or to
+// the emulator that FIRESTORE_EMULATOR_HOST names. An empty project is the one
+// the credentials belong to; an empty database is "(default)". Nothing is sent
+// before the first call: a database that does not exist is that call's error.
+func Open(ctx context.Context, project, database string) (*Store, error) {
+	client, err := firestore.NewClientWithDatabase(ctx,
+		cmp.Or(project, firestore.DetectProjectID), cmp.Or(database, firestore.DefaultDatabaseID))
+	if err != nil {
+		return nil, fmt.Errorf("grantfire: open the database: %w", err)
+	}
+	return New(client), nil
+}
+
+// Close closes the connection of a store made by [Open].
+func (s *Store) Close() error { return s.client.Close() }
+
+// Read implements [grant.Store].
+func (s *Store) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	doc, err := read(ctx, s.customer(key))
+	if err != nil {
+		return grant.Record{}, failed(ctx, "read a record", err)
+	}
+	return parseRecord(doc)
+}
+
+// Write implements [grant.Store].
+func (s *Store) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	if was.Key() != now.Key() {
+		return grant.Record{}, errors.New("grantfire: write a record: was and now have two keys")
+	}
+	changes := grant.Diff(was, now)
+	if len(changes) == 0 {
+		return was.Clone(), nil
+	}
+	doc := now.Document()
+	revision, err := write(ctx, s.customer(now.Key()), was.Revision, doc, changes)
+	if err != nil {
+		return grant.Record{}, failed(ctx, "write a record", err)
+	}
+	stored, err := grant.ParseRecord(doc) // now with its times as they were stored
+	stored.Revision = revision
+	return stored, err
+}
+
+// ReadDelivery implements [grant.Store]. It returns expired records too.
+func (s *Store) ReadDelivery(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
+	doc, err := read(ctx, s.delivery(key))
+	if err != nil {
+		return grant.Delivery{}, failed(ctx, "read a delivery", err)
+	}
+	d, err := grant.ParseDelivery(doc.Data())
+	d.Revision = revisionOf(doc.UpdateTime)
+	return d, err
+}
+
+// WriteDelivery implements [grant.Store].
+func (s *Store) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
+	if was.Key != now.Key {
+		return grant.Delivery{}, errors.New("grantfire: write a delivery: was and now have two keys")
+	}
+	if now.ExpireAt.IsZero() {
+		return grant.Delivery{}, errors.New("grantfire: write a delivery: it has no ExpireAt")
+	}
+	doc := now.Document()
+	if reflect.DeepEqual(was.Document(), doc) {
+		return was, nil
+	}
+	var all []grant.Field
+	for name, value := range doc {
+		all = append(all, grant.Field{Path: []string{name}, Value: value})
+	}
+	revision, err := write(ctx, s.delivery(now.Key), was.Revision, doc, all)
+	if err != nil {
+		return grant.Delivery{}, failed(ctx, "write a delivery", err)
+	}
+	stored, err := grant.ParseDelivery(doc)
+	stored.Revision = revision
+	return stored, err
+}
+
+func (s *Store) customer(key grant.Key) *firestore.DocumentRef {
+	return s.client.Collection(Customers).Doc(key.ID())
+}
+
+func (s *Store) delivery(key grant.DeliveryKey) *firestore.DocumentRef {
+	return s.client.Collection(Deliveries).Doc(key.ID())
+}
+
+// read fetches a document. Only a document that Firestore says is missing is
+// ErrNotFound: the code NotFound alone may also mean that there is no such
+// database, and taking that for a customer without grants would drop every
+// event in silence.
+func read(ctx context.Context, ref *firestore.DocumentRef) (*firestore.DocumentSnapshot, error) {
+	doc, err := ref.Get(ctx)
+	if doc != nil && !doc.Exists() {
+		return nil, grant.ErrNotFound
+	}
+	return doc, err
+}
+
+// write creates the document, or updates fields of the one with revision was.
+// A condition that does not hold is ErrConflict: AlreadyExists for a create;
+// FailedPrecondition for an update, or NotFound when the document is gone. See
+// https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precondition.
+func write(ctx context.Context, ref *firestore.DocumentRef, was grant.Revision, doc map[string]any, changes []grant.Field) (grant.Revision, error) {
+	var result *firestore.WriteResult
+	var err error
+	var conflicts []codes.Code
+	if was == 0 {
+		conflicts = []codes.Code{codes.AlreadyExists}
+		result, err = ref.Create(ctx, doc)
+	} else {
+		conflicts = []codes.Code{codes.FailedPrecondition, codes.NotFound}
+		result, err = ref.Update(ctx, updates(changes), firestore.LastUpdateTime(updateTime(was)))
+	}
+	if slices.Contains(conflicts, status.Code(err)) {
+		return 0, grant.ErrConflict
+	}
+	if err != nil {
+		return 0, err
+	}
+	return revisionOf(result.UpdateTime), nil
+}
+
+func updates(changes []grant.Field) []firestore.Update {
+	var updates []firestore.Update
+	for _, c := range changes {
+		u := firestore.Update{FieldPath: c.Path, Value: c.Value}
+		if c.Value == nil {
+			u.Value = firestore.Delete
+		}
+		updates = append(updates, u)
+	}
+	return updates
+}
+
+// failed says what was being done. It sees to it that the end of ctx can be
+// recognized: gRPC reports it as a status that hides the context's error.
+func failed(ctx context.Context, doing string, err error) error {
+	switch {
+	case errors.Is(err, grant.ErrNotFound), errors.Is(err, grant.ErrConflict):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("grantfire: %s: %w (%w)", doing, ctx.Err(), err)
+	case status.Code(err) == codes.DeadlineExceeded: // the server's clock was first
+		return fmt.Errorf("grantfire: %s: %w (%w)", doing, context.DeadlineExceeded, err)
+	}
+	return fmt.Errorf("grantfire: %s: %w", doing, err)
+}
+
+// parseRecord decodes a document. One that holds another customer than its id
+// says was not written by this code; a change to it would go to that customer.
+func parseRecord(doc *firestore.DocumentSnapshot) (grant.Record, error) {
+	r, err := grant.ParseRecord(doc.Data())
+	if err == nil && r.Key().ID() != doc.Ref.ID {
+		err = errors.New("skill and userId do not belong to this id")
+	}
+	if err != nil {
+		return grant.Record{}, fmt.Errorf("grantfire: document %s: %w", doc.Ref.ID, err)
+	}
+	r.Revision = revisionOf(doc.UpdateTime)
+	return r, nil
+}
+
+// A revision is a document's update time in nanoseconds.
+
+func revisionOf(updated time.Time) grant.Revision { return grant.Revision(updated.UnixNano()) }
+
+func updateTime(r grant.Revision) time.Time { return time.Unix(0, int64(r)) }

@@ -1,0 +1,275 @@
+package grantfire_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/gatepostdev/gatepost/shared/emulator"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/grant/granttest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	host := emulator.Firestore(t)
+	granttest.Run(t, func(t *testing.T) grant.Store { return grantfire.New(connect(t, host)) })
+}
+
+// connect returns a client of a project that nobody else uses.
+func connect(t *testing.T, host string, opts ...grpc.DialOption) *firestore.Client {
+	t.Helper()
+	conn, err := grpc.NewClient(host, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := firestore.NewClient(t.Context(), emulator.Project(), option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestOpen(t *testing.T) {
+	t.Setenv("FIRESTORE_EMULATOR_HOST", emulator.Firestore(t))
+	project := emulator.Project()
+	for database, want := range map[string]string{"": "(default)", "gatepost-eu": "gatepost-eu"} {
+		store, err := grantfire.Open(t.Context(), project, database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		record := grant.New(grant.Key{Skill: "default", UserID: "u-" + want})
+		if _, err := store.Write(t.Context(), grant.New(record.Key()), filled(record)); err != nil {
+			t.Fatal(err)
+		}
+		client, err := firestore.NewClientWithDatabase(t.Context(), project, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if doc, err := client.Collection("customers").Doc(record.Key().ID()).Get(t.Context()); err != nil {
+			t.Errorf("Open(%q): the record is not in database %s (document %v): %v", database, want, doc, err)
+		}
+		if err := errors.Join(store.Close(), client.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestUnknownFieldsSurvive plays an older version of the code that meets what
+// a newer one stored.
+func TestUnknownFieldsSurvive(t *testing.T) {
+	t.Parallel()
+	writes := map[string]func(r *grant.Record){
+		"a field of the record": func(r *grant.Record) { r.UsedAt = at(20) },
+		"a field removed":       func(r *grant.Record) { r.RefreshDue = time.Time{} },
+		"announcements removed": func(r *grant.Record) { r.Announce = nil },
+		"a field of the grant":  editGrant(func(g *grant.Grant) { g.State = grant.Suspect }),
+		"the whole grant": editGrant(func(g *grant.Grant) {
+			*g = grant.Grant{State: grant.Revoked, TokenVersion: 99, Lease: grant.Lease{Owner: "another", Until: at(30)}}
+		}),
+		"the lease removed":     editGrant(func(g *grant.Grant) { g.Lease = grant.Lease{} }),
+		"the grant made empty":  editGrant(func(g *grant.Grant) { *g = grant.Grant{} }),
+		"another grant added":   func(r *grant.Record) { r.Grants["g2"] = grant.Grant{State: grant.Active} },
+		"the version set lower": func(r *grant.Record) { r.Version = 0 },
+	}
+	unknown := []firestore.Update{
+		{FieldPath: []string{"later"}, Value: map[string]any{"a": int64(1), "b": []any{"c"}}},
+		{FieldPath: []string{"grants", "g1", "later"}, Value: "kept"},
+		{FieldPath: []string{"grants", "g1", "lease", "later"}, Value: true},
+		{FieldPath: []string{"v"}, Value: int64(grant.SchemaVersion + 1)},
+	}
+	client := connect(t, emulator.Firestore(t))
+	store := grantfire.New(client)
+	for name, write := range writes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			key := grant.Key{Skill: "default", UserID: name}
+			if _, err := store.Write(t.Context(), grant.New(key), filled(grant.New(key))); err != nil {
+				t.Fatal(err)
+			}
+			ref := client.Collection(grantfire.Customers).Doc(key.ID())
+			if _, err := ref.Update(t.Context(), unknown); err != nil {
+				t.Fatal(err)
+			}
+			was, err := store.Read(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now := was.Clone()
+			write(&now)
+			if _, err := store.Write(t.Context(), was, now); err != nil {
+				t.Fatal(err)
+			}
+			doc, err := ref.Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, u := range unknown[:3] {
+				got, err := doc.DataAtPath(u.FieldPath)
+				if diff := cmp.Diff(u.Value, got); err != nil || diff != "" {
+					t.Errorf("%v is gone (%v) (-want +got):\n%s", u.FieldPath, err, diff)
+				}
+			}
+			got, err := store.Read(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now.Revision = got.Revision
+			if diff := cmp.Diff(now, got); diff != "" {
+				t.Errorf("the write itself (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestOneCallEach counts calls and documents: each is paid for, and each costs
+// a round trip on the way of an event.
+func TestOneCallEach(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	unary := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		calls.Add(1)
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}
+	stream := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		calls.Add(1)
+		return open(ctx, desc, cc, method, opts...)
+	}
+	host := emulator.Firestore(t)
+	store := grantfire.New(connect(t, host, grpc.WithUnaryInterceptor(unary), grpc.WithStreamInterceptor(stream)))
+	var record grant.Record
+	var delivery grant.Delivery
+	key := grant.Key{Skill: "default", UserID: "u-1"}
+	deliveryKey := grant.DeliveryKey{Customer: key.ID(), EventID: "e-1"}
+	steps := []struct {
+		name string
+		want int64
+		do   func(ctx context.Context) error
+	}{
+		{"create", 1, func(ctx context.Context) (err error) {
+			record, err = store.Write(ctx, grant.New(key), filled(grant.New(key)))
+			return err
+		}},
+		{"update", 1, func(ctx context.Context) (err error) {
+			now := record.Clone()
+			editGrant(func(g *grant.Grant) { g.Failures++ })(&now)
+			record, err = store.Write(ctx, record, now)
+			return err
+		}},
+		{"no change", 0, func(ctx context.Context) error {
+			_, err := store.Write(ctx, record, record.Clone())
+			return err
+		}},
+		{"read", 1, func(ctx context.Context) error {
+			_, err := store.Read(ctx, key)
+			return err
+		}},
+		{"due", 1, func(ctx context.Context) error {
+			_, err := store.Due(ctx, grant.DueQuery{Buckets: []int{key.Bucket()}, Before: at(60), Limit: 1})
+			return err
+		}},
+		{"create a delivery", 1, func(ctx context.Context) (err error) {
+			delivery, err = store.WriteDelivery(ctx, grant.Delivery{Key: deliveryKey}, grant.Delivery{Key: deliveryKey, ExpireAt: at(1)})
+			return err
+		}},
+		{"update a delivery", 1, func(ctx context.Context) error {
+			_, err := store.WriteDelivery(ctx, delivery, grant.Delivery{Key: deliveryKey, ExpireAt: at(2)})
+			return err
+		}},
+		{"read a delivery", 1, func(ctx context.Context) error {
+			_, err := store.ReadDelivery(ctx, deliveryKey)
+			return err
+		}},
+	}
+	for _, step := range steps {
+		calls.Store(0)
+		if err := step.do(t.Context()); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if got := calls.Load(); got != step.want {
+			t.Errorf("%s took %d calls, want %d", step.name, got, step.want)
+		}
+	}
+}
+
+// TestUnreadableRecords puts documents among the due ones that this code did
+// not write and cannot read.
+func TestUnreadableRecords(t *testing.T) {
+	t.Parallel()
+	client := connect(t, emulator.Firestore(t))
+	store := grantfire.New(client)
+	want := make(map[string]bool) // by userId: seen
+	for _, user := range []string{"u-1", "u-2"} {
+		r := filled(grant.New(grant.Key{Skill: "default", UserID: user}))
+		r.Bucket = 1
+		if _, err := store.Write(t.Context(), grant.New(r.Key()), r); err != nil {
+			t.Fatal(err)
+		}
+		want[user] = true
+	}
+	key := grant.Key{Skill: "default", UserID: "u-3"}
+	for id, doc := range map[string]map[string]any{
+		"0-first":     {"bucket": 1, "refreshDue": at(0), "userId": 5},
+		key.ID():      {"bucket": 1, "refreshDue": at(1), "userId": "u-3", "skill": "default", "grants": "none"},
+		"another's":   {"bucket": 1, "refreshDue": at(1), "userId": "u-3", "skill": "default"},
+		"zzz-is-last": {"bucket": 1, "refreshDue": at(50)},
+	} {
+		if _, err := client.Collection(grantfire.Customers).Doc(id).Create(t.Context(), doc); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err := store.Read(t.Context(), key); err == nil || errors.Is(err, grant.ErrNotFound) {
+		t.Errorf("read of an unreadable document: got %+v and error %v", r, err)
+	}
+	got, unreadable := make(map[string]bool), 0
+	q := grant.DueQuery{Buckets: []int{1}, Before: at(60), Limit: 1}
+	for range 10 {
+		page, err := store.Due(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range page.Records {
+			got[r.UserID] = true
+		}
+		unreadable += len(page.Unreadable)
+		if q.After = page.Next; q.After == nil {
+			break
+		}
+	}
+	if !maps.Equal(got, want) || unreadable != 4 || q.After != nil {
+		t.Errorf("got %v, %d unreadable, next %v, want %v, 4 unreadable and the end", got, unreadable, q.After, want)
+	}
+}
+
+// at is a time in whole microseconds.
+func at(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 123456000, time.UTC) }
+
+// filled returns r with a grant and something in every kind of field.
+func filled(r grant.Record) grant.Record {
+	r.Region, r.RefreshDue, r.UsedAt = "EU", at(1), at(2)
+	r.Announce = []grant.Announcement{{Type: grant.Linked, GrantID: "g1", At: at(3)}}
+	r.Grants = map[string]grant.Grant{"g1": {
+		Region: "EU", State: grant.Active, AccessToken: []byte("sealed"), ExpiresAt: at(4), TokenVersion: 1,
+		Lease: grant.Lease{Owner: "process-1", Until: at(5)}, RefreshDue: at(1),
+	}}
+	return r
+}
+
+func editGrant(change func(*grant.Grant)) func(*grant.Record) {
+	return func(r *grant.Record) {
+		g := r.Grants["g1"]
+		change(&g)
+		r.Grants["g1"] = g
+	}
+}

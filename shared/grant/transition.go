@@ -1,0 +1,194 @@
+package grant
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// KeepRevoked is how long the remains of a revoked grant are kept, so that an
+// operator can undo a revocation that was a mistake.
+const KeepRevoked = 7 * 24 * time.Hour
+
+// maxAnnouncements bounds the lifecycle messages that wait in one record. They
+// wait only while their topic is out of order; the oldest go first.
+const maxAnnouncements = 64
+
+// Tokens is what a refresh or an exchange brought, sealed.
+type Tokens struct {
+	AccessToken  []byte
+	RefreshToken []byte
+	ExpiresAt    time.Time
+	ClientID     string
+	RefreshDue   time.Time
+}
+
+// RefreshDue returns when the sweep should refresh a token that expires at
+// expiresAt: ten minutes earlier, and up to twenty more by draw, which is from
+// 0 to 1 and drawn anew each time. The draw spreads customers who were linked
+// in the same minute, or served late in the same outage.
+func RefreshDue(expiresAt time.Time, draw float64) time.Time {
+	return expiresAt.Add(-10*time.Minute - time.Duration(draw*float64(20*time.Minute)))
+}
+
+// Link adds a new grant with its tokens, active from now on, and announces it.
+// The customer's other grants become due now: Alexa does not say whose Amazon
+// account a grant is for, and only a refresh tells whether an older grant is
+// still alive. A grant whose id the record has already is left as it is.
+func (r *Record) Link(id string, region alexa.Region, tokens Tokens, now time.Time) {
+	if _, ok := r.Grants[id]; ok {
+		return
+	}
+	kind := Linked
+	for other, g := range r.Grants {
+		if g.Region == region {
+			kind = Relinked
+		}
+		if g.State != Revoked {
+			g.RefreshDue = now
+			r.Grants[other] = g
+		}
+	}
+	r.makeRoom(now)
+	if r.Grants == nil {
+		r.Grants = make(map[string]Grant)
+	}
+	r.Region = region
+	r.Grants[id] = Grant{
+		Region: region, State: Active, Since: now, ClientID: tokens.ClientID,
+		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,
+		ExpiresAt: tokens.ExpiresAt, TokenVersion: 1, RefreshDue: tokens.RefreshDue, CreatedAt: now,
+	}
+	r.announce(kind, id, region, "", now)
+	r.settle(now)
+}
+
+// makeRoom removes the least useful grant of a full record: a revoked one
+// before a suspect one before an active one, and among equals the oldest.
+func (r *Record) makeRoom(now time.Time) {
+	if len(r.Grants) < MaxGrants {
+		return
+	}
+	worth := map[State]int{Revoked: 0, Suspect: 1, Active: 2}
+	var least string
+	for id, g := range r.Grants {
+		l := r.Grants[least]
+		if least == "" || cmp.Or(cmp.Compare(worth[g.State], worth[l.State]), g.CreatedAt.Compare(l.CreatedAt), cmp.Compare(id, least)) < 0 {
+			least = id
+		}
+	}
+	gone := r.Grants[least]
+	delete(r.Grants, least)
+	if gone.State != Revoked {
+		r.announce(WasRevoked, least, gone.Region, "too_many_grants", now)
+	}
+}
+
+// Refreshed saves what a refresh brought: the tokens replace the old ones, the
+// lease ends, failures are forgotten, and a revocation decided meanwhile from
+// the same tokens is undone, since Login with Amazon has just proved it wrong.
+func (r *Record) Refreshed(id string, tokens Tokens, now time.Time) {
+	g := r.Grants[id]
+	g.AccessToken, g.RefreshToken, g.ExpiresAt = tokens.AccessToken, tokens.RefreshToken, tokens.ExpiresAt
+	g.ClientID, g.RefreshDue = tokens.ClientID, tokens.RefreshDue
+	g.TokenVersion++
+	g.Lease, g.Failures, g.NextTry, g.EraseAt = Lease{}, 0, time.Time{}, time.Time{}
+	recovered := g.State == Revoked || g.State == Suspect && g.Reason == ReasonRefreshUnknown
+	if recovered {
+		g.State, g.Reason, g.Since = Active, "", now
+	}
+	r.Grants[id] = g
+	if recovered {
+		r.announce(Recovered, id, g.Region, "", now)
+	}
+	r.settle(now)
+}
+
+// Reasons for a state other than active.
+const (
+	// ReasonInvalidGrant: Login with Amazon answered invalid_grant to a refresh.
+	ReasonInvalidGrant = "invalid_grant"
+	// ReasonRefreshUnknown: Login with Amazon answered invalid_grant, but an
+	// earlier refresh of the same token has no known end and may have used it up.
+	ReasonRefreshUnknown = "refresh_outcome_unknown"
+)
+
+// Revoke ends a grant. Its sealed refresh token stays for KeepRevoked; the
+// access token, which nobody may use any more, goes now.
+func (r *Record) Revoke(id, reason string, now time.Time) {
+	g := r.Grants[id]
+	g.State, g.Reason, g.Since = Revoked, reason, now
+	g.AccessToken, g.Lease, g.RefreshDue, g.NextTry = nil, Lease{}, time.Time{}, time.Time{}
+	g.EraseAt = now.Add(KeepRevoked)
+	r.Grants[id] = g
+	r.announce(WasRevoked, id, g.Region, reason, now)
+	r.settle(now)
+}
+
+// Doubt makes a grant suspect and has it refreshed again at the time next.
+func (r *Record) Doubt(id, reason string, now, next time.Time) {
+	g := r.Grants[id]
+	was := g.State
+	g.State, g.Reason, g.Since = Suspect, reason, now
+	g.Lease, g.RefreshDue, g.NextTry = Lease{}, next, next
+	g.Failures++
+	r.Grants[id] = g
+	if was != Suspect {
+		r.announce(BecameSuspect, id, g.Region, reason, now)
+	}
+	r.settle(now)
+}
+
+// Take puts owner's lease on a grant.
+func (r *Record) Take(id, owner string, until time.Time) {
+	g := r.Grants[id]
+	g.Lease = Lease{Owner: owner, Until: until}
+	r.Grants[id] = g
+}
+
+// Announced removes lifecycle messages that have been published.
+func (r *Record) Announced(published []Announcement, now time.Time) {
+	r.Announce = slices.DeleteFunc(r.Announce, func(a Announcement) bool { return slices.Contains(published, a) })
+	if len(r.Announce) == 0 {
+		r.Announce = nil
+	}
+	r.settle(now)
+}
+
+// Left counts the grants that a customer has in a region and that may still
+// receive events: a suspect grant counts, since it recovers only if the maker
+// goes on publishing.
+func (r *Record) Left(region alexa.Region) int {
+	n := 0
+	for _, g := range r.Grants {
+		if g.Region == region && g.State != Revoked {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *Record) announce(kind AnnouncementType, id string, region alexa.Region, reason string, now time.Time) {
+	r.Announce = append(r.Announce, Announcement{
+		Type: kind, GrantID: id, Region: region, Reason: reason, ActiveGrants: r.Left(region), At: now.UTC().Truncate(time.Microsecond),
+	})
+	if extra := len(r.Announce) - maxAnnouncements; extra > 0 {
+		r.Announce = slices.Delete(r.Announce, 0, extra)
+	}
+}
+
+// settle sets when the sweep has to look at the record: at the earliest due
+// time of its grants, or now when a message waits to be published.
+func (r *Record) settle(now time.Time) {
+	r.RefreshDue = time.Time{}
+	if len(r.Announce) > 0 {
+		r.RefreshDue = now
+	}
+	for _, g := range r.Grants {
+		if !g.RefreshDue.IsZero() && (r.RefreshDue.IsZero() || g.RefreshDue.Before(r.RefreshDue)) {
+			r.RefreshDue = g.RefreshDue
+		}
+	}
+}
