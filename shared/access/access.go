@@ -1,0 +1,159 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+var (
+	// ErrRevoked: the grant is gone, now or since earlier. There is no token
+	// and there will be none.
+	ErrRevoked = errors.New("access: grant is revoked")
+	// ErrSuspect: the grant has just become suspect; its reason is in the
+	// record. It is tried again later.
+	ErrSuspect = errors.New("access: grant is suspect")
+	// ErrBusy: another process is refreshing the grant and was not done in the
+	// time there was.
+	ErrBusy = errors.New("access: another process is refreshing the grant")
+	// ErrOtherClient: the grant was given to an LWA client that is not among
+	// the credentials in use, so that nothing can be learned about it.
+	ErrOtherClient = errors.New("access: grant belongs to another LWA client")
+)
+
+const (
+	// leaseTime is how long one refresh may hold a grant: the call to Login
+	// with Amazon, the save, and room for a slow store.
+	leaseTime = 15 * time.Second
+	// skew is how long before its end an access token is no longer given out:
+	// it has to arrive at the gateway while it is valid.
+	skew = time.Minute
+	// doubtTime is how long after a refresh of unknown outcome the next is made.
+	doubtTime = 2 * time.Minute
+)
+
+// Refresher is the part of [lwa.Client] that a Source needs.
+type Refresher interface {
+	Refresh(ctx context.Context, refreshToken sensitive.String) (lwa.Token, error)
+	Knows(clientID string) bool
+}
+
+// Announcer publishes the lifecycle messages that wait in a record.
+type Announcer interface {
+	Announce(ctx context.Context, record grant.Record) error
+}
+
+// Source gives out access tokens. All fields are required. It may be used by
+// many goroutines at once.
+type Source struct {
+	Store    grant.Store
+	LWA      Refresher
+	Sealer   *seal.Sealer
+	Announce Announcer
+	Owner    string         // names this process in leases: unique among all processes
+	Draw     func() float64 // from 0 to 1, random: spreads the times of refreshes
+	Now      func() time.Time
+
+	flights singleflight.Group
+}
+
+// Token is an access token and the version of the grant's tokens it is from.
+type Token struct {
+	Access  sensitive.String
+	Version int64
+	Renewed bool // it was refreshed, by whomever, since the record at hand was read
+}
+
+// Token returns an access token of a grant of record, which the caller has
+// just read. A token that has expired, or is about to, is refreshed first; if
+// that fails, the old one is returned for as long as it is valid.
+func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Token, error) {
+	g := record.Grants[id]
+	if g.State == grant.Revoked {
+		return Token{}, ErrRevoked
+	}
+	now := s.Now()
+	if now.Before(g.ExpiresAt.Add(-skew)) {
+		return s.open(record, id)
+	}
+	token, err := s.Refresh(ctx, record, id)
+	if err == nil || errors.Is(err, ErrRevoked) || errors.Is(err, ErrSuspect) || !now.Before(g.ExpiresAt) {
+		return token, err
+	}
+	return s.open(record, id)
+}
+
+// Renew returns an access token of a later version than refused, which the
+// gateway did not take. It is refreshed if the stored one is not newer.
+func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused int64) (Token, error) {
+	return s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, id, refused)
+}
+
+// Refresh asks Login with Amazon for new tokens of a grant of record, which
+// the caller has just read, unless somebody else did so since then.
+func (s *Source) Refresh(ctx context.Context, record grant.Record, id string) (Token, error) {
+	return s.fly(ctx, record, id, record.Grants[id].TokenVersion)
+}
+
+// fly lets one goroutine of the process do the work for all that want a token
+// newer than the version from. It runs on a context of its own: the caller
+// whose request ends must not take away the others' token, nor leave an answer
+// of Login with Amazon unsaved.
+func (s *Source) fly(ctx context.Context, record grant.Record, id string, from int64) (Token, error) {
+	flight := fmt.Sprintf("%s/%s/%d", record.Key().ID(), id, from)
+	token, err, _ := s.flights.Do(flight, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTime)
+		defer cancel()
+		return s.refresh(ctx, record, id, from)
+	})
+	if err != nil {
+		return Token{}, err
+	}
+	return token.(Token), nil
+}
+
+// open unseals the access token of a grant.
+func (s *Source) open(record grant.Record, id string) (Token, error) {
+	g := record.Grants[id]
+	access, err := s.Sealer.Open(g.AccessToken, place(record, id, accessField))
+	if err != nil {
+		return Token{}, fmt.Errorf("access: %w", err)
+	}
+	return Token{Access: access, Version: g.TokenVersion}, nil
+}
+
+// The fields of a record that hold sealed tokens.
+const (
+	accessField  = "accessToken"
+	refreshField = "refreshToken"
+)
+
+func place(record grant.Record, id, field string) seal.Place {
+	return seal.Place{Customer: record.Key().ID(), Grant: id, Field: field}
+}
+
+// Seal turns what Login with Amazon gave for a grant of a customer into what
+// is kept of it. draw is from 0 to 1, see [grant.RefreshDue].
+func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw float64) (grant.Tokens, error) {
+	record := grant.Record{Skill: key.Skill, UserID: key.UserID}
+	sealedAccess, err := sealer.Seal(token.AccessToken, place(record, id, accessField))
+	if err != nil {
+		return grant.Tokens{}, err
+	}
+	sealedRefresh, err := sealer.Seal(token.RefreshToken, place(record, id, refreshField))
+	if err != nil {
+		return grant.Tokens{}, err
+	}
+	return grant.Tokens{
+		AccessToken: sealedAccess, RefreshToken: sealedRefresh, ClientID: token.ClientID,
+		ExpiresAt: token.ExpiresAt, RefreshDue: grant.RefreshDue(token.ExpiresAt, draw),
+	}, nil
+}

@@ -1,0 +1,155 @@
+// Package accesstest sets up what tests of tokens and delivery have in common:
+// the simulator, a store, customers who are linked, and a clock to move.
+package accesstest
+
+import (
+	"log/slog"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/lifecycle"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/transport"
+)
+
+// Skill is the skill of all customers.
+const Skill = "default"
+
+// Clock is a clock that tests move. It begins on 2 January 2026.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock returns a clock that stands still until it is moved.
+func NewClock() *Clock {
+	return &Clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+}
+
+// Now is the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Forward moves the clock.
+func (c *Clock) Forward(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// World is Amazon, as the simulator plays it, and a store.
+type World struct {
+	*Clock
+	Sim    *simulator.Simulator
+	Server *simulator.Server
+	Store  grant.Store
+	Sealer *seal.Sealer
+	LWA    *lwa.Client
+}
+
+// New starts a world without customers, which ends with the test.
+func New(t *testing.T, options simulator.Options) *World {
+	t.Helper()
+	w := &World{Clock: NewClock(), Store: grantmem.New()}
+	options.Now = w.Now
+	w.Sim = simulator.New(options)
+	server, err := simulator.Start(w.Sim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	w.Server = server
+	client := simulator.DefaultClient()
+	w.LWA = lwa.New(mustParse(t, server.LWATokenURL), transport.NewClient(64), []lwa.Credentials{{ClientID: client.ID, ClientSecret: client.Secret}}, w.Now)
+	if w.Sealer, err = seal.NewEphemeral(); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func mustParse(t *testing.T, text string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// Key is the key of a customer.
+func Key(userID string) grant.Key { return grant.Key{Skill: Skill, UserID: userID} }
+
+// Link gives a customer a grant of an Amazon account, which is announced
+// already, and returns the grant's id.
+func (w *World) Link(t *testing.T, userID string, region alexa.Region, amazonUser string) string {
+	t.Helper()
+	code := w.Sim.Code(region, amazonUser)
+	token, err := w.LWA.Exchange(t.Context(), code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, id := Key(userID), grant.ID(region, Skill, code.Reveal())
+	tokens, err := access.Seal(w.Sealer, key, id, token, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Change(t, userID, func(r *grant.Record) {
+		r.Link(id, region, tokens, w.Now())
+		r.Announced(r.Announce, w.Now())
+	})
+	return id
+}
+
+// Change changes a customer's record.
+func (w *World) Change(t *testing.T, userID string, edit func(*grant.Record)) {
+	t.Helper()
+	_, err := grant.Change(t.Context(), w.Store, Key(userID), func(r *grant.Record) error { edit(r); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Read returns a customer's record.
+func (w *World) Read(t *testing.T, userID string) grant.Record {
+	t.Helper()
+	record, err := w.Store.Read(t.Context(), Key(userID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+// Process returns a Source as a process of that name has it.
+func (w *World) Process(owner string) *access.Source {
+	return &access.Source{
+		Store: w.Store, LWA: w.LWA, Sealer: w.Sealer, Announce: w.Announcer(),
+		Owner: owner, Draw: func() float64 { return 0.5 }, Now: w.Now,
+	}
+}
+
+// Announcer returns an announcer that only clears what waits.
+func (w *World) Announcer() *lifecycle.Announcer {
+	return &lifecycle.Announcer{Store: w.Store, Log: slog.New(slog.DiscardHandler), Now: w.Now}
+}
+
+// Gateway returns a client of a region's gateway.
+func (w *World) Gateway(t *testing.T, region alexa.Region) *gateway.Client {
+	t.Helper()
+	return gateway.New(region, mustParse(t, w.Server.GatewayURL(region)), transport.NewClient(64))
+}

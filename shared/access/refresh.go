@@ -1,0 +1,153 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+)
+
+// refresh takes the grant's lease and asks Login with Amazon, or waits for
+// whoever has the lease. record may be a mere key, and is then read first.
+func (s *Source) refresh(ctx context.Context, record grant.Record, id string, from int64) (Token, error) {
+	for wait := newBackoff(); ; {
+		if !record.Stored() {
+			var err error
+			if record, err = s.read(ctx, record.Key()); err != nil {
+				return Token{}, err
+			}
+		}
+		g, ok := record.Grants[id]
+		switch {
+		case !ok || g.State == grant.Revoked:
+			return Token{}, ErrRevoked
+		case g.TokenVersion > from:
+			token, err := s.open(record, id)
+			token.Renewed = true
+			return token, err
+		case g.Lease.Held(s.Owner, s.Now()):
+			if err := wait.pause(ctx); err != nil {
+				return Token{}, err
+			}
+			record = grant.Record{Skill: record.Skill, UserID: record.UserID}
+			continue
+		}
+		leased := record.Clone()
+		leased.Take(id, s.Owner, s.Now().Add(leaseTime))
+		held, err := s.Store.Write(ctx, record, leased)
+		if errors.Is(err, grant.ErrConflict) {
+			record = grant.Record{Skill: record.Skill, UserID: record.UserID}
+			continue
+		}
+		if err != nil {
+			return Token{}, fmt.Errorf("access: taking the lease: %w", err)
+		}
+		// A lease that somebody else left behind belongs to a refresh whose end
+		// nobody knows.
+		abandoned := g.Lease.Owner != "" && g.Lease.Owner != s.Owner
+		return s.ask(ctx, held, id, from, abandoned)
+	}
+}
+
+func (s *Source) read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	record, err := s.Store.Read(ctx, key)
+	if errors.Is(err, grant.ErrNotFound) {
+		return grant.Record{}, ErrRevoked
+	}
+	if err != nil {
+		return grant.Record{}, fmt.Errorf("access: reading the record: %w", err)
+	}
+	return record, nil
+}
+
+// ask refreshes under the lease that held shows.
+func (s *Source) ask(ctx context.Context, held grant.Record, id string, from int64, abandoned bool) (Token, error) {
+	refreshToken, err := s.Sealer.Open(held.Grants[id].RefreshToken, place(held, id, refreshField))
+	if err != nil {
+		return Token{}, fmt.Errorf("access: %w", err)
+	}
+	fresh, err := s.LWA.Refresh(ctx, refreshToken)
+	switch {
+	case err == nil:
+		return s.save(ctx, held, id, from, fresh)
+	case errors.Is(err, lwa.ErrInvalidGrant):
+		return s.refused(ctx, held, id, from, abandoned)
+	}
+	// Nothing is written: what ails Login with Amazon as a whole must not cost
+	// a write for each customer. The lease runs out by itself.
+	return Token{}, fmt.Errorf("access: %w", err)
+}
+
+// save stores what Login with Amazon gave. It is allowed as long as the stored
+// tokens are the ones that were refreshed, whoever has the lease by now; only
+// newer ones discard it.
+func (s *Source) save(ctx context.Context, held grant.Record, id string, from int64, fresh lwa.Token) (Token, error) {
+	tokens, err := Seal(s.Sealer, held.Key(), id, fresh, s.Draw())
+	if err != nil {
+		return Token{}, fmt.Errorf("access: %w", err)
+	}
+	saved, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
+		if g, ok := r.Grants[id]; ok && g.TokenVersion == from {
+			r.Refreshed(id, tokens, s.Now())
+		}
+		return nil
+	})
+	if err != nil {
+		return Token{}, fmt.Errorf("access: saving refreshed tokens: %w", err)
+	}
+	g, ok := saved.Grants[id]
+	if !ok || g.State == grant.Revoked {
+		return Token{}, ErrRevoked
+	}
+	s.announce(ctx, saved)
+	token, err := s.open(saved, id)
+	token.Renewed = true
+	return token, err
+}
+
+// refused decides what invalid_grant means: another process was first, the
+// grant belongs to another client, an earlier refresh may have used the token
+// up, or the customer took the grant back.
+func (s *Source) refused(ctx context.Context, held grant.Record, id string, from int64, abandoned bool) (Token, error) {
+	var verdict error
+	changed, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
+		g, ok := r.Grants[id]
+		switch {
+		case !ok || g.State == grant.Revoked:
+			verdict = ErrRevoked
+		case g.TokenVersion != from:
+			verdict = nil
+		case !s.LWA.Knows(g.ClientID):
+			verdict = ErrOtherClient
+			r.Take(id, "", time.Time{})
+		case abandoned:
+			verdict = ErrSuspect
+			r.Doubt(id, grant.ReasonRefreshUnknown, s.Now(), s.Now().Add(doubtTime))
+		default:
+			verdict = ErrRevoked
+			r.Revoke(id, grant.ReasonInvalidGrant, s.Now())
+		}
+		return nil
+	})
+	if err != nil {
+		return Token{}, fmt.Errorf("access: saving a refused refresh: %w", err)
+	}
+	s.announce(ctx, changed)
+	if verdict != nil {
+		return Token{}, verdict
+	}
+	token, err := s.open(changed, id)
+	token.Renewed = true
+	return token, err
+}
+
+// announce publishes what a change left to be announced. If that fails the
+// message stays in the record, and the sweep publishes it.
+func (s *Source) announce(ctx context.Context, record grant.Record) {
+	if len(record.Announce) > 0 {
+		_ = s.Announce.Announce(ctx, record)
+	}
+}

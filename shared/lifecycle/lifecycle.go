@@ -1,0 +1,87 @@
+// Package lifecycle tells the maker's cloud what becomes of its customers'
+// links: it publishes the messages that wait in a record to the grant-events
+// topic, and takes them out of the record once the topic has them.
+//
+// A message is saved together with the change that it speaks of, and removed
+// only after it was published, so that each arrives at least once; whatever
+// stops this package halfway, the sweep finds the record due and goes on.
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+// Publisher is a topic.
+type Publisher interface {
+	Publish(ctx context.Context, data []byte, attributes map[string]string) error
+}
+
+// Announcer publishes lifecycle messages. Topic may be nil: then they are only
+// logged.
+type Announcer struct {
+	Store grant.Store
+	Topic Publisher
+	Log   *slog.Logger
+	Now   func() time.Time
+}
+
+// Message is the data of a message on the grant-events topic.
+type Message struct {
+	Type         grant.AnnouncementType `json:"type"`
+	UserID       string                 `json:"userId"`
+	Region       string                 `json:"region"`
+	Skill        string                 `json:"skill"`
+	GrantID      string                 `json:"grantId"`
+	Reason       string                 `json:"reason,omitempty"`
+	EndpointID   string                 `json:"endpointId,omitempty"` // only of type stale
+	ActiveGrants int                    `json:"activeGrants"`         // left in this region; only 0 means stop publishing
+	At           time.Time              `json:"at"`
+}
+
+// Announce publishes the messages that wait in record, the oldest first, and
+// removes them from the stored one. On an error some may have been published
+// and will be again.
+func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
+	if len(record.Announce) == 0 {
+		return nil
+	}
+	for _, pending := range record.Announce {
+		if err := a.publish(ctx, record, pending); err != nil {
+			return fmt.Errorf("announcing %q: %w", pending.Type, err)
+		}
+	}
+	_, err := grant.ChangeFrom(ctx, a.Store, record, func(r *grant.Record) error {
+		r.Announced(record.Announce, a.Now())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("noting what was announced: %w", err)
+	}
+	return nil
+}
+
+func (a *Announcer) publish(ctx context.Context, record grant.Record, pending grant.Announcement) error {
+	a.Log.LogAttrs(ctx, slog.LevelInfo, "grant "+string(pending.Type),
+		slog.String(telemetry.Customer, grant.CustomerHash(record.UserID)),
+		slog.String(telemetry.GrantID, pending.GrantID), slog.String(telemetry.Region, string(pending.Region)),
+		slog.String("reason", pending.Reason), slog.Int("active_grants", pending.ActiveGrants))
+	if a.Topic == nil {
+		return nil
+	}
+	data, err := json.Marshal(Message{
+		Type: pending.Type, UserID: record.UserID, Region: string(pending.Region), Skill: record.Skill,
+		GrantID: pending.GrantID, Reason: pending.Reason, EndpointID: pending.EndpointID,
+		ActiveGrants: pending.ActiveGrants, At: pending.At,
+	})
+	if err != nil {
+		return err
+	}
+	return a.Topic.Publish(ctx, data, map[string]string{"type": string(pending.Type), "region": string(pending.Region)})
+}

@@ -1,0 +1,127 @@
+package lifecycle_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/lifecycle"
+)
+
+var (
+	now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	key = grant.Key{Skill: "default", UserID: "u-1"}
+)
+
+// topic keeps what is published, and fails when the publish of that number
+// comes.
+type topic struct {
+	data       []string
+	attributes []map[string]string
+	failAt     int
+}
+
+func (p *topic) Publish(_ context.Context, data []byte, attributes map[string]string) error {
+	if p.failAt > 0 && len(p.data)+1 == p.failAt {
+		p.failAt = 0
+		return errors.New("down")
+	}
+	p.data = append(p.data, string(data))
+	p.attributes = append(p.attributes, attributes)
+	return nil
+}
+
+// linked is a stored record with two messages that wait.
+func linked(t *testing.T, store grant.Store) grant.Record {
+	t.Helper()
+	record, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
+		due := now.Add(40 * time.Minute)
+		r.Link("g-1", alexa.EU, grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
+		r.Link("g-2", alexa.EU, grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+const (
+	first  = `{"type":"linked","userId":"u-1","region":"EU","skill":"default","grantId":"g-1","activeGrants":1,"at":"2026-01-02T03:04:05Z"}`
+	second = `{"type":"relinked","userId":"u-1","region":"EU","skill":"default","grantId":"g-2","activeGrants":2,"at":"2026-01-02T03:04:05Z"}`
+)
+
+func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
+	t.Parallel()
+	store, events := grantmem.New(), new(topic)
+	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	if err := a.Announce(t.Context(), linked(t, store)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{first, second}, events.data); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]map[string]string{{"type": "linked", "region": "EU"}, {"type": "relinked", "region": "EU"}}, events.attributes); diff != "" {
+		t.Errorf("attributes (-want +got):\n%s", diff)
+	}
+	record, err := store.Read(t.Context(), key)
+	if err != nil || len(record.Announce) != 0 {
+		t.Errorf("still waiting: %v, %v", record.Announce, err)
+	}
+	if err := a.Announce(t.Context(), record); err != nil || len(events.data) != 2 {
+		t.Errorf("published again: %v, %v", events.data, err)
+	}
+}
+
+func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
+	t.Parallel()
+	store, events := grantmem.New(), &topic{failAt: 2}
+	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	if err := a.Announce(t.Context(), linked(t, store)); err == nil {
+		t.Fatal("no error")
+	}
+	record, err := store.Read(t.Context(), key)
+	if err != nil || len(record.Announce) != 2 || !record.RefreshDue.Equal(now) {
+		t.Fatalf("%d wait, due %v: %v", len(record.Announce), record.RefreshDue, err)
+	}
+	if err := a.Announce(t.Context(), record); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{first, first, second}, events.data); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestWhatCameMeanwhileStays: while messages were published, the record
+// changed, and has another.
+func TestWhatCameMeanwhileStays(t *testing.T) {
+	t.Parallel()
+	store, events := grantmem.New(), new(topic)
+	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	read := linked(t, store)
+	if _, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
+		r.Revoke("g-1", grant.ReasonInvalidGrant, now.Add(time.Second))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Announce(t.Context(), read); err != nil {
+		t.Fatal(err)
+	}
+	record, err := store.Read(t.Context(), key)
+	if err != nil || len(record.Announce) != 1 || record.Announce[0].Type != grant.WasRevoked {
+		t.Errorf("waiting: %v, %v", record.Announce, err)
+	}
+	var m lifecycle.Message
+	if err := json.Unmarshal([]byte(events.data[0]), &m); err != nil || m.Type != grant.Linked {
+		t.Errorf("%v, %v", m, err)
+	}
+}
