@@ -1,0 +1,75 @@
+package delivery
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/push"
+)
+
+// Publisher is a topic.
+type Publisher interface {
+	Publish(ctx context.Context, data []byte, attributes map[string]string) error
+}
+
+// bury publishes a message that can never be delivered to the dead-letter
+// topic: its own data and attributes, and what an operator has to know to mend
+// and replay it. It holds no token, since the message never had one.
+func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) error {
+	id, err := identity(m)
+	if err != nil {
+		id = m.ID
+	}
+	attributes := maps.Clone(m.Attributes)
+	if attributes == nil {
+		attributes = make(map[string]string)
+	}
+	maps.Copy(attributes, map[string]string{
+		"gatepost-reason":      string(result.Name),
+		"gatepost-code":        result.Code,
+		"gatepost-description": description(result.Err),
+		"gatepost-customer":    customerOf(m.Data),
+		"gatepost-grant":       result.GrantID,
+		attrReplayedID:         id,
+		attrPublished:          alexa.FormatTime(firstPublished(m, d.Now())),
+		"gatepost-attempt":     strconv.Itoa(m.Attempt),
+	})
+	var refusal *gateway.Error
+	if errors.As(result.Err, &refusal) {
+		attributes["gatepost-region"] = string(refusal.Region)
+	}
+	if err := d.DeadLetters.Publish(ctx, m.Data, attributes); err != nil {
+		return fmt.Errorf("putting a dead letter aside: %w", err)
+	}
+	return nil
+}
+
+// description says what is wrong: the gateway's own text, or the field.
+func description(err error) string {
+	var refusal *gateway.Error
+	if errors.As(err, &refusal) && refusal.Description != "" {
+		return refusal.Description
+	}
+	const most = 1024 // the size of an attribute's value in Pub/Sub
+	text := err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
+// customerOf is how logs name the customer of an event that may not decode.
+func customerOf(data []byte) string {
+	var event struct {
+		UserID string `json:"userId"`
+	}
+	if json.Unmarshal(data, &event) != nil || event.UserID == "" {
+		return ""
+	}
+	return grant.CustomerHash(event.UserID)
+}

@@ -1,0 +1,313 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+const report = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
+
+// letters is a dead-letter topic.
+type letters struct {
+	mu   sync.Mutex
+	sent []push.Message
+	fail error
+}
+
+func (l *letters) Publish(_ context.Context, data []byte, attributes map[string]string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail != nil {
+		return l.fail
+	}
+	l.sent = append(l.sent, push.Message{Data: data, Attributes: attributes})
+	return nil
+}
+
+// deliverer is a Deliverer for the given regions, or for all.
+func deliverer(t *testing.T, w *accesstest.World, regions ...alexa.Region) *delivery.Deliverer {
+	t.Helper()
+	if len(regions) == 0 {
+		regions = alexa.Regions()
+	}
+	gateways := make(map[alexa.Region]delivery.Gateway)
+	for _, region := range regions {
+		gateways[region] = w.Gateway(t, region)
+	}
+	return &delivery.Deliverer{
+		Skill: accesstest.Skill, Store: w.Store, Tokens: w.Process("p"), Gateways: gateways,
+		MaxEventAge: 5 * time.Minute, Now: w.Now,
+	}
+}
+
+func message(w *accesstest.World, data string) push.Message {
+	return push.Message{ID: "m-1", Data: []byte(data), PublishTime: w.Now(), Attempt: 1}
+}
+
+// names are the outcomes, by grant.
+func names(results []delivery.Result) map[string]outcome.Name {
+	got := make(map[string]outcome.Name)
+	for _, r := range results {
+		got[r.GrantID] = r.Name
+	}
+	return got
+}
+
+// seen is what the simulator's gateways were asked and answered, in order.
+func seen(w *accesstest.World) []string {
+	var list []string
+	for _, r := range w.Sim.Requests() {
+		list = append(list, strings.TrimSpace(fmt.Sprintf("%s %d %s", r.Target, r.Status, r.Code)))
+	}
+	return list
+}
+
+// since drops the exchange that every test begins with.
+func since(list []string, exchanges int) []string { return list[exchanges:] }
+
+func TestDeliverToOneGrant(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		prepare func(t *testing.T, w *accesstest.World)
+		want    outcome.Name
+		seen    []string
+	}{
+		{"accepted", func(*testing.T, *accesstest.World) {}, outcome.Accepted, []string{"gateway/EU 202"}},
+		{"refreshed before use", func(_ *testing.T, w *accesstest.World) { w.Forward(59*time.Minute + 30*time.Second) }, outcome.Accepted, []string{"lwa/refresh 200", "gateway/EU 202"}},
+		{"token refused", func(_ *testing.T, w *accesstest.World) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }, outcome.Accepted,
+			[]string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
+		{"bare 403", func(_ *testing.T, w *accesstest.World) {
+			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Status: 403, Body: "<html>no</html>"})
+		}, outcome.Accepted, []string{"gateway/EU 403", "lwa/refresh 200", "gateway/EU 202"}},
+		{"fresh token refused too", func(_ *testing.T, w *accesstest.World) {
+			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401, Times: 2})
+		}, outcome.Redeliver, []string{"gateway/EU 401", "lwa/refresh 200", "gateway/EU 401"}},
+		{"customer disabled the skill", func(_ *testing.T, w *accesstest.World) {
+			w.Sim.Disable(alexa.EU, "amzn-1")
+			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401})
+		}, outcome.Revoked, []string{"gateway/EU 401", "lwa/refresh 400 invalid_grant"}},
+		{"LWA ill when a token is refused", func(_ *testing.T, w *accesstest.World) {
+			w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1")
+			w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
+		}, outcome.Redeliver, []string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 503"}},
+		{"throttled", func(_ *testing.T, w *accesstest.World) {
+			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.Throttling})
+		}, outcome.Redeliver, []string{"gateway/EU 429 THROTTLING_EXCEPTION"}},
+		{"malformed, says the gateway", func(_ *testing.T, w *accesstest.World) {
+			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest})
+		}, outcome.Dead, []string{"gateway/EU 400 INVALID_REQUEST_EXCEPTION"}},
+		{"suspended", func(t *testing.T, w *accesstest.World) {
+			w.Change(t, "u-1", func(r *grant.Record) {
+				for id := range r.Grants {
+					r.Doubt(id, "x", w.Now(), w.Now().Add(time.Minute))
+				}
+			})
+		}, outcome.Suspended, []string{}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := accesstest.New(t, simulator.Options{})
+			id := w.Link(t, "u-1", alexa.EU, "amzn-1")
+			test.prepare(t, w)
+			results := deliverer(t, w).Deliver(t.Context(), message(w, report))
+			if diff := cmp.Diff(map[string]outcome.Name{id: test.want}, names(results)); diff != "" {
+				t.Errorf("outcomes (-want +got):\n%s\n%v", diff, results[0].Err)
+			}
+			if diff := cmp.Diff(test.seen, since(seen(w), 1)); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFanOut(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	eu1 := w.Link(t, "u-1", alexa.EU, "amzn-1")
+	eu2 := w.Link(t, "u-1", alexa.EU, "amzn-2")
+	na := w.Link(t, "u-1", alexa.NA, "amzn-3")
+	w.Link(t, "u-2", alexa.EU, "amzn-4")
+	w.Sim.Disable(alexa.EU, "amzn-2")
+	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401, User: "amzn-2"})
+
+	results := deliverer(t, w).Deliver(t.Context(), message(w, report))
+	want := map[string]outcome.Name{eu1: outcome.Accepted, eu2: outcome.Revoked, na: outcome.Accepted}
+	if diff := cmp.Diff(want, names(results)); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	accepted := map[string]string{}
+	for _, region := range alexa.Regions() {
+		for _, r := range w.Sim.Events(region) {
+			if r.Accepted {
+				accepted[r.User] = string(r.Region)
+			}
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"amzn-1": "EU", "amzn-3": "NA"}, accepted); diff != "" {
+		t.Errorf("accepted (-want +got):\n%s", diff)
+	}
+
+	// A region's attribute, and a process that serves one region, leave out the
+	// others' grants.
+	m := message(w, report)
+	m.Attributes = map[string]string{"region": "NA"}
+	for name, got := range map[string]map[string]outcome.Name{
+		"attribute": names(deliverer(t, w).Deliver(t.Context(), m)),
+		"process":   names(deliverer(t, w, alexa.NA).Deliver(t.Context(), message(w, report))),
+	} {
+		if diff := cmp.Diff(map[string]outcome.Name{na: outcome.Accepted}, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestNothingToDo(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	w.Link(t, "u-1", alexa.EU, "amzn-1")
+	elsewhere := message(w, report)
+	elsewhere.Attributes = map[string]string{"region": "FE"}
+	unknown := message(w, strings.Replace(report, "u-1", "u-9", 1))
+	for name, m := range map[string]push.Message{"region served elsewhere": elsewhere, "unknown customer": unknown} {
+		if results := deliverer(t, w, alexa.EU, alexa.NA).Deliver(t.Context(), m); len(results) != 0 {
+			t.Errorf("%s: %v", name, results)
+		}
+	}
+}
+
+func TestDeadLetters(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	id := w.Link(t, "u-1", alexa.EU, "amzn-1")
+	topic := new(letters)
+	d := deliverer(t, w)
+	d.DeadLetters = topic
+
+	malformed := message(w, strings.Replace(report, "lamp-1", "lamp.1", 1))
+	malformed.Attributes = map[string]string{"eventId": "e-1", "mine": "kept"}
+	malformed.Attempt = 3
+	misdirected := message(w, report)
+	misdirected.Attributes = map[string]string{"region": "eu"}
+	noJSON := message(w, "hello")
+	w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest, Description: "Payload conversion failed."})
+	for _, m := range []push.Message{malformed, misdirected, noJSON, message(w, report)} {
+		if results := d.Deliver(t.Context(), m); len(results) != 1 || results[0].Decision != outcome.DeadLetter {
+			t.Errorf("%s: %+v", m.Data, results)
+		}
+	}
+	const customer, published = "a24a7f55f278dd49", "2026-01-02T03:04:05.000Z"
+	want := []push.Message{
+		{Data: malformed.Data, Attributes: map[string]string{"eventId": "e-1", "mine": "kept",
+			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_EVENT", "gatepost-customer": customer, "gatepost-grant": "",
+			"gatepost-description": "endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &",
+			"gatepost-event-id":    "e-1", "gatepost-published": published, "gatepost-attempt": "3"}},
+		{Data: misdirected.Data, Attributes: map[string]string{"region": "eu",
+			"gatepost-reason": "dead_letter", "gatepost-code": "UNKNOWN_REGION", "gatepost-customer": customer, "gatepost-grant": "",
+			"gatepost-description": "attribute region: must be NA, EU or FE",
+			"gatepost-event-id":    "m-1", "gatepost-published": published, "gatepost-attempt": "1"}},
+		{Data: noJSON.Data, Attributes: map[string]string{
+			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_EVENT", "gatepost-customer": "", "gatepost-grant": "",
+			"gatepost-description": "not JSON (at byte 1)",
+			"gatepost-event-id":    "m-1", "gatepost-published": published, "gatepost-attempt": "1"}},
+		{Data: []byte(report), Attributes: map[string]string{
+			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_REQUEST_EXCEPTION", "gatepost-customer": customer, "gatepost-grant": id,
+			"gatepost-description": "Payload conversion failed.", "gatepost-region": "EU",
+			"gatepost-event-id": "m-1", "gatepost-published": published, "gatepost-attempt": "1"}},
+	}
+	if diff := cmp.Diff(want, topic.sent); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+
+	topic.fail = errors.New("down")
+	if results := d.Deliver(t.Context(), noJSON); results[0].Decision != outcome.Retry {
+		t.Errorf("a dead letter that could not be put aside is acknowledged: %+v", results)
+	}
+}
+
+func TestIdentityAndAge(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	w.Link(t, "u-1", alexa.EU, "amzn-1")
+	w.Link(t, "u-1", alexa.EU, "amzn-2")
+	d := deliverer(t, w)
+	first := message(w, report)
+	first.Attributes = map[string]string{"eventId": "e-1"}
+	again := first
+	again.ID, again.Attempt = "m-2", 2
+	other := message(w, report)
+	for _, m := range []push.Message{first, again, other} {
+		d.Deliver(t.Context(), m)
+	}
+	ids := map[string]int{}
+	for _, r := range w.Sim.Events(alexa.EU) {
+		ids[r.MessageID]++
+	}
+	times := map[int]int{}
+	for _, n := range ids {
+		times[n]++
+	}
+	// Two grants: the repeated event has one id for each, sent twice; the other
+	// event has two ids of its own.
+	if diff := cmp.Diff(map[int]int{2: 2, 1: 2}, times); diff != "" {
+		t.Errorf("message ids %v (-want +got):\n%s", ids, diff)
+	}
+
+	const doorbell = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"d"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
+	const answer = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"c"},"endpoint":{"endpointId":"d"},"payload":{}}}`
+	const removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"d"}]}}}`
+	old := func(age time.Duration) func(*push.Message) {
+		return func(m *push.Message) { m.PublishTime = w.Now().Add(-age) }
+	}
+	tests := []struct {
+		name, data string
+		age        func(*push.Message)
+		want       outcome.Name
+	}{
+		{"report in time", report, old(5 * time.Minute), outcome.Accepted},
+		{"report too old", report, old(5*time.Minute + time.Millisecond), outcome.Expired},
+		{"doorbell in time", doorbell, old(time.Minute), outcome.Accepted},
+		{"doorbell too old", doorbell, old(61 * time.Second), outcome.Expired},
+		{"answer too old", answer, old(61 * time.Second), outcome.Expired},
+		{"discovery never", removal, old(24 * time.Hour), outcome.Accepted},
+		{"moved by Pub/Sub", report, func(m *push.Message) {
+			m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceTopicPublishTime": "2026-01-02T02:00:00.123456Z"}
+		}, outcome.Expired},
+		{"replayed", report, func(m *push.Message) {
+			m.Attributes = map[string]string{"gatepost-published": "2026-01-02T02:00:00.000Z"}
+		}, outcome.Expired},
+		{"no publish time", report, func(m *push.Message) { m.PublishTime = time.Time{} }, outcome.Accepted},
+		{"device clock of 1970", strings.Replace(report, `"value"`, `"timeOfSample":"1970-01-01T00:00:00Z","value"`, 1), old(0), outcome.Accepted},
+	}
+	for _, test := range tests {
+		m := message(w, test.data)
+		test.age(&m)
+		for _, r := range d.Deliver(t.Context(), m) {
+			if r.Name != test.want {
+				t.Errorf("%s: %s, want %s: %v", test.name, r.Name, test.want, r.Err)
+			}
+		}
+	}
+
+	long := message(w, report)
+	long.Attributes = map[string]string{"eventId": strings.Repeat("x", 129)}
+	if r := d.Deliver(t.Context(), long); len(r) != 1 || r[0].Name != outcome.Dead || r[0].Err.Error() != "attribute eventId: longer than 128 characters" {
+		t.Errorf("long eventId: %+v", r)
+	}
+}

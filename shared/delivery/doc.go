@@ -1,0 +1,13 @@
+// Package delivery brings one device event to the Alexa event gateway of every
+// grant that its customer has, and says what became of it for each.
+//
+// [Deliverer.Deliver] decodes the event, reads the customer's record once, and
+// sends to the grants side by side. A token that is about to expire is
+// refreshed before it is used; one that the gateway refuses is refreshed once,
+// and the event sent again with the new token in header and body. An event
+// that can never be delivered goes to the dead-letter topic, if there is one.
+//
+// A Deliverer keeps no state between events. It refuses to decide what an
+// error means (package outcome does) and to acknowledge anything: the function
+// that was handed the message answers Pub/Sub.
+package delivery

@@ -1,0 +1,105 @@
+// Package outcome turns an error into what becomes of the event: it is
+// acknowledged, asked for again, or put aside as a dead letter. This is the
+// only place that decides so.
+//
+// What this package does not know is asked for again: the subscription bounds
+// the attempts, and an event that nobody understands ends up in its dead
+// letters instead of being lost.
+package outcome
+
+import (
+	"errors"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+)
+
+// Decision is what becomes of an event for one grant.
+type Decision int
+
+const (
+	// Retry: Pub/Sub delivers the message again. It is the zero value, so that
+	// nothing is lost by an oversight.
+	Retry Decision = iota
+	// Ack: there is nothing more to do.
+	Ack
+	// DeadLetter: it can never be delivered as it is, and somebody should look.
+	DeadLetter
+)
+
+// Name is the outcome as the answer of SendEvent and the logs call it.
+type Name string
+
+// The names of the outcomes that SendEvent's answer may hold.
+const (
+	Accepted   Name = "accepted"
+	Duplicate  Name = "duplicate"
+	Superseded Name = "superseded"
+	Expired    Name = "expired"
+	Suspended  Name = "suspended"
+	Revoked    Name = "revoked"
+	Dead       Name = "dead_letter"
+	// Redeliver is never in an answer that acknowledges.
+	Redeliver Name = "retry"
+)
+
+// Outcome is what became of an event for one grant.
+type Outcome struct {
+	Decision Decision
+	Name     Name
+	Code     string // the gateway's code, or a word of ours that says why
+}
+
+var (
+	// ErrUnknownRegion: the message's region attribute names no region.
+	ErrUnknownRegion = errors.New("attribute region: must be NA, EU or FE")
+	// ErrSuspended: the grant is suspect, and it is not yet time to try it again.
+	ErrSuspended = errors.New("grant is suspect")
+)
+
+// Of returns the outcome of an attempt to deliver an event. A nil error is an
+// accepted event.
+func Of(err error) Outcome {
+	if err == nil {
+		return Outcome{Decision: Ack, Name: Accepted}
+	}
+	for _, known := range table {
+		if errors.Is(err, known.err) {
+			return Outcome{Decision: known.decision, Name: known.name, Code: code(err, known.code)}
+		}
+	}
+	var field *alexa.FieldError
+	if errors.As(err, &field) {
+		return Outcome{Decision: DeadLetter, Name: Dead, Code: "INVALID_EVENT"}
+	}
+	return Outcome{Decision: Retry, Name: Redeliver, Code: code(err, "INTERNAL")}
+}
+
+// table lists every kind of error that is not simply tried again.
+var table = []struct {
+	err      error
+	decision Decision
+	name     Name
+	code     string
+}{
+	{access.ErrRevoked, Ack, Revoked, ""},
+	{ErrSuspended, Ack, Suspended, ""},
+	{ErrUnknownRegion, DeadLetter, Dead, "UNKNOWN_REGION"},
+	{gateway.ErrInvalidRequest, DeadLetter, Dead, "INVALID_REQUEST_EXCEPTION"},
+	{gateway.ErrAccountNotFound, DeadLetter, Dead, "ACCOUNT_NOT_FOUND_EXCEPTION"},
+	{gateway.ErrTooLarge, DeadLetter, Dead, "REQUEST_ENTITY_TOO_LARGE_EXCEPTION"},
+	// The rest is tried again, under a name of its own.
+	{access.ErrBusy, Retry, Redeliver, "REFRESH_BUSY"},
+	{access.ErrSuspect, Retry, Redeliver, "SUSPECT"},
+	{access.ErrOtherClient, Retry, Redeliver, "OTHER_CLIENT"},
+}
+
+// code prefers the gateway's own word.
+func code(err error, otherwise string) string {
+	var refusal *gateway.Error
+	if errors.As(err, &refusal) && refusal.Code != "" {
+		return refusal.Code
+	}
+	return otherwise
+}

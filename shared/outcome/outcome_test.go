@@ -1,0 +1,114 @@
+package outcome_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// refused is the error that a real client makes of an answer.
+func refused(t *testing.T, status int, code string) error {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		if code != "" {
+			fmt.Fprintf(w, `{"payload":{"code":%q,"description":"d"}}`, code)
+		}
+	}))
+	defer server.Close()
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = gateway.New(alexa.EU, base, server.Client()).Send(context.Background(), sensitive.New("t"), []byte("{}"))
+	return err
+}
+
+func lwaRefused(t *testing.T, status int, code string) error {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"error":%q}`, code)
+	}))
+	defer server.Close()
+	base, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = lwa.New(base, server.Client(), []lwa.Credentials{{ClientID: "c"}}, time.Now).Refresh(context.Background(), sensitive.New("r"))
+	return err
+}
+
+func TestOf(t *testing.T) {
+	t.Parallel()
+	ack := func(name outcome.Name) outcome.Outcome { return outcome.Outcome{Decision: outcome.Ack, Name: name} }
+	dead := func(code string) outcome.Outcome {
+		return outcome.Outcome{Decision: outcome.DeadLetter, Name: outcome.Dead, Code: code}
+	}
+	retry := func(code string) outcome.Outcome {
+		return outcome.Outcome{Decision: outcome.Retry, Name: outcome.Redeliver, Code: code}
+	}
+	tests := []struct {
+		name string
+		err  error
+		want outcome.Outcome
+	}{
+		{"accepted", nil, ack(outcome.Accepted)},
+		{"revoked", fmt.Errorf("x: %w", access.ErrRevoked), ack(outcome.Revoked)},
+		{"suspended", outcome.ErrSuspended, ack(outcome.Suspended)},
+		{"busy", access.ErrBusy, retry("REFRESH_BUSY")},
+		{"became suspect", access.ErrSuspect, retry("SUSPECT")},
+		{"other client", access.ErrOtherClient, retry("OTHER_CLIENT")},
+		{"unknown region", outcome.ErrUnknownRegion, dead("UNKNOWN_REGION")},
+		{"malformed event", fmt.Errorf("x: %w", &alexa.FieldError{Path: "a", Problem: "missing"}), dead("INVALID_EVENT")},
+		{"sealed by an unknown key", seal.ErrOpen, retry("INTERNAL")},
+		{"cancelled", context.Canceled, retry("INTERNAL")},
+		{"deadline", context.DeadlineExceeded, retry("INTERNAL")},
+		{"unknown", errors.New("x"), retry("INTERNAL")},
+
+		{"400", refused(t, 400, "INVALID_REQUEST_EXCEPTION"), dead("INVALID_REQUEST_EXCEPTION")},
+		{"400 bare", refused(t, 400, ""), dead("INVALID_REQUEST_EXCEPTION")},
+		{"401", refused(t, 401, "INVALID_ACCESS_TOKEN_EXCEPTION"), retry("INVALID_ACCESS_TOKEN_EXCEPTION")},
+		{"403 bare", refused(t, 403, ""), retry("INTERNAL")},
+		{"skill disabled", refused(t, 403, "SKILL_DISABLED_EXCEPTION"), retry("SKILL_DISABLED_EXCEPTION")},
+		{"never enabled", refused(t, 403, "SKILL_NEVER_ENABLED_EXCEPTION"), retry("SKILL_NEVER_ENABLED_EXCEPTION")},
+		{"no permission", refused(t, 403, "INSUFFICIENT_PERMISSION_EXCEPTION"), retry("INSUFFICIENT_PERMISSION_EXCEPTION")},
+		{"skill not found", refused(t, 404, "SKILL_NOT_FOUND_EXCEPTION"), retry("SKILL_NOT_FOUND_EXCEPTION")},
+		{"account not found", refused(t, 404, "ACCOUNT_NOT_FOUND_EXCEPTION"), dead("ACCOUNT_NOT_FOUND_EXCEPTION")},
+		{"404 page", refused(t, 404, ""), retry("INTERNAL")},
+		{"413", refused(t, 413, ""), dead("REQUEST_ENTITY_TOO_LARGE_EXCEPTION")},
+		{"429", refused(t, 429, "THROTTLING_EXCEPTION"), retry("THROTTLING_EXCEPTION")},
+		{"500", refused(t, 500, ""), retry("INTERNAL")},
+		{"503", refused(t, 503, "SERVICE_UNAVAILABLE_EXCEPTION"), retry("SERVICE_UNAVAILABLE_EXCEPTION")},
+		{"gateway down", refused(t, 502, ""), retry("INTERNAL")},
+
+		// Only package access may say what this means for the grant.
+		{"LWA invalid_grant", lwaRefused(t, 400, "invalid_grant"), retry("INTERNAL")},
+		{"LWA invalid_client", lwaRefused(t, 401, "invalid_client"), retry("INTERNAL")},
+		{"LWA down", lwaRefused(t, 503, ""), retry("INTERNAL")},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, outcome.Of(test.err)); diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", test.name, test.err, diff)
+		}
+	}
+	if (outcome.Outcome{}).Decision != outcome.Retry {
+		t.Error("the zero outcome must lose nothing")
+	}
+}
