@@ -1,0 +1,107 @@
+package host
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+)
+
+// Cloud Run kills a process ten seconds after SIGTERM.
+const (
+	// finishTime is how long requests in flight may go on undisturbed.
+	finishTime = 7 * time.Second
+	// handBackTime is how long they have to hand back what they hold after
+	// their contexts have ended.
+	handBackTime = time.Second
+)
+
+// flights counts the requests in flight and can end them.
+type flights struct {
+	mu       sync.Mutex
+	n        int
+	draining bool
+	idle     chan struct{} // closed when draining and n is 0
+	ctx      context.Context
+	cancel   context.CancelFunc
+}
+
+func newFlights() *flights {
+	f := &flights{idle: make(chan struct{})}
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	return f
+}
+
+// begin admits a request unless the process is draining. The context it
+// returns ends with the request's, or when draining takes too long.
+func (f *flights) begin(ctx context.Context) (_ context.Context, end func(), ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.draining {
+		return nil, nil, false
+	}
+	f.n++
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(f.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+		f.land()
+	}, true
+}
+
+func (f *flights) land() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n--
+	f.closeIfIdle()
+}
+
+func (f *flights) closeIfIdle() {
+	if f.draining && f.n == 0 {
+		close(f.idle)
+	}
+}
+
+// Drain refuses new requests and returns when none is in flight any more.
+// Requests that are not done after seven seconds have their contexts ended, so
+// that they hand back what they hold, and one second for it. It reports whether
+// all of them landed.
+func (h *Host) Drain() bool {
+	f := h.flights
+	f.mu.Lock()
+	if !f.draining {
+		f.draining = true
+		f.closeIfIdle()
+	}
+	f.mu.Unlock()
+	if wait(f.idle, finishTime) {
+		return true
+	}
+	f.cancel()
+	return wait(f.idle, handBackTime)
+}
+
+func wait(done <-chan struct{}, most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// DrainOn waits for a signal, drains, and ends the process by calling exit: 0
+// if every request landed, 1 otherwise.
+func (h *Host) DrainOn(signals <-chan os.Signal, exit func(code int)) {
+	<-signals
+	h.log.Info("draining")
+	if !h.Drain() {
+		h.log.Error("requests were still in flight when the process had to end")
+		exit(1)
+		return
+	}
+	exit(0)
+}

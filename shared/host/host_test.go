@@ -1,0 +1,266 @@
+package host_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+var limits = host.Limits{Body: 16, Time: 2 * time.Second}
+
+// logged collects log lines; handlers and tests write and read it at once.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func echo(_ context.Context, r host.Request) host.Answer {
+	return host.JSON(http.StatusOK, map[string]string{"got": string(r.Body)})
+}
+
+func TestRequestsAreBounded(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, method, body string
+		handle             host.Handler
+		status             int
+		answer             string
+		logs               []string
+	}{
+		{"good", "POST", "hello", echo, 200, `{"got":"hello"}`, []string{`"severity":"INFO"`, `"message":"Echo"`, `"status":200`, `"duration_ms":`, `"function":"Echo"`, `"logging.googleapis.com/trace":"projects/p/traces/0af7651916cd43dd8448eb211c80319c"`}},
+		{"largest", "POST", strings.Repeat("x", 16), echo, 200, `{"got":"xxxxxxxxxxxxxxxx"}`, nil},
+		{"too large", "POST", strings.Repeat("x", 17), echo, 413, `{"error":"body too large"}`, []string{`"severity":"WARNING"`, `"status":413`}},
+		{"GET", "GET", "", echo, 405, `{"error":"POST only"}`, []string{`"status":405`}},
+		{"panic", "POST", "x", func(context.Context, host.Request) host.Answer { panic("canary") }, 500, `{"error":"internal error"}`, []string{`"severity":"ERROR"`, "canary", "host_test.go"}},
+		{"deadline", "POST", "x", func(ctx context.Context, _ host.Request) host.Answer {
+			deadline, ok := ctx.Deadline()
+			return host.JSON(http.StatusOK, ok && time.Until(deadline) <= limits.Time)
+		}, 200, `true`, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var logs logged
+			h := host.New(telemetry.New(&logs), "p", time.Now)
+			server := httptest.NewServer(h.Wrap("Echo", limits, test.handle))
+			defer server.Close()
+			req, err := http.NewRequest(test.method, server.URL, strings.NewReader(test.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != test.status || string(body) != test.answer {
+				t.Errorf("got %d %s, want %d %s", resp.StatusCode, body, test.status, test.answer)
+			}
+			if n := strings.Count(logs.String(), "\n"); n != 1 {
+				t.Errorf("%d log lines, want 1: %s", n, logs.String())
+			}
+			for _, want := range test.logs {
+				if !strings.Contains(logs.String(), want) {
+					t.Errorf("no %s in %s", want, logs.String())
+				}
+			}
+		})
+	}
+}
+
+// connect serves h over an in-memory connection, which works in a bubble.
+func connect(t *testing.T, h http.Handler) net.Conn {
+	t.Helper()
+	client, server := net.Pipe()
+	conns := make(chan net.Conn, 1)
+	conns <- server
+	srv := &http.Server{Handler: h}
+	go func() { _ = srv.Serve(pipeListener{conns}) }()
+	t.Cleanup(func() {
+		client.Close()
+		srv.Close()
+	})
+	return client
+}
+
+type pipeListener struct{ conns chan net.Conn }
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	conn, ok := <-l.conns
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+func (l pipeListener) Close() error   { close(l.conns); return nil }
+func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+func TestSlowBodyIsGivenUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
+		conn := connect(t, h.Wrap("Echo", limits, echo))
+		started := time.Now()
+		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != http.StatusBadRequest || time.Since(started) != 10*time.Second {
+			t.Errorf("status %d after %v", resp.StatusCode, time.Since(started))
+		}
+	})
+}
+
+func TestBodyDeadlineDoesNotCutTheWorkOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
+		conn := connect(t, h.Wrap("Slow", host.Limits{Body: 16, Time: time.Minute}, func(ctx context.Context, _ host.Request) host.Answer {
+			select {
+			case <-ctx.Done():
+				return host.Fail(http.StatusServiceUnavailable, context.Cause(ctx).Error())
+			case <-time.After(30 * time.Second):
+				return host.JSON(http.StatusOK, "done")
+			}
+		}))
+		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+	})
+}
+
+// request sends one request and gives its status, 0 for a connection that
+// broke.
+func request(t *testing.T, h http.Handler) <-chan int {
+	t.Helper()
+	conn := connect(t, h)
+	status := make(chan int, 1)
+	go func() {
+		fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			status <- 0
+			return
+		}
+		status <- resp.StatusCode
+	}()
+	return status
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		work   time.Duration
+		stuck  bool // does not heed its context
+		status int
+		after  time.Duration
+		code   int
+	}{
+		{"idle", 0, false, 0, 0, 0},
+		{"finishes", 3 * time.Second, false, 200, 3 * time.Second, 0},
+		{"hands back", time.Hour, false, 503, 7 * time.Second, 0},
+		{"stuck", time.Hour, true, 0, 8 * time.Second, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
+				stop := make(chan struct{})
+				defer close(stop)
+				work := h.Wrap("Work", host.Limits{Body: 16, Time: 2 * time.Hour}, func(ctx context.Context, _ host.Request) host.Answer {
+					if test.stuck {
+						<-stop
+					}
+					select {
+					case <-time.After(test.work):
+						return host.JSON(http.StatusOK, "done")
+					case <-ctx.Done():
+						return host.Fail(http.StatusServiceUnavailable, "handed back")
+					}
+				})
+				var inFlight <-chan int
+				if test.work > 0 {
+					inFlight = request(t, work)
+				}
+				synctest.Wait()
+
+				signals, exited := make(chan os.Signal, 1), make(chan int, 1)
+				go h.DrainOn(signals, func(code int) { exited <- code })
+				started := time.Now()
+				signals <- syscall.SIGTERM
+				synctest.Wait()
+				if test.work > 0 {
+					if got := <-request(t, work); got != http.StatusServiceUnavailable {
+						t.Errorf("a request during the drain got %d, want 503", got)
+					}
+				}
+				if code := <-exited; code != test.code {
+					t.Errorf("exit status %d, want %d", code, test.code)
+				}
+				if after := time.Since(started); after != test.after {
+					t.Errorf("ended after %v, want %v", after, test.after)
+				}
+				if test.status != 0 {
+					if got := <-inFlight; got != test.status {
+						t.Errorf("the request in flight got %d, want %d", got, test.status)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	got := host.Fail(400, `a "quoted" text`)
+	var body map[string]string
+	if err := json.Unmarshal(got.Body, &body); err != nil || body["error"] != `a "quoted" text` || got.Status != 400 {
+		t.Errorf("%d %s: %v", got.Status, got.Body, err)
+	}
+}
