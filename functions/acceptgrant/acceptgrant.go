@@ -1,0 +1,171 @@
+// Package acceptgrant is the function AcceptGrant: it answers Alexa's
+// directive Alexa.Authorization.AcceptGrant, as the skill proxy forwards it.
+//
+// The grantee's token is taken to the maker's identity provider, to learn who
+// the customer is, while the authorization code is exchanged at Login with
+// Amazon. The tokens are stored before the answer is given, because the code
+// cannot be exchanged again. Alexa waits eight seconds and does not ask twice;
+// the answer is given within five, whatever hangs.
+package acceptgrant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+// Limits of the function: a directive is about a kilobyte, and what is left of
+// the five seconds after the handler's time is for the answer to travel.
+var Limits = host.Limits{Body: 64 << 10, Time: 4700 * time.Millisecond}
+
+// RegionHeader names the Alexa region of the Lambda that got the directive.
+const RegionHeader = "X-Alexa-Region"
+
+// duplicateTime is how long a code that Login with Amazon has seen before is
+// looked for in the record: the directive may have been delivered twice, and
+// the other request still be about to store.
+const duplicateTime = 2 * time.Second
+
+// Exchanger is the part of [lwa.Client] that the function needs.
+type Exchanger interface {
+	Exchange(ctx context.Context, code sensitive.String) (lwa.Token, error)
+}
+
+// Function answers AcceptGrant directives. All fields are required.
+type Function struct {
+	Skill    string
+	Regions  []alexa.Region // that this process serves
+	Grantees grantee.Resolver
+	LWA      Exchanger
+	Store    grant.Store
+	Sealer   *seal.Sealer
+	Announce access.Announcer
+	Draw     func() float64 // from 0 to 1, random
+	Now      func() time.Time
+}
+
+// Handle answers one directive. What is no AcceptGrant directive gets 400 and
+// the name of the field; everything else 200 and one of Alexa's two answers.
+func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
+	directive, err := alexa.DecodeAcceptGrant(r.Body)
+	if err != nil {
+		telemetry.Raise(ctx, slog.LevelWarn)
+		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
+		return host.Fail(http.StatusBadRequest, "not an AcceptGrant directive: "+err.Error())
+	}
+	telemetry.Add(ctx, slog.String(telemetry.MessageID, directive.MessageID))
+	if err := f.accept(ctx, r.Header, directive); err != nil {
+		telemetry.Raise(ctx, level(err))
+		telemetry.Add(ctx, slog.String(telemetry.Outcome, "failed"), slog.String(telemetry.Error, err.Error()))
+		// Amazon shows the text to nobody but developers; the cause is in the log.
+		return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(answerID(directive), "the grant could not be accepted")}
+	}
+	telemetry.Add(ctx, slog.String(telemetry.Outcome, string("accepted")))
+	return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantResponse(answerID(directive))}
+}
+
+// level is Error for what a person has to mend, Warn for what a customer can
+// try again.
+func level(err error) slog.Level {
+	if errors.Is(err, lwa.ErrClientRefused) || errors.Is(err, grantee.ErrNoCustomer) {
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}
+
+// accept does the work and returns why it could not be done.
+func (f *Function) accept(ctx context.Context, header http.Header, directive alexa.AcceptGrant) error {
+	region, err := f.region(header.Get(RegionHeader))
+	if err != nil {
+		return err
+	}
+	id := grant.ID(region, f.Skill, directive.Code.Reveal())
+	telemetry.Add(ctx, slog.String(telemetry.Region, string(region)), slog.String(telemetry.GrantID, id))
+
+	userID, token, exchangeErr, err := f.ask(ctx, directive)
+	if err != nil {
+		return fmt.Errorf("finding the customer: %w", err)
+	}
+	key := grant.Key{Skill: f.Skill, UserID: userID}
+	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(userID)))
+	if errors.Is(exchangeErr, lwa.ErrInvalidGrant) && f.linkedBefore(ctx, key, id) {
+		telemetry.Add(ctx, slog.Bool("duplicate", true))
+		return nil
+	}
+	if exchangeErr != nil {
+		return fmt.Errorf("exchanging the code: %w", exchangeErr)
+	}
+	return f.link(ctx, key, id, region, token)
+}
+
+// region is the region that the grant belongs to.
+func (f *Function) region(header string) (alexa.Region, error) {
+	if header == "" {
+		if len(f.Regions) == 1 {
+			return f.Regions[0], nil
+		}
+		return "", errors.New("header " + RegionHeader + ": missing, and this process serves several regions")
+	}
+	region, err := alexa.ParseRegion(header)
+	if err != nil {
+		return "", fmt.Errorf("header %s: %w", RegionHeader, err)
+	}
+	if !slices.Contains(f.Regions, region) {
+		return "", fmt.Errorf("header %s: region %s is not served here", RegionHeader, region)
+	}
+	return region, nil
+}
+
+// ask finds the customer and exchanges the code side by side. The exchange's
+// error is returned apart: who the customer is matters for what it means.
+func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (userID string, token lwa.Token, exchangeErr, err error) {
+	var both errgroup.Group
+	both.Go(func() (err error) {
+		userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
+		return err
+	})
+	both.Go(func() error {
+		token, exchangeErr = f.LWA.Exchange(ctx, directive.Code)
+		return nil
+	})
+	err = both.Wait()
+	return userID, token, exchangeErr, err
+}
+
+// link stores the grant, and then tells the maker's cloud. That the latter
+// failed is no reason to refuse the grant: the message stays in the record and
+// the sweep publishes it.
+func (f *Function) link(ctx context.Context, key grant.Key, id string, region alexa.Region, token lwa.Token) error {
+	tokens, err := access.Seal(f.Sealer, key, id, token, f.Draw())
+	if err != nil {
+		return err
+	}
+	record, err := grant.Change(ctx, f.Store, key, func(r *grant.Record) error {
+		r.Link(id, region, tokens, f.Now())
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("storing the grant: %w", err)
+	}
+	if err := f.Announce.Announce(ctx, record); err != nil {
+		telemetry.Raise(ctx, slog.LevelWarn)
+		telemetry.Add(ctx, slog.String("announce_error", err.Error()))
+	}
+	return nil
+}

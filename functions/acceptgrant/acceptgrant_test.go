@@ -1,0 +1,200 @@
+package acceptgrant_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/functions/acceptgrant"
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+func function(t *testing.T, w *accesstest.World) *acceptgrant.Function {
+	t.Helper()
+	method, err := grantee.ParseMethod("userinfo:" + w.Server.UserInfoURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grantees, err := grantee.New(method, grantee.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &acceptgrant.Function{
+		Skill: accesstest.Skill, Regions: []alexa.Region{alexa.EU}, Grantees: grantees, LWA: w.LWA, Store: w.Store,
+		Sealer: w.Sealer, Announce: w.Announcer(), Draw: func() float64 { return 0 }, Now: w.Now,
+	}
+}
+
+func directive(code, granteeToken string) host.Request {
+	return host.Request{Header: http.Header{}, Body: fmt.Appendf(nil, `{"directive":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","messageId":"m-1","payloadVersion":"3"},
+		"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":%q}}}}`, code, granteeToken)}
+}
+
+// name is the name of the event in an answer, with the type of an error.
+func name(t *testing.T, answer host.Answer) string {
+	t.Helper()
+	var body struct {
+		Event struct {
+			Header  struct{ Name, MessageID string }
+			Payload struct{ Type string }
+		}
+	}
+	if err := json.Unmarshal(answer.Body, &body); err != nil || answer.Status != http.StatusOK || body.Event.Header.MessageID == "" {
+		t.Fatalf("%d %s: %v", answer.Status, answer.Body, err)
+	}
+	return body.Event.Header.Name + body.Event.Payload.Type
+}
+
+const (
+	success = "AcceptGrant.Response"
+	failure = "ErrorResponseACCEPT_GRANT_FAILED"
+)
+
+func TestAcceptGrant(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		token   string
+		region  string
+		prepare func(*accesstest.World)
+		want    string
+	}{
+		{"linked", "grantee-u-1", "EU", nil, success},
+		{"region assumed", "grantee-u-1", "", nil, success},
+		{"region not served", "grantee-u-1", "NA", nil, failure},
+		{"unknown region", "grantee-u-1", "eu-west-1", nil, failure},
+		{"unknown customer", "stranger", "EU", nil, failure},
+		{"LWA refuses the code", "grantee-u-1", "EU", func(w *accesstest.World) {
+			w.Sim.Script(simulator.Exchange, simulator.Fault{Code: simulator.LWAInvalidGrant})
+		}, failure},
+		{"LWA refuses us", "grantee-u-1", "EU", func(w *accesstest.World) {
+			w.Sim.Script(simulator.Exchange, simulator.Fault{Code: simulator.LWAInvalidClient})
+		}, failure},
+		{"LWA fails once", "grantee-u-1", "EU", func(w *accesstest.World) {
+			w.Sim.Script(simulator.Exchange, simulator.Fault{Status: 503})
+		}, success},
+		{"LWA is down", "grantee-u-1", "EU", func(w *accesstest.World) {
+			w.Sim.Always(simulator.Exchange, simulator.Fault{Status: 503})
+		}, failure},
+		{"LWA sends a page", "grantee-u-1", "EU", func(w *accesstest.World) {
+			w.Sim.Always(simulator.Exchange, simulator.Fault{Status: 200, Body: "<html>"})
+		}, failure},
+		{"no expiry", "grantee-u-1", "EU", func(w *accesstest.World) {
+			w.Sim.Script(simulator.Exchange, simulator.Fault{OmitExpiresIn: true})
+		}, success},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := accesstest.New(t, simulator.Options{})
+			if test.prepare != nil {
+				test.prepare(w)
+			}
+			code := w.Sim.Code(alexa.EU, "amzn-1").Reveal()
+			r := directive(code, test.token)
+			if test.region != "" {
+				r.Header.Set(acceptgrant.RegionHeader, test.region)
+			}
+			if got := name(t, function(t, w).Handle(t.Context(), r)); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+			record, err := w.Store.Read(t.Context(), accesstest.Key("u-1"))
+			g, stored := record.Grants[grant.ID(alexa.EU, accesstest.Skill, code)]
+			if stored != (test.want == success) || err != nil && !errors.Is(err, grant.ErrNotFound) {
+				t.Errorf("stored: %v, %v", stored, err)
+			}
+			if stored && (g.State != grant.Active || g.Region != alexa.EU || !g.ExpiresAt.Equal(w.Now().Add(time.Hour))) {
+				t.Errorf("%+v", g)
+			}
+		})
+	}
+}
+
+func TestNoDirective(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	answer := function(t, w).Handle(t.Context(), host.Request{Header: http.Header{}, Body: []byte(`{"directive":{"header":{"namespace":"Alexa.Discovery"}}}`)})
+	const want = `{"error":"not an AcceptGrant directive: directive.header.namespace: must be \"Alexa.Authorization\""}`
+	if answer.Status != http.StatusBadRequest || string(answer.Body) != want {
+		t.Errorf("%d %s", answer.Status, answer.Body)
+	}
+}
+
+// TestSameCode: Alexa, or the proxy, delivers a directive twice.
+func TestSameCode(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	f := function(t, w)
+	r := directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1")
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			if got := name(t, f.Handle(ctx, r)); got != success {
+				t.Errorf("at once: %s", got)
+			}
+		})
+	}
+	wg.Wait()
+	if got := name(t, f.Handle(t.Context(), r)); got != success {
+		t.Errorf("afterwards: %s", got)
+	}
+	if n := len(w.Read(t, "u-1").Grants); n != 1 {
+		t.Errorf("%d grants", n)
+	}
+	if got := name(t, f.Handle(t.Context(), directive("never-issued", "grantee-u-1"))); got != failure {
+		t.Errorf("a code that nobody exchanged: %s", got)
+	}
+}
+
+// TestRelink: a failed one leaves the grant that works alone; a successful one adds a
+// grant and makes the older one prove itself.
+func TestRelink(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	f := function(t, w)
+	old := w.Link(t, "u-1", alexa.EU, "amzn-1")
+	before := w.Read(t, "u-1")
+	if got := name(t, f.Handle(t.Context(), directive("bad-code", "grantee-u-1"))); got != failure {
+		t.Fatal(got)
+	}
+	if after := w.Read(t, "u-1"); after.Revision != before.Revision {
+		t.Error("a failed relink changed the record")
+	}
+	if got := name(t, f.Handle(t.Context(), directive(w.Sim.Code(alexa.EU, "amzn-2").Reveal(), "grantee-u-1"))); got != success {
+		t.Fatal(got)
+	}
+	record := w.Read(t, "u-1")
+	if g := record.Grants[old]; len(record.Grants) != 2 || g.State != grant.Active || !g.RefreshDue.Equal(w.Now()) {
+		t.Errorf("%d grants; the old one is %s, due %v", len(record.Grants), g.State, g.RefreshDue)
+	}
+}
+
+// TestStoredBeforeAnswered: what cannot be kept was not accepted.
+func TestStoredBeforeAnswered(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	f := function(t, w)
+	f.Store = broken{f.Store}
+	if got := name(t, f.Handle(t.Context(), directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != failure {
+		t.Errorf("answered %s", got)
+	}
+}
+
+// broken is a store that cannot write.
+type broken struct{ grant.Store }
+
+func (broken) Write(context.Context, grant.Record, grant.Record) (grant.Record, error) {
+	return grant.Record{}, errors.New("disk on fire")
+}

@@ -1,0 +1,101 @@
+// Package functions assembles Gatepost's functions and registers them with the
+// Functions Framework.
+//
+// [EntryPoints] says which name is which function. A function reads its
+// configuration first and is built only when the configuration of every
+// function that the process serves is known to be right, so that one message
+// can name everything that is wrong.
+package functions
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+	"github.com/gatepostdev/gatepost/functions/acceptgrant"
+	"github.com/gatepostdev/gatepost/functions/internal/wiring"
+	"github.com/gatepostdev/gatepost/functions/refreshtokens"
+	"github.com/gatepostdev/gatepost/functions/sendevent"
+	"github.com/gatepostdev/gatepost/shared/config"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+// entryPoints maps the names that FUNCTION_TARGET may have to functions.
+var entryPoints = map[string]wiring.EntryPoint{
+	"AcceptGrant":   acceptgrant.EntryPoint,
+	"RefreshTokens": refreshtokens.TokensEntryPoint,
+	"RefreshShard":  refreshtokens.ShardEntryPoint,
+	"SendEvent":     sendevent.EntryPoint,
+}
+
+// startTime bounds what a process does before it serves: reading secrets.
+const startTime = 10 * time.Second
+
+// Main registers what this process serves, with the process's environment,
+// and ends the process when it is told to. A wrong configuration ends it now,
+// with status 1 and a message that names every fault.
+func Main() {
+	log := telemetry.New(os.Stdout)
+	h, err := Register(os.LookupEnv, log)
+	if err != nil {
+		log.Error(err.Error())
+		os.Exit(1)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go h.DrainOn(signals, os.Exit)
+}
+
+// Register registers functions with the Functions Framework: the one that
+// FUNCTION_TARGET names, or all of them if it names none. Only those are
+// built. The Host that it returns drains them. An error names everything that
+// is wrong with the configuration.
+func Register(lookup config.Lookup, log *slog.Logger) (*host.Host, error) {
+	source := config.NewSource(lookup)
+	process := wiring.New(source, lookup, log)
+	builders := make(map[string]wiring.Builder)
+	for _, name := range served(source) {
+		builders[name] = entryPoints[name](process)
+	}
+	if err := source.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTime)
+	defer cancel()
+	if err := process.Build(ctx); err != nil {
+		return nil, fmt.Errorf("configuration:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+	}
+	h := host.New(log, process.Project, process.Now)
+	for name, build := range builders {
+		handle, limits, err := build()
+		if err != nil {
+			return nil, fmt.Errorf("configuration:\n  %s: %w", name, err)
+		}
+		functions.HTTP(name, h.Wrap(name, limits, handle))
+	}
+	return h, nil
+}
+
+// served returns the names of the functions that a process serves.
+func served(source *config.Source) []string {
+	names := slices.Sorted(maps.Keys(entryPoints))
+	target := source.Text("FUNCTION_TARGET", "")
+	switch {
+	case target == "":
+		return names
+	case slices.Contains(names, target):
+		return []string{target}
+	}
+	source.Fault("FUNCTION_TARGET", "must be one of %s", strings.Join(names, ", "))
+	return nil
+}

@@ -1,0 +1,47 @@
+package wiring
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+)
+
+// NeedGrantees reads how customers are recognized, and returns who does it. It
+// returns nil if there is a fault.
+func (p *Process) NeedGrantees() grantee.Resolver {
+	text := p.Source.Required("GRANTEE_RESOLVER", "userinfo:URL, introspection:URL or jwt:ISSUER")
+	options := grantee.Options{
+		Claim:    p.Source.Text("GRANTEE_CLAIM", "sub"),
+		Audience: p.Source.Text("GRANTEE_AUDIENCE", ""),
+		Now:      p.Now,
+	}
+	if text == "" {
+		return nil
+	}
+	method, err := grantee.ParseMethod(text)
+	if err != nil {
+		p.Source.Fault("GRANTEE_RESOLVER", "%v", err)
+		return nil
+	}
+	if method.NeedsCredentials() {
+		ref := p.needSecret("GRANTEE_CREDENTIALS", "reference to the client credentials that introspection asks for")
+		options.Credentials = func(ctx context.Context) (grantee.Credentials, error) {
+			text, err := p.secrets.Read(ctx, ref)
+			if err != nil {
+				return grantee.Credentials{}, fmt.Errorf("GRANTEE_CREDENTIALS: %w", err)
+			}
+			credentials, err := lwa.ParseCredentials(text)
+			if err != nil {
+				return grantee.Credentials{}, fmt.Errorf("GRANTEE_CREDENTIALS: %w", err)
+			}
+			return grantee.Credentials(credentials[0]), nil
+		}
+	}
+	resolver, err := grantee.New(method, options)
+	if err != nil {
+		p.Source.Fault("GRANTEE_RESOLVER", "%v", err)
+	}
+	return resolver
+}

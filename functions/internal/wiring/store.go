@@ -1,0 +1,66 @@
+package wiring
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/secret"
+)
+
+// storePart is where grants are kept and what seals their tokens.
+type storePart struct {
+	needed   bool
+	memory   bool
+	database string
+	keyset   secret.Ref
+
+	store  grant.Store
+	sealer *seal.Sealer
+}
+
+// NeedStore reads where grants are kept.
+func (p *Process) NeedStore() {
+	if p.store.needed {
+		return
+	}
+	p.store.needed = true
+	p.store.memory = p.Source.OneOf("GRANT_STORE", "firestore", "memory") == "memory"
+	if !p.store.memory {
+		p.store.database = p.Source.Text("FIRESTORE_DATABASE", "(default)")
+		p.store.keyset = p.needSecret("TOKEN_KEYSET", "with GRANT_STORE=firestore: reference to the keyset that seals tokens")
+	}
+}
+
+func (p *Process) buildStore(ctx context.Context) (err error) {
+	switch s := &p.store; {
+	case !s.needed:
+		return nil
+	case s.memory:
+		s.store = grantmem.New()
+		s.sealer, err = seal.NewEphemeral()
+		return err
+	default:
+		keyset, err := p.secrets.Read(ctx, s.keyset)
+		if err != nil {
+			return fmt.Errorf("TOKEN_KEYSET: %w", err)
+		}
+		if s.sealer, err = seal.New(keyset); err != nil {
+			return fmt.Errorf("TOKEN_KEYSET: %w", err)
+		}
+		// Not ctx: the client lives as long as the process.
+		if s.store, err = grantfire.Open(context.WithoutCancel(ctx), p.Project, s.database); err != nil {
+			return fmt.Errorf("GRANT_STORE: %w", err)
+		}
+		return nil
+	}
+}
+
+// Store returns the store that NeedStore asked for.
+func (p *Process) Store() grant.Store { return p.store.store }
+
+// Sealer returns what seals the tokens in Store.
+func (p *Process) Sealer() *seal.Sealer { return p.store.sealer }

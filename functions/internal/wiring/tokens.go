@@ -1,0 +1,85 @@
+package wiring
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/transport"
+)
+
+// tokenPart is the client of Login with Amazon and who gives out its tokens.
+type tokenPart struct {
+	needed      bool
+	credentials secret.Ref
+	url         *url.URL
+
+	client *lwa.Client
+	source *access.Source
+}
+
+// NeedTokens reads how to reach Login with Amazon. It needs the store and the
+// grant-events topic as well.
+func (p *Process) NeedTokens() {
+	if p.tokens.needed {
+		return
+	}
+	p.tokens.needed = true
+	p.NeedStore()
+	p.NeedGrantEvents()
+	p.tokens.credentials = p.needSecret("LWA_CREDENTIALS", `reference to a secret {"client_id":…,"client_secret":…}`)
+	p.tokens.url = p.Source.URL("LWA_TOKEN_URL", "https://api.amazon.com/auth/o2/token")
+}
+
+func (p *Process) buildTokens(ctx context.Context) error {
+	if !p.tokens.needed {
+		return nil
+	}
+	text, err := p.secrets.Read(ctx, p.tokens.credentials)
+	if err != nil {
+		return fmt.Errorf("LWA_CREDENTIALS: %w", err)
+	}
+	credentials, err := lwa.ParseCredentials(text)
+	if err != nil {
+		return fmt.Errorf("LWA_CREDENTIALS: %w", err)
+	}
+	p.tokens.client = lwa.New(p.tokens.url, transport.NewClient(Concurrency), credentials, p.Now)
+	p.tokens.source = &access.Source{
+		Store: p.Store(), LWA: p.tokens.client, Sealer: p.Sealer(), Announce: p.Announcer(),
+		Owner: p.Owner, Draw: p.Draw, Now: p.Now,
+	}
+	return nil
+}
+
+// LWA returns the client that NeedTokens asked for.
+func (p *Process) LWA() *lwa.Client { return p.tokens.client }
+
+// Tokens returns who gives out access tokens.
+func (p *Process) Tokens() *access.Source { return p.tokens.source }
+
+// NeedGateways reads where the gateways of the process's regions are.
+func (p *Process) NeedGateways() {
+	if p.gateway != nil {
+		return
+	}
+	p.gateway = make(map[alexa.Region]*url.URL)
+	for _, region := range p.NeedRegions() {
+		if region != "" { // a region that does not parse is a fault already
+			p.gateway[region] = p.Source.BaseURL("EVENT_GATEWAY_"+string(region), region.GatewayURL())
+		}
+	}
+}
+
+// Gateways returns a client for each region that NeedGateways found.
+func (p *Process) Gateways() map[alexa.Region]*gateway.Client {
+	clients := make(map[alexa.Region]*gateway.Client, len(p.gateway))
+	for region, base := range p.gateway {
+		clients[region] = gateway.New(region, base, transport.NewClient(Concurrency))
+	}
+	return clients
+}

@@ -1,0 +1,121 @@
+// Package wiring builds what the functions of one process have in common: the
+// store, the clients of Login with Amazon and of the gateways, the topics.
+//
+// It works in two steps. While a function reads its configuration it says what
+// it will need (Need…), which reads and checks the variables of just that part.
+// When every function has done so and no fault was found, the parts are built,
+// each once and only if it is needed.
+package wiring
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/config"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/secret"
+)
+
+// EntryPoint reads the configuration of a function, faults going to the
+// process's source, and returns what builds the function once the whole
+// configuration is known to be right.
+type EntryPoint func(*Process) Builder
+
+// Builder builds a function. The parts of the process are there by then.
+type Builder func() (host.Handler, host.Limits, error)
+
+// Concurrency is how many requests a process works on at a time; the
+// deployment sets the same number. Connection pools are of this size.
+const Concurrency = 80
+
+// Process holds the settings and, once they are built, the parts of a process.
+// It is not safe for concurrent use: a process is wired before it serves.
+type Process struct {
+	Log     *slog.Logger
+	Now     func() time.Time
+	Draw    func() float64 // from 0 to 1, random
+	Owner   string         // names this process in leases
+	Skill   string
+	Project string // empty means: the one the credentials belong to
+
+	// Source is what settings are read from. Functions read their own from it.
+	Source *config.Source
+
+	secrets *secret.Reader
+	regions []alexa.Region
+
+	store   storePart
+	tokens  tokenPart
+	gateway map[alexa.Region]*url.URL
+	topics  topicPart
+}
+
+var skillName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// New begins the wiring of a process. Faults go to source.
+func New(source *config.Source, lookup config.Lookup, log *slog.Logger) *Process {
+	p := &Process{
+		Log: log, Now: time.Now, Draw: rand.Float64, Owner: owner(),
+		Skill:   source.Text("SKILL", "default"),
+		Project: source.Text("GOOGLE_CLOUD_PROJECT", ""),
+		Source:  source, secrets: secret.NewReader(lookup),
+	}
+	if !skillName.MatchString(p.Skill) {
+		source.Fault("SKILL", "must be 1 to 64 letters, digits, hyphens and underscores")
+	}
+	return p
+}
+
+// owner is a name that no other process has. The host's name is for people
+// who look at a lease that somebody left behind.
+func owner() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "/" + uuid.NewString()
+}
+
+// NeedRegions reads which Alexa regions the process serves.
+func (p *Process) NeedRegions() []alexa.Region {
+	if p.regions != nil {
+		return p.regions
+	}
+	for _, name := range strings.Split(p.Source.Required("ALEXA_REGIONS", "NA, EU, FE, comma-separated"), ",") {
+		region, err := alexa.ParseRegion(strings.TrimSpace(name))
+		if err != nil && name != "" {
+			p.Source.Fault("ALEXA_REGIONS", "must be NA, EU, FE or several of them, comma-separated")
+		}
+		p.regions = append(p.regions, region)
+	}
+	return p.regions
+}
+
+// needSecret reads a variable that refers to a secret.
+func (p *Process) needSecret(name, why string) secret.Ref {
+	text := p.Source.Required(name, why)
+	if text == "" {
+		return secret.Ref{}
+	}
+	ref, err := secret.ParseRef(text)
+	if err != nil {
+		p.Source.Fault(name, "%v", err)
+	}
+	return ref
+}
+
+// Build builds the parts that were asked for. It returns every fault it finds,
+// and may be called once. ctx bounds what it does, not the life of the parts.
+func (p *Process) Build(ctx context.Context) error {
+	return errors.Join(p.buildStore(ctx), p.buildTopics(ctx), p.buildTokens(ctx))
+}

@@ -1,0 +1,237 @@
+package refreshtokens
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+const customers = 150 // more than a page in a group of buckets
+
+func world(t *testing.T) (*accesstest.World, *Sweep) {
+	t.Helper()
+	w := accesstest.New(t, simulator.Options{})
+	for i := range customers {
+		w.Link(t, fmt.Sprint("u-", i), alexa.EU, fmt.Sprint("amzn-", i))
+	}
+	return w, &Sweep{Store: w.Store, Tokens: w.Process("p"), Announce: w.Announcer(), Now: w.Now}
+}
+
+func all() []int { return shard{Shard: 0, Shards: 1}.buckets() }
+
+func TestSweepRefreshesWhatIsDue(t *testing.T) {
+	t.Parallel()
+	w, sweep := world(t)
+	counts, err := sweep.Sweep(t.Context(), all())
+	if diff := cmp.Diff(Counts{Failed: map[string]int{}}, counts); diff != "" || err != nil {
+		t.Errorf("before anything is due: %v (-want +got):\n%s", err, diff)
+	}
+	w.Forward(40*time.Minute + time.Second)
+	w.Sim.Disable(alexa.EU, "amzn-7")
+	counts, err = sweep.Sweep(t.Context(), all())
+	want := Counts{Refreshed: customers - 1, Revoked: 1, Failed: map[string]int{}}
+	if diff := cmp.Diff(want, counts); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if g := w.Read(t, "u-8").Grants; len(g) != 1 {
+		t.Errorf("%v", g)
+	}
+	if again, err := sweep.Sweep(t.Context(), all()); again.Refreshed+again.Revoked != 0 || err != nil {
+		t.Errorf("a second sweep found %+v, %v", again, err)
+	}
+	if w.Sim.Counts().Refreshes != customers-1 {
+		t.Errorf("%d refreshes", w.Sim.Counts().Refreshes)
+	}
+}
+
+func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
+	t.Parallel()
+	w, sweep := world(t)
+	other := &Sweep{Store: w.Store, Tokens: w.Process("q"), Announce: w.Announcer(), Now: w.Now}
+	w.Forward(time.Hour)
+	var wg sync.WaitGroup
+	for _, s := range []*Sweep{sweep, other} {
+		wg.Go(func() {
+			if _, err := s.Sweep(context.Background(), all()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if c := w.Sim.Counts(); c.Refreshes != customers || c.RotatedAway != 0 {
+		t.Errorf("%d refreshes, %d with a token that was rotated away; want %d and 0", c.Refreshes, c.RotatedAway, customers)
+	}
+}
+
+func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		fault simulator.Fault
+		cause string
+		most  int // requests: the limit, and what was under way
+	}{
+		{"down", simulator.Fault{Status: 503}, "login_with_amazon", illness + concurrency},
+		{"throttling", simulator.Fault{Status: 429}, "login_with_amazon", illness + concurrency},
+		{"our client is refused", simulator.Fault{Code: simulator.LWAInvalidClient}, "client_refused", concurrency + 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w, sweep := world(t)
+			w.Forward(time.Hour)
+			before := len(w.Sim.LWARequests())
+			w.Sim.Always(simulator.Refresh, test.fault)
+			counts, err := sweep.Sweep(t.Context(), all())
+			asked := len(w.Sim.LWARequests()) - before
+			if err == nil || !counts.Remaining || counts.Failed[test.cause] != asked || asked > test.most {
+				t.Errorf("%+v after %d requests: %v", counts, asked, err)
+			}
+			for i := range customers {
+				for _, g := range w.Read(t, fmt.Sprint("u-", i)).Grants {
+					if g.State != grant.Active {
+						t.Fatalf("grant of u-%d is %s", i, g.State)
+					}
+				}
+			}
+		})
+	}
+}
+
+// damaged is a store with a record that cannot be read.
+type damaged struct{ grant.Store }
+
+func (d damaged) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+	page, err := d.Store.Due(ctx, q)
+	page.Unreadable = append(page.Unreadable, errors.New("record x: grants: not a map"))
+	return page, err
+}
+
+func TestDamagedRecordHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	w, sweep := world(t)
+	w.Forward(time.Hour)
+	sweep.Store = damaged{w.Store}
+	counts, err := sweep.Sweep(t.Context(), []int{accesstest.Key("u-1").Bucket()})
+	if err != nil || counts.Refreshed == 0 || counts.Failed["unreadable"] != 1 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
+func TestSweepStopsWhenTimeIsUp(t *testing.T) {
+	t.Parallel()
+	w, sweep := world(t)
+	w.Forward(time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Sim.Always(simulator.Refresh, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
+	counts, err := sweep.Sweep(ctx, all())
+	if err != nil || !counts.Remaining || counts.Refreshed == 0 || counts.Refreshed > concurrency+1 {
+		t.Errorf("%+v, %v", counts, err)
+	}
+}
+
+func TestShardsCoverEveryBucketOnce(t *testing.T) {
+	t.Parallel()
+	for shards := 1; shards <= grant.Buckets; shards++ {
+		var covered []int
+		for i := range shards {
+			covered = append(covered, shard{Shard: i, Shards: shards}.buckets()...)
+		}
+		if len(covered) != grant.Buckets || !slices.IsSorted(covered) || len(slices.Compact(covered)) != grant.Buckets {
+			t.Errorf("%d shards cover %v", shards, covered)
+		}
+	}
+}
+
+// topic keeps shards.
+type topic struct {
+	mu   sync.Mutex
+	data []string
+	err  error
+}
+
+func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.data = append(p.data, string(data))
+	return p.err
+}
+
+// recorded is a Sweeper that notes the buckets.
+type recorded struct{ buckets []int }
+
+func (r *recorded) Sweep(_ context.Context, buckets []int) (Counts, error) {
+	r.buckets = buckets
+	return Counts{Refreshed: 3}, errors.New("stopped early")
+}
+
+func TestRefreshTokensPublishesShards(t *testing.T) {
+	t.Parallel()
+	shards := new(topic)
+	f := &Function{Shards: 3, Topic: shards, Now: time.Now}
+	answer := f.RefreshTokens(t.Context(), host.Request{})
+	slices.Sort(shards.data)
+	want := []string{`{"shard":0,"shards":3}`, `{"shard":1,"shards":3}`, `{"shard":2,"shards":3}`}
+	if diff := cmp.Diff(want, shards.data); diff != "" || answer.Status != http.StatusOK || string(answer.Body) != `{"shards":3}` {
+		t.Errorf("%d %s (-want +got):\n%s", answer.Status, answer.Body, diff)
+	}
+	shards.err = errors.New("down")
+	if answer := f.RefreshTokens(t.Context(), host.Request{}); answer.Status != http.StatusServiceUnavailable {
+		t.Errorf("with the topic down: %d", answer.Status)
+	}
+}
+
+func TestRefreshShard(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	tests := []struct {
+		name, data string
+		age        time.Duration
+		body       string
+		first, n   int // buckets swept
+	}{
+		{"good", `{"shard":1,"shards":16}`, 0, `{"refreshed":3,"skipped":0,"revoked":0,"remaining":false}`, 16, 16},
+		{"late", `{"shard":1,"shards":16}`, 5*time.Minute + 1, `{"refreshed":0,"skipped":0,"revoked":0,"remaining":false}`, 0, 0},
+		{"no JSON", `x`, 0, `{"error":"not a shard: not JSON, or a field of the wrong type"}`, 0, 0},
+		{"too many", `{"shard":0,"shards":257}`, 0, `{"error":"not a shard: shards: must be from 1 to 256"}`, 0, 0},
+		{"outside", `{"shard":16,"shards":16}`, 0, `{"error":"not a shard: shard: must be from 0 to shards - 1"}`, 0, 0},
+	}
+	for _, test := range tests {
+		sweeper := new(recorded)
+		f := &Function{Sweeper: sweeper, Now: func() time.Time { return now }}
+		body, err := push.Encode(push.Message{ID: "1", Data: []byte(test.data), PublishTime: now.Add(-test.age)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := f.RefreshShard(t.Context(), host.Request{Body: body})
+		if answer.Status != http.StatusOK || string(answer.Body) != test.body {
+			t.Errorf("%s: %d %s", test.name, answer.Status, answer.Body)
+		}
+		if len(sweeper.buckets) != test.n || test.n > 0 && sweeper.buckets[0] != test.first {
+			t.Errorf("%s: swept %v", test.name, sweeper.buckets)
+		}
+	}
+	f := &Function{Sweeper: new(recorded), Now: func() time.Time { return now }}
+	if answer := f.RefreshShard(t.Context(), host.Request{Body: []byte("{}")}); answer.Status != http.StatusBadRequest {
+		t.Errorf("no message: %d", answer.Status)
+	}
+	var counts Counts
+	if answer := f.RefreshTokens(t.Context(), host.Request{}); json.Unmarshal(answer.Body, &counts) != nil || counts.Refreshed != 3 {
+		t.Errorf("without a topic: %d %s", answer.Status, answer.Body)
+	}
+}

@@ -1,0 +1,39 @@
+package refreshtokens
+
+import (
+	"github.com/gatepostdev/gatepost/functions/internal/wiring"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/host"
+)
+
+// TokensEntryPoint wires the function RefreshTokens. With a topic for shards
+// it needs nothing but the topic.
+func TokensEntryPoint(p *wiring.Process) wiring.Builder {
+	p.NeedRefresh()
+	shards := p.Source.Int("REFRESH_SHARDS", 16, 1, grant.Buckets)
+	if !p.HasRefresh() {
+		p.NeedTokens()
+	}
+	return func() (host.Handler, host.Limits, error) {
+		f := &Function{Shards: shards, Now: p.Now}
+		if p.HasRefresh() {
+			f.Topic = p.Refresh()
+		} else {
+			f.Sweeper = newSweep(p)
+		}
+		return f.RefreshTokens, Limits, nil
+	}
+}
+
+// ShardEntryPoint wires the function RefreshShard.
+func ShardEntryPoint(p *wiring.Process) wiring.Builder {
+	p.NeedTokens()
+	return func() (host.Handler, host.Limits, error) {
+		f := &Function{Sweeper: newSweep(p), Now: p.Now}
+		return f.RefreshShard, Limits, nil
+	}
+}
+
+func newSweep(p *wiring.Process) *Sweep {
+	return &Sweep{Store: p.Store(), Tokens: p.Tokens(), Announce: p.Announcer(), Now: p.Now}
+}

@@ -1,0 +1,119 @@
+// Package sendevent is the function SendEvent: Pub/Sub pushes device events to
+// it, and it answers whether the message is done with.
+//
+// The status is the acknowledgement: 200 means done, anything else makes
+// Pub/Sub deliver the message again, later. All of the work is package
+// delivery's.
+package sendevent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+// Limits of the function. Amazon takes reports of up to 256 KB; in a push
+// request base64 makes them a third larger, and attributes come on top.
+var Limits = host.Limits{Body: 1 << 20, Time: 25 * time.Second}
+
+// Deliverer is the part of [delivery.Deliverer] that the function needs.
+type Deliverer interface {
+	Deliver(ctx context.Context, m push.Message) []delivery.Result
+}
+
+// Function delivers pushed device events.
+type Function struct {
+	Deliverer Deliverer
+	// KeepsDeadLetters says that the deliverer puts events that can never be
+	// delivered on a topic of their own, so that they can be acknowledged here.
+	KeepsDeadLetters bool
+}
+
+// result is one element of the answer's "outcomes".
+type result struct {
+	GrantID string       `json:"grantId,omitempty"`
+	Outcome outcome.Name `json:"outcome"`
+	Code    string       `json:"code,omitempty"`
+}
+
+// Handle delivers one message.
+func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
+	m, err := push.Decode(r.Body)
+	if err != nil {
+		telemetry.Raise(ctx, slog.LevelWarn)
+		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
+		return host.Fail(http.StatusBadRequest, err.Error())
+	}
+	results := f.Deliverer.Deliver(ctx, m)
+	note(ctx, results)
+	return f.answer(results)
+}
+
+// answer is the acknowledgement for all grants together: an event that has to
+// be sent again to one of them has to be delivered again.
+func (f *Function) answer(results []delivery.Result) host.Answer {
+	body := struct {
+		Outcomes []result `json:"outcomes"`
+		Error    string   `json:"error,omitempty"`
+	}{Outcomes: make([]result, 0, len(results))}
+	status := http.StatusOK
+	for _, r := range results {
+		body.Outcomes = append(body.Outcomes, result{GrantID: r.GrantID, Outcome: r.Name, Code: r.Code})
+		switch {
+		case r.Decision == outcome.Retry:
+			status = http.StatusServiceUnavailable
+		case r.Decision == outcome.DeadLetter && !f.KeepsDeadLetters && status == http.StatusOK:
+			status = http.StatusUnprocessableEntity
+		}
+		if field := fieldOf(r.Err); field != "" {
+			body.Error = field
+		}
+	}
+	return host.JSON(status, body)
+}
+
+// fieldOf tells the publisher which field of the event is wrong. Other errors
+// are for the log.
+func fieldOf(err error) string {
+	var field *alexa.FieldError
+	if errors.As(err, &field) || errors.Is(err, outcome.ErrUnknownRegion) {
+		return err.Error()
+	}
+	return ""
+}
+
+// note puts the outcomes into the log line.
+func note(ctx context.Context, results []delivery.Result) {
+	for _, r := range results {
+		telemetry.Raise(ctx, level(r.Decision))
+		telemetry.Add(ctx, slog.String(telemetry.Outcome, string(r.Name)))
+		if r.GrantID != "" {
+			telemetry.Add(ctx, slog.String(telemetry.GrantID, r.GrantID))
+		}
+		if r.Code != "" {
+			telemetry.Add(ctx, slog.String(telemetry.Code, r.Code))
+		}
+		if r.Err != nil {
+			telemetry.Add(ctx, slog.String(telemetry.Error, r.Err.Error()))
+		}
+	}
+}
+
+func level(d outcome.Decision) slog.Level {
+	switch d {
+	case outcome.Ack:
+		return slog.LevelInfo
+	case outcome.DeadLetter:
+		return slog.LevelError
+	}
+	return slog.LevelWarn
+}

@@ -1,0 +1,34 @@
+package sendevent
+
+import (
+	"time"
+
+	"github.com/gatepostdev/gatepost/functions/internal/wiring"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/host"
+)
+
+// EntryPoint wires the function SendEvent.
+func EntryPoint(p *wiring.Process) wiring.Builder {
+	p.NeedGateways()
+	p.NeedTokens()
+	p.NeedDeadLetters()
+	maxAge := p.Source.Duration("MAX_EVENT_AGE", 5*time.Minute, time.Second, 7*24*time.Hour)
+	checks := map[string]alexa.Checks{"strict": alexa.CheckStrict, "advise": alexa.CheckAdvise, "off": alexa.CheckOff}[p.Source.OneOf("EVENT_CHECKS", "strict", "advise", "off")]
+	return func() (host.Handler, host.Limits, error) {
+		d := &delivery.Deliverer{
+			Skill: p.Skill, Store: p.Store(), Tokens: p.Tokens(), Gateways: make(map[alexa.Region]delivery.Gateway),
+			MaxEventAge: maxAge, Checks: checks, Now: p.Now,
+		}
+		for region, client := range p.Gateways() {
+			d.Gateways[region] = client
+		}
+		deadLetters := p.DeadLetters()
+		if deadLetters != nil {
+			d.DeadLetters = deadLetters
+		}
+		f := &Function{Deliverer: d, KeepsDeadLetters: deadLetters != nil}
+		return f.Handle, Limits, nil
+	}
+}
