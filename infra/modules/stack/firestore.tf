@@ -1,0 +1,72 @@
+# The stack's database: one document per customer with everything about the
+# customer's grants (collection customers), and one per event that must not be
+# delivered twice (collection deliveries).
+
+resource "google_firestore_database" "grants" {
+  project     = var.project_id
+  name        = "gatepost-${lower(var.region)}"
+  location_id = var.firestore_location
+
+  type             = "FIRESTORE_NATIVE"
+  database_edition = "STANDARD"
+
+  # Without the refresh tokens in here every customer has to link the skill
+  # anew, so the database outlives a destroy, and seven days of its past can be
+  # read back.
+  delete_protection_state           = "DELETE_PROTECTION_ENABLED"
+  deletion_policy                   = "ABANDON"
+  point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
+}
+
+# The one query there is: the records of some buckets that are due for a
+# refresh, the earliest first, page by page. refreshDue grows with time, and an
+# index that starts with a growing value takes only 500 writes a second
+# (https://cloud.google.com/firestore/docs/best-practices#hotspots); behind the
+# bucket the writes are spread over 256 places.
+resource "google_firestore_index" "customers_due" {
+  project    = var.project_id
+  database   = google_firestore_database.grants.name
+  collection = "customers"
+
+  query_scope = "COLLECTION"
+
+  fields {
+    field_path = "bucket"
+    order      = "ASCENDING"
+  }
+  fields {
+    field_path = "refreshDue"
+    order      = "ASCENDING"
+  }
+  fields {
+    field_path = "__name__"
+    order      = "ASCENDING"
+  }
+}
+
+# Firestore indexes every field, in both directions, unless told otherwise.
+# Nothing else is queried, so those indexes would only cost: writes, storage,
+# and the limit above for each of the many timestamps. The empty index_config
+# turns them off for "*", any field of the collection.
+resource "google_firestore_field" "unindexed" {
+  for_each = toset(["customers", "deliveries"])
+
+  project    = var.project_id
+  database   = google_firestore_database.grants.name
+  collection = each.key
+  field      = "*"
+
+  index_config {}
+}
+
+# Firestore deletes a delivery some time, usually within a day, after its
+# expireAt. Code never relies on that and compares the time itself.
+resource "google_firestore_field" "deliveries_expire" {
+  project    = var.project_id
+  database   = google_firestore_database.grants.name
+  collection = "deliveries"
+  field      = "expireAt"
+
+  index_config {}
+  ttl_config {}
+}

@@ -1,0 +1,180 @@
+package deptest
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// frameworkImport is what the buildpack looks for in the root package. It then
+// generates a main that serves the functions which the package registered;
+// without it the main calls a Go function named like the target, and the build
+// fails.
+const frameworkImport = "github.com/GoogleCloudPlatform/functions-framework-go/functions"
+
+// topLevel is what the root holds beside dot-files. LICENSE is there because
+// people, pkg.go.dev and code hosts look for a licence nowhere else.
+var topLevel = []string{
+	"LICENSE", "README.md", "cloudbuild.yaml", "functions", "gatepost.go", "go.mod", "go.sum", "infra", "scripts", "shared",
+}
+
+// layoutFaults says why Google's Go buildpack could not build the functions
+// from this tree, and what in its root does not belong there. The buildpack
+// reads the module's root only, and reads every Go file in it: tests, and
+// files that a build constraint excludes, as well.
+func layoutFaults(files fs.FS) ([]string, error) {
+	module, err := modulePath(files)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(files, ".")
+	if err != nil {
+		return nil, err
+	}
+	ignored, err := ignoredNames(files)
+	if err != nil {
+		return nil, err
+	}
+	var faults, sources []string
+	if first, _, _ := strings.Cut(module, "/"); !strings.Contains(first, ".") {
+		faults = append(faults, fmt.Sprintf("go.mod: the buildpack refuses module path %s, whose first element has no dot", module))
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if path.Ext(name) == ".go" {
+			sources = append(sources, name)
+		}
+		if !slices.Contains(topLevel, name) && !strings.HasPrefix(name, ".") && !matches(name, ignored) {
+			faults = append(faults, fmt.Sprintf("%s: the root holds only %s and dot-files, so that a reader sees at once where to look", name, strings.Join(topLevel, ", ")))
+		}
+	}
+	if len(sources) != 1 {
+		return append(faults, fmt.Sprintf("the root has %d Go files %v: the buildpack needs exactly one package there, and a second file, a test above all, is how a second one comes in", len(sources), sources)), nil
+	}
+	sourceFaults, err := rootSourceFaults(files, sources[0])
+	return append(faults, sourceFaults...), err
+}
+
+// rootSourceFaults judges the root's one Go file.
+func rootSourceFaults(files fs.FS, name string) ([]string, error) {
+	source, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), name, source, parser.ImportsOnly)
+	if err != nil {
+		return nil, fmt.Errorf("parse the root's Go file: %w", err)
+	}
+	var faults []string
+	if strings.HasSuffix(name, "_test.go") || parsed.Name.Name == "main" || strings.HasSuffix(parsed.Name.Name, "_test") {
+		faults = append(faults, fmt.Sprintf("%s: package %s cannot be imported, and the buildpack's generated main imports the root", name, parsed.Name.Name))
+	}
+	if !slices.ContainsFunc(parsed.Imports, func(spec *ast.ImportSpec) bool { return spec.Path.Value == `"`+frameworkImport+`"` }) {
+		faults = append(faults, fmt.Sprintf("%s: does not itself import %s, so the buildpack would look for one Go function named like the target", name, frameworkImport))
+	}
+	return faults, nil
+}
+
+// ignoredNames returns those patterns of .gitignore that are about names: what
+// a test or a build leaves in the root is no part of the tree.
+func ignoredNames(files fs.FS) ([]string, error) {
+	data, err := fs.ReadFile(files, ".gitignore")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var patterns []string
+	for line := range strings.Lines(string(data)) {
+		pattern := strings.Trim(strings.TrimSpace(line), "/")
+		if pattern != "" && !strings.HasPrefix(pattern, "#") && !strings.Contains(pattern, "/") {
+			patterns = append(patterns, pattern)
+		}
+	}
+	return patterns, nil
+}
+
+func matches(name string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		matched, err := path.Match(pattern, name)
+		return err == nil && matched
+	})
+}
+
+func TestLayout(t *testing.T) {
+	t.Parallel()
+	faults, err := layoutFaults(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range faults {
+		t.Error(fault)
+	}
+}
+
+func TestLayoutFaults(t *testing.T) {
+	t.Parallel()
+	const (
+		source    = "package m\n\nimport _ \"" + frameworkImport + "\"\n"
+		notMine   = "the root holds only"
+		sources   = "the root has "
+		notImport = "cannot be imported"
+	)
+	for _, test := range []struct {
+		name  string
+		files map[string]string // replaces files of a sound tree; empty text removes
+		want  []string          // parts of the faults, in order
+	}{
+		{name: "sound tree"},
+		{name: "what git ignores", files: map[string]string{".gitignore": "# built\n*.out\n/dist/\n", "cover.out": "x", "dist/x": "x"}},
+		{name: "dot-files", files: map[string]string{".ci/run": "x", ".editorconfig": "x"}},
+		{name: "no Go file", files: map[string]string{"gatepost.go": ""}, want: []string{sources + "0 Go files"}},
+		{name: "test in the root", files: map[string]string{"gatepost_test.go": "package m\n"}, want: []string{notMine, sources + "2 Go files"}},
+		{name: "only a test in the root", files: map[string]string{"gatepost.go": "", "m_test.go": source}, want: []string{notMine, notImport}},
+		{name: "external test package", files: map[string]string{"gatepost.go": strings.Replace(source, "m", "m_test", 1)}, want: []string{notImport}},
+		{name: "program in the root", files: map[string]string{"gatepost.go": strings.Replace(source, "m", "main", 1)}, want: []string{notImport}},
+		{name: "no framework", files: map[string]string{"gatepost.go": "package m\n"}, want: []string{"does not itself import"}},
+		{name: "framework's other package", files: map[string]string{
+			"gatepost.go": "package m\n\nimport _ \"github.com/GoogleCloudPlatform/functions-framework-go/funcframework\"\n",
+		}, want: []string{"does not itself import"}},
+		{name: "module path without a dot", files: map[string]string{"go.mod": "module gatepost/x.y\n"}, want: []string{"no dot"}},
+		{name: "stray directory", files: map[string]string{"internal/x": "x"}, want: []string{notMine}},
+		{name: "stray file beside other patterns", files: map[string]string{".gitignore": "infra/*.txt\n#x.txt\n", "x.txt": "x"}, want: []string{notMine}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{
+				"go.mod": "module example.com/m\n", "go.sum": "x", "gatepost.go": source, "LICENSE": "x", "README.md": "x",
+				"shared/a/a.go": "package a\n", "functions/f.go": "package functions\n", "scripts/check": "x", "infra/main.tf": "x",
+			}
+			mapped := fstest.MapFS{}
+			for _, some := range []map[string]string{files, test.files} {
+				for name, text := range some {
+					mapped[name] = &fstest.MapFile{Data: []byte(text)}
+					if text == "" {
+						delete(mapped, name)
+					}
+				}
+			}
+			faults, err := layoutFaults(mapped)
+			if err != nil {
+				t.Fatal(err)
+			}
+			contains := cmp.Comparer(func(x, y string) bool { return strings.Contains(x, y) || strings.Contains(y, x) })
+			if diff := cmp.Diff(test.want, faults, contains); diff != "" {
+				t.Errorf("faults differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
