@@ -228,6 +228,24 @@ func TestHolderThatDied(t *testing.T) {
 	}
 }
 
+// TestLostAnswerProvesNothing: Login with Amazon refreshed, and this very
+// process never got the answer. The old refresh token is dead, the grant is not.
+func TestLostAnswerProvesNothing(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{})
+	process := w.Process("p")
+	w.Sim.Script(simulator.Refresh, simulator.Fault{AnswerLost: true})
+	if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, lwa.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, access.ErrSuspect) {
+		t.Errorf("%v, want ErrSuspect", err)
+	}
+	if g := w.Read(t, customer).Grants[id]; g.State != grant.Suspect || g.RefreshToken == nil {
+		t.Errorf("%+v", g)
+	}
+}
+
 // TestSaveOutlivesTheRequest: the request ends while Login with Amazon
 // answers. The answer must be saved, or the customer is lost.
 func TestSaveOutlivesTheRequest(t *testing.T) {

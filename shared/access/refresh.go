@@ -45,9 +45,9 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 		if err != nil {
 			return Token{}, fmt.Errorf("access: taking the lease: %w", err)
 		}
-		// A lease that somebody else left behind belongs to a refresh whose end
-		// nobody knows.
-		abandoned := g.Lease.Owner != "" && g.Lease.Owner != s.Owner
+		// A lease that was left behind, by this process or another, belongs to a
+		// refresh whose end nobody knows.
+		abandoned := g.Lease.Owner != ""
 		return s.ask(ctx, held, id, from, abandoned)
 	}
 }
