@@ -10,6 +10,7 @@ package functions
 import (
 	"context"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"maps"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"github.com/gatepostdev/gatepost/functions/acceptgrant"
@@ -45,6 +47,7 @@ const startTime = 10 * time.Second
 // and ends the process when it is told to. A wrong configuration ends it now,
 // with status 1 and a message that names every fault.
 func Main() {
+	stdlog.SetOutput(telemetry.WithoutWire(os.Stderr))
 	log := telemetry.New(os.Stdout)
 	h, err := Register(os.LookupEnv, log)
 	if err != nil {
@@ -85,6 +88,12 @@ func Register(lookup config.Lookup, log *slog.Logger) (*host.Host, error) {
 	}
 	return h, nil
 }
+
+// Serve serves what is registered, each function at the path of its name unless
+// FUNCTION_TARGET names one, and returns only if that fails. It is for programs
+// that run the functions on one machine: where they are deployed, the main that
+// the buildpack generates does the same on all interfaces.
+func Serve(hostname, port string) error { return funcframework.StartHostPort(hostname, port) }
 
 // served returns the names of the functions that a process serves.
 func served(source *config.Source) []string {

@@ -111,6 +111,10 @@ func (f *Function) accept(ctx context.Context, header http.Header, directive ale
 	if exchangeErr != nil {
 		return fmt.Errorf("exchanging the code: %w", exchangeErr)
 	}
+	if token.RefreshToken.Empty() {
+		// The link would break within the hour, and nobody would know why.
+		return errors.New("exchanging the code: no refresh token came")
+	}
 	return f.link(ctx, key, id, region, token)
 }
 

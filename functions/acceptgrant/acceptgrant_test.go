@@ -89,6 +89,9 @@ func TestAcceptGrant(t *testing.T) {
 		{"LWA sends a page", "grantee-u-1", "EU", func(w *accesstest.World) {
 			w.Sim.Always(simulator.Exchange, simulator.Fault{Status: 200, Body: "<html>"})
 		}, failure},
+		{"no refresh token", "grantee-u-1", "EU", func(w *accesstest.World) {
+			w.Sim.Script(simulator.Exchange, simulator.Fault{OmitRefreshToken: true})
+		}, failure},
 		{"no expiry", "grantee-u-1", "EU", func(w *accesstest.World) {
 			w.Sim.Script(simulator.Exchange, simulator.Fault{OmitExpiresIn: true})
 		}, success},

@@ -71,7 +71,7 @@ var rules = []rule{{
 	},
 }, {
 	name:   "test doubles",
-	reason: "only tests and scripts import simulator, emulator, granttest and accesstest: a deployed function must not carry a fake that it could fall back on",
+	reason: "only tests and scripts import simulator, emulator, binary, granttest and accesstest: a deployed function must not carry a fake that it could fall back on",
 	broken: func(from, to string) bool {
 		return isTestDouble(to) && !isTestDouble(from) && !in(from, "./scripts/...")
 	},
@@ -115,7 +115,7 @@ func isCloudSDK(pkg string) bool {
 }
 
 func isTestDouble(pkg string) bool {
-	return in(pkg, "./shared/simulator/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...")
+	return in(pkg, "./shared/simulator/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...")
 }
 
 // isStandard reports whether the package is of the standard library: nothing

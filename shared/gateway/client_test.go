@@ -120,6 +120,7 @@ func TestOddBodies(t *testing.T) {
 		{"empty payload", answer{status: 403, body: `{"payload":{}}`}, status},
 		{"empty code", answer{status: 403, body: exception("", "")}, status},
 		{"code is no text", answer{status: 403, body: `{"payload":{"code":7}}`}, status},
+		{"description is no text", answer{status: 403, body: `{"payload":{"code":"SKILL_DISABLED_EXCEPTION","description":{}}}`}, code},
 		{"type and message", answer{status: 403, body: `{"payload":{"type":"SKILL_DISABLED_EXCEPTION","message":"x"}}`}, status},
 		{"HTML", answer{status: 403, header: http.Header{"Content-Type": {"text/html"}}, body: "<html>403 Forbidden</html>"}, status},
 		{"cut in the JSON", answer{status: 403, header: long, body: disabled[:len(disabled)-10]}, status},

@@ -113,11 +113,11 @@ func newError(region alexa.Region, resp *http.Response, answer []byte, token sen
 			Description string `json:"description"`
 		} `json:"payload"`
 	}
-	// An answer that is not Amazon's JSON leaves both empty.
-	if json.Unmarshal(answer, &body) == nil {
-		e.Code = printable(redact(body.Payload.Code, token), 128)
-		e.Description = printable(redact(body.Payload.Description, token), 512)
-	}
+	// An answer that is not Amazon's JSON leaves both empty, and a member of
+	// another type only itself.
+	_ = json.Unmarshal(answer, &body)
+	e.Code = printable(redact(body.Payload.Code, token), 128)
+	e.Description = printable(redact(body.Payload.Description, token), 512)
 	e.kind = kindOf(e.Status, body.Payload.Code, body.Payload.Description)
 	return e
 }

@@ -1,12 +1,10 @@
 package grantee
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"net"
 	"strconv"
+
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
 // What a failed Resolve means. Each [Error] is exactly one of them.
@@ -57,25 +55,9 @@ func rejected(asked string, status int, reason string) *Error {
 	return &Error{Kind: ErrRejected, Asked: asked, Status: status, Reason: reason}
 }
 
-// unavailable keeps of err only what cannot quote the identity provider.
+// unavailable keeps of err only what cannot quote the identity provider: net/http
+// quotes the URL, and the start of an answer that is not HTTP, which may be an
+// echo of the token.
 func unavailable(asked string, status int, reason string, err error) *Error {
-	return &Error{Kind: ErrUnavailable, Asked: asked, Status: status, Reason: reason, Err: cause(err)}
-}
-
-// cause finds the part of a network error that is fit for a log. The rest is
-// not: net/http quotes the URL, and the start of an answer that is not HTTP,
-// which may be an echo of the token.
-func cause(err error) error {
-	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
-		if errors.Is(err, known) {
-			return known
-		}
-	}
-	if network, ok := errors.AsType[*net.OpError](err); ok {
-		return network
-	}
-	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return certificate
-	}
-	return nil
+	return &Error{Kind: ErrUnavailable, Asked: asked, Status: status, Reason: reason, Err: transport.Known(err)}
 }

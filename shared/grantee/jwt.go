@@ -11,6 +11,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
 // issuer verifies tokens with the keys that their issuer publishes.
@@ -160,7 +161,7 @@ func keysError(err error) error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
-	if cause(err) != nil {
+	if transport.Known(err) != nil {
 		return unavailable("keys", 0, "no answer", err)
 	}
 	return unavailable("keys", http.StatusOK, "the answer is no key set", nil)

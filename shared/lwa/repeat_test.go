@@ -3,10 +3,10 @@ package lwa_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"strconv"
 	"sync/atomic"
@@ -16,7 +16,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/lwa"
-	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -32,6 +31,7 @@ var (
 func TestRepeats(t *testing.T) {
 	t.Parallel()
 	hangUp := hijacked(t, func(net.Conn) {})
+	reset := hijacked(t, func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) })
 	tests := []struct {
 		name      string
 		answers   []http.Handler
@@ -52,6 +52,7 @@ func TestRepeats(t *testing.T) {
 		{"redirect", []http.Handler{answer{status: 307, header: http.Header{"Location": {"/again"}}}, works}, 1, false},
 		// The code may be used up by then.
 		{"closed instead of an answer", []http.Handler{hangUp, works}, 1, false},
+		{"reset instead of an answer", []http.Handler{reset, works}, 1, false},
 	}
 	for _, test := range tests {
 		for op, call := range calls {
@@ -149,6 +150,41 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// TestNobodyWaitsForTheRepeat ends the context when LWA's failure has just been
+// read: that is what the caller is told, and not that a repeat was cancelled.
+func TestNobodyWaitsForTheRepeat(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	client := &http.Client{Transport: lastWords{canned{503, "text/html", "<html>"}, cancel}}
+	token, err := calls["exchange"](ctx, newClient(t, "http://127.0.0.1", client, fakeCredentials()))
+	wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: "exchange", Status: 503})
+}
+
+// lastWords is a transport whose caller goes away when it has read the answer.
+type lastWords struct {
+	http.RoundTripper
+	leave func()
+}
+
+func (l lastWords) RoundTrip(req *http.Request) (*http.Response, error) {
+	if err := req.Context().Err(); err != nil {
+		return nil, err
+	}
+	resp, err := l.RoundTripper.RoundTrip(req)
+	resp.Body = leaving{resp.Body, l.leave}
+	return resp, err
+}
+
+type leaving struct {
+	io.ReadCloser
+	leave func()
+}
+
+func (l leaving) Close() error {
+	l.leave()
+	return l.ReadCloser.Close()
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
@@ -165,76 +201,6 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 					t.Errorf("another host was sent %v", forms)
 				}
 			})
-		}
-	}
-}
-
-// TestCredentials is about secrets in rotation: which are tried, in what
-// order, and whose tokens came.
-func TestCredentials(t *testing.T) {
-	t.Parallel()
-	all := []lwa.Credentials{
-		{ClientID: "newest", ClientSecret: sensitive.New("fake-secret-3")},
-		{ClientID: "newer", ClientSecret: sensitive.New("fake-secret-2")},
-		{ClientID: "newer", ClientSecret: sensitive.New("fake-secret-1")},
-	}
-	refusal := func(code string) answer { return answer{status: 400, body: `{"error":"` + code + `"}`} }
-	tests := []struct {
-		name    string
-		answers []http.Handler
-		tried   int
-		client  string // of the tokens, empty for none
-		kind    error
-	}{
-		{"the newest works", []http.Handler{works}, 1, "newest", nil},
-		{"the second works", []http.Handler{refused, works}, 2, "newer", nil},
-		{"the last works", []http.Handler{refused, refused, works}, 3, "newer", nil},
-		{"none works", []http.Handler{refused}, 3, "", lwa.ErrClientRefused},
-		{"unauthorized_client", []http.Handler{refusal("unauthorized_client"), works}, 2, "newer", nil},
-		{"disowned", []http.Handler{disowned, works}, 1, "", lwa.ErrInvalidGrant},
-		{"disowned by the second", []http.Handler{refused, disowned, works}, 2, "", lwa.ErrInvalidGrant},
-		{"throttled", []http.Handler{answer{status: 429}, works}, 1, "", lwa.ErrThrottled},
-		{"400 of a proxy", []http.Handler{answer{status: 400, body: "<html>"}, works}, 1, "", lwa.ErrUnavailable},
-	}
-	for _, test := range tests {
-		for op, call := range calls {
-			t.Run(op+", "+test.name, func(t *testing.T) {
-				t.Parallel()
-				amazon := &script{answers: test.answers}
-				token, err := call(t.Context(), serveFor(t, amazon, all))
-				if diff := cmp.Diff(identities(all[:test.tried]), presented(amazon.asked())); diff != "" {
-					t.Errorf("credentials tried (-want +got):\n%s", diff)
-				}
-				if token.ClientID != test.client || !errors.Is(err, test.kind) {
-					t.Errorf("tokens of %q, %v; want those of %q, %v", token.ClientID, err, test.client, test.kind)
-				}
-			})
-		}
-	}
-}
-
-func identities(credentials []lwa.Credentials) (pairs [][2]string) {
-	for _, c := range credentials {
-		pairs = append(pairs, [2]string{c.ClientID, c.ClientSecret.Reveal()})
-	}
-	return pairs
-}
-
-func presented(forms []url.Values) (pairs [][2]string) {
-	for _, form := range forms {
-		pairs = append(pairs, [2]string{form.Get("client_id"), form.Get("client_secret")})
-	}
-	return pairs
-}
-
-func TestNoCredentials(t *testing.T) {
-	t.Parallel()
-	for op, call := range calls {
-		amazon := &script{answers: []http.Handler{works}}
-		token, err := call(t.Context(), serveFor(t, amazon, nil))
-		wantError(t, token, err, lwa.ErrClientRefused, lwa.Error{Op: op})
-		if len(amazon.asked()) != 0 {
-			t.Errorf("%s: a request without credentials", op)
 		}
 	}
 }

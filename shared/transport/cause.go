@@ -20,6 +20,15 @@ func Cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if known := Known(err); known != nil {
+		return known
+	}
+	return errUnusable
+}
+
+// Known is Cause for those who say themselves what it means that a failure is
+// of no known kind: it returns nil then.
+func Known(err error) error {
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
 		if errors.Is(err, known) {
 			return known
@@ -31,5 +40,5 @@ func Cause(ctx context.Context, err error) error {
 	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return certificate
 	}
-	return errUnusable
+	return nil
 }

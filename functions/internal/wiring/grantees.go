@@ -6,6 +6,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/secret"
 )
 
 // NeedGrantees reads how customers are recognized, and returns who does it. It
@@ -28,20 +29,30 @@ func (p *Process) NeedGrantees() grantee.Resolver {
 	if method.NeedsCredentials() {
 		ref := p.needSecret("GRANTEE_CREDENTIALS", "reference to the client credentials that introspection asks for")
 		options.Credentials = func(ctx context.Context) (grantee.Credentials, error) {
-			text, err := p.secrets.Read(ctx, ref)
-			if err != nil {
-				return grantee.Credentials{}, fmt.Errorf("GRANTEE_CREDENTIALS: %w", err)
-			}
-			credentials, err := lwa.ParseCredentials(text)
-			if err != nil {
-				return grantee.Credentials{}, fmt.Errorf("GRANTEE_CREDENTIALS: %w", err)
-			}
-			return grantee.Credentials(credentials[0]), nil
+			return p.granteeCredentials(ctx, ref)
 		}
+		// They are read again for each grant; now only to find out whether they
+		// can be.
+		p.checks = append(p.checks, func(ctx context.Context) error {
+			_, err := p.granteeCredentials(ctx, ref)
+			return err
+		})
 	}
 	resolver, err := grantee.New(method, options)
 	if err != nil {
 		p.Source.Fault("GRANTEE_RESOLVER", "%v", err)
 	}
 	return resolver
+}
+
+func (p *Process) granteeCredentials(ctx context.Context, ref secret.Ref) (grantee.Credentials, error) {
+	text, err := p.secrets.Read(ctx, ref)
+	if err != nil {
+		return grantee.Credentials{}, fmt.Errorf("GRANTEE_CREDENTIALS: %w", err)
+	}
+	credentials, err := lwa.ParseCredentials(text)
+	if err != nil {
+		return grantee.Credentials{}, fmt.Errorf("GRANTEE_CREDENTIALS: %w", err)
+	}
+	return grantee.Credentials(credentials[0]), nil
 }

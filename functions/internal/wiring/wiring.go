@@ -53,6 +53,7 @@ type Process struct {
 
 	secrets *secret.Reader
 	regions []alexa.Region
+	checks  []func(context.Context) error // of what is not kept
 
 	store   storePart
 	tokens  tokenPart
@@ -117,5 +118,9 @@ func (p *Process) needSecret(name, why string) secret.Ref {
 // Build builds the parts that were asked for. It returns every fault it finds,
 // and may be called once. ctx bounds what it does, not the life of the parts.
 func (p *Process) Build(ctx context.Context) error {
-	return errors.Join(p.buildStore(ctx), p.buildTopics(ctx), p.buildTokens(ctx))
+	faults := []error{p.buildStore(ctx), p.buildTopics(ctx), p.buildTokens(ctx)}
+	for _, check := range p.checks {
+		faults = append(faults, check(ctx))
+	}
+	return errors.Join(faults...)
 }

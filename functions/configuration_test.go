@@ -1,0 +1,149 @@
+package functions_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// TestWrongConfiguration starts the program with several faults at once. Each
+// has to be named, in one log line, by its variable; no value may be shown.
+func TestWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	good := newAmazon(t, simulator.Options{}).env(alexa.EU)
+	keyset := filepath.Join(t.TempDir(), "keyset")
+	if err := os.WriteFile(keyset, []byte(`{"primaryKeyId":1,"key":["canary-key"]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		env  map[string]string
+		want []string // variables with a fault, in alphabetical order
+	}{
+		{
+			"nothing set", nil,
+			[]string{"ALEXA_REGIONS", "GRANTEE_RESOLVER", "LWA_CREDENTIALS", "TOKEN_KEYSET"},
+		},
+		{
+			"everything wrong",
+			with(good, map[string]string{
+				"ALEXA_REGIONS":       "EU,canary",
+				"EVENT_CHECKS":        "canary",
+				"EVENT_GATEWAY_EU":    "https://canary:canary@api.example.com",
+				"GRANT_STORE":         "canary",
+				"GRANTEE_CREDENTIALS": "canary",
+				"GRANTEE_RESOLVER":    "introspection:https://canary.example.com",
+				"LWA_CREDENTIALS":     `{"client_id":"canary","client_secret":"canary"}`,
+				"LWA_TOKEN_URL":       "http://canary.example.com",
+				"MAX_EVENT_AGE":       "canary",
+				"REFRESH_SHARDS":      "canary",
+				"SKILL":               "canary!",
+				"TOKEN_KEYSET":        `{"primaryKeyId":1,"key":["canary"]}`,
+			}),
+			[]string{
+				"ALEXA_REGIONS", "EVENT_CHECKS", "EVENT_GATEWAY_EU", "GRANTEE_CREDENTIALS", "GRANT_STORE", "LWA_CREDENTIALS",
+				"LWA_TOKEN_URL", "MAX_EVENT_AGE", "REFRESH_SHARDS", "SKILL", "TOKEN_KEYSET",
+			},
+		},
+		{
+			"resolver unknown",
+			with(good, map[string]string{"GRANTEE_RESOLVER": "canary:https://canary.example.com", "REFRESH_SHARDS": "257"}),
+			[]string{"GRANTEE_RESOLVER", "REFRESH_SHARDS"},
+		},
+		{
+			"secrets missing",
+			with(good, map[string]string{"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:/missing", "LWA_CREDENTIALS": "env:MISSING"}),
+			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
+		},
+		{
+			"secrets malformed",
+			with(good, map[string]string{
+				"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:" + keyset,
+				"LWA_CREDENTIALS": "env:LWA_CLIENT", "LWA_CLIENT": `{"client_secret":"canary"}`,
+			}),
+			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
+		},
+		{
+			"no such function",
+			with(good, map[string]string{"FUNCTION_TARGET": "canary"}),
+			[]string{"FUNCTION_TARGET"},
+		},
+		{
+			"AcceptGrant without identity provider",
+			with(good, map[string]string{"FUNCTION_TARGET": "AcceptGrant", "GRANTEE_RESOLVER": "", "REFRESH_SHARDS": "not its business"}),
+			[]string{"GRANTEE_RESOLVER"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := start(t, test.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, err := p.Wait(within(t, patience))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, faults(t, p.Output())); diff != "" || status != 1 {
+				t.Errorf("status %d, want 1; the variables named differ (-want +got):\n%s%s", status, diff, p.Output())
+			}
+		})
+	}
+}
+
+// faults reads the one log line, a heading with the faults below it, and
+// returns the variables that it names, in alphabetical order.
+func faults(t *testing.T, output string) []string {
+	t.Helper()
+	if strings.Count(output, "\n") != 1 {
+		t.Fatalf("the program wrote not one line but: %s", output)
+	}
+	line := decode[struct{ Severity, Message string }](t, output)
+	heading, list, _ := strings.Cut(line.Message, "\n")
+	if line.Severity != "ERROR" || heading != "configuration:" {
+		t.Errorf("the line is no error with the heading %q: %s", "configuration:", output)
+	}
+	var names []string
+	for fault := range strings.Lines(list) {
+		name, _, _ := strings.Cut(strings.TrimSpace(fault), ":")
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// TestConfigurationOfOneFunction starts each function with nothing but what it
+// needs.
+func TestConfigurationOfOneFunction(t *testing.T) {
+	t.Parallel()
+	all := newAmazon(t, simulator.Options{}).env(alexa.EU)
+	only := func(names ...string) map[string]string {
+		env := map[string]string{"FUNCTION_TARGET": names[0]}
+		for _, name := range names[1:] {
+			env[name] = all[name]
+		}
+		return env
+	}
+	for _, env := range []map[string]string{
+		only("AcceptGrant", "ALEXA_REGIONS", "GRANT_STORE", "GRANTEE_RESOLVER", "LWA_CREDENTIALS", "LWA_CLIENT"),
+		only("SendEvent", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
+		only("RefreshTokens", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
+		only("RefreshShard", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
+		with(only("RefreshTokens"), map[string]string{
+			"REFRESH_TOPIC": "refresh", "GOOGLE_CLOUD_PROJECT": "p", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
+		}),
+	} {
+		t.Run(env["FUNCTION_TARGET"], func(t *testing.T) {
+			t.Parallel()
+			launch(t, env)
+		})
+	}
+}

@@ -1,0 +1,91 @@
+package binary
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// generated is the main package that the buildpack makes for a root package
+// that imports the Functions Framework, after
+// https://github.com/GoogleCloudPlatform/buildpacks/blob/main/cmd/go/functions_framework/lib/template_declarative.go.
+// It differs in the address: the buildpack's listens on all interfaces.
+const generated = `package main
+
+import (
+	"log"
+	"os"
+
+	_ "github.com/gatepostdev/gatepost"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+)
+
+func main() {
+	port := os.Getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+	if err := funcframework.StartHostPort("127.0.0.1", port); err != nil {
+		log.Fatalf("Function failed to start: %v\n", err)
+	}
+}
+`
+
+// Build builds the program into dir, which must exist, and returns its path.
+// The generated main takes part as an overlay: the source tree, which has to
+// be the current directory or above it, is left as it is. Go's build cache
+// makes all but the first call a matter of linking, two seconds.
+func Build(ctx context.Context, dir string) (string, error) {
+	root, err := moduleRoot(ctx)
+	if err != nil {
+		return "", err
+	}
+	overlay, err := writeOverlay(dir, filepath.Join(root, "generated", "main.go"))
+	if err != nil {
+		return "", fmt.Errorf("building the program: %w", err)
+	}
+	program := filepath.Join(dir, "gatepost")
+	// Stamping with the commit fails where git distrusts the checkout, and the
+	// buildpack has no repository to take a stamp from.
+	cmd := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-buildvcs=false", "-o", program, "./generated")
+	cmd.Dir = root
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the program: %w: %s", err, output)
+	}
+	return program, nil
+}
+
+// moduleRoot is the directory of the module that the current directory is in.
+func moduleRoot(ctx context.Context) (string, error) {
+	output, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the module: %w", err)
+	}
+	mod := strings.TrimSpace(string(output))
+	if filepath.Base(mod) != "go.mod" { // os.DevNull outside of every module
+		return "", errors.New("finding the module: the current directory is in none")
+	}
+	return filepath.Dir(mod), nil
+}
+
+// writeOverlay writes the generated main to dir, and beside it the file that
+// has the go command see it at place. It returns the latter's path. See
+// "-overlay" at https://pkg.go.dev/cmd/go#hdr-Compile_packages_and_dependencies.
+func writeOverlay(dir, place string) (string, error) {
+	source := filepath.Join(dir, "main.go")
+	if err := os.WriteFile(source, []byte(generated), 0o600); err != nil {
+		return "", err
+	}
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {place: source}})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, replace, 0o600)
+}
