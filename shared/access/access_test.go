@@ -238,6 +238,7 @@ func TestLostAnswerProvesNothing(t *testing.T) {
 	if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, lwa.ErrUnavailable) {
 		t.Fatal(err)
 	}
+	w.Forward(time.Second) // failed ones back off
 	if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, access.ErrSuspect) {
 		t.Errorf("%v, want ErrSuspect", err)
 	}
