@@ -368,7 +368,7 @@ func TestWaitingForAnotherProcess(t *testing.T) {
 			w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New(), Sealer: sealer}
 			// This clock stands still: the other's lease does not run out.
 			w.Change(t, customer, func(r *grant.Record) {
-				r.Link(id, alexa.EU, tokens("old"), w.Now())
+				r.Link(id, alexa.EU, "", tokens("old"), w.Now())
 				r.Take(id, "other", w.Now().Add(15*time.Second))
 			})
 			process := w.Process("p")

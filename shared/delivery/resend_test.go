@@ -85,7 +85,7 @@ func bubble(t *testing.T, g delivery.Gateway, draw float64, customers int) *deli
 	w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New()}
 	for i := range customers {
 		w.Change(t, fmt.Sprint("u-", i+1), func(r *grant.Record) {
-			r.Link(fmt.Sprint("g-", i+1), alexa.EU, grant.Tokens{AccessToken: []byte("x"), ExpiresAt: time.Now().Add(time.Hour)}, time.Now())
+			r.Link(fmt.Sprint("g-", i+1), alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), ExpiresAt: time.Now().Add(time.Hour)}, time.Now())
 		})
 	}
 	return delivery.New(delivery.Options{

@@ -34,10 +34,14 @@ func RefreshDue(expiresAt time.Time, draw float64) time.Time {
 }
 
 // Link adds a new grant with its tokens, active from now on, and announces it.
-// The customer's other grants become due now: Alexa does not say whose Amazon
-// account a grant is for, and only a refresh tells whether an older grant is
-// still alive. A grant whose id the record has already is left as it is.
-func (r *Record) Link(id string, region alexa.Region, tokens Tokens, now time.Time) {
+// A grant whose id the record has already is left as it is.
+//
+// amazonUser is the hash of the Amazon account that the grant is for, empty if
+// it is unknown, since Alexa does not say. The same account's older grant of
+// that region is replaced, another account's stays. Where one of the two is
+// unknown, only a refresh tells whether the older grant is still alive: it
+// becomes due now.
+func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens Tokens, now time.Time) {
 	if _, ok := r.Grants[id]; ok {
 		return
 	}
@@ -46,7 +50,11 @@ func (r *Record) Link(id string, region alexa.Region, tokens Tokens, now time.Ti
 		if g.Region == region {
 			kind = Relinked
 		}
-		if g.State != Revoked {
+		known := amazonUser != "" && g.AmazonUser != ""
+		switch {
+		case known && g.AmazonUser == amazonUser && g.Region == region:
+			delete(r.Grants, other)
+		case !known && g.State != Revoked:
 			g.RefreshDue = now
 			r.Grants[other] = g
 		}
@@ -57,7 +65,7 @@ func (r *Record) Link(id string, region alexa.Region, tokens Tokens, now time.Ti
 	}
 	r.Region = region
 	r.Grants[id] = Grant{
-		Region: region, State: Active, Since: now, ClientID: tokens.ClientID,
+		Region: region, State: Active, Since: now, ClientID: tokens.ClientID, AmazonUser: amazonUser,
 		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,
 		ExpiresAt: tokens.ExpiresAt, TokenVersion: 1, RefreshDue: tokens.RefreshDue, CreatedAt: now,
 	}
