@@ -57,6 +57,7 @@ func (d deployment) followOneWhoStays(t *testing.T, c customer) {
 	gateway := simulator.Gateway(d.region)
 	d.wantRequests(t, c,
 		request{simulator.Exchange, 200, ""},
+		request{simulator.TokenInfo, 200, ""},
 		request{simulator.Refresh, 200, ""},
 		request{gateway, 202, ""},
 		request{gateway, 202, ""},
@@ -88,6 +89,7 @@ func (d deployment) followOneWhoLeaves(t *testing.T, c customer) {
 
 	d.wantRequests(t, c,
 		request{simulator.Exchange, 200, ""},
+		request{simulator.TokenInfo, 200, ""},
 		request{simulator.Gateway(d.region), 401, simulator.InvalidAccessToken},
 		request{simulator.Refresh, 400, simulator.LWAInvalidGrant},
 	)

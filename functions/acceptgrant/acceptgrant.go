@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -42,22 +43,27 @@ const RegionHeader = "X-Alexa-Region"
 // the other request still be about to store.
 const duplicateTime = 2 * time.Second
 
+// storeTime is what storing the tokens is left in any case.
+const storeTime = 1500 * time.Millisecond
+
 // Exchanger is the part of [lwa.Client] that the function needs.
 type Exchanger interface {
 	Exchange(ctx context.Context, code sensitive.String) (lwa.Token, error)
+	Account(ctx context.Context, tokenInfoURL *url.URL, accessToken sensitive.String) (string, error)
 }
 
 // Function answers AcceptGrant directives. All fields are required.
 type Function struct {
-	Skill    string
-	Regions  []alexa.Region // that this process serves
-	Grantees grantee.Resolver
-	LWA      Exchanger
-	Store    grant.Store
-	Sealer   *seal.Sealer
-	Announce access.Announcer
-	Draw     func() float64 // from 0 to 1, random
-	Now      func() time.Time
+	Skill        string
+	Regions      []alexa.Region // that this process serves
+	Grantees     grantee.Resolver
+	LWA          Exchanger
+	TokenInfoURL *url.URL
+	Store        grant.Store
+	Sealer       *seal.Sealer
+	Announce     access.Announcer
+	Draw         func() float64 // from 0 to 1, random
+	Now          func() time.Time
 }
 
 // Handle answers one directive. What is no AcceptGrant directive gets 400 and
@@ -98,24 +104,24 @@ func (f *Function) accept(ctx context.Context, header http.Header, directive ale
 	id := grant.ID(region, f.Skill, directive.Code.Reveal())
 	telemetry.Add(ctx, slog.String(telemetry.Region, string(region)), slog.String(telemetry.GrantID, id))
 
-	userID, token, exchangeErr, err := f.ask(ctx, directive)
+	known, err := f.ask(ctx, directive)
 	if err != nil {
 		return fmt.Errorf("finding the customer: %w", err)
 	}
-	key := grant.Key{Skill: f.Skill, UserID: userID}
-	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(userID)))
-	if errors.Is(exchangeErr, lwa.ErrInvalidGrant) && f.linkedBefore(ctx, key, id) {
+	key := grant.Key{Skill: f.Skill, UserID: known.userID}
+	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(known.userID)))
+	if errors.Is(known.refused, lwa.ErrInvalidGrant) && f.linkedBefore(ctx, key, id) {
 		telemetry.Add(ctx, slog.Bool("duplicate", true))
 		return nil
 	}
-	if exchangeErr != nil {
-		return fmt.Errorf("exchanging the code: %w", exchangeErr)
+	if known.refused != nil {
+		return fmt.Errorf("exchanging the code: %w", known.refused)
 	}
-	if token.RefreshToken.Empty() {
+	if known.token.RefreshToken.Empty() {
 		// The link would break within the hour, and nobody would know why.
 		return errors.New("exchanging the code: no refresh token came")
 	}
-	return f.link(ctx, key, id, region, token)
+	return f.link(ctx, key, id, region, known)
 }
 
 // region is the region that the grant belongs to.
@@ -136,32 +142,60 @@ func (f *Function) region(header string) (alexa.Region, error) {
 	return region, nil
 }
 
-// ask finds the customer and exchanges the code side by side. The exchange's
-// error is returned apart: who the customer is matters for what it means.
-func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (userID string, token lwa.Token, exchangeErr, err error) {
+// answers is what was asked of others about one directive.
+type answers struct {
+	userID  string    // the customer, says the maker's identity provider
+	token   lwa.Token // for the code
+	account string    // hash of the Amazon account, empty if LWA does not tell
+	refused error     // why there is no token
+}
+
+// ask finds the customer and exchanges the code side by side. A refused
+// exchange is part of the answers: what it means depends on who the customer
+// is.
+func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (answers, error) {
+	var known answers
 	var both errgroup.Group
 	both.Go(func() (err error) {
-		userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
+		known.userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
 		return err
 	})
 	both.Go(func() error {
-		token, exchangeErr = f.LWA.Exchange(ctx, directive.Code)
+		known.token, known.refused = f.LWA.Exchange(ctx, directive.Code)
+		if known.refused == nil {
+			known.account = f.account(ctx, known.token)
+		}
 		return nil
 	})
-	err = both.Wait()
-	return userID, token, exchangeErr, err
+	err := both.Wait()
+	return known, err
+}
+
+// account asks whose Amazon account the tokens are for. It is good to know, and
+// nothing depends on it; least of all may it use up the time that is needed to
+// store them.
+func (f *Function) account(ctx context.Context, token lwa.Token) string {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < lwa.AccountTimeout+storeTime {
+		return ""
+	}
+	account, err := f.LWA.Account(ctx, f.TokenInfoURL, token.AccessToken)
+	if err != nil {
+		telemetry.Add(ctx, slog.String("account_error", err.Error()))
+		return ""
+	}
+	return grant.AmazonUserHash(account)
 }
 
 // link stores the grant, and then tells the maker's cloud. That the latter
 // failed is no reason to refuse the grant: the message stays in the record and
 // the sweep publishes it.
-func (f *Function) link(ctx context.Context, key grant.Key, id string, region alexa.Region, token lwa.Token) error {
-	tokens, err := access.Seal(f.Sealer, key, id, token, f.Draw())
+func (f *Function) link(ctx context.Context, key grant.Key, id string, region alexa.Region, known answers) error {
+	tokens, err := access.Seal(f.Sealer, key, id, known.token, f.Draw())
 	if err != nil {
 		return err
 	}
 	record, err := grant.Change(ctx, f.Store, key, func(r *grant.Record) error {
-		r.Link(id, region, tokens, f.Now())
+		r.Link(id, region, known.account, tokens, f.Now())
 		return nil
 	})
 	if err != nil {

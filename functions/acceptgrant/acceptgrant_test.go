@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,8 +31,12 @@ func function(t *testing.T, w *accesstest.World) *acceptgrant.Function {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tokenInfo, err := url.Parse(w.Server.LWATokenInfoURL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &acceptgrant.Function{
-		Skill: accesstest.Skill, Regions: []alexa.Region{alexa.EU}, Grantees: grantees, LWA: w.LWA, Store: w.Store,
+		TokenInfoURL: tokenInfo, Skill: accesstest.Skill, Regions: []alexa.Region{alexa.EU}, Grantees: grantees, LWA: w.LWA, Store: w.Store,
 		Sealer: w.Sealer, Announce: w.Announcer(), Draw: func() float64 { return 0 }, Now: w.Now,
 	}
 }
@@ -181,6 +187,83 @@ func TestRelink(t *testing.T) {
 	record := w.Read(t, "u-1")
 	if g := record.Grants[old]; len(record.Grants) != 2 || g.State != grant.Active || !g.RefreshDue.Equal(w.Now()) {
 		t.Errorf("%d grants; the old one is %s, due %v", len(record.Grants), g.State, g.RefreshDue)
+	}
+}
+
+// TestAccounts: one customer of the maker's, several accounts of Amazon's.
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, second string
+		prepare      func(*accesstest.World)
+		grants       int
+		due          bool // the first grant, now
+	}{
+		{"same account again", "amzn-1", nil, 1, false},
+		{"a spouse's account", "amzn-2", nil, 2, false},
+		{"nobody tells", "amzn-1", func(w *accesstest.World) {
+			w.Sim.Always(simulator.TokenInfo, simulator.Fault{Status: 400})
+		}, 2, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := accesstest.New(t, simulator.Options{})
+			f := function(t, w)
+			link := func(account string) string {
+				code := w.Sim.Code(alexa.EU, account).Reveal()
+				if got := name(t, f.Handle(t.Context(), directive(code, "grantee-u-1"))); got != success {
+					t.Fatal(got)
+				}
+				return grant.ID(alexa.EU, accesstest.Skill, code)
+			}
+			first := link("amzn-1")
+			if test.prepare != nil {
+				test.prepare(w)
+			}
+			second := link(test.second)
+			record := w.Read(t, "u-1")
+			if _, ok := record.Grants[second]; !ok || len(record.Grants) != test.grants {
+				t.Errorf("%d grants, want %d", len(record.Grants), test.grants)
+			}
+			if g, ok := record.Grants[first]; ok && g.RefreshDue.Equal(w.Now()) != test.due {
+				t.Errorf("the first grant is due %v", g.RefreshDue)
+			}
+			if strings.Contains(fmt.Sprint(record.Grants), "amzn-") {
+				t.Error("the record shows the Amazon account")
+			}
+		})
+	}
+}
+
+// TestBackfill: the day the permission goes live, Alexa sends one directive
+// for every customer the skill has.
+func TestBackfill(t *testing.T) {
+	t.Parallel()
+	const customers = 1000
+	w := accesstest.New(t, simulator.Options{})
+	f := function(t, w)
+	var wg sync.WaitGroup
+	limit := make(chan struct{}, 64)
+	for i := range customers {
+		wg.Go(func() {
+			limit <- struct{}{}
+			defer func() { <-limit }()
+			r := directive(w.Sim.Code(alexa.EU, fmt.Sprint("amzn-", i)).Reveal(), fmt.Sprint("grantee-u-", i))
+			if got := name(t, f.Handle(context.Background(), r)); got != success {
+				t.Errorf("customer %d: %s", i, got)
+			}
+		})
+	}
+	wg.Wait()
+	if c := w.Sim.Counts(); c.Exchanges != customers || c.Refreshes != 0 {
+		t.Errorf("%d exchanges and %d refreshes", c.Exchanges, c.Refreshes)
+	}
+	for i := range customers {
+		record := w.Read(t, fmt.Sprint("u-", i))
+		if len(record.Grants) != 1 || !record.RefreshDue.After(w.Now()) {
+			t.Fatalf("customer %d: %d grants, due %v", i, len(record.Grants), record.RefreshDue)
+		}
 	}
 }
 

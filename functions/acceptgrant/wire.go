@@ -10,9 +10,10 @@ func EntryPoint(p *wiring.Process) wiring.Builder {
 	regions := p.NeedRegions()
 	grantees := p.NeedGrantees()
 	p.NeedTokens()
+	tokenInfo := p.NeedTokenInfo()
 	return func() (host.Handler, host.Limits, error) {
 		f := &Function{
-			Skill: p.Skill, Regions: regions, Grantees: grantees, LWA: p.LWA(), Store: p.Store(),
+			Skill: p.Skill, Regions: regions, Grantees: grantees, LWA: p.LWA(), TokenInfoURL: tokenInfo, Store: p.Store(),
 			Sealer: p.Sealer(), Announce: p.Announcer(), Draw: p.Draw, Now: p.Now,
 		}
 		return f.Handle, Limits, nil

@@ -181,6 +181,9 @@ func (r *run) count(err error) {
 		if r.troubles++; r.troubles >= illness {
 			r.ill = fmt.Errorf("%w: %w", errIll, err)
 		}
+	case errors.Is(err, access.ErrMassInvalidGrant):
+		r.counts.Failed["mass_invalid_grant"]++
+		r.ill = err
 	case errors.Is(err, access.ErrSuspect), errors.Is(err, access.ErrOtherClient):
 		r.counts.Failed["refused"]++
 	default:

@@ -13,9 +13,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
@@ -94,7 +96,7 @@ func fieldOf(err error) string {
 // note puts the outcomes into the log line.
 func note(ctx context.Context, results []delivery.Result) {
 	for _, r := range results {
-		telemetry.Raise(ctx, level(r.Decision))
+		telemetry.Raise(ctx, level(r))
 		telemetry.Add(ctx, slog.String(telemetry.Outcome, string(r.Name)))
 		if r.GrantID != "" {
 			telemetry.Add(ctx, slog.String(telemetry.GrantID, r.GrantID))
@@ -108,12 +110,14 @@ func note(ctx context.Context, results []delivery.Result) {
 	}
 }
 
-func level(d outcome.Decision) slog.Level {
-	switch d {
-	case outcome.Ack:
-		return slog.LevelInfo
-	case outcome.DeadLetter:
+// level is Error for what a person has to look at: a dead letter, and what is
+// our own fault and hits every customer alike.
+func level(r delivery.Result) slog.Level {
+	switch {
+	case r.Decision == outcome.DeadLetter, errors.Is(r.Err, access.ErrMassInvalidGrant), errors.Is(r.Err, lwa.ErrClientRefused):
 		return slog.LevelError
+	case r.Decision == outcome.Ack:
+		return slog.LevelInfo
 	}
 	return slog.LevelWarn
 }

@@ -17,18 +17,18 @@ func EntryPoint(p *wiring.Process) wiring.Builder {
 	maxAge := p.Source.Duration("MAX_EVENT_AGE", 5*time.Minute, time.Second, 7*24*time.Hour)
 	checks := map[string]alexa.Checks{"strict": alexa.CheckStrict, "advise": alexa.CheckAdvise, "off": alexa.CheckOff}[p.Source.OneOf("EVENT_CHECKS", "strict", "advise", "off")]
 	return func() (host.Handler, host.Limits, error) {
-		d := &delivery.Deliverer{
+		options := delivery.Options{
 			Skill: p.Skill, Store: p.Store(), Tokens: p.Tokens(), Gateways: make(map[alexa.Region]delivery.Gateway),
-			MaxEventAge: maxAge, Checks: checks, Now: p.Now,
+			Announcer: p.Announcer(), MaxEventAge: maxAge, Checks: checks, Draw: p.Draw, Now: p.Now,
 		}
 		for region, client := range p.Gateways() {
-			d.Gateways[region] = client
+			options.Gateways[region] = client
 		}
 		deadLetters := p.DeadLetters()
 		if deadLetters != nil {
-			d.DeadLetters = deadLetters
+			options.DeadLetters = deadLetters
 		}
-		f := &Function{Deliverer: d, KeepsDeadLetters: deadLetters != nil}
+		f := &Function{Deliverer: delivery.New(options), KeepsDeadLetters: deadLetters != nil}
 		return f.Handle, Limits, nil
 	}
 }

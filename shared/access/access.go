@@ -21,6 +21,10 @@ var (
 	// ErrSuspect: the grant has just become suspect; its reason is in the
 	// record. It is tried again later.
 	ErrSuspect = errors.New("access: grant is suspect")
+	// ErrMassInvalidGrant: Login with Amazon answers invalid_grant to too many
+	// refreshes for it to be believed. The grant has become suspect, and no
+	// sweep should go on. It is an ErrSuspect too.
+	ErrMassInvalidGrant = fmt.Errorf("%w: mass invalid_grant: a suspended skill, or a wrong client secret?", ErrSuspect)
 	// ErrBusy: another process is refreshing the grant and was not done in the
 	// time there was.
 	ErrBusy = errors.New("access: another process is refreshing the grant")
@@ -62,7 +66,9 @@ type Source struct {
 	Draw     func() float64 // from 0 to 1, random: spreads the times of refreshes
 	Now      func() time.Time
 
-	flights singleflight.Group
+	flights  singleflight.Group
+	failures failures
+	brake    brake
 }
 
 // Token is an access token and the version of the grant's tokens it is from.
@@ -91,28 +97,22 @@ func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Tok
 	return s.open(record, id)
 }
 
-// Renew returns an access token of a later version than refused, which the
-// gateway did not take. It is refreshed if the stored one is not newer.
-func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused int64) (Token, error) {
-	return s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, id, refused)
-}
-
 // Refresh asks Login with Amazon for new tokens of a grant of record, which
 // the caller has just read, unless somebody else did so since then.
 func (s *Source) Refresh(ctx context.Context, record grant.Record, id string) (Token, error) {
-	return s.fly(ctx, record, id, record.Grants[id].TokenVersion)
+	return s.fly(ctx, record, id, record.Grants[id].TokenVersion, false)
 }
 
 // fly lets one goroutine of the process do the work for all that want a token
 // newer than the version from. It runs on a context of its own: the caller
 // whose request ends must not take away the others' token, nor leave an answer
 // of Login with Amazon unsaved.
-func (s *Source) fly(ctx context.Context, record grant.Record, id string, from int64) (Token, error) {
+func (s *Source) fly(ctx context.Context, record grant.Record, id string, from int64, forced bool) (Token, error) {
 	flight := fmt.Sprintf("%s/%s/%d", record.Key().ID(), id, from)
 	token, err, _ := s.flights.Do(flight, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTime)
 		defer cancel()
-		return s.refresh(ctx, record, id, from)
+		return s.refresh(ctx, record, id, from, forced)
 	})
 	if err != nil {
 		return Token{}, err

@@ -238,6 +238,7 @@ func TestLostAnswerProvesNothing(t *testing.T) {
 	if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, lwa.ErrUnavailable) {
 		t.Fatal(err)
 	}
+	w.Forward(time.Second) // failed ones back off
 	if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, access.ErrSuspect) {
 		t.Errorf("%v, want ErrSuspect", err)
 	}
@@ -367,7 +368,7 @@ func TestWaitingForAnotherProcess(t *testing.T) {
 			w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New(), Sealer: sealer}
 			// This clock stands still: the other's lease does not run out.
 			w.Change(t, customer, func(r *grant.Record) {
-				r.Link(id, alexa.EU, tokens("old"), w.Now())
+				r.Link(id, alexa.EU, "", tokens("old"), w.Now())
 				r.Take(id, "other", w.Now().Add(15*time.Second))
 			})
 			process := w.Process("p")

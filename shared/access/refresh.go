@@ -12,7 +12,7 @@ import (
 
 // refresh takes the grant's lease and asks Login with Amazon, or waits for
 // whoever has the lease. record may be a mere key, and is then read first.
-func (s *Source) refresh(ctx context.Context, record grant.Record, id string, from int64) (Token, error) {
+func (s *Source) refresh(ctx context.Context, record grant.Record, id string, from int64, forced bool) (Token, error) {
 	for wait := newBackoff(); ; {
 		if !record.Stored() {
 			var err error
@@ -28,6 +28,8 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 			token, err := s.open(record, id)
 			token.Renewed = true
 			return token, err
+		case forced && !g.LastForcedRefresh.IsZero() && s.Now().Sub(g.LastForcedRefresh) < provenTime:
+			return Token{}, ErrProven
 		case g.Lease.Held(s.Owner, s.Now()):
 			if err := wait.pause(ctx); err != nil {
 				return Token{}, err
@@ -48,7 +50,7 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 		// A lease that was left behind, by this process or another, belongs to a
 		// refresh whose end nobody knows.
 		abandoned := g.Lease.Owner != ""
-		return s.ask(ctx, held, id, from, abandoned)
+		return s.ask(ctx, held, refreshing{id: id, from: from, forced: forced, abandoned: abandoned})
 	}
 }
 
@@ -63,18 +65,28 @@ func (s *Source) read(ctx context.Context, key grant.Key) (grant.Record, error) 
 	return record, nil
 }
 
+// refreshing is one refresh under way.
+type refreshing struct {
+	id        string
+	from      int64 // version of the tokens that it replaces
+	forced    bool  // by a refusal of the gateway
+	abandoned bool  // an earlier refresh of the same version has no known end
+}
+
 // ask refreshes under the lease that held shows.
-func (s *Source) ask(ctx context.Context, held grant.Record, id string, from int64, abandoned bool) (Token, error) {
-	refreshToken, err := s.Sealer.Open(held.Grants[id].RefreshToken, place(held, id, refreshField))
+func (s *Source) ask(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
+	refreshToken, err := s.Sealer.Open(held.Grants[now.id].RefreshToken, place(held, now.id, refreshField))
 	if err != nil {
 		return Token{}, fmt.Errorf("access: %w", err)
 	}
 	fresh, err := s.LWA.Refresh(ctx, refreshToken)
 	switch {
 	case err == nil:
-		return s.save(ctx, held, id, from, fresh)
+		s.brake.count(s.Now(), false)
+		return s.save(ctx, held, now, fresh)
 	case errors.Is(err, lwa.ErrInvalidGrant):
-		return s.refused(ctx, held, id, from, abandoned)
+		s.brake.count(s.Now(), true)
+		return s.refused(ctx, held, now)
 	}
 	// Nothing is written: what ails Login with Amazon as a whole must not cost
 	// a write for each customer. The lease runs out by itself.
@@ -84,14 +96,18 @@ func (s *Source) ask(ctx context.Context, held grant.Record, id string, from int
 // save stores what Login with Amazon gave. It is allowed as long as the stored
 // tokens are the ones that were refreshed, whoever has the lease by now; only
 // newer ones discard it.
-func (s *Source) save(ctx context.Context, held grant.Record, id string, from int64, fresh lwa.Token) (Token, error) {
+func (s *Source) save(ctx context.Context, held grant.Record, now refreshing, fresh lwa.Token) (Token, error) {
+	id := now.id
 	tokens, err := Seal(s.Sealer, held.Key(), id, fresh, s.Draw())
 	if err != nil {
 		return Token{}, fmt.Errorf("access: %w", err)
 	}
 	saved, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
-		if g, ok := r.Grants[id]; ok && g.TokenVersion == from {
+		if g, ok := r.Grants[id]; ok && g.TokenVersion == now.from {
 			r.Refreshed(id, tokens, s.Now())
+			if now.forced {
+				r.Forced(id, s.Now())
+			}
 		}
 		return nil
 	})
@@ -110,22 +126,26 @@ func (s *Source) save(ctx context.Context, held grant.Record, id string, from in
 
 // refused decides what invalid_grant means: another process was first, the
 // grant belongs to another client, an earlier refresh may have used the token
-// up, or the customer took the grant back.
-func (s *Source) refused(ctx context.Context, held grant.Record, id string, from int64, abandoned bool) (Token, error) {
+// up, too many are refused to be believed, or the customer took the grant back.
+func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
+	id, braked := now.id, s.brake.on(s.Now())
 	var verdict error
 	changed, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
 		g, ok := r.Grants[id]
 		switch {
 		case !ok || g.State == grant.Revoked:
 			verdict = ErrRevoked
-		case g.TokenVersion != from:
+		case g.TokenVersion != now.from:
 			verdict = nil
 		case !s.LWA.Knows(g.ClientID):
 			verdict = ErrOtherClient
 			r.Take(id, "", time.Time{})
-		case abandoned:
+		case now.abandoned:
 			verdict = ErrSuspect
 			r.Doubt(id, grant.ReasonRefreshUnknown, s.Now(), s.Now().Add(doubtTime))
+		case braked:
+			verdict = ErrMassInvalidGrant
+			r.Doubt(id, grant.ReasonMassInvalidGrant, s.Now(), s.Now().Add(brakeWindow))
 		default:
 			verdict = ErrRevoked
 			r.Revoke(id, grant.ReasonInvalidGrant, s.Now())

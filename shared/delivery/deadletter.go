@@ -12,6 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -21,9 +22,21 @@ type Publisher interface {
 }
 
 // bury publishes a message that can never be delivered to the dead-letter
-// topic: its own data and attributes, and what an operator has to know to mend
-// and replay it. It holds no token, since the message never had one.
-func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) error {
+// topic, if there is one: its own data and attributes, and what an operator has
+// to know to mend and replay it. It holds no token, since the message never had
+// one. Results other than dead letters stay as they are.
+func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) Result {
+	if result.Decision != outcome.DeadLetter || d.DeadLetters == nil {
+		return result
+	}
+	if err := d.DeadLetters.Publish(ctx, m.Data, d.epitaph(m, result)); err != nil {
+		return resultOf(result.GrantID, fmt.Errorf("putting a dead letter aside: %w", err))
+	}
+	return result
+}
+
+// epitaph is the attributes of a dead letter.
+func (d *Deliverer) epitaph(m push.Message, result Result) map[string]string {
 	id, err := identity(m)
 	if err != nil {
 		id = m.ID
@@ -37,7 +50,7 @@ func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) err
 		"gatepost-code":        result.Code,
 		"gatepost-description": description(result.Err),
 		"gatepost-customer":    customerOf(m.Data),
-		"gatepost-grant":       result.GrantID,
+		attrGrant:              result.GrantID,
 		attrReplayedID:         id,
 		attrPublished:          alexa.FormatTime(firstPublished(m, d.Now())),
 		"gatepost-attempt":     strconv.Itoa(m.Attempt),
@@ -46,10 +59,7 @@ func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) err
 	if errors.As(result.Err, &refusal) {
 		attributes["gatepost-region"] = string(refusal.Region)
 	}
-	if err := d.DeadLetters.Publish(ctx, m.Data, attributes); err != nil {
-		return fmt.Errorf("putting a dead letter aside: %w", err)
-	}
-	return nil
+	return attributes
 }
 
 // description says what is wrong: the gateway's own text, or the field.

@@ -30,16 +30,37 @@ type Tokens interface {
 	Renew(ctx context.Context, key grant.Key, id string, refused int64) (access.Token, error)
 }
 
-// Deliverer delivers device events. It may be used by many goroutines at once.
-type Deliverer struct {
+// Announcer is the part of [lifecycle.Announcer] that a Deliverer needs.
+type Announcer interface {
+	Announce(ctx context.Context, record grant.Record) error
+	Publish(ctx context.Context, record grant.Record, announcement grant.Announcement) error
+}
+
+// Options are what a Deliverer works with. DeadLetters may be nil; all other
+// fields are required.
+type Options struct {
 	Skill       string
 	Store       grant.Store
 	Tokens      Tokens
 	Gateways    map[alexa.Region]Gateway // of the regions that this process serves
-	DeadLetters Publisher                // nil: there is no dead-letter topic
-	MaxEventAge time.Duration            // for reports; other kinds have ages of their own
+	Announcer   Announcer
+	DeadLetters Publisher     // nil: there is no dead-letter topic
+	MaxEventAge time.Duration // for reports; other kinds have ages of their own
 	Checks      alexa.Checks
+	Draw        func() float64 // from 0 to 1, random: spreads resends
 	Now         func() time.Time
+}
+
+// Deliverer delivers device events. It may be used by many goroutines at once.
+type Deliverer struct {
+	Options
+	memory *memory
+	pauses *pauses
+}
+
+// New returns a Deliverer.
+func New(options Options) *Deliverer {
+	return &Deliverer{Options: options, memory: newMemory(), pauses: newPauses()}
 }
 
 // Result is what became of one event for one grant; GrantID is empty when the
@@ -54,11 +75,16 @@ type Result struct {
 // result for each. No results mean that there is nothing to do: the customer
 // has no grants here, or the message is for a region served elsewhere. A
 // result whose decision is DeadLetter has been published to the dead-letter
-// topic, if there is one; if that failed its decision is Retry.
+// topic, if there is one; if that failed its decision is Retry. A result that
+// is Retry means that the whole message has to be delivered again: whoever
+// accepted it this time will not get it a second time.
+//
+// It comes back before ctx ends: an attempt that could not be finished is not
+// begun.
 func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	event, err := d.read(ctx, m)
 	if err != nil {
-		return []Result{d.conclude(ctx, m, "", err)}
+		return []Result{d.bury(ctx, m, resultOf("", err))}
 	}
 	if event.elsewhere {
 		return nil
@@ -68,20 +94,76 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 		return nil
 	}
 	if err != nil {
-		return []Result{d.conclude(ctx, m, "", fmt.Errorf("reading the customer: %w", err))}
+		return []Result{resultOf("", fmt.Errorf("reading the customer: %w", err))}
 	}
-	ids := d.addressees(record, event.region)
+	ids := d.addressees(record, event)
 	telemetry.Add(ctx, slog.Int(telemetry.Grants, len(ids)))
-	if max := maxAge(&event.Event, d.MaxEventAge); max > 0 && d.Now().Sub(event.published) > max {
-		return expired(ids)
+	if len(ids) == 0 {
+		return nil
 	}
+	if most := maxAge(&event.Event, d.MaxEventAge); most > 0 && d.Now().Sub(event.published) > most {
+		return d.finish(ctx, m, event, record, all(ids, outcome.ErrExpired))
+	}
+	before, err := d.begin(ctx, event, record.Key(), m)
+	if err != nil {
+		return d.finish(ctx, m, event, record, all(ids, err))
+	}
+	results := d.finish(ctx, m, event, record, d.fanOut(ctx, event, record, ids, before.Accepted))
+	d.end(ctx, event, before, results)
+	return results
+}
+
+// fanOut sends an event to grants side by side, but for those who have it.
+func (d *Deliverer) fanOut(ctx context.Context, e event, record grant.Record, ids, accepted []string) []Result {
 	results := make([]Result, len(ids))
 	var wg sync.WaitGroup
 	for i, id := range ids {
-		wg.Go(func() { results[i] = d.conclude(ctx, m, id, d.send(ctx, event, record, id)) })
+		wg.Go(func() {
+			if slices.Contains(accepted, id) {
+				results[i] = resultOf(id, outcome.ErrDuplicate)
+				return
+			}
+			results[i] = resultOf(id, d.send(ctx, e, record, id))
+		})
 	}
 	wg.Wait()
 	return results
+}
+
+// finish does what outcomes ask for before they may be acknowledged: a dead
+// letter is put aside, and the maker is told of an event that went stale.
+func (d *Deliverer) finish(ctx context.Context, m push.Message, e event, record grant.Record, results []Result) []Result {
+	if e.Header.CorrelationToken != "" {
+		results = oneAccount(results)
+	}
+	for i, result := range results {
+		results[i] = d.stale(ctx, e, record, d.bury(ctx, m, result))
+	}
+	return results
+}
+
+func resultOf(id string, err error) Result {
+	return Result{GrantID: id, Outcome: outcome.Of(err), Err: err}
+}
+
+// all gives every grant the same result.
+func all(ids []string, err error) []Result {
+	results := make([]Result, len(ids))
+	for i, id := range ids {
+		results[i] = resultOf(id, err)
+	}
+	return results
+}
+
+// oneAccount settles the results of an answer to a directive. It is for one
+// Amazon account, and which one it does not say: accepted by any grant it is
+// accepted, and that the others refuse it is as it should be.
+func oneAccount(results []Result) []Result {
+	took := func(r Result) bool { return r.Name == outcome.Accepted || r.Name == outcome.Duplicate }
+	if !slices.ContainsFunc(results, took) {
+		return results
+	}
+	return slices.DeleteFunc(results, func(r Result) bool { return !took(r) })
 }
 
 // event is a decoded message.
@@ -90,7 +172,8 @@ type event struct {
 	id        string // identity
 	region    alexa.Region
 	published time.Time
-	elsewhere bool // for a region that another stack serves
+	grant     string // the one grant that a replay is for, empty for all
+	elsewhere bool   // for a region that another stack serves
 }
 
 // read decodes the message and notes what it is in the log line.
@@ -121,7 +204,7 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (event, error) {
 		telemetry.Raise(ctx, slog.LevelWarn)
 		telemetry.Add(ctx, slog.String(telemetry.Advice, errors.Join(asErrors(advice)...).Error()))
 	}
-	return event{Event: decoded, id: id, region: region, published: published}, nil
+	return event{Event: decoded, id: id, region: region, grant: m.Attributes[attrGrant], published: published}, nil
 }
 
 func asErrors(advice []*alexa.FieldError) []error {
@@ -132,36 +215,16 @@ func asErrors(advice []*alexa.FieldError) []error {
 	return errs
 }
 
-// addressees returns the ids of the grants that an event for region is for, in
-// a fixed order. Grants of regions that this process does not serve are not
+// addressees returns the ids of the grants that an event is for, in a fixed
+// order. Grants of regions that this process does not serve are not
 // its business.
-func (d *Deliverer) addressees(record grant.Record, region alexa.Region) []string {
+func (d *Deliverer) addressees(record grant.Record, e event) []string {
 	var ids []string
 	for id, g := range record.Grants {
-		if _, served := d.Gateways[g.Region]; served && (region == "" || g.Region == region) {
+		if _, served := d.Gateways[g.Region]; served && (e.region == "" || g.Region == e.region) && (e.grant == "" || e.grant == id) {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
 	return ids
-}
-
-func expired(ids []string) []Result {
-	results := make([]Result, len(ids))
-	for i, id := range ids {
-		results[i] = Result{GrantID: id, Outcome: outcome.Outcome{Decision: outcome.Ack, Name: outcome.Expired}}
-	}
-	return results
-}
-
-// conclude turns an attempt's error into its result, and puts a dead letter
-// where dead letters go.
-func (d *Deliverer) conclude(ctx context.Context, m push.Message, id string, err error) Result {
-	result := Result{GrantID: id, Outcome: outcome.Of(err), Err: err}
-	if result.Decision == outcome.DeadLetter && d.DeadLetters != nil {
-		if err := d.bury(ctx, m, result); err != nil {
-			result.Outcome, result.Err = outcome.Of(err), err
-		}
-	}
-	return result
 }

@@ -49,10 +49,10 @@ func deliverer(t *testing.T, w *accesstest.World, regions ...alexa.Region) *deli
 	for _, region := range regions {
 		gateways[region] = w.Gateway(t, region)
 	}
-	return &delivery.Deliverer{
-		Skill: accesstest.Skill, Store: w.Store, Tokens: w.Process("p"), Gateways: gateways,
-		MaxEventAge: 5 * time.Minute, Now: w.Now,
-	}
+	return delivery.New(delivery.Options{
+		Skill: accesstest.Skill, Store: w.Store, Tokens: w.Process("p"), Gateways: gateways, Announcer: w.Announcer(),
+		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
+	})
 }
 
 func message(w *accesstest.World, data string) push.Message {
@@ -82,43 +82,56 @@ func since(list []string, exchanges int) []string { return list[exchanges:] }
 
 func TestDeliverToOneGrant(t *testing.T) {
 	t.Parallel()
+	eu := simulator.Gateway(alexa.EU)
+	script := func(faults ...simulator.Fault) func(*testing.T, *accesstest.World) {
+		return func(_ *testing.T, w *accesstest.World) { w.Sim.Script(eu, faults...) }
+	}
 	tests := []struct {
 		name    string
 		prepare func(t *testing.T, w *accesstest.World)
 		want    outcome.Name
+		state   grant.State
+		reason  string
 		seen    []string
 	}{
-		{"accepted", func(*testing.T, *accesstest.World) {}, outcome.Accepted, []string{"gateway/EU 202"}},
-		{"refreshed before use", func(_ *testing.T, w *accesstest.World) { w.Forward(59*time.Minute + 30*time.Second) }, outcome.Accepted, []string{"lwa/refresh 200", "gateway/EU 202"}},
-		{"token refused", func(_ *testing.T, w *accesstest.World) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }, outcome.Accepted,
+		{"accepted", script(), outcome.Accepted, grant.Active, "", []string{"gateway/EU 202"}},
+		{"refreshed before use", func(_ *testing.T, w *accesstest.World) { w.Forward(59*time.Minute + 30*time.Second) }, outcome.Accepted, grant.Active, "", []string{"lwa/refresh 200", "gateway/EU 202"}},
+		{"token refused", func(_ *testing.T, w *accesstest.World) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }, outcome.Accepted, grant.Active, "",
 			[]string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
-		{"bare 403", func(_ *testing.T, w *accesstest.World) {
-			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Status: 403, Body: "<html>no</html>"})
-		}, outcome.Accepted, []string{"gateway/EU 403", "lwa/refresh 200", "gateway/EU 202"}},
-		{"fresh token refused too", func(_ *testing.T, w *accesstest.World) {
-			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401, Times: 2})
-		}, outcome.Redeliver, []string{"gateway/EU 401", "lwa/refresh 200", "gateway/EU 401"}},
-		{"customer disabled the skill", func(_ *testing.T, w *accesstest.World) {
+		{"bare 403", script(simulator.Fault{Status: 403, Body: "<html>no</html>"}), outcome.Accepted, grant.Active, "", []string{"gateway/EU 403", "lwa/refresh 200", "gateway/EU 202"}},
+		{"403 with an unknown code", script(simulator.Fault{Status: 403, Code: "NEW_EXCEPTION"}), outcome.Accepted, grant.Active, "", []string{"gateway/EU 403 NEW_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
+		{"fresh token refused too", script(simulator.Fault{Status: 401, Times: 2}), outcome.Redeliver, grant.Suspect, "unauthorized", []string{"gateway/EU 401", "lwa/refresh 200", "gateway/EU 401"}},
+		{"token refused, grant gone", func(_ *testing.T, w *accesstest.World) {
 			w.Sim.Disable(alexa.EU, "amzn-1")
-			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401})
-		}, outcome.Revoked, []string{"gateway/EU 401", "lwa/refresh 400 invalid_grant"}},
+			w.Sim.Script(eu, simulator.Fault{Status: 401})
+		}, outcome.Revoked, grant.Revoked, "invalid_grant", []string{"gateway/EU 401", "lwa/refresh 400 invalid_grant"}},
+		{"skill disabled", func(_ *testing.T, w *accesstest.World) { w.Sim.Disable(alexa.EU, "amzn-1") }, outcome.Revoked, grant.Revoked, "invalid_grant",
+			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 400 invalid_grant"}},
+		{"skill disabled, says only the gateway", script(simulator.Fault{Code: simulator.SkillDisabled}), outcome.Redeliver, grant.Suspect, "skill_disabled",
+			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 200"}},
+		{"500 that means disabled", script(simulator.Fault{Code: simulator.InternalService, Description: "no SkillIdentifier found"}), outcome.Redeliver, grant.Suspect, "skill_disabled",
+			[]string{"gateway/EU 500 INTERNAL_SERVICE_EXCEPTION", "lwa/refresh 200"}},
+		{"never enabled, just linked", script(simulator.Fault{Code: simulator.SkillNeverEnabled}), outcome.Redeliver, grant.Active, "", []string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
+		{"never enabled, linked long ago", func(_ *testing.T, w *accesstest.World) {
+			w.Forward(11 * time.Minute)
+			w.Sim.Script(eu, simulator.Fault{Code: simulator.SkillNeverEnabled})
+		}, outcome.Redeliver, grant.Suspect, "skill_never_enabled", []string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
+		{"no permission", script(simulator.Fault{Code: simulator.InsufficientPermission}), outcome.Redeliver, grant.Suspect, "insufficient_permission", []string{"gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION"}},
+		{"skill not found", script(simulator.Fault{Code: simulator.SkillNotFound}), outcome.Redeliver, grant.Suspect, "skill_not_found", []string{"gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION"}},
 		{"LWA ill when a token is refused", func(_ *testing.T, w *accesstest.World) {
 			w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1")
 			w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
-		}, outcome.Redeliver, []string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 503"}},
-		{"throttled", func(_ *testing.T, w *accesstest.World) {
-			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.Throttling})
-		}, outcome.Redeliver, []string{"gateway/EU 429 THROTTLING_EXCEPTION"}},
-		{"malformed, says the gateway", func(_ *testing.T, w *accesstest.World) {
-			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest})
-		}, outcome.Dead, []string{"gateway/EU 400 INVALID_REQUEST_EXCEPTION"}},
+		}, outcome.Redeliver, grant.Active, "", []string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 503"}},
+		{"malformed, says the gateway", script(simulator.Fault{Code: simulator.InvalidRequest}), outcome.Dead, grant.Active, "", []string{"gateway/EU 400 INVALID_REQUEST_EXCEPTION"}},
+		{"account not found", script(simulator.Fault{Code: simulator.AccountNotFound}), outcome.Dead, grant.Active, "", []string{"gateway/EU 404 ACCOUNT_NOT_FOUND_EXCEPTION"}},
+		{"too large, and no halves", script(simulator.Fault{Code: simulator.TooLarge}), outcome.Dead, grant.Active, "", []string{"gateway/EU 413 REQUEST_ENTITY_TOO_LARGE_EXCEPTION"}},
 		{"suspended", func(t *testing.T, w *accesstest.World) {
 			w.Change(t, "u-1", func(r *grant.Record) {
 				for id := range r.Grants {
-					r.Doubt(id, "x", w.Now(), w.Now().Add(time.Minute))
+					r.Suspect(id, "x", w.Now())
 				}
 			})
-		}, outcome.Suspended, []string{}},
+		}, outcome.Suspended, grant.Suspect, "x", []string{}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -132,6 +145,9 @@ func TestDeliverToOneGrant(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.seen, since(seen(w), 1)); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+			if g := w.Read(t, "u-1").Grants[id]; g.State != test.state || g.Reason != test.reason {
+				t.Errorf("grant is %s %s, want %s %s", g.State, g.Reason, test.state, test.reason)
 			}
 		})
 	}
@@ -246,14 +262,13 @@ func TestIdentityAndAge(t *testing.T) {
 	w := accesstest.New(t, simulator.Options{})
 	w.Link(t, "u-1", alexa.EU, "amzn-1")
 	w.Link(t, "u-1", alexa.EU, "amzn-2")
-	d := deliverer(t, w)
 	first := message(w, report)
 	first.Attributes = map[string]string{"eventId": "e-1"}
 	again := first
 	again.ID, again.Attempt = "m-2", 2
 	other := message(w, report)
 	for _, m := range []push.Message{first, again, other} {
-		d.Deliver(t.Context(), m)
+		deliverer(t, w).Deliver(t.Context(), m) // each a process of its own
 	}
 	ids := map[string]int{}
 	for _, r := range w.Sim.Events(alexa.EU) {
@@ -297,8 +312,9 @@ func TestIdentityAndAge(t *testing.T) {
 	}
 	for _, test := range tests {
 		m := message(w, test.data)
+		m.ID = test.name
 		test.age(&m)
-		for _, r := range d.Deliver(t.Context(), m) {
+		for _, r := range deliverer(t, w).Deliver(t.Context(), m) {
 			if r.Name != test.want {
 				t.Errorf("%s: %s, want %s: %v", test.name, r.Name, test.want, r.Err)
 			}
@@ -307,7 +323,7 @@ func TestIdentityAndAge(t *testing.T) {
 
 	long := message(w, report)
 	long.Attributes = map[string]string{"eventId": strings.Repeat("x", 129)}
-	if r := d.Deliver(t.Context(), long); len(r) != 1 || r[0].Name != outcome.Dead || r[0].Err.Error() != "attribute eventId: longer than 128 characters" {
+	if r := deliverer(t, w).Deliver(t.Context(), long); len(r) != 1 || r[0].Name != outcome.Dead || r[0].Err.Error() != "attribute eventId: longer than 128 characters" {
 		t.Errorf("long eventId: %+v", r)
 	}
 }

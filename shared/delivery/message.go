@@ -15,6 +15,7 @@ const (
 	// attrPublished and attrReplayedID come with replays of dead letters.
 	attrPublished  = "gatepost-published"
 	attrReplayedID = "gatepost-event-id"
+	attrGrant      = "gatepost-grant" // the one grant that a replay is for
 	// attrSourcePublish is what Pub/Sub adds when it moves a message to a
 	// dead-letter topic.
 	attrSourcePublish = "CloudPubSubDeadLetterSourceTopicPublishTime"

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,46 +17,154 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// send brings the event to one grant's gateway. A token that the gateway does
-// not take is renewed once, and the event sent again.
+// sending is one event on its way to one grant.
+type sending struct {
+	d      *Deliverer
+	event  event
+	record grant.Record
+	id     string
+	grant  grant.Grant
+
+	renewed bool         // the token is the fruit of a forced refresh
+	token   access.Token // once it was asked for
+}
+
+// send brings the event to one grant's gateway, whole or in parts, and notes
+// in the record what the gateway's answer means for the grant.
 func (d *Deliverer) send(ctx context.Context, e event, record grant.Record, id string) error {
-	g := record.Grants[id]
-	if g.State == grant.Suspect && d.Now().Before(g.NextTry) {
-		return outcome.ErrSuspended
+	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id]}
+	if s.grant.State == grant.Revoked {
+		return access.ErrRevoked
 	}
-	token, err := d.Tokens.Token(ctx, record, id)
+	if d.memory.knows(e, id) {
+		return outcome.ErrDuplicate
+	}
+	fresh, ok := d.memory.newest(e, id)
+	if !ok {
+		return outcome.ErrSuperseded
+	}
+	s.event = fresh
+	if s.grant.State == grant.Suspect {
+		if err := s.claimProbe(ctx); err != nil {
+			return err
+		}
+	}
+	for _, p := range parts(s.event.Event) {
+		if err := s.part(ctx, p); err != nil {
+			return err
+		}
+	}
+	d.memory.note(s.event, id)
+	return s.recovered(ctx)
+}
+
+// part sends one part, as often as the gateway's answers ask for.
+func (s *sending) part(ctx context.Context, p part) error {
+	for sent := 0; ; sent++ {
+		if err := s.ready(ctx); err != nil {
+			return err
+		}
+		err := s.post(ctx, p)
+		s.d.pauses.note(s.grant.Region, s.id, err, s.d.Now())
+		do, reason := reactTo(err, s.grant, s.d.Now())
+		switch do {
+		case settle:
+			return err
+		case halve:
+			return s.halves(ctx, p, err)
+		case suspect:
+			return s.suspect(ctx, reason, err)
+		case prove:
+			if refused := s.renew(ctx); refused != nil && !errors.Is(refused, access.ErrProven) {
+				return refused
+			}
+			return s.suspect(ctx, reason, err)
+		case renew:
+			if s.renewed {
+				return s.suspect(ctx, reason, err)
+			}
+			refused := s.renew(ctx)
+			if errors.Is(refused, access.ErrProven) {
+				return s.suspect(ctx, reason, err)
+			}
+			if refused != nil {
+				return refused
+			}
+		case resend:
+			if sent >= resends || rest(ctx, s.d.pause(sent, err)) != nil {
+				return err
+			}
+		}
+	}
+}
+
+// halves sends the halves of a part that was too large, one after the other.
+func (s *sending) halves(ctx context.Context, p part, tooLarge error) error {
+	halves := p.halves()
+	if halves == nil {
+		return tooLarge
+	}
+	for _, half := range halves {
+		if err := s.part(ctx, half); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready waits until the gateway may be called, and gets the token. It returns
+// an error at once if the attempt could not be finished in time.
+func (s *sending) ready(ctx context.Context) error {
+	if pause := s.d.pauses.until(s.grant.Region, s.id).Sub(s.d.Now()); pause > 0 {
+		if err := rest(ctx, pause); err != nil {
+			return err
+		}
+	}
+	if !timeFor(ctx, 0) {
+		return outcome.ErrNoTime
+	}
+	if s.token.Version > 0 {
+		return nil
+	}
+	token, err := s.d.Tokens.Token(ctx, s.record, s.id)
+	s.token = token
+	return err
+}
+
+// renew gets a token by a forced refresh. access.ErrProven means that there
+// was one a short time ago, which proves the grant as well.
+func (s *sending) renew(ctx context.Context) error {
+	token, err := s.d.Tokens.Renew(ctx, s.record.Key(), s.id, s.token.Version)
 	if err != nil {
 		return err
 	}
-	err = d.post(ctx, e, g, id, token)
-	if !tokenRefused(err) {
-		return err
+	s.token, s.renewed = token, true
+	return nil
+}
+
+// pause is how long to wait before an event is sent again: what the gateway
+// asks for and at least a second, and a random while longer, which grows.
+func (d *Deliverer) pause(sent int, err error) time.Duration {
+	pause := leastPause
+	var refusal *gateway.Error
+	if errors.As(err, &refusal) {
+		pause = max(pause, min(refusal.RetryAfter, mostPause))
 	}
-	newer, renewErr := d.Tokens.Renew(ctx, record.Key(), id, token.Version)
-	if renewErr != nil {
-		return renewErr
-	}
-	return d.post(ctx, e, g, id, newer)
+	return pause + time.Duration(d.Draw()*float64(time.Second<<sent))
 }
 
 // post makes one attempt. The token is in the header and in the body, so the
 // body is encoded anew for each.
-func (d *Deliverer) post(ctx context.Context, e event, g grant.Grant, id string, token access.Token) error {
-	if token.Renewed {
+func (s *sending) post(ctx context.Context, p part) error {
+	if s.token.Renewed {
 		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))
 	}
-	body := e.Append(make([]byte, 0, 2048), messageID(e.id, id, 0), token.Access)
-	receipt, err := d.Gateways[g.Region].Send(ctx, token.Access, body)
+	body := p.Append(make([]byte, 0, 2048), messageID(s.event.id, s.id, p.name), s.token.Access)
+	receipt, err := s.d.Gateways[s.grant.Region].Send(ctx, s.token.Access, body)
 	if err == nil && receipt.RequestID != "" {
 		telemetry.Add(ctx, slog.String(telemetry.Gateway, receipt.RequestID))
 	}
 	return err
-}
-
-// tokenRefused reports whether a fresh token might help: the gateway names the
-// token, or answers 403 without saying why.
-func tokenRefused(err error) bool {
-	return errors.Is(err, gateway.ErrInvalidAccessToken) || errors.Is(err, gateway.ErrForbidden)
 }
 
 // messageSpace is the name space of message ids, as RFC 9562 wants one for ids
@@ -65,7 +175,7 @@ var messageSpace = uuid.MustParse("7c9a1f0e-5d0b-4f3a-9a52-0d6a5f2f6c11")
 // same part has the same id however often, and by whichever process, it is
 // sent, so that Alexa can tell a repetition. It is a UUID, whose characters
 // Amazon's schema allows.
-func messageID(event, grantID string, part byte) string {
-	name := append([]byte(event+"\x00"+grantID+"\x00"), part)
+func messageID(event, grantID, part string) string {
+	name := fmt.Appendf(nil, "%s\x00%s\x00%s", event, grantID, part)
 	return uuid.NewHash(sha256.New(), messageSpace, name, 8).String()
 }

@@ -59,6 +59,9 @@ func ID(region alexa.Region, skill, code string) string {
 // twice, and short enough to read in a log.
 func shortHex(sum [sha256.Size]byte) string { return hex.EncodeToString(sum[:16]) }
 
+// AmazonUserHash is how a record names an Amazon account.
+func AmazonUserHash(account string) string { return shortHex(digest("amazon account", account)) }
+
 // digest hashes the parts with their lengths, so that no two lists of parts
 // hash alike.
 func digest(parts ...string) [sha256.Size]byte {

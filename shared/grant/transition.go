@@ -34,10 +34,14 @@ func RefreshDue(expiresAt time.Time, draw float64) time.Time {
 }
 
 // Link adds a new grant with its tokens, active from now on, and announces it.
-// The customer's other grants become due now: Alexa does not say whose Amazon
-// account a grant is for, and only a refresh tells whether an older grant is
-// still alive. A grant whose id the record has already is left as it is.
-func (r *Record) Link(id string, region alexa.Region, tokens Tokens, now time.Time) {
+// A grant whose id the record has already is left as it is.
+//
+// amazonUser is the hash of the Amazon account that the grant is for, empty if
+// it is unknown, since Alexa does not say. The same account's older grant of
+// that region is replaced, another account's stays. Where one of the two is
+// unknown, only a refresh tells whether the older grant is still alive: it
+// becomes due now.
+func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens Tokens, now time.Time) {
 	if _, ok := r.Grants[id]; ok {
 		return
 	}
@@ -46,7 +50,11 @@ func (r *Record) Link(id string, region alexa.Region, tokens Tokens, now time.Ti
 		if g.Region == region {
 			kind = Relinked
 		}
-		if g.State != Revoked {
+		known := amazonUser != "" && g.AmazonUser != ""
+		switch {
+		case known && g.AmazonUser == amazonUser && g.Region == region:
+			delete(r.Grants, other)
+		case !known && g.State != Revoked:
 			g.RefreshDue = now
 			r.Grants[other] = g
 		}
@@ -57,7 +65,7 @@ func (r *Record) Link(id string, region alexa.Region, tokens Tokens, now time.Ti
 	}
 	r.Region = region
 	r.Grants[id] = Grant{
-		Region: region, State: Active, Since: now, ClientID: tokens.ClientID,
+		Region: region, State: Active, Since: now, ClientID: tokens.ClientID, AmazonUser: amazonUser,
 		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,
 		ExpiresAt: tokens.ExpiresAt, TokenVersion: 1, RefreshDue: tokens.RefreshDue, CreatedAt: now,
 	}
@@ -94,16 +102,40 @@ func (r *Record) Refreshed(id string, tokens Tokens, now time.Time) {
 	g.AccessToken, g.RefreshToken, g.ExpiresAt = tokens.AccessToken, tokens.RefreshToken, tokens.ExpiresAt
 	g.ClientID, g.RefreshDue = tokens.ClientID, tokens.RefreshDue
 	g.TokenVersion++
-	g.Lease, g.Failures, g.NextTry, g.EraseAt = Lease{}, 0, time.Time{}, time.Time{}
-	recovered := g.State == Revoked || g.State == Suspect && g.Reason == ReasonRefreshUnknown
+	g.Lease, g.EraseAt = Lease{}, time.Time{}
+	// A suspect whom only a refresh made suspect is cleared by a refresh. One
+	// whom the gateway refuses stays suspect, and out of the sweep, until the
+	// gateway takes an event.
+	if g.State == Suspect && !g.refreshClears() {
+		g.RefreshDue = time.Time{}
+		r.Grants[id] = g
+		r.settle(now)
+		return
+	}
+	recovered := g.State != Active
+	g.State, g.Failures, g.NextTry = Active, 0, time.Time{}
 	if recovered {
-		g.State, g.Reason, g.Since = Active, "", now
+		g.Reason, g.Since = "", now
 	}
 	r.Grants[id] = g
 	if recovered {
 		r.announce(Recovered, id, g.Region, "", now)
 	}
 	r.settle(now)
+}
+
+// refreshClears reports whether a grant is suspect only because of what Login
+// with Amazon said.
+func (g Grant) refreshClears() bool {
+	return g.Reason == ReasonRefreshUnknown || g.Reason == ReasonMassInvalidGrant
+}
+
+// Forced notes that the refresh that was just saved was forced by a refusal of
+// the gateway.
+func (r *Record) Forced(id string, now time.Time) {
+	g := r.Grants[id]
+	g.LastForcedRefresh = now
+	r.Grants[id] = g
 }
 
 // Reasons for a state other than active.
@@ -113,6 +145,20 @@ const (
 	// ReasonRefreshUnknown: Login with Amazon answered invalid_grant, but an
 	// earlier refresh of the same token has no known end and may have used it up.
 	ReasonRefreshUnknown = "refresh_outcome_unknown"
+	// ReasonMassInvalidGrant: Login with Amazon answered invalid_grant, as it
+	// did to too many at once for it to be the customers' doing.
+	ReasonMassInvalidGrant = "mass_invalid_grant"
+	// ReasonUnauthorized: the gateway refuses a token that was just refreshed.
+	ReasonUnauthorized = "unauthorized"
+	// ReasonSkillDisabled: the gateway says that the skill is disabled, and
+	// Login with Amazon says that it is not. A wrong region or stage?
+	ReasonSkillDisabled = "skill_disabled"
+	// ReasonSkillNeverEnabled: as ReasonSkillDisabled, in other words.
+	ReasonSkillNeverEnabled = "skill_never_enabled"
+	// ReasonInsufficientPermission: the skill may not send events.
+	ReasonInsufficientPermission = "insufficient_permission"
+	// ReasonSkillNotFound: no skill for this token. Another stage?
+	ReasonSkillNotFound = "skill_not_found"
 )
 
 // Revoke ends a grant. Its sealed refresh token stays for KeepRevoked; the
@@ -127,18 +173,68 @@ func (r *Record) Revoke(id, reason string, now time.Time) {
 	r.settle(now)
 }
 
-// Doubt makes a grant suspect and has it refreshed again at the time next.
+// Doubt makes a grant suspect because of what Login with Amazon said, and has
+// it refreshed again at the time next.
 func (r *Record) Doubt(id, reason string, now, next time.Time) {
+	r.suspect(id, reason, now)
+	g := r.Grants[id]
+	g.Lease, g.RefreshDue, g.NextTry = Lease{}, next, next
+	r.Grants[id] = g
+	r.settle(now)
+}
+
+const (
+	firstProbe = time.Minute // from a refusal to the first probe
+	lastProbe  = 6 * time.Hour
+)
+
+// Suspect makes a grant suspect because the gateway refuses it. It leaves the
+// sweep and gets no events but a probe now and then: the first after a minute,
+// each next after twice the time, at most six hours.
+func (r *Record) Suspect(id, reason string, now time.Time) {
+	r.suspect(id, reason, now)
+	g := r.Grants[id]
+	g.RefreshDue = time.Time{}
+	r.Grants[id] = g
+	r.Probe(id, now)
+}
+
+// Probe claims the probe that is due of a suspect grant: it moves the time of
+// the next. Whoever saves that change may send the probe.
+func (r *Record) Probe(id string, now time.Time) {
+	g := r.Grants[id]
+	g.NextTry = now.Add(min(firstProbe<<min(g.Failures, 16), lastProbe))
+	g.Failures++
+	r.Grants[id] = g
+	r.settle(now)
+}
+
+// Recover makes a suspect grant active again: the gateway took an event. It
+// is refreshed at the time due.
+func (r *Record) Recover(id string, now, due time.Time) {
+	g := r.Grants[id]
+	if g.State != Suspect {
+		return
+	}
+	g.State, g.Reason, g.Since = Active, "", now
+	g.Failures, g.NextTry, g.RefreshDue = 0, time.Time{}, due
+	r.Grants[id] = g
+	r.announce(Recovered, id, g.Region, "", now)
+	r.settle(now)
+}
+
+// suspect changes the state, and announces it unless it was suspect before.
+func (r *Record) suspect(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	was := g.State
-	g.State, g.Reason, g.Since = Suspect, reason, now
-	g.Lease, g.RefreshDue, g.NextTry = Lease{}, next, next
-	g.Failures++
+	g.State, g.Reason = Suspect, reason
+	if was != Suspect {
+		g.Since, g.Failures = now, 0
+	}
 	r.Grants[id] = g
 	if was != Suspect {
 		r.announce(BecameSuspect, id, g.Region, reason, now)
 	}
-	r.settle(now)
 }
 
 // Take puts owner's lease on a grant.

@@ -39,7 +39,7 @@ func kinds(r grant.Record) []string {
 func TestLink(t *testing.T) {
 	t.Parallel()
 	r := grant.New(key)
-	r.Link("a", alexa.EU, tokens(1), start)
+	r.Link("a", alexa.EU, "", tokens(1), start)
 	if diff := cmp.Diff([]string{"linked a EU 1"}, kinds(r)); diff != "" {
 		t.Errorf("first (-want +got):\n%s", diff)
 	}
@@ -48,13 +48,13 @@ func TestLink(t *testing.T) {
 		t.Errorf("due %v: not when the grant is", r.RefreshDue)
 	}
 
-	r.Link("a", alexa.EU, tokens(9), start.Add(time.Minute))
+	r.Link("a", alexa.EU, "", tokens(9), start.Add(time.Minute))
 	if string(r.Grants["a"].AccessToken) != "sealed-access-1" || len(r.Announce) != 0 {
 		t.Error("the same code again changed the grant")
 	}
 
-	r.Link("b", alexa.EU, tokens(2), start.Add(time.Minute))
-	r.Link("c", alexa.NA, tokens(3), start.Add(2*time.Minute))
+	r.Link("b", alexa.EU, "", tokens(2), start.Add(time.Minute))
+	r.Link("c", alexa.NA, "", tokens(3), start.Add(2*time.Minute))
 	if diff := cmp.Diff([]string{"relinked b EU 2", "linked c NA 1"}, kinds(r)); diff != "" {
 		t.Errorf("more (-want +got):\n%s", diff)
 	}
@@ -71,11 +71,11 @@ func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
 	full := func(change func(*grant.Record)) grant.Record {
 		r := grant.New(key)
 		for i := range grant.MaxGrants {
-			r.Link(fmt.Sprint(i), alexa.EU, tokens(i), start.Add(time.Duration(i)*time.Minute))
+			r.Link(fmt.Sprint(i), alexa.EU, "", tokens(i), start.Add(time.Duration(i)*time.Minute))
 		}
 		change(&r)
 		r.Announced(r.Announce, start)
-		r.Link("new", alexa.EU, tokens(99), start.Add(time.Hour))
+		r.Link("new", alexa.EU, "", tokens(99), start.Add(time.Hour))
 		return r
 	}
 	tests := []struct {
@@ -117,7 +117,7 @@ func TestRefreshedEndsLeaseAndDoubt(t *testing.T) {
 	}
 	for _, test := range tests {
 		r := grant.New(key)
-		r.Link("a", alexa.EU, tokens(1), start)
+		r.Link("a", alexa.EU, "", tokens(1), start)
 		r.Announced(r.Announce, start)
 		r.Take("a", "me", start.Add(time.Minute))
 		test.before(&r)
@@ -135,8 +135,8 @@ func TestRefreshedEndsLeaseAndDoubt(t *testing.T) {
 func TestRevokeKeepsOnlyTheRefreshToken(t *testing.T) {
 	t.Parallel()
 	r := grant.New(key)
-	r.Link("a", alexa.EU, tokens(1), start)
-	r.Link("b", alexa.EU, tokens(2), start)
+	r.Link("a", alexa.EU, "", tokens(1), start)
+	r.Link("b", alexa.EU, "", tokens(2), start)
 	r.Announced(r.Announce, start)
 	r.Revoke("a", grant.ReasonInvalidGrant, start)
 	g := r.Grants["a"]
@@ -195,7 +195,7 @@ func TestChangeLosesNoEdit(t *testing.T) {
 	for i := range 5 {
 		wg.Go(func() {
 			_, err := grant.Change(context.Background(), store, key, func(r *grant.Record) error {
-				r.Link(fmt.Sprint(i), alexa.EU, tokens(i), start)
+				r.Link(fmt.Sprint(i), alexa.EU, "", tokens(i), start)
 				return nil
 			})
 			if err != nil {

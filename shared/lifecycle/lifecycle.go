@@ -53,8 +53,8 @@ func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 		return nil
 	}
 	for _, pending := range record.Announce {
-		if err := a.publish(ctx, record, pending); err != nil {
-			return fmt.Errorf("announcing %q: %w", pending.Type, err)
+		if err := a.Publish(ctx, record, pending); err != nil {
+			return err
 		}
 	}
 	_, err := grant.ChangeFrom(ctx, a.Store, record, func(r *grant.Record) error {
@@ -67,7 +67,9 @@ func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 	return nil
 }
 
-func (a *Announcer) publish(ctx context.Context, record grant.Record, pending grant.Announcement) error {
+// Publish publishes one message about a grant of record, which need not wait
+// in the record.
+func (a *Announcer) Publish(ctx context.Context, record grant.Record, pending grant.Announcement) error {
 	a.Log.LogAttrs(ctx, slog.LevelInfo, "grant "+string(pending.Type),
 		slog.String(telemetry.Customer, grant.CustomerHash(record.UserID)),
 		slog.String(telemetry.GrantID, pending.GrantID), slog.String(telemetry.Region, string(pending.Region)),
@@ -83,5 +85,9 @@ func (a *Announcer) publish(ctx context.Context, record grant.Record, pending gr
 	if err != nil {
 		return err
 	}
-	return a.Topic.Publish(ctx, data, map[string]string{"type": string(pending.Type), "region": string(pending.Region)})
+	err = a.Topic.Publish(ctx, data, map[string]string{"type": string(pending.Type), "region": string(pending.Region)})
+	if err != nil {
+		return fmt.Errorf("announcing %q: %w", pending.Type, err)
+	}
+	return nil
 }

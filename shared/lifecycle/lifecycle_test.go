@@ -44,8 +44,8 @@ func linked(t *testing.T, store grant.Store) grant.Record {
 	t.Helper()
 	record, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
 		due := now.Add(40 * time.Minute)
-		r.Link("g-1", alexa.EU, grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
-		r.Link("g-2", alexa.EU, grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
+		r.Link("g-1", alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
+		r.Link("g-2", alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
 		return nil
 	})
 	if err != nil {

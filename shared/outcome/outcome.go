@@ -55,7 +55,20 @@ var (
 	// ErrUnknownRegion: the message's region attribute names no region.
 	ErrUnknownRegion = errors.New("attribute region: must be NA, EU or FE")
 	// ErrSuspended: the grant is suspect, and it is not yet time to try it again.
-	ErrSuspended = errors.New("grant is suspect")
+	ErrSuspended = errors.New("grant is suspect, and not to be tried yet")
+	// ErrSuspect: the grant has become suspect by this very event.
+	ErrSuspect = errors.New("grant is suspect")
+	// ErrDuplicate: the event was accepted before.
+	ErrDuplicate = errors.New("event was accepted before")
+	// ErrSuperseded: what the event reports is older than what was accepted.
+	ErrSuperseded = errors.New("a newer report was accepted before")
+	// ErrClaimed: another process is sending the event, or died while it was.
+	ErrClaimed = errors.New("another process is sending this event")
+	// ErrNoTime: the event could not be finished in the time that is left. It
+	// is handed back before it is cut off.
+	ErrNoTime = errors.New("not enough time left for another attempt")
+	// ErrExpired: the event is too old to be of use.
+	ErrExpired = errors.New("event is too old")
 )
 
 // Of returns the outcome of an attempt to deliver an event. A nil error is an
@@ -85,6 +98,12 @@ var table = []struct {
 }{
 	{access.ErrRevoked, Ack, Revoked, ""},
 	{ErrSuspended, Ack, Suspended, ""},
+	{ErrDuplicate, Ack, Duplicate, ""},
+	{ErrSuperseded, Ack, Superseded, ""},
+	{ErrExpired, Ack, Expired, ""},
+	{ErrSuspect, Retry, Redeliver, "SUSPECT"},
+	{ErrClaimed, Retry, Redeliver, "CLAIMED"},
+	{ErrNoTime, Retry, Redeliver, "HANDED_BACK"},
 	{ErrUnknownRegion, DeadLetter, Dead, "UNKNOWN_REGION"},
 	{gateway.ErrInvalidRequest, DeadLetter, Dead, "INVALID_REQUEST_EXCEPTION"},
 	{gateway.ErrAccountNotFound, DeadLetter, Dead, "ACCOUNT_NOT_FOUND_EXCEPTION"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"path"
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -34,6 +35,14 @@ func (p *Process) NeedTokens() {
 	p.NeedGrantEvents()
 	p.tokens.credentials = p.needSecret("LWA_CREDENTIALS", `reference to a secret {"client_id":…,"client_secret":…}`)
 	p.tokens.url = p.Source.URL("LWA_TOKEN_URL", "https://api.amazon.com/auth/o2/token")
+}
+
+// NeedTokenInfo reads where Login with Amazon tells whose a token is: beside
+// the token endpoint, unless it is said.
+func (p *Process) NeedTokenInfo() *url.URL {
+	beside := *p.tokens.url
+	beside.Path = path.Join(path.Dir(beside.Path), "tokeninfo")
+	return p.Source.URL("LWA_TOKENINFO_URL", beside.String())
 }
 
 func (p *Process) buildTokens(ctx context.Context) error {

@@ -110,7 +110,7 @@ func (w *World) Link(t *testing.T, userID string, region alexa.Region, amazonUse
 		t.Fatal(err)
 	}
 	w.Change(t, userID, func(r *grant.Record) {
-		r.Link(id, region, tokens, w.Now())
+		r.Link(id, region, "", tokens, w.Now())
 		r.Announced(r.Announce, w.Now())
 	})
 	return id

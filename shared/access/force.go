@@ -1,0 +1,100 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// ErrProven: the gateway refuses a token although a forced refresh succeeded
+// within the last ten minutes. Another would prove nothing.
+var ErrProven = errors.New("access: grant was refreshed by force a short time ago")
+
+// BackingOffError: the last forced refresh failed, and it is too early for the
+// next.
+type BackingOffError struct{ For time.Duration }
+
+// Error says how long it is until the next.
+func (e *BackingOffError) Error() string {
+	return fmt.Sprintf("access: forced refresh failed; the next in %v", e.For)
+}
+
+const (
+	// provenTime is how long a forced refresh that succeeded proves the grant.
+	provenTime = 10 * time.Minute
+	// A forced refresh that failed is tried again after firstForce, then twice
+	// as long each time, up to lastForce.
+	firstForce = time.Second
+	lastForce  = 5 * time.Minute
+	// remembered is how many grants with a failed forced refresh a process
+	// remembers. One that is forgotten is tried again too early.
+	remembered = 10_000
+)
+
+// Renew returns an access token of a later version than refused, which the
+// gateway did not take: the stored one if that is later, or else a new one by
+// a forced refresh. A forced refresh is also the one proof of a grant: if
+// Login with Amazon refuses it the grant is gone, which is [ErrRevoked].
+//
+// [ErrProven] and [BackingOffError] mean that none was made, because one has
+// succeeded, or failed, only just.
+func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused int64) (Token, error) {
+	flight := key.ID() + "/" + id
+	if wait := s.failures.wait(flight, s.Now()); wait > 0 {
+		return Token{}, &BackingOffError{For: wait}
+	}
+	token, err := s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, id, refused, true)
+	switch {
+	case err == nil:
+		s.failures.forget(flight)
+	case !errors.Is(err, ErrRevoked) && !errors.Is(err, ErrSuspect) && !errors.Is(err, ErrProven):
+		s.failures.note(flight, s.Now())
+	}
+	return token, err
+}
+
+// failures remembers forced refreshes that failed. The zero value is ready.
+type failures struct {
+	mu    sync.Mutex
+	grant *lru.Cache[string, failure]
+}
+
+type failure struct {
+	until time.Time
+	pause time.Duration
+}
+
+// known returns the cache; the caller holds the lock.
+func (f *failures) known() *lru.Cache[string, failure] {
+	if f.grant == nil {
+		f.grant, _ = lru.New[string, failure](remembered) // fails for sizes below 1 only
+	}
+	return f.grant
+}
+
+func (f *failures) wait(id string, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	last, _ := f.known().Get(id)
+	return last.until.Sub(now)
+}
+
+func (f *failures) note(id string, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	last, _ := f.known().Get(id)
+	pause := min(max(firstForce, 2*last.pause), lastForce)
+	f.known().Add(id, failure{until: now.Add(pause), pause: pause})
+}
+
+func (f *failures) forget(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.known().Remove(id)
+}

@@ -1,0 +1,143 @@
+package access_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+func TestForcedRefreshProvesForTenMinutes(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{})
+	first, err := w.Process("p").Renew(t.Context(), key, id, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Forward(10*time.Minute - time.Second)
+	if _, err := w.Process("q").Renew(t.Context(), key, id, first.Version); !errors.Is(err, access.ErrProven) {
+		t.Errorf("%v, want ErrProven", err)
+	}
+	if older, err := w.Process("q").Renew(t.Context(), key, id, 1); err != nil || older.Version != first.Version {
+		t.Errorf("whoever was refused an older token gets the newer: version %d, %v", older.Version, err)
+	}
+	w.Forward(2 * time.Second)
+	if next, err := w.Process("q").Renew(t.Context(), key, id, first.Version); err != nil || next.Version != 3 {
+		t.Errorf("version %d, %v", next.Version, err)
+	}
+}
+
+// TestOnlyForcedRefreshesCount: the sweep has refreshed just now, and the
+// gateway refuses even that token.
+func TestOnlyForcedRefreshesCount(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{})
+	if _, err := w.Process("p").Refresh(t.Context(), w.Read(t, customer), id); err != nil {
+		t.Fatal(err)
+	}
+	if token, err := w.Process("p").Renew(t.Context(), key, id, 2); err != nil || token.Version != 3 {
+		t.Errorf("version %d, %v", token.Version, err)
+	}
+}
+
+func TestFailedForcedRefreshBacksOff(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{OldRefreshTokenGrace: 24 * time.Hour})
+	process := w.Process("p")
+	w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
+	pause := time.Second
+	for try := range 12 {
+		before := len(w.Sim.LWARequests())
+		_, err := process.Renew(t.Context(), key, id, 1)
+		var early *access.BackingOffError
+		if errors.As(err, &early) || len(w.Sim.LWARequests()) != before+1 {
+			t.Fatalf("try %d: %v", try, err)
+		}
+		_, err = process.Renew(t.Context(), key, id, 1)
+		if !errors.As(err, &early) || early.For != pause || len(w.Sim.LWARequests()) != before+1 {
+			t.Fatalf("after try %d: %v, want a pause of %v", try, err, pause)
+		}
+		w.Forward(pause)
+		pause = min(2*pause, 5*time.Minute)
+	}
+	w.Sim.Clear()
+	if _, err := process.Renew(t.Context(), key, id, 1); err != nil {
+		t.Error(err)
+	}
+	w.Forward(11 * time.Minute)
+	w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
+	_, _ = process.Renew(t.Context(), key, id, 2)
+	var early *access.BackingOffError
+	if _, err := process.Renew(t.Context(), key, id, 2); !errors.As(err, &early) || early.For != time.Second {
+		t.Errorf("a success is not forgotten failures: %v", err)
+	}
+}
+
+// TestBrake: a wrong secret, or a suspended skill, must not unlink everybody.
+func TestBrake(t *testing.T) {
+	t.Parallel()
+	const customers = 40
+	w := accesstest.New(t, simulator.Options{})
+	ids := make(map[string]string)
+	for i := range customers {
+		user := fmt.Sprint("u-", i)
+		ids[user] = w.Link(t, user, alexa.EU, fmt.Sprint("amzn-", i))
+		if i >= 10 { // a bad day, not a few who leave
+			w.Sim.Disable(alexa.EU, fmt.Sprint("amzn-", i))
+		}
+	}
+	process := w.Process("p")
+	refresh := func(i int) error {
+		user := fmt.Sprint("u-", i)
+		_, err := process.Refresh(t.Context(), w.Read(t, user), ids[user])
+		return err
+	}
+	revoked, braked := 0, 0
+	for i := range customers {
+		switch err := refresh(i); {
+		case errors.Is(err, access.ErrMassInvalidGrant):
+			braked++
+		case errors.Is(err, access.ErrRevoked):
+			revoked++
+		case err != nil:
+			t.Error(err)
+		}
+	}
+	// Nineteen refreshes are no sample; the twentieth finds half of them refused.
+	if revoked != 9 || braked != customers-10-9 {
+		t.Errorf("%d revoked and %d braked", revoked, braked)
+	}
+	g := w.Read(t, "u-39").Grants[ids["u-39"]]
+	if g.State != grant.Suspect || g.Reason != grant.ReasonMassInvalidGrant || g.RefreshToken == nil {
+		t.Errorf("%+v", g)
+	}
+	w.Forward(11 * time.Minute)
+	if err := refresh(39); !errors.Is(err, access.ErrRevoked) {
+		t.Errorf("when the storm is over: %v", err)
+	}
+}
+
+// TestFewWhoLeaveAreBelieved keeps the brake from holding real unlinks.
+func TestFewWhoLeaveAreBelieved(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	process := w.Process("p")
+	for i := range 60 {
+		user, account := fmt.Sprint("u-", i), fmt.Sprint("amzn-", i)
+		id := w.Link(t, user, alexa.EU, account)
+		leaves := i%12 == 11
+		if leaves {
+			w.Sim.Disable(alexa.EU, account)
+		}
+		_, err := process.Refresh(t.Context(), w.Read(t, user), id)
+		if leaves != errors.Is(err, access.ErrRevoked) {
+			t.Errorf("customer %d: %v", i, err)
+		}
+	}
+}

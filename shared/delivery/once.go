@@ -1,0 +1,113 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/push"
+)
+
+const (
+	// claimTime is how long an event that must not be repeated belongs to the
+	// process that sends it. One that dies leaves it to the next after that.
+	claimTime = 30 * time.Second
+	// deliveryKept is how long a delivery record means something: longer than
+	// Pub/Sub goes on delivering a message that fails, at a minute a time.
+	deliveryKept = 24 * time.Hour
+)
+
+// mustNotRepeat reports whether a repetition would be noticed: a second chime.
+func mustNotRepeat(e *alexa.Event) bool {
+	switch e.Header.Namespace + "/" + e.Header.Name {
+	case "Alexa.DoorbellEventSource/DoorbellPress", "Alexa.SimpleEventSource/Event":
+		return true
+	}
+	return false
+}
+
+// begin returns the delivery record of an event, as far as there is a reason
+// to look for one: a redelivery may find who accepted it before, and an event
+// that must not be repeated is claimed. It returns outcome.ErrDuplicate if the
+// event is done with and outcome.ErrClaimed if it is another process's.
+func (d *Deliverer) begin(ctx context.Context, e event, key grant.Key, m push.Message) (grant.Delivery, error) {
+	delivery := grant.Delivery{Key: grant.DeliveryKey{Customer: key.ID(), EventID: e.id}}
+	once := mustNotRepeat(&e.Event)
+	if once && m.Attempt <= 1 {
+		// Most likely nobody has seen it: no read before the write.
+		claimed, err := d.claim(ctx, delivery)
+		if !errors.Is(err, grant.ErrConflict) {
+			return claimed, err
+		}
+	} else if !once && m.Attempt == 1 {
+		return delivery, nil
+	}
+	found, err := d.Store.ReadDelivery(ctx, delivery.Key)
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		found = delivery
+	case err != nil:
+		return delivery, fmt.Errorf("reading what was delivered: %w", err)
+	case !found.Live(d.Now()):
+		found.State, found.ClaimedUntil, found.Accepted = "", time.Time{}, nil
+	}
+	switch {
+	case found.State == grant.Sent:
+		return found, outcome.ErrDuplicate
+	case found.State == grant.Claimed && d.Now().Before(found.ClaimedUntil):
+		return found, outcome.ErrClaimed
+	case !once:
+		return found, nil
+	}
+	claimed, err := d.claim(ctx, found)
+	if errors.Is(err, grant.ErrConflict) {
+		err = outcome.ErrClaimed
+	}
+	return claimed, err
+}
+
+func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delivery, error) {
+	now := was
+	now.State, now.ClaimedUntil, now.ExpireAt = grant.Claimed, d.Now().Add(claimTime), d.Now().Add(deliveryKept)
+	claimed, err := d.Store.WriteDelivery(ctx, was, now)
+	if err != nil && !errors.Is(err, grant.ErrConflict) {
+		err = fmt.Errorf("claiming an event: %w", err)
+	}
+	return claimed, err
+}
+
+// end notes who is done with the event, if a redelivery has to know: because
+// it failed for some, or because it must not be repeated. A note that cannot be
+// saved may cost a repetition, and is no reason to ask for one.
+func (d *Deliverer) end(ctx context.Context, e event, was grant.Delivery, results []Result) {
+	now, again := was, false
+	now.Accepted = slices.Clone(was.Accepted)
+	for _, r := range results {
+		switch {
+		case r.Decision == outcome.Retry:
+			again = true
+		case r.GrantID != "" && !slices.Contains(now.Accepted, r.GrantID) && (r.Name == outcome.Accepted || r.Name == outcome.Dead):
+			now.Accepted = append(now.Accepted, r.GrantID)
+		}
+	}
+	once := mustNotRepeat(&e.Event)
+	if !once && (!again || len(now.Accepted) == len(was.Accepted)) {
+		return
+	}
+	now.State, now.ClaimedUntil, now.ExpireAt = "", time.Time{}, d.Now().Add(deliveryKept)
+	if once && !again {
+		now.State = grant.Sent
+	}
+	// Whoever is about to be cut off must still leave its note.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
+	_, _ = d.Store.WriteDelivery(ctx, was, now)
+}
+
+// noteTime bounds a note that is written even if the request has ended.
+const noteTime = 2 * time.Second

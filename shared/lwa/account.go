@@ -1,0 +1,63 @@
+package lwa
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+const (
+	// AccountTimeout bounds one question for the account of a token: it is a
+	// courtesy in the five seconds that AcceptGrant has.
+	AccountTimeout = time.Second
+	maxAccount     = 64 << 10
+)
+
+// Account returns the id of the Amazon account that an access token belongs
+// to, from LWA's tokeninfo
+// (https://developer.amazon.com/docs/login-with-amazon/obtain-customer-profile.html).
+// That tokeninfo answers for tokens of AcceptGrant is not documented: callers
+// must do without. Errors hold nothing of the answer or of the request, whose
+// URL carries the token.
+func (c *Client) Account(ctx context.Context, tokenInfoURL *url.URL, accessToken sensitive.String) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, AccountTimeout)
+	defer cancel()
+	target := *tokenInfoURL
+	target.RawQuery = url.Values{"access_token": {accessToken.Reveal()}}.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return "", errors.New("login with amazon: tokeninfo: the request could not be made")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("login with amazon: tokeninfo: %w", withoutURL(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAccount))
+	if err != nil {
+		return "", fmt.Errorf("login with amazon: tokeninfo: %w", withoutURL(err))
+	}
+	var info struct {
+		UserID string `json:"user_id"`
+	}
+	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &info) != nil || info.UserID == "" {
+		return "", fmt.Errorf("login with amazon: tokeninfo: status %d and no user_id", resp.StatusCode)
+	}
+	return info.UserID, nil
+}
+
+// withoutURL takes the URL out of an error of net/http.
+func withoutURL(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}
