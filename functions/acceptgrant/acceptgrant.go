@@ -24,6 +24,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
@@ -76,6 +77,10 @@ func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 		return host.Fail(http.StatusBadRequest, "not an AcceptGrant directive: "+err.Error())
 	}
 	telemetry.Add(ctx, slog.String(telemetry.MessageID, directive.MessageID))
+	// A code can be exchanged once: a proxy that hangs up must not keep the
+	// tokens from being stored. The time that there is stays the same.
+	ctx, cancel := withoutCancel(ctx)
+	defer cancel()
 	if err := f.accept(ctx, r.Header, directive); err != nil {
 		telemetry.Raise(ctx, level(err))
 		telemetry.Add(ctx, slog.String(telemetry.Outcome, "failed"), slog.String(telemetry.Error, err.Error()))
@@ -84,6 +89,14 @@ func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 	}
 	telemetry.Add(ctx, slog.String(telemetry.Outcome, string("accepted")))
 	return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantResponse(answerID(directive))}
+}
+
+// withoutCancel is ctx less its end, but with its deadline.
+func withoutCancel(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	}
+	return context.WithCancel(context.WithoutCancel(ctx))
 }
 
 // level is Error for what a person has to mend, Warn for what a customer can
@@ -156,16 +169,20 @@ type answers struct {
 func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (answers, error) {
 	var known answers
 	var both errgroup.Group
-	both.Go(func() (err error) {
-		known.userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
-		return err
+	both.Go(func() error {
+		return guard.Run(func() (err error) {
+			known.userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
+			return err
+		})
 	})
 	both.Go(func() error {
-		known.token, known.refused = f.LWA.Exchange(ctx, directive.Code)
-		if known.refused == nil {
-			known.account = f.account(ctx, known.token)
-		}
-		return nil
+		return guard.Run(func() error {
+			known.token, known.refused = f.LWA.Exchange(ctx, directive.Code)
+			if known.refused == nil {
+				known.account = f.account(ctx, known.token)
+			}
+			return nil
+		})
 	})
 	err := both.Wait()
 	return known, err
@@ -203,7 +220,7 @@ func (f *Function) link(ctx context.Context, key grant.Key, id string, region al
 	}
 	if err := f.Announce.Announce(ctx, record); err != nil {
 		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String("announce_error", err.Error()))
+		telemetry.Add(ctx, slog.String(telemetry.AnnounceError, err.Error()))
 	}
 	return nil
 }

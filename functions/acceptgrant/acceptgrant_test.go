@@ -267,6 +267,20 @@ func TestBackfill(t *testing.T) {
 	}
 }
 
+// TestCallerWhoIsGone: the code is spent, so the tokens are stored.
+func TestCallerWhoIsGone(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	w.Sim.Script(simulator.Exchange, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
+	if got := name(t, function(t, w).Handle(ctx, directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != success {
+		t.Error(got)
+	}
+	if n := len(w.Read(t, "u-1").Grants); n != 1 {
+		t.Errorf("%d grants are stored", n)
+	}
+}
+
 // TestStoredBeforeAnswered: what cannot be kept was not accepted.
 func TestStoredBeforeAnswered(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
@@ -42,11 +43,15 @@ type Sweep struct {
 // Counts is what became of the grants of a sweep.
 type Counts struct {
 	Refreshed int            `json:"refreshed"`
-	Skipped   int            `json:"skipped"` // another process was at it, or first
+	Skipped   int            `json:"skipped"` // another process is at it
 	Revoked   int            `json:"revoked"`
 	Failed    map[string]int `json:"failed,omitempty"` // by cause
 	Remaining bool           `json:"remaining"`        // time was up, or Login with Amazon ill, before all were done
 }
+
+// errTime ends a sweep whose time is up: a refresh that was begun now could not
+// be finished.
+var errTime = errors.New("time is up")
 
 // errIll ends a sweep early.
 var errIll = errors.New("login with amazon fails; the sweep stops until the next one")
@@ -65,8 +70,8 @@ func (s *Sweep) Sweep(ctx context.Context, buckets []int) (Counts, error) {
 	if err != nil {
 		run.counts.Remaining = true
 	}
-	if ctx.Err() != nil {
-		err = nil // time was up, which Remaining says
+	if errors.Is(err, errTime) || ctx.Err() != nil {
+		err = nil // which Remaining says
 	}
 	return run.counts, err
 }
@@ -110,7 +115,9 @@ func (r *run) page(ctx context.Context, records []grant.Record) error {
 			break
 		}
 		workers.Go(func() error {
-			r.customer(ctx, record)
+			if err := guard.Run(func() error { r.customer(ctx, record); return nil }); err != nil {
+				r.count(ctx, err)
+			}
 			return nil
 		})
 	}
@@ -125,17 +132,18 @@ func (r *run) stop(ctx context.Context) error {
 	if r.ill != nil {
 		return r.ill
 	}
-	return ctx.Err()
+	if !access.TimeFor(ctx) {
+		return errTime
+	}
+	return nil
 }
 
 // unreadable notes a record that could not be read. It stays due and is found
 // again by every sweep, until somebody mends it.
 func (r *run) unreadable(ctx context.Context, err error) {
-	telemetry.Raise(ctx, slog.LevelError)
-	telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.counts.Failed["unreadable"]++
+	r.fail(ctx, "unreadable", slog.LevelError, err)
 }
 
 // customer publishes what waits to be announced of one customer, and refreshes
@@ -143,7 +151,7 @@ func (r *run) unreadable(ctx context.Context, err error) {
 func (r *run) customer(ctx context.Context, record grant.Record) {
 	if len(record.Announce) > 0 {
 		if err := r.sweep.Announce.Announce(ctx, record); err != nil {
-			r.count(fmt.Errorf("announcing: %w", err))
+			r.count(ctx, fmt.Errorf("announcing: %w", err))
 		}
 	}
 	now := r.sweep.Now()
@@ -152,13 +160,16 @@ func (r *run) customer(ctx context.Context, record grant.Record) {
 		if g.State == grant.Revoked || g.RefreshDue.IsZero() || g.RefreshDue.After(now) {
 			continue
 		}
+		if r.stop(ctx) != nil {
+			return // it is due at the next sweep
+		}
 		_, err := r.sweep.Tokens.Refresh(ctx, record, id)
-		r.count(err)
+		r.count(ctx, err)
 	}
 }
 
 // count notes what became of one grant, and whether Login with Amazon is ill.
-func (r *run) count(err error) {
+func (r *run) count(ctx context.Context, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	trouble := errors.Is(err, lwa.ErrThrottled) || errors.Is(err, lwa.ErrUnavailable)
@@ -174,19 +185,28 @@ func (r *run) count(err error) {
 		r.counts.Revoked++
 	case errors.Is(err, lwa.ErrClientRefused):
 		// Our fault, and the same for every customer.
-		r.counts.Failed["client_refused"]++
+		r.fail(ctx, "client_refused", slog.LevelError, err)
 		r.ill = err
 	case trouble:
-		r.counts.Failed["login_with_amazon"]++
+		r.fail(ctx, "login_with_amazon", slog.LevelWarn, err)
 		if r.troubles++; r.troubles >= illness {
 			r.ill = fmt.Errorf("%w: %w", errIll, err)
 		}
 	case errors.Is(err, access.ErrMassInvalidGrant):
-		r.counts.Failed["mass_invalid_grant"]++
+		r.fail(ctx, "mass_invalid_grant", slog.LevelError, err)
 		r.ill = err
 	case errors.Is(err, access.ErrSuspect), errors.Is(err, access.ErrOtherClient):
-		r.counts.Failed["refused"]++
+		r.fail(ctx, "refused", slog.LevelError, err)
 	default:
-		r.counts.Failed["internal"]++
+		r.fail(ctx, "internal", slog.LevelError, err)
+	}
+}
+
+// fail counts a failure. The line shows the first error of each cause: the
+// others of a sweep are as a rule the same.
+func (r *run) fail(ctx context.Context, cause string, level slog.Level, err error) {
+	if r.counts.Failed[cause]++; r.counts.Failed[cause] == 1 {
+		telemetry.Raise(ctx, level)
+		telemetry.Add(ctx, slog.String("error_"+cause, err.Error()))
 	}
 }

@@ -26,17 +26,23 @@ var (
 	// sweep should go on. It is an ErrSuspect too.
 	ErrMassInvalidGrant = fmt.Errorf("%w: mass invalid_grant: a suspended skill, or a wrong client secret?", ErrSuspect)
 	// ErrBusy: another process is refreshing the grant and was not done in the
-	// time there was.
-	ErrBusy = errors.New("access: another process is refreshing the grant")
+	// time there was, or there was not enough time for a refresh.
+	ErrBusy = errors.New("access: no time to refresh the grant, or to wait for another process that does")
 	// ErrOtherClient: the grant was given to an LWA client that is not among
 	// the credentials in use, so that nothing can be learned about it.
 	ErrOtherClient = errors.New("access: grant belongs to another LWA client")
 )
 
 const (
-	// leaseTime is how long one refresh may hold a grant: the call to Login
-	// with Amazon, the save, and room for a slow store.
-	leaseTime = 15 * time.Second
+	// A refresh takes the lease, asks Login with Amazon, and saves the answer:
+	// each has its own time, so that none can use up the save's.
+	takeTime = 2 * time.Second
+	saveTime = 5 * time.Second
+	// RefreshTime is how long a refresh may take. One that could not be
+	// finished before its caller's context ends is not begun.
+	RefreshTime = takeTime + lwa.RefreshTimeout + saveTime
+	// leaseTime is how long one refresh may hold a grant.
+	leaseTime = RefreshTime + 3*time.Second
 	// skew is how long before its end an access token is no longer given out:
 	// it has to arrive at the gateway while it is valid.
 	skew = time.Minute
@@ -46,7 +52,7 @@ const (
 
 // Refresher is the part of [lwa.Client] that a Source needs.
 type Refresher interface {
-	Refresh(ctx context.Context, refreshToken sensitive.String) (lwa.Token, error)
+	Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error)
 	Knows(clientID string) bool
 }
 
@@ -86,12 +92,11 @@ func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Tok
 	if g.State == grant.Revoked {
 		return Token{}, ErrRevoked
 	}
-	now := s.Now()
-	if now.Before(g.ExpiresAt.Add(-skew)) {
+	if s.Now().Before(g.ExpiresAt.Add(-skew)) {
 		return s.open(record, id)
 	}
 	token, err := s.Refresh(ctx, record, id)
-	if err == nil || errors.Is(err, ErrRevoked) || errors.Is(err, ErrSuspect) || !now.Before(g.ExpiresAt) {
+	if err == nil || errors.Is(err, ErrRevoked) || errors.Is(err, ErrSuspect) || !s.Now().Before(g.ExpiresAt) {
 		return token, err
 	}
 	return s.open(record, id)
@@ -103,15 +108,19 @@ func (s *Source) Refresh(ctx context.Context, record grant.Record, id string) (T
 	return s.fly(ctx, record, id, record.Grants[id].TokenVersion, false)
 }
 
+// TimeFor reports whether a refresh that begins now can be finished before ctx
+// ends.
+func TimeFor(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() == nil && (!ok || time.Until(deadline) >= RefreshTime)
+}
+
 // fly lets one goroutine of the process do the work for all that want a token
-// newer than the version from. It runs on a context of its own: the caller
-// whose request ends must not take away the others' token, nor leave an answer
-// of Login with Amazon unsaved.
+// newer than the version from. They all wait for it, and it does not begin what
+// it cannot finish in the time of the one whose request it runs in.
 func (s *Source) fly(ctx context.Context, record grant.Record, id string, from int64, forced bool) (Token, error) {
 	flight := fmt.Sprintf("%s/%s/%d", record.Key().ID(), id, from)
 	token, err, _ := s.flights.Do(flight, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseTime)
-		defer cancel()
 		return s.refresh(ctx, record, id, from, forced)
 	})
 	if err != nil {

@@ -203,7 +203,7 @@ func TestHolderThatDied(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := w.LWA.Refresh(t.Context(), refreshToken); err != nil {
+				if _, err := w.LWA.Refresh(t.Context(), simulator.DefaultClient().ID, refreshToken); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -264,14 +264,79 @@ func TestSaveOutlivesTheRequest(t *testing.T) {
 	}
 }
 
+// TestNoRefreshIsBegunInVain: a refresh that the platform might cut off could
+// lose the token, so it waits for the next request.
+func TestNoRefreshIsBegunInVain(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), access.RefreshTime-time.Second)
+	defer cancel()
+	if _, err := w.Process("p").Renew(ctx, key, id, 1); !errors.Is(err, access.ErrBusy) {
+		t.Errorf("%v, want ErrBusy", err)
+	}
+	if g := w.Read(t, customer).Grants[id]; g.Lease != (grant.Lease{}) || w.Sim.Counts().Refreshes != 0 {
+		t.Errorf("begun: %+v", g.Lease)
+	}
+}
+
+// slowStore takes a while for the write that follows a refresh.
+type slowStore struct {
+	grant.Store
+	writes int
+}
+
+func (s *slowStore) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	if s.writes++; s.writes == 2 {
+		select {
+		case <-time.After(4 * time.Second):
+		case <-ctx.Done():
+			return grant.Record{}, ctx.Err()
+		}
+	}
+	return s.Store.Write(ctx, was, now)
+}
+
+// lateLWA answers at the last moment.
+type lateLWA struct{ access.Refresher }
+
+func (lateLWA) Knows(string) bool { return true }
+
+func (lateLWA) Refresh(ctx context.Context, _ string, _ sensitive.String) (lwa.Token, error) {
+	time.Sleep(lwa.RefreshTimeout - time.Millisecond) // in a bubble
+	return lwa.Token{AccessToken: sensitive.New("new"), ExpiresAt: time.Now().Add(time.Hour)}, nil
+}
+
+// TestSaveHasTimeOfItsOwn: neither a slow Login with Amazon nor a request that
+// ends uses up the time of the save.
+func TestSaveHasTimeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sealer, err := seal.NewEphemeral()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New(), Sealer: sealer}
+		w.Change(t, customer, func(r *grant.Record) {
+			r.Link("g", alexa.EU, "", grant.Tokens{ExpiresAt: time.Now()}, w.Now())
+		})
+		process := w.Process("p")
+		process.LWA, process.Store = lateLWA{}, &slowStore{Store: w.Store}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		if token, err := process.Renew(ctx, key, "g", 1); err != nil || token.Version != 2 {
+			t.Errorf("version %d: %v", token.Version, err)
+		}
+	})
+}
+
 // slowLWA holds a refresh until it is released.
 type slowLWA struct {
 	access.Refresher
 	asked, release chan struct{}
 }
 
-func (s slowLWA) Refresh(ctx context.Context, refreshToken sensitive.String) (lwa.Token, error) {
-	token, err := s.Refresher.Refresh(ctx, refreshToken)
+func (s slowLWA) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error) {
+	token, err := s.Refresher.Refresh(ctx, clientID, refreshToken)
 	close(s.asked)
 	<-s.release
 	return token, err
@@ -344,7 +409,9 @@ type noLWA struct {
 	t *testing.T
 }
 
-func (n noLWA) Refresh(context.Context, sensitive.String) (lwa.Token, error) {
+func (noLWA) Knows(string) bool { return true }
+
+func (n noLWA) Refresh(context.Context, string, sensitive.String) (lwa.Token, error) {
 	n.t.Error("refreshed under another's lease")
 	return lwa.Token{}, errors.New("refused")
 }

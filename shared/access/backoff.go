@@ -7,16 +7,23 @@ import (
 
 // backoff is the wait of those who watch another process refresh: short at
 // first, because a refresh takes a few hundred milliseconds, then longer, so
-// that a holder who died costs few reads.
-type backoff struct{ next time.Duration }
+// that a holder who died costs few reads. By the time a lease ends there is
+// nothing left to wait for.
+type backoff struct {
+	next time.Duration
+	left time.Duration
+}
 
-func newBackoff() *backoff { return &backoff{next: 50 * time.Millisecond} }
+func newBackoff() *backoff {
+	return &backoff{next: 50 * time.Millisecond, left: leaseTime + time.Second}
+}
 
-// pause returns ErrBusy if ctx ends, or would end, during the wait.
+// pause returns ErrBusy if ctx ends during the wait, or the waiting is in vain.
 func (b *backoff) pause(ctx context.Context) error {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < b.next {
+	if b.left < b.next {
 		return ErrBusy
 	}
+	b.left -= b.next
 	timer := time.NewTimer(b.next)
 	defer timer.Stop()
 	b.next = min(2*b.next, time.Second)

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"log/slog"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // refresh takes the grant's lease and asks Login with Amazon, or waits for
@@ -30,6 +31,10 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 			return token, err
 		case forced && !g.LastForcedRefresh.IsZero() && s.Now().Sub(g.LastForcedRefresh) < provenTime:
 			return Token{}, ErrProven
+		case !s.LWA.Knows(g.ClientID):
+			return Token{}, ErrOtherClient
+		case !TimeFor(ctx):
+			return Token{}, ErrBusy
 		case g.Lease.Held(s.Owner, s.Now()):
 			if err := wait.pause(ctx); err != nil {
 				return Token{}, err
@@ -39,7 +44,7 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 		}
 		leased := record.Clone()
 		leased.Take(id, s.Owner, s.Now().Add(leaseTime))
-		held, err := s.Store.Write(ctx, record, leased)
+		held, err := s.take(ctx, record, leased)
 		if errors.Is(err, grant.ErrConflict) {
 			record = grant.Record{Skill: record.Skill, UserID: record.UserID}
 			continue
@@ -52,6 +57,12 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 		abandoned := g.Lease.Owner != ""
 		return s.ask(ctx, held, refreshing{id: id, from: from, forced: forced, abandoned: abandoned})
 	}
+}
+
+func (s *Source) take(ctx context.Context, record, leased grant.Record) (grant.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeTime)
+	defer cancel()
+	return s.Store.Write(ctx, record, leased)
 }
 
 func (s *Source) read(ctx context.Context, key grant.Key) (grant.Record, error) {
@@ -73,13 +84,17 @@ type refreshing struct {
 	abandoned bool  // an earlier refresh of the same version has no known end
 }
 
-// ask refreshes under the lease that held shows.
+// ask refreshes under the lease that held shows. From here on the end of the
+// request does not count: what Login with Amazon answers must be saved.
 func (s *Source) ask(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
+	ctx = context.WithoutCancel(ctx)
 	refreshToken, err := s.Sealer.Open(held.Grants[now.id].RefreshToken, place(held, now.id, refreshField))
 	if err != nil {
 		return Token{}, fmt.Errorf("access: %w", err)
 	}
-	fresh, err := s.LWA.Refresh(ctx, refreshToken)
+	fresh, err := s.LWA.Refresh(ctx, held.Grants[now.id].ClientID, refreshToken)
+	ctx, cancel := context.WithTimeout(ctx, saveTime)
+	defer cancel()
 	switch {
 	case err == nil:
 		s.brake.count(s.Now(), false)
@@ -124,9 +139,8 @@ func (s *Source) save(ctx context.Context, held grant.Record, now refreshing, fr
 	return token, err
 }
 
-// refused decides what invalid_grant means: another process was first, the
-// grant belongs to another client, an earlier refresh may have used the token
-// up, too many are refused to be believed, or the customer took the grant back.
+// refused decides what invalid_grant means: another process was first, an
+// earlier refresh may have used the token up, too many are refused to be believed, or the customer took the grant back.
 func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
 	id, braked := now.id, s.brake.on(s.Now())
 	var verdict error
@@ -137,9 +151,6 @@ func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing)
 			verdict = ErrRevoked
 		case g.TokenVersion != now.from:
 			verdict = nil
-		case !s.LWA.Knows(g.ClientID):
-			verdict = ErrOtherClient
-			r.Take(id, "", time.Time{})
 		case now.abandoned:
 			verdict = ErrSuspect
 			r.Doubt(id, grant.ReasonRefreshUnknown, s.Now(), s.Now().Add(doubtTime))
@@ -167,7 +178,10 @@ func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing)
 // announce publishes what a change left to be announced. If that fails the
 // message stays in the record, and the sweep publishes it.
 func (s *Source) announce(ctx context.Context, record grant.Record) {
-	if len(record.Announce) > 0 {
-		_ = s.Announce.Announce(ctx, record)
+	if len(record.Announce) == 0 {
+		return
+	}
+	if err := s.Announce.Announce(ctx, record); err != nil {
+		telemetry.Add(ctx, slog.String(telemetry.AnnounceError, err.Error()))
 	}
 }

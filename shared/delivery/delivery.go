@@ -13,6 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -123,7 +124,7 @@ func (d *Deliverer) fanOut(ctx context.Context, e event, record grant.Record, id
 				results[i] = resultOf(id, outcome.ErrDuplicate)
 				return
 			}
-			results[i] = resultOf(id, d.send(ctx, e, record, id))
+			results[i] = resultOf(id, guard.Run(func() error { return d.send(ctx, e, record, id) }))
 		})
 	}
 	wg.Wait()

@@ -21,6 +21,7 @@ type flights struct {
 	mu       sync.Mutex
 	n        int
 	draining bool
+	until    time.Time     // when requests have to be finished, once draining
 	idle     chan struct{} // closed when draining and n is 0
 	ctx      context.Context
 	cancel   context.CancelFunc
@@ -30,6 +31,25 @@ func newFlights() *flights {
 	f := &flights{idle: make(chan struct{})}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
+}
+
+// deadline is a context whose deadline moves to the present when the process
+// drains: whoever asks whether there is time for one thing more learns that
+// there is not, long before the context ends.
+type deadline struct {
+	context.Context
+	flights *flights
+}
+
+// Deadline is the earlier of the request's own and the process's.
+func (d deadline) Deadline() (time.Time, bool) {
+	own, ok := d.Context.Deadline()
+	d.flights.mu.Lock()
+	defer d.flights.mu.Unlock()
+	if d.flights.draining && (!ok || d.flights.until.Before(own)) {
+		return d.flights.until, true
+	}
+	return own, ok
 }
 
 // begin admits a request unless the process is draining. The context it
@@ -71,7 +91,7 @@ func (h *Host) Drain() bool {
 	f := h.flights
 	f.mu.Lock()
 	if !f.draining {
-		f.draining = true
+		f.draining, f.until = true, time.Now().Add(finishTime)
 		f.closeIfIdle()
 	}
 	f.mu.Unlock()

@@ -118,7 +118,7 @@ func (h *Host) answer(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	ctx, cancel := context.WithTimeout(ctx, limits.Time)
 	defer cancel()
-	return handle(ctx, Request{Header: r.Header, Body: body})
+	return handle(deadline{ctx, h.flights}, Request{Header: r.Header, Body: body})
 }
 
 // readBody reads a body within its size and time.

@@ -211,12 +211,17 @@ func TestDrain(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
-				stop := make(chan struct{})
+				stop, drained, lefts := make(chan struct{}), make(chan struct{}), make(chan time.Duration, 1)
 				defer close(stop)
 				work := h.Wrap("Work", host.Limits{Body: 16, Time: 2 * time.Hour}, func(ctx context.Context, _ host.Request) host.Answer {
 					if test.stuck {
 						<-stop
 					}
+					go func() {
+						<-drained
+						deadline, _ := ctx.Deadline()
+						lefts <- time.Until(deadline)
+					}()
 					select {
 					case <-time.After(test.work):
 						return host.JSON(http.StatusOK, "done")
@@ -235,9 +240,15 @@ func TestDrain(t *testing.T) {
 				started := time.Now()
 				signals <- syscall.SIGTERM
 				synctest.Wait()
+				close(drained)
 				if test.work > 0 {
 					if got := <-request(t, work); got != http.StatusServiceUnavailable {
 						t.Errorf("a request during the drain got %d, want 503", got)
+					}
+				}
+				if test.work > 0 && !test.stuck {
+					if left := <-lefts; left != 7*time.Second {
+						t.Errorf("the work was told that it had %v left, want 7s", left)
 					}
 				}
 				if code := <-exited; code != test.code {

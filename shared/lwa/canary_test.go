@@ -18,7 +18,7 @@ const canary = "canary-8f1c"
 
 func canaryCalls(client *lwa.Client) map[string]error {
 	_, exchanged := client.Exchange(context.Background(), sensitive.New("AN"+canary))
-	_, refreshed := client.Refresh(context.Background(), sensitive.New("Atzr|"+canary))
+	_, refreshed := client.Refresh(context.Background(), fakeID, sensitive.New("Atzr|"+canary))
 	return map[string]error{"exchange": exchanged, "refresh": refreshed}
 }
 
@@ -79,7 +79,7 @@ func TestValuesShowNothing(t *testing.T) {
 	t.Parallel()
 	credentials := []lwa.Credentials{{ClientID: fakeID, ClientSecret: sensitive.New(canary)}}
 	client := serveFor(t, answer{status: 200, body: `{"access_token":"Atza|` + canary + `","refresh_token":"Atzr|` + canary + `"}`}, credentials)
-	token, err := client.Refresh(t.Context(), sensitive.New("Atzr|"+canary))
+	token, err := client.Refresh(t.Context(), fakeID, sensitive.New("Atzr|"+canary))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,13 +53,17 @@ func New(tokenURL *url.URL, client *http.Client, credentials []Credentials, now 
 
 // Knows reports whether clientID is among the credentials in use. A grant of
 // another client cannot be refreshed, which proves nothing about the customer.
-func (c *Client) Knows(clientID string) bool {
-	for _, cred := range c.credentials {
-		if cred.ClientID == clientID {
-			return true
+func (c *Client) Knows(clientID string) bool { return len(c.of(clientID)) > 0 }
+
+// of returns the credentials of a client: several while its secret is rotated.
+func (c *Client) of(clientID string) []Credentials {
+	var list []Credentials
+	for _, credentials := range c.credentials {
+		if credentials.ClientID == clientID {
+			list = append(list, credentials)
 		}
 	}
-	return false
+	return list
 }
 
 // Exchange redeems the authorization code of an AcceptGrant. A code can be
@@ -70,19 +74,23 @@ func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, er
 	exchange := func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		return config.Exchange(ctx, code.Reveal())
 	}
-	token, err := c.call(ctx, "exchange", ExchangeTimeout, exchange)
-	if mayRepeat(err) && ctx.Err() == nil {
-		token, err = c.call(ctx, "exchange", ExchangeTimeout, exchange)
+	token, err := c.call(ctx, "exchange", ExchangeTimeout, c.credentials, exchange)
+	if mayRepeat(err) && timeFor(ctx, ExchangeTimeout+time.Second) {
+		token, err = c.call(ctx, "exchange", ExchangeTimeout, c.credentials, exchange)
 	}
 	return token, err
 }
 
-// Refresh trades a refresh token for new tokens. LWA may end the old refresh
-// token with it, so two refreshes of one grant must never run at once, and the
-// answer must be saved before it is used. It makes one attempt with each of
-// the credentials until LWA accepts the client. Errors are an [Error].
-func (c *Client) Refresh(ctx context.Context, refreshToken sensitive.String) (Token, error) {
-	return c.call(ctx, "refresh", RefreshTimeout, func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+// Refresh trades a refresh token of the client clientID for new tokens. LWA may
+// end the old refresh token with it, so two refreshes of one grant must never
+// run at once, and the answer must be saved before it is used. It makes one
+// attempt with each secret of that client until LWA accepts one, in
+// RefreshTimeout altogether; shown to another client, a good token would be
+// refused like a dead one. Errors are an [Error].
+func (c *Client) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, RefreshTimeout)
+	defer cancel()
+	return c.call(ctx, "refresh", RefreshTimeout, c.of(clientID), func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
 	})
 }
@@ -91,10 +99,10 @@ type request func(context.Context, *oauth2.Config) (*oauth2.Token, error)
 
 // call makes the request with one credential after the other until LWA accepts
 // the client.
-func (c *Client) call(ctx context.Context, op string, timeout time.Duration, do request) (Token, error) {
+func (c *Client) call(ctx context.Context, op string, timeout time.Duration, with []Credentials, do request) (Token, error) {
 	var token Token
 	var err error = &Error{Op: op, kind: ErrClientRefused} // of no credentials, none is accepted
-	for _, credentials := range c.credentials {
+	for _, credentials := range with {
 		token, err = c.once(ctx, op, timeout, credentials, do)
 		if !errors.Is(err, ErrClientRefused) {
 			break
@@ -129,6 +137,13 @@ func (c *Client) once(ctx context.Context, op string, timeout time.Duration, cre
 		ExpiresAt: started.Add(lifetime),
 		ClientID:  credentials.ClientID,
 	}, nil
+}
+
+// timeFor reports whether ctx leaves that much time: for the exchange, and for
+// storing what it brings.
+func timeFor(ctx context.Context, needed time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() == nil && (!ok || time.Until(deadline) >= needed)
 }
 
 // mayRepeat reports whether a failed exchange surely left the code unused, or

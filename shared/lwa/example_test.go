@@ -44,7 +44,7 @@ func ExampleClient() {
 	token, err := client.Exchange(context.Background(), sensitive.New("ANfakecode"))
 	fmt.Println(token.AccessToken, token.ExpiresAt.Format(time.TimeOnly), err)
 
-	_, err = client.Refresh(context.Background(), token.RefreshToken)
+	_, err = client.Refresh(context.Background(), token.ClientID, token.RefreshToken)
 	fmt.Println(err)
 	fmt.Println(errors.Is(err, lwa.ErrInvalidGrant))
 	// Output:

@@ -48,7 +48,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		client := lwa.New(&url.URL{Scheme: "http", Host: "127.0.0.1"},
 			&http.Client{Transport: canned{status, contentType, body}}, fakeCredentials(), now)
-		token, err := client.Refresh(context.Background(), sensitive.New(fakeRefresh))
+		token, err := client.Refresh(context.Background(), fakeID, sensitive.New(fakeRefresh))
 		if err == nil {
 			if token.AccessToken.Empty() || token.RefreshToken.Empty() || !token.ExpiresAt.After(today) || token.ClientID != fakeID {
 				t.Errorf("incomplete token %v", token)

@@ -75,7 +75,7 @@ func TestManyAtOnce(t *testing.T) {
 	for i := range n {
 		go func() {
 			refresh := "Atzr|fake-" + strconv.Itoa(i)
-			token, err := client.Refresh(context.Background(), sensitive.New(refresh))
+			token, err := client.Refresh(context.Background(), fakeID, sensitive.New(refresh))
 			results <- result{refresh, token.AccessToken.Reveal(), err}
 		}()
 	}

@@ -17,9 +17,9 @@ import (
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	all := []lwa.Credentials{
-		{ClientID: "newest", ClientSecret: sensitive.New("fake-secret-3")},
-		{ClientID: "newer", ClientSecret: sensitive.New("fake-secret-2")},
-		{ClientID: "newer", ClientSecret: sensitive.New("fake-secret-1")},
+		{ClientID: fakeID, ClientSecret: sensitive.New("fake-secret-3")},
+		{ClientID: fakeID, ClientSecret: sensitive.New("fake-secret-2")},
+		{ClientID: fakeID, ClientSecret: sensitive.New("fake-secret-1")},
 	}
 	refusal := func(code string) answer { return answer{status: 400, body: `{"error":"` + code + `"}`} }
 	tests := []struct {
@@ -29,11 +29,11 @@ func TestCredentials(t *testing.T) {
 		client  string // of the tokens, empty for none
 		kind    error
 	}{
-		{"the newest works", []http.Handler{works}, 1, "newest", nil},
-		{"the second works", []http.Handler{refused, works}, 2, "newer", nil},
-		{"the last works", []http.Handler{refused, refused, works}, 3, "newer", nil},
+		{"the newest works", []http.Handler{works}, 1, fakeID, nil},
+		{"the second works", []http.Handler{refused, works}, 2, fakeID, nil},
+		{"the last works", []http.Handler{refused, refused, works}, 3, fakeID, nil},
 		{"none works", []http.Handler{refused}, 3, "", lwa.ErrClientRefused},
-		{"unauthorized_client", []http.Handler{refusal("unauthorized_client"), works}, 2, "newer", nil},
+		{"unauthorized_client", []http.Handler{refusal("unauthorized_client"), works}, 2, fakeID, nil},
 		{"disowned", []http.Handler{disowned, works}, 1, "", lwa.ErrInvalidGrant},
 		{"disowned by the second", []http.Handler{refused, disowned, works}, 2, "", lwa.ErrInvalidGrant},
 		{"throttled", []http.Handler{answer{status: 429}, works}, 1, "", lwa.ErrThrottled},
@@ -68,6 +68,23 @@ func presented(forms []url.Values) (pairs [][2]string) {
 		pairs = append(pairs, [2]string{form.Get("client_id"), form.Get("client_secret")})
 	}
 	return pairs
+}
+
+// TestRefreshOfAnotherClientsGrant: to another client a good token is refused
+// like a dead one, which would revoke a living grant.
+func TestRefreshOfAnotherClientsGrant(t *testing.T) {
+	t.Parallel()
+	amazon := &script{answers: []http.Handler{works}}
+	client := serveFor(t, amazon, []lwa.Credentials{{ClientID: "new", ClientSecret: sensitive.New("fake-2")}, {ClientID: "old", ClientSecret: sensitive.New("fake-1")}})
+	if token, err := client.Refresh(t.Context(), "old", sensitive.New(fakeRefresh)); err != nil || token.ClientID != "old" {
+		t.Errorf("tokens of %q, %v", token.ClientID, err)
+	}
+	if diff := cmp.Diff([][2]string{{"old", "fake-1"}}, presented(amazon.asked())); diff != "" {
+		t.Errorf("credentials tried (-want +got):\n%s", diff)
+	}
+	if _, err := client.Refresh(t.Context(), "gone", sensitive.New(fakeRefresh)); !errors.Is(err, lwa.ErrClientRefused) || len(amazon.asked()) != 1 {
+		t.Errorf("%v after %d requests", err, len(amazon.asked()))
+	}
 }
 
 func TestNoCredentials(t *testing.T) {

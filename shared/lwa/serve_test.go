@@ -66,7 +66,7 @@ var calls = map[string]func(context.Context, *lwa.Client) (lwa.Token, error){
 		return c.Exchange(ctx, sensitive.New(fakeCode))
 	},
 	"refresh": func(ctx context.Context, c *lwa.Client) (lwa.Token, error) {
-		return c.Refresh(ctx, sensitive.New(fakeRefresh))
+		return c.Refresh(ctx, fakeID, sensitive.New(fakeRefresh))
 	},
 }
 

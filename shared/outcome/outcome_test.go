@@ -51,7 +51,7 @@ func lwaRefused(t *testing.T, status int, code string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = lwa.New(base, server.Client(), []lwa.Credentials{{ClientID: "c"}}, time.Now).Refresh(context.Background(), sensitive.New("r"))
+	_, err = lwa.New(base, server.Client(), []lwa.Credentials{{ClientID: "c"}}, time.Now).Refresh(context.Background(), "c", sensitive.New("r"))
 	return err
 }
 

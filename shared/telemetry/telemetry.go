@@ -11,6 +11,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 )
 
@@ -31,15 +32,20 @@ const (
 	Status     = "status"       // HTTP status of our answer
 	Duration   = "duration_ms"  // of the unit of work
 	Error      = "error"        // why it failed
-	AgeMS      = "event_age_ms" // from first publish to the end of the work
-	Grants     = "grants"       // how many grants an event went to
-	Refreshed  = "refreshed"    // counts of a sweep
-	Skipped    = "skipped"      //
-	Failed     = "failed"       //
-	Remaining  = "remaining"    //
-	Shards     = "shards"       //
-	MessageID  = "message_id"   // of a directive
-	Advice     = "event_advice" // what Amazon would refuse of an event
+	AgeMS      = "event_age_ms" // from first publish to the beginning of the work
+	Decision   = "decision"     // outcome.Decision
+	Deliveries = "deliveries"   // the outcomes of an event for several grants
+
+	AnnounceError = "announce_error" // why a lifecycle message waits for the sweep
+
+	Grants    = "grants"       // how many grants an event went to
+	Refreshed = "refreshed"    // counts of a sweep
+	Skipped   = "skipped"      //
+	Failed    = "failed"       //
+	Remaining = "remaining"    //
+	Shards    = "shards"       //
+	MessageID = "message_id"   // of a directive
+	Advice    = "event_advice" // what Amazon would refuse of an event
 )
 
 // New returns a logger that writes to w as Cloud Logging wants it.
@@ -81,8 +87,8 @@ func Begin(ctx context.Context, attrs ...slog.Attr) (context.Context, *Line) {
 	return context.WithValue(ctx, lineKey{}, line), line
 }
 
-// Add puts fields into the line of ctx. Without one it does nothing. A name
-// that is there already appears again: the caller decides what is unique.
+// Add puts fields into the line of ctx. Without one it does nothing. Of fields
+// with one name the line shows the last.
 func Add(ctx context.Context, attrs ...slog.Attr) {
 	if line, ok := ctx.Value(lineKey{}).(*Line); ok {
 		line.mu.Lock()
@@ -105,5 +111,17 @@ func Raise(ctx context.Context, level slog.Level) {
 func (l *Line) Write(ctx context.Context, log *slog.Logger, message string, last ...slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	log.LogAttrs(ctx, l.level, message, append(l.attrs, last...)...)
+	log.LogAttrs(ctx, l.level, message, lastOfEach(append(l.attrs, last...))...)
+}
+
+// lastOfEach drops the fields that another of the same name follows: readers of
+// JSON keep one of two, and do not agree on which.
+func lastOfEach(attrs []slog.Attr) []slog.Attr {
+	kept := attrs[:0]
+	for i, a := range attrs {
+		if !slices.ContainsFunc(attrs[i+1:], func(later slog.Attr) bool { return later.Key == a.Key }) {
+			kept = append(kept, a)
+		}
+	}
+	return kept
 }
