@@ -135,9 +135,9 @@ func TestConfigurationOfOneFunction(t *testing.T) {
 	for _, env := range []map[string]string{
 		only("AcceptGrant", "ALEXA_REGIONS", "GRANT_STORE", "GRANTEE_RESOLVER", "LWA_CREDENTIALS", "LWA_CLIENT"),
 		only("SendEvent", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
-		only("RefreshTokens", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
-		only("RefreshShard", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
-		with(only("RefreshTokens"), map[string]string{
+		only("RefreshTokens", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
+		only("RefreshShard", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
+		with(only("RefreshTokens", "ALEXA_REGIONS"), map[string]string{
 			"REFRESH_TOPIC": "refresh", "GOOGLE_CLOUD_PROJECT": "p", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
 		}),
 	} {

@@ -9,6 +9,7 @@ package functions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	stdlog "log"
 	"log/slog"
@@ -70,20 +71,16 @@ func Register(lookup config.Lookup, log *slog.Logger) (*host.Host, error) {
 	for _, name := range served(source) {
 		builders[name] = entryPoints[name](process)
 	}
-	if err := source.Err(); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	if err := process.Build(ctx); err != nil {
+	// What did parse is built even if something did not: a secret that cannot
+	// be read is one more fault to name.
+	if err := errors.Join(source.Err(), process.Build(ctx)); err != nil {
 		return nil, fmt.Errorf("configuration:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
 	h := host.New(log, process.Project, process.Now)
 	for name, build := range builders {
-		handle, limits, err := build()
-		if err != nil {
-			return nil, fmt.Errorf("configuration:\n  %s: %w", name, err)
-		}
+		handle, limits := build()
 		functions.HTTP(name, h.Wrap(name, limits, handle))
 	}
 	return h, nil

@@ -11,11 +11,11 @@ func EntryPoint(p *wiring.Process) wiring.Builder {
 	grantees := p.NeedGrantees()
 	p.NeedTokens()
 	tokenInfo := p.NeedTokenInfo()
-	return func() (host.Handler, host.Limits, error) {
+	return func() (host.Handler, host.Limits) {
 		f := &Function{
 			Skill: p.Skill, Regions: regions, Grantees: grantees, LWA: p.LWA(), TokenInfoURL: tokenInfo, Store: p.Store(),
 			Sealer: p.Sealer(), Announce: p.Announcer(), Draw: p.Draw, Now: p.Now,
 		}
-		return f.Handle, Limits, nil
+		return f.Handle, Limits
 	}
 }

@@ -14,23 +14,23 @@ func TokensEntryPoint(p *wiring.Process) wiring.Builder {
 	if !p.HasRefresh() {
 		p.NeedTokens()
 	}
-	return func() (host.Handler, host.Limits, error) {
+	return func() (host.Handler, host.Limits) {
 		f := &Function{Shards: shards, Now: p.Now}
 		if p.HasRefresh() {
 			f.Topic = p.Refresh()
 		} else {
 			f.Sweeper = newSweep(p)
 		}
-		return f.RefreshTokens, Limits, nil
+		return f.RefreshTokens, Limits
 	}
 }
 
 // ShardEntryPoint wires the function RefreshShard.
 func ShardEntryPoint(p *wiring.Process) wiring.Builder {
 	p.NeedTokens()
-	return func() (host.Handler, host.Limits, error) {
+	return func() (host.Handler, host.Limits) {
 		f := &Function{Sweeper: newSweep(p), Now: p.Now}
-		return f.RefreshShard, Limits, nil
+		return f.RefreshShard, Limits
 	}
 }
 

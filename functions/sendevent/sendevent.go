@@ -93,21 +93,45 @@ func fieldOf(err error) string {
 	return ""
 }
 
-// note puts the outcomes into the log line.
+// note puts the outcomes into the log line: those of an event for several
+// grants as a list, beside the outcome that decided the answer.
 func note(ctx context.Context, results []delivery.Result) {
+	if len(results) == 0 {
+		return
+	}
+	decisive := results[0]
 	for _, r := range results {
 		telemetry.Raise(ctx, level(r))
-		telemetry.Add(ctx, slog.String(telemetry.Outcome, string(r.Name)))
-		if r.GrantID != "" {
-			telemetry.Add(ctx, slog.String(telemetry.GrantID, r.GrantID))
-		}
-		if r.Code != "" {
-			telemetry.Add(ctx, slog.String(telemetry.Code, r.Code))
-		}
-		if r.Err != nil {
-			telemetry.Add(ctx, slog.String(telemetry.Error, r.Err.Error()))
+		if r.Decision == outcome.Retry {
+			decisive = r
 		}
 	}
+	telemetry.Add(ctx, fields(decisive)...)
+	if len(results) > 1 {
+		list := make([]map[string]any, len(results))
+		for i, r := range results {
+			list[i] = make(map[string]any)
+			for _, field := range fields(r) {
+				list[i][field.Key] = field.Value.Any()
+			}
+		}
+		telemetry.Add(ctx, slog.Any(telemetry.Deliveries, list))
+	}
+}
+
+// fields are the fields of one result.
+func fields(r delivery.Result) []slog.Attr {
+	attrs := []slog.Attr{slog.String(telemetry.Outcome, string(r.Name)), slog.String(telemetry.Decision, r.Decision.String())}
+	if r.GrantID != "" {
+		attrs = append(attrs, slog.String(telemetry.GrantID, r.GrantID))
+	}
+	if r.Code != "" {
+		attrs = append(attrs, slog.String(telemetry.Code, r.Code))
+	}
+	if r.Err != nil {
+		attrs = append(attrs, slog.String(telemetry.Error, r.Err.Error()))
+	}
+	return attrs
 }
 
 // level is Error for what a person has to look at: a dead letter, and what is

@@ -1,9 +1,13 @@
 package sendevent_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/functions/sendevent"
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -11,6 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // given is a deliverer whose results are given.
@@ -61,6 +66,34 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("delivered %+v", d.got)
 			}
 		})
+	}
+}
+
+// TestLineOfSeveralGrants: a reader of JSON keeps one of two fields of a name.
+func TestLineOfSeveralGrants(t *testing.T) {
+	t.Parallel()
+	d := &given{results: []delivery.Result{
+		{GrantID: "g-1", Outcome: outcome.Of(errors.New("why")), Err: errors.New("why")},
+		{GrantID: "g-2", Outcome: outcome.Of(nil)},
+	}}
+	var out bytes.Buffer
+	ctx, line := telemetry.Begin(t.Context())
+	(&sendevent.Function{Deliverer: d}).Handle(ctx, host.Request{Body: []byte(`{"message":{"messageId":"7"}}`)})
+	line.Write(ctx, telemetry.New(&out), "SendEvent")
+	var got map[string]any
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	delete(got, "time")
+	want := map[string]any{
+		"severity": "WARNING", "message": "SendEvent", "outcome": "retry", "decision": "retry", "grant_id": "g-1", "alexa_code": "INTERNAL", "error": "why",
+		"deliveries": []any{
+			map[string]any{"outcome": "retry", "decision": "retry", "grant_id": "g-1", "alexa_code": "INTERNAL", "error": "why"},
+			map[string]any{"outcome": "accepted", "decision": "ack", "grant_id": "g-2"},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

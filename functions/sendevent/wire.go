@@ -16,7 +16,7 @@ func EntryPoint(p *wiring.Process) wiring.Builder {
 	p.NeedDeadLetters()
 	maxAge := p.Source.Duration("MAX_EVENT_AGE", 5*time.Minute, time.Second, 7*24*time.Hour)
 	checks := map[string]alexa.Checks{"strict": alexa.CheckStrict, "advise": alexa.CheckAdvise, "off": alexa.CheckOff}[p.Source.OneOf("EVENT_CHECKS", "strict", "advise", "off")]
-	return func() (host.Handler, host.Limits, error) {
+	return func() (host.Handler, host.Limits) {
 		options := delivery.Options{
 			Skill: p.Skill, Store: p.Store(), Tokens: p.Tokens(), Gateways: make(map[alexa.Region]delivery.Gateway),
 			Announcer: p.Announcer(), MaxEventAge: maxAge, Checks: checks, Draw: p.Draw, Now: p.Now,
@@ -29,6 +29,6 @@ func EntryPoint(p *wiring.Process) wiring.Builder {
 			options.DeadLetters = deadLetters
 		}
 		f := &Function{Deliverer: delivery.New(options), KeepsDeadLetters: deadLetters != nil}
-		return f.Handle, Limits, nil
+		return f.Handle, Limits
 	}
 }

@@ -178,6 +178,16 @@ func TestChecks(t *testing.T) {
 		t.Errorf("the event is not carried as it came: %s", sent)
 	}
 
+	extra := strings.NewReplacer(property, `{"namespace":"A","name":"b","value":1,"extra":2}`, `"type":"PHYSICAL_INTERACTION"`, `"type":"PHYSICAL_INTERACTION","why":"x"`).Replace(longForm)
+	e, advice, err = alexa.DecodeEvent([]byte(extra), published, alexa.CheckAdvise)
+	if err != nil || len(advice) != 3 {
+		t.Fatalf("%v, advice %v", err, advice)
+	}
+	const filled = `{"namespace":"A","name":"b","value":1,"extra":2,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0}`
+	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(filled)) != 2 || !bytes.Contains(sent, []byte(`{"type":"PHYSICAL_INTERACTION","why":"x"}`)) || !json.Valid(sent) {
+		t.Errorf("not carried with the defaults: %s", sent)
+	}
+
 	for _, noChange := range []string{strings.Replace(longForm, `"change"`, `"other"`, 1), strings.Replace(longForm, `"cause"`, `"because"`, 1)} {
 		e, advice, err := alexa.DecodeEvent([]byte(noChange), published, alexa.CheckOff)
 		if err != nil || len(advice) != 0 {

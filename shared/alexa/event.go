@@ -42,6 +42,7 @@ type Change struct {
 	Properties []Property
 
 	payloadRest, changeRest []byte // members that Gatepost does not know, as `,"name":value`
+	cause                   []byte // as it came, when checks are not strict
 }
 
 // Context is the state of the endpoint's other properties.
@@ -123,8 +124,13 @@ func (e *Event) appendPayload(dst []byte, token sensitive.String) []byte {
 }
 
 func (c *Change) append(dst []byte) []byte {
-	dst = appendString(append(dst, `{"change":{"cause":{"type":`...), c.Cause)
-	dst = appendProperties(append(dst, `},"properties":`...), c.Properties)
+	dst = append(dst, `{"change":{"cause":`...)
+	if c.cause != nil {
+		dst = append(dst, c.cause...)
+	} else {
+		dst = append(appendString(append(dst, `{"type":`...), c.Cause), '}')
+	}
+	dst = appendProperties(append(dst, `,"properties":`...), c.Properties)
 	dst = append(append(dst, c.changeRest...), '}')
 	return append(append(dst, c.payloadRest...), '}')
 }

@@ -53,11 +53,14 @@ func (d *decoder) change(raw []byte) (*Change, error) {
 	if cause == nil {
 		return nil, wrong(path+".cause", "missing")
 	}
-	if err := pick(cause, nil, member{"type", &typ}); err != nil {
-		return nil, in(path+".cause", err)
+	if err := d.tolerate(in(path+".cause", pick(cause, nil, member{"type", &typ}))); err != nil {
+		return nil, err
 	}
 	if c.Cause, err = d.cause(path+".cause.type", typ); err != nil {
 		return nil, err
+	}
+	if d.checks != CheckStrict {
+		c.cause = cause
 	}
 	c.Properties, err = d.changed(path+".properties", properties)
 	return c, err
@@ -107,7 +110,7 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 			if err := d.tolerate(in(path+"["+strconv.Itoa(i)+"]", err)); err != nil {
 				return err
 			}
-			p = Property{raw: value}
+			p = Property{raw: withDefaults(value, d.published)}
 		}
 		list = append(list, p)
 		return nil

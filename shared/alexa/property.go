@@ -18,8 +18,8 @@ type Property struct {
 	// negative, carried byte for byte.
 	Uncertainty json.RawMessage
 
-	// raw is a property that could not be decoded and is carried as it came,
-	// which happens only when checks are off.
+	// raw is a property that Amazon would refuse. It is carried as it came, but
+	// for the defaults, which happens only when checks are not strict.
 	raw json.RawMessage
 }
 
@@ -60,6 +60,30 @@ func decodeProperty(raw []byte, published time.Time) (Property, error) {
 		p.Uncertainty = uncertainty
 	}
 	return p, nil
+}
+
+// withDefaults adds what every property must have, and a publisher may leave
+// out, to a property that is otherwise carried as it came.
+func withDefaults(raw []byte, published time.Time) []byte {
+	var sampled, uncertainty []byte
+	if pick(raw, ignore, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}) != nil {
+		return raw
+	}
+	filled := append([]byte(nil), raw[:len(raw)-1]...)
+	comma := raw[skipSpace(raw, 1)] != '}'
+	add := func(member string) {
+		if comma {
+			filled = append(filled, ',')
+		}
+		filled, comma = append(filled, member...), true
+	}
+	if sampled == nil {
+		add(`"timeOfSample":"` + FormatTime(published) + `"`)
+	}
+	if uncertainty == nil {
+		add(`"uncertaintyInMilliseconds":0`)
+	}
+	return append(filled, '}')
 }
 
 func decodeTime(name string, raw []byte) (time.Time, error) {

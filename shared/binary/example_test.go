@@ -27,6 +27,7 @@ func Example() {
 
 	process, err := binary.Start(program, map[string]string{
 		"FUNCTION_TARGET": "RefreshTokens",
+		"ALEXA_REGIONS":   "EU",
 		"GRANT_STORE":     "memory",
 		"LWA_CREDENTIALS": "env:LWA_CLIENT",
 		"LWA_CLIENT":      `{"client_id":"amzn1.application-oa2-client.fake","client_secret":"fake"}`,

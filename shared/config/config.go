@@ -31,12 +31,12 @@ type Source struct {
 // NewSource returns a Source over lookup.
 func NewSource(lookup Lookup) *Source { return &Source{lookup: lookup} }
 
-// Err returns nil, or one error that lists every fault.
+// Err returns nil, or one error that lists every fault, one a line.
 func (s *Source) Err() error {
 	if len(s.faults) == 0 {
 		return nil
 	}
-	return errors.New("configuration:\n  " + strings.Join(s.faults, "\n  "))
+	return errors.New(strings.Join(s.faults, "\n"))
 }
 
 // Fault records that a variable breaks a rule. A fault that is known already

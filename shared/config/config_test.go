@@ -63,19 +63,18 @@ func TestEveryFaultIsNamedOnceAndNoValueShown(t *testing.T) {
 		s.URL("QUERY", "https://x")
 		s.BaseURL("PATHED", "https://x")
 	}
-	want := `configuration:
-  NONE: required (the reason)
-  ONE: must be one of a, b
-  INT: must be a whole number from 1 to 9
-  SMALL: must be a whole number from 1 to 9
-  LARGE: must be a whole number from 1 to 9
-  FOR: must be a duration from 1s to 1h0m0s, such as 1m0s
-  SHORT: must be a duration from 2s to 1h0m0s, such as 1m0s
-  URL: must be an absolute URL
-  REMOTE: must begin with https:// (http:// is for this machine only)
-  USER: must have no user, query or fragment
-  QUERY: must have no user, query or fragment
-  PATHED: must have no path, which is added`
+	want := `NONE: required (the reason)
+ONE: must be one of a, b
+INT: must be a whole number from 1 to 9
+SMALL: must be a whole number from 1 to 9
+LARGE: must be a whole number from 1 to 9
+FOR: must be a duration from 1s to 1h0m0s, such as 1m0s
+SHORT: must be a duration from 2s to 1h0m0s, such as 1m0s
+URL: must be an absolute URL
+REMOTE: must begin with https:// (http:// is for this machine only)
+USER: must have no user, query or fragment
+QUERY: must have no user, query or fragment
+PATHED: must have no path, which is added`
 	err := s.Err()
 	if err == nil || strings.Contains(err.Error(), "canary") {
 		t.Fatalf("Err() = %v", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,10 +42,7 @@ func (d *Deliverer) epitaph(m push.Message, result Result) map[string]string {
 	if err != nil {
 		id = m.ID
 	}
-	attributes := maps.Clone(m.Attributes)
-	if attributes == nil {
-		attributes = make(map[string]string)
-	}
+	attributes := theirs(m.Attributes)
 	maps.Copy(attributes, map[string]string{
 		"gatepost-reason":      string(result.Name),
 		"gatepost-code":        result.Code,
@@ -60,6 +58,19 @@ func (d *Deliverer) epitaph(m push.Message, result Result) map[string]string {
 		attributes["gatepost-region"] = string(refusal.Region)
 	}
 	return attributes
+}
+
+// theirs is the message's own attributes, of which Pub/Sub takes a hundred: as
+// many as there is room for beside ours, the ones with a meaning first.
+func theirs(attributes map[string]string) map[string]string {
+	const room = 100 - 9
+	kept := make(map[string]string)
+	for _, name := range append([]string{attrRegion, attrEventID}, slices.Sorted(maps.Keys(attributes))...) {
+		if value, ok := attributes[name]; ok && len(kept) < room {
+			kept[name] = value
+		}
+	}
+	return kept
 }
 
 // description says what is wrong: the gateway's own text, or the field.

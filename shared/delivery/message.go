@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/outcome"
@@ -21,7 +22,7 @@ const (
 	attrSourcePublish = "CloudPubSubDeadLetterSourceTopicPublishTime"
 )
 
-// maxEventID is the longest identity a publisher may give.
+// maxEventID is the longest identity a publisher may give, in characters.
 const maxEventID = 128
 
 // identity is what makes two deliveries the same event: what the publisher
@@ -29,7 +30,7 @@ const maxEventID = 128
 func identity(m push.Message) (string, error) {
 	for _, name := range []string{attrReplayedID, attrEventID} {
 		id := m.Attributes[name]
-		if len(id) > maxEventID {
+		if utf8.RuneCountInString(id) > maxEventID {
 			return "", &alexa.FieldError{Path: "attribute " + name, Problem: "longer than 128 characters"}
 		}
 		if id != "" {

@@ -33,10 +33,10 @@ func (k Key) ID() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Bucket is the record's bucket, 0 to 255.
+// Bucket is the record's bucket, 0 to 255: the hash that is its id, modulo 256.
 func (k Key) Bucket() int {
 	sum := digest(k.Skill, k.UserID)
-	return int(sum[0])
+	return int(sum[len(sum)-1])
 }
 
 // CustomerHash is how logs name a customer: the first 16 hex digits of the

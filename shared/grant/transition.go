@@ -59,7 +59,7 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 			r.Grants[other] = g
 		}
 	}
-	r.makeRoom(now)
+	dropped, gone := r.makeRoom()
 	if r.Grants == nil {
 		r.Grants = make(map[string]Grant)
 	}
@@ -69,15 +69,21 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,
 		ExpiresAt: tokens.ExpiresAt, TokenVersion: 1, RefreshDue: tokens.RefreshDue, CreatedAt: now,
 	}
+	// After the new grant is there: for a moment of none the maker would stop
+	// publishing.
+	if dropped != "" && gone.State != Revoked {
+		r.announce(WasRevoked, dropped, gone.Region, "too_many_grants", now)
+	}
 	r.announce(kind, id, region, "", now)
 	r.settle(now)
 }
 
-// makeRoom removes the least useful grant of a full record: a revoked one
-// before a suspect one before an active one, and among equals the oldest.
-func (r *Record) makeRoom(now time.Time) {
+// makeRoom removes and returns the least useful grant of a full record: a
+// revoked one before a suspect one before an active one, and among equals the
+// oldest.
+func (r *Record) makeRoom() (id string, gone Grant) {
 	if len(r.Grants) < MaxGrants {
-		return
+		return "", Grant{}
 	}
 	worth := map[State]int{Revoked: 0, Suspect: 1, Active: 2}
 	var least string
@@ -87,11 +93,9 @@ func (r *Record) makeRoom(now time.Time) {
 			least = id
 		}
 	}
-	gone := r.Grants[least]
+	gone = r.Grants[least]
 	delete(r.Grants, least)
-	if gone.State != Revoked {
-		r.announce(WasRevoked, least, gone.Region, "too_many_grants", now)
-	}
+	return least, gone
 }
 
 // Refreshed saves what a refresh brought: the tokens replace the old ones, the

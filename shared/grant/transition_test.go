@@ -88,8 +88,8 @@ func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
 			r.Revoke("5", "x", start)
 			r.Revoke("6", "x", start)
 		}, []string{"relinked new EU 7"}},
-		{"suspect before active", "4", func(r *grant.Record) { r.Doubt("4", "x", start, start) }, []string{"revoked 4 EU 7", "relinked new EU 8"}},
-		{"oldest", "0", func(*grant.Record) {}, []string{"revoked 0 EU 7", "relinked new EU 8"}},
+		{"suspect before active", "4", func(r *grant.Record) { r.Doubt("4", "x", start, start) }, []string{"revoked 4 EU 8", "relinked new EU 8"}},
+		{"oldest", "0", func(*grant.Record) {}, []string{"revoked 0 EU 8", "relinked new EU 8"}},
 	}
 	for _, test := range tests {
 		r := full(test.change)
@@ -175,7 +175,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%+v has the id of %s: %s", k, other, id)
 		}
 		ids[id] = fmt.Sprint(k)
-		if b := k.Bucket(); b < 0 || b >= grant.Buckets || fmt.Sprintf("%02x", b) != id[:2] {
+		if b := k.Bucket(); b < 0 || b >= grant.Buckets || fmt.Sprintf("%02x", b) != id[62:] {
 			t.Errorf("bucket %d of id %s", b, id)
 		}
 	}

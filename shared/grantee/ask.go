@@ -3,47 +3,33 @@ package grantee
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"time"
+
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
 // maxAnswer is the largest answer that is read. Real ones are a few KiB.
 const maxAnswer = 64 << 10
 
 // newClient returns a client with the transport of the caller's, if there is
-// one, and nothing else of it. Redirects are not followed, since the token
-// would go to an address that nobody configured; there is no cookie jar, since
-// one customer's session must not speak for another.
+// one, and nothing else of it: there is no cookie jar, since one customer's
+// session must not speak for another. Redirects are not followed, since the
+// token would go to an address that nobody configured.
 func newClient(from *http.Client, timeout time.Duration) *http.Client {
-	transport := http.RoundTripper(nil)
-	if from != nil {
-		transport = from.Transport
+	client := transport.NewClient(idleConns)
+	if from != nil && from.Transport != nil {
+		client.Transport = from.Transport
 	}
-	if transport == nil {
-		transport = newTransport()
-	}
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		// Calls have their own deadline. This one is for go-oidc's fetch of the
-		// keys, which goes on when the call that caused it has ended.
-		Timeout: timeout,
-	}
+	// Calls have their own deadline. This one is for go-oidc's fetch of the
+	// keys, which goes on when the call that caused it has ended.
+	client.Timeout = timeout
+	return client
 }
 
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 2 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dialer.DialContext,
-		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    2 * time.Second,
-		MaxIdleConnsPerHost:    4,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: maxAnswer,
-	}
-}
+// idleConns is how many connections to the identity provider are kept for the
+// next grant. Grants are rare.
+const idleConns = 8
 
 // ask sends a request and reads the whole answer, whatever its status. The
 // error is an ErrUnavailable.

@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,9 +33,17 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func clock() time.Time { return now }
 
-// TestMain makes every use of http.DefaultClient or its transport fail.
+// TestMain refuses every connection that would leave this machine, and every
+// use of the default client: transports are copies of the default one.
 func TestMain(m *testing.M) {
-	http.DefaultTransport = refuse{}
+	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
+			return errors.New("tests dial nothing but loopback")
+		}
+		return nil
+	}}
+	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
+	http.DefaultClient.Transport = refuse{}
 	os.Exit(m.Run())
 }
 

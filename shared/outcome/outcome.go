@@ -28,6 +28,17 @@ const (
 	DeadLetter
 )
 
+// String is the decision as logs call it.
+func (d Decision) String() string {
+	switch d {
+	case Ack:
+		return "ack"
+	case DeadLetter:
+		return "dead_letter"
+	}
+	return "retry"
+}
+
 // Name is the outcome as the answer of SendEvent and the logs call it.
 type Name string
 

@@ -7,6 +7,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
 // NeedGrantees reads how customers are recognized, and returns who does it. It
@@ -17,6 +18,8 @@ func (p *Process) NeedGrantees() grantee.Resolver {
 		Claim:    p.Source.Text("GRANTEE_CLAIM", "sub"),
 		Audience: p.Source.Text("GRANTEE_AUDIENCE", ""),
 		Now:      p.Now,
+		// Not their own: a frozen process must notice that connections died.
+		HTTPClient: transport.NewClient(Concurrency),
 	}
 	if text == "" {
 		return nil
@@ -33,10 +36,12 @@ func (p *Process) NeedGrantees() grantee.Resolver {
 		}
 		// They are read again for each grant; now only to find out whether they
 		// can be.
-		p.checks = append(p.checks, func(ctx context.Context) error {
-			_, err := p.granteeCredentials(ctx, ref)
-			return err
-		})
+		if ref != (secret.Ref{}) {
+			p.checks = append(p.checks, func(ctx context.Context) error {
+				_, err := p.granteeCredentials(ctx, ref)
+				return err
+			})
+		}
 	}
 	resolver, err := grantee.New(method, options)
 	if err != nil {
@@ -46,9 +51,9 @@ func (p *Process) NeedGrantees() grantee.Resolver {
 }
 
 func (p *Process) granteeCredentials(ctx context.Context, ref secret.Ref) (grantee.Credentials, error) {
-	text, err := p.secrets.Read(ctx, ref)
+	text, err := p.secret(ctx, "GRANTEE_CREDENTIALS", ref)
 	if err != nil {
-		return grantee.Credentials{}, fmt.Errorf("GRANTEE_CREDENTIALS: %w", err)
+		return grantee.Credentials{}, err
 	}
 	credentials, err := lwa.ParseCredentials(text)
 	if err != nil {

@@ -43,10 +43,12 @@ func (p *Process) buildStore(ctx context.Context) (err error) {
 		s.store = grantmem.New()
 		s.sealer, err = seal.NewEphemeral()
 		return err
+	case s.keyset == (secret.Ref{}):
+		return nil // a fault already
 	default:
-		keyset, err := p.secrets.Read(ctx, s.keyset)
+		keyset, err := p.secret(ctx, "TOKEN_KEYSET", s.keyset)
 		if err != nil {
-			return fmt.Errorf("TOKEN_KEYSET: %w", err)
+			return err
 		}
 		if s.sealer, err = seal.New(keyset); err != nil {
 			return fmt.Errorf("TOKEN_KEYSET: %w", err)

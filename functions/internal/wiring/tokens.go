@@ -46,12 +46,12 @@ func (p *Process) NeedTokenInfo() *url.URL {
 }
 
 func (p *Process) buildTokens(ctx context.Context) error {
-	if !p.tokens.needed {
+	if !p.tokens.needed || p.tokens.credentials == (secret.Ref{}) {
 		return nil
 	}
-	text, err := p.secrets.Read(ctx, p.tokens.credentials)
+	text, err := p.secret(ctx, "LWA_CREDENTIALS", p.tokens.credentials)
 	if err != nil {
-		return fmt.Errorf("LWA_CREDENTIALS: %w", err)
+		return err
 	}
 	credentials, err := lwa.ParseCredentials(text)
 	if err != nil {
@@ -78,9 +78,7 @@ func (p *Process) NeedGateways() {
 	}
 	p.gateway = make(map[alexa.Region]*url.URL)
 	for _, region := range p.NeedRegions() {
-		if region != "" { // a region that does not parse is a fault already
-			p.gateway[region] = p.Source.BaseURL("EVENT_GATEWAY_"+string(region), region.GatewayURL())
-		}
+		p.gateway[region] = p.Source.BaseURL("EVENT_GATEWAY_"+string(region), region.GatewayURL())
 	}
 }
 

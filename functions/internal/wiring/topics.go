@@ -14,7 +14,8 @@ import (
 type topicPart struct {
 	grantEvents, deadLetters, refresh string
 
-	client *topic.Client
+	client     *topic.Client
+	publishers map[string]*topic.Publisher
 }
 
 // NeedGrantEvents reads the topic for lifecycle messages.
@@ -36,7 +37,7 @@ func (p *Process) buildTopics(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("GRANT_EVENTS_TOPIC, DEAD_LETTER_TOPIC, REFRESH_TOPIC: %w", err)
 	}
-	t.client = client
+	t.client, t.publishers = client, make(map[string]*topic.Publisher)
 	return nil
 }
 
@@ -53,7 +54,10 @@ func (p *Process) publisher(id string) *topic.Publisher {
 	if id == "" {
 		return nil
 	}
-	return p.topics.client.Publisher(id)
+	if p.topics.publishers[id] == nil {
+		p.topics.publishers[id] = p.topics.client.Publisher(id)
+	}
+	return p.topics.publishers[id]
 }
 
 // Announcer returns who publishes lifecycle messages.

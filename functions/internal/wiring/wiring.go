@@ -10,11 +10,13 @@ package wiring
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
 // EntryPoint reads the configuration of a function, faults going to the
@@ -32,7 +35,7 @@ import (
 type EntryPoint func(*Process) Builder
 
 // Builder builds a function. The parts of the process are there by then.
-type Builder func() (host.Handler, host.Limits, error)
+type Builder func() (host.Handler, host.Limits)
 
 // Concurrency is how many requests a process works on at a time; the
 // deployment sets the same number. Connection pools are of this size.
@@ -61,7 +64,8 @@ type Process struct {
 	topics  topicPart
 }
 
-var skillName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+// skillName allows the skill's own id, amzn1.ask.skill.…
+var skillName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
 // New begins the wiring of a process. Faults go to source.
 func New(source *config.Source, lookup config.Lookup, log *slog.Logger) *Process {
@@ -72,8 +76,9 @@ func New(source *config.Source, lookup config.Lookup, log *slog.Logger) *Process
 		Source:  source, secrets: secret.NewReader(lookup),
 	}
 	if !skillName.MatchString(p.Skill) {
-		source.Fault("SKILL", "must be 1 to 64 letters, digits, hyphens and underscores")
+		source.Fault("SKILL", "must be 1 to 128 letters, digits, dots, hyphens and underscores")
 	}
+	p.NeedRegions() // by whichever function
 	return p
 }
 
@@ -89,17 +94,29 @@ func owner() string {
 
 // NeedRegions reads which Alexa regions the process serves.
 func (p *Process) NeedRegions() []alexa.Region {
-	if p.regions != nil {
+	text := p.Source.Required("ALEXA_REGIONS", "NA, EU, FE, comma-separated")
+	if text == "" || p.regions != nil {
 		return p.regions
 	}
-	for _, name := range strings.Split(p.Source.Required("ALEXA_REGIONS", "NA, EU, FE, comma-separated"), ",") {
+	for name := range strings.SplitSeq(text, ",") {
 		region, err := alexa.ParseRegion(strings.TrimSpace(name))
-		if err != nil && name != "" {
-			p.Source.Fault("ALEXA_REGIONS", "must be NA, EU, FE or several of them, comma-separated")
+		if err != nil || slices.Contains(p.regions, region) {
+			p.Source.Fault("ALEXA_REGIONS", "must be NA, EU, FE or several of them, each once, comma-separated")
+			continue
 		}
 		p.regions = append(p.regions, region)
 	}
 	return p.regions
+}
+
+// secret reads a secret that was found to be configured. Its errors name the
+// variable and what is wrong, not what the variable says.
+func (p *Process) secret(ctx context.Context, name string, ref secret.Ref) (sensitive.String, error) {
+	text, err := p.secrets.Read(ctx, ref)
+	if err != nil {
+		return sensitive.String{}, fmt.Errorf("%s: the secret cannot be read: %w", name, errors.Unwrap(err))
+	}
+	return text, nil
 }
 
 // needSecret reads a variable that refers to a secret.
@@ -115,8 +132,9 @@ func (p *Process) needSecret(name, why string) secret.Ref {
 	return ref
 }
 
-// Build builds the parts that were asked for. It returns every fault it finds,
-// and may be called once. ctx bounds what it does, not the life of the parts.
+// Build builds the parts that were asked for, and whose configuration is right.
+// It returns every fault it finds, and may be called once. ctx bounds what it
+// does, not the life of the parts.
 func (p *Process) Build(ctx context.Context) error {
 	faults := []error{p.buildStore(ctx), p.buildTopics(ctx), p.buildTokens(ctx)}
 	for _, check := range p.checks {
