@@ -1,0 +1,177 @@
+package pump_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// eager is a Pub/Sub server that sends all it has at once, as the real one and
+// the emulator do: pstest keeps what has to wait for its predecessor.
+type eager struct {
+	pubsubpb.UnimplementedSubscriberServer
+	streams chan func(pubsubpb.Subscriber_StreamingPullServer) error // what to do with the next ones
+
+	acked, back chan []string // the ids of each call
+}
+
+// newEager serves, and returns a broker that is a client of it.
+func newEager(t *testing.T) (*eager, *broker) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &eager{
+		streams: make(chan func(pubsubpb.Subscriber_StreamingPullServer) error, 10),
+		acked:   make(chan []string, 100), back: make(chan []string, 100),
+	}
+	server := grpc.NewServer()
+	pubsubpb.RegisterSubscriberServer(server, e)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	return e, connect(t, listener.Addr().String())
+}
+
+// message makes a message whose text is its id as well.
+func message(text, key string) *pubsubpb.ReceivedMessage {
+	return &pubsubpb.ReceivedMessage{AckId: text, Message: &pubsubpb.PubsubMessage{MessageId: text, Data: []byte(text), OrderingKey: key}}
+}
+
+// send makes the next stream send messages, and end when the client does.
+func (e *eager) send(messages ...*pubsubpb.ReceivedMessage) {
+	e.streams <- func(stream pubsubpb.Subscriber_StreamingPullServer) error {
+		return sendAll(stream, messages...)
+	}
+}
+
+// sendAll sends messages and then waits for the client to end.
+func sendAll(stream pubsubpb.Subscriber_StreamingPullServer, messages ...*pubsubpb.ReceivedMessage) error {
+	if err := stream.Send(&pubsubpb.StreamingPullResponse{ReceivedMessages: messages}); err != nil {
+		return err
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+func (e *eager) StreamingPull(stream pubsubpb.Subscriber_StreamingPullServer) error {
+	if _, err := stream.Recv(); err != nil {
+		return err
+	}
+	return (<-e.streams)(stream)
+}
+
+func (e *eager) Acknowledge(_ context.Context, r *pubsubpb.AcknowledgeRequest) (*emptypb.Empty, error) {
+	e.acked <- r.GetAckIds()
+	return &emptypb.Empty{}, nil
+}
+
+func (e *eager) ModifyAckDeadline(_ context.Context, r *pubsubpb.ModifyAckDeadlineRequest) (*emptypb.Empty, error) {
+	if r.GetAckDeadlineSeconds() != 0 {
+		return nil, status.Error(codes.InvalidArgument, "that is no handing back")
+	}
+	e.back <- r.GetAckIds()
+	return &emptypb.Empty{}, nil
+}
+
+// TestLanes has the first of three messages of a key fail, and go back with
+// those that waited for it.
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	server, b := newEager(t)
+	release := make(chan struct{})
+	url, arrived := endpoint(t, func(w http.ResponseWriter, r *http.Request, p posted) {
+		if p.text() == "a1" {
+			<-release
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		accept(w, r, p)
+	})
+	server.send(message("a1", "a"), message("a2", "a"), message("a3", "a"), message("b1", "b"), message("b2", "b"), message("c", ""))
+	start(t, b.pump(b.project+"/subscriptions/s", url))
+
+	var acked []string
+	for range 3 { // while a1 is being posted
+		acked = append(acked, receive(t, server.acked, "an acknowledgement")...)
+	}
+	close(release)
+	if diff := cmp.Diff([]string{"a1", "a2", "a3"}, receive(t, server.back, "the lane to go back")); diff != "" {
+		t.Errorf("handed back (-want +got):\n%s", diff)
+	}
+	got := map[string]int{}
+	for _, text := range texts(t, arrived, 4) {
+		got[text]++
+	}
+	if diff := cmp.Diff(map[string]int{"a1": 1, "b1": 1, "b2": 1, "c": 1}, got); diff != "" {
+		t.Errorf("requests differ (-want +got):\n%s", diff)
+	}
+	if before := func(text string) int { return index(acked, text) }; before("b1") > before("b2") {
+		t.Errorf("acknowledged %v, want b1 before b2", acked)
+	}
+}
+
+func index(list []string, text string) int {
+	for i, s := range list {
+		if s == text {
+			return i
+		}
+	}
+	return -1
+}
+
+// TestConcurrency gives a third request some time to join two that are held.
+func TestConcurrency(t *testing.T) {
+	t.Parallel()
+	server, b := newEager(t)
+	var together atomic.Int32
+	tooMany := make(chan struct{}, 10)
+	url, _ := endpoint(t, func(w http.ResponseWriter, r *http.Request, p posted) {
+		defer together.Add(-1)
+		if together.Add(1) > 2 {
+			tooMany <- struct{}{}
+		}
+		select {
+		case <-tooMany:
+			t.Error("more than two requests at a time")
+		case <-time.After(50 * time.Millisecond):
+		}
+		accept(w, r, p)
+	})
+	p := b.pump(b.project+"/subscriptions/s", url)
+	p.Concurrency = 2
+	server.send(message("1", ""), message("2", ""), message("3", ""), message("4", ""))
+	start(t, p)
+	for range 4 {
+		receive(t, server.acked, "an acknowledgement")
+	}
+}
+
+func TestStreamBreaks(t *testing.T) {
+	t.Parallel()
+	server, b := newEager(t)
+	url, arrived := endpoint(t, accept)
+	server.streams <- func(pubsubpb.Subscriber_StreamingPullServer) error { return status.Error(codes.Unavailable, "moving") }
+	server.streams <- func(pubsubpb.Subscriber_StreamingPullServer) error { return nil } // as after its half hour
+	server.send(message("1", ""))
+	start(t, b.pump(b.project+"/subscriptions/s", url))
+	if got := receive(t, arrived, "the message of the third stream"); got.text() != "1" {
+		t.Errorf("got %q", got.text())
+	}
+}

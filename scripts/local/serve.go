@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/gatepostdev/gatepost/functions"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+// serveFunctions serves all functions as the Functions Framework does, and
+// returns their base URL. fail hears if that ends.
+func serveFunctions(ctx context.Context, o options, env map[string]string, stderr io.Writer, fail func(error)) (string, *host.Host, error) {
+	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would be the only one
+		return "", nil, err
+	}
+	lookup := func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	}
+	h, err := functions.Register(lookup, logger(o, stderr))
+	if err != nil {
+		return "", nil, err
+	}
+	if err := redirectStdout(o); err != nil {
+		return "", nil, err
+	}
+	port, err := freePort(o.port)
+	if err != nil {
+		return "", nil, err
+	}
+	address := net.JoinHostPort(loopback, port)
+	ended := make(chan error, 1)
+	go func() {
+		err := fmt.Errorf("serving the functions on %s: %w", address, functions.Serve(loopback, port))
+		ended <- err
+		fail(err)
+	}()
+	return "http://" + address, h, await(ctx, address, ended)
+}
+
+// logger is for the functions' logs.
+func logger(o options, stderr io.Writer) *slog.Logger {
+	if o.logs {
+		return telemetry.New(stderr)
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// redirectStdout takes standard output from the framework, which writes a line
+// to it for each function. The screen has its own hold of it.
+func redirectStdout(o options) error {
+	if o.logs {
+		os.Stdout = os.Stderr
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	os.Stdout = null
+	return nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/gatepostdev/gatepost/functions/refreshtokens"
+	"github.com/gatepostdev/gatepost/scripts/internal/pump"
+)
+
+// sent shows what became of a device event.
+func (s *stack) sent(d pump.Delivery) {
+	name := d.Message.ID
+	if d.Message.OrderingKey != "" {
+		name += " of " + d.Message.OrderingKey
+	}
+	result := outcomes(d)
+	if !d.Acknowledged {
+		result = fmt.Sprintf("%s; again in %v", result, d.Backoff)
+	}
+	s.screen.row("event", d.Took, "%s, attempt %d: %s", name, d.Message.Attempt, result)
+	s.tell(s.events, d)
+}
+
+// outcomes says in a few words how SendEvent answered.
+func outcomes(d pump.Delivery) string {
+	if d.Status == 0 {
+		return fmt.Sprintf("no answer (%v)", d.Err)
+	}
+	var answer struct {
+		Outcomes []struct{ Outcome, Code string }
+		Error    string
+	}
+	if err := json.Unmarshal(d.Body, &answer); err != nil {
+		return fmt.Sprintf("status %d", d.Status)
+	}
+	var words []string
+	for _, o := range answer.Outcomes {
+		words = append(words, strings.TrimSpace(o.Outcome+" "+o.Code))
+	}
+	if answer.Error != "" {
+		words = append(words, answer.Error)
+	}
+	if len(words) == 0 {
+		words = []string{"nobody to send it to"}
+	}
+	return fmt.Sprintf("status %d, %s", d.Status, strings.Join(words, ", "))
+}
+
+// swept shows what became of a shard, if anything was due in it.
+func (s *stack) swept(d pump.Delivery) {
+	var counts refreshtokens.Counts
+	err := json.Unmarshal(d.Body, &counts)
+	switch {
+	case !d.Acknowledged:
+		s.screen.row("sweep", d.Took, "a shard failed with status %d; again in %v", d.Status, d.Backoff)
+	case err == nil && (counts.Refreshed > 0 || counts.Revoked > 0 || len(counts.Failed) > 0):
+		failed := 0
+		for _, n := range counts.Failed {
+			failed += n
+		}
+		s.screen.row("sweep", d.Took, "a shard's tokens: %d refreshed, %d revoked, %d failed", counts.Refreshed, counts.Revoked, failed)
+	}
+	s.tell(s.shards, d)
+}
+
+// tell lets the demonstration know, as long as it goes on.
+func (s *stack) tell(who chan<- pump.Delivery, d pump.Delivery) {
+	select {
+	case who <- d:
+	case <-s.over:
+	}
+}
