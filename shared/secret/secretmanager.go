@@ -75,6 +75,9 @@ func managerError(ctx context.Context, err error) error {
 	switch answer.Code() {
 	case codes.NotFound:
 		return fmt.Errorf("%w: %s", ErrNotFound, answer.Message())
+	case codes.DeadlineExceeded:
+		// The server's clock may strike before ours.
+		return fmt.Errorf("asking Secret Manager: %w", context.DeadlineExceeded)
 	case codes.PermissionDenied, codes.Unauthenticated:
 		return fmt.Errorf("%w: %s", ErrDenied, answer.Message())
 	default:
