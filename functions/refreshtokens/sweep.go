@@ -179,7 +179,7 @@ func (r *run) count(ctx context.Context, err error) {
 	switch {
 	case err == nil:
 		r.counts.Refreshed++
-	case errors.Is(err, access.ErrBusy):
+	case errors.Is(err, access.ErrBusy), errors.As(err, new(*access.BackingOffError)):
 		r.counts.Skipped++
 	case errors.Is(err, access.ErrRevoked):
 		r.counts.Revoked++

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -119,14 +121,42 @@ func TimeFor(ctx context.Context) bool {
 // newer than the version from. They all wait for it, and it does not begin what
 // it cannot finish in the time of the one whose request it runs in.
 func (s *Source) fly(ctx context.Context, record grant.Record, id string, from int64, forced bool) (Token, error) {
-	flight := fmt.Sprintf("%s/%s/%d", record.Key().ID(), id, from)
-	token, err, _ := s.flights.Do(flight, func() (any, error) {
-		return s.refresh(ctx, record, id, from, forced)
-	})
-	if err != nil {
-		return Token{}, err
+	flight := fmt.Sprintf("%s/%d", grantName(record.Key(), id), from)
+	for {
+		var leading atomic.Bool
+		landed := s.flights.DoChan(flight, func() (token any, err error) {
+			leading.Store(true)
+			err = guard.Run(func() (err error) {
+				token, err = s.refresh(ctx, record, id, from, forced)
+				return err
+			})
+			return token, err
+		})
+		result, ok := await(ctx, landed, &leading)
+		switch {
+		case !ok:
+			return Token{}, ErrBusy
+		case result.Err == nil:
+			return result.Val.(Token), nil
+		case errors.Is(result.Err, ErrBusy) && !leading.Load() && TimeFor(ctx):
+			continue // it was the leader who had no time
+		}
+		return Token{}, result.Err
 	}
-	return token.(Token), nil
+}
+
+// await waits for a flight. Whoever leads it waits for its end, since nothing
+// may outlive its request; the others no longer than their contexts last.
+func await(ctx context.Context, landed <-chan singleflight.Result, leading *atomic.Bool) (singleflight.Result, bool) {
+	select {
+	case result := <-landed:
+		return result, true
+	case <-ctx.Done():
+		if !leading.Load() {
+			return singleflight.Result{}, false
+		}
+		return <-landed, true
+	}
 }
 
 // open unseals the access token of a grant.

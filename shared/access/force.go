@@ -16,24 +16,24 @@ import (
 // within the last ten minutes. Another would prove nothing.
 var ErrProven = errors.New("access: grant was refreshed by force a short time ago")
 
-// BackingOffError: the last forced refresh failed, and it is too early for the
-// next.
+// BackingOffError: Login with Amazon failed to answer the last refresh of the
+// grant, and it is too early for the next.
 type BackingOffError struct{ For time.Duration }
 
 // Error says how long it is until the next.
 func (e *BackingOffError) Error() string {
-	return fmt.Sprintf("access: forced refresh failed; the next in %v", e.For)
+	return fmt.Sprintf("access: the last refresh failed; the next in %v", e.For)
 }
 
 const (
 	// provenTime is how long a forced refresh that succeeded proves the grant.
 	provenTime = 10 * time.Minute
-	// A forced refresh that failed is tried again after firstForce, then twice
-	// as long each time, up to lastForce.
-	firstForce = time.Second
-	lastForce  = 5 * time.Minute
-	// remembered is how many grants with a failed forced refresh a process
-	// remembers. One that is forgotten is tried again too early.
+	// A refresh that failed is tried again after firstPause, then twice as long
+	// each time, up to lastPause.
+	firstPause = time.Second
+	lastPause  = 5 * time.Minute
+	// remembered is how many grants with a failed refresh a process remembers.
+	// One that is forgotten is tried again too early.
 	remembered = 10_000
 )
 
@@ -45,21 +45,15 @@ const (
 // [ErrProven] and [BackingOffError] mean that none was made, because one has
 // succeeded, or failed, only just.
 func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused int64) (Token, error) {
-	flight := key.ID() + "/" + id
-	if wait := s.failures.wait(flight, s.Now()); wait > 0 {
-		return Token{}, &BackingOffError{For: wait}
-	}
-	token, err := s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, id, refused, true)
-	switch {
-	case err == nil:
-		s.failures.forget(flight)
-	case !errors.Is(err, ErrRevoked) && !errors.Is(err, ErrSuspect) && !errors.Is(err, ErrProven):
-		s.failures.note(flight, s.Now())
-	}
-	return token, err
+	return s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, id, refused, true)
 }
 
-// failures remembers forced refreshes that failed. The zero value is ready.
+// grantName names a grant within a process.
+func grantName(key grant.Key, id string) string { return key.ID() + "/" + id }
+
+// failures remembers the refreshes that Login with Amazon failed to answer, so
+// that one customer's events do not storm a service that is ill. The zero value
+// is ready.
 type failures struct {
 	mu    sync.Mutex
 	grant *lru.Cache[string, failure]
@@ -89,7 +83,10 @@ func (f *failures) note(id string, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	last, _ := f.known().Get(id)
-	pause := min(max(firstForce, 2*last.pause), lastForce)
+	if now.Sub(last.until) > lastPause {
+		last.pause = 0 // that was another day's trouble
+	}
+	pause := min(max(firstPause, 2*last.pause), lastPause)
 	f.known().Add(id, failure{until: now.Add(pause), pause: pause})
 }
 

@@ -1,8 +1,10 @@
 package access_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,9 +119,83 @@ func TestBrake(t *testing.T) {
 	if g.State != grant.Suspect || g.Reason != grant.ReasonMassInvalidGrant || g.RefreshToken == nil {
 		t.Errorf("%+v", g)
 	}
-	w.Forward(11 * time.Minute)
+	// Time alone does not end a storm, or it would take its twenty again and
+	// again; a whole sample that goes well does.
+	w.Forward(24 * time.Hour)
+	if err := refresh(39); !errors.Is(err, access.ErrMassInvalidGrant) {
+		t.Errorf("a day later: %v", err)
+	}
+	for i := range 40 {
+		if err := refresh(i % 10); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := refresh(39); !errors.Is(err, access.ErrRevoked) {
 		t.Errorf("when the storm is over: %v", err)
+	}
+}
+
+// TestBrakeBeforeDoubt: an outage has left every lease behind, and then
+// everything is refused. The sweep has to stop.
+func TestBrakeBeforeDoubt(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	process := w.Process("p")
+	var last error
+	for i := range 30 {
+		user, account := fmt.Sprint("u-", i), fmt.Sprint("amzn-", i)
+		id := w.Link(t, user, alexa.EU, account)
+		w.Change(t, user, func(r *grant.Record) { r.Take(id, "dead", w.Now().Add(-time.Second)) })
+		w.Sim.Disable(alexa.EU, account)
+		_, last = process.Refresh(t.Context(), w.Read(t, user), id)
+	}
+	if !errors.Is(last, access.ErrMassInvalidGrant) {
+		t.Error(last)
+	}
+}
+
+// TestWaitersDoNotRaiseTheBackOff: ten events of one grant met one failure.
+func TestWaitersDoNotRaiseTheBackOff(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{OldRefreshTokenGrace: time.Hour})
+	process := w.Process("p")
+	asked := make(chan struct{})
+	w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503, Delay: 200 * time.Millisecond, Match: func(simulator.Request) bool { close(asked); return true }})
+	var wg sync.WaitGroup
+	wg.Go(func() { _, _ = process.Renew(context.Background(), key, id, 1) })
+	<-asked
+	for range 10 {
+		wg.Go(func() { _, _ = process.Renew(context.Background(), key, id, 1) })
+	}
+	wg.Wait()
+	var early *access.BackingOffError
+	if _, err := process.Renew(t.Context(), key, id, 1); !errors.As(err, &early) || early.For != time.Second {
+		t.Errorf("%v, want a pause of one second", err)
+	}
+}
+
+// TestImpatientWaiter: a caller with little time leaves a flight that goes on
+// in another's request.
+func TestImpatientWaiter(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{})
+	process := w.Process("p")
+	slow := slowLWA{Refresher: w.LWA, asked: make(chan struct{}), release: make(chan struct{})}
+	process.LWA = slow
+	led := make(chan error, 1)
+	go func() {
+		_, err := process.Renew(context.Background(), key, id, 1)
+		led <- err
+	}()
+	<-slow.asked
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := process.Renew(ctx, key, id, 1); !errors.Is(err, access.ErrBusy) {
+		t.Errorf("the waiter got %v, want ErrBusy", err)
+	}
+	close(slow.release)
+	if err := <-led; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
@@ -33,6 +34,8 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 			return Token{}, ErrProven
 		case !s.LWA.Knows(g.ClientID):
 			return Token{}, ErrOtherClient
+		case s.failures.wait(grantName(record.Key(), id), s.Now()) > 0:
+			return Token{}, &BackingOffError{For: s.failures.wait(grantName(record.Key(), id), s.Now())}
 		case !TimeFor(ctx):
 			return Token{}, ErrBusy
 		case g.Lease.Held(s.Owner, s.Now()):
@@ -82,6 +85,7 @@ type refreshing struct {
 	from      int64 // version of the tokens that it replaces
 	forced    bool  // by a refusal of the gateway
 	abandoned bool  // an earlier refresh of the same version has no known end
+	braked    bool  // too many are refused for a refusal to be believed
 }
 
 // ask refreshes under the lease that held shows. From here on the end of the
@@ -98,11 +102,13 @@ func (s *Source) ask(ctx context.Context, held grant.Record, now refreshing) (To
 	switch {
 	case err == nil:
 		s.brake.count(s.Now(), false)
+		s.failures.forget(grantName(held.Key(), now.id))
 		return s.save(ctx, held, now, fresh)
 	case errors.Is(err, lwa.ErrInvalidGrant):
-		s.brake.count(s.Now(), true)
+		now.braked = s.brake.count(s.Now(), true)
 		return s.refused(ctx, held, now)
 	}
+	s.failures.note(grantName(held.Key(), now.id), s.Now())
 	// Nothing is written: what ails Login with Amazon as a whole must not cost
 	// a write for each customer. The lease runs out by itself.
 	return Token{}, fmt.Errorf("access: %w", err)
@@ -142,7 +148,7 @@ func (s *Source) save(ctx context.Context, held grant.Record, now refreshing, fr
 // refused decides what invalid_grant means: another process was first, an
 // earlier refresh may have used the token up, too many are refused to be believed, or the customer took the grant back.
 func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
-	id, braked := now.id, s.brake.on(s.Now())
+	id := now.id
 	var verdict error
 	changed, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
 		g, ok := r.Grants[id]
@@ -151,12 +157,13 @@ func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing)
 			verdict = ErrRevoked
 		case g.TokenVersion != now.from:
 			verdict = nil
+		case now.braked:
+			verdict = ErrMassInvalidGrant
+			next := brakeWindow + time.Duration(s.Draw()*float64(brakeWindow))
+			r.Doubt(id, grant.ReasonMassInvalidGrant, s.Now(), s.Now().Add(next))
 		case now.abandoned:
 			verdict = ErrSuspect
 			r.Doubt(id, grant.ReasonRefreshUnknown, s.Now(), s.Now().Add(doubtTime))
-		case braked:
-			verdict = ErrMassInvalidGrant
-			r.Doubt(id, grant.ReasonMassInvalidGrant, s.Now(), s.Now().Add(brakeWindow))
 		default:
 			verdict = ErrRevoked
 			r.Revoke(id, grant.ReasonInvalidGrant, s.Now())

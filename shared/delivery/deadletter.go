@@ -53,6 +53,9 @@ func (d *Deliverer) epitaph(m push.Message, result Result) map[string]string {
 		attrPublished:          alexa.FormatTime(firstPublished(m, d.Now())),
 		"gatepost-attempt":     strconv.Itoa(m.Attempt),
 	})
+	if region, err := addressee(m); err == nil && region != "" {
+		attributes["gatepost-region"] = string(region)
+	}
 	var refusal *gateway.Error
 	if errors.As(result.Err, &refusal) {
 		attributes["gatepost-region"] = string(refusal.Region)

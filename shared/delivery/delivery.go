@@ -103,7 +103,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 		return nil
 	}
 	if most := maxAge(&event.Event, d.MaxEventAge); most > 0 && d.Now().Sub(event.published) > most {
-		return d.finish(ctx, m, event, record, all(ids, outcome.ErrExpired))
+		return d.finish(ctx, m, event, record, d.expire(ctx, event, record, ids, m))
 	}
 	before, err := d.begin(ctx, event, record.Key(), m)
 	if err != nil {
@@ -161,10 +161,14 @@ func all(ids []string, err error) []Result {
 // accepted, and that the others refuse it is as it should be.
 func oneAccount(results []Result) []Result {
 	took := func(r Result) bool { return r.Name == outcome.Accepted || r.Name == outcome.Duplicate }
-	if !slices.ContainsFunc(results, took) {
-		return results
+	if slices.ContainsFunc(results, took) {
+		return slices.DeleteFunc(results, func(r Result) bool { return !took(r) })
 	}
-	return slices.DeleteFunc(results, func(r Result) bool { return !took(r) })
+	// While one may still accept it, the others' refusals mean nothing.
+	if slices.ContainsFunc(results, func(r Result) bool { return r.Decision == outcome.Retry }) {
+		return slices.DeleteFunc(results, func(r Result) bool { return r.Decision == outcome.DeadLetter })
+	}
+	return results
 }
 
 // event is a decoded message.

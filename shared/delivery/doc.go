@@ -7,7 +7,9 @@
 // and the event sent again with the new token in header and body. An event
 // that can never be delivered goes to the dead-letter topic, if there is one.
 //
-// A Deliverer keeps no state between events. It refuses to decide what an
-// error means (package outcome does) and to acknowledge anything: the function
-// that was handed the message answers Pub/Sub.
+// What has to outlive a process is in the records; a Deliverer itself remembers
+// only what saves work and repetitions: what it delivered lately, and who wants
+// to be left alone. It refuses to say what an error means for the message
+// (package outcome does) and to acknowledge anything: the function that was
+// handed the message answers Pub/Sub.
 package delivery

@@ -18,10 +18,11 @@ const (
 	clockBehind = 24 * time.Hour
 )
 
-// memory is what a process remembers of the events it delivered. It saves
-// repetitions; nothing depends on it.
+// memory is what a process remembers of the events it delivered. A new process
+// remembers nothing, and that is no fault: it may repeat what Alexa can tell to
+// be a repetition.
 type memory struct {
-	accepted *lru.Cache[string, struct{}]  // by message id
+	accepted *lru.Cache[string, struct{}]  // events and parts, by message id
 	samples  *lru.Cache[string, time.Time] // by grant, endpoint and property
 }
 
@@ -81,7 +82,10 @@ func (m *memory) note(e event, id string) {
 	}
 	for i := range e.Change.Properties {
 		p := &e.Change.Properties[i]
-		m.samples.Add(sampleKey(e, id, p), sampledAt(e, p))
+		at := sampledAt(e, p)
+		if newest, ok := m.samples.Peek(sampleKey(e, id, p)); !ok || at.After(newest) {
+			m.samples.Add(sampleKey(e, id, p), at)
+		}
 	}
 }
 

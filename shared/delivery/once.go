@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
@@ -37,6 +38,10 @@ func mustNotRepeat(e *alexa.Event) bool {
 // event is done with and outcome.ErrClaimed if it is another process's.
 func (d *Deliverer) begin(ctx context.Context, e event, key grant.Key, m push.Message) (grant.Delivery, error) {
 	delivery := grant.Delivery{Key: grant.DeliveryKey{Customer: key.ID(), EventID: e.id}}
+	if e.grant != "" {
+		// A replay, of what the record holds to be done with.
+		return delivery, nil
+	}
 	once := mustNotRepeat(&e.Event)
 	if once && m.Attempt <= 1 {
 		// Most likely nobody has seen it: no read before the write.
@@ -69,6 +74,33 @@ func (d *Deliverer) begin(ctx context.Context, e event, key grant.Key, m push.Me
 		err = outcome.ErrClaimed
 	}
 	return claimed, err
+}
+
+// expire gives every grant the result of an event that is too old: expired,
+// unless it has had the event before, or is gone.
+func (d *Deliverer) expire(ctx context.Context, e event, record grant.Record, ids []string, m push.Message) []Result {
+	var before grant.Delivery
+	if m.Attempt != 1 {
+		found, err := d.Store.ReadDelivery(ctx, grant.DeliveryKey{Customer: record.Key().ID(), EventID: e.id})
+		if err != nil && !errors.Is(err, grant.ErrNotFound) {
+			return all(ids, fmt.Errorf("reading what was delivered: %w", err))
+		}
+		if found.Live(d.Now()) {
+			before = found
+		}
+	}
+	results := make([]Result, len(ids))
+	for i, id := range ids {
+		err := outcome.ErrExpired
+		switch {
+		case before.State == grant.Sent, slices.Contains(before.Accepted, id), d.memory.knows(e, id):
+			err = outcome.ErrDuplicate
+		case record.Grants[id].State == grant.Revoked:
+			err = access.ErrRevoked
+		}
+		results[i] = resultOf(id, err)
+	}
+	return results
 }
 
 func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delivery, error) {

@@ -74,7 +74,12 @@ func (p *pauses) note(region alexa.Region, id string, err error, now time.Time) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wanted := min(refusal.RetryAfter, mostPause)
-	p.grants.Add(id, now.Add(max(wanted, leastPause)))
+	if until, _ := p.grants.Get(id); now.Add(max(wanted, leastPause)).After(until) {
+		p.grants.Add(id, now.Add(max(wanted, leastPause)))
+	}
+	if !throttled {
+		return
+	}
 	r := p.regions[region]
 	if r == nil {
 		r = &regionState{throttled: make(map[string]time.Time)}
@@ -87,13 +92,12 @@ func (p *pauses) note(region alexa.Region, id string, err error, now time.Time) 
 	}
 	r.throttled[id] = now
 	if len(r.throttled) >= regionGrants {
-		r.until = now.Add(max(wanted, regionPause))
+		r.until = now.Add(regionPause)
 	}
 }
 
-// rest waits until a pause is over, and a random while longer so that those
-// who wait do not come back together. It returns outcome.ErrNoTime at once if no
-// attempt could be finished after that.
+// rest waits. It returns outcome.ErrNoTime at once if no attempt could be
+// finished after that.
 func rest(ctx context.Context, pause time.Duration) error {
 	if !timeFor(ctx, pause) {
 		return outcome.ErrNoTime

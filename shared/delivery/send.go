@@ -25,6 +25,7 @@ type sending struct {
 	id     string
 	grant  grant.Grant
 
+	started time.Time
 	renewed bool         // the token is the fruit of a forced refresh
 	token   access.Token // once it was asked for
 }
@@ -32,7 +33,7 @@ type sending struct {
 // send brings the event to one grant's gateway, whole or in parts, and notes
 // in the record what the gateway's answer means for the grant.
 func (d *Deliverer) send(ctx context.Context, e event, record grant.Record, id string) error {
-	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id]}
+	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id], started: d.Now()}
 	if s.grant.State == grant.Revoked {
 		return access.ErrRevoked
 	}
@@ -60,8 +61,11 @@ func (d *Deliverer) send(ctx context.Context, e event, record grant.Record, id s
 
 // part sends one part, as often as the gateway's answers ask for.
 func (s *sending) part(ctx context.Context, p part) error {
+	if s.d.memory.accepted.Contains(messageID(s.event.id, s.id, p.name)) {
+		return nil // by an earlier delivery that failed later on
+	}
 	for sent := 0; ; sent++ {
-		if err := s.ready(ctx); err != nil {
+		if err := s.ready(ctx, sent); err != nil {
 			return err
 		}
 		err := s.post(ctx, p)
@@ -69,6 +73,9 @@ func (s *sending) part(ctx context.Context, p part) error {
 		do, reason := reactTo(err, s.grant, s.d.Now())
 		switch do {
 		case settle:
+			if err == nil {
+				s.d.memory.accepted.Add(messageID(s.event.id, s.id, p.name), struct{}{})
+			}
 			return err
 		case halve:
 			return s.halves(ctx, p, err)
@@ -83,13 +90,12 @@ func (s *sending) part(ctx context.Context, p part) error {
 			if s.renewed {
 				return s.suspect(ctx, reason, err)
 			}
-			refused := s.renew(ctx)
-			if errors.Is(refused, access.ErrProven) {
-				return s.suspect(ctx, reason, err)
-			}
-			if refused != nil {
+			// A grant that was proven a short time ago is not proven again; but
+			// one stray refusal is not yet a reason to doubt it.
+			if refused := s.renew(ctx); refused != nil && !errors.Is(refused, access.ErrProven) {
 				return refused
 			}
+			s.renewed = true
 		case resend:
 			if sent >= resends || rest(ctx, s.d.pause(sent, err)) != nil {
 				return err
@@ -112,23 +118,37 @@ func (s *sending) halves(ctx context.Context, p part, tooLarge error) error {
 	return nil
 }
 
+// newcomerPause is the longest pause that an event waits out which was not sent
+// yet. A longer one it spends in Pub/Sub: the events of one chatty customer
+// would else fill the process with waiting.
+const newcomerPause = 2 * time.Second
+
 // ready waits until the gateway may be called, and gets the token. It returns
 // an error at once if the attempt could not be finished in time.
-func (s *sending) ready(ctx context.Context) error {
-	if pause := s.d.pauses.until(s.grant.Region, s.id).Sub(s.d.Now()); pause > 0 {
-		if err := rest(ctx, pause); err != nil {
+func (s *sending) ready(ctx context.Context, sent int) error {
+	for {
+		pause := s.d.pauses.until(s.grant.Region, s.id).Sub(s.d.Now())
+		if pause <= 0 {
+			break
+		}
+		if sent == 0 && pause > newcomerPause {
+			return outcome.ErrNoTime
+		}
+		if err := rest(ctx, pause+s.d.jitter(0)); err != nil {
 			return err
 		}
+	}
+	if s.token.Version == 0 {
+		token, err := s.d.Tokens.Token(ctx, s.record, s.id)
+		if err != nil {
+			return err
+		}
+		s.token = token
 	}
 	if !timeFor(ctx, 0) {
 		return outcome.ErrNoTime
 	}
-	if s.token.Version > 0 {
-		return nil
-	}
-	token, err := s.d.Tokens.Token(ctx, s.record, s.id)
-	s.token = token
-	return err
+	return nil
 }
 
 // renew gets a token by a forced refresh. access.ErrProven means that there
@@ -138,7 +158,7 @@ func (s *sending) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.token, s.renewed = token, true
+	s.token = token
 	return nil
 }
 
@@ -150,7 +170,12 @@ func (d *Deliverer) pause(sent int, err error) time.Duration {
 	if errors.As(err, &refusal) {
 		pause = max(pause, min(refusal.RetryAfter, mostPause))
 	}
-	return pause + time.Duration(d.Draw()*float64(time.Second<<sent))
+	return pause + d.jitter(sent)
+}
+
+// jitter keeps those who wait from coming back together.
+func (d *Deliverer) jitter(sent int) time.Duration {
+	return time.Duration(d.Draw() * float64(time.Second<<sent))
 }
 
 // post makes one attempt. The token is in the header and in the body, so the

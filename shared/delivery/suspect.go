@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -27,16 +28,25 @@ func (e *SuspectError) Unwrap() []error { return []error{outcome.ErrSuspect, e.R
 // time for one and no other process takes it: whoever moves the time of the
 // next probe sends this one.
 func (s *sending) claimProbe(ctx context.Context) error {
-	now := s.d.Now()
-	if now.Before(s.grant.NextTry) {
+	if s.d.Now().Before(s.grant.NextTry) {
 		return outcome.ErrSuspended
 	}
-	claimed := s.record.Clone()
-	claimed.Probe(s.id, now)
-	saved, err := s.d.Store.Write(ctx, s.record, claimed)
+	// A probe is not claimed before it can be sent.
+	if err := s.ready(ctx, 0); err != nil {
+		return err
+	}
+	saved, err := grant.ChangeFrom(ctx, s.d.Store, s.record, func(r *grant.Record) error {
+		if g := r.Grants[s.id]; g.State != grant.Suspect || !g.NextTry.Equal(s.grant.NextTry) {
+			return outcome.ErrSuspended // another process has the probe
+		}
+		r.Probe(s.id, s.d.Now())
+		return nil
+	})
+	if errors.Is(err, outcome.ErrSuspended) {
+		return err
+	}
 	if err != nil {
-		// Lost to another process, or not to be had: either way not our probe.
-		return fmt.Errorf("%w: %w", outcome.ErrSuspended, err)
+		return fmt.Errorf("claiming a probe: %w", err)
 	}
 	s.record, s.grant = saved, saved.Grants[s.id]
 	return nil
@@ -50,11 +60,12 @@ func (s *sending) suspect(ctx context.Context, reason string, refusal error) err
 		g, ok := r.Grants[s.id]
 		switch {
 		case !ok || g.State == grant.Revoked:
+		case g.Since.After(s.started):
+			// It has been judged since this event set out.
 		case g.State == grant.Active:
 			r.Suspect(s.id, reason, s.d.Now())
-		default:
-			g.Reason = reason
-			r.Grants[s.id] = g
+		case probe:
+			r.ProbeFailed(s.id, reason, s.d.Now())
 		}
 		return nil
 	})

@@ -208,9 +208,18 @@ func (r *Record) Suspect(id, reason string, now time.Time) {
 func (r *Record) Probe(id string, now time.Time) {
 	g := r.Grants[id]
 	g.NextTry = now.Add(min(firstProbe<<min(g.Failures, 16), lastProbe))
-	g.Failures++
 	r.Grants[id] = g
 	r.settle(now)
+}
+
+// ProbeFailed notes that the gateway refused the probe: the time to the next
+// one doubles. A probe that came to nothing otherwise leaves it as it is.
+func (r *Record) ProbeFailed(id, reason string, now time.Time) {
+	g := r.Grants[id]
+	g.Reason = reason
+	g.Failures++
+	r.Grants[id] = g
+	r.Probe(id, now)
 }
 
 // Recover makes a suspect grant active again: the gateway took an event. It
