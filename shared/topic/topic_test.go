@@ -1,0 +1,58 @@
+package topic_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/pubsub/v2/pstest"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/topic"
+)
+
+// open starts a Pub/Sub server of the client library's own, with one topic.
+// Not for parallel tests: the client finds the server by the environment.
+func open(t *testing.T) (*topic.Client, *pstest.Server) {
+	t.Helper()
+	server := pstest.NewServer()
+	t.Cleanup(func() { _ = server.Close() })
+	if _, err := server.GServer.CreateTopic(t.Context(), &pubsubpb.Topic{Name: "projects/p/topics/events"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PUBSUB_EMULATOR_HOST", server.Addr)
+	client, err := topic.Open(context.Background(), "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client, server
+}
+
+func TestPublishIsAwaited(t *testing.T) {
+	client, server := open(t)
+	publisher := client.Publisher("events")
+	if err := publisher.Publish(t.Context(), []byte("hello"), map[string]string{"type": "linked"}); err != nil {
+		t.Fatal(err)
+	}
+	messages := server.Messages()
+	if len(messages) != 1 || string(messages[0].Data) != "hello" {
+		t.Fatalf("the topic has %v when Publish returns", messages)
+	}
+	if diff := cmp.Diff(map[string]string{"type": "linked"}, messages[0].Attributes); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPublishFails(t *testing.T) {
+	client, _ := open(t)
+	if err := client.Publisher("nowhere").Publish(t.Context(), []byte("x"), nil); err == nil {
+		t.Error("published to a topic that does not exist")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	cancel()
+	if err := client.Publisher("events").Publish(ctx, []byte("x"), nil); err == nil {
+		t.Error("published after the request had ended")
+	}
+}
