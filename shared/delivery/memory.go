@@ -83,6 +83,9 @@ func (m *memory) note(e event, id string) {
 	for i := range e.Change.Properties {
 		p := &e.Change.Properties[i]
 		at := sampledAt(e, p)
+		if !at.Equal(p.TimeOfSample) {
+			continue // a time that is made up must not outdate a real one
+		}
 		if newest, ok := m.samples.Peek(sampleKey(e, id, p)); !ok || at.After(newest) {
 			m.samples.Add(sampleKey(e, id, p), at)
 		}

@@ -1,0 +1,26 @@
+// Package faults is the fault suite of the delivery: it has the world around
+// Gatepost fail in every way its tables know, and holds what the program then
+// does against them. It has no code but its tests.
+//
+// The program is the real one, built as Google builds it, in processes of its
+// own: one that links customers, and one or two copies of SendEvent. They
+// share the Firestore emulator and publish to the Pub/Sub emulator. Login with
+// Amazon and the event gateways are package simulator, whose answers the tests
+// script.
+//
+// There are four parts:
+//   - The tables: for each answer of Login with Amazon and of the gateway, the
+//     exact requests that follow, the acknowledgement, the state of the grant,
+//     and what the maker is told.
+//   - What must happen once: doorbell presses and simple events, sent by two
+//     processes of which one is killed between claim, send and mark.
+//   - What other systems of this kind got wrong, where the tables do not show
+//     it.
+//   - A random run: thousands of events by way of Pub/Sub's push, with faults
+//     on a fifth of all answers, while processes are killed. Afterwards every
+//     event is accounted for.
+//
+// The random run prints its seed; FAULT_SEED repeats it, as far as the
+// scheduling of processes can be repeated. The suite is skipped where there
+// are no emulators, and fails there with REQUIRE_EMULATORS=1.
+package faults

@@ -1,0 +1,221 @@
+package faults_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// trace is all that can be seen of an event, or of one that is delivered again
+// and again.
+type trace struct {
+	Answers []string // of SendEvent, one for each delivery
+	Gateway []int    // statuses of the requests at the gateway; 0 is no answer
+	Refresh []int    // statuses of the refreshes at Login with Amazon
+	State   string   // of the grant afterwards, and the reason
+	Told    []string // to the maker: type and reason, sorted
+	Dead    []string // codes of dead letters
+}
+
+// row is one row of a table: what goes wrong, and what follows.
+type row struct {
+	name    string
+	gateway []simulator.Fault // of the gateway, for this customer
+	refresh []simulator.Fault // of Login with Amazon, for this customer
+	// before changes the grant before the first delivery, between before the
+	// second.
+	before, between func(*grant.Grant)
+	disabled        bool // the customer has disabled the skill
+	expired         bool // Alexa no longer takes the access token
+	event           func(c customer) string
+	want            trace
+	pause           time.Duration // between two requests at the gateway, at least
+	parts           bool          // the event goes in parts, each with an id of its own
+	others          bool          // each delivery is of another event
+	after           func(grant.Grant) error
+}
+
+// runRows runs each row with a customer of its own, all at once.
+func (w *world) runRows(t *testing.T, p *binary.Process, rows []row) {
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			w.runRow(t, p, r)
+		})
+	}
+}
+
+func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
+	c := w.prepare(t, r)
+	event := report(c, "lamp-1", 1)
+	if r.event != nil {
+		event = r.event(c)
+	}
+	var got trace
+	var first []int // requests that are the first of their delivery
+	for attempt := range r.want.Answers {
+		if attempt == 1 && r.between != nil {
+			w.change(t, c, r.between)
+		}
+		if attempt > 0 && strings.HasPrefix(got.Answers[attempt-1], "503") {
+			backOff(t)
+		}
+		m := c.message(event, c.userID, attempt+1)
+		if r.others {
+			m.Attributes["eventId"], m.Attempt = fmt.Sprint(c.userID, attempt), 1
+		}
+		answer, err := deliver(within(t, patience), p, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Answers = append(got.Answers, answer)
+		first = append(first, len(w.eventsOf(c)))
+	}
+	g := w.grant(t, c)
+	got.State = words(string(g.State), g.Reason)
+	requests := recorded(t, len(r.want.Gateway), func() []simulator.Request { return w.eventsOf(c) })
+	got.Gateway = statuses(requests)
+	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.refreshesOf(c) }))
+	got.Told = w.grantEvents.say(t, len(r.want.Told), c.told)
+	got.Dead = w.deadLetters.say(t, len(r.want.Dead), c.buried)
+	if diff := cmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("what happened differs (-want +got):\n%s%s", diff, reasons(requests))
+	}
+	checkRequests(t, requests, first, r)
+	if r.after != nil {
+		if err := r.after(g); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// backOff waits as Pub/Sub does before it delivers again, though less long: a
+// refresh that failed may not be repeated within a second.
+func backOff(t *testing.T) {
+	t.Helper()
+	select {
+	case <-time.After(1100 * time.Millisecond):
+	case <-t.Context().Done():
+		t.Fatal(t.Context().Err())
+	}
+}
+
+// prepare links the row's customer and sets the scene.
+func (w *world) prepare(t *testing.T, r row) customer {
+	t.Helper()
+	c := w.link(t, t.Name()[len("Test"):], alexa.EU)
+	if r.before != nil {
+		w.change(t, c, r.before)
+	}
+	if r.disabled {
+		w.Disable(c.region, c.amazonUser)
+	}
+	if r.expired {
+		w.ExpireAccessTokens(c.region, c.amazonUser)
+	}
+	for _, f := range r.gateway {
+		f.User = c.amazonUser
+		w.Script(simulator.Gateway(c.region), f)
+	}
+	for _, f := range r.refresh {
+		f.User = c.amazonUser
+		w.Script(simulator.Refresh, f)
+	}
+	return c
+}
+
+// checkRequests checks what holds for every request: a repetition has the id
+// of the first, and comes after a pause unless it is of another delivery.
+func checkRequests(t *testing.T, requests []simulator.Request, first []int, r row) {
+	t.Helper()
+	for i := 1; i < len(requests); i++ {
+		was, now := requests[i-1], requests[i]
+		if same := was.MessageID == now.MessageID; same == (r.parts || r.others) {
+			t.Errorf("request %d has message id %s, the one before %s", i, now.MessageID, was.MessageID)
+		}
+		if pause := now.Time.Sub(was.Time); pause < r.pause && !slices.Contains(first, i) {
+			t.Errorf("request %d came %v after the one before, want %v or later", i, pause, r.pause)
+		}
+	}
+}
+
+// eventsOf returns the requests at the gateway of a customer's region, in the
+// order in which they arrived.
+func (w *world) eventsOf(c customer) []simulator.Request {
+	return arrivals(w.Events(c.region), func(r simulator.Request) bool { return r.User == c.amazonUser })
+}
+
+// refreshesOf returns a customer's refreshes.
+func (w *world) refreshesOf(c customer) []simulator.Request {
+	return arrivals(w.LWARequests(), func(r simulator.Request) bool {
+		return r.Target == simulator.Refresh && r.User == c.amazonUser
+	})
+}
+
+// recorded returns requests as soon as n of them are recorded, or what there
+// is after a while. The simulator records a request that its client gave up
+// when it notices, and tells nobody; so this asks again.
+func recorded(t *testing.T, n int, list func() []simulator.Request) []simulator.Request {
+	t.Helper()
+	ctx, tick := within(t, arrivalTime), time.NewTicker(5*time.Millisecond)
+	defer tick.Stop()
+	for {
+		requests := list()
+		if len(requests) >= n {
+			return requests
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return requests
+		}
+	}
+}
+
+// arrivals sorts requests by their arrival, and keeps those that are wanted.
+func arrivals(all []simulator.Request, want func(simulator.Request) bool) []simulator.Request {
+	all = slices.DeleteFunc(all, func(r simulator.Request) bool { return !want(r) })
+	slices.SortStableFunc(all, func(a, b simulator.Request) int { return a.Time.Compare(b.Time) })
+	return all
+}
+
+func statuses(requests []simulator.Request) []int {
+	var list []int
+	for _, r := range requests {
+		list = append(list, r.Status)
+	}
+	return list
+}
+
+// reasons says why the simulator refused what it refused by itself.
+func reasons(requests []simulator.Request) string {
+	var text string
+	for i, r := range requests {
+		if r.Reason != "" {
+			text += fmt.Sprintf("request %d: %s\n", i, r.Reason)
+		}
+	}
+	return text
+}
+
+// report is a ChangeReport of a customer's lamp, whose brightness tells which
+// report it is.
+func report(c customer, lamp string, brightness int) string {
+	return reportAt(c, lamp, brightness, time.Now(), "PHYSICAL_INTERACTION")
+}
+
+func reportAt(c customer, lamp string, brightness int, sampled time.Time, cause string) string {
+	return fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":%q,"changed":[
+		{"namespace":"Alexa.BrightnessController","name":"brightness","value":%d,"timeOfSample":%q,"uncertaintyInMilliseconds":0}]}`,
+		c.userID, lamp, cause, brightness, sampled.UTC().Format(time.RFC3339Nano))
+}
