@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/pubsub/v2/pstest"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// failing makes calls of the fake fail while broken says so.
+type failing struct {
+	broken func(request any) bool
+	code   codes.Code
+	calls  atomic.Int32
+}
+
+func (f *failing) React(request any) (handled bool, result any, err error) {
+	f.calls.Add(1)
+	if f.broken(request) {
+		return true, nil, status.Error(f.code, "broken")
+	}
+	return false, nil, nil
+}
+
+func (f *failing) cloud(t *testing.T, call string) *cloud {
+	t.Helper()
+	return newCloud(t, newServer(t, pstest.ServerReactorOption{FuncName: call, Reactor: f}).Addr)
+}
+
+// TestPublishRefused has the topic refuse two messages. The next of the one's
+// ordering key has to wait for it, and the others are not affected.
+func TestPublishRefused(t *testing.T) {
+	t.Parallel()
+	f := &failing{code: codes.InvalidArgument, broken: func(request any) bool {
+		r := request.(*pubsubpb.PublishRequest)
+		return strings.HasSuffix(r.Topic, "device-events") && slices.ContainsFunc(r.Messages, func(m *pubsubpb.PubsubMessage) bool {
+			return strings.Contains("AE", m.Attributes[letterName])
+		})
+	}}
+	c := f.cloud(t, "Publish")
+	keys := map[string]string{"A": "u-secret/lamp-1", "B": "u-secret/lamp-1", "C": "u-3/lamp-1"}
+	for i, name := range strings.Split("ABCDE", "") {
+		c.bury(&pubsub.Message{Data: []byte(changeReport), OrderingKey: keys[name], Attributes: map[string]string{
+			letterName: name, attrPublished: noon.Add(time.Duration(i) * time.Second).Format(time.RFC3339),
+		}})
+	}
+	status, stdout, stderr := c.replay("-for-real")
+	if status != exitFailed || stderr != "" {
+		t.Errorf("replay = %d and said %q, want %d", status, stderr, exitFailed)
+	}
+	if strings.Contains(stdout, "u-secret") || strings.Count(stdout, "failed\t") != 3 || strings.Count(stdout, "replayed\t") != 2 {
+		t.Errorf("it wrote\n%swant three failed, two replayed, and no ordering key", stdout)
+	}
+	if delivered, left := names(c.delivered(2)), c.left(3); delivered != "CD" || left != "ABE" {
+		t.Errorf("delivered %s and left %s, want CD and ABE", delivered, left)
+	}
+}
+
+// TestAcknowledgeFails leaves messages in both: the run says so, goes no
+// further, and the next one publishes them again.
+func TestAcknowledgeFails(t *testing.T) {
+	t.Parallel()
+	var mended atomic.Bool
+	f := &failing{code: codes.PermissionDenied, broken: func(any) bool { return !mended.Load() }}
+	server := newServer(t, pstest.ServerReactorOption{FuncName: "Acknowledge", Reactor: f})
+	c := newCloud(t, server.Addr)
+	c.bury(buried()...)
+	status, stdout, stderr := c.replay("-for-real", "-json", "-code", "B")
+	want := tally{Read: 6, Selected: 1, Failed: 1, Unacknowledged: 1, Left: 6}
+	if diff := cmp.Diff(want, c.parse(stdout)); diff != "" {
+		t.Errorf("tally (-want +got):\n%s", diff)
+	}
+	if status != exitFailed || !strings.Contains(stderr, "acknowledging") {
+		t.Errorf("replay = %d and said %q", status, stderr)
+	}
+	mended.Store(true)
+	server.SetTimeNowFunc(func() time.Time { return time.Now().Add(leaseTime) })
+	if got := c.tally("-for-real", "-code", "B"); got.Replayed != 1 {
+		t.Errorf("the next run: %+v, want one replayed", got)
+	}
+	if delivered, left := names(c.delivered(2)), c.left(5); delivered != "BB" || left != "ACDEF" {
+		t.Errorf("delivered %s and left %s, want BB and ACDEF", delivered, left)
+	}
+}
+
+func TestPullFails(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		code  codes.Code
+		times int32
+		calls int32 // at least
+		want  int
+	}{
+		{"for a moment", codes.Unavailable, 2, 3, exitOK},
+		{"for longer", codes.Unavailable, 1000, 1, exitFailed},
+		{"for good", codes.PermissionDenied, 1, 1, exitFailed},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := &failing{code: test.code}
+			f.broken = func(any) bool { return f.calls.Load() <= test.times }
+			c := f.cloud(t, "Pull")
+			c.bury(buried()...)
+			status, stdout, stderr := c.replay("-json")
+			if status != test.want || (stderr == "") != (test.want == exitOK) || f.calls.Load() < test.calls {
+				t.Errorf("replay = %d and said %q after %d calls, want %d", status, stderr, f.calls.Load(), test.want)
+			}
+			if got := c.parse(stdout); got.Read != 6 && status == exitOK {
+				t.Errorf("%+v, want all read", got)
+			}
+		})
+	}
+}
+
+// TestLeaseFails cannot put messages back: they come back by themselves.
+func TestLeaseFails(t *testing.T) {
+	t.Parallel()
+	f := &failing{code: codes.PermissionDenied, broken: func(any) bool { return true }}
+	c := f.cloud(t, "ModifyAckDeadline")
+	c.bury(buried()...)
+	status, _, stderr := c.replay()
+	if status != exitFailed || !strings.Contains(stderr, "come back by themselves") {
+		t.Errorf("replay = %d and said %q", status, stderr)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, newServer(t).Addr)
+	c.subscribe("own-policy", "dead-letters", func(s *pubsubpb.Subscription) {
+		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: c.name("topics", "device-events"), MaxDeliveryAttempts: 5}
+	})
+	c.subscribe("ordered", "dead-letters", func(s *pubsubpb.Subscription) { s.EnableMessageOrdering = true })
+	for _, test := range []struct {
+		name, subscription, topic string
+		wantErr                   error
+		wantStatus                codes.Code
+		wantWarning               bool
+	}{
+		{name: "sound", subscription: "dead-letters", topic: "device-events"},
+		{name: "ordered", subscription: "ordered", topic: "device-events", wantWarning: true},
+		{name: "own dead-letter policy", subscription: "own-policy", topic: "device-events", wantErr: errOwnPolicy},
+		{name: "in a circle", subscription: "dead-letters", topic: "dead-letters", wantErr: errSameTopic},
+		{name: "missing", subscription: "alive-letters", topic: "device-events", wantStatus: codes.NotFound},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := subscription{c.client.SubscriptionAdminClient, c.name("subscriptions", test.subscription)}
+			warning, err := s.check(t.Context(), c.name("topics", test.topic))
+			if (warning != "") != test.wantWarning {
+				t.Errorf("check() warns %q, want a warning: %v", warning, test.wantWarning)
+			}
+			if test.wantStatus != codes.OK && status.Code(errors.Unwrap(err)) != test.wantStatus {
+				t.Errorf("check() = %v, want %v", err, test.wantStatus)
+			}
+			if test.wantStatus == codes.OK && !errors.Is(err, test.wantErr) {
+				t.Errorf("check() = %v, want %v", err, test.wantErr)
+			}
+		})
+	}
+	p := program{stdout: io.Discard, stderr: io.Discard, now: time.Now, client: c.options}
+	args := []string{"-project", c.project, "-subscription", "own-policy", "-topic", "device-events", "-for-real"}
+	if got := p.run(context.Background(), args); got != exitFailed {
+		t.Errorf("run() = %d for a subscription that must not be read, want %d", got, exitFailed)
+	}
+}
+
+// slow is a Pub/Sub that notices late that a pull was given up, and then hands
+// out messages that nobody gets.
+type slow struct {
+	pubsubpb.UnimplementedSubscriberServer
+	handedOut atomic.Bool
+}
+
+func (s *slow) Pull(ctx context.Context, _ *pubsubpb.PullRequest) (*pubsubpb.PullResponse, error) {
+	<-ctx.Done()
+	<-time.After(settleTime / 2)
+	s.handedOut.Store(true)
+	return &pubsubpb.PullResponse{}, nil
+}
+
+func TestPullSettles(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var service slow
+	server := grpc.NewServer()
+	pubsubpb.RegisterSubscriberServer(server, &service)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+
+	client, err := connect(t.Context(), "p", loopback(listener.Addr().String())...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	messages, err := subscription{client.SubscriptionAdminClient, "projects/p/subscriptions/s"}.pull(ctx)
+	if len(messages) != 0 || err != nil || !service.handedOut.Load() {
+		t.Errorf("pull() = %v, %v, and Pub/Sub was through with it: %v", messages, err, service.handedOut.Load())
+	}
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/push"
+)
+
+const (
+	changeReport = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":"lamp-1"},"payload":{}}}`
+	deleteReport = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"lamp-1"}]}}}`
+)
+
+// noon is when the test's events were published for the first time; their dead
+// letters are of an hour later.
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func dead(data string, attributes map[string]string) push.Message {
+	return push.Message{ID: "dead-1", Data: []byte(data), Attributes: attributes, PublishTime: noon.Add(time.Hour)}
+}
+
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	u1 := grant.CustomerHash("u-1")
+	for _, test := range []struct {
+		name       string
+		data       string
+		attributes map[string]string
+		want       letter
+	}{
+		{"SendEvent's", changeReport, map[string]string{
+			attrReason: "dead_letter", attrCode: "INVALID_REQUEST_EXCEPTION", attrDescription: "no",
+			attrCustomer: "0123456789abcdef", attrRefusedBy: "EU", attrPublished: "2026-01-02T12:00:00.000Z",
+		}, letter{
+			reason: "dead_letter", code: "INVALID_REQUEST_EXCEPTION", description: "no", customer: "0123456789abcdef",
+			region: "EU", published: noon, kind: "Alexa.ChangeReport", endpoint: "lamp-1",
+		}},
+		{"Pub/Sub's", `{"userId":"u-1","endpointId":"lamp-1","cause":"PERIODIC_POLL","changed":[]}`, map[string]string{
+			attrDeliveries: "100", attrSourceTopic: "2026-01-02T13:00:00.5+01:00", attrRegion: "NA",
+		}, letter{
+			reason: undelivered, description: "not acknowledged in 100 deliveries", customer: u1,
+			region: "NA", published: noon.Add(500 * time.Millisecond), kind: "Alexa.ChangeReport", endpoint: "lamp-1",
+		}},
+		{"Pub/Sub's of a replay", deleteReport, map[string]string{
+			attrDeliveries: "100", attrSourceTopic: "2026-01-02T12:30:00Z", attrPublished: "2026-01-02T12:00:00.000Z",
+		}, letter{
+			reason: undelivered, description: "not acknowledged in 100 deliveries", customer: u1,
+			published: noon, kind: "Alexa.Discovery.DeleteReport",
+		}},
+		{"without attributes", `{"userId":"u-1"}`, nil, letter{customer: u1, published: noon.Add(time.Hour)}},
+		{"without JSON", `{`, nil, letter{published: noon.Add(time.Hour)}},
+		{"wrong types", `{"userId":1,"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"endpoint":[]}}`,
+			map[string]string{attrPublished: "noon"},
+			letter{published: noon.Add(time.Hour), kind: "Alexa.Discovery.DeleteReport"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := open(dead(test.data, test.attributes))
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(letter{}), cmpopts.IgnoreFields(letter{}, "Message")); diff != "" {
+				t.Errorf("open() differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestOpenSendEventsOwn opens a dead letter as SendEvent makes it, and lets it
+// judge the replay: both know the attributes by the same names.
+func TestOpenSendEventsOwn(t *testing.T) {
+	t.Parallel()
+	buried := func(m push.Message) push.Message {
+		var grave grave
+		deliverer := delivery.New(delivery.Options{DeadLetters: &grave, Now: func() time.Time { return noon.Add(time.Minute) }})
+		deliverer.Deliver(t.Context(), m)
+		if len(grave) != 1 {
+			t.Fatalf("%d dead letters, want 1", len(grave))
+		}
+		return grave[0]
+	}
+	first := buried(push.Message{
+		ID: "event-1", Data: []byte(changeReport), PublishTime: noon, Attempt: 1, Attributes: map[string]string{attrRegion: "MOON"},
+	})
+	l := open(first)
+	want := letter{
+		reason: "dead_letter", code: "UNKNOWN_REGION", description: l.description, customer: grant.CustomerHash("u-1"),
+		region: "MOON", published: noon, kind: "Alexa.ChangeReport", endpoint: "lamp-1",
+	}
+	if diff := cmp.Diff(want, l, cmp.AllowUnexported(letter{}), cmpopts.IgnoreFields(letter{}, "Message")); diff != "" || l.description == "" {
+		t.Errorf("open() differs (-want +got):\n%s", diff)
+	}
+
+	again, err := revival{region: alexa.EU}.revive(l, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.ID, again.PublishTime = "event-2", noon.Add(time.Hour)
+	again.Attributes[attrRegion] = "MOON"
+	second := buried(again)
+	for _, name := range []string{attrIdentity, attrPublished} {
+		if second.Attributes[name] != first.Attributes[name] || first.Attributes[name] == "" {
+			t.Errorf("%s of the event is %q, and of its replay %q", name, first.Attributes[name], second.Attributes[name])
+		}
+	}
+}
+
+// grave is a dead-letter topic.
+type grave []push.Message
+
+func (g *grave) Publish(_ context.Context, data []byte, attributes map[string]string) error {
+	*g = append(*g, push.Message{ID: "dead-1", Data: data, Attributes: attributes, PublishTime: noon.Add(time.Minute)})
+	return nil
+}
+
+func TestSelects(t *testing.T) {
+	t.Parallel()
+	l := letter{reason: "dead_letter", code: "A", customer: "c", region: "EU", published: noon}
+	for _, test := range []struct {
+		name   string
+		filter filter
+		want   bool
+	}{
+		{"none", filter{}, true},
+		{"all", filter{reason: "dead_letter", code: "A", customer: "c", region: alexa.EU, since: noon, until: noon.Add(1)}, true},
+		{"reason", filter{reason: undelivered}, false},
+		{"code", filter{code: "a"}, false},
+		{"customer", filter{customer: "d"}, false},
+		{"region", filter{region: alexa.NA}, false},
+		{"since", filter{since: noon.Add(1)}, false},
+		{"until", filter{until: noon}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := test.filter.selects(l); got != test.want {
+				t.Errorf("selects() = %v, want %v", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	apiv1 "cloud.google.com/go/pubsub/v2/apiv1"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatepostdev/gatepost/shared/push"
+)
+
+const (
+	// pullSize is how many messages one call may bring, and so how many are
+	// published side by side and wait in memory.
+	pullSize = 500
+	// pullTries is how often a call is made that fails for no fault of ours, and
+	// pullPause how long the pause before the next is; it doubles.
+	pullTries = 5
+	pullPause = 50 * time.Millisecond
+	// settleTime is how long Pub/Sub may take to notice that a call was given up.
+	// Until then it may answer, to nobody, with messages put back meanwhile.
+	settleTime = 500 * time.Millisecond
+	// publishTime bounds one publish with the client library's own retries.
+	publishTime = 10 * time.Second
+)
+
+// connect connects to Pub/Sub with the credentials of the environment, or to
+// the emulator that PUBSUB_EMULATOR_HOST names.
+func connect(ctx context.Context, project string, o ...option.ClientOption) (*pubsub.Client, error) {
+	client, err := pubsub.NewClient(ctx, cmp.Or(project, pubsub.DetectProjectID), o...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Pub/Sub: %w", err)
+	}
+	// The library's retries would hide, when the time to wait is over, whether
+	// nothing came or nobody could be asked.
+	client.SubscriptionAdminClient.CallOptions.Pull = nil
+	return client, nil
+}
+
+// fullName makes an id of "topics" or "subscriptions" a full name.
+func fullName(project, kind, name string) string {
+	if strings.Contains(name, "/") {
+		return name
+	}
+	return "projects/" + project + "/" + kind + "/" + name
+}
+
+// subscription is a source.
+type subscription struct {
+	client *apiv1.SubscriptionAdminClient
+	name   string
+}
+
+// Why a subscription is not read.
+var (
+	errOwnPolicy = errors.New("it has a dead-letter policy of its own: every reading counts as a failed delivery, and the last one moves the message away")
+	errSameTopic = errors.New("it is the subscription of the very topic to publish to")
+)
+
+// check refuses a subscription that must not be read, and warns of one that
+// cannot be read whole.
+func (s subscription) check(ctx context.Context, topic string) (warning string, err error) {
+	found, err := s.client.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: s.name})
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("looking at %s: %w", s.name, err)
+	case found.DeadLetterPolicy != nil:
+		return "", fmt.Errorf("%s: %w", s.name, errOwnPolicy)
+	case found.Topic == topic:
+		return "", fmt.Errorf("%s: %w", s.name, errSameTopic)
+	case found.EnableMessageOrdering:
+		return s.name + " is ordered: of messages with the same ordering key only the first is seen until it has been replayed", nil
+	}
+	return "", nil
+}
+
+func (s subscription) pull(ctx context.Context) ([]received, error) {
+	for failures := 0; ; {
+		response, err := s.client.Pull(ctx, &pubsubpb.PullRequest{Subscription: s.name, MaxMessages: pullSize})
+		switch {
+		case err == nil && len(response.ReceivedMessages) > 0:
+			return fromWire(response.ReceivedMessages), nil
+		case err == nil:
+			failures = 0
+		case ctx.Err() != nil, status.Code(err) == codes.DeadlineExceeded:
+			<-time.After(settleTime)
+			err, failures = nil, 0
+		default:
+			failures++
+		}
+		if failures == pullTries || err != nil && !transient(err) {
+			return nil, err
+		}
+		// An empty answer may come at once.
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pullPause << failures):
+		}
+	}
+}
+
+func transient(err error) bool {
+	return slices.Contains([]codes.Code{
+		codes.Aborted, codes.Internal, codes.ResourceExhausted, codes.Unavailable, codes.Unknown,
+	}, status.Code(err))
+}
+
+func fromWire(messages []*pubsubpb.ReceivedMessage) []received {
+	result := make([]received, len(messages))
+	for i, m := range messages {
+		result[i] = received{ackID: m.AckId, Message: push.Message{
+			ID: m.Message.MessageId, Data: m.Message.Data, Attributes: m.Message.Attributes,
+			PublishTime: m.Message.PublishTime.AsTime(), OrderingKey: m.Message.OrderingKey,
+		}}
+	}
+	return result
+}
+
+func (s subscription) acknowledge(ctx context.Context, ackIDs []string) error {
+	return s.client.Acknowledge(ctx, &pubsubpb.AcknowledgeRequest{Subscription: s.name, AckIds: ackIDs})
+}
+
+func (s subscription) extend(ctx context.Context, ackIDs []string, d time.Duration) error {
+	return s.client.ModifyAckDeadline(ctx, &pubsubpb.ModifyAckDeadlineRequest{
+		Subscription: s.name, AckIds: ackIDs, AckDeadlineSeconds: int32(d / time.Second),
+	})
+}
+
+// topic is a sink.
+type topic struct{ publisher *pubsub.Publisher }
+
+// newTopic returns a topic that is to be stopped after use.
+func newTopic(client *pubsub.Client, name string) topic {
+	p := client.Publisher(name)
+	p.EnableMessageOrdering = true
+	p.PublishSettings.Timeout = publishTime
+	// Pub/Sub takes or refuses a request as a whole: with one message in each,
+	// none fails for another's fault, and what failed is known exactly.
+	p.PublishSettings.CountThreshold = 1
+	return topic{p}
+}
+
+func (t topic) publish(m push.Message) func() error {
+	result := t.publisher.Publish(context.Background(), &pubsub.Message{
+		Data: m.Data, Attributes: m.Attributes, OrderingKey: m.OrderingKey,
+	})
+	return func() error {
+		_, err := result.Get(context.Background())
+		var paused pubsub.ErrPublishingPaused
+		if errors.As(err, &paused) {
+			return errHeldBack // the library's error names the key, and keys name customers
+		}
+		return err
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// tally is how many messages met which fate. Read is Replayed and Left;
+// Selected is Replayed, Untried, Refused and Failed.
+type tally struct {
+	DryRun      bool `json:"dryRun"`
+	Interrupted bool `json:"interrupted"`
+
+	Read     int `json:"read"`
+	Selected int `json:"selected"`
+	Replayed int `json:"replayed"` // published, and no longer in the subscription
+	Untried  int `json:"untried"`  // in a dry run, what would be replayed
+	Refused  int `json:"refused"`
+	Failed   int `json:"failed"`
+	Left     int `json:"left"` // in the subscription
+
+	StaleDeletes   int `json:"refusedDeleteReports"` // of Refused
+	WrongRegions   int `json:"refusedRegions"`       // of Refused
+	Unacknowledged int `json:"unacknowledged"`       // of Failed: the topic has them all the same
+	Late           int `json:"late"`                 // of Left: became dead letters during the run
+	Expiring       int `json:"expiring"`             // of those fit to be replayed: too old for SendEvent
+}
+
+// writeJSON writes the tally for programs.
+func (t tally) writeJSON(w io.Writer) {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(t) // whoever closed the output does not want it
+}
+
+// write writes the tally for people.
+func (t tally) write(w io.Writer) {
+	row := func(name string, n int, remarks ...string) {
+		fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("%-12s %7d  %s", name, n, strings.Join(remarks, ""))))
+	}
+	row("read", t.Read)
+	row("selected", t.Selected)
+	if t.DryRun {
+		row("would replay", t.Untried)
+	} else {
+		row("replayed", t.Replayed)
+		row("not reached", t.Untried)
+		row("failed", t.Failed, some(t.Unacknowledged, "were published all the same, and will be again"))
+	}
+	row("refused", t.Refused, some(t.StaleDeletes, "are DeleteReports older than an hour (-force)"),
+		some(t.WrongRegions, "have a wrong region (-set-region)"))
+	row("left", t.Left, some(t.Late, "became dead letters since the run began"))
+	if t.Expiring > 0 {
+		fmt.Fprintf(w, "Events older than %v: %d. Unless MAX_EVENT_AGE is more than that, SendEvent drops them as expired\n"+
+			"and announces their endpoints as stale. With -as-new they are delivered, as if they had happened now.\n", usualMaxAge, t.Expiring)
+	}
+	if t.DryRun {
+		fmt.Fprintln(w, "This was a dry run: nothing was published. With -for-real it is.")
+	}
+}
+
+// some is a remark about n messages, none about none.
+func some(n int, what string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("(%d %s)", n, what)
+}
