@@ -36,34 +36,47 @@ type Token struct {
 // Client talks to Login with Amazon. It may be used by many goroutines at
 // once.
 type Client struct {
-	tokenURL    string
-	http        *http.Client
-	credentials []Credentials
-	now         func() time.Time
+	tokenURL string
+	http     *http.Client
+	ring     ring
+	now      func() time.Time
 }
 
 // New returns a client for the token endpoint, by default
 // https://api.amazon.com/auth/o2/token, which serves every Alexa region. The
 // HTTP client must follow no redirects, see package transport. credentials are
 // tried in order as long as LWA refuses the client; there must be at least
-// one.
+// one to begin with.
 func New(tokenURL *url.URL, client *http.Client, credentials []Credentials, now func() time.Time) *Client {
-	return &Client{tokenURL: tokenURL.String(), http: client, credentials: credentials, now: now}
+	return &Client{tokenURL: tokenURL.String(), http: client, ring: ring{list: credentials}, now: now}
 }
+
+// ReloadFrom says where new credentials come from. They are looked for when LWA
+// refuses all that are in use, at most once a minute, and if there are others
+// the refused call is made again: a secret is rotated without a deploy. Call it
+// before the Client is used.
+func (c *Client) ReloadFrom(load func(context.Context) ([]Credentials, error)) { c.ring.load = load }
 
 // Knows reports whether clientID is among the credentials in use. A grant of
 // another client cannot be refreshed, which proves nothing about the customer.
-func (c *Client) Knows(clientID string) bool { return len(c.of(clientID)) > 0 }
+func (c *Client) Knows(clientID string) bool { return len(of(clientID)(c.ring.current())) > 0 }
 
-// of returns the credentials of a client: several while its secret is rotated.
-func (c *Client) of(clientID string) []Credentials {
-	var list []Credentials
-	for _, credentials := range c.credentials {
-		if credentials.ClientID == clientID {
-			list = append(list, credentials)
+// choice is which of the credentials in use a call may show.
+type choice func([]Credentials) []Credentials
+
+func every(list []Credentials) []Credentials { return list }
+
+// of chooses the credentials of a client: several while its secret is rotated.
+func of(clientID string) choice {
+	return func(list []Credentials) []Credentials {
+		var chosen []Credentials
+		for _, credentials := range list {
+			if credentials.ClientID == clientID {
+				chosen = append(chosen, credentials)
+			}
 		}
+		return chosen
 	}
-	return list
 }
 
 // Exchange redeems the authorization code of an AcceptGrant. A code can be
@@ -74,9 +87,9 @@ func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, er
 	exchange := func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		return config.Exchange(ctx, code.Reveal())
 	}
-	token, err := c.call(ctx, "exchange", ExchangeTimeout, c.credentials, exchange)
+	token, err := c.call(ctx, "exchange", ExchangeTimeout, every, exchange)
 	if mayRepeat(err) && timeFor(ctx, ExchangeTimeout+time.Second) {
-		token, err = c.call(ctx, "exchange", ExchangeTimeout, c.credentials, exchange)
+		token, err = c.call(ctx, "exchange", ExchangeTimeout, every, exchange)
 	}
 	return token, err
 }
@@ -90,16 +103,27 @@ func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, er
 func (c *Client) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, RefreshTimeout)
 	defer cancel()
-	return c.call(ctx, "refresh", RefreshTimeout, c.of(clientID), func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+	return c.call(ctx, "refresh", RefreshTimeout, of(clientID), func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
 	})
 }
 
 type request func(context.Context, *oauth2.Config) (*oauth2.Token, error)
 
-// call makes the request with one credential after the other until LWA accepts
+// call makes the request with the credentials in use, and with new ones if LWA
+// refuses them and there are any.
+func (c *Client) call(ctx context.Context, op string, timeout time.Duration, with choice, do request) (Token, error) {
+	used := c.ring.current()
+	token, err := c.try(ctx, op, timeout, with(used), do)
+	if errors.Is(err, ErrClientRefused) && c.ring.reload(ctx, used, c.now()) {
+		token, err = c.try(ctx, op, timeout, with(c.ring.current()), do)
+	}
+	return token, err
+}
+
+// try makes the request with one credential after the other until LWA accepts
 // the client.
-func (c *Client) call(ctx context.Context, op string, timeout time.Duration, with []Credentials, do request) (Token, error) {
+func (c *Client) try(ctx context.Context, op string, timeout time.Duration, with []Credentials, do request) (Token, error) {
 	var token Token
 	var err error = &Error{Op: op, kind: ErrClientRefused} // of no credentials, none is accepted
 	for _, credentials := range with {

@@ -1,6 +1,7 @@
 package lwa_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -84,6 +85,36 @@ func TestRefreshOfAnotherClientsGrant(t *testing.T) {
 	}
 	if _, err := client.Refresh(t.Context(), "gone", sensitive.New(fakeRefresh)); !errors.Is(err, lwa.ErrClientRefused) || len(amazon.asked()) != 1 {
 		t.Errorf("%v after %d requests", err, len(amazon.asked()))
+	}
+}
+
+// TestNewSecretWithoutADeploy: the secret was rotated while the process ran.
+func TestNewSecretWithoutADeploy(t *testing.T) {
+	t.Parallel()
+	old := []lwa.Credentials{{ClientID: fakeID, ClientSecret: sensitive.New("fake-old")}}
+	renewed := []lwa.Credentials{{ClientID: fakeID, ClientSecret: sensitive.New("fake-new")}}
+	for op, call := range calls {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			amazon := &script{answers: []http.Handler{refused, refused, refused, works}}
+			client := serveFor(t, amazon, old)
+			looks, stored := 0, old
+			client.ReloadFrom(func(context.Context) ([]lwa.Credentials, error) { looks++; return stored, nil })
+			for range 2 { // nothing new yet, and looked for only once a minute
+				if _, err := call(t.Context(), client); !errors.Is(err, lwa.ErrClientRefused) || looks != 1 {
+					t.Errorf("%v after %d looks", err, looks)
+				}
+			}
+			client = serveFor(t, amazon, old)
+			client.ReloadFrom(func(context.Context) ([]lwa.Credentials, error) { looks++; return renewed, nil })
+			if _, err := call(t.Context(), client); err != nil || looks != 2 {
+				t.Errorf("%v after %d looks", err, looks)
+			}
+			want := identities(append(append(append([]lwa.Credentials{}, old...), old...), append(old, renewed...)...))
+			if diff := cmp.Diff(want, presented(amazon.asked())); diff != "" {
+				t.Errorf("credentials tried (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

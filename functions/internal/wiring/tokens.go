@@ -49,20 +49,29 @@ func (p *Process) buildTokens(ctx context.Context) error {
 	if !p.tokens.needed || p.tokens.credentials == (secret.Ref{}) {
 		return nil
 	}
-	text, err := p.secret(ctx, "LWA_CREDENTIALS", p.tokens.credentials)
+	credentials, err := p.lwaCredentials(ctx)
 	if err != nil {
 		return err
 	}
-	credentials, err := lwa.ParseCredentials(text)
-	if err != nil {
-		return fmt.Errorf("LWA_CREDENTIALS: %w", err)
-	}
 	p.tokens.client = lwa.New(p.tokens.url, transport.NewClient(Concurrency), credentials, p.Now)
+	p.tokens.client.ReloadFrom(p.lwaCredentials)
 	p.tokens.source = &access.Source{
 		Store: p.Store(), LWA: p.tokens.client, Sealer: p.Sealer(), Announce: p.Announcer(),
 		Owner: p.Owner, Draw: p.Draw, Now: p.Now,
 	}
 	return nil
+}
+
+func (p *Process) lwaCredentials(ctx context.Context) ([]lwa.Credentials, error) {
+	text, err := p.secret(ctx, "LWA_CREDENTIALS", p.tokens.credentials)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := lwa.ParseCredentials(text)
+	if err != nil {
+		return nil, fmt.Errorf("LWA_CREDENTIALS: %w", err)
+	}
+	return credentials, nil
 }
 
 // LWA returns the client that NeedTokens asked for.
