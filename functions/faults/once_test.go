@@ -185,7 +185,7 @@ func (w *world) dieAfterMark(t *testing.T, c customer, m push.Message) <-chan st
 
 // sendSlowly has the process be at it until the second has asked once.
 func (w *world) sendSlowly(t *testing.T, c customer, m push.Message) <-chan string {
-	fault, arrived := c.arrival(simulator.Fault{Delay: 4 * time.Second})
+	fault, arrived := c.arrival(simulator.Fault{Delay: 2500 * time.Millisecond})
 	w.Script(simulator.Gateway(c.region), fault)
 	_, answered := w.begin(t, m, arrived)
 	return answered

@@ -51,6 +51,7 @@ type scripted struct {
 	mu      sync.Mutex
 	started time.Time
 	takes   time.Duration // for each answer
+	slower  time.Duration // for each further one
 	answers []error
 	asked   []time.Duration
 }
@@ -58,12 +59,13 @@ type scripted struct {
 func (s *scripted) Send(ctx context.Context, _ sensitive.String, _ []byte) (gateway.Receipt, error) {
 	s.mu.Lock()
 	s.asked = append(s.asked, time.Since(s.started))
+	takes := s.takes + time.Duration(len(s.asked)-1)*s.slower
 	var err error
 	if len(s.answers) > 0 {
 		err, s.answers = s.answers[0], s.answers[1:]
 	}
 	s.mu.Unlock()
-	time.Sleep(s.takes) // in a bubble
+	time.Sleep(takes) // in a bubble
 	return gateway.Receipt{Status: 202}, err
 }
 
@@ -145,7 +147,7 @@ func TestResends(t *testing.T) {
 
 func TestPauses(t *testing.T) {
 	t.Parallel()
-	busy := refusal(t, 429, "30")
+	busy, down := refusal(t, 429, "30"), refusal(t, 503, "")
 	t.Run("of a grant", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -167,6 +169,24 @@ func TestPauses(t *testing.T) {
 			defer cancel()
 			if r := d.Deliver(ctx, eventOf(1)); r[0].Name != outcome.Accepted || g.asked[2] != 30*time.Second {
 				t.Errorf("after the pause: %s at %v", r[0].Name, g.asked)
+			}
+		})
+	})
+	t.Run("is not shortened", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			// The answer to the second comes later, and asks for less.
+			g := &scripted{answers: []error{busy, down}, started: time.Now(), takes: time.Second, slower: time.Second}
+			d := bubble(t, g, 0, 1)
+			ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+			defer cancel()
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() { d.Deliver(ctx, eventOf(1)) })
+			}
+			wg.Wait()
+			if r := d.Deliver(ctx, eventOf(1)); r[0].Name != outcome.Redeliver || len(g.asked) != 2 {
+				t.Errorf("%s after %d requests, want it handed back after 2", r[0].Name, len(g.asked))
 			}
 		})
 	})
