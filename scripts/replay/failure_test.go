@@ -75,8 +75,7 @@ func TestAcknowledgeFails(t *testing.T) {
 	t.Parallel()
 	var mended atomic.Bool
 	f := &failing{code: codes.PermissionDenied, broken: func(any) bool { return !mended.Load() }}
-	server := newServer(t, pstest.ServerReactorOption{FuncName: "Acknowledge", Reactor: f})
-	c := newCloud(t, server.Addr)
+	c := f.cloud(t, "Acknowledge")
 	c.bury(buried()...)
 	status, stdout, stderr := c.replay("-for-real", "-json", "-code", "B")
 	want := tally{Read: 6, Selected: 1, Failed: 1, Unacknowledged: 1, Left: 6}
@@ -87,7 +86,6 @@ func TestAcknowledgeFails(t *testing.T) {
 		t.Errorf("replay = %d and said %q", status, stderr)
 	}
 	mended.Store(true)
-	server.SetTimeNowFunc(func() time.Time { return time.Now().Add(leaseTime) })
 	if got := c.tally("-for-real", "-code", "B"); got.Replayed != 1 {
 		t.Errorf("the next run: %+v, want one replayed", got)
 	}

@@ -98,7 +98,11 @@ func (f *fake) take() []received {
 func (f *fake) gone(s *stored) bool { return s.acked > 1 || s.acked == 1 && !f.forgets }
 
 func (f *fake) extend(_ context.Context, ackIDs []string, d time.Duration) error {
-	return f.each(extending, ackIDs, func(s *stored) { s.until = time.Now().Add(d) })
+	return f.each(extending, ackIDs, func(s *stored) {
+		if time.Now().Before(s.until) { // no lease that has run out can be extended
+			s.until = time.Now().Add(d)
+		}
+	})
 }
 
 func (f *fake) acknowledge(_ context.Context, ackIDs []string) error {

@@ -46,9 +46,9 @@ func (r *replayer) keepLeases(ctx context.Context) {
 	}
 }
 
-// putBack ends the leases of everything that was not published.
+// putBack ends the leases of everything that was not acknowledged.
 func (r *replayer) putBack() error {
-	if err := r.extend(context.Background(), r.ledger.unpublished(), 0); err != nil {
+	if err := r.extend(context.Background(), r.ledger.held(), 0); err != nil {
 		return fmt.Errorf("%w (they come back by themselves within %v)", err, leaseTime)
 	}
 	return nil

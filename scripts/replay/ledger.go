@@ -81,14 +81,9 @@ func (l *ledger) held() []lease {
 	return l.leasesOf(func(fate) bool { return true })
 }
 
-// published returns the leases of messages that are to be acknowledged.
+// published returns the leases of those that are to be acknowledged.
 func (l *ledger) published() []lease {
 	return l.leasesOf(func(f fate) bool { return f == unacknowledged })
-}
-
-// unpublished returns the leases of messages that are to be put back.
-func (l *ledger) unpublished() []lease {
-	return l.leasesOf(func(f fate) bool { return f != unacknowledged })
 }
 
 func (l *ledger) leasesOf(want func(fate) bool) []lease {

@@ -64,7 +64,7 @@ type replayer struct {
 }
 
 // run replays until nothing more comes, -max is reached or ctx ends, and puts
-// back what was not published. The error says why something went wrong; the
+// everything else back. The error says why something went wrong; the
 // tally is right in any case.
 func (r *replayer) run(ctx context.Context) (tally, error) {
 	r.begun = r.now()

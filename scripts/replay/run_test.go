@@ -146,8 +146,8 @@ func TestSeenTwice(t *testing.T) {
 		if diff := cmp.Diff(want, result); diff != "" {
 			t.Errorf("tally (-want +got):\n%s", diff)
 		}
-		if n := f.queue[0].deliveries; n != 3 {
-			t.Errorf("%s was handed out %d times, want 3", f.queue[0].ID, n)
+		if n := f.queue[0].deliveries; n != 3 || !f.available()["m-0"] {
+			t.Errorf("m-0 was handed out %d times, want 3, and is ready to be read: %v", n, f.available()["m-0"])
 		}
 		for _, s := range f.queue[1:] {
 			if f.inTopic()[s.ID] != 1 || !f.gone(s) {
