@@ -64,6 +64,15 @@ type Store interface {
 	// the limits that DueQuery states is an error.
 	Due(ctx context.Context, q DueQuery) (DuePage, error)
 
+	// CountDue counts the records that Due would return with q on all its pages,
+	// but counts no further than q.Limit; q.After counts too.
+	CountDue(ctx context.Context, q DueQuery) (int, error)
+
+	// Delete removes the record was, if the stored one still has its Revision;
+	// otherwise it returns ErrConflict and removes nothing. A record that is not
+	// stored cannot be deleted: that is an error.
+	Delete(ctx context.Context, was Record) error
+
 	// ReadDelivery returns the delivery record of an event, or ErrNotFound. An
 	// expired one may be returned or not: see Delivery.Live.
 	ReadDelivery(ctx context.Context, key DeliveryKey) (Delivery, error)
@@ -71,6 +80,38 @@ type Store interface {
 	// WriteDelivery replaces was by now on the terms of Write, whole and
 	// without a field mask.
 	WriteDelivery(ctx context.Context, was, now Delivery) (Delivery, error)
+}
+
+// Admin is what operators' tools need of a store besides. No deployed function
+// has it.
+type Admin interface {
+	Store
+
+	// List returns a page of all records, at most limit of them and at least
+	// one if there are more, ordered by Key.ID, those after the one with the id
+	// after; the empty id begins. On the terms of Due, a record that is changed
+	// meanwhile is seen once, in its old state or in its new.
+	List(ctx context.Context, after string, limit int) (ListPage, error)
+
+	// Erase removes everything that is kept about a customer: the record,
+	// whatever its revision, and the delivery records of all events. A customer
+	// of whom nothing is kept is no error. When it fails some of it may be
+	// gone; call it again.
+	Erase(ctx context.Context, key Key) (Erased, error)
+}
+
+// ListPage is one page of records. Next is empty on the last page. Unreadable is
+// as in DuePage.
+type ListPage struct {
+	Records    []Record
+	Next       string // Key.ID of the last record of the page
+	Unreadable []error
+}
+
+// Erased says what was removed.
+type Erased struct {
+	Records    int // 1, or 0 when there was none
+	Deliveries int
 }
 
 // MaxDueBuckets is the largest number of buckets in one DueQuery: Firestore
@@ -111,8 +152,12 @@ type DeliveryKey struct {
 // ID is the document id. It starts with the customer's, so that everything
 // kept about a customer can be found without an index.
 func (k DeliveryKey) ID() string {
-	return k.Customer + "." + shortHex(digest(k.EventID))
+	return DeliveryPrefix(k.Customer) + shortHex(digest(k.EventID))
 }
+
+// DeliveryPrefix is what the ids of all delivery records of a customer begin
+// with, and no others; hex digits follow.
+func DeliveryPrefix(customer string) string { return customer + "." }
 
 // DeliveryState says how far an event that must not be repeated has come.
 type DeliveryState string

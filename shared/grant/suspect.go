@@ -28,7 +28,7 @@ const (
 // refreshClears reports whether a grant is suspect only because of what Login
 // with Amazon said.
 func (g Grant) refreshClears() bool {
-	return g.Reason == ReasonRefreshUnknown || g.Reason == ReasonMassInvalidGrant
+	return g.Reason == ReasonRefreshUnknown || g.Reason == ReasonMassInvalidGrant || g.Reason == ReasonRestored
 }
 
 // Doubt makes a grant suspect because of what Login with Amazon said, and has

@@ -63,7 +63,7 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 	if r.Grants == nil {
 		r.Grants = make(map[string]Grant)
 	}
-	r.Region = region
+	r.Region, r.UsedAt = region, now
 	r.Grants[id] = Grant{
 		Region: region, State: Active, Since: now, ClientID: tokens.ClientID, AmazonUser: amazonUser,
 		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,
@@ -187,15 +187,20 @@ func (r *Record) announce(kind AnnouncementType, id string, region alexa.Region,
 }
 
 // settle sets when the sweep has to look at the record: at the earliest due
-// time of its grants, or now when a message waits to be published.
+// time of its grants, when the remains of a revoked one are to go, or now when
+// a message waits to be published.
 func (r *Record) settle(now time.Time) {
 	r.RefreshDue = time.Time{}
 	if len(r.Announce) > 0 {
 		r.RefreshDue = now
 	}
 	for _, g := range r.Grants {
-		if !g.RefreshDue.IsZero() && (r.RefreshDue.IsZero() || g.RefreshDue.Before(r.RefreshDue)) {
-			r.RefreshDue = g.RefreshDue
+		due := g.RefreshDue
+		if g.State == Revoked {
+			due = g.EraseAt
+		}
+		if !due.IsZero() && (r.RefreshDue.IsZero() || due.Before(r.RefreshDue)) {
+			r.RefreshDue = due
 		}
 	}
 }

@@ -28,8 +28,6 @@ type Store struct {
 	client *firestore.Client
 }
 
-var _ grant.Store = (*Store)(nil)
-
 // New returns a store that uses the caller's client, which the caller closes.
 func New(client *firestore.Client) *Store { return &Store{client: client} }
 
@@ -75,6 +73,21 @@ func (s *Store) Write(ctx context.Context, was, now grant.Record) (grant.Record,
 	stored, err := grant.ParseRecord(doc) // now with its times as they were stored
 	stored.Revision = revision
 	return stored, err
+}
+
+// Delete implements [grant.Store].
+func (s *Store) Delete(ctx context.Context, was grant.Record) error {
+	if !was.Stored() {
+		return errors.New("grantfire: delete a record: it is not stored")
+	}
+	_, err := s.customer(was.Key()).Delete(ctx, firestore.LastUpdateTime(updateTime(was.Revision)))
+	if code := status.Code(err); code == codes.FailedPrecondition || code == codes.NotFound {
+		return grant.ErrConflict
+	}
+	if err != nil {
+		return failed(ctx, "delete a record", err)
+	}
+	return nil
 }
 
 // ReadDelivery implements [grant.Store]. It returns expired records too.

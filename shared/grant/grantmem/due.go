@@ -88,11 +88,8 @@ func (x dueIndex) after(bucket int, cursor *grant.DueCursor) []dueEntry {
 
 // Due implements [grant.Store].
 func (s *Store) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
-	if err := ctx.Err(); err != nil {
-		return grant.DuePage{}, fmt.Errorf("grantmem: find due records: %w", err)
-	}
-	if len(q.Buckets) < 1 || len(q.Buckets) > grant.MaxDueBuckets || q.Limit < 1 {
-		return grant.DuePage{}, errors.New("grantmem: find due records: number of buckets or limit is out of range")
+	if err := askable(ctx, q); err != nil {
+		return grant.DuePage{}, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -110,4 +107,25 @@ func (s *Store) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error
 		page.Next = &grant.DueCursor{RefreshDue: last.due, ID: last.id}
 	}
 	return page, nil
+}
+
+// CountDue implements [grant.Store].
+func (s *Store) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
+	if err := askable(ctx, q); err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.due.page(q)), nil
+}
+
+// askable says why a query cannot be asked.
+func askable(ctx context.Context, q grant.DueQuery) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("grantmem: find due records: %w", err)
+	}
+	if len(q.Buckets) < 1 || len(q.Buckets) > grant.MaxDueBuckets || q.Limit < 1 {
+		return errors.New("grantmem: find due records: number of buckets or limit is out of range")
+	}
+	return nil
 }

@@ -19,7 +19,7 @@ type Store struct {
 	due        dueIndex
 }
 
-var _ grant.Store = (*Store)(nil)
+var _ grant.Admin = (*Store)(nil)
 
 // document is what is stored under one id. Its fields never leave the lock:
 // parsing them copies.
@@ -76,6 +76,30 @@ func (s *Store) Write(ctx context.Context, was, now grant.Record) (grant.Record,
 	doc.revision = s.next()
 	s.customers[id] = doc
 	return s.record(id)
+}
+
+// Delete implements [grant.Store].
+func (s *Store) Delete(ctx context.Context, was grant.Record) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("grantmem: delete a record: %w", err)
+	}
+	if !was.Stored() {
+		return errors.New("grantmem: delete a record: it is not stored")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := was.Key().ID()
+	if s.customers[id].revision != was.Revision {
+		return grant.ErrConflict
+	}
+	s.remove(id)
+	return nil
+}
+
+// remove removes a record that is stored. The caller holds the lock.
+func (s *Store) remove(id string) {
+	s.due.remove(id, s.customers[id].fields)
+	delete(s.customers, id)
 }
 
 // ReadDelivery implements [grant.Store]. It returns expired records too.

@@ -1,0 +1,98 @@
+package grantfire
+
+import (
+	"context"
+	"errors"
+
+	"cloud.google.com/go/firestore"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+var _ grant.Admin = (*Store)(nil)
+
+// List implements [grant.Admin].
+func (s *Store) List(ctx context.Context, after string, limit int) (grant.ListPage, error) {
+	if limit < 1 {
+		return grant.ListPage{}, errors.New("grantfire: list records: limit is out of range")
+	}
+	query := s.client.Collection(Customers).OrderBy(firestore.DocumentID, firestore.Asc).Limit(limit)
+	if after != "" {
+		query = query.StartAfter(after)
+	}
+	docs, err := query.Documents(ctx).GetAll()
+	if err != nil {
+		return grant.ListPage{}, failed(ctx, "list records", err)
+	}
+	var page grant.ListPage
+	for _, doc := range docs {
+		r, err := parseRecord(doc)
+		if err != nil {
+			page.Unreadable = append(page.Unreadable, err)
+			continue
+		}
+		page.Records = append(page.Records, r)
+	}
+	if len(docs) == limit {
+		page.Next = docs[limit-1].Ref.ID
+	}
+	return page, nil
+}
+
+// Erase implements [grant.Admin]. The record goes first: while it is there a
+// process may find it and add a delivery record.
+func (s *Store) Erase(ctx context.Context, key grant.Key) (grant.Erased, error) {
+	var erased grant.Erased
+	customer := s.customer(key)
+	switch _, err := read(ctx, customer); {
+	case errors.Is(err, grant.ErrNotFound):
+	case err != nil:
+		return erased, failed(ctx, "erase a customer", err)
+	default:
+		if _, err := customer.Delete(ctx); err != nil {
+			return erased, failed(ctx, "erase a customer", err)
+		}
+		erased.Records = 1
+	}
+	for {
+		n, err := s.eraseDeliveries(ctx, key.ID())
+		erased.Deliveries += n
+		if err != nil {
+			return erased, failed(ctx, "erase a customer's deliveries", err)
+		}
+		if n == 0 {
+			return erased, nil
+		}
+	}
+}
+
+// erasePage is how many delivery records are removed by one commit.
+const erasePage = 200
+
+// eraseDeliveries removes some of a customer's delivery records. Their ids lie
+// side by side: a prefix, then hex digits.
+func (s *Store) eraseDeliveries(ctx context.Context, customer string) (int, error) {
+	all := s.client.Collection(Deliveries)
+	first := grant.DeliveryPrefix(customer)
+	docs, err := all.Where(firestore.DocumentID, ">=", all.Doc(first)).
+		Where(firestore.DocumentID, "<", all.Doc(first+"g")).Select().Limit(erasePage).Documents(ctx).GetAll()
+	if err != nil || len(docs) == 0 {
+		return 0, err
+	}
+	writer := s.client.BulkWriter(ctx)
+	jobs := make([]*firestore.BulkWriterJob, 0, len(docs))
+	for _, doc := range docs {
+		job, err := writer.Delete(doc.Ref)
+		if err != nil {
+			return 0, err
+		}
+		jobs = append(jobs, job)
+	}
+	writer.End()
+	for i, job := range jobs {
+		if _, err := job.Results(); err != nil {
+			return i, err
+		}
+	}
+	return len(jobs), nil
+}

@@ -1,0 +1,59 @@
+package grant
+
+import "time"
+
+// This file is what the sweep and operators do to a record, other than
+// refreshing its tokens.
+
+const (
+	firstRefreshPause = time.Minute
+	lastRefreshPause  = time.Hour
+)
+
+// ReasonRestored: an operator has undone the revocation, and no refresh has
+// proved the grant since.
+const ReasonRestored = "restored"
+
+// RefreshFailed notes that a grant could not be refreshed, for a reason that is
+// its own and not the same for everybody: the sweep leaves it alone for a
+// minute, then for twice the time, at most an hour, so that it stands in nobody
+// else's way.
+func (r *Record) RefreshFailed(id string, now time.Time) {
+	g := r.Grants[id]
+	g.RefreshDue = now.Add(min(firstRefreshPause<<min(g.Failures, 16), lastRefreshPause))
+	g.Failures++
+	r.Grants[id] = g
+	r.settle(now)
+}
+
+// Rest takes a grant out of the sweep. It is refreshed when an event needs it,
+// and is in the sweep again from then on.
+func (r *Record) Rest(id string, now time.Time) {
+	g := r.Grants[id]
+	g.RefreshDue = time.Time{}
+	r.Grants[id] = g
+	r.settle(now)
+}
+
+// Used notes that an event was delivered to the customer.
+func (r *Record) Used(now time.Time) { r.UsedAt = now }
+
+// Remove removes what is left of a grant, without a word to anybody.
+func (r *Record) Remove(id string, now time.Time) {
+	delete(r.Grants, id)
+	r.settle(now)
+}
+
+// Restore undoes the revocation of a grant whose refresh token is still there,
+// and reports whether it could. The grant is suspect until a refresh, which is
+// due now, has shown what it is worth; no event is held back meanwhile.
+func (r *Record) Restore(id string, now time.Time) bool {
+	g, ok := r.Grants[id]
+	if !ok || g.State != Revoked || len(g.RefreshToken) == 0 {
+		return false
+	}
+	g.EraseAt, g.ExpiresAt = time.Time{}, time.Time{} // its access token is gone
+	r.Grants[id] = g
+	r.Doubt(id, ReasonRestored, now, now)
+	return true
+}
