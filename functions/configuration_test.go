@@ -43,13 +43,14 @@ func TestWrongConfiguration(t *testing.T) {
 				"LWA_CREDENTIALS":     `{"client_id":"canary","client_secret":"canary"}`,
 				"LWA_TOKEN_URL":       "http://canary.example.com",
 				"MAX_EVENT_AGE":       "canary",
+				"REFRESH_IDLE_AFTER":  "canary",
 				"REFRESH_SHARDS":      "canary",
 				"SKILL":               "canary!",
 				"TOKEN_KEYSET":        `{"primaryKeyId":1,"key":["canary"]}`,
 			}),
 			[]string{
 				"ALEXA_REGIONS", "EVENT_CHECKS", "EVENT_GATEWAY_EU", "GRANTEE_CREDENTIALS", "GRANT_STORE", "LWA_CREDENTIALS",
-				"LWA_TOKEN_URL", "MAX_EVENT_AGE", "REFRESH_SHARDS", "SKILL", "TOKEN_KEYSET",
+				"LWA_TOKEN_URL", "MAX_EVENT_AGE", "REFRESH_IDLE_AFTER", "REFRESH_SHARDS", "SKILL", "TOKEN_KEYSET",
 			},
 		},
 		{

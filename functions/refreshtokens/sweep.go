@@ -5,26 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/guard"
-	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 const (
-	pageSize    = 100 // records of one query
-	concurrency = 16  // customers refreshed at a time by one shard
-	// illness is how many refreshes in a row Login with Amazon may fail before
-	// a sweep leaves it alone until the next one.
-	illness = 20
+	pageSize = 100 // records of one query
+	// mostLeft is how far what a sweep leaves undone is counted, and leftTime how
+	// long that may take. Firestore charges a read for each thousand.
+	mostLeft = 100_000
+	leftTime = 2 * time.Second
 )
 
 // Refresher is the part of [access.Source] that a sweep needs.
@@ -32,70 +28,68 @@ type Refresher interface {
 	Refresh(ctx context.Context, record grant.Record, id string) (access.Token, error)
 }
 
-// Sweep refreshes grants that are due. All fields are required.
+// Sweep refreshes grants that are due, and does what else records wait for.
+// Store, Tokens, Announce and Now are required.
 type Sweep struct {
 	Store    grant.Store
 	Tokens   Refresher
 	Announce access.Announcer
 	Now      func() time.Time
-}
-
-// Counts is what became of the grants of a sweep.
-type Counts struct {
-	Refreshed int            `json:"refreshed"`
-	Skipped   int            `json:"skipped"` // another process is at it
-	Revoked   int            `json:"revoked"`
-	Failed    map[string]int `json:"failed,omitempty"` // by cause
-	Remaining bool           `json:"remaining"`        // time was up, or Login with Amazon ill, before all were done
+	// IdleAfter is how long a customer may get no event before the sweep leaves
+	// its grants to be refreshed on demand; zero is for ever.
+	IdleAfter time.Duration
 }
 
 // errTime ends a sweep whose time is up: a refresh that was begun now could not
 // be finished.
 var errTime = errors.New("time is up")
 
-// errIll ends a sweep early.
-var errIll = errors.New("login with amazon fails; the sweep stops until the next one")
-
-// Sweep refreshes what is due in the given buckets, until all is done or ctx
-// ends. It returns an error if it could not look at all of them for another
+// Sweep works through what is due in the given buckets, until all is done or
+// ctx ends. It returns an error if it could not look at all of them for another
 // reason than time.
 func (s *Sweep) Sweep(ctx context.Context, buckets []int) (Counts, error) {
-	run := &run{sweep: s, counts: Counts{Failed: make(map[string]int)}}
+	r := &run{sweep: s, started: s.Now(), pace: newPace(), counts: Counts{Failed: make(map[string]int)}}
 	var err error
 	for group := range slices.Chunk(buckets, grant.MaxDueBuckets) {
-		if err = run.group(ctx, group); err != nil {
+		if err = r.group(ctx, group); err != nil {
 			break
 		}
 	}
 	if err != nil {
-		run.counts.Remaining = true
+		r.counts.Remaining = true
+		r.counts.Left = r.left(ctx, buckets)
 	}
 	if errors.Is(err, errTime) || ctx.Err() != nil {
 		err = nil // which Remaining says
 	}
-	return run.counts, err
+	return r.counts, err
 }
 
 // run is one sweep under way.
 type run struct {
-	sweep    *Sweep
-	mu       sync.Mutex
-	counts   Counts
-	troubles int // failures of Login with Amazon in a row
-	ill      error
+	sweep   *Sweep
+	started time.Time
+	pace    *pace
+
+	mu      sync.Mutex
+	counts  Counts
+	failed  []failure // of the page at hand
+	refused int       // refusals of our client in a row
+	verdict error     // why the sweep must end
 }
 
 // group sweeps buckets that fit into one query, page by page. The time of the
-// first page holds for all: what becomes due meanwhile is the next sweep's.
+// start holds for all: what becomes due meanwhile is the next sweep's.
 func (r *run) group(ctx context.Context, buckets []int) error {
-	query := grant.DueQuery{Buckets: buckets, Before: r.sweep.Now(), Limit: pageSize}
+	query := grant.DueQuery{Buckets: buckets, Before: r.started, Limit: pageSize}
 	for {
 		page, err := r.sweep.Store.Due(ctx, query)
 		if err != nil {
 			return fmt.Errorf("listing what is due: %w", err)
 		}
 		for _, err := range page.Unreadable {
-			r.unreadable(ctx, err)
+			// It stays due, and every sweep finds it until somebody mends it.
+			r.fail(ctx, "unreadable", slog.LevelError, err)
 		}
 		if err := r.page(ctx, page.Records); err != nil {
 			return err
@@ -107,30 +101,42 @@ func (r *run) group(ctx context.Context, buckets []int) error {
 	}
 }
 
+// page works on the customers of a page side by side, as many as the pace
+// allows, and then moves those out of the way that cannot be refreshed.
 func (r *run) page(ctx context.Context, records []grant.Record) error {
-	var workers errgroup.Group
-	workers.SetLimit(concurrency)
+	var workers sync.WaitGroup
 	for _, record := range records {
-		if err := r.stop(ctx); err != nil {
+		if err := r.pace.begin(ctx); err != nil {
 			break
 		}
-		workers.Go(func() error {
+		if r.stop(ctx) != nil {
+			r.pace.end()
+			break
+		}
+		workers.Go(func() {
+			defer r.pace.end()
 			if err := guard.Run(func() error { r.customer(ctx, record); return nil }); err != nil {
-				r.count(ctx, err)
+				r.fail(ctx, "internal", slog.LevelError, err)
 			}
-			return nil
 		})
 	}
-	_ = workers.Wait() // the workers report by their counts
-	return r.stop(ctx)
+	workers.Wait()
+	if err := r.stop(ctx); err != nil {
+		return err
+	}
+	r.putOff(ctx)
+	return nil
 }
 
-// stop says whether, and why, no further customer is to be begun.
+// stop says whether, and why, nothing further is to be begun.
 func (r *run) stop(ctx context.Context) error {
+	if err := r.pace.ill(); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.ill != nil {
-		return r.ill
+	if r.verdict != nil {
+		return r.verdict
 	}
 	if !access.TimeFor(ctx) {
 		return errTime
@@ -138,75 +144,18 @@ func (r *run) stop(ctx context.Context) error {
 	return nil
 }
 
-// unreadable notes a record that could not be read. It stays due and is found
-// again by every sweep, until somebody mends it.
-func (r *run) unreadable(ctx context.Context, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.fail(ctx, "unreadable", slog.LevelError, err)
-}
-
-// customer publishes what waits to be announced of one customer, and refreshes
-// the grants that are due.
-func (r *run) customer(ctx context.Context, record grant.Record) {
-	if len(record.Announce) > 0 {
-		if err := r.sweep.Announce.Announce(ctx, record); err != nil {
-			r.count(ctx, fmt.Errorf("announcing: %w", err))
+// left counts what is still due, 0 if that cannot be found out.
+func (r *run) left(ctx context.Context, buckets []int) int {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leftTime)
+	defer cancel()
+	left := 0
+	for group := range slices.Chunk(buckets, grant.MaxDueBuckets) {
+		n, err := r.sweep.Store.CountDue(ctx, grant.DueQuery{Buckets: group, Before: r.started, Limit: mostLeft})
+		if err != nil {
+			telemetry.Add(ctx, slog.String("left_error", err.Error()))
+			return 0
 		}
+		left += n
 	}
-	now := r.sweep.Now()
-	for _, id := range slices.Sorted(maps.Keys(record.Grants)) {
-		g := record.Grants[id]
-		if g.State == grant.Revoked || g.RefreshDue.IsZero() || g.RefreshDue.After(now) {
-			continue
-		}
-		if r.stop(ctx) != nil {
-			return // it is due at the next sweep
-		}
-		_, err := r.sweep.Tokens.Refresh(ctx, record, id)
-		r.count(ctx, err)
-	}
-}
-
-// count notes what became of one grant, and whether Login with Amazon is ill.
-func (r *run) count(ctx context.Context, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	trouble := errors.Is(err, lwa.ErrThrottled) || errors.Is(err, lwa.ErrUnavailable)
-	if !trouble {
-		r.troubles = 0
-	}
-	switch {
-	case err == nil:
-		r.counts.Refreshed++
-	case errors.Is(err, access.ErrBusy), errors.As(err, new(*access.BackingOffError)):
-		r.counts.Skipped++
-	case errors.Is(err, access.ErrRevoked):
-		r.counts.Revoked++
-	case errors.Is(err, lwa.ErrClientRefused):
-		// Our fault, and the same for every customer.
-		r.fail(ctx, "client_refused", slog.LevelError, err)
-		r.ill = err
-	case trouble:
-		r.fail(ctx, "login_with_amazon", slog.LevelWarn, err)
-		if r.troubles++; r.troubles >= illness {
-			r.ill = fmt.Errorf("%w: %w", errIll, err)
-		}
-	case errors.Is(err, access.ErrMassInvalidGrant):
-		r.fail(ctx, "mass_invalid_grant", slog.LevelError, err)
-		r.ill = err
-	case errors.Is(err, access.ErrSuspect), errors.Is(err, access.ErrOtherClient):
-		r.fail(ctx, "refused", slog.LevelError, err)
-	default:
-		r.fail(ctx, "internal", slog.LevelError, err)
-	}
-}
-
-// fail counts a failure. The line shows the first error of each cause: the
-// others of a sweep are as a rule the same.
-func (r *run) fail(ctx context.Context, cause string, level slog.Level, err error) {
-	if r.counts.Failed[cause]++; r.counts.Failed[cause] == 1 {
-		telemetry.Raise(ctx, level)
-		telemetry.Add(ctx, slog.String("error_"+cause, err.Error()))
-	}
+	return left
 }

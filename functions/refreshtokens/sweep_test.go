@@ -86,21 +86,26 @@ func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
 		cause string
 		most  int // requests: the limit, and what was under way
 	}{
-		{"down", simulator.Fault{Status: 503}, "login_with_amazon", illness + concurrency},
-		{"throttling", simulator.Fault{Status: 429}, "login_with_amazon", illness + concurrency},
-		{"our client is refused", simulator.Fault{Code: simulator.LWAInvalidClient}, "client_refused", concurrency + 1},
+		{"down", simulator.Fault{Status: 503}, "login_with_amazon", sample},
+		{"throttling", simulator.Fault{Status: 429}, "login_with_amazon", sample},
+		{"asks to be left alone", simulator.Fault{Status: 503, RetryAfter: 30 * time.Second}, "login_with_amazon", concurrency},
+		{"our client is refused", simulator.Fault{Code: simulator.LWAInvalidClient}, "client_refused", clientRefusals - 1 + concurrency},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			w, sweep := world(t)
 			w.Forward(time.Hour)
-			before := len(w.Sim.LWARequests())
+			before, writes := len(w.Sim.LWARequests()), new(writes)
+			sweep.Store = counted{w.Store, writes}
 			w.Sim.Always(simulator.Refresh, test.fault)
 			counts, err := sweep.Sweep(t.Context(), all())
 			asked := len(w.Sim.LWARequests()) - before
-			if err == nil || !counts.Remaining || counts.Failed[test.cause] != asked || asked > test.most {
+			if err == nil || !counts.Remaining || counts.Left != customers || counts.Failed[test.cause] != asked || asked > test.most {
 				t.Errorf("%+v after %d requests: %v", counts, asked, err)
+			}
+			if writes.n != 0 {
+				t.Errorf("%d writes because of an illness of Login with Amazon", writes.n)
 			}
 			for i := range customers {
 				for _, g := range w.Read(t, fmt.Sprint("u-", i)).Grants {
@@ -111,6 +116,24 @@ func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counted is a store whose writes count, but for those of the Refresher.
+type counted struct {
+	grant.Store
+	*writes
+}
+
+type writes struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c counted) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	c.mu.Lock()
+	c.n++
+	c.mu.Unlock()
+	return c.Store.Write(ctx, was, now)
 }
 
 // damaged is a store with a record that cannot be read.

@@ -37,8 +37,8 @@ type Announcer interface {
 	Publish(ctx context.Context, record grant.Record, announcement grant.Announcement) error
 }
 
-// Options are what a Deliverer works with. DeadLetters may be nil; all other
-// fields are required.
+// Options are what a Deliverer works with. DeadLetters may be nil and IdleAfter
+// zero; all other fields are required.
 type Options struct {
 	Skill       string
 	Store       grant.Store
@@ -48,8 +48,11 @@ type Options struct {
 	DeadLetters Publisher     // nil: there is no dead-letter topic
 	MaxEventAge time.Duration // for reports; other kinds have ages of their own
 	Checks      alexa.Checks
-	Draw        func() float64 // from 0 to 1, random: spreads resends
-	Now         func() time.Time
+	// IdleAfter is how long a customer may get no event before the sweep leaves
+	// its grants alone. Unless it is zero, use is noted in the record.
+	IdleAfter time.Duration
+	Draw      func() float64 // from 0 to 1, random: spreads resends
+	Now       func() time.Time
 }
 
 // Deliverer delivers device events. It may be used by many goroutines at once.
@@ -111,6 +114,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	}
 	results := d.finish(ctx, m, event, record, d.fanOut(ctx, event, record, ids, before.Accepted))
 	d.end(ctx, event, before, results)
+	d.used(ctx, record, results)
 	return results
 }
 

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -12,6 +13,7 @@ import (
 const (
 	acceptedKept = 20_000 // events, by grant, that a process remembers as accepted
 	samplesKept  = 50_000 // properties whose newest accepted sample it remembers
+	usedKept     = 10_000 // customers of whom it knows when their use was noted
 	// A sample may be this far ahead of the event's first publish, or behind
 	// it, before the device's clock is not believed.
 	clockAhead  = time.Minute
@@ -24,12 +26,16 @@ const (
 type memory struct {
 	accepted *lru.Cache[string, struct{}]  // events and parts, by message id
 	samples  *lru.Cache[string, time.Time] // by grant, endpoint and property
+
+	usedMu sync.Mutex
+	used   *lru.Cache[string, time.Time] // when use was noted, by the id of the customer's record
 }
 
 func newMemory() *memory {
 	accepted, _ := lru.New[string, struct{}](acceptedKept) // fail for sizes below 1 only
 	samples, _ := lru.New[string, time.Time](samplesKept)
-	return &memory{accepted: accepted, samples: samples}
+	used, _ := lru.New[string, time.Time](usedKept)
+	return &memory{accepted: accepted, samples: samples, used: used}
 }
 
 // newest leaves out of a ChangeReport the properties that are older than what

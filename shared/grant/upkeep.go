@@ -57,3 +57,20 @@ func (r *Record) Restore(id string, now time.Time) bool {
 	r.Doubt(id, ReasonRestored, now, now)
 	return true
 }
+
+// Idle reports whether no event was delivered to the customer for longer than
+// after. It is always more than after, since use is not noted each time: see
+// [Record.NoteUse]. A record that does not say when it was used is not idle.
+func (r Record) Idle(after time.Duration, now time.Time) bool {
+	return !r.UsedAt.IsZero() && now.Sub(r.UsedAt) > after+useNoted(after)
+}
+
+// NoteUse reports whether it is time to note again that the customer is used,
+// if those are idle who were not for longer than after.
+func (r Record) NoteUse(after time.Duration, now time.Time) bool {
+	return now.Sub(r.UsedAt) > useNoted(after)
+}
+
+// useNoted is how seldom use is noted: a tenth of the time after which it
+// matters, and never twice in the lifetime of a token.
+func useNoted(after time.Duration) time.Duration { return max(after/10, time.Hour) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -79,6 +80,16 @@ func (p *Process) LWA() *lwa.Client { return p.tokens.client }
 
 // Tokens returns who gives out access tokens.
 func (p *Process) Tokens() *access.Source { return p.tokens.source }
+
+// NeedIdleAfter reads how long a customer may get no event before the sweep
+// leaves its grants to be refreshed on demand; zero means for ever. Who sweeps
+// and who delivers have to agree about it: the latter note the use.
+func (p *Process) NeedIdleAfter() time.Duration {
+	if p.Source.Text("REFRESH_IDLE_AFTER", "off") == "off" {
+		return 0
+	}
+	return p.Source.Duration("REFRESH_IDLE_AFTER", 30*24*time.Hour, time.Hour, 10*365*24*time.Hour)
+}
 
 // NeedGateways reads where the gateways of the process's regions are.
 func (p *Process) NeedGateways() {
