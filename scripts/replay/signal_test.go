@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ type process struct {
 	*exec.Cmd
 	stdout, stderr bytes.Buffer
 	signal         syscall.Signal
+	sent           sync.Once
 	started, ended chan struct{}
 }
 
@@ -46,7 +48,8 @@ func (p *process) React(any) (handled bool, result any, err error) {
 		return false, nil, nil
 	case <-p.started:
 	}
-	_ = p.Process.Signal(p.signal) // the process may be gone already
+	// Once: a second one ends the program at once. It may be gone already.
+	p.sent.Do(func() { _ = p.Process.Signal(p.signal) })
 	if p.signal == syscall.SIGKILL {
 		return true, nil, status.Error(codes.Unavailable, "broken")
 	}
