@@ -113,6 +113,60 @@ func TestPaceFollowsHealth(t *testing.T) {
 	}
 }
 
+// TestOwnFailuresMoveInIllnessToo: whoever fails for its own reason is moved
+// out of the way even while Login with Amazon fails others, who are not.
+func TestOwnFailuresMoveInIllnessToo(t *testing.T) {
+	t.Parallel()
+	down := lwaError(http.StatusServiceUnavailable, nil)
+	synctest.Test(t, func(t *testing.T) {
+		r := &refresher{fail: func(call int) error {
+			switch {
+			case call%10 == 0:
+				return access.ErrOtherClient
+			case call%3 == 0:
+				return down
+			}
+			return nil
+		}}
+		sweep := dueSweep(t, 100, r)
+		counts, err := sweep.Sweep(t.Context(), all())
+		if err != nil {
+			t.Fatal(err)
+		}
+		moved := 0
+		for i := range 100 {
+			record, err := sweep.Store.Read(t.Context(), accesstest.Key(fmt.Sprint("u-", i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if record.RefreshDue.After(sweep.Now()) {
+				moved++
+			}
+		}
+		if moved != 10 || counts.Failed["other_client"] != 10 || counts.Failed["login_with_amazon"] < 20 {
+			t.Errorf("%d were moved, of %+v", moved, counts)
+		}
+	})
+}
+
+// TestRefusalsBetweenSuccesses are single grants' and no refusal of our client.
+func TestRefusalsBetweenSuccesses(t *testing.T) {
+	t.Parallel()
+	refused := fmt.Errorf("refresh: %w", lwa.ErrClientRefused)
+	synctest.Test(t, func(t *testing.T) {
+		r := &refresher{fail: func(call int) error {
+			if call%10 == 0 {
+				return refused
+			}
+			return nil
+		}}
+		counts, err := dueSweep(t, 100, r).Sweep(t.Context(), all())
+		if err != nil || counts.Refreshed != 90 || counts.Failed["client_refused"] != 10 {
+			t.Errorf("%+v, %v", counts, err)
+		}
+	})
+}
+
 func TestSweepEndsWhenHalfFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -163,7 +163,7 @@ func TestSweepStopsWhenTimeIsUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w.Sim.Always(simulator.Refresh, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
 	counts, err := sweep.Sweep(ctx, all())
-	if err != nil || !counts.Remaining || counts.Refreshed == 0 || counts.Refreshed > concurrency+1 {
+	if err != nil || !counts.Remaining || counts.Refreshed == 0 || counts.Refreshed > concurrency+1 || counts.Left != customers-counts.Refreshed {
 		t.Errorf("%+v, %v", counts, err)
 	}
 }
