@@ -64,8 +64,9 @@ type Store interface {
 	// the limits that DueQuery states is an error.
 	Due(ctx context.Context, q DueQuery) (DuePage, error)
 
-	// CountDue counts the records that Due would return with q on all its pages,
-	// but counts no further than q.Limit; q.After counts too.
+	// CountDue counts the records that Due would find with q on all its pages,
+	// unreadable ones included, but counts no further than q.Limit. It begins
+	// after q.After.
 	CountDue(ctx context.Context, q DueQuery) (int, error)
 
 	// Delete removes the record was, if the stored one still has its Revision;

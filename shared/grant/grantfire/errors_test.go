@@ -31,53 +31,75 @@ func (f failing) RunQuery(_ *firestorepb.RunQueryRequest, s firestorepb.Firestor
 	return f.answer(s.Context())
 }
 
+func (f failing) RunAggregationQuery(_ *firestorepb.RunAggregationQueryRequest, s firestorepb.Firestore_RunAggregationQueryServer) error {
+	return f.answer(s.Context())
+}
+
 func (f failing) Commit(ctx context.Context, _ *firestorepb.CommitRequest) (*firestorepb.CommitResponse, error) {
 	return nil, f.answer(ctx)
 }
 
-func serve(t *testing.T, answer func(context.Context) error) *grantfire.Store {
+// serve starts a Firestore and returns a store in it.
+func serve(t *testing.T, firestore firestorepb.FirestoreServer) *grantfire.Store {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer()
-	firestorepb.RegisterFirestoreServer(server, failing{answer: answer})
+	firestorepb.RegisterFirestoreServer(server, firestore)
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	return grantfire.New(connect(t, listener.Addr().String()))
 }
 
 // methods calls every method of a store.
-var methods = map[string]func(context.Context, grant.Store) error{
-	"Read": func(ctx context.Context, s grant.Store) error {
+var methods = map[string]func(context.Context, grant.Admin) error{
+	"Read": func(ctx context.Context, s grant.Admin) error {
 		_, err := s.Read(ctx, grant.Key{UserID: "u-1"})
 		return err
 	},
-	"Due": func(ctx context.Context, s grant.Store) error {
+	"Due": func(ctx context.Context, s grant.Admin) error {
 		_, err := s.Due(ctx, grant.DueQuery{Buckets: []int{1}, Limit: 1})
 		return err
 	},
-	"create": func(ctx context.Context, s grant.Store) error {
+	"CountDue": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.CountDue(ctx, grant.DueQuery{Buckets: []int{1}, Limit: 1})
+		return err
+	},
+	"Delete": func(ctx context.Context, s grant.Admin) error {
+		was := grant.New(grant.Key{UserID: "u-1"})
+		was.Revision = 1000
+		return s.Delete(ctx, was)
+	},
+	"List": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.List(ctx, "", 1)
+		return err
+	},
+	"Erase": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.Erase(ctx, grant.Key{UserID: "u-1"})
+		return err
+	},
+	"create": func(ctx context.Context, s grant.Admin) error {
 		was := grant.New(grant.Key{UserID: "u-1"})
 		_, err := s.Write(ctx, was, filled(was))
 		return err
 	},
-	"update": func(ctx context.Context, s grant.Store) error {
+	"update": func(ctx context.Context, s grant.Admin) error {
 		was := grant.New(grant.Key{UserID: "u-1"})
 		was.Revision = 1000
 		_, err := s.Write(ctx, was, filled(was))
 		return err
 	},
-	"ReadDelivery": func(ctx context.Context, s grant.Store) error {
+	"ReadDelivery": func(ctx context.Context, s grant.Admin) error {
 		_, err := s.ReadDelivery(ctx, grant.DeliveryKey{EventID: "e-1"})
 		return err
 	},
-	"create a delivery": func(ctx context.Context, s grant.Store) error {
+	"create a delivery": func(ctx context.Context, s grant.Admin) error {
 		_, err := s.WriteDelivery(ctx, grant.Delivery{}, grant.Delivery{ExpireAt: at(1)})
 		return err
 	},
-	"update a delivery": func(ctx context.Context, s grant.Store) error {
+	"update a delivery": func(ctx context.Context, s grant.Admin) error {
 		_, err := s.WriteDelivery(ctx, grant.Delivery{Revision: 1000}, grant.Delivery{ExpireAt: at(1)})
 		return err
 	},
@@ -94,20 +116,21 @@ func TestErrors(t *testing.T) {
 	}
 	tests := map[codes.Code]map[string]error{ // which methods return which sentinel
 		codes.AlreadyExists:      conflictOf("create", "create a delivery"),
-		codes.FailedPrecondition: conflictOf("update", "update a delivery"), // for Due it is a missing index
-		codes.NotFound:           conflictOf("update", "update a delivery"), // for the others a missing database
+		codes.FailedPrecondition: conflictOf("update", "update a delivery", "Delete"), // for Due it is a missing index
+		codes.NotFound:           conflictOf("update", "update a delivery", "Delete"), // for the others a missing database
 		codes.Aborted:            nil,
 		codes.PermissionDenied:   nil,
 		codes.InvalidArgument:    nil,
 		codes.DeadlineExceeded: { // of the methods that the client library does not try again
 			"create": context.DeadlineExceeded, "update": context.DeadlineExceeded,
 			"create a delivery": context.DeadlineExceeded, "update a delivery": context.DeadlineExceeded,
+			"Delete": context.DeadlineExceeded,
 		},
 	}
 	for code, wants := range tests {
 		t.Run(code.String(), func(t *testing.T) {
 			t.Parallel()
-			store := serve(t, func(context.Context) error { return status.Error(code, "as the test wants it") })
+			store := serve(t, failing{answer: func(context.Context) error { return status.Error(code, "as the test wants it") }})
 			for name, call := range methods {
 				want := wants[name]
 				if code == codes.DeadlineExceeded && want == nil {
@@ -127,13 +150,15 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func hang(ctx context.Context) error {
+	<-ctx.Done()
+	return status.FromContextError(ctx.Err()).Err()
+}
+
 // TestHangingFirestore asks a server that never answers.
 func TestHangingFirestore(t *testing.T) {
 	t.Parallel()
-	store := serve(t, func(ctx context.Context) error {
-		<-ctx.Done()
-		return status.FromContextError(ctx.Err()).Err()
-	})
+	store := serve(t, failing{answer: hang})
 	for name, call := range methods {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

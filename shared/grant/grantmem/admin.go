@@ -35,8 +35,7 @@ func (s *Store) List(ctx context.Context, after string, limit int) (grant.ListPa
 	for _, id := range ids {
 		r, err := s.record(id)
 		if err != nil {
-			page.Unreadable = append(page.Unreadable, err)
-			continue
+			return grant.ListPage{}, err
 		}
 		page.Records = append(page.Records, r)
 	}

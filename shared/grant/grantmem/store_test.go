@@ -10,5 +10,5 @@ import (
 
 func TestStore(t *testing.T) {
 	t.Parallel()
-	granttest.Run(t, func(*testing.T) grant.Store { return grantmem.New() })
+	granttest.Run(t, func(*testing.T) grant.Admin { return grantmem.New() })
 }

@@ -8,51 +8,83 @@ import (
 
 // broken is a store of which some methods are replaced by wrong ones.
 type broken struct {
-	grant.Store
+	grant.Admin
 	read          func(context.Context, grant.Key) (grant.Record, error)
 	write         func(ctx context.Context, was, now grant.Record) (grant.Record, error)
 	due           func(context.Context, grant.DueQuery) (grant.DuePage, error)
 	readDelivery  func(context.Context, grant.DeliveryKey) (grant.Delivery, error)
 	writeDelivery func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error)
+	countDue      func(context.Context, grant.DueQuery) (int, error)
+	delete        func(context.Context, grant.Record) error
+	list          func(ctx context.Context, after string, limit int) (grant.ListPage, error)
+	erase         func(context.Context, grant.Key) (grant.Erased, error)
 }
 
 func (b broken) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	if b.read == nil {
-		return b.Store.Read(ctx, key)
+		return b.Admin.Read(ctx, key)
 	}
 	return b.read(ctx, key)
 }
 
 func (b broken) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 	if b.write == nil {
-		return b.Store.Write(ctx, was, now)
+		return b.Admin.Write(ctx, was, now)
 	}
 	return b.write(ctx, was, now)
 }
 
 func (b broken) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
 	if b.due == nil {
-		return b.Store.Due(ctx, q)
+		return b.Admin.Due(ctx, q)
 	}
 	return b.due(ctx, q)
 }
 
 func (b broken) ReadDelivery(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
 	if b.readDelivery == nil {
-		return b.Store.ReadDelivery(ctx, key)
+		return b.Admin.ReadDelivery(ctx, key)
 	}
 	return b.readDelivery(ctx, key)
 }
 
 func (b broken) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 	if b.writeDelivery == nil {
-		return b.Store.WriteDelivery(ctx, was, now)
+		return b.Admin.WriteDelivery(ctx, was, now)
 	}
 	return b.writeDelivery(ctx, was, now)
 }
 
+func (b broken) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
+	if b.countDue == nil {
+		return b.Admin.CountDue(ctx, q)
+	}
+	return b.countDue(ctx, q)
+}
+
+func (b broken) Delete(ctx context.Context, was grant.Record) error {
+	if b.delete == nil {
+		return b.Admin.Delete(ctx, was)
+	}
+	return b.delete(ctx, was)
+}
+
+func (b broken) List(ctx context.Context, after string, limit int) (grant.ListPage, error) {
+	if b.list == nil {
+		return b.Admin.List(ctx, after, limit)
+	}
+	return b.list(ctx, after, limit)
+}
+
+func (b broken) Erase(ctx context.Context, key grant.Key) (grant.Erased, error) {
+	if b.erase == nil {
+		return b.Admin.Erase(ctx, key)
+	}
+	return b.erase(ctx, key)
+}
+
 // onRecords changes every record that a store returns.
-func onRecords(s grant.Store, change func(r *grant.Record)) grant.Store {
+func onRecords(s grant.Admin, change func(r *grant.Record)) grant.Admin {
 	changed := func(r grant.Record, err error) (grant.Record, error) {
 		if err == nil {
 			r = r.Clone()
@@ -61,7 +93,7 @@ func onRecords(s grant.Store, change func(r *grant.Record)) grant.Store {
 		return r, err
 	}
 	return broken{
-		Store: s,
+		Admin: s,
 		read:  func(ctx context.Context, key grant.Key) (grant.Record, error) { return changed(s.Read(ctx, key)) },
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			return changed(s.Write(ctx, was, now))
@@ -73,11 +105,18 @@ func onRecords(s grant.Store, change func(r *grant.Record)) grant.Store {
 			}
 			return page, err
 		},
+		list: func(ctx context.Context, after string, limit int) (grant.ListPage, error) {
+			page, err := s.List(ctx, after, limit)
+			for i := range page.Records {
+				page.Records[i], _ = changed(page.Records[i], nil)
+			}
+			return page, err
+		},
 	}
 }
 
 // onGrants changes every grant that a store returns.
-func onGrants(s grant.Store, change func(g *grant.Grant)) grant.Store {
+func onGrants(s grant.Admin, change func(g *grant.Grant)) grant.Admin {
 	return onRecords(s, func(r *grant.Record) {
 		for id, g := range r.Grants {
 			change(&g)
@@ -87,8 +126,8 @@ func onGrants(s grant.Store, change func(g *grant.Grant)) grant.Store {
 }
 
 // onWrites changes every record before it is written.
-func onWrites(s grant.Store, change func(r *grant.Record)) grant.Store {
-	return broken{Store: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+func onWrites(s grant.Admin, change func(r *grant.Record)) grant.Admin {
+	return broken{Admin: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 		now = now.Clone()
 		change(&now)
 		return s.Write(ctx, was, now)
@@ -96,8 +135,8 @@ func onWrites(s grant.Store, change func(r *grant.Record)) grant.Store {
 }
 
 // onPages changes every page that a store returns.
-func onPages(s grant.Store, change func(q grant.DueQuery, page *grant.DuePage)) grant.Store {
-	return broken{Store: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+func onPages(s grant.Admin, change func(q grant.DueQuery, page *grant.DuePage)) grant.Admin {
+	return broken{Admin: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
 		page, err := s.Due(ctx, q)
 		if err == nil {
 			change(q, &page)
@@ -107,15 +146,34 @@ func onPages(s grant.Store, change func(q grant.DueQuery, page *grant.DuePage)) 
 }
 
 // onQueries changes every query before it is answered.
-func onQueries(s grant.Store, change func(q *grant.DueQuery)) grant.Store {
-	return broken{Store: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+func onQueries(s grant.Admin, change func(q *grant.DueQuery)) grant.Admin {
+	return broken{Admin: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
 		change(&q)
 		return s.Due(ctx, q)
 	}}
 }
 
+// onCounts changes every query before its records are counted.
+func onCounts(s grant.Admin, change func(q *grant.DueQuery)) grant.Admin {
+	return broken{Admin: s, countDue: func(ctx context.Context, q grant.DueQuery) (int, error) {
+		change(&q)
+		return s.CountDue(ctx, q)
+	}}
+}
+
+// onLists changes every page of a list.
+func onLists(s grant.Admin, change func(page *grant.ListPage)) grant.Admin {
+	return broken{Admin: s, list: func(ctx context.Context, after string, limit int) (grant.ListPage, error) {
+		page, err := s.List(ctx, after, limit)
+		if err == nil {
+			change(&page)
+		}
+		return page, err
+	}}
+}
+
 // onDeliveries changes every delivery that a store returns.
-func onDeliveries(s grant.Store, change func(d *grant.Delivery)) grant.Store {
+func onDeliveries(s grant.Admin, change func(d *grant.Delivery)) grant.Admin {
 	changed := func(d grant.Delivery, err error) (grant.Delivery, error) {
 		if err == nil {
 			change(&d)
@@ -123,7 +181,7 @@ func onDeliveries(s grant.Store, change func(d *grant.Delivery)) grant.Store {
 		return d, err
 	}
 	return broken{
-		Store: s,
+		Admin: s,
 		readDelivery: func(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
 			return changed(s.ReadDelivery(ctx, key))
 		},

@@ -26,12 +26,12 @@ var deliveryChecks = []Check{
 	{"a delivery is not shared with the caller", checkDeliveryShared},
 }
 
-func checkDeliveryMissing(ctx context.Context, s grant.Store) error {
+func checkDeliveryMissing(ctx context.Context, s grant.Admin) error {
 	_, err := s.ReadDelivery(ctx, fullDelivery("e-1", 1).Key)
 	return wantError("read a delivery", err, grant.ErrNotFound)
 }
 
-func checkDeliveryCreate(ctx context.Context, s grant.Store) error {
+func checkDeliveryCreate(ctx context.Context, s grant.Admin) error {
 	bare := grant.Delivery{Key: grant.DeliveryKey{Customer: user("u-1").ID(), EventID: "bare"}, ExpireAt: timeOf(1)}
 	for _, want := range []grant.Delivery{fullDelivery("e-1", 1), bare} {
 		written, err := createDelivery(ctx, s, want)
@@ -52,7 +52,7 @@ func checkDeliveryCreate(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkDeliveryCreateTwice(ctx context.Context, s grant.Store) error {
+func checkDeliveryCreateTwice(ctx context.Context, s grant.Admin) error {
 	first, err := createDelivery(ctx, s, fullDelivery("e-1", 1))
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func checkDeliveryCreateTwice(ctx context.Context, s grant.Store) error {
 
 // checkDeliveryReplace writes from a value that tells something else than what
 // is stored: without a field mask that makes no difference.
-func checkDeliveryReplace(ctx context.Context, s grant.Store) error {
+func checkDeliveryReplace(ctx context.Context, s grant.Admin) error {
 	stored, err := createDelivery(ctx, s, fullDelivery("e-1", 1))
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func checkDeliveryReplace(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkDeliveryStale(ctx context.Context, s grant.Store) error {
+func checkDeliveryStale(ctx context.Context, s grant.Admin) error {
 	first, err := createDelivery(ctx, s, fullDelivery("e-1", 1))
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func checkDeliveryStale(ctx context.Context, s grant.Store) error {
 	return wantStoredDelivery(ctx, s, second)
 }
 
-func checkDeliveryUpdateOfMissing(ctx context.Context, s grant.Store) error {
+func checkDeliveryUpdateOfMissing(ctx context.Context, s grant.Admin) error {
 	other, err := createDelivery(ctx, s, fullDelivery("e-1", 1))
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func checkDeliveryUpdateOfMissing(ctx context.Context, s grant.Store) error {
 	return wantError("read", err, grant.ErrNotFound)
 }
 
-func checkDeliveryNothingDiffers(ctx context.Context, s grant.Store) error {
+func checkDeliveryNothingDiffers(ctx context.Context, s grant.Admin) error {
 	stale, err := createDelivery(ctx, s, fullDelivery("e-1", 1))
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func checkDeliveryNothingDiffers(ctx context.Context, s grant.Store) error {
 	return wantStoredDelivery(ctx, s, newest)
 }
 
-func checkDeliveryMove(ctx context.Context, s grant.Store) error {
+func checkDeliveryMove(ctx context.Context, s grant.Admin) error {
 	first, err := createDelivery(ctx, s, fullDelivery("e-1", 1))
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func checkDeliveryMove(ctx context.Context, s grant.Store) error {
 	return wantError("read the other key", err, grant.ErrNotFound)
 }
 
-func checkDeliveryKeys(ctx context.Context, s grant.Store) error {
+func checkDeliveryKeys(ctx context.Context, s grant.Admin) error {
 	var keys []grant.DeliveryKey
 	for _, customer := range []string{user("u-1").ID(), user("u-2").ID()} {
 		for _, event := range []string{"1", "2", "a/b", "..", "__e__", "ü 😀", strings.Repeat("e", 128)} {
@@ -188,7 +188,7 @@ func checkDeliveryKeys(ctx context.Context, s grant.Store) error {
 
 // checkDeliveryExpired knows two kinds of stores: those that return what is
 // expired, and those that take it for gone. Both let it be written anew.
-func checkDeliveryExpired(ctx context.Context, s grant.Store) error {
+func checkDeliveryExpired(ctx context.Context, s grant.Admin) error {
 	expired := fullDelivery("e-1", 1)
 	expired.ExpireAt = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	written, err := createDelivery(ctx, s, expired)
@@ -215,14 +215,14 @@ func checkDeliveryExpired(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkDeliveryExpireAt(ctx context.Context, s grant.Store) error {
+func checkDeliveryExpireAt(ctx context.Context, s grant.Admin) error {
 	d := fullDelivery("e-1", 1)
 	d.ExpireAt = time.Time{}
 	_, err := createDelivery(ctx, s, d)
 	return wantRefused("create a delivery without ExpireAt", err)
 }
 
-func checkDeliveryTimes(ctx context.Context, s grant.Store) error {
+func checkDeliveryTimes(ctx context.Context, s grant.Admin) error {
 	want := fullDelivery("e-1", 1)
 	given := want
 	given.ClaimedUntil = want.ClaimedUntil.Add(999).In(time.FixedZone("far", 3600))
@@ -241,7 +241,7 @@ func checkDeliveryTimes(ctx context.Context, s grant.Store) error {
 	return wantStoredDelivery(ctx, s, want)
 }
 
-func checkDeliveryShared(ctx context.Context, s grant.Store) error {
+func checkDeliveryShared(ctx context.Context, s grant.Admin) error {
 	given := fullDelivery("e-1", 1)
 	written, err := createDelivery(ctx, s, given)
 	if err != nil {

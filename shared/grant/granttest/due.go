@@ -91,11 +91,11 @@ func someDue(ctx context.Context, s grant.Store) ([]string, error) {
 	return ids, nil
 }
 
-func checkNoneDue(ctx context.Context, s grant.Store) error {
+func checkNoneDue(ctx context.Context, s grant.Admin) error {
 	return wantSweep(ctx, s, grant.DueQuery{Buckets: []int{0, 1, 2}, Before: timeOf(1), Limit: 10})
 }
 
-func checkDueOrder(ctx context.Context, s grant.Store) error {
+func checkDueOrder(ctx context.Context, s grant.Admin) error {
 	want, err := someDue(ctx, s)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func checkDueOrder(ctx context.Context, s grant.Store) error {
 	return wantSweep(ctx, s, grant.DueQuery{Buckets: []int{2, 1}, Before: timeOf(30), Limit: 100}, want...)
 }
 
-func checkDuePages(ctx context.Context, s grant.Store) error {
+func checkDuePages(ctx context.Context, s grant.Admin) error {
 	want, err := someDue(ctx, s)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func checkDuePages(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkDueBefore(ctx context.Context, s grant.Store) error {
+func checkDueBefore(ctx context.Context, s grant.Admin) error {
 	err := createAll(ctx, s,
 		dueRecord("never", 1, time.Time{}),
 		dueRecord("long ago", 1, time.Date(1969, 1, 1, 0, 0, 0, 0, time.UTC)),
@@ -135,7 +135,7 @@ func checkDueBefore(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkDueBuckets(ctx context.Context, s grant.Store) error {
+func checkDueBuckets(ctx context.Context, s grant.Admin) error {
 	err := createAll(ctx, s,
 		dueRecord("in 0", 0, timeOf(1)), dueRecord("in 7", 7, timeOf(2)), dueRecord("in 255", grant.Buckets-1, timeOf(3)))
 	if err != nil {
@@ -163,7 +163,7 @@ func checkDueBuckets(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkDueMoves(ctx context.Context, s grant.Store) error {
+func checkDueMoves(ctx context.Context, s grant.Admin) error {
 	moving, err := create(ctx, s, dueRecord("moving", 1, timeOf(1)))
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func checkDueMoves(ctx context.Context, s grant.Store) error {
 
 // checkChangeBetweenPages does what a sweep does: it refreshes the records of
 // a page, which moves them away, and reads the next page.
-func checkChangeBetweenPages(ctx context.Context, s grant.Store) error {
+func checkChangeBetweenPages(ctx context.Context, s grant.Admin) error {
 	for i := range 6 {
 		if err := createAll(ctx, s, dueRecord(fmt.Sprint("u-", i), 1, timeOf(1+i/2))); err != nil {
 			return err
@@ -229,7 +229,7 @@ func checkChangeBetweenPages(ctx context.Context, s grant.Store) error {
 	return wantSweep(ctx, s, q, all[len(page.Records):]...)
 }
 
-func checkDueFit(ctx context.Context, s grant.Store) error {
+func checkDueFit(ctx context.Context, s grant.Admin) error {
 	want, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -253,14 +253,23 @@ func checkDueFit(ctx context.Context, s grant.Store) error {
 	return wantError("update from the page again", err, grant.ErrConflict)
 }
 
-func checkImpossibleQuery(ctx context.Context, s grant.Store) error {
-	for name, q := range map[string]grant.DueQuery{
+// impossibleQueries returns queries outside the limits, by what is wrong.
+func impossibleQueries() map[string]grant.DueQuery {
+	queries := map[string]grant.DueQuery{
 		"no bucket":        {Limit: 1},
 		"too many buckets": {Limit: 1, Buckets: make([]int, grant.MaxDueBuckets+1)},
 		"no limit":         {Buckets: []int{1}},
 		"negative limit":   {Buckets: []int{1}, Limit: -1},
-	} {
+	}
+	for name, q := range queries {
 		q.Before = timeOf(1)
+		queries[name] = q
+	}
+	return queries
+}
+
+func checkImpossibleQuery(ctx context.Context, s grant.Admin) error {
+	for name, q := range impossibleQueries() {
 		_, err := s.Due(ctx, q)
 		if err := wantRefused(name, err); err != nil {
 			return err

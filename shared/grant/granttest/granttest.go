@@ -18,17 +18,18 @@ import (
 type Check struct {
 	Name string
 	// Test returns what the store does wrong. The store must be empty.
-	Test func(ctx context.Context, store grant.Store) error
+	Test func(ctx context.Context, store grant.Admin) error
 }
 
 // Checks returns the whole contract.
 func Checks() []Check {
-	return slices.Concat(recordChecks, maskChecks, valueChecks, raceChecks, dueChecks, deliveryChecks)
+	return slices.Concat(recordChecks, maskChecks, valueChecks, raceChecks, deleteChecks,
+		dueChecks, countChecks, deliveryChecks, listChecks, eraseChecks)
 }
 
-// Run runs every check, side by side, each with an empty store of its own.
-// newStore registers with t what has to be cleaned up.
-func Run(t *testing.T, newStore func(t *testing.T) grant.Store) {
+// Run runs every check and then some walks, side by side, each with an empty
+// store of its own. newStore registers with t what has to be cleaned up.
+func Run(t *testing.T, newStore func(t *testing.T) grant.Admin) {
 	for _, check := range Checks() {
 		t.Run(check.Name, func(t *testing.T) {
 			t.Parallel()
@@ -39,6 +40,12 @@ func Run(t *testing.T, newStore func(t *testing.T) grant.Store) {
 			}
 		})
 	}
+	t.Run("random operations", func(t *testing.T) {
+		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		walks(ctx, t, newStore)
+	})
 }
 
 // create stores a record for the first time.

@@ -15,16 +15,16 @@ import (
 // mistakes names the checks that each wrong store must fail; it may fail
 // others.
 var mistakes = map[string]struct {
-	make  func(grant.Store) grant.Store
+	make  func(grant.Admin) grant.Admin
 	fails []string
 }{
 	"reads a missing record as new": {readsMissingAsNew, []string{"a record never written is not found"}},
 	"keeps no revision": {
-		func(s grant.Store) grant.Store { return onRecords(s, func(r *grant.Record) { r.Revision = 0 }) },
+		func(s grant.Admin) grant.Admin { return onRecords(s, func(r *grant.Record) { r.Revision = 0 }) },
 		[]string{"a created record reads back", "an update reads back with a new revision"},
 	},
 	"loses a field": {
-		func(s grant.Store) grant.Store {
+		func(s grant.Admin) grant.Admin {
 			return onGrants(s, func(g *grant.Grant) { g.LastForcedRefresh = time.Time{} })
 		},
 		[]string{"a created record reads back", "an update reads back with a new revision"},
@@ -42,7 +42,7 @@ var mistakes = map[string]struct {
 	}},
 	"looks, then writes": {looksThenWrites, []string{
 		"of several creates one wins", "of several updates from one revision one wins", "a lease has one holder",
-		"of several claims of an event one wins",
+		"of several claims of an event one wins", "of a delete and updates from one revision one wins", "no update is lost",
 	}},
 	"gives a state its old revision": {countsByContent, []string{"a revision never returns"}},
 	"looks at the store for nothing": {looksBeforeNothing, []string{
@@ -59,11 +59,11 @@ var mistakes = map[string]struct {
 	"empties removed grant": {emptiesGrants, []string{"a removed grant goes whole"}},
 	"drops empty grants":    {dropsEmptyGrants, []string{"zero values read back as zero"}},
 	"keeps what it is given": {
-		func(s grant.Store) grant.Store { return remembers(s, func(r grant.Record) grant.Record { return r }) },
+		func(s grant.Admin) grant.Admin { return remembers(s, func(r grant.Record) grant.Record { return r }) },
 		[]string{"values given are not kept", "values returned are not kept"},
 	},
 	"keeps tokens and nanoseconds that it is given": {
-		func(s grant.Store) grant.Store { return remembers(s, grant.Record.Clone) },
+		func(s grant.Admin) grant.Admin { return remembers(s, grant.Record.Clone) },
 		[]string{"values given are not kept", "values returned are not kept", "times are cut to microseconds in UTC"},
 	},
 	"keeps what it returns":   {cachesReads, []string{"values returned are not kept"}},
@@ -94,13 +94,54 @@ var mistakes = map[string]struct {
 
 	"reads a missing delivery as new": {readsMissingDeliveryAsNew, []string{"a delivery never written is not found"}},
 	"loses who accepted": {
-		func(s grant.Store) grant.Store { return onDeliveries(s, func(d *grant.Delivery) { d.Accepted = nil }) },
+		func(s grant.Admin) grant.Admin { return onDeliveries(s, func(d *grant.Delivery) { d.Accepted = nil }) },
 		[]string{"a created delivery reads back"},
 	},
 	"masks a delivery's fields":   {masksDeliveries, []string{"an update of a delivery replaces it whole"}},
 	"hides expired deliveries":    {hidesExpired, []string{"an expired delivery can be replaced"}},
 	"keeps deliveries for ever":   {keepsDeliveriesForEver, []string{"a delivery without ExpireAt is refused"}},
 	"keeps the list it was given": {remembersDeliveries, []string{"a delivery is not shared with the caller"}},
+
+	"counts beyond the limit":    {countsAll, []string{"no more are counted than the limit"}},
+	"counts from the beginning":  {countsFromTheBeginning, []string{"only those after the cursor are counted"}},
+	"counts the future":          {countsTheFuture, []string{"as many are counted as are due by then"}},
+	"counts until then":          {countsUntil, []string{"as many are counted as are due by then"}},
+	"counts all buckets":         {countsAllBuckets, []string{"only buckets asked for are counted"}},
+	"counts a bucket twice":      {countsEachBucket, []string{"only buckets asked for are counted"}},
+	"counts anything":            {countsImpossibleQueries, []string{"an impossible count is refused"}},
+	"deletes nothing":            {deletesNothing, []string{"a deleted record is gone", "a delete of a record that is gone conflicts"}},
+	"deletes any revision":       {deletesAnyRevision, []string{"a delete from a stale revision conflicts and removes nothing"}},
+	"deletes what is gone":       {deletesWhatIsGone, []string{"a delete of a record that is gone conflicts"}},
+	"deletes without revision":   {deletesWithoutRevision, []string{"a record that is not stored cannot be deleted"}},
+	"conflicts without revision": {conflictsWithoutRevision, []string{"a record that is not stored cannot be deleted"}},
+	"looks, then deletes":        {looksThenDeletes, []string{"of a delete and updates from one revision one wins"}},
+	"deletes deliveries too":     {deletesDeliveriesToo, []string{"a delete leaves everything else"}},
+	"empties a deleted record":   {emptiesRecords, []string{"a deleted record is gone", "a deleted record can be created anew"}},
+	"sweeps what is deleted":     {sweepsDeleted, []string{"a deleted record is gone"}},
+	"keeps tombstones":           {keepsTombstones, []string{"a deleted record can be created anew", "an erased customer can come back"}},
+	"counts each life anew":      {countsEachLife, []string{"a deleted record can be created anew"}},
+
+	"lists what is no record": {listsDeliveries, []string{"nothing is listed of an empty store"}},
+	"lists by userId":         {listsByUserID, []string{"all records are listed in the order of their ids"}},
+	"lists only what is due":  {listsDue, []string{"all records are listed in the order of their ids"}},
+	"lists one page":          {listsOnePage, []string{"pages of a list of any size hold the same records"}},
+	"lists beyond the limit":  {listsMore, []string{"pages of a list of any size hold the same records"}},
+	"skips at borders":        {skipsAtBorders, []string{"pages of a list of any size hold the same records"}},
+	"repeats at borders":      {repeatsAtBorders, []string{"pages of a list of any size hold the same records"}},
+	"lists by number":         {listsByNumber, []string{"a change between pages of a list does not move the place"}},
+	"lists without revision":  {listsWithoutRevision, []string{"a listed record is whole and fit for Write"}},
+	"lists anything":          {listsImpossible, []string{"an impossible list is refused"}},
+
+	"erases only the record":       {erasesOnlyTheRecord, []string{"of an erased customer nothing is left", "deliveries are erased without a record"}},
+	"erases only with a record":    {erasesOnlyWithRecord, []string{"deliveries are erased without a record"}},
+	"erases only deliveries":       {erasesOnlyDeliveries, []string{"of an erased customer nothing is left", "an erased customer can come back"}},
+	"erases once":                  {erasesOnce, []string{"erasing nobody is no error"}},
+	"erases without counting":      {erasesWithoutCounting, []string{"of an erased customer nothing is left", "deliveries are erased without a record"}},
+	"erases a user of all skills":  {erasesTheWholeUser, []string{"an erased customer's neighbours stay"}},
+	"erases by the prefix":         {erasesByPrefix, []string{"an erased customer's neighbours stay"}},
+	"erases from there on":         {erasesFrom, []string{"an erased customer's neighbours stay"}},
+	"erases up to there":           {erasesUpTo, []string{"an erased customer's neighbours stay"}},
+	"erases what is written later": {erasesForEver, []string{"an erased customer can come back"}},
 }
 
 // TestMistakesAreFound is the proof of the suite: no wrong store passes.
@@ -142,7 +183,7 @@ func TestEveryCheckFindsAMistake(t *testing.T) {
 
 // run runs a check in a bubble, where a store that waits lets all others come
 // as far as they can: races are lost every time.
-func run(t *testing.T, check granttest.Check, store grant.Store) (err error) {
+func run(t *testing.T, check granttest.Check, store grant.Admin) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

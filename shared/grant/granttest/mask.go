@@ -26,7 +26,7 @@ const (
 	changedN = 3 // what the writer changes one field to
 )
 
-func checkRecordMask(ctx context.Context, s grant.Store) error {
+func checkRecordMask(ctx context.Context, s grant.Admin) error {
 	for name, set := range recordEdits {
 		for _, n := range []int{changedN, 0} {
 			key := user(fmt.Sprint(name, n))
@@ -39,7 +39,7 @@ func checkRecordMask(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkGrantMask(ctx context.Context, s grant.Store) error {
+func checkGrantMask(ctx context.Context, s grant.Admin) error {
 	for name, set := range grantEdits {
 		for _, n := range []int{changedN, 0} {
 			key := user(fmt.Sprint(name, n))
@@ -54,7 +54,7 @@ func checkGrantMask(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkNewGrant(ctx context.Context, s grant.Store) error {
+func checkNewGrant(ctx context.Context, s grant.Admin) error {
 	return writeMasked(ctx, s, user("u-1"), func(r grant.Record) grant.Record {
 		r = r.Clone()
 		r.Grants["g3"] = fullGrant(changedN)
@@ -62,7 +62,7 @@ func checkNewGrant(ctx context.Context, s grant.Store) error {
 	})
 }
 
-func checkRemovedGrant(ctx context.Context, s grant.Store) error {
+func checkRemovedGrant(ctx context.Context, s grant.Admin) error {
 	err := writeMasked(ctx, s, user("u-1"), func(r grant.Record) grant.Record {
 		r = r.Clone()
 		delete(r.Grants, "g1")

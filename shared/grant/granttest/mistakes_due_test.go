@@ -11,12 +11,12 @@ import (
 
 // Mistakes that a store may make with due records and with deliveries.
 
-func forgetsOrder(s grant.Store) grant.Store {
+func forgetsOrder(s grant.Admin) grant.Admin {
 	return onPages(s, func(_ grant.DueQuery, page *grant.DuePage) { slices.Reverse(page.Records) })
 }
 
 // forgetsTies orders records of one time by userId, which is not their id.
-func forgetsTies(s grant.Store) grant.Store {
+func forgetsTies(s grant.Admin) grant.Admin {
 	return onPages(s, func(_ grant.DueQuery, page *grant.DuePage) {
 		slices.SortStableFunc(page.Records, func(a, b grant.Record) int {
 			if c := a.RefreshDue.Compare(b.RefreshDue); c != 0 {
@@ -27,16 +27,16 @@ func forgetsTies(s grant.Store) grant.Store {
 	})
 }
 
-func forgetsNextPage(s grant.Store) grant.Store {
+func forgetsNextPage(s grant.Admin) grant.Admin {
 	return onPages(s, func(_ grant.DueQuery, page *grant.DuePage) { page.Next = nil })
 }
 
-func ignoresCursor(s grant.Store) grant.Store {
+func ignoresCursor(s grant.Admin) grant.Admin {
 	return onQueries(s, func(q *grant.DueQuery) { q.After = nil })
 }
 
 // skipsTies goes on behind the time of the last record, not behind the record.
-func skipsTies(s grant.Store) grant.Store {
+func skipsTies(s grant.Admin) grant.Admin {
 	return onPages(s, func(_ grant.DueQuery, page *grant.DuePage) {
 		if page.Next != nil {
 			page.Next.ID = "z"
@@ -44,13 +44,13 @@ func skipsTies(s grant.Store) grant.Store {
 	})
 }
 
-func ignoresLimit(s grant.Store) grant.Store {
+func ignoresLimit(s grant.Admin) grant.Admin {
 	return onQueries(s, func(q *grant.DueQuery) { q.Limit *= 2 })
 }
 
 // pagesByNumber counts records instead of keeping a place among them.
-func pagesByNumber(s grant.Store) grant.Store {
-	return broken{Store: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+func pagesByNumber(s grant.Admin) grant.Admin {
+	return broken{Admin: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
 		limit, skip := q.Limit, 0
 		if q.After != nil {
 			skip = q.After.RefreshDue.Nanosecond()
@@ -65,7 +65,7 @@ func pagesByNumber(s grant.Store) grant.Store {
 	}}
 }
 
-func findsAllBuckets(s grant.Store) grant.Store {
+func findsAllBuckets(s grant.Admin) grant.Admin {
 	return onQueries(s, func(q *grant.DueQuery) {
 		if len(q.Buckets) == 2 {
 			q.Buckets = []int{0, 1, 2, 7, grant.Buckets - 1}
@@ -74,7 +74,7 @@ func findsAllBuckets(s grant.Store) grant.Store {
 }
 
 // losesBucket0 does not store what is zero.
-func losesBucket0(s grant.Store) grant.Store {
+func losesBucket0(s grant.Admin) grant.Admin {
 	return onQueries(s, func(q *grant.DueQuery) {
 		if len(q.Buckets) > 1 {
 			q.Buckets = slices.DeleteFunc(slices.Clone(q.Buckets), func(b int) bool { return b == 0 })
@@ -82,7 +82,7 @@ func losesBucket0(s grant.Store) grant.Store {
 	})
 }
 
-func findsTwice(s grant.Store) grant.Store {
+func findsTwice(s grant.Admin) grant.Admin {
 	return onPages(s, func(q grant.DueQuery, page *grant.DuePage) {
 		if len(q.Buckets) == 2 && q.Buckets[0] == q.Buckets[1] {
 			page.Records = append(page.Records, page.Records...)
@@ -90,15 +90,15 @@ func findsTwice(s grant.Store) grant.Store {
 	})
 }
 
-func findsEarlier(s grant.Store) grant.Store {
+func findsEarlier(s grant.Admin) grant.Admin {
 	return onQueries(s, func(q *grant.DueQuery) { q.Before = q.Before.Add(-time.Microsecond) })
 }
 
-func findsLater(s grant.Store) grant.Store {
+func findsLater(s grant.Admin) grant.Admin {
 	return onQueries(s, func(q *grant.DueQuery) { q.Before = q.Before.Add(time.Microsecond) })
 }
 
-func findsSomethingInNothing(s grant.Store) grant.Store {
+func findsSomethingInNothing(s grant.Admin) grant.Admin {
 	return onPages(s, func(_ grant.DueQuery, page *grant.DuePage) {
 		if len(page.Records) == 0 {
 			page.Records = append(page.Records, grant.Record{})
@@ -107,9 +107,9 @@ func findsSomethingInNothing(s grant.Store) grant.Store {
 }
 
 // indexesOnce does not move a record among the due ones.
-func indexesOnce(s grant.Store) grant.Store {
+func indexesOnce(s grant.Admin) grant.Admin {
 	pages := make(map[string]grant.DuePage)
-	return broken{Store: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+	return broken{Admin: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
 		query := q.Before.String()
 		if page, ok := pages[query]; ok && q.After == nil {
 			return page, nil
@@ -120,7 +120,7 @@ func indexesOnce(s grant.Store) grant.Store {
 	}}
 }
 
-func findsWithoutRevision(s grant.Store) grant.Store {
+func findsWithoutRevision(s grant.Admin) grant.Admin {
 	return onPages(s, func(_ grant.DueQuery, page *grant.DuePage) {
 		for i := range page.Records {
 			page.Records[i].Revision = 0
@@ -128,8 +128,8 @@ func findsWithoutRevision(s grant.Store) grant.Store {
 	})
 }
 
-func answersImpossibleQueries(s grant.Store) grant.Store {
-	return broken{Store: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+func answersImpossibleQueries(s grant.Admin) grant.Admin {
+	return broken{Admin: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
 		if len(q.Buckets) == 0 {
 			return grant.DuePage{}, nil
 		}
@@ -138,8 +138,8 @@ func answersImpossibleQueries(s grant.Store) grant.Store {
 }
 
 // masksDeliveries writes only the differing fields of a delivery.
-func masksDeliveries(s grant.Store) grant.Store {
-	return broken{Store: s, writeDelivery: func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
+func masksDeliveries(s grant.Admin) grant.Admin {
+	return broken{Admin: s, writeDelivery: func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 		if stored := currentDelivery(ctx, s, now.Key); was.State == now.State {
 			now.State = stored.State
 		}
@@ -148,8 +148,8 @@ func masksDeliveries(s grant.Store) grant.Store {
 }
 
 // hidesExpired does not return what is expired, and keeps its place taken.
-func hidesExpired(s grant.Store) grant.Store {
-	return broken{Store: s, readDelivery: func(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
+func hidesExpired(s grant.Admin) grant.Admin {
+	return broken{Admin: s, readDelivery: func(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
 		d, err := s.ReadDelivery(ctx, key)
 		if err == nil && d.ExpireAt.Year() < 2026 {
 			return grant.Delivery{}, grant.ErrNotFound
@@ -158,8 +158,8 @@ func hidesExpired(s grant.Store) grant.Store {
 	}}
 }
 
-func keepsDeliveriesForEver(s grant.Store) grant.Store {
-	return broken{Store: s, writeDelivery: func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
+func keepsDeliveriesForEver(s grant.Admin) grant.Admin {
+	return broken{Admin: s, writeDelivery: func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 		if now.ExpireAt.IsZero() {
 			now.ExpireAt = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 		}
@@ -167,10 +167,10 @@ func keepsDeliveriesForEver(s grant.Store) grant.Store {
 	}}
 }
 
-func remembersDeliveries(s grant.Store) grant.Store {
+func remembersDeliveries(s grant.Admin) grant.Admin {
 	given := make(map[grant.DeliveryKey][]string)
 	return broken{
-		Store: s,
+		Admin: s,
 		writeDelivery: func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 			d, err := s.WriteDelivery(ctx, was, now)
 			if err == nil {

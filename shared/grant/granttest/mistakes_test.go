@@ -13,22 +13,22 @@ import (
 
 // Mistakes that a store may make with records.
 
-func readsMissingAsNew(s grant.Store) grant.Store {
+func readsMissingAsNew(s grant.Admin) grant.Admin {
 	return broken{
-		Store: s,
+		Admin: s,
 		read:  func(ctx context.Context, key grant.Key) (grant.Record, error) { return current(ctx, s, key), ctx.Err() },
 	}
 }
 
-func readsMissingDeliveryAsNew(s grant.Store) grant.Store {
-	return broken{Store: s, readDelivery: func(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
+func readsMissingDeliveryAsNew(s grant.Admin) grant.Admin {
+	return broken{Admin: s, readDelivery: func(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
 		return currentDelivery(ctx, s, key), ctx.Err()
 	}}
 }
 
-func overwritesOnCreate(s grant.Store) grant.Store {
+func overwritesOnCreate(s grant.Admin) grant.Admin {
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			if was.Revision == 0 {
 				was = current(ctx, s, was.Key())
@@ -44,9 +44,9 @@ func overwritesOnCreate(s grant.Store) grant.Store {
 	}
 }
 
-func ignoresRevision(s grant.Store) grant.Store {
+func ignoresRevision(s grant.Admin) grant.Admin {
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			was.Revision = current(ctx, s, was.Key()).Revision
 			return s.Write(ctx, was, now)
@@ -58,9 +58,9 @@ func ignoresRevision(s grant.Store) grant.Store {
 	}
 }
 
-func createsOnUpdate(s grant.Store) grant.Store {
+func createsOnUpdate(s grant.Admin) grant.Admin {
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			if _, err := s.Read(ctx, was.Key()); errors.Is(err, grant.ErrNotFound) {
 				was = grant.New(was.Key())
@@ -77,10 +77,10 @@ func createsOnUpdate(s grant.Store) grant.Store {
 }
 
 // looksThenWrites has the right idea, in two steps.
-func looksThenWrites(s grant.Store) grant.Store {
+func looksThenWrites(s grant.Admin) grant.Admin {
 	const another = time.Millisecond // in which another racer comes
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			if current(ctx, s, was.Key()).Revision != was.Revision {
 				return grant.Record{}, grant.ErrConflict
@@ -99,13 +99,13 @@ func looksThenWrites(s grant.Store) grant.Store {
 }
 
 // countsByContent has revisions, but one state always has the same.
-func countsByContent(s grant.Store) grant.Store {
+func countsByContent(s grant.Admin) grant.Admin {
 	return onRecords(s, func(r *grant.Record) { r.Revision = grant.Revision(1 + r.Version) })
 }
 
-func looksBeforeNothing(s grant.Store) grant.Store {
+func looksBeforeNothing(s grant.Admin) grant.Admin {
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			if current(ctx, s, was.Key()).Revision != was.Revision {
 				return grant.Record{}, grant.ErrConflict
@@ -122,8 +122,8 @@ func looksBeforeNothing(s grant.Store) grant.Store {
 }
 
 // comparesExactly takes less than a microsecond for a change.
-func comparesExactly(s grant.Store) grant.Store {
-	return broken{Store: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+func comparesExactly(s grant.Admin) grant.Admin {
+	return broken{Admin: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 		if g, h := was.Grants["g1"], now.Grants["g1"]; g.NextTry.Equal(h.NextTry) || len(grant.Diff(was, now)) > 0 {
 			return s.Write(ctx, was, now)
 		}
@@ -137,9 +137,9 @@ func comparesExactly(s grant.Store) grant.Store {
 	}}
 }
 
-func movesRecords(s grant.Store) grant.Store {
+func movesRecords(s grant.Admin) grant.Admin {
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			if was.Key() != now.Key() {
 				was = grant.New(now.Key())
@@ -156,10 +156,10 @@ func movesRecords(s grant.Store) grant.Store {
 }
 
 // joinsKeys lets skill and userId, and customer and event, run into one.
-func joinsKeys(s grant.Store) grant.Store {
+func joinsKeys(s grant.Admin) grant.Admin {
 	joined := func(r grant.Record) grant.Record { r.UserID, r.Skill = r.Skill+r.UserID, ""; return r }
 	return broken{
-		Store: s,
+		Admin: s,
 		read: func(ctx context.Context, key grant.Key) (grant.Record, error) {
 			r, err := s.Read(ctx, joined(grant.New(key)).Key())
 			r.Skill, r.UserID = key.Skill, key.UserID
@@ -186,8 +186,8 @@ func joinsKeys(s grant.Store) grant.Store {
 }
 
 // writesAll writes the whole record, whatever has changed.
-func writesAll(s grant.Store) grant.Store {
-	return broken{Store: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+func writesAll(s grant.Admin) grant.Admin {
+	return broken{Admin: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 		if stored := current(ctx, s, was.Key()); stored.Revision == was.Revision && len(grant.Diff(was, now)) > 0 {
 			was = stored
 		}
@@ -196,8 +196,8 @@ func writesAll(s grant.Store) grant.Store {
 }
 
 // writesWholeGrants masks the fields of the record, but not those of a grant.
-func writesWholeGrants(s grant.Store) grant.Store {
-	return broken{Store: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+func writesWholeGrants(s grant.Admin) grant.Admin {
+	return broken{Admin: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 		stored := current(ctx, s, was.Key())
 		was = was.Clone()
 		for id, g := range now.Grants {
@@ -212,8 +212,8 @@ func writesWholeGrants(s grant.Store) grant.Store {
 }
 
 // emptiesGrants removes the known fields of a grant, and not the grant.
-func emptiesGrants(s grant.Store) grant.Store {
-	return broken{Store: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+func emptiesGrants(s grant.Admin) grant.Admin {
+	return broken{Admin: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 		now = now.Clone()
 		for id := range was.Grants {
 			if _, kept := now.Grants[id]; !kept {
@@ -224,7 +224,7 @@ func emptiesGrants(s grant.Store) grant.Store {
 	}}
 }
 
-func dropsEmptyGrants(s grant.Store) grant.Store {
+func dropsEmptyGrants(s grant.Admin) grant.Admin {
 	return onRecords(s, func(r *grant.Record) {
 		maps.DeleteFunc(r.Grants, func(_ string, g grant.Grant) bool { return g.State == "" && g.Failures == 0 })
 	})
@@ -232,10 +232,10 @@ func dropsEmptyGrants(s grant.Store) grant.Store {
 
 // remembers returns what it was given, and what it has returned before. Of a
 // record that it copies, a shallow copy keeps the tokens.
-func remembers(s grant.Store, copied func(grant.Record) grant.Record) grant.Store {
+func remembers(s grant.Admin, copied func(grant.Record) grant.Record) grant.Admin {
 	given, returned := make(map[grant.Key]grant.Record), make(map[grant.Key]grant.Record)
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			r, err := s.Write(ctx, was, now)
 			if err == nil && r.Revision != was.Revision {
@@ -255,10 +255,10 @@ func remembers(s grant.Store, copied func(grant.Record) grant.Record) grant.Stor
 }
 
 // cachesReads returns one value to all readers until it is written.
-func cachesReads(s grant.Store) grant.Store {
+func cachesReads(s grant.Admin) grant.Admin {
 	cache := make(map[grant.Key]grant.Record)
 	return broken{
-		Store: s,
+		Admin: s,
 		write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 			delete(cache, now.Key())
 			return s.Write(ctx, was, now)
@@ -276,7 +276,7 @@ func cachesReads(s grant.Store) grant.Store {
 	}
 }
 
-func cutsBigTokens(s grant.Store) grant.Store {
+func cutsBigTokens(s grant.Admin) grant.Admin {
 	return onWrites(s, func(r *grant.Record) {
 		for id, g := range r.Grants {
 			g.RefreshToken = g.RefreshToken[:min(len(g.RefreshToken), 1500)]
@@ -285,16 +285,16 @@ func cutsBigTokens(s grant.Store) grant.Store {
 	})
 }
 
-func sortsAnnouncements(s grant.Store) grant.Store {
+func sortsAnnouncements(s grant.Admin) grant.Admin {
 	return onRecords(s, func(r *grant.Record) {
 		slices.SortStableFunc(r.Announce, func(a, b grant.Announcement) int { return a.At.Compare(b.At) })
 	})
 }
 
-func foldsCase(s grant.Store) grant.Store {
+func foldsCase(s grant.Admin) grant.Admin {
 	fold := func(r grant.Record) grant.Record { r.UserID = strings.ToLower(r.UserID); return r }
 	return broken{
-		Store: s,
+		Admin: s,
 		read: func(ctx context.Context, key grant.Key) (grant.Record, error) {
 			return s.Read(ctx, fold(grant.New(key)).Key())
 		},
@@ -304,8 +304,8 @@ func foldsCase(s grant.Store) grant.Store {
 	}
 }
 
-func refusesSlashes(s grant.Store) grant.Store {
-	return broken{Store: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+func refusesSlashes(s grant.Admin) grant.Admin {
+	return broken{Admin: s, write: func(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 		if strings.Contains(now.UserID, "/") {
 			return grant.Record{}, errors.New("invalid document id")
 		}
@@ -313,14 +313,14 @@ func refusesSlashes(s grant.Store) grant.Store {
 	}}
 }
 
-func ignoresContext(s grant.Store) grant.Store {
-	return broken{Store: s, read: func(ctx context.Context, key grant.Key) (grant.Record, error) {
+func ignoresContext(s grant.Admin) grant.Admin {
+	return broken{Admin: s, read: func(ctx context.Context, key grant.Key) (grant.Record, error) {
 		return s.Read(context.WithoutCancel(ctx), key)
 	}}
 }
 
-func hidesContextError(s grant.Store) grant.Store {
-	return broken{Store: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+func hidesContextError(s grant.Admin) grant.Admin {
+	return broken{Admin: s, due: func(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
 		page, err := s.Due(ctx, q)
 		if err != nil {
 			err = errors.New(err.Error())
@@ -329,7 +329,7 @@ func hidesContextError(s grant.Store) grant.Store {
 	}}
 }
 
-func returnsLocalTimes(s grant.Store) grant.Store {
+func returnsLocalTimes(s grant.Admin) grant.Admin {
 	east := time.FixedZone("east", 3600)
 	records := onRecords(s, func(r *grant.Record) { r.UsedAt = r.UsedAt.In(east) })
 	return onDeliveries(records, func(d *grant.Delivery) { d.ClaimedUntil = d.ClaimedUntil.In(east) })

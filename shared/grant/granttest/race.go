@@ -14,6 +14,8 @@ var raceChecks = []Check{
 	{"of several updates from one revision one wins", checkUpdateRace},
 	{"a lease has one holder", checkLeaseRace},
 	{"of several claims of an event one wins", checkClaimRace},
+	{"of a delete and updates from one revision one wins", checkDeleteRace},
+	{"no update is lost", checkLostUpdates},
 }
 
 const (
@@ -50,7 +52,7 @@ func race(act func(racer int) error) (winner int, err error) {
 	return winner, nil
 }
 
-func checkCreateRace(ctx context.Context, s grant.Store) error {
+func checkCreateRace(ctx context.Context, s grant.Admin) error {
 	for round := range rounds {
 		key := user(fmt.Sprint("u-", round))
 		var won [racers]grant.Record
@@ -68,7 +70,7 @@ func checkCreateRace(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkUpdateRace(ctx context.Context, s grant.Store) error {
+func checkUpdateRace(ctx context.Context, s grant.Admin) error {
 	r, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -95,7 +97,7 @@ func checkUpdateRace(ctx context.Context, s grant.Store) error {
 }
 
 // checkLeaseRace takes a lease as a process does that wants to refresh.
-func checkLeaseRace(ctx context.Context, s grant.Store) error {
+func checkLeaseRace(ctx context.Context, s grant.Admin) error {
 	for round := range rounds {
 		key := user(fmt.Sprint("u-", round))
 		if _, err := create(ctx, s, fullRecord(key, 1)); err != nil {
@@ -133,7 +135,7 @@ func takeLease(ctx context.Context, s grant.Store, key grant.Key, owner string) 
 	}
 }
 
-func checkClaimRace(ctx context.Context, s grant.Store) error {
+func checkClaimRace(ctx context.Context, s grant.Admin) error {
 	for round := range rounds {
 		eventID := fmt.Sprint("e-", round)
 		var was grant.Delivery
@@ -156,4 +158,80 @@ func checkClaimRace(ctx context.Context, s grant.Store) error {
 		}
 	}
 	return nil
+}
+
+func checkDeleteRace(ctx context.Context, s grant.Admin) error {
+	for round := range rounds {
+		was, err := create(ctx, s, fullRecord(user(fmt.Sprint("u-", round)), 1))
+		if err != nil {
+			return err
+		}
+		var won [racers]grant.Record
+		winner, err := race(func(i int) (err error) {
+			if i == 0 {
+				return s.Delete(ctx, was)
+			}
+			won[i], err = s.Write(ctx, was, withGrant(was, "g1", func(g *grant.Grant) { g.Failures = 9 + i }))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if winner == 0 {
+			err = wantGone(ctx, s, was)
+		} else {
+			err = wantStored(ctx, s, won[winner])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLostUpdates lets the racers count in one field. Whoever conflicts does
+// not try again, so that what is stored is what succeeded.
+func checkLostUpdates(ctx context.Context, s grant.Admin) error {
+	r, err := create(ctx, s, fullRecord(user("u-1"), 1))
+	if err != nil {
+		return err
+	}
+	var counted [racers]int
+	var errs [racers]error
+	var wg sync.WaitGroup
+	for i := range racers {
+		wg.Go(func() { counted[i], errs[i] = countUpdates(ctx, s, r.Key()) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return err
+	}
+	want := r.Grants["g1"].Failures
+	for _, n := range counted {
+		want += n
+	}
+	if r, err = s.Read(ctx, r.Key()); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	if got := r.Grants["g1"].Failures; got != want {
+		return fmt.Errorf("%d updates are stored, want the %d that succeeded", got, want)
+	}
+	return nil
+}
+
+// countUpdates adds one to a field many times, and returns how often it could.
+func countUpdates(ctx context.Context, s grant.Store, key grant.Key) (succeeded int, err error) {
+	for range 2 * rounds {
+		was, err := s.Read(ctx, key)
+		if err != nil {
+			return 0, fmt.Errorf("read: %w", err)
+		}
+		_, err = s.Write(ctx, was, withGrant(was, "g1", func(g *grant.Grant) { g.Failures++ }))
+		if err == nil {
+			succeeded++
+		} else if !errors.Is(err, grant.ErrConflict) {
+			return 0, fmt.Errorf("update: %w", err)
+		}
+	}
+	return succeeded, nil
 }

@@ -20,12 +20,12 @@ var recordChecks = []Check{
 	{"skill and userId together are the key", checkKeys},
 }
 
-func checkMissing(ctx context.Context, s grant.Store) error {
+func checkMissing(ctx context.Context, s grant.Admin) error {
 	_, err := s.Read(ctx, user("u-1"))
 	return wantError("read", err, grant.ErrNotFound)
 }
 
-func checkCreate(ctx context.Context, s grant.Store) error {
+func checkCreate(ctx context.Context, s grant.Admin) error {
 	want := fullRecord(user("u-1"), 1)
 	written, err := create(ctx, s, want)
 	if err != nil {
@@ -37,7 +37,7 @@ func checkCreate(ctx context.Context, s grant.Store) error {
 	return wantStored(ctx, s, written)
 }
 
-func checkCreateTwice(ctx context.Context, s grant.Store) error {
+func checkCreateTwice(ctx context.Context, s grant.Admin) error {
 	first, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -49,7 +49,7 @@ func checkCreateTwice(ctx context.Context, s grant.Store) error {
 	return wantStored(ctx, s, first)
 }
 
-func checkUpdate(ctx context.Context, s grant.Store) error {
+func checkUpdate(ctx context.Context, s grant.Admin) error {
 	first, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func checkUpdate(ctx context.Context, s grant.Store) error {
 	return wantStored(ctx, s, second)
 }
 
-func checkStale(ctx context.Context, s grant.Store) error {
+func checkStale(ctx context.Context, s grant.Admin) error {
 	first, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func checkStale(ctx context.Context, s grant.Store) error {
 	return wantStored(ctx, s, second)
 }
 
-func checkUpdateOfMissing(ctx context.Context, s grant.Store) error {
+func checkUpdateOfMissing(ctx context.Context, s grant.Admin) error {
 	other, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func checkUpdateOfMissing(ctx context.Context, s grant.Store) error {
 	return wantError("read", err, grant.ErrNotFound)
 }
 
-func checkRevisions(ctx context.Context, s grant.Store) error {
+func checkRevisions(ctx context.Context, s grant.Admin) error {
 	r, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func checkRevisions(ctx context.Context, s grant.Store) error {
 	return nil
 }
 
-func checkNothingDiffers(ctx context.Context, s grant.Store) error {
+func checkNothingDiffers(ctx context.Context, s grant.Admin) error {
 	unwritten, err := s.Write(ctx, grant.New(user("u-1")), grant.New(user("u-1")))
 	if err != nil {
 		return fmt.Errorf("write a new record as it was: %w", err)
@@ -148,7 +148,7 @@ func checkNothingDiffers(ctx context.Context, s grant.Store) error {
 	return wantStored(ctx, s, newest)
 }
 
-func checkMove(ctx context.Context, s grant.Store) error {
+func checkMove(ctx context.Context, s grant.Admin) error {
 	first, err := create(ctx, s, fullRecord(user("u-1"), 1))
 	if err != nil {
 		return err
@@ -164,7 +164,7 @@ func checkMove(ctx context.Context, s grant.Store) error {
 	return wantStored(ctx, s, first)
 }
 
-func checkKeys(ctx context.Context, s grant.Store) error {
+func checkKeys(ctx context.Context, s grant.Admin) error {
 	keys := []grant.Key{
 		{Skill: "a", UserID: "u-1"}, {Skill: "b", UserID: "u-1"}, {Skill: "a", UserID: "u-2"},
 		{Skill: "ab", UserID: "c"}, {Skill: "a", UserID: "bc"}, // not told apart by joining
