@@ -1,11 +1,11 @@
 // Package grantfire keeps grant records in Firestore.
 //
 // There is one document per customer and skill in the collection "customers",
-// and one per event that must not be repeated in "deliveries". Every method is
-// one call to Firestore, without a transaction: a document's update time is
-// its revision, and a write is conditional on the one that was read. Writes
-// name the fields they touch, so that an older version of the code leaves the
-// fields of a newer one alone.
+// and one per event that must not be repeated in "deliveries". Every method
+// but Erase is one call to Firestore, without a transaction: a document's
+// update time is its revision, and a write is conditional on the one that was
+// read. Writes name the fields they touch, so that an older version of the code
+// leaves the fields of a newer one alone.
 //
 // The package needs one composite index, on bucket and refreshDue of
 // "customers", and wants single-field indexing off. Deliveries have the time
