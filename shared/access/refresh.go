@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -32,6 +33,8 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 			return token, err
 		case forced && !g.LastForcedRefresh.IsZero() && s.Now().Sub(g.LastForcedRefresh) < provenTime:
 			return Token{}, ErrProven
+		case g.Doubted(s.Now()):
+			return Token{}, ErrSuspect
 		case !s.LWA.Knows(g.ClientID):
 			return Token{}, ErrOtherClient
 		case s.failures.wait(grantName(record.Key(), id), s.Now()) > 0:
@@ -44,6 +47,11 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 			}
 			record = grant.Record{Skill: record.Skill, UserID: record.UserID}
 			continue
+		}
+		// Before the lease: what does not open must not cost others a wait.
+		refreshToken, err := s.Sealer.Open(g.RefreshToken, place(record, id, refreshField))
+		if err != nil {
+			return Token{}, fmt.Errorf("access: %w", err)
 		}
 		leased := record.Clone()
 		leased.Take(id, s.Owner, s.Now().Add(leaseTime))
@@ -58,7 +66,7 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 		// A lease that was left behind, by this process or another, belongs to a
 		// refresh whose end nobody knows.
 		abandoned := g.Lease.Owner != ""
-		return s.ask(ctx, held, refreshing{id: id, from: from, forced: forced, abandoned: abandoned})
+		return s.ask(ctx, held, refreshing{id: id, from: from, token: refreshToken, forced: forced, abandoned: abandoned})
 	}
 }
 
@@ -83,20 +91,17 @@ func (s *Source) read(ctx context.Context, key grant.Key) (grant.Record, error) 
 type refreshing struct {
 	id        string
 	from      int64 // version of the tokens that it replaces
-	forced    bool  // by a refusal of the gateway
-	abandoned bool  // an earlier refresh of the same version has no known end
-	braked    bool  // too many are refused for a refusal to be believed
+	token     sensitive.String
+	forced    bool // by a refusal of the gateway
+	abandoned bool // an earlier refresh of the same version has no known end
+	braked    bool // too many are refused for a refusal to be believed
 }
 
 // ask refreshes under the lease that held shows. From here on the end of the
 // request does not count: what Login with Amazon answers must be saved.
 func (s *Source) ask(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
 	ctx = context.WithoutCancel(ctx)
-	refreshToken, err := s.Sealer.Open(held.Grants[now.id].RefreshToken, place(held, now.id, refreshField))
-	if err != nil {
-		return Token{}, fmt.Errorf("access: %w", err)
-	}
-	fresh, err := s.LWA.Refresh(ctx, held.Grants[now.id].ClientID, refreshToken)
+	fresh, err := s.LWA.Refresh(ctx, held.Grants[now.id].ClientID, now.token)
 	ctx, cancel := context.WithTimeout(ctx, saveTime)
 	defer cancel()
 	switch {

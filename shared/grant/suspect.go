@@ -31,6 +31,12 @@ func (g Grant) refreshClears() bool {
 	return g.Reason == ReasonRefreshUnknown || g.Reason == ReasonMassInvalidGrant || g.Reason == ReasonRestored
 }
 
+// Doubted reports whether Login with Amazon has put the grant in doubt, and it
+// is too early to ask again: an answer now would prove no more than the last.
+func (g Grant) Doubted(now time.Time) bool {
+	return g.State == Suspect && g.refreshClears() && now.Before(g.RefreshDue)
+}
+
 // Doubt makes a grant suspect because of what Login with Amazon said, and has
 // it refreshed again at the time next.
 func (r *Record) Doubt(id, reason string, now, next time.Time) {

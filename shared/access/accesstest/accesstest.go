@@ -24,8 +24,11 @@ import (
 // Skill is the skill of all customers.
 const Skill = "default"
 
-// Clock is a clock that tests move. It begins on 2 January 2026.
+// Clock is a clock that tests move. It begins on 2 January 2026, but in a
+// bubble, where it is the bubble's: see [InBubble].
 type Clock struct {
+	bubble bool
+
 	mu  sync.Mutex
 	now time.Time
 }
@@ -37,13 +40,20 @@ func NewClock() *Clock {
 
 // Now is the time.
 func (c *Clock) Now() time.Time {
+	if c.bubble {
+		return time.Now().UTC()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Forward moves the clock.
+// Forward moves the clock. In a bubble, whoever waits in it goes on meanwhile.
 func (c *Clock) Forward(d time.Duration) {
+	if c.bubble {
+		<-time.After(d)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
@@ -53,7 +63,7 @@ func (c *Clock) Forward(d time.Duration) {
 type World struct {
 	*Clock
 	Sim    *simulator.Simulator
-	Server *simulator.Server
+	Server *simulator.Server // nil in a bubble
 	Store  grant.Store
 	Sealer *seal.Sealer
 	LWA    *lwa.Client
@@ -151,5 +161,8 @@ func (w *World) Announcer() *lifecycle.Announcer {
 // Gateway returns a client of a region's gateway.
 func (w *World) Gateway(t *testing.T, region alexa.Region) *gateway.Client {
 	t.Helper()
+	if w.bubble {
+		return gateway.New(region, mustParse(t, region.GatewayURL()), direct(w.Sim))
+	}
 	return gateway.New(region, mustParse(t, w.Server.GatewayURL(region)), transport.NewClient(64))
 }

@@ -1,0 +1,73 @@
+package access_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// TestWaitersLeaveADoubtAlone: several processes wait while another refreshes a
+// grant, which becomes suspect by that. They must not ask again on the spot,
+// or the first of them would revoke what was only doubted.
+func TestWaitersLeaveADoubtAlone(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		reason  string
+		prepare func(t *testing.T, w *accesstest.World, first *access.Source, id string)
+	}{{
+		grant.ReasonRefreshUnknown,
+		func(t *testing.T, w *accesstest.World, _ *access.Source, id string) {
+			w.Change(t, customer, func(r *grant.Record) { r.Take(id, "dead", w.Now().Add(time.Second)) })
+		},
+	}, {
+		grant.ReasonMassInvalidGrant,
+		func(t *testing.T, w *accesstest.World, first *access.Source, _ string) {
+			for i := range 30 {
+				other := fmt.Sprint("u-gone-", i)
+				id := w.Link(t, other, alexa.EU, other)
+				w.Sim.Disable(alexa.EU, other)
+				_, _ = first.Refresh(t.Context(), w.Read(t, other), id)
+			}
+		},
+	}} {
+		t.Run(test.reason, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := accesstest.InBubble(t, simulator.Options{})
+				id := w.Link(t, customer, alexa.EU, user)
+				first, second := w.Process("first"), w.Process("second")
+				test.prepare(t, w, first, id)
+				w.Sim.Disable(alexa.EU, user)
+				w.Sim.Always(simulator.Refresh, simulator.Fault{User: user, Delay: time.Second})
+				before := w.Sim.Counts().LWARefused
+
+				record := w.Read(t, customer)
+				var all sync.WaitGroup
+				for i, process := range []*access.Source{first, second} {
+					all.Go(func() {
+						w.Forward(time.Duration(i) * 10 * time.Millisecond)
+						if _, err := process.Refresh(t.Context(), record, id); !errors.Is(err, access.ErrSuspect) {
+							t.Errorf("the %s process got %v, want ErrSuspect", process.Owner, err)
+						}
+					})
+				}
+				all.Wait()
+				if g := w.Read(t, customer).Grants[id]; g.State != grant.Suspect || g.Reason != test.reason {
+					t.Errorf("the grant is %s %s, want suspect %s", g.State, g.Reason, test.reason)
+				}
+				if asked := w.Sim.Counts().LWARefused - before; asked != 1 {
+					t.Errorf("Login with Amazon was asked %d times, want once", asked)
+				}
+			})
+		})
+	}
+}

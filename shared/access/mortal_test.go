@@ -1,0 +1,176 @@
+package access_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// TestMortalProcesses has processes die at every moment of a refresh, or stand
+// still until their leases are over, while others go on. No grant may be lost but those whose new tokens died with
+// their process before they were saved, and these only if Login with Amazon
+// ended the old refresh token at once.
+func TestMortalProcesses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		grace time.Duration // of the old refresh token
+	}{{"old token ends at once", 0}, {"old token lives on", 24 * time.Hour}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			lost, all := 0, seeds(t, 20)
+			for _, seed := range all {
+				t.Run(fmt.Sprint(seed), func(t *testing.T) {
+					tellSeed(t, seed)
+					synctest.Test(t, func(t *testing.T) { lost += mortality(t, seed, test.grace) })
+				})
+			}
+			if len(all) > 1 && (lost == 0) != (test.grace > 0) {
+				t.Errorf("%d grants were lost in %d runs: the test proves nothing", lost, len(all))
+			}
+		})
+	}
+}
+
+// mortality is one run. It returns how many grants were lost.
+func mortality(t *testing.T, seed uint64, grace time.Duration) int {
+	// So few customers that the brake has no say, which counts for each process
+	// and needs twenty refreshes.
+	const customers, processes = 18, 10
+	w, seen := accesstest.InBubble(t, simulator.Options{OldRefreshTokenGrace: grace}), newWitness()
+	users := names(customers)
+	ids := crowd(t, w, users)
+	w.Forward(2 * time.Hour)
+
+	draw := rand.New(rand.NewPCG(seed, 0))
+	var all sync.WaitGroup
+	for i := range processes {
+		end := fate{moment(draw.IntN(int(moments))), 1 + draw.IntN(4)}
+		m := newMachine(w, seen, fmt.Sprint("mortal-", i), rand.New(rand.NewPCG(seed, uint64(i+1))), end)
+		for range 2 {
+			mine := order(m, users, false)
+			all.Go(func() { m.sweep(t, mine) })
+		}
+	}
+	all.Wait()
+	heir := newMachine(w, seen, "heir", rand.New(rand.NewPCG(seed, processes+1)), fate{})
+	heir.sweep(t, users)
+
+	// What Login with Amazon gave and nobody has saved is lost.
+	lost := slices.Sorted(maps.Keys(seen.unsaved))
+	for userID, holder := range seen.unsaved {
+		if holder.alive() == nil {
+			t.Errorf("%s has tokens of %s, and has not saved them", holder.source.Owner, userID)
+		}
+	}
+	wantFates(t, w, seen, lost, doubted)
+	w.Forward(2 * time.Minute)
+	heir.sweep(t, users)
+	wantFates(t, w, seen, lost, doubted, turn{State: grant.Revoked, Reason: grant.ReasonInvalidGrant})
+	living := slices.DeleteFunc(users, func(userID string) bool { return slices.Contains(lost, userID) })
+	checkAlive(t, w, living, ids, 2)
+	return len(lost)
+}
+
+// sweep refreshes what is due, until there is no more or the machine dies.
+func (m *machine) sweep(t *testing.T, users []string) {
+	for _, userID := range users {
+		ctx := about(t.Context(), userID)
+		record, err := m.source.Store.Read(ctx, accesstest.Key(userID))
+		for id, g := range record.Grants {
+			if g.State == grant.Revoked || g.RefreshDue.IsZero() || g.RefreshDue.After(m.world.Now()) {
+				continue
+			}
+			err = m.refresh(ctx, record, id)
+		}
+		switch {
+		case m.reach(afterwards) != nil:
+			return
+		case err != nil && !errors.Is(err, access.ErrSuspect) && !errors.Is(err, access.ErrRevoked):
+			t.Errorf("%s: refreshing %s: %v", m.source.Owner, userID, err)
+		}
+	}
+}
+
+// refresh waits as long as it takes for others who hold the lease: one after
+// the other may die.
+func (m *machine) refresh(ctx context.Context, record grant.Record, id string) error {
+	for {
+		_, err := m.source.Refresh(ctx, record, id)
+		if !errors.Is(err, access.ErrBusy) {
+			return err
+		}
+	}
+}
+
+// doubted is the first that becomes of a grant whose new tokens nobody has
+// saved.
+var doubted = turn{State: grant.Suspect, Reason: grant.ReasonRefreshUnknown}
+
+// wantFates checks that just the given customers are lost, by the simulator's
+// word and by the store's, and that so much has become of them. Others may have
+// been doubted for as long as a machine that stood still had their tokens.
+func wantFates(t *testing.T, w *accesstest.World, seen *witness, lost []string, turns ...turn) {
+	t.Helper()
+	refused := refusedTimes(w.Sim)
+	want, late := make(map[string][]turn), make(map[string]bool)
+	for _, userID := range lost {
+		want[userID] = turns
+	}
+	for userID := range seen.stalled {
+		if !slices.Contains(lost, userID) && refused[userID] != nil {
+			late[userID] = true
+			if seen.turns[userID] != nil { // otherwise they were saved in time to prove the refusal wrong
+				want[userID] = []turn{doubted, {State: grant.Active}}
+			}
+		}
+	}
+	if diff := cmp.Diff(want, seen.turns, cmpopts.IgnoreUnexported(turn{})); diff != "" {
+		t.Errorf("by the store, what became of grants differs (-want +got):\n%s", diff)
+	}
+	bySimulator := slices.DeleteFunc(slices.Sorted(maps.Keys(refused)), func(userID string) bool { return late[userID] })
+	if diff := cmp.Diff(lost, bySimulator, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("by the simulator, those who are lost differ (-want +got):\n%s", diff)
+	}
+	checkPauses(t, seen, refused)
+}
+
+// checkPauses checks that a grant in doubt was left alone for two minutes.
+func checkPauses(t *testing.T, seen *witness, refused map[string][]time.Time) {
+	t.Helper()
+	for userID, turns := range seen.turns {
+		from := turns[0].at
+		for _, at := range refused[userID] {
+			if at.After(from) && at.Before(from.Add(2*time.Minute)) {
+				t.Errorf("%s was tried again %v after it came into doubt, want two minutes", userID, at.Sub(from))
+			}
+		}
+	}
+}
+
+// refusedTimes returns when Login with Amazon refused a refresh token because
+// it had given another, by Amazon user.
+func refusedTimes(sim *simulator.Simulator) map[string][]time.Time {
+	times := make(map[string][]time.Time)
+	for _, r := range sim.LWARequests() {
+		if r.Target == simulator.Refresh && r.RotatedAway && !r.Accepted {
+			times[r.User] = append(times[r.User], r.Time)
+		}
+	}
+	return times
+}
