@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"strings"
 	"sync"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
@@ -16,14 +12,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// maxFile is the largest file that is read. It is Secret Manager's own limit.
-const maxFile = 64 << 10
-
-// What a failed Read may mean for the configuration.
+// What a failed call may mean for the configuration.
 var (
 	// ErrNotFound: there is no such secret, version, file or variable.
 	ErrNotFound = errors.New("not found")
-	// ErrDenied: this process may not read it.
+	// ErrDenied: this process may not read it, or not write it.
 	ErrDenied = errors.New("access denied")
 )
 
@@ -72,41 +65,6 @@ func (r *Reader) read(ctx context.Context, ref Ref) (sensitive.String, error) {
 	default:
 		return sensitive.String{}, errors.New("no reference given")
 	}
-}
-
-func readFile(path string) (sensitive.String, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return sensitive.String{}, fileError(err)
-	}
-	defer func() { _ = f.Close() }()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return sensitive.String{}, fileError(err)
-	}
-	if len(content) > maxFile {
-		return sensitive.String{}, errors.New("is larger than 64 KiB")
-	}
-	// Editors and echo end a file with a line end, which is no part of a secret.
-	text, ended := strings.CutSuffix(string(content), "\n")
-	if ended {
-		text = strings.TrimSuffix(text, "\r")
-	}
-	return sensitive.New(text), nil
-}
-
-// fileError drops the path, which the reference names already.
-func fileError(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return ErrNotFound
-	case errors.Is(err, fs.ErrPermission):
-		return ErrDenied
-	}
-	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
-		return pathError.Err
-	}
-	return err
 }
 
 // Close closes the client of Secret Manager, if one was made. After it only

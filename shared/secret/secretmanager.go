@@ -20,20 +20,31 @@ import (
 const managerTimeout = 5 * time.Second
 
 func (r *Reader) readManager(ctx context.Context, name string) (sensitive.String, error) {
-	if _, ok := ctx.Deadline(); !ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, managerTimeout)
-		defer cancel()
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	value, _, err := r.access(ctx, name)
+	return value, err
+}
+
+func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
 	}
+	return context.WithTimeout(ctx, managerTimeout)
+}
+
+// access returns what a version holds, and its full name.
+func (r *Reader) access(ctx context.Context, name string) (sensitive.String, string, error) {
 	client, err := r.managerClient()
 	if err != nil {
-		return sensitive.String{}, err
+		return sensitive.String{}, "", err
 	}
 	answer, err := client.AccessSecretVersion(ctx, &secretmanagerpb.AccessSecretVersionRequest{Name: name})
 	if err != nil {
-		return sensitive.String{}, managerError(ctx, err)
+		return sensitive.String{}, "", managerError(ctx, err)
 	}
-	return verified(answer.GetPayload())
+	value, err := verified(answer.GetPayload())
+	return value, answer.GetName(), err
 }
 
 // managerClient returns the client, and makes it when there is none yet. A
@@ -59,11 +70,15 @@ func (r *Reader) managerClient() (*secretmanager.Client, error) {
 // verified checks the payload's checksum. Secret Manager stores one with every
 // version, so that a payload without is not accepted either.
 func verified(payload *secretmanagerpb.SecretPayload) (sensitive.String, error) {
-	sum := crc32.Checksum(payload.GetData(), crc32.MakeTable(crc32.Castagnoli))
-	if payload == nil || payload.DataCrc32C == nil || *payload.DataCrc32C != int64(sum) {
+	if payload == nil || payload.DataCrc32C == nil || *payload.DataCrc32C != checksum(payload.GetData()) {
 		return sensitive.String{}, errors.New("payload does not match its checksum")
 	}
 	return sensitive.New(string(payload.GetData())), nil
+}
+
+// checksum is the CRC-32C of data as Secret Manager writes it.
+func checksum(data []byte) int64 {
+	return int64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
 }
 
 func managerError(ctx context.Context, err error) error {

@@ -29,16 +29,24 @@ const (
 // access answers one AccessSecretVersion.
 type access func(context.Context, *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error)
 
+// add answers one AddSecretVersion.
+type add func(context.Context, *secretmanagerpb.AddSecretVersionRequest) (*secretmanagerpb.SecretVersion, error)
+
 // secretManager is a real gRPC server on the loopback interface.
 type secretManager struct {
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
 	net.Listener
 	access      access
+	add         add
 	connections atomic.Int32
 }
 
 func (m *secretManager) AccessSecretVersion(ctx context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
 	return m.access(ctx, r)
+}
+
+func (m *secretManager) AddSecretVersion(ctx context.Context, r *secretmanagerpb.AddSecretVersionRequest) (*secretmanagerpb.SecretVersion, error) {
+	return m.add(ctx, r)
 }
 
 // Accept implements net.Listener.
@@ -52,11 +60,16 @@ func (m *secretManager) Accept() (net.Conn, error) {
 
 func startManager(t *testing.T, a access) *secretManager {
 	t.Helper()
+	return start(t, &secretManager{access: a})
+}
+
+func start(t *testing.T, m *secretManager) *secretManager {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &secretManager{Listener: listener, access: a}
+	m.Listener = listener
 	server := grpc.NewServer()
 	secretmanagerpb.RegisterSecretManagerServiceServer(server, m)
 	go func() { _ = server.Serve(m) }()

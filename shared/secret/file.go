@@ -1,0 +1,106 @@
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// maxFile is the largest file that is read. It is Secret Manager's own limit.
+const maxFile = 64 << 10
+
+var errTooLarge = errors.New("is larger than 64 KiB")
+
+func readFile(path string) (sensitive.String, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return sensitive.String{}, fileError(err)
+	}
+	defer func() { _ = f.Close() }()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return sensitive.String{}, fileError(err)
+	}
+	if len(content) > maxFile {
+		return sensitive.String{}, errTooLarge
+	}
+	// Editors and echo end a file with a line end, which is no part of a secret.
+	text, ended := strings.CutSuffix(string(content), "\n")
+	if ended {
+		text = strings.TrimSuffix(text, "\r")
+	}
+	return sensitive.New(text), nil
+}
+
+// fileError drops the path, which the reference names already.
+func fileError(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ErrNotFound
+	case errors.Is(err, fs.ErrPermission):
+		return ErrDenied
+	}
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err
+	}
+	return err
+}
+
+// rewriteFile replaces a file, or makes it. Whoever reads it meanwhile gets the
+// old content or the new, and so does whoever reads it after a crash. The new
+// file is at the same time what keeps a second writer out.
+func rewriteFile(path string, next successor) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // or the link would become the file
+	}
+	mode := fs.FileMode(0o600)
+	if info, err := os.Stat(path); err == nil {
+		mode &= info.Mode()
+	}
+	draft, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: %s.new is there; remove it if that was interrupted", ErrChanged, path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing beside it: %w", fileError(err))
+	}
+	value, err := next(readFile(path))
+	if err == nil {
+		err = fill(draft, value, mode)
+	}
+	if err = errors.Join(err, draft.Close()); err == nil {
+		err = os.Rename(draft.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(draft.Name()))
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// fill writes the value, and a line end as readFile expects it.
+func fill(f *os.File, value sensitive.String, mode fs.FileMode) error {
+	text := value.Reveal() + "\n"
+	if len(text) > maxFile {
+		return errTooLarge
+	}
+	if _, err := f.WriteString(text); err != nil {
+		return fileError(err)
+	}
+	return errors.Join(f.Chmod(mode), f.Sync())
+}
+
+// syncDir makes a renaming last. Without it the old file could be back after a
+// crash, when values are sealed already with a key that only the new one has.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return fileError(err)
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,272 @@
+package secret_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+var errChange = errors.New("change refused")
+
+// appendNew is a change that shows what it was given.
+func appendNew(old sensitive.String) (sensitive.String, error) {
+	return sensitive.New(old.Reveal() + "+new"), nil
+}
+
+func refuse(sensitive.String) (sensitive.String, error) { return sensitive.String{}, errChange }
+
+// wantError checks that an error is of a kind, names the reference, and shows
+// no secret.
+func wantError(t *testing.T, got secret.Ref, err, want error, reference string) {
+	t.Helper()
+	if !errors.Is(err, want) || got != (secret.Ref{}) {
+		t.Fatalf("got %s, %v, want the error %v", got, err, want)
+	}
+	if !strings.Contains(err.Error(), reference) || strings.Contains(err.Error(), canary) {
+		t.Errorf("error = %v, want it to name %s and show no secret", err, reference)
+	}
+}
+
+func TestWriteVersions(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	w := v.writer(t)
+	got, err := w.Create(t.Context(), parse(t, base), sensitive.New("first\n"))
+	if want := base + "/versions/1"; err != nil || got.String() != want {
+		t.Fatalf("Create() = %s, %v, want %s", got, err, want)
+	}
+	// Secret Manager still believes that there is none.
+	got, err = w.Create(t.Context(), parse(t, base), sensitive.New(canary))
+	wantError(t, got, err, secret.ErrExists, base)
+	for number, want := range []string{base + "/versions/2", base + "/versions/3"} {
+		v.latest = number // old, as before
+		if got, err := w.Replace(t.Context(), parse(t, latest), appendNew); err != nil || got.String() != want {
+			t.Fatalf("Replace() = %s, %v, want %s", got, err, want)
+		}
+	}
+	if diff := cmp.Diff([]string{"first\n", "first\n+new", "first\n+new+new"}, v.versions); diff != "" {
+		t.Errorf("versions (-want +got):\n%s", diff)
+	}
+}
+
+// TestWriteAtTheSameTime has somebody else add a version first.
+func TestWriteAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(*testing.T, *secret.Writer) (secret.Ref, error){
+		"Create": func(t *testing.T, w *secret.Writer) (secret.Ref, error) {
+			return w.Create(t.Context(), parse(t, base), sensitive.New(canary))
+		},
+		"Replace": func(t *testing.T, w *secret.Writer) (secret.Ref, error) {
+			return w.Replace(t.Context(), parse(t, base), appendNew)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var v *vault
+			if name == "Create" {
+				v = newVault(t)
+			} else {
+				v = newVault(t, canary)
+			}
+			v.between = func() {
+				v.mu.Lock()
+				defer v.mu.Unlock()
+				v.versions = append(v.versions, "another's")
+			}
+			got, err := write(t, v.writer(t))
+			wantError(t, got, err, secret.ErrChanged, base)
+		})
+	}
+}
+
+func TestWriteRefusals(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		code codes.Code
+		want error
+	}{
+		"no such secret": {codes.NotFound, secret.ErrNotFound},
+		"not allowed":    {codes.PermissionDenied, secret.ErrDenied},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVault(t, canary)
+			v.refused = status.Error(tt.code, "because of the moon")
+			got, err := v.writer(t).Replace(t.Context(), parse(t, base), appendNew)
+			wantError(t, got, err, tt.want, base)
+		})
+	}
+	v := newVault(t, canary)
+	got, err := v.writer(t).Replace(t.Context(), parse(t, base), refuse)
+	wantError(t, got, err, errChange, base)
+	got, err = newVault(t).writer(t).Replace(t.Context(), parse(t, base), appendNew)
+	wantError(t, got, err, secret.ErrNotFound, base)
+	if len(v.versions) != 1 {
+		t.Errorf("%d versions, want 1", len(v.versions))
+	}
+}
+
+// TestWriteReadsBack has another value stored than the one that was sent.
+func TestWriteReadsBack(t *testing.T) {
+	t.Parallel()
+	v := newVault(t, canary)
+	v.instead = "something else"
+	got, err := v.writer(t).Replace(t.Context(), parse(t, base), appendNew)
+	wantError(t, got, err, secret.ErrChanged, base+"/versions/2")
+	v = newVault(t, canary)
+	v.disabled = 2
+	if got, err := v.writer(t).Replace(t.Context(), parse(t, base), appendNew); err == nil || got != (secret.Ref{}) {
+		t.Errorf("Replace() = %s, %v, want an error when it cannot be read back", got, err)
+	}
+}
+
+func TestWriteReadOnly(t *testing.T) {
+	t.Parallel()
+	w := newVault(t, canary).writer(t)
+	for _, reference := range []string{"env:FULL", base + "/versions/1", base + "/versions/prod"} {
+		got, err := w.Create(t.Context(), parse(t, reference), sensitive.New(canary))
+		wantError(t, got, err, secret.ErrReadOnly, reference)
+		got, err = w.Replace(t.Context(), parse(t, reference), appendNew)
+		wantError(t, got, err, secret.ErrReadOnly, reference)
+	}
+	if got, err := w.Create(t.Context(), secret.Ref{}, sensitive.New(canary)); !errors.Is(err, secret.ErrReadOnly) {
+		t.Errorf("the zero Ref: %s, %v", got, err)
+	}
+}
+
+// wantDir checks the names, modes and contents of all files in a directory.
+func wantDir(t *testing.T, dir string, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[entry.Name()] = info.Mode().String() + " " + string(content)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	reference := "file:" + filepath.Join(dir, "secret")
+	w := secret.NewWriter(newReader(t))
+	if got, err := w.Create(t.Context(), parse(t, reference), sensitive.New("first")); err != nil || got.String() != reference {
+		t.Fatalf("Create() = %s, %v", got, err)
+	}
+	wantDir(t, dir, map[string]string{"secret": "-rw------- first\n"})
+	got, err := w.Create(t.Context(), parse(t, reference), sensitive.New(canary))
+	wantError(t, got, err, secret.ErrExists, reference)
+	if got, err := w.Replace(t.Context(), parse(t, reference), appendNew); err != nil || got.String() != reference {
+		t.Fatalf("Replace() = %s, %v", got, err)
+	}
+	wantDir(t, dir, map[string]string{"secret": "-rw------- first+new\n"})
+}
+
+// TestReplaceFileAsItWas keeps what is special about a file.
+func TestReplaceFileAsItWas(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		mode fs.FileMode
+		want string
+	}{
+		"stricter":         {0o400, "-r--------"},
+		"for all":          {0o644, "-rw-------"},
+		"for all, to read": {0o444, "-r--------"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, "first")
+			if err := os.Chmod(path, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			open, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer open.Close()
+			links := t.TempDir()
+			link := filepath.Join(links, "link")
+			if err := os.Symlink(path, link); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := secret.NewWriter(newReader(t)).Replace(t.Context(), parse(t, "file:"+link), appendNew); err != nil {
+				t.Fatal(err)
+			}
+			wantDir(t, filepath.Dir(path), map[string]string{"secret": tt.want + " first+new\n"})
+			if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
+				t.Errorf("the link is a link no more: %v", err)
+			}
+			// Who had the file open reads on in the old one, which a file that was
+			// written over would not let him.
+			old := make([]byte, 100)
+			if n, err := open.Read(old); err != nil || string(old[:n]) != "first" {
+				t.Errorf("the old file reads %q, %v", old[:n], err)
+			}
+		})
+	}
+}
+
+func TestWriteFileFaults(t *testing.T) {
+	t.Parallel()
+	large := func(sensitive.String) (sensitive.String, error) {
+		return sensitive.New(strings.Repeat("x", 64<<10)), nil
+	}
+	nothing := func(sensitive.String) (sensitive.String, error) { return sensitive.String{}, nil }
+	missing := filepath.Join(t.TempDir(), "missing", "secret")
+	locked := write(t, canary)
+	if err := os.WriteFile(locked+".new", []byte(canary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		path   string
+		change func(sensitive.String) (sensitive.String, error)
+		want   error // nil for any
+	}{
+		"refused":          {write(t, canary), refuse, errChange},
+		"too large":        {write(t, canary), large, nil},
+		"empty":            {write(t, canary), nothing, nil},
+		"no such file":     {filepath.Join(t.TempDir(), "secret"), appendNew, secret.ErrNotFound},
+		"no directory":     {missing, appendNew, secret.ErrNotFound},
+		"somebody else is": {locked, appendNew, secret.ErrChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := secret.NewWriter(newReader(t)).Replace(t.Context(), parse(t, "file:"+tt.path), tt.change)
+			if err == nil || tt.want != nil && !errors.Is(err, tt.want) || strings.Contains(err.Error(), canary) {
+				t.Fatalf("Replace() = %s, %v, want an error (%v) that shows no secret", got, err, tt.want)
+			}
+			if tt.want == secret.ErrNotFound {
+				return
+			}
+			if content, err := os.ReadFile(tt.path); err != nil || string(content) != canary {
+				t.Errorf("the file is %.100q, %v", content, err)
+			}
+			if _, err := os.Stat(tt.path + ".new"); (err == nil) != (tt.path == locked) {
+				t.Errorf("the draft beside it: %v", err)
+			}
+		})
+	}
+}
