@@ -1,24 +1,15 @@
-// Package seal encrypts tokens at rest with a Tink AEAD keyset
-// (https://developers.google.com/tink/aead).
-//
-// Every sealed value is bound to the place where it is kept: customer, grant
-// and field are its associated data. A sealed token that is copied to another
-// customer's record, or from one field to the other, does not open.
-//
-// Values are sealed with the keyset's primary key and carry that key's id, so
-// that older values still open while a keyset is rotated. Errors never hold
-// plaintext, ciphertext or key material.
 package seal
 
 import (
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
-	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
-	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
@@ -39,17 +30,16 @@ func (p Place) associatedData() []byte {
 }
 
 // Sealer seals and opens values. It may be used by many goroutines at once.
-type Sealer struct{ primitive tink.AEAD }
+type Sealer struct{ ring ring }
 
 // New returns a Sealer for a Tink keyset in JSON, unencrypted: what protects
 // it is the secret it is kept in.
 func New(keysetJSON sensitive.String) (*Sealer, error) {
-	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(strings.NewReader(keysetJSON.Reveal())))
+	keys, err := parse(keysetJSON)
 	if err != nil {
-		// The reader's own error may quote the text.
-		return nil, errors.New("not a Tink keyset in JSON")
+		return nil, err
 	}
-	return fromHandle(handle)
+	return newSealer(keys), nil
 }
 
 // NewEphemeral returns a Sealer with a new key that is kept nowhere else, for
@@ -59,23 +49,35 @@ func NewEphemeral() (*Sealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal: making a key: %w", err)
 	}
-	return fromHandle(handle)
-}
-
-func fromHandle(handle *keyset.Handle) (*Sealer, error) {
-	primitive, err := aead.New(handle)
+	keys, err := newKeys(handle)
 	if err != nil {
-		return nil, errors.New("not a keyset for AEAD")
+		return nil, err
 	}
-	return &Sealer{primitive: primitive}, nil
+	return newSealer(keys), nil
 }
 
-// Seal encrypts value for place. The empty value seals to nil.
+func newSealer(keys *keys) *Sealer {
+	s := new(Sealer)
+	s.ring.keys.Store(keys)
+	return s
+}
+
+// ReloadFrom has the Sealer load the keyset again when it meets a key that it
+// does not know, and when the keyset is an hour old; see the package's
+// documentation. load must end with its context, and its errors must show no
+// secret. Call ReloadFrom before the Sealer is used.
+func (s *Sealer) ReloadFrom(load func(context.Context) (sensitive.String, error), now func() time.Time) {
+	s.ring.load, s.ring.now, s.ring.looked = load, now, now()
+}
+
+// Seal encrypts value for place with the primary key. The empty value seals to
+// nil.
 func (s *Sealer) Seal(value sensitive.String, place Place) ([]byte, error) {
 	if value.Empty() {
 		return nil, nil
 	}
-	sealed, err := s.primitive.Encrypt([]byte(value.Reveal()), place.associatedData())
+	s.ring.renew()
+	sealed, err := s.ring.keys.Load().primitive.Encrypt([]byte(value.Reveal()), place.associatedData())
 	if err != nil {
 		return nil, fmt.Errorf("seal: sealing %s: %w", place.Field, err)
 	}
@@ -83,27 +85,51 @@ func (s *Sealer) Seal(value sensitive.String, place Place) ([]byte, error) {
 }
 
 // Open decrypts what Seal made for the same place, or returns ErrOpen. Nil
-// opens to the empty value.
+// opens to the empty value. It takes up to 2 seconds when the keyset has to be
+// loaded.
 func (s *Sealer) Open(sealed []byte, place Place) (sensitive.String, error) {
 	if len(sealed) == 0 {
 		return sensitive.String{}, nil
 	}
-	value, err := s.primitive.Decrypt(sealed, place.associatedData())
-	if err != nil {
+	keys := s.ring.keys.Load()
+	value, err := keys.primitive.Decrypt(sealed, place.associatedData())
+	if err == nil {
+		return sensitive.New(string(value)), nil
+	}
+	id, ok := KeyID(sealed)
+	if !ok || keys.enabled[id] {
+		return sensitive.String{}, fmt.Errorf("%w: %s", ErrOpen, place.Field)
+	}
+	if keys, err = s.ring.find(id); err != nil {
+		// Not %w: that the keyset could not be loaded in time, say, does not mean
+		// that the caller's time is up.
+		return sensitive.String{}, fmt.Errorf("%w: %s: sealed with key %d: %v", ErrOpen, place.Field, id, err)
+	}
+	if value, err = keys.primitive.Decrypt(sealed, place.associatedData()); err != nil {
 		return sensitive.String{}, fmt.Errorf("%w: %s", ErrOpen, place.Field)
 	}
 	return sensitive.New(string(value)), nil
 }
 
-// NewKeyset returns a new keyset as New reads it: one AES-256-GCM key.
-func NewKeyset() (sensitive.String, error) {
-	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
-	if err != nil {
-		return sensitive.String{}, fmt.Errorf("seal: making a key: %w", err)
+// Fresh reports whether a value was sealed with the key that Seal would use
+// now. Nil is fresh: there is nothing to seal anew.
+func (s *Sealer) Fresh(sealed []byte) bool {
+	if len(sealed) == 0 {
+		return true
 	}
-	var text strings.Builder
-	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
-		return sensitive.String{}, fmt.Errorf("seal: writing a keyset: %w", err)
+	id, ok := KeyID(sealed)
+	return ok && id == s.ring.keys.Load().primary
+}
+
+// KeyID returns the id of the key that a value was sealed with. It does not
+// look at the rest of the value; ok is false for what no Sealer has sealed.
+//
+// Tink's prefix is a byte 1 and the id, see
+// https://developers.google.com/tink/wire-format#tink_output_prefix.
+func KeyID(sealed []byte) (id uint32, ok bool) {
+	const version, length = 1, 5
+	if len(sealed) < length || sealed[0] != version {
+		return 0, false
 	}
-	return sensitive.New(text.String()), nil
+	return binary.BigEndian.Uint32(sealed[1:length]), true
 }

@@ -2,6 +2,7 @@ package wiring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -9,6 +10,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
 // storePart is where grants are kept and what seals their tokens.
@@ -46,19 +48,30 @@ func (p *Process) buildStore(ctx context.Context) (err error) {
 	case s.keyset == (secret.Ref{}):
 		return nil // a fault already
 	default:
-		keyset, err := p.secret(ctx, "TOKEN_KEYSET", s.keyset)
+		keyset, err := p.newestKeyset(ctx)
 		if err != nil {
 			return err
 		}
 		if s.sealer, err = seal.New(keyset); err != nil {
 			return fmt.Errorf("TOKEN_KEYSET: %w", err)
 		}
+		s.sealer.ReloadFrom(p.newestKeyset, p.Now)
 		// Not ctx: the client lives as long as the process.
 		if s.store, err = grantfire.Open(context.WithoutCancel(ctx), p.Project, s.database); err != nil {
 			return fmt.Errorf("GRANT_STORE: %w", err)
 		}
 		return nil
 	}
+}
+
+// newestKeyset reads the keyset. An old one will not do, not even at the start:
+// what is sealed with a key that was rotated away is lost when that is removed.
+func (p *Process) newestKeyset(ctx context.Context) (sensitive.String, error) {
+	keyset, _, err := p.secrets.Newest(ctx, p.store.keyset)
+	if err != nil {
+		return sensitive.String{}, fmt.Errorf("TOKEN_KEYSET: the secret cannot be read: %w", errors.Unwrap(err))
+	}
+	return keyset, nil
 }
 
 // Store returns the store that NeedStore asked for.
