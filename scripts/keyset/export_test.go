@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/emulator"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/lifecycle"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// The tokens that a customer is given: first, and by the refresh.
+var (
+	linked    = newToken("linked")
+	refreshed = newToken("refreshed")
+)
+
+func newToken(name string) lwa.Token {
+	return lwa.Token{
+		AccessToken: sensitive.New("Atza|fake-" + name + "-canary"), RefreshToken: sensitive.New("Atzr|fake-" + name + "-canary"),
+		ExpiresAt: time.Now().Add(time.Hour), ClientID: "client",
+	}
+}
+
+// amazon is a Login with Amazon that knows one customer.
+type amazon struct{ asked int }
+
+func (*amazon) Knows(string) bool { return true }
+
+func (a *amazon) Refresh(_ context.Context, _ string, old sensitive.String) (lwa.Token, error) {
+	a.asked++
+	if !old.Equal(linked.RefreshToken) {
+		return lwa.Token{}, lwa.ErrInvalidGrant
+	}
+	return refreshed, nil
+}
+
+// TestExportShowsNoToken looks at all that Firestore has, as whoever takes an
+// export of it does: no token is there to be read, and without the keyset none
+// can be opened.
+func TestExportShowsNoToken(t *testing.T) {
+	t.Parallel()
+	host, project := emulator.Firestore(t), emulator.Project()
+	store := grantfire.New(connect(t, host, project))
+	ours, theirs := newSealer(t), newSealer(t)
+	key := grant.Key{Skill: "default", UserID: userID}
+
+	for _, id := range []string{"kept", "renewed"} {
+		tokens, err := access.Seal(ours, key, id, linked, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(t, store, key, func(r *grant.Record) { r.Link(id, alexa.EU, id, tokens, time.Now()) })
+	}
+	a := &amazon{}
+	source := func(sealer *seal.Sealer) *access.Source {
+		return &access.Source{
+			Store: store, LWA: a, Sealer: sealer, Owner: "this test", Draw: func() float64 { return 0 }, Now: time.Now,
+			Announce: &lifecycle.Announcer{Store: store, Log: slog.New(slog.DiscardHandler), Now: time.Now},
+		}
+	}
+	record := stored(t, store, key)
+	if token, err := source(ours).Refresh(t.Context(), record, "renewed"); err != nil || !token.Access.Equal(refreshed.AccessToken) {
+		t.Fatalf("Refresh() = %v", err)
+	}
+
+	documents := export(t, host, project)
+	for _, word := range []string{userID, "kept", "renewed", "accessToken", "refreshToken"} {
+		if !bytes.Contains(documents, []byte(word)) {
+			t.Errorf("the export has no %s: %s", word, documents)
+		}
+	}
+	if found := tokensIn(documents); len(found) > 0 {
+		t.Errorf("the export shows tokens: %q", found)
+	}
+
+	record = stored(t, store, key)
+	for id, g := range record.Grants {
+		for field, sealed := range map[string][]byte{"accessToken": g.AccessToken, "refreshToken": g.RefreshToken} {
+			place := seal.Place{Customer: key.ID(), Grant: id, Field: field}
+			if _, err := theirs.Open(sealed, place); !errors.Is(err, seal.ErrOpen) {
+				t.Errorf("with another keyset the %s of %s opens: %v", field, id, err)
+			}
+			if _, err := ours.Open(sealed, place); err != nil {
+				t.Errorf("with its own keyset the %s of %s does not open: %v", field, id, err)
+			}
+		}
+	}
+	asked := a.asked
+	if _, err := source(theirs).Token(t.Context(), record, "renewed"); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("Token() with another keyset = %v, want ErrOpen", err)
+	}
+	if _, err := source(theirs).Refresh(t.Context(), record, "kept"); !errors.Is(err, seal.ErrOpen) || a.asked != asked {
+		t.Errorf("Refresh() with another keyset = %v, want ErrOpen and nobody asked", err)
+	}
+}
+
+// TestExportWouldShowTokens has the same search find tokens that were stored
+// as they are.
+func TestExportWouldShowTokens(t *testing.T) {
+	t.Parallel()
+	host, project := emulator.Firestore(t), emulator.Project()
+	store := grantfire.New(connect(t, host, project))
+	key := grant.Key{Skill: "default", UserID: userID}
+	tokens := grant.Tokens{
+		AccessToken: []byte(linked.AccessToken.Reveal()), RefreshToken: []byte("x" + linked.RefreshToken.Reveal()),
+		ClientID: refreshed.AccessToken.Reveal(), ExpiresAt: time.Now(), RefreshDue: time.Now(),
+	}
+	change(t, store, key, func(r *grant.Record) { r.Link("g", alexa.EU, "", tokens, time.Now()) })
+	want := []string{linked.AccessToken.Reveal(), linked.RefreshToken.Reveal(), refreshed.AccessToken.Reveal()}
+	if diff := cmp.Diff(want, tokensIn(export(t, host, project))); diff != "" {
+		t.Errorf("tokens found (-want +got):\n%s", diff)
+	}
+}
+
+func newSealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	sealer, err := seal.NewEphemeral()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealer
+}
+
+func change(t *testing.T, store grant.Store, key grant.Key, edit func(*grant.Record)) {
+	t.Helper()
+	if _, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error { edit(r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func stored(t *testing.T, store grant.Store, key grant.Key) grant.Record {
+	t.Helper()
+	record, err := store.Read(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+// export returns every document of a database as Firestore's REST API shows it,
+// see https://firebase.google.com/docs/firestore/reference/rest/v1/projects.databases.documents/runQuery.
+func export(t *testing.T, host, project string) []byte {
+	t.Helper()
+	url := fmt.Sprintf("http://%s/v1/projects/%s/databases/(default)/documents:runQuery", host, project)
+	status, answer := post(t, url, `{"structuredQuery":{"from":[{"allDescendants":true}]}}`)
+	var found []struct{ Document json.RawMessage }
+	if err := json.Unmarshal([]byte(answer), &found); err != nil || status != http.StatusOK || len(found) == 0 || found[0].Document == nil {
+		t.Fatalf("the query for every document was answered %d %s (%v)", status, answer, err)
+	}
+	return []byte(answer)
+}
+
+// tokensIn returns the tokens that text shows, as they are or within anything
+// that is written in base64.
+func tokensIn(text []byte) []string {
+	var found []string
+	for _, token := range []lwa.Token{linked, refreshed} {
+		for _, secret := range []sensitive.String{token.AccessToken, token.RefreshToken} {
+			shown := func(form string) bool { return bytes.Contains(text, []byte(form)) }
+			if slices.ContainsFunc(forms(secret.Reveal()), shown) {
+				found = append(found, secret.Reveal())
+			}
+		}
+	}
+	return found
+}
+
+// forms is a token, and what remains the same of it in base64 wherever it
+// begins within three bytes.
+func forms(token string) []string {
+	forms := []string{token}
+	for before := range 3 {
+		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			text := encoding.EncodeToString([]byte(strings.Repeat("x", before) + token))
+			if before > 0 {
+				text = text[4:]
+			}
+			forms = append(forms, text[:len(text)-2])
+		}
+	}
+	return forms
+}
