@@ -1,0 +1,397 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+var ignored = []cmp.Option{cmpopts.IgnoreFields(resealing{}, "After"), cmpopts.IgnoreFields(restoration{}, "After")}
+
+// ids returns the ids of the keys of the stack's keyset, the old one first.
+func (s *stack) ids() (old, primary uint32) {
+	s.Helper()
+	keys, err := seal.Keys(s.both)
+	if err != nil || len(keys) != 2 || !keys[1].Primary {
+		s.Fatalf("Keys() = %v, %v", keys, err)
+	}
+	return keys[0].ID, keys[1].ID
+}
+
+// checkTokens checks that all tokens of a customer open and tell the version,
+// and are sealed with the primary key of the keyset or not.
+func (s *stack) checkTokens(key grant.Key, version int, fresh bool) {
+	s.Helper()
+	sealer, err := seal.New(s.both)
+	if err != nil {
+		s.Fatal(err)
+	}
+	for id, g := range s.read(key).Grants {
+		for field, sealed := range map[string][]byte{"accessToken": g.AccessToken, "refreshToken": g.RefreshToken} {
+			token, err := sealer.Open(sealed, seal.Place{Customer: key.ID(), Grant: id, Field: field})
+			if err != nil || !token.Empty() && !strings.HasSuffix(token.Reveal(), fmt.Sprintf("fake-canary-%s-%d", id, version)) {
+				s.Errorf("customer %s, grant %s: the %s is another one (%v)", key.UserID, id, field, err)
+			}
+			if len(sealed) > 0 && sealer.Fresh(sealed) != fresh {
+				s.Errorf("customer %s, grant %s: the %s is sealed with the primary key: %v, want %v", key.UserID, id, field, !fresh, fresh)
+			}
+		}
+	}
+}
+
+// tally returns what reseal is to tell of a stack with three customers, of whom
+// one has a revoked grant, one two grants, and one is new.
+func (s *stack) populate() (dry resealing) {
+	s.Helper()
+	s.link(key("u-1"), s.old, "a", "b")
+	s.link(key("u-2"), s.old, "c")
+	s.link(grant.Key{Skill: "other", UserID: "u-1"}, s.old, "d")
+	s.link(key("u-3"), s.both, "e")
+	s.revoke(key("u-2"), "c", start)
+	return s.want(true, 7, 2)
+}
+
+// want is the tally of a run that finds so many tokens sealed with the old key
+// and with the primary key, of four customers.
+func (s *stack) want(dryRun bool, old, primary int) resealing {
+	oldID, primaryID := s.ids()
+	keys := []*keyTally{{ID: oldID, InKeyset: true, Found: old, Moved: old}, {ID: primaryID, InKeyset: true, Primary: true, Found: primary, Left: primary}}
+	if primaryID < oldID {
+		keys[0], keys[1] = keys[1], keys[0]
+	}
+	return resealing{DryRun: dryRun, Complete: true, Customers: 4, Keys: keys}
+}
+
+func (s *stack) reseal(status int, args ...string) resealing {
+	s.Helper()
+	var got resealing
+	s.json(status, &got, append([]string{"reseal", "-keyset", s.keyset}, args...)...)
+	return got
+}
+
+func TestReseal(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *stack) {
+		dry := s.populate()
+		before := s.read(key("u-1"))
+		got := s.reseal(exitOK)
+		if diff := cmp.Diff(dry, got, ignored...); diff != "" {
+			t.Errorf("dry run (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(before, s.read(key("u-1"))); diff != "" {
+			t.Errorf("the dry run changed a record (-was +now):\n%s", diff)
+		}
+		got = s.reseal(exitOK, "-for-real")
+		if diff := cmp.Diff(s.want(false, 7, 2), got, ignored...); diff != "" {
+			t.Errorf("real run (-want +got):\n%s", diff)
+		}
+		for _, k := range []grant.Key{key("u-1"), key("u-2"), key("u-3"), {Skill: "other", UserID: "u-1"}} {
+			s.checkTokens(k, 1, true)
+		}
+		tokens := cmpopts.IgnoreFields(grant.Grant{}, "AccessToken", "RefreshToken")
+		if diff := cmp.Diff(before, s.read(key("u-1")), tokens, cmpopts.IgnoreFields(grant.Record{}, "Revision")); diff != "" {
+			t.Errorf("more than the sealed tokens has changed (-was +now):\n%s", diff)
+		}
+		if diff := cmp.Diff(s.want(false, 0, 9), s.reseal(exitOK, "-for-real"), ignored...); diff != "" {
+			t.Errorf("second run (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestResealInWords says of the old key whether it may be removed.
+func TestResealInWords(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.populate()
+	old, primary := s.ids()
+	for _, test := range []struct {
+		name, args    string
+		want, notPart string
+	}{
+		{"dry run", "", "found 7, would move 7, left 0\n", "may be removed"},
+		{"from some customer", "-for-real -after " + strings.Repeat("0", 64), "must have left nothing either", "must stay"},
+		{"for real", "-for-real", fmt.Sprintf("Key %d may be removed", old), fmt.Sprintf("Key %d ", primary)},
+	} {
+		// One after the other: each finds what the one before it left.
+		status, stdout, stderr := s.run(append([]string{"reseal", "-keyset", s.keyset}, strings.Fields(test.args)...)...)
+		if status != exitOK || stderr != "" || !strings.Contains(stdout, test.want) || strings.Contains(stdout, test.notPart) {
+			t.Errorf("%s: status %d, %q and\n%s", test.name, status, stderr, stdout)
+		}
+	}
+}
+
+// TestResealWhatDoesNotOpen has a customer whose tokens nobody can open.
+func TestResealWhatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *stack) {
+		s.populate()
+		lost, err := seal.NewKeyset()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.link(key("u-4"), lost, "f")
+		s.change(key("u-3"), func(r *grant.Record) {
+			g := r.Grants["e"]
+			g.AccessToken = []byte("Atza|fake-canary")
+			r.Grants["e"] = g
+		})
+		got := s.reseal(exitFailed, "-for-real")
+		keys, err := seal.Keys(lost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		foreign := make(map[uint32]keyTally)
+		for _, k := range got.Keys {
+			if !k.InKeyset {
+				foreign[k.ID] = *k
+			}
+		}
+		want := map[uint32]keyTally{0: {Found: 1, Left: 1}, keys[0].ID: {ID: keys[0].ID, Found: 2, Left: 2}}
+		if diff := cmp.Diff(want, foreign); diff != "" || got.Unopened != 3 {
+			t.Errorf("%d were not opened, want 3; keys (-want +got):\n%s", got.Unopened, diff)
+		}
+		s.checkTokens(key("u-1"), 1, true)
+		status, stdout, stderr := s.run("reseal", "-keyset", s.keyset)
+		line := fmt.Sprintf("cannot be opened\t%s\tf\trefresh token\tkey %d\n", grant.CustomerHash("u-4"), keys[0].ID)
+		if status != exitFailed || stderr == "" || !strings.Contains(stdout, line) || !strings.Contains(stdout, "have to link again") {
+			t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
+		}
+	})
+}
+
+func TestResealWithoutKeyset(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.populate()
+	for name, ref := range map[string]string{
+		"none there": "file:" + t.TempDir() + "/none",
+		"no keyset":  s.keep("text", sensitive.New("fake-canary")),
+	} {
+		status, stdout, stderr := s.run("reseal", "-for-real", "-keyset", ref)
+		if status != exitFailed || stdout != "" || !strings.Contains(stderr, "-keyset") {
+			t.Errorf("%s: status %d, %q and %q", name, status, stderr, stdout)
+		}
+	}
+}
+
+// TestResealBesideRefresh has a function save refreshed tokens between the
+// reading of a record and its writing: they stay, whichever key sealed them.
+func TestResealBesideRefresh(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"by the new key", "by the old key"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t)
+			s.link(key("u-1"), s.old, "a")
+			keyset := map[string]sensitive.String{"by the new key": s.both, "by the old key": s.old}[name]
+			inner := s.store
+			s.store = &meddling{Admin: inner, beforeWrite: func(n int, key grant.Key) error {
+				if n > 1 {
+					return nil
+				}
+				_, err := grant.Change(t.Context(), inner, key, func(r *grant.Record) error {
+					r.Refreshed("a", s.tokens(keyset, key, "a", 2), start)
+					return nil
+				})
+				return err
+			}}
+			got := s.reseal(exitOK, "-for-real")
+			if got.Customers != 1 || got.Unopened+got.Failed != 0 {
+				t.Errorf("%+v", got)
+			}
+			s.checkTokens(key("u-1"), 2, true)
+			if g := s.read(key("u-1")).Grants["a"]; g.TokenVersion != 2 {
+				t.Errorf("the token version is %d, want that of the refresh", g.TokenVersion)
+			}
+		})
+	}
+}
+
+// TestResealErased erases a customer between reading and writing.
+func TestResealErased(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.link(key("u-1"), s.old, "a")
+	inner := s.store
+	s.store = &meddling{Admin: inner, beforeWrite: func(_ int, key grant.Key) error {
+		_, err := inner.Erase(t.Context(), key)
+		return err
+	}}
+	s.reseal(exitOK, "-for-real")
+	if s.read(key("u-1")).Stored() {
+		t.Error("the record came back")
+	}
+}
+
+// TestResealCannotChange has one record change all the time: the others are
+// resealed, and no key may be removed.
+func TestResealCannotChange(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.populate()
+	s.store = &meddling{Admin: s.store, beforeWrite: func(_ int, k grant.Key) error {
+		if k == key("u-2") {
+			return grant.ErrConflict
+		}
+		return nil
+	}}
+	status, stdout, stderr := s.run("reseal", "-for-real", "-keyset", s.keyset)
+	if status != exitFailed || !strings.Contains(stderr, grant.CustomerHash("u-2")) ||
+		!strings.Contains(stdout, "must stay") || !strings.Contains(stdout, "found 7, moved 6, left 1") {
+		t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
+	}
+	s.checkTokens(key("u-1"), 1, true)
+	s.checkTokens(key("u-2"), 1, false)
+}
+
+// TestUnreadable has one record that cannot be read: the others are resealed,
+// and no key may be removed, since nobody knows what its tokens are sealed with.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.populate()
+	said := errors.New("document x: field v: unreadable")
+	s.store = &meddling{Admin: s.store, afterList: func(page *grant.ListPage) {
+		if page.Next == "" {
+			page.Unreadable = []error{said}
+		}
+	}}
+	status, stdout, stderr := s.run("reseal", "-for-real", "-keyset", s.keyset)
+	if status != exitFailed || !strings.Contains(stderr, said.Error()) ||
+		!strings.Contains(stdout, "must stay") || !strings.Contains(stdout, "found 7, moved 7, left 0") {
+		t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
+	}
+	if status, _, stderr := s.run("restore", "-revoked-since", "2h"); status != exitFailed || !strings.Contains(stderr, said.Error()) {
+		t.Errorf("restore = %d and said %q", status, stderr)
+	}
+}
+
+// TestInterrupt interrupts a run at each of its writes. What it says is what it
+// did, and the next run goes on from where it says.
+func TestInterrupt(t *testing.T) {
+	t.Parallel()
+	const customers = 25
+	for at := 1; at <= customers; at++ {
+		s := newStack(t)
+		for i := range customers {
+			s.link(key(fmt.Sprint("u-", i)), s.old, "a")
+		}
+		ctx, interrupt := context.WithCancel(t.Context())
+		s.store = &meddling{Admin: s.store, beforeWrite: func(n int, _ grant.Key) error {
+			if n == at {
+				interrupt()
+			}
+			return nil
+		}}
+		first := s.resealUntil(ctx, at)
+		interrupt()
+		moved := 0
+		for i := range customers {
+			sealed := s.read(key(fmt.Sprint("u-", i))).Grants["a"].RefreshToken
+			if id, _ := seal.KeyID(sealed); id != mustOld(s) {
+				moved++
+			}
+		}
+		if got := movedBy(first); got != 2*moved || first.Customers != moved {
+			t.Errorf("interrupted at write %d: %d tokens of %d customers were moved, it said; they were %d customers", at, got, first.Customers, moved)
+		}
+		if first.Complete {
+			continue // it came with the last customer
+		}
+		args := []string{"-for-real"}
+		if first.After != "" {
+			args = append(args, "-after", first.After)
+		}
+		second := s.reseal(exitOK, args...)
+		if first.Customers+second.Customers != customers || movedBy(first)+movedBy(second) != 2*customers {
+			t.Errorf("interrupted at write %d: %d and %d customers, %d and %d tokens", at, first.Customers, second.Customers, movedBy(first), movedBy(second))
+		}
+	}
+}
+
+func mustOld(s *stack) uint32 {
+	old, _ := s.ids()
+	return old
+}
+
+func movedBy(r resealing) (n int) {
+	for _, k := range r.Keys {
+		n += k.Moved
+	}
+	return n
+}
+
+// resealUntil runs reseal until ctx ends.
+func (s *stack) resealUntil(ctx context.Context, at int) (got resealing) {
+	s.Helper()
+	status, stdout, stderr := s.runUntil(ctx, "reseal", "-json", "-for-real", "-keyset", s.keyset)
+	decode(s, stdout, &got)
+	interrupted := got.Interrupted && status == exitFailed && strings.Contains(stderr, errInterrupted.Error())
+	complete := got.Complete && status == exitOK && stderr == ""
+	if interrupted == complete || interrupted && got.After != "" && !strings.Contains(stderr, "-after "+got.After) {
+		s.Errorf("interrupted at write %d: status %d, %q and %s", at, status, stderr, stdout)
+	}
+	return got
+}
+
+// TestStoreFails ends a run where the store is out of order, and says where to
+// go on.
+func TestStoreFails(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	for i := range 10 {
+		s.link(key(fmt.Sprint("u-", i)), s.old, "a")
+	}
+	broken := errors.New("out of order")
+	healthy := s.store
+	brokenAfter := func(writes int) grant.Admin {
+		return &meddling{Admin: healthy, beforeWrite: func(n int, _ grant.Key) error {
+			if n > writes {
+				return broken
+			}
+			return nil
+		}}
+	}
+	s.store = brokenAfter(0)
+	if _, stdout, _ := s.run("reseal", "-for-real", "-keyset", s.keyset); !strings.Contains(stdout, "left 0\n") || !strings.Contains(stdout, "must stay") {
+		t.Errorf("a run that did not reach the end said\n%s", stdout)
+	}
+	s.store = brokenAfter(6)
+	status, stdout, stderr := s.run("reseal", "-json", "-for-real", "-keyset", s.keyset)
+	var first resealing
+	decode(s, stdout, &first)
+	if status != exitFailed || first.Complete || first.Interrupted || movedBy(first) != 12 || !strings.Contains(stderr, broken.Error()) ||
+		!strings.Contains(stderr, "-after "+first.After) {
+		t.Fatalf("status %d, %q and %s", status, stderr, stdout)
+	}
+	s.store = healthy
+	if second := s.reseal(exitOK, "-for-real", "-after", first.After); movedBy(second) != 8 {
+		t.Errorf("the second run moved %d tokens, want 8", movedBy(second))
+	}
+}
+
+// TestReminder says now and then how far a long run is.
+func TestReminder(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.populate()
+	clock := start
+	s.now = func() time.Time {
+		clock = clock.Add(remindTime)
+		return clock
+	}
+	_, _, stderr := s.run("reseal", "-keyset", s.keyset)
+	if !strings.Contains(stderr, "2 customers so far; after a crash go on with -after ") {
+		t.Errorf("it said %q", stderr)
+	}
+}

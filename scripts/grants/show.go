@@ -1,0 +1,192 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/seal"
+)
+
+// errNoRecord is the error of a command that needs a record.
+var errNoRecord = errors.New("nothing is kept of this customer: never linked, erased, or in another -project, -database or -skill")
+
+// read reads the record of the customer that the command line names.
+func read(ctx context.Context, store grant.Store, key grant.Key) (grant.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	record, err := store.Read(ctx, key)
+	if errors.Is(err, grant.ErrNotFound) {
+		return grant.Record{}, errNoRecord
+	}
+	return record, err
+}
+
+// show is the command of that name.
+func show(ctx context.Context, _ *program, store grant.Admin, o options) (result, error) {
+	record, err := read(ctx, store, o.key)
+	if err != nil {
+		return nil, err
+	}
+	return newView(record), nil
+}
+
+// view is what may be shown of a record.
+type view struct {
+	UserID   string         `json:"userId"`
+	Customer string         `json:"customer"` // as logs name it
+	Record   string         `json:"record"`   // id of the document
+	Skill    string         `json:"skill"`
+	Region   alexa.Region   `json:"region"`
+	Version  int            `json:"v"`
+	Bucket   int            `json:"bucket"`
+	UsedAt   time.Time      `json:"usedAt,omitzero"`
+	Due      time.Time      `json:"refreshDue,omitzero"`
+	Announce []announcement `json:"announce"`
+	Grants   []grantView    `json:"grants"` // the oldest first
+}
+
+type announcement struct {
+	Type         grant.AnnouncementType `json:"type"`
+	GrantID      string                 `json:"grantId"`
+	Region       alexa.Region           `json:"region"`
+	Reason       string                 `json:"reason,omitempty"`
+	EndpointID   string                 `json:"endpointId,omitempty"`
+	ActiveGrants int                    `json:"activeGrants"`
+	At           time.Time              `json:"at"`
+}
+
+type grantView struct {
+	ID           string       `json:"grantId"`
+	State        grant.State  `json:"state"`
+	Reason       string       `json:"reason,omitempty"`
+	Since        time.Time    `json:"since,omitzero"`
+	Region       alexa.Region `json:"region"`
+	ClientID     string       `json:"clientId"`
+	AmazonUser   bool         `json:"amazonUserKnown"`
+	AccessToken  *sealedView  `json:"accessToken,omitempty"`
+	ExpiresAt    time.Time    `json:"expiresAt,omitzero"`
+	RefreshToken *sealedView  `json:"refreshToken,omitempty"`
+	TokenVersion int64        `json:"tokenVersion"`
+	Due          time.Time    `json:"refreshDue,omitzero"`
+	Failures     int          `json:"failures"`
+	LeaseOwner   string       `json:"leaseOwner,omitempty"`
+	LeaseUntil   time.Time    `json:"leaseUntil,omitzero"`
+	NextTry      time.Time    `json:"nextTry,omitzero"`
+	LastForced   time.Time    `json:"lastForcedRefresh,omitzero"`
+	CreatedAt    time.Time    `json:"createdAt,omitzero"`
+	EraseAt      time.Time    `json:"eraseAt,omitzero"`
+}
+
+// sealedView is what may be shown of a sealed token.
+type sealedView struct {
+	Key   uint32 `json:"key,omitempty"` // 0 for what no keyset has sealed
+	Bytes int    `json:"bytes"`
+}
+
+func newView(r grant.Record) *view {
+	v := &view{
+		UserID: r.UserID, Customer: grant.CustomerHash(r.UserID), Record: r.Key().ID(), Skill: r.Skill, Region: r.Region,
+		Version: r.Version, Bucket: r.Bucket, UsedAt: r.UsedAt, Due: r.RefreshDue,
+		Announce: []announcement{}, Grants: []grantView{},
+	}
+	for _, a := range r.Announce {
+		v.Announce = append(v.Announce, announcement(a))
+	}
+	for _, id := range byAge(r) {
+		v.Grants = append(v.Grants, newGrantView(id, r.Grants[id]))
+	}
+	return v
+}
+
+// byAge returns the ids of the grants of a record, the oldest first.
+func byAge(r grant.Record) []string {
+	return slices.SortedFunc(maps.Keys(r.Grants), func(a, b string) int {
+		return cmp.Or(r.Grants[a].CreatedAt.Compare(r.Grants[b].CreatedAt), cmp.Compare(a, b))
+	})
+}
+
+func newGrantView(id string, g grant.Grant) grantView {
+	return grantView{
+		ID: id, State: g.State, Reason: g.Reason, Since: g.Since, Region: g.Region, ClientID: g.ClientID, AmazonUser: g.AmazonUser != "",
+		AccessToken: newSealedView(g.AccessToken), ExpiresAt: g.ExpiresAt, RefreshToken: newSealedView(g.RefreshToken),
+		TokenVersion: g.TokenVersion, Due: g.RefreshDue, Failures: g.Failures, LeaseOwner: g.Lease.Owner, LeaseUntil: g.Lease.Until,
+		NextTry: g.NextTry, LastForced: g.LastForcedRefresh, CreatedAt: g.CreatedAt, EraseAt: g.EraseAt,
+	}
+}
+
+func newSealedView(sealed []byte) *sealedView {
+	if len(sealed) == 0 {
+		return nil
+	}
+	key, _ := seal.KeyID(sealed)
+	return &sealedView{Key: key, Bytes: len(sealed)}
+}
+
+// String is the view in words.
+func (s *sealedView) String() string {
+	switch {
+	case s == nil:
+		return "none"
+	case s.Key == 0:
+		return fmt.Sprintf("sealed by no key of any keyset, %d bytes", s.Bytes)
+	}
+	return fmt.Sprintf("sealed by key %d, %d bytes", s.Key, s.Bytes)
+}
+
+// write implements result.
+func (v *view) write(w io.Writer) {
+	row(w, "customer", "%s", v.UserID)
+	row(w, "in logs", "%s", v.Customer)
+	row(w, "record", "%s", v.Record)
+	row(w, "skill", "%s", v.Skill)
+	row(w, "newest region", "%s", v.Region)
+	row(w, "schema version", "%d", v.Version)
+	row(w, "bucket", "%d", v.Bucket)
+	row(w, "last use noted", "%s", moment(v.UsedAt))
+	row(w, "due in the sweep", "%s", moment(v.Due))
+	for _, a := range v.Announce {
+		row(w, "to be announced", "%s of grant %s, %s %s, %d left, at %s", a.Type, a.GrantID, a.Region, cmp.Or(a.Reason, a.EndpointID, "-"), a.ActiveGrants, moment(a.At))
+	}
+	for _, g := range v.Grants {
+		g.write(w)
+	}
+}
+
+func (g grantView) write(w io.Writer) {
+	fmt.Fprintln(w)
+	row(w, "grant", "%s", g.ID)
+	row(w, "state", "%s since %s", g.stateInWords(), moment(g.Since))
+	row(w, "region", "%s", g.Region)
+	row(w, "client id", "%s", g.ClientID)
+	row(w, "Amazon account", "%s", map[bool]string{true: "known", false: "not known"}[g.AmazonUser])
+	row(w, "access token", "%s", g.AccessToken)
+	row(w, "expires", "%s", moment(g.ExpiresAt))
+	row(w, "refresh token", "%s", g.RefreshToken)
+	row(w, "token version", "%d", g.TokenVersion)
+	row(w, "refresh due", "%s", moment(g.Due))
+	row(w, "failures in a row", "%d", g.Failures)
+	if g.LeaseOwner == "" {
+		row(w, "lease", "none")
+	} else {
+		row(w, "lease", "held by %s until %s", g.LeaseOwner, moment(g.LeaseUntil))
+	}
+	row(w, "next try", "%s", moment(g.NextTry))
+	row(w, "last forced refresh", "%s", moment(g.LastForced))
+	row(w, "created", "%s", moment(g.CreatedAt))
+	row(w, "erase at", "%s", moment(g.EraseAt))
+}
+
+func (g grantView) stateInWords() string {
+	if g.Reason == "" {
+		return string(g.State)
+	}
+	return fmt.Sprintf("%s (%s)", g.State, g.Reason)
+}

@@ -1,0 +1,124 @@
+package access_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// rotated returns a sealer before and after its keyset got a new primary key.
+func rotated(t *testing.T) (before, after *seal.Sealer) {
+	t.Helper()
+	old, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := seal.Rotate(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealerOf(t, old), sealerOf(t, both)
+}
+
+func sealerOf(t *testing.T, keyset sensitive.String) *seal.Sealer {
+	t.Helper()
+	sealer, err := seal.New(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealer
+}
+
+// sealedRecord is a record with the grant "g", whose tokens sealer has sealed.
+func sealedRecord(t *testing.T, sealer *seal.Sealer) grant.Record {
+	t.Helper()
+	record := grant.New(key)
+	token := lwa.Token{AccessToken: sensitive.New("Atza|fake-access"), RefreshToken: sensitive.New("Atzr|fake-refresh")}
+	tokens, err := access.Seal(sealer, key, "g", token, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	record.Link("g", alexa.EU, "", tokens, record.UsedAt)
+	return record
+}
+
+func TestReseal(t *testing.T) {
+	t.Parallel()
+	before, after := rotated(t)
+	foreign, err := seal.NewEphemeral()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		sealer *seal.Sealer // that sealed the tokens
+		edit   func(*grant.Grant)
+		moved  int
+		opens  bool
+	}{
+		{"sealed by the old key", before, func(*grant.Grant) {}, 2, true},
+		{"sealed by the primary key", after, func(*grant.Grant) {}, 0, true},
+		{"sealed by another keyset", foreign, func(*grant.Grant) {}, 0, false},
+		{"revoked", before, func(g *grant.Grant) { g.State, g.AccessToken = grant.Revoked, nil }, 1, true},
+		{"one damaged", before, func(g *grant.Grant) { g.AccessToken = slices.Concat(g.AccessToken, []byte{0}) }, 1, false},
+		{"exchanged", before, func(g *grant.Grant) { g.AccessToken, g.RefreshToken = g.RefreshToken, g.AccessToken }, 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			record := sealedRecord(t, test.sealer)
+			g := record.Grants["g"]
+			test.edit(&g)
+			record.Grants["g"] = g
+			was := record.Clone()
+			moved, err := access.Reseal(after, &record, "g")
+			if moved != test.moved || errors.Is(err, seal.ErrOpen) == test.opens {
+				t.Errorf("Reseal() = %d, %v, want %d and all opened: %v", moved, err, test.moved, test.opens)
+			}
+			if err != nil && strings.Contains(err.Error(), "fake") {
+				t.Errorf("the error shows a token: %v", err)
+			}
+			if diff := cmp.Diff(was, record, cmpopts.IgnoreFields(grant.Grant{}, "AccessToken", "RefreshToken")); diff != "" {
+				t.Errorf("more than the sealed tokens has changed (-was +now):\n%s", diff)
+			}
+			if !test.opens {
+				return
+			}
+			checkToken(t, after, record.Grants["g"].RefreshToken, "refreshToken", "Atzr|fake-refresh")
+			if record.Grants["g"].State == grant.Active {
+				checkToken(t, after, record.Grants["g"].AccessToken, "accessToken", "Atza|fake-access")
+			}
+			if again, err := access.Reseal(after, &record, "g"); again != 0 || err != nil {
+				t.Errorf("the second Reseal() = %d, %v, want none", again, err)
+			}
+		})
+	}
+}
+
+// checkToken checks what is sealed, and that it is with the primary key.
+func checkToken(t *testing.T, sealer *seal.Sealer, sealed []byte, field, want string) {
+	t.Helper()
+	got, err := sealer.Open(sealed, seal.Place{Customer: key.ID(), Grant: "g", Field: field})
+	if err != nil || got.Reveal() != want || !sealer.Fresh(sealed) {
+		t.Errorf("the %s is another one, or sealed with another key (%v)", field, err)
+	}
+}
+
+func TestResealOfNoGrant(t *testing.T) {
+	t.Parallel()
+	_, after := rotated(t)
+	record := sealedRecord(t, after)
+	if moved, err := access.Reseal(after, &record, "none"); moved != 0 || err != nil || len(record.Grants) != 1 {
+		t.Errorf("Reseal() = %d, %v, and there are %d grants", moved, err, len(record.Grants))
+	}
+}
