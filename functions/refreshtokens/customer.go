@@ -92,7 +92,11 @@ func (r *run) clear(ctx context.Context, record grant.Record) error {
 	over := func(g grant.Grant) bool {
 		return g.State == grant.Revoked && !g.EraseAt.IsZero() && !g.EraseAt.After(r.started)
 	}
-	if !slices.ContainsFunc(slices.Collect(maps.Values(record.Grants)), over) {
+	some := false
+	for _, g := range record.Grants {
+		some = some || over(g)
+	}
+	if !some {
 		return nil
 	}
 	removed := 0

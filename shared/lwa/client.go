@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -59,7 +60,9 @@ func (c *Client) ReloadFrom(load func(context.Context) ([]Credentials, error)) {
 
 // Knows reports whether clientID is among the credentials in use. A grant of
 // another client cannot be refreshed, which proves nothing about the customer.
-func (c *Client) Knows(clientID string) bool { return len(of(clientID)(c.ring.current())) > 0 }
+func (c *Client) Knows(clientID string) bool {
+	return slices.ContainsFunc(c.ring.current(), func(known Credentials) bool { return known.ClientID == clientID })
+}
 
 // choice is which of the credentials in use a call may show.
 type choice func([]Credentials) []Credentials

@@ -15,6 +15,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
+// lwaConnections is how many connections to Login with Amazon a process keeps:
+// one for each refresh of sixteen shards of a sweep, sixteen at a time. With
+// fewer it would close them and dial again all the time.
+const lwaConnections = 256
+
 // tokenPart is the client of Login with Amazon and who gives out its tokens.
 type tokenPart struct {
 	needed      bool
@@ -54,7 +59,7 @@ func (p *Process) buildTokens(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.tokens.client = lwa.New(p.tokens.url, transport.NewClient(Concurrency), credentials, p.Now)
+	p.tokens.client = lwa.New(p.tokens.url, transport.NewClient(lwaConnections), credentials, p.Now)
 	p.tokens.client.ReloadFrom(p.lwaCredentials)
 	p.tokens.source = &access.Source{
 		Store: p.Store(), LWA: p.tokens.client, Sealer: p.Sealer(), Announce: p.Announcer(),

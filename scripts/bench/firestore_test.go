@@ -1,0 +1,62 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/emulator"
+)
+
+// TestFirestoreOperations holds a refresh to what it has to cost: the record is
+// read once, by the query that finds it, and written twice, for the lease and
+// for the tokens.
+func TestFirestoreOperations(t *testing.T) {
+	t.Parallel()
+	host := emulator.Firestore(t)
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty := make(map[int]bool)
+	for bucket := range 256 {
+		empty[bucket] = true
+	}
+	for i := range 30 {
+		delete(empty, customer(i).Bucket())
+	}
+	for name, test := range map[string]struct {
+		grants, shards int
+		want           operations
+	}{
+		"as in the README":       {500, 16, operations{refreshes: 500, queries: 16, reads: 500, writes: 1000}},
+		"a shard of each bucket": {30, 256, operations{refreshes: 30, queries: 256, reads: 30 + int64(len(empty)), writes: 60}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := count(t.Context(), host, test.grants, test.shards)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(operations{})); diff != "" {
+				t.Errorf("operations (-want +got):\n%s", diff)
+			}
+			var text strings.Builder
+			if err := got.write(&text); err != nil {
+				t.Fatal(err)
+			}
+			if test.grants == 500 && !strings.Contains(string(readme), indent(text.String())) {
+				t.Errorf("README.md does not show\n%s", text.String())
+			}
+		})
+	}
+}
+
+func TestFirestoreNeedsTheEmulator(t *testing.T) {
+	t.Setenv(emulatorHost, "")
+	if status, _, stderr := bench(t, "firestore"); status != exitFailed || !strings.Contains(stderr, emulatorHost) {
+		t.Errorf("status %d: %s", status, stderr)
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestMain refuses every connection that would leave this machine, and lets the
+// test binary be the simulator's process.
+func TestMain(m *testing.M) {
+	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
+			return errors.New("tests dial nothing but loopback")
+		}
+		return nil
+	}}
+	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
+	if len(os.Args) > 1 && os.Args[1] == childName {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// bench runs the program and returns what it wrote.
+func bench(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = run(t.Context(), args, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args   []string
+		status int
+		stderr string
+	}{
+		"nothing":              {nil, exitUsage, "usage: bench command"},
+		"no such command":      {[]string{"swap"}, exitUsage, "usage: bench command"},
+		"help":                 {[]string{"sweep", "-h"}, exitOK, "-grants"},
+		"no such flag":         {[]string{"cost", "-x"}, exitUsage, "not defined: -x"},
+		"argument":             {[]string{"cost", "x"}, exitUsage, `unexpected argument "x"`},
+		"no grants":            {[]string{"sweep", "-grants", "0"}, exitUsage, "at least 10 grants"},
+		"too many shards":      {[]string{"sweep", "-shards", "257"}, exitUsage, "1 to 256 shards"},
+		"no latency":           {[]string{"sweep", "-latency", "0s,x"}, exitUsage, `invalid duration "x"`},
+		"negative latency":     {[]string{"sweep", "-latency", "-1s"}, exitUsage, "cannot be negative"},
+		"one customer":         {[]string{"spread", "-customers", "1"}, exitUsage, "at least 2 customers"},
+		"no place for picture": {[]string{"spread", "-customers", "2", "-out", "no/such/directory.png"}, exitFailed, "no such file"},
+		"nobody is left":       {[]string{"cost", "-idle", "1"}, exitUsage, "a share from 0 to less than 1"},
+		"no shard to count":    {[]string{"firestore", "-shards", "0"}, exitUsage, "1 to 256 shards"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, _, stderr := bench(t, test.args...)
+			if status != test.status || !strings.Contains(stderr, test.stderr) {
+				t.Errorf("status %d and %q, want %d and %q", status, stderr, test.status, test.stderr)
+			}
+		})
+	}
+}
