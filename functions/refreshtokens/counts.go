@@ -3,6 +3,7 @@ package refreshtokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/gatepostdev/gatepost/shared/access"
@@ -21,7 +22,7 @@ type Counts struct {
 	Removed   int            `json:"removed,omitempty"` // remains of grants that were revoked long ago
 	Failed    map[string]int `json:"failed,omitempty"`  // by cause
 	Remaining bool           `json:"remaining"`         // time was up, or Login with Amazon ill, before all were done
-	Left      int            `json:"left,omitempty"`    // records still due then, counted to 100,000 for each 30 buckets
+	Left      int            `json:"left,omitempty"`    // records still due then, counted to 100,000 for each 30 buckets; -1: not known
 }
 
 // clientRefusals is how many grants in a row Login with Amazon may refuse with
@@ -38,11 +39,7 @@ type failure struct {
 // count notes what became of one grant, and what that says about the health of
 // Login with Amazon and of ourselves.
 func (r *run) count(ctx context.Context, record grant.Record, id string, err error) {
-	r.mu.Lock()
-	if !errors.Is(err, lwa.ErrClientRefused) {
-		r.refused = 0
-	}
-	r.mu.Unlock()
+	r.note(err)
 	switch {
 	case err == nil:
 		r.pace.well()
@@ -62,10 +59,10 @@ func (r *run) count(ctx context.Context, record grant.Record, id string, err err
 		r.fail(ctx, "refused", slog.LevelError, err)
 	case errors.Is(err, access.ErrOtherClient):
 		r.fail(ctx, "other_client", slog.LevelError, err)
-		r.later(failure{record, id, true})
+		r.ours(failure{record, id, true}, err)
 	case errors.Is(err, seal.ErrOpen):
 		r.fail(ctx, "sealed", slog.LevelError, err)
-		r.later(failure{record, id, true})
+		r.ours(failure{record, id, true}, err)
 	case errors.Is(err, lwa.ErrThrottled), errors.Is(err, lwa.ErrUnavailable):
 		r.fail(ctx, "login_with_amazon", slog.LevelWarn, err)
 		r.pace.unwell(err)
@@ -77,14 +74,44 @@ func (r *run) count(ctx context.Context, record grant.Record, id string, err err
 	}
 }
 
-// clientRefused ends the sweep when it is our client that Login with Amazon
-// refuses, and not one grant's token that it calls an invalid request.
-func (r *run) clientRefused(f failure, err error) {
+// note counts refreshes, and those that went well: Login with Amazon has
+// answered, whatever it was.
+func (r *run) note(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.failed = append(r.failed, f)
+	r.tried++
+	if err == nil || errors.Is(err, access.ErrRevoked) {
+		r.well++
+		r.anyWell = true
+	}
+	if !errors.Is(err, lwa.ErrClientRefused) {
+		r.refused = 0
+	}
+}
+
+// clientRefused has the sweep end when it is our client that Login with Amazon
+// refuses, and not one grant's token that it calls an invalid request.
+func (r *run) clientRefused(f failure, err error) {
+	r.later(f)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.refused++; r.refused >= clientRefusals {
-		r.verdict = err
+		r.verdict = fmt.Errorf("%w: %w", errClient, err)
+	}
+}
+
+// mostOurs is how many grants a sweep meets that fail because of our settings
+// before it ends, if none goes well. They cost no call of Login with Amazon, so
+// it may look far: there may be many grants of a former client.
+const mostOurs = 1000
+
+// ours notes a grant that fails because of our settings.
+func (r *run) ours(f failure, err error) {
+	r.later(f)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.own++; r.own >= mostOurs && !r.anyWell {
+		r.verdict = fmt.Errorf("%w: %w", errOurs, err)
 	}
 }
 
@@ -121,15 +148,22 @@ func (r *run) fail(ctx context.Context, cause string, level slog.Level, err erro
 	}
 }
 
-// putOff moves the failures of the page at hand out of the way, so that the
-// next sweep does not begin with them: a write for each. When Login with
-// Amazon is unwell nothing is written for those it failed, since that would be
-// a write for every customer.
+// putOff moves failures out of the way, so that the next sweep does not begin
+// with them: a write for each. When Login with Amazon is unwell nothing is
+// written for those it failed, since that would be a write for every customer.
+// Nor is it for the others as long as no grant went well: that may be our
+// fault, and the same for every customer.
 func (r *run) putOff(ctx context.Context) {
 	r.mu.Lock()
 	failed := r.failed
-	r.failed = nil
+	if r.anyWell {
+		r.failed = nil
+	}
+	well := r.anyWell
 	r.mu.Unlock()
+	if !well {
+		return
+	}
 	for _, f := range failed {
 		if !f.own && r.pace.slowed() {
 			continue

@@ -7,33 +7,34 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// customer does what one record waits for: messages are published, what is
-// left of revoked grants goes, and the grants that are due are refreshed, or
-// left alone if nobody uses them.
+// mostUnheard is how many announcements a sweep sees fail before it leaves the
+// others to the next: each may take as long as many refreshes.
+const mostUnheard = 3
+
+// customer does what one record waits for: the grants that are due are
+// refreshed, or left alone if nobody uses them, messages are published, and what
+// is left of revoked grants goes.
 func (r *run) customer(ctx context.Context, record grant.Record) {
-	if len(record.Announce) > 0 {
-		if err := r.sweep.Announce.Announce(ctx, record); err != nil {
-			r.fail(ctx, "announcing", slog.LevelError, err)
+	due := r.dueGrants(record)
+	idle := false
+	if len(due) > 0 {
+		var err error
+		record, idle, err = r.idle(ctx, record, due)
+		if errors.Is(err, grant.ErrNotFound) {
+			return // erased meanwhile
+		}
+		if err != nil {
+			r.fail(ctx, "idle", slog.LevelError, err)
 		}
 	}
-	if err := r.clear(ctx, record); err != nil {
-		r.fail(ctx, "clearing", slog.LevelError, err)
-	}
-	due := r.due(record)
-	if len(due) == 0 {
-		return
-	}
-	record, idle, err := r.idle(ctx, record, due)
-	switch {
-	case err != nil:
-		r.fail(ctx, "idle", slog.LevelError, err)
-	case idle:
+	if idle {
 		r.add(Counts{Rested: len(due)})
-		return
+		due = nil
 	}
 	for _, id := range due {
 		if r.stop(ctx) != nil {
@@ -42,10 +43,40 @@ func (r *run) customer(ctx context.Context, record grant.Record) {
 		_, err := r.sweep.Tokens.Refresh(ctx, record, id)
 		r.count(ctx, record, id, err)
 	}
+	if len(record.Announce) > 0 {
+		r.announce(ctx, record, len(due) > 0)
+	} else if err := r.clear(ctx, record); err != nil {
+		r.fail(ctx, "clearing", slog.LevelError, err)
+	}
 }
 
-// due returns the ids of the grants that are to be refreshed, in a fixed order.
-func (r *run) due(record grant.Record) []string {
+// announce publishes what waits in a record. A refresh may have done so: then
+// it is looked up first.
+func (r *run) announce(ctx context.Context, record grant.Record, changed bool) {
+	r.mu.Lock()
+	deaf := r.unheard >= mostUnheard
+	r.mu.Unlock()
+	if deaf {
+		return
+	}
+	var err error
+	if changed {
+		record, err = r.sweep.Store.Read(ctx, record.Key())
+	}
+	if err == nil {
+		err = r.sweep.Announce.Announce(ctx, record)
+	}
+	if err == nil || errors.Is(err, grant.ErrNotFound) {
+		return
+	}
+	r.mu.Lock()
+	r.unheard++
+	r.mu.Unlock()
+	r.fail(ctx, "announcing", slog.LevelError, err)
+}
+
+// dueGrants returns the ids of the grants that are to be refreshed, in a fixed order.
+func (r *run) dueGrants(record grant.Record) []string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(record.Grants)) {
 		g := record.Grants[id]
@@ -57,18 +88,22 @@ func (r *run) due(record grant.Record) []string {
 }
 
 // idle takes the grants that are due out of the sweep if the customer has had
-// no event for long. Whoever was linked by a version that did not note it, or
-// before the rule was switched on, counts as used today. It returns the record
-// as it is then.
+// no event for long, and returns the record as it is then. While the rule is
+// off the record does not say when it was used, so that, once it is switched on,
+// everybody counts as used on that day.
 func (r *run) idle(ctx context.Context, record grant.Record, due []string) (grant.Record, bool, error) {
 	after := r.sweep.IdleAfter
-	if after == 0 || !record.UsedAt.IsZero() && !record.Idle(after, r.started) {
+	if (after == 0) == record.UsedAt.IsZero() && !record.Idle(after, r.started) {
 		return record, false, nil
 	}
 	idle := false
 	changed, err := grant.ChangeFrom(ctx, r.sweep.Store, record, func(now *grant.Record) error {
-		idle = now.Idle(after, r.started)
+		idle = after > 0 && now.Idle(after, r.started)
 		switch {
+		case !now.Stored():
+			return grant.ErrNotFound
+		case after == 0:
+			now.Used(time.Time{})
 		case idle:
 			for _, id := range due {
 				if _, ok := now.Grants[id]; ok {
@@ -86,40 +121,44 @@ func (r *run) idle(ctx context.Context, record grant.Record, due []string) (gran
 	return changed, idle, nil
 }
 
-// clear removes what is left of grants that were revoked long enough ago, and
-// the record if nothing else is in it.
+// clear removes what is left of grants that were revoked long enough ago: the
+// record if nothing else is in it.
 func (r *run) clear(ctx context.Context, record grant.Record) error {
-	over := func(g grant.Grant) bool {
-		return g.State == grant.Revoked && !g.EraseAt.IsZero() && !g.EraseAt.After(r.started)
-	}
-	some := false
+	over := 0
 	for _, g := range record.Grants {
-		some = some || over(g)
-	}
-	if !some {
-		return nil
-	}
-	removed := 0
-	changed, err := grant.ChangeFrom(ctx, r.sweep.Store, record, func(now *grant.Record) error {
-		removed = 0
-		for id, g := range now.Grants {
-			if over(g) {
-				now.Remove(id, r.started)
-				removed++
-			}
+		if r.over(g) {
+			over++
 		}
+	}
+	switch over {
+	case 0:
 		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("removing what is left of a grant: %w", err)
+	case len(record.Grants):
+		// Whole, so that no empty record stays that nobody would find again. Who
+		// links again at this moment is not lost: the next sweep decides anew.
+		if err := r.sweep.Store.Delete(ctx, record); errors.Is(err, grant.ErrConflict) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("removing a record: %w", err)
+		}
+	default:
+		_, err := grant.ChangeFrom(ctx, r.sweep.Store, record, func(now *grant.Record) error {
+			for id, g := range now.Grants {
+				if r.over(g) {
+					now.Remove(id, r.started)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("removing what is left of a grant: %w", err)
+		}
 	}
-	r.add(Counts{Removed: removed})
-	if len(changed.Grants) > 0 || len(changed.Announce) > 0 || !changed.Stored() {
-		return nil
-	}
-	// Somebody who links again at this moment is not to be lost.
-	if err := r.sweep.Store.Delete(ctx, changed); err != nil && !errors.Is(err, grant.ErrConflict) {
-		return fmt.Errorf("removing an empty record: %w", err)
-	}
+	r.add(Counts{Removed: over})
 	return nil
+}
+
+// over reports whether a grant was revoked so long ago that its remains go.
+func (r *run) over(g grant.Grant) bool {
+	return g.State == grant.Revoked && !g.EraseAt.IsZero() && !g.EraseAt.After(r.started)
 }

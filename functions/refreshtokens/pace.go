@@ -20,12 +20,10 @@ const (
 	sample      = 20 // answers before the share means something
 	slowPercent = 10
 	illPercent  = 50
-	// mostRest is the longest Retry-After that a sweep waits out.
+	// mostRest is the longest that a sweep waits out of a Retry-After. The second
+	// that is longer ends it: one may be about one grant.
 	mostRest = 5 * time.Second
 )
-
-// errIll ends a sweep early.
-var errIll = errors.New("login with amazon fails; the sweep stops until the next one")
 
 // pace decides how many customers a sweep works on at a time, and when it
 // leaves Login with Amazon alone. Several goroutines may use it.
@@ -36,6 +34,7 @@ type pace struct {
 	answers [window]bool // true for a failure
 	seen    int
 	until   time.Time // no refresh before, says Login with Amazon
+	long    int       // how often it wanted more than that
 	verdict error
 }
 
@@ -43,6 +42,16 @@ func newPace() *pace {
 	p := new(pace)
 	p.free.L = &p.mu
 	return p
+}
+
+// anew is a pace that knows of no failure, and how long Login with Amazon wants
+// to be left alone.
+func (p *pace) anew() *pace {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := newPace()
+	next.until = p.until
+	return next
 }
 
 // begin waits until another customer may be worked on. It returns an error if
@@ -98,7 +107,10 @@ func (p *pace) unwell(err error) {
 	var refused *lwa.Error
 	if errors.As(err, &refused) && refused.RetryAfter > 0 {
 		p.until = time.Now().Add(min(refused.RetryAfter, mostRest))
-		if refused.RetryAfter > mostRest && p.verdict == nil {
+		if refused.RetryAfter > mostRest {
+			p.long++
+		}
+		if p.long > 1 && p.verdict == nil {
 			p.verdict = fmt.Errorf("%w: it wants to be left alone for %v: %w", errIll, refused.RetryAfter, err)
 		}
 	}

@@ -50,7 +50,7 @@ var errTime = errors.New("time is up")
 func (s *Sweep) Sweep(ctx context.Context, buckets []int) (Counts, error) {
 	r := &run{sweep: s, started: s.Now(), pace: newPace(), counts: Counts{Failed: make(map[string]int)}}
 	var err error
-	for group := range slices.Chunk(buckets, grant.MaxDueBuckets) {
+	for _, group := range r.groups(buckets) {
 		if err = r.group(ctx, group); err != nil {
 			break
 		}
@@ -71,11 +71,29 @@ type run struct {
 	started time.Time
 	pace    *pace
 
-	mu      sync.Mutex
-	counts  Counts
-	failed  []failure // of the page at hand
-	refused int       // refusals of our client in a row
-	verdict error     // why the sweep must end
+	mu       sync.Mutex
+	counts   Counts
+	failed   []failure // not yet put off
+	refused  int       // refusals of our client in a row
+	tried    int       // refreshes since the last doubt
+	well     int       // of them
+	anyWell  bool      // whether any refresh of the sweep went well
+	own      int       // failures because of our settings
+	verdict  error     // why the sweep must end
+	unheard  int       // announcements that failed
+	absolved int       // doubts that proved wrong
+}
+
+// groups divides buckets into what fits into one query. Each period begins with
+// another group: a sweep that never comes to the end must not always leave out
+// the same customers.
+func (r *run) groups(buckets []int) [][]int {
+	groups := slices.Collect(slices.Chunk(buckets, grant.MaxDueBuckets))
+	if len(groups) == 0 {
+		return nil
+	}
+	first := int(r.started.Unix()/int64(Period/time.Second)) % len(groups)
+	return slices.Concat(groups[first:], groups[:first])
 }
 
 // group sweeps buckets that fit into one query, page by page. The time of the
@@ -83,17 +101,22 @@ type run struct {
 func (r *run) group(ctx context.Context, buckets []int) error {
 	query := grant.DueQuery{Buckets: buckets, Before: r.started, Limit: pageSize}
 	for {
-		page, err := r.sweep.Store.Due(ctx, query)
+		page, err := r.due(ctx, query)
 		if err != nil {
-			return fmt.Errorf("listing what is due: %w", err)
-		}
-		for _, err := range page.Unreadable {
-			// It stays due, and every sweep finds it until somebody mends it.
-			r.fail(ctx, "unreadable", slog.LevelError, err)
-		}
-		if err := r.page(ctx, page.Records); err != nil {
 			return err
 		}
+		for left := page.Records; len(left) > 0; {
+			left = left[r.work(ctx, left):]
+			err := r.stop(ctx)
+			if err == nil {
+				continue
+			}
+			others := r.others(ctx, err, query, page, &left)
+			if !r.wrong(ctx, err, others) {
+				return err
+			}
+		}
+		r.putOff(ctx)
 		if page.Next == nil {
 			return nil
 		}
@@ -101,17 +124,30 @@ func (r *run) group(ctx context.Context, buckets []int) error {
 	}
 }
 
-// page works on the customers of a page side by side, as many as the pace
-// allows, and then moves those out of the way that cannot be refreshed.
-func (r *run) page(ctx context.Context, records []grant.Record) error {
+func (r *run) due(ctx context.Context, query grant.DueQuery) (grant.DuePage, error) {
+	page, err := r.sweep.Store.Due(ctx, query)
+	if err != nil {
+		return grant.DuePage{}, fmt.Errorf("listing what is due: %w", err)
+	}
+	for _, err := range page.Unreadable {
+		// It stays due, and every sweep finds it until somebody mends it.
+		r.fail(ctx, "unreadable", slog.LevelError, err)
+	}
+	return page, nil
+}
+
+// work works on customers side by side, as many as the pace allows, until there
+// is a reason to stop. It returns how many it has begun, after they are done.
+func (r *run) work(ctx context.Context, records []grant.Record) (begun int) {
 	var workers sync.WaitGroup
-	for _, record := range records {
+	defer workers.Wait()
+	for i, record := range records {
 		if err := r.pace.begin(ctx); err != nil {
-			break
+			return i
 		}
 		if r.stop(ctx) != nil {
 			r.pace.end()
-			break
+			return i
 		}
 		workers.Go(func() {
 			defer r.pace.end()
@@ -120,12 +156,7 @@ func (r *run) page(ctx context.Context, records []grant.Record) error {
 			}
 		})
 	}
-	workers.Wait()
-	if err := r.stop(ctx); err != nil {
-		return err
-	}
-	r.putOff(ctx)
-	return nil
+	return len(records)
 }
 
 // stop says whether, and why, nothing further is to be begun.
@@ -144,7 +175,7 @@ func (r *run) stop(ctx context.Context) error {
 	return nil
 }
 
-// left counts what is still due, 0 if that cannot be found out.
+// left counts what is still due, -1 if that cannot be found out.
 func (r *run) left(ctx context.Context, buckets []int) int {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leftTime)
 	defer cancel()
@@ -153,7 +184,7 @@ func (r *run) left(ctx context.Context, buckets []int) int {
 		n, err := r.sweep.Store.CountDue(ctx, grant.DueQuery{Buckets: group, Before: r.started, Limit: mostLeft})
 		if err != nil {
 			telemetry.Add(ctx, slog.String("left_error", err.Error()))
-			return 0
+			return -1
 		}
 		left += n
 	}

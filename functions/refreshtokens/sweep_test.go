@@ -86,10 +86,10 @@ func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
 		cause string
 		most  int // requests: the limit, and what was under way
 	}{
-		{"down", simulator.Fault{Status: 503}, "login_with_amazon", sample},
-		{"throttling", simulator.Fault{Status: 429}, "login_with_amazon", sample},
-		{"asks to be left alone", simulator.Fault{Status: 503, RetryAfter: 30 * time.Second}, "login_with_amazon", concurrency},
-		{"our client is refused", simulator.Fault{Code: simulator.LWAInvalidClient}, "client_refused", clientRefusals - 1 + concurrency},
+		{"down", simulator.Fault{Status: 503}, "login_with_amazon", sample + elsewhere},
+		{"throttling", simulator.Fault{Status: 429}, "login_with_amazon", sample + elsewhere},
+		{"asks to be left alone", simulator.Fault{Status: 503, RetryAfter: 30 * time.Second}, "login_with_amazon", concurrency + elsewhere},
+		{"our client is refused", simulator.Fault{Code: simulator.LWAInvalidClient}, "client_refused", clientRefusals - 1 + concurrency + elsewhere},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -71,3 +71,21 @@ func TestWaitersLeaveADoubtAlone(t *testing.T) {
 		})
 	}
 }
+
+// TestPutOffIsNoDoubt: the sweep has put a restored grant off, because Login
+// with Amazon failed it. An event need not wait as long.
+func TestPutOffIsNoDoubt(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t, simulator.Options{})
+	w.Change(t, customer, func(r *grant.Record) {
+		r.Revoke(id, grant.ReasonInvalidGrant, w.Now())
+		r.Restore(id, w.Now())
+		for range 8 {
+			r.RefreshFailed(id, w.Now())
+		}
+	})
+	w.Forward(time.Minute)
+	if token, err := w.Process("p").Token(t.Context(), w.Read(t, customer), id); err != nil || token.Version != 2 {
+		t.Errorf("version %d, %v", token.Version, err)
+	}
+}

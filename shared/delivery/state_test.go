@@ -362,3 +362,22 @@ func TestParts(t *testing.T) {
 		t.Error("the parts have other message ids the second time")
 	}
 }
+
+// TestEventOfARestoredGrant is delivered, not suspended: the refresh that it
+// asks for is the proof that the grant is alive.
+func TestEventOfARestoredGrant(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	id := w.Link(t, "u-1", alexa.EU, "amzn-1")
+	w.Change(t, "u-1", func(r *grant.Record) {
+		r.Revoke(id, grant.ReasonInvalidGrant, w.Now())
+		r.Restore(id, w.Now())
+	})
+	results := deliverer(t, w).Deliver(t.Context(), message(w, report))
+	if len(results) != 1 || results[0].Name != outcome.Accepted {
+		t.Errorf("%+v", results)
+	}
+	if g := w.Read(t, "u-1").Grants[id]; g.State != grant.Active {
+		t.Errorf("%+v", g)
+	}
+}

@@ -36,7 +36,11 @@ func (s *sending) claimProbe(ctx context.Context) error {
 		return err
 	}
 	saved, err := grant.ChangeFrom(ctx, s.d.Store, s.record, func(r *grant.Record) error {
-		if g := r.Grants[s.id]; g.State != grant.Suspect || !g.NextTry.Equal(s.grant.NextTry) {
+		g := r.Grants[s.id]
+		switch {
+		case g.State == grant.Active:
+			return nil // the refresh for this event was the proof that it wanted
+		case g.State != grant.Suspect, !g.NextTry.Equal(s.grant.NextTry):
 			return outcome.ErrSuspended // another process has the probe
 		}
 		r.Probe(s.id, s.d.Now())

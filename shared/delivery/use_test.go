@@ -33,6 +33,7 @@ func TestUseIsNotedSeldom(t *testing.T) {
 	w := accesstest.New(t, simulator.Options{TokenLifetime: 48 * time.Hour})
 	w.Link(t, "u-1", alexa.EU, "amzn-1")
 	linked := w.Now()
+	w.Change(t, "u-1", func(r *grant.Record) { r.Used(linked) })
 	store := &tallied{Store: w.Store}
 	w.Store = store
 	d := deliverer(t, w)
@@ -104,6 +105,7 @@ func TestRefusedEventIsNoUse(t *testing.T) {
 	w := accesstest.New(t, simulator.Options{TokenLifetime: 480 * time.Hour})
 	w.Link(t, "u-1", alexa.EU, "amzn-1")
 	linked := w.Now()
+	w.Change(t, "u-1", func(r *grant.Record) { r.Used(linked) })
 	w.Forward(240 * time.Hour)
 	w.Sim.Always(simulator.Target("gateway/EU"), simulator.Fault{Status: 400, Code: "INVALID_REQUEST_EXCEPTION"})
 	d := deliverer(t, w)

@@ -97,7 +97,7 @@ type Record struct {
 	Bucket     int            // Key.Bucket, stored because the sweep's query needs it
 	RefreshDue time.Time      // the earliest RefreshDue of the grants, zero when no grant waits for the sweep
 	Announce   []Announcement // lifecycle messages that were not published yet, oldest first
-	UsedAt     time.Time      // when an event was last delivered, noted at most once in a token's lifetime
+	UsedAt     time.Time      // when an event was last delivered, noted at most once in a token's lifetime; zero unless idle customers leave the sweep
 	Grants     map[string]Grant
 
 	// Revision is the stored state this value was read from, zero for a record

@@ -34,7 +34,8 @@ func (g Grant) refreshClears() bool {
 // Doubted reports whether Login with Amazon has put the grant in doubt, and it
 // is too early to ask again: an answer now would prove no more than the last.
 func (g Grant) Doubted(now time.Time) bool {
-	return g.State == Suspect && g.refreshClears() && now.Before(g.RefreshDue)
+	// The sweep may put the one off, and a probe the other.
+	return g.State == Suspect && g.refreshClears() && now.Before(g.RefreshDue) && now.Before(g.NextTry)
 }
 
 // Doubt makes a grant suspect because of what Login with Amazon said, and has

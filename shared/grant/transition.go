@@ -63,7 +63,10 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 	if r.Grants == nil {
 		r.Grants = make(map[string]Grant)
 	}
-	r.Region, r.UsedAt = region, now
+	r.Region = region
+	if !r.UsedAt.IsZero() { // use is noted
+		r.UsedAt = now
+	}
 	r.Grants[id] = Grant{
 		Region: region, State: Active, Since: now, ClientID: tokens.ClientID, AmazonUser: amazonUser,
 		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,

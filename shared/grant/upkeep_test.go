@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func TestFailedRefreshesComeSeldomer(t *testing.T) {
 	r, now := one(), start
 	for try, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		r.RefreshFailed("a", now)
-		if got := r.RefreshDue.Sub(now); got != want*time.Minute || !r.Grants["a"].RefreshDue.Equal(r.RefreshDue) {
+		if got := r.RefreshDue.Sub(now); got < want*time.Minute || got > want*time.Minute*5/4 || !r.Grants["a"].RefreshDue.Equal(r.RefreshDue) {
 			t.Errorf("after failure %d: due in %v, want %v", try+1, got, want*time.Minute)
 		}
 		now = r.RefreshDue
@@ -31,6 +32,22 @@ func TestFailedRefreshesComeSeldomer(t *testing.T) {
 	r.Refreshed("a", tokens(2), now)
 	if r.Grants["a"].Failures != 0 {
 		t.Error("a success forgets the failures")
+	}
+}
+
+// TestFailuresSpread: what failed together must not come back together.
+func TestFailuresSpread(t *testing.T) {
+	t.Parallel()
+	times := make(map[time.Time]bool)
+	for i := range 64 {
+		id := grant.ID(alexa.EU, "s", fmt.Sprint(i))
+		r := grant.New(key)
+		r.Link(id, alexa.EU, "", tokens(1), start)
+		r.RefreshFailed(id, start)
+		times[r.Grants[id].RefreshDue] = true
+	}
+	if len(times) < 32 {
+		t.Errorf("64 failures come back at %d times", len(times))
 	}
 }
 
@@ -49,7 +66,13 @@ func TestRestLeavesTheSweep(t *testing.T) {
 
 func TestLinkIsUse(t *testing.T) {
 	t.Parallel()
-	if r := one(); !r.UsedAt.Equal(start) {
+	r := one()
+	if !r.UsedAt.IsZero() {
+		t.Errorf("use is noted although nobody asked for it: %v", r.UsedAt)
+	}
+	r.Used(start)
+	r.Link("b", alexa.EU, "", tokens(2), start.Add(time.Hour))
+	if !r.UsedAt.Equal(start.Add(time.Hour)) {
 		t.Errorf("used at %v", r.UsedAt)
 	}
 }

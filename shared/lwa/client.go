@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -53,15 +52,25 @@ func New(tokenURL *url.URL, client *http.Client, credentials []Credentials, now 
 }
 
 // ReloadFrom says where new credentials come from. They are looked for when LWA
-// refuses all that are in use, at most once a minute, and if there are others
-// the refused call is made again: a secret is rotated without a deploy. Call it
+// refuses all that are in use, or a grant is another client's, at most once a
+// minute; and if there are others a refused call is made again: a secret is rotated without a deploy. Call it
 // before the Client is used.
 func (c *Client) ReloadFrom(load func(context.Context) ([]Credentials, error)) { c.ring.load = load }
 
-// Knows reports whether clientID is among the credentials in use. A grant of
-// another client cannot be refreshed, which proves nothing about the customer.
+// knowTime bounds the look for a client that is not known.
+const knowTime = 2 * time.Second
+
+// Knows reports whether clientID is among the credentials in use, or among new
+// ones that it looks for if not. A grant of another client cannot be refreshed,
+// which proves nothing about the customer.
 func (c *Client) Knows(clientID string) bool {
-	return slices.ContainsFunc(c.ring.current(), func(known Credentials) bool { return known.ClientID == clientID })
+	used := c.ring.current()
+	if len(of(clientID)(used)) > 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), knowTime)
+	defer cancel()
+	return c.ring.reload(ctx, used, c.now()) && len(of(clientID)(c.ring.current())) > 0
 }
 
 // choice is which of the credentials in use a call may show.

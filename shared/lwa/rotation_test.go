@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -127,5 +128,31 @@ func TestNoCredentials(t *testing.T) {
 		if len(amazon.asked()) != 0 {
 			t.Errorf("%s: a request without credentials", op)
 		}
+	}
+}
+
+// TestNewClientWithoutADeploy: the credentials of another client come into the
+// secret, and grants that were given to it.
+func TestNewClientWithoutADeploy(t *testing.T) {
+	t.Parallel()
+	former := []lwa.Credentials{{ClientID: "former", ClientSecret: sensitive.New("fake-secret")}}
+	both := append([]lwa.Credentials{{ClientID: fakeID, ClientSecret: sensitive.New("fake-secret")}}, former...)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	found, loads := former, 0
+	client := lwa.New(&url.URL{Scheme: "http", Host: "127.0.0.1"}, http.DefaultClient, former, func() time.Time { return now })
+	client.ReloadFrom(func(context.Context) ([]lwa.Credentials, error) {
+		loads++
+		return found, nil
+	})
+	if client.Knows(fakeID) || client.Knows(fakeID) || !client.Knows("former") || loads != 1 {
+		t.Errorf("after %d looks it knows a client that nobody has told of, or not the one it has", loads)
+	}
+	found = both
+	if client.Knows(fakeID) {
+		t.Error("it looked again within a minute")
+	}
+	now = now.Add(time.Minute)
+	if !client.Knows(fakeID) || !client.Knows("former") || loads != 2 {
+		t.Errorf("after %d looks it does not know the new client", loads)
 	}
 }

@@ -17,7 +17,8 @@
 //     again, at most every 10 seconds, however many such values there are. A
 //     value that is damaged or was moved does not.
 //   - A process that meets no such value would seal with the old key for ever.
-//     So the first Seal in an hour loads the keyset too. Whoever seals has just
+//     So the first Seal in an hour loads the keyset too, and tries again after
+//     a minute as long as it cannot be loaded. Whoever seals has just
 //     been given a token that must be saved, and so this may take a second at
 //     most, keeps nobody else waiting, and does not fail the Seal.
 //
@@ -25,7 +26,8 @@
 //
 // What was sealed with a key is lost when the key is removed ([Remove]), so
 // that has to wait for two things: until every process seals with the new key,
-// which takes an hour, or longer where the keyset's source is slow to show it;
+// which takes an hour, or longer where the keyset's source is slow to show it or
+// out of order;
 // and until nothing is sealed with the old key any more, for which
 // [Sealer.Fresh] and [KeyID] tell by which key a value was sealed.
 package seal

@@ -23,6 +23,8 @@ const (
 	// renewTime is how long that may take. It is the time of somebody who has a
 	// token to save.
 	renewTime = time.Second
+	// renewPause is when it is tried again, after it failed.
+	renewPause = time.Minute
 )
 
 // ring holds the keyset in use, and looks for newer ones.
@@ -33,7 +35,7 @@ type ring struct {
 	now  func() time.Time
 
 	mu      sync.Mutex // held while looking
-	looked  time.Time  // when the keyset was last looked for, with or without success
+	renewal time.Time  // when the keyset is to be looked for again, in any case
 	paused  time.Time  // until then nobody looks for an unknown key
 	failure error      // of the last look
 }
@@ -66,23 +68,24 @@ func (r *ring) renew() {
 		return
 	}
 	defer r.mu.Unlock()
-	if r.now().Sub(r.looked) >= maxAge {
+	if !r.now().Before(r.renewal) {
 		r.look(renewTime)
 	}
 }
 
 // look loads the keyset and puts it in use, if it is one. The lock is held.
 func (r *ring) look(limit time.Duration) {
-	r.looked = r.now()
-	r.paused = r.looked.Add(findPause)
+	now := r.now()
+	r.paused = now.Add(findPause)
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	found, err := r.loadKeys(ctx)
 	if err != nil {
 		r.failure = fmt.Errorf("loading the keyset: %w", err)
+		r.renewal = now.Add(renewPause)
 		return
 	}
-	r.failure = nil
+	r.failure, r.renewal = nil, now.Add(maxAge)
 	r.keys.Store(found)
 }
 

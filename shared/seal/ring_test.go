@@ -265,6 +265,15 @@ func TestSealLoadsHourly(t *testing.T) {
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("sealing thrice took %v while the source hangs, want 1 s for the first", took)
 		}
+
+		// It failed, so the next look comes sooner than in an hour.
+		s.hang = false
+		s.rotate(t)
+		sealed = mustSeal(t, s.sealer(t))
+		time.Sleep(time.Minute - time.Second)
+		if mustSeal(t, sealer); !sealer.Fresh(sealed) {
+			t.Error("a minute after a look that failed it goes on to seal with the old key")
+		}
 	})
 }
 

@@ -67,7 +67,7 @@ func newSealer(keys *keys) *Sealer {
 // documentation. load must end with its context, and its errors must show no
 // secret. Call ReloadFrom before the Sealer is used.
 func (s *Sealer) ReloadFrom(load func(context.Context) (sensitive.String, error), now func() time.Time) {
-	s.ring.load, s.ring.now, s.ring.looked = load, now, now()
+	s.ring.load, s.ring.now, s.ring.renewal = load, now, now().Add(maxAge)
 }
 
 // Seal encrypts value for place with the primary key. The empty value seals to

@@ -11,6 +11,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/secret"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // storePart is where grants are kept and what seals their tokens.
@@ -55,7 +56,7 @@ func (p *Process) buildStore(ctx context.Context) (err error) {
 		if s.sealer, err = seal.New(keyset); err != nil {
 			return fmt.Errorf("TOKEN_KEYSET: %w", err)
 		}
-		s.sealer.ReloadFrom(p.newestKeyset, p.Now)
+		s.sealer.ReloadFrom(p.reloadKeyset, p.Now)
 		// Not ctx: the client lives as long as the process.
 		if s.store, err = grantfire.Open(context.WithoutCancel(ctx), p.Project, s.database); err != nil {
 			return fmt.Errorf("GRANT_STORE: %w", err)
@@ -72,6 +73,16 @@ func (p *Process) newestKeyset(ctx context.Context) (sensitive.String, error) {
 		return sensitive.String{}, fmt.Errorf("TOKEN_KEYSET: the secret cannot be read: %w", errors.Unwrap(err))
 	}
 	return keyset, nil
+}
+
+// reloadKeyset is newestKeyset for a process that runs: nobody else tells that
+// it failed, since the keyset at hand goes on to be used.
+func (p *Process) reloadKeyset(ctx context.Context) (sensitive.String, error) {
+	keyset, err := p.newestKeyset(ctx)
+	if err != nil {
+		p.Log.WarnContext(ctx, "the keyset could not be loaded again: the old one is in use", telemetry.Error, err.Error())
+	}
+	return keyset, err
 }
 
 // Store returns the store that NeedStore asked for.
