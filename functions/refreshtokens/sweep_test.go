@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,59 +24,65 @@ import (
 
 const customers = 150 // more than a page in a group of buckets
 
-func world(t *testing.T) (*accesstest.World, *Sweep) {
+// inWorld runs a test in a bubble, with customers who are linked and what
+// sweeps them.
+func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, sweep *Sweep)) {
 	t.Helper()
-	w := accesstest.New(t, simulator.Options{})
-	for i := range customers {
-		w.Link(t, fmt.Sprint("u-", i), alexa.EU, fmt.Sprint("amzn-", i))
-	}
-	return w, &Sweep{Store: w.Store, Tokens: w.Process("p"), Announce: w.Announcer(), Now: w.Now}
+	synctest.Test(t, func(t *testing.T) {
+		w := accesstest.InBubble(t, simulator.Options{})
+		for i := range customers {
+			w.Link(t, fmt.Sprint("u-", i), alexa.EU, fmt.Sprint("amzn-", i))
+		}
+		test(t, w, &Sweep{Store: w.Store, Tokens: w.Process("p"), Announce: w.Announcer(), Now: w.Now})
+	})
 }
 
 func all() []int { return shard{Shard: 0, Shards: 1}.buckets() }
 
 func TestSweepRefreshesWhatIsDue(t *testing.T) {
 	t.Parallel()
-	w, sweep := world(t)
-	counts, err := sweep.Sweep(t.Context(), all())
-	if diff := cmp.Diff(Counts{Failed: map[string]int{}}, counts); diff != "" || err != nil {
-		t.Errorf("before anything is due: %v (-want +got):\n%s", err, diff)
-	}
-	w.Forward(40*time.Minute + time.Second)
-	w.Sim.Disable(alexa.EU, "amzn-7")
-	counts, err = sweep.Sweep(t.Context(), all())
-	want := Counts{Refreshed: customers - 1, Revoked: 1, Failed: map[string]int{}}
-	if diff := cmp.Diff(want, counts); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
-	}
-	if g := w.Read(t, "u-8").Grants; len(g) != 1 {
-		t.Errorf("%v", g)
-	}
-	if again, err := sweep.Sweep(t.Context(), all()); again.Refreshed+again.Revoked != 0 || err != nil {
-		t.Errorf("a second sweep found %+v, %v", again, err)
-	}
-	if w.Sim.Counts().Refreshes != customers-1 {
-		t.Errorf("%d refreshes", w.Sim.Counts().Refreshes)
-	}
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+		counts, err := sweep.Sweep(t.Context(), all())
+		if diff := cmp.Diff(Counts{Failed: map[string]int{}}, counts); diff != "" || err != nil {
+			t.Errorf("before anything is due: %v (-want +got):\n%s", err, diff)
+		}
+		w.Forward(40*time.Minute + time.Second)
+		w.Sim.Disable(alexa.EU, "amzn-7")
+		counts, err = sweep.Sweep(t.Context(), all())
+		want := Counts{Refreshed: customers - 1, Revoked: 1, Failed: map[string]int{}}
+		if diff := cmp.Diff(want, counts); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+		if g := w.Read(t, "u-8").Grants; len(g) != 1 {
+			t.Errorf("%v", g)
+		}
+		if again, err := sweep.Sweep(t.Context(), all()); again.Refreshed+again.Revoked != 0 || err != nil {
+			t.Errorf("a second sweep found %+v, %v", again, err)
+		}
+		if w.Sim.Counts().Refreshes != customers-1 {
+			t.Errorf("%d refreshes", w.Sim.Counts().Refreshes)
+		}
+	})
 }
 
 func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
 	t.Parallel()
-	w, sweep := world(t)
-	other := &Sweep{Store: w.Store, Tokens: w.Process("q"), Announce: w.Announcer(), Now: w.Now}
-	w.Forward(time.Hour)
-	var wg sync.WaitGroup
-	for _, s := range []*Sweep{sweep, other} {
-		wg.Go(func() {
-			if _, err := s.Sweep(context.Background(), all()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if c := w.Sim.Counts(); c.Refreshes != customers || c.RotatedAway != 0 {
-		t.Errorf("%d refreshes, %d with a token that was rotated away; want %d and 0", c.Refreshes, c.RotatedAway, customers)
-	}
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+		other := &Sweep{Store: w.Store, Tokens: w.Process("q"), Announce: w.Announcer(), Now: w.Now}
+		w.Forward(time.Hour)
+		var wg sync.WaitGroup
+		for _, s := range []*Sweep{sweep, other} {
+			wg.Go(func() {
+				if _, err := s.Sweep(context.Background(), all()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if c := w.Sim.Counts(); c.Refreshes != customers || c.RotatedAway != 0 {
+			t.Errorf("%d refreshes, %d with a token that was rotated away; want %d and 0", c.Refreshes, c.RotatedAway, customers)
+		}
+	})
 }
 
 func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
@@ -94,26 +101,27 @@ func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w, sweep := world(t)
-			w.Forward(time.Hour)
-			before, writes := len(w.Sim.LWARequests()), new(writes)
-			sweep.Store = counted{w.Store, writes}
-			w.Sim.Always(simulator.Refresh, test.fault)
-			counts, err := sweep.Sweep(t.Context(), all())
-			asked := len(w.Sim.LWARequests()) - before
-			if err == nil || !counts.Remaining || counts.Left != customers || counts.Failed[test.cause] != asked || asked > test.most {
-				t.Errorf("%+v after %d requests: %v", counts, asked, err)
-			}
-			if writes.n != 0 {
-				t.Errorf("%d writes because of an illness of Login with Amazon", writes.n)
-			}
-			for i := range customers {
-				for _, g := range w.Read(t, fmt.Sprint("u-", i)).Grants {
-					if g.State != grant.Active {
-						t.Fatalf("grant of u-%d is %s", i, g.State)
+			inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+				w.Forward(time.Hour)
+				before, writes := len(w.Sim.LWARequests()), new(writes)
+				sweep.Store = counted{w.Store, writes}
+				w.Sim.Always(simulator.Refresh, test.fault)
+				counts, err := sweep.Sweep(t.Context(), all())
+				asked := len(w.Sim.LWARequests()) - before
+				if err == nil || !counts.Remaining || counts.Left != customers || counts.Failed[test.cause] != asked || asked > test.most {
+					t.Errorf("%+v after %d requests: %v", counts, asked, err)
+				}
+				if writes.n != 0 {
+					t.Errorf("%d writes because of an illness of Login with Amazon", writes.n)
+				}
+				for i := range customers {
+					for _, g := range w.Read(t, fmt.Sprint("u-", i)).Grants {
+						if g.State != grant.Active {
+							t.Fatalf("grant of u-%d is %s", i, g.State)
+						}
 					}
 				}
-			}
+			})
 		})
 	}
 }
@@ -147,25 +155,27 @@ func (d damaged) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, erro
 
 func TestDamagedRecordHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	w, sweep := world(t)
-	w.Forward(time.Hour)
-	sweep.Store = damaged{w.Store}
-	counts, err := sweep.Sweep(t.Context(), []int{accesstest.Key("u-1").Bucket()})
-	if err != nil || counts.Refreshed == 0 || counts.Failed["unreadable"] != 1 {
-		t.Errorf("%+v, %v", counts, err)
-	}
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+		w.Forward(time.Hour)
+		sweep.Store = damaged{w.Store}
+		counts, err := sweep.Sweep(t.Context(), []int{accesstest.Key("u-1").Bucket()})
+		if err != nil || counts.Refreshed == 0 || counts.Failed["unreadable"] != 1 {
+			t.Errorf("%+v, %v", counts, err)
+		}
+	})
 }
 
 func TestSweepStopsWhenTimeIsUp(t *testing.T) {
 	t.Parallel()
-	w, sweep := world(t)
-	w.Forward(time.Hour)
-	ctx, cancel := context.WithCancel(t.Context())
-	w.Sim.Always(simulator.Refresh, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
-	counts, err := sweep.Sweep(ctx, all())
-	if err != nil || !counts.Remaining || counts.Refreshed == 0 || counts.Refreshed > concurrency+1 || counts.Left != customers-counts.Refreshed {
-		t.Errorf("%+v, %v", counts, err)
-	}
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+		w.Forward(time.Hour)
+		ctx, cancel := context.WithCancel(t.Context())
+		w.Sim.Always(simulator.Refresh, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
+		counts, err := sweep.Sweep(ctx, all())
+		if err != nil || !counts.Remaining || counts.Refreshed == 0 || counts.Refreshed > concurrency+1 || counts.Left != customers-counts.Refreshed {
+			t.Errorf("%+v, %v", counts, err)
+		}
+	})
 }
 
 func TestShardsCoverEveryBucketOnce(t *testing.T) {

@@ -62,20 +62,21 @@ func TestFailingGrantMovesOutOfTheWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, sweep := world(t)
-			test.spoil(t, w, of(3))
-			w.Forward(time.Hour)
-			swept(t, sweep, Counts{Refreshed: customers - 1, Failed: map[string]int{test.cause: 1}})
-			record := w.Read(t, of(3))
-			if due := record.RefreshDue.Sub(w.Now()); due < time.Minute || due > 75*time.Second {
-				t.Errorf("due in %v, want a minute", record.RefreshDue.Sub(w.Now()))
-			}
-			for _, g := range record.Grants {
-				if g.State != grant.Active || g.Failures != 1 {
-					t.Errorf("%+v", g)
+			inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+				test.spoil(t, w, of(3))
+				w.Forward(time.Hour)
+				swept(t, sweep, Counts{Refreshed: customers - 1, Failed: map[string]int{test.cause: 1}})
+				record := w.Read(t, of(3))
+				if due := record.RefreshDue.Sub(w.Now()); due < time.Minute || due > 75*time.Second {
+					t.Errorf("due in %v, want a minute", record.RefreshDue.Sub(w.Now()))
 				}
-			}
-			swept(t, sweep, Counts{})
+				for _, g := range record.Grants {
+					if g.State != grant.Active || g.Failures != 1 {
+						t.Errorf("%+v", g)
+					}
+				}
+				swept(t, sweep, Counts{})
+			})
 		})
 	}
 }
@@ -83,38 +84,39 @@ func TestFailingGrantMovesOutOfTheWay(t *testing.T) {
 func TestIdleCustomersLeaveTheSweep(t *testing.T) {
 	t.Parallel()
 	const month = 30 * 24 * time.Hour
-	w, sweep := world(t)
-	w.Forward(12 * month)
-	swept(t, sweep, Counts{Refreshed: customers})
-	w.Forward(time.Hour)
-	sweep.IdleAfter = month
-	swept(t, sweep, Counts{Refreshed: customers}) // all count as used when the rule is switched on
-	w.Forward(month + 3*24*time.Hour)             // use is noted every three days
-	swept(t, sweep, Counts{Refreshed: customers})
-	w.Forward(time.Hour)
-	w.Change(t, "u-7", func(r *grant.Record) { r.Used(w.Now()) })
-	swept(t, sweep, Counts{Refreshed: 1, Rested: customers - 1})
-	swept(t, sweep, Counts{})
-	idle := w.Read(t, "u-9")
-	if !idle.RefreshDue.IsZero() {
-		t.Errorf("due at %v", idle.RefreshDue)
-	}
-	// On demand it is refreshed, and is in the sweep again.
-	for id := range idle.Grants {
-		if _, err := w.Process("q").Token(t.Context(), idle, id); err != nil {
-			t.Fatal(err)
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+		w.Forward(12 * month)
+		swept(t, sweep, Counts{Refreshed: customers})
+		w.Forward(time.Hour)
+		sweep.IdleAfter = month
+		swept(t, sweep, Counts{Refreshed: customers}) // all count as used when the rule is switched on
+		w.Forward(month + 3*24*time.Hour)             // use is noted every three days
+		swept(t, sweep, Counts{Refreshed: customers})
+		w.Forward(time.Hour)
+		w.Change(t, "u-7", func(r *grant.Record) { r.Used(w.Now()) })
+		swept(t, sweep, Counts{Refreshed: 1, Rested: customers - 1})
+		swept(t, sweep, Counts{})
+		idle := w.Read(t, "u-9")
+		if !idle.RefreshDue.IsZero() {
+			t.Errorf("due at %v", idle.RefreshDue)
 		}
-	}
-	if record := w.Read(t, "u-9"); record.RefreshDue.IsZero() {
-		t.Error("a customer who is used again has not come back into the sweep")
-	}
-	// Off and on again: what was noted then is of no use now.
-	sweep.IdleAfter = 0
-	w.Forward(time.Hour)
-	swept(t, sweep, Counts{Refreshed: 2})
-	w.Forward(12 * month)
-	sweep.IdleAfter = month
-	swept(t, sweep, Counts{Refreshed: 2})
+		// On demand it is refreshed, and is in the sweep again.
+		for id := range idle.Grants {
+			if _, err := w.Process("q").Token(t.Context(), idle, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if record := w.Read(t, "u-9"); record.RefreshDue.IsZero() {
+			t.Error("a customer who is used again has not come back into the sweep")
+		}
+		// Off and on again: what was noted then is of no use now.
+		sweep.IdleAfter = 0
+		w.Forward(time.Hour)
+		swept(t, sweep, Counts{Refreshed: 2})
+		w.Forward(12 * month)
+		sweep.IdleAfter = month
+		swept(t, sweep, Counts{Refreshed: 2})
+	})
 }
 
 // erasing is a store from which a customer vanishes before the first write.
@@ -147,35 +149,36 @@ func (silent) Announce(context.Context, grant.Record) error { return errors.New(
 
 func TestRemainsOfRevokedGrantsGo(t *testing.T) {
 	t.Parallel()
-	w, sweep := world(t)
-	w.Sim.Disable(alexa.EU, "amzn-7")
-	w.Sim.Disable(alexa.EU, "amzn-8")
-	w.Forward(time.Hour)
-	swept(t, sweep, Counts{Refreshed: customers - 2, Revoked: 2})
-	w.Change(t, "u-9", func(r *grant.Record) { // somebody must hear of it first
-		for id := range r.Grants {
-			r.Revoke(id, grant.ReasonInvalidGrant, w.Now())
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+		w.Sim.Disable(alexa.EU, "amzn-7")
+		w.Sim.Disable(alexa.EU, "amzn-8")
+		w.Forward(time.Hour)
+		swept(t, sweep, Counts{Refreshed: customers - 2, Revoked: 2})
+		w.Change(t, "u-9", func(r *grant.Record) { // somebody must hear of it first
+			for id := range r.Grants {
+				r.Revoke(id, grant.ReasonInvalidGrant, w.Now())
+			}
+		})
+		w.Link(t, "u-8", alexa.EU, "amzn-8-again")
+		w.Forward(7*24*time.Hour - time.Second)
+		deaf := sweep.Announce
+		sweep.Announce = silent{}
+		swept(t, sweep, Counts{Refreshed: customers - 3 + 1, Failed: map[string]int{"announcing": 1}})
+		if r := w.Read(t, "u-7"); len(r.Grants) != 1 {
+			t.Errorf("before its time it is gone: %+v", r)
+		}
+		w.Forward(time.Second)
+		swept(t, sweep, Counts{Removed: 2, Failed: map[string]int{"announcing": 1}})
+		sweep.Announce = deaf
+		swept(t, sweep, Counts{})
+		swept(t, sweep, Counts{Removed: 1})
+		for _, user := range []string{"u-7", "u-9"} {
+			if _, err := w.Store.Read(t.Context(), accesstest.Key(user)); !errors.Is(err, grant.ErrNotFound) {
+				t.Errorf("an empty record is still there: %v", err)
+			}
+		}
+		if r := w.Read(t, "u-8"); len(r.Grants) != 1 {
+			t.Errorf("%+v", r.Grants)
 		}
 	})
-	w.Link(t, "u-8", alexa.EU, "amzn-8-again")
-	w.Forward(7*24*time.Hour - time.Second)
-	deaf := sweep.Announce
-	sweep.Announce = silent{}
-	swept(t, sweep, Counts{Refreshed: customers - 3 + 1, Failed: map[string]int{"announcing": 1}})
-	if r := w.Read(t, "u-7"); len(r.Grants) != 1 {
-		t.Errorf("before its time it is gone: %+v", r)
-	}
-	w.Forward(time.Second)
-	swept(t, sweep, Counts{Removed: 2, Failed: map[string]int{"announcing": 1}})
-	sweep.Announce = deaf
-	swept(t, sweep, Counts{})
-	swept(t, sweep, Counts{Removed: 1})
-	for _, user := range []string{"u-7", "u-9"} {
-		if _, err := w.Store.Read(t.Context(), accesstest.Key(user)); !errors.Is(err, grant.ErrNotFound) {
-			t.Errorf("an empty record is still there: %v", err)
-		}
-	}
-	if r := w.Read(t, "u-8"); len(r.Grants) != 1 {
-		t.Errorf("%+v", r.Grants)
-	}
 }
