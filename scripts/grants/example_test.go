@@ -27,6 +27,7 @@ func Example() {
 			AccessToken: sealedWith(123, 404), RefreshToken: sealedWith(123, 212), ExpiresAt: at.Add(time.Hour),
 			ClientID: "amzn1.application-oa2-client.1", RefreshDue: at.Add(40 * time.Minute),
 		}, at)
+		r.Used(at)
 		r.Revoke("5f2b9c31d0a84e7796f1c2d3e4b5a697", grant.ReasonInvalidGrant, at.Add(24*time.Hour))
 		r.Announced(r.Announce, at.Add(24*time.Hour))
 		return nil

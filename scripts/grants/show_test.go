@@ -18,6 +18,7 @@ func TestShow(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *stack) {
 		record := s.link(key("u-1"), s.old, "a", "b")
 		record = s.change(key("u-1"), func(r *grant.Record) {
+			r.Used(start)
 			r.Take("a", "process-1", start.Add(time.Minute))
 			r.Forced("a", start.Add(time.Second))
 			r.RefreshFailed("a", start)
