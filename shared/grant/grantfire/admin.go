@@ -25,14 +25,7 @@ func (s *Store) List(ctx context.Context, after string, limit int) (grant.ListPa
 		return grant.ListPage{}, failed(ctx, "list records", err)
 	}
 	var page grant.ListPage
-	for _, doc := range docs {
-		r, err := parseRecord(doc)
-		if err != nil {
-			page.Unreadable = append(page.Unreadable, err)
-			continue
-		}
-		page.Records = append(page.Records, r)
-	}
+	page.Records, page.Unreadable = parseRecords(docs)
 	if len(docs) == limit {
 		page.Next = docs[limit-1].Ref.ID
 	}

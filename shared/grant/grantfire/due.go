@@ -23,14 +23,7 @@ func (s *Store) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error
 		return grant.DuePage{}, failed(ctx, "find due records", err)
 	}
 	var page grant.DuePage
-	for _, doc := range docs {
-		r, err := parseRecord(doc)
-		if err != nil {
-			page.Unreadable = append(page.Unreadable, err)
-			continue
-		}
-		page.Records = append(page.Records, r)
-	}
+	page.Records, page.Unreadable = parseRecords(docs)
 	if len(docs) < q.Limit {
 		return page, nil
 	}

@@ -210,6 +210,20 @@ func parseRecord(doc *firestore.DocumentSnapshot) (grant.Record, error) {
 	return r, nil
 }
 
+// parseRecords decodes documents, and says what is wrong with those that it
+// cannot.
+func parseRecords(docs []*firestore.DocumentSnapshot) (records []grant.Record, unreadable []error) {
+	for _, doc := range docs {
+		r, err := parseRecord(doc)
+		if err != nil {
+			unreadable = append(unreadable, err)
+			continue
+		}
+		records = append(records, r)
+	}
+	return records, unreadable
+}
+
 // A revision is a document's update time in nanoseconds.
 
 func revisionOf(updated time.Time) grant.Revision { return grant.Revision(updated.UnixNano()) }
