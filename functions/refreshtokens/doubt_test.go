@@ -127,6 +127,32 @@ func TestSickGrantsHoldNobodyUp(t *testing.T) {
 	}
 }
 
+// TestSickAreMovedFromAmongTheUnwell: once they are known to be sick by
+// themselves, they move, although Login with Amazon fails others as well.
+func TestSickAreMovedFromAmongTheUnwell(t *testing.T) {
+	t.Parallel()
+	down := lwaError(http.StatusInternalServerError, nil)
+	synctest.Test(t, func(t *testing.T) {
+		sweep, f, users := newFleet(t, pageSize, 16, time.Minute)
+		const sick = 30
+		for i, user := range users {
+			if i < sick || i%7 == 0 {
+				f.sick[user] = down
+			}
+		}
+		time.Sleep(time.Hour)
+		if _, err := sweep.Sweep(t.Context(), all()[:16]); err != nil {
+			t.Fatal(err)
+		}
+		for _, user := range users[:sample] {
+			record, err := sweep.Store.Read(t.Context(), accesstest.Key(user))
+			if err != nil || !record.RefreshDue.After(time.Now()) {
+				t.Errorf("%s is still at the head of the queue: %v", user, err)
+			}
+		}
+	})
+}
+
 // TestNothingIsWrittenWhenAllFail: an outage, or a fault of ours, must not cost
 // a write for each customer.
 func TestNothingIsWrittenWhenAllFail(t *testing.T) {
@@ -153,7 +179,11 @@ func TestNothingIsWrittenWhenAllFail(t *testing.T) {
 				writes := new(writes)
 				sweep.Store = counted{sweep.Store, writes}
 				time.Sleep(time.Hour)
+				began := time.Now()
 				counts, err := sweep.Sweep(t.Context(), all()[:16])
+				if took := time.Since(began); name == "throttled" && took < mostRest {
+					t.Errorf("it looked elsewhere after %v, although it was to leave Login with Amazon alone", took)
+				}
 				if err == nil || writes.n != 0 || !counts.Remaining || counts.Left != n || f.asked > test.most {
 					t.Errorf("%+v, %v: %d writes after %d tries", counts, err, writes.n, f.asked)
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -179,6 +180,41 @@ func TestRemainsOfRevokedGrantsGo(t *testing.T) {
 		}
 		if r := w.Read(t, "u-8"); len(r.Grants) != 1 {
 			t.Errorf("%+v", r.Grants)
+		}
+	})
+}
+
+// heard counts announcements.
+type heard struct {
+	access.Announcer
+	mu sync.Mutex
+	n  int
+}
+
+func (h *heard) Announce(ctx context.Context, record grant.Record) error {
+	h.mu.Lock()
+	h.n += len(record.Announce)
+	h.mu.Unlock()
+	return h.Announcer.Announce(ctx, record)
+}
+
+// TestMessageIsAnnouncedOnce: a refresh announces what waits in the record it
+// saves, and the sweep must not do so again.
+func TestMessageIsAnnouncedOnce(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+		heard := &heard{Announcer: w.Announcer()}
+		source := w.Process("p")
+		source.Announce, sweep.Announce, sweep.Tokens = heard, heard, source
+		w.Change(t, "u-3", func(r *grant.Record) {
+			for id := range r.Grants {
+				r.Suspect(id, grant.ReasonUnauthorized, w.Now())
+				r.Recover(id, w.Now(), w.Now())
+			}
+		})
+		swept(t, sweep, Counts{Refreshed: 1})
+		if heard.n != 2 {
+			t.Errorf("%d messages were announced, want suspect and recovered once each", heard.n)
 		}
 	})
 }
