@@ -23,7 +23,8 @@ const (
 // ChangeReport. published is when the event was first published; it stands in
 // for a timeOfSample that was not given. Faults are a [FieldError].
 //
-// With CheckAdvise the second result lists what CheckStrict would refuse.
+// The second result lists what is worth an advice, unless checks are off; with
+// CheckAdvise also what CheckStrict would refuse.
 func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*FieldError, error) {
 	doc, err := document(data)
 	if err != nil {
@@ -31,6 +32,9 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	}
 	d := decoder{published: published, checks: checks}
 	event, err := d.event(doc)
+	if err == nil {
+		err = d.whole(&event)
+	}
 	if err != nil {
 		return Event{}, nil, err
 	}
@@ -41,6 +45,8 @@ type decoder struct {
 	published time.Time
 	checks    Checks
 	advice    []*FieldError
+	short     bool // the event is in the short form, which names its parts otherwise
+	untimed   int  // properties without a time of their own
 }
 
 // The decoder's methods return errors whose path starts at the top of the
@@ -63,7 +69,7 @@ func (d *decoder) event(doc []byte) (Event, error) {
 		if context != nil {
 			return Event{}, wrong("context", "belongs to an event, which is missing (the short form has \"unchanged\")")
 		}
-		return e, d.short(&e, endpointID, cause, changed, unchanged)
+		return e, d.shortForm(&e, endpointID, cause, changed, unchanged)
 	}
 	for _, m := range []member{{"endpointId", &endpointID}, {"cause", &cause}, {"changed", &changed}, {"unchanged", &unchanged}} {
 		if *m.value != nil {
@@ -81,11 +87,12 @@ func (d *decoder) event(doc []byte) (Event, error) {
 	return e, nil
 }
 
-// short fills e from the short form of a ChangeReport.
-func (d *decoder) short(e *Event, endpointID, cause, changed, unchanged []byte) error {
+// shortForm fills e from the short form of a ChangeReport.
+func (d *decoder) shortForm(e *Event, endpointID, cause, changed, unchanged []byte) error {
 	if endpointID == nil && cause == nil && changed == nil {
 		return wrong("event", "missing")
 	}
+	d.short = true
 	e.Header = Header{Namespace: "Alexa", Name: "ChangeReport", PayloadVersion: "3"}
 	e.Endpoint, e.Change = new(Endpoint), new(Change)
 	var err error
@@ -119,15 +126,19 @@ func (d *decoder) long(e *Event, raw []byte) error {
 	if e.Header, err = decodeHeader(header); err != nil {
 		return in("event.header", err)
 	}
+	kind := e.Kind()
+	if err := d.header(e.Header, kind); err != nil {
+		return err
+	}
 	if endpoint != nil {
 		if e.Endpoint, err = d.endpoint(endpoint); err != nil {
 			return err
 		}
 	}
-	if err := checkTokenPlace(e); err != nil {
+	if err := checkTokenPlace(e, kind); err != nil {
 		return in("event", err)
 	}
-	return d.payload(e, payload)
+	return d.payload(e, kind, payload)
 }
 
 func decodeHeader(raw []byte) (Header, error) {
@@ -151,7 +162,7 @@ func decodeHeader(raw []byte) (Header, error) {
 		return Header{}, err
 	}
 	if h.PayloadVersion == "" {
-		h.PayloadVersion = defaultVersion(h.Namespace)
+		h.PayloadVersion = KindOf(h.Namespace, h.Name).Version
 	}
 	if h.Instance, err = optional("instance", instance); err != nil {
 		return Header{}, err
@@ -180,14 +191,35 @@ func (d *decoder) endpointID(path string, raw []byte) (string, error) {
 	return id, d.tolerate(in(path, checkEndpointID(id)))
 }
 
+// header holds a header against what is known of the kind.
+func (d *decoder) header(h Header, kind Kind) error {
+	const path = "event.header"
+	var err error
+	switch {
+	case kind.Synchronous != "":
+		err = breaks(ruleEvents, path+".name", "no asynchronous event: %s", kind.Synchronous)
+	case kind.official && h.PayloadVersion != kind.Version:
+		err = breaks(ruleSchema, path+".payloadVersion", "must be %q", kind.Version)
+	case kind.Instance == Expected && h.Instance == "":
+		err = breaks(ruleSimpleEvents, path+".instance", "missing")
+	case kind.official && h.Instance != "":
+		err = breaks(ruleSchema, path+".instance", "not in this kind of event")
+	case kind.Answer && h.CorrelationToken == "":
+		err = breaks(ruleEvents, path+".correlationToken", "missing: it says which directive this answers")
+	}
+	if kind.Retired != "" {
+		d.advise(advice(ruleInterfaces, path+".namespace", "retired since %s", kind.Retired))
+	}
+	return d.tolerate(err)
+}
+
 // checkTokenPlace refuses an event whose token would have no place, or the
 // wrong one: Append puts it next to the endpoint when there is one.
-func checkTokenPlace(e *Event) error {
-	namespace, name := e.Header.Namespace, e.Header.Name
+func checkTokenPlace(e *Event, kind Kind) error {
 	switch {
-	case e.Endpoint != nil && tokenInPayload(namespace, name):
+	case e.Endpoint != nil && kind.Token == TokenInPayload:
 		return wrong("endpoint", "not in this kind of event, whose token goes into the payload")
-	case e.Endpoint == nil && needsEndpoint(namespace, name):
+	case e.Endpoint == nil && kind.Token == TokenInEndpoint:
 		return wrong("endpoint", "missing")
 	}
 	return nil
@@ -198,26 +230,54 @@ func (d *decoder) tolerate(err error) error {
 	if err == nil || d.checks == CheckStrict {
 		return err
 	}
-	if field, ok := err.(*FieldError); ok && d.checks == CheckAdvise {
+	if field, ok := err.(*FieldError); ok {
+		d.advise(field)
+	}
+	return nil
+}
+
+func (d *decoder) advise(field *FieldError) {
+	if d.checks != CheckOff {
 		d.advice = append(d.advice, field)
+	}
+}
+
+// report sorts faults of the value at path: the first that is more than advice
+// is returned, if the checks do not let it pass.
+func (d *decoder) report(path string, faults []*FieldError) error {
+	for _, f := range faults {
+		f.below(path)
+		if f.Advice {
+			d.advise(f)
+		} else if err := d.tolerate(f); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 // checkEndpointID holds an endpointId against common/model.EndpointId of
-// Amazon's message schema: 1 to 256 characters of a set that has no dot, no
-// slash and no space.
+// Amazon's message schema.
 func checkEndpointID(id string) error {
+	if problem := endpointIDForm(id); problem != "" {
+		return breaks(ruleSchema, "", "%s", problem)
+	}
+	return nil
+}
+
+// endpointIDForm says what is wrong with an endpointId: it has 1 to 256
+// characters of a set without dot, slash and space.
+func endpointIDForm(id string) string {
 	if len(id) > 256 {
-		return wrong("", "longer than 256 characters")
+		return "longer than 256 characters"
 	}
 	for i := 0; i < len(id); i++ {
 		switch c := id[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		case strings.IndexByte("_-=#;:?@&", c) >= 0:
 		default:
-			return wrong("", "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &")
+			return "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"
 		}
 	}
-	return nil
+	return ""
 }

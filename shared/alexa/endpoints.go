@@ -6,7 +6,7 @@ import "encoding/json"
 // (AddOrUpdateReport, DeleteReport), as they came, and nothing for any other
 // event.
 func (e *Event) Endpoints() []json.RawMessage {
-	if !tokenInPayload(e.Header.Namespace, e.Header.Name) || len(e.Payload) == 0 {
+	if e.Header.Namespace != "Alexa.Discovery" || len(e.Payload) == 0 {
 		return nil
 	}
 	var endpoints []byte

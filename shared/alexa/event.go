@@ -96,13 +96,16 @@ func (c *Context) append(dst []byte) []byte {
 	return append(appendProperties(append(dst, `{"properties":`...), c.Properties), '}')
 }
 
+// append appends the header, without a message id if that is empty.
 func (h *Header) append(dst []byte, messageID string) []byte {
 	dst = appendString(append(dst, `{"namespace":`...), h.Namespace)
 	dst = appendString(append(dst, `,"name":`...), h.Name)
 	if h.Instance != "" {
 		dst = appendString(append(dst, `,"instance":`...), h.Instance)
 	}
-	dst = appendString(append(dst, `,"messageId":`...), messageID)
+	if messageID != "" {
+		dst = appendString(append(dst, `,"messageId":`...), messageID)
+	}
 	if h.CorrelationToken != "" {
 		dst = appendString(append(dst, `,"correlationToken":`...), h.CorrelationToken)
 	}

@@ -6,19 +6,40 @@ import (
 	"strings"
 )
 
-// FieldError says which field of a message is wrong, and how. Neither part
-// ever holds a value of the message, which might be a secret.
+// FieldError says which field of a message is wrong, how, and who says so. No
+// part of it ever holds a value of the message, which might be a secret.
 type FieldError struct {
 	Path    string // for example event.payload.change.cause.type; empty for the message as a whole
 	Problem string // for example "missing"
+	// Rule is where the rule comes from, empty for those of the device event
+	// format itself.
+	Rule string
+	// Advice marks what Amazon asks for and takes an event without, or what its
+	// message schema of 2021 does not have and Amazon may by now.
+	Advice bool
 }
 
-// Error gives "path: problem".
+// Where the rules come from.
+const (
+	ruleSchema       = "Amazon's message schema"
+	ruleReporting    = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
+	ruleEvents       = "developer.amazon.com/docs/smarthome/send-events.html"
+	ruleDiscovery    = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
+	ruleInterfaces   = "developer.amazon.com/docs/device-apis/list-of-interfaces.html"
+	ruleSimpleEvents = "developer.amazon.com/docs/device-apis/alexa-simpleeventsource.html"
+	ruleGateway      = "seen at the event gateway"
+)
+
+// Error gives "path: problem (rule)".
 func (e *FieldError) Error() string {
-	if e.Path == "" {
-		return e.Problem
+	text := e.Problem
+	if e.Path != "" {
+		text = e.Path + ": " + text
 	}
-	return e.Path + ": " + e.Problem
+	if e.Rule != "" {
+		text += " (" + e.Rule + ")"
+	}
+	return text
 }
 
 // wrong makes a FieldError about the member path of the value at hand.
@@ -26,21 +47,34 @@ func wrong(path, problem string, args ...any) error {
 	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...)}
 }
 
+// breaks is wrong for a rule that is somebody else's.
+func breaks(rule, path, problem string, args ...any) error {
+	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule}
+}
+
+// advice is breaks for a rule that Amazon takes an event without.
+func advice(rule, path, problem string, args ...any) *FieldError {
+	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Advice: true}
+}
+
 // in puts the name of the surrounding member in front of a FieldError's path.
 // Paths grow while an error travels outwards, so a message without fault pays
 // nothing for them.
 func in(parent string, err error) error {
-	var field *FieldError
-	if !errors.As(err, &field) {
-		return err
+	if field := (*FieldError)(nil); errors.As(err, &field) {
+		field.below(parent)
+		return field
 	}
+	return err
+}
+
+func (e *FieldError) below(parent string) {
 	switch {
-	case field.Path == "":
-		field.Path = parent
-	case strings.HasPrefix(field.Path, "["):
-		field.Path = parent + field.Path
+	case e.Path == "":
+		e.Path = parent
+	case parent == "" || strings.HasPrefix(e.Path, "["):
+		e.Path = parent + e.Path
 	default:
-		field.Path = parent + "." + field.Path
+		e.Path = parent + "." + e.Path
 	}
-	return field
 }

@@ -1,55 +1,126 @@
 package alexa
 
-// oldVersions are the kinds whose payloadVersion is not "3". Sources: the
-// pages alexa-simpleeventsource, alexa-datacontroller, alexa-deviceusage-meter
-// and alexa-smartvision-objectdetectionsensor under
-// https://developer.amazon.com/docs/device-apis/.
-var oldVersions = map[string]string{
-	"Alexa.SimpleEventSource":                 "1.0",
-	"Alexa.DataController":                    "1.0",
-	"Alexa.DeviceUsage.Meter":                 "1.0",
-	"Alexa.DeviceUsage.Estimation":            "1.0",
-	"Alexa.SmartVision.ObjectDetectionSensor": "1.0",
-	"Alexa.SmartVision.SnapshotProvider":      "1.0",
+import (
+	"slices"
+	"time"
+)
+
+// TokenPlace is where an event carries the access token, beside the request's
+// header.
+type TokenPlace int
+
+const (
+	// TokenAnywhere: beside the endpoint if the event has one, in the payload
+	// otherwise. It is what is known of kinds that are not in the table.
+	TokenAnywhere TokenPlace = iota
+	// TokenInEndpoint: event.endpoint.scope; the event is about one endpoint.
+	TokenInEndpoint
+	// TokenInPayload: event.payload.scope; the event has no endpoint.
+	TokenInPayload
+)
+
+// Use says whether an event may, must or must not have something.
+type Use int
+
+// What an event may have, must not have, or ought to have.
+const (
+	Optional Use = iota
+	None
+	Expected
+)
+
+// Life is how long an event is worth sending after it was first published.
+type Life int
+
+const (
+	// LifeReport: as long as reports are, which is configured.
+	LifeReport Life = iota
+	// LifeShort: a minute. Nobody wants the bell to ring later.
+	LifeShort
+	// LifeEndless: what it says stays true, as that an endpoint was removed.
+	LifeEndless
+)
+
+// ShortLife is how long events of [LifeShort] live, and answers to directives.
+const ShortLife = time.Minute
+
+// Kind is what is known about one kind of asynchronous event, see
+// https://developer.amazon.com/docs/smarthome/send-events.html and the pages
+// of the interfaces. The zero Kind, less the names, is what is assumed of kinds
+// nobody here has heard of: the list is open.
+type Kind struct {
+	Namespace string
+	Name      string
+	Version   string     // payloadVersion when the publisher gives none
+	Token     TokenPlace //
+	Context   Use        // the state of other properties
+	// Answer marks an answer to a directive, whose correlationToken it repeats.
+	Answer   bool
+	Instance Use // header.instance
+	// Once marks an event that must not be repeated: it would ring twice.
+	Once    bool
+	Life    Life
+	Retired string // since when Alexa has it no more, empty if it has
+	// Synchronous says why the kind is no asynchronous event, empty if it is.
+	Synchronous string
+
+	// official: the kind is in Amazon's message schema, so that version and
+	// header are known for certain.
+	official bool
+	payload  *shape // nil: any object
+	// timestamp says how finely payload.timestamp may be written, zero if there
+	// is none: it is brought into that form.
+	timestamp time.Duration
 }
 
-// defaultVersion is the payloadVersion of an event whose publisher gave none.
-func defaultVersion(namespace string) string {
-	if v, ok := oldVersions[namespace]; ok {
-		return v
+// KindOf returns what is known about a kind of event.
+func KindOf(namespace, name string) Kind {
+	if i, ok := kindIndex[kindName{namespace, name}]; ok {
+		return kinds[i]
 	}
-	return "3"
-}
-
-// tokenInPayload reports whether Amazon wants the token of this kind in
-// event.payload.scope; all others have an endpoint that carries it.
-func tokenInPayload(namespace, name string) bool {
-	switch namespace + "/" + name {
-	case "Alexa.Discovery/AddOrUpdateReport", "Alexa.Discovery/DeleteReport",
-		"Alexa.MediaMetadata/MediaDeleted", "Alexa.MediaMetadata/GetMediaMetadata.Response":
-		return true
+	k := Kind{Namespace: namespace, Name: name, Version: "3", Retired: retiredInterface(namespace)}
+	switch namespace {
+	case "Alexa.DeviceUsage.Estimation", "Alexa.SmartVision.SnapshotProvider": // whose events nobody has seen
+		k.Version = "1.0"
 	}
-	return false
-}
-
-// needsEndpoint reports whether a kind is known to be about one endpoint. Of
-// kinds nobody here has heard of, an endpoint is neither asked nor refused.
-func needsEndpoint(namespace, name string) bool {
-	switch namespace + "/" + name {
-	case "Alexa/ChangeReport", "Alexa/StateReport", "Alexa/Response", "Alexa/ErrorResponse",
-		"Alexa.DoorbellEventSource/DoorbellPress", "Alexa.SimpleEventSource/Event":
-		return true
+	if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Namespace == namespace }); i >= 0 {
+		k.Version, k.Life = kinds[i].Version, kinds[i].Life // of its kin
 	}
-	return false
+	return k
 }
 
-// causes are the values of change.cause.type in Amazon's schema.
-var causes = map[string]bool{
-	"APP_INTERACTION":      true,
-	"INVALID_CREDENTIALS":  true,
-	"PERIODIC_POLL":        true,
-	"PHYSICAL_INTERACTION": true,
-	"RULE_TRIGGER":         true,
-	"SUBSCRIPTION_EXPIRED": true,
-	"VOICE_INTERACTION":    true,
+// Kinds returns every kind that is known.
+func Kinds() []Kind { return slices.Clone(kinds) }
+
+// Kind returns what is known about the event's kind.
+func (e *Event) Kind() Kind { return KindOf(e.Header.Namespace, e.Header.Name) }
+
+// MaxAge is how long after it was first published the event is worth sending,
+// where reports live as long as the argument says; zero means for ever.
+func (e *Event) MaxAge(reports time.Duration) time.Duration {
+	kind := e.Kind()
+	switch {
+	case e.Header.CorrelationToken != "", kind.Life == LifeShort:
+		return ShortLife
+	case kind.Life == LifeEndless:
+		return 0
+	}
+	return reports
 }
+
+type kindName struct{ namespace, name string }
+
+var kindIndex = func() map[kindName]int {
+	index := make(map[kindName]int, len(kinds))
+	for i, k := range kinds {
+		index[kindName{k.Namespace, k.Name}] = i
+	}
+	return index
+}()
+
+// causes are the values of cause.type in Amazon's schema. A doorbell is not
+// pressed for the last two.
+var (
+	pressCauses = []string{"APP_INTERACTION", "PHYSICAL_INTERACTION", "PERIODIC_POLL", "RULE_TRIGGER", "VOICE_INTERACTION"}
+	causes      = append(slices.Clone(pressCauses), "INVALID_CREDENTIALS", "SUBSCRIPTION_EXPIRED")
+)

@@ -2,16 +2,18 @@ package alexa
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
+	"time"
 )
 
-// payload carries the payload as it is, and that of a ChangeReport decoded.
-// Missing, it is the empty object of the kinds without content.
-func (d *decoder) payload(e *Event, raw []byte) error {
+// payload carries the payload as it is, but for the form of a timestamp, and
+// that of a ChangeReport decoded.
+func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	if raw == nil {
-		raw = []byte("{}")
+		raw = []byte("{}") // of the kinds without content
 	}
-	var scope, change, rest []byte
+	var scope, change, timestamp, rest []byte
 	if err := pick(raw, keep(&rest), member{"scope", &scope}, member{"change", &change}); err != nil {
 		return in("event.payload", err)
 	}
@@ -19,16 +21,55 @@ func (d *decoder) payload(e *Event, raw []byte) error {
 		return wrong("event.payload.scope", "is Gatepost's to give")
 	}
 	e.Payload = raw
-	if !e.IsChangeReport() {
+	if e.IsChangeReport() {
+		return d.changeReport(e, change, rest)
+	}
+	if kind.timestamp > 0 && pick(raw, ignore, member{"timestamp", &timestamp}) == nil && timestamp != nil {
+		e.Payload = withTime(raw, timestamp, kind.timestamp)
+	}
+	if kind.payload == nil || d.checks == CheckOff {
 		return nil
 	}
+	return d.report("event.payload", kind.payload.check(e.Payload))
+}
+
+// changeReport decodes payload.change. What else is in the payload is carried.
+func (d *decoder) changeReport(e *Event, change, rest []byte) error {
 	c, err := d.change(change)
 	if err != nil {
 		return d.tolerate(err)
 	}
 	c.payloadRest = rest
 	e.Change, e.Payload = c, nil
+	if rest != nil {
+		d.advise(advice(ruleSchema, "event.payload", "has more than a change"))
+	}
+	if c.changeRest != nil {
+		d.advise(advice(ruleSchema, "event.payload.change", "has more than cause and properties"))
+	}
 	return nil
+}
+
+// withTime writes the time value, which is a part of payload, in Alexa's form
+// if it is in another, and no finer than that says. What is no time stays as it
+// is.
+func withTime(payload, value []byte, finest time.Duration) []byte {
+	t, err := decodeTime("", value)
+	if err != nil {
+		return payload
+	}
+	layout := timeLayout
+	if finest == time.Second {
+		layout = secondsLayout
+	}
+	asWritten, _ := text(value) // decodeTime has read it
+	if instantForm(asWritten) == "" && len(asWritten) <= len(layout) {
+		return payload
+	}
+	at := cap(payload) - cap(value) // value begins there
+	written := append(make([]byte, 0, len(payload)+8), payload[:at]...)
+	written = append(t.UTC().AppendFormat(append(written, '"'), layout), '"')
+	return append(written, payload[at+len(value):]...)
 }
 
 // keep collects the members that pick does not know as `,"name":value`.
@@ -68,8 +109,8 @@ func (d *decoder) change(raw []byte) (*Change, error) {
 
 func (d *decoder) cause(path string, raw []byte) (string, error) {
 	cause, err := required(path, raw)
-	if err == nil && !causes[cause] {
-		err = d.tolerate(wrong(path, "unknown cause"))
+	if err == nil && !slices.Contains(causes, cause) {
+		err = d.tolerate(breaks(ruleSchema, path, "unknown cause"))
 	}
 	return cause, err
 }
@@ -81,7 +122,7 @@ func (d *decoder) changed(path string, raw []byte) ([]Property, error) {
 	}
 	list, err := d.properties(path, raw)
 	if err == nil && len(list) == 0 {
-		err = d.tolerate(wrong(path, "empty"))
+		err = d.tolerate(breaks(ruleReporting, path, "empty"))
 	}
 	return list, err
 }
@@ -105,7 +146,7 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	}
 	list := make([]Property, 0, bytes.Count(raw, []byte(`"namespace"`)))
 	err := each(raw, func(i int, value []byte) error {
-		p, err := decodeProperty(value, d.published)
+		p, err := d.property(value)
 		if err != nil {
 			if err := d.tolerate(in(path+"["+strconv.Itoa(i)+"]", err)); err != nil {
 				return err
@@ -113,6 +154,12 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 			p = Property{raw: withDefaults(value, d.published)}
 		}
 		list = append(list, p)
+		if p.raw != nil || d.checks == CheckOff {
+			return nil
+		}
+		if faults := p.check(); faults != nil {
+			return d.report(path+"["+strconv.Itoa(i)+"]", faults)
+		}
 		return nil
 	})
 	return list, err

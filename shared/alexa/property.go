@@ -25,8 +25,9 @@ type Property struct {
 
 var noUncertainty = json.RawMessage("0")
 
-// decodeProperty reads one property. A missing timeOfSample becomes published.
-func decodeProperty(raw []byte, published time.Time) (Property, error) {
+// property reads one property. A missing timeOfSample becomes the time of
+// publishing.
+func (d *decoder) property(raw []byte) (Property, error) {
 	var namespace, name, instance, value, unit, sampled, uncertainty []byte
 	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name},
 		member{"instance", &instance}, member{"value", &value}, member{"unit", &unit},
@@ -34,7 +35,7 @@ func decodeProperty(raw []byte, published time.Time) (Property, error) {
 	if err != nil {
 		return Property{}, err
 	}
-	p := Property{Value: value, Unit: unit, TimeOfSample: published, Uncertainty: noUncertainty}
+	p := Property{Value: value, Unit: unit, TimeOfSample: d.published, Uncertainty: noUncertainty}
 	if p.Namespace, err = required("namespace", namespace); err != nil {
 		return Property{}, err
 	}
@@ -46,20 +47,43 @@ func decodeProperty(raw []byte, published time.Time) (Property, error) {
 	}
 	if value == nil || string(value) == "null" {
 		// The gateway's answer to this is 400 "Payload conversion failed."
-		return Property{}, wrong("value", "missing")
+		return Property{}, breaks(ruleGateway, "value", "missing")
 	}
-	if sampled != nil {
+	if p.Instance == "" && instanced(p.Namespace) {
+		return Property{}, breaks(ruleSchema, "instance", "missing")
+	}
+	if sampled == nil {
+		d.untimed++
+	} else {
 		if p.TimeOfSample, err = decodeTime("timeOfSample", sampled); err != nil {
 			return Property{}, err
 		}
 	}
 	if uncertainty != nil {
 		if c := uncertainty[0]; c < '0' || c > '9' {
-			return Property{}, wrong("uncertaintyInMilliseconds", "must be a number, 0 or more")
+			return Property{}, breaks(ruleSchema, "uncertaintyInMilliseconds", "must be a number, 0 or more")
 		}
 		p.Uncertainty = uncertainty
 	}
 	return p, nil
+}
+
+// check says what is wrong with the value of a property that Amazon's schema
+// knows.
+func (p *Property) check() []*FieldError {
+	var faults []*FieldError
+	if since := retiredInterface(p.Namespace); since != "" {
+		faults = append(faults, advice(ruleInterfaces, "namespace", "retired since %s", since))
+	}
+	if s := valueShapes[p.Namespace][p.Name]; s != nil {
+		faults = append(faults, below("value", s.check(p.Value))...)
+	}
+	return faults
+}
+
+// same reports whether two properties are one property of an endpoint.
+func (p *Property) same(q *Property) bool {
+	return p.Name == q.Name && p.Namespace == q.Namespace && p.Instance == q.Instance
 }
 
 // withDefaults adds what every property must have, and a publisher may leave
@@ -95,8 +119,8 @@ func decodeTime(name string, raw []byte) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, wrong(name, "must be an RFC 3339 time")
 	}
-	if year := t.UTC().Year(); year < 0 || year > 9999 {
-		return time.Time{}, wrong(name, "must be an RFC 3339 time")
+	if year := t.UTC().Year(); year < 1000 || year > 9999 {
+		return time.Time{}, breaks(ruleSchema, name, "must be a time of the years 1000 to 9999")
 	}
 	return t, nil
 }

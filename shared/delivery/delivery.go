@@ -105,7 +105,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	if len(ids) == 0 {
 		return nil
 	}
-	if most := maxAge(&event.Event, d.MaxEventAge); most > 0 && d.Now().Sub(event.published) > most {
+	if most := event.MaxAge(d.MaxEventAge); most > 0 && d.Now().Sub(event.published) > most {
 		return d.finish(ctx, m, event, record, d.expire(ctx, event, record, ids, m))
 	}
 	before, err := d.begin(ctx, event, record.Key(), m)

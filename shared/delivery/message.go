@@ -67,24 +67,3 @@ func addressee(m push.Message) (alexa.Region, error) {
 	}
 	return region, nil
 }
-
-// Ages after which an event is worth nothing.
-const (
-	// pressAge: a chime, or an answer to a directive, that is a minute late
-	// would only confuse.
-	pressAge = time.Minute
-)
-
-// maxAge is the age from which an event of this kind is not sent any more; 0
-// means that it is always worth sending.
-func maxAge(e *alexa.Event, reports time.Duration) time.Duration {
-	switch {
-	case e.Header.CorrelationToken != "":
-		return pressAge
-	case e.Header.Namespace == "Alexa.DoorbellEventSource", e.Header.Namespace == "Alexa.SimpleEventSource":
-		return pressAge
-	case e.Header.Namespace == "Alexa.Discovery":
-		return 0
-	}
-	return reports
-}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
-	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
@@ -23,15 +22,6 @@ const (
 	deliveryKept = 24 * time.Hour
 )
 
-// mustNotRepeat reports whether a repetition would be noticed: a second chime.
-func mustNotRepeat(e *alexa.Event) bool {
-	switch e.Header.Namespace + "/" + e.Header.Name {
-	case "Alexa.DoorbellEventSource/DoorbellPress", "Alexa.SimpleEventSource/Event":
-		return true
-	}
-	return false
-}
-
 // begin returns the delivery record of an event, as far as there is a reason
 // to look for one: a redelivery may find who accepted it before, and an event
 // that must not be repeated is claimed. That costs such an event two writes, the
@@ -44,7 +34,7 @@ func (d *Deliverer) begin(ctx context.Context, e event, key grant.Key, m push.Me
 		// A replay, of what the record holds to be done with.
 		return delivery, nil
 	}
-	once := mustNotRepeat(&e.Event)
+	once := e.Kind().Once
 	if once && m.Attempt <= 1 {
 		// Most likely nobody has seen it: no read before the write.
 		claimed, err := d.claim(ctx, delivery)
@@ -129,7 +119,7 @@ func (d *Deliverer) end(ctx context.Context, e event, was grant.Delivery, result
 			now.Accepted = append(now.Accepted, r.GrantID)
 		}
 	}
-	once := mustNotRepeat(&e.Event)
+	once := e.Kind().Once
 	if !once && (!again || len(now.Accepted) == len(was.Accepted)) {
 		return
 	}

@@ -1,0 +1,140 @@
+package alexa
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Builders for what a Go service of a maker publishes most. They fill in what
+// the kind asks for; [Event.Device] checks the whole and writes it.
+
+// NewProperty returns the state of a property at a time. value is what
+// encoding/json makes of it; a property of which an endpoint has several
+// instances needs its Instance set besides.
+func NewProperty(namespace, name string, value any, at time.Time) (Property, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return Property{}, fmt.Errorf("alexa: value of %s.%s: %w", namespace, name, err)
+	}
+	return Property{Namespace: namespace, Name: name, Value: encoded, TimeOfSample: at, Uncertainty: noUncertainty}, nil
+}
+
+// NewChangeReport returns a report of the properties that changed, with the
+// state of the endpoint's others. cause is one of Alexa's, for example
+// PHYSICAL_INTERACTION.
+func NewChangeReport(userID, endpointID, cause string, changed, unchanged []Property) Event {
+	e := newEvent(userID, "Alexa", "ChangeReport", endpointID)
+	e.Change = &Change{Cause: cause, Properties: changed}
+	e.Context = &Context{Properties: append([]Property{}, unchanged...)}
+	return e
+}
+
+// NewAddOrUpdateReport returns a report of endpoints that are new or have
+// changed, each as encoding/json makes the element of payload.endpoints of it.
+func NewAddOrUpdateReport[E any](userID string, endpoints ...E) (Event, error) {
+	return withPayload(newEvent(userID, "Alexa.Discovery", "AddOrUpdateReport", ""), map[string]any{"endpoints": endpoints})
+}
+
+// NewDeleteReport returns a report of endpoints that are gone.
+func NewDeleteReport(userID string, endpointIDs ...string) Event {
+	endpoints := make([]map[string]string, len(endpointIDs))
+	for i, id := range endpointIDs {
+		endpoints[i] = map[string]string{"endpointId": id}
+	}
+	return plainPayload(newEvent(userID, "Alexa.Discovery", "DeleteReport", ""), map[string]any{"endpoints": endpoints})
+}
+
+// NewDoorbellPress returns the press of a doorbell at a time, which is sent in
+// whole seconds.
+func NewDoorbellPress(userID, endpointID, cause string, at time.Time) Event {
+	e := newEvent(userID, "Alexa.DoorbellEventSource", "DoorbellPress", endpointID)
+	e.Context = new(Context)
+	return plainPayload(e, map[string]any{
+		"cause":     map[string]string{"type": cause},
+		"timestamp": at.UTC().Format(secondsLayout),
+	})
+}
+
+// NewResponse returns the asynchronous answer to a directive that was carried
+// out, with the endpoint's properties as they are then.
+func NewResponse(userID, endpointID, correlationToken string, properties []Property) Event {
+	return answer(userID, "Response", endpointID, correlationToken, properties)
+}
+
+// NewStateReport returns the asynchronous answer to a ReportState directive.
+func NewStateReport(userID, endpointID, correlationToken string, properties []Property) Event {
+	return answer(userID, "StateReport", endpointID, correlationToken, properties)
+}
+
+// NewErrorResponse returns the asynchronous answer to a directive that could
+// not be carried out. kind is one of Alexa's, for example ENDPOINT_UNREACHABLE;
+// some kinds want more in the payload, which the caller adds.
+func NewErrorResponse(userID, endpointID, correlationToken, kind, message string) Event {
+	e := newEvent(userID, "Alexa", "ErrorResponse", endpointID)
+	e.Header.CorrelationToken = correlationToken
+	return plainPayload(e, map[string]any{"type": kind, "message": message})
+}
+
+func answer(userID, name, endpointID, correlationToken string, properties []Property) Event {
+	e := newEvent(userID, "Alexa", name, endpointID)
+	e.Header.CorrelationToken = correlationToken
+	e.Context = &Context{Properties: append([]Property{}, properties...)}
+	return e
+}
+
+func newEvent(userID, namespace, name, endpointID string) Event {
+	e := Event{UserID: userID, Payload: json.RawMessage("{}")}
+	e.Header = Header{Namespace: namespace, Name: name, PayloadVersion: KindOf(namespace, name).Version}
+	if endpointID != "" {
+		e.Endpoint = &Endpoint{ID: endpointID}
+	}
+	return e
+}
+
+func withPayload(e Event, payload any) (Event, error) {
+	encoded, err := json.Marshal(payload)
+	if err != nil {
+		return Event{}, fmt.Errorf("alexa: payload of %s: %w", e.Header.Name, err)
+	}
+	e.Payload = encoded
+	return e, nil
+}
+
+// plainPayload is withPayload for what surely can be written as JSON.
+func plainPayload(e Event, payload any) Event {
+	e.Payload, _ = json.Marshal(payload)
+	return e
+}
+
+// Device returns the event as a maker publishes it: the data of a message on
+// the device-events topic. What Amazon would refuse is a [FieldError], and so
+// is what the format does not allow. The second result is what [DecodeEvent]
+// would advise.
+func (e *Event) Device() ([]byte, []*FieldError, error) {
+	data := appendString([]byte(`{"userId":`), e.UserID)
+	data = e.Header.append(append(data, `,"event":{"header":`...), "")
+	if e.Endpoint != nil {
+		data = appendString(append(data, `,"endpoint":{"endpointId":`...), e.Endpoint.ID)
+		if e.Endpoint.Cookie != nil {
+			data = append(append(data, `,"cookie":`...), e.Endpoint.Cookie...)
+		}
+		data = append(data, '}')
+	}
+	data = append(data, `,"payload":`...)
+	if e.Change != nil {
+		data = e.Change.append(data)
+	} else {
+		data = append(data, e.Payload...)
+	}
+	data = append(data, '}')
+	if e.Context != nil {
+		data = e.Context.append(append(data, `,"context":`...))
+	}
+	data = append(data, '}')
+	_, advice, err := DecodeEvent(data, time.Now(), CheckStrict)
+	if err != nil {
+		return nil, nil, err
+	}
+	return data, advice, nil
+}
