@@ -209,19 +209,25 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (event, error) {
 		slog.String(telemetry.EndpointID, decoded.EndpointID()),
 		slog.String(telemetry.Kind, decoded.Header.Namespace+"."+decoded.Header.Name),
 		slog.Int64(telemetry.AgeMS, d.Now().Sub(published).Milliseconds()))
-	if len(advice) > 0 {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.Advice, errors.Join(asErrors(advice)...).Error()))
-	}
+	advise(ctx, advice)
 	return event{Event: decoded, id: id, region: region, grant: m.Attributes[attrGrant], published: published}, nil
 }
 
-func asErrors(advice []*alexa.FieldError) []error {
-	errs := make([]error, len(advice))
-	for i, a := range advice {
-		errs[i] = a
+// mostAdvice is how much of the advice on an event the log line shows. A report
+// may have hundreds of properties, all written in the same way.
+const mostAdvice = 5
+
+// advise counts what Amazon advises against in an event, and logs some of it.
+func advise(ctx context.Context, advice []*alexa.FieldError) {
+	if len(advice) == 0 {
+		return
 	}
-	return errs
+	shown := make([]string, 0, mostAdvice)
+	for _, a := range advice[:min(len(advice), mostAdvice)] {
+		shown = append(shown, a.Error())
+	}
+	telemetry.Raise(ctx, slog.LevelWarn)
+	telemetry.Add(ctx, slog.Int(telemetry.AdviceCount, len(advice)), slog.Any(telemetry.Advice, shown))
 }
 
 // addressees returns the ids of the grants that an event is for, in a fixed

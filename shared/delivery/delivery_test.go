@@ -232,7 +232,7 @@ func TestDeadLetters(t *testing.T) {
 	want := []push.Message{
 		{Data: malformed.Data, Attributes: map[string]string{"eventId": "e-1", "mine": "kept",
 			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_EVENT", "gatepost-customer": customer, "gatepost-grant": "",
-			"gatepost-description": "endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &",
+			"gatepost-description": "endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ & (Amazon's message schema)",
 			"gatepost-event-id":    "e-1", "gatepost-published": published, "gatepost-attempt": "3"}},
 		{Data: misdirected.Data, Attributes: map[string]string{"region": "eu",
 			"gatepost-reason": "dead_letter", "gatepost-code": "UNKNOWN_REGION", "gatepost-customer": customer, "gatepost-grant": "",

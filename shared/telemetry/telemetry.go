@@ -45,7 +45,9 @@ const (
 	Remaining = "remaining"    //
 	Shards    = "shards"       //
 	MessageID = "message_id"   // of a directive
-	Advice    = "event_advice" // what Amazon would refuse of an event
+	Advice    = "event_advice" // what Amazon advises against in an event, or would refuse
+
+	AdviceCount = "event_advice_count"
 )
 
 // New returns a logger that writes to w as Cloud Logging wants it.
