@@ -24,7 +24,7 @@ func (d *decoder) whole(e *Event) error {
 	}
 	if d.untimed > 0 {
 		// One for all: it is as a rule the same publisher's way for each.
-		d.advise(advice(ruleReporting, d.changedPath(), "%d properties without a timeOfSample of their own: the time of publishing is sent", d.untimed))
+		d.advise(advice(ruleReporting, d.untimedAt+".timeOfSample", "missing (%d in all): the time of publishing is sent", d.untimed))
 	}
 	return nil
 }

@@ -45,8 +45,9 @@ type decoder struct {
 	published time.Time
 	checks    Checks
 	advice    []*FieldError
-	short     bool // the event is in the short form, which names its parts otherwise
-	untimed   int  // properties without a time of their own
+	short     bool   // the event is in the short form, which names its parts otherwise
+	untimed   int    // properties without a time of their own
+	untimedAt string // the first of them
 }
 
 // The decoder's methods return errors whose path starts at the top of the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -88,19 +87,4 @@ func TestAcceptGrantAnswers(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
-}
-
-func FuzzDecodeAcceptGrant(f *testing.F) {
-	f.Add([]byte(acceptGrant))
-	f.Add([]byte(strings.Replace(acceptGrant, "fake-code", `a\u0041\n`, 1)))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := alexa.DecodeAcceptGrant(data)
-		if err == nil && (got.Code.Empty() || got.GranteeToken.Empty() || got.MessageID == "") {
-			t.Error("accepted a directive without code, token or message id")
-		}
-		valid := json.Valid(data) && utf8.Valid(data)
-		if err != nil && valid == strings.HasPrefix(err.Error(), "not ") {
-			t.Errorf("%v for what is a document: %v", err, valid)
-		}
-	})
 }

@@ -8,9 +8,19 @@
 //
 //	event.payload.change.properties[0].value: missing
 //
-// It is encoded for the gateway with [Event.Append], which adds what the
+// [KindOf] is the table of what is known about kinds of events, [Schema] the
+// same for publishers in other languages, and the folder examples has an event
+// of each kind. Builders as [NewChangeReport], with [Event.Device], are for a
+// maker's own services in Go.
+//
+// What is refused is what Amazon would refuse; what Amazon only asks for, or
+// may have learned since its schema of 2021, is advice. [Checks] says how much
+// of it matters.
+//
+// An event is encoded for the gateway with [Event.Append], which adds what the
 // publisher may not give: message id, payload version and token. Property
-// values, cookies and payloads pass through byte for byte.
+// values, cookies and payloads pass through byte for byte, but for the form of a
+// timestamp.
 //
 // The list of event kinds is open: a namespace and name that this package has
 // never heard of are carried with the defaults. It refuses to know about HTTP,

@@ -39,7 +39,7 @@ var kinds = []Kind{
 	{Namespace: "Alexa.MediaMetadata", Name: "MediaCreatedOrUpdated", Version: "3", Token: TokenInEndpoint, Retired: "15 March 2023", official: true,
 		payload: objectOf(must("media", mediaShape))},
 	{Namespace: "Alexa.MediaMetadata", Name: "MediaDeleted", Version: "3", Token: TokenInPayload, Retired: "15 March 2023", Life: LifeEndless, official: true,
-		payload: objectOf(must("mediaIds", listOf(aName, 1)))},
+		payload: objectOf(must("mediaIds", listOf(aMediaID, 1)))},
 
 	{Namespace: "Alexa.RTCSessionController", Name: "AnswerGeneratedForSession", Version: "3", Token: TokenInEndpoint, official: true,
 		payload: objectOf(must("answer", openObjectOf(must("format", word("SDP", "sdp", "Sdp")), must("value", aText))))},
@@ -81,7 +81,6 @@ func occurrence(causes []string) *shape {
 }
 
 var (
-	anEndpointID  = &shape{kind: "string", least: 1, form: endpointIDForm}
 	namedEndpoint = objectOf(must("friendlyName", aText), may("endpointId", aText))
 
 	errorShape = chosenBy(map[string]*shape{
@@ -100,16 +99,17 @@ var (
 
 	cameraShape = objectOf(
 		must("cameraStreams", listOf(objectOf(
-			must("uri", aName), must("protocol", word("RTSP", "WEBRTC")), must("authorizationType", word("BASIC", "DIGEST", "NONE")),
+			must("uri", aURI), must("protocol", word("RTSP", "WEBRTC")), must("authorizationType", word("BASIC", "DIGEST", "NONE")),
 			must("videoCodec", word("H264", "MPEG2", "MJPEG", "JPG")), must("audioCodec", word("G711", "AAC", "NONE")),
 			must("resolution", objectOf(must("width", whole(1, 1<<31-1)), must("height", whole(1, 1<<31-1)))),
-			may("idleTimeoutSeconds", whole(1, 1<<31-1)), may("expirationTime", aText)), 1)),
-		must("imageUri", aName))
+			may("idleTimeoutSeconds", whole(1, 1<<31-1)), may("expirationTime", aDateTime)), 1)),
+		must("imageUri", aURI))
 
 	mediaShape = objectOf(
-		must("id", aName),
+		must("id", aMediaID),
 		must("cause", word("MOTION_DETECTED", "AUDIO_DETECTED", "PERSON_DETECTED", "APP_INTERACTION", "VOICE_INTERACTION", "RULE_TRIGGER")),
-		must("recording", objectOf(may("name", aName), must("startTime", anInstant), must("endTime", anInstant),
+		must("recording", objectOf(may("name", aName), must("startTime", wholeSeconds), must("endTime", wholeSeconds),
 			may("videoCodec", word("H264")), may("audioCodec", word("G711", "AAC", "NONE")), must("uri", mediaURI), may("thumbnailUri", mediaURI))))
-	mediaURI = objectOf(must("value", aText), must("expireTime", anInstant))
+	mediaURI = objectOf(must("value", aURI), must("expireTime", wholeSeconds))
+	aMediaID = &shape{kind: "string", least: 1, most: 256}
 )

@@ -1,7 +1,6 @@
 package alexa
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 	"time"
@@ -83,7 +82,7 @@ func keep(rest *[]byte) func(quoted, value []byte) {
 func (d *decoder) change(raw []byte) (*Change, error) {
 	const path = "event.payload.change"
 	if raw == nil {
-		return nil, wrong(path, "missing")
+		return nil, breaks(ruleSchema, path, "missing")
 	}
 	var cause, properties, typ []byte
 	c := new(Change)
@@ -92,7 +91,7 @@ func (d *decoder) change(raw []byte) (*Change, error) {
 		return nil, in(path, err)
 	}
 	if cause == nil {
-		return nil, wrong(path+".cause", "missing")
+		return nil, breaks(ruleSchema, path+".cause", "missing")
 	}
 	if err := d.tolerate(in(path+".cause", pick(cause, nil, member{"type", &typ}))); err != nil {
 		return nil, err
@@ -118,7 +117,7 @@ func (d *decoder) cause(path string, raw []byte) (string, error) {
 // changed decodes the properties that changed, of which there must be one.
 func (d *decoder) changed(path string, raw []byte) ([]Property, error) {
 	if raw == nil {
-		return nil, wrong(path, "missing")
+		return nil, breaks(ruleSchema, path, "missing")
 	}
 	list, err := d.properties(path, raw)
 	if err == nil && len(list) == 0 {
@@ -139,14 +138,20 @@ func (d *decoder) context(raw []byte) (*Context, error) {
 	return &Context{Properties: list}, err
 }
 
+// propertySize is about how long a property is that has all its members.
+const propertySize = 150
+
 // properties reads an array of properties. It never returns a nil list.
 func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	if raw[0] != '[' {
 		return nil, wrong(path, "must be an array")
 	}
-	list := make([]Property, 0, bytes.Count(raw, []byte(`"namespace"`)))
+	list := make([]Property, 0, len(raw)/propertySize+1)
 	err := each(raw, func(i int, value []byte) error {
 		p, err := d.property(value)
+		if d.untimed == 1 && d.untimedAt == "" {
+			d.untimedAt = path + "[" + strconv.Itoa(i) + "]"
+		}
 		if err != nil {
 			if err := d.tolerate(in(path+"["+strconv.Itoa(i)+"]", err)); err != nil {
 				return err

@@ -2,6 +2,7 @@ package alexa
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func (d *decoder) property(raw []byte) (Property, error) {
 		// The gateway's answer to this is 400 "Payload conversion failed."
 		return Property{}, breaks(ruleGateway, "value", "missing")
 	}
-	if p.Instance == "" && instanced(p.Namespace) {
+	if p.Instance == "" && slices.Contains(instanced, p.Namespace) {
 		return Property{}, breaks(ruleSchema, "instance", "missing")
 	}
 	if sampled == nil {
@@ -77,6 +78,9 @@ func (p *Property) check() []*FieldError {
 	}
 	if s := valueShapes[p.Namespace][p.Name]; s != nil {
 		faults = append(faults, below("value", s.check(p.Value))...)
+		if p.Unit != nil {
+			faults = append(faults, advice(ruleSchema, "unit", "not foreseen"))
+		}
 	}
 	return faults
 }
@@ -117,7 +121,7 @@ func decodeTime(name string, raw []byte) (time.Time, error) {
 	}
 	t, err := ParseTime(s)
 	if err != nil {
-		return time.Time{}, wrong(name, "must be an RFC 3339 time")
+		return time.Time{}, wrong(name, notRFC3339)
 	}
 	if year := t.UTC().Year(); year < 1000 || year > 9999 {
 		return time.Time{}, breaks(ruleSchema, name, "must be a time of the years 1000 to 9999")

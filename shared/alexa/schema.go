@@ -29,9 +29,12 @@ func deviceEvent() schema {
 			"userId":       described(aName, "The maker's id of the customer."),
 			"endpointId":   schema{"type": "string", "pattern": `^[a-zA-Z0-9_\-=#;:?@&]{1,256}$`},
 			"cause":        schema{"enum": causes},
-			"time":         schema{"type": "string", "format": "date-time", "description": "Any RFC 3339 time; sent in Alexa's form."},
-			"property":     propertySchema(),
-			"properties":   schema{"type": "array", "items": reference("property")},
+			"time": schema{"type": "string", "format": "date-time", "pattern": `^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`,
+				"description": "Any RFC 3339 time; sent in Alexa's form."},
+			"seconds": schema{"type": "string", "format": "date-time", "pattern": `^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`,
+				"description": "A time in UTC and whole seconds."},
+			"property":   propertySchema(),
+			"properties": schema{"type": "array", "items": reference("property")},
 		},
 	}
 }
@@ -46,9 +49,7 @@ func shortSchema() schema {
 func longSchema() schema {
 	cases := make([]any, 0, len(kinds))
 	for _, k := range kinds {
-		if k.Synchronous == "" {
-			cases = append(cases, schema{"if": named(k), "then": k.schema()})
-		}
+		cases = append(cases, schema{"if": named(k), "then": k.schema()})
 	}
 	long := object([]string{"userId", "event"}, schema{
 		"userId": reference("userId"),
@@ -76,9 +77,13 @@ func named(k Kind) schema {
 
 // schema is what an event of the kind has to be besides.
 func (k Kind) schema() schema {
+	if k.Synchronous != "" {
+		return schema{"not": schema{}, "description": "No asynchronous event: " + k.Synchronous + "."}
+	}
 	header, event, all := schema{}, schema{}, schema{}
 	if k.official {
 		header["payloadVersion"] = schema{"const": k.Version}
+		header["instance"] = false
 	}
 	var needs []string
 	if k.Answer {
@@ -118,19 +123,18 @@ func (k Kind) schema() schema {
 }
 
 func propertySchema() schema {
-	var cases []any
+	cases := []any{schema{
+		"if":   schema{"required": []string{"namespace"}, "properties": schema{"namespace": schema{"enum": instanced}}},
+		"then": schema{"required": []string{"instance"}},
+	}}
 	for _, namespace := range slices.Sorted(maps.Keys(valueShapes)) {
 		for _, name := range slices.Sorted(maps.Keys(valueShapes[namespace])) {
-			then := schema{"properties": schema{"value": valueShapes[namespace][name].schema()}}
-			if instanced(namespace) {
-				then["required"] = []string{"instance"}
-			}
 			cases = append(cases, schema{
 				"if": schema{
 					"required":   []string{"namespace", "name"},
 					"properties": schema{"namespace": schema{"const": namespace}, "name": schema{"const": name}},
 				},
-				"then": then,
+				"then": schema{"properties": schema{"value": valueShapes[namespace][name].schema()}},
 			})
 		}
 	}
@@ -157,10 +161,8 @@ func (s *shape) schema() schema {
 	case s.kind == "array":
 		out["items"] = s.items.schema()
 		limits(out, s, "minItems", "maxItems")
-	case s.form != nil && s.least == 1:
-		return reference("endpointId")
-	case s.form != nil:
-		return reference("time")
+	case s.defined != "":
+		return reference(s.defined)
 	case s.closed:
 		out["enum"] = s.words
 	case len(s.words) > 0:
@@ -173,6 +175,7 @@ func (s *shape) schema() schema {
 	}
 	if s.kind == "object" {
 		s.objectSchema(out)
+		limits(out, s, "minProperties", "maxProperties")
 	}
 	return out
 }

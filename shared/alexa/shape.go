@@ -20,7 +20,7 @@ type shape struct {
 	members []shapeMember // of an object
 	open    bool          // an object may have other members
 	items   *shape        // of an array
-	least   int           // items of an array, characters of a string
+	least   int           // items of an array, members of an object, characters of a string
 	most    int           // the same, 0 for no limit
 	words   []string      // the strings there are
 	closed  bool          // and there are surely no others
@@ -28,6 +28,8 @@ type shape struct {
 	low     float64
 	high    float64
 	form    func(text string) string // says what is wrong with a string
+	mild    bool                     // and that is only worth advice
+	defined string                   // the definition that stands for the shape in the JSON Schema
 	choice  string                   // the member that decides among cases
 	cases   map[string]*shape
 }
@@ -63,6 +65,12 @@ func number(low, high float64) *shape {
 	return &shape{kind: "number", bounded: true, low: low, high: high}
 }
 
+// withMembers is the object with at least so many members, whichever they are.
+func (s *shape) withMembers(least int) *shape {
+	s.least = least
+	return s
+}
+
 // chosenBy is an object with the given members whose others depend on the
 // string that is the first of them.
 func chosenBy(cases map[string]*shape, other *shape) *shape {
@@ -72,13 +80,19 @@ func chosenBy(cases map[string]*shape, other *shape) *shape {
 }
 
 var (
-	anything  = &shape{}
-	aText     = &shape{kind: "string"}
-	aName     = &shape{kind: "string", least: 1}
-	aNumber   = &shape{kind: "number"}
-	aWhole    = &shape{kind: "integer"}
-	aBoolean  = &shape{kind: "boolean"}
-	anInstant = &shape{kind: "string", form: instantForm}
+	aText    = &shape{kind: "string"}
+	aName    = &shape{kind: "string", least: 1}
+	aNumber  = &shape{kind: "number"}
+	aWhole   = &shape{kind: "integer"}
+	aBoolean = &shape{kind: "boolean"}
+	aURI     = &shape{kind: "string", least: 1, form: uriForm, mild: true}
+
+	anEndpointID = &shape{kind: "string", least: 1, form: endpointIDForm, defined: "endpointId"}
+	// anInstant is a time that is brought into Alexa's form, whole seconds
+	// one that has to come in its form.
+	anInstant    = &shape{kind: "string", form: instantForm, defined: "time"}
+	wholeSeconds = &shape{kind: "string", form: secondsForm, defined: "seconds"}
+	aDateTime    = &shape{kind: "string", form: dateTimeForm, mild: true}
 )
 
 // check says what is wrong with a value, as far as it is from what the shape
@@ -134,8 +148,9 @@ func (s *shape) checkObject(raw []byte) []*FieldError {
 		return special.checkObject(raw)
 	}
 	var faults []*FieldError
-	found := make([]bool, len(s.members))
+	found, n := make([]bool, len(s.members)), 0
 	err := pick(raw, func(quoted, value []byte) {
+		n++
 		name, err := memberName(quoted)
 		if err != nil {
 			return // document() has found it valid
@@ -153,6 +168,11 @@ func (s *shape) checkObject(raw []byte) []*FieldError {
 	})
 	if err != nil {
 		return append(faults, err.(*FieldError))
+	}
+	if n < s.least && n == 0 {
+		faults = append(faults, &FieldError{Problem: "empty", Rule: ruleSchema})
+	} else if n < s.least {
+		faults = append(faults, &FieldError{Problem: "must have at least " + strconv.Itoa(s.least) + " members", Rule: ruleSchema})
 	}
 	for i, m := range s.members {
 		if m.required && !found[i] {
@@ -218,7 +238,7 @@ func (s *shape) checkText(raw []byte) []*FieldError {
 		return []*FieldError{{Problem: "longer than " + strconv.Itoa(s.most) + " characters", Rule: ruleSchema}}
 	case s.form != nil:
 		if problem := s.form(t); problem != "" {
-			return []*FieldError{{Problem: problem, Rule: ruleSchema}}
+			return []*FieldError{{Problem: problem, Rule: ruleSchema, Advice: s.mild}}
 		}
 	}
 	return nil

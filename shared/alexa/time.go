@@ -1,7 +1,8 @@
 package alexa
 
 import (
-	"strings"
+	"errors"
+	"net/url"
 	"time"
 )
 
@@ -17,16 +18,33 @@ const secondsLayout = "2006-01-02T15:04:05Z"
 // instantForm says what is wrong with a time as Amazon's schema has it: UTC, at
 // most three digits of fraction.
 func instantForm(text string) string {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Year() < 1000 {
-		return "must be an RFC 3339 time"
+	if t, err := ParseTime(text); err != nil || t.Year() < 1000 {
+		return notRFC3339
 	}
-	fraction := strings.TrimSuffix(strings.TrimPrefix(text[len("2006-01-02T15:04:05"):], "."), "Z")
-	if text[len(text)-1] != 'Z' || len(fraction) > 3 {
+	if text[len(text)-1] != 'Z' || len(text) > len(timeLayout) {
 		return "must be a time in UTC with at most three digits of fraction"
 	}
 	return ""
 }
+
+// secondsForm is instantForm where the schema has no fraction.
+func secondsForm(text string) string {
+	problem := instantForm(text)
+	if problem == "" && len(text) > len(secondsLayout) {
+		return "must be a time in UTC without a fraction of a second"
+	}
+	return problem
+}
+
+// dateTimeForm is for times of any zone and fraction.
+func dateTimeForm(text string) string {
+	if _, err := ParseTime(text); err != nil {
+		return notRFC3339
+	}
+	return ""
+}
+
+const notRFC3339 = "must be an RFC 3339 time"
 
 // FormatTime writes t as Alexa wants it, for example
 // "2026-01-02T03:04:05.678Z". What is finer than a millisecond is cut off, so
@@ -37,4 +55,28 @@ func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 func AppendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, timeLayout) }
 
 // ParseTime reads any RFC 3339 time with any zone and fraction.
-func ParseTime(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, s) }
+func ParseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err == nil && !strictRFC3339(s) {
+		return time.Time{}, errors.New("not an RFC 3339 time")
+	}
+	return t, err
+}
+
+// strictRFC3339 finds what time.Parse lets pass: an hour of one digit, a comma,
+// zones of a day and more.
+func strictRFC3339(s string) bool {
+	if s[len("2006-01-02T15")] != ':' || s[len("2006-01-02T15:04:05")] == ',' {
+		return false
+	}
+	zone := s[len(s)-len("07:00"):]
+	return s[len(s)-1] == 'Z' || zone[:2] < "24" && zone[3:] < "60"
+}
+
+// uriForm says what is wrong with the address of a stream or a picture.
+func uriForm(text string) string {
+	if u, err := url.Parse(text); err != nil || !u.IsAbs() {
+		return "must be an absolute URI"
+	}
+	return ""
+}

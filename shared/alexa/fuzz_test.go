@@ -1,0 +1,124 @@
+package alexa_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// FuzzDecodeEvent holds decoding to what the gateway depends on, whatever the
+// checks: no panic, no half-decoded event, output that is JSON and that decodes
+// to itself.
+func FuzzDecodeEvent(f *testing.F) {
+	for _, seed := range examples(f) {
+		f.Add(seed)
+		f.Add(bytes.ReplaceAll(seed, []byte(`"timeOfSample"`), []byte(`"time"`)))
+		f.Add(bytes.ReplaceAll(seed, []byte(`"value"`), []byte(`"v\u0061lue"`)))
+	}
+	r := source(f)
+	for seed := range uint64(20) {
+		f.Add(r.seeded(seed).event(3))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		strict := isStable(t, data, alexa.CheckStrict)
+		if advise := isStable(t, data, alexa.CheckAdvise); strict && !advise {
+			t.Error("CheckAdvise refuses what CheckStrict takes")
+		}
+		if off := isStable(t, data, alexa.CheckOff); strict && !off {
+			t.Error("CheckOff refuses what CheckStrict takes")
+		}
+	})
+}
+
+// isStable reports whether an event is taken. If so, what is sent must be JSON,
+// and the same when it is taken once more.
+func isStable(t *testing.T, data []byte, checks alexa.Checks) bool {
+	t.Helper()
+	e, advice, err := alexa.DecodeEvent(data, published, checks)
+	if err != nil {
+		if _, ok := err.(*alexa.FieldError); !ok || e.UserID != "" || advice != nil {
+			t.Fatalf("%T beside event %+v and advice %v", err, e, advice)
+		}
+		return false
+	}
+	if e.UserID == "" || e.Header.Namespace == "" || e.Header.Name == "" || checks == alexa.CheckOff && advice != nil {
+		t.Fatalf("took an event without customer or name, or with advice that nobody wants: %+v, %v", e, advice)
+	}
+	sent := e.Append(nil, "m-1", fakeToken)
+	if !json.Valid(sent) {
+		t.Fatalf("not JSON: %s", sent)
+	}
+	again, _, err := alexa.DecodeEvent(asPublished(t, e.UserID, sent), published, checks)
+	if err != nil {
+		t.Fatalf("what was sent does not decode: %v\n%s", err, sent)
+	}
+	if twice := again.Append(nil, "m-1", fakeToken); !bytes.Equal(sent, twice) {
+		t.Fatalf("not stable:\n%s\n%s", sent, twice)
+	}
+	return true
+}
+
+// asPublished turns what the gateway got back into what a maker publishes: the
+// customer is added, message id and scope are cut out.
+func asPublished(t *testing.T, userID string, sent []byte) []byte {
+	t.Helper()
+	user, err := json.Marshal(userID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const scope = `"scope":{"type":"BearerToken","token":"Atza|fake"}`
+	sent = bytes.Replace(sent, []byte(`"messageId":"m-1",`), nil, 1)
+	sent = bytes.Replace(sent, []byte(scope+","), nil, 1)
+	sent = bytes.Replace(sent, []byte(scope), nil, 1)
+	return append([]byte(`{"userId":`+string(user)+","), sent[1:]...)
+}
+
+// FuzzParseTime: an instant that is read and written in Alexa's form is the
+// same to the millisecond, and the form is Alexa's.
+func FuzzParseTime(f *testing.F) {
+	for _, seed := range times {
+		f.Add(seed.(string))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		read, err := alexa.ParseTime(text)
+		if err != nil {
+			if !read.IsZero() {
+				t.Errorf("%v beside an error", read)
+			}
+			return
+		}
+		if err := new(time.Time).UnmarshalText([]byte(text)); err != nil {
+			t.Errorf("took %q: %v", text, err)
+		}
+		if year := read.UTC().Year(); year < 0 || year > 9999 {
+			return // FormatTime cannot write it; DecodeEvent refuses it
+		}
+		written, err := alexa.ParseTime(alexa.FormatTime(read))
+		if err != nil || !written.Equal(read.Truncate(time.Millisecond)) {
+			t.Errorf("%q became %v (%v)", text, written, err)
+		}
+	})
+}
+
+func FuzzDecodeAcceptGrant(f *testing.F) {
+	f.Add([]byte(acceptGrant))
+	f.Add([]byte(strings.Replace(acceptGrant, "fake-code", `a\u0041\n`, 1)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := alexa.DecodeAcceptGrant(data)
+		if err != nil && (got != alexa.AcceptGrant{}) {
+			t.Error("half a directive beside an error")
+		}
+		if err == nil && (got.Code.Empty() || got.GranteeToken.Empty() || got.MessageID == "") {
+			t.Error("accepted a directive without code, token or message id")
+		}
+		valid := json.Valid(data) && utf8.Valid(data)
+		if err != nil && valid == strings.HasPrefix(err.Error(), "not ") {
+			t.Errorf("%v for what is a document: %v", err, valid)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package alexa_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+func TestKindOf(t *testing.T) {
+	t.Parallel()
+	type known struct {
+		Version, Retired string
+		Token            alexa.TokenPlace
+		Once             bool
+		Life             alexa.Life
+	}
+	tests := []struct {
+		namespace, name string
+		want            known
+	}{
+		{"Alexa", "ChangeReport", known{Version: "3", Token: alexa.TokenInEndpoint}},
+		{"Alexa", "NewReport", known{Version: "3"}},
+		{"Alexa.New", "Thing", known{Version: "3"}},
+		{"", "", known{Version: "3"}},
+		{"Alexa.Discovery", "DeleteReport", known{Version: "3", Token: alexa.TokenInPayload, Life: alexa.LifeEndless}},
+		{"Alexa.DoorbellEventSource", "DoorbellPress", known{Version: "3", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
+		{"Alexa.SimpleEventSource", "Event", known{Version: "1.0", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
+		{"Alexa.SimpleEventSource", "NewEvent", known{Version: "1.0", Life: alexa.LifeShort}},
+		{"Alexa.DataController", "DataDeleted", known{Version: "1.0"}},
+		{"Alexa.DeviceUsage.Meter", "MeasurementsReport", known{Version: "1.0", Token: alexa.TokenInEndpoint}},
+		{"Alexa.DeviceUsage.Estimation", "Anything", known{Version: "1.0"}},
+		{"Alexa.SmartVision.SnapshotProvider", "Anything", known{Version: "1.0"}},
+		{"Alexa.MediaMetadata", "MediaDeleted", known{Version: "3", Token: alexa.TokenInPayload, Life: alexa.LifeEndless, Retired: "15 March 2023"}},
+		{"Alexa.Networking", "Anything", known{Version: "3", Retired: "1 April 2024"}},
+		{"Alexa.EventDetectionSensor", "Anything", known{Version: "3", Retired: "February 2023"}},
+	}
+	for _, test := range tests {
+		k := alexa.KindOf(test.namespace, test.name)
+		if k.Namespace != test.namespace || k.Name != test.name {
+			t.Errorf("%s.%s: KindOf calls it %s.%s", test.namespace, test.name, k.Namespace, k.Name)
+		}
+		if diff := cmp.Diff(test.want, known{k.Version, k.Retired, k.Token, k.Once, k.Life}); diff != "" {
+			t.Errorf("%s.%s (-want +got):\n%s", test.namespace, test.name, diff)
+		}
+	}
+}
+
+// TestKindsIsACopy: nobody changes the table by way of what Kinds returned.
+func TestKindsIsACopy(t *testing.T) {
+	t.Parallel()
+	list := alexa.Kinds()
+	before := list[0].Name
+	list[0].Name = "Changed"
+	if got := alexa.Kinds()[0].Name; got != before {
+		t.Errorf("the table's first kind is now %s", got)
+	}
+}
+
+func TestMaxAge(t *testing.T) {
+	t.Parallel()
+	const reports = 5 * time.Minute
+	tests := map[string]time.Duration{
+		"Alexa.ChangeReport":                         reports,
+		"Alexa.ChangeReport.short":                   reports,
+		"Alexa.StateReport":                          time.Minute,
+		"Alexa.ErrorResponse":                        time.Minute,
+		"Alexa.DoorbellEventSource.DoorbellPress":    time.Minute,
+		"Alexa.SimpleEventSource.Event":              time.Minute,
+		"Alexa.Discovery.AddOrUpdateReport":          0,
+		"Alexa.Discovery.DeleteReport":               0,
+		"Alexa.DeviceUsage.Meter.MeasurementsReport": reports,
+	}
+	for name, want := range tests {
+		e := decode(t, example(t, name))
+		if got := e.MaxAge(reports); got != want {
+			t.Errorf("%s is sent for %v, want %v", name, got, want)
+		}
+	}
+}
+
+func decode(t *testing.T, event string) alexa.Event {
+	t.Helper()
+	e, _, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// TestUnknownIsCarried: the lists of kinds and properties are open, and what is
+// not in them passes without a word.
+func TestUnknownIsCarried(t *testing.T) {
+	t.Parallel()
+	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.New","name":"Thing","instance":"I.1","correlationToken":"c"},` +
+		`"endpoint":{"endpointId":"e-1"},"payload":{"any":["thing",{"scope":1}]}},` +
+		`"context":{"properties":[{"namespace":"Alexa.New","name":"new","instance":"I.2","unit":{"a":1},"value":[{}]},{"namespace":"Alexa.LockController","name":"lastUser","value":0}]}}`
+	for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckAdvise, alexa.CheckOff} {
+		e, advice, err := alexa.DecodeEvent([]byte(event), published, checks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"context.properties[0].timeOfSample: missing (2 in all): the time of publishing is sent"}
+		if checks == alexa.CheckOff {
+			want = nil
+		}
+		if diff := cmp.Diff(want, problems(advice)); diff != "" {
+			t.Errorf("checks %d: advice (-want +got):\n%s", checks, diff)
+		}
+		if got := string(e.Payload); got != `{"any":["thing",{"scope":1}]}` || e.Header.PayloadVersion != "3" {
+			t.Errorf("checks %d: version %s, payload %s", checks, e.Header.PayloadVersion, got)
+		}
+	}
+}
+
+// TestRetiredIsFlagged: whether a retired kind still arrives is for Amazon to
+// say.
+func TestRetiredIsFlagged(t *testing.T) {
+	t.Parallel()
+	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Networking","name":"Anything"},"endpoint":{"endpointId":"e-1"}}}`
+	_, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"event.header.namespace: retired since 1 April 2024"}, problems(advice)); diff != "" {
+		t.Errorf("advice (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,311 @@
+package alexa_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// rule is a way to break one rule: an example in which old becomes new, and
+// what is said about it.
+type rule struct {
+	name, example, old, new string
+	path, problem           string
+}
+
+const (
+	report     = "Alexa.ChangeReport"
+	changed0   = "event.payload.change.properties[0]"
+	schemaRule = "Amazon's message schema"
+	pagesRule  = "developer.amazon.com/docs/"
+)
+
+// refused are what Amazon would refuse. DecodeEvent does too when checks are
+// strict, and carries the event otherwise.
+var refused = []rule{
+	{"synchronous answer", "Alexa.Response", `"name":"Response"`, `"name":"DeferredResponse"`, "event.header.name", "no asynchronous event: it is the synchronous answer of the skill's Lambda to a directive; the Response follows asynchronously"},
+	{"answer to AcceptGrant", "Alexa.Response", `"namespace":"Alexa","name":"Response"`, `"namespace":"Alexa.Authorization","name":"AcceptGrant.Response"`, "event.header.name", "no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else"},
+	{"answer to AcceptGrant, failed", "Alexa.ErrorResponse", `"namespace":"Alexa"`, `"namespace":"Alexa.Authorization"`, "event.header.name", "no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else"},
+	{"answer to Discover", "Alexa.Response", `"namespace":"Alexa","name":"Response"`, `"namespace":"Alexa.Discovery","name":"Discover.Response"`, "event.header.name", "no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else"},
+	{"version of a kind in the schema", report, `"name":"ChangeReport"`, `"name":"ChangeReport","payloadVersion":"3.0"`, "event.header.payloadVersion", `must be "3"`},
+	{"instance of a kind in the schema", report, `"name":"ChangeReport"`, `"name":"ChangeReport","instance":"Fan.1"`, "event.header.instance", "not in this kind of event"},
+	{"simple event without instance", "Alexa.SimpleEventSource.Event", `,"instance":"Button.1"`, ``, "event.header.instance", "missing"},
+	{"Response to nothing", "Alexa.Response", `,"correlationToken":"dFMb0z-fake-correlation-token"`, ``, "event.header.correlationToken", "missing: it says which directive this answers"},
+	{"StateReport to nothing", "Alexa.StateReport", `,"correlationToken":"dFMb0z-fake-correlation-token"`, ``, "event.header.correlationToken", "missing: it says which directive this answers"},
+	{"camera's answer to nothing", "Alexa.CameraStreamController.Response", `,"correlationToken":"dFMb0z-fake-correlation-token"`, ``, "event.header.correlationToken", "missing: it says which directive this answers"},
+	{"panel's answer to nothing", "Alexa.SecurityPanelController.Arm.Response", `,"correlationToken":"dFMb0z-fake-correlation-token"`, ``, "event.header.correlationToken", "missing: it says which directive this answers"},
+	{"seek's answer to nothing", "Alexa.SeekController.StateReport", `,"correlationToken":"dFMb0z-fake-correlation-token"`, ``, "event.header.correlationToken", "missing: it says which directive this answers"},
+	{"endpoint id with a space", report, `thermostat-1`, `the thermostat`, "event.endpoint.endpointId", "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
+	{"context of an error", "Alexa.ErrorResponse", `"payload":{"type":"ENDPOINT_UNREACHABLE","message":"lamp-2 did not answer within 6 seconds"}}`, `"payload":{"type":"ENDPOINT_UNREACHABLE","message":""}},"context":{}`, "context", "not in this kind of event"},
+	{"context of a simple event", "Alexa.SimpleEventSource.Event", `"userId":"u-1"`, `"context":{"properties":[]},"userId":"u-1"`, "context", "not in this kind of event"},
+	{"context of a removal", "Alexa.Discovery.DeleteReport", `"userId":"u-1"`, `"context":{},"userId":"u-1"`, "context", "not in this kind of event"},
+
+	{"no change", report, `"change":`, `"changes":`, "event.payload.change", "missing"},
+	{"empty change", report, `"properties":[`, `"properties":[],"more":[`, "event.payload.change.properties", "empty"},
+	{"unknown cause", report, `APP_INTERACTION`, `ALEXA_INTERACTION`, "event.payload.change.cause.type", "unknown cause"},
+	{"unknown cause, short", "Alexa.ChangeReport.short", `APP_INTERACTION`, `app_interaction`, "cause", "unknown cause"},
+	{"no value", report, `"value":"HEAT",`, ``, "event.payload.change.properties[1].value", "missing"},
+	{"null", report, `"HEAT"`, `null`, "event.payload.change.properties[1].value", "missing"},
+	{"key that no property has", report, `"value":"HEAT"`, `"value":"HEAT","quality":1`, "event.payload.change.properties[1].quality", "unknown field"},
+	{"no instance of a range", "Alexa.StateReport", `"instance":"Fan.Speed",`, ``, "context.properties[1].instance", "missing"},
+	{"no time", report, `"timeOfSample":"2026-01-02T03:04:05.678Z"`, `"timeOfSample":"today"`, changed0 + ".timeOfSample", "must be an RFC 3339 time"},
+	{"hour of one digit", report, `"timeOfSample":"2026-01-02T03:04:05.678Z"`, `"timeOfSample":"2026-01-02T3:04:05.678Z"`, changed0 + ".timeOfSample", "must be an RFC 3339 time"},
+	{"comma in a time", report, `"timeOfSample":"2026-01-02T03:04:05.678Z"`, `"timeOfSample":"2026-01-02T03:04:05,678Z"`, changed0 + ".timeOfSample", "must be an RFC 3339 time"},
+	{"zone of a day", report, `"timeOfSample":"2026-01-02T03:04:05.678Z"`, `"timeOfSample":"2026-01-02T03:04:05+24:00"`, changed0 + ".timeOfSample", "must be an RFC 3339 time"},
+	{"zone of sixty minutes", report, `"timeOfSample":"2026-01-02T03:04:05.678Z"`, `"timeOfSample":"2026-01-02T03:04:05+01:60"`, changed0 + ".timeOfSample", "must be an RFC 3339 time"},
+	{"year of three digits, in UTC", report, `"timeOfSample":"2026-01-02T03:04:05.678Z"`, `"timeOfSample":"1000-01-01T00:00:00+01:00"`, changed0 + ".timeOfSample", "must be a time of the years 1000 to 9999"},
+	{"uncertain by less than nothing", report, `"uncertaintyInMilliseconds":60000`, `"uncertaintyInMilliseconds":-1`, "context.properties[0].uncertaintyInMilliseconds", "must be a number, 0 or more"},
+	{"same property twice", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.ThermostatController","name":"targetSetpoint","value":{"value":20,"scale":"CELSIUS"}`, "event.payload.change.properties[1]", "the same property as event.payload.change.properties[0]"},
+	{"same property changed and unchanged", report, `"namespace":"Alexa.TemperatureSensor","name":"temperature","value":{"value":19.8,"scale":"CELSIUS"}`, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"OFF"`, "context.properties[0]", "the same property as event.payload.change.properties[1]"},
+	{"same property, short", "Alexa.ChangeReport.short", `"namespace":"Alexa.TemperatureSensor","name":"temperature","value":{"value":19.8,"scale":"CELSIUS"}`, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"OFF"`, "unchanged[0]", "the same property as changed[1]"},
+	{"same property in a StateReport", "Alexa.StateReport", `"namespace":"Alexa.PowerController","name":"powerState","value":"ON"`, `"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`, "context.properties[2]", "the same property as context.properties[0]"},
+
+	{"value of another type", report, `"HEAT"`, `1`, "event.payload.change.properties[1].value", "must be a string"},
+	{"text for a number", report, `"value":21.5`, `"value":"21.5"`, changed0 + ".value.value", "must be a number"},
+	{"object for a text", report, `"HEAT"`, `{"value":"HEAT"}`, "event.payload.change.properties[1].value", "must be a string"},
+	{"number for an object", report, `{"value":19.8,"scale":"CELSIUS"}`, `19.8`, "context.properties[0].value", "must be an object"},
+	{"temperature without scale", report, `{"value":19.8,"scale":"CELSIUS"}`, `{"value":19.8}`, "context.properties[0].value.scale", "missing"},
+	{"temperature without value", report, `{"value":19.8,"scale":"CELSIUS"}`, `{"scale":"CELSIUS"}`, "context.properties[0].value.value", "missing"},
+	{"member of a value twice", report, `{"value":19.8,"scale":"CELSIUS"}`, `{"value":19.8,"value":20,"scale":"CELSIUS"}`, "context.properties[0].value.value", "appears twice"},
+	{"empty channel", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.ChannelController","name":"channel","value":{}`, "event.payload.change.properties[1].value", "empty"},
+	{"band without level", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.EqualizerController","name":"bands","value":[{"name":"BASS"}]`, "event.payload.change.properties[1].value[0]", "must have at least 2 members"},
+	{"text for a list", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.EqualizerController","name":"bands","value":"BASS"`, "event.payload.change.properties[1].value", "must be an array"},
+	{"text for yes or no", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.Speaker","name":"muted","value":"true"`, "event.payload.change.properties[1].value", "must be a boolean"},
+	{"text for a whole number", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.Speaker","name":"volume","value":"7"`, "event.payload.change.properties[1].value", "must be an integer"},
+	{"hold time with a fraction", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.TimeHoldController","name":"holdEndTime","value":"2026-01-02T03:04:05.6Z"`, "event.payload.change.properties[1].value", "must be a time in UTC without a fraction of a second"},
+	{"hold time in another zone", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.TimeHoldController","name":"holdEndTime","value":"2026-01-02T03:04:05+01:00"`, "event.payload.change.properties[1].value", "must be a time in UTC with at most three digits of fraction"},
+
+	{"error without type", "Alexa.ErrorResponse", `"type":"ENDPOINT_UNREACHABLE",`, ``, "event.payload.type", "missing"},
+	{"error without message", "Alexa.ErrorResponse", `,"message":"lamp-2 did not answer within 6 seconds"`, ``, "event.payload.message", "missing"},
+	{"error without the mode it is about", "Alexa.ErrorResponse", `ENDPOINT_UNREACHABLE`, `NOT_SUPPORTED_IN_CURRENT_MODE`, "event.payload.currentDeviceMode", "missing"},
+	{"thermostat's error without delta", "Alexa.ThermostatController.ErrorResponse", `,"minimumTemperatureDelta":{"value":2,"scale":"CELSIUS"}`, ``, "event.payload.minimumTemperatureDelta", "missing"},
+	{"panel's error without type", "Alexa.SecurityPanelController.ErrorResponse", `"type":"BYPASS_NEEDED",`, ``, "event.payload.type", "missing"},
+	{"cooking's error without message", "Alexa.Cooking.ErrorResponse", `,"message":"the door is open"`, ``, "event.payload.message", "missing"},
+	{"cooking's error without time", "Alexa.Cooking.ErrorResponse", `DOOR_OPEN`, `COOK_DURATION_TOO_LONG`, "event.payload.maxCookTime", "missing"},
+	{"data error without type", "Alexa.DataController.ErrorResponse", `"type":"INVALID_DATA_RANGE",`, ``, "event.payload.type", "missing"},
+	{"no streams", "Alexa.CameraStreamController.Response", `"cameraStreams":[`, `"cameraStreams":[],"more":[`, "event.payload.cameraStreams", "empty"},
+	{"stream without codec", "Alexa.CameraStreamController.Response", `"videoCodec":"H264",`, ``, "event.payload.cameraStreams[0].videoCodec", "missing"},
+	{"no picture", "Alexa.CameraStreamController.Response", `,"imageUri":"https://camera-1.example.com/still.jpg"`, ``, "event.payload.imageUri", "missing"},
+	{"press without cause", "Alexa.DoorbellEventSource.DoorbellPress", `"cause":{"type":"PHYSICAL_INTERACTION"},`, ``, "event.payload.cause", "missing"},
+	{"cause that presses no bell", "Alexa.DoorbellEventSource.DoorbellPress", `PHYSICAL_INTERACTION`, `SUBSCRIPTION_EXPIRED`, "event.payload.cause.type", "none of APP_INTERACTION, PHYSICAL_INTERACTION, PERIODIC_POLL, RULE_TRIGGER, VOICE_INTERACTION"},
+	{"press without time", "Alexa.DoorbellEventSource.DoorbellPress", `,"timestamp":"2026-01-02T03:04:05Z"`, ``, "event.payload.timestamp", "missing"},
+	{"press at no time", "Alexa.DoorbellEventSource.DoorbellPress", `2026-01-02T03:04:05Z`, `2026-02-30T03:04:05Z`, "event.payload.timestamp", "must be an RFC 3339 time"},
+	{"scene without time", "Alexa.SceneController.ActivationStarted", `,"timestamp":"2026-01-02T03:04:05.678Z"`, ``, "event.payload.timestamp", "missing"},
+	{"scene for no cause", "Alexa.SceneController.DeactivationStarted", `APP_INTERACTION`, `WHIM`, "event.payload.cause.type", "none of APP_INTERACTION, PHYSICAL_INTERACTION, PERIODIC_POLL, RULE_TRIGGER, VOICE_INTERACTION, INVALID_CREDENTIALS, SUBSCRIPTION_EXPIRED"},
+	{"button without id", "Alexa.SimpleEventSource.Event", `"id":"Button.SinglePush",`, ``, "event.payload.id", "missing"},
+	{"button with an empty id", "Alexa.SimpleEventSource.Event", `Button.SinglePush`, ``, "event.payload.id", "empty"},
+	{"answer without value", "Alexa.RTCSessionController.AnswerGeneratedForSession", `"format":"SDP","value"`, `"format":"SDP","sdp"`, "event.payload.answer.value", "missing"},
+	{"session without id", "Alexa.RTCSessionController.SessionConnected", `"sessionId"`, `"id"`, "event.payload.sessionId", "missing"},
+	{"session without id at the end", "Alexa.RTCSessionController.SessionDisconnected", `"sessionId"`, `"id"`, "event.payload.sessionId", "missing"},
+	{"delay as text", "Alexa.SecurityPanelController.Arm.Response", `45`, `"45"`, "event.payload.exitDelayInSeconds", "must be an integer"},
+	{"window without name", "Alexa.SecurityPanelController.Arm.Response", `"friendlyName":"Bathroom window",`, ``, "event.payload.bypassedEndpoints[0].friendlyName", "missing"},
+	{"seek without properties", "Alexa.SeekController.StateReport", `"properties":[{"name":"positionMilliseconds","value":1234567}]`, `"properties":[]`, "event.payload.properties", "empty"},
+	{"nothing seen", "Alexa.SmartVision.ObjectDetectionSensor.ObjectDetection", `"events":[`, `"events":[],"more":[`, "event.payload.events", "empty"},
+	{"automation of nothing", "Alexa.AutomationManagement.GetAlexaAutomationStatus", `"capability":"Alexa.RangeController",`, ``, "event.payload.capabilities[1].capability", "missing"},
+	{"no media", "Alexa.MediaMetadata.MediaDeleted", `"mediaIds":["clip_20251224_0007","clip_20251224_0008"]`, `"mediaIds":[]`, "event.payload.mediaIds", "empty"},
+	{"media's time with a fraction", "Alexa.MediaMetadata.MediaCreatedOrUpdated", `"startTime":"2026-01-02T03:03:35Z"`, `"startTime":"2026-01-02T03:03:35.5Z"`, "event.payload.media.recording.startTime", "must be a time in UTC without a fraction of a second"},
+	{"media's long id", "Alexa.MediaMetadata.MediaDeleted", `clip_20251224_0007`, strings.Repeat("x", 257), "event.payload.mediaIds[0]", "longer than 256 characters"},
+	{"answer about no media", "Alexa.MediaMetadata.GetMediaMetadata.Response", `"media":[`, `"medium":[`, "event.payload.media", "missing"},
+
+	{"no endpoints added", "Alexa.Discovery.AddOrUpdateReport", `"endpoints":[`, `"endpoints":[],"more":[`, "event.payload.endpoints", "empty"},
+	{"endpoint without name", "Alexa.Discovery.AddOrUpdateReport", `"friendlyName":"Kitchen lamp",`, ``, "event.payload.endpoints[0].friendlyName", "missing"},
+	{"long description", "Alexa.Discovery.AddOrUpdateReport", `Dimmable lamp by Example Lights`, strings.Repeat("ü", 129), "event.payload.endpoints[0].description", "longer than 128 characters"},
+	{"no category", "Alexa.Discovery.AddOrUpdateReport", `["LIGHT"]`, `[]`, "event.payload.endpoints[0].displayCategories", "empty"},
+	{"id of an added endpoint", "Alexa.Discovery.AddOrUpdateReport", `lamp-1`, `lamp/1`, "event.payload.endpoints[0].endpointId", "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
+	{"capability without interface", "Alexa.Discovery.AddOrUpdateReport", `"interface":"Alexa",`, ``, "event.payload.endpoints[0].capabilities[0].interface", "missing"},
+	{"too many capabilities", "Alexa.Discovery.AddOrUpdateReport", `"capabilities":[`, `"capabilities":[` + strings.Repeat(`{"type":"AlexaInterface","interface":"X"},`, 97), "event.payload.endpoints[0].capabilities", "more than 100"},
+	{"nothing removed", "Alexa.Discovery.DeleteReport", `"endpoints":[{"endpointId":"lamp-3"},{"endpointId":"lamp-4"}]`, `"endpoints":[]`, "event.payload.endpoints", "empty"},
+	{"removed without id", "Alexa.Discovery.DeleteReport", `{"endpointId":"lamp-4"}`, `{}`, "event.payload.endpoints[1].endpointId", "missing"},
+	{"id of a removed endpoint", "Alexa.Discovery.DeleteReport", `lamp-4`, `lamp.4`, "event.payload.endpoints[1].endpointId", "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
+}
+
+// advised are what Amazon takes, or might take by now.
+var advised = []rule{
+	{"no connectivity", report, `"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`, `"namespace":"Alexa.New","name":"new","value":{"value":"OK"}`, "context.properties", "without the connectivity of Alexa.EndpointHealth"},
+	{"no connectivity, short", "Alexa.ChangeReport.short", `"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`, `"namespace":"Alexa.New","name":"new","value":{"value":"OK"}`, "unchanged", "without the connectivity of Alexa.EndpointHealth"},
+	{"times not given", report, `"value":"HEAT","timeOfSample":"2026-01-02T03:04:05.678Z"`, `"value":"HEAT"`, "event.payload.change.properties[1].timeOfSample", "missing (1 in all): the time of publishing is sent"},
+	{"more than a change", report, `"payload":{`, `"payload":{"more":1,`, "event.payload", "has more than a change"},
+	{"more in a change", report, `"change":{`, `"change":{"more":1,`, "event.payload.change", "has more than cause and properties"},
+	{"unknown word", report, `"HEAT"`, `"DRY"`, "event.payload.change.properties[1].value", "none of AUTO, COOL, HEAT, ECO, OFF"},
+	{"number out of range", report, `"value":21.5`, `"value":100.5`, changed0 + ".value.value", "not from -100 to 100"},
+	{"not whole", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.Speaker","name":"volume","value":7.0`, "event.payload.change.properties[1].value", "not a whole number"},
+	{"too loud", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.Speaker","name":"volume","value":101`, "event.payload.change.properties[1].value", "not from 0 to 100"},
+	{"member not foreseen", report, `{"value":19.8,"scale":"CELSIUS"}`, `{"value":19.8,"scale":"CELSIUS","source":"wall"}`, "context.properties[0].value.source", "not foreseen"},
+	{"unit not foreseen", report, `"value":"HEAT"`, `"unit":"MODE","value":"HEAT"`, "event.payload.change.properties[1].unit", "not foreseen"},
+	{"retired property", report, `"namespace":"Alexa.ThermostatController","name":"thermostatMode","value":"HEAT"`, `"namespace":"Alexa.EventDetectionSensor","name":"enablementMode","value":"ENABLED"`, "event.payload.change.properties[1].namespace", "retired since February 2023"},
+	{"new kind of error", "Alexa.ErrorResponse", `ENDPOINT_UNREACHABLE`, `OUT_OF_COFFEE`, "event.payload.type", "none of ALREADY_IN_OPERATION, BRIDGE_UNREACHABLE, CLOUD_CONTROL_DISABLED, ENDPOINT_BUSY, ENDPOINT_LOW_POWER, ENDPOINT_UNREACHABLE, EXPIRED_AUTHORIZATION_CREDENTIAL, FIRMWARE_OUT_OF_DATE, HARDWARE_MALFUNCTION, INSUFFICIENT_PERMISSIONS, INTERNAL_ERROR, INVALID_AUTHORIZATION_CREDENTIAL, INVALID_DIRECTIVE, INVALID_VALUE, NO_SUCH_ENDPOINT, NOT_CALIBRATED, NOT_IN_OPERATION, NOT_SUPPORTED_IN_CURRENT_MODE, POWER_LEVEL_NOT_SUPPORTED, RATE_LIMIT_EXCEEDED, TEMPERATURE_VALUE_OUT_OF_RANGE, TOO_MANY_FAILED_ATTEMPTS, VALUE_OUT_OF_RANGE"},
+	{"payload that ought to be empty", "Alexa.WakeOnLANController.WakeUp", `"payload":{`, `"payload":{"more":1`, "event.payload.more", "not foreseen"},
+	{"stream at no address", "Alexa.CameraStreamController.Response", `rtsp://camera-1.example.com:554/live`, `live`, "event.payload.cameraStreams[0].uri", "must be an absolute URI"},
+	{"stream until no time", "Alexa.CameraStreamController.Response", `2026-01-02T04:04:05Z`, `later`, "event.payload.cameraStreams[0].expirationTime", "must be an RFC 3339 time"},
+	{"long delay", "Alexa.SecurityPanelController.Arm.Response", `45`, `256`, "event.payload.exitDelayInSeconds", "not from 0 to 255"},
+}
+
+// ofTheFormat are the problems that are Gatepost's own format's: it reads times
+// that Amazon's schema does not know, and wants to know every field.
+var ofTheFormat = []string{"appears twice", "unknown field", "must be an RFC 3339 time"}
+
+// broken is the example of a rule with the rule broken.
+func (r rule) broken(t *testing.T) []byte {
+	t.Helper()
+	whole := example(t, r.example)
+	event := strings.Replace(whole, r.old, r.new, 1)
+	if event == whole {
+		t.Fatalf("the case changes nothing: %q is not in the example", r.old)
+	}
+	return []byte(event)
+}
+
+// held reports whether a fault is the one that breaking the rule makes.
+func (r rule) held(f *alexa.FieldError) bool { return f.Path == r.path && f.Problem == r.problem }
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for _, test := range refused {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			event := test.broken(t)
+			_, _, err := alexa.DecodeEvent(event, published, alexa.CheckStrict)
+			var field *alexa.FieldError
+			if !errors.As(err, &field) {
+				t.Fatalf("got %v, want a FieldError", err)
+			}
+			if !test.held(field) {
+				t.Errorf("got  %s: %s\nwant %s: %s", field.Path, field.Problem, test.path, test.problem)
+			}
+			if field.Advice {
+				t.Error("the error is marked as advice")
+			}
+			if field.Rule == "" && !slices.Contains(ofTheFormat, field.Problem) {
+				t.Errorf("does not say whose rule it is: %s", field)
+			}
+			isCarried(t, event, test)
+		})
+	}
+}
+
+// isCarried wants an event that is wrong to be sent as it is when checks are
+// not strict, with what is wrong said only if they advise.
+func isCarried(t *testing.T, event []byte, broken rule) {
+	t.Helper()
+	e, advice, err := alexa.DecodeEvent(event, published, alexa.CheckAdvise)
+	if err != nil {
+		t.Fatalf("CheckAdvise: %v", err)
+	}
+	if !slices.ContainsFunc(advice, broken.held) {
+		t.Errorf("CheckAdvise: got %q, want among it\n%s: %s", problems(advice), broken.path, broken.problem)
+	}
+	if sent := e.Append(nil, "m-1", sensitive.New("Atza|fake")); !json.Valid(sent) {
+		t.Errorf("CheckAdvise: sent as %s", sent)
+	}
+	e, advice, err = alexa.DecodeEvent(event, published, alexa.CheckOff)
+	if err != nil || len(advice) > 0 {
+		t.Fatalf("CheckOff: error %v, advice %q", err, problems(advice))
+	}
+	if sent := e.Append(nil, "m-1", sensitive.New("Atza|fake")); !json.Valid(sent) {
+		t.Errorf("CheckOff: sent as %s", sent)
+	}
+}
+
+func TestAdvised(t *testing.T) {
+	t.Parallel()
+	for _, test := range advised {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			event := test.broken(t)
+			_, advice, err := alexa.DecodeEvent(event, published, alexa.CheckStrict)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{test.path + ": " + test.problem}, problems(advice)); diff != "" {
+				t.Fatalf("advice (-want +got):\n%s", diff)
+			}
+			if !advice[0].Advice {
+				t.Error("not marked as advice")
+			}
+			if advice[0].Rule != schemaRule && !strings.HasPrefix(advice[0].Rule, pagesRule) {
+				t.Errorf("the rule is %q, and not one of Amazon's", advice[0].Rule)
+			}
+			isCarried(t, event, test)
+		})
+	}
+}
+
+func TestStateReportWithoutContext(t *testing.T) {
+	t.Parallel()
+	event, _, _ := strings.Cut(example(t, "Alexa.StateReport"), `,"context":`)
+	_, advice, err := alexa.DecodeEvent([]byte(event+"}"), published, alexa.CheckStrict)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"context: missing: the state of the endpoint's properties"}, problems(advice)); diff != "" {
+		t.Errorf("advice (-want +got):\n%s", diff)
+	}
+}
+
+// TestFaultsHoldNoValue: whatever is wrong with a value, it may be a secret, and
+// what is said names the field only.
+func TestFaultsHoldNoValue(t *testing.T) {
+	t.Parallel()
+	const canary = "canary.of/value"
+	for name, data := range examples(t) {
+		doc := decodeAny(t, data)
+		for _, set := range leaves(doc) {
+			old := set(canary)
+			event, err := json.Marshal(doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = alexa.DecodeEvent(event, published, alexa.CheckStrict)
+			_, advice, _ := alexa.DecodeEvent(event, published, alexa.CheckAdvise)
+			if err != nil && strings.Contains(err.Error(), canary) {
+				t.Errorf("%s: %v", name, err)
+			}
+			if said := strings.Join(problems(advice), "\n"); strings.Contains(said, canary) {
+				t.Errorf("%s: %s", name, said)
+			}
+			set(old)
+		}
+	}
+}
+
+// leaves returns, for each value in a document that is no object or list, a
+// function that replaces it and returns what was there.
+func leaves(v any) []func(any) any {
+	var list []func(any) any
+	switch v := v.(type) {
+	case map[string]any:
+		for name, value := range v {
+			if below := leaves(value); below != nil {
+				list = append(list, below...)
+				continue
+			}
+			list = append(list, func(to any) (old any) { old, v[name] = v[name], to; return old })
+		}
+	case []any:
+		for i, value := range v {
+			if below := leaves(value); below != nil {
+				list = append(list, below...)
+				continue
+			}
+			list = append(list, func(to any) (old any) { old, v[i] = v[i], to; return old })
+		}
+	}
+	return list
+}
+
+// TestEscapesAreRead: a word is the same word however JSON writes it.
+func TestEscapesAreRead(t *testing.T) {
+	t.Parallel()
+	event := strings.NewReplacer(`"HEAT"`, `"H\u0045AT"`, `"CELSIUS"`, `"\u0043ELSIUS"`, `"APP_INTERACTION"`, `"APP\u005fINTERACTION"`).Replace(example(t, report))
+	_, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	if err != nil || len(advice) > 0 {
+		t.Errorf("error %v, advice %q", err, problems(advice))
+	}
+}
