@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// faults says what is wrong with a document. What it declares is known from
+// then on.
+func (d document) faults(known declarations) []*alexa.FieldError {
+	header := d.member("event").member("header")
+	discovery := header.member("namespace").text() == "Alexa.Discovery"
+	report := discovery && header.member("name").text() == "AddOrUpdateReport"
+	if discovery && header.member("name").text() == "Discover.Response" || report && d.asAlexaGetsIt(header) {
+		known.add(d.value)
+		return d.discoveryFaults()
+	}
+	event, faults := d.eventFaults()
+	if report {
+		known.add(d.value)
+		return append(faults, d.declarationFaults()...)
+	}
+	if event != nil && known != nil {
+		faults = append(faults, known.faults(event, !d.member("event").there())...)
+	}
+	return faults
+}
+
+// asAlexaGetsIt tells a report that is ready for Alexa from one that is to be
+// published: Gatepost adds the message id and the scope.
+func (d document) asAlexaGetsIt(header value) bool {
+	scope := d.member("event").member("payload").member("scope")
+	return !d.member("userId").there() && (header.member("messageId").there() || scope.there())
+}
+
+// published stands in for times of sampling that are not given, and is never seen.
+var published = time.Unix(0, 0)
+
+// most is how many faults of the envelope are looked for.
+const most = 100
+
+// eventFaults holds a device event against the rules of package alexa. A fault
+// of the envelope ends the decoding, so that it is mended in a copy, and the copy
+// decoded again, until no more is found. The event is nil if that does not
+// succeed.
+func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
+	var faults []*alexa.FieldError
+	for text := d.raw; text != nil && len(faults) < most; {
+		event, advice, err := alexa.DecodeEvent(text, published, alexa.CheckAdvise)
+		if err == nil {
+			return &event, append(faults, advice...)
+		}
+		fault := (*alexa.FieldError)(nil)
+		if !errors.As(err, &fault) {
+			return nil, append(faults, &alexa.FieldError{Problem: err.Error()})
+		}
+		if slices.ContainsFunc(faults, func(f *alexa.FieldError) bool { return f.Path == fault.Path }) {
+			break // it follows from the mending
+		}
+		faults = append(faults, fault)
+		text = mended(text, fault.Path)
+	}
+	return nil, faults
+}
+
+// mended returns an event less the member that is at fault, or with the
+// customer if that is missing, and nil if neither is to be had.
+func mended(text []byte, path string) []byte {
+	read := reader{text: text}
+	event := read.value()
+	if part, ok := event.without(path); ok {
+		return part
+	}
+	if path == "userId" && len(event.members) > 0 {
+		return slices.Concat([]byte(`{"userId":"-",`), bytes.TrimSpace(text)[1:])
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// finding is one thing that is wrong with a file, as -json writes it.
+type finding struct {
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
+	Column   int      `json:"column"` // in characters
+	Severity severity `json:"severity"`
+	Path     string   `json:"path,omitempty"`
+	Problem  string   `json:"problem"`
+	Rule     string   `json:"rule,omitempty"`
+
+	at     int  // offset of the value in the file
+	syntax bool // the place is a character, and no value
+}
+
+type severity string
+
+const (
+	failure severity = "error" // it would be refused
+	advised severity = "advice"
+)
+
+// String gives "file:line: severity: path: problem (rule)", which editors and
+// CI services can read. A character has its column as well.
+func (f finding) String() string {
+	place := fmt.Sprintf("%s:%d", f.File, f.Line)
+	if f.syntax {
+		place = fmt.Sprintf("%s:%d", place, f.Column)
+	}
+	field := alexa.FieldError{Path: f.Path, Problem: f.Problem, Rule: f.Rule}
+	return fmt.Sprintf("%s: %s: %v", place, f.Severity, &field)
+}
+
+// judge returns the findings of a file, in their order in it.
+func judge(name string, text []byte, known declarations) []finding {
+	list, broken := documents(text)
+	var findings []finding
+	if broken != nil {
+		broken.Severity = failure
+		findings = append(findings, *broken)
+	}
+	for _, d := range list {
+		for _, fault := range d.faults(known) {
+			findings = append(findings, d.finding(fault))
+		}
+	}
+	slices.SortStableFunc(findings, func(a, b finding) int { return cmp.Compare(a.at, b.at) })
+	place(name, text, findings)
+	return findings
+}
+
+func (d document) finding(fault *alexa.FieldError) finding {
+	f := finding{at: d.find(fault.Path).at, Severity: failure, Path: d.path(printable(fault.Path)), Problem: fault.Problem, Rule: fault.Rule}
+	if fault.Advice {
+		f.Severity = advised
+	}
+	return f
+}
+
+// path is a path in the document as seen from the value that it is part of.
+func (d document) path(inner string) string {
+	if d.prefix == "" || inner == "" {
+		return d.prefix + inner
+	}
+	return d.prefix + "." + inner
+}
+
+// printable makes a path fit for a line of its own: it holds names that somebody
+// else has chosen.
+func printable(path string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, path)
+}
+
+// place turns the offsets of findings, which are in order, into lines.
+func place(name string, text []byte, findings []finding) {
+	line, start, seen := 1, 0, 0
+	for i := range findings {
+		f := &findings[i]
+		passed := text[seen:f.at]
+		line += bytes.Count(passed, []byte("\n"))
+		if last := bytes.LastIndexByte(passed, '\n'); last >= 0 {
+			start = seen + last + 1
+		}
+		seen = f.at
+		f.File, f.Line, f.Column = name, line, utf8.RuneCount(text[start:f.at])+1
+	}
+}
+
+// report writes findings.
+type report struct {
+	out          io.Writer
+	json, strict bool
+
+	refused bool  // a finding was reason to fail
+	err     error // of writing
+}
+
+func (r *report) write(findings []finding) {
+	for _, f := range findings {
+		r.refused = r.refused || r.strict || f.Severity == failure
+		var err error
+		if r.json {
+			encoder := json.NewEncoder(r.out)
+			encoder.SetEscapeHTML(false)
+			err = encoder.Encode(f)
+		} else {
+			_, err = fmt.Fprintln(r.out, f)
+		}
+		if err != nil && r.err == nil {
+			r.err = fmt.Errorf("writing the findings: %w", err)
+		}
+	}
+}

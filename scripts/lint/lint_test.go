@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// lint runs the program on standard input.
+func lint(input string, args ...string) (status int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	status = run(args, strings.NewReader(input), &out, &err)
+	return status, out.String(), err.String()
+}
+
+// lines is what the program writes, less what all lines begin with.
+func lines(stdout string) []string {
+	var list []string
+	for line := range strings.Lines(stdout) {
+		list = append(list, strings.TrimPrefix(strings.TrimSuffix(line, "\n"), "<stdin>:"))
+	}
+	return list
+}
+
+// Rules, as they end a line.
+const (
+	bySchema    = " (Amazon's message schema)"
+	byReporting = " (" + ruleReporting + ")"
+	byDiscovery = " (" + ruleDiscovery + ")"
+)
+
+const (
+	sound = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION",
+ "changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05Z"}],
+ "unchanged":[{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},"timeOfSample":"2026-01-02T03:04:05Z"}]}`
+	doorbell = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},
+ "endpoint":{"endpointId":"bell-1"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
+)
+
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	edit := func(old, new string) string { return strings.Replace(sound, old, new, 1) }
+	for _, test := range []struct {
+		name, input string
+		want        []string
+	}{
+		{"nothing wrong", sound, nil},
+		{"two documents", sound + doorbell, nil},
+		{"array of none", "[]", nil},
+		{"JSON lines", sound + "\n" + edit("PHYSICAL", "MENTAL") + "\n" + doorbell + "\n", []string{"4: error: cause: unknown cause" + bySchema}},
+		{"Windows line ends", strings.ReplaceAll(edit(`"ON"`, "5"), "\n", "\r\n"), []string{"2: error: changed[0].value: must be a string" + bySchema}},
+		{"array", "[\n" + sound + ",\n" + edit(`"ON"`, "5") + "\n, 7]", []string{
+			"6: error: [1].changed[0].value: must be a string" + bySchema,
+			"8: error: [2]: must be a JSON object",
+		}},
+		{"everything at once", `{
+  "event": {
+    "header": {"namespace": "Alexa", "name": "ChangeReport",
+      "messageId": "m-1", "payloadVersion": "2"},
+    "endpoint": {"endpointId": "lamp.1",
+      "scope": {"type": "BearerToken", "token": "Atza|fake-1"}},
+    "payload": {"change": {"cause": {"type": "GHOST"}, "properties": [
+      {"namespace": "Alexa.PowerController", "name": "powerState",
+       "value": null},
+      {"namespace": "Alexa.ModeController", "name": "mode", "value": "x"}
+    ]}}
+  },
+  "contexts": {}
+}`, []string{
+			"1: error: userId: missing",
+			"1: advice: context.properties: without the connectivity of Alexa.EndpointHealth" + byReporting,
+			"4: error: event.header.messageId: is Gatepost's to give",
+			`4: error: event.header.payloadVersion: must be "3"` + bySchema,
+			"5: error: event.endpoint.endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &" + bySchema,
+			"6: error: event.endpoint.scope: is Gatepost's to give",
+			"7: error: event.payload.change.cause.type: unknown cause" + bySchema,
+			"9: error: event.payload.change.properties[0].value: missing (seen at the event gateway)",
+			"10: error: event.payload.change.properties[1].instance: missing" + bySchema,
+			"13: error: contexts: unknown field",
+		}},
+		{"of a wrong type", edit(`"u-1"`, "1"), []string{"1: error: userId: must be a string"}},
+		{"missing", edit(`"cause":"PHYSICAL_INTERACTION",`, ""), []string{"1: error: cause: missing"}},
+		{"customer missing, of nothing", "{}", []string{"1: error: userId: missing"}},
+		{"twice", edit("\n", "\n\"userId\":\"u-2\",\n"), []string{"2: error: userId: appears twice"}},
+		{"a name with dots", edit("\n", "\n\"a.b[0].c\": 1,\n"), []string{"2: error: a.b[0].c: unknown field"}},
+		{"a name for a terminal", edit("\n", "\n\"a\\u001b[31m\": 1,\n"), []string{"1: error: a?[31m: unknown field"}},
+		{"names in escapes", strings.Replace(edit(`"ON"`, "5"), `"changed"`, `"chan\u0067ed"`, 1), []string{"2: error: changed[0].value: must be a string" + bySchema}},
+		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"), []string{"3: advice: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
+		{"short form with context", edit("\n", "\n\"context\":{},\n"), []string{"2: error: context: belongs to an event, which is missing (the short form has \"unchanged\")"}},
+		{"doorbell", strings.Replace(doorbell, "05Z", "05+01:00", 1), nil},
+		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress", "Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
+			"1: error: event.header.name: no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else (developer.amazon.com/docs/smarthome/send-events.html)",
+			"2: error: context: not in this kind of event" + bySchema,
+		}},
+		{"early end", sound + "\n{\"userId\":\n\n", []string{"4:11: error: not JSON: it ends too early"}},
+		{"syntax error behind a fault", edit(`"ON"`, "5") + "\n  {'userId'}", []string{
+			"2: error: changed[0].value: must be a string" + bySchema,
+			"4:4: error: not JSON: invalid character '\\'' looking for beginning of object key string",
+		}},
+		{"a bracket too many", "\t" + doorbell + "}", []string{"2:138: error: not JSON: invalid character '}' looking for beginning of value"}},
+		{"not UTF-8", "{\"userId\":\n \"é\xff\"}", []string{"2:4: error: not UTF-8"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := lint(test.input)
+			if diff := cmp.Diff(test.want, lines(stdout)); diff != "" || stderr != "" {
+				t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
+			}
+			want := exitClean
+			if strings.Contains(stdout, ": error: ") {
+				want = exitFault
+			}
+			if status != want {
+				t.Errorf("status %d, want %d", status, want)
+			}
+		})
+	}
+}
+
+// TestRefused has the lint fail for exactly those events that SendEvent would
+// refuse.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	for _, input := range []string{
+		sound, doorbell, "{}", strings.Replace(sound, `"ON"`, `"HALF"`, 1), strings.Replace(sound, `"ON"`, "1", 1),
+		strings.Replace(sound, "lamp-1", "lamp.1", 1), strings.Replace(doorbell, `,"context":{}`, "", 1), strings.Replace(sound, "3:04", "3-04", 1),
+	} {
+		_, _, err := alexa.DecodeEvent([]byte(input), published, alexa.CheckStrict)
+		if status, stdout, _ := lint(input); (status == exitFault) != (err != nil) {
+			t.Errorf("status %d for what DecodeEvent answers %v, findings:\n%s", status, err, stdout)
+		}
+	}
+}
+
+// TestStrict fails for an advice, and otherwise says the same.
+func TestStrict(t *testing.T) {
+	t.Parallel()
+	input := strings.Replace(sound, `"ON"`, `"HALF"`, 1)
+	status, stdout, _ := lint(input)
+	strictStatus, strictStdout, _ := lint(input, "-strict")
+	if status != exitClean || strictStatus != exitFault || stdout != strictStdout || len(lines(stdout)) != 1 {
+		t.Errorf("status %d and %d, findings %q and %q, want one", status, strictStatus, stdout, strictStdout)
+	}
+	if status, _, _ := lint(sound, "-strict"); status != exitClean {
+		t.Errorf("status %d for an event without fault", status)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	_, stdout, _ := lint(strings.Replace(sound, `"ON"`, `"<é>", "at": 5`, 1), "-json")
+	var got []finding
+	for _, line := range lines(stdout) {
+		var f finding
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		f.at = 0
+		got = append(got, f)
+	}
+	want := []finding{
+		{File: "<stdin>", Line: 2, Column: 13, Severity: failure, Path: "changed[0].at", Problem: "unknown field"},
+	}
+	want[0].Column = strings.Index(strings.Split(strings.Replace(sound, `"ON"`, `"<é>", "at": 5`, 1), "\n")[1], "5") // é has two bytes
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(finding{})); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(stdout, `"file":"<stdin>"`) {
+		t.Errorf("escaped as for HTML: %s", stdout)
+	}
+}
+
+// TestSecrets looks for values in what is written about events that hold some.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	const canary = "Atza|fake-canary"
+	for _, old := range []string{`"u-1"`, `"lamp-1"`, `"PHYSICAL_INTERACTION"`, `"ON"`, `"OK"`, `"2026-01-02T03:04:05Z"`, `"Alexa.PowerController"`} {
+		input := strings.Replace(sound, old, `"`+canary+`"`, 1)
+		if _, stdout, stderr := lint(input, "-json"); strings.Contains(stdout+stderr, canary) {
+			t.Errorf("in place of %s it is shown: %s%s", old, stdout, stderr)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	empty := t.TempDir() + "/empty.json"
+	if err := os.WriteFile(empty, []byte(" \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		stderr string // part of it
+	}{
+		{"help", []string{"-h"}, exitClean, ""},
+		{"unknown flag", []string{"-x"}, exitUsage, "-x (-h lists the flags)"},
+		{"schema and files", []string{"-schema", "x.json"}, exitUsage, "-schema goes with nothing else"},
+		{"schema and flags", []string{"-schema", "-json"}, exitUsage, "-schema goes with nothing else"},
+		{"standard input twice", []string{"-discovery", "-", "-"}, exitUsage, "only once"},
+		{"standard input twice, by default", []string{"-discovery", "-"}, exitUsage, "only once"},
+		{"no such file", []string{"missing.json", "-"}, exitUsage, "missing.json: no such file"},
+		{"a directory", []string{"testdata"}, exitUsage, "is a directory"},
+		{"empty file", []string{empty}, exitUsage, "empty.json is empty"},
+		{"no such discovery", []string{"-discovery", "missing.json"}, exitUsage, "missing.json: no such file"},
+		{"discovery that is none", []string{"-discovery", "testdata/events.json"}, exitUsage, "events.json has no Discover.Response"},
+		{"discovery that is no JSON", []string{"-discovery", "README.md"}, exitUsage, "README.md is not JSON"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			status, _, stderr := lint(sound, test.args...)
+			if status != test.status || !strings.Contains(stderr, test.stderr) {
+				t.Errorf("status %d, want %d; %q, want %q in it", status, test.status, stderr, test.stderr)
+			}
+		})
+	}
+	status, stdout, _ := lint(strings.Replace(sound, `"ON"`, "5", 1), "missing.json", "-")
+	if status != exitUsage || len(lines(stdout)) != 1 {
+		t.Errorf("status %d and %q, want the findings of the file that can be read", status, stdout)
+	}
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	if status, stdout, _ := lint("", "-schema"); status != exitClean || stdout != string(alexa.Schema()) {
+		t.Errorf("status %d, %d bytes, want those of alexa.Schema()", status, len(stdout))
+	}
+}

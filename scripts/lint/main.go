@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+// Exit statuses.
+const (
+	exitClean = 0
+	exitFault = 1 // something would be refused
+	exitUsage = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run carries out the command line and returns the exit status.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o, err := parse(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitClean
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "lint: %v (-h lists the flags)\n", err)
+		return exitUsage
+	}
+	if o.schema {
+		_, err = stdout.Write(alexa.Schema())
+	} else {
+		var refused bool
+		if refused, err = o.lint(stdin, stdout); err == nil && refused {
+			return exitFault
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "lint: %v\n", err)
+		return exitUsage
+	}
+	return exitClean
+}
+
+// lint writes the findings of every file and reports whether one of them is
+// reason to fail. A file that cannot be read does not keep the others from
+// being looked at.
+func (o options) lint(stdin io.Reader, out io.Writer) (refused bool, err error) {
+	var known declarations
+	if o.discovery != "" {
+		if known, err = readDeclarations(o.discovery, stdin); err != nil {
+			return false, err
+		}
+	}
+	report := report{out: out, json: o.json, strict: o.strict}
+	var unread []error
+	for _, name := range o.files {
+		text, err := readFile(name, stdin)
+		if err != nil {
+			unread = append(unread, err)
+			continue
+		}
+		report.write(judge(shown(name), text, known))
+	}
+	return report.refused, errors.Join(append(unread, report.err)...)
+}
+
+// readFile reads a file that has something in it: a check of nothing that
+// passes would hide that nothing was checked.
+func readFile(name string, stdin io.Reader) ([]byte, error) {
+	var text []byte
+	var err error
+	if name == standardInput {
+		text, err = io.ReadAll(stdin)
+	} else {
+		text, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if skipSpace(text, 0) == len(text) {
+		return nil, fmt.Errorf("%s is empty", shown(name))
+	}
+	return text, nil
+}
+
+// standardInput is the file's name that means standard input.
+const standardInput = "-"
+
+func shown(name string) string {
+	if name == standardInput {
+		return "<stdin>"
+	}
+	return name
+}
