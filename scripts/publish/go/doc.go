@@ -1,0 +1,2 @@
+// Command go publishes that a lamp was switched on, see package publish.
+package main

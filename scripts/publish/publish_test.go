@@ -1,0 +1,202 @@
+package publish
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/emulator"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// programs are what README.md shows, and how each is run.
+var programs = []struct {
+	file     string
+	language string // in README.md
+	command  func(t *testing.T) command
+}{
+	{"go/main.go", "go", goCommand},
+	{"python/publish.py", "python", pythonCommand},
+	{"node/publish.mjs", "js", nodeCommand},
+}
+
+// TestReadme has README.md show the programs as they are.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range programs {
+		text, err := os.ReadFile(p.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := "```" + p.language + "\n" + string(text) + "```\n"
+		if !strings.Contains(string(readme), block) {
+			t.Errorf("README.md does not show %s:\n%s", p.file, block)
+		}
+	}
+}
+
+// TestPublish runs every program and has its event delivered.
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	for _, p := range programs {
+		t.Run(p.file, func(t *testing.T) {
+			t.Parallel()
+			c := p.command(t)
+			if c.standIn != "" {
+				t.Logf("%s; what %s gives it to send was checked, and not that it is sent", c.standIn, p.file)
+				wantDelivered(t, handedOver(t, c))
+				return
+			}
+			for name, host := range map[string]func(t *testing.T) string{
+				"fake":     fake,
+				"emulator": func(t *testing.T) string { return emulator.PubSub(t) },
+			} {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					wantDelivered(t, published(t, c, host(t)))
+				})
+			}
+		})
+	}
+}
+
+// TestStandIns runs the programs with the libraries of testdata, which nobody
+// would notice to be broken where the true ones are installed.
+func TestStandIns(t *testing.T) {
+	t.Parallel()
+	t.Run("python", func(t *testing.T) {
+		t.Parallel()
+		wantSent(t, handedOver(t, command{args: []string{look(t, "python3"), "python/publish.py"}}.inPython("testdata/python")))
+	})
+	t.Run("node", func(t *testing.T) {
+		t.Parallel()
+		wantSent(t, handedOver(t, nodeWith(t, look(t, "node"), standInModules(t))))
+	})
+}
+
+// wantSent holds a message against what every program ought to publish.
+func wantSent(t *testing.T, m push.Message) {
+	t.Helper()
+	if got := slices.Sorted(maps.Keys(m.Attributes)); !slices.Equal(got, []string{"eventId", "region"}) || m.Attributes["region"] != "EU" {
+		t.Errorf("the attributes are %v", m.Attributes)
+	}
+	if id := m.Attributes["eventId"]; len(id) < 16 || len(id) > 128 {
+		t.Errorf("the eventId is %q", id)
+	}
+	if m.OrderingKey != "u-1/lamp-1" {
+		t.Errorf("the ordering key is %q", m.OrderingKey)
+	}
+	e, advice, err := alexa.DecodeEvent(m.Data, time.Now(), alexa.CheckStrict)
+	if err != nil || len(advice) > 0 {
+		t.Fatalf("the event is wrong: %v, advice %v: %s", err, advice, m.Data)
+	}
+	got := []string{e.UserID, e.Header.Name, e.EndpointID(), e.Change.Cause}
+	for _, p := range slices.Concat(e.Change.Properties, e.Context.Properties) {
+		var value bytes.Buffer
+		if err := json.Compact(&value, p.Value); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s.%s %s, %v ago", p.Namespace, p.Name, &value, time.Since(p.TimeOfSample).Truncate(time.Hour)))
+	}
+	want := []string{"u-1", "ChangeReport", "lamp-1", "PHYSICAL_INTERACTION",
+		`Alexa.PowerController.powerState "ON", 0s ago`, `Alexa.EndpointHealth.connectivity {"value":"OK"}, 1h0m0s ago`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the event (-want +got):\n%s", diff)
+	}
+}
+
+// wantDelivered has SendEvent deliver a message, as the program that Google's
+// buildpack builds, to the gateway of a customer who has linked the skill.
+func wantDelivered(t *testing.T, m push.Message) {
+	t.Helper()
+	wantSent(t, m)
+	sim := simulator.New(simulator.Options{Clients: []simulator.Client{simulator.DefaultClient()}})
+	server, err := simulator.Start(sim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	process := launch(t, server)
+	// The simulator's identity provider knows whose token it is by its text.
+	post(t, process.URL()+"/AcceptGrant", fmt.Sprintf(`{"directive":{
+		"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","messageId":"m-1","payloadVersion":"3"},
+		"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":"grantee-u-1"}}}}`,
+		sim.Code(alexa.EU, "amzn-1").Reveal()))
+	if m.ID == "" {
+		m.ID, m.PublishTime = "1", time.Now() // as Pub/Sub would have
+	}
+	m.Subscription, m.Attempt = "projects/p/subscriptions/device-events", 1
+	body, err := push.Encode(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer := post(t, process.URL()+"/SendEvent", string(body)); !strings.Contains(answer, `"outcome":"accepted"`) {
+		t.Errorf("SendEvent answered %s", answer)
+	}
+	if seen := sim.Events(alexa.EU); len(seen) != 1 || !seen[0].Accepted || seen[0].EndpointID != "lamp-1" {
+		t.Errorf("the gateway saw %+v, want one event of lamp-1", seen)
+	}
+}
+
+// launch starts Gatepost's program with all its functions, for one region.
+func launch(t *testing.T, server *simulator.Server) *binary.Process {
+	t.Helper()
+	path, err := gatepost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := simulator.DefaultClient()
+	env := maps.Clone(server.Env())
+	maps.Copy(env, map[string]string{
+		"ALEXA_REGIONS":    "EU",
+		"GRANT_STORE":      "memory",
+		"GRANTEE_RESOLVER": "userinfo:" + server.UserInfoURL,
+		"LWA_CREDENTIALS":  "env:LWA_CLIENT",
+		"LWA_CLIENT":       fmt.Sprintf(`{"client_id":%q,"client_secret":%q}`, client.ID, client.Secret.Reveal()),
+	})
+	process, err := binary.Start(path, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(process.Kill)
+	if err := process.Ready(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	return process
+}
+
+// post makes a request that must succeed, and returns the answer.
+func post(t *testing.T, url, body string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(within(t, patience), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s answered %d %s (%v)", request.URL.Path, response.StatusCode, text, err)
+	}
+	return string(text)
+}
