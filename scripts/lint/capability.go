@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
@@ -30,7 +31,7 @@ func readCapability(v value) capability {
 // number too. A flag that is missing is false.
 func isTrue(v value) bool {
 	switch string(v.raw) {
-	case "true", `"true"`, "1":
+	case "true", `"true"`, `"True"`, `"TRUE"`, "1":
 		return true
 	}
 	return false
@@ -44,10 +45,10 @@ var flags = []struct{ name, rule, consequence string }{
 
 func isFlag(v value) bool {
 	switch string(v.raw) {
-	case "true", `"true"`, "1", "false", `"false"`, "0":
+	case "false", `"false"`, `"False"`, `"FALSE"`, "0":
 		return true
 	}
-	return false
+	return isTrue(v)
 }
 
 // instanced are the interfaces of which an endpoint may have several.
@@ -63,12 +64,15 @@ func capabilityFaults(path string, endpoint value) []*alexa.FieldError {
 	path += ".capabilities"
 	var faults []*alexa.FieldError
 	var list []capability
+	first := make(map[[2]string]int)
 	for i, v := range capabilities.items {
 		c, at := readCapability(v), fmt.Sprintf("%s[%d]", path, i)
 		faults = append(faults, c.faults(at, v)...)
-		same := func(o capability) bool { return o.name == c.name && o.instance == c.instance }
-		if j := slices.IndexFunc(list, same); j >= 0 && c.name != "" {
+		name := [2]string{c.name, c.instance}
+		if j, ok := first[name]; ok && c.name != "" {
 			faults = append(faults, breaks(at, "the same interface as capabilities[%d]", j))
+		} else {
+			first[name] = i
 		}
 		list = append(list, c)
 	}
@@ -104,6 +108,8 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 		faults = append(faults, breaks(path+".version", "missing"))
 	case version.text() == "3.0":
 		faults = append(faults, advise(ruleDiscovery, path+".version", `ought to be "3"`))
+	case version.isNumber():
+		faults = append(faults, advise(ruleDiscovery, path+".version", "ought to be a string: not every interface takes a number"))
 	case version.text() == "":
 		faults = append(faults, breaks(path+".version", "must be a string"))
 	}
@@ -120,6 +126,10 @@ func (c capability) propertyFaults(path string, v value) []*alexa.FieldError {
 		if name == "" {
 			faults = append(faults, breaks(fmt.Sprintf("%s.supported[%d].name", path, i), "missing"))
 		}
+	}
+	if len(c.supported) == 0 && len(alexa.PropertyNames(c.name)) > 0 {
+		names := strings.Join(alexa.PropertyNames(c.name), ", ")
+		faults = append(faults, advise(ruleReporting, path, "without supported: Alexa does not learn the state of %s", names))
 	}
 	for _, flag := range flags {
 		switch set := v.member(flag.name); {

@@ -28,10 +28,13 @@ func (d document) discoveryFaults() []*alexa.FieldError {
 	if size := compactSize(d.raw); size > alexa.MaxReportBytes {
 		faults = append(faults, breaks(endpointsPath, "%d KB in all, more than %d", (size+1023)>>10, alexa.MaxReportBytes>>10))
 	}
+	if n := len(endpoints.items); n > alexa.MaxEndpoints {
+		faults = append(faults, breaks(endpointsPath, "more than %d", alexa.MaxEndpoints))
+	}
 	if endpoints.isArray() && len(endpoints.items) == 0 && event.member("header").member("name").text() == "Discover.Response" {
 		return faults // a customer without devices
 	}
-	return append(append(faults, shapeFaults(endpoints)...), d.declarationFaults()...)
+	return merged(shapeFaults(endpoints), append(faults, d.declarationFaults()...))
 }
 
 // compactSize is the size of a document as a program writes it, not a person.

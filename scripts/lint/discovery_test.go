@@ -55,7 +55,7 @@ func TestDiscovery(t *testing.T) {
 	}{
 		{"nothing wrong", discovery(endpoint("lamp-1", power, mode, bell)), nil},
 		{"no devices", discovery(), nil},
-		{"a report of no devices", edit(discovery(), "Discover.Response", "AddOrUpdateReport"), []string{"1: error: " + inAlexa + ": empty" + bySchema}},
+		{"a report of no devices", edit(discovery(), "Discover.Response", "AddOrUpdateReport"), []string{"1: advice: " + inAlexa + ": empty" + byDiscovery}},
 		{"no endpoints", edit(discovery(), "endpoints", "devices"), []string{"1: error: " + inAlexa + ": missing" + bySchema}},
 		{"report as Alexa gets it", report, nil},
 		{"report to publish", edit(device, `{`, `{"userId":"u-1",`), nil},
@@ -99,7 +99,19 @@ func TestDiscovery(t *testing.T) {
 		{"another type", discovery(endpoint("lamp-1", edit(bell, "AlexaInterface", "Interface"))), []string{"4: advice: " + second + ".type: not AlexaInterface" + byDiscovery}},
 		{"version 3.0", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.0"`))), []string{"4: advice: " + second + `.version: ought to be "3"` + byDiscovery}},
 		{"version 3.1", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.1"`))), nil},
-		{"version as a number", discovery(endpoint("lamp-1", edit(bell, `"3"`, `3`))), []string{"4: error: " + second + ".version: must be a string" + byDiscovery}},
+		{"version as a number", discovery(endpoint("lamp-1", edit(bell, `"3"`, `3`))), []string{"4: advice: " + second + ".version: ought to be a string: not every interface takes a number" + byDiscovery}},
+		{"version as an object", discovery(endpoint("lamp-1", edit(bell, `"3"`, `{}`))), []string{"4: error: " + second + ".version: must be a string" + byDiscovery}},
+		{"flags as some write them", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":"True"`), `"retrievable":true`, `"retrievable":"TRUE"`))), nil},
+		{"not reported, as some write it", discovery(endpoint("lamp-1", edit(power, `"proactivelyReported":true`, `"proactivelyReported":"FALSE"`))), []string{
+			"4: advice: " + second + ".properties.proactivelyReported: " + noReports,
+		}},
+		{"nothing of the interface", discovery(endpoint("lamp-1", `{"type":"AlexaInterface","interface":"Alexa.BrightnessController","version":"3"}`)), []string{
+			"4: advice: " + second + ".properties: without supported: Alexa does not learn the state of brightness" + byReporting,
+		}},
+		{"nothing supported", discovery(endpoint("lamp-1", edit(power, `"supported":[{"name":"powerState"}],"proactivelyReported":true,"retrievable":true`, `"proactivelyReported":false,"retrievable":false`))), []string{
+			"4: advice: " + second + ".properties: without supported: Alexa does not learn the state of powerState" + byReporting,
+		}},
+		{"interface without properties", discovery(endpoint("lamp-1", `{"type":"AlexaInterface","interface":"Alexa.SceneController","version":"3"}`)), nil},
 		{"without Alexa", discovery(edit(endpoint("lamp-1"), alexa3+",", "")), []string{"3: advice: " + capabilities + ": without the interface Alexa" + byDiscovery}},
 		{"without health", discovery(edit(endpoint("lamp-1"), ","+health, "")), []string{
 			"3: advice: " + capabilities + ": without the property connectivity of Alexa.EndpointHealth (" + ruleSkill + ")",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -18,6 +19,7 @@ type document struct {
 // array of them. It ends before what is no JSON, and says what that is.
 func documents(text []byte) ([]document, *finding) {
 	var list []document
+	text = withoutMark(text)
 	if i := invalidUTF8(text); i >= 0 {
 		return nil, &finding{at: i, syntax: true, Problem: "not UTF-8"}
 	}
@@ -34,6 +36,19 @@ func documents(text []byte) ([]document, *finding) {
 		read := reader{text: text[:end], i: end - len(raw)}
 		list = append(list, split(read.value())...)
 	}
+}
+
+// byteOrderMark is what some editors begin a file with, and JSON has no place for.
+var byteOrderMark = []byte("\ufeff")
+
+// withoutMark has space in place of a byte order mark, so that what follows
+// stays where it is.
+func withoutMark(text []byte) []byte {
+	rest, ok := bytes.CutPrefix(text, byteOrderMark)
+	if !ok {
+		return text
+	}
+	return slices.Concat([]byte("   "), rest)
 }
 
 func split(v value) []document {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -22,7 +23,7 @@ func (d document) faults(known declarations) []*alexa.FieldError {
 	event, faults := d.eventFaults()
 	if report {
 		known.add(d.value)
-		return append(faults, d.declarationFaults()...)
+		return merged(faults, d.declarationFaults())
 	}
 	if event != nil && known != nil {
 		faults = append(faults, known.faults(event, !d.member("event").there())...)
@@ -40,8 +41,12 @@ func (d document) asAlexaGetsIt(header value) bool {
 // published stands in for times of sampling that are not given, and is never seen.
 var published = time.Unix(0, 0)
 
-// most is how many faults of the envelope are looked for.
-const most = 100
+// Faults of the envelope are looked for until there are so many, or so many
+// bytes have been decoded: each costs a decoding of the whole event.
+const (
+	most        = 100
+	mostDecoded = 2 << 20
+)
 
 // eventFaults holds a device event against the rules of package alexa. A fault
 // of the envelope ends the decoding, so that it is mended in a copy, and the copy
@@ -49,10 +54,12 @@ const most = 100
 // succeed.
 func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 	var faults []*alexa.FieldError
-	for text := d.raw; text != nil && len(faults) < most; {
+	decoded := 0
+	for text := d.raw; text != nil && len(faults) < most && decoded < mostDecoded; {
+		decoded += len(text)
 		event, advice, err := alexa.DecodeEvent(text, published, alexa.CheckAdvise)
 		if err == nil {
-			return &event, append(faults, advice...)
+			return &event, append(faults, slices.DeleteFunc(advice, func(a *alexa.FieldError) bool { return follows(a, faults) })...)
 		}
 		fault := (*alexa.FieldError)(nil)
 		if !errors.As(err, &fault) {
@@ -65,6 +72,25 @@ func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 		text = mended(text, fault.Path)
 	}
 	return nil, faults
+}
+
+// follows reports whether an advice is about what was cut out to read on.
+func follows(advice *alexa.FieldError, faults []*alexa.FieldError) bool {
+	return slices.ContainsFunc(faults, func(f *alexa.FieldError) bool {
+		after, ok := strings.CutPrefix(advice.Path, f.Path)
+		return ok && f.Path != "" && (after == "" || after[0] == '.' || after[0] == '[')
+	})
+}
+
+// merged joins what package alexa says of a discovery and what is said here,
+// which is more exact: of a value that both speak of, only that.
+func merged(general, exact []*alexa.FieldError) []*alexa.FieldError {
+	said := make(map[string]bool, len(exact))
+	for _, f := range exact {
+		said[printable(f.Path)] = true
+	}
+	general = slices.DeleteFunc(general, func(f *alexa.FieldError) bool { return f.Advice && said[f.Path] })
+	return append(general, exact...)
 }
 
 // mended returns an event less the member that is at fault, or with the

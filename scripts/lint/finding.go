@@ -50,6 +50,9 @@ func (f finding) String() string {
 func judge(name string, text []byte, known declarations) []finding {
 	list, broken := documents(text)
 	var findings []finding
+	if bytes.HasPrefix(text, byteOrderMark) {
+		findings = append(findings, finding{Severity: advised, Problem: "begins with a byte order mark, which an event must not"})
+	}
 	if broken != nil {
 		broken.Severity = failure
 		findings = append(findings, *broken)

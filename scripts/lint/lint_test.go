@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,7 +76,6 @@ func TestEvents(t *testing.T) {
   "contexts": {}
 }`, []string{
 			"1: error: userId: missing",
-			"1: advice: context.properties: without the connectivity of Alexa.EndpointHealth" + byReporting,
 			"4: error: event.header.messageId: is Gatepost's to give",
 			`4: error: event.header.payloadVersion: must be "3"` + bySchema,
 			"5: error: event.endpoint.endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &" + bySchema,
@@ -96,8 +97,12 @@ func TestEvents(t *testing.T) {
 		{"doorbell", strings.Replace(doorbell, "05Z", "05+01:00", 1), nil},
 		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress", "Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
 			"1: error: event.header.name: no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else (developer.amazon.com/docs/smarthome/send-events.html)",
-			"2: error: context: not in this kind of event" + bySchema,
 		}},
+		{"byte order mark", "\ufeff" + edit("PHYSICAL", "MENTAL"), []string{
+			"1: advice: begins with a byte order mark, which an event must not", "1: error: cause: unknown cause" + bySchema,
+		}},
+		{"health that is refused", edit(`{"value":"OK"}`, "null"), []string{"3: error: unchanged[0].value: missing (seen at the event gateway)"}},
+		{"context of no list", sound[:strings.Index(sound, `"unchanged"`)] + `"unchanged":7}`, []string{"3: error: unchanged: must be an array"}},
 		{"early end", sound + "\n{\"userId\":\n\n", []string{"4:11: error: not JSON: it ends too early"}},
 		{"syntax error behind a fault", edit(`"ON"`, "5") + "\n  {'userId'}", []string{
 			"2: error: changed[0].value: must be a string" + bySchema,
@@ -134,6 +139,39 @@ func TestRefused(t *testing.T) {
 		_, _, err := alexa.DecodeEvent([]byte(input), published, alexa.CheckStrict)
 		if status, stdout, _ := lint(input); (status == exitFault) != (err != nil) {
 			t.Errorf("status %d for what DecodeEvent answers %v, findings:\n%s", status, err, stdout)
+		}
+	}
+}
+
+// TestManyFaults: of what is wrong everywhere some is shown, and that soon.
+func TestManyFaults(t *testing.T) {
+	t.Parallel()
+	var members strings.Builder
+	for i := range 30_000 {
+		fmt.Fprintf(&members, "\"x%d\":1,\n", i)
+	}
+	for name, input := range map[string]string{
+		"top":      strings.Replace(sound, "{", "{"+members.String(), 1),
+		"property": strings.Replace(sound, `"value":"ON"`, members.String()+`"value":"ON"`, 1),
+		"value":    strings.Replace(sound, `{"value":"OK"`, "{"+members.String()+`"value":"OK"`, 1),
+		"payload": `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ErrorResponse","correlationToken":"c"},"endpoint":{"endpointId":"e"},"payload":{` +
+			members.String() + `"type":"INTERNAL_ERROR","message":"m"}}}`,
+		"endpoints":    discovery(strings.TrimSuffix(strings.Repeat("{},", 30_000), ",")),
+		"capabilities": discovery(endpoint("lamp-1", strings.TrimSuffix(strings.Repeat("{},\n", 30_000), ",\n"))),
+		"cookie":       discovery(strings.Replace(endpoint("lamp-1"), "{", `{"cookie":{`+strings.TrimSuffix(members.String(), ",\n")+"},", 1)),
+	} {
+		started := time.Now()
+		_, stdout, stderr := lint(input)
+		if took := time.Since(started); took > 15*time.Second {
+			t.Errorf("%s: %v for %d KB", name, took, len(input)>>10)
+		} else if testing.Verbose() {
+			t.Logf("%s: %v, %d findings", name, took, len(lines(stdout)))
+		}
+		if n := len(lines(stdout)); name == "top" && (n < 2 || n > 20) {
+			t.Errorf("%d findings in the envelope, each of which is a decoding", n)
+		}
+		if stdout == "" && name != "value" || stderr != "" {
+			t.Errorf("%s: %q, %q", name, stdout, stderr)
 		}
 	}
 }

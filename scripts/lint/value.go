@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -9,10 +10,11 @@ import (
 // value is a JSON value and where it stands. Neither json.Decoder nor
 // json.Unmarshal tells the place of a value inside a document.
 type value struct {
-	at      int      // offset of its first byte in the file
-	raw     []byte   // its text
-	members []member // of an object, in their order
-	items   []value  // of an array
+	at      int            // offset of its first byte in the file
+	raw     []byte         // its text
+	members []member       // of an object, in their order
+	named   map[string]int // where the last of a name is, if there are many members
+	items   []value        // of an array
 }
 
 type member struct {
@@ -35,6 +37,7 @@ func (r *reader) value() value {
 		for r.i++; r.more('}'); {
 			v.members = append(v.members, r.member())
 		}
+		v.index()
 	case '[':
 		for r.i++; r.more(']'); {
 			v.items = append(v.items, r.value())
@@ -48,6 +51,19 @@ func (r *reader) value() value {
 	}
 	v.raw = r.text[v.at:r.i]
 	return v
+}
+
+// manyMembers is how many are no longer looked through one by one.
+const manyMembers = 16
+
+func (v *value) index() {
+	if len(v.members) <= manyMembers {
+		return
+	}
+	v.named = make(map[string]int, len(v.members))
+	for i, m := range v.members {
+		v.named[m.name] = i
+	}
 }
 
 // more moves to the next member or item, or behind the closing bracket if there
@@ -95,6 +111,9 @@ func unquote(raw []byte) (string, bool) {
 	if raw[0] != '"' {
 		return "", false
 	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1]), true
+	}
 	var text string
 	err := json.Unmarshal(raw, &text)
 	return text, err == nil
@@ -108,6 +127,10 @@ func (v value) isObject() bool { return v.there() && v.raw[0] == '{' }
 
 func (v value) isArray() bool { return v.there() && v.raw[0] == '[' }
 
+func (v value) isNumber() bool {
+	return v.there() && (v.raw[0] == '-' || '0' <= v.raw[0] && v.raw[0] <= '9')
+}
+
 // text returns the string that v is, empty if it is none.
 func (v value) text() string {
 	if !v.there() {
@@ -120,12 +143,26 @@ func (v value) text() string {
 // member returns the member by a name, of several the last, as most readers of
 // JSON do.
 func (v value) member(name string) value {
-	for i := len(v.members) - 1; i >= 0; i-- {
-		if v.members[i].name == name {
-			return v.members[i].value
-		}
+	if i := v.last(name); i >= 0 {
+		return v.members[i].value
 	}
 	return value{}
+}
+
+// last returns where the last member by a name is, -1 if there is none.
+func (v value) last(name string) int {
+	if v.named != nil {
+		if i, ok := v.named[name]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := len(v.members) - 1; i >= 0; i-- {
+		if v.members[i].name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // child finds the member or item that path, as alexa.FieldError has it, leads
@@ -139,11 +176,9 @@ func (v value) child(path string) (index int, rest string) {
 			index, rest = n, after
 		}
 	} else {
-		longest := 0
-		for i, m := range v.members {
-			after, ok := strings.CutPrefix(path, m.name)
-			if ok && len(m.name) >= longest && (after == "" || after[0] == '.' || after[0] == '[') {
-				index, rest, longest = i, after, len(m.name)
+		for end := len(path); end >= 0 && index < 0; end-- {
+			if end == len(path) || path[end] == '.' || path[end] == '[' {
+				index, rest = v.last(path[:end]), path[end:]
 			}
 		}
 	}

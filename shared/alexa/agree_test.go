@@ -13,7 +13,7 @@ import (
 // unstatable are the rules that no JSON Schema can state: the beginnings of
 // what DecodeEvent says.
 var unstatable = []string{
-	"the same property as ",              // of two properties, one in each list
+	"the same property as ",              // of two properties in a list
 	"must be a time of the years 1000",   // once it is written in UTC
 	"must be a time in UTC with at most", // a doorbell's year 0999 in UTC, the same
 }

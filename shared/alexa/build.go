@@ -1,6 +1,7 @@
 package alexa
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -10,10 +11,10 @@ import (
 // the kind asks for; [Event.Device] checks the whole and writes it.
 
 // NewProperty returns the state of a property at a time. value is what
-// encoding/json makes of it; a property of which an endpoint has several
+// encoding/json makes of it, a json.RawMessage as it is; a property of which an endpoint has several
 // instances needs its Instance set besides.
 func NewProperty(namespace, name string, value any, at time.Time) (Property, error) {
-	encoded, err := json.Marshal(value)
+	encoded, err := encode(value)
 	if err != nil {
 		return Property{}, fmt.Errorf("alexa: value of %s.%s: %w", namespace, name, err)
 	}
@@ -93,7 +94,7 @@ func newEvent(userID, namespace, name, endpointID string) Event {
 }
 
 func withPayload(e Event, payload any) (Event, error) {
-	encoded, err := json.Marshal(payload)
+	encoded, err := encode(payload)
 	if err != nil {
 		return Event{}, fmt.Errorf("alexa: payload of %s: %w", e.Header.Name, err)
 	}
@@ -101,9 +102,22 @@ func withPayload(e Event, payload any) (Event, error) {
 	return e, nil
 }
 
+// encode writes a value as JSON, and does not spell <, > and & otherwise: nothing
+// here is embedded in HTML.
+func encode(value any) (json.RawMessage, error) {
+	if raw, ok := value.(json.RawMessage); ok && json.Valid(raw) {
+		return bytes.TrimSpace(bytes.Clone(raw)), nil
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSpace(text.Bytes()), err
+}
+
 // plainPayload is withPayload for what surely can be written as JSON.
 func plainPayload(e Event, payload any) Event {
-	e.Payload, _ = json.Marshal(payload)
+	e.Payload, _ = encode(payload)
 	return e
 }
 
@@ -125,7 +139,7 @@ func (e *Event) Device() ([]byte, []*FieldError, error) {
 	if e.Change != nil {
 		data = e.Change.append(data)
 	} else {
-		data = append(data, e.Payload...)
+		data = append(data, e.payload()...)
 	}
 	data = append(data, '}')
 	if e.Context != nil {

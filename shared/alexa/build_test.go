@@ -1,6 +1,7 @@
 package alexa_test
 
 import (
+	"encoding/json"
 	"errors"
 	"math"
 	"strings"
@@ -122,6 +123,46 @@ func TestDeviceAdvises(t *testing.T) {
 	want := []string{"event.payload.change.properties[0].value: none of ON, OFF", "context.properties: without the connectivity of Alexa.EndpointHealth"}
 	if diff := cmp.Diff(want, problems(advice)); err != nil || diff != "" {
 		t.Errorf("error %v, advice (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestLiterals: a property and an event that were not made by a builder lack
+// what a builder fills in.
+func TestLiterals(t *testing.T) {
+	t.Parallel()
+	literal := alexa.Property{Namespace: "Alexa.PowerController", Name: "powerState", Value: []byte(`"ON"`), TimeOfSample: published}
+	e := alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{literal}, nil)
+	data, _, err := e.Device()
+	if err != nil || !strings.Contains(string(data), `"uncertaintyInMilliseconds":0}`) {
+		t.Errorf("without an uncertainty: %v, %s", err, data)
+	}
+	literal.Value = nil
+	e = alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{literal}, nil)
+	if _, _, err = e.Device(); err == nil || !strings.HasPrefix(err.Error(), "event.payload.change.properties[0].value: missing") {
+		t.Errorf("without a value: %v", err)
+	}
+	bare := alexa.Event{UserID: "u-1", Header: alexa.Header{Namespace: "Alexa.New", Name: "Thing", PayloadVersion: "3"}}
+	data, _, err = bare.Device()
+	if err != nil || !strings.Contains(string(data), `"payload":{}`) || !strings.Contains(string(bare.Append(nil, "m-1", fakeToken)), `"payload":{"scope":`) {
+		t.Errorf("without a payload: %v, %s", err, data)
+	}
+}
+
+// TestValuesByteForByte: JSON that is given is sent as it is.
+func TestValuesByteForByte(t *testing.T) {
+	t.Parallel()
+	const given = `{"a": "<&>", "b":1.50}`
+	raw := json.RawMessage(given)
+	p := newProperty(t, "Alexa.New", "new", raw)
+	raw[0] = 'x' // the property is not the caller's to change
+	if string(p.Value) != given {
+		t.Errorf("the value is %s, want %s", p.Value, given)
+	}
+	if p := newProperty(t, "Alexa.New", "new", "<&>"); string(p.Value) != `"<&>"` {
+		t.Errorf("the value is %s", p.Value)
+	}
+	if _, err := alexa.NewProperty("Alexa.New", "new", json.RawMessage(`{"a":`), published); err == nil {
+		t.Error("half a value is taken")
 	}
 }
 

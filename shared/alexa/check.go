@@ -4,27 +4,24 @@ import "strconv"
 
 // whole checks an event as a whole: what its parts say together.
 func (d *decoder) whole(e *Event) error {
-	if d.checks == CheckOff {
-		return nil
-	}
-	kind := e.Kind()
-	switch {
-	case e.Context != nil && kind.Context == None:
-		if err := d.tolerate(breaks(ruleSchema, "context", "not in this kind of event")); err != nil {
-			return err
-		}
-	case e.Context == nil && kind.Context == Expected:
-		d.advise(advice(ruleEvents, "context", "missing: the state of the endpoint's properties"))
-	}
 	if err := d.onePlaceEach(e); err != nil {
 		return err
 	}
-	if e.Change != nil && !e.hasConnectivity() {
-		d.advise(advice(ruleReporting, d.contextPath(), "without the connectivity of Alexa.EndpointHealth"))
+	kind := e.Kind()
+	switch {
+	case e.Context == nil && kind.Context == Expected:
+		d.note(advice(ruleEvents, "context", "missing: the state of the endpoint's properties"))
+	case e.Context != nil && kind.Context == None && len(e.Context.Properties) == 0:
+		e.Context = nil // it says nothing, and Alexa does not expect it
+	case e.Context != nil && kind.Context == None:
+		d.note(advice(kind.rule(), "context", "not in this kind of event"))
+	}
+	if e.Change != nil && d.unread == 0 && !e.hasConnectivity() {
+		d.note(advice(ruleReporting, d.contextPath(), "without the connectivity of Alexa.EndpointHealth"))
 	}
 	if d.untimed > 0 {
 		// One for all: it is as a rule the same publisher's way for each.
-		d.advise(advice(ruleReporting, d.untimedAt+".timeOfSample", "missing (%d in all): the time of publishing is sent", d.untimed))
+		d.note(advice(ruleReporting, d.untimedAt+".timeOfSample", "missing (%d in all): the time of publishing is sent", d.untimed))
 	}
 	return nil
 }
@@ -58,67 +55,110 @@ func (d *decoder) contextPath() string {
 	return "context.properties"
 }
 
-// onePlaceEach refuses a property that is reported twice: Amazon's schema wants
-// the members of a list to differ, and of two values nobody knows which is so.
+// onePlaceEach refuses a property that is twice in one list: Amazon's schema
+// wants the members of a list to differ, and of two values nobody knows which is
+// so. One that is in both lists is left out of the context: its value is the one
+// it changed to, and many publishers write the whole state into the context.
 func (d *decoder) onePlaceEach(e *Event) error {
-	var changed, unchanged []Property
+	var changed index
 	if e.Change != nil {
-		changed = e.Change.Properties
-	}
-	if e.Context != nil {
-		unchanged = e.Context.Properties
-	}
-	at := func(i int) *Property {
-		if i < len(changed) {
-			return &changed[i]
+		changed = indexOf(e.Change.Properties)
+		if err := d.onceEach(changed, d.changedPath()); err != nil {
+			return err
 		}
-		return &unchanged[i-len(changed)]
 	}
-	path := func(i int) string {
-		if i < len(changed) {
-			return d.changedPath() + "[" + strconv.Itoa(i) + "]"
-		}
-		return d.contextPath() + "[" + strconv.Itoa(i-len(changed)) + "]"
+	if e.Context == nil {
+		return nil
 	}
-	find := twin
-	if len(changed)+len(unchanged) > manyProperties {
-		find = twinOfMany
+	if err := d.onceEach(indexOf(e.Context.Properties), d.contextPath()); err != nil {
+		return err
 	}
-	if i, j := find(len(changed)+len(unchanged), at); j > 0 {
-		return d.tolerate(breaks(ruleReporting, path(j), "the same property as %s", path(i)))
+	if e.Change != nil {
+		e.Context.Properties = d.unchanged(e.Context.Properties, changed)
 	}
 	return nil
+}
+
+func (d *decoder) onceEach(list index, path string) error {
+	if d.checks == CheckOff {
+		return nil
+	}
+	for j := range list.properties {
+		i := list.find(&list.properties[j])
+		if i < 0 || i == j || !d.lists(false) {
+			continue
+		}
+		fault := breaks(ruleReporting, itemPath(path, j), "the same property as %s", itemPath(path, i))
+		if err := d.tolerate(fault); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unchanged leaves out of the context's properties those that changed.
+func (d *decoder) unchanged(list []Property, changed index) []Property {
+	kept := 0
+	for j := range list {
+		i := changed.find(&list[j])
+		if i < 0 {
+			if kept != j {
+				list[kept] = list[j]
+			}
+			kept++
+			continue
+		}
+		if d.lists(true) {
+			d.found = append(d.found, advice(ruleReporting, itemPath(d.contextPath(), j),
+				"the same property as %s: only that is sent", itemPath(d.changedPath(), i)))
+		}
+	}
+	return list[:kept]
+}
+
+func itemPath(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// index finds properties in a list by what they are called.
+type index struct {
+	properties []Property
+	first      map[[3]string]int // of a long list only
 }
 
 // manyProperties is how many are no longer compared each with each.
 const manyProperties = 32
 
-// twin finds the first property that is there twice, by index; j is 0 when each
-// is there once. Properties that could not be decoded do not count.
-func twin(n int, at func(int) *Property) (i, j int) {
-	for j := 1; j < n; j++ {
-		for i := range j {
-			if p, q := at(i), at(j); p.raw == nil && q.raw == nil && p.same(q) {
-				return i, j
-			}
+func indexOf(list []Property) index {
+	x := index{properties: list}
+	if len(list) <= manyProperties {
+		return x
+	}
+	x.first = make(map[[3]string]int)
+	for i := range list {
+		p := &list[i]
+		name := [3]string{p.Namespace, p.Name, p.Instance}
+		if _, ok := x.first[name]; !ok && p.raw == nil {
+			x.first[name] = i
 		}
 	}
-	return 0, 0
+	return x
 }
 
-// twinOfMany is twin, at the cost of a map.
-func twinOfMany(n int, at func(int) *Property) (i, j int) {
-	seen := make(map[[3]string]int, n)
-	for j := range n {
-		p := at(j)
-		if p.raw != nil {
-			continue
-		}
-		name := [3]string{p.Namespace, p.Name, p.Instance}
-		if i, ok := seen[name]; ok {
-			return i, j
-		}
-		seen[name] = j
+// find returns where p is first, -1 if nowhere. A property that could not be
+// decoded is like no other.
+func (x index) find(p *Property) int {
+	if p.raw != nil {
+		return -1
 	}
-	return 0, 0
+	if x.first != nil {
+		if i, ok := x.first[[3]string{p.Namespace, p.Name, p.Instance}]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range x.properties {
+		if q := &x.properties[i]; q.raw == nil && p.same(q) {
+			return i
+		}
+	}
+	return -1
 }

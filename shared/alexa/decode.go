@@ -7,7 +7,8 @@ import (
 
 // Checks says what happens to an event that Amazon would refuse. What belongs
 // to the envelope (the customer, the header's names, fields that a publisher
-// may not give) is an error under each of them.
+// may not give) is an error under each of them, and so are more properties
+// that Amazon would refuse than anybody means to send.
 type Checks int
 
 const (
@@ -24,13 +25,18 @@ const (
 // for a timeOfSample that was not given. Faults are a [FieldError].
 //
 // The second result lists what is worth an advice, unless checks are off; with
-// CheckAdvise also what CheckStrict would refuse.
+// CheckAdvise also what CheckStrict would refuse. It lists a hundred faults, and
+// then how many more there are.
+//
+// A property that is in the context of a report, and among those that changed,
+// is left out of the context, and so is a context without properties of an event
+// that has none.
 func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*FieldError, error) {
 	doc, err := document(data)
 	if err != nil {
 		return Event{}, nil, err
 	}
-	d := decoder{published: published, checks: checks}
+	d := decoder{published: published, walk: walk{checks: checks}}
 	event, err := d.event(doc)
 	if err == nil {
 		err = d.whole(&event)
@@ -38,14 +44,14 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	if err != nil {
 		return Event{}, nil, err
 	}
-	return event, d.advice, nil
+	return event, d.advice(), nil
 }
 
 type decoder struct {
+	walk
 	published time.Time
-	checks    Checks
-	advice    []*FieldError
 	short     bool   // the event is in the short form, which names its parts otherwise
+	unread    int    // properties that could not be decoded
 	untimed   int    // properties without a time of their own
 	untimedAt string // the first of them
 }
@@ -142,36 +148,6 @@ func (d *decoder) long(e *Event, raw []byte) error {
 	return d.payload(e, kind, payload)
 }
 
-func decodeHeader(raw []byte) (Header, error) {
-	var namespace, name, version, instance, correlation, messageID []byte
-	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name}, member{"payloadVersion", &version},
-		member{"instance", &instance}, member{"correlationToken", &correlation}, member{"messageId", &messageID})
-	if err != nil {
-		return Header{}, err
-	}
-	if messageID != nil {
-		return Header{}, wrong("messageId", "is Gatepost's to give")
-	}
-	var h Header
-	if h.Namespace, err = required("namespace", namespace); err != nil {
-		return Header{}, err
-	}
-	if h.Name, err = required("name", name); err != nil {
-		return Header{}, err
-	}
-	if h.PayloadVersion, err = optional("payloadVersion", version); err != nil {
-		return Header{}, err
-	}
-	if h.PayloadVersion == "" {
-		h.PayloadVersion = KindOf(h.Namespace, h.Name).Version
-	}
-	if h.Instance, err = optional("instance", instance); err != nil {
-		return Header{}, err
-	}
-	h.CorrelationToken, err = optional("correlationToken", correlation)
-	return h, err
-}
-
 func (d *decoder) endpoint(raw []byte) (*Endpoint, error) {
 	var id, cookie, scope []byte
 	if err := pick(raw, nil, member{"endpointId", &id}, member{"cookie", &cookie}, member{"scope", &scope}); err != nil {
@@ -192,28 +168,6 @@ func (d *decoder) endpointID(path string, raw []byte) (string, error) {
 	return id, d.tolerate(in(path, checkEndpointID(id)))
 }
 
-// header holds a header against what is known of the kind.
-func (d *decoder) header(h Header, kind Kind) error {
-	const path = "event.header"
-	var err error
-	switch {
-	case kind.Synchronous != "":
-		err = breaks(ruleEvents, path+".name", "no asynchronous event: %s", kind.Synchronous)
-	case kind.official && h.PayloadVersion != kind.Version:
-		err = breaks(ruleSchema, path+".payloadVersion", "must be %q", kind.Version)
-	case kind.Instance == Expected && h.Instance == "":
-		err = breaks(ruleSimpleEvents, path+".instance", "missing")
-	case kind.official && h.Instance != "":
-		err = breaks(ruleSchema, path+".instance", "not in this kind of event")
-	case kind.Answer && h.CorrelationToken == "":
-		err = breaks(ruleEvents, path+".correlationToken", "missing: it says which directive this answers")
-	}
-	if kind.Retired != "" {
-		d.advise(advice(ruleInterfaces, path+".namespace", "retired since %s", kind.Retired))
-	}
-	return d.tolerate(err)
-}
-
 // checkTokenPlace refuses an event whose token would have no place, or the
 // wrong one: Append puts it next to the endpoint when there is one.
 func checkTokenPlace(e *Event, kind Kind) error {
@@ -226,35 +180,22 @@ func checkTokenPlace(e *Event, kind Kind) error {
 	return nil
 }
 
-// tolerate turns a fault that the checks let pass into advice.
+// tolerate turns a fault, whose path is whole, into advice if the checks let it
+// pass.
 func (d *decoder) tolerate(err error) error {
-	if err == nil || d.checks == CheckStrict {
+	field, ok := err.(*FieldError)
+	if !ok || d.checks == CheckStrict {
 		return err
 	}
-	if field, ok := err.(*FieldError); ok {
-		d.advise(field)
-	}
+	d.note(field)
 	return nil
 }
 
-func (d *decoder) advise(field *FieldError) {
-	if d.checks != CheckOff {
-		d.advice = append(d.advice, field)
+// note lists a fault whose path is whole.
+func (d *decoder) note(field *FieldError) {
+	if d.lists(field.Advice) {
+		d.found = append(d.found, field)
 	}
-}
-
-// report sorts faults of the value at path: the first that is more than advice
-// is returned, if the checks do not let it pass.
-func (d *decoder) report(path string, faults []*FieldError) error {
-	for _, f := range faults {
-		f.below(path)
-		if f.Advice {
-			d.advise(f)
-		} else if err := d.tolerate(f); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // checkEndpointID holds an endpointId against common/model.EndpointId of

@@ -1,5 +1,7 @@
 package alexa
 
+import "strings"
+
 // Limits of a discovery answer or report, see
 // https://developer.amazon.com/docs/device-apis/alexa-discovery.html.
 const (
@@ -9,14 +11,69 @@ const (
 )
 
 // discoveryShape is the payload of an AddOrUpdateReport, and of a
-// Discover.Response. What a capability says is not looked at: that is for
-// whoever checks a whole discovery, see scripts/lint.
-var discoveryShape = openObjectOf(must("endpoints", &shape{kind: "array", items: endpointShape, least: 1, most: MaxEndpoints}))
+// Discover.Response. Of what a capability says only what all interfaces have in
+// common is looked at, and that with leniency: a whole discovery is for
+// scripts/lint to check.
+var discoveryShape = objectOf(must("endpoints", listOf(endpointShape, 0)))
 
 var endpointShape = openObjectOf(
 	must("endpointId", anEndpointID),
 	must("manufacturerName", aLabel), must("friendlyName", aLabel), must("description", aLabel),
-	must("displayCategories", listOf(aName, 1)),
-	must("capabilities", &shape{kind: "array", items: openObjectOf(must("type", aName), must("interface", aName)), least: 1, most: MaxCapabilities}))
+	must("displayCategories", &shape{kind: "array", least: 1, unique: true, items: aCategory}),
+	must("capabilities", &shape{kind: "array", least: 1, most: MaxCapabilities, unique: true, items: capabilityShape}),
+	might("cookie", &shape{kind: "object", open: true, others: aText}),
+	might("additionalAttributes", objectOf(may("manufacturer", anAttribute), may("model", anAttribute), may("serialNumber", anAttribute),
+		may("firmwareVersion", anAttribute), may("softwareVersion", anAttribute), may("customIdentifier", anAttribute))),
+	might("connections", listOf(openObjectOf(must("type", word("TCP_IP", "ZIGBEE", "ZWAVE", "UNKNOWN"))), 0)))
 
-var aLabel = &shape{kind: "string", least: 1, most: 128}
+var capabilityShape = openObjectOf(
+	must("type", &shape{kind: "string", least: 1, words: []string{"AlexaInterface"}}), must("interface", aName),
+	ought("version", aText), might("instance", aText),
+	might("properties", openObjectOf(
+		may("supported", listOf(objectOf(must("name", aText)), 0)), may("proactivelyReported", aFlag), may("retrievable", aFlag))))
+
+var (
+	aLabel      = &shape{kind: "string", least: 1, most: 128}
+	anAttribute = &shape{kind: "string", most: 256}
+	aCategory   = &shape{kind: "string", least: 1, form: categoryForm, mild: true}
+	// aFlag may be written in all these ways for many interfaces.
+	aFlag = &shape{texts: []string{"true", "false", `"true"`, `"false"`, `"True"`, `"False"`, `"TRUE"`, `"FALSE"`, "0", "1"}}
+)
+
+func categoryForm(text string) string {
+	if strings.ContainsAny(text, " \t\r\n") {
+		return "has a space"
+	}
+	return ""
+}
+
+// discovery looks at what an AddOrUpdateReport says as a whole. One of too many
+// endpoints is sent in parts.
+func (d *decoder) discovery(payload []byte) {
+	var endpoints []byte
+	if pick(payload, ignore, member{"endpoints", &endpoints}) != nil || endpoints == nil || endpoints[0] != '[' {
+		return
+	}
+	const path = "event.payload.endpoints"
+	d.enter(path)
+	defer d.leave()
+	n, seen := 0, make(map[string]int)
+	_ = each(endpoints, func(i int, value []byte) error { // f returns no error
+		n++
+		var id []byte
+		if value[0] == '{' && pick(value, ignore, member{"endpointId", &id}) == nil && id != nil {
+			d.enterItem(i)
+			d.enter("endpointId")
+			d.notTwice(seen, id, i)
+			d.leave()
+			d.leave()
+		}
+		return nil
+	})
+	switch {
+	case n == 0:
+		d.note(advice(ruleDiscovery, path, "empty"))
+	case n > MaxEndpoints:
+		d.note(advice(ruleDiscovery, path, "more than %d: they are sent in parts", MaxEndpoints))
+	}
+}

@@ -2,41 +2,52 @@ package alexa
 
 import "encoding/json"
 
-// Endpoints returns the elements of payload.endpoints of a discovery report
-// (AddOrUpdateReport, DeleteReport), as they came, and nothing for any other
-// event.
-func (e *Event) Endpoints() []json.RawMessage {
-	if e.Header.Namespace != "Alexa.Discovery" || len(e.Payload) == 0 {
-		return nil
-	}
-	var endpoints []byte
-	if pick(e.Payload, ignore, member{"endpoints", &endpoints}) != nil || endpoints == nil || endpoints[0] != '[' {
-		return nil
-	}
-	var list []json.RawMessage
-	_ = each(endpoints, func(_ int, value []byte) error { // f returns no error
-		list = append(list, value)
-		return nil
-	})
-	return list
+// Endpoints are those of a discovery report (AddOrUpdateReport, DeleteReport),
+// taken apart once so that the report can be sent in parts.
+type Endpoints struct {
+	list []json.RawMessage
+	rest []byte // of the payload, as `,"name":value`
 }
 
-// WithEndpoints returns a copy of a discovery report that is about the
-// endpoints from (included) to (excluded) of Endpoints only. Everything else in
-// the payload stays as it came.
-func (e *Event) WithEndpoints(from, to int) Event {
-	var endpoints, rest []byte
-	part := *e
-	if pick(e.Payload, keep(&rest), member{"endpoints", &endpoints}) != nil {
-		return part
+// Endpoints returns the endpoints of a discovery report, and none of any other
+// event.
+func (e *Event) Endpoints() Endpoints {
+	var all Endpoints
+	if e.Header.Namespace != "Alexa.Discovery" || len(e.Payload) == 0 {
+		return all
 	}
-	payload := []byte(`{"endpoints":[`)
-	for i, endpoint := range e.Endpoints()[from:to] {
+	var endpoints []byte
+	if pick(e.Payload, keep(&all.rest), member{"endpoints", &endpoints}) != nil || endpoints == nil || endpoints[0] != '[' {
+		return Endpoints{}
+	}
+	_ = each(endpoints, func(_ int, value []byte) error { // f returns no error
+		all.list = append(all.list, value)
+		return nil
+	})
+	return all
+}
+
+// Len is how many there are.
+func (p Endpoints) Len() int { return len(p.list) }
+
+// Part returns those from (included) to (excluded), without copying them.
+func (p Endpoints) Part(from, to int) Endpoints { return Endpoints{p.list[from:to], p.rest} }
+
+// WithEndpoints returns a copy of a discovery report that is about part of its
+// endpoints. Each is as it came, and so is everything else in the payload.
+func (e *Event) WithEndpoints(part Endpoints) Event {
+	size := len(`{"endpoints":[]}`) + len(part.rest)
+	for _, endpoint := range part.list {
+		size += len(endpoint) + 1
+	}
+	payload := append(make([]byte, 0, size), `{"endpoints":[`...)
+	for i, endpoint := range part.list {
 		if i > 0 {
 			payload = append(payload, ',')
 		}
 		payload = append(payload, endpoint...)
 	}
-	part.Payload = append(append(append(payload, ']'), rest...), '}')
-	return part
+	copied := *e
+	copied.Payload = append(append(append(payload, ']'), part.rest...), '}')
+	return copied
 }

@@ -15,10 +15,10 @@ import (
 type Event struct {
 	UserID   string // the maker's id of the customer; not part of what Alexa gets
 	Header   Header
-	Endpoint *Endpoint // nil for events about several endpoints, whose token goes into the payload
-	Change   *Change   // of a ChangeReport; its payload is then Change and nothing else
-	Payload  json.RawMessage
-	Context  *Context // nil when the event has none
+	Endpoint *Endpoint       // nil for events about several endpoints, whose token goes into the payload
+	Change   *Change         // of a ChangeReport; its payload is then Change and nothing else
+	Payload  json.RawMessage // of any other; nil means {}
+	Context  *Context        // nil when the event has none
 }
 
 // Header is event.header without messageId.
@@ -116,14 +116,22 @@ func (e *Event) appendPayload(dst []byte, token sensitive.String) []byte {
 	if e.Change != nil {
 		return e.Change.append(dst)
 	}
+	payload := e.payload()
 	if e.Endpoint != nil {
-		return append(dst, e.Payload...)
+		return append(dst, payload...)
 	}
 	dst = appendScope(append(dst, '{'), token)
-	if rest := e.Payload[skipSpace(e.Payload, 1):]; rest[0] != '}' {
+	if rest := payload[skipSpace(payload, 1):]; rest[0] != '}' {
 		return append(append(dst, ','), rest...)
 	}
 	return append(dst, '}')
+}
+
+func (e *Event) payload() []byte {
+	if len(e.Payload) == 0 {
+		return []byte("{}")
+	}
+	return e.Payload
 }
 
 func (c *Change) append(dst []byte) []byte {

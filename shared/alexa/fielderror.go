@@ -21,13 +21,12 @@ type FieldError struct {
 
 // Where the rules come from.
 const (
-	ruleSchema       = "Amazon's message schema"
-	ruleReporting    = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
-	ruleEvents       = "developer.amazon.com/docs/smarthome/send-events.html"
-	ruleDiscovery    = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
-	ruleInterfaces   = "developer.amazon.com/docs/device-apis/list-of-interfaces.html"
-	ruleSimpleEvents = "developer.amazon.com/docs/device-apis/alexa-simpleeventsource.html"
-	ruleGateway      = "seen at the event gateway"
+	ruleSchema     = "Amazon's message schema"
+	ruleReporting  = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
+	ruleEvents     = "developer.amazon.com/docs/smarthome/send-events.html"
+	ruleDiscovery  = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
+	ruleInterfaces = "developer.amazon.com/docs/device-apis/list-of-interfaces.html"
+	ruleGateway    = "seen at the event gateway"
 )
 
 // Error gives "path: problem (rule)".

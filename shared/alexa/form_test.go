@@ -24,6 +24,10 @@ func TestTimesInAlexasForm(t *testing.T) {
 		{"scene in nanoseconds", scene, "2026-01-02T03:04:05.678999999Z", "2026-01-02T03:04:05.678Z"},
 		{"scene in another zone", scene, "2026-01-01T23:04:05-04:00", "2026-01-02T03:04:05.000Z"},
 		{"scene at +00:00", scene, "2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05.000Z"},
+		{"press in small letters", bell, "2026-01-02t03:04:05z", "2026-01-02T03:04:05Z"},
+		{"scene in small letters", scene, "2026-01-02t03:04:05.5z", "2026-01-02T03:04:05.500Z"},
+		{"scene in a leap second", scene, "2016-12-31T23:59:60Z", "2017-01-01T00:00:00.000Z"},
+		{"press in a leap second of Paris", bell, "2017-01-01T00:59:60.25+01:00", "2017-01-01T00:00:00Z"},
 		{"button in microseconds", button, "2026-01-02T03:04:05.678901Z", "2026-01-02T03:04:05.678Z"},
 		{"button, as it should be", button, "2026-01-02T03:04:05.67Z", "2026-01-02T03:04:05.67Z"},
 	}
@@ -72,21 +76,45 @@ func TestManyProperties(t *testing.T) {
 	tests := []struct {
 		name               string
 		changed, unchanged []alexa.Property
-		want               string
+		want               string // the refusal
+		advice             string // if there is none
+		kept               int    // properties in the context that is sent
 	}{
-		{"32, all different", list(0, 10), list(10, 32), ""},
-		{"33, all different", list(0, 10), list(10, 33), ""},
-		{"32, one twice", list(0, 10), list(9, 31), "context.properties[0]: the same property as event.payload.change.properties[9]"},
-		{"33, one twice", list(0, 10), list(9, 32), "context.properties[0]: the same property as event.payload.change.properties[9]"},
-		{"100, first and last the same", list(0, 99), list(0, 1), "context.properties[0]: the same property as event.payload.change.properties[0]"},
+		{"32, all different", list(0, 10), list(10, 42), "", "", 32},
+		{"33, all different", list(0, 10), list(10, 43), "", "", 33},
+		{"10 and 32, one in both", list(0, 10), list(9, 41), "", "context.properties[0]: the same property as event.payload.change.properties[9]: only that is sent", 31},
+		{"10 and 33, one in both", list(0, 10), list(9, 42), "", "context.properties[0]: the same property as event.payload.change.properties[9]: only that is sent", 32},
+		{"33 and 10, one in both", list(0, 33), list(32, 42), "", "context.properties[0]: the same property as event.payload.change.properties[32]: only that is sent", 9},
+		{"all of the state", list(0, 1), list(0, 3), "", "context.properties[0]: the same property as event.payload.change.properties[0]: only that is sent", 2},
+		{"nothing else", list(0, 1), list(0, 1), "", "context.properties[0]: the same property as event.payload.change.properties[0]: only that is sent", 0},
+		{"twice among 32", append(list(0, 31), list(30, 31)...), nil, "event.payload.change.properties[31]: the same property as event.payload.change.properties[30]", "", 0},
+		{"twice among 33", append(list(0, 32), list(0, 1)...), nil, "event.payload.change.properties[32]: the same property as event.payload.change.properties[0]", "", 0},
+		{"twice in the context", list(0, 1), append(list(1, 40), list(1, 2)...), "context.properties[39]: the same property as context.properties[0]", "", 0},
+		{"in both, and twice in the context", list(0, 1), append(list(0, 3), list(0, 1)...), "context.properties[3]: the same property as context.properties[0]", "", 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			e := alexa.NewChangeReport("u-1", "e-1", "PERIODIC_POLL", test.changed, test.unchanged)
-			_, _, err := e.Device()
-			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.HasPrefix(err.Error(), test.want)) {
-				t.Errorf("got %v, want %q", err, test.want)
+			data, advice, err := e.Device()
+			if test.want != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+					t.Errorf("got %v, want %q", err, test.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := problems(advice); test.advice != "" && got[0] != test.advice || test.advice == "" && len(got) > 1 {
+				t.Errorf("advice %q, want %q", got, test.advice)
+			}
+			for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckAdvise, alexa.CheckOff} {
+				e, _, err := alexa.DecodeEvent(data, published, checks)
+				if err != nil || len(e.Context.Properties) != test.kept || len(e.Change.Properties) != len(test.changed) {
+					t.Errorf("checks %d: error %v, %d properties changed and %d in the context, want %d and %d", checks, err,
+						len(e.Change.Properties), len(e.Context.Properties), len(test.changed), test.kept)
+				}
 			}
 		})
 	}
@@ -109,6 +137,28 @@ func TestUndecodablePropertiesAreNotCompared(t *testing.T) {
 		}
 		if sent, want := string(e.Append(nil, "m-1", fakeToken)), `{"value":1,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0}`; strings.Count(sent, want) != n || !json.Valid([]byte(sent)) {
 			t.Errorf("%d properties are sent as %s", n, sent)
+		}
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"2026-01-02t03:04:05z":        "2026-01-02T03:04:05.000Z",
+		"2026-01-02t05:04:05.5+02:00": "2026-01-02T03:04:05.500Z",
+		"2016-12-31T23:59:60Z":        "2017-01-01T00:00:00.000Z",
+		"2016-12-31T23:59:60.5Z":      "2017-01-01T00:00:00.500Z",
+		"2016-12-31T15:59:60-08:00":   "2017-01-01T00:00:00.000Z",
+		"2016-12-31T23:58:60Z":        "", // no leap second is there
+		"2017-01-01T00:29:60Z":        "",
+		"2016-12-31T23:59:61Z":        "",
+		"2016-12-31T23:59:60":         "",
+		"2016-12-31X23:59:05Z":        "",
+		":60":                         "",
+	} {
+		read, err := alexa.ParseTime(text)
+		if want == "" && err == nil || want != "" && (err != nil || alexa.FormatTime(read) != want) {
+			t.Errorf("%s is read as %s (error %v), want %q", text, alexa.FormatTime(read), err, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package alexa
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -22,11 +23,14 @@ const (
 // Use says whether an event may, must or must not have something.
 type Use int
 
-// What an event may have, must not have, or ought to have.
 const (
 	Optional Use = iota
+	// None: what the event has all the same is advised against.
 	None
+	// Expected: an event without is advised against.
 	Expected
+	// Required: an event without is refused.
+	Required
 )
 
 // Life is how long an event is worth sending after it was first published.
@@ -54,9 +58,8 @@ type Kind struct {
 	Version   string     // payloadVersion when the publisher gives none
 	Token     TokenPlace //
 	Context   Use        // the state of other properties
-	// Answer marks an answer to a directive, whose correlationToken it repeats.
-	Answer   bool
-	Instance Use // header.instance
+	Answer    Use        // header.correlationToken: the directive that the event answers
+	Instance  Use        // header.instance
 	// Once marks an event that must not be repeated: it would ring twice.
 	Once    bool
 	Life    Life
@@ -67,6 +70,7 @@ type Kind struct {
 	// official: the kind is in Amazon's message schema, so that version and
 	// header are known for certain.
 	official bool
+	known    bool   // Version is that of Amazon's pages, and no guess
 	payload  *shape // nil: any object
 	// timestamp says how finely payload.timestamp may be written, zero if there
 	// is none: it is brought into that form.
@@ -76,15 +80,20 @@ type Kind struct {
 // KindOf returns what is known about a kind of event.
 func KindOf(namespace, name string) Kind {
 	if i, ok := kindIndex[kindName{namespace, name}]; ok {
-		return kinds[i]
+		k := kinds[i]
+		k.known = true
+		return k
 	}
 	k := Kind{Namespace: namespace, Name: name, Version: "3", Retired: retiredInterface(namespace)}
+	if name == "ErrorResponse" {
+		k.Answer = Expected // whichever interface it is of
+	}
 	switch namespace {
 	case "Alexa.DeviceUsage.Estimation", "Alexa.SmartVision.SnapshotProvider": // whose events nobody has seen
-		k.Version = "1.0"
+		k.Version, k.known = "1.0", true
 	}
 	if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Namespace == namespace }); i >= 0 {
-		k.Version, k.Life = kinds[i].Version, kinds[i].Life // of its kin
+		k.Version, k.Life, k.known = kinds[i].Version, kinds[i].Life, true // of its kin
 	}
 	return k
 }
@@ -95,12 +104,27 @@ func Kinds() []Kind { return slices.Clone(kinds) }
 // Kind returns what is known about the event's kind.
 func (e *Event) Kind() Kind { return KindOf(e.Header.Namespace, e.Header.Name) }
 
+// rule is where the rules about the kind are.
+func (k Kind) rule() string {
+	if k.official {
+		return ruleSchema
+	}
+	return "developer.amazon.com/docs/device-apis/" + strings.ToLower(strings.ReplaceAll(k.Namespace, ".", "-")) + ".html"
+}
+
+// Answers reports whether the event answers a directive, which one Amazon
+// account waits for. A correlationToken in an event that answers none has no
+// meaning.
+func (e *Event) Answers() bool {
+	return e.Header.CorrelationToken != "" && e.Kind().Answer != None
+}
+
 // MaxAge is how long after it was first published the event is worth sending,
 // where reports live as long as the argument says; zero means for ever.
 func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	kind := e.Kind()
 	switch {
-	case e.Header.CorrelationToken != "", kind.Life == LifeShort:
+	case e.Answers(), kind.Life == LifeShort:
 		return ShortLife
 	case kind.Life == LifeEndless:
 		return 0

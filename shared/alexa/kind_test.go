@@ -30,11 +30,14 @@ func TestKindOf(t *testing.T) {
 		{"Alexa.SimpleEventSource", "Event", known{Version: "1.0", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
 		{"Alexa.SimpleEventSource", "NewEvent", known{Version: "1.0", Life: alexa.LifeShort}},
 		{"Alexa.DataController", "DataDeleted", known{Version: "1.0"}},
-		{"Alexa.DeviceUsage.Meter", "MeasurementsReport", known{Version: "1.0", Token: alexa.TokenInEndpoint}},
+		{"Alexa.DeviceUsage.Meter", "MeasurementsReport", known{Version: "1.0"}},
 		{"Alexa.DeviceUsage.Estimation", "Anything", known{Version: "1.0"}},
 		{"Alexa.SmartVision.SnapshotProvider", "Anything", known{Version: "1.0"}},
 		{"Alexa.MediaMetadata", "MediaDeleted", known{Version: "3", Token: alexa.TokenInPayload, Life: alexa.LifeEndless, Retired: "15 March 2023"}},
 		{"Alexa.Networking", "Anything", known{Version: "3", Retired: "1 April 2024"}},
+		{"Alexa.Networking.Anything", "Anything", known{Version: "3", Retired: "1 April 2024"}},
+		{"Alexa.NetworkingToo", "Anything", known{Version: "3"}},
+		{"Alexa.CustomIntent", "Anything", known{Version: "3", Retired: "an unknown date"}},
 		{"Alexa.EventDetectionSensor", "Anything", known{Version: "3", Retired: "February 2023"}},
 	}
 	for _, test := range tests {
@@ -81,6 +84,38 @@ func TestMaxAge(t *testing.T) {
 	}
 }
 
+// TestAnswers: a correlationToken has a meaning only where a directive may have
+// asked for the event, and elsewhere changes nothing but the advice.
+func TestAnswers(t *testing.T) {
+	t.Parallel()
+	const reports = 5 * time.Minute
+	tests := []struct {
+		example string
+		answers bool
+		age     time.Duration
+	}{
+		{"Alexa.Response", true, time.Minute},
+		{"Alexa.ErrorResponse", true, time.Minute},
+		{"Alexa.WakeOnLANController.WakeUp", true, time.Minute},
+		{"Alexa.SceneController.ActivationStarted", true, time.Minute},
+		{"Alexa.DataController.DataReport", true, time.Minute},
+		{"Alexa.ChangeReport", false, reports},
+		{"Alexa.DoorbellEventSource.DoorbellPress", false, time.Minute},
+		{"Alexa.Discovery.AddOrUpdateReport", false, 0},
+		{"Alexa.Discovery.DeleteReport", false, 0},
+	}
+	for _, test := range tests {
+		e := decode(t, example(t, test.example))
+		e.Header.CorrelationToken = "c"
+		if got := e.Answers(); got != test.answers || e.MaxAge(reports) != test.age {
+			t.Errorf("%s with a correlationToken: answers %v, sent for %v; want %v, %v", test.example, got, e.MaxAge(reports), test.answers, test.age)
+		}
+		if e.Header.CorrelationToken = ""; e.Answers() {
+			t.Errorf("%s without a correlationToken answers a directive", test.example)
+		}
+	}
+}
+
 func decode(t *testing.T, event string) alexa.Event {
 	t.Helper()
 	e, _, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
@@ -112,6 +147,18 @@ func TestUnknownIsCarried(t *testing.T) {
 		if got := string(e.Payload); got != `{"any":["thing",{"scope":1}]}` || e.Header.PayloadVersion != "3" {
 			t.Errorf("checks %d: version %s, payload %s", checks, e.Header.PayloadVersion, got)
 		}
+	}
+}
+
+// TestErrorOfAnyInterface: an error says which directive failed, in interfaces
+// that are not in the table too.
+func TestErrorOfAnyInterface(t *testing.T) {
+	t.Parallel()
+	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Safety","name":"ErrorResponse"},"endpoint":{"endpointId":"e-1"}}}`
+	_, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	want := []string{"event.header.correlationToken: missing: it says which directive this answers"}
+	if diff := cmp.Diff(want, problems(advice)); diff != "" || err != nil {
+		t.Errorf("error %v, advice (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -5,10 +5,10 @@ import "time"
 // kinds is the table of the events that Alexa's documents, its message schema,
 // or those who use them, tell enough about.
 var kinds = []Kind{
-	{Namespace: "Alexa", Name: "ChangeReport", Version: "3", Token: TokenInEndpoint, official: true},
-	{Namespace: "Alexa", Name: "StateReport", Version: "3", Token: TokenInEndpoint, Context: Expected, Answer: true, official: true, payload: objectOf()},
-	{Namespace: "Alexa", Name: "Response", Version: "3", Token: TokenInEndpoint, Context: Expected, Answer: true, official: true},
-	{Namespace: "Alexa", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Context: None, official: true, payload: errorShape},
+	{Namespace: "Alexa", Name: "ChangeReport", Version: "3", Token: TokenInEndpoint, Answer: None, official: true},
+	{Namespace: "Alexa", Name: "StateReport", Version: "3", Token: TokenInEndpoint, Context: Expected, Answer: Required, official: true, payload: objectOf()},
+	{Namespace: "Alexa", Name: "Response", Version: "3", Token: TokenInEndpoint, Context: Expected, Answer: Required, official: true},
+	{Namespace: "Alexa", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Answer: Expected, Context: None, official: true, payload: errorShape},
 	{Namespace: "Alexa", Name: "DeferredResponse", Version: "3", Context: None, official: true,
 		Synchronous: "it is the synchronous answer of the skill's Lambda to a directive; the Response follows asynchronously"},
 
@@ -16,29 +16,29 @@ var kinds = []Kind{
 	{Namespace: "Alexa.Authorization", Name: "ErrorResponse", Version: "3", Context: None, official: true, Synchronous: synchronous},
 	{Namespace: "Alexa.AutomationManagement", Name: "GetAlexaAutomationStatus", Version: "3", Token: TokenInEndpoint, official: true,
 		payload: openObjectOf(must("capabilities", listOf(openObjectOf(must("capability", aText), may("instance", aText)), 0)))},
-	{Namespace: "Alexa.CameraStreamController", Name: "Response", Version: "3", Token: TokenInEndpoint, Answer: true, official: true, payload: cameraShape},
-	{Namespace: "Alexa.Cooking", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Context: None, official: true,
+	{Namespace: "Alexa.CameraStreamController", Name: "Response", Version: "3", Token: TokenInEndpoint, Answer: Required, official: true, payload: cameraShape},
+	{Namespace: "Alexa.Cooking", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Answer: Expected, Context: None, official: true,
 		payload: chosenBy(map[string]*shape{"COOK_DURATION_TOO_LONG": objectOf(must("type", aText), must("message", aText), must("maxCookTime", aText))},
 			objectOf(must("type", word("CHILD_LOCK", "COOK_DURATION_TOO_LONG", "DOOR_CLOSED_TOO_LONG", "DOOR_OPEN", "PREHEAT_REQUIRED",
 				"PROBE_REQUIRED", "REMOTE_START_DISABLED", "REMOTE_START_NOT_SUPPORTED", "REMOVE_PROBE")), must("message", aText)))},
 	{Namespace: "Alexa.DataController", Name: "DataReport", Version: "1.0", Token: TokenInEndpoint},
-	{Namespace: "Alexa.DataController", Name: "ErrorResponse", Version: "1.0", Token: TokenInEndpoint, payload: openObjectOf(must("type", aName))},
-	{Namespace: "Alexa.DeviceUsage.Meter", Name: "MeasurementsReport", Version: "1.0", Token: TokenInEndpoint},
+	{Namespace: "Alexa.DataController", Name: "ErrorResponse", Version: "1.0", Token: TokenInEndpoint, Answer: Expected, payload: openObjectOf(must("type", aName))},
+	{Namespace: "Alexa.DeviceUsage.Meter", Name: "MeasurementsReport", Version: "1.0", Answer: None},
 
-	{Namespace: "Alexa.Discovery", Name: "AddOrUpdateReport", Version: "3", Token: TokenInPayload, Context: None, Life: LifeEndless, official: true, payload: discoveryShape},
-	{Namespace: "Alexa.Discovery", Name: "DeleteReport", Version: "3", Token: TokenInPayload, Context: None, Life: LifeEndless,
+	{Namespace: "Alexa.Discovery", Name: "AddOrUpdateReport", Version: "3", Token: TokenInPayload, Answer: None, Context: None, Life: LifeEndless, official: true, payload: discoveryShape},
+	{Namespace: "Alexa.Discovery", Name: "DeleteReport", Version: "3", Token: TokenInPayload, Answer: None, Context: None, Life: LifeEndless,
 		payload: openObjectOf(must("endpoints", listOf(openObjectOf(must("endpointId", anEndpointID)), 1)))},
 	{Namespace: "Alexa.Discovery", Name: "Discover.Response", Version: "3", Context: None, official: true, Synchronous: synchronous},
 
-	{Namespace: "Alexa.DoorbellEventSource", Name: "DoorbellPress", Version: "3", Token: TokenInEndpoint, Once: true, Life: LifeShort, official: true,
+	{Namespace: "Alexa.DoorbellEventSource", Name: "DoorbellPress", Version: "3", Token: TokenInEndpoint, Answer: None, Once: true, Life: LifeShort, official: true,
 		payload: occurrence(pressCauses), timestamp: time.Second},
 
-	{Namespace: "Alexa.MediaMetadata", Name: "GetMediaMetadata.Response", Version: "3", Token: TokenInPayload, Answer: true, Retired: "15 March 2023", official: true,
+	{Namespace: "Alexa.MediaMetadata", Name: "GetMediaMetadata.Response", Version: "3", Token: TokenInPayload, Answer: Required, Retired: "15 March 2023", official: true,
 		payload: objectOf(must("media", listOf(mediaShape, 1)), may("errors", listOf(objectOf(
 			may("status", word("DELETED", "NOT_FOUND", "SUBSCRIPTION_ERROR", "INTERNAL_ERROR")), may("mediaId", aName)), 1)))},
-	{Namespace: "Alexa.MediaMetadata", Name: "MediaCreatedOrUpdated", Version: "3", Token: TokenInEndpoint, Retired: "15 March 2023", official: true,
+	{Namespace: "Alexa.MediaMetadata", Name: "MediaCreatedOrUpdated", Version: "3", Token: TokenInEndpoint, Answer: None, Retired: "15 March 2023", official: true,
 		payload: objectOf(must("media", mediaShape))},
-	{Namespace: "Alexa.MediaMetadata", Name: "MediaDeleted", Version: "3", Token: TokenInPayload, Retired: "15 March 2023", Life: LifeEndless, official: true,
+	{Namespace: "Alexa.MediaMetadata", Name: "MediaDeleted", Version: "3", Token: TokenInPayload, Answer: None, Retired: "15 March 2023", Life: LifeEndless, official: true,
 		payload: objectOf(must("mediaIds", listOf(aMediaID, 1)))},
 
 	{Namespace: "Alexa.RTCSessionController", Name: "AnswerGeneratedForSession", Version: "3", Token: TokenInEndpoint, official: true,
@@ -49,28 +49,28 @@ var kinds = []Kind{
 	{Namespace: "Alexa.SceneController", Name: "ActivationStarted", Version: "3", Token: TokenInEndpoint, official: true, payload: occurrence(causes), timestamp: time.Millisecond},
 	{Namespace: "Alexa.SceneController", Name: "DeactivationStarted", Version: "3", Token: TokenInEndpoint, official: true, payload: occurrence(causes), timestamp: time.Millisecond},
 
-	{Namespace: "Alexa.SecurityPanelController", Name: "Arm.Response", Version: "3", Token: TokenInEndpoint, Answer: true, official: true,
+	{Namespace: "Alexa.SecurityPanelController", Name: "Arm.Response", Version: "3", Token: TokenInEndpoint, Answer: Required, official: true,
 		payload: objectOf(may("exitDelayInSeconds", whole(0, 255)), may("bypassedEndpoints", listOf(namedEndpoint, 0)))},
-	{Namespace: "Alexa.SecurityPanelController", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Context: None, official: true,
+	{Namespace: "Alexa.SecurityPanelController", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Answer: Expected, Context: None, official: true,
 		payload: chosenBy(map[string]*shape{"BYPASS_NEEDED": objectOf(must("type", aText), may("message", aText), may("endpointsNeedingBypass", listOf(namedEndpoint, 0)))},
 			objectOf(must("type", word("AUTHORIZATION_REQUIRED", "BYPASS_NEEDED", "NOT_READY", "UNAUTHORIZED", "UNCLEARED_ALARM",
 				"UNCLEARED_TROUBLE", "NO_ACTIVE_MONITORABLE_DEVICES")), may("message", aText)))},
-	{Namespace: "Alexa.SeekController", Name: "StateReport", Version: "3", Token: TokenInEndpoint, Answer: true, official: true,
+	{Namespace: "Alexa.SeekController", Name: "StateReport", Version: "3", Token: TokenInEndpoint, Answer: Required, official: true,
 		payload: objectOf(must("properties", listOf(objectOf(must("name", word("positionMilliseconds")), must("value", whole(0, 86_400_000))), 1)))},
 
-	{Namespace: "Alexa.SimpleEventSource", Name: "Event", Version: "1.0", Token: TokenInEndpoint, Context: None, Instance: Expected, Once: true, Life: LifeShort,
+	{Namespace: "Alexa.SimpleEventSource", Name: "Event", Version: "1.0", Token: TokenInEndpoint, Answer: None, Context: None, Instance: Required, Once: true, Life: LifeShort,
 		payload: openObjectOf(must("id", aName), must("timestamp", anInstant)), timestamp: time.Millisecond},
 
-	{Namespace: "Alexa.SmartVision.ObjectDetectionSensor", Name: "ObjectDetection", Version: "1.0", Token: TokenInEndpoint,
+	{Namespace: "Alexa.SmartVision.ObjectDetectionSensor", Name: "ObjectDetection", Version: "1.0", Token: TokenInEndpoint, Answer: None,
 		payload: openObjectOf(must("events", listOf(openObjectOf(), 1)))},
 
-	{Namespace: "Alexa.ThermostatController", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Context: None, official: true,
+	{Namespace: "Alexa.ThermostatController", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Answer: Expected, Context: None, official: true,
 		payload: chosenBy(map[string]*shape{"REQUESTED_SETPOINTS_TOO_CLOSE": objectOf(must("type", aText), may("message", aText),
 			must("minimumTemperatureDelta", temperature(number(-100, 100))))},
 			objectOf(must("type", word("REQUESTED_SETPOINTS_TOO_CLOSE", "THERMOSTAT_IS_OFF", "UNSUPPORTED_THERMOSTAT_MODE", "DUAL_SETPOINTS_UNSUPPORTED",
 				"TRIPLE_SETPOINTS_UNSUPPORTED", "UNWILLING_TO_SET_SCHEDULE", "UNWILLING_TO_SET_VALUE")), may("message", aText)))},
 
-	{Namespace: "Alexa.WakeOnLANController", Name: "WakeUp", Version: "3", Token: TokenInEndpoint, official: true, payload: objectOf()},
+	{Namespace: "Alexa.WakeOnLANController", Name: "WakeUp", Version: "3", Token: TokenInEndpoint, Answer: Expected, official: true, payload: objectOf()},
 }
 
 const synchronous = "it is the synchronous answer of the skill's Lambda, and goes nowhere else"

@@ -2,7 +2,6 @@ package alexa
 
 import (
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -12,8 +11,8 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	if raw == nil {
 		raw = []byte("{}") // of the kinds without content
 	}
-	var scope, change, timestamp, rest []byte
-	if err := pick(raw, keep(&rest), member{"scope", &scope}, member{"change", &change}); err != nil {
+	var scope, timestamp []byte
+	if err := pick(raw, ignore, member{"scope", &scope}); err != nil {
 		return in("event.payload", err)
 	}
 	if scope != nil {
@@ -21,7 +20,7 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	}
 	e.Payload = raw
 	if e.IsChangeReport() {
-		return d.changeReport(e, change, rest)
+		return d.changeReport(e, raw)
 	}
 	if kind.timestamp > 0 && pick(raw, ignore, member{"timestamp", &timestamp}) == nil && timestamp != nil {
 		e.Payload = withTime(raw, timestamp, kind.timestamp)
@@ -29,11 +28,21 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	if kind.payload == nil || d.checks == CheckOff {
 		return nil
 	}
-	return d.report("event.payload", kind.payload.check(e.Payload))
+	d.rule = kind.rule()
+	if e.Header.Name == "AddOrUpdateReport" {
+		d.discovery(e.Payload)
+	}
+	d.enter("event.payload")
+	defer d.leave()
+	return d.check(kind.payload, e.Payload)
 }
 
 // changeReport decodes payload.change. What else is in the payload is carried.
-func (d *decoder) changeReport(e *Event, change, rest []byte) error {
+func (d *decoder) changeReport(e *Event, raw []byte) error {
+	var change, rest []byte
+	if err := pick(raw, keep(&rest), member{"change", &change}); err != nil {
+		return in("event.payload", err)
+	}
 	c, err := d.change(change)
 	if err != nil {
 		return d.tolerate(err)
@@ -41,10 +50,10 @@ func (d *decoder) changeReport(e *Event, change, rest []byte) error {
 	c.payloadRest = rest
 	e.Change, e.Payload = c, nil
 	if rest != nil {
-		d.advise(advice(ruleSchema, "event.payload", "has more than a change"))
+		d.note(advice(ruleSchema, "event.payload", "has more than a change"))
 	}
 	if c.changeRest != nil {
-		d.advise(advice(ruleSchema, "event.payload.change", "has more than cause and properties"))
+		d.note(advice(ruleSchema, "event.payload.change", "has more than cause and properties"))
 	}
 	return nil
 }
@@ -150,10 +159,13 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	err := each(raw, func(i int, value []byte) error {
 		p, err := d.property(value)
 		if d.untimed == 1 && d.untimedAt == "" {
-			d.untimedAt = path + "[" + strconv.Itoa(i) + "]"
+			d.untimedAt = itemPath(path, i)
 		}
 		if err != nil {
-			if err := d.tolerate(in(path+"["+strconv.Itoa(i)+"]", err)); err != nil {
+			if d.unread++; d.unread > mostUnread {
+				return wrong(path, "more than %d properties that cannot be read", mostUnread)
+			}
+			if err := d.tolerate(in(itemPath(path, i), err)); err != nil {
 				return err
 			}
 			p = Property{raw: withDefaults(value, d.published)}
@@ -162,10 +174,16 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 		if p.raw != nil || d.checks == CheckOff {
 			return nil
 		}
-		if faults := p.check(); faults != nil {
-			return d.report(path+"["+strconv.Itoa(i)+"]", faults)
-		}
-		return nil
+		d.enter(path)
+		d.enterItem(i)
+		err = d.state(&p)
+		d.leave()
+		d.leave()
+		return err
 	})
 	return list, err
 }
+
+// mostUnread is how many properties that Amazon would refuse are carried as
+// they came. What is sent of them is longer than what was published.
+const mostUnread = 1000

@@ -16,7 +16,7 @@ type Property struct {
 	Unit         json.RawMessage // only for inventory levels; carried byte for byte
 	TimeOfSample time.Time
 	// Uncertainty is uncertaintyInMilliseconds, a JSON number that is not
-	// negative, carried byte for byte.
+	// negative, carried byte for byte; nil means 0.
 	Uncertainty json.RawMessage
 
 	// raw is a property that Amazon would refuse. It is carried as it came, but
@@ -43,8 +43,10 @@ func (d *decoder) property(raw []byte) (Property, error) {
 	if p.Name, err = required("name", name); err != nil {
 		return Property{}, err
 	}
-	if p.Instance, err = optional("instance", instance); err != nil {
-		return Property{}, err
+	if instance != nil { // and if it is empty there is none
+		if p.Instance, err = text(instance); err != nil {
+			return Property{}, in("instance", err)
+		}
 	}
 	if value == nil || string(value) == "null" {
 		// The gateway's answer to this is 400 "Payload conversion failed."
@@ -69,20 +71,27 @@ func (d *decoder) property(raw []byte) (Property, error) {
 	return p, nil
 }
 
-// check says what is wrong with the value of a property that Amazon's schema
-// knows.
-func (p *Property) check() []*FieldError {
-	var faults []*FieldError
-	if since := retiredInterface(p.Namespace); since != "" {
-		faults = append(faults, advice(ruleInterfaces, "namespace", "retired since %s", since))
+// state holds the property at hand against what is known of it.
+func (d *decoder) state(p *Property) error {
+	if since := retiredInterface(p.Namespace); since != "" && d.lists(true) {
+		f := advice(ruleInterfaces, "namespace", "retired since %s", since)
+		f.below(d.path())
+		d.found = append(d.found, f)
 	}
-	if s := valueShapes[p.Namespace][p.Name]; s != nil {
-		faults = append(faults, below("value", s.check(p.Value))...)
-		if p.Unit != nil {
-			faults = append(faults, advice(ruleSchema, "unit", "not foreseen"))
-		}
+	s := valueShapes[p.Namespace][p.Name]
+	if s == nil {
+		return nil
 	}
-	return faults
+	d.rule = ruleSchema
+	d.enter("value")
+	err := d.check(s, p.Value)
+	d.leave()
+	if err == nil && p.Unit != nil {
+		d.enter("unit")
+		d.advise("not foreseen")
+		d.leave()
+	}
+	return err
 }
 
 // same reports whether two properties are one property of an endpoint.
@@ -149,11 +158,16 @@ func (p *Property) append(dst []byte) []byte {
 	if p.Instance != "" {
 		dst = appendString(append(dst, `,"instance":`...), p.Instance)
 	}
-	dst = append(append(dst, `,"value":`...), p.Value...)
+	if p.Value != nil {
+		dst = append(append(dst, `,"value":`...), p.Value...)
+	}
 	if p.Unit != nil {
 		dst = append(append(dst, `,"unit":`...), p.Unit...)
 	}
 	dst = AppendTime(append(dst, `,"timeOfSample":"`...), p.TimeOfSample)
 	dst = append(dst, `","uncertaintyInMilliseconds":`...)
+	if p.Uncertainty == nil {
+		return append(append(dst, noUncertainty...), '}')
+	}
 	return append(append(dst, p.Uncertainty...), '}')
 }

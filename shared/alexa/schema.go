@@ -8,8 +8,8 @@ import (
 
 // Schema returns the JSON Schema (draft 2020-12) of the device event format,
 // for publishers in other languages. What it refuses [DecodeEvent] refuses or
-// advises against; a few rules that no schema can state, as that a property is
-// reported once, are DecodeEvent's alone.
+// advises against; a few rules that no schema can state, as that a list has a
+// property once, are DecodeEvent's alone.
 func Schema() []byte {
 	text, _ := json.MarshalIndent(deviceEvent(), "", "  ") // maps, strings and numbers only
 	return append(text, '\n')
@@ -29,7 +29,7 @@ func deviceEvent() schema {
 			"userId":       described(aName, "The maker's id of the customer."),
 			"endpointId":   schema{"type": "string", "pattern": `^[a-zA-Z0-9_\-=#;:?@&]{1,256}$`},
 			"cause":        schema{"enum": causes},
-			"time": schema{"type": "string", "format": "date-time", "pattern": `^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`,
+			"time": schema{"type": "string", "format": "date-time", "pattern": `^[1-9]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$`,
 				"description": "Any RFC 3339 time; sent in Alexa's form."},
 			"seconds": schema{"type": "string", "format": "date-time", "pattern": `^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`,
 				"description": "A time in UTC and whole seconds."},
@@ -42,7 +42,8 @@ func deviceEvent() schema {
 func shortSchema() schema {
 	return object([]string{"userId", "endpointId", "cause", "changed"}, schema{
 		"userId": reference("userId"), "endpointId": reference("endpointId"), "cause": reference("cause"),
-		"changed": atLeastOne("properties"), "unchanged": reference("properties"),
+		"changed":   atLeastOne("properties"),
+		"unchanged": schema{"$ref": "#/$defs/properties", "description": "The others. One that is among the changed ones as well is left out when the event is sent."},
 	})
 }
 
@@ -61,7 +62,8 @@ func longSchema() schema {
 			"endpoint": object([]string{"endpointId"}, schema{"endpointId": reference("endpointId"), "cookie": schema{}}),
 			"payload":  schema{"type": "object", "not": schema{"required": []string{"scope"}}},
 		}),
-		"context": object(nil, schema{"properties": reference("properties")}),
+		"context": object(nil, schema{"properties": schema{"$ref": "#/$defs/properties",
+			"description": "The state of the endpoint. Of a ChangeReport, one that is among the changed ones as well is left out when the event is sent."}}),
 	})
 	long["allOf"] = cases
 	return long
@@ -83,13 +85,12 @@ func (k Kind) schema() schema {
 	header, event, all := schema{}, schema{}, schema{}
 	if k.official {
 		header["payloadVersion"] = schema{"const": k.Version}
-		header["instance"] = false
 	}
 	var needs []string
-	if k.Answer {
+	if k.Answer == Required {
 		needs = append(needs, "correlationToken")
 	}
-	if k.Instance == Expected {
+	if k.Instance == Required {
 		needs = append(needs, "instance")
 	}
 	event["header"] = schema{"required": slices.Concat([]string{"namespace", "name"}, needs), "properties": header}
@@ -113,9 +114,6 @@ func (k Kind) schema() schema {
 		}
 	}
 	all["event"] = schema{"required": required, "properties": event}
-	if k.Context == None {
-		all["context"] = false
-	}
 	if k.Retired != "" {
 		all["event"].(schema)["deprecated"] = true
 	}
@@ -125,7 +123,7 @@ func (k Kind) schema() schema {
 func propertySchema() schema {
 	cases := []any{schema{
 		"if":   schema{"required": []string{"namespace"}, "properties": schema{"namespace": schema{"enum": instanced}}},
-		"then": schema{"required": []string{"instance"}},
+		"then": schema{"required": []string{"instance"}, "properties": schema{"instance": aName.schema()}},
 	}}
 	for _, namespace := range slices.Sorted(maps.Keys(valueShapes)) {
 		for _, name := range slices.Sorted(maps.Keys(valueShapes[namespace])) {
@@ -139,7 +137,7 @@ func propertySchema() schema {
 		}
 	}
 	property := object([]string{"namespace", "name", "value"}, schema{
-		"namespace": aName.schema(), "name": aName.schema(), "instance": aName.schema(),
+		"namespace": aName.schema(), "name": aName.schema(), "instance": aText.schema(),
 		"value": schema{"not": schema{"type": "null"}}, "unit": schema{},
 		"timeOfSample":              reference("time"),
 		"uncertaintyInMilliseconds": schema{"type": "number", "minimum": 0},
@@ -148,8 +146,8 @@ func propertySchema() schema {
 	return property
 }
 
-// schema writes a shape. Words and numbers that Alexa may have learned since
-// are not in it: they are worth advice and no refusal.
+// schema writes a shape. What is worth advice and no refusal is not in it: words
+// and numbers that Alexa may have learned since, and lenient members.
 func (s *shape) schema() schema {
 	out := schema{}
 	if s.kind != "" {
@@ -167,6 +165,7 @@ func (s *shape) schema() schema {
 		out["enum"] = s.words
 	case len(s.words) > 0:
 		out["examples"] = s.words
+		limits(out, s, "minLength", "maxLength")
 	case s.kind == "string":
 		limits(out, s, "minLength", "maxLength")
 	}
@@ -183,6 +182,9 @@ func (s *shape) schema() schema {
 func (s *shape) objectSchema(out schema) {
 	properties, required := schema{}, []string{}
 	for _, m := range s.members {
+		if m.lenient {
+			continue
+		}
 		properties[m.name] = m.shape.schema()
 		if m.required {
 			required = append(required, m.name)

@@ -2,9 +2,6 @@ package alexa
 
 import (
 	"bytes"
-	"slices"
-	"strconv"
-	"strings"
 )
 
 // shape says what a JSON value looks like, in the words of JSON Schema. Payloads
@@ -17,13 +14,16 @@ import (
 // learned new ones since.
 type shape struct {
 	kind    string        // JSON Schema's type, empty for any value
-	members []shapeMember // of an object
+	members []shapeMember // of an object, 64 at most
 	open    bool          // an object may have other members
+	others  *shape        // and these look like this, nil for anyhow
 	items   *shape        // of an array
+	unique  bool          // which ought to differ
 	least   int           // items of an array, members of an object, characters of a string
 	most    int           // the same, 0 for no limit
 	words   []string      // the strings there are
 	closed  bool          // and there are surely no others
+	texts   []string      // the values there are, of any type, as JSON has them
 	bounded bool          // a number is from low to high
 	low     float64
 	high    float64
@@ -38,11 +38,18 @@ type shapeMember struct {
 	name     string
 	shape    *shape
 	required bool
+	lenient  bool // whatever is wrong with it is only worth advice
 }
 
-func must(name string, s *shape) shapeMember { return shapeMember{name, s, true} }
+func must(name string, s *shape) shapeMember { return shapeMember{name, s, true, false} }
 
-func may(name string, s *shape) shapeMember { return shapeMember{name, s, false} }
+func may(name string, s *shape) shapeMember { return shapeMember{name, s, false, false} }
+
+// ought and might are must and may for what Amazon's schema refuses, and
+// Amazon perhaps not.
+func ought(name string, s *shape) shapeMember { return shapeMember{name, s, true, true} }
+
+func might(name string, s *shape) shapeMember { return shapeMember{name, s, false, true} }
 
 func objectOf(members ...shapeMember) *shape { return &shape{kind: "object", members: members} }
 
@@ -95,26 +102,21 @@ var (
 	aDateTime    = &shape{kind: "string", form: dateTimeForm, mild: true}
 )
 
-// check says what is wrong with a value, as far as it is from what the shape
-// says: nothing, for most values. Paths begin at the value.
-func (s *shape) check(raw []byte) []*FieldError {
-	if s.kind != "" && s.kind != typeOf(raw) && !(s.kind == "number" && typeOf(raw) == "integer") {
-		if s.kind == "integer" && typeOf(raw) == "number" {
-			return []*FieldError{advice(ruleSchema, "", "not a whole number")}
-		}
-		return []*FieldError{{Problem: "must be " + article(s.kind), Rule: ruleSchema}}
+// caseOf returns the shape for what the deciding member says, nil if there is
+// none of its own.
+func (s *shape) caseOf(raw []byte) *shape {
+	if s.choice == "" {
+		return nil
 	}
-	switch s.kind {
-	case "object":
-		return s.checkObject(raw)
-	case "array":
-		return s.checkArray(raw)
-	case "string":
-		return s.checkText(raw)
-	case "number", "integer":
-		return s.checkNumber(raw)
+	var value []byte
+	if pick(raw, ignore, member{s.choice, &value}) != nil || value == nil {
+		return nil
 	}
-	return nil
+	chosen, err := text(value)
+	if err != nil {
+		return nil
+	}
+	return s.cases[chosen]
 }
 
 func typeOf(raw []byte) string {
@@ -134,140 +136,4 @@ func typeOf(raw []byte) string {
 		return "number"
 	}
 	return "integer"
-}
-
-func article(kind string) string {
-	if strings.ContainsRune("aeio", rune(kind[0])) {
-		return "an " + kind
-	}
-	return "a " + kind
-}
-
-func (s *shape) checkObject(raw []byte) []*FieldError {
-	if special := s.caseOf(raw); special != nil {
-		return special.checkObject(raw)
-	}
-	var faults []*FieldError
-	found, n := make([]bool, len(s.members)), 0
-	err := pick(raw, func(quoted, value []byte) {
-		n++
-		name, err := memberName(quoted)
-		if err != nil {
-			return // document() has found it valid
-		}
-		i := slices.IndexFunc(s.members, func(m shapeMember) bool { return m.name == string(name) })
-		switch {
-		case i >= 0 && found[i]:
-			faults = append(faults, &FieldError{Path: s.members[i].name, Problem: "appears twice"})
-		case i >= 0:
-			found[i] = true
-			faults = append(faults, below(s.members[i].name, s.members[i].shape.check(value))...)
-		case !s.open:
-			faults = append(faults, advice(ruleSchema, printable(name), "not foreseen"))
-		}
-	})
-	if err != nil {
-		return append(faults, err.(*FieldError))
-	}
-	if n < s.least && n == 0 {
-		faults = append(faults, &FieldError{Problem: "empty", Rule: ruleSchema})
-	} else if n < s.least {
-		faults = append(faults, &FieldError{Problem: "must have at least " + strconv.Itoa(s.least) + " members", Rule: ruleSchema})
-	}
-	for i, m := range s.members {
-		if m.required && !found[i] {
-			faults = append(faults, &FieldError{Path: m.name, Problem: "missing", Rule: ruleSchema})
-		}
-	}
-	return faults
-}
-
-// caseOf returns the shape for what the deciding member says, nil if there is
-// none of its own.
-func (s *shape) caseOf(raw []byte) *shape {
-	if s.choice == "" {
-		return nil
-	}
-	var value []byte
-	if pick(raw, ignore, member{s.choice, &value}) != nil || value == nil {
-		return nil
-	}
-	chosen, err := text(value)
-	if err != nil {
-		return nil
-	}
-	return s.cases[chosen]
-}
-
-func (s *shape) checkArray(raw []byte) []*FieldError {
-	var faults []*FieldError
-	n := 0
-	_ = each(raw, func(i int, value []byte) error { // f returns no error
-		n++
-		faults = append(faults, below("["+strconv.Itoa(i)+"]", s.items.check(value))...)
-		return nil
-	})
-	if n < s.least {
-		faults = append(faults, &FieldError{Problem: "empty", Rule: ruleSchema})
-	}
-	if s.most > 0 && n > s.most {
-		faults = append(faults, &FieldError{Problem: "more than " + strconv.Itoa(s.most), Rule: ruleDiscovery})
-	}
-	return faults
-}
-
-func (s *shape) checkText(raw []byte) []*FieldError {
-	if s.words != nil {
-		if !slices.ContainsFunc(s.words, func(w string) bool { return isText(raw, w) }) {
-			return []*FieldError{{Problem: "none of " + strings.Join(s.words, ", "), Rule: ruleSchema, Advice: !s.closed}}
-		}
-		return nil
-	}
-	if s.least == 0 && s.most == 0 && s.form == nil {
-		return nil
-	}
-	t, err := text(raw)
-	if err != nil {
-		return []*FieldError{err.(*FieldError)}
-	}
-	n := len([]rune(t))
-	switch {
-	case n < s.least:
-		return []*FieldError{{Problem: "empty", Rule: ruleSchema}}
-	case s.most > 0 && n > s.most:
-		return []*FieldError{{Problem: "longer than " + strconv.Itoa(s.most) + " characters", Rule: ruleSchema}}
-	case s.form != nil:
-		if problem := s.form(t); problem != "" {
-			return []*FieldError{{Problem: problem, Rule: ruleSchema, Advice: s.mild}}
-		}
-	}
-	return nil
-}
-
-// isText reports whether raw is the JSON string w, which needs no escapes.
-func isText(raw []byte, w string) bool {
-	if bytes.IndexByte(raw, '\\') >= 0 {
-		t, err := text(raw)
-		return err == nil && t == w
-	}
-	return len(raw) == len(w)+2 && string(raw[1:len(raw)-1]) == w
-}
-
-func (s *shape) checkNumber(raw []byte) []*FieldError {
-	if !s.bounded {
-		return nil
-	}
-	n, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || n < s.low || n > s.high {
-		return []*FieldError{advice(ruleSchema, "", "not from %v to %v", s.low, s.high)}
-	}
-	return nil
-}
-
-// below puts the name of the surrounding member in front of faults' paths.
-func below(parent string, faults []*FieldError) []*FieldError {
-	for _, f := range faults {
-		f.below(parent)
-	}
-	return faults
 }

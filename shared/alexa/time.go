@@ -3,6 +3,7 @@ package alexa
 import (
 	"errors"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -21,7 +22,7 @@ func instantForm(text string) string {
 	if t, err := ParseTime(text); err != nil || t.Year() < 1000 {
 		return notRFC3339
 	}
-	if text[len(text)-1] != 'Z' || len(text) > len(timeLayout) {
+	if text[len("2006-01-02")] != 'T' || text[len(text)-1] != 'Z' || len(text) > len(timeLayout) || leapSecond(text) {
 		return "must be a time in UTC with at most three digits of fraction"
 	}
 	return ""
@@ -54,8 +55,32 @@ func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 // AppendTime appends FormatTime(t) to dst.
 func AppendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, timeLayout) }
 
-// ParseTime reads any RFC 3339 time with any zone and fraction.
+// ParseTime reads any RFC 3339 time with any zone and fraction. A leap second,
+// which Go's times do not have, is the second after it.
 func ParseTime(s string) (time.Time, error) {
+	s = strings.ToUpper(s) // t and z may be small
+	if !leapSecond(s) {
+		return parseTime(s)
+	}
+	const seconds = len("2006-01-02T15:04:")
+	t, err := parseTime(s[:seconds] + "59" + s[seconds+2:])
+	if err != nil {
+		return time.Time{}, err
+	}
+	// There is one at the end of a day in UTC only.
+	if t = t.Add(time.Second); t.UTC().Hour() != 0 || t.UTC().Minute() != 0 {
+		return time.Time{}, errors.New("not a leap second")
+	}
+	return t, nil
+}
+
+// leapSecond reports whether the second of a time is 60.
+func leapSecond(s string) bool {
+	const seconds = len("2006-01-02T15:04:")
+	return len(s) > seconds+2 && s[seconds:seconds+2] == "60"
+}
+
+func parseTime(s string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err == nil && !strictRFC3339(s) {
 		return time.Time{}, errors.New("not an RFC 3339 time")

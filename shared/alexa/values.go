@@ -1,5 +1,11 @@
 package alexa
 
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
 // valueShapes are the values of the properties in Amazon's message schema,
 // https://github.com/alexa/alexa-smarthome/tree/master/validation_schemas, by
 // namespace and name. Alexa has more: a property that is not here may have any
@@ -26,8 +32,9 @@ var valueShapes = map[string]map[string]*shape{
 	"Alexa.Cooking.TimeController":   {"requestedCookTime": aText},
 	"Alexa.EndpointHealth":           {"connectivity": openObjectOf(must("value", word("OK", "UNREACHABLE")))},
 	"Alexa.EqualizerController": {
-		"bands": listOf(objectOf(must("name", word("BASS", "MIDRANGE", "TREBLE")), may("level", aWhole)).withMembers(2), 0),
-		"mode":  word("MOVIE", "MUSIC", "NIGHT", "SPORT", "TV"),
+		"bands": &shape{kind: "array", unique: true,
+			items: objectOf(must("name", word("BASS", "MIDRANGE", "TREBLE")), may("level", aWhole)).withMembers(2)},
+		"mode": word("MOVIE", "MUSIC", "NIGHT", "SPORT", "TV"),
 	},
 	"Alexa.InputController": {"input": aText},
 	"Alexa.Launcher": {"target": objectOf(
@@ -76,6 +83,13 @@ func temperature(value *shape) *shape {
 	return objectOf(must("value", value), must("scale", word("FAHRENHEIT", "CELSIUS", "KELVIN")))
 }
 
+// PropertyNames returns the names of the properties that an interface has in
+// Amazon's message schema, in order: none for an interface that has no properties,
+// or that the schema does not know.
+func PropertyNames(namespace string) []string {
+	return slices.Sorted(maps.Keys(valueShapes[namespace]))
+}
+
 // instanced are the interfaces of which an endpoint may have several, so that a
 // property has to say of which one it is.
 var instanced = []string{"Alexa.ModeController", "Alexa.RangeController", "Alexa.ToggleController"}
@@ -83,12 +97,14 @@ var instanced = []string{"Alexa.ModeController", "Alexa.RangeController", "Alexa
 // retiredInterface says since when an interface is no more, empty for the
 // others. See https://developer.amazon.com/docs/device-apis/list-of-interfaces.html.
 func retiredInterface(namespace string) string {
-	switch namespace {
-	case "Alexa.EventDetectionSensor":
+	switch {
+	case namespace == "Alexa.CustomIntent":
+		return "an unknown date" // Amazon's page gives none
+	case namespace == "Alexa.EventDetectionSensor":
 		return "February 2023"
-	case "Alexa.MediaMetadata":
+	case namespace == "Alexa.MediaMetadata":
 		return "15 March 2023"
-	case "Alexa.Networking", "Alexa.Networking.AccessController", "Alexa.Networking.HomeNetworkController", "Alexa.Networking.ConnectedDevice":
+	case namespace == "Alexa.Networking", strings.HasPrefix(namespace, "Alexa.Networking."):
 		return "1 April 2024"
 	}
 	return ""

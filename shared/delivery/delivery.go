@@ -138,7 +138,7 @@ func (d *Deliverer) fanOut(ctx context.Context, e event, record grant.Record, id
 // finish does what outcomes ask for before they may be acknowledged: a dead
 // letter is put aside, and the maker is told of an event that went stale.
 func (d *Deliverer) finish(ctx context.Context, m push.Message, e event, record grant.Record, results []Result) []Result {
-	if e.Header.CorrelationToken != "" {
+	if e.Answers() {
 		results = oneAccount(results)
 	}
 	for i, result := range results {

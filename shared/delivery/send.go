@@ -50,7 +50,7 @@ func (d *Deliverer) send(ctx context.Context, e event, record grant.Record, id s
 			return err
 		}
 	}
-	for _, p := range parts(s.event.Event) {
+	for _, p := range parts(&s.event.Event) {
 		if err := s.part(ctx, p); err != nil {
 			return err
 		}
@@ -184,7 +184,8 @@ func (s *sending) post(ctx context.Context, p part) error {
 	if s.token.Renewed {
 		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))
 	}
-	body := p.Append(make([]byte, 0, 2048), messageID(s.event.id, s.id, p.name), s.token.Access)
+	event := p.event()
+	body := event.Append(make([]byte, 0, 2048), messageID(s.event.id, s.id, p.name), s.token.Access)
 	receipt, err := s.d.Gateways[s.grant.Region].Send(ctx, s.token.Access, body)
 	if err == nil && receipt.RequestID != "" {
 		telemetry.Add(ctx, slog.String(telemetry.Gateway, receipt.RequestID))

@@ -168,7 +168,7 @@ func TestSuperseded(t *testing.T) {
 		{"first", event(sample("A", newer), ""), outcome.Accepted, 1},
 		{"older", event(sample("A", older), ""), outcome.Superseded, 0},
 		{"equal is not older", event(sample("A", newer), ""), outcome.Accepted, 1},
-		{"one of two", event(sample("A", older)+","+sample("B", older), sample("C", older)), outcome.Accepted, 2},
+		{"one of two", event(sample("A", older)+","+sample("B", older), sample("A", older)+","+sample("C", older)), outcome.Accepted, 2},
 		{"one of two unchanged", event(sample("E", newer), sample("A", older)+","+sample("F", older)), outcome.Accepted, 2},
 		{"other endpoint", strings.Replace(event(sample("A", older), ""), "lamp-1", "lamp-2", 1), outcome.Accepted, 1},
 		{"a clock of 2036", event(sample("D", future), ""), outcome.Accepted, 1},
@@ -309,6 +309,26 @@ func TestAnswerToADirectiveIsForOneAccount(t *testing.T) {
 	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest, User: "amzn-2"})
 	if diff := cmp.Diff(map[string]outcome.Name{one: outcome.Accepted}, names(d.Deliver(t.Context(), message(w, answer)))); diff != "" || len(topic.sent) != 0 {
 		t.Errorf("%d dead letters (-want +got):\n%s", len(topic.sent), diff)
+	}
+}
+
+// TestTokenWithoutDirective: a correlationToken in a report answers nothing. The
+// report is for every account, and as old as reports may be.
+func TestTokenWithoutDirective(t *testing.T) {
+	t.Parallel()
+	const change = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport","correlationToken":"c"},"endpoint":{"endpointId":"d"},` +
+		`"payload":{"change":{"cause":{"type":"PERIODIC_POLL"},"properties":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}}}}`
+	w := accesstest.New(t, simulator.Options{})
+	one := w.Link(t, "u-1", alexa.EU, "amzn-1")
+	two := w.Link(t, "u-1", alexa.EU, "amzn-2")
+	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest, User: "amzn-2"})
+	m := message(w, change)
+	w.Forward(2 * time.Minute)
+	d := deliverer(t, w)
+	d.DeadLetters = new(letters)
+	want := map[string]outcome.Name{one: outcome.Accepted, two: outcome.Dead}
+	if diff := cmp.Diff(want, names(d.Deliver(t.Context(), m))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -1,0 +1,123 @@
+package alexa_test
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+)
+
+const megabyte = 1 << 20
+
+// hostile are events of a megabyte that are wrong at every turn.
+func hostile() map[string]string {
+	discovery := func(name, payload string) string {
+		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"` + name + `"},"payload":` + payload + `}}`
+	}
+	property := func(namespace, name, value string) string {
+		return `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[{"namespace":"` + namespace + `","name":"` + name + `","value":` + value + `}]}`
+	}
+	of := func(list ...string) string { return "[" + strings.Join(list, ",") + "]" }
+	members := func(template string) string {
+		var b strings.Builder
+		for b.Len() < megabyte {
+			b.WriteString(strings.ReplaceAll(template, "#", strings.Repeat("x", b.Len()%97)))
+		}
+		return strings.TrimSuffix(b.String(), ",")
+	}
+	fill := func(item string) []string {
+		return strings.Split(strings.Repeat(item+"\n", megabyte/(len(item)+1)-1)+item, "\n")
+	}
+	const endpoint = `{"endpointId":"e-1","manufacturerName":"m","friendlyName":"f","description":"d","displayCategories":["LIGHT"],"capabilities":`
+	const answer = `"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","correlationToken":"c"},"endpoint":{"endpointId":"e-1"},"payload":{"type":"INTERNAL_ERROR","message":"m",`
+	return map[string]string{
+		"endpoints":         discovery("AddOrUpdateReport", `{"endpoints":`+of(fill("{}")...)+`}`),
+		"endpoints' ids":    discovery("AddOrUpdateReport", `{"endpoints":[`+members(`{"endpointId":"#"},`)+`]}`),
+		"endpoints removed": discovery("DeleteReport", `{"endpoints":`+of(fill("{}")...)+`}`),
+		"capabilities":      discovery("AddOrUpdateReport", `{"endpoints":[`+endpoint+of(fill("{}")...)+`}]}`),
+		"categories":        discovery("AddOrUpdateReport", `{"endpoints":[`+strings.Replace(endpoint, `"LIGHT"`, members(`"#",`), 1)+`[]}]}`),
+		"cookies":           discovery("AddOrUpdateReport", `{"endpoints":[`+endpoint+`[],"cookie":{`+members(`"#":1,`)+`}}]}`),
+		"bands":             property("Alexa.EqualizerController", "bands", of(fill("{}")...)),
+		"levels":            property("Alexa.EqualizerController", "bands", "["+members(`{"name":"#","level":1},`)+"]"),
+		"channel":           property("Alexa.ChannelController", "channel", "{"+members(`"#":1,`)+"}"),
+		"media":             `{"userId":"u-1","event":{"header":{"namespace":"Alexa.MediaMetadata","name":"MediaDeleted"},"payload":{"mediaIds":` + of(fill("1")...) + `}}}`,
+		"members":           `{"userId":"u-1",` + answer + members(`"#":1,`) + `}}}`,
+		"one member":        `{"userId":"u-1",` + answer + strings.TrimSuffix(strings.Repeat(`"x":1,`, megabyte/6), ",") + `}}}`,
+		"properties":        `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":` + of(fill("{}")...) + `}`,
+		"context":           `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` + property1 + `],"unchanged":` + of(fill(property1)...) + `}`,
+	}
+}
+
+const property1 = `{"namespace":"A","name":"b","value":1}`
+
+// TestHostileEventsAreCheap: SendEvent takes many events of a megabyte at once,
+// and none may cost many times its size.
+func TestHostileEventsAreCheap(t *testing.T) {
+	for name, event := range hostile() {
+		data := []byte(event)
+		for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckAdvise, alexa.CheckOff} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, advice, err := alexa.DecodeEvent(data, published, checks)
+			runtime.ReadMemStats(&after)
+			if cost := (after.TotalAlloc - before.TotalAlloc) / megabyte; cost > 20 {
+				t.Errorf("%s, checks %d: %d MB allocated for %d KB (error %v)", name, checks, cost, len(data)>>10, err)
+			} else if testing.Verbose() {
+				t.Logf("%s, checks %d: %d MB, %d faults, %v", name, checks, cost, len(advice), err)
+			}
+			if len(advice) > 101 {
+				t.Errorf("%s, checks %d: %d faults are listed", name, checks, len(advice))
+			}
+		}
+	}
+}
+
+// TestFaultsAreCounted: what is not listed is counted, and a refusal is not
+// hidden by advice.
+func TestFaultsAreCounted(t *testing.T) {
+	t.Parallel()
+	report := func(properties string) []byte {
+		return []byte(`{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` + strings.TrimSuffix(properties, ",") + `]}`)
+	}
+	const odd = `{"namespace":"Alexa.EndpointHealth","name":"connectivity","instance":"#","value":{"value":"ODD"},"timeOfSample":"2026-01-02T03:04:05Z"},`
+	tests := []struct {
+		name       string
+		properties string
+		listed     int
+		last       string
+		isAdvice   bool
+	}{
+		{"80 advices", distinct(odd, 80), 80, "changed[79].value.value: none of OK, UNREACHABLE", true},
+		{"200 advices", distinct(odd, 200), 81, "and 120 faults more", true},
+		{"a refusal behind them", distinct(odd, 200) + "{},", 82, "and 120 faults more", true},
+		{"200 refusals", strings.Repeat("{},", 200), 101, "and 100 faults more", false},
+	}
+	for _, test := range tests {
+		_, advice, err := alexa.DecodeEvent(report(test.properties), published, alexa.CheckAdvise)
+		if err != nil || len(advice) != test.listed {
+			t.Errorf("%s: error %v, %d listed, want %d", test.name, err, len(advice), test.listed)
+			continue
+		}
+		if last := advice[len(advice)-1]; problems(advice)[len(advice)-1] != test.last || last.Advice != test.isAdvice {
+			t.Errorf("%s: the last is %v (advice: %v), want %s", test.name, last, last.Advice, test.last)
+		}
+	}
+	for _, checks := range []alexa.Checks{alexa.CheckAdvise, alexa.CheckOff} {
+		if _, _, err := alexa.DecodeEvent(report(strings.Repeat("{},", 1000)), published, checks); err != nil {
+			t.Errorf("checks %d: 1000 that cannot be read: %v", checks, err)
+		}
+		if _, _, err := alexa.DecodeEvent(report(strings.Repeat("{},", 1001)), published, checks); err == nil {
+			t.Errorf("checks %d: 1001 that cannot be read are carried", checks)
+		}
+	}
+}
+
+// distinct is a list of n times a property, each of another instance.
+func distinct(property string, n int) string {
+	var list strings.Builder
+	for i := range n {
+		list.WriteString(strings.Replace(property, "#", strings.Repeat("i", i+1), 1))
+	}
+	return list.String()
+}

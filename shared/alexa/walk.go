@@ -1,0 +1,107 @@
+package alexa
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// walk is a look through an event, part by part. It knows where it is, so that a
+// fault has a path, and keeps what it finds within bounds: an event of a
+// megabyte may have a fault every third byte.
+type walk struct {
+	checks  Checks
+	rule    string  // whose rules the part at hand is held against
+	at      []place // of that part
+	lenient int     // how many of the surrounding members are only advised on
+	found   []*FieldError
+	more    int  // faults that are counted only
+	refused bool // one of these is more than advice
+}
+
+// place is a step on the way to a part of the event: a name, given here or by
+// the publisher, or the index of an item.
+type place struct {
+	name  string
+	given []byte // by the publisher, who may have chosen anything
+	item  int    // if there is no name
+}
+
+// Of an event so many faults are listed, the last few only if Amazon would
+// refuse the event for them: advice must not hide that. The others are counted.
+const (
+	mostFaults = 100
+	mostAdvice = 80
+)
+
+func (w *walk) enter(name string)      { w.at = append(w.at, place{name: name}) }
+func (w *walk) enterGiven(name []byte) { w.at = append(w.at, place{given: name}) }
+func (w *walk) enterItem(i int)        { w.at = append(w.at, place{item: i}) }
+func (w *walk) leave()                 { w.at = w.at[:len(w.at)-1] }
+
+func (w *walk) path() string {
+	path := ""
+	for _, p := range w.at {
+		switch {
+		case p.name == "" && p.given == nil:
+			path += "[" + strconv.Itoa(p.item) + "]"
+			continue
+		case path != "":
+			path += "."
+		}
+		path += p.name + printable(p.given)
+	}
+	return path
+}
+
+// refuse notes what Amazon would refuse in the part at hand, or in the member
+// of it that is named. The error ends the walk; it is nil if the checks let the
+// fault pass.
+func (w *walk) refuse(member, problem string) error {
+	return w.fault(FieldError{Path: member, Problem: problem, Rule: w.rule, Advice: w.lenient > 0})
+}
+
+// advise notes what Amazon takes, or might by now.
+func (w *walk) advise(problem string, args ...any) {
+	if w.lists(true) {
+		f := advice(w.rule, "", problem, args...)
+		f.below(w.path())
+		w.found = append(w.found, f)
+	}
+}
+
+// fault takes a copy: a fault that is only counted costs nothing.
+func (w *walk) fault(f FieldError) error {
+	if !w.lists(f.Advice) {
+		return nil
+	}
+	listed := f
+	listed.below(w.path())
+	if !f.Advice && w.checks == CheckStrict {
+		return &listed
+	}
+	w.found = append(w.found, &listed)
+	return nil
+}
+
+// lists reports whether a fault is one to be listed or returned. If not, it is
+// counted, which takes no memory.
+func (w *walk) lists(advice bool) bool {
+	switch {
+	case w.checks == CheckOff:
+		return false
+	case !advice && (w.checks == CheckStrict || len(w.found) < mostFaults), len(w.found) < mostAdvice:
+		return true
+	}
+	w.more++
+	w.refused = w.refused || !advice
+	return false
+}
+
+// advice is what was found. The last entry says how much more there is, and is
+// more than advice itself if some of that is.
+func (w *walk) advice() []*FieldError {
+	if w.more == 0 {
+		return w.found
+	}
+	return append(w.found, &FieldError{Problem: fmt.Sprintf("and %d faults more", w.more), Advice: !w.refused})
+}

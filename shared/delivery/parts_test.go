@@ -1,0 +1,85 @@
+package delivery
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// discovery is a report by a name about so many endpoints.
+func discovery(t *testing.T, name string, n int) *alexa.Event {
+	t.Helper()
+	endpoints := make([]string, n)
+	for i := range endpoints {
+		endpoints[i] = fmt.Sprintf(`{"endpointId":"e-%d"}`, i)
+	}
+	data := `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"` + name + `"},"payload":{"endpoints":[` + strings.Join(endpoints, ",") + `]}}}`
+	e, _, err := alexa.DecodeEvent([]byte(data), time.Unix(0, 0), alexa.CheckOff)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &e
+}
+
+// TestPartSizes: a report is taken apart before it is sent where it is known to
+// be too large, and its parts' names, of which message ids are made, are fixed.
+func TestPartSizes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		report string
+		n      int
+		want   []string // name:endpoints of each part
+	}{
+		{"AddOrUpdateReport", 0, []string{":0"}},
+		{"AddOrUpdateReport", 300, []string{":300"}},
+		{"AddOrUpdateReport", 301, []string{"0:300", "300:1"}},
+		{"AddOrUpdateReport", 750, []string{"0:300", "300:300", "600:150"}},
+		{"DeleteReport", 30, []string{":30"}},
+		{"DeleteReport", 61, []string{"0:30", "30:30", "60:1"}},
+		{"OtherReport", 1000, []string{":1000"}},
+	} {
+		e := discovery(t, test.report, test.n)
+		var got []string
+		next := 0
+		for _, p := range parts(e) {
+			event := p.event()
+			got = append(got, fmt.Sprintf("%s:%d", p.name, strings.Count(string(event.Payload), "endpointId")))
+			for range p.endpoints.Len() {
+				if !strings.Contains(string(event.Payload), fmt.Sprintf(`"e-%d"`, next)) {
+					t.Fatalf("%s of %d: endpoint %d is not in part %s", test.report, test.n, next, p.name)
+				}
+				next++
+			}
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" || next != test.n {
+			t.Errorf("%s of %d: %d endpoints in all, parts (-want +got):\n%s", test.report, test.n, next, diff)
+		}
+	}
+}
+
+// TestPartsAreCheap: taking a megabyte apart, and encoding the parts, costs a
+// few megabytes, however many parts there are.
+func TestPartsAreCheap(t *testing.T) {
+	e := discovery(t, "DeleteReport", 45_000)
+	token := sensitive.New("Atza|fake")
+	buffer := make([]byte, 0, 64<<10)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	sent := 0
+	for _, p := range parts(e) {
+		event := p.event()
+		buffer = event.Append(buffer[:0], "m-1", token)
+		sent++
+	}
+	runtime.ReadMemStats(&after)
+	if cost := (after.TotalAlloc - before.TotalAlloc) >> 20; cost > 10 || sent != 1500 {
+		t.Errorf("%d MB allocated for %d KB in %d parts", cost, len(e.Payload)>>10, sent)
+	}
+}
