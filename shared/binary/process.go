@@ -128,8 +128,13 @@ func (p *Process) Ready(ctx context.Context) error {
 	var dialer net.Dialer
 	for {
 		conn, err := dialer.DialContext(ctx, "tcp", p.address)
-		if err == nil {
+		// Where nobody listens yet, a connection may be given the port that it
+		// goes to, and then meets itself.
+		if err == nil && conn.LocalAddr().String() != conn.RemoteAddr().String() {
 			return conn.Close()
+		}
+		if err == nil {
+			_ = conn.Close()
 		}
 		select {
 		case <-p.ended:
