@@ -71,13 +71,18 @@ func mortality(t *testing.T, seed uint64, grace time.Duration) int {
 	heir := newMachine(w, seen, "heir", rand.New(rand.NewPCG(seed, processes+1)), fate{})
 	heir.sweep(t, users)
 
-	// What Login with Amazon gave and nobody has saved is lost.
-	lost := slices.Sorted(maps.Keys(seen.unsaved))
+	// What Login with Amazon gave and nobody has saved is lost. Where old tokens
+	// live on, a machine may also come second: one that stood still has saved
+	// what it was given for the same token, and that stays.
 	for userID, holder := range seen.unsaved {
-		if holder.alive() == nil {
+		switch {
+		case grace > 0 && w.Read(t, userID).Grants[ids[userID]].TokenVersion > 1:
+			delete(seen.unsaved, userID)
+		case holder.alive() == nil:
 			t.Errorf("%s has tokens of %s, and has not saved them", holder.source.Owner, userID)
 		}
 	}
+	lost := slices.Sorted(maps.Keys(seen.unsaved))
 	wantFates(t, w, seen, lost, doubted)
 	w.Forward(2 * time.Minute)
 	heir.sweep(t, users)
