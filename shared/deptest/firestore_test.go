@@ -3,6 +3,7 @@ package deptest
 import (
 	"go/ast"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
@@ -24,11 +26,15 @@ const (
 )
 
 var (
-	indexBlock  = regexp.MustCompile(`(?m)^resource "google_firestore_index" "\w+" \{\n(?:[^}].*\n|\n)*\}`)
+	indexBlock  = regexp.MustCompile(`(?m)^resource "google_firestore_(?:index|field)" "\w+" \{\n(?:[^}].*\n|\n)*\}`)
+	fieldName   = regexp.MustCompile(`(?m)^  field\s*=\s*"([^"]+)"`) // of a resource for one field
+	fieldOrder  = regexp.MustCompile(`(?m)^      order\s*=\s*"([^"]+)"`)
 	fieldsBlock = regexp.MustCompile(`field_path\s*=\s*"([^"]+)"\s*order\s*=\s*"([^"]+)"`)
 )
 
-// terraformIndexes returns the composite indexes that Terraform creates.
+// terraformIndexes returns the indexes that Terraform creates: the composite
+// ones, and those of single fields. A field's resource without an index is the
+// field's exemption.
 func terraformIndexes(text string) []index {
 	var indexes []index
 	for _, block := range indexBlock.FindAllString(text, -1) {
@@ -36,7 +42,15 @@ func terraformIndexes(text string) []index {
 		for _, match := range fieldsBlock.FindAllStringSubmatch(block, -1) {
 			fields = append(fields, match[1]+" "+match[2])
 		}
-		indexes = append(indexes, fields)
+		if len(fields) > 0 {
+			indexes = append(indexes, fields)
+		}
+		field := fieldName.FindStringSubmatch(block)
+		for _, order := range fieldOrder.FindAllStringSubmatch(block, -1) {
+			if field != nil {
+				indexes = append(indexes, index{field[1] + " " + order[1]})
+			}
+		}
 	}
 	return indexes
 }
@@ -54,7 +68,8 @@ func TestFirestoreIndex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, terraformIndexes(string(terraform))); diff != "" {
+	anyOrder := cmpopts.SortSlices(func(a, b index) bool { return slices.Compare(a, b) < 0 })
+	if diff := cmp.Diff(want, terraformIndexes(string(terraform)), anyOrder); diff != "" {
 		t.Errorf("the indexes in %s are not those that the queries in %s need (-code +terraform):\n%s", firestoreTerraform, firestoreCode, diff)
 	}
 }
@@ -72,8 +87,8 @@ func TestFirestoreNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	var used []string
-	for name := range (grant.Delivery{}).Document() {
-		used = append(used, name)
+	for _, document := range []map[string]any{(grant.Delivery{}).Document(), (grant.Account{}).Document()} {
+		used = slices.AppendSeq(used, maps.Keys(document))
 	}
 	for _, declaration := range declarations {
 		ast.Inspect(declaration, func(node ast.Node) bool {
@@ -83,7 +98,7 @@ func TestFirestoreNames(t *testing.T) {
 			return true
 		})
 	}
-	for _, name := range []string{"customers", "deliveries", "expireAt"} {
+	for _, name := range []string{"customers", "deliveries", "expireAt", "accounts", "customer"} {
 		if !strings.Contains(string(terraform), strconv.Quote(name)) {
 			t.Errorf("%s does not name %s", firestoreTerraform, name)
 		}
@@ -115,12 +130,13 @@ func TestQueryIndexes(t *testing.T) {
 		{
 			name: "two functions",
 			body: `func f() { c.Where("a", "==", 1) }; func g() { c.Where("b", "==", 1) }`,
-			want: []index{{"a ASCENDING", "__name__ ASCENDING"}, {"b ASCENDING", "__name__ ASCENDING"}},
+			want: []index{{"a ASCENDING"}, {"b ASCENDING"}},
 		},
+		{name: "order of one field", body: `func f() { c.Where("a", ">", 1).OrderBy("a", firestore.Desc) }`, want: []index{{"a DESCENDING"}}},
 		{
 			name: "constants",
 			body: `const ( bucket = "bucket"; in = "in" ); func f() { c.Where(bucket, in, b) }`,
-			want: []index{{"bucket ASCENDING", "__name__ ASCENDING"}},
+			want: []index{{"bucket ASCENDING"}},
 		},
 		{name: "field not a literal", body: `func f() { c.Where(field, "==", 1) }`, fails: true},
 		{name: "direction not a literal", body: `func f() { c.OrderBy("a", direction) }`, fails: true},
@@ -157,8 +173,24 @@ resource "google_firestore_index" "first" {
   }
 }
 
-resource "google_firestore_field" "other" {
-  field = "x"
+resource "google_firestore_field" "exempt" {
+  collection = "c"
+  field      = "x"
+
+  index_config {}
+  ttl_config {}
+}
+
+resource "google_firestore_field" "single" {
+  collection = "c"
+  field      = "y"
+
+  index_config {
+    indexes {
+      order       = "DESCENDING"
+      query_scope = "COLLECTION"
+    }
+  }
 }
 
 resource "google_firestore_index" "second" {
@@ -168,7 +200,7 @@ resource "google_firestore_index" "second" {
   }
 }
 `)
-	want := []index{{"a ASCENDING", "__name__ DESCENDING"}, {"b ASCENDING"}}
+	want := []index{{"a ASCENDING", "__name__ DESCENDING"}, {"y DESCENDING"}, {"b ASCENDING"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("indexes differ (-want +got):\n%s", diff)
 	}

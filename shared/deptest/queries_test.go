@@ -13,12 +13,13 @@ import (
 	"strings"
 )
 
-// index is the fields of a composite index as "field ASCENDING".
+// index is the fields of an index as "field ASCENDING". It is composite if it
+// has several.
 type index []string
 
-// queryIndexes returns the composite index that each query in the package's
-// product code needs. The calls of one function make one query. One that only
-// goes by document name needs no index.
+// queryIndexes returns the index that each query in the package's product code
+// needs. The calls of one function make one query. One that only goes by
+// document name needs no index.
 func queryIndexes(files fs.FS, dir string) ([]index, error) {
 	declarations, err := declarationsIn(files, dir)
 	if err != nil {
@@ -101,7 +102,9 @@ func (c constants) text(expression ast.Expr) string {
 // fields that are compared for equality first, then those that give the order,
 // then the document's name in the direction of the last of them
 // (https://cloud.google.com/firestore/docs/query-data/index-overview). An
-// inequality adds nothing: it must be on a field that is also ordered by.
+// inequality adds nothing: it must be on a field that is also ordered by. A
+// query by a single field needs that field's own index, which has no document
+// name in it.
 func (c constants) indexOf(declaration ast.Decl) (index, error) {
 	var equal, ordered index
 	for _, call := range queryCalls(declaration) {
@@ -126,13 +129,13 @@ func (c constants) indexOf(declaration ast.Decl) (index, error) {
 	return byName(append(equal, ordered...)), nil
 }
 
-// byName adds the document's name, which ends every index.
+// byName adds the document's name, which ends every composite index.
 func byName(fields index) index {
 	isName := func(field string) bool { return strings.HasPrefix(field, "__name__ ") }
 	if slices.IndexFunc(fields, func(field string) bool { return !isName(field) }) < 0 {
 		return nil
 	}
-	if last := fields[len(fields)-1]; !isName(last) {
+	if last := fields[len(fields)-1]; len(fields) > 1 && !isName(last) {
 		_, direction, _ := strings.Cut(last, " ")
 		fields = append(fields, "__name__ "+direction)
 	}

@@ -16,7 +16,7 @@ var layers = [][]string{
 	{"."},
 	{"./functions/..."},
 	{"./shared/access/...", "./shared/delivery/..."},
-	{"./shared/gateway/...", "./shared/grant/...", "./shared/grantee/...", "./shared/lwa/...", "./shared/seal/..."},
+	{"./shared/federation/...", "./shared/gateway/...", "./shared/grant/...", "./shared/grantee/...", "./shared/lwa/...", "./shared/seal/..."},
 	{"./shared/alexa/..."},
 	{"./shared/sensitive/..."},
 }
@@ -32,7 +32,7 @@ type rule struct {
 
 var rules = []rule{{
 	name: "downward",
-	reason: "imports point downward only (root → functions → access, delivery → gateway, grant, grantee, lwa, seal → alexa → sensitive): " +
+	reason: "imports point downward only (root → functions → access, delivery → federation, gateway, grant, grantee, lwa, seal → alexa → sensitive): " +
 		"a package that knew its callers could be neither understood nor tested without them",
 	indirect: true,
 	broken: func(from, to string) bool {
@@ -71,9 +71,19 @@ var rules = []rule{{
 	},
 }, {
 	name:   "test doubles",
-	reason: "only tests and scripts import simulator, emulator, binary, granttest and accesstest: a deployed function must not carry a fake that it could fall back on",
+	reason: "only tests and scripts import simulator, emulator, binary, granttest, accesstest and federationtest: a deployed function must not carry a fake that it could fall back on",
 	broken: func(from, to string) bool {
 		return isTestDouble(to) && !isTestDouble(from) && !in(from, "./scripts/...")
+	},
+}, {
+	name: "small proxy",
+	reason: "skillproxy starts cold while a customer waits, so it carries neither a cloud SDK nor what serves or stores on Google Cloud, " +
+		"and what only an AWS Lambda needs is in no other program",
+	indirect: true,
+	broken: func(from, to string) bool {
+		proxy, aws := []string{"./functions/skillproxy/..."}, []string{"github.com/aws/..."}
+		heavy := isCloudSDK(to) || in(to, "github.com/GoogleCloudPlatform/...", "./shared/host/...", "./shared/grant/...", "./shared/seal/...", "./shared/secret/...")
+		return in(from, proxy...) && heavy || inModule(from) && !in(from, proxy...) && in(to, aws...)
 	},
 }, {
 	name:   "foundation",
@@ -115,7 +125,8 @@ func isCloudSDK(pkg string) bool {
 }
 
 func isTestDouble(pkg string) bool {
-	return in(pkg, "./shared/simulator/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...")
+	return in(pkg, "./shared/simulator/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...",
+		"./shared/federation/federationtest/...")
 }
 
 // isStandard reports whether the package is of the standard library: nothing

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/federation"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/transport"
+)
+
+const (
+	// answerTime is when an answer is given, whatever hangs: within the seven
+	// seconds promised, with room for a slow processor. AcceptGrant ends at
+	// five, which leaves time for an ID token before it.
+	answerTime = 6500 * time.Millisecond
+	// deadlineSpare is what Lambda's own deadline must leave for the answer, on
+	// a processor of which the smallest Lambda has a fourteenth.
+	deadlineSpare = 500 * time.Millisecond
+	// idleTime is how long a connection is kept for the next directive. Lambda
+	// freezes the process in between, and a server that closes its end then is
+	// not noticed: the next directive would be lost on the dead connection, and
+	// could not be sent again, because the server might have carried it out.
+	// Five seconds is the shortest patience of a server in common use (Node's).
+	idleTime = 4 * time.Second
+	// connections kept to each host. Only a Lambda configured for concurrency
+	// in one process uses more than two.
+	connections = 8
+)
+
+// proxy answers invocations. It implements lambda.Handler, with which neither
+// the message nor the answer is decoded and encoded again.
+type proxy struct {
+	settings
+	http   *http.Client
+	tokens *federation.Tokens
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+func newProxy(s settings, log *slog.Logger, now func() time.Time) *proxy {
+	client := newClient()
+	source := federation.New(s.federation, client, now)
+	return &proxy{settings: s, http: client, tokens: federation.NewTokens(source.IDToken, now), log: log, now: now}
+}
+
+func newClient() *http.Client {
+	client := transport.NewClient(connections)
+	t := client.Transport.(*http.Transport)
+	t.IdleConnTimeout = idleTime
+	// Since connections are made often, let TLS resume its sessions.
+	t.TLSClientConfig = &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0), MinVersion: tls.VersionTLS12}
+	return client
+}
+
+// Invoke implements lambda.Handler. The error is never more than the text of
+// errNotTaken: the library would print it, and send it to AWS.
+func (p *proxy) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	started := p.now()
+	ctx, line := telemetry.Begin(ctx, slog.String(telemetry.Function, "SkillProxy"), slog.String(telemetry.Region, string(p.region)))
+	if invocation, ok := lambdacontext.FromContext(ctx); ok {
+		telemetry.Add(ctx, slog.String("request_id", invocation.AwsRequestID))
+	}
+	working, cancel := context.WithDeadline(ctx, deadline(ctx, started))
+	defer cancel()
+	// A copy: the library uses payload's memory for the next invocation, and the
+	// HTTP client may read from a request's body a moment after it gave up on it.
+	a := p.answer(working, bytes.Clone(payload))
+	line.Write(ctx, p.log, "SkillProxy", slog.Int64(telemetry.Duration, p.now().Sub(started).Milliseconds()))
+	return a.body, a.err
+}
+
+// deadline is when the answer must be decided on.
+func deadline(ctx context.Context, started time.Time) time.Time {
+	at := started.Add(answerTime)
+	if lambdas, ok := ctx.Deadline(); ok && lambdas.Add(-deadlineSpare).Before(at) {
+		return lambdas.Add(-deadlineSpare)
+	}
+	return at
+}
+
+// answer answers one message, and tells the log how.
+func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
+	message := alexa.ReadEnvelope(payload)
+	kind := kindOf(message)
+	defer func() {
+		if cause := recover(); cause != nil {
+			telemetry.Add(ctx, slog.String(telemetry.Error, fmt.Sprintf("panic: %v", cause)), slog.String("stack", string(debug.Stack())))
+			a = failed(kind, message, panicked)
+		}
+		telemetry.Raise(ctx, a.level)
+		telemetry.Add(ctx, slog.String(telemetry.Outcome, string(a.outcome)))
+		if a.code != "" {
+			telemetry.Add(ctx, slog.String(telemetry.Code, a.code))
+		}
+	}()
+	telemetry.Add(ctx, slog.String(telemetry.Kind, nameOf(message)))
+	if message.MessageID != "" {
+		telemetry.Add(ctx, slog.String(telemetry.MessageID, plain(message.MessageID)))
+	}
+	to := p.target(kind)
+	if to == nil {
+		return withoutTarget(kind, message)
+	}
+	reply := p.ask(ctx, to, payload)
+	if reply.status != 0 { // of what is behind; a Lambda's answer has none
+		telemetry.Add(ctx, slog.Int(telemetry.Status, reply.status))
+	}
+	if reply.err != nil {
+		telemetry.Add(ctx, slog.String(telemetry.Error, reply.err.Error()))
+	}
+	return judge(kind, message, reply)
+}
+
+func (p *proxy) target(k kind) *target {
+	switch k {
+	case acceptGrant:
+		return p.acceptGrant
+	case skillEvent:
+		return p.skillEvent
+	default:
+		return p.directive
+	}
+}

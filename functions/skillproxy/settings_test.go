@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/binary"
+)
+
+var fault = regexp.MustCompile(`\\n  ([A-Z_]+): `)
+
+// TestWrongConfiguration: the program ends before it fetches an invocation, and
+// says in one line what is wrong, but not what it is.
+func TestWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, test := range []struct {
+		name string
+		env  map[string]string
+		want []string
+	}{
+		{"nothing set", nil, []string{"ACCEPT_GRANT_URL", "AWS_REGION", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_WORKLOAD_PROVIDER"}},
+		{"another AWS region", w.env(map[string]string{"AWS_REGION": "eu-central-1"}), []string{"AWS_REGION"}},
+		{"everything wrong", w.env(map[string]string{
+			"AWS_REGION":                 "canary",
+			"ACCEPT_GRANT_URL":           "http://canary.example.com",
+			"SKILL_EVENT_URL":            "canary",
+			"DIRECTIVE_URL":              "https://canary@example.com",
+			"DIRECTIVE_AUTH":             "canary",
+			"GOOGLE_WORKLOAD_PROVIDER":   "//iam.googleapis.com/projects/canary",
+			"GOOGLE_SERVICE_ACCOUNT":     "canary",
+			"GOOGLE_STS_URL":             "https://sts.example.com/?canary",
+			"GOOGLE_IAM_CREDENTIALS_URL": "https://example.com/canary",
+		}), []string{
+			"ACCEPT_GRANT_URL", "AWS_REGION", "DIRECTIVE_AUTH", "DIRECTIVE_URL", "GOOGLE_IAM_CREDENTIALS_URL",
+			"GOOGLE_SERVICE_ACCOUNT", "GOOGLE_STS_URL", "GOOGLE_WORKLOAD_PROVIDER", "SKILL_EVENT_URL",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path, err := program()
+			if err != nil {
+				t.Fatal(err)
+			}
+			process, err := binary.Start(path, test.env)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer process.Kill()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			status, err := process.Wait(ctx)
+			written.add(t.Name(), process.Output())
+			if err != nil || status != 1 {
+				t.Errorf("exit status %d (%v), want 1", status, err)
+			}
+			var got []string
+			for _, match := range fault.FindAllStringSubmatch(process.Output(), -1) {
+				got = append(got, match[1])
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("faults differ (-want +got):\n%s%s", diff, process.Output())
+			}
+		})
+	}
+}
+
+func TestAudience(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]string{
+		"https://accept-grant-abc-ew.a.run.app":                           "https://accept-grant-abc-ew.a.run.app",
+		"https://accept-grant-abc-ew.a.run.app/AcceptGrant":               "https://accept-grant-abc-ew.a.run.app",
+		"https://europe-west1-maker-prod.cloudfunctions.net/accept-grant": "https://europe-west1-maker-prod.cloudfunctions.net/accept-grant",
+		"http://127.0.0.1:8080/AcceptGrant":                               "http://127.0.0.1:8080",
+	} {
+		parsed, err := url.Parse(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := audience(parsed); got != want {
+			t.Errorf("audience(%s) = %s, want %s", at, got, want)
+		}
+	}
+}

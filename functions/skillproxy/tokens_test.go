@@ -1,0 +1,171 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/federation/federationtest"
+)
+
+func TestColdStartTakesTwoRoundTrips(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := start(t, w.env(nil))
+	wantSuccess(t, l, turnOn)
+	w.wantRoundTrips(t, 0)
+	wantSuccess(t, l, accept)
+	w.wantRoundTrips(t, 2)
+	if line := l.logged(t, 2); line["renewed"] != true {
+		t.Errorf("logged %v, want a new token", line)
+	}
+	wantSuccess(t, l, accept)
+	w.wantRoundTrips(t, 2)
+	if line := l.logged(t, 3); line["renewed"] != nil {
+		t.Errorf("logged %v, want no new token", line)
+	}
+	wantSuccess(t, l, disabled) // for another audience
+	w.wantRoundTrips(t, 3)
+}
+
+func TestDirectiveAuth(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := start(t, w.env(map[string]string{"DIRECTIVE_AUTH": "google", "DIRECTIVE_AUDIENCE": "https://directives.example.com"}))
+	wantSuccess(t, l, turnOn)
+	if got := w.directive.got()[0].header.Get("Authorization"); !w.google.Accepts(got, "https://directives.example.com") {
+		t.Errorf("Authorization: %q", got)
+	}
+}
+
+// TestRenewalSideBySide: a token with minutes to live is used, and another is
+// there for the next request. The answer waits for that, because the process
+// would be frozen on the way.
+func TestRenewalSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.google.Lifetime(4 * time.Minute)
+	l := start(t, w.env(nil))
+	wantSuccess(t, l, accept)
+	w.google.Lifetime(time.Hour)
+	w.google.Fail(federationtest.Credentials, func(rw http.ResponseWriter, r *http.Request) {
+		<-time.After(300 * time.Millisecond) // the answer from behind is there long before
+		r.URL.Path = string(federationtest.Credentials)
+		w.google.ServeHTTP(rw, r)
+	})
+	if got := l.invoke(t, accept, time.Minute); string(got.body) != done || got.took < 300*time.Millisecond {
+		t.Errorf("answer %s after %v, want it after the renewal", got.body, got.took)
+	}
+	wantSuccess(t, l, accept)
+	got := w.acceptGrant.got()
+	first, second, third := got[0].header.Get("Authorization"), got[1].header.Get("Authorization"), got[2].header.Get("Authorization")
+	if first != second || second == third {
+		t.Error("want the old token for the request that renews it, and the new one afterwards")
+	}
+	if line := l.logged(t, 2); line["renewed"] != true {
+		t.Errorf("logged %v, want a new token", line)
+	}
+	if line := l.logged(t, 3); line["renewed"] != nil {
+		t.Errorf("logged %v, want no new token", line)
+	}
+}
+
+func TestRenewalFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.google.Lifetime(4 * time.Minute)
+	l := start(t, w.env(nil))
+	wantSuccess(t, l, accept)
+	w.google.Fail(federationtest.Credentials, federationtest.Refuse(503, `canary`))
+	wantSuccess(t, l, accept)
+	if line := l.logged(t, 2); line["severity"] != "WARNING" || line["renew_error"] != "getting an ID token: refused with status 503" || line["outcome"] != "passed" {
+		t.Errorf("logged %v", line)
+	}
+	wantSuccess(t, l, accept)
+	w.wantRoundTrips(t, 3) // not tried again at once
+}
+
+// TestExpiredToken: the function says 401 to a token that we thought good.
+func TestExpiredToken(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		refusals int
+		trips    int
+		requests int
+		want     string
+	}{
+		{"once", 1, 3, 3, ""},
+		{"for ever", 2, 3, 3, "refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			l := start(t, w.env(nil))
+			wantSuccess(t, l, accept)
+			for range test.refusals {
+				w.acceptGrant.then(answering(401, "canary"))
+			}
+			if test.want == "" {
+				wantSuccess(t, l, accept)
+			} else {
+				wantError(t, l.invoke(t, accept, time.Minute), accept, "")
+				if line := l.logged(t, 2); line["outcome"] != test.want || line["status"] != 401.0 {
+					t.Errorf("logged %v", line)
+				}
+			}
+			got := w.acceptGrant.got()
+			if len(got) != test.requests {
+				t.Fatalf("%d requests, want %d", len(got), test.requests)
+			}
+			if got[1].header.Get("Authorization") == got[2].header.Get("Authorization") || got[1].body != got[2].body {
+				t.Error("the second try must be the same request with another token")
+			}
+			w.wantRoundTrips(t, test.trips)
+		})
+	}
+}
+
+// TestNoToken: without one nobody is asked.
+func TestNoToken(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		service federationtest.Service
+		fault   http.HandlerFunc
+		changes map[string]string
+		why     string
+	}{
+		{"the provider refuses", federationtest.STS, federationtest.Refuse(400, `{"error":"unauthorized_client","error_description":"canary"}`), nil,
+			"no ID token: getting a federated token: refused with status 400, unauthorized_client"},
+		{"no permission", federationtest.Credentials, federationtest.Refuse(403, `{"error":{"code":403,"message":"canary","status":"PERMISSION_DENIED"}}`), nil,
+			"no ID token: getting an ID token: refused with status 403, PERMISSION_DENIED"},
+		{"STS hangs", federationtest.STS, hang, nil, "no ID token: getting a federated token: context deadline exceeded"},
+		{"IAM Credentials hangs", federationtest.Credentials, hang, nil, "no ID token: getting an ID token: context deadline exceeded"},
+		{"no role", "", nil, map[string]string{"AWS_SECRET_ACCESS_KEY": ""}, "no ID token: getting a federated token: AWS_ACCESS_KEY_ID"},
+		{"another role", "", nil, map[string]string{"AWS_SECRET_ACCESS_KEY": "fake-canary"}, "no ID token: getting a federated token: refused with status 401, invalid_grant"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if test.fault != nil {
+				w.google.Fail(test.service, test.fault)
+			}
+			l := start(t, w.env(test.changes))
+			got := l.invoke(t, accept, 2*time.Second)
+			wantError(t, got, accept, "")
+			if got.took > 2*time.Second || len(w.acceptGrant.got()) != 0 {
+				t.Errorf("after %v, and %d requests", got.took, len(w.acceptGrant.got()))
+			}
+			line := l.logged(t, 1)
+			if why, _ := line["error"].(string); line["outcome"] != "unauthenticated" || line["severity"] != "ERROR" || !strings.HasPrefix(why, test.why) {
+				t.Errorf("logged %v, want %q", line, test.why)
+			}
+			wantSuccess(t, l, turnOn) // which needs none
+			if test.fault != nil {
+				wantSuccess(t, l, accept)
+			}
+		})
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/federation/federationtest"
+)
+
+// Messages of each kind, with what must never be logged.
+const (
+	turnOn = `{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3","messageId":"m-1","correlationToken":"c-canary=="},` +
+		`"endpoint":{"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"lamp-1","cookie":{"k":"canary"}},"payload":{}}}`
+	discover = `{"directive":{"header":{"namespace":"Alexa.Discovery","name":"Discover","payloadVersion":"3","messageId":"m-1"},` +
+		`"payload":{"scope":{"type":"BearerToken","token":"fake-canary"}}}}`
+	accept = `{"directive":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","payloadVersion":"3","messageId":"m-1"},` +
+		`"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":"RHfake-canary"},"grantee":{"type":"BearerToken","token":"fake-canary"}}}}`
+	disabled = `{"version":"1.0","context":{"System":{"user":{"userId":"canary"}}},"request":{"type":"AlexaSkillEvent.SkillDisabled","requestId":"canary"}}`
+)
+
+// done is a good answer.
+const done = `{"event":{"header":{"namespace":"Alexa","name":"Response","messageId":"canary","payloadVersion":"3"},"payload":{}}}`
+
+// behind is a server behind the proxy.
+type behind struct {
+	*httptest.Server
+
+	mu       sync.Mutex
+	handlers []http.HandlerFunc // for the next requests; then done
+	requests []request
+}
+
+type request struct {
+	header http.Header
+	body   string
+}
+
+func newBehind(t testing.TB) *behind {
+	t.Helper()
+	b := &behind{}
+	b.Server = httptest.NewServer(b)
+	t.Cleanup(func() {
+		b.CloseClientConnections() // some hang
+		b.Close()
+	})
+	return b
+}
+
+// then has the next request answered by h.
+func (b *behind) then(h http.HandlerFunc) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.handlers = append(b.handlers, h)
+}
+
+func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	b.mu.Lock()
+	b.requests = append(b.requests, request{r.Header.Clone(), string(body)})
+	handle := answering(http.StatusOK, done)
+	if len(b.handlers) > 0 {
+		handle, b.handlers = b.handlers[0], b.handlers[1:]
+	}
+	b.mu.Unlock()
+	handle(w, r)
+}
+
+// got returns the requests so far.
+func (b *behind) got() []request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.requests
+}
+
+func answering(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+// hang answers when the client is gone.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice
+	<-r.Context().Done()
+}
+
+// world is what is behind a proxy, and beside it.
+type world struct {
+	google                             *federationtest.Google
+	googleURL                          string
+	acceptGrant, skillEvent, directive *behind
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	google := federationtest.New(time.Now)
+	server := httptest.NewServer(google)
+	t.Cleanup(func() {
+		server.CloseClientConnections()
+		server.Close()
+	})
+	return &world{google, server.URL, newBehind(t), newBehind(t), newBehind(t)}
+}
+
+// env is a proxy's environment. Changes to "" take a variable away.
+func (w *world) env(changes map[string]string) map[string]string {
+	env := federationtest.Role()
+	maps.Copy(env, map[string]string{
+		"AWS_REGION":                 federationtest.AWSRegion,
+		"ACCEPT_GRANT_URL":           w.acceptGrant.URL,
+		"SKILL_EVENT_URL":            w.skillEvent.URL,
+		"DIRECTIVE_URL":              w.directive.URL,
+		"GOOGLE_WORKLOAD_PROVIDER":   federationtest.Provider,
+		"GOOGLE_SERVICE_ACCOUNT":     federationtest.ServiceAccount,
+		"GOOGLE_STS_URL":             w.googleURL + "/v1/token",
+		"GOOGLE_IAM_CREDENTIALS_URL": w.googleURL,
+	})
+	maps.Copy(env, changes)
+	return env
+}
+
+// wantRoundTrips holds the number of calls to Google so far against a number.
+func (w *world) wantRoundTrips(t *testing.T, want int) {
+	t.Helper()
+	if got := w.google.Calls(); len(got) != want {
+		t.Errorf("calls to Google: %v, want %d", got, want)
+	}
+	for _, problem := range w.google.Problems() {
+		t.Error("Google says: " + problem)
+	}
+}
+
+// wantSuccess invokes a function and wants done for an answer.
+func wantSuccess(t *testing.T, l *instance, message string) {
+	t.Helper()
+	if got := l.invoke(t, message, time.Minute); got.failed || string(got.body) != done {
+		t.Fatalf("answer %s, want what is behind answered; the program wrote: %s", got.body, l.process.Output())
+	}
+}
+
+// errorResponse is the answer of the proxy's own to a message.
+func errorResponse(message, typ string) string {
+	switch {
+	case message == accept:
+		return `{"event":{"header":{"namespace":"Alexa.Authorization","name":"ErrorResponse","messageId":"ID","payloadVersion":"3"},` +
+			`"payload":{"type":"ACCEPT_GRANT_FAILED","message":"the grant could not be accepted"}}}`
+	case message == turnOn:
+		return fmt.Sprintf(`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":"ID","correlationToken":"c-canary==","payloadVersion":"3"},`+
+			`"endpoint":{"endpointId":"lamp-1"},"payload":{"type":%q,"message":"WHY"}}}`, typ)
+	default:
+		return fmt.Sprintf(`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":"ID","payloadVersion":"3"},`+
+			`"payload":{"type":%q,"message":"WHY"}}}`, typ)
+	}
+}

@@ -1,0 +1,168 @@
+package federation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/federation"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// issuer issues numbered tokens that live for an hour.
+type issuer struct {
+	n    atomic.Int64
+	took time.Duration
+	err  error
+}
+
+func (i *issuer) fetch(ctx context.Context, audience string) (federation.Token, error) {
+	n := i.n.Add(1)
+	select {
+	case <-time.After(i.took):
+	case <-ctx.Done():
+		return federation.Token{}, ctx.Err()
+	}
+	if i.err != nil {
+		return federation.Token{}, i.err
+	}
+	return federation.Token{Text: sensitive.New(fmt.Sprint(audience, n)), ExpiresAt: time.Now().Add(time.Hour)}, nil
+}
+
+// want uses a token and holds it, the time it took and whether it was renewed
+// against what should be.
+func want(t *testing.T, tokens *federation.Tokens, token string, took time.Duration, renewed bool) {
+	t.Helper()
+	started := time.Now()
+	use, err := tokens.Use(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := use.Token.Reveal(); got != token || time.Since(started) != took {
+		t.Errorf("got %s after %v, want %s after %v", got, time.Since(started), token, took)
+	}
+	if got, err := use.Wait(); got != renewed || err != nil {
+		t.Errorf("Wait() = %v, %v, want %v", got, err, renewed)
+	}
+}
+
+func TestTokenIsKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i := issuer{took: time.Second}
+		tokens := federation.NewTokens(i.fetch, time.Now)
+		want(t, tokens, "a1", time.Second, true)
+		want(t, tokens, "a1", 0, false)
+		if use, err := tokens.Use(t.Context(), "b"); err != nil || use.Token.Reveal() != "b2" {
+			t.Errorf("another audience: %v", err)
+		}
+		time.Sleep(54 * time.Minute)
+		want(t, tokens, "a1", 0, false)
+		time.Sleep(2 * time.Minute)
+		want(t, tokens, "a1", 0, true) // renewed side by side
+		want(t, tokens, "a3", 0, false)
+		time.Sleep(59*time.Minute + 31*time.Second)
+		want(t, tokens, "a4", time.Second, true) // too late for the old one
+	})
+}
+
+func TestRenewalIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i := issuer{}
+		tokens := federation.NewTokens(i.fetch, time.Now)
+		want(t, tokens, "a1", 0, true)
+		time.Sleep(56 * time.Minute)
+		i.took = 2 * time.Second
+		use, err := tokens.Use(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, tokens, "a1", 0, false) // one renewal is enough
+		started := time.Now()
+		if renewed, err := use.Wait(); !renewed || err != nil || time.Since(started) != 2*time.Second {
+			t.Errorf("Wait() = %v, %v after %v, want true after 2s", renewed, err, time.Since(started))
+		}
+		want(t, tokens, "a2", 0, false)
+	})
+}
+
+func TestFailedRenewal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i := issuer{}
+		tokens := federation.NewTokens(i.fetch, time.Now)
+		want(t, tokens, "a1", 0, true)
+		time.Sleep(56 * time.Minute)
+		i.err = errors.New("ill")
+		use, err := tokens.Use(t.Context(), "a")
+		if err != nil || use.Token.Reveal() != "a1" {
+			t.Fatalf("%v, want the old token", err)
+		}
+		if renewed, err := use.Wait(); renewed || !errors.Is(err, i.err) {
+			t.Errorf("Wait() = %v, %v, want the reason", renewed, err)
+		}
+		want(t, tokens, "a1", 0, false) // not tried again at once
+		if n := i.n.Load(); n != 2 {
+			t.Errorf("%d calls, want 2", n)
+		}
+		time.Sleep(31 * time.Second)
+		i.err = nil
+		want(t, tokens, "a1", 0, true)
+		want(t, tokens, "a3", 0, false)
+	})
+}
+
+func TestNoToken(t *testing.T) {
+	t.Parallel()
+	i := issuer{err: errors.New("ill")}
+	tokens := federation.NewTokens(i.fetch, time.Now)
+	if use, err := tokens.Use(t.Context(), "a"); use != nil || !errors.Is(err, i.err) {
+		t.Errorf("Use() = %v, %v, want the reason", use, err)
+	}
+}
+
+func TestPanicInARenewal(t *testing.T) {
+	t.Parallel()
+	later := time.Duration(0)
+	i := issuer{}
+	fetch := func(ctx context.Context, audience string) (federation.Token, error) {
+		if later > 0 {
+			panic("broken")
+		}
+		return i.fetch(ctx, audience)
+	}
+	tokens := federation.NewTokens(fetch, func() time.Time { return time.Now().Add(later) })
+	want := func() *federation.Use {
+		use, err := tokens.Use(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return use
+	}
+	want()
+	later = 56 * time.Minute
+	if renewed, err := want().Wait(); renewed || err == nil {
+		t.Errorf("Wait() = %v, %v, want the panic", renewed, err)
+	}
+}
+
+func TestDiscard(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		i := issuer{}
+		tokens := federation.NewTokens(i.fetch, time.Now)
+		want(t, tokens, "a1", 0, true)
+		tokens.Discard("a", sensitive.New("another"))
+		tokens.Discard("b", sensitive.New("a1"))
+		want(t, tokens, "a1", 0, false)
+		tokens.Discard("a", sensitive.New("a1"))
+		want(t, tokens, "a2", 0, true)
+		tokens.Discard("a", sensitive.New("a1")) // somebody is late
+		want(t, tokens, "a2", 0, false)
+	})
+}
