@@ -19,7 +19,8 @@ type erasure struct {
 	Customer   string `json:"customer"` // as logs name it
 	Records    int    `json:"records"`  // removed; in a dry run, there
 	Deliveries *int   `json:"deliveries,omitempty"`
-	Grants     *int   `json:"grants,omitempty"` // of the record, in a dry run
+	Accounts   *int   `json:"accounts,omitempty"` // of Amazon's, as skill events have told them
+	Grants     *int   `json:"grants,omitempty"`   // of the record, in a dry run
 }
 
 // erase is the command of that name. It does not read the record first: one
@@ -32,7 +33,7 @@ func erase(ctx context.Context, _ *program, store grant.Admin, o options) (resul
 	ctx, cancel := context.WithTimeout(ctx, eraseTime)
 	defer cancel()
 	erased, err := store.Erase(ctx, o.key)
-	e.Records, e.Deliveries = erased.Records, &erased.Deliveries
+	e.Records, e.Deliveries, e.Accounts = erased.Records, &erased.Deliveries, &erased.Accounts
 	if err != nil {
 		return e, fmt.Errorf("not all was erased, run it again: %w", err)
 	}
@@ -70,14 +71,15 @@ func (e *erasure) write(w io.Writer) {
 	row(w, "customer in logs", "%s", e.Customer)
 	if e.DryRun {
 		if e.Grants == nil {
-			row(w, "would erase", "no record, and the delivery records of its events if any are left")
+			row(w, "would erase", "no record, and what is left of delivery records and Amazon accounts")
 		} else {
-			row(w, "would erase", "its record with %d grants, and the delivery records of its events", *e.Grants)
+			row(w, "would erase", "its record with %d grants, the delivery records of its events, and its Amazon accounts", *e.Grants)
 		}
 		fmt.Fprintln(w, "This was a dry run: nothing was erased. With -for-real it is.")
 		return
 	}
 	row(w, "records erased", "%d", e.Records)
 	row(w, "deliveries erased", "%d", *e.Deliveries)
+	row(w, "accounts erased", "%d", *e.Accounts)
 	fmt.Fprint(w, remains)
 }

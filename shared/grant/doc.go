@@ -5,7 +5,8 @@
 // for one skill, so that a single read tells everything and every change is
 // atomic. A [Store] keeps records; package grantfire keeps them in Firestore,
 // package grantmem in memory, and package granttest is the contract that both
-// must pass.
+// must pass. Beside the records a Store keeps what has become of events, a
+// [Delivery] each, and whose an Amazon account is, an [Account] each.
 //
 // Records are plain values: the functions in this package that change one are
 // pure (time is passed in), and a [Store] turns the difference between two

@@ -89,6 +89,13 @@ func TestEveryFieldIsKept(t *testing.T) {
 		if diff := cmp.Diff(delivery, got); diff != "" || err != nil {
 			t.Fatalf("a delivery changed on its way (error %v) (-want +got):\n%s", err, diff)
 		}
+		var account grant.Account
+		fill(r, reflect.ValueOf(&account).Elem(), false)
+		account.Revision = 0
+		sameAccount, err := grant.ParseAccount(account.ID, account.Document())
+		if diff := cmp.Diff(account, sameAccount); diff != "" || err != nil {
+			t.Fatalf("an account changed on its way (error %v) (-want +got):\n%s", err, diff)
+		}
 	}
 }
 
@@ -109,6 +116,12 @@ func TestZeroValuesAreAbsent(t *testing.T) {
 	for _, name := range []string{"customer", "eventId", "state", "claimedUntil", "accepted", "expireAt"} {
 		if v, ok := delivery[name]; !ok || v != nil {
 			t.Errorf("an empty delivery holds %v (present: %t) as %s, want nil", v, ok, name)
+		}
+	}
+	account := grant.Account{}.Document()
+	for _, name := range []string{"customer", "userId", "skill", "linkedAt"} {
+		if v, ok := account[name]; !ok || v != nil {
+			t.Errorf("an empty account holds %v (present: %t) as %s, want nil", v, ok, name)
 		}
 	}
 }
@@ -198,6 +211,10 @@ func TestParseNamesTheBadField(t *testing.T) {
 	}
 	if _, err := grant.ParseDelivery(map[string]any{"accepted": []any{int64(1)}}); err == nil || !strings.Contains(err.Error(), "accepted") {
 		t.Errorf("got error %v, want one that names accepted", err)
+	}
+	account, err := grant.ParseAccount("a-1", map[string]any{"userId": "u-1", "linkedAt": secret})
+	if err == nil || !strings.Contains(err.Error(), "linkedAt") || strings.Contains(err.Error(), secret) || account != (grant.Account{}) {
+		t.Errorf("got %+v and error %v, want nothing and one that names linkedAt", account, err)
 	}
 }
 

@@ -17,12 +17,12 @@ var (
 	ErrConflict = errors.New("grant: changed since it was read")
 )
 
-// Revision identifies one stored state of a record or delivery. It is opaque:
+// Revision identifies one stored state of a record, delivery or account. It is opaque:
 // compare it for equality, and with zero, which means "not stored". Every
 // write gives a revision that no earlier state of the same document had.
 type Revision int64
 
-// Store keeps records and delivery records.
+// Store keeps records, delivery records and Amazon accounts.
 //
 // A store may be shared by any number of goroutines and processes. Values it
 // returns belong to the caller, and it keeps no reference to values it is
@@ -81,6 +81,14 @@ type Store interface {
 	// WriteDelivery replaces was by now on the terms of Write, whole and
 	// without a field mask.
 	WriteDelivery(ctx context.Context, was, now Delivery) (Delivery, error)
+
+	// ReadAccount returns the account with an id, or ErrNotFound.
+	ReadAccount(ctx context.Context, id string) (Account, error)
+
+	// WriteAccount replaces was by now on the terms of Write, whole and without
+	// a field mask. Both must have one ID. An account without a Customer, whom
+	// nobody could erase, is an error.
+	WriteAccount(ctx context.Context, was, now Account) (Account, error)
 }
 
 // Admin is what operators' tools need of a store besides. No deployed function
@@ -95,9 +103,9 @@ type Admin interface {
 	List(ctx context.Context, after string, limit int) (ListPage, error)
 
 	// Erase removes everything that is kept about a customer: the record,
-	// whatever its revision, and the delivery records of all events. A customer
-	// of whom nothing is kept is no error. When it fails some of it may be
-	// gone; call it again.
+	// whatever its revision, the delivery records of all events, and the Amazon
+	// accounts. A customer of whom nothing is kept is no error. When it fails
+	// some of it may be gone; call it again.
 	Erase(ctx context.Context, key Key) (Erased, error)
 }
 
@@ -113,6 +121,7 @@ type ListPage struct {
 type Erased struct {
 	Records    int // 1, or 0 when there was none
 	Deliveries int
+	Accounts   int
 }
 
 // MaxDueBuckets is the largest number of buckets in one DueQuery: Firestore

@@ -38,6 +38,29 @@ func (r *Record) Rest(id string, now time.Time) {
 	r.settle(now)
 }
 
+// Prove makes every grant of a customer due for a refresh, which alone proves
+// whether it is still alive. It reports whether there was one to prove. A grant
+// that Login with Amazon has put in doubt keeps its time, which is near: an
+// answer before it would prove no more than the last.
+func (r *Record) Prove(now time.Time) bool {
+	found := false
+	for id, g := range r.Grants {
+		if g.State == Revoked {
+			continue
+		}
+		found = true
+		if !g.Doubted(now) && (g.RefreshDue.IsZero() || g.RefreshDue.After(now)) {
+			g.RefreshDue = now
+			r.Grants[id] = g
+		}
+	}
+	if found {
+		r.Used(now) // or the sweep would put an idle customer's grants to rest again
+		r.settle(now)
+	}
+	return found
+}
+
 // Used notes that an event was delivered to the customer.
 func (r *Record) Used(now time.Time) { r.UsedAt = now }
 

@@ -125,3 +125,75 @@ func TestRemoveLeavesTheOthers(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestProve makes due whatever may be alive, but for what a refresh now could
+// say nothing new of.
+func TestProve(t *testing.T) {
+	t.Parallel()
+	const ago = -time.Minute
+	now := start.Add(10 * time.Minute)
+	tests := []struct {
+		name  string
+		edit  func(*grant.Record)
+		found bool
+		want  time.Duration // from now to when the sweep looks at the record
+	}{
+		{"active", func(*grant.Record) {}, true, 0},
+		{"at rest", func(r *grant.Record) { r.Rest("a", start) }, true, 0},
+		{"overdue", func(r *grant.Record) { r.RefreshFailed("a", now.Add(ago-time.Minute)) }, true, ago},
+		{"a refresh failed just now", func(r *grant.Record) { r.RefreshFailed("a", now) }, true, 0},
+		{"refused by the gateway", func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start); r.Announced(r.Announce, start) }, true, 0},
+		{"in doubt", func(r *grant.Record) {
+			r.Doubt("a", grant.ReasonRefreshUnknown, start, now.Add(2*time.Minute))
+			r.Announced(r.Announce, start)
+		}, true, 2 * time.Minute},
+		{"in doubt until now", func(r *grant.Record) {
+			r.Doubt("a", grant.ReasonMassInvalidGrant, start, now)
+			r.Announced(r.Announce, start)
+		}, true, 0},
+		{"one in doubt and one not", func(r *grant.Record) {
+			r.Link("b", alexa.EU, "", tokens(2), start)
+			r.Doubt("a", grant.ReasonRefreshUnknown, start, now.Add(2*time.Minute))
+			r.Announced(r.Announce, start)
+		}, true, 0},
+		{"revoked", func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, now); r.Announced(r.Announce, now) }, false, grant.KeepRevoked},
+		{"no grants", func(r *grant.Record) { r.Remove("a", start) }, false, time.Time{}.Sub(now)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := one()
+			test.edit(&r)
+			before := r.Clone()
+			if got := r.Prove(now); got != test.found {
+				t.Errorf("found one: %t, want %t", got, test.found)
+			}
+			if got := r.RefreshDue.Sub(now); got != test.want {
+				t.Errorf("due in %v, want %v", got, test.want)
+			}
+			if !test.found {
+				if diff := cmp.Diff(before, r); diff != "" {
+					t.Errorf("it changed (-was +now):\n%s", diff)
+				}
+				return
+			}
+			if !r.UsedAt.Equal(now) {
+				t.Errorf("used at %v, want now, or the sweep puts the grant to rest", r.UsedAt)
+			}
+			again := r.Clone()
+			again.Prove(now)
+			if diff := cmp.Diff(r, again); diff != "" {
+				t.Errorf("a second time makes a difference (-once +twice):\n%s", diff)
+			}
+			for id, g := range r.Grants {
+				was := before.Grants[id]
+				if was.RefreshDue = g.RefreshDue; !cmp.Equal(was, g) {
+					t.Errorf("more than the time changed of %s (-was +now):\n%s", id, cmp.Diff(was, g))
+				}
+			}
+			if len(r.Announce) > 0 {
+				t.Errorf("it announces %v: nothing is known yet", kinds(r))
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 # The stack's database: one document per customer with everything about the
-# customer's grants (collection customers), and one per event that must not be
-# delivered twice (collection deliveries).
+# customer's grants (collection customers), one per event that must not be
+# delivered twice (collection deliveries), and one per Amazon account that skill
+# events have named (collection accounts).
 
 resource "google_firestore_database" "grants" {
   project     = var.project_id
@@ -18,9 +19,9 @@ resource "google_firestore_database" "grants" {
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
 }
 
-# The one query there is: the records of some buckets that are due for a
-# refresh, the earliest first, page by page. refreshDue grows with time, and an
-# index that starts with a growing value takes only 500 writes a second
+# The sweep's query: the records of some buckets that are due for a refresh, the
+# earliest first, page by page. refreshDue grows with time, and an index that
+# starts with a growing value takes only 500 writes a second
 # (https://cloud.google.com/firestore/docs/best-practices#hotspots); behind the
 # bucket the writes are spread over 256 places.
 resource "google_firestore_index" "customers_due" {
@@ -45,11 +46,12 @@ resource "google_firestore_index" "customers_due" {
 }
 
 # Firestore indexes every field, in both directions, unless told otherwise.
-# Nothing else is queried, so those indexes would only cost: writes, storage,
+# Little else is queried, so those indexes would only cost: writes, storage,
 # and the limit above for each of the many timestamps. The empty index_config
-# turns them off for "*", any field of the collection.
+# turns them off for "*", any field of the collection that has no resource of
+# its own.
 resource "google_firestore_field" "unindexed" {
-  for_each = toset(["customers", "deliveries"])
+  for_each = toset(["customers", "deliveries", "accounts"])
 
   project    = var.project_id
   database   = google_firestore_database.grants.name
@@ -57,6 +59,22 @@ resource "google_firestore_field" "unindexed" {
   field      = "*"
 
   index_config {}
+}
+
+# The one field that is queried by itself: to erase a customer is to find the
+# Amazon accounts of that customer.
+resource "google_firestore_field" "accounts_customer" {
+  project    = var.project_id
+  database   = google_firestore_database.grants.name
+  collection = "accounts"
+  field      = "customer"
+
+  index_config {
+    indexes {
+      order       = "ASCENDING"
+      query_scope = "COLLECTION"
+    }
+  }
 }
 
 # Firestore deletes a delivery some time, usually within a day, after its

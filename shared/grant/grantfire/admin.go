@@ -47,28 +47,48 @@ func (s *Store) Erase(ctx context.Context, key grant.Key) (grant.Erased, error) 
 		}
 		erased.Records = 1
 	}
+	var err error
+	if erased.Deliveries, err = s.eraseAll(ctx, s.deliveriesOf(key.ID())); err != nil {
+		return erased, failed(ctx, "erase a customer's deliveries", err)
+	}
+	if erased.Accounts, err = s.eraseAll(ctx, s.accountsOf(key.ID())); err != nil {
+		return erased, failed(ctx, "erase a customer's accounts", err)
+	}
+	return erased, nil
+}
+
+// deliveriesOf finds a customer's delivery records. Their ids lie side by side:
+// a prefix, then hex digits.
+func (s *Store) deliveriesOf(customer string) firestore.Query {
+	all := s.client.Collection(Deliveries)
+	first := grant.DeliveryPrefix(customer)
+	return all.Where(firestore.DocumentID, ">=", all.Doc(first)).Where(firestore.DocumentID, "<", all.Doc(first+"g"))
+}
+
+// accountsOf finds a customer's Amazon accounts, by the one single-field index
+// that there has to be.
+func (s *Store) accountsOf(customer string) firestore.Query {
+	return s.client.Collection(Accounts).Where("customer", "==", customer)
+}
+
+// erasePage is how many documents are removed by one commit.
+const erasePage = 200
+
+// eraseAll removes what a query finds, and returns how much it was.
+func (s *Store) eraseAll(ctx context.Context, query firestore.Query) (int, error) {
+	erased := 0
 	for {
-		n, err := s.eraseDeliveries(ctx, key.ID())
-		erased.Deliveries += n
-		if err != nil {
-			return erased, failed(ctx, "erase a customer's deliveries", err)
-		}
-		if n == 0 {
-			return erased, nil
+		n, err := s.eraseSome(ctx, query)
+		erased += n
+		if n == 0 || err != nil {
+			return erased, err
 		}
 	}
 }
 
-// erasePage is how many delivery records are removed by one commit.
-const erasePage = 200
-
-// eraseDeliveries removes some of a customer's delivery records. Their ids lie
-// side by side: a prefix, then hex digits.
-func (s *Store) eraseDeliveries(ctx context.Context, customer string) (int, error) {
-	all := s.client.Collection(Deliveries)
-	first := grant.DeliveryPrefix(customer)
-	docs, err := all.Where(firestore.DocumentID, ">=", all.Doc(first)).
-		Where(firestore.DocumentID, "<", all.Doc(first+"g")).Select().Limit(erasePage).Documents(ctx).GetAll()
+// eraseSome removes the first of what a query finds.
+func (s *Store) eraseSome(ctx context.Context, query firestore.Query) (int, error) {
+	docs, err := query.Select().Limit(erasePage).Documents(ctx).GetAll()
 	if err != nil || len(docs) == 0 {
 		return 0, err
 	}

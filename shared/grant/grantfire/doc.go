@@ -1,15 +1,17 @@
 // Package grantfire keeps grant records in Firestore.
 //
 // There is one document per customer and skill in the collection "customers",
-// and one per event that must not be repeated in "deliveries". Every method
-// but Erase is one call to Firestore, without a transaction: a document's
-// update time is its revision, and a write is conditional on the one that was
-// read. Writes name the fields they touch, so that an older version of the code
-// leaves the fields of a newer one alone.
+// one per event that must not be repeated in "deliveries", and one per Amazon
+// account that skill events have named in "accounts". Every method but Erase is
+// one call to Firestore, without a transaction: a document's update time is its
+// revision, and a write is conditional on the one that was read. Writes name
+// the fields they touch, so that an older version of the code leaves the fields
+// of a newer one alone.
 //
 // The package needs one composite index, on bucket and refreshDue of
-// "customers", and wants single-field indexing off. Deliveries have the time
-// expireAt for a TTL policy; nothing here looks at it.
+// "customers", and one single-field index, on customer of "accounts". It wants
+// all other single-field indexing off. Deliveries have the time expireAt for a
+// TTL policy; nothing here looks at it.
 //
 // It fails with grant.ErrNotFound, grant.ErrConflict and the context's error;
 // any other error means that Firestore did not do what was asked, and wraps

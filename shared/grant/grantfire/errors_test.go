@@ -95,6 +95,18 @@ var methods = map[string]func(context.Context, grant.Admin) error{
 		_, err := s.ReadDelivery(ctx, grant.DeliveryKey{EventID: "e-1"})
 		return err
 	},
+	"ReadAccount": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.ReadAccount(ctx, "a-1")
+		return err
+	},
+	"create an account": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.WriteAccount(ctx, grant.Account{ID: "a-1"}, grant.Account{ID: "a-1", Customer: "c-1"})
+		return err
+	},
+	"update an account": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.WriteAccount(ctx, grant.Account{ID: "a-1", Revision: 1000}, grant.Account{ID: "a-1", Customer: "c-1"})
+		return err
+	},
 	"create a delivery": func(ctx context.Context, s grant.Admin) error {
 		_, err := s.WriteDelivery(ctx, grant.Delivery{}, grant.Delivery{ExpireAt: at(1)})
 		return err
@@ -115,15 +127,16 @@ func TestErrors(t *testing.T) {
 		return want
 	}
 	tests := map[codes.Code]map[string]error{ // which methods return which sentinel
-		codes.AlreadyExists:      conflictOf("create", "create a delivery"),
-		codes.FailedPrecondition: conflictOf("update", "update a delivery", "Delete"), // for Due it is a missing index
-		codes.NotFound:           conflictOf("update", "update a delivery", "Delete"), // for the others a missing database
+		codes.AlreadyExists:      conflictOf("create", "create a delivery", "create an account"),
+		codes.FailedPrecondition: conflictOf("update", "update a delivery", "update an account", "Delete"), // for Due it is a missing index
+		codes.NotFound:           conflictOf("update", "update a delivery", "update an account", "Delete"), // for the others a missing database
 		codes.Aborted:            nil,
 		codes.PermissionDenied:   nil,
 		codes.InvalidArgument:    nil,
 		codes.DeadlineExceeded: { // of the methods that the client library does not try again
 			"create": context.DeadlineExceeded, "update": context.DeadlineExceeded,
 			"create a delivery": context.DeadlineExceeded, "update a delivery": context.DeadlineExceeded,
+			"create an account": context.DeadlineExceeded, "update an account": context.DeadlineExceeded,
 			"Delete": context.DeadlineExceeded,
 		},
 	}

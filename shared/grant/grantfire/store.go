@@ -21,6 +21,7 @@ import (
 const (
 	Customers  = "customers"  // a record each, under grant.Key.ID
 	Deliveries = "deliveries" // a delivery record each, under grant.DeliveryKey.ID
+	Accounts   = "accounts"   // an Amazon account each, under grant.AccountKey.ID
 )
 
 // Store is a [grant.Store] in Firestore. Make one with [Open] or [New].

@@ -163,6 +163,7 @@ func TestOneCallEach(t *testing.T) {
 	var delivery grant.Delivery
 	key := grant.Key{Skill: "default", UserID: "u-1"}
 	deliveryKey := grant.DeliveryKey{Customer: key.ID(), EventID: "e-1"}
+	account := grant.NewAccount(grant.AccountKey{Skill: "default", AmazonUser: "a-1"}, key, at(1))
 	steps := []struct {
 		name string
 		want int64
@@ -211,7 +212,21 @@ func TestOneCallEach(t *testing.T) {
 			_, err := store.ReadDelivery(ctx, deliveryKey)
 			return err
 		}},
-		{"erase a delivery: look for the record, find, delete, find no more", 4, func(ctx context.Context) error {
+		{"create an account", 1, func(ctx context.Context) (err error) {
+			account, err = store.WriteAccount(ctx, grant.Account{ID: account.ID}, account)
+			return err
+		}},
+		{"update an account", 1, func(ctx context.Context) error {
+			now := account
+			now.LinkedAt = at(2)
+			_, err := store.WriteAccount(ctx, account, now)
+			return err
+		}},
+		{"read an account", 1, func(ctx context.Context) error {
+			_, err := store.ReadAccount(ctx, account.ID)
+			return err
+		}},
+		{"erase a delivery and an account: look for the record, and for each find, delete, find no more", 7, func(ctx context.Context) error {
 			_, err := store.Erase(ctx, key)
 			return err
 		}},

@@ -61,5 +61,11 @@ func (s *Store) Erase(ctx context.Context, key grant.Key) (grant.Erased, error) 
 			erased.Deliveries++
 		}
 	}
+	for account, doc := range s.accounts {
+		if doc.fields["customer"] == id {
+			delete(s.accounts, account)
+			erased.Accounts++
+		}
+	}
 	return erased, nil
 }

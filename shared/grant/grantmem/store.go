@@ -16,6 +16,7 @@ type Store struct {
 	last       grant.Revision // of the latest write to any document
 	customers  map[string]document
 	deliveries map[string]document
+	accounts   map[string]document
 	due        dueIndex
 }
 
@@ -33,6 +34,7 @@ func New() *Store {
 	return &Store{
 		customers:  make(map[string]document),
 		deliveries: make(map[string]document),
+		accounts:   make(map[string]document),
 		due:        make(dueIndex),
 	}
 }

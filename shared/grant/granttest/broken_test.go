@@ -14,6 +14,8 @@ type broken struct {
 	due           func(context.Context, grant.DueQuery) (grant.DuePage, error)
 	readDelivery  func(context.Context, grant.DeliveryKey) (grant.Delivery, error)
 	writeDelivery func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error)
+	readAccount   func(ctx context.Context, id string) (grant.Account, error)
+	writeAccount  func(ctx context.Context, was, now grant.Account) (grant.Account, error)
 	countDue      func(context.Context, grant.DueQuery) (int, error)
 	delete        func(context.Context, grant.Record) error
 	list          func(ctx context.Context, after string, limit int) (grant.ListPage, error)
@@ -53,6 +55,20 @@ func (b broken) WriteDelivery(ctx context.Context, was, now grant.Delivery) (gra
 		return b.Admin.WriteDelivery(ctx, was, now)
 	}
 	return b.writeDelivery(ctx, was, now)
+}
+
+func (b broken) ReadAccount(ctx context.Context, id string) (grant.Account, error) {
+	if b.readAccount == nil {
+		return b.Admin.ReadAccount(ctx, id)
+	}
+	return b.readAccount(ctx, id)
+}
+
+func (b broken) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+	if b.writeAccount == nil {
+		return b.Admin.WriteAccount(ctx, was, now)
+	}
+	return b.writeAccount(ctx, was, now)
 }
 
 func (b broken) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
@@ -191,6 +207,23 @@ func onDeliveries(s grant.Admin, change func(d *grant.Delivery)) grant.Admin {
 	}
 }
 
+// onAccounts changes every account that a store returns.
+func onAccounts(s grant.Admin, change func(a *grant.Account)) grant.Admin {
+	changed := func(a grant.Account, err error) (grant.Account, error) {
+		if err == nil {
+			change(&a)
+		}
+		return a, err
+	}
+	return broken{
+		Admin:       s,
+		readAccount: func(ctx context.Context, id string) (grant.Account, error) { return changed(s.ReadAccount(ctx, id)) },
+		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+			return changed(s.WriteAccount(ctx, was, now))
+		},
+	}
+}
+
 // current is what is stored now, or the record of a new customer.
 func current(ctx context.Context, s grant.Store, key grant.Key) grant.Record {
 	r, err := s.Read(ctx, key)
@@ -206,4 +239,12 @@ func currentDelivery(ctx context.Context, s grant.Store, key grant.DeliveryKey) 
 		return grant.Delivery{Key: key}
 	}
 	return d
+}
+
+func currentAccount(ctx context.Context, s grant.Store, id string) grant.Account {
+	a, err := s.ReadAccount(ctx, id)
+	if err != nil {
+		return grant.Account{ID: id}
+	}
+	return a
 }

@@ -10,6 +10,8 @@ import (
 var eraseChecks = []Check{
 	{"of an erased customer nothing is left", checkErase},
 	{"deliveries are erased without a record", checkEraseDeliveries},
+	{"accounts are erased without a record", checkEraseAccounts},
+	{"an account that went to another customer is that one's", checkEraseFormerAccount},
 	{"erasing nobody is no error", checkEraseNobody},
 	{"an erased customer's neighbours stay", checkEraseNeighbours},
 	{"an erased customer can come back", checkEraseAndCreate},
@@ -41,6 +43,32 @@ func deliveriesOf(ctx context.Context, s grant.Store, customer string, n int) ([
 	return written, nil
 }
 
+// accountsOf stores n accounts of a customer, of whom no record is needed. The
+// name tells them from another customer's.
+func accountsOf(ctx context.Context, s grant.Store, name, customer string, n int) ([]grant.Account, error) {
+	var written []grant.Account
+	for i := range n {
+		a := fullAccount(fmt.Sprint(name, i), i+1)
+		a.Customer = customer
+		stored, err := createAccount(ctx, s, a)
+		if err != nil {
+			return nil, err
+		}
+		written = append(written, stored)
+	}
+	return written, nil
+}
+
+func wantNoAccounts(ctx context.Context, s grant.Store, accounts []grant.Account) error {
+	for _, a := range accounts {
+		_, err := s.ReadAccount(ctx, a.ID)
+		if err := wantError("read account "+a.ID, err, grant.ErrNotFound); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func wantNoDeliveries(ctx context.Context, s grant.Store, deliveries []grant.Delivery) error {
 	for _, d := range deliveries {
 		_, err := s.ReadDelivery(ctx, d.Key)
@@ -66,10 +94,17 @@ func checkErase(ctx context.Context, s grant.Admin) error {
 	if err != nil {
 		return err
 	}
-	if err := wantErased(ctx, s, user("u-1"), grant.Erased{Records: 1, Deliveries: 5}); err != nil {
+	accounts, err := accountsOf(ctx, s, "a-", user("u-1").ID(), 3)
+	if err != nil {
+		return err
+	}
+	if err := wantErased(ctx, s, user("u-1"), grant.Erased{Records: 1, Deliveries: 5, Accounts: 3}); err != nil {
 		return err
 	}
 	if err := wantGone(ctx, s, second); err != nil {
+		return err
+	}
+	if err := wantNoAccounts(ctx, s, accounts); err != nil {
 		return err
 	}
 	return wantNoDeliveries(ctx, s, deliveries)
@@ -84,6 +119,40 @@ func checkEraseDeliveries(ctx context.Context, s grant.Admin) error {
 		return err
 	}
 	return wantNoDeliveries(ctx, s, deliveries)
+}
+
+func checkEraseAccounts(ctx context.Context, s grant.Admin) error {
+	accounts, err := accountsOf(ctx, s, "a-", user("u-1").ID(), 2)
+	if err != nil {
+		return err
+	}
+	if err := wantErased(ctx, s, user("u-1"), grant.Erased{Accounts: 2}); err != nil {
+		return err
+	}
+	return wantNoAccounts(ctx, s, accounts)
+}
+
+// checkEraseFormerAccount has an account go from one customer to another, and
+// erases the first one: who has it now keeps it.
+func checkEraseFormerAccount(ctx context.Context, s grant.Admin) error {
+	first, err := createAccount(ctx, s, fullAccount("a-1", 1))
+	if err != nil {
+		return err
+	}
+	moved, err := s.WriteAccount(ctx, first, grant.NewAccount(grant.AccountKey{Skill: "default", AmazonUser: "a-1"}, user("u-2"), timeOf(2)))
+	if err != nil {
+		return fmt.Errorf("update: %w", err)
+	}
+	if err := wantErased(ctx, s, user("u-1"), grant.Erased{}); err != nil {
+		return err
+	}
+	if err := wantStoredAccount(ctx, s, moved); err != nil {
+		return err
+	}
+	if err := wantErased(ctx, s, user("u-2"), grant.Erased{Accounts: 1}); err != nil {
+		return err
+	}
+	return wantNoAccounts(ctx, s, []grant.Account{moved})
 }
 
 func checkEraseNobody(ctx context.Context, s grant.Admin) error {
@@ -107,14 +176,20 @@ func checkEraseNeighbours(ctx context.Context, s grant.Admin) error {
 	id := user("u-1").ID()
 	last := len(id) - 1
 	var deliveries []grant.Delivery
+	var accounts []grant.Account
 	for _, customer := range []string{
-		id[:last], id + "0", id[1:], "0" + id, id[:last] + string(id[last]-1), id[:last] + string(id[last]+1), id[:last] + "~", user("u-2").ID(),
+		id[:last], id + "0", id[1:], "0" + id, id[:last] + string(id[last]-1), id[:last] + string(id[last]+1), id[:last] + "~",
+		user("u-2").ID(), grant.Key{Skill: "another", UserID: "u-1"}.ID(),
 	} {
 		written, err := deliveriesOf(ctx, s, customer, 1)
 		if err != nil {
 			return err
 		}
-		deliveries = append(deliveries, written...)
+		linked, err := accountsOf(ctx, s, customer, customer, 1)
+		if err != nil {
+			return err
+		}
+		deliveries, accounts = append(deliveries, written...), append(accounts, linked...)
 	}
 	other, err := create(ctx, s, fullRecord(user("u-2"), 1))
 	if err != nil {
@@ -135,6 +210,11 @@ func checkEraseNeighbours(ctx context.Context, s grant.Admin) error {
 			return fmt.Errorf("delivery of customer %s, when %s was erased: %w", d.Key.Customer, id, err)
 		}
 	}
+	for _, a := range accounts {
+		if err := wantStoredAccount(ctx, s, a); err != nil {
+			return fmt.Errorf("account of customer %s, when %s was erased: %w", a.Customer, id, err)
+		}
+	}
 	if err := wantStored(ctx, s, sameUser); err != nil {
 		return err
 	}
@@ -150,7 +230,11 @@ func checkEraseAndCreate(ctx context.Context, s grant.Admin) error {
 	if err != nil {
 		return err
 	}
-	if err := wantErased(ctx, s, user("u-1"), grant.Erased{Records: 1, Deliveries: 1}); err != nil {
+	unlinked, err := createAccount(ctx, s, fullAccount("a-1", 1))
+	if err != nil {
+		return err
+	}
+	if err := wantErased(ctx, s, user("u-1"), grant.Erased{Records: 1, Deliveries: 1, Accounts: 1}); err != nil {
 		return err
 	}
 	again, err := create(ctx, s, fullRecord(user("u-1"), 1))
@@ -161,10 +245,17 @@ func checkEraseAndCreate(ctx context.Context, s grant.Admin) error {
 	if err != nil {
 		return err
 	}
-	if again.Revision == was.Revision || delivery.Revision == gone.Revision {
-		return fmt.Errorf("revision %d of the record or %d of the delivery is back", was.Revision, gone.Revision)
+	account, err := createAccount(ctx, s, fullAccount("a-1", 1))
+	if err != nil {
+		return err
+	}
+	if again.Revision == was.Revision || delivery.Revision == gone.Revision || account.Revision == unlinked.Revision {
+		return fmt.Errorf("revision %d of the record, %d of the delivery or %d of the account is back", was.Revision, gone.Revision, unlinked.Revision)
 	}
 	if err := wantStored(ctx, s, again); err != nil {
+		return err
+	}
+	if err := wantStoredAccount(ctx, s, account); err != nil {
 		return err
 	}
 	return wantStoredDelivery(ctx, s, delivery)

@@ -115,6 +115,16 @@ func fullDelivery(eventID string, n int) grant.Delivery {
 	}
 }
 
+// fullAccount is an Amazon account of a customer with every field set, as n
+// tells.
+func fullAccount(amazonUser string, n int) grant.Account {
+	return accountOf(user("u-1"), amazonUser, n)
+}
+
+func accountOf(customer grant.Key, amazonUser string, n int) grant.Account {
+	return grant.NewAccount(grant.AccountKey{Skill: customer.Skill, AmazonUser: amazonUser}, customer, timeOf(n))
+}
+
 // withGrant returns r with one grant edited.
 func withGrant(r grant.Record, id string, change func(*grant.Grant)) grant.Record {
 	r = r.Clone()

@@ -24,7 +24,7 @@ type Check struct {
 // Checks returns the whole contract.
 func Checks() []Check {
 	return slices.Concat(recordChecks, maskChecks, valueChecks, raceChecks, deleteChecks,
-		dueChecks, countChecks, deliveryChecks, listChecks, eraseChecks)
+		dueChecks, countChecks, deliveryChecks, accountChecks, listChecks, eraseChecks)
 }
 
 // Run runs every check and then some walks, side by side, each with an empty
@@ -66,6 +66,15 @@ func createDelivery(ctx context.Context, s grant.Store, d grant.Delivery) (grant
 	return stored, nil
 }
 
+// createAccount stores an account for the first time.
+func createAccount(ctx context.Context, s grant.Store, a grant.Account) (grant.Account, error) {
+	stored, err := s.WriteAccount(ctx, grant.Account{ID: a.ID}, a)
+	if err != nil {
+		return stored, fmt.Errorf("create an account: %w", err)
+	}
+	return stored, nil
+}
+
 // wantStored reports whether the store holds want, and at which revision.
 func wantStored(ctx context.Context, s grant.Store, want grant.Record) error {
 	got, err := s.Read(ctx, want.Key())
@@ -102,6 +111,21 @@ func wantStoredDelivery(ctx context.Context, s grant.Store, want grant.Delivery)
 func wantDelivery(doing string, got, want grant.Delivery) error {
 	anyOrder := cmpopts.SortSlices(func(a, b string) bool { return a < b })
 	if diff := cmp.Diff(want, got, anyOrder); diff != "" {
+		return fmt.Errorf("%s (-want +got):\n%s", doing, diff)
+	}
+	return nil
+}
+
+func wantStoredAccount(ctx context.Context, s grant.Store, want grant.Account) error {
+	got, err := s.ReadAccount(ctx, want.ID)
+	if err != nil {
+		return fmt.Errorf("read an account: %w", err)
+	}
+	return wantAccount("read an account", got, want)
+}
+
+func wantAccount(doing string, got, want grant.Account) error {
+	if diff := cmp.Diff(want, got); diff != "" {
 		return fmt.Errorf("%s (-want +got):\n%s", doing, diff)
 	}
 	return nil

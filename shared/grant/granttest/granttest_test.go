@@ -31,26 +31,31 @@ var mistakes = map[string]struct {
 	},
 	"overwrites on create": {
 		overwritesOnCreate,
-		[]string{"a second create conflicts", "of several creates one wins", "a second create of a delivery conflicts"},
+		[]string{"a second create conflicts", "of several creates one wins", "a second create of a delivery conflicts", "a second create of an account conflicts"},
 	},
 	"ignores the revision": {ignoresRevision, []string{
 		"a stale revision conflicts and writes nothing", "of several updates from one revision one wins",
 		"a stale revision of a delivery conflicts", "of several claims of an event one wins",
+		"a stale revision of an account conflicts", "of several writers of an account one wins",
 	}},
 	"creates on update": {createsOnUpdate, []string{
 		"an update of a record that is not stored conflicts", "an update of a delivery that is not stored conflicts",
+		"an update of an account that is not stored conflicts",
 	}},
 	"looks, then writes": {looksThenWrites, []string{
 		"of several creates one wins", "of several updates from one revision one wins", "a lease has one holder",
-		"of several claims of an event one wins", "of a delete and updates from one revision one wins", "no update is lost",
+		"of several claims of an event one wins", "of several writers of an account one wins", "of a delete and updates from one revision one wins", "no update is lost",
 	}},
 	"gives a state its old revision": {countsByContent, []string{"a revision never returns"}},
 	"looks at the store for nothing": {looksBeforeNothing, []string{
 		"nothing is written when nothing differs", "a delivery is not written when nothing differs",
+		"an account is not written when nothing differs",
 	}},
 	"takes nanoseconds for a change": {comparesExactly, []string{"less than a microsecond is no difference"}},
-	"moves records":                  {movesRecords, []string{"a record does not move to another key", "a delivery does not move to another key"}},
-	"joins the parts of a key":       {joinsKeys, []string{"skill and userId together are the key", "customer and event together are a delivery's key"}},
+	"moves records": {movesRecords, []string{
+		"a record does not move to another key", "a delivery does not move to another key", "an account does not move to another id",
+	}},
+	"joins the parts of a key": {joinsKeys, []string{"skill and userId together are the key", "customer and event together are a delivery's key"}},
 	"writes the whole record": {writesAll, []string{
 		"only differing fields of the record are written", "only differing fields of a grant are written",
 		"a new grant leaves the others alone", "a removed grant goes whole",
@@ -66,8 +71,10 @@ var mistakes = map[string]struct {
 		func(s grant.Admin) grant.Admin { return remembers(s, grant.Record.Clone) },
 		[]string{"values given are not kept", "values returned are not kept", "times are cut to microseconds in UTC"},
 	},
-	"keeps what it returns":   {cachesReads, []string{"values returned are not kept"}},
-	"returns local times":     {returnsLocalTimes, []string{"times are cut to microseconds in UTC", "a delivery's times are cut to microseconds in UTC"}},
+	"keeps what it returns": {cachesReads, []string{"values returned are not kept"}},
+	"returns local times": {returnsLocalTimes, []string{
+		"times are cut to microseconds in UTC", "a delivery's times are cut to microseconds in UTC", "an account's time is cut to microseconds in UTC",
+	}},
 	"cuts big tokens":         {cutsBigTokens, []string{"a record may be big"}},
 	"sorts announcements":     {sortsAnnouncements, []string{"announcements keep their order"}},
 	"folds case":              {foldsCase, []string{"any userId will do"}},
@@ -101,6 +108,17 @@ var mistakes = map[string]struct {
 	"hides expired deliveries":    {hidesExpired, []string{"an expired delivery can be replaced"}},
 	"keeps deliveries for ever":   {keepsDeliveriesForEver, []string{"a delivery without ExpireAt is refused"}},
 	"keeps the list it was given": {remembersDeliveries, []string{"a delivery is not shared with the caller"}},
+
+	"reads a missing account as new": {readsMissingAccountAsNew, []string{"an account never written is not found"}},
+	"loses when an account was linked": {
+		func(s grant.Admin) grant.Admin {
+			return onAccounts(s, func(a *grant.Account) { a.LinkedAt = time.Time{} })
+		},
+		[]string{"a created account reads back"},
+	},
+	"masks an account's fields": {masksAccounts, []string{"an update of an account replaces it whole"}},
+	"keeps one account":         {keepsOneAccount, []string{"skill and Amazon's id together are an account's key"}},
+	"keeps nobody's accounts":   {keepsNobodysAccounts, []string{"an account without a customer is refused"}},
 
 	"counts beyond the limit":    {countsAll, []string{"no more are counted than the limit"}},
 	"counts from the beginning":  {countsFromTheBeginning, []string{"only those after the cursor are counted"}},
@@ -142,6 +160,11 @@ var mistakes = map[string]struct {
 	"erases from there on":         {erasesFrom, []string{"an erased customer's neighbours stay"}},
 	"erases up to there":           {erasesUpTo, []string{"an erased customer's neighbours stay"}},
 	"erases what is written later": {erasesForEver, []string{"an erased customer can come back"}},
+	"erases no accounts":           {forgetsAccounts, []string{"of an erased customer nothing is left", "accounts are erased without a record"}},
+	"erases accounts by prefix":    {erasesAccountsByPrefix, []string{"an erased customer's neighbours stay"}},
+	"erases accounts from there":   {erasesAccountsFrom, []string{"an erased customer's neighbours stay"}},
+	"erases accounts linked later": {erasesAccountsForEver, []string{"an erased customer can come back"}},
+	"erases former accounts":       {erasesFormerAccounts, []string{"an account that went to another customer is that one's"}},
 }
 
 // TestMistakesAreFound is the proof of the suite: no wrong store passes.

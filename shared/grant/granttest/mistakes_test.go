@@ -41,6 +41,12 @@ func overwritesOnCreate(s grant.Admin) grant.Admin {
 			}
 			return s.WriteDelivery(ctx, was, now)
 		},
+		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+			if was.Revision == 0 {
+				was = currentAccount(ctx, s, was.ID)
+			}
+			return s.WriteAccount(ctx, was, now)
+		},
 	}
 }
 
@@ -54,6 +60,10 @@ func ignoresRevision(s grant.Admin) grant.Admin {
 		writeDelivery: func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 			was.Revision = currentDelivery(ctx, s, was.Key).Revision
 			return s.WriteDelivery(ctx, was, now)
+		},
+		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+			was.Revision = currentAccount(ctx, s, was.ID).Revision
+			return s.WriteAccount(ctx, was, now)
 		},
 	}
 }
@@ -72,6 +82,12 @@ func createsOnUpdate(s grant.Admin) grant.Admin {
 				was = grant.Delivery{Key: was.Key}
 			}
 			return s.WriteDelivery(ctx, was, now)
+		},
+		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+			if _, err := s.ReadAccount(ctx, was.ID); errors.Is(err, grant.ErrNotFound) {
+				was = grant.Account{ID: was.ID}
+			}
+			return s.WriteAccount(ctx, was, now)
 		},
 	}
 }
@@ -95,6 +111,13 @@ func looksThenWrites(s grant.Admin) grant.Admin {
 			time.Sleep(another)
 			return ignoresRevision(s).WriteDelivery(ctx, was, now)
 		},
+		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+			if currentAccount(ctx, s, was.ID).Revision != was.Revision {
+				return grant.Account{}, grant.ErrConflict
+			}
+			time.Sleep(another)
+			return ignoresRevision(s).WriteAccount(ctx, was, now)
+		},
 	}
 }
 
@@ -117,6 +140,12 @@ func looksBeforeNothing(s grant.Admin) grant.Admin {
 				return grant.Delivery{}, grant.ErrConflict
 			}
 			return s.WriteDelivery(ctx, was, now)
+		},
+		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+			if currentAccount(ctx, s, was.ID).Revision != was.Revision {
+				return grant.Account{}, grant.ErrConflict
+			}
+			return s.WriteAccount(ctx, was, now)
 		},
 	}
 }
@@ -151,6 +180,12 @@ func movesRecords(s grant.Admin) grant.Admin {
 				was = grant.Delivery{Key: now.Key}
 			}
 			return s.WriteDelivery(ctx, was, now)
+		},
+		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+			if was.ID != now.ID {
+				was = grant.Account{ID: now.ID}
+			}
+			return s.WriteAccount(ctx, was, now)
 		},
 	}
 }
@@ -203,7 +238,7 @@ func writesWholeGrants(s grant.Admin) grant.Admin {
 		for id, g := range now.Grants {
 			one := func(g grant.Grant) grant.Record { return grant.Record{Grants: map[string]grant.Grant{"": g}} }
 			before, known := stored.Grants[id]
-			if known && len(grant.Diff(one(was.Grants[id]), one(g))) > 0 {
+			if _, changed := was.Grants[id]; changed && known && len(grant.Diff(one(was.Grants[id]), one(g))) > 0 {
 				was.Grants[id] = before
 			}
 		}
@@ -332,5 +367,6 @@ func hidesContextError(s grant.Admin) grant.Admin {
 func returnsLocalTimes(s grant.Admin) grant.Admin {
 	east := time.FixedZone("east", 3600)
 	records := onRecords(s, func(r *grant.Record) { r.UsedAt = r.UsedAt.In(east) })
-	return onDeliveries(records, func(d *grant.Delivery) { d.ClaimedUntil = d.ClaimedUntil.In(east) })
+	deliveries := onDeliveries(records, func(d *grant.Delivery) { d.ClaimedUntil = d.ClaimedUntil.In(east) })
+	return onAccounts(deliveries, func(a *grant.Account) { a.LinkedAt = a.LinkedAt.In(east) })
 }

@@ -14,6 +14,7 @@ var raceChecks = []Check{
 	{"of several updates from one revision one wins", checkUpdateRace},
 	{"a lease has one holder", checkLeaseRace},
 	{"of several claims of an event one wins", checkClaimRace},
+	{"of several writers of an account one wins", checkAccountRace},
 	{"of a delete and updates from one revision one wins", checkDeleteRace},
 	{"no update is lost", checkLostUpdates},
 }
@@ -153,6 +154,31 @@ func checkClaimRace(ctx context.Context, s grant.Admin) error {
 			}
 			was = won[winner]
 			if err := wantStoredDelivery(ctx, s, was); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkAccountRace(ctx context.Context, s grant.Admin) error {
+	for round := range rounds {
+		amazonUser := fmt.Sprint("a-", round)
+		var was grant.Account
+		for _, event := range []int{1, 5} { // the account's first, and a later one
+			var won [racers]grant.Account
+			winner, err := race(func(i int) (err error) {
+				now := fullAccount(amazonUser, event+i)
+				from := was
+				from.ID = now.ID
+				won[i], err = s.WriteAccount(ctx, from, now)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			was = won[winner]
+			if err := wantStoredAccount(ctx, s, was); err != nil {
 				return err
 			}
 		}

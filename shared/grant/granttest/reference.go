@@ -12,13 +12,14 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// reference is a store done in the plainest way: two maps, and a look at all
+// reference is a store done in the plainest way: three maps, and a look at all
 // that is in them. It shares no code with the real ones, nor with the field
 // masks that package grant makes for them. Revisions, which a store chooses, it
 // is told.
 type reference struct {
 	records    map[grant.Key]grant.Record
 	deliveries map[grant.DeliveryKey]grant.Delivery
+	accounts   map[string]grant.Account
 	used       map[any]map[grant.Revision]bool // by key, what each document ever had
 }
 
@@ -32,6 +33,7 @@ func newReference() *reference {
 	return &reference{
 		records:    make(map[grant.Key]grant.Record),
 		deliveries: make(map[grant.DeliveryKey]grant.Delivery),
+		accounts:   make(map[string]grant.Account),
 		used:       make(map[any]map[grant.Revision]bool),
 	}
 }
@@ -197,9 +199,39 @@ func (m *reference) writeDelivery(was, now grant.Delivery, given grant.Revision)
 	return now, m.use(now.Key, given)
 }
 
+func (m *reference) readAccount(id string) (grant.Account, error) {
+	a, ok := m.accounts[id]
+	if !ok {
+		return grant.Account{}, grant.ErrNotFound
+	}
+	return a, nil
+}
+
+func (m *reference) writeAccount(was, now grant.Account, given grant.Revision) (grant.Account, error) {
+	now.Revision = was.Revision
+	switch {
+	case was.ID != now.ID || now.Customer == "":
+		return grant.Account{}, errRefused
+	case was == now:
+		return was, nil
+	case was.Revision != m.accounts[now.ID].Revision:
+		return grant.Account{}, grant.ErrConflict
+	}
+	now.Revision = given
+	m.accounts[now.ID] = now
+	return now, m.use(now.ID, given)
+}
+
 func (m *reference) erase(key grant.Key) grant.Erased {
-	before := grant.Erased{Records: len(m.records), Deliveries: len(m.deliveries)}
+	left := func() grant.Erased {
+		return grant.Erased{Records: len(m.records), Deliveries: len(m.deliveries), Accounts: len(m.accounts)}
+	}
+	before := left()
 	delete(m.records, key)
 	maps.DeleteFunc(m.deliveries, func(k grant.DeliveryKey, _ grant.Delivery) bool { return k.Customer == key.ID() })
-	return grant.Erased{Records: before.Records - len(m.records), Deliveries: before.Deliveries - len(m.deliveries)}
+	maps.DeleteFunc(m.accounts, func(_ string, a grant.Account) bool { return a.Customer == key.ID() })
+	after := left()
+	return grant.Erased{
+		Records: before.Records - after.Records, Deliveries: before.Deliveries - after.Deliveries, Accounts: before.Accounts - after.Accounts,
+	}
 }

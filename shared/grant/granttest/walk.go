@@ -64,6 +64,7 @@ func Walk(ctx context.Context, store grant.Admin, seed uint64, steps int) error 
 	w := &walk{
 		Rand: rand.New(rand.NewPCG(seed, 0)), store: store, reference: newReference(),
 		past: make(map[grant.Key][]grant.Record), pastDeliveries: make(map[grant.DeliveryKey][]grant.Delivery),
+		pastAccounts: make(map[string][]grant.Account),
 	}
 	for range steps {
 		if err := w.step(ctx); err != nil {
@@ -83,6 +84,7 @@ type walk struct {
 	reference      *reference
 	past           map[grant.Key][]grant.Record // every state that was stored, for writers that come late
 	pastDeliveries map[grant.DeliveryKey][]grant.Delivery
+	pastAccounts   map[string][]grant.Account
 	next           *grant.DueCursor // where a sweep goes on
 	after          string           // where a list goes on
 	history        []string
@@ -91,7 +93,7 @@ type walk struct {
 // step does something. What changes a store is more frequent than what empties
 // it, so that there is something to find.
 func (w *walk) step(ctx context.Context) error {
-	switch n := w.IntN(100); {
+	switch n := w.IntN(116); {
 	case n < 35:
 		return w.write(ctx)
 	case n < 45:
@@ -108,6 +110,10 @@ func (w *walk) step(ctx context.Context) error {
 		return w.readDelivery(ctx, w.deliveryKey())
 	case n < 97:
 		return w.delete(ctx)
+	case n < 107:
+		return w.writeAccount(ctx)
+	case n < 112:
+		return w.readAccount(ctx, w.accountID())
 	default:
 		return w.erase(ctx, w.key())
 	}
@@ -123,6 +129,11 @@ func (w *walk) last(ctx context.Context) error {
 			if err := w.readDelivery(ctx, grant.DeliveryKey{Customer: key.ID(), EventID: event}); err != nil {
 				return err
 			}
+		}
+	}
+	for _, id := range walkAccounts() {
+		if err := w.readAccount(ctx, id); err != nil {
+			return err
 		}
 	}
 	if err := w.due(ctx, grant.DueQuery{Buckets: []int{0, 1, 2, 3}, Before: timeOf(60), Limit: 100}); err != nil {

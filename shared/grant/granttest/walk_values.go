@@ -10,13 +10,14 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// The customers and events of a walk: few, so that operations meet, and such
-// that a careless store takes one for the other.
+// The customers, events and Amazon users of a walk: few, so that operations
+// meet, and such that a careless store takes one for the other.
 var (
 	walkKeys = []grant.Key{
 		{Skill: "a", UserID: "bc"}, {Skill: "ab", UserID: "c"}, {Skill: "default", UserID: "u/1"}, {Skill: "default", UserID: "U/1"},
 	}
-	walkEvents = []string{"e-1", "a/b"}
+	walkEvents      = []string{"e-1", "a/b"}
+	walkAmazonUsers = []string{"bc", "c"}
 )
 
 // In the order of their names, so that one seed picks the same.
