@@ -77,6 +77,21 @@ func TestWrongConfiguration(t *testing.T) {
 			[]string{"FUNCTION_TARGET"},
 		},
 		{
+			"credentials for introspection missing", // which two functions need
+			with(good, map[string]string{"GRANTEE_RESOLVER": "introspection:https://id.example.com", "GRANTEE_CREDENTIALS": "env:MISSING"}),
+			[]string{"GRANTEE_CREDENTIALS"},
+		},
+		{
+			"resolver and audience at odds", // for two functions
+			with(good, map[string]string{"GRANTEE_AUDIENCE": "gatepost"}),
+			[]string{"GRANTEE_RESOLVER"},
+		},
+		{
+			"SkillEvent without identity provider",
+			with(good, map[string]string{"FUNCTION_TARGET": "SkillEvent", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": "not its business"}),
+			[]string{"GRANTEE_RESOLVER"},
+		},
+		{
 			"AcceptGrant without identity provider",
 			with(good, map[string]string{"FUNCTION_TARGET": "AcceptGrant", "GRANTEE_RESOLVER": "", "REFRESH_SHARDS": "not its business"}),
 			[]string{"GRANTEE_RESOLVER"},
@@ -138,6 +153,7 @@ func TestConfigurationOfOneFunction(t *testing.T) {
 		only("SendEvent", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
 		only("RefreshTokens", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
 		only("RefreshShard", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
+		only("SkillEvent", "ALEXA_REGIONS", "GRANT_STORE", "GRANTEE_RESOLVER"),
 		with(only("RefreshTokens", "ALEXA_REGIONS"), map[string]string{
 			"REFRESH_TOPIC": "refresh", "GOOGLE_CLOUD_PROJECT": "p", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
 		}),

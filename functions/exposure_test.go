@@ -12,13 +12,14 @@ import (
 
 // secretMarks are in every secret that the tests use, however it is escaped,
 // and in nothing else: Amazon's prefixes of access and refresh tokens, the
-// simulator's of codes, the client secret, the grantee tokens, and what the
-// tests of a wrong configuration give for values.
-var secretMarks = []string{"Atza", "Atzr", "ANfake", clientSecretMark, granteeTokenMark, configCanary}
+// simulator's of codes, the client secret, the grantee tokens, Amazon's ids of
+// accounts, and what the tests of a wrong configuration give for values.
+var secretMarks = []string{"Atza", "Atzr", "ANfake", clientSecretMark, granteeTokenMark, amazonIDMark, configCanary}
 
 const (
 	clientSecretMark = "amzn1.oa2-cs"
 	granteeTokenMark = "grantee-u-"
+	amazonIDMark     = "amzn1.ask.account"
 	configCanary     = "canary"
 )
 
@@ -78,6 +79,7 @@ func TestExposure(t *testing.T) {
 		"code":          "exchange of ANfakeXYZ failed",
 		"client":        clientSecretMark + ".v1.fake",
 		"grantee":       `Bearer grantee-u-1`,
+		"account":       amazonIDMark + ".fake",
 		"configuration": `ALEXA_REGIONS: "canary-1" is no region`,
 		"keyset":        `{"value":"c2VjcmV0"}`,
 		"nothing":       `{"severity":"INFO","message":"AcceptGrant","outcome":"accepted"}`,
@@ -85,7 +87,7 @@ func TestExposure(t *testing.T) {
 		e.add(where, text)
 	}
 	want := []string{
-		"access token: Atza…", "client: amzn1.oa2-cs…", "code: ANfake…", "configuration: canary…",
+		"access token: Atza…", "account: amzn1.ask.account…", "client: amzn1.oa2-cs…", "code: ANfake…", "configuration: canary…",
 		"escaped token: Atzr…", "grantee: grantee-u-…", "keyset: a key",
 	}
 	if diff := cmp.Diff(want, slices.Sorted(slices.Values(e.leaks()))); diff != "" {

@@ -28,6 +28,7 @@ import (
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
 	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/functions/sendevent"
+	"github.com/gatepostdev/gatepost/functions/skillevent"
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
@@ -39,6 +40,7 @@ var entryPoints = map[string]wiring.EntryPoint{
 	"RefreshTokens": refreshtokens.TokensEntryPoint,
 	"RefreshShard":  refreshtokens.ShardEntryPoint,
 	"SendEvent":     sendevent.EntryPoint,
+	"SkillEvent":    skillevent.EntryPoint,
 }
 
 // startTime bounds what a process does before it serves: reading secrets.

@@ -55,6 +55,16 @@ func TestRequests(t *testing.T) {
 		{"SendEvent, largest", "POST", "/SendEvent", large(1 << 20), 400, "message: missing"},
 		{"SendEvent, too large", "POST", "/SendEvent", large(1<<20 + 1), 413, "too large"},
 
+		{"SkillEvent, GET", "GET", "/SkillEvent", "", 405, "POST only"},
+		{"SkillEvent, empty", "POST", "/SkillEvent", "", 400, "not a skill event: not JSON"},
+		{"SkillEvent, a directive", "POST", "/SkillEvent", directive, 400, "not a skill event: request: missing"},
+		{"SkillEvent, no type", "POST", "/SkillEvent", `{"request":{}}`, 400, "request.type: missing"},
+		{"SkillEvent, no account", "POST", "/SkillEvent", `{"request":{"type":"AlexaSkillEvent.SkillDisabled"}}`, 400, "context.System.user.userId: missing"},
+		{"SkillEvent, unheard of", "POST", "/SkillEvent", `{"request":{"type":"AlexaSkillEvent.SkillAdmired"}}`, 200, `{"outcome":"ignored"}`},
+		{"SkillEvent, unknown account", "POST", "/SkillEvent", skillEvent("SkillDisabled", "amzn-nobody", "{}"), 200, `{"outcome":"unknown"}`},
+		{"SkillEvent, token of nobody", "POST", "/SkillEvent", skillEvent("SkillAccountLinked", "amzn-nobody", `{"accessToken":"expired-grantee-u-1"}`), 200, `{"outcome":"refused"}`},
+		{"SkillEvent, too large", "POST", "/SkillEvent", large(64<<10 + 1), 413, "too large"},
+
 		{"root", "POST", "/", "{}", 404, "not found"},
 		{"another name", "POST", "/sendevent", "{}", 404, "not found"},
 		{"below a function", "POST", "/SendEvent/1", "{}", 404, "not found"},

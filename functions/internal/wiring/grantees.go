@@ -10,9 +10,23 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
+// granteePart is who recognizes customers. It is read and checked once, however
+// many functions of the process need it.
+type granteePart struct {
+	needed   bool
+	resolver grantee.Resolver
+}
+
 // NeedGrantees reads how customers are recognized, and returns who does it. It
 // returns nil if there is a fault.
 func (p *Process) NeedGrantees() grantee.Resolver {
+	if !p.grantees.needed {
+		p.grantees = granteePart{needed: true, resolver: p.newGrantees()}
+	}
+	return p.grantees.resolver
+}
+
+func (p *Process) newGrantees() grantee.Resolver {
 	text := p.Source.Required("GRANTEE_RESOLVER", "userinfo:URL, introspection:URL or jwt:ISSUER")
 	options := grantee.Options{
 		Claim:    p.Source.Text("GRANTEE_CLAIM", "sub"),
@@ -46,6 +60,7 @@ func (p *Process) NeedGrantees() grantee.Resolver {
 	resolver, err := grantee.New(method, options)
 	if err != nil {
 		p.Source.Fault("GRANTEE_RESOLVER", "%v", err)
+		return nil
 	}
 	return resolver
 }

@@ -58,10 +58,11 @@ type Process struct {
 	regions []alexa.Region
 	checks  []func(context.Context) error // of what is not kept
 
-	store   storePart
-	tokens  tokenPart
-	gateway map[alexa.Region]*url.URL
-	topics  topicPart
+	grantees granteePart
+	store    storePart
+	tokens   tokenPart
+	gateway  map[alexa.Region]*url.URL
+	topics   topicPart
 }
 
 // skillName allows the skill's own id, amzn1.ask.skill.…
