@@ -54,10 +54,10 @@ func (r *Record) Prove(now time.Time) bool {
 			r.Grants[id] = g
 		}
 	}
-	if found {
+	if found && !r.UsedAt.IsZero() {
 		r.Used(now) // or the sweep would put an idle customer's grants to rest again
-		r.settle(now)
 	}
+	r.settle(now)
 	return found
 }
 

@@ -140,7 +140,12 @@ func TestProve(t *testing.T) {
 	}{
 		{"active", func(*grant.Record) {}, true, 0},
 		{"at rest", func(r *grant.Record) { r.Rest("a", start) }, true, 0},
-		{"overdue", func(r *grant.Record) { r.RefreshFailed("a", now.Add(ago-time.Minute)) }, true, ago},
+		{"overdue", func(r *grant.Record) {
+			g := r.Grants["a"]
+			g.RefreshDue = now.Add(ago)
+			r.Grants["a"] = g
+			r.Announced(nil, start)
+		}, true, ago},
 		{"a refresh failed just now", func(r *grant.Record) { r.RefreshFailed("a", now) }, true, 0},
 		{"refused by the gateway", func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start); r.Announced(r.Announce, start) }, true, 0},
 		{"in doubt", func(r *grant.Record) {
@@ -163,6 +168,7 @@ func TestProve(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := one()
+			r.Used(start)
 			test.edit(&r)
 			before := r.Clone()
 			if got := r.Prove(now); got != test.found {
