@@ -71,7 +71,7 @@ var rules = []rule{{
 	},
 }, {
 	name:   "test doubles",
-	reason: "only tests and scripts import simulator, emulator, binary, granttest, accesstest and federationtest: a deployed function must not carry a fake that it could fall back on",
+	reason: "only tests and scripts import simulator, emulator, binary, granttest, accesstest, federationtest and loopback: a deployed function must not carry a fake that it could fall back on",
 	broken: func(from, to string) bool {
 		return isTestDouble(to) && !isTestDouble(from) && !in(from, "./scripts/...")
 	},
@@ -125,7 +125,7 @@ func isCloudSDK(pkg string) bool {
 }
 
 func isTestDouble(pkg string) bool {
-	return in(pkg, "./shared/simulator/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...",
+	return in(pkg, "./shared/simulator/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...", "./shared/loopback/...",
 		"./shared/federation/federationtest/...")
 }
 

@@ -8,16 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/loopback"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
@@ -36,13 +35,7 @@ func clock() time.Time { return now }
 // TestMain refuses every connection that would leave this machine, and every
 // use of the default client: transports are copies of the default one.
 func TestMain(m *testing.M) {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errors.New("tests dial nothing but loopback")
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
+	loopback.Only()
 	http.DefaultClient.Transport = refuse{}
 	os.Exit(m.Run())
 }

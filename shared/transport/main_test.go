@@ -1,24 +1,12 @@
 package transport_test
 
 import (
-	"errors"
-	"net"
-	"net/http"
-	"net/netip"
-	"syscall"
 	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/loopback"
 )
 
-var errNotLoopback = errors.New("tests dial nothing but loopback")
-
-// TestMain refuses every connection that would leave this machine.
 func TestMain(m *testing.M) {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errNotLoopback
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
+	loopback.Only()
 	m.Run()
 }

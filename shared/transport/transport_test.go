@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gatepostdev/gatepost/shared/loopback"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -164,7 +165,7 @@ func TestDialerOfTheProcess(t *testing.T) {
 	client := transport.NewClient(1)
 	client.Transport.(*http.Transport).Proxy = nil
 	// An address set aside for documentation, RFC 5737.
-	if _, err := post(t.Context(), client, "http://192.0.2.1/"); !errors.Is(err, errNotLoopback) {
+	if _, err := post(t.Context(), client, "http://192.0.2.1/"); !errors.Is(err, loopback.ErrElsewhere) {
 		t.Errorf("%v, want the dialer's refusal", err)
 	}
 }
