@@ -157,3 +157,32 @@ func TestDisabledFollowsTheAccount(t *testing.T) {
 		t.Errorf("due (-want +got):\n%s", diff)
 	}
 }
+
+// TestUnlinkedAccountExpires: Amazon makes another id for the next enablement,
+// so this one means nothing after a while; until then events come late and
+// doubled.
+func TestUnlinkedAccountExpires(t *testing.T) {
+	t.Parallel()
+	const week = 7 * 24 * time.Hour
+	w := newWorld(t)
+	w.link(t, "u-1", "a")
+	if account := w.account(t, "a"); !account.ExpireAt.IsZero() {
+		t.Errorf("expires at %v although it is linked", account.ExpireAt)
+	}
+	w.want(t, "proving", disabled("a", w.Now()))
+	expires := w.Now().Add(week)
+	w.Forward(time.Hour)
+	w.want(t, "proving", disabled("a", w.Now())) // doubled
+	if account := w.account(t, "a"); !account.ExpireAt.Equal(expires) {
+		t.Errorf("expires at %v, want %v", account.ExpireAt, expires)
+	}
+	w.Forward(week)
+	w.want(t, "unknown", disabled("a", w.Now()))
+
+	// The token of an event that comes after all, or of the same account again.
+	w.want(t, "learned", linked("a", "grantee-u-1", w.Now()))
+	if account := w.account(t, "a"); !account.ExpireAt.IsZero() {
+		t.Errorf("expires at %v although it is linked again", account.ExpireAt)
+	}
+	w.want(t, "proving", disabled("a", w.Now()))
+}

@@ -9,6 +9,8 @@
 // another member of the household survives, and an event that is late, doubled
 // or out of order does no harm.
 //
+// An account that was unlinked is kept for a week.
+//
 // Alexa promises no delivery. Whatever is lost here, a refresh or an event finds
 // out later.
 package skillevent
@@ -144,11 +146,11 @@ func (f *Function) save(ctx context.Context, account grant.Account) error {
 // prove has the grants of an Amazon account's customer refreshed.
 func (f *Function) prove(ctx context.Context, event alexa.SkillEvent) (string, error) {
 	account, err := f.Store.ReadAccount(ctx, f.accountKey(event).ID())
-	if errors.Is(err, grant.ErrNotFound) {
-		return unknown, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		return "", fmt.Errorf("reading the account: %w", err)
+	}
+	if !account.Live(f.Now()) {
+		return unknown, nil
 	}
 	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(account.UserID)))
 	outcome := nothing
@@ -162,7 +164,25 @@ func (f *Function) prove(ctx context.Context, event alexa.SkillEvent) (string, e
 	if err != nil {
 		return "", err
 	}
-	return outcome, nil
+	return outcome, f.retire(ctx, account)
+}
+
+// retired is how long an account that was unlinked is kept, for events that are
+// late or doubled.
+const retired = 7 * 24 * time.Hour
+
+// retire lets an account expire: the id will not be heard of again, and whoever
+// links anew has another. Somebody who has changed it meanwhile knows more.
+func (f *Function) retire(ctx context.Context, account grant.Account) error {
+	if !account.ExpireAt.IsZero() {
+		return nil
+	}
+	expiring := account
+	expiring.ExpireAt = f.Now().Add(retired)
+	if _, err := f.Store.WriteAccount(ctx, account, expiring); err != nil && !errors.Is(err, grant.ErrConflict) {
+		return fmt.Errorf("retiring the account: %w", err)
+	}
+	return nil
 }
 
 func (f *Function) accountKey(event alexa.SkillEvent) grant.AccountKey {

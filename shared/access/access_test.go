@@ -375,6 +375,29 @@ func TestLateHolderStillSaves(t *testing.T) {
 			}
 		})
 	}
+	t.Run("wanted again", func(t *testing.T) {
+		// A skill event says that the link is gone, after Login with Amazon has
+		// looked. The refresh that it asks for must not be forgotten.
+		t.Parallel()
+		w, id := linked(t, simulator.Options{})
+		process := w.Process("late")
+		slow := slowLWA{Refresher: w.LWA, asked: make(chan struct{}), release: make(chan struct{})}
+		process.LWA = slow
+		done := make(chan error, 1)
+		go func() {
+			_, err := process.Renew(context.Background(), key, id, 1)
+			done <- err
+		}()
+		<-slow.asked
+		w.Change(t, customer, func(r *grant.Record) { r.Prove(w.Now()) })
+		close(slow.release)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if g := w.Read(t, customer).Grants[id]; g.TokenVersion != 2 || !g.RefreshDue.Equal(w.Now()) {
+			t.Errorf("version %d, due in %v, want now", g.TokenVersion, g.RefreshDue.Sub(w.Now()))
+		}
+	})
 	t.Run("newer tokens stay", func(t *testing.T) {
 		t.Parallel()
 		w, id := linked(t, simulator.Options{OldRefreshTokenGrace: time.Hour})

@@ -130,7 +130,7 @@ func (s *Source) save(ctx context.Context, held grant.Record, now refreshing, fr
 	}
 	saved, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
 		if g, ok := r.Grants[id]; ok && g.TokenVersion == now.from {
-			r.Refreshed(id, tokens, s.Now())
+			r.Refreshed(id, sooner(tokens, held.Grants[id], g), s.Now())
 			if now.forced {
 				r.Forced(id, s.Now())
 			}
@@ -148,6 +148,18 @@ func (s *Source) save(ctx context.Context, held grant.Record, now refreshing, fr
 	token, err := s.open(saved, id)
 	token.Renewed = true
 	return token, err
+}
+
+// sooner is tokens, due when somebody wanted the grant refreshed while these
+// were being fetched: what they know, that the link may be gone, is newer. A
+// grant whose refresh failed, or is in doubt, is not wanted; it is proved now.
+func sooner(tokens grant.Tokens, held, stored grant.Grant) grant.Tokens {
+	wanted := stored.RefreshDue
+	proved := stored.State != held.State || stored.Failures != held.Failures
+	if !proved && !wanted.IsZero() && !wanted.Equal(held.RefreshDue) && wanted.Before(tokens.RefreshDue) {
+		tokens.RefreshDue = wanted
+	}
+	return tokens
 }
 
 // refused decides what invalid_grant means: another process was first, an

@@ -21,12 +21,22 @@ type Account struct {
 	UserID   string // the maker's id of the customer
 	Skill    string
 	LinkedAt time.Time // of the event that said so
-	Revision Revision  // set by the store, zero for one that is not stored
+	// ExpireAt is zero while the account is linked. From then on the document
+	// means nothing: Amazon makes a new id for each enablement, so that nobody
+	// will ask for this one again.
+	ExpireAt time.Time
+	Revision Revision // set by the store, zero for one that is not stored
 }
 
 // NewAccount returns the account of a customer.
 func NewAccount(key AccountKey, customer Key, linkedAt time.Time) Account {
 	return Account{ID: key.ID(), Customer: customer.ID(), UserID: customer.UserID, Skill: customer.Skill, LinkedAt: linkedAt}
+}
+
+// Live reports whether the document still means something. Stores delete what
+// has expired late or never, so whoever reads one asks.
+func (a Account) Live(now time.Time) bool {
+	return a.Revision != 0 && (a.ExpireAt.IsZero() || now.Before(a.ExpireAt))
 }
 
 // Key returns the key of the customer's record.
@@ -57,4 +67,5 @@ var accountFields = []field[Account]{
 	text(func(a *Account) *string { return &a.UserID }, "userId"),
 	text(func(a *Account) *string { return &a.Skill }, "skill"),
 	moment(func(a *Account) *time.Time { return &a.LinkedAt }, "linkedAt"),
+	moment(func(a *Account) *time.Time { return &a.ExpireAt }, "expireAt"),
 }

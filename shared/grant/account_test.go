@@ -3,6 +3,7 @@ package grant_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +17,8 @@ const amazonUser = "amzn1.ask.account.fake"
 func TestAccountDocument(t *testing.T) {
 	t.Parallel()
 	account := grant.NewAccount(grant.AccountKey{Skill: "default", AmazonUser: amazonUser}, key, start)
-	want := map[string]any{"customer": key.ID(), "userId": "u-1", "skill": "default", "linkedAt": start}
+	want := map[string]any{"customer": key.ID(), "userId": "u-1", "skill": "default", "linkedAt": start, "expireAt": start.Add(time.Hour)}
+	account.ExpireAt = start.Add(time.Hour)
 	if diff := cmp.Diff(want, account.Document()); diff != "" {
 		t.Errorf("Document() (-want +got):\n%s", diff)
 	}
@@ -45,5 +47,21 @@ func TestAccountIDs(t *testing.T) {
 	}
 	if (grant.AccountKey{Skill: "default", AmazonUser: amazonUser}).ID() == grant.AmazonUserHash(amazonUser) {
 		t.Error("an account has the id that a grant has for its Amazon account, which is of another kind")
+	}
+}
+
+func TestAccountLives(t *testing.T) {
+	t.Parallel()
+	account := grant.NewAccount(grant.AccountKey{Skill: "default", AmazonUser: amazonUser}, key, start)
+	if account.Live(start) {
+		t.Error("what is not stored means nothing")
+	}
+	account.Revision = 1
+	if !account.Live(start.AddDate(10, 0, 0)) {
+		t.Error("an account that is linked expires")
+	}
+	account.ExpireAt = start.Add(time.Hour)
+	if !account.Live(start.Add(time.Hour-time.Nanosecond)) || account.Live(start.Add(time.Hour)) {
+		t.Error("an account that was unlinked does not expire at its time")
 	}
 }

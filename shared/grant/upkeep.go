@@ -19,8 +19,15 @@ const ReasonRestored = "restored"
 // minute, then for twice the time, at most an hour, so that it stands in nobody
 // else's way. Up to a quarter comes on top, by the grant's id, so that those
 // that failed together do not come back together.
+//
+// A grant that the gateway refuses leaves the sweep instead. It has its probes,
+// and their times are not the refreshes'.
 func (r *Record) RefreshFailed(id string, now time.Time) {
 	g := r.Grants[id]
+	if g.State == Suspect && !g.refreshClears() {
+		r.Rest(id, now)
+		return
+	}
 	pause := min(firstRefreshPause<<min(g.Failures, 16), lastRefreshPause)
 	sum := digest("refresh failed", id)
 	g.RefreshDue = now.Add(pause + pause/4*time.Duration(sum[0])/256)

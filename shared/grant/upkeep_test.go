@@ -51,6 +51,21 @@ func TestFailuresSpread(t *testing.T) {
 	}
 }
 
+// TestFailedRefreshIsNoProbe: a suspect that a skill event had refreshed, in
+// vain, keeps the times of its probes.
+func TestFailedRefreshIsNoProbe(t *testing.T) {
+	t.Parallel()
+	r := one()
+	r.Suspect("a", grant.ReasonUnauthorized, start)
+	r.Announced(r.Announce, start)
+	before := r.Grants["a"]
+	r.Prove(start)
+	r.RefreshFailed("a", start)
+	if diff := cmp.Diff(before, r.Grants["a"]); diff != "" || !r.RefreshDue.IsZero() {
+		t.Errorf("due %v (-before +after):\n%s", r.RefreshDue, diff)
+	}
+}
+
 func TestRestLeavesTheSweep(t *testing.T) {
 	t.Parallel()
 	r := one()

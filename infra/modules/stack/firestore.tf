@@ -77,12 +77,15 @@ resource "google_firestore_field" "accounts_customer" {
   }
 }
 
-# Firestore deletes a delivery some time, usually within a day, after its
-# expireAt. Code never relies on that and compares the time itself.
-resource "google_firestore_field" "deliveries_expire" {
+# Firestore deletes a delivery, or an account that was unlinked, some time,
+# usually within a day, after its expireAt. Code never relies on that and
+# compares the time itself.
+resource "google_firestore_field" "expire" {
+  for_each = toset(["deliveries", "accounts"])
+
   project    = var.project_id
   database   = google_firestore_database.grants.name
-  collection = "deliveries"
+  collection = each.key
   field      = "expireAt"
 
   index_config {}

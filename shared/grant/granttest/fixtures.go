@@ -122,7 +122,9 @@ func fullAccount(amazonUser string, n int) grant.Account {
 }
 
 func accountOf(customer grant.Key, amazonUser string, n int) grant.Account {
-	return grant.NewAccount(grant.AccountKey{Skill: customer.Skill, AmazonUser: amazonUser}, customer, timeOf(n))
+	a := grant.NewAccount(grant.AccountKey{Skill: customer.Skill, AmazonUser: amazonUser}, customer, timeOf(n))
+	a.ExpireAt = a.LinkedAt.Add(7 * 24 * time.Hour)
+	return a
 }
 
 // withGrant returns r with one grant edited.

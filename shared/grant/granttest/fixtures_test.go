@@ -22,7 +22,7 @@ func TestEveryFieldIsEdited(t *testing.T) {
 		"grant":        {fullGrant(1), len(grantEdits)},
 		"announcement": {announcementsOf(2)[1], 7},
 		"delivery":     {func() grant.Delivery { d := fullDelivery("e-1", 1); d.Revision = 1; return d }(), 7},
-		"account":      {func() grant.Account { a := fullAccount("a-1", 1); a.Revision = 1; return a }(), 6},
+		"account":      {func() grant.Account { a := fullAccount("a-1", 1); a.Revision = 1; return a }(), 7},
 	} {
 		if got := set(t, name, reflect.ValueOf(tt.value)); got != tt.want {
 			t.Errorf("%s: %d fields are set, want %d", name, got, tt.want)

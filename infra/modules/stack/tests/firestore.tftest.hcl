@@ -37,7 +37,7 @@ run "indexes" {
   }
   assert {
     condition = alltrue([
-      for field in concat(values(google_firestore_field.unindexed), [google_firestore_field.deliveries_expire]) :
+      for field in concat(values(google_firestore_field.unindexed), values(google_firestore_field.expire)) :
       length(field.index_config) == 1 && length(field.index_config[0].indexes) == 0
     ])
     error_message = "No single field may be indexed that nothing queries."
@@ -57,8 +57,11 @@ run "indexes" {
     error_message = "The accounts of a customer are found by one index, within the collection."
   }
   assert {
-    condition     = length(google_firestore_field.deliveries_expire.ttl_config) == 1
-    error_message = "Deliveries must expire."
+    condition = (
+      toset([for field in google_firestore_field.expire : "${field.collection} ${field.field}"]) == toset(["deliveries expireAt", "accounts expireAt"]) &&
+      alltrue([for field in google_firestore_field.expire : length(field.ttl_config) == 1])
+    )
+    error_message = "Deliveries and accounts must expire."
   }
 }
 
