@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/gatepostdev/gatepost/shared/federation"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -22,6 +23,17 @@ const regionHeader = "X-Alexa-Region"
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 const maxAnswer = 6 << 20
 
+const (
+	// resendLeft is what must be left for AcceptGrant to be asked again. It may
+	// take five seconds and commonly takes one; what is gone by then is a first
+	// ID token on the smallest Lambda, and a quick refusal.
+	resendLeft = 4500 * time.Millisecond
+	// The pause before that is random, so that those whom an ill function
+	// refused do not come back together.
+	resendPause  = 300 * time.Millisecond
+	resendSpread = 200 * time.Millisecond
+)
+
 var (
 	errNoIDToken = errors.New("no ID token")
 	errTooLarge  = errors.New("the answer is larger than a Lambda's may be")
@@ -34,19 +46,73 @@ type reply struct {
 	err    error // why there is no body; fit for a log
 }
 
-// ask takes the payload to a target, with an ID token if it wants one. A 401
-// may mean that our token is not good any more, or not good yet by the other
-// side's clock; another is shown once. It returns when nothing is under way:
+// ask takes the payload to a target. It returns when nothing is under way:
 // Lambda freezes the process after the answer.
-func (p *proxy) ask(ctx context.Context, to *target, payload []byte) reply {
+//
+// AcceptGrant alone is asked again after bad luck, whether or not it has seen
+// the directive: Alexa sends a code once, and AcceptGrant knows one that it has
+// exchanged. Another directive could be carried out twice.
+func (p *proxy) ask(ctx context.Context, k kind, to *target, payload []byte) reply {
+	first := p.present(ctx, to, payload)
+	if k != acceptGrant || !first.unlucky() || !p.pause(ctx) {
+		return first
+	}
+	telemetry.Add(ctx, slog.String("resent_after", first.String()))
+	return p.present(ctx, to, payload)
+}
+
+// unlucky reports whether the same request may be answered in a moment: no
+// whole answer came, though there was time for it, or one that says that nobody
+// is there just now.
+func (r reply) unlucky() bool {
+	switch r.status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable:
+		return true
+	}
+	for _, no := range []error{errNoIDToken, errTooLarge, context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(r.err, no) {
+			return false
+		}
+	}
+	return r.err != nil
+}
+
+// String is the status or the error, for the log.
+func (r reply) String() string {
+	if r.err != nil {
+		return r.err.Error()
+	}
+	return fmt.Sprintf("status %d", r.status)
+}
+
+// pause waits before AcceptGrant is asked again. It reports at once that there
+// is no time for that.
+func (p *proxy) pause(ctx context.Context) bool {
+	if end, ok := ctx.Deadline(); ok && end.Sub(p.now()) < resendLeft {
+		return false
+	}
+	timer := time.NewTimer(resendPause + time.Duration(p.draw()*float64(resendSpread)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// present makes the request with an ID token if the target wants one. A 401
+// may mean that ours is not good any more, though we had it for a while; then
+// another is shown once. Cloud Run itself answers 401 before anybody behind it
+// has seen the request.
+func (p *proxy) present(ctx context.Context, to *target, payload []byte) reply {
 	if to.audience == "" {
 		return p.post(ctx, to, payload, sensitive.String{})
 	}
 	first, token := p.askAs(ctx, to, payload)
-	if first.status != http.StatusUnauthorized {
+	if first.status != http.StatusUnauthorized || !p.tokens.Discard(to.audience, token) {
 		return first
 	}
-	p.tokens.Discard(to.audience, token)
 	second, _ := p.askAs(ctx, to, payload)
 	if errors.Is(second.err, errNoIDToken) {
 		second.status = first.status

@@ -3,7 +3,9 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -16,20 +18,45 @@ import (
 // it at each cold start.
 const zipLimit = 4 << 20
 
-// build runs scripts/build-proxy of a copy of the source, and returns the zip.
+// build runs scripts/build-proxy of a copy of the source in another directory,
+// and returns the zip.
 func build(t *testing.T, root string, env ...string) []byte {
 	t.Helper()
-	output := filepath.Join(t.TempDir(), "proxy.zip")
-	cmd := exec.CommandContext(t.Context(), filepath.Join(root, "scripts", "build-proxy"), output)
-	cmd.Env = append(os.Environ(), env...)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, text)
+	script, err := filepath.Abs(filepath.Join(root, "scripts", "build-proxy"))
+	if err != nil {
+		t.Fatal(err)
 	}
+	cmd := exec.CommandContext(t.Context(), script, "proxy.zip")
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), env...)
+	var warnings strings.Builder
+	cmd.Stderr = &warnings
+	printed, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %s%s", err, printed, warnings.String())
+	}
+	output := filepath.Join(cmd.Dir, "proxy.zip")
 	data, err := os.ReadFile(output)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if want := fmt.Sprintf("%x  %s\n", sha256.Sum256(data), output); string(printed) != want {
+		t.Errorf("printed %q, want %q", printed, want)
+	}
 	return data
+}
+
+// withoutGNU returns a PATH on which GNU's own programs fail, which a
+// developer's Mac does not have.
+func withoutGNU(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"realpath", "sha256sum"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir + string(filepath.ListSeparator) + os.Getenv("PATH")
 }
 
 // TestReproducibleZip builds here, and once more from a copy of the source in
@@ -48,7 +75,8 @@ func TestReproducibleZip(t *testing.T) {
 		}
 	}
 	first := build(t, root)
-	second := build(t, copied, "TZ=Asia/Tokyo", "GOFLAGS=-buildvcs=false -tags=other -ldflags=-X=main.x=y", "GOARCH=amd64", "CGO_ENABLED=1")
+	second := build(t, copied, "TZ=Asia/Tokyo", "GOFLAGS=-buildvcs=false -tags=other -ldflags=-X=main.x=y",
+		"GOOS=windows", "GOARCH=386", "GOEXPERIMENT=arenas", "GOFIPS140=latest", "CGO_ENABLED=1", "PATH="+withoutGNU(t))
 	if !bytes.Equal(first, second) {
 		t.Errorf("two builds differ: %d and %d bytes", len(first), len(second))
 	}

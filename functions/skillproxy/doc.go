@@ -15,8 +15,12 @@
 // answer of Alexa's form, the proxy answers by itself within seven:
 // ACCEPT_GRANT_FAILED for AcceptGrant; else BRIDGE_UNREACHABLE when nobody
 // answered, and INTERNAL_ERROR when somebody did. A skill event that was not
-// taken is an error of the invocation, so that it can be delivered again.
+// taken is an error of the invocation, so that it can be delivered again; one
+// that was refused for what it is would be refused again, and is logged.
 //
 // It never logs, keeps or changes what a message holds, and it never sends a
-// directive twice, but after a 401, which says that nobody has seen it.
+// directive twice, with two exceptions: after a 401 to an ID token that was not
+// new, which says that nobody has seen the directive; and AcceptGrant once,
+// after no answer, 429, 502 or 503, because the same code is the same grant
+// however often it comes.
 package main

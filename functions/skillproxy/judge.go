@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -84,14 +85,17 @@ type answer struct {
 	level   slog.Level
 }
 
-// errNotTaken fails the invocation of a skill event, for which Alexa knows no
-// answer. An asynchronous invocation that failed is made again by Lambda:
+// errNotTaken fails the invocation of a skill event that may be taken next
+// time. An asynchronous invocation that failed is made again by Lambda:
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html.
 var errNotTaken = errors.New("the skill event was not taken")
 
 // judge decides what goes back for a reply from behind.
 func judge(k kind, m alexa.Envelope, r reply) answer {
 	became := outcomeOf(k, m, r)
+	if k == skillEvent && neverTaken(r) {
+		return answer{body: []byte("{}"), outcome: became, level: slog.LevelError}
+	}
 	if became != passed {
 		return failed(k, m, became)
 	}
@@ -99,6 +103,12 @@ func judge(k kind, m alexa.Envelope, r reply) answer {
 		return answer{body: []byte("{}"), outcome: passed} // nobody reads it
 	}
 	return answer{body: r.body, outcome: passed}
+}
+
+// neverTaken reports whether a message was refused for what it is. Everything
+// else that is no success is about the way there, which may be better next time.
+func neverTaken(r reply) bool {
+	return r.err == nil && (r.status == http.StatusBadRequest || r.status == http.StatusRequestEntityTooLarge || r.status == http.StatusUnprocessableEntity)
 }
 
 func outcomeOf(k kind, m alexa.Envelope, r reply) outcome {
@@ -125,8 +135,10 @@ func outcomeOf(k kind, m alexa.Envelope, r reply) outcome {
 
 // isAnswer reports whether Alexa would see an answer in the body. A request in
 // the form of a custom skill's is answered in that form, which is the maker's
-// affair.
+// affair. A byte order mark is no part of the text, and readers may ignore it
+// (RFC 8259, section 8.1): it alone is no reason to withhold an answer.
 func isAnswer(m alexa.Envelope, body []byte) bool {
+	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if m.RequestType != "" {
 		return json.Valid(body)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	stdlog "log"
+	"math/rand/v2"
 	"os"
 	"time"
 
@@ -20,5 +21,5 @@ func main() {
 		log.Error(err.Error())
 		os.Exit(1)
 	}
-	lambda.Start(newProxy(s, log, time.Now))
+	lambda.Start(newProxy(s, log, time.Now, rand.Float64))
 }

@@ -76,6 +76,7 @@ func TestByteExact(t *testing.T) {
 		{"odd and compressed", turnOn, odd + `,"event":{}}`, true},
 		{"1 MB", `{"directive":{"list":[` + long + `0]}}`, `{"event":{"list":[` + long + `0]}}`, false},
 		{"1 MB, compressed", turnOn, `{"event":{"list":[` + long + `0]}}`, true},
+		{"byte order mark", turnOn, "\uFEFF" + done, false},
 		{"nearly 6 MB", turnOn, `{"event":{}}` + strings.Repeat(" ", maxAnswer-12), true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -118,7 +119,15 @@ func TestSkillEvents(t *testing.T) {
 		{"taken without a body", nil, answering(204, ``), `{}`, "passed"},
 		{"taken with nonsense", nil, answering(200, `OK`), `{}`, "passed"},
 		{"not taken", nil, answering(503, ``), ``, "unavailable"},
-		{"refused", nil, answering(400, `{"error":"canary"}`), ``, "refused"},
+		{"refused for ever", nil, answering(400, `{"error":"canary"}`), `{}`, "refused"},
+		{"too large for ever", nil, answering(413, ``), `{}`, "refused"},
+		{"not understood for ever", nil, answering(422, done), `{}`, "refused"},
+		{"unauthorized", nil, answering(401, ``), ``, "refused"},
+		{"forbidden", nil, answering(403, ``), ``, "refused"},
+		{"not there", nil, answering(404, ``), ``, "refused"},
+		{"throttled", nil, answering(429, ``), ``, "refused"},
+		{"failed", nil, answering(500, ``), ``, "refused"},
+		{"hung up", nil, hijack("", false), ``, "unreachable"},
 		{"hung", nil, hang, ``, "timed_out"},
 		{"nobody wants it", map[string]string{"SKILL_EVENT_URL": ""}, nil, `{}`, "acknowledged"},
 	} {
@@ -139,6 +148,9 @@ func TestSkillEvents(t *testing.T) {
 			if line := l.logged(t, 1); line["outcome"] != test.log || line["kind"] != "AlexaSkillEvent.SkillDisabled" {
 				t.Errorf("logged %v, want %s", line, test.log)
 			}
+			if line := l.logged(t, 1); (line["severity"] == "ERROR") != (test.log == "refused") {
+				t.Errorf("severity %v", line["severity"])
+			}
 			wantSuccess(t, l, turnOn) // the process goes on
 		})
 	}
@@ -150,12 +162,14 @@ func TestCustomSkill(t *testing.T) {
 	t.Parallel()
 	const answer = `{"version":"1.0","response":{}}`
 	w := newWorld(t)
-	w.directive.then(answering(200, answer))
-	w.directive.then(answering(200, answer))
 	l := start(t, w.env(nil))
-	if got := l.invoke(t, `{"version":"1.0","request":{"type":"LaunchRequest"}}`, time.Minute); string(got.body) != answer {
-		t.Errorf("answer %s", got.body)
+	for _, form := range []string{answer, "\uFEFF" + answer} {
+		w.directive.then(answering(200, form))
+		if got := l.invoke(t, `{"version":"1.0","request":{"type":"LaunchRequest"}}`, time.Minute); string(got.body) != form {
+			t.Errorf("answer %s", got.body)
+		}
 	}
+	w.directive.then(answering(200, answer))
 	wantError(t, l.invoke(t, turnOn, time.Minute), turnOn, internal)
 }
 

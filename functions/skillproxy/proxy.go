@@ -45,12 +45,13 @@ type proxy struct {
 	tokens *federation.Tokens
 	log    *slog.Logger
 	now    func() time.Time
+	draw   func() float64 // from 0 to 1, random: spreads resends
 }
 
-func newProxy(s settings, log *slog.Logger, now func() time.Time) *proxy {
+func newProxy(s settings, log *slog.Logger, now func() time.Time, draw func() float64) *proxy {
 	client := newClient()
 	source := federation.New(s.federation, client, now)
-	return &proxy{settings: s, http: client, tokens: federation.NewTokens(source.IDToken, now), log: log, now: now}
+	return &proxy{settings: s, http: client, tokens: federation.NewTokens(source.IDToken, now), log: log, now: now, draw: draw}
 }
 
 func newClient() *http.Client {
@@ -111,7 +112,7 @@ func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
 	if to == nil {
 		return withoutTarget(kind, message)
 	}
-	reply := p.ask(ctx, to, payload)
+	reply := p.ask(ctx, kind, to, payload)
 	if reply.status != 0 { // of what is behind; a Lambda's answer has none
 		telemetry.Add(ctx, slog.Int(telemetry.Status, reply.status))
 	}

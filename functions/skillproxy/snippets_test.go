@@ -13,16 +13,19 @@ import (
 )
 
 // Google's libraries are not on this machine. In their place stand these, which
-// give a fixed token when they are asked as the libraries want to be.
+// give numbered tokens when they are asked as the libraries want to be, or
+// never, if NO_TOKEN is set.
 const (
-	fakeNode = `export class ExternalAccountClient {
+	fakeNode = `let n = 0;
+export class ExternalAccountClient {
   static fromJSON(config) { return config.type === "external_account" ? "source" : null; }
 }
 export class Impersonated {
   constructor(options) { Object.assign(this, options); }
   async fetchIdToken(audience, { includeEmail }) {
+    if (process.env.NO_TOKEN) await new Promise(() => {});
     if (this.sourceClient !== "source" || !includeEmail) throw new Error("options");
-    return ["fake-id", this.targetPrincipal, audience].join("|");
+    return ["fake-id-" + ++n, this.targetPrincipal, audience].join("|");
   }
 }`
 	fakeAWS = `import json
@@ -33,16 +36,21 @@ class Credentials:
         with open(filename) as file:
             return 'source' if json.load(file)['type'] == 'external_account' else None
 `
-	fakeImpersonated = `class Credentials:
+	fakeImpersonated = `import os, threading
+count = 0
+class Credentials:
     def __init__(self, source_credentials, target_principal, target_scopes):
         assert source_credentials == 'source' and 'cloud-platform' in target_scopes[0]
         self.principal = target_principal
 class IDTokenCredentials:
     def __init__(self, target_credentials, target_audience=None, include_email=False):
         assert include_email
-        self.valid, self.text = False, "|".join(["fake-id", target_credentials.principal, target_audience])
+        self.valid, self.text = False, "|".join([target_credentials.principal, target_audience])
     def refresh(self, request):
-        self.valid, self.token = True, self.text
+        if os.environ.get("NO_TOKEN"): threading.Event().wait()
+        global count
+        count += 1
+        self.valid, self.token = True, "fake-id-%d|%s" % (count, self.text)
 `
 	fakeTransport = "class Request: pass\n"
 )
@@ -82,8 +90,9 @@ print(json.dumps(answers), flush=True); os._exit(0)`,
 	}},
 }
 
-// forward runs a snippet on messages, and returns its answers.
-func (s snippet) forward(t *testing.T, w *world, messages ...string) []json.RawMessage {
+// forward runs a snippet on messages, with env besides its own environment, and
+// returns its answers.
+func (s snippet) forward(t *testing.T, w *world, env string, messages ...string) []json.RawMessage {
 	t.Helper()
 	runtime, err := exec.LookPath(s.runtime)
 	if err != nil {
@@ -111,7 +120,7 @@ func (s snippet) forward(t *testing.T, w *world, messages ...string) []json.RawM
 	cmd := exec.CommandContext(ctx, runtime, filepath.Join(dir, "main.mjs"))
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "AWS_REGION=us-west-2", "GOOGLE_SERVICE_ACCOUNT=skill@maker.example", "GOOGLE_APPLICATION_CREDENTIALS=google.json", "ACCEPT_GRANT_URL="+w.acceptGrant.URL+"/AcceptGrant",
-		"SKILL_EVENT_URL="+w.skillEvent.URL, "EVENTS=["+strings.Join(messages, ",")+"]", "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1")
+		"SKILL_EVENT_URL="+w.skillEvent.URL, "EVENTS=["+strings.Join(messages, ",")+"]", "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", env)
 	var logs strings.Builder
 	cmd.Stderr = &logs
 	output, err := cmd.Output()
@@ -152,7 +161,7 @@ func TestSnippets(t *testing.T) {
 			w := newWorld(t)
 			w.skillEvent.then(answering(200, `{"ok":true}`))
 			w.skillEvent.then(answering(503, ``))
-			answers := s.forward(t, w, accept, disabled, disabled, turnOn, `{"key1":"value1"}`)
+			answers := s.forward(t, w, "", accept, disabled, disabled, turnOn, `{"key1":"value1"}`)
 			for i, want := range []string{done, `{"ok":true}`, `"thrown"`, `null`, `null`} {
 				if !same(t, answers[i], want) {
 					t.Errorf("answer %d: %s, want %s", i+1, answers[i], want)
@@ -160,11 +169,42 @@ func TestSnippets(t *testing.T) {
 			}
 			got := w.acceptGrant.got()
 			if len(got) != 1 || !same(t, json.RawMessage(got[0].body), accept) || got[0].header.Get("X-Alexa-Region") != "FE" ||
-				got[0].header.Get("Authorization") != "Bearer fake-id|skill@maker.example|"+w.acceptGrant.URL {
+				got[0].header.Get("Authorization") != "Bearer fake-id-1|skill@maker.example|"+w.acceptGrant.URL {
 				t.Errorf("AcceptGrant got %q", got)
 			}
 			if n := len(w.directive.got()); n != 0 {
 				t.Errorf("%d directives were forwarded", n)
+			}
+		})
+		t.Run(s.name+"/no token in time", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			started := time.Now()
+			if answers := s.forward(t, w, "NO_TOKEN=1", disabled); !same(t, answers[0], `"thrown"`) {
+				t.Errorf("answer %s", answers[0])
+			}
+			if took := time.Since(started); took > 10*time.Second {
+				t.Errorf("gave up after %v", took)
+			}
+		})
+		t.Run(s.name+"/refused token", func(t *testing.T) {
+			t.Parallel()
+			for _, message := range []string{accept, disabled} {
+				w := newWorld(t)
+				to := map[string]*behind{accept: w.acceptGrant, disabled: w.skillEvent}[message]
+				to.then(answering(401, ``))
+				answers := s.forward(t, w, "", message, message, message)
+				if !same(t, answers[1], done) || !same(t, answers[2], done) {
+					t.Errorf("answers %s", answers)
+				}
+				got := to.got()
+				if len(got) != 3 {
+					t.Fatalf("%d requests, want 3", len(got))
+				}
+				first, second, third := got[0].header.Get("Authorization"), got[1].header.Get("Authorization"), got[2].header.Get("Authorization")
+				if first == second || second != third {
+					t.Errorf("with %q, %q, %q, want a new token after the refused one, and then the same", first, second, third)
+				}
 			}
 		})
 		t.Run(s.name+"/failures", func(t *testing.T) {
@@ -177,7 +217,7 @@ func TestSnippets(t *testing.T) {
 			w.acceptGrant.then(hijack("", true))
 			w.acceptGrant.then(hang)
 			started := time.Now()
-			for i, answer := range s.forward(t, w, messages...) {
+			for i, answer := range s.forward(t, w, "", messages...) {
 				text := anyID.ReplaceAllString(strings.NewReplacer(`": `, `":`, `, "`, `,"`).Replace(string(answer)), `"messageId":"ID"`)
 				if !same(t, json.RawMessage(text), errorResponse(accept, "")) {
 					t.Errorf("answer %d: %s", i+1, answer)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -77,54 +78,116 @@ func TestRenewalFails(t *testing.T) {
 	w.google.Lifetime(4 * time.Minute)
 	l := start(t, w.env(nil))
 	wantSuccess(t, l, accept)
-	w.google.Fail(federationtest.Credentials, federationtest.Refuse(503, `canary`))
+	for range 2 { // one fault would pass
+		w.google.Fail(federationtest.Credentials, federationtest.Refuse(503, `canary`))
+	}
 	wantSuccess(t, l, accept)
 	if line := l.logged(t, 2); line["severity"] != "WARNING" || line["renew_error"] != "getting an ID token: refused with status 503" || line["outcome"] != "passed" {
 		t.Errorf("logged %v", line)
 	}
 	wantSuccess(t, l, accept)
-	w.wantRoundTrips(t, 3) // not tried again at once
+	w.wantRoundTrips(t, 4) // not tried again at once
 }
 
-// TestExpiredToken: the function says 401 to a token that we thought good.
-func TestExpiredToken(t *testing.T) {
+// TestColdStartAfterAFault: one fault of Google's that passes costs no customer
+// the link.
+func TestColdStartAfterAFault(t *testing.T) {
+	t.Parallel()
+	for name, service := range map[string]federationtest.Service{"STS": federationtest.STS, "IAM Credentials": federationtest.Credentials} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.google.Fail(service, federationtest.Refuse(503, `canary`))
+			wantSuccess(t, start(t, w.env(nil)), accept)
+			w.wantRoundTrips(t, 3)
+			if n := len(w.acceptGrant.got()); n != 1 {
+				t.Errorf("AcceptGrant was asked %d times, want once", n)
+			}
+		})
+	}
+}
+
+// inProcess is the proxy in this process, whose clock can be put forward.
+func inProcess(t *testing.T, w *world, changes map[string]string) (p *proxy, later *time.Duration) {
+	t.Helper()
+	env := w.env(changes)
+	s, err := read(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	later = new(time.Duration)
+	return newProxy(s, slog.New(slog.DiscardHandler), func() time.Time { return time.Now().Add(*later) }, func() float64 { return 0 }), later
+}
+
+// wantAnswer is wantSuccess and wantError for a proxy in this process.
+func wantAnswer(t *testing.T, p *proxy, message, typ string) {
+	t.Helper()
+	body, err := p.Invoke(t.Context(), []byte(message))
+	switch {
+	case typ != "":
+		wantError(t, result{body: body, failed: err != nil}, message, typ)
+	case err != nil || string(body) != done:
+		t.Errorf("answer %s (%v), want what is behind answered", body, err)
+	}
+}
+
+// TestRefusedToken: the function says 401 to a token. Only if it is not a new
+// one, another helps.
+func TestRefusedToken(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
+		age      time.Duration
 		refusals int
 		trips    int
 		requests int
-		want     string
+		typ      string
 	}{
-		{"once", 1, 3, 3, ""},
-		{"for ever", 2, 3, 3, "refused"},
+		{"old, once", 10 * time.Minute, 1, 3, 3, ""},
+		{"old, for ever", 10 * time.Minute, 2, 3, 3, internal},
+		{"new", time.Minute, 1, 2, 2, internal},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			l := start(t, w.env(nil))
-			wantSuccess(t, l, accept)
-			for range test.refusals {
-				w.acceptGrant.then(answering(401, "canary"))
-			}
-			if test.want == "" {
-				wantSuccess(t, l, accept)
-			} else {
-				wantError(t, l.invoke(t, accept, time.Minute), accept, "")
-				if line := l.logged(t, 2); line["outcome"] != test.want || line["status"] != 401.0 {
-					t.Errorf("logged %v", line)
+		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn} {
+			t.Run(test.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				to := map[string]*behind{accept: w.acceptGrant, turnOn: w.directive}[message]
+				p, later := inProcess(t, w, map[string]string{"DIRECTIVE_AUTH": "google"})
+				wantAnswer(t, p, message, "")
+				*later = test.age
+				for range test.refusals {
+					to.then(answering(401, "canary"))
 				}
-			}
-			got := w.acceptGrant.got()
-			if len(got) != test.requests {
-				t.Fatalf("%d requests, want %d", len(got), test.requests)
-			}
-			if got[1].header.Get("Authorization") == got[2].header.Get("Authorization") || got[1].body != got[2].body {
-				t.Error("the second try must be the same request with another token")
-			}
-			w.wantRoundTrips(t, test.trips)
-		})
+				wantAnswer(t, p, message, test.typ)
+				got := to.got()
+				if len(got) != test.requests {
+					t.Fatalf("%d requests, want %d", len(got), test.requests)
+				}
+				first, last := got[1], got[len(got)-1]
+				if another := first.header.Get("Authorization") != last.header.Get("Authorization"); another != (len(got) == 3) || first.body != last.body {
+					t.Error("the second try must be the same request with another token")
+				}
+				w.wantRoundTrips(t, test.trips)
+			})
+		}
 	}
+}
+
+// TestHandlerOfItsOwnMind: a handler that answers 401 for reasons of its own
+// costs neither a token nor a second delivery for each directive.
+func TestHandlerOfItsOwnMind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, later := inProcess(t, w, map[string]string{"DIRECTIVE_AUTH": "google"})
+	for range 10 {
+		w.directive.then(answering(401, "canary"))
+		wantAnswer(t, p, turnOn, internal)
+		*later += 10 * time.Second
+	}
+	if n := len(w.directive.got()); n != 10 {
+		t.Errorf("%d directives arrived, want 10", n)
+	}
+	w.wantRoundTrips(t, 2)
 }
 
 // TestNoToken: without one nobody is asked.

@@ -25,6 +25,8 @@ import (
 const (
 	// exchangeTime bounds all that it takes to get one ID token.
 	exchangeTime = 3 * time.Second
+	// retryPause is how long a service is left alone after a passing fault.
+	retryPause = 200 * time.Millisecond
 	// accessSpare is what a federated access token must have left to be used.
 	accessSpare = time.Minute
 	// maxBody is far more than either service answers.
@@ -75,7 +77,9 @@ func New(config Config, client *http.Client, now func() time.Time) *Client {
 	return &Client{config: config, generateURL: generate.String(), http: client, now: now}
 }
 
-// IDToken gets a new ID token for an audience, within three seconds.
+// IDToken gets a new ID token for an audience, within three seconds. After a
+// fault that may pass (no answer, 429, 5xx) it tries once more: a customer may
+// be linking the skill, and would have to begin again.
 //
 // It asks the IAM Credentials API itself, because the ready-made sources of ID
 // tokens (cloud.google.com/go/auth/credentials/idtoken, and
@@ -85,6 +89,28 @@ func New(config Config, client *http.Client, now func() time.Time) *Client {
 func (c *Client) IDToken(ctx context.Context, audience string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
 	defer cancel()
+	token, err := c.exchange(ctx, audience)
+	if err == nil || !passing(err) || !rest(ctx, retryPause) {
+		return token, err
+	}
+	return c.exchange(ctx, audience)
+}
+
+// rest waits, and reports whether ctx has not ended meanwhile.
+func rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// exchange takes the round trips to an ID token that are needed: one if a
+// federated token is kept, else two.
+func (c *Client) exchange(ctx context.Context, audience string) (Token, error) {
 	access := c.keptAccess()
 	kept := !access.Empty()
 	if !kept {
@@ -98,7 +124,7 @@ func (c *Client) IDToken(ctx context.Context, audience string) (Token, error) {
 	if ok && refused.Status == http.StatusUnauthorized {
 		c.forget(access)
 		if kept { // it may have been revoked; a new one will tell
-			return c.IDToken(ctx, audience)
+			return c.exchange(ctx, audience)
 		}
 	}
 	if err != nil {

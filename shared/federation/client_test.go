@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,32 +120,35 @@ func TestRefusals(t *testing.T) {
 		fault   http.HandlerFunc
 		want    federation.RefusedError // zero for another error
 		text    string
+		once    bool // the call does not try again
 	}{
 		{"no such provider", federationtest.STS, federationtest.Refuse(400, `{"error":"invalid_target","error_description":"canary"}`),
-			federation.RefusedError{Status: 400, Code: "invalid_target"}, "getting a federated token: refused with status 400, invalid_target"},
+			federation.RefusedError{Status: 400, Code: "invalid_target"}, "getting a federated token: refused with status 400, invalid_target", true},
 		{"not a code", federationtest.STS, federationtest.Refuse(400, `{"error":"canary 1"}`),
-			federation.RefusedError{Status: 400}, "getting a federated token: refused with status 400"},
+			federation.RefusedError{Status: 400}, "getting a federated token: refused with status 400", true},
 		{"HTML", federationtest.STS, federationtest.Refuse(502, `<html>canary`),
-			federation.RefusedError{Status: 502}, "getting a federated token: refused with status 502"},
-		{"no JSON", federationtest.STS, federationtest.Refuse(200, `canary`), federation.RefusedError{}, "getting a federated token: no usable answer"},
+			federation.RefusedError{Status: 502}, "getting a federated token: refused with status 502", false},
+		{"no JSON", federationtest.STS, federationtest.Refuse(200, `canary`), federation.RefusedError{}, "getting a federated token: no usable answer", false},
 		{"no token", federationtest.STS, federationtest.Refuse(200, `{"expires_in":3599}`), federation.RefusedError{},
-			"getting a federated token: the answer holds no usable token"},
-		{"no expiry", federationtest.STS, federationtest.Refuse(200, `{"access_token":"canary"}`), federation.RefusedError{}, "getting a federated token: no usable answer"},
-		{"hung up", federationtest.STS, hangUp, federation.RefusedError{}, "getting a federated token: EOF"},
-		{"redirect", federationtest.STS, http.RedirectHandler("/v1/canary", http.StatusTemporaryRedirect).ServeHTTP, federation.RefusedError{Status: 307}, "getting a federated token: refused with status 307"},
+			"getting a federated token: the answer holds no usable token", true},
+		{"no expiry", federationtest.STS, federationtest.Refuse(200, `{"access_token":"canary"}`), federation.RefusedError{}, "getting a federated token: no usable answer", false},
+		{"hung up", federationtest.STS, hangUp, federation.RefusedError{}, "getting a federated token: EOF", false},
+		{"redirect", federationtest.STS, http.RedirectHandler("/v1/canary", http.StatusTemporaryRedirect).ServeHTTP, federation.RefusedError{Status: 307}, "getting a federated token: refused with status 307", true},
 		{"no permission", federationtest.Credentials, federationtest.Refuse(403, `{"error":{"code":403,"message":"canary","status":"PERMISSION_DENIED"}}`),
-			federation.RefusedError{Status: 403, Code: "PERMISSION_DENIED"}, "getting an ID token: refused with status 403, PERMISSION_DENIED"},
-		{"no ID token", federationtest.Credentials, federationtest.Refuse(200, `{}`), federation.RefusedError{}, "getting an ID token: the answer holds no usable token"},
+			federation.RefusedError{Status: 403, Code: "PERMISSION_DENIED"}, "getting an ID token: refused with status 403, PERMISSION_DENIED", true},
+		{"no ID token", federationtest.Credentials, federationtest.Refuse(200, `{}`), federation.RefusedError{}, "getting an ID token: the answer holds no usable token", true},
 		{"no JWT", federationtest.Credentials, federationtest.Refuse(200, `{"token":"canary.canary.canary"}`), federation.RefusedError{},
-			"getting an ID token: the answer holds no usable token"},
+			"getting an ID token: the answer holds no usable token", true},
 		{"JWT without an end", federationtest.Credentials, federationtest.Refuse(200, `{"token":"e30.e30.canary"}`), federation.RefusedError{},
-			"getting an ID token: the answer holds no usable token"},
-		{"hung up on the second", federationtest.Credentials, hangUp, federation.RefusedError{}, "getting an ID token: EOF"},
+			"getting an ID token: the answer holds no usable token", true},
+		{"hung up on the second", federationtest.Credentials, hangUp, federation.RefusedError{}, "getting an ID token: EOF", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.google.Fail(test.service, test.fault)
+			for range 2 { // or a fault that may pass would have passed
+				w.google.Fail(test.service, test.fault)
+			}
 			client := w.client()
 			_, err := client.IDToken(t.Context(), audience)
 			if err == nil || err.Error() != test.text || strings.Contains(fmt.Sprintf("%+v", err), canary) {
@@ -154,12 +158,72 @@ func TestRefusals(t *testing.T) {
 			if ok != (test.want.Status != 0) || ok && *refused != test.want {
 				t.Errorf("error %#v, want %#v", err, test.want)
 			}
-			if _, err := client.IDToken(t.Context(), audience); err != nil {
-				t.Errorf("the next try: %v", err)
+			if _, err := client.IDToken(t.Context(), audience); test.once == (err == nil) {
+				t.Errorf("the next call: %v; want it to meet the second fault: %v", err, test.once)
 			}
 		})
 	}
 }
+
+// TestPassingFault: one fault that may pass costs a fifth of a second, and no
+// round trip that had succeeded.
+func TestPassingFault(t *testing.T) {
+	t.Parallel()
+	sts, credentials := federationtest.STS, federationtest.Credentials
+	for _, test := range []struct {
+		name    string
+		service federationtest.Service
+		fault   http.HandlerFunc
+		want    []federationtest.Service
+	}{
+		{"503 from STS", sts, federationtest.Refuse(503, ``), []federationtest.Service{sts, sts, credentials}},
+		{"429 from STS", sts, federationtest.Refuse(429, `{"error":"rate_limit_exceeded"}`), []federationtest.Service{sts, sts, credentials}},
+		{"STS hangs up", sts, hangUp, []federationtest.Service{sts, sts, credentials}},
+		{"500 from IAM Credentials", credentials, federationtest.Refuse(500, ``), []federationtest.Service{sts, credentials, credentials}},
+		{"429 from IAM Credentials", credentials, federationtest.Refuse(429, ``), []federationtest.Service{sts, credentials, credentials}},
+		{"IAM Credentials hangs up", credentials, hangUp, []federationtest.Service{sts, credentials, credentials}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.google.Fail(test.service, test.fault)
+			started := time.Now()
+			if _, err := w.client().IDToken(t.Context(), audience); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(started); took < 200*time.Millisecond {
+				t.Errorf("tried again within %v, want a pause", took)
+			}
+			w.wantCalls(t, test.want...)
+		})
+	}
+}
+
+// TestEndDuringThePause: the fault is the reason, and nobody waits for nothing.
+func TestEndDuringThePause(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		client := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			calls++
+			return &http.Response{StatusCode: 503, Body: http.NoBody}, nil
+		})}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		started := time.Now()
+		_, err := federation.New(w.config, client, time.Now).IDToken(ctx, audience)
+		refused, ok := errors.AsType[*federation.RefusedError](err)
+		if !ok || refused.Status != 503 || calls != 1 || time.Since(started) != 100*time.Millisecond {
+			t.Errorf("error %v after %d calls and %v, want the fault", err, calls, time.Since(started))
+		}
+	})
+}
+
+// roundTrip is a transport without a network.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // hangUp closes the connection instead of answering.
 func hangUp(w http.ResponseWriter, _ *http.Request) {

@@ -6,7 +6,8 @@
 // request to AWS's GetCallerIdentity, which it does not send; Google's Security
 // Token Service has it answered by AWS and gives a federated access token for
 // it, and with that the IAM Credentials API makes an ID token of a service
-// account for one audience. That is two round trips; see
+// account for one audience. That is two round trips, and one more after a fault
+// that may pass; see
 // https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds.
 //
 // [Tokens] keeps ID tokens until shortly before they expire:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 )
 
 // errNoToken is a success whose body holds no usable token.
@@ -45,6 +46,16 @@ func refused(status int, body []byte) *RefusedError {
 		e.Code = code
 	}
 	return e
+}
+
+// passing reports whether the same request may succeed in a moment. What the
+// network does wrong comes in too many types to list them, HTTP/2's among them;
+// what a service or this program says on purpose does not.
+func passing(err error) bool {
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		return refused.Status >= 500 || refused.Status == http.StatusTooManyRequests
+	}
+	return !errors.Is(err, errNoToken) && !errors.Is(err, errNoRole)
 }
 
 func isCode(s string) bool {

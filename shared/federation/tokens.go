@@ -19,6 +19,9 @@ const (
 	// renewalPause keeps an ill service from slowing every request down while
 	// the old token is good.
 	renewalPause = 30 * time.Second
+	// youth is how long a token is beyond suspicion: whoever refuses one that
+	// young does so for another reason, and would refuse the next as well.
+	youth = 5 * time.Minute
 )
 
 // Fetch gets a new ID token, as [Client.IDToken] does.
@@ -36,6 +39,7 @@ type Tokens struct {
 
 type entry struct {
 	token     Token
+	fetchedAt time.Time
 	nextRenew time.Time // not before
 }
 
@@ -89,14 +93,22 @@ func (t *Tokens) Use(ctx context.Context, audience string) (*Use, error) {
 	return use, nil
 }
 
-// Discard forgets a token that was refused, so that the next Use fetches one.
-func (t *Tokens) Discard(audience string, token sensitive.String) {
+// Discard forgets a token that was refused, so that the next Use has another,
+// and reports whether that is worth a try. A token that was fetched in the last
+// five minutes is kept: a server that refuses every token must not cost a new
+// one for every request.
+func (t *Tokens) Discard(audience string, token sensitive.String) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	// Not one that somebody else has fetched in the meantime.
-	if e := t.kept[audience]; e != nil && e.token.Text.Equal(token) {
-		delete(t.kept, audience)
+	e := t.kept[audience]
+	if e == nil || !e.token.Text.Equal(token) {
+		return true // somebody else has discarded it, and perhaps fetched another
 	}
+	if t.now().Sub(e.fetchedAt) < youth {
+		return false
+	}
+	delete(t.kept, audience)
+	return true
 }
 
 // find returns the token that is kept and good, and whether the caller is to
@@ -123,6 +135,6 @@ func (t *Tokens) renew(ctx context.Context, audience string) (sensitive.String, 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.kept[audience] = &entry{token: token}
+	t.kept[audience] = &entry{token: token, fetchedAt: t.now()}
 	return token.Text, nil
 }

@@ -157,12 +157,23 @@ func TestDiscard(t *testing.T) {
 		i := issuer{}
 		tokens := federation.NewTokens(i.fetch, time.Now)
 		want(t, tokens, "a1", 0, true)
-		tokens.Discard("a", sensitive.New("another"))
-		tokens.Discard("b", sensitive.New("a1"))
+		discard := func(audience, token string, want bool) {
+			t.Helper()
+			if got := tokens.Discard(audience, sensitive.New(token)); got != want {
+				t.Errorf("Discard(%s, %s) = %v, want %v", audience, token, got, want)
+			}
+		}
+		discard("a", "another", true)
+		discard("b", "a1", true)
 		want(t, tokens, "a1", 0, false)
-		tokens.Discard("a", sensitive.New("a1"))
+		time.Sleep(5*time.Minute - time.Nanosecond)
+		discard("a", "a1", false) // too young to be the reason
+		want(t, tokens, "a1", 0, false)
+		time.Sleep(time.Nanosecond)
+		discard("a", "a1", true)
 		want(t, tokens, "a2", 0, true)
-		tokens.Discard("a", sensitive.New("a1")) // somebody is late
+		discard("a", "a1", true) // somebody is late
 		want(t, tokens, "a2", 0, false)
+		discard("a", "a2", false)
 	})
 }

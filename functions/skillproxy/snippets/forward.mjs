@@ -1,10 +1,8 @@
 // Forwards what is Gatepost's from a skill Lambda of your own. In your handler:
-//   const answer = await forward(event);
-//   if (answer !== undefined) return answer;
+//   const answer = await forward(event); if (answer !== undefined) return answer;
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { ExternalAccountClient, Impersonated } from "google-auth-library";
-
 const { ACCEPT_GRANT_URL, SKILL_EVENT_URL, GOOGLE_SERVICE_ACCOUNT, GOOGLE_APPLICATION_CREDENTIALS, AWS_REGION } = process.env;
 const region = { "us-east-1": "NA", "eu-west-1": "EU", "us-west-2": "FE" }[AWS_REGION];
 const tokens = new Map(); // by URL, for as long as this instance lives
@@ -19,21 +17,23 @@ async function idToken(url) {
   return token;
 }
 
-async function post(url, event, signal) {
+async function send(url, event) {
   const headers = { "Content-Type": "application/json", "X-Alexa-Region": region, Authorization: `Bearer ${await idToken(url)}` };
-  const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(event), signal });
+  const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(event), signal: AbortSignal.timeout(6500) });
   if (answer.status === 401) tokens.delete(url);
   if (!answer.ok) throw Object.assign(new Error(), { name: `Status${answer.status}` });
   return answer.json();
 }
 
+const post = (url, event) => new Promise((yes, no) => { // Alexa waits eight seconds, also while the token is fetched
+  const timer = setTimeout(no, 6500, new Error("no answer in time"));
+  send(url, event).then(yes, no).finally(() => clearTimeout(timer));
+});
+
 export async function forward(event) {
-  if (event.request?.type?.startsWith("AlexaSkillEvent.")) return post(SKILL_EVENT_URL, event, AbortSignal.timeout(6500));
+  if (event.request?.type?.startsWith("AlexaSkillEvent.")) return post(SKILL_EVENT_URL, event);
   if (event.directive?.header?.namespace !== "Alexa.Authorization") return undefined;
-  let timer; // Alexa waits eight seconds, also while the token is fetched
-  const late = new Promise((_, no) => (timer = setTimeout(no, 6500, new Error("no answer in time"))));
-  const asked = post(ACCEPT_GRANT_URL, event, AbortSignal.timeout(6500));
-  const answer = await Promise.race([asked, late]).catch((why) => console.error("AcceptGrant:", why.name)).finally(() => clearTimeout(timer));
+  const answer = await post(ACCEPT_GRANT_URL, event).catch((why) => console.error("AcceptGrant:", why.name));
   const header = { namespace: "Alexa.Authorization", name: "ErrorResponse", messageId: randomUUID(), payloadVersion: "3" };
   return answer?.event ? answer : { event: { header, payload: { type: "ACCEPT_GRANT_FAILED", message: "the grant could not be accepted" } } };
 }

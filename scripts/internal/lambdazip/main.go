@@ -1,7 +1,8 @@
 // Command lambdazip packs a program as AWS Lambda wants it for the runtime
 // provided.al2023: a zip with one executable file, bootstrap. The same program
 // gives the same bytes, whenever, wherever and by whomever it is packed: the
-// entry has a fixed time, fixed permissions and no owner.
+// entry has a fixed time, fixed permissions and no owner. It prints the SHA-256
+// of the zip.
 //
 //	lambdazip PROGRAM OUTPUT
 package main
@@ -9,6 +10,7 @@ package main
 import (
 	"archive/zip"
 	"compress/flate"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -20,33 +22,36 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: lambdazip PROGRAM OUTPUT")
 		os.Exit(2)
 	}
-	if err := pack(os.Args[1], os.Args[2]); err != nil {
+	sum, err := pack(os.Args[1], os.Args[2])
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "lambdazip:", err)
 		os.Exit(1)
 	}
+	fmt.Printf("%x  %s\n", sum, os.Args[2])
 }
 
 // pack writes beside the output and renames: whoever uploads it meanwhile gets
-// all of the old one or all of the new one.
-func pack(program, output string) error {
+// all of the old one or all of the new one. It returns the SHA-256.
+func pack(program, output string) ([]byte, error) {
 	data, err := os.ReadFile(program)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	part := output + ".part"
 	file, err := os.Create(part)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = os.Remove(part) }() // gone already if all went well
-	if err := write(file, data); err != nil {
+	hash := sha256.New()
+	if err := write(io.MultiWriter(file, hash), data); err != nil {
 		_ = file.Close()
-		return fmt.Errorf("writing %s: %w", part, err)
+		return nil, fmt.Errorf("writing %s: %w", part, err)
 	}
 	if err := file.Close(); err != nil {
-		return err
+		return nil, err
 	}
-	return os.Rename(part, output)
+	return hash.Sum(nil), os.Rename(part, output)
 }
 
 func write(w io.Writer, program []byte) error {
