@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/binary"
+)
+
+// TestBuild does with the package what Google's Go buildpack does, see
+// https://github.com/GoogleCloudPlatform/buildpacks/blob/main/cmd/go/functions_framework/lib/lib.go:
+// it tidies the module, generates a main that imports the root, and builds
+// that. Nothing is fetched.
+func TestBuild(t *testing.T) {
+	dir := unpack(t, packed(t, root))
+	t.Chdir(dir)
+	t.Setenv("GOPROXY", "off")
+	t.Setenv("GOWORK", "off")
+	t.Setenv("GOFLAGS", "")
+	command(t, "", nil, "go", "mod", "tidy")
+	wantNeeded(t, dir)
+
+	program, err := binary.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	process, err := binary.Start(program, map[string]string{
+		"FUNCTION_TARGET": "RefreshTokens",
+		"ALEXA_REGIONS":   "EU",
+		"GRANT_STORE":     "memory",
+		"LWA_CREDENTIALS": "env:LWA_CLIENT",
+		"LWA_CLIENT":      `{"client_id":"amzn1.application-oa2-client.fake","client_secret":"fake"}`,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer process.Kill()
+	if err := process.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Post(process.URL(), "application/json", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if body, err := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || !bytes.Contains(body, []byte(`"refreshed"`)) {
+		t.Errorf("RefreshTokens answered %d, %s (%v), want 200 and counts", response.StatusCode, body, err)
+	}
+}
+
+// wantNeeded fails for code in dir that the root package does not reach. A
+// package that is nothing but a doc.go is no code.
+func wantNeeded(t *testing.T, dir string) {
+	t.Helper()
+	listed := command(t, dir, nil, "go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", ".")
+	needed := strings.Fields(listed)
+	err := filepath.WalkDir(dir, func(name string, entry os.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".go" || path.Base(name) == "doc.go" {
+			return err
+		}
+		in, err := filepath.Rel(dir, filepath.Dir(name))
+		if pkg := path.Join("github.com/gatepostdev/gatepost", filepath.ToSlash(in)); !slices.Contains(needed, pkg) {
+			t.Errorf("%s is of package %s, which no function needs: leave it out in .gcloudignore", entry.Name(), pkg)
+		}
+		return err
+	})
+	if err != nil || len(needed) < 2 {
+		t.Errorf("looking for what is not needed, where %d packages are: %v", len(needed), err)
+	}
+}
