@@ -106,7 +106,7 @@ func wantAccount(t *testing.T, database *firestore.Client, c customer) {
 	}
 	shown.add("account of "+c.userID, fmt.Sprintf("%q", doc.Data()))
 	customer := grant.Key{Skill: "default", UserID: c.userID}.ID()
-	want := map[string]any{"customer": customer, "userId": c.userID, "skill": "default", "linkedAt": moment}
+	want := map[string]any{"customer": customer, "userId": c.userID, "skill": "default", "linkedAt": moment, "expireAt": nil}
 	if diff := cmp.Diff(want, outline(doc.Data())); diff != "" {
 		t.Errorf("the account's document differs (-want +got):\n%s", diff)
 	}

@@ -190,3 +190,31 @@ func writeFile(t *testing.T, path, content string) {
 		t.Fatal(err)
 	}
 }
+
+// TestTakenPort: the first emulator finds its port taken, says so and stays, as
+// Java does; the next one answers.
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	tried := filepath.Join(t.TempDir(), "tried")
+	java := filepath.Join(t.TempDir(), "java")
+	writeFile(t, java, fmt.Sprintf(`#!/bin/sh
+if [ ! -e '%s' ]; then
+  touch '%s'
+  echo 'Exception in thread "main" java.net.BindException: Address already in use'
+  exec sleep 600
+fi
+%s=server exec '%s' "$@"
+`, tried, tried, roleEnv, os.Args[0]))
+	p := product{
+		args: func(_, host, port string) []string { return []string{net.JoinHostPort(host, port)} },
+		warm: call{method: http.MethodGet, path: "/"},
+	}
+	started, err := p.launch(java, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started.process.kill()
+	if _, err := os.Stat(tried); err != nil {
+		t.Errorf("it answered at the first try: %v", err)
+	}
+}

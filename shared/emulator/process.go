@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -24,8 +25,24 @@ var flags = []string{
 	"-XX:-UsePerfData", // leaves no file behind when it is killed
 }
 
+// errPortTaken: between the look for a free port and the emulator's own, another
+// process was given it. Java stays up then, and answers nobody.
+var errPortTaken = errors.New("its port was taken")
+
+// portTries is how often another port is tried.
+const portTries = 5
+
 // launch starts the emulator in a jar and returns when it is ready.
-func (p product) launch(java, jar string) (instance, error) {
+func (p product) launch(java, jar string) (started instance, err error) {
+	for range portTries {
+		if started, err = p.launchOnce(java, jar); !errors.Is(err, errPortTaken) {
+			break
+		}
+	}
+	return started, err
+}
+
+func (p product) launchOnce(java, jar string) (instance, error) {
 	host, port, err := freeAddress()
 	if err != nil {
 		return instance{}, err
@@ -59,6 +76,9 @@ func (i instance) waitReady(warm call) error {
 	defer cancel()
 	front := call{method: http.MethodGet, path: "/"}
 	for !front.succeeds(ctx, i.address) || !warm.succeeds(ctx, i.address) {
+		if i.process.output.contains("java.net.BindException") || i.process.output.contains("Address already in use") {
+			return errPortTaken
+		}
 		select {
 		case <-i.process.ended:
 			return errors.New("it ended")
@@ -93,7 +113,31 @@ func (c call) succeeds(ctx context.Context, address string) bool {
 type process struct {
 	life   io.Closer     // the command runs while this end of a pipe is open
 	ended  chan struct{} // closed when the command is gone
-	output bytes.Buffer  // what it wrote first; read it after ended is closed
+	output output        // what it wrote first
+}
+
+// output keeps the beginning of what a process writes, and drops the rest: a
+// full pipe would stop the process.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements [io.Writer].
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Write(p[:min(len(p), max(0, 64<<10-o.text.Len()))])
+	return len(p), nil
+}
+
+func (o *output) contains(text string) bool { return strings.Contains(o.String(), text) }
+
+// String returns what is kept.
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // supervise runs a command until standard input ends. When this process ends,
@@ -116,7 +160,7 @@ func start(command string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("supervise %s: %w", command, err)
 	}
-	output, err := cmd.StdoutPipe()
+	written, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("supervise %s: %w", command, err)
 	}
@@ -126,8 +170,7 @@ func start(command string, args ...string) (*process, error) {
 	}
 	p := &process{life: life, ended: make(chan struct{})}
 	go func() {
-		_, _ = io.CopyN(&p.output, output, 64<<10)
-		_, _ = io.Copy(io.Discard, output) // a full pipe would stop the command
+		_, _ = io.Copy(&p.output, written)
 		close(p.ended)
 		_ = cmd.Wait()
 	}()

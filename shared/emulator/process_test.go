@@ -3,6 +3,7 @@ package emulator
 import (
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"testing"
@@ -23,6 +24,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "command":
 		playCommand()
+	case "server":
+		playServer()
 	default:
 		playStarter(role)
 	}
@@ -35,6 +38,11 @@ func playCommand() {
 		panic(err)
 	}
 	_, _ = io.Copy(io.Discard, test)
+}
+
+// playServer answers every request at the address that is its last argument.
+func playServer() {
+	panic(http.ListenAndServe(os.Args[len(os.Args)-1], http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 }
 
 // playStarter starts the command and ends, as the role says, when its standard
