@@ -2,18 +2,14 @@ package functions_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/loopback"
 )
 
 // The tests of this package meet the program as Google does: built by way of
@@ -25,7 +21,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 // run is TestMain with deferred calls. The last test is of what all others had
 // the program show.
 func run(m *testing.M) int {
-	refuseOtherMachines()
+	loopback.Only()
 	var err error
 	if workDir, err = os.MkdirTemp("", "gatepost-test-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,17 +34,6 @@ func run(m *testing.M) int {
 		status = 1
 	}
 	return status
-}
-
-// refuseOtherMachines lets no test leave this one.
-func refuseOtherMachines() {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errors.New("tests dial nothing but loopback")
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
 }
 
 // workDir is where the program is built; it is gone after the tests.

@@ -2,26 +2,22 @@ package faults_test
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/loopback"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 // run is TestMain with deferred calls.
 func run(m *testing.M) int {
-	refuseOtherMachines()
+	loopback.Only()
 	// The tests wait more than they work. The command line, which is parsed
 	// later, still has the last word.
 	err := flag.Set("test.parallel", "16")
@@ -35,17 +31,6 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(workDir) }()
 	return m.Run()
-}
-
-// refuseOtherMachines lets no test leave this one.
-func refuseOtherMachines() {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errors.New("tests dial nothing but loopback")
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
 }
 
 // workDir is where the program is built; it is gone after the tests.

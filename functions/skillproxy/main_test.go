@@ -2,19 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gatepostdev/gatepost/shared/loopback"
 )
 
 // The tests of this package meet the Lambda as AWS does: a compiled program,
@@ -25,7 +22,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 // run is TestMain with deferred calls. The last test is of what the programs
 // of all the others wrote.
 func run(m *testing.M) int {
-	refuseOtherMachines()
+	loopback.Only()
 	var err error
 	if workDir, err = os.MkdirTemp("", "skillproxy-test-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,17 +35,6 @@ func run(m *testing.M) int {
 		status = 1
 	}
 	return status
-}
-
-// refuseOtherMachines lets no test leave this one.
-func refuseOtherMachines() {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errors.New("tests dial nothing but loopback")
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
 }
 
 // workDir is where the program is built; it is gone after the tests.

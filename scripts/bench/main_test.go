@@ -2,26 +2,17 @@ package main
 
 import (
 	"bytes"
-	"errors"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/loopback"
 )
 
 // TestMain refuses every connection that would leave this machine, and lets the
 // test binary be the simulator's process.
 func TestMain(m *testing.M) {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errors.New("tests dial nothing but loopback")
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
+	loopback.Only()
 	if len(os.Args) > 1 && os.Args[1] == childName {
 		main()
 	}

@@ -2,26 +2,22 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/loopback"
 )
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
 
 func runTests(m *testing.M) int {
-	refuseOtherMachines()
+	loopback.Only()
 	var err error
 	if workDir, err = os.MkdirTemp("", "publish-test-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -29,18 +25,6 @@ func runTests(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(workDir) }()
 	return m.Run()
-}
-
-// refuseOtherMachines lets no test leave this one. What installs a package is a
-// program of its own, and may.
-func refuseOtherMachines() {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errors.New("tests dial nothing but loopback")
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
 }
 
 // workDir is where programs are built; it is gone after the tests.
