@@ -1,3 +1,33 @@
+variable "alert_channels" {
+  description = "Who is told when something is wrong: names of notification channels, projects/P/notificationChannels/N. Without one no alert policy is made."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for channel in var.alert_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
+    error_message = "An alert channel is projects/P/notificationChannels/N, as gcloud beta monitoring channels list shows it."
+  }
+}
+
+variable "aws_account_id" {
+  description = "Id of the AWS account that the skill's Lambdas are in. With credentials of any other account, or with none, nothing is made, not even where the maker has a Lambda already."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.aws_account_id))
+    error_message = "The aws_account_id is 12 digits."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long the skill proxies' logs are kept: a period that CloudWatch Logs knows, see modules/skill-proxy."
+  type        = number
+  default     = 30
+  nullable    = false
+}
+
 variable "project_id" {
   description = "Id of the Google Cloud project that everything is created in. It must exist and have a billing account."
   type        = string
@@ -9,16 +39,26 @@ variable "project_id" {
   }
 }
 
+variable "proxy_package" {
+  description = "Path of the zip that scripts/build-proxy writes."
+  type        = string
+  default     = "skillproxy.zip"
+  nullable    = false
+}
+
 variable "regions" {
   description = <<-EOT
     The stacks, by Alexa region: NA, EU or FE. A skill needs one for each region it is published in.
       location            Google Cloud region of the stack's functions, near the region's event gateway
       firestore_location  where the customers' tokens are kept: a region or a multi-region such as eur3; the
                           stack's location if not given. It can never be changed later.
+      own_lambda_role     name of the role of a Lambda that the maker has for this region already. It is the one that
+                          is trusted then, and no skill proxy is made.
   EOT
   type = map(object({
     location           = string
     firestore_location = optional(string)
+    own_lambda_role    = optional(string)
   }))
   nullable = false
 
@@ -38,16 +78,24 @@ variable "regions" {
     ])
     error_message = "A firestore_location is a region such as europe-west1 or a multi-region such as eur3."
   }
+
+  validation {
+    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
+    condition = alltrue([
+      for stack in var.regions : stack.own_lambda_role == null || can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", stack.own_lambda_role))
+    ])
+    error_message = "An own_lambda_role is the name of a role, neither its ARN nor its path."
+  }
 }
 
-variable "skill" {
-  description = "Name of the skill whose grants these stacks hold. It is part of every record's key: under another name no customer is found."
+variable "source_package" {
+  description = "Path of the zip that scripts/package writes."
   type        = string
-  default     = "default"
+  default     = "source.zip"
   nullable    = false
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9._-]{1,64}$", var.skill))
-    error_message = "The skill is 1 to 64 letters, digits, dots, underscores and hyphens."
+    condition     = fileexists(var.source_package)
+    error_message = "There is no source_package at this path: run scripts/package."
   }
 }

@@ -1,10 +1,35 @@
+locals {
+  # The Cloud Run services' own addresses, at run.app: calls from this project
+  # count as internal there only, and the audience of an ID token is the same.
+  uris = { for name, function in google_cloudfunctions2_function.function : name => function.service_config[0].uri }
+}
+
+output "caller" {
+  description = "Email address of the account that may call AcceptGrant and SkillEvent."
+  value       = google_service_account.caller["proxy"].email
+}
+
+output "database" {
+  description = "Name of the Firestore database."
+  value       = google_firestore_database.grants.name
+}
+
 output "environment" {
-  description = "The part of the environment of the stack's functions that this module decides."
-  value = {
-    ALEXA_REGIONS        = var.region
-    FIRESTORE_DATABASE   = google_firestore_database.grants.name
-    GOOGLE_CLOUD_PROJECT = var.project_id
-    GRANT_STORE          = "firestore"
-    SKILL                = var.skill
-  }
+  description = "Environments of the functions, by function."
+  value       = local.environment
+}
+
+output "lambda" {
+  description = "Who may have ID tokens of that account, as a principal."
+  value       = google_service_account_iam_member.lambda.member
+}
+
+output "subscription" {
+  description = "Name of the subscription for device events."
+  value       = google_pubsub_subscription.device_events.name
+}
+
+output "urls" {
+  description = "Addresses of the functions, by function."
+  value       = local.uris
 }

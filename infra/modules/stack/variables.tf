@@ -1,6 +1,58 @@
+variable "build_account" {
+  description = "Full name of the service account that Cloud Build builds the functions with."
+  type        = string
+  nullable    = false
+}
+
+variable "events" {
+  description = <<-EOT
+    What SendEvent makes of a device event.
+      max_age  older ones are not sent
+      checks   strict, advise or off
+  EOT
+  type = object({
+    max_age = string
+    checks  = string
+  })
+  nullable = false
+}
+
 variable "firestore_location" {
   description = "Region or multi-region of the Firestore database. It can never be changed."
   type        = string
+  nullable    = false
+}
+
+variable "grantee" {
+  description = "How AcceptGrant and SkillEvent recognize a customer."
+  type = object({
+    resolver = string
+    claim    = optional(string)
+    audience = optional(string)
+  })
+  nullable = false
+}
+
+variable "lambda" {
+  description = "Who may have ID tokens of the stack's calling account: the principal that the role of its Lambda is in the workload identity pool."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^principal://iam\\.googleapis\\.com/projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/subject/.", var.lambda))
+    error_message = "The lambda is one principal:// of a workload identity pool, never a set of them."
+  }
+}
+
+variable "location" {
+  description = "Google Cloud region of everything in the stack but the database."
+  type        = string
+  nullable    = false
+}
+
+variable "package" {
+  description = "The object that holds the functions' source."
+  type        = object({ bucket = string, object = string })
   nullable    = false
 }
 
@@ -8,6 +60,27 @@ variable "project_id" {
   description = "Id of the Google Cloud project."
   type        = string
   nullable    = false
+}
+
+variable "pubsub_agent" {
+  description = "Pub/Sub's own service account in the project, as a member."
+  type        = string
+  nullable    = false
+}
+
+variable "refresh" {
+  description = <<-EOT
+    The sweep.
+      schedule    when one begins, in cron's form and UTC
+      shards      in how many parts it is done
+      idle_after  after how long without an event a customer is left out, or off
+  EOT
+  type = object({
+    schedule   = string
+    shards     = number
+    idle_after = string
+  })
+  nullable = false
 }
 
 variable "region" {
@@ -21,8 +94,46 @@ variable "region" {
   }
 }
 
+variable "scaling" {
+  description = "What functions get other than by default, by function."
+  type = map(object({
+    min_instances = optional(number)
+    max_instances = optional(number)
+    memory        = optional(string)
+    cpu           = optional(string)
+  }))
+  default  = {}
+  nullable = false
+}
+
+variable "secrets" {
+  description = <<-EOT
+    Names of the secrets that functions read.
+      lwa      the skill's client credentials at Login with Amazon
+      keyset   what seals this stack's tokens
+      grantee  client credentials for introspection, null without it
+  EOT
+  type = object({
+    lwa     = string
+    keyset  = string
+    grantee = optional(string)
+  })
+  nullable = false
+}
+
 variable "skill" {
   description = "Name of the skill whose grants this stack holds."
   type        = string
   nullable    = false
+}
+
+variable "topics" {
+  description = "Names of the topics that the stack shares with the maker's cloud and with the other stacks."
+  type = object({
+    device_events        = string
+    grant_events         = string
+    dead_letters         = string
+    refresh_dead_letters = string
+  })
+  nullable = false
 }

@@ -1,10 +1,25 @@
 mock_provider "google" {}
 
 variables {
+  build_account      = "projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com"
+  events             = { max_age = "5m", checks = "strict" }
   firestore_location = "eur3"
+  grantee            = { resolver = "jwt:https://id.maker.example" }
+  lambda             = "principal://iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/subject/arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu"
+  location           = "europe-west1"
+  package            = { bucket = "maker-prod-gatepost-source", object = "functions-fake.zip" }
   project_id         = "maker-prod"
+  pubsub_agent       = "serviceAccount:service-123456@gcp-sa-pubsub.iam.gserviceaccount.com"
+  refresh            = { schedule = "*/5 * * * *", shards = 16, idle_after = "off" }
   region             = "EU"
+  secrets            = { lwa = "gatepost-lwa-credentials", keyset = "gatepost-token-keyset-eu" }
   skill              = "default"
+  topics = {
+    device_events        = "device-events"
+    grant_events         = "grant-events"
+    dead_letters         = "dead-letters"
+    refresh_dead_letters = "refresh-dead-letters"
+  }
 }
 
 run "database" {

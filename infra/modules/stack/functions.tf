@@ -1,0 +1,140 @@
+# The stack's five functions, each with an account of its own. What a function
+# may do follows from this one table: what it reads and publishes to is what it
+# is given rights on (access.tf) and told of (environment.tf), and its caller
+# is the only one that may call it.
+
+locals {
+  prefix = "gatepost-${lower(var.region)}"
+
+  functions = {
+    acceptgrant = {
+      entry_point = "AcceptGrant"
+      caller      = "proxy"
+      database    = true
+      secrets     = ["lwa", "keyset", "grantee"]
+      publishes   = ["grant_events"]
+      concurrency = 80
+      # One is kept warm: a cold start within Alexa's eight seconds, on top of a
+      # cold Lambda, would cost customers their first try.
+      scaling = { min_instances = 1, max_instances = 10, memory = "256Mi", cpu = "1" }
+    }
+    skillevent = {
+      entry_point = "SkillEvent"
+      caller      = "proxy"
+      database    = true
+      secrets     = ["keyset", "grantee"]
+      publishes   = []
+      concurrency = 80
+      scaling     = { min_instances = 0, max_instances = 10, memory = "256Mi", cpu = "1" }
+    }
+    refreshtokens = {
+      entry_point = "RefreshTokens"
+      caller      = "scheduler"
+      database    = false
+      secrets     = []
+      publishes   = ["refresh"]
+      concurrency = 80
+      scaling     = { min_instances = 0, max_instances = 2, memory = "256Mi", cpu = "1" }
+    }
+    refreshshard = {
+      entry_point = "RefreshShard"
+      caller      = "push-refreshshard"
+      database    = true
+      secrets     = ["lwa", "keyset"]
+      publishes   = ["grant_events"]
+      # A shard is refreshed sixteen grants at a time: more shards in one
+      # process would be more than it has connections for.
+      concurrency = 16
+      scaling     = { min_instances = 0, max_instances = 20, memory = "256Mi", cpu = "1" }
+    }
+    sendevent = {
+      entry_point = "SendEvent"
+      caller      = "push-sendevent"
+      database    = true
+      secrets     = ["lwa", "keyset"]
+      publishes   = ["grant_events", "dead_letters"]
+      concurrency = 80
+      scaling     = { min_instances = 0, max_instances = 100, memory = "512Mi", cpu = "1" }
+    }
+  }
+
+  # The same with what the maker wants otherwise.
+  scaling = {
+    for name, function in local.functions : name => {
+      for setting, value in function.scaling : setting => try(coalesce(var.scaling[function.entry_point][setting], value), value)
+    }
+  }
+}
+
+# Cloud Functions has no setting for the start-up CPU boost, and Google does not
+# say what it is by default. The Cloud Run services that it makes carry it,
+# run.googleapis.com/startup-cpu-boost: "true", wherever one has been published;
+# gcloud run services describe shows it of yours.
+resource "google_cloudfunctions2_function" "function" {
+  for_each = local.functions
+
+  project  = var.project_id
+  name     = "${local.prefix}-${each.key}"
+  location = var.location
+
+  build_config {
+    runtime         = "go126"
+    entry_point     = each.value.entry_point
+    service_account = var.build_account
+
+    # Without symbols the program is a third smaller, and sooner started.
+    environment_variables = { GOOGLE_GOLDFLAGS = "-s -w" }
+
+    source {
+      storage_source {
+        bucket = var.package.bucket
+        object = var.package.object
+      }
+    }
+  }
+
+  service_config {
+    service_account_email = google_service_account.function[each.key].email
+    environment_variables = local.environment[each.key]
+
+    # The time-out is that of a push, and longer than any handler takes: 25
+    # seconds for events, 55 for the sweep.
+    timeout_seconds                  = 60
+    max_instance_request_concurrency = each.value.concurrency
+    available_memory                 = local.scaling[each.key].memory
+    available_cpu                    = local.scaling[each.key].cpu
+    min_instance_count               = local.scaling[each.key].min_instances
+    max_instance_count               = local.scaling[each.key].max_instances
+    all_traffic_on_latest_revision   = true
+
+    # Only the Lambda comes from outside. Cloud Scheduler and Pub/Sub of this
+    # project count as internal, at the run.app address:
+    # https://cloud.google.com/run/docs/securing/ingress#settings
+    ingress_settings = each.value.caller == "proxy" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.scaling[each.key].min_instances <= local.scaling[each.key].max_instances
+      error_message = "The min_instances of ${each.value.entry_point} are more than its max_instances."
+    }
+  }
+
+  # It reads its secrets when it starts, and is not deployed if it cannot.
+  depends_on = [
+    google_project_iam_member.database,
+    google_secret_manager_secret_iam_member.reads,
+    google_pubsub_topic_iam_member.publishes,
+  ]
+}
+
+# Who may call it: one account, and nobody without an ID token of it.
+resource "google_cloud_run_v2_service_iam_member" "caller" {
+  for_each = local.functions
+
+  project  = var.project_id
+  location = var.location
+  name     = google_cloudfunctions2_function.function[each.key].name # also the Cloud Run service's
+  role     = "roles/run.invoker"
+  member   = google_service_account.caller[each.value.caller].member
+}

@@ -1,0 +1,30 @@
+provider "google" {
+  project = var.project_id
+}
+
+locals {
+  # Alexa calls a smart home skill in these three only, so they are no setting:
+  # https://developer.amazon.com/en-US/docs/alexa/smarthome/develop-smart-home-skills-in-multiple-languages.html
+  aws_regions = { NA = "us-east-1", EU = "eu-west-1", FE = "us-west-2" }
+}
+
+# allowed_account_ids is what keeps credentials of another account, left over
+# in a shell, from making roles there that this project then trusts.
+
+provider "aws" {
+  alias               = "na"
+  region              = local.aws_regions.NA
+  allowed_account_ids = [var.aws_account_id]
+}
+
+provider "aws" {
+  alias               = "eu"
+  region              = local.aws_regions.EU
+  allowed_account_ids = [var.aws_account_id]
+}
+
+provider "aws" {
+  alias               = "fe"
+  region              = local.aws_regions.FE
+  allowed_account_ids = [var.aws_account_id]
+}

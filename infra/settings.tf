@@ -1,0 +1,216 @@
+# The variables that decide how Gatepost behaves; variables.tf has those that
+# say where it is.
+
+variable "device_events" {
+  description = <<-EOT
+    The topic that the maker's cloud publishes device events to.
+      shared    one, device-events, for all regions
+      regional  one for each stack, device-events-na and so on, whose messages are stored in the stack's location only
+  EOT
+  type        = string
+  default     = "shared"
+  nullable    = false
+
+  validation {
+    condition     = contains(["shared", "regional"], var.device_events)
+    error_message = "The device_events are shared or regional."
+  }
+}
+
+variable "directive" {
+  description = <<-EOT
+    The maker's own handler of directives, for the skill proxies. Without it they refuse every directive but AcceptGrant.
+      url       where it is
+      auth      google if it wants a Google ID token, none if not
+      audience  of that ID token; from the URL if not given
+  EOT
+  type = object({
+    url      = string
+    auth     = optional(string, "none")
+    audience = optional(string, "")
+  })
+  default = null
+
+  validation {
+    condition     = var.directive == null || can(regex("^https://[^/?#@\\s]+(/[^?#\\s]*)?$", var.directive.url))
+    error_message = "The url of directive is an https URL without query: a directive has the customer's token in it."
+  }
+
+  validation {
+    condition     = var.directive == null || can(regex("^(none|google)$", var.directive.auth))
+    error_message = "The auth of directive is none or google."
+  }
+}
+
+variable "event_checks" {
+  description = "What becomes of a device event that Amazon would refuse: strict refuses it first, advise only logs why, off checks nothing but the envelope."
+  type        = string
+  default     = "strict"
+  nullable    = false
+
+  validation {
+    condition     = contains(["strict", "advise", "off"], var.event_checks)
+    error_message = "The event_checks are strict, advise or off."
+  }
+}
+
+variable "grantee" {
+  description = <<-EOT
+    How a customer is recognized by the bearer token that a directive carries: by asking the maker's identity provider.
+      resolver  userinfo:URL, introspection:URL or jwt:ISSUER. With introspection there is one more secret, the client
+                credentials {"client_id":…,"client_secret":…} to ask with.
+      claim     which claim is the customer; sub if not given
+      audience  that a token must be meant for; not with userinfo
+  EOT
+  type = object({
+    resolver = string
+    claim    = optional(string)
+    audience = optional(string)
+  })
+  nullable = false
+
+  validation {
+    condition     = can(regex("^(userinfo|introspection|jwt):https://[^/?#@\\s]+([/?][^#\\s]*)?$", var.grantee.resolver))
+    error_message = "The resolver of grantee is userinfo:URL, introspection:URL or jwt:ISSUER, with an https URL that has no user and no fragment."
+  }
+
+  validation {
+    condition     = !can(regex("^jwt:.*\\?", var.grantee.resolver))
+    error_message = "The resolver of grantee is an issuer, which has no query."
+  }
+
+  validation {
+    condition     = var.grantee.audience == null || !startswith(var.grantee.resolver, "userinfo:")
+    error_message = "With userinfo grantee has no audience, since nothing could check it: use introspection or jwt."
+  }
+}
+
+variable "max_event_age" {
+  description = "How old a device event may be when it is sent to Alexa, such as 5m or 1h30m."
+  type        = string
+  default     = "5m"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$", var.max_event_age)) && can(regex("[1-9]", var.max_event_age))
+    error_message = "The max_event_age is a duration of hours, minutes and seconds such as 5m."
+  }
+}
+
+variable "proxy_name" {
+  description = <<-EOT
+    What the skill proxies, their roles and their logs are called, followed by a hyphen and the region. A second skill in
+    the same AWS account needs another name; see modules/skill-proxy.
+  EOT
+  type        = string
+  default     = "gatepost-skill-proxy"
+  nullable    = false
+}
+
+variable "refresh_idle_after" {
+  description = "After how long without an event a customer's tokens are refreshed only when the next event comes, such as 720h; off refreshes them always."
+  type        = string
+  default     = "off"
+  nullable    = false
+
+  validation {
+    condition     = var.refresh_idle_after == "off" || can(regex("^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$", var.refresh_idle_after))
+    error_message = "The refresh_idle_after is off or a duration of at least an hour such as 720h."
+  }
+}
+
+variable "refresh_schedule" {
+  description = "When a sweep begins, in cron's form and UTC. Tokens are due 10 to 30 minutes before they expire, so that one sweep can fail."
+  type        = string
+  default     = "*/5 * * * *"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}$", var.refresh_schedule))
+    error_message = "The refresh_schedule has five fields, like cron's."
+  }
+}
+
+variable "refresh_shards" {
+  description = "In how many parts a sweep is done, side by side."
+  type        = number
+  default     = 16
+  nullable    = false
+
+  validation {
+    condition     = var.refresh_shards >= 1 && var.refresh_shards <= 256 && floor(var.refresh_shards) == var.refresh_shards
+    error_message = "The refresh_shards are 1 to 256, a whole number."
+  }
+}
+
+variable "scaling" {
+  description = <<-EOT
+    What the functions get, where it is to be other than by default (modules/stack/functions.tf), by function: AcceptGrant,
+    SkillEvent, RefreshTokens, RefreshShard, SendEvent. It holds in every stack.
+      min_instances  kept warm, and paid for, all the time
+      max_instances  more are never started; what comes then waits with Pub/Sub, or is refused
+      memory         such as 512Mi or 1Gi
+      cpu            whole processors; with less than one a process would work on one request at a time
+  EOT
+  type = map(object({
+    min_instances = optional(number)
+    max_instances = optional(number)
+    memory        = optional(string)
+    cpu           = optional(string)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.scaling), ["AcceptGrant", "SkillEvent", "RefreshTokens", "RefreshShard", "SendEvent"])) == 0
+    error_message = "The keys of scaling are functions: AcceptGrant, SkillEvent, RefreshTokens, RefreshShard and SendEvent."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for function in var.scaling : [
+        for count in compact([function.min_instances, function.max_instances]) : can(regex("^[0-9]{1,4}$", count))
+      ]
+    ]))
+    error_message = "The min_instances and max_instances of scaling are whole numbers from 0 to 9999."
+  }
+
+  validation {
+    condition     = alltrue([for function in var.scaling : function.max_instances != 0])
+    error_message = "A function with no instance at all would serve nobody: max_instances is 1 or more."
+  }
+
+  validation {
+    condition     = alltrue([for function in var.scaling : function.memory == null || can(regex("^[1-9][0-9]*(Mi|Gi)$", function.memory))])
+    error_message = "The memory of scaling is in Mi or Gi, such as 512Mi."
+  }
+
+  validation {
+    # https://cloud.google.com/run/docs/configuring/services/cpu
+    condition     = alltrue([for function in var.scaling : function.cpu == null || can(regex("^[12468]$", function.cpu))])
+    error_message = "The cpu of scaling is 1, 2, 4, 6 or 8."
+  }
+}
+
+variable "skill" {
+  description = "Name of the skill whose grants these stacks hold. It is part of every record's key: under another name no customer is found."
+  type        = string
+  default     = "default"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._-]{1,128}$", var.skill))
+    error_message = "The skill is 1 to 128 letters, digits, dots, underscores and hyphens."
+  }
+}
+
+variable "skill_id" {
+  description = "Id of the Alexa skill, from the developer console. No other skill can invoke the Lambdas."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^amzn1\\.ask\\.skill\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", var.skill_id))
+    error_message = "The skill_id is amzn1.ask.skill. and a UUID in lower case."
+  }
+}

@@ -1,0 +1,39 @@
+# One stack per Alexa region. What they share passes messages on and keeps
+# nothing of a customer: a customer's tokens never leave the region that was
+# granted them, and trouble in one region stays there.
+module "stack" {
+  source   = "./modules/stack"
+  for_each = var.regions
+
+  firestore_location = coalesce(each.value.firestore_location, each.value.location)
+  location           = each.value.location
+  project_id         = local.project
+  region             = each.key
+  skill              = var.skill
+
+  build_account = google_service_account.build.name
+  package       = { bucket = google_storage_bucket.source.name, object = google_storage_bucket_object.functions.name }
+  scaling       = var.scaling
+
+  events  = { max_age = var.max_event_age, checks = var.event_checks }
+  grantee = var.grantee
+  refresh = { schedule = var.refresh_schedule, shards = var.refresh_shards, idle_after = var.refresh_idle_after }
+
+  lambda       = "principal://iam.googleapis.com/${local.identity_pool}/subject/${local.assumed_roles[each.key]}"
+  pubsub_agent = local.pubsub_agent
+
+  secrets = {
+    lwa     = google_secret_manager_secret.gatepost["gatepost-lwa-credentials"].secret_id
+    keyset  = google_secret_manager_secret.gatepost["gatepost-token-keyset-${lower(each.key)}"].secret_id
+    grantee = local.introspection ? google_secret_manager_secret.gatepost["gatepost-grantee-credentials"].secret_id : null
+  }
+  topics = {
+    device_events        = local.device_events_topic[each.key]
+    grant_events         = google_pubsub_topic.grant_events.name
+    dead_letters         = google_pubsub_topic.dead_letters["dead-letters"].name
+    refresh_dead_letters = google_pubsub_topic.dead_letters["refresh-dead-letters"].name
+  }
+
+  # The first build must not begin before its account may do what a build does.
+  depends_on = [google_project_iam_member.build]
+}

@@ -1,0 +1,121 @@
+# override_during, which Terraform has since 1.11, lets a plan know what is known
+# only once something is made. Nothing is applied: Terraform would destroy it
+# again, which the subscription for device events forbids.
+
+mock_provider "google" {
+  override_during = plan
+
+  mock_data "google_project" {
+    defaults = { number = "123456" }
+  }
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = { service_config = { uri = "https://function-fake.a.run.app" } }
+  }
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "account-fake@maker-prod.iam.gserviceaccount.com"
+      member = "serviceAccount:account-fake@maker-prod.iam.gserviceaccount.com"
+      name   = "projects/maker-prod/serviceAccounts/account-fake@maker-prod.iam.gserviceaccount.com"
+    }
+  }
+}
+
+mock_provider "aws" {
+  alias = "na"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "eu"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "fe"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-west-2" }
+  }
+}
+
+variables {
+  aws_account_id = "123456789012"
+  grantee        = { resolver = "jwt:https://id.maker.example" }
+  project_id     = "maker-prod"
+  proxy_package  = "tests/package.txt"
+  regions        = { EU = { location = "europe-west1" } }
+  skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
+  source_package = "tests/package.txt"
+}
+
+run "none_without_a_channel" {
+  command = plan
+
+  assert {
+    condition     = length(google_monitoring_alert_policy.log) == 0 && length(google_monitoring_alert_policy.metric) == 0
+    error_message = "An alert that nobody is told of must not be made."
+  }
+}
+
+run "alerts" {
+  command = plan
+
+  variables {
+    alert_channels = ["projects/maker-prod/notificationChannels/1", "projects/maker-prod/notificationChannels/2"]
+    regions        = { NA = { location = "us-east4" }, EU = { location = "europe-west1" } }
+  }
+
+  assert {
+    condition     = keys(google_monitoring_alert_policy.log) == ["errors", "scheduler"] && keys(google_monitoring_alert_policy.metric) == ["dead_letters", "late"]
+    error_message = "The alerts differ."
+  }
+  assert {
+    condition = alltrue([for policy in concat(values(google_monitoring_alert_policy.log), values(google_monitoring_alert_policy.metric)) :
+    policy.notification_channels == tolist(var.alert_channels) && length(policy.documentation[0].content) > 100])
+    error_message = "Every alert must be told to all channels, and say what to do."
+  }
+  assert {
+    condition = google_monitoring_alert_policy.log["errors"].conditions[0].condition_matched_log[0].filter == join(" AND ", [
+      "resource.type=\"cloud_run_revision\"",
+      "resource.labels.service_name=(${join(" OR ", [for name in [
+        "eu-acceptgrant", "eu-refreshshard", "eu-refreshtokens", "eu-sendevent", "eu-skillevent",
+        "na-acceptgrant", "na-refreshshard", "na-refreshtokens", "na-sendevent", "na-skillevent",
+      ] : "\"gatepost-${name}\""])})",
+      "severity>=ERROR",
+      "NOT log_id(\"run.googleapis.com/requests\")",
+    ])
+    error_message = "Errors of every function must be found, and no request that only asks for redelivery."
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.log["scheduler"].conditions[0].condition_matched_log[0].filter == "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=(\"gatepost-eu-refresh\" OR \"gatepost-na-refresh\") AND severity>=ERROR"
+    error_message = "A failed call of either job must be found."
+  }
+  assert {
+    condition     = alltrue([for policy in google_monitoring_alert_policy.log : policy.alert_strategy[0].notification_rate_limit[0].period == "1800s"])
+    error_message = "A fault that writes a line for every event must not send a message for every line."
+  }
+  assert {
+    condition = { for name, policy in google_monitoring_alert_policy.metric : name => join(" ", [
+      policy.conditions[0].condition_threshold[0].filter, policy.conditions[0].condition_threshold[0].comparison, policy.conditions[0].condition_threshold[0].threshold_value,
+      ]) } == {
+      dead_letters = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"dead-letters\") AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\" COMPARISON_GT 0"
+      late         = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"gatepost-eu-device-events\", \"gatepost-na-device-events\") AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" COMPARISON_GT 300"
+    }
+    error_message = "Events that wait for 5 minutes, and any dead letter, must be found."
+  }
+}

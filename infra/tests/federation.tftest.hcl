@@ -1,0 +1,179 @@
+# override_during, which Terraform has since 1.11, lets a plan know what is known
+# only once something is made. Nothing is applied: Terraform would destroy it
+# again, which the subscription for device events forbids.
+
+mock_provider "google" {
+  override_during = plan
+
+  mock_data "google_project" {
+    defaults = { number = "123456" }
+  }
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = { service_config = { uri = "https://function-fake.a.run.app" } }
+  }
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "account-fake@maker-prod.iam.gserviceaccount.com"
+      member = "serviceAccount:account-fake@maker-prod.iam.gserviceaccount.com"
+      name   = "projects/maker-prod/serviceAccounts/account-fake@maker-prod.iam.gserviceaccount.com"
+    }
+  }
+}
+
+mock_provider "aws" {
+  alias = "na"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "eu"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "fe"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-west-2" }
+  }
+}
+
+variables {
+  aws_account_id = "123456789012"
+  grantee        = { resolver = "jwt:https://id.maker.example" }
+  project_id     = "maker-prod"
+  proxy_package  = "tests/package.txt"
+  regions        = { EU = { location = "europe-west1" } }
+  skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
+  source_package = "tests/package.txt"
+}
+
+run "provider" {
+  command = plan
+
+  assert {
+    condition     = google_iam_workload_identity_pool.gatepost.workload_identity_pool_id == "gatepost"
+    error_message = "The pool differs."
+  }
+  assert {
+    condition     = google_iam_workload_identity_pool_provider.aws.workload_identity_pool_provider_id == "aws-lambda" && google_iam_workload_identity_pool_provider.aws.aws[0].account_id == "123456789012"
+    error_message = "The provider must trust AWS for the one account."
+  }
+  assert {
+    condition = google_iam_workload_identity_pool_provider.aws.attribute_mapping == tomap({
+      "google.subject" = "assertion.arn.extract('{account_arn}assumed-role/') + 'assumed-role/' + assertion.arn.extract('assumed-role/{role_name}/')"
+    })
+    error_message = "The subject must be the role, without the session."
+  }
+  assert {
+    condition     = local.workload_provider == "//iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda"
+    error_message = "The proxies must be told of this provider."
+  }
+}
+
+run "one_region" {
+  command = plan
+
+  assert {
+    condition     = google_iam_workload_identity_pool_provider.aws.attribute_condition == "google.subject in ['arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu']"
+    error_message = "The one proxy's role must be let in, and nobody else."
+  }
+}
+
+run "three_regions" {
+  command = plan
+
+  variables {
+    regions = {
+      NA = { location = "us-east4" }
+      EU = { location = "europe-west1" }
+      FE = { location = "us-west1" }
+    }
+    proxy_name = "lamps"
+  }
+
+  assert {
+    condition = google_iam_workload_identity_pool_provider.aws.attribute_condition == join(", ", [
+      "google.subject in ['arn:aws:sts::123456789012:assumed-role/lamps-eu'",
+      "'arn:aws:sts::123456789012:assumed-role/lamps-fe'",
+      "'arn:aws:sts::123456789012:assumed-role/lamps-na']",
+    ])
+    error_message = "The three proxies' roles must be let in, and nobody else."
+  }
+  assert {
+    condition = { for region, stack in output.stacks : region => stack.lambda } == {
+      for region in ["NA", "EU", "FE"] : region =>
+      "principal://iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/subject/arn:aws:sts::123456789012:assumed-role/lamps-${lower(region)}"
+    }
+    error_message = "A stack must trust the role of its own proxy only."
+  }
+}
+
+run "own_lambda_role" {
+  command = plan
+
+  variables {
+    regions = {
+      NA = { location = "us-east4", own_lambda_role = "maker-smart-home" }
+      EU = { location = "europe-west1" }
+    }
+  }
+
+  assert {
+    condition     = length(module.proxy_na) == 0 && length(module.proxy_eu) == 1
+    error_message = "Where the maker has a Lambda, none must be made."
+  }
+  assert {
+    condition = google_iam_workload_identity_pool_provider.aws.attribute_condition == join(", ", [
+      "google.subject in ['arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu'",
+      "'arn:aws:sts::123456789012:assumed-role/maker-smart-home']",
+    ])
+    error_message = "The maker's role must be let in."
+  }
+  assert {
+    condition     = endswith(output.stacks["NA"].lambda, ":assumed-role/maker-smart-home") && endswith(output.stacks["EU"].lambda, ":assumed-role/gatepost-skill-proxy-eu")
+    error_message = "The maker's role must be trusted by its own stack only."
+  }
+  assert {
+    condition     = output.stacks["NA"].lambda_arn == null
+    error_message = "There is no Lambda of ours to enter in the developer console."
+  }
+  assert {
+    condition = output.own_lambdas == {
+      NA = {
+        ACCEPT_GRANT_URL         = "https://function-fake.a.run.app"
+        SKILL_EVENT_URL          = "https://function-fake.a.run.app"
+        GOOGLE_SERVICE_ACCOUNT   = "account-fake@maker-prod.iam.gserviceaccount.com"
+        GOOGLE_WORKLOAD_PROVIDER = "//iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda"
+      }
+    }
+    error_message = "The maker must be told what the own Lambda needs."
+  }
+}
+
+# No role's name is that long today: only a module that makes the subject of
+# something else as well could break the rule.
+run "refuses_a_subject_too_long_for_google" {
+  command = plan
+
+  override_module {
+    target  = module.proxy_eu
+    outputs = { assumed_role = "arn:aws:sts::123456789012:assumed-role/of-a-name-that-no-role-can-have-of-a-name-that-no-role-can-have-of-a-name-that-no-role-ca" }
+  }
+  expect_failures = [google_iam_workload_identity_pool_provider.aws]
+}

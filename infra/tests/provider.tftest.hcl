@@ -1,0 +1,113 @@
+# A plan by the real providers, which know what mocks do not: what Google and
+# AWS take. They have no credentials and ask nobody.
+
+provider "google" {
+  project      = "maker-prod"
+  access_token = "fake"
+}
+
+provider "aws" {
+  alias                       = "na"
+  region                      = "us-east-1"
+  access_key                  = "fake"
+  secret_key                  = "fake"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+provider "aws" {
+  alias                       = "eu"
+  region                      = "eu-west-1"
+  access_key                  = "fake"
+  secret_key                  = "fake"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+provider "aws" {
+  alias                       = "fe"
+  region                      = "us-west-2"
+  access_key                  = "fake"
+  secret_key                  = "fake"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+}
+
+override_data {
+  target = data.google_project.this
+  values = { number = "123456" }
+}
+
+override_data {
+  target = module.proxy_na[0].data.aws_caller_identity.here
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.proxy_eu[0].data.aws_caller_identity.here
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = module.proxy_fe[0].data.aws_caller_identity.here
+  values = { account_id = "123456789012" }
+}
+
+variables {
+  alert_channels = ["projects/maker-prod/notificationChannels/1"]
+  aws_account_id = "123456789012"
+  grantee        = { resolver = "introspection:https://id.maker.example/introspect" }
+  project_id     = "maker-prod"
+  proxy_package  = "tests/package.txt"
+  regions = {
+    NA = { location = "us-east4", firestore_location = "nam5" }
+    EU = { location = "europe-west1", firestore_location = "eur3" }
+    FE = { location = "us-west1" }
+  }
+  skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
+  source_package = "tests/package.txt"
+}
+
+run "everything" {
+  command = plan
+
+  variables {
+    device_events = "regional"
+    directive     = { url = "https://home.example.com/alexa" }
+  }
+
+  assert {
+    condition     = google_service_account.build.email == "gatepost-build@maker-prod.iam.gserviceaccount.com"
+    error_message = "The account that builds differs."
+  }
+  assert {
+    condition = toset([for binding in google_project_iam_member.build : binding.member]) == toset([
+      "serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com",
+    ])
+    error_message = "Nobody but the account that builds may be bound to the project here."
+  }
+  assert {
+    condition = { for region, stack in output.stacks : region => split("/subject/", stack.lambda)[1] } == {
+      NA = "arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-na"
+      EU = "arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu"
+      FE = "arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-fe"
+    }
+    error_message = "Each stack must trust the role of its own proxy."
+  }
+}
+
+run "no_proxy" {
+  command = plan
+
+  variables {
+    regions = { EU = { location = "europe-west1", own_lambda_role = "maker-smart-home" } }
+  }
+
+  assert {
+    condition     = google_iam_workload_identity_pool_provider.aws.attribute_condition == "google.subject in ['arn:aws:sts::123456789012:assumed-role/maker-smart-home']"
+    error_message = "The maker's role must be let in, and nobody else."
+  }
+}

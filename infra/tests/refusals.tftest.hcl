@@ -1,0 +1,204 @@
+# Each rule of the root module, broken. A run breaks several, one of each of the
+# variables that must complain; every one has to.
+
+# override_during, which Terraform has since 1.11, lets a plan know what is known
+# only once something is made. Nothing is applied: Terraform would destroy it
+# again, which the subscription for device events forbids.
+
+mock_provider "google" {
+  override_during = plan
+
+  mock_data "google_project" {
+    defaults = { number = "123456" }
+  }
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = { service_config = { uri = "https://function-fake.a.run.app" } }
+  }
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "account-fake@maker-prod.iam.gserviceaccount.com"
+      member = "serviceAccount:account-fake@maker-prod.iam.gserviceaccount.com"
+      name   = "projects/maker-prod/serviceAccounts/account-fake@maker-prod.iam.gserviceaccount.com"
+    }
+  }
+}
+
+mock_provider "aws" {
+  alias = "na"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "eu"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "fe"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-west-2" }
+  }
+}
+
+variables {
+  aws_account_id = "123456789012"
+  grantee        = { resolver = "jwt:https://id.maker.example" }
+  project_id     = "maker-prod"
+  proxy_package  = "tests/package.txt"
+  regions        = { EU = { location = "europe-west1" } }
+  skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
+  source_package = "tests/package.txt"
+}
+
+run "refuses_what_is_missing" {
+  command = plan
+
+  variables {
+    max_event_age  = ""
+    refresh_shards = 0
+    regions        = {}
+    scaling        = { SendEvent = { max_instances = 0 } }
+    source_package = "tests/missing.zip"
+  }
+  expect_failures = [var.max_event_age, var.refresh_shards, var.regions, var.scaling, var.source_package]
+}
+
+run "refuses_unknown_words" {
+  command = plan
+
+  variables {
+    device_events = "global"
+    directive     = { url = "https://home.example.com/alexa", auth = "basic" }
+    event_checks  = "lax"
+    grantee       = { resolver = "https://id.maker.example" }
+    regions       = { eu = { location = "europe-west1" } }
+    scaling       = { sendevent = { max_instances = 10 } }
+  }
+  expect_failures = [var.device_events, var.directive, var.event_checks, var.grantee, var.regions, var.scaling]
+}
+
+run "refuses_malformed_names" {
+  command = plan
+
+  variables {
+    alert_channels = ["on call"]
+    aws_account_id = "1234-5678-9012"
+    project_id     = "Maker"
+    regions        = { EU = { location = "europe-west1-b" } }
+    skill          = "my lamps"
+    skill_id       = "amzn1.ask.account.00000000-0000-4000-8000-0123456789ab"
+  }
+  expect_failures = [var.alert_channels, var.aws_account_id, var.project_id, var.regions, var.skill, var.skill_id]
+}
+
+run "refuses_plain_http" {
+  command = plan
+
+  variables {
+    directive = { url = "http://home.example.com/alexa" }
+    grantee   = { resolver = "userinfo:http://id.maker.example/me" }
+  }
+  expect_failures = [var.directive, var.grantee]
+}
+
+run "refuses_what_a_url_must_not_have" {
+  command = plan
+
+  variables {
+    directive = { url = "https://home.example.com/alexa?key=fake" }
+    grantee   = { resolver = "userinfo:https://user@id.maker.example/me" }
+  }
+  expect_failures = [var.directive, var.grantee]
+}
+
+run "refuses_an_issuer_with_a_query_and_a_location_with_capitals" {
+  command = plan
+
+  variables {
+    grantee = { resolver = "jwt:https://id.maker.example/?tenant=1" }
+    regions = { EU = { location = "europe-west1", firestore_location = "Europe" } }
+  }
+  expect_failures = [var.grantee, var.regions]
+}
+
+run "refuses_too_little" {
+  command = plan
+
+  variables {
+    max_event_age      = "0s"
+    refresh_idle_after = "59m"
+    refresh_schedule   = "*/5 * * *"
+    scaling            = { SendEvent = { min_instances = -1 } }
+  }
+  expect_failures = [var.max_event_age, var.refresh_idle_after, var.refresh_schedule, var.scaling]
+}
+
+# The role has one letter more than AWS allows.
+run "refuses_too_much" {
+  command = plan
+
+  variables {
+    refresh_shards = 257
+    regions        = { EU = { location = "europe-west1", own_lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
+    skill_id       = "amzn1.ask.skill.*"
+  }
+  expect_failures = [var.refresh_shards, var.regions, var.skill_id]
+}
+
+run "refuses_other_units" {
+  command = plan
+
+  variables {
+    max_event_age      = "300"
+    refresh_idle_after = "30d"
+    refresh_schedule   = "every 5 minutes"
+    scaling            = { SendEvent = { memory = "536870912" } }
+  }
+  expect_failures = [var.max_event_age, var.refresh_idle_after, var.refresh_schedule, var.scaling]
+}
+
+run "refuses_halves" {
+  command = plan
+
+  variables {
+    refresh_shards = 1.5
+    scaling        = { SendEvent = { max_instances = 1.5 } }
+  }
+  expect_failures = [var.refresh_shards, var.scaling]
+}
+
+run "refuses_half_a_processor_and_an_arn_as_role" {
+  command = plan
+
+  variables {
+    regions = { EU = { location = "europe-west1", own_lambda_role = "arn:aws:iam::123456789012:role/maker" } }
+    scaling = { SendEvent = { cpu = "0.5" } }
+  }
+  expect_failures = [var.regions, var.scaling]
+}
+
+run "refuses_a_role_with_its_path_and_an_audience_for_userinfo" {
+  command = plan
+
+  variables {
+    grantee = { resolver = "userinfo:https://id.maker.example/me", audience = "home" }
+    regions = { EU = { location = "europe-west1", own_lambda_role = "service-role/maker" } }
+  }
+  expect_failures = [var.grantee, var.regions]
+}

@@ -1,0 +1,157 @@
+# override_during, which Terraform has since 1.11, lets a plan know what is known
+# only once something is made. Nothing is applied: Terraform would destroy it
+# again, which the subscription for device events forbids.
+
+mock_provider "google" {
+  override_during = plan
+
+  mock_data "google_project" {
+    defaults = { number = "123456" }
+  }
+  mock_resource "google_cloudfunctions2_function" {
+    defaults = { service_config = { uri = "https://function-fake.a.run.app" } }
+  }
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "account-fake@maker-prod.iam.gserviceaccount.com"
+      member = "serviceAccount:account-fake@maker-prod.iam.gserviceaccount.com"
+      name   = "projects/maker-prod/serviceAccounts/account-fake@maker-prod.iam.gserviceaccount.com"
+    }
+  }
+}
+
+mock_provider "aws" {
+  alias = "na"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-east-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "eu"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "fe"
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "us-west-2" }
+  }
+}
+
+variables {
+  aws_account_id = "123456789012"
+  grantee        = { resolver = "jwt:https://id.maker.example" }
+  project_id     = "maker-prod"
+  proxy_package  = "tests/package.txt"
+  regions        = { EU = { location = "europe-west1" } }
+  skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
+  source_package = "tests/package.txt"
+}
+
+run "one_region" {
+  command = plan
+
+  assert {
+    condition     = keys(output.stacks) == ["EU"] && length(module.proxy_eu) == 1 && length(module.proxy_na) == 0 && length(module.proxy_fe) == 0
+    error_message = "One region must make one stack and one proxy."
+  }
+  assert {
+    condition = { for name, value in output.stacks["EU"] : name => value if !contains(["environment", "lambda_arn", "urls"], name) } == {
+      location   = "europe-west1"
+      aws_region = "eu-west-1"
+      database   = "gatepost-eu"
+      lambda     = "principal://iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/subject/arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu"
+    }
+    error_message = "The EU stack's output differs."
+  }
+  assert {
+    condition     = keys(output.stacks["EU"].urls) == ["acceptgrant", "refreshshard", "refreshtokens", "sendevent", "skillevent"]
+    error_message = "Every function's address must be told."
+  }
+  assert {
+    condition     = length(output.own_lambdas) == 0
+    error_message = "Where there is a proxy, the maker needs no environment for one."
+  }
+}
+
+run "three_regions" {
+  command = plan
+
+  variables {
+    regions = {
+      NA = { location = "us-east4", firestore_location = "nam5" }
+      EU = { location = "europe-west1" }
+      FE = { location = "us-west1" }
+    }
+  }
+
+  assert {
+    condition     = length(module.proxy_na) == 1 && length(module.proxy_eu) == 1 && length(module.proxy_fe) == 1
+    error_message = "Each region must have a proxy."
+  }
+  assert {
+    condition = { for region, stack in output.stacks : region => "${stack.location} ${stack.aws_region} ${stack.database}" } == {
+      NA = "us-east4 us-east-1 gatepost-na"
+      EU = "europe-west1 eu-west-1 gatepost-eu"
+      FE = "us-west1 us-west-2 gatepost-fe"
+    }
+    error_message = "Each stack must have its own place and database."
+  }
+  assert {
+    condition = { for region, stack in output.stacks : region => [
+      for function in values(stack.environment) : function.ALEXA_REGIONS
+    ] } == { for region in ["NA", "EU", "FE"] : region => [for _ in range(5) : region] }
+    error_message = "A stack's functions must serve its region only."
+  }
+  assert {
+    condition = { for region, stack in output.stacks : region => stack.environment.sendevent.TOKEN_KEYSET } == {
+      for region in ["NA", "EU", "FE"] : region => "projects/maker-prod/secrets/gatepost-token-keyset-${lower(region)}"
+    }
+    error_message = "Each stack must have a keyset of its own."
+  }
+}
+
+run "settings_reach_the_stacks" {
+  command = plan
+
+  variables {
+    event_checks       = "advise"
+    grantee            = { resolver = "introspection:https://id.maker.example/me", claim = "customer", audience = "home" }
+    max_event_age      = "1h"
+    refresh_idle_after = "720h"
+    refresh_shards     = 64
+    skill              = "lamps"
+  }
+
+  assert {
+    condition = (
+      output.stacks["EU"].environment.sendevent.EVENT_CHECKS == "advise" &&
+      output.stacks["EU"].environment.sendevent.MAX_EVENT_AGE == "1h" &&
+      output.stacks["EU"].environment.sendevent.REFRESH_IDLE_AFTER == "720h" &&
+      output.stacks["EU"].environment.refreshtokens.REFRESH_SHARDS == "64" &&
+      output.stacks["EU"].environment.sendevent.SKILL == "lamps"
+    )
+    error_message = "Settings must reach the functions."
+  }
+  assert {
+    condition = [for variable in ["GRANTEE_RESOLVER", "GRANTEE_CLAIM", "GRANTEE_AUDIENCE"] : output.stacks["EU"].environment.acceptgrant[variable]] == [
+      "introspection:https://id.maker.example/me", "customer", "home",
+    ]
+    error_message = "How customers are recognized must reach AcceptGrant."
+  }
+}
