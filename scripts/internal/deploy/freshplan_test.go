@@ -1,0 +1,141 @@
+//go:build !race
+
+// The race detector would watch this wait for Terraform, and nothing else.
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestPlanIsFresh has Terraform plan infra with the real providers, and compares
+// that with the committed plan, by which scripts/deploy is judged. With -update
+// it writes the committed plan.
+func TestPlanIsFresh(t *testing.T) {
+	t.Parallel()
+	plan, err := reduce(terraformPlan(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := write(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(planFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(planFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got), "\n")); diff != "" {
+		t.Errorf("%s is not what Terraform plans now (-plan +committed):\n%s", planFile, diff)
+	}
+}
+
+// terraformPlan plans infra with the settings in testdata, as JSON. The
+// providers ask for two things at that time, the project's number and the AWS
+// account, and a server on this machine answers.
+func terraformPlan(t *testing.T) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	copyInfra(t, dir)
+	settings, err := filepath.Abs(filepath.Join("testdata", "settings.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(answerPlan))
+	defer server.Close()
+	env := append(os.Environ(),
+		"CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1",
+		"GOOGLE_OAUTH_ACCESS_TOKEN=fake", "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT="+server.URL+"/v1/", "GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT="+server.URL+"/v1/",
+		"AWS_ENDPOINT_URL_STS="+server.URL, "AWS_ACCESS_KEY_ID=fake", "AWS_SECRET_ACCESS_KEY=fake", "AWS_EC2_METADATA_DISABLED=true",
+	)
+	terraform := func(args ...string) ([]byte, error) { return output(t.Context(), dir, env, "terraform", args...) }
+	if _, err := terraform("init", "-backend=false", "-input=false", "-no-color"); err != nil {
+		if os.Getenv("REQUIRE_TERRAFORM") == "1" {
+			t.Fatalf("REQUIRE_TERRAFORM=1: %v", err)
+		}
+		t.Skip("the committed plan is not compared with a fresh one: Terraform and both its providers cannot be had here")
+	}
+	if _, err := terraform("plan", "-refresh=false", "-input=false", "-no-color", "-var-file="+settings, "-out=plan.tfplan"); err != nil {
+		t.Fatal(err)
+	}
+	plan, err := terraform("show", "-json", "plan.tfplan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+// copyInfra copies the configuration: Terraform writes beside it. A deployment's
+// own settings stay behind.
+func copyInfra(t *testing.T, dir string) {
+	t.Helper()
+	files := os.DirFS(filepath.Join("..", "..", "..", "infra"))
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(name) != ".tf" || name == "backend.tf" {
+			return err
+		}
+		source, err := fs.ReadFile(files, name)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, name), source, 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"source.zip", "skillproxy.zip"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("made for a plan\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// answerPlan answers what the providers ask while they plan.
+func answerPlan(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Method == http.MethodPost: // GetCallerIdentity
+		w.Header().Set("Content-Type", "text/xml")
+		_, _ = fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>`+
+			`<Arn>arn:aws:iam::123456789012:user/fake</Arn><UserId>AIDAFAKE</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+	case strings.HasSuffix(r.URL.Path, "/projects/maker-prod"):
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprint(w, `{"projectId":"maker-prod","projectNumber":"123456789012","name":"maker-prod","lifecycleState":"ACTIVE"}`)
+	case strings.HasSuffix(r.URL.Path, "/billingInfo"):
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprint(w, `{"name":"projects/maker-prod/billingInfo","projectId":"maker-prod"}`)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// output returns what a command writes. Its error has what it complained of.
+func output(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, name, args...)
+	command.Dir, command.Env = dir, env
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	if err := command.Run(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w\n%s%s", name, args[0], err, stderr.Bytes(), stdout.Bytes())
+	}
+	return stdout.Bytes(), nil
+}

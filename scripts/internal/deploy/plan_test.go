@@ -1,0 +1,196 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// testdata/plan.json is what Terraform plans from infra/ with the settings in
+// testdata/settings.json, reduced by [reduce]. After a change of infra/, where
+// Terraform and both its providers are:
+//
+//	go test ./scripts/internal/deploy -run TestPlanIsFresh -update
+//
+// Without -update the test says whether the two agree.
+const planFile = "testdata/plan.json"
+
+var update = flag.Bool("update", false, "rewrite the files in testdata")
+
+// planned is one resource of a plan.
+type planned struct {
+	Address string `json:"address"`
+	Type    string `json:"type"`
+	Values  object `json:"values"`
+	Unknown any    `json:"unknown,omitempty"` // true for what is known after the apply only
+}
+
+// noise is what says nothing about the resource, or depends on the package.
+var noise = []string{
+	"deletion_policy", "effective_labels", "terraform_labels", "timeouts", "tags_all", "id", "etag", "source_code_hash", "filename", "source",
+	"object", "detect_md5hash", "md5hash", "source_md5hash", "generation",
+}
+
+// packageHash is in the name of the uploaded source.
+var packageHash = regexp.MustCompile(`functions-[0-9a-f]{32}\.zip`)
+
+// reduce keeps type, name and planned values of a plan's resources.
+func reduce(data []byte) ([]planned, error) {
+	var plan struct {
+		Changes []struct {
+			Address string
+			Mode    string
+			Type    string
+			Change  struct {
+				After   any
+				Unknown any `json:"after_unknown"`
+			}
+		} `json:"resource_changes"`
+	}
+	if err := json.Unmarshal(packageHash.ReplaceAll(data, []byte("functions-HASH.zip")), &plan); err != nil {
+		return nil, err
+	}
+	var all []planned
+	for _, one := range plan.Changes {
+		if one.Mode == "managed" {
+			values, _ := prune(one.Change.After).(object)
+			all = append(all, planned{one.Address, one.Type, values, prune(one.Change.Unknown)})
+		}
+	}
+	slices.SortFunc(all, func(a, b planned) int { return strings.Compare(a.Address, b.Address) })
+	return all, nil
+}
+
+// prune leaves out noise, nothing and what holds nothing but nothing. An empty
+// object in a list stays: index_config {} means something.
+func prune(value any) any {
+	switch value := value.(type) {
+	case object:
+		kept := object{}
+		for name, inner := range value {
+			if inner = prune(inner); inner != nil && !slices.Contains(noise, name) {
+				kept[name] = inner
+			}
+		}
+		if len(kept) == 0 {
+			return nil
+		}
+		return kept
+	case []any:
+		kept := []any{}
+		for _, inner := range value {
+			if inner = prune(inner); inner == nil {
+				inner = object{}
+			}
+			kept = append(kept, inner)
+		}
+		if len(kept) == 0 {
+			return nil
+		}
+		return kept
+	case bool:
+		if !value {
+			return nil
+		}
+	}
+	return value
+}
+
+// write writes one resource a line, so that a change shows where it is.
+func write(plan []planned) ([]byte, error) {
+	var b bytes.Buffer
+	for i, one := range plan {
+		line, err := json.Marshal(one)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%s%s", map[bool]string{true: "[\n", false: ",\n"}[i == 0], line)
+	}
+	b.WriteString("\n]\n")
+	return b.Bytes(), nil
+}
+
+func readPlan(t *testing.T) []planned {
+	t.Helper()
+	data, err := os.ReadFile(planFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan []planned
+	if err := json.Unmarshal(data, &plan); err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
+func TestReduce(t *testing.T) {
+	t.Parallel()
+	got, err := reduce([]byte(`{"resource_changes":[
+		{"address":"b","mode":"managed","type":"t","change":{"after":{"name":"x","labels":null,"on":false,"list":[],"config":[{}],"id":"1","object":"functions-0123456789abcdef0123456789abcdef.zip"},"after_unknown":{"url":true,"x":false,"y":[{"z":true}]}}},
+		{"address":"data.c","mode":"data","type":"t","change":{"after":{}}},
+		{"address":"a","mode":"managed","type":"t","change":{"after":{"name":"functions-0123456789abcdef0123456789abcdef.zip"}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []planned{
+		{Address: "a", Type: "t", Values: object{"name": "functions-HASH.zip"}},
+		{
+			Address: "b", Type: "t", Values: object{"name": "x", "config": []any{object{}}},
+			Unknown: object{"url": true, "y": []any{object{"z": true}}},
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("reduced plan differs (-want +got):\n%s", diff)
+	}
+}
+
+// later stands for what Terraform knows after the apply only.
+const later = "(known after apply)"
+
+// at returns the value at a path such as push_config.0.push_endpoint.
+func (p planned) at(path string) string {
+	value, unknown := any(p.Values), p.Unknown
+	for step := range strings.SplitSeq(path, ".") {
+		value, unknown = inside(value, step), inside(unknown, step)
+		if unknown == true {
+			return later
+		}
+	}
+	return text(value)
+}
+
+func inside(value any, step string) any {
+	switch value := value.(type) {
+	case object:
+		return value[step]
+	case []any:
+		if i, err := strconv.Atoi(step); err == nil && i < len(value) {
+			return value[i]
+		}
+	}
+	return nil
+}
+
+// text writes a value so that the two sides can be compared.
+func text(value any) string {
+	switch value := value.(type) {
+	case nil:
+		return ""
+	case string:
+		return value
+	case float64:
+		return strconv.FormatFloat(value, 'f', -1, 64)
+	case object, []any:
+		return compact(value)
+	}
+	return fmt.Sprint(value)
+}

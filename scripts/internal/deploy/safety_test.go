@@ -1,0 +1,89 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPlanIsSafe asserts of the plan as a whole what must be true whatever its
+// resources are called.
+func TestPlanIsSafe(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile(planFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, everybody := range []string{"allUsers", "allAuthenticatedUsers"} {
+		if strings.Contains(string(data), everybody) {
+			t.Errorf("the plan lets in %s", everybody)
+		}
+	}
+	// Keys, tokens and passwords by their usual forms.
+	secret := regexp.MustCompile(`-----BEGIN|AIza[0-9A-Za-z_-]{20}|AKIA[0-9A-Z]{16}|Atza\||Atzr\||ya29\.|amzn1\.oa2-cs|(?i)"(client_secret|password|secret_data|private_key|keyset)"`)
+	if found := secret.Find(data); found != nil {
+		t.Errorf("the plan has what looks like a secret: it begins with %q", found[:8])
+	}
+	if got := len(readPlan(t)); got < 100 {
+		t.Errorf("the plan has %d resources only: the assertions would be about nothing", got)
+	}
+}
+
+// TestPlannedResources asserts it of single resources.
+func TestPlannedResources(t *testing.T) {
+	t.Parallel()
+	accounts := map[string]string{} // function by its account
+	var functions, pushing int
+	for _, p := range readPlan(t) {
+		switch p.Type {
+		case "google_secret_manager_secret_version", "google_service_account_key", "aws_iam_access_key":
+			t.Errorf("%s would have a secret in Terraform's state", p.Address)
+		case "google_project_iam_binding", "google_project_iam_policy":
+			t.Errorf("%s would take away what others have", p.Address)
+		case "google_project_iam_member":
+			projectBinding(t, p)
+		case "google_pubsub_subscription":
+			if p.Values["push_config"] != nil {
+				pushing++
+				pushSubscription(t, p)
+			}
+		case "google_cloudfunctions2_function":
+			functions++
+			account := p.at("service_config.0.service_account_email")
+			if account == "" || account == later || accounts[account] != "" {
+				t.Errorf("%s runs as %q, as does %q", p.Address, account, accounts[account])
+			}
+			accounts[account] = p.Address
+		}
+	}
+	if functions != 15 || pushing != 6 {
+		t.Errorf("%d functions and %d subscriptions that push, want 15 and 6", functions, pushing)
+	}
+}
+
+// projectBinding refuses rights on the whole project, but for one database and
+// for what builds.
+func projectBinding(t *testing.T, p planned) {
+	role, member := p.at("role"), p.at("member")
+	database := regexp.MustCompile(`^resource\.name == "projects/maker-prod/databases/gatepost-(na|eu|fe)"$`).FindStringSubmatch(p.at("condition.0.expression"))
+	switch {
+	case member == "serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com" && slices.Contains(buildRoles, role):
+	case role == "roles/datastore.user" && database != nil && strings.HasPrefix(member, "serviceAccount:gatepost-"+database[1]+"-"):
+	default:
+		t.Errorf("%s: %s has %s on the project", p.Address, member, role)
+	}
+}
+
+// pushSubscription wants what keeps messages that cannot be delivered.
+func pushSubscription(t *testing.T, p planned) {
+	for _, path := range []string{
+		"dead_letter_policy.0.dead_letter_topic", "dead_letter_policy.0.max_delivery_attempts", "retry_policy.0.minimum_backoff", "retry_policy.0.maximum_backoff",
+		"push_config.0.oidc_token.0.service_account_email",
+	} {
+		if p.at(path) == "" {
+			t.Errorf("%s has no %s", p.Address, path)
+		}
+	}
+}

@@ -1,0 +1,111 @@
+# Packages
+unzip -o -q 'a b.zip' -d gatepost-source
+SOURCE_HASH=$(sha256sum 'a b.zip' | cut -c1-32)
+PROJECT_NUMBER=$(gcloud projects describe maker-prod --format='value(projectNumber)')
+
+# APIs
+gcloud services enable artifactregistry.googleapis.com cloudbuild.googleapis.com cloudfunctions.googleapis.com cloudresourcemanager.googleapis.com cloudscheduler.googleapis.com firestore.googleapis.com iam.googleapis.com iamcredentials.googleapis.com logging.googleapis.com monitoring.googleapis.com pubsub.googleapis.com run.googleapis.com secretmanager.googleapis.com storage.googleapis.com sts.googleapis.com --project=maker-prod --quiet
+
+# Service accounts, and the skill proxies' roles and logs
+gcloud iam service-accounts create gatepost-build --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-acceptgrant --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-proxy --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-skillevent --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-refreshtokens --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-scheduler --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-refreshshard --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-push-refreshshard --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-sendevent --project=maker-prod --quiet
+gcloud iam service-accounts create gatepost-eu-push-sendevent --project=maker-prod --quiet
+aws iam create-role --role-name=gatepost-skill-proxy-eu '--assume-role-policy-document={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"Service":"lambda.amazonaws.com"}}]}' '--description=Of the Lambda that passes on what Alexa sends to the skill in EU.' --region=eu-west-1 --output=json
+aws logs create-log-group --log-group-name=/aws/lambda/gatepost-skill-proxy-eu --region=eu-west-1 --output=json
+aws logs put-retention-policy --log-group-name=/aws/lambda/gatepost-skill-proxy-eu --retention-in-days=30 --region=eu-west-1 --output=json
+aws iam put-role-policy --role-name=gatepost-skill-proxy-eu --policy-name=log '--policy-document={"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["logs:CreateLogStream","logs:PutLogEvents"],"Resource":"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/gatepost-skill-proxy-eu:*"}]}' --region=eu-west-1 --output=json
+
+# Secrets, without a value
+gcloud secrets create gatepost-lwa-credentials --replication-policy=automatic --project=maker-prod --quiet
+gcloud secrets create gatepost-token-keyset-eu --replication-policy=user-managed --locations=europe-west1 --project=maker-prod --quiet
+# Nothing starts before each secret has a value. FILE holds {"client_id":"…","client_secret":"…"}: delete it afterwards.
+gcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE
+go run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu
+
+# Databases and topics
+gcloud firestore databases create --database=gatepost-eu --location=eur3 --type=firestore-native --edition=standard --delete-protection --enable-pitr --project=maker-prod --quiet
+gcloud pubsub topics create grant-events --message-retention-duration=604800s --project=maker-prod --quiet
+gcloud pubsub topics create dead-letters --project=maker-prod --quiet
+gcloud pubsub topics create refresh-dead-letters --project=maker-prod --quiet
+gcloud pubsub topics create device-events --project=maker-prod --quiet
+gcloud pubsub topics create gatepost-eu-refresh --project=maker-prod --quiet
+
+# Indexes, and what the functions may do
+gcloud firestore indexes composite create --collection-group=customers --query-scope=collection --field-config=field-path=bucket,order=ascending --field-config=field-path=refreshDue,order=ascending --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore indexes fields update '*' --collection-group=customers --disable-indexes --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore indexes fields update '*' --collection-group=deliveries --disable-indexes --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore indexes fields update '*' --collection-group=accounts --disable-indexes --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore indexes fields update customer --collection-group=accounts --index=order=ascending --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore indexes fields update expireAt --collection-group=deliveries --disable-indexes --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore fields ttls update expireAt --collection-group=deliveries --enable-ttl --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore indexes fields update expireAt --collection-group=accounts --disable-indexes --database=gatepost-eu --project=maker-prod --quiet
+gcloud firestore fields ttls update expireAt --collection-group=accounts --enable-ttl --database=gatepost-eu --project=maker-prod --quiet
+gcloud projects add-iam-policy-binding maker-prod --role=roles/artifactregistry.writer --member=serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com --condition=None --quiet
+gcloud projects add-iam-policy-binding maker-prod --role=roles/logging.logWriter --member=serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com --condition=None --quiet
+gcloud projects add-iam-policy-binding maker-prod --role=roles/storage.objectViewer --member=serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com --condition=None --quiet
+gcloud pubsub topics add-iam-policy-binding dead-letters --role=roles/pubsub.publisher "--member=serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com" --project=maker-prod --quiet
+gcloud pubsub topics add-iam-policy-binding refresh-dead-letters --role=roles/pubsub.publisher "--member=serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com" --project=maker-prod --quiet
+gcloud secrets add-iam-policy-binding gatepost-token-keyset-eu --role=roles/secretmanager.secretAccessor --member=serviceAccount:gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud projects add-iam-policy-binding maker-prod --role=roles/datastore.user --member=serviceAccount:gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com '--condition=title=gatepost-eu,expression=resource.name == "projects/maker-prod/databases/gatepost-eu"' --quiet
+gcloud secrets add-iam-policy-binding gatepost-lwa-credentials --role=roles/secretmanager.secretAccessor --member=serviceAccount:gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud pubsub topics add-iam-policy-binding grant-events --role=roles/pubsub.publisher --member=serviceAccount:gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud secrets add-iam-policy-binding gatepost-token-keyset-eu --role=roles/secretmanager.secretAccessor --member=serviceAccount:gatepost-eu-skillevent@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud projects add-iam-policy-binding maker-prod --role=roles/datastore.user --member=serviceAccount:gatepost-eu-skillevent@maker-prod.iam.gserviceaccount.com '--condition=title=gatepost-eu,expression=resource.name == "projects/maker-prod/databases/gatepost-eu"' --quiet
+gcloud pubsub topics add-iam-policy-binding gatepost-eu-refresh --role=roles/pubsub.publisher --member=serviceAccount:gatepost-eu-refreshtokens@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud secrets add-iam-policy-binding gatepost-token-keyset-eu --role=roles/secretmanager.secretAccessor --member=serviceAccount:gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud projects add-iam-policy-binding maker-prod --role=roles/datastore.user --member=serviceAccount:gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com '--condition=title=gatepost-eu,expression=resource.name == "projects/maker-prod/databases/gatepost-eu"' --quiet
+gcloud secrets add-iam-policy-binding gatepost-lwa-credentials --role=roles/secretmanager.secretAccessor --member=serviceAccount:gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud pubsub topics add-iam-policy-binding grant-events --role=roles/pubsub.publisher --member=serviceAccount:gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud secrets add-iam-policy-binding gatepost-token-keyset-eu --role=roles/secretmanager.secretAccessor --member=serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud projects add-iam-policy-binding maker-prod --role=roles/datastore.user --member=serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com '--condition=title=gatepost-eu,expression=resource.name == "projects/maker-prod/databases/gatepost-eu"' --quiet
+gcloud secrets add-iam-policy-binding gatepost-lwa-credentials --role=roles/secretmanager.secretAccessor --member=serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud pubsub topics add-iam-policy-binding grant-events --role=roles/pubsub.publisher --member=serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud pubsub topics add-iam-policy-binding dead-letters --role=roles/pubsub.publisher --member=serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+
+# Functions
+gcloud functions deploy gatepost-eu-acceptgrant --gen2 --region=europe-west1 "--update-labels=gatepost-source=${SOURCE_HASH}" --runtime=go126 --entry-point=AcceptGrant '--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w' --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com --service-account=gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 --min-instances=1 --max-instances=10 --ingress-settings=all --set-env-vars=ALEXA_REGIONS=EU,FIRESTORE_DATABASE=gatepost-eu,GOOGLE_CLOUD_PROJECT=maker-prod,GRANTEE_RESOLVER=jwt:https://id.maker.example,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,SKILL=default,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu --source=gatepost-source --trigger-http --no-allow-unauthenticated --serve-all-traffic-latest-revision --project=maker-prod --quiet
+gcloud functions deploy gatepost-eu-skillevent --gen2 --region=europe-west1 "--update-labels=gatepost-source=${SOURCE_HASH}" --runtime=go126 --entry-point=SkillEvent '--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w' --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com --service-account=gatepost-eu-skillevent@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 --min-instances=0 --max-instances=10 --ingress-settings=all --set-env-vars=ALEXA_REGIONS=EU,FIRESTORE_DATABASE=gatepost-eu,GOOGLE_CLOUD_PROJECT=maker-prod,GRANTEE_RESOLVER=jwt:https://id.maker.example,GRANT_STORE=firestore,SKILL=default,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu --source=gatepost-source --trigger-http --no-allow-unauthenticated --serve-all-traffic-latest-revision --project=maker-prod --quiet
+gcloud functions deploy gatepost-eu-refreshtokens --gen2 --region=europe-west1 "--update-labels=gatepost-source=${SOURCE_HASH}" --runtime=go126 --entry-point=RefreshTokens '--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w' --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com --service-account=gatepost-eu-refreshtokens@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 --min-instances=0 --max-instances=2 --ingress-settings=internal-only --set-env-vars=ALEXA_REGIONS=EU,GOOGLE_CLOUD_PROJECT=maker-prod,REFRESH_SHARDS=16,REFRESH_TOPIC=gatepost-eu-refresh,SKILL=default --source=gatepost-source --trigger-http --no-allow-unauthenticated --serve-all-traffic-latest-revision --project=maker-prod --quiet
+gcloud functions deploy gatepost-eu-refreshshard --gen2 --region=europe-west1 "--update-labels=gatepost-source=${SOURCE_HASH}" --runtime=go126 --entry-point=RefreshShard '--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w' --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com --service-account=gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=16 --min-instances=0 --max-instances=20 --ingress-settings=internal-only --set-env-vars=ALEXA_REGIONS=EU,FIRESTORE_DATABASE=gatepost-eu,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,REFRESH_IDLE_AFTER=off,SKILL=default,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu --source=gatepost-source --trigger-http --no-allow-unauthenticated --serve-all-traffic-latest-revision --project=maker-prod --quiet
+gcloud functions deploy gatepost-eu-sendevent --gen2 --region=europe-west1 "--update-labels=gatepost-source=${SOURCE_HASH}" --runtime=go126 --entry-point=SendEvent '--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w' --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com --service-account=gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com --memory=512Mi --cpu=1 --timeout=60s --concurrency=80 --min-instances=0 --max-instances=100 --ingress-settings=internal-only --set-env-vars=ALEXA_REGIONS=EU,DEAD_LETTER_TOPIC=dead-letters,EVENT_CHECKS=strict,FIRESTORE_DATABASE=gatepost-eu,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,MAX_EVENT_AGE=5m,REFRESH_IDLE_AFTER=off,SKILL=default,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu --source=gatepost-source --trigger-http --no-allow-unauthenticated --serve-all-traffic-latest-revision --project=maker-prod --quiet
+EU_ACCEPTGRANT_URL=$(gcloud functions describe gatepost-eu-acceptgrant --gen2 --region=europe-west1 --project=maker-prod --format='value(serviceConfig.uri)')
+EU_SKILLEVENT_URL=$(gcloud functions describe gatepost-eu-skillevent --gen2 --region=europe-west1 --project=maker-prod --format='value(serviceConfig.uri)')
+EU_REFRESHTOKENS_URL=$(gcloud functions describe gatepost-eu-refreshtokens --gen2 --region=europe-west1 --project=maker-prod --format='value(serviceConfig.uri)')
+EU_REFRESHSHARD_URL=$(gcloud functions describe gatepost-eu-refreshshard --gen2 --region=europe-west1 --project=maker-prod --format='value(serviceConfig.uri)')
+EU_SENDEVENT_URL=$(gcloud functions describe gatepost-eu-sendevent --gen2 --region=europe-west1 --project=maker-prod --format='value(serviceConfig.uri)')
+
+# Who may call the functions
+gcloud run services add-iam-policy-binding gatepost-eu-acceptgrant --region=europe-west1 --role=roles/run.invoker --member=serviceAccount:gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud run services add-iam-policy-binding gatepost-eu-skillevent --region=europe-west1 --role=roles/run.invoker --member=serviceAccount:gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud run services add-iam-policy-binding gatepost-eu-refreshtokens --region=europe-west1 --role=roles/run.invoker --member=serviceAccount:gatepost-eu-scheduler@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud run services add-iam-policy-binding gatepost-eu-refreshshard --region=europe-west1 --role=roles/run.invoker --member=serviceAccount:gatepost-eu-push-refreshshard@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+gcloud run services add-iam-policy-binding gatepost-eu-sendevent --region=europe-west1 --role=roles/run.invoker --member=serviceAccount:gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com --project=maker-prod --quiet
+
+# Subscriptions, scheduler jobs and workload identity
+gcloud pubsub subscriptions create dead-letters --topic=dead-letters --ack-deadline=60 --message-retention-duration=604800s --expiration-period=never --min-retry-delay=10s --max-retry-delay=600s --project=maker-prod --quiet
+gcloud pubsub subscriptions create refresh-dead-letters --topic=refresh-dead-letters --ack-deadline=60 --message-retention-duration=604800s --expiration-period=never --min-retry-delay=10s --max-retry-delay=600s --project=maker-prod --quiet
+gcloud pubsub subscriptions create gatepost-eu-device-events --topic=device-events '--message-filter=NOT attributes.region = "FE" AND NOT attributes.region = "NA"' --enable-message-ordering --ack-deadline=60 --message-retention-duration=604800s --expiration-period=never --min-retry-delay=5s --max-retry-delay=60s "--push-endpoint=${EU_SENDEVENT_URL}" --push-auth-service-account=gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com "--push-auth-token-audience=${EU_SENDEVENT_URL}" --dead-letter-topic=dead-letters --max-delivery-attempts=100 --project=maker-prod --quiet
+gcloud pubsub subscriptions create gatepost-eu-refresh --topic=gatepost-eu-refresh --ack-deadline=60 --message-retention-duration=600s --expiration-period=never --min-retry-delay=5s --max-retry-delay=60s "--push-endpoint=${EU_REFRESHSHARD_URL}" --push-auth-service-account=gatepost-eu-push-refreshshard@maker-prod.iam.gserviceaccount.com "--push-auth-token-audience=${EU_REFRESHSHARD_URL}" --dead-letter-topic=refresh-dead-letters --max-delivery-attempts=100 --project=maker-prod --quiet
+gcloud scheduler jobs create http gatepost-eu-refresh --location=europe-west1 '--schedule=*/5 * * * *' --time-zone=Etc/UTC "--uri=${EU_REFRESHTOKENS_URL}" --http-method=POST --oidc-service-account-email=gatepost-eu-scheduler@maker-prod.iam.gserviceaccount.com "--oidc-token-audience=${EU_REFRESHTOKENS_URL}" --attempt-deadline=60s --max-retry-attempts=3 --min-backoff=5s --max-backoff=30s --project=maker-prod --quiet
+gcloud iam workload-identity-pools create gatepost --location=global --display-name=Gatepost --project=maker-prod --quiet
+gcloud iam workload-identity-pools providers create-aws aws-lambda --workload-identity-pool=gatepost --location=global --account-id=123456789012 '--attribute-mapping=google.subject=assertion.arn.extract('\''{account_arn}assumed-role/'\'') + '\''assumed-role/'\'' + assertion.arn.extract('\''assumed-role/{role_name}/'\'')' '--attribute-condition=google.subject in ['\''arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu'\'', '\''arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-fe'\'', '\''arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-na'\'']' --project=maker-prod --quiet
+
+# Who may speak as the callers, and forward dead letters
+gcloud iam service-accounts add-iam-policy-binding gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com --role=roles/iam.serviceAccountOpenIdTokenCreator "--member=principal://iam.googleapis.com/projects/${PROJECT_NUMBER}/locations/global/workloadIdentityPools/gatepost/subject/arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu" --project=maker-prod --quiet
+gcloud iam service-accounts add-iam-policy-binding gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com --role=roles/iam.serviceAccountTokenCreator "--member=serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com" --project=maker-prod --quiet
+gcloud iam service-accounts add-iam-policy-binding gatepost-eu-push-refreshshard@maker-prod.iam.gserviceaccount.com --role=roles/iam.serviceAccountTokenCreator "--member=serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com" --project=maker-prod --quiet
+gcloud pubsub subscriptions add-iam-policy-binding gatepost-eu-device-events --role=roles/pubsub.subscriber "--member=serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com" --project=maker-prod --quiet
+gcloud pubsub subscriptions add-iam-policy-binding gatepost-eu-refresh --role=roles/pubsub.subscriber "--member=serviceAccount:service-${PROJECT_NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com" --project=maker-prod --quiet
+
+# Skill proxies
+aws lambda create-function --zip-file=fileb://proxy.zip --architectures=arm64 --package-type=Zip '--description=Passes on what Alexa sends to the skill in EU.' --role=arn:aws:iam::123456789012:role/gatepost-skill-proxy-eu --runtime=provided.al2023 --handler=bootstrap --memory-size=128 --timeout=8 "--environment={\"Variables\":{\"ACCEPT_GRANT_URL\":\"${EU_ACCEPTGRANT_URL}\",\"GOOGLE_SERVICE_ACCOUNT\":\"gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com\",\"GOOGLE_WORKLOAD_PROVIDER\":\"//iam.googleapis.com/projects/${PROJECT_NUMBER}/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda\",\"SKILL_EVENT_URL\":\"${EU_SKILLEVENT_URL}\"}}" '--logging-config={"LogFormat":"Text","LogGroup":"/aws/lambda/gatepost-skill-proxy-eu"}' --function-name=gatepost-skill-proxy-eu --region=eu-west-1 --output=json
+aws lambda wait function-active-v2 --function-name=gatepost-skill-proxy-eu --region=eu-west-1 --output=json
+aws lambda add-permission --statement-id=alexa-directives --action=lambda:InvokeFunction --principal=alexa-connectedhome.amazon.com --event-source-token=amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab --function-name=gatepost-skill-proxy-eu --region=eu-west-1 --output=json
+aws lambda add-permission --statement-id=alexa-skill-events --action=lambda:InvokeFunction --principal=alexa-appkit.amazon.com --event-source-token=amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab --function-name=gatepost-skill-proxy-eu --region=eu-west-1 --output=json
