@@ -99,13 +99,14 @@ func withoutCancel(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(context.WithoutCancel(ctx))
 }
 
-// level is Error for what a person has to mend, Warn for what a customer can
-// try again.
+// level is Warn for what is between Alexa and the customer: a code or a token
+// that is not good. Everything else is Error: Alexa sends a code once, so whoever
+// met with a fault of ours, or of what we depend on, has to link the skill again.
 func level(err error) slog.Level {
-	if errors.Is(err, lwa.ErrClientRefused) || errors.Is(err, grantee.ErrNoCustomer) {
-		return slog.LevelError
+	if errors.Is(err, lwa.ErrInvalidGrant) || errors.Is(err, grantee.ErrRejected) {
+		return slog.LevelWarn
 	}
-	return slog.LevelWarn
+	return slog.LevelError
 }
 
 // accept does the work and returns why it could not be done.

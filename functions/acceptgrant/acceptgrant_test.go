@@ -1,6 +1,7 @@
 package acceptgrant_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 func function(t *testing.T, w *accesstest.World) *acceptgrant.Function {
@@ -114,8 +116,14 @@ func TestAcceptGrant(t *testing.T) {
 			if test.region != "" {
 				r.Header.Set(acceptgrant.RegionHeader, test.region)
 			}
-			if got := name(t, function(t, w).Handle(t.Context(), r)); got != test.want {
+			ctx, line := telemetry.Begin(t.Context())
+			if got := name(t, function(t, w).Handle(ctx, r)); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
+			}
+			var written bytes.Buffer
+			line.Write(ctx, telemetry.New(&written), "AcceptGrant")
+			if want := severity(test.name, test.want); !strings.Contains(written.String(), `"severity":"`+want+`"`) {
+				t.Errorf("severity is not %s: %s", want, &written)
 			}
 			record, err := w.Store.Read(t.Context(), accesstest.Key("u-1"))
 			g, stored := record.Grants[grant.ID(alexa.EU, accesstest.Skill, code)]
@@ -127,6 +135,18 @@ func TestAcceptGrant(t *testing.T) {
 			}
 		})
 	}
+}
+
+// severity is what a line should have: a person need not hear of a code or a
+// token that is not good, and has to hear of every other failure.
+func severity(test, answer string) string {
+	switch {
+	case answer == success:
+		return "INFO"
+	case test == "unknown customer", test == "LWA refuses the code":
+		return "WARNING"
+	}
+	return "ERROR"
 }
 
 func TestNoDirective(t *testing.T) {
