@@ -1,53 +1,57 @@
 # Who is told when something is wrong, for nobody watches what runs by itself.
-# Two kinds of policies, each from a table; none without a channel to tell.
+# Three kinds of policies; none without a channel to tell.
 
 locals {
   services = flatten([for region, stack in module.stack : formatlist("gatepost-%s-%s", lower(region), keys(stack.urls))])
-  jobs     = [for region in keys(var.regions) : "gatepost-${lower(region)}-refresh"]
+
+  # Those that Pub/Sub and Cloud Scheduler call, and call again.
+  repeated = [for service in local.services : service if !can(regex("-(acceptgrant|skillevent)$", service))]
 
   log_alerts = {
     errors = {
       title = "Gatepost: a function reports an error"
       # A function writes one line for each request, and gives it severity ERROR
       # when a person should look. Cloud Run's own line about a request has it
-      # as well for every 503, which only asks Pub/Sub for redelivery.
+      # for every 5xx: of those that are called again a 503 only asks for that,
+      # of the others, and with a 429, it may be all there is, since the request
+      # has reached no function.
       filter = join(" AND ", [
         "resource.type=\"cloud_run_revision\"",
         "resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.services))})",
-        "severity>=ERROR",
-        "NOT log_id(\"run.googleapis.com/requests\")",
+        "(severity>=ERROR OR httpRequest.status=429)",
+        "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.repeated))}))",
       ])
       source = "EXTRACT(resource.labels.service_name)"
-      help   = "The line's field error says what is wrong. Most often it is something of ours: client credentials that Login with Amazon refuses, a secret or a database that cannot be read. Events wait meanwhile, or become dead letters."
-    }
-    scheduler = {
-      title = "Gatepost: a sweep could not be started"
-      # Cloud Scheduler ends each attempt with a line AttemptFinished, of
-      # severity ERROR if it failed.
-      filter = join(" AND ", [
-        "resource.type=\"cloud_scheduler_job\"",
-        "resource.labels.job_id=(${join(" OR ", formatlist("\"%s\"", local.jobs))})",
-        "severity>=ERROR",
-      ])
-      source = "EXTRACT(resource.labels.job_id)"
-      help   = "Cloud Scheduler's call of RefreshTokens failed. Access tokens are refreshed 10 to 30 minutes before they expire. Once they have expired each event refreshes its own, and is slower for it."
+      help   = "The line's field error says what is wrong. Most often it is something of ours: client credentials that Login with Amazon refuses, a secret or a database that cannot be read. Events wait meanwhile, or become dead letters; a customer whose AcceptGrant failed has to link the skill again. A line without that field is Cloud Run's own, about a request that no function answered: with status 429 there were too few instances, see scaling."
     }
   }
 
+  # In seconds.
+  max_event_age = sum([
+    for unit, seconds in { h = 3600, m = 60, s = 1 } : try(tonumber(regex("([0-9]+)${unit}", var.max_event_age)[0]), 0) * seconds
+  ])
+
   metric_alerts = {
     late = {
-      title         = "Gatepost: device events wait for more than 5 minutes"
+      title         = "Gatepost: device events wait too long"
       subscriptions = [for stack in module.stack : stack.subscription]
-      metric        = "oldest_unacked_message_age" # in seconds
-      above         = 300
+      metric        = "oldest_unacked_message_age"      # in seconds
+      above         = min(300, local.max_event_age / 2) # there is still time
       help          = "SendEvent does not take them, or asks for them again: look at its log, at the gateway's answers in it, and at scaling. Those older than max_event_age are not sent any more, and their endpoints are announced as stale."
+    }
+    late_shards = {
+      title         = "Gatepost: shards wait for more than 5 minutes"
+      subscriptions = [for stack in module.stack : stack.refresh_subscription]
+      metric        = "oldest_unacked_message_age"
+      above         = 300
+      help          = "RefreshShard does not take them: look at its log. Access tokens are refreshed 10 to 30 minutes before they expire. Once they have expired each event refreshes its own, and is slower for it."
     }
     dead_letters = {
       title         = "Gatepost: there are dead letters"
-      subscriptions = [google_pubsub_subscription.dead_letters["dead-letters"].name]
+      subscriptions = [for subscription in google_pubsub_subscription.dead_letters : subscription.name]
       metric        = "num_undelivered_messages"
       above         = 0
-      help          = "Device events that could not be delivered, each with the reason in its attributes. They are kept for 7 days: go run ./scripts/replay lists them, and publishes them again once what made them fail has been mended."
+      help          = "In dead-letters: device events that could not be delivered, each with the reason in its attributes. They are kept for 7 days: go run ./scripts/replay lists them, and publishes them again once what made them fail has been mended. In refresh-dead-letters: shards that RefreshShard did not take ten times. Its log says why; the shards themselves are worth nothing any more, and gcloud pubsub subscriptions seek refresh-dead-letters --time=$(date -u +%FT%TZ) drops them."
     }
   }
 }
@@ -116,6 +120,48 @@ resource "google_monitoring_alert_policy" "metric" {
 
   documentation {
     content   = each.value.help
+    mime_type = "text/markdown"
+  }
+}
+
+# RefreshTokens is called every 5 minutes at the most. Whatever keeps it from
+# being called, or from answering, a successful call is missing then; a log
+# would only tell of a call that was made.
+resource "google_monitoring_alert_policy" "sweep" {
+  for_each = toset(length(var.alert_channels) > 0 ? keys(var.regions) : [])
+
+  project               = local.project
+  display_name          = "Gatepost: no sweep began in ${each.key} for 15 minutes"
+  combiner              = "OR"
+  notification_channels = var.alert_channels
+
+  # https://cloud.google.com/monitoring/api/metrics_gcp_p_z#gcp-run
+  conditions {
+    display_name = "No successful call of RefreshTokens"
+    condition_absent {
+      filter = join(" AND ", [
+        "resource.type = \"cloud_run_revision\"",
+        "resource.labels.service_name = \"gatepost-${lower(each.key)}-refreshtokens\"",
+        "metric.type = \"run.googleapis.com/request_count\"",
+        "metric.labels.response_code_class = \"2xx\"",
+      ])
+      duration = "900s"
+
+      # Of all revisions together: an old one is silent for ever.
+      aggregations {
+        alignment_period     = "60s"
+        per_series_aligner   = "ALIGN_DELTA"
+        cross_series_reducer = "REDUCE_SUM"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "1800s"
+  }
+
+  documentation {
+    content   = "Cloud Scheduler does not call RefreshTokens, or gets no good answer: look at the job gatepost-${lower(each.key)}-refresh, its last result and whether it is paused, and at the log of RefreshTokens. Access tokens are refreshed 10 to 30 minutes before they expire. Once they have expired each event refreshes its own, and is slower for it; announcements that could not be published wait for a sweep."
     mime_type = "text/markdown"
   }
 }

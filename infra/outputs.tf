@@ -35,6 +35,8 @@ output "stacks" {
       location     Google Cloud region
       aws_region   where Alexa calls the skill
       lambda       who may call its functions from AWS, as a principal
+      caller       email address of the account that it calls them as; a directive handler that wants a Google ID token
+                   has to let that one in
       lambda_arn   what to enter in the developer console as the skill's endpoint; null where the maker has one
       database     with the customers' grants
       urls         of the functions
@@ -45,6 +47,7 @@ output "stacks" {
       location    = stack.location
       aws_region  = local.aws_regions[region]
       lambda      = module.stack[region].lambda
+      caller      = module.stack[region].caller
       lambda_arn  = local.proxy_arns[region]
       database    = module.stack[region].database
       urls        = module.stack[region].urls

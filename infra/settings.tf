@@ -5,7 +5,9 @@ variable "device_events" {
   description = <<-EOT
     The topic that the maker's cloud publishes device events to.
       shared    one, device-events, for all regions
-      regional  one for each stack, device-events-na and so on, whose messages are stored in the stack's location only
+      regional  one for each stack, device-events-na and so on, whose messages are stored in the stack's location only.
+                Dead letters, which have the event in them, and grant-events, which name the customer, are shared all the
+                same, and stored wherever Pub/Sub likes.
   EOT
   type        = string
   default     = "shared"
@@ -120,14 +122,18 @@ variable "refresh_idle_after" {
 }
 
 variable "refresh_schedule" {
-  description = "When a sweep begins, in cron's form and UTC. Tokens are due 10 to 30 minutes before they expire, so that one sweep can fail."
+  description = <<-EOT
+    When a sweep begins, in cron's form and UTC: every 1 to 5 minutes. A shard that is not swept within 5 minutes is left to the
+    next sweep, and tokens are due 10 to 30 minutes before they expire, so that one sweep can fail.
+  EOT
   type        = string
   default     = "*/5 * * * *"
   nullable    = false
 
   validation {
-    condition     = can(regex("^[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}$", var.refresh_schedule))
-    error_message = "The refresh_schedule has five fields, like cron's."
+    # Each divides the hour, so that no sweep comes late when one begins.
+    condition     = can(regex("^\\*(/[1-5])?( \\*){4}$", var.refresh_schedule))
+    error_message = "The refresh_schedule is */N * * * * with N from 1 to 5, or * * * * *."
   }
 }
 
@@ -150,7 +156,8 @@ variable "scaling" {
       min_instances  kept warm, and paid for, all the time
       max_instances  more are never started; what comes then waits with Pub/Sub, or is refused
       memory         such as 512Mi or 1Gi
-      cpu            whole processors; with less than one a process would work on one request at a time
+      cpu            whole processors; with less than one a process would work on one request at a time. From 4 on they
+                     want more memory, which has to be given too.
   EOT
   type = map(object({
     min_instances = optional(number)

@@ -5,7 +5,7 @@ module "stack" {
   source   = "./modules/stack"
   for_each = var.regions
 
-  firestore_location = coalesce(each.value.firestore_location, each.value.location)
+  firestore_location = each.value.firestore_location
   location           = each.value.location
   project_id         = local.project
   region             = each.key

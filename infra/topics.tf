@@ -2,7 +2,8 @@
 
 locals {
   # The topics for device events: one for all stacks, where each takes what is
-  # meant for it; or one for each, so that no event is ever stored elsewhere.
+  # meant for it; or one for each, so that no event is stored elsewhere before
+  # it is a dead letter.
   device_events_topics = (
     var.device_events == "shared"
     ? { device-events = null }

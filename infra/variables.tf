@@ -50,14 +50,14 @@ variable "regions" {
   description = <<-EOT
     The stacks, by Alexa region: NA, EU or FE. A skill needs one for each region it is published in.
       location            Google Cloud region of the stack's functions, near the region's event gateway
-      firestore_location  where the customers' tokens are kept: a region or a multi-region such as eur3; the
-                          stack's location if not given. It can never be changed later.
+      firestore_location  where the customers' tokens are kept: a region or a multi-region such as eur3. It can never
+                          be changed, so it does not follow location.
       own_lambda_role     name of the role of a Lambda that the maker has for this region already. It is the one that
                           is trusted then, and no skill proxy is made.
   EOT
   type = map(object({
     location           = string
-    firestore_location = optional(string)
+    firestore_location = string
     own_lambda_role    = optional(string)
   }))
   nullable = false
@@ -74,7 +74,7 @@ variable "regions" {
 
   validation {
     condition = alltrue([
-      for stack in var.regions : stack.firestore_location == null || can(regex("^[a-z]+(-[a-z]+)?[0-9]+$", stack.firestore_location))
+      for stack in var.regions : can(regex("^[a-z]+(-[a-z]+)?[0-9]+$", stack.firestore_location))
     ])
     error_message = "A firestore_location is a region such as europe-west1 or a multi-region such as eur3."
   }
@@ -85,6 +85,14 @@ variable "regions" {
       for stack in var.regions : stack.own_lambda_role == null || can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", stack.own_lambda_role))
     ])
     error_message = "An own_lambda_role is the name of a role, neither its ARN nor its path."
+  }
+
+  validation {
+    # AWS does not tell roles apart by capitals.
+    condition = length(var.regions) == length(distinct([
+      for region, stack in var.regions : lower(coalesce(stack.own_lambda_role, "${var.proxy_name}-${region}"))
+    ]))
+    error_message = "Each stack has a role of its own, since it trusts only that: no own_lambda_role is another stack's, nor the role of its skill proxy."
   }
 }
 

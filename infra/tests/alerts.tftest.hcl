@@ -58,7 +58,7 @@ variables {
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
   proxy_package  = "tests/package.txt"
-  regions        = { EU = { location = "europe-west1" } }
+  regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
   skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
   source_package = "tests/package.txt"
 }
@@ -67,7 +67,7 @@ run "none_without_a_channel" {
   command = plan
 
   assert {
-    condition     = length(google_monitoring_alert_policy.log) == 0 && length(google_monitoring_alert_policy.metric) == 0
+    condition     = length(google_monitoring_alert_policy.log) == 0 && length(google_monitoring_alert_policy.metric) == 0 && length(google_monitoring_alert_policy.sweep) == 0
     error_message = "An alert that nobody is told of must not be made."
   }
 }
@@ -77,15 +77,19 @@ run "alerts" {
 
   variables {
     alert_channels = ["projects/maker-prod/notificationChannels/1", "projects/maker-prod/notificationChannels/2"]
-    regions        = { NA = { location = "us-east4" }, EU = { location = "europe-west1" } }
+    regions        = { NA = { location = "us-east4", firestore_location = "nam5" }, EU = { location = "europe-west1", firestore_location = "eur3" } }
   }
 
   assert {
-    condition     = keys(google_monitoring_alert_policy.log) == ["errors", "scheduler"] && keys(google_monitoring_alert_policy.metric) == ["dead_letters", "late"]
+    condition = (
+      keys(google_monitoring_alert_policy.log) == ["errors"] &&
+      keys(google_monitoring_alert_policy.metric) == ["dead_letters", "late", "late_shards"] &&
+      keys(google_monitoring_alert_policy.sweep) == ["EU", "NA"]
+    )
     error_message = "The alerts differ."
   }
   assert {
-    condition = alltrue([for policy in concat(values(google_monitoring_alert_policy.log), values(google_monitoring_alert_policy.metric)) :
+    condition = alltrue([for policy in concat(values(google_monitoring_alert_policy.log), values(google_monitoring_alert_policy.metric), values(google_monitoring_alert_policy.sweep)) :
     policy.notification_channels == tolist(var.alert_channels) && length(policy.documentation[0].content) > 100])
     error_message = "Every alert must be told to all channels, and say what to do."
   }
@@ -96,14 +100,12 @@ run "alerts" {
         "eu-acceptgrant", "eu-refreshshard", "eu-refreshtokens", "eu-sendevent", "eu-skillevent",
         "na-acceptgrant", "na-refreshshard", "na-refreshtokens", "na-sendevent", "na-skillevent",
       ] : "\"gatepost-${name}\""])})",
-      "severity>=ERROR",
-      "NOT log_id(\"run.googleapis.com/requests\")",
+      "(severity>=ERROR OR httpRequest.status=429)",
+      "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", [for name in [
+        "eu-refreshshard", "eu-refreshtokens", "eu-sendevent", "na-refreshshard", "na-refreshtokens", "na-sendevent",
+      ] : "\"gatepost-${name}\""])}))",
     ])
-    error_message = "Errors of every function must be found, and no request that only asks for redelivery."
-  }
-  assert {
-    condition     = google_monitoring_alert_policy.log["scheduler"].conditions[0].condition_matched_log[0].filter == "resource.type=\"cloud_scheduler_job\" AND resource.labels.job_id=(\"gatepost-eu-refresh\" OR \"gatepost-na-refresh\") AND severity>=ERROR"
-    error_message = "A failed call of either job must be found."
+    error_message = "Errors of every function must be found, and requests that no function answered, but none that only asks for redelivery."
   }
   assert {
     condition     = alltrue([for policy in google_monitoring_alert_policy.log : policy.alert_strategy[0].notification_rate_limit[0].period == "1800s"])
@@ -113,9 +115,46 @@ run "alerts" {
     condition = { for name, policy in google_monitoring_alert_policy.metric : name => join(" ", [
       policy.conditions[0].condition_threshold[0].filter, policy.conditions[0].condition_threshold[0].comparison, policy.conditions[0].condition_threshold[0].threshold_value,
       ]) } == {
-      dead_letters = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"dead-letters\") AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\" COMPARISON_GT 0"
-      late         = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"gatepost-eu-device-events\", \"gatepost-na-device-events\") AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" COMPARISON_GT 300"
+      dead_letters = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"dead-letters\", \"refresh-dead-letters\") AND metric.type = \"pubsub.googleapis.com/subscription/num_undelivered_messages\" COMPARISON_GT 0"
+      late         = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"gatepost-eu-device-events\", \"gatepost-na-device-events\") AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" COMPARISON_GT 150"
+      late_shards  = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"gatepost-eu-refresh\", \"gatepost-na-refresh\") AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" COMPARISON_GT 300"
     }
-    error_message = "Events that wait for 5 minutes, and any dead letter, must be found."
+    error_message = "Events that wait for half of what they may, shards that wait for 5 minutes, and any dead letter, must be found."
+  }
+  assert {
+    condition = { for region, policy in google_monitoring_alert_policy.sweep : region => join(" ", [
+      policy.conditions[0].condition_absent[0].filter, policy.conditions[0].condition_absent[0].duration,
+      policy.conditions[0].condition_absent[0].aggregations[0].cross_series_reducer,
+      ]) } == { for region in ["EU", "NA"] : region => join(" ", [
+      "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"gatepost-${lower(region)}-refreshtokens\" AND",
+      "metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"2xx\" 900s REDUCE_SUM",
+    ]) }
+    error_message = "Whatever keeps a stack's sweep from beginning must be found."
+  }
+}
+
+run "events_that_may_be_older" {
+  command = plan
+
+  variables {
+    alert_channels = ["projects/maker-prod/notificationChannels/1"]
+    max_event_age  = "1h30m"
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.metric["late"].conditions[0].condition_threshold[0].threshold_value == 300
+    error_message = "Events that wait for 5 minutes must be found, however old they may be."
+  }
+}
+
+run "events_that_must_be_young" {
+  command = plan
+
+  variables {
+    alert_channels = ["projects/maker-prod/notificationChannels/1"]
+    max_event_age  = "1m10s"
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.metric["late"].conditions[0].condition_threshold[0].threshold_value == 35
+    error_message = "Events must be found to be late while they still can be sent."
   }
 }

@@ -58,7 +58,7 @@ variables {
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
   proxy_package  = "tests/package.txt"
-  regions        = { EU = { location = "europe-west1" } }
+  regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
   skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
   source_package = "tests/package.txt"
 }
@@ -100,9 +100,9 @@ run "three_regions" {
 
   variables {
     regions = {
-      NA = { location = "us-east4" }
-      EU = { location = "europe-west1" }
-      FE = { location = "us-west1" }
+      NA = { location = "us-east4", firestore_location = "nam5" }
+      EU = { location = "europe-west1", firestore_location = "eur3" }
+      FE = { location = "us-west1", firestore_location = "us-west1" }
     }
     proxy_name = "lamps"
   }
@@ -129,8 +129,8 @@ run "own_lambda_role" {
 
   variables {
     regions = {
-      NA = { location = "us-east4", own_lambda_role = "maker-smart-home" }
-      EU = { location = "europe-west1" }
+      NA = { location = "us-east4", firestore_location = "nam5", own_lambda_role = "maker-smart-home" }
+      EU = { location = "europe-west1", firestore_location = "eur3" }
     }
   }
 

@@ -65,7 +65,7 @@ variables {
   regions = {
     NA = { location = "us-east4", firestore_location = "nam5" }
     EU = { location = "europe-west1", firestore_location = "eur3" }
-    FE = { location = "us-west1" }
+    FE = { location = "us-west1", firestore_location = "us-west1" }
   }
   skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
   source_package = "tests/package.txt"
@@ -103,7 +103,7 @@ run "no_proxy" {
   command = plan
 
   variables {
-    regions = { EU = { location = "europe-west1", own_lambda_role = "maker-smart-home" } }
+    regions = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "maker-smart-home" } }
   }
 
   assert {

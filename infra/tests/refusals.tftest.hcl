@@ -61,7 +61,7 @@ variables {
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
   proxy_package  = "tests/package.txt"
-  regions        = { EU = { location = "europe-west1" } }
+  regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
   skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
   source_package = "tests/package.txt"
 }
@@ -87,7 +87,7 @@ run "refuses_unknown_words" {
     directive     = { url = "https://home.example.com/alexa", auth = "basic" }
     event_checks  = "lax"
     grantee       = { resolver = "https://id.maker.example" }
-    regions       = { eu = { location = "europe-west1" } }
+    regions       = { eu = { location = "europe-west1", firestore_location = "eur3" } }
     scaling       = { sendevent = { max_instances = 10 } }
   }
   expect_failures = [var.device_events, var.directive, var.event_checks, var.grantee, var.regions, var.scaling]
@@ -100,7 +100,7 @@ run "refuses_malformed_names" {
     alert_channels = ["on call"]
     aws_account_id = "1234-5678-9012"
     project_id     = "Maker"
-    regions        = { EU = { location = "europe-west1-b" } }
+    regions        = { EU = { location = "europe-west1-b", firestore_location = "eur3" } }
     skill          = "my lamps"
     skill_id       = "amzn1.ask.account.00000000-0000-4000-8000-0123456789ab"
   }
@@ -143,7 +143,7 @@ run "refuses_too_little" {
   variables {
     max_event_age      = "0s"
     refresh_idle_after = "59m"
-    refresh_schedule   = "*/5 * * *"
+    refresh_schedule   = "*/6 * * * *"
     scaling            = { SendEvent = { min_instances = -1 } }
   }
   expect_failures = [var.max_event_age, var.refresh_idle_after, var.refresh_schedule, var.scaling]
@@ -155,7 +155,7 @@ run "refuses_too_much" {
 
   variables {
     refresh_shards = 257
-    regions        = { EU = { location = "europe-west1", own_lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
+    regions        = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
     skill_id       = "amzn1.ask.skill.*"
   }
   expect_failures = [var.refresh_shards, var.regions, var.skill_id]
@@ -187,7 +187,7 @@ run "refuses_half_a_processor_and_an_arn_as_role" {
   command = plan
 
   variables {
-    regions = { EU = { location = "europe-west1", own_lambda_role = "arn:aws:iam::123456789012:role/maker" } }
+    regions = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "arn:aws:iam::123456789012:role/maker" } }
     scaling = { SendEvent = { cpu = "0.5" } }
   }
   expect_failures = [var.regions, var.scaling]
@@ -198,7 +198,51 @@ run "refuses_a_role_with_its_path_and_an_audience_for_userinfo" {
 
   variables {
     grantee = { resolver = "userinfo:https://id.maker.example/me", audience = "home" }
-    regions = { EU = { location = "europe-west1", own_lambda_role = "service-role/maker" } }
+    regions = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "service-role/maker" } }
   }
   expect_failures = [var.grantee, var.regions]
+}
+
+# A database does not follow its stack, so that it has to be said where it is.
+run "refuses_a_stack_without_a_firestore_location" {
+  command = plan
+
+  variables {
+    regions = { EU = { location = "europe-west1", firestore_location = null } }
+  }
+  expect_failures = [var.regions]
+}
+
+run "refuses_a_schedule_that_leaves_shards_unswept" {
+  command = plan
+
+  variables {
+    refresh_schedule = "0 * * * *"
+  }
+  expect_failures = [var.refresh_schedule]
+}
+
+run "refuses_one_role_for_two_stacks" {
+  command = plan
+
+  variables {
+    regions = {
+      NA = { location = "us-east4", firestore_location = "nam5", own_lambda_role = "maker-smart-home" }
+      EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "Maker-Smart-Home" }
+    }
+  }
+  expect_failures = [var.regions]
+}
+
+run "refuses_the_role_of_another_stacks_proxy" {
+  command = plan
+
+  variables {
+    regions = {
+      NA = { location = "us-east4", firestore_location = "nam5", own_lambda_role = "lamps-eu" }
+      EU = { location = "europe-west1", firestore_location = "eur3" }
+    }
+    proxy_name = "lamps"
+  }
+  expect_failures = [var.regions]
 }

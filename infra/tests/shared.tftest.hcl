@@ -58,7 +58,7 @@ variables {
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
   proxy_package  = "tests/package.txt"
-  regions        = { EU = { location = "europe-west1" } }
+  regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
   skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
   source_package = "tests/package.txt"
 }
@@ -185,7 +185,7 @@ run "regional_topics" {
 
   variables {
     device_events = "regional"
-    regions       = { NA = { location = "us-east4" }, EU = { location = "europe-west1" } }
+    regions       = { NA = { location = "us-east4", firestore_location = "nam5" }, EU = { location = "europe-west1", firestore_location = "eur3" } }
   }
 
   assert {
@@ -208,7 +208,7 @@ run "secrets" {
   command = plan
 
   variables {
-    regions = { NA = { location = "us-east4" }, EU = { location = "europe-west1", firestore_location = "eur3" } }
+    regions = { NA = { location = "us-east4", firestore_location = "nam5" }, EU = { location = "europe-west1", firestore_location = "eur3" } }
   }
 
   assert {

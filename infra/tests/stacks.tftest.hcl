@@ -58,7 +58,7 @@ variables {
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
   proxy_package  = "tests/package.txt"
-  regions        = { EU = { location = "europe-west1" } }
+  regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
   skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
   source_package = "tests/package.txt"
 }
@@ -74,6 +74,7 @@ run "one_region" {
     condition = { for name, value in output.stacks["EU"] : name => value if !contains(["environment", "lambda_arn", "urls"], name) } == {
       location   = "europe-west1"
       aws_region = "eu-west-1"
+      caller     = "account-fake@maker-prod.iam.gserviceaccount.com"
       database   = "gatepost-eu"
       lambda     = "principal://iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/subject/arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu"
     }
@@ -95,8 +96,8 @@ run "three_regions" {
   variables {
     regions = {
       NA = { location = "us-east4", firestore_location = "nam5" }
-      EU = { location = "europe-west1" }
-      FE = { location = "us-west1" }
+      EU = { location = "europe-west1", firestore_location = "eur3" }
+      FE = { location = "us-west1", firestore_location = "us-west1" }
     }
   }
 

@@ -43,10 +43,8 @@ resource "google_pubsub_subscription" "device_events" {
 
   # Name, topic, filter and ordering cannot be changed: Terraform would make
   # another subscription in place of this one, and every event that waits in it,
-  # or is published between the two, would be lost. Who means it stops
-  # publishing, waits until nothing is unacknowledged
-  # (pubsub.googleapis.com/subscription/num_undelivered_messages), takes
-  # prevent_destroy out, applies, and puts it back.
+  # or is published between the two, would be lost. infra/README.md, Later, says
+  # how it is done.
   lifecycle {
     prevent_destroy = true
   }

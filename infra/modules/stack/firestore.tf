@@ -17,7 +17,16 @@ resource "google_firestore_database" "grants" {
   delete_protection_state           = "DELETE_PROTECTION_ENABLED"
   deletion_policy                   = "ABANDON"
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
+
+  # Another location would be another database, with nobody's tokens in it.
+  lifecycle {
+    prevent_destroy = true
+  }
 }
+
+# What follows stays with the database when Terraform lets go of it: a stack
+# that comes back would otherwise find every field indexed and nothing expiring,
+# and no sweep could run until the index was built again.
 
 # The sweep's query: the records of some buckets that are due for a refresh, the
 # earliest first, page by page. refreshDue grows with time, and an index that
@@ -29,7 +38,8 @@ resource "google_firestore_index" "customers_due" {
   database   = google_firestore_database.grants.name
   collection = "customers"
 
-  query_scope = "COLLECTION"
+  query_scope     = "COLLECTION"
+  deletion_policy = "ABANDON"
 
   fields {
     field_path = "bucket"
@@ -58,6 +68,8 @@ resource "google_firestore_field" "unindexed" {
   collection = each.key
   field      = "*"
 
+  deletion_policy = "ABANDON"
+
   index_config {}
 }
 
@@ -68,6 +80,8 @@ resource "google_firestore_field" "accounts_customer" {
   database   = google_firestore_database.grants.name
   collection = "accounts"
   field      = "customer"
+
+  deletion_policy = "ABANDON"
 
   index_config {
     indexes {
@@ -87,6 +101,8 @@ resource "google_firestore_field" "expire" {
   database   = google_firestore_database.grants.name
   collection = each.key
   field      = "expireAt"
+
+  deletion_policy = "ABANDON"
 
   index_config {}
   ttl_config {}

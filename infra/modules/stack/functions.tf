@@ -45,7 +45,7 @@ locals {
       # A shard is refreshed sixteen grants at a time: more shards in one
       # process would be more than it has connections for.
       concurrency = 16
-      scaling     = { min_instances = 0, max_instances = 20, memory = "256Mi", cpu = "1" }
+      scaling     = { min_instances = 0, max_instances = 10, memory = "256Mi", cpu = "1" }
     }
     sendevent = {
       entry_point = "SendEvent"
@@ -54,16 +54,25 @@ locals {
       secrets     = ["lwa", "keyset"]
       publishes   = ["grant_events", "dead_letters"]
       concurrency = 80
-      scaling     = { min_instances = 0, max_instances = 100, memory = "512Mi", cpu = "1" }
+      scaling     = { min_instances = 0, max_instances = 10, memory = "512Mi", cpu = "1" }
     }
   }
 
-  # The same with what the maker wants otherwise.
+  # The same with what the maker wants otherwise. Ten instances of one processor
+  # are what a new project's quota allows (CpuAllocPerProjectRegion).
   scaling = {
     for name, function in local.functions : name => {
       for setting, value in function.scaling : setting => try(coalesce(var.scaling[function.entry_point][setting], value), value)
     }
   }
+
+  # How many MB go with so many processors:
+  # https://cloud.google.com/run/docs/configuring/services/memory-limits
+  memories = {
+    for name, is in local.scaling : name => tonumber(regex("^[0-9]+", is.memory)) * (endswith(is.memory, "Gi") ? 1024 : 1)
+  }
+  memory_least = { "1" = 128, "2" = 128, "4" = 2048, "6" = 4096, "8" = 4096 }
+  memory_most  = { "1" = 4096, "2" = 8192, "4" = 16384, "6" = 24576, "8" = 32768 }
 }
 
 # Cloud Functions has no setting for the start-up CPU boost, and Google does not
@@ -114,9 +123,20 @@ resource "google_cloudfunctions2_function" "function" {
   }
 
   lifecycle {
+    # In another location it is another function, and what calls it is pointed
+    # there before the old one goes.
+    create_before_destroy = true
+
     precondition {
       condition     = local.scaling[each.key].min_instances <= local.scaling[each.key].max_instances
       error_message = "The min_instances of ${each.value.entry_point} are more than its max_instances."
+    }
+    precondition {
+      condition = (
+        local.memories[each.key] >= local.memory_least[local.scaling[each.key].cpu] &&
+        local.memories[each.key] <= local.memory_most[local.scaling[each.key].cpu]
+      )
+      error_message = "With ${local.scaling[each.key].cpu} cpu ${each.value.entry_point} gets ${local.memory_least[local.scaling[each.key].cpu]}Mi to ${local.memory_most[local.scaling[each.key].cpu]}Mi of memory."
     }
   }
 
@@ -137,4 +157,8 @@ resource "google_cloud_run_v2_service_iam_member" "caller" {
   name     = google_cloudfunctions2_function.function[each.key].name # also the Cloud Run service's
   role     = "roles/run.invoker"
   member   = google_service_account.caller[each.value.caller].member
+
+  lifecycle {
+    create_before_destroy = true # the old address is called until the new one is known
+  }
 }

@@ -24,6 +24,11 @@ output "lambda" {
   value       = google_service_account_iam_member.lambda.member
 }
 
+output "refresh_subscription" {
+  description = "Name of the subscription for shards."
+  value       = google_pubsub_subscription.refresh.name
+}
+
 output "subscription" {
   description = "Name of the subscription for device events."
   value       = google_pubsub_subscription.device_events.name

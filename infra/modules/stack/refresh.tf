@@ -34,7 +34,7 @@ resource "google_pubsub_subscription" "refresh" {
   }
   dead_letter_policy {
     dead_letter_topic     = "projects/${var.project_id}/topics/${var.topics.refresh_dead_letters}"
-    max_delivery_attempts = 100
+    max_delivery_attempts = 10 # more do not happen in 600 seconds
   }
 
   depends_on = [google_cloud_run_v2_service_iam_member.caller, google_service_account_iam_member.push]

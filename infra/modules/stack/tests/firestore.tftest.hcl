@@ -43,6 +43,14 @@ run "indexes" {
   command = plan
 
   assert {
+    condition = alltrue([
+      for resource in concat([google_firestore_index.customers_due, google_firestore_field.accounts_customer], values(google_firestore_field.unindexed), values(google_firestore_field.expire)) :
+      resource.deletion_policy == "ABANDON"
+    ])
+    error_message = "The database must keep its indexes, exemptions and expiry when Terraform lets go of it."
+  }
+
+  assert {
     condition     = google_firestore_index.customers_due.collection == "customers" && google_firestore_index.customers_due.query_scope == "COLLECTION"
     error_message = "The index must be on the collection that the sweep's query reads."
   }

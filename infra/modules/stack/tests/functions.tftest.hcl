@@ -94,8 +94,8 @@ run "numbers" {
       acceptgrant   = "1 10 256Mi 1"
       skillevent    = "0 10 256Mi 1"
       refreshtokens = "0 2 256Mi 1"
-      refreshshard  = "0 20 256Mi 1"
-      sendevent     = "0 100 512Mi 1"
+      refreshshard  = "0 10 256Mi 1"
+      sendevent     = "0 10 512Mi 1"
     }
     error_message = "Instances, memory or processors differ."
   }
@@ -119,7 +119,7 @@ run "other_scaling" {
       acceptgrant   = "0 10 256Mi 1"
       skillevent    = "0 10 256Mi 1"
       refreshtokens = "0 2 256Mi 1"
-      refreshshard  = "0 20 256Mi 1"
+      refreshshard  = "0 10 256Mi 1"
       sendevent     = "3 400 1Gi 2"
     }
     error_message = "What is asked for must be made, and nothing else be changed by it."
@@ -133,4 +133,22 @@ run "refuses_more_instances_at_least_than_at_most" {
     scaling = { RefreshTokens = { min_instances = 3 } }
   }
   expect_failures = [google_cloudfunctions2_function.function["refreshtokens"]]
+}
+
+run "refuses_many_processors_with_the_memory_of_one" {
+  command = plan
+
+  variables {
+    scaling = { SendEvent = { cpu = "4" }, RefreshShard = { cpu = "8", memory = "2Gi" }, AcceptGrant = { cpu = "4", memory = "2Gi" } }
+  }
+  expect_failures = [google_cloudfunctions2_function.function["sendevent"], google_cloudfunctions2_function.function["refreshshard"]]
+}
+
+run "refuses_more_memory_than_a_processor_gets" {
+  command = plan
+
+  variables {
+    scaling = { SendEvent = { memory = "5Gi" }, RefreshShard = { memory = "4Gi" } }
+  }
+  expect_failures = [google_cloudfunctions2_function.function["sendevent"]]
 }

@@ -170,9 +170,9 @@ run "refresh" {
   assert {
     condition = (
       google_pubsub_subscription.refresh.dead_letter_policy[0].dead_letter_topic == "projects/maker-prod/topics/refresh-dead-letters" &&
-      google_pubsub_subscription.refresh.dead_letter_policy[0].max_delivery_attempts == 100
+      google_pubsub_subscription.refresh.dead_letter_policy[0].max_delivery_attempts == 10
     )
-    error_message = "Shards must have dead letters of their own, after 100 attempts."
+    error_message = "Shards must have dead letters of their own, after as many attempts as fit into 10 minutes."
   }
   assert {
     condition = join(" ", [
