@@ -19,12 +19,12 @@ func (d *deployment) askAWS() []question {
 					got.role, got.assume, got.log, got.retention = have.role, have.assume, have.log, have.retention
 					*have = got
 				})
-			}).orMissing("ResourceNotFoundException"),
+			}).orMissing("(ResourceNotFoundException)"),
 			ask(s.aws(one, "iam", "get-role", "--role-name="+name), func(got struct {
 				Role struct{ AssumeRolePolicyDocument json.RawMessage }
 			}) {
 				d.noteLambda(one, func(have *listedLambda) { have.role, have.assume = true, document(got.Role.AssumeRolePolicyDocument) })
-			}).orMissing("NoSuchEntity"),
+			}).orMissing("(NoSuchEntity)"),
 			ask(s.aws(one, "logs", "describe-log-groups", "--log-group-name-prefix="+logGroup(name)), func(got struct{ LogGroups []listedLog }) {
 				for _, log := range got.LogGroups {
 					if log.LogGroupName == logGroup(name) {
@@ -35,9 +35,14 @@ func (d *deployment) askAWS() []question {
 		)
 	}
 	if len(all) > 0 {
-		all = append(all, ask(s.aws(d.proxies()[0], "sts", "get-caller-identity"), func(got struct{ Account string }) { d.awsAccount = got.Account }))
+		all = append(all, ask(s.whose(), func(got struct{ Account string }) { d.awsAccount = got.Account }))
 	}
 	return all
+}
+
+// whose asks of which account the credentials are. Any region knows.
+func (s settings) whose() command {
+	return s.aws(stack{region: "NA"}, "sts", "get-caller-identity")
 }
 
 // askAWSDetails asks what roles may do, and who may invoke the proxies.
@@ -49,12 +54,12 @@ func (d *deployment) askAWSDetails() []question {
 		if have.role {
 			all = append(all, ask(s.aws(one, "iam", "get-role-policy", "--role-name="+name, "--policy-name=log"), func(got struct{ PolicyDocument json.RawMessage }) {
 				d.noteLambda(one, func(have *listedLambda) { have.logPolicy = document(got.PolicyDocument) })
-			}).orMissing("NoSuchEntity"))
+			}).orMissing("(NoSuchEntity)"))
 		}
 		if have.CodeSha256 != "" {
 			all = append(all, ask(s.aws(one, "lambda", "get-policy", "--function-name="+name), func(got struct{ Policy string }) {
 				d.noteLambda(one, func(have *listedLambda) { have.statements = statements(got.Policy) })
-			}).orMissing("ResourceNotFoundException"))
+			}).orMissing("(ResourceNotFoundException)"))
 		}
 	}
 	return all
@@ -72,10 +77,10 @@ type listedLog struct {
 	RetentionInDays int    `json:"retentionInDays"`
 }
 
-// orMissing takes the CLI's error with this code as the answer that nothing is
+// orMissing takes the CLI's error with this text as the answer that nothing is
 // there.
-func (q question) orMissing(code string) question {
-	q.missing = "(" + code + ")"
+func (q question) orMissing(text string) question {
+	q.missing = text
 	return q
 }
 
@@ -93,22 +98,37 @@ func document(raw json.RawMessage) string {
 }
 
 // statements reads who may invoke a Lambda: principal and skill, by the
-// statement's id. What it cannot read is nobody's.
+// statement's id. Only those of this program's ids are read: others may be of
+// any form.
 func statements(policy string) map[string]string {
-	var read struct {
-		Statement []struct {
-			Sid       string
-			Principal struct{ Service string }
-			Condition struct {
-				StringEquals map[string]string
-			}
-		}
-	}
+	var read struct{ Statement []json.RawMessage }
 	all := map[string]string{}
-	if json.Unmarshal([]byte(policy), &read) == nil {
-		for _, one := range read.Statement {
-			all[one.Sid] = one.Principal.Service + " " + one.Condition.StringEquals["lambda:EventSourceToken"]
+	if json.Unmarshal([]byte(policy), &read) != nil {
+		return all
+	}
+	for _, raw := range read.Statement {
+		var named struct{ Sid string }
+		if json.Unmarshal(raw, &named) == nil && invokers[named.Sid] != "" {
+			all[named.Sid] = whoInvokes(raw)
 		}
 	}
 	return all
+}
+
+// whoInvokes is the principal and the skill of a statement as add-permission
+// writes it, and the whole statement where it is another.
+func whoInvokes(raw json.RawMessage) string {
+	var one struct {
+		Effect, Action string
+		Principal      struct{ Service string }
+		Condition      map[string]map[string]string
+	}
+	skill := ""
+	if json.Unmarshal(raw, &one) == nil {
+		skill = one.Condition["StringEquals"]["lambda:EventSourceToken"]
+	}
+	if skill == "" || one.Effect != "Allow" || one.Action != "lambda:InvokeFunction" || len(one.Condition) != 1 || len(one.Condition["StringEquals"]) != 1 {
+		return string(raw)
+	}
+	return one.Principal.Service + " " + skill
 }

@@ -117,8 +117,8 @@ func (d *deployment) bind(kinds ...string) []command {
 		switch {
 		case b.expression != "":
 			line = append(line, "--condition=title="+b.title+",expression="+b.expression)
-		case b.on.kind == "project":
-			line = append(line, "--condition=None") // or gcloud asks, where others have one
+		case b.on.kind != "topic" && b.on.kind != "subscription": // which have no conditions
+			line = append(line, "--condition=None") // or gcloud refuses, where any other binding has one
 		}
 		all = append(all, d.settings.gcloudWithout(b.on, line...).in(b.on.String()))
 	}

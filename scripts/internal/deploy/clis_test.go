@@ -51,7 +51,7 @@ func needCLIs(t *testing.T) {
 	}
 }
 
-// apis are those that gcloud calls here, as it names them in its properties.
+// endpoints are of the APIs that gcloud calls here, as it names them in its properties.
 var endpoints = []string{
 	"CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "FIRESTORE", "IAM", "PUBSUB", "RUN", "SECRETMANAGER", "SERVICEUSAGE",
 }

@@ -35,10 +35,18 @@ func TestRealCLIs(t *testing.T) {
 	}
 
 	second := w.deploy(t, settings, false)
+	for _, want := range []string{
+		"arn:aws:lambda:eu-west-1:123456789012:function:gatepost-skill-proxy-eu\n",
+		"gcloud pubsub topics add-iam-policy-binding device-events --project=maker-prod --role=roles/pubsub.publisher --member=serviceAccount:PUBLISHER\n",
+	} {
+		if !strings.Contains(second.stdout, want) {
+			t.Errorf("the run does not say at its end: %s\n%s", want, second)
+		}
+	}
 	if second.status != exitOK || w.google.uploads != len(functions) {
 		t.Fatalf("status %d, want 0, and %d uploads\n%s", second.status, w.google.uploads, second)
 	}
-	compareWithPlan(t, w)
+	compareWithPlan(t, w, planFile, openFacts())
 
 	third := w.deploy(t, settings, false)
 	if third.status != exitOK || len(third.google)+len(third.amazon) != 0 {
@@ -47,17 +55,21 @@ func TestRealCLIs(t *testing.T) {
 
 	t.Run("repairs", func(t *testing.T) { repair(t, w, settings) })
 	t.Run("changed settings", func(t *testing.T) { changeSettings(t, w, settings) })
-	t.Run("regional topic", func(t *testing.T) { regionalTopic(t, w) })
+	t.Run("no service", func(t *testing.T) { noService(t, w) })
 	t.Run("refusals by the cloud", func(t *testing.T) { refusedByCloud(t, w, settings) })
 }
 
 // repair has somebody change resources behind the program's back. It puts right
 // what the settings decide, by the commands of update.
 func repair(t *testing.T, w *world, settings object) {
-	before := madeFacts(w.google, w.amazon)
+	before := madeFacts(t, w.google, w.amazon)
 	const (
 		subscription = projectPath + "/subscriptions/gatepost-eu-device-events"
 		provider     = projectPath + "/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda"
+		account      = projectPath + "/serviceAccounts/gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com"
+		job          = projectPath + "/locations/europe-west1/jobs/gatepost-eu-refresh"
+		keyset       = projectPath + "/secrets/gatepost-token-keyset-eu"
+		service      = projectPath + "/locations/europe-west1/services/gatepost-eu-sendevent"
 		proxy        = "gatepost-skill-proxy-eu"
 	)
 	w.google.store[subscription]["retryPolicy"] = object{"minimumBackoff": "10s", "maximumBackoff": "600s"}
@@ -65,18 +77,33 @@ func repair(t *testing.T, w *world, settings object) {
 	w.google.store[subscription]["deadLetterPolicy"] = object{}
 	w.google.store[projectPath+"/topics/grant-events"]["messageRetentionDuration"] = "600s"
 	w.google.store[provider]["attributeCondition"] = "true"
+	w.google.store[projectPath+"/locations/global/workloadIdentityPools/gatepost"]["disabled"] = true
+	w.google.store[provider]["disabled"] = true
+	w.google.store[account]["disabled"] = true
+	w.google.store[job]["state"] = "PAUSED"
+	// Where any binding has a condition, gcloud wants to be told of one.
+	for _, path := range []string{account, keyset, service} {
+		w.google.policies[path] = object{"version": 3, "etag": "AAAA", "bindings": []any{object{
+			"role": "roles/browser", "members": []any{"user:nightwatch@maker.example"}, "condition": object{"title": "night", "expression": "true"},
+		}}}
+	}
 	w.google.store[projectPath+"/databases/gatepost-eu"]["deleteProtectionState"] = "DELETE_PROTECTION_DISABLED"
 	w.amazon.store["lambda "+proxy]["MemorySize"] = 256
 	w.amazon.store["role "+proxy]["assume"] = "{}"
 	w.clis.forget(tampered...)
 	got := w.deploy(t, settings, true)
-	if got.status != exitOK || len(got.google) != 4 {
-		t.Errorf("status %d, want 0, and four changes %q\n%s", got.status, got.google, got)
+	// Four were changed, four switched off, one of them the same, and six bindings
+	// taken away.
+	if got.status != exitOK || len(got.google) != 13 {
+		t.Errorf("status %d, want 0, and thirteen changes %q\n%s", got.status, got.google, got)
 	}
+	delete(w.google.store[job], "state")
 	if diff := cmp.Diff([]string{"UpdateAssumeRolePolicy " + proxy, "update configuration of " + proxy}, got.amazon); diff != "" {
 		t.Errorf("changes in AWS differ (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(before, madeFacts(w.google, w.amazon)); diff != "" {
+	after := madeFacts(t, w.google, w.amazon)
+	maps.DeleteFunc(after, func(name string, _ map[string]string) bool { return strings.Contains(name, "nightwatch") })
+	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("what was repaired is not as before (-before +after):\n%s", diff)
 	}
 	w.clis.forget(tampered...)
@@ -85,6 +112,7 @@ func repair(t *testing.T, w *world, settings object) {
 // tampered are the questions about what repair changes.
 var tampered = []string{
 	"gcloud pubsub subscriptions list", "gcloud pubsub topics list", "gcloud iam workload-identity-pools providers list", "gcloud firestore databases list",
+	"gcloud iam workload-identity-pools list", "gcloud iam service-accounts", "gcloud scheduler jobs list", "gcloud secrets get-iam-policy", "gcloud run services",
 	"aws lambda get-function-configuration", "aws iam get-role ",
 }
 
@@ -118,7 +146,7 @@ func changeSettings(t *testing.T, w *world, settings object) {
 	if diff := cmp.Diff([]string{"PutRetentionPolicy /aws/lambda/gatepost-skill-proxy-eu"}, got.amazon); diff != "" {
 		t.Errorf("changes in AWS differ (-want +got):\n%s", diff)
 	}
-	made := madeFacts(w.google, w.amazon)
+	made := madeFacts(t, w.google, w.amazon)
 	if env := made["function europe-west1/gatepost-eu-sendevent"]["environment"]; !strings.Contains(env, `"MAX_EVENT_AGE":"6m"`) {
 		t.Errorf("the function's environment is %s", env)
 	}
@@ -130,21 +158,12 @@ func changeSettings(t *testing.T, w *world, settings object) {
 	}
 }
 
-// regionalTopic makes what the settings of the other runs do not have.
-func regionalTopic(t *testing.T, w *world) {
-	d := newDeployment(t, object{"device_events": "regional"})
-	for _, r := range d.topics() {
-		if r.name != "topic device-events-eu" {
-			continue
-		}
-		c, _ := r.command(d.settings)
-		if _, stderr, err := w.clis.execute(t.Context(), c.args); err != nil {
-			t.Fatalf("%v: %s", err, stderr)
-		}
-	}
-	want := object{"name": projectPath + "/topics/device-events-eu", "messageStoragePolicy": object{"allowedPersistenceRegions": []any{"europe-west1"}}}
-	if diff := cmp.Diff(want, w.google.store[projectPath+"/topics/device-events-eu"]); diff != "" {
-		t.Errorf("topic differs (-want +got):\n%s", diff)
+// noService asks for the policy of what is not there, to learn what gcloud says.
+func noService(t *testing.T, w *world) {
+	line := guarded{kind: "service", name: "gatepost-eu-none", location: "europe-west1"}.line("get-iam-policy")
+	_, stderr, err := w.clis.execute(t.Context(), newDeployment(t, nil).settings.gcloud(line...).args)
+	if err == nil || !strings.Contains(string(stderr), notFound) {
+		t.Errorf("error %v, want one that says %s: %s", err, notFound, stderr)
 	}
 }
 
@@ -154,10 +173,11 @@ func refusedByCloud(t *testing.T, w *world, settings object) {
 	for _, test := range []struct {
 		name, request string
 		status        int
-		command       string
+		command, says string
 	}{
-		{"conflict", "PUT " + projectPath + "/topics/grant-events", 409, "gcloud pubsub topics create grant-events"},
-		{"forbidden", "GET " + projectPath + "/services", 403, "gcloud services list"},
+		{"conflict", "PUT " + projectPath + "/topics/grant-events", 409, "gcloud pubsub topics create grant-events", ""},
+		{"forbidden", "GET " + projectPath + "/services", 403, "gcloud services list", apiIsOff},
+		{"API that is off", "GET " + projectPath + "/topics", 403, "gcloud pubsub topics list", apiIsOff},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clear(w.google.faults)
@@ -165,7 +185,7 @@ func refusedByCloud(t *testing.T, w *world, settings object) {
 			w.clis.forget("gcloud pubsub topics list", "gcloud services list")
 			got := w.deploy(t, settings, true)
 			if got.status != exitFailed || !strings.Contains(got.stderr, test.command) || !strings.Contains(got.stderr, "the fake refuses") ||
-				!strings.Contains(got.stderr, "Running this again goes on") {
+				!strings.Contains(got.stderr, "Running this again goes on") || !strings.Contains(got.stderr, test.says) {
 				t.Errorf("status %d, want %d, with the command and what the cloud said\n%s", got.status, exitFailed, got)
 			}
 			if strings.Contains(got.stdout, "functions deploy") {
@@ -177,16 +197,48 @@ func refusedByCloud(t *testing.T, w *world, settings object) {
 
 // compareWithPlan holds what the requests have made against what Terraform
 // plans for the same settings, both ways.
-func compareWithPlan(t *testing.T, w *world) {
+func compareWithPlan(t *testing.T, w *world, file string, want facts) {
 	t.Helper()
-	plan, made := planFacts(t, readPlan(t)).onlyEU(), madeFacts(w.google, w.amazon)
+	plan, made := planFacts(t, readPlanIn(t, file)).onlyEU(), madeFacts(t, w.google, w.amazon)
 	open := settle(t, plan, made)
 	if diff := cmp.Diff(plan, made); diff != "" {
 		t.Errorf("what scripts/deploy makes is not what Terraform makes (-terraform +gcloud and aws):\n%s", diff)
 	}
-	if diff := cmp.Diff(openFacts(), open); diff != "" {
+	if diff := cmp.Diff(want, open); diff != "" {
 		t.Errorf("what Terraform leaves open until it applies is not as it should be (-want +gcloud and aws):\n%s", diff)
 	}
+}
+
+// TestRealCLIsOwn deploys a stack with a Lambda of the maker's own, and with most
+// settings other than by default.
+func TestRealCLIsOwn(t *testing.T) {
+	w := newWorld(t)
+	settings := settingsIn(t, "testdata/own.json")
+	first := w.deploy(t, settings, false)
+	if first.status != exitSecrets {
+		t.Fatalf("status %d, want %d, as the secrets are empty\n%s", first.status, exitSecrets, first)
+	}
+	for _, secret := range []string{"gatepost-lwa-credentials", "gatepost-grantee-credentials", "gatepost-token-keyset-eu"} {
+		name := projectPath + "/secrets/" + secret + "/versions/1"
+		w.google.store[name] = object{"name": name, "state": "ENABLED"}
+	}
+	second := w.deploy(t, settings, false)
+	if second.status != exitOK || len(second.amazon) != 0 {
+		t.Fatalf("status %d, want 0, and no change in AWS %q\n%s", second.status, second.amazon, second)
+	}
+	for _, want := range []string{
+		"ACCEPT_GRANT_URL=" + urlOf("gatepost-eu-acceptgrant") + "\n", "SKILL_EVENT_URL=" + urlOf("gatepost-eu-skillevent") + "\n",
+		"GOOGLE_SERVICE_ACCOUNT=gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com\n",
+		"GOOGLE_WORKLOAD_PROVIDER=//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda\n",
+		"gcloud pubsub topics add-iam-policy-binding device-events-eu --project=maker-prod --role=roles/pubsub.publisher --member=serviceAccount:PUBLISHER\n",
+	} {
+		if !strings.Contains(second.stdout, want) {
+			t.Errorf("the run does not say at its end: %s\n%s", want, second)
+		}
+	}
+	open := openFacts()
+	maps.DeleteFunc(open, func(name string, _ map[string]string) bool { return strings.Contains(name, "skill-proxy") })
+	compareWithPlan(t, w, planOwnFile, open)
 }
 
 // openFacts are what a plan cannot show: what depends on the addresses of the

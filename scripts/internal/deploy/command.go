@@ -14,19 +14,26 @@ type command struct {
 	// other. The cloud refuses a change to what is being changed. Commands
 	// without one run beside all others.
 	queue string
+	// again is what the cloud says for a while after something else was made,
+	// "" if nothing is worth another try.
+	again string
 }
 
-// ref refers to what is known only once the cloud has been asked: ${NAME}, in
-// an argument. A dry run prints it, as a shell variable that another command
-// has set; a real run puts the value in its place.
-func ref(name string) string { return "${" + name + "}" }
+// mark encloses the name of a reference. No setting has this character, see
+// [reader.text].
+const mark = "\x7f"
+
+// ref refers to what is known only once the cloud has been asked, in an
+// argument. A dry run prints it as a shell variable that another command has
+// set; a real run puts the value in its place.
+func ref(name string) string { return mark + name + mark }
 
 // known are the values of references, by name.
 type known map[string]string
 
 // resolve puts the values in the place of references. What is not known stays.
 func (k known) resolve(text string) string {
-	if !strings.Contains(text, "${") {
+	if !strings.Contains(text, mark) {
 		return text
 	}
 	var pairs []string
@@ -58,6 +65,13 @@ func (s settings) aws(one stack, args ...string) command {
 // in puts the command in a queue.
 func (c command) in(queue string) command {
 	c.queue = queue
+	return c
+}
+
+// againIf has the command tried again, for a while, when it is refused with
+// this text.
+func (c command) againIf(text string) command {
+	c.again = text
 	return c
 }
 

@@ -41,7 +41,7 @@ const (
 func (d *deployment) stages() []stage {
 	s := d.settings
 	return []stage{
-		{"Service accounts, and the skill proxies' roles and logs", func() []command { return append(d.accounts(), d.roles()...) }, nil},
+		{"Service accounts, and the skill proxies' roles and logs", func() []command { return append(commands(s, d.accounts()), d.roles()...) }, nil},
 		{stageSecrets, func() []command { return commands(s, d.secrets()) }, d.needSecrets},
 		{"Databases and topics", func() []command { return append(commands(s, d.databases()), commands(s, d.topics())...) }, nil},
 		{"Indexes, and what the functions may do", func() []command { return append(d.indexes(), d.bind("project", "secret", "topic")...) }, nil},
@@ -107,7 +107,7 @@ func (d *deployment) refuse() error {
 	for _, r := range slices.Concat(d.secrets(), d.databases(), d.topics(), d.subscriptionResources(), d.jobs(), d.federation()) {
 		refusals = append(refusals, r.refusals()...)
 	}
-	refusals = append(refusals, d.foreignPermissions()...)
+	refusals = slices.Concat(refusals, d.deletedFederation(), d.unfinished(), d.unsoundIndexes(), d.foreignPermissions())
 	if len(refusals) == 0 {
 		return nil
 	}
@@ -125,18 +125,24 @@ func (d *deployment) needSecrets(context.Context) error {
 	return errNoSecrets
 }
 
+// secretAdvice goes before the commands that fill secrets.
+const secretAdvice = `# Nothing starts before each secret has a value. FILE holds {"client_id":"…","client_secret":"…"}: delete it afterwards.`
+
 // tellSecrets writes how secrets get their values. No value passes through
 // this program.
 func (d *deployment) tellSecrets(w io.Writer, names []string) {
-	s := d.settings
-	fmt.Fprintln(w, "# Nothing starts before each secret has a value. FILE holds {\"client_id\":\"…\",\"client_secret\":\"…\"}: delete it afterwards.")
+	fmt.Fprintln(w, secretAdvice)
 	for _, name := range names {
-		if strings.HasPrefix(name, "gatepost-token-keyset-") {
-			fmt.Fprintln(w, "go run ./scripts/keyset create "+s.secretRef(name))
-			continue
-		}
-		fmt.Fprintln(w, command{args: []string{"gcloud", "secrets", "versions", "add", name, "--project=" + s.projectID, "--data-file=FILE"}})
+		fmt.Fprintln(w, d.settings.fill(name))
 	}
+}
+
+// fill is the command that gives a secret its value.
+func (s settings) fill(name string) command {
+	if strings.HasPrefix(name, "gatepost-token-keyset-") {
+		return command{args: []string{"go", "run", "./scripts/keyset", "create", s.secretRef(name)}}
+	}
+	return command{args: []string{"gcloud", "secrets", "versions", "add", name, "--project=" + s.projectID, "--data-file=FILE"}}
 }
 
 // findFunctions learns where the functions are, new ones too.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +48,7 @@ func TestDryRun(t *testing.T) {
 			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
 				t.Errorf("output differs; -update rewrites it (-want +got):\n%s", diff)
 			}
-			syntax := exec.Command("sh", "-n")
+			syntax := exec.Command("bash", "-n")
 			syntax.Stdin = strings.NewReader(got)
 			if out, err := syntax.CombinedOutput(); err != nil {
 				t.Errorf("a shell cannot read it: %v\n%s", err, out)
@@ -66,9 +67,10 @@ func TestRegionsAreTheSame(t *testing.T) {
 		one := s.stacks[i]
 		lower := one.lower()
 		words := strings.NewReplacer(
+			"us-east-1 --output=text", "ANY --output=text", // which any region knows
 			strings.ReplaceAll(s.subjectCondition(), "'", `'\''`), "CONDITION", filter(region), "FILTER",
 			"gatepost-"+lower, "gatepost-R", "keyset-"+lower, "keyset-R", "proxy-"+lower, "proxy-R", "${"+region+"_", "${R_", "\n"+region+"_", "\nR_",
-			"ALEXA_REGIONS="+region, "ALEXA_REGIONS=R", "skill in "+region, "skill in R", "--location="+one.firestoreLocation+" --type", "--location=D --type",
+			"ALEXA_REGIONS="+region, "ALEXA_REGIONS=R", "skill in "+region, "skill in R", "Gatepost "+region, "Gatepost R", "endpoint for "+region, "endpoint for R", "--location="+one.firestoreLocation+" --type", "--location=D --type",
 			one.location, "LOCATION", one.awsRegion(), "AWS",
 		)
 		return strings.Split(words.Replace(dry(t, "--region", region, "testdata/settings.json")), "\n")
@@ -99,6 +101,19 @@ func TestRegionsTogether(t *testing.T) {
 	slices.Sort(together)
 	if diff := cmp.Diff(slices.Compact(apart), slices.Compact(together)); diff != "" {
 		t.Errorf("commands differ (-each +all):\n%s", diff)
+	}
+}
+
+// TestInterrupted has somebody stop a run.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	source := zipFile(t, map[string]string{"go.mod": "module example.com/m\n"})
+	var out bytes.Buffer
+	status := run(ctx, []string{"--source", source, "--proxy", source, "testdata/settings.json"}, &out, &out)
+	if status != exitFailed || !strings.Contains(out.String(), "deploy: interrupted\n") {
+		t.Errorf("status %d, want %d and that it was interrupted\n%s", status, exitFailed, &out)
 	}
 }
 

@@ -29,14 +29,15 @@ func (d *deployment) federation() []resource {
 	line := []string{provider, "--workload-identity-pool=" + pool, "--location=global"}
 	return []resource{{
 		name: "workload identity pool " + pool, exists: d.have.pool.Name != "", queue: "federation",
-		create: []string{"iam", "workload-identity-pools", "create", pool, "--location=global", "--display-name=Gatepost"},
-		facets: []facet{{what: "state", want: "ACTIVE", have: d.have.pool.State, fixed: true}},
+		create: []string{"iam", "workload-identity-pools", "create", pool, "--location=global", "--display-name=Gatepost", "--description=The AWS roles of the Lambdas that Alexa calls."},
+		update: []string{"iam", "workload-identity-pools", "update", pool, "--location=global"},
+		facets: []facet{enabled(d.have.pool.Disabled)},
 	}, {
 		name: "workload identity provider " + provider, exists: have.Name != "", queue: "federation",
-		create: append([]string{"iam", "workload-identity-pools", "providers", "create-aws"}, line...),
+		create: append([]string{"iam", "workload-identity-pools", "providers", "create-aws"}, append(line, "--display-name=AWS Lambda")...),
 		update: append([]string{"iam", "workload-identity-pools", "providers", "update-aws"}, line...),
 		facets: []facet{
-			{what: "state", want: "ACTIVE", have: have.State, fixed: true},
+			enabled(have.Disabled),
 			{what: "AWS account", flags: []string{"--account-id=" + s.awsAccountID}, want: s.awsAccountID, have: have.AWS.AccountID},
 			{
 				what: "mapping", flags: []string{"--attribute-mapping=" + subjectMapping},
@@ -48,4 +49,32 @@ func (d *deployment) federation() []resource {
 			},
 		},
 	}}
+}
+
+// enabled is about what somebody has switched off: nothing from AWS gets in then.
+func enabled(disabled bool) facet {
+	f := facet{what: "disabled", want: "false", have: fmt.Sprint(disabled)}
+	if disabled {
+		f.flags = []string{"--no-disabled"}
+	}
+	return f
+}
+
+// deleted is the state of what Google keeps for 30 days, and its name as long.
+const deleted = "DELETED"
+
+// deletedFederation says how to have back what is deleted. Why it was, nobody
+// knows here.
+func (d *deployment) deletedFederation() []string {
+	var refusals []string
+	refuse := func(what, line string) {
+		refusals = append(refusals, fmt.Sprintf("%s is deleted, and its name is taken for 30 days; to have it back: gcloud iam workload-identity-pools %s --location=global --project=%s", what, line, d.settings.projectID))
+	}
+	if d.have.pool.State == deleted {
+		refuse("workload identity pool "+pool, "undelete "+pool)
+	}
+	if d.have.provider.State == deleted {
+		refuse("workload identity provider "+provider, "providers undelete "+provider+" --workload-identity-pool="+pool)
+	}
+	return refusals
 }

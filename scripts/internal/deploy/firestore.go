@@ -1,9 +1,6 @@
 package main
 
-import (
-	"slices"
-	"strings"
-)
+import "fmt"
 
 // databases are the stacks' databases. Without the refresh tokens in them every
 // customer has to link the skill anew, so they are protected against deletion.
@@ -46,11 +43,11 @@ var fields = []field{
 	{collection: "accounts", path: "expireAt", expires: true},
 }
 
-// sweepIndex is the index of the sweep's query.
-var sweepIndex = struct {
-	collection string
-	paths      []string
-}{"customers", []string{"bucket", "refreshDue"}}
+// sweepIndex is the index of the sweep's query, of which sweepPaths are the
+// fields.
+const sweepIndex = "COLLECTION customers bucket ASCENDING refreshDue ASCENDING"
+
+var sweepPaths = []string{"bucket", "refreshDue"}
 
 // indexes are the changes to indexes, one after the other in each database,
 // which refuses two at a time.
@@ -61,9 +58,9 @@ func (d *deployment) indexes() []command {
 		add := func(args ...string) {
 			all = append(all, d.settings.gcloud(append(args, database)...).in(one.database()))
 		}
-		if !slices.Contains(have.composite, sweepIndex.collection+" "+strings.Join(sweepIndex.paths, " ")) {
-			line := []string{"firestore", "indexes", "composite", "create", "--collection-group=" + sweepIndex.collection, "--query-scope=collection"}
-			for _, path := range sweepIndex.paths {
+		if _, exists := have.composite[sweepIndex]; !exists {
+			line := []string{"firestore", "indexes", "composite", "create", "--collection-group=customers", "--query-scope=collection"}
+			for _, path := range sweepPaths {
 				line = append(line, "--field-config=field-path="+path+",order=ascending")
 			}
 			add(line...)
@@ -81,9 +78,21 @@ func (d *deployment) indexes() []command {
 	return all
 }
 
+// unsoundIndexes says where no sweep can run, and no command repairs it.
+func (d *deployment) unsoundIndexes() []string {
+	var refusals []string
+	for _, one := range d.stacks {
+		if d.have.indexes[one.database()].composite[sweepIndex] == needsRepair {
+			refusals = append(refusals, fmt.Sprintf("database %s: the index of customers by bucket and refreshDue could not be built: delete it, then run again; see: gcloud firestore indexes composite list --database=%s --project=%s",
+				one.database(), one.database(), d.settings.projectID))
+		}
+	}
+	return refusals
+}
+
 func (f field) index() string {
 	if f.ascending {
-		return "ASCENDING"
+		return "COLLECTION ASCENDING"
 	}
 	return ""
 }

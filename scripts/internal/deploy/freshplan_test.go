@@ -25,7 +25,23 @@ import (
 // it writes the committed plan.
 func TestPlanIsFresh(t *testing.T) {
 	t.Parallel()
-	plan, err := reduce(terraformPlan(t))
+	run := startTerraform(t, t.TempDir())
+	for file, settings := range map[string]string{planFile: "settings.json", planOwnFile: "own.json"} {
+		comparePlan(t, run, file, filepath.Join("testdata", settings))
+	}
+}
+
+func comparePlan(t *testing.T, run terraform, file, settings string) {
+	t.Helper()
+	settings, err := filepath.Abs(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := run.plan(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := reduce(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,52 +50,51 @@ func TestPlanIsFresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile(planFile, want, 0o644); err != nil {
+		if err := os.WriteFile(file, want, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	got, err := os.ReadFile(planFile)
+	got, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got), "\n")); diff != "" {
-		t.Errorf("%s is not what Terraform plans now (-plan +committed):\n%s", planFile, diff)
+		t.Errorf("%s is not what Terraform plans now (-plan +committed):\n%s", file, diff)
 	}
 }
 
-// terraformPlan plans infra with the settings in testdata, as JSON. The
-// providers ask for two things at that time, the project's number and the AWS
-// account, and a server on this machine answers.
-func terraformPlan(t *testing.T) []byte {
+// terraform runs Terraform in a copy of infra.
+type terraform func(args ...string) ([]byte, error)
+
+// startTerraform makes a copy of infra in dir. The providers ask for two things
+// when they plan, the project's number and the AWS account, and a server on this
+// machine answers.
+func startTerraform(t *testing.T, dir string) terraform {
 	t.Helper()
-	dir := t.TempDir()
 	copyInfra(t, dir)
-	settings, err := filepath.Abs(filepath.Join("testdata", "settings.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	server := httptest.NewServer(http.HandlerFunc(answerPlan))
-	defer server.Close()
+	t.Cleanup(server.Close)
 	env := append(os.Environ(),
 		"CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1",
 		"GOOGLE_OAUTH_ACCESS_TOKEN=fake", "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT="+server.URL+"/v1/", "GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT="+server.URL+"/v1/",
 		"AWS_ENDPOINT_URL_STS="+server.URL, "AWS_ACCESS_KEY_ID=fake", "AWS_SECRET_ACCESS_KEY=fake", "AWS_EC2_METADATA_DISABLED=true",
 	)
-	terraform := func(args ...string) ([]byte, error) { return output(t.Context(), dir, env, "terraform", args...) }
-	if _, err := terraform("init", "-backend=false", "-input=false", "-no-color"); err != nil {
+	run := func(args ...string) ([]byte, error) { return output(t.Context(), dir, env, "terraform", args...) }
+	if _, err := run("init", "-backend=false", "-input=false", "-no-color"); err != nil {
 		if os.Getenv("REQUIRE_TERRAFORM") == "1" {
 			t.Fatalf("REQUIRE_TERRAFORM=1: %v", err)
 		}
-		t.Skip("the committed plan is not compared with a fresh one: Terraform and both its providers cannot be had here")
+		t.Skip("nothing is planned: Terraform and both its providers cannot be had here")
 	}
-	if _, err := terraform("plan", "-refresh=false", "-input=false", "-no-color", "-var-file="+settings, "-out=plan.tfplan"); err != nil {
-		t.Fatal(err)
+	return run
+}
+
+// plan returns a plan with the settings in a file, as JSON.
+func (run terraform) plan(settings string) ([]byte, error) {
+	if _, err := run("plan", "-refresh=false", "-input=false", "-no-color", "-var-file="+settings, "-out=plan.tfplan"); err != nil {
+		return nil, err
 	}
-	plan, err := terraform("show", "-json", "plan.tfplan")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return plan
+	return run("show", "-json", "plan.tfplan")
 }
 
 // copyInfra copies the configuration: Terraform writes beside it. A deployment's

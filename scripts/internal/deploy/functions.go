@@ -92,7 +92,7 @@ func (s settings) conduct(entryPoint string) map[string]string {
 	return nil
 }
 
-// deployment of a function, as gcloud lists it.
+// deployed is a function as gcloud lists it.
 type deployed struct {
 	Name        string            `json:"name"`
 	Labels      map[string]string `json:"labels"`
@@ -122,32 +122,37 @@ type deployed struct {
 // Google keeps the source under a name of its own.
 const sourceLabel = "gatepost-source"
 
-// functionResources are the stack's functions. deploy takes all flags, whether
-// the function is there or not.
+// functionResources are the stack's functions. One command makes and updates
+// them.
 func (d *deployment) functionResources(one stack) []resource {
 	var all []resource
 	for _, f := range functions {
 		name := one.function(f.entryPoint)
 		have, exists := d.have.functions[one.location+"/"+name]
 		line := []string{"functions", "deploy", name, "--gen2", "--region=" + one.location}
-		r := resource{
-			name: "function " + name, exists: exists,
+		all = append(all, resource{
+			name: "function " + name, exists: exists, whole: true,
 			create: line, update: line,
 			after:  []string{"--source=" + d.sourceDir, "--trigger-http", "--no-allow-unauthenticated", "--serve-all-traffic-latest-revision"},
 			facets: d.functionFacets(one, f, have),
-		}
-		// A flag that is not given would keep what is there.
-		if r.changed() {
-			r.exists = false
-		}
-		all = append(all, r)
+		})
 	}
 	return all
 }
 
-// changed reports whether any facet is not as it should be.
-func (r resource) changed() bool {
-	return slices.ContainsFunc(r.facets, func(f facet) bool { return f.have != f.want })
+// unfinished names the functions that cannot be deployed now.
+func (d *deployment) unfinished() []string {
+	says := map[string]string{"DEPLOYING": "still being built", "DELETING": "being deleted"}
+	var refusals []string
+	for _, one := range d.stacks {
+		for _, f := range functions {
+			name := one.function(f.entryPoint)
+			if doing := says[d.have.functions[one.location+"/"+name].State]; doing != "" {
+				refusals = append(refusals, fmt.Sprintf("function %s is %s: wait, then run again", name, doing))
+			}
+		}
+	}
+	return refusals
 }
 
 func (d *deployment) functionFacets(one stack, f function, have deployed) []facet {

@@ -103,7 +103,9 @@ func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/") // without the API's version
 	if fault, ok := g.faults[r.Method+" "+path]; ok {
-		answer(w, fault[0].(int), object{"error": object{"code": fault[0], "message": fault[1], "status": "FAILED"}})
+		// As Google says that an API is off.
+		info := object{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": apiIsOff, "domain": "googleapis.com"}
+		answer(w, fault[0].(int), object{"error": object{"code": fault[0], "message": fault[1], "status": "FAILED", "details": []any{info}}})
 		return
 	}
 	if r.Method != http.MethodGet && !strings.HasSuffix(path, ":getIamPolicy") {

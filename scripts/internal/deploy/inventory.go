@@ -11,8 +11,8 @@ import (
 // inventory is what is there. An empty one is a new project's.
 type inventory struct {
 	apis          map[string]bool
-	accounts      map[string]bool // by address
-	secrets       map[string]listedSecret
+	accounts      map[string]listedAccount // by address
+	secrets       map[string]bool
 	filled        map[string]bool // secrets with a version that can be used
 	databases     map[string]listedDatabase
 	indexes       map[string]indexes // by database
@@ -28,14 +28,14 @@ type inventory struct {
 
 // indexes are those of a database.
 type indexes struct {
-	composite []string          // "collection field field"
-	fields    map[string]string // order of the index, by collection/field
+	composite map[string]string // state, by "SCOPE collection field ORDER field ORDER"
+	fields    map[string]string // "SCOPE ORDER" of each index, by collection/field
 	expiring  map[string]bool   // by collection/field
 }
 
 func newInventory() inventory {
 	return inventory{
-		apis: map[string]bool{}, accounts: map[string]bool{}, secrets: map[string]listedSecret{}, filled: map[string]bool{},
+		apis: map[string]bool{}, accounts: map[string]listedAccount{}, secrets: map[string]bool{}, filled: map[string]bool{},
 		databases: map[string]listedDatabase{}, indexes: map[string]indexes{}, topics: map[string]listedTopic{},
 		subscriptions: map[string]listedSubscription{}, functions: map[string]deployed{}, jobs: map[string]listedJob{},
 		policies: map[guarded]policy{}, lambdas: map[string]listedLambda{},
@@ -49,6 +49,22 @@ type question struct {
 	// missing is what the CLI says of a resource that is not there, where that
 	// is an answer too.
 	missing string
+	// reach are the locations without which the answer would be of a part only.
+	reach []string
+}
+
+// partial is the error of a list that could not be had from all locations that
+// matter: what is not in it would be made again.
+func (q question) partial(stderr string) error {
+	if !strings.Contains(stderr, "unreachable") {
+		return nil
+	}
+	for _, location := range q.reach {
+		if strings.Contains(stderr, location) {
+			return fmt.Errorf("%s could not be reached", location)
+		}
+	}
+	return nil
 }
 
 // ask returns a question whose answer is JSON.
@@ -107,16 +123,16 @@ func (d *deployment) askProject() []question {
 
 func (d *deployment) askResources() []question {
 	s, have := d.settings, d.have
-	type account struct {
-		Email string `json:"email"`
+	type secret struct {
+		Name string `json:"name"`
 	}
 	all := []question{
-		list(s.gcloud("iam", "service-accounts", "list"), func(one account) { have.accounts[one.Email] = true }),
-		list(s.gcloud("secrets", "list"), func(one listedSecret) { have.secrets[base(one.Name)] = one }),
+		list(s.gcloud("iam", "service-accounts", "list"), func(one listedAccount) { have.accounts[one.Email] = one }),
+		list(s.gcloud("secrets", "list"), func(one secret) { have.secrets[base(one.Name)] = true }),
 		list(s.gcloud("firestore", "databases", "list"), func(one listedDatabase) { have.databases[base(one.Name)] = one }),
 		list(s.gcloud("pubsub", "topics", "list"), func(one listedTopic) { have.topics[base(one.Name)] = one }),
 		list(s.gcloud("pubsub", "subscriptions", "list"), func(one listedSubscription) { have.subscriptions[base(one.Name)] = one }),
-		list(s.gcloud("iam", "workload-identity-pools", "list", "--location=global"), func(one listedPool) {
+		list(s.gcloud("iam", "workload-identity-pools", "list", "--location=global", "--show-deleted"), func(one listedPool) {
 			if base(one.Name) == pool {
 				d.have.pool = one
 			}
@@ -124,17 +140,21 @@ func (d *deployment) askResources() []question {
 		d.askFunctions(),
 	}
 	for _, location := range locationsOf(d.stacks) {
-		all = append(all, list(s.gcloud("scheduler", "jobs", "list", "--location="+location), func(one listedJob) {
-			have.jobs[location+"/"+base(one.Name)] = one
-		}))
+		all = append(all, d.askJobs(location))
 	}
 	return append(all, d.askAWS()...)
 }
 
-// askFunctions also learns where the functions are.
+func (d *deployment) askJobs(location string) question {
+	return list(d.settings.gcloud("scheduler", "jobs", "list", "--location="+location), func(one listedJob) {
+		d.have.jobs[location+"/"+base(one.Name)] = one
+	})
+}
+
+// askFunctions also learns where the functions are. It asks for all locations:
+// a stack may have been in another.
 func (d *deployment) askFunctions() question {
-	command := d.settings.gcloud("functions", "list", "--v2", "--regions="+strings.Join(locationsOf(d.stacks), ","))
-	return list(command, func(one deployed) {
+	q := list(d.settings.gcloud("functions", "list", "--v2", "--regions=-"), func(one deployed) {
 		parts := strings.Split(one.Name, "/") // projects/P/locations/L/functions/F
 		if len(parts) == 6 {
 			d.have.functions[parts[3]+"/"+parts[5]] = one
@@ -147,4 +167,6 @@ func (d *deployment) askFunctions() question {
 			}
 		}
 	})
+	q.reach = locationsOf(d.stacks)
+	return q
 }

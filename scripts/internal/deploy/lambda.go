@@ -73,20 +73,29 @@ func (d *deployment) lambdas() []command {
 			all = append(all, s.aws(one, append(args, "--function-name="+name)...).in(name))
 		}
 		// Lambda refuses a change while it is at another.
-		wait := func() { add("lambda", "wait", "function-updated-v2") }
+		wait := func(event string) { add("lambda", "wait", "function-"+event+"-v2") }
+		// Of a change that has failed it is not said what of it is in force.
+		failed := have.State == "Failed" || have.LastUpdateStatus == "Failed"
 		configure, zip := d.lambdaFlags(one), "--zip-file=fileb://"+d.proxyZip
 		switch {
 		case have.CodeSha256 == "":
 			add(slices.Concat([]string{"lambda", "create-function", zip, "--architectures=arm64", "--package-type=Zip"}, configure)...)
-			add("lambda", "wait", "function-active-v2")
+			all[len(all)-1] = all[len(all)-1].againIf(roleIsUnknown)
+			wait("active")
 		default:
-			if !d.configured(one) {
-				add(append([]string{"lambda", "update-function-configuration"}, configure...)...)
-				wait()
+			if have.State == "Pending" {
+				wait("active")
 			}
-			if have.CodeSha256 != d.proxyHash || !slices.Equal(have.Architectures, []string{"arm64"}) {
+			if have.LastUpdateStatus == "InProgress" {
+				wait("updated")
+			}
+			if failed || !d.configured(one) {
+				add(append([]string{"lambda", "update-function-configuration"}, configure...)...)
+				wait("updated")
+			}
+			if failed || have.CodeSha256 != d.proxyHash || !slices.Equal(have.Architectures, []string{"arm64"}) {
 				add("lambda", "update-function-code", zip, "--architectures=arm64")
-				wait()
+				wait("updated")
 			}
 		}
 		for _, id := range slices.Sorted(maps.Keys(invokers)) {
@@ -125,14 +134,19 @@ func (d *deployment) configured(one stack) bool {
 		have.LoggingConfig.LogFormat == "Text" && have.LoggingConfig.LogGroup == logGroup(s.proxy(one))
 }
 
-// proxyEnvironment is that of functions/skillproxy.
-func (s settings) proxyEnvironment(one stack) map[string]string {
-	env := map[string]string{
+// callingEnvironment is what any Lambda needs to call the stack's functions.
+func (s settings) callingEnvironment(one stack) map[string]string {
+	return map[string]string{
 		"ACCEPT_GRANT_URL":         one.url("AcceptGrant"),
 		"SKILL_EVENT_URL":          one.url("SkillEvent"),
 		"GOOGLE_WORKLOAD_PROVIDER": "//" + poolPath() + "/providers/" + provider,
 		"GOOGLE_SERVICE_ACCOUNT":   s.email(one.named("proxy")),
 	}
+}
+
+// proxyEnvironment is that of functions/skillproxy.
+func (s settings) proxyEnvironment(one stack) map[string]string {
+	env := s.callingEnvironment(one)
 	if s.directive != nil {
 		env["DIRECTIVE_URL"], env["DIRECTIVE_AUTH"] = s.directive.url, s.directive.auth
 		if s.directive.audience != "" {

@@ -1,31 +1,10 @@
 package main
 
-import "strings"
-
 // What gcloud and aws list, as far as it matters here.
 
-type listedSecret struct {
-	Name        string `json:"name"`
-	Replication struct {
-		Automatic   *struct{} `json:"automatic"`
-		UserManaged struct {
-			Replicas []struct {
-				Location string `json:"location"`
-			} `json:"replicas"`
-		} `json:"userManaged"`
-	} `json:"replication"`
-}
-
-// replication is where the secret is kept: automatic, or locations.
-func (l listedSecret) replication() string {
-	if l.Replication.Automatic != nil {
-		return "automatic"
-	}
-	var locations []string
-	for _, replica := range l.Replication.UserManaged.Replicas {
-		locations = append(locations, replica.Location)
-	}
-	return strings.Join(locations, ",")
+type listedAccount struct {
+	Email    string `json:"email"`
+	Disabled bool   `json:"disabled"`
 }
 
 type listedDatabase struct {
@@ -38,10 +17,13 @@ type listedDatabase struct {
 }
 
 type listedIndex struct {
-	Name   string `json:"name"`
-	Fields []struct {
-		FieldPath string `json:"fieldPath"`
-		Order     string `json:"order"`
+	Name       string `json:"name"`
+	QueryScope string `json:"queryScope"`
+	State      string `json:"state"`
+	Fields     []struct {
+		FieldPath   string `json:"fieldPath"`
+		Order       string `json:"order"`
+		ArrayConfig string `json:"arrayConfig"`
 	} `json:"fields"`
 }
 
@@ -50,6 +32,9 @@ type listedField struct {
 	IndexConfig struct {
 		Indexes []listedIndex `json:"indexes"`
 	} `json:"indexConfig"`
+	TTLConfig struct {
+		State string `json:"state"`
+	} `json:"ttlConfig"`
 }
 
 type listedTopic struct {
@@ -91,6 +76,7 @@ type oidcToken struct {
 
 type listedJob struct {
 	Name            string `json:"name"`
+	State           string `json:"state"`
 	Schedule        string `json:"schedule"`
 	TimeZone        string `json:"timeZone"`
 	AttemptDeadline string `json:"attemptDeadline"`
@@ -107,13 +93,15 @@ type listedJob struct {
 }
 
 type listedPool struct {
-	Name  string `json:"name"`
-	State string `json:"state"`
+	Name     string `json:"name"`
+	State    string `json:"state"`
+	Disabled bool   `json:"disabled"`
 }
 
 type listedProvider struct {
 	Name               string            `json:"name"`
 	State              string            `json:"state"`
+	Disabled           bool              `json:"disabled"`
 	AttributeMapping   map[string]string `json:"attributeMapping"`
 	AttributeCondition string            `json:"attributeCondition"`
 	AWS                struct {
@@ -143,7 +131,10 @@ type listedLambda struct {
 	Timeout       int      `json:"Timeout"`
 	Architectures []string `json:"Architectures"`
 	CodeSha256    string   `json:"CodeSha256"`
-	Environment   struct {
+	State         string   `json:"State"`
+	// LastUpdateStatus is Failed where what is shown is not what runs.
+	LastUpdateStatus string `json:"LastUpdateStatus"`
+	Environment      struct {
 		Variables map[string]string `json:"Variables"`
 	} `json:"Environment"`
 	LoggingConfig struct {

@@ -24,10 +24,11 @@ const usage = `usage: scripts/deploy [--dry-run] [--region EU]... [--source ZIP]
 
 Deploys Gatepost with gcloud and the AWS CLI, as Terraform would from infra/.
 SETTINGS is a terraform.tfvars.json: infra/variables.tf and its neighbours say
-what is in it. gcloud and aws must be on the PATH, with credentials.
+what is in it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be
+on the PATH, with credentials. alert_channels is ignored.
 
-  --dry-run     print each command that a first deployment runs, and run none;
-                needs no credentials
+  --dry-run     print each command that a first deployment runs, as a script for
+                bash, and run none; needs no credentials
   --region EU   only the stack of this Alexa region, and what the stacks share;
                 may be given more than once
   --source ZIP  what scripts/package wrote; built if neither this nor the
@@ -80,8 +81,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		d.dryRun(stdout, o)
 		return exitOK
 	}
-	return d.report(d.packAndDeploy(ctx, o), stdout, stderr)
+	err = d.packAndDeploy(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted
+	}
+	return d.report(err, stdout, stderr)
 }
+
+// errInterrupted is in place of what the commands said that were under way: it
+// is of no use.
+var errInterrupted = errors.New("interrupted")
 
 func parse(args []string) (options, error) {
 	var o options
@@ -147,6 +156,14 @@ func (d *deployment) report(err error, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "deploy: %v\nRunning this again goes on from here.\n", err)
 		return exitFailed
 	}
+	fmt.Fprintln(stdout, "\n# Next")
+	for _, line := range d.next() {
+		fmt.Fprintln(stdout, d.known.resolve(line))
+	}
+	d.tellLeftBehind(stdout)
 	fmt.Fprintf(stdout, "\n%d commands of change. %s\n", d.runner.changes, limits)
+	if len(d.settings.alertChannels) > 0 {
+		fmt.Fprintln(stdout, "alert_channels is ignored: nobody is told when something is wrong.")
+	}
 	return exitOK
 }

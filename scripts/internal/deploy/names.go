@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,14 +83,13 @@ func (s settings) needsCredentials() bool {
 // proxy is the name of the stack's skill proxy, its role and its log.
 func (s settings) proxy(one stack) string { return s.proxyName + "-" + one.lower() }
 
+// role is the one of the stack's Lambda.
+func (s settings) role(one stack) string { return cmp.Or(one.ownLambdaRole, s.proxy(one)) }
+
 // assumedRole is what the Lambda of the stack is to Google's Security Token
 // Service, without the session's name.
 func (s settings) assumedRole(one stack) string {
-	role := one.ownLambdaRole
-	if role == "" {
-		role = s.proxy(one)
-	}
-	return "arn:aws:sts::" + s.awsAccountID + ":assumed-role/" + role
+	return "arn:aws:sts::" + s.awsAccountID + ":assumed-role/" + s.role(one)
 }
 
 func poolPath() string {

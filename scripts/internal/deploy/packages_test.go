@@ -47,7 +47,7 @@ func writeZip(t *testing.T, path string, files map[string]string) {
 // built only if there is one to deploy.
 func TestPack(t *testing.T) {
 	t.Parallel()
-	ownLambda := object{"regions": object{"EU": object{"location": "europe-west1", "own_lambda_role": "maker"}}}
+	ownLambda := object{"regions": object{"EU": object{"location": "europe-west1", "firestore_location": "eur3", "own_lambda_role": "maker"}}}
 	for _, test := range []struct {
 		name    string
 		changes object

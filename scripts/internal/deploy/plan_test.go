@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -16,13 +17,17 @@ import (
 )
 
 // testdata/plan.json is what Terraform plans from infra/ with the settings in
-// testdata/settings.json, reduced by [reduce]. After a change of infra/, where
+// testdata/settings.json, reduced by [reduce]; plan-own.json is the same of
+// own.json, which has most settings otherwise. After a change of infra/, where
 // Terraform and both its providers are:
 //
 //	go test ./scripts/internal/deploy -run TestPlanIsFresh -update
 //
 // Without -update the test says whether the two agree.
-const planFile = "testdata/plan.json"
+const (
+	planFile    = "testdata/plan.json"
+	planOwnFile = "testdata/plan-own.json"
+)
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
 
@@ -32,6 +37,36 @@ type planned struct {
 	Type    string `json:"type"`
 	Values  object `json:"values"`
 	Unknown any    `json:"unknown,omitempty"` // true for what is known after the apply only
+	Read    reads  `json:"-"`
+}
+
+// reads are the paths that were asked for. What nobody asks for is compared with
+// nothing.
+type reads map[string]bool
+
+// unread are the leaves of a value that were not asked for, nor is anything that
+// they are in.
+func (r reads) unread(value any, path string) []string {
+	if r[path] || value == true && r.within(path) {
+		return nil
+	}
+	step := func(name string) string { return strings.TrimPrefix(path+"."+name, ".") }
+	var all []string
+	switch value := value.(type) {
+	case object:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			all = append(all, r.unread(value[name], step(name))...)
+		}
+		return all
+	case []any:
+		for i, inner := range value {
+			all = append(all, r.unread(inner, step(strconv.Itoa(i)))...)
+		}
+		return all
+	case nil:
+		return nil
+	}
+	return []string{path}
 }
 
 // noise is what says nothing about the resource, or depends on the package.
@@ -42,6 +77,16 @@ var noise = []string{
 
 // packageHash is in the name of the uploaded source.
 var packageHash = regexp.MustCompile(`functions-[0-9a-f]{32}\.zip`)
+
+// within reports whether something was asked for that would be in there.
+func (r reads) within(path string) bool {
+	for read := range r {
+		if strings.HasPrefix(read, path+".") {
+			return true
+		}
+	}
+	return false
+}
 
 // reduce keeps type, name and planned values of a plan's resources.
 func reduce(data []byte) ([]planned, error) {
@@ -63,7 +108,7 @@ func reduce(data []byte) ([]planned, error) {
 	for _, one := range plan.Changes {
 		if one.Mode == "managed" {
 			values, _ := prune(one.Change.After).(object)
-			all = append(all, planned{one.Address, one.Type, values, prune(one.Change.Unknown)})
+			all = append(all, planned{Address: one.Address, Type: one.Type, Values: values, Unknown: prune(one.Change.Unknown)})
 		}
 	}
 	slices.SortFunc(all, func(a, b planned) int { return strings.Compare(a.Address, b.Address) })
@@ -121,7 +166,12 @@ func write(plan []planned) ([]byte, error) {
 
 func readPlan(t *testing.T) []planned {
 	t.Helper()
-	data, err := os.ReadFile(planFile)
+	return readPlanIn(t, planFile)
+}
+
+func readPlanIn(t *testing.T, file string) []planned {
+	t.Helper()
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +208,9 @@ const later = "(known after apply)"
 
 // at returns the value at a path such as push_config.0.push_endpoint.
 func (p planned) at(path string) string {
+	if p.Read != nil {
+		p.Read[path] = true
+	}
 	value, unknown := any(p.Values), p.Unknown
 	for step := range strings.SplitSeq(path, ".") {
 		value, unknown = inside(value, step), inside(unknown, step)

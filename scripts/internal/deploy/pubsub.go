@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// deliveryAttempts is after how many Pub/Sub makes a message a dead letter.
-const deliveryAttempts = 100
-
 // topics are the shared ones, and those of the stacks.
 func (d *deployment) topics() []resource {
 	all := []resource{
@@ -63,6 +60,7 @@ type subscription struct {
 	push        string // URL; "" for a subscription that is pulled
 	account     string // that pushes
 	deadLetters string // topic; "" for none
+	attempts    int    // after which a message is a dead letter
 	filter      string
 	ordered     bool
 }
@@ -77,11 +75,12 @@ func (d *deployment) subscriptions() []subscription {
 	for _, one := range d.stacks {
 		all = append(all, subscription{
 			name: one.named(deviceEvents), topic: d.settings.deviceEventsTopic(one), retention: 7 * day, minBackoff: 5, maxBackoff: 60,
-			push: one.url("SendEvent"), account: one.named("push-sendevent"), deadLetters: deadLetters, filter: filter(one.region), ordered: true,
+			push: one.url("SendEvent"), account: one.named("push-sendevent"), deadLetters: deadLetters, attempts: 100, filter: filter(one.region), ordered: true,
 		}, subscription{
-			// A shard message older than one period is acknowledged unworked.
+			// A shard message older than one period is acknowledged unworked, and
+			// more attempts than ten do not happen in the time that it is kept.
 			name: one.refreshTopic(), topic: one.refreshTopic(), retention: 10 * minute, minBackoff: 5, maxBackoff: 60,
-			push: one.url("RefreshShard"), account: one.named("push-refreshshard"), deadLetters: refreshDeadLetters,
+			push: one.url("RefreshShard"), account: one.named("push-refreshshard"), deadLetters: refreshDeadLetters, attempts: 10,
 		})
 	}
 	return all
@@ -117,10 +116,17 @@ func (d *deployment) subscriptionResources() []resource {
 func (d *deployment) timing(want subscription, have listedSubscription) []facet {
 	topic := "projects/" + d.settings.projectID + "/topics/" + want.topic
 	backoff := []string{set("min-retry-delay", seconds(want.minBackoff)), set("max-retry-delay", seconds(want.maxBackoff))}
-	facets := []facet{
+	var filter, ordering []string
+	if want.filter != "" {
+		filter = []string{"--message-filter=" + want.filter}
+	}
+	if want.ordered {
+		ordering = []string{"--enable-message-ordering"}
+	}
+	return []facet{
 		{what: "topic", flags: []string{"--topic=" + want.topic}, want: topic, have: have.Topic, fixed: true},
-		{what: "filter", want: want.filter, have: have.Filter, fixed: true},
-		{what: "ordering", want: fmt.Sprint(want.ordered), have: fmt.Sprint(have.EnableMessageOrdering), fixed: true},
+		{what: "filter", flags: filter, want: want.filter, have: have.Filter, fixed: true},
+		{what: "ordering", flags: ordering, want: fmt.Sprint(want.ordered), have: fmt.Sprint(have.EnableMessageOrdering), fixed: true},
 		{what: "ack deadline", flags: []string{"--ack-deadline=60"}, want: "60", have: fmt.Sprint(have.AckDeadlineSeconds)},
 		{what: "retention", flags: []string{set("message-retention-duration", seconds(want.retention))}, want: seconds(want.retention), have: have.MessageRetentionDuration},
 		{what: "expiration", flags: []string{"--expiration-period=never"}, want: "", have: have.ExpirationPolicy.TTL},
@@ -129,13 +135,6 @@ func (d *deployment) timing(want subscription, have listedSubscription) []facet 
 			want: seconds(want.minBackoff) + " " + seconds(want.maxBackoff), have: wholeSeconds(have.RetryPolicy.MinimumBackoff) + " " + wholeSeconds(have.RetryPolicy.MaximumBackoff),
 		},
 	}
-	if want.filter != "" {
-		facets[1].flags = []string{"--message-filter=" + want.filter}
-	}
-	if want.ordered {
-		facets[2].flags = []string{"--enable-message-ordering"}
-	}
-	return facets
 }
 
 // wholeSeconds writes a duration such as 5.000s as this program does, and
@@ -167,7 +166,7 @@ func (d *deployment) pushing(want subscription, have listedSubscription) []facet
 		have:  strings.Join([]string{push.PushEndpoint, push.OidcToken.ServiceAccountEmail, push.OidcToken.Audience}, " "),
 	}, {
 		what:  "dead letters",
-		flags: []string{"--dead-letter-topic=" + want.deadLetters, set("max-delivery-attempts", deliveryAttempts)},
-		want:  fmt.Sprint(topic, " ", deliveryAttempts), have: fmt.Sprint(letters.DeadLetterTopic, " ", letters.MaxDeliveryAttempts),
+		flags: []string{"--dead-letter-topic=" + want.deadLetters, set("max-delivery-attempts", want.attempts)},
+		want:  fmt.Sprint(topic, " ", want.attempts), have: fmt.Sprint(letters.DeadLetterTopic, " ", letters.MaxDeliveryAttempts),
 	}}
 }

@@ -5,32 +5,27 @@ import (
 	"strings"
 )
 
-var (
-	plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
-	// reference is what ref writes, and no dollar sign of the settings'.
-	reference = regexp.MustCompile(`\$\{(` + projectNumber + `|` + sourceHash + `|(NA|EU|FE)_[A-Z]+_URL)\}`)
-)
+var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]*$`)
 
-// quote writes an argument so that a POSIX shell reads it back, with the
-// references expanded.
+// quote writes an argument so that a POSIX shell reads it back: what is
+// literally so in single quotes, where nothing has a meaning, and references as
+// variables that have to be set.
 func quote(arg string) string {
-	switch {
-	case plain.MatchString(arg):
-		return arg
-	case !reference.MatchString(arg):
-		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+	if arg == "" {
+		return "''"
 	}
 	var quoted strings.Builder
-	literal := strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "`", "\\`")
-	for {
-		at := reference.FindStringIndex(arg)
-		if at == nil {
-			break
+	for i, part := range strings.Split(arg, mark) {
+		switch {
+		case i%2 == 1:
+			quoted.WriteString(`"${` + part + `:?}"`)
+		case plain.MatchString(part):
+			quoted.WriteString(part)
+		default:
+			quoted.WriteString("'" + strings.ReplaceAll(part, "'", `'\''`) + "'")
 		}
-		quoted.WriteString(literal.Replace(arg[:at[0]]) + arg[at[0]:at[1]])
-		arg = arg[at[1]:]
 	}
-	return `"` + quoted.String() + literal.Replace(arg) + `"`
+	return quoted.String()
 }
 
 // String returns the command line as a shell takes it.

@@ -10,6 +10,7 @@ import (
 // TestQuote has a shell read back what quote has written.
 func TestQuote(t *testing.T) {
 	t.Parallel()
+	url := ref("EU_SENDEVENT_URL")
 	for _, test := range []struct{ name, arg, want string }{
 		{"plain", "--flag=a/b:c,d@e.f", "--flag=a/b:c,d@e.f"},
 		{"empty", "", "''"},
@@ -18,9 +19,10 @@ func TestQuote(t *testing.T) {
 		{"quotes", `it's "x"`, `'it'\''s "x"'`},
 		{"dollar", "$HOME ${HOME} $(id) `id` \\", "'$HOME ${HOME} $(id) `id` \\'"},
 		{"newline", "a\nb", "'a\nb'"},
-		{"reference", "--url=${EU_SENDEVENT_URL}/x", `"--url=${EU_SENDEVENT_URL}/x"`},
-		{"reference among others", "\"$x `y` \\\" ${EU_SENDEVENT_URL}'${EU_SENDEVENT_URL}", "\"\\\"\\$x \\`y\\` \\\\\\\" ${EU_SENDEVENT_URL}'${EU_SENDEVENT_URL}\""},
-		{"no reference", "${lower}", "'${lower}'"},
+		{"exclamation mark", "a!b !!", `'a!b !!'`},
+		{"reference", "--url=" + url + "/x", `--url="${EU_SENDEVENT_URL:?}"/x`},
+		{"reference among others", "\"$x `y` \\! " + url + "'" + url, "'\"$x `y` \\! '\"${EU_SENDEVENT_URL:?}\"''\\'''\"${EU_SENDEVENT_URL:?}\""},
+		{"what looks like a reference", "${EU_SENDEVENT_URL} ${PROJECT_NUMBER}", "'${EU_SENDEVENT_URL} ${PROJECT_NUMBER}'"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

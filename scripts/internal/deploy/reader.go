@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // required is the default of what has none.
@@ -48,6 +49,9 @@ func (r *reader) text(name, otherwise string) string {
 		}
 		return otherwise
 	case string:
+		if strings.Contains(value, mark) {
+			r.fault(name, "must not have the character DEL")
+		}
 		return value
 	case float64:
 		return strconv.FormatFloat(value, 'f', -1, 64)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -24,17 +25,17 @@ var (
 	skillForm    = form{regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`), "must be 1 to 128 letters, digits, dots, underscores and hyphens"}
 	locationForm = form{regexp.MustCompile(`^[a-z]+-[a-z]+[0-9]+$`), "must be a Google Cloud region such as europe-west1, without a zone"}
 	databaseForm = form{regexp.MustCompile(`^[a-z]+(-[a-z]+)?[0-9]+$`), "must be a region such as europe-west1 or a multi-region such as eur3"}
-	roleForm     = form{regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,64}$`), "must be the name of a role in AWS, without its ARN"}
+	roleForm     = form{regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{1,64}$`), "must be the name of a role in AWS, without its ARN"}
 	urlForm      = form{regexp.MustCompile(`^https://[^/?#@\s]+(/[^?#\s]*)?$`), "must be an https URL without query: a directive has the customer's token in it"}
-	cronForm     = form{regexp.MustCompile(`^[0-9*/,-]+( [0-9A-Za-z*/,-]+){4}$`), "must have five fields, like cron's"}
+	cronForm     = form{regexp.MustCompile(`^\*(/[1-5])?( \*){4}$`), "must be */N * * * * with N from 1 to 5, or * * * * *"}
 	memoryForm   = form{regexp.MustCompile(`^[1-9][0-9]*(Mi|Gi)$`), "must be in Mi or Gi, such as 512Mi"}
 	cpuForm      = form{regexp.MustCompile(`^[12468]$`), "must be 1, 2, 4, 6 or 8"}
 	resolverForm = form{
-		regexp.MustCompile(`^(userinfo|introspection|jwt):https://[^/?#@\s]+[^#\s]*$`),
+		regexp.MustCompile(`^(userinfo|introspection|jwt):https://[^/?#@\s]+([/?][^#\s]*)?$`),
 		"must be userinfo:URL, introspection:URL or jwt:ISSUER, with an https URL that has no user and no fragment",
 	}
 	ageForm     = form{regexp.MustCompile(`^([0-9]+h)?([0-9]+m)?([0-9]+s)?$`), "must be a duration of hours, minutes and seconds such as 5m"}
-	idleForm    = form{regexp.MustCompile(`^(off|[1-9][0-9]*h([0-9]+m)?([0-9]+s)?)$`), "must be off or a duration of at least an hour such as 720h"}
+	idleForm    = form{regexp.MustCompile(`^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$`), "must be off or a duration of at least an hour such as 720h"}
 	channelForm = form{
 		regexp.MustCompile(`^projects/[^/]+/notificationChannels/[^/]+$`),
 		"must be names of notification channels, projects/P/notificationChannels/N",
@@ -46,6 +47,12 @@ var (
 // retentions are the periods that CloudWatch Logs knows:
 // https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 var retentions = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+
+// memories are how many MB go with so many processors:
+// https://cloud.google.com/run/docs/configuring/services/memory-limits
+var memories = map[string]struct{ least, most int }{
+	"1": {128, 4096}, "2": {128, 8192}, "4": {2048, 16384}, "6": {4096, 24576}, "8": {4096, 32768},
+}
 
 // judge collects faults.
 type judge struct{ faults []string }
@@ -78,7 +85,9 @@ func (s settings) faults() []string {
 		j.form("directive.audience", s.directive.audience, lineForm)
 	}
 	j.between("refresh_shards", s.refreshShards, 1, 256)
-	j.form("refresh_idle_after", s.refreshIdleAfter, idleForm)
+	if s.refreshIdleAfter != "off" {
+		j.form("refresh_idle_after", s.refreshIdleAfter, idleForm)
+	}
 	j.form("refresh_schedule", s.refreshSchedule, cronForm)
 	j.form("max_event_age", s.maxEventAge, ageForm)
 	j.that(strings.ContainsAny(s.maxEventAge, "123456789"), "max_event_age", "must not be nothing")
@@ -99,12 +108,23 @@ func (j *judge) stacks(s settings) {
 		name := "regions." + one.region
 		j.that(slices.Contains([]string{"NA", "EU", "FE"}, one.region), name, "must be NA, EU or FE")
 		j.form(name+".location", one.location, locationForm)
-		if one.firestoreLocation != one.location {
-			j.form(name+".firestore_location", one.firestoreLocation, databaseForm)
-		}
+		j.form(name+".firestore_location", one.firestoreLocation, databaseForm)
 		if one.ownLambdaRole != "" {
 			j.form(name+".own_lambda_role", one.ownLambdaRole, roleForm)
 		}
+	}
+	j.roles(s)
+}
+
+// roles judges whether each stack has a role of its own, since it trusts only
+// that. AWS does not tell roles apart by capitals.
+func (j *judge) roles(s settings) {
+	owners := map[string]string{}
+	for _, one := range s.stacks {
+		role := strings.ToLower(s.role(one))
+		owner, taken := owners[role]
+		j.that(!taken, "regions."+one.region, "must have a role of its own, not that of %s", owner)
+		owners[role] = one.region
 	}
 }
 
@@ -113,6 +133,7 @@ func (j *judge) customers(g customers) {
 	j.that(!strings.HasPrefix(g.resolver, "jwt:") || !strings.Contains(g.resolver, "?"), "grantee.resolver", "must have no query, being an issuer")
 	j.form("grantee.claim", g.claim, lineForm)
 	j.form("grantee.audience", g.audience, lineForm)
+	j.that(g.audience == "" || !strings.HasPrefix(g.resolver, "userinfo:"), "grantee.audience", "must not be given with userinfo, since nothing could check it")
 }
 
 func (j *judge) scaling(all map[string]scaling) {
@@ -120,7 +141,24 @@ func (j *judge) scaling(all map[string]scaling) {
 		name, is := "scaling."+f.entryPoint, all[f.entryPoint]
 		j.between(name+".min_instances", is.minInstances, 0, 9999)
 		j.between(name+".max_instances", is.maxInstances, 1, 9999)
+		j.that(is.minInstances <= is.maxInstances || is.maxInstances < 1, name+".min_instances", "must not be more than max_instances")
 		j.form(name+".memory", is.memory, memoryForm)
 		j.form(name+".cpu", is.cpu, cpuForm)
+		if of, known := memories[is.cpu]; known && memoryForm.pattern.MatchString(is.memory) {
+			j.that(megabytes(is.memory) >= of.least && megabytes(is.memory) <= of.most, name+".memory", "must be from %dMi to %dMi with %s cpu", of.least, of.most, is.cpu)
+		}
 	}
+}
+
+// megabytes is how many a memory of the right form has. One with more digits
+// than a number takes is more than any function gets.
+func megabytes(memory string) int {
+	n, err := strconv.Atoi(memory[:len(memory)-2])
+	if err != nil || n > 1<<20 {
+		n = 1 << 20
+	}
+	if strings.HasSuffix(memory, "Gi") {
+		n *= 1024
+	}
+	return n
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ type facet struct {
 	// fixed is set for what the cloud never changes. The resource would have to
 	// be deleted, with all that is in it, which this program does not do.
 	fixed bool
+	// mend is a command line of its own that puts it right, where update cannot.
+	mend []string
 }
 
 // A resource is what is to be there, held against what is.
@@ -25,25 +28,39 @@ type resource struct {
 	update []string // the same; empty if only create can write facets
 	after  []string // flags of create and update that decide nothing
 	facets []facet
-	queue  string
+	whole  bool   // update wants the flags of all facets: it forgets what is not given
+	queue  string // "" for one of its own
 }
 
-// command returns what makes the resource, or brings it in line. It reports
-// false if there is nothing to do.
-func (r resource) command(s settings) (command, bool) {
+// commands returns what makes the resource, or brings it in line, one after the
+// other. There are none if there is nothing to do.
+func (r resource) commands(s settings) []command {
+	var all []command
 	var flags []string
+	everything := !r.exists || r.whole && r.changed()
 	for _, f := range r.facets {
-		if !r.exists || f.have != f.want {
+		switch {
+		case r.exists && f.have != f.want && f.mend != nil:
+			all = append(all, s.gcloud(f.mend...))
+		case everything || f.have != f.want:
 			flags = append(flags, f.flags...)
 		}
 	}
 	switch {
 	case !r.exists:
-		return s.gcloud(slices.Concat(r.create, flags, r.after)...).in(r.queue), true
+		all = append(all, s.gcloud(slices.Concat(r.create, flags, r.after)...))
 	case len(flags) > 0:
-		return s.gcloud(slices.Concat(r.update, flags, r.after)...).in(r.queue), true
+		all = append(all, s.gcloud(slices.Concat(r.update, flags, r.after)...))
 	}
-	return command{}, false
+	for i := range all {
+		all[i] = all[i].in(cmp.Or(r.queue, r.name))
+	}
+	return all
+}
+
+// changed reports whether any facet is not as it should be.
+func (r resource) changed() bool {
+	return slices.ContainsFunc(r.facets, func(f facet) bool { return f.have != f.want })
 }
 
 // refusals says what is not as it should be and cannot be changed.
@@ -61,9 +78,7 @@ func (r resource) refusals() []string {
 func commands(s settings, resources []resource) []command {
 	var all []command
 	for _, r := range resources {
-		if c, ok := r.command(s); ok {
-			all = append(all, c)
-		}
+		all = append(all, r.commands(s)...)
 	}
 	return all
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"slices"
@@ -81,8 +80,8 @@ func TestSubscription(t *testing.T) {
 				return
 			}
 			got := []string(nil)
-			if c, due := r.command(d.settings); due {
-				got = d.known.resolveAll(c.args[5 : len(c.args)-2])
+			for _, c := range r.commands(d.settings) {
+				got = append(got, d.known.resolveAll(c.args[5:len(c.args)-2])...)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" || len(r.refusals()) != 0 {
 				t.Errorf("flags differ (-want +got):\n%s%q", diff, r.refusals())
@@ -104,9 +103,15 @@ func TestRefusals(t *testing.T) {
 		{"database elsewhere", func(d *deployment) {
 			d.have.databases["gatepost-eu"] = listedDatabase{LocationID: "nam5", Type: "FIRESTORE_NATIVE", DatabaseEdition: "STANDARD"}
 		}, `database gatepost-eu: the location is "nam5" and should be "eur3"`},
-		{"secret elsewhere", func(d *deployment) {
-			d.have.secrets["gatepost-token-keyset-eu"] = listedSecret{}
-		}, "secret gatepost-token-keyset-eu: the replication is"},
+		{"function that is being built", func(d *deployment) {
+			d.have.functions["europe-west1/gatepost-eu-sendevent"] = deployed{State: "DEPLOYING"}
+		}, "function gatepost-eu-sendevent is still being built: wait, then run again"},
+		{"function that is being built elsewhere", func(d *deployment) {
+			d.have.functions["europe-west4/gatepost-eu-sendevent"] = deployed{State: "DEPLOYING"}
+		}, ""},
+		{"index that could not be built", func(d *deployment) {
+			d.have.indexes["gatepost-eu"] = indexes{composite: map[string]string{sweepIndex: needsRepair}}
+		}, "database gatepost-eu: the index of customers by bucket and refreshDue could not be built"},
 		{"dead letters that have dead letters", func(d *deployment) {
 			have := pushed()
 			have.Topic, have.Filter, have.EnableMessageOrdering, have.PushConfig.PushEndpoint = "projects/maker-prod/topics/dead-letters", "", false, ""
@@ -115,7 +120,11 @@ func TestRefusals(t *testing.T) {
 		{"another skill", func(d *deployment) {
 			d.have.lambdas["EU"] = listedLambda{statements: map[string]string{"alexa-directives": "alexa-connectedhome.amazon.com amzn1.ask.skill.other"}}
 		}, "the permission alexa-directives is for"},
-		{"deleted pool", func(d *deployment) { d.have.pool = listedPool{"x/gatepost", "DELETED"} }, "pool gatepost: the state is"},
+		{"deleted pool", func(d *deployment) { d.have.pool = listedPool{Name: "x/gatepost", State: deleted} }, "pool gatepost is deleted"},
+		{"deleted provider", func(d *deployment) {
+			d.have.pool = listedPool{Name: "x/gatepost", State: "ACTIVE"}
+			d.have.provider = listedProvider{Name: "x/aws-lambda", State: deleted}
+		}, "provider aws-lambda is deleted"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +167,7 @@ func TestUpdates(t *testing.T) {
 			d.have.jobs["europe-west1/gatepost-eu-refresh"] = job
 		}, func(d *deployment) []command { return commands(d.settings, d.jobs()) }, "scheduler jobs update http gatepost-eu-refresh --location=europe-west1 '--schedule=*/5 * * * *' --project"},
 		{"another role is trusted", func(d *deployment) {
-			d.have.pool = listedPool{"x/gatepost", "ACTIVE"}
+			d.have.pool = listedPool{Name: "x/gatepost", State: "ACTIVE"}
 			d.have.provider = listedProvider{Name: "x/aws-lambda", State: "ACTIVE", AttributeCondition: "true"}
 			d.have.provider.AttributeMapping = map[string]string{"google.subject": strings.TrimPrefix(subjectMapping, "google.subject=")}
 			d.have.provider.AWS.AccountID = "123456789012"
@@ -217,6 +226,15 @@ func TestLambdaUpdates(t *testing.T) {
 			"both", func(l *listedLambda) { l.Timeout, l.CodeSha256 = 3, "old" },
 			[]string{"update-function-configuration", "wait function-updated-v2", "update-function-code", "wait function-updated-v2"},
 		},
+		{"being made", func(l *listedLambda) { l.State = "Pending" }, []string{"wait function-active-v2"}},
+		{
+			"being changed", func(l *listedLambda) { l.LastUpdateStatus, l.MemorySize = "InProgress", 256 },
+			[]string{"wait function-updated-v2", "update-function-configuration", "wait function-updated-v2"},
+		},
+		{
+			"failed change", func(l *listedLambda) { l.LastUpdateStatus = "Failed" },
+			[]string{"update-function-configuration", "wait function-updated-v2", "update-function-code", "wait function-updated-v2"},
+		},
 		{"permission", func(l *listedLambda) { delete(l.statements, "alexa-skill-events") }, []string{"add-permission"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -250,7 +268,7 @@ func TestReport(t *testing.T) {
 		{"done", nil, exitOK, "It does not make alert policies"},
 		{"secrets", errNoSecrets, exitSecrets, "run this again"},
 		{"failure", &commandError{"gcloud x", "ERROR: denied", errors.New("exit status 1")}, exitFailed, "gcloud x\nERROR: denied\nexit status 1\nRunning this again goes on"},
-		{"interrupted", context.Canceled, exitFailed, "Running this again goes on"},
+		{"interrupted", errInterrupted, exitFailed, "interrupted\nRunning this again goes on"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -26,7 +29,20 @@ type runner struct {
 	known   known
 	execute execute
 	changes int // commands of change that have run
+	// fresh is set once this run has switched on an API: for some minutes
+	// questions may be refused as if it were still off.
+	fresh bool
 }
+
+// What the cloud says for a while of what has just been made, and for how long
+// it is asked again.
+const (
+	apiIsOff      = "SERVICE_DISABLED"
+	apiWait       = 5 * time.Minute
+	roleIsUnknown = "cannot be assumed by Lambda"
+	roleWait      = time.Minute
+	betweenTries  = 10 * time.Second
+)
 
 // commandError is a command that failed, with what it said.
 type commandError struct {
@@ -51,11 +67,53 @@ func fromPath(ctx context.Context, args []string) (stdout, stderr []byte, err er
 	return out.Bytes(), fault.Bytes(), err
 }
 
+// patiently executes a command line, and again for so long as it is refused with
+// this text, "" for once only.
+func (r *runner) patiently(ctx context.Context, args []string, again string, limit time.Duration) (stdout, stderr []byte, err error) {
+	for waited := time.Duration(0); ; waited += betweenTries {
+		stdout, stderr, err = r.execute(ctx, args)
+		if err == nil || again == "" || !bytes.Contains(stderr, []byte(again)) || waited >= limit {
+			return stdout, stderr, err
+		}
+		select {
+		case <-ctx.Done():
+			return stdout, stderr, ctx.Err()
+		case <-time.After(betweenTries):
+		}
+	}
+}
+
+// failures are all errors of what ran side by side.
+type failures struct {
+	mu  sync.Mutex
+	all []error
+}
+
+// note keeps an error, unless it only says that nothing more was to be started,
+// and returns it.
+func (f *failures) note(err error) error {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.all = append(f.all, err)
+	}
+	return err
+}
+
+// or returns what was noted, or what the group ended with.
+func (f *failures) or(err error) error {
+	if len(f.all) > 0 {
+		return errors.Join(f.all...)
+	}
+	return err
+}
+
 // run carries out commands, side by side but for those of one queue, and shows
 // them in their order as they end. After a failure none is started; those under
-// way end.
+// way end. The error is of all that failed.
 func (r *runner) run(ctx context.Context, commands []command) error {
 	show := newOrdered(r.out, len(commands))
+	var failed failures
 	group, going := errgroup.WithContext(ctx)
 	group.SetLimit(lanes)
 	for _, queue := range queues(commands) {
@@ -65,9 +123,9 @@ func (r *runner) run(ctx context.Context, commands []command) error {
 					return going.Err()
 				}
 				line := command{args: r.known.resolveAll(commands[i].args)}
-				_, stderr, err := r.execute(ctx, line.args)
+				_, stderr, err := r.patiently(ctx, line.args, commands[i].again, roleWait)
 				if err != nil {
-					return &commandError{line.String(), string(stderr), err}
+					return failed.note(&commandError{line.String(), string(stderr), err})
 				}
 				show.done(i, line.String())
 			}
@@ -75,8 +133,20 @@ func (r *runner) run(ctx context.Context, commands []command) error {
 		})
 	}
 	err := group.Wait()
-	r.changes += show.flush()
-	return err
+	show.flush()
+	r.changes += changesOf(commands, show)
+	return failed.or(err)
+}
+
+// changesOf is how many of the commands are done, without those that only wait.
+func changesOf(commands []command, show *ordered) int {
+	n := 0
+	for i, c := range commands {
+		if show.lines[i] != "" && !slices.Contains(c.args, "wait") {
+			n++
+		}
+	}
+	return n
 }
 
 // queues returns the commands' indexes by queue, in their order.
@@ -94,9 +164,15 @@ func queues(commands []command) [][]int {
 	return all
 }
 
-// ask asks the questions side by side, and takes the answers one by one.
+// ask asks the questions side by side, and takes the answers one by one. What
+// the CLIs complain of beside an answer is passed on.
 func (r *runner) ask(ctx context.Context, questions []question) error {
+	again := ""
+	if r.fresh {
+		again = apiIsOff
+	}
 	var taking sync.Mutex
+	var failed failures
 	group, going := errgroup.WithContext(ctx)
 	group.SetLimit(lanes)
 	for _, q := range questions {
@@ -107,19 +183,25 @@ func (r *runner) ask(ctx context.Context, questions []question) error {
 			taking.Lock() // an answer may add to what is known
 			args := r.known.resolveAll(q.args)
 			taking.Unlock()
-			stdout, stderr, err := r.execute(ctx, args)
+			stdout, stderr, err := r.patiently(ctx, args, again, apiWait)
 			if err != nil && q.missing != "" && bytes.Contains(stderr, []byte(q.missing)) {
 				return nil
 			}
+			if err == nil {
+				err = q.partial(string(stderr))
+			}
 			if err != nil {
-				return &commandError{q.String(), string(stderr), err}
+				return failed.note(&commandError{q.String(), string(stderr), err})
 			}
 			taking.Lock()
 			defer taking.Unlock()
-			return q.answer(stdout)
+			if complaint := strings.TrimSpace(string(stderr)); complaint != "" {
+				fmt.Fprintf(r.out, "# %s says: %s\n", q, strings.ReplaceAll(complaint, "\n", "\n# "))
+			}
+			return failed.note(q.answer(stdout))
 		})
 	}
-	return group.Wait()
+	return failed.or(group.Wait())
 }
 
 // ordered writes lines in the order of their numbers, each as soon as those
@@ -129,7 +211,6 @@ type ordered struct {
 	out   io.Writer
 	lines []string // "" for what is not done
 	next  int
-	count int
 }
 
 func newOrdered(out io.Writer, n int) *ordered { return &ordered{out: out, lines: make([]string, n)} }
@@ -138,15 +219,13 @@ func (o *ordered) done(i int, line string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.lines[i] = line
-	o.count++
 	for ; o.next < len(o.lines) && o.lines[o.next] != ""; o.next++ {
 		fmt.Fprintln(o.out, o.lines[o.next])
 	}
 }
 
-// flush writes what is done behind something that is not, and returns how many
-// are done in all.
-func (o *ordered) flush() int {
+// flush writes what is done behind something that is not.
+func (o *ordered) flush() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for ; o.next < len(o.lines); o.next++ {
@@ -154,5 +233,4 @@ func (o *ordered) flush() int {
 			fmt.Fprintln(o.out, o.lines[o.next])
 		}
 	}
-	return o.count
 }

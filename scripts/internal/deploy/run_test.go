@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -47,7 +48,7 @@ func TestRunOrder(t *testing.T) {
 			return nil, nil, err
 		}}
 		started := time.Now()
-		err := r.run(t.Context(), lines("slow 9s", "fast 1s", "q: one 2s", "q: two 2s", "a 1s", "b 1s", "${EU_SENDEVENT_URL} 1s"))
+		err := r.run(t.Context(), lines("slow 9s", "fast 1s", "q: one 2s", "q: two 2s", "a 1s", "b 1s", ref("EU_SENDEVENT_URL")+" 1s"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,5 +114,97 @@ func TestAsk(t *testing.T) {
 		if err := r.ask(t.Context(), []question{bad}); err == nil || !strings.Contains(err.Error(), bad.args[1]) {
 			t.Errorf("error %v, want one with the command", err)
 		}
+	}
+}
+
+// TestRunFailures: of commands that fail side by side each is shown.
+func TestRunFailures(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fail := func(_ context.Context, args []string) ([]byte, []byte, error) {
+			time.Sleep(time.Second)
+			return nil, []byte("ERROR: of " + args[1]), errors.New("exit status 1")
+		}
+		r := &runner{out: io.Discard, execute: fail}
+		asked := []question{{command: lines("gcloud c")[0]}, {command: lines("gcloud d")[0]}}
+		for _, err := range []error{r.run(t.Context(), lines("gcloud a", "gcloud b")), r.ask(t.Context(), asked)} {
+			if err == nil || strings.Count(err.Error(), "ERROR: of ") != 2 {
+				t.Errorf("error %v, want both", err)
+			}
+		}
+	})
+}
+
+// TestPatience has the cloud refuse for so many tries what it will soon allow.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	const off, unknown = "reason: SERVICE_DISABLED", "The role defined for the function cannot be assumed by Lambda."
+	ask := func(ctx context.Context, r *runner) error {
+		return r.ask(ctx, []question{ask(lines("gcloud list")[0], func(any) {})})
+	}
+	create := func(ctx context.Context, r *runner) error {
+		return r.run(ctx, []command{lines("aws create")[0].againIf(roleIsUnknown)})
+	}
+	for _, test := range []struct {
+		name   string
+		do     func(context.Context, *runner) error
+		fresh  bool
+		says   string
+		tries  int // that are refused
+		failed bool
+		took   time.Duration
+	}{
+		{"API switched on in this run", ask, true, off, 5, false, 5 * betweenTries},
+		{"API that stays off", ask, true, off, 1000, true, apiWait},
+		{"API switched on by nobody", ask, false, off, 1, true, 0},
+		{"another refusal", ask, true, "PERMISSION_DENIED", 1, true, 0},
+		{"new role", create, false, unknown, 2, false, 2 * betweenTries},
+		{"role that stays unknown", create, false, unknown, 1000, true, roleWait},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				r := &runner{out: io.Discard, fresh: test.fresh, execute: func(context.Context, []string) ([]byte, []byte, error) {
+					if tries++; tries <= test.tries {
+						return nil, []byte(test.says), errors.New("exit status 1")
+					}
+					return []byte("{}"), nil, nil
+				}}
+				started := time.Now()
+				err := test.do(t.Context(), r)
+				if took := time.Since(started); (err != nil) != test.failed || took != test.took {
+					t.Errorf("error %v after %v, want one: %t, after %v", err, took, test.failed, test.took)
+				}
+			})
+		})
+	}
+}
+
+// TestComplaints: what a CLI says beside an answer is passed on, and a list of a
+// part of the locations is no answer.
+func TestComplaints(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	r := &runner{out: &out, execute: func(context.Context, []string) ([]byte, []byte, error) {
+		return []byte("[]"), []byte("WARNING: The following regions were fully or partially unreachable for query: us-east4\n"), nil
+	}}
+	q := list(lines("gcloud list")[0], func(any) {})
+	q.reach = []string{"europe-west1"}
+	if err := r.ask(t.Context(), []question{q}); err != nil || !strings.Contains(out.String(), "# gcloud list --format=json says: WARNING: ") {
+		t.Errorf("error %v, output %q", err, &out)
+	}
+	q.reach = []string{"europe-west1", "us-east4"}
+	if err := r.ask(t.Context(), []question{q}); err == nil || !strings.Contains(err.Error(), "us-east4 could not be reached") {
+		t.Errorf("error %v, want one about us-east4", err)
+	}
+}
+
+// TestWaitsAreNoChanges: what only waits is not counted.
+func TestWaitsAreNoChanges(t *testing.T) {
+	t.Parallel()
+	r := &runner{out: io.Discard, execute: func(context.Context, []string) ([]byte, []byte, error) { return nil, nil, nil }}
+	if err := r.run(t.Context(), lines("aws lambda create", "aws lambda wait active")); err != nil || r.changes != 1 {
+		t.Errorf("%d changes, %v, want 1", r.changes, err)
 	}
 }

@@ -5,6 +5,16 @@ import (
 	"strings"
 )
 
+const jobDescription = "Begins a sweep, which refreshes the access tokens that will soon expire."
+
+// running is whether a job is, for all that somebody has done.
+func running(state string) string {
+	if state == "PAUSED" {
+		return "paused"
+	}
+	return "running"
+}
+
 // jobs begin the sweeps, one for each stack.
 func (d *deployment) jobs() []resource {
 	s := d.settings
@@ -15,9 +25,10 @@ func (d *deployment) jobs() []resource {
 		retry, target := have.RetryConfig, have.HTTPTarget
 		all = append(all, resource{
 			name: "scheduler job " + name, exists: exists,
-			create: []string{"scheduler", "jobs", "create", "http", name, "--location=" + one.location},
+			create: []string{"scheduler", "jobs", "create", "http", name, "--location=" + one.location, "--description=" + jobDescription},
 			update: []string{"scheduler", "jobs", "update", "http", name, "--location=" + one.location},
 			facets: []facet{
+				{what: "state", want: "running", have: running(have.State), mend: []string{"scheduler", "jobs", "resume", name, "--location=" + one.location}},
 				{what: "schedule", flags: []string{"--schedule=" + s.refreshSchedule}, want: s.refreshSchedule, have: have.Schedule},
 				{what: "time zone", flags: []string{"--time-zone=Etc/UTC"}, want: "Etc/UTC", have: have.TimeZone},
 				{

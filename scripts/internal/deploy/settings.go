@@ -64,8 +64,8 @@ var defaultScaling = map[string]scaling{
 	"AcceptGrant":   {1, 10, "256Mi", "1"},
 	"SkillEvent":    {0, 10, "256Mi", "1"},
 	"RefreshTokens": {0, 2, "256Mi", "1"},
-	"RefreshShard":  {0, 20, "256Mi", "1"},
-	"SendEvent":     {0, 100, "512Mi", "1"},
+	"RefreshShard":  {0, 10, "256Mi", "1"},
+	"SendEvent":     {0, 10, "512Mi", "1"},
 }
 
 // readSettings reads a terraform.tfvars.json. Its error names every fault.
@@ -137,7 +137,7 @@ func readStacks(r *reader) []stack {
 	for _, region := range slices.Sorted(maps.Keys(r.values)) {
 		of := r.object(region)
 		s := stack{region: region, location: of.text("location", required)}
-		s.firestoreLocation = of.text("firestore_location", s.location)
+		s.firestoreLocation = of.text("firestore_location", required)
 		s.ownLambdaRole = of.text("own_lambda_role", "")
 		of.refuseOthers()
 		stacks = append(stacks, s)

@@ -14,7 +14,12 @@ import (
 // threeRegions are the settings that testdata/plan.json is the plan of.
 func threeRegions(t *testing.T) object {
 	t.Helper()
-	data, err := os.ReadFile("testdata/settings.json")
+	return settingsIn(t, "testdata/settings.json")
+}
+
+func settingsIn(t *testing.T, file string) object {
+	t.Helper()
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,9 +70,9 @@ func TestSettingsGiven(t *testing.T) {
 	t.Parallel()
 	got := with(t, object{
 		"skill": "s", "grantee": object{"resolver": "introspection:https://id.maker.example/i", "claim": "id", "audience": "a"},
-		"regions":        object{"EU": object{"location": "europe-west1", "own_lambda_role": "maker"}},
+		"regions":        object{"EU": object{"location": "europe-west1", "firestore_location": "eur3", "own_lambda_role": "maker"}},
 		"directive":      object{"url": "https://maker.example/d", "auth": "google", "audience": "b"},
-		"refresh_shards": "32", "refresh_idle_after": "720h", "refresh_schedule": "0 * * * *", "max_event_age": "1h30m", "event_checks": "off",
+		"refresh_shards": "32", "refresh_idle_after": "720h", "refresh_schedule": "*/2 * * * *", "max_event_age": "1h30m", "event_checks": "off",
 		"scaling": object{"SendEvent": object{"max_instances": 7, "memory": "1Gi"}}, "device_events": "regional",
 		"source_package": "a.zip", "proxy_package": "b.zip", "proxy_name": "p", "log_retention_days": 60, "alert_channels": []string{"projects/p/notificationChannels/1"},
 	})
@@ -75,10 +80,10 @@ func TestSettingsGiven(t *testing.T) {
 	scaled["SendEvent"] = scaling{0, 7, "1Gi", "1"}
 	want := settings{
 		projectID: "maker-prod", skillID: "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab", awsAccountID: "123456789012", skill: "s",
-		stacks:        []stack{{"EU", "europe-west1", "europe-west1", "maker"}},
+		stacks:        []stack{{"EU", "europe-west1", "eur3", "maker"}},
 		grantee:       customers{"introspection:https://id.maker.example/i", "id", "a"},
 		directive:     &directive{"https://maker.example/d", "google", "b"},
-		refreshShards: 32, refreshIdleAfter: "720h", refreshSchedule: "0 * * * *", maxEventAge: "1h30m", eventChecks: "off",
+		refreshShards: 32, refreshIdleAfter: "720h", refreshSchedule: "*/2 * * * *", maxEventAge: "1h30m", eventChecks: "off",
 		scaling: scaled, regionalTopic: true, alertChannels: []string{"projects/p/notificationChannels/1"},
 		sourcePackage: "a.zip", proxyPackage: "b.zip", proxyName: "p", logRetentionDays: 60,
 	}
@@ -91,9 +96,17 @@ func TestSettingsGiven(t *testing.T) {
 func TestSettingsRefused(t *testing.T) {
 	t.Parallel()
 	eu := func(changes object) object {
-		one := object{"location": "europe-west1"}
+		one := object{"location": "europe-west1", "firestore_location": "eur3"}
 		maps.Copy(one, changes)
 		return object{"EU": one}
+	}
+	twoRoles := func(roleEU, roleNA string) object {
+		all := eu(object{"own_lambda_role": roleEU})
+		all["NA"] = object{"location": "us-east4", "firestore_location": "nam5"}
+		if roleNA != "" {
+			all["NA"].(object)["own_lambda_role"] = roleNA
+		}
+		return all
 	}
 	long := strings.Repeat("r", 90)
 	for _, test := range []struct {
@@ -111,8 +124,11 @@ func TestSettingsRefused(t *testing.T) {
 		{"regions", nil, "regions: is missing"},
 		{"regions", "EU", "regions: must be an object"},
 		{"regions", object{}, "regions: must have"},
-		{"regions", object{"eu": object{"location": "europe-west1"}}, "regions.eu: must be"},
-		{"regions", object{"EU": object{}}, "regions.EU.location: is missing"},
+		{"regions", object{"eu": object{"location": "europe-west1", "firestore_location": "eur3"}}, "regions.eu: must be"},
+		{"regions", object{"EU": object{"firestore_location": "eur3"}}, "regions.EU.location: is missing"},
+		{"regions", object{"EU": object{"location": "europe-west1"}}, "regions.EU.firestore_location: is missing"},
+		{"regions", twoRoles("maker", "Maker"), "regions.NA: must have a role of its own, not that of EU"},
+		{"regions", twoRoles("gatepost-skill-proxy-na", ""), "regions.NA: must have a role of its own, not that of EU"},
 		{"regions", eu(object{"location": "europe-west1-b"}), "regions.EU.location: must be"},
 		{"regions", eu(object{"firestore_location": "EUR"}), "regions.EU.firestore_location: must be"},
 		{"regions", eu(object{"own_lambda_role": "arn:aws:iam::1:role/r"}), "regions.EU.own_lambda_role: must be"},
@@ -121,23 +137,33 @@ func TestSettingsRefused(t *testing.T) {
 		{"grantee", nil, "grantee: is missing"},
 		{"grantee", object{"resolver": "jwt:http://id.maker.example"}, "grantee.resolver: must be"},
 		{"grantee", object{"resolver": "saml:https://id.maker.example"}, "grantee.resolver: must be"},
+		{"grantee", object{"resolver": "userinfo:https://id.maker.example@evil.example/x"}, "grantee.resolver: must be"},
 		{"grantee", object{"resolver": "jwt:https://id.maker.example?x=1"}, "grantee.resolver: must have no query"},
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "key": "x"}, "grantee.key: there is no such setting"},
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "claim": "a\nb"}, "grantee.claim: must be one line"},
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "audience": "a\nb"}, "grantee.audience: must be one line"},
+		{"grantee", object{"resolver": "userinfo:https://id.maker.example", "audience": "a"}, "grantee.audience: must not be given"},
 		{"directive", object{"url": "https://maker.example/?q"}, "directive.url: must be"},
 		{"directive", object{"url": "https://maker.example/", "auth": "basic"}, "directive.auth: must be"},
 		{"refresh_shards", 0, "refresh_shards: must be"},
 		{"refresh_shards", 257, "refresh_shards: must be"},
 		{"refresh_shards", 1.5, "refresh_shards: must be a whole number"},
 		{"refresh_idle_after", "30m", "refresh_idle_after: must be"},
-		{"refresh_schedule", "hourly", "refresh_schedule: must have"},
+		{"refresh_schedule", "hourly", "refresh_schedule: must be"},
+		{"refresh_schedule", "0 * * * *", "refresh_schedule: must be"},
+		{"refresh_schedule", "*/6 * * * *", "refresh_schedule: must be"},
+		{"refresh_schedule", "*/5 * * *", "refresh_schedule: must be"},
 		{"max_event_age", "5", "max_event_age: must be"},
 		{"max_event_age", "0m", "max_event_age: must not be nothing"},
 		{"event_checks", "lax", "event_checks: must be"},
 		{"scaling", object{"sendevent": object{}}, "scaling.sendevent: there is no such setting"},
 		{"scaling", object{"SendEvent": object{"max_instances": 0}}, "scaling.SendEvent.max_instances: must be"},
 		{"scaling", object{"SendEvent": object{"min_instances": -1}}, "scaling.SendEvent.min_instances: must be"},
+		{"scaling", object{"SendEvent": object{"min_instances": 11}}, "scaling.SendEvent.min_instances: must not be more"},
+		{"scaling", object{"SendEvent": object{"cpu": "4"}}, "scaling.SendEvent.memory: must be from 2048Mi"},
+		{"scaling", object{"SendEvent": object{"cpu": "8", "memory": "3Gi"}}, "scaling.SendEvent.memory: must be from 4096Mi"},
+		{"scaling", object{"SendEvent": object{"memory": "5Gi"}}, "scaling.SendEvent.memory: must be from 128Mi to 4096Mi with 1 cpu"},
+		{"scaling", object{"SendEvent": object{"memory": "99999999999999999999Gi"}}, "scaling.SendEvent.memory: must be from 128Mi"},
 		{"scaling", object{"SendEvent": object{"memory": "512MB"}}, "scaling.SendEvent.memory: must be"},
 		{"scaling", object{"SendEvent": object{"cpu": "0.5"}}, "scaling.SendEvent.cpu: must be"},
 		{"device_events", "both", "device_events: must be"},
@@ -164,7 +190,7 @@ func TestSettingsRefused(t *testing.T) {
 func TestLongestSubject(t *testing.T) {
 	t.Parallel()
 	for _, changes := range []object{
-		{"regions": object{"EU": object{"location": "europe-west1", "own_lambda_role": strings.Repeat("r", 64)}}},
+		{"regions": object{"EU": object{"location": "europe-west1", "firestore_location": "eur3", "own_lambda_role": strings.Repeat("r", 64)}}},
 		{"proxy_name": strings.Repeat("p", 61)},
 	} {
 		s := with(t, changes)

@@ -32,6 +32,10 @@ func (g *google) policy(path, action string, body object) (int, object) {
 	if action == "setIamPolicy" {
 		g.policies[path] = body["policy"].(object)
 	}
+	// A Cloud Run service is there once its function has been built.
+	if function := strings.Replace(path, "/services/", "/functions/", 1); function != path && g.store[function] == nil {
+		return http.StatusNotFound, object{"error": object{"code": 404, "message": path + " not found", "status": "NOT_FOUND"}}
+	}
 	if g.policies[path] == nil {
 		return http.StatusOK, object{"etag": "AAAA", "version": 1}
 	}
@@ -40,7 +44,7 @@ func (g *google) policy(path, action string, body object) (int, object) {
 
 // resource serves the shelves.
 func (g *google) resource(r *http.Request, path, action string, body object) (int, object) {
-	if action == "" || strings.Contains(path, "serviceAccounts") {
+	if action == "" || action == "resume" || strings.Contains(path, "serviceAccounts") {
 		collection := path
 		if i := strings.LastIndexByte(path, '/'); i > 0 && shelfOf(path) == nil {
 			collection = path[:i]
@@ -122,7 +126,14 @@ func withType(s *shelf, body object) object {
 
 func (g *google) single(r *http.Request, s *shelf, path string, body object) (int, object) {
 	have := g.store[path]
+	action := r.URL.Path[strings.LastIndexByte(r.URL.Path, ':')+1:]
 	switch {
+	case have != nil && action == "enable":
+		delete(have, "disabled")
+		return http.StatusOK, object{}
+	case have != nil && action == "resume":
+		have["state"] = "ENABLED"
+		return http.StatusOK, have
 	case r.Method == http.MethodPut && have == nil:
 		return g.put(s, path, body)
 	case r.Method == http.MethodPut:
