@@ -36,7 +36,8 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	if err != nil {
 		return Event{}, nil, err
 	}
-	d := decoder{published: published, walk: walk{checks: checks}}
+	const depth = 4 // of the values of most properties
+	d := decoder{published: published, walk: walk{checks: checks, at: make([]place, 0, depth)}}
 	event, err := d.event(doc)
 	if err == nil {
 		err = d.whole(&event)
@@ -78,9 +79,9 @@ func (d *decoder) event(doc []byte) (Event, error) {
 		}
 		return e, d.shortForm(&e, endpointID, cause, changed, unchanged)
 	}
-	for _, m := range []member{{"endpointId", &endpointID}, {"cause", &cause}, {"changed", &changed}, {"unchanged", &unchanged}} {
-		if *m.value != nil {
-			return Event{}, wrong(m.name, "belongs to the short form, which has no event")
+	for i, value := range [...][]byte{endpointID, cause, changed, unchanged} {
+		if value != nil {
+			return Event{}, wrong(shortMembers[i], "belongs to the short form, which has no event")
 		}
 	}
 	if err := d.long(&e, event); err != nil {
@@ -93,6 +94,10 @@ func (d *decoder) event(doc []byte) (Event, error) {
 	}
 	return e, nil
 }
+
+// shortMembers are the members that only the short form has, in the order in
+// which they are looked for.
+var shortMembers = [...]string{"endpointId", "cause", "changed", "unchanged"}
 
 // shortForm fills e from the short form of a ChangeReport.
 func (d *decoder) shortForm(e *Event, endpointID, cause, changed, unchanged []byte) error {

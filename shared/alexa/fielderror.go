@@ -60,6 +60,9 @@ func advice(rule, path, problem string, args ...any) *FieldError {
 // Paths grow while an error travels outwards, so a message without fault pays
 // nothing for them.
 func in(parent string, err error) error {
+	if err == nil {
+		return nil
+	}
 	if field := (*FieldError)(nil); errors.As(err, &field) {
 		field.below(parent)
 		return field

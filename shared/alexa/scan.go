@@ -120,7 +120,7 @@ func text(raw []byte) (string, error) {
 		return "", wrong("", "must be a string")
 	}
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]), nil
+		return shared(raw[1 : len(raw)-1]), nil
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {

@@ -34,6 +34,13 @@ var (
 // Decode reads the body of a push request. Its errors say what is missing and
 // are fit to be shown to the sender.
 func Decode(body []byte) (Message, error) {
+	if m, ok := decodePlain(body); ok {
+		return m, nil
+	}
+	return decodeJSON(body)
+}
+
+func decodeJSON(body []byte) (Message, error) {
 	var envelope struct {
 		Message *struct {
 			MessageID   string            `json:"messageId"`

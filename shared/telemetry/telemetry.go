@@ -52,7 +52,7 @@ const (
 
 // New returns a logger that writes to w as Cloud Logging wants it.
 func New(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{ReplaceAttr: rename}))
+	return slog.New(newHandler(w))
 }
 
 // rename gives slog's own fields Cloud Logging's names, see

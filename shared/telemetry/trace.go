@@ -23,8 +23,9 @@ func Trace(h http.Header, project string) slog.Attr {
 
 func traceID(h http.Header) string {
 	// https://www.w3.org/TR/trace-context/: version-traceid-parentid-flags
-	if parts := strings.Split(h.Get("Traceparent"), "-"); len(parts) >= 4 && isTraceID(parts[1]) {
-		return parts[1]
+	_, rest, _ := strings.Cut(h.Get("Traceparent"), "-")
+	if id, flags, _ := strings.Cut(rest, "-"); strings.Contains(flags, "-") && isTraceID(id) {
+		return id
 	}
 	// TRACE_ID/SPAN_ID;o=OPTIONS
 	if id, _, _ := strings.Cut(h.Get("X-Cloud-Trace-Context"), "/"); isTraceID(id) {
