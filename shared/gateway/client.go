@@ -2,11 +2,13 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"path"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -25,16 +27,19 @@ const maxAnswer = 64 << 10
 // Client sends events to one region's gateway. It may be used by many
 // goroutines at once.
 type Client struct {
-	region alexa.Region
-	url    string
-	http   *http.Client
+	region    alexa.Region
+	url       *url.URL
+	transport http.RoundTripper
 }
 
 // New returns the client of a region. baseURL is the gateway's URL without a
-// path; client should keep as many connections as there are calls at a time
-// and must follow no redirects, see package transport.
+// path; client should keep as many connections as there are calls at a time, see
+// package transport. Only its transport is used: there is nothing else in it that
+// an event needs, redirects least of all.
 func New(region alexa.Region, baseURL *url.URL, client *http.Client) *Client {
-	return &Client{region: region, url: baseURL.JoinPath("/v3/events").String(), http: client}
+	events := *baseURL
+	events.Path = path.Join("/", events.Path, "v3/events")
+	return &Client{region: region, url: &events, transport: cmp.Or(client.Transport, http.DefaultTransport)}
 }
 
 // Receipt is the gateway's word that it took an event. It does not mean that
@@ -51,25 +56,45 @@ type Receipt struct {
 func (c *Client) Send(ctx context.Context, token sensitive.String, body []byte) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
+	req, err := c.request(ctx, token, body)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("gateway %s: %w", c.region, err)
 	}
-	req.Header.Set("Authorization", "Bearer "+token.Reveal())
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "gatepost")
-	resp, err := c.http.Do(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return Receipt{}, &Error{Region: c.region, kind: ErrUnavailable, cause: transport.Cause(ctx, err)}
 	}
 	defer resp.Body.Close()
 	// Read to the end, so that the connection can be used again. What could
 	// not be read is not missed: status and code decide.
-	answer, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	rest := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode/100 == 2 {
+		_, _ = io.Copy(io.Discard, rest)
 		return Receipt{Status: resp.StatusCode, RequestID: requestID(resp.Header)}, nil
 	}
+	answer, _ := io.ReadAll(rest)
 	return Receipt{}, newError(c.region, resp, answer, token)
+}
+
+// Values of headers that are the same for every event. They are not changed.
+var (
+	isJSON    = []string{"application/json"}
+	userAgent = []string{"gatepost"}
+)
+
+// request makes the request. The URL was parsed long ago.
+func (c *Client) request(ctx context.Context, token sensitive.String, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host = c.url, c.url.Host
+	req.Header = http.Header{
+		"Authorization": {"Bearer " + token.Reveal()},
+		"Content-Type":  isJSON,
+		"User-Agent":    userAgent,
+	}
+	return req, nil
 }
 
 // requestID finds the id that Amazon's support asks for.

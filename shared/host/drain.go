@@ -23,14 +23,12 @@ type flights struct {
 	draining bool
 	until    time.Time     // when requests have to be finished, once draining
 	idle     chan struct{} // closed when draining and n is 0
-	ctx      context.Context
-	cancel   context.CancelFunc
+	cut      bool          // contexts are ended
+	cancels  map[context.Context]context.CancelFunc
 }
 
 func newFlights() *flights {
-	f := &flights{idle: make(chan struct{})}
-	f.ctx, f.cancel = context.WithCancel(context.Background())
-	return f
+	return &flights{idle: make(chan struct{}), cancels: make(map[context.Context]context.CancelFunc)}
 }
 
 // deadline is a context whose deadline moves to the present when the process
@@ -52,22 +50,51 @@ func (d deadline) Deadline() (time.Time, bool) {
 	return own, ok
 }
 
-// begin admits a request unless the process is draining. The context it
-// returns ends with the request's, or when draining takes too long.
-func (f *flights) begin(ctx context.Context) (_ context.Context, end func(), ok bool) {
+// mostFlights is how many requests may be in flight. The platform sends far
+// fewer at a time; should it not, those beyond are better off elsewhere than in a
+// process that has run out of memory.
+const mostFlights = 2000
+
+// begin admits a request, or says why not. Whoever was admitted lands.
+func (f *flights) begin() (refusal string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.draining {
-		return nil, nil, false
+	switch {
+	case f.draining:
+		return "shutting down"
+	case f.n >= mostFlights:
+		return "too many requests at a time"
 	}
 	f.n++
-	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(f.ctx, cancel)
-	return ctx, func() {
-		stop()
+	return ""
+}
+
+// limit returns a context for the work of a request that was admitted. It ends
+// after the given time, with the request's, or when draining takes too long.
+func (f *flights) limit(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cut {
 		cancel()
-		f.land()
-	}, true
+	}
+	f.cancels[ctx] = cancel
+	return deadline{ctx, f}, func() {
+		cancel()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.cancels, ctx)
+	}
+}
+
+// cutOff ends the contexts of all requests in flight.
+func (f *flights) cutOff() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut = true
+	for _, cancel := range f.cancels {
+		cancel()
+	}
 }
 
 func (f *flights) land() {
@@ -98,7 +125,7 @@ func (h *Host) Drain() bool {
 	if wait(f.idle, finishTime) {
 		return true
 	}
-	f.cancel()
+	f.cutOff()
 	return wait(f.idle, handBackTime)
 }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,16 +73,16 @@ func New(log *slog.Logger, project string, now func() time.Time) *Host {
 // Wrap makes an HTTP handler of a function. name is what logs call it.
 func (h *Host) Wrap(name string, limits Limits, handle Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, end, ok := h.flights.begin(r.Context())
-		if !ok {
-			// The caller's connection is about to break; it should not reuse it.
+		if refusal := h.flights.begin(); refusal != "" {
+			// The caller's connection is about to break, or its body was not read;
+			// it should not reuse it.
 			w.Header().Set("Connection", "close")
-			write(w, Fail(http.StatusServiceUnavailable, "shutting down"))
+			write(w, Fail(http.StatusServiceUnavailable, refusal))
 			return
 		}
-		defer end()
+		defer h.flights.land()
 		started := h.now()
-		ctx, line := telemetry.Begin(ctx, slog.String(telemetry.Function, name))
+		ctx, line := telemetry.Begin(r.Context(), slog.String(telemetry.Function, name))
 		if trace := telemetry.Trace(r.Header, h.project); trace.Key != "" {
 			telemetry.Add(ctx, trace)
 		}
@@ -116,9 +117,9 @@ func (h *Host) answer(ctx context.Context, w http.ResponseWriter, r *http.Reques
 		}
 		return Fail(http.StatusBadRequest, "body did not arrive")
 	}
-	ctx, cancel := context.WithTimeout(ctx, limits.Time)
+	ctx, cancel := h.flights.limit(ctx, limits.Time)
 	defer cancel()
-	return handle(deadline{ctx, h.flights}, Request{Header: r.Header, Body: body})
+	return handle(ctx, Request{Header: r.Header, Body: body})
 }
 
 // readBody reads a body within its size and time.
@@ -127,7 +128,7 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	if err := control.SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, most), r.ContentLength)
 	if err != nil {
 		// The deadline stays: before it answers, the server tries to read what
 		// is left of the body, and would wait for it for ever.
@@ -139,8 +140,24 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	return body, control.SetReadDeadline(time.Time{})
 }
 
+// mostForeseen is how much memory a body gets on the word of its sender.
+const mostForeseen = 64 << 10
+
+// readAll is io.ReadAll for a body whose size the sender has announced, which is
+// negative if it has not.
+func readAll(body io.Reader, announced int64) ([]byte, error) {
+	var whole bytes.Buffer
+	// The buffer wants room for one read more than there is.
+	whole.Grow(int(min(max(announced, 0), mostForeseen)) + bytes.MinRead)
+	_, err := whole.ReadFrom(body)
+	return whole.Bytes(), err
+}
+
+// isJSON is the Content-Type of every answer. It is not changed.
+var isJSON = []string{"application/json"}
+
 func write(w http.ResponseWriter, answer Answer) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = isJSON
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer.Body)))
 	w.WriteHeader(answer.Status)
 	_, _ = w.Write(answer.Body) // a caller who has gone asks again

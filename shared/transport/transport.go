@@ -18,6 +18,17 @@ import (
 	"time"
 )
 
+// NewBounded is NewClient with no more than conns connections for each host,
+// busy ones included. A call for which there is none waits, within its own time.
+// It is for calls of which there may be any number at a time: without a bound a
+// slow server would be dialled for each, and the connections beyond those that
+// are kept be closed after one use.
+func NewBounded(conns int) *http.Client {
+	client := NewClient(conns)
+	client.Transport.(*http.Transport).MaxConnsPerHost = conns
+	return client
+}
+
 // NewClient returns a client that keeps up to conns idle connections for each
 // host. It starts from a copy of http.DefaultTransport, so a process that
 // replaces the default transport's dialer (tests refuse every address but
