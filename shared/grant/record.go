@@ -65,7 +65,7 @@ func AmazonUserHash(account string) string { return shortHex(digest("amazon acco
 // digest hashes the parts with their lengths, so that no two lists of parts
 // hash alike.
 func digest(parts ...string) [sha256.Size]byte {
-	var joined []byte
+	joined := make([]byte, 0, 256) // not on the heap, unless it is longer
 	for _, part := range parts {
 		joined = binary.AppendUvarint(joined, uint64(len(part)))
 		joined = append(joined, part...)

@@ -1,0 +1,95 @@
+package grantcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/guard"
+)
+
+// Recent returns the record of a customer as it was at most [Memory] ago, or
+// grant.ErrNotFound. remembered means that it was not read for this call. The
+// record is shared: it must not be changed, nor anything in it.
+//
+// Of those who ask for a customer at once one reads, with its own context, and
+// the others wait for it, each no longer than its own context lasts. That the
+// one who reads is cut off is no failure for the others: another of them reads.
+func (s *Store) Recent(ctx context.Context, key grant.Key) (record grant.Record, remembered bool, err error) {
+	if known, ok := s.remembered(key); ok {
+		return known.record, true, known.err
+	}
+	for {
+		var leading atomic.Bool
+		landed := s.flights.DoChan(flight(key), func() (found any, err error) {
+			leading.Store(true)
+			err = guard.Run(func() (err error) {
+				found, err = s.read(ctx, key)
+				return err
+			})
+			return found, err
+		})
+		result, ok := await(ctx, landed, &leading)
+		if !ok {
+			return grant.Record{}, false, fmt.Errorf("grantcache: read a record: %w", ctx.Err())
+		}
+		if !leading.Load() && ctx.Err() == nil && isEnd(result.Err) {
+			continue
+		}
+		record, _ := result.Val.(grant.Record)
+		return record, false, result.Err
+	}
+}
+
+func (s *Store) remembered(key grant.Key) (customer, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known, ok := s.customers.Get(key)
+	return known, ok && s.now().Before(known.until)
+}
+
+// await waits for a read. Whoever leads it waits for its end, since nothing may
+// outlive its request; its context ends the read as well.
+func await(ctx context.Context, landed <-chan singleflight.Result, leading *atomic.Bool) (singleflight.Result, bool) {
+	select {
+	case result := <-landed:
+		return result, true
+	case <-ctx.Done():
+		if !leading.Load() {
+			return singleflight.Result{}, false
+		}
+		return <-landed, true
+	}
+}
+
+// isEnd reports whether a read failed because its context ended.
+func isEnd(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func flight(key grant.Key) string { return key.Skill + "\x00" + key.UserID }
+
+// memoryOf is how long what was read may be remembered, zero for not at all.
+func memoryOf(record grant.Record, err error) time.Duration {
+	if err != nil {
+		if errors.Is(err, grant.ErrNotFound) {
+			return noGrantMemory
+		}
+		return 0
+	}
+	memory := noGrantMemory
+	for _, g := range record.Grants {
+		switch g.State {
+		case grant.Suspect:
+			return 0
+		case grant.Active:
+			memory = Memory
+		}
+	}
+	return memory
+}

@@ -1,0 +1,290 @@
+package grantcache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+)
+
+// behind is the store behind the cache. It counts reads, and lets tests stand
+// in their way.
+type behind struct {
+	grant.Store
+	reads         atomic.Int64
+	before, after func(context.Context) error // nil, or called around each read
+}
+
+func (b *behind) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	b.reads.Add(1)
+	if b.before != nil {
+		if err := b.before(ctx); err != nil {
+			return grant.Record{}, err
+		}
+	}
+	record, err := b.Store.Read(ctx, key)
+	if b.after != nil {
+		if err := b.after(ctx); err != nil {
+			return grant.Record{}, err
+		}
+	}
+	return record, err
+}
+
+// world is a store and two processes: one that remembers, and another that
+// changes what is stored. It belongs in a bubble, whose clock it has.
+type world struct {
+	t      *testing.T
+	behind *behind
+	cache  *grantcache.Store
+	other  grant.Store
+}
+
+func newWorld(t *testing.T, most int) *world {
+	stored := grantmem.New()
+	b := &behind{Store: stored}
+	return &world{t: t, behind: b, cache: grantcache.New(b, most, time.Now), other: stored}
+}
+
+func key(userID string) grant.Key { return grant.Key{Skill: "default", UserID: userID} }
+
+// link gives a customer a grant, or changes the state of the one there is.
+func (w *world) link(s grant.Store, userID string, states ...grant.State) {
+	w.t.Helper()
+	_, err := grant.Change(w.t.Context(), s, key(userID), func(r *grant.Record) error {
+		r.Grants = make(map[string]grant.Grant)
+		for i, state := range states {
+			r.Grants[fmt.Sprint("g-", i)] = grant.Grant{Region: "EU", State: state, TokenVersion: time.Now().UnixNano()}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// ask asks for a customer, and checks how often the store was read for it. It
+// returns the states of the first grant, "none" without a record.
+func (w *world) ask(userID string, reads int64) grant.State {
+	w.t.Helper()
+	was := w.behind.reads.Load()
+	record, remembered, err := w.cache.Recent(w.t.Context(), key(userID))
+	if got := w.behind.reads.Load() - was; got != reads || remembered != (reads == 0) {
+		w.t.Errorf("%d reads, remembered %v; want %d", got, remembered, reads)
+	}
+	switch {
+	case errors.Is(err, grant.ErrNotFound):
+		return "none"
+	case err != nil:
+		w.t.Error(err)
+	}
+	return record.Grants["g-0"].State
+}
+
+func (w *world) want(got, want grant.State) {
+	w.t.Helper()
+	if got != want {
+		w.t.Errorf("the grant is %q, want %q", got, want)
+	}
+}
+
+// TestOneReadAMinute: however often a customer is asked for.
+func TestOneReadAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.link(w.other, "u-1", grant.Active)
+		w.ask("u-1", 1)
+		for range 59 {
+			<-time.After(time.Second)
+			w.ask("u-1", 0)
+		}
+		<-time.After(time.Second)
+		w.ask("u-1", 1)
+	})
+}
+
+// TestAgeCountsFromBeforeTheRead: a read that took long is of the moment when it
+// began, as far as anybody knows.
+func TestAgeCountsFromBeforeTheRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.link(w.other, "u-1", grant.Active)
+		w.behind.after = func(context.Context) error { <-time.After(20 * time.Second); return nil }
+		w.ask("u-1", 1)
+		<-time.After(39 * time.Second)
+		w.ask("u-1", 0)
+		<-time.After(time.Second)
+		w.ask("u-1", 1)
+	})
+}
+
+func TestChangeElsewhereIsSeenWithinAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.link(w.other, "u-1", grant.Active)
+		w.want(w.ask("u-1", 1), grant.Active)
+		w.link(w.other, "u-1", grant.Revoked)
+		w.want(w.ask("u-1", 0), grant.Active)
+		<-time.After(grantcache.Memory)
+		w.want(w.ask("u-1", 1), grant.Revoked)
+	})
+}
+
+// TestWhatIsRemembered: how long, by what there is of a customer.
+func TestWhatIsRemembered(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		states []grant.State // nil: no record
+		want   time.Duration
+	}{
+		{"active", []grant.State{grant.Active}, time.Minute},
+		{"active and revoked", []grant.State{grant.Revoked, grant.Active}, time.Minute},
+		{"active and suspect", []grant.State{grant.Active, grant.Suspect}, 0},
+		{"suspect", []grant.State{grant.Suspect}, 0},
+		{"revoked", []grant.State{grant.Revoked}, 3 * time.Second},
+		{"no grants", []grant.State{}, 3 * time.Second},
+		{"no record", nil, 3 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 10)
+				if test.states != nil {
+					w.link(w.other, "u-1", test.states...)
+				}
+				w.ask("u-1", 1)
+				if test.want > 0 {
+					<-time.After(test.want - time.Nanosecond)
+					w.ask("u-1", 0)
+					<-time.After(time.Nanosecond)
+				}
+				w.ask("u-1", 1)
+			})
+		})
+	}
+}
+
+// TestOwnChangesAreSeenAtOnce: what the process writes, tries to write, deletes,
+// or reads for another reason.
+func TestOwnChangesAreSeenAtOnce(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(w *world, known grant.Record)
+		reads  int64
+		want   grant.State
+	}{
+		{"a write", func(w *world, _ grant.Record) { w.link(w.cache, "u-1", grant.Revoked) }, 1, grant.Revoked},
+		{"a conflict", func(w *world, known grant.Record) {
+			w.link(w.other, "u-1", grant.Revoked)
+			if _, err := w.cache.Write(w.t.Context(), known, grant.New(known.Key())); !errors.Is(err, grant.ErrConflict) {
+				w.t.Errorf("got %v, want a conflict", err)
+			}
+		}, 1, grant.Revoked},
+		{"a deletion", func(w *world, known grant.Record) {
+			if err := w.cache.Delete(w.t.Context(), known); err != nil {
+				w.t.Error(err)
+			}
+		}, 1, "none"},
+		{"a read", func(w *world, _ grant.Record) {
+			w.link(w.other, "u-1", grant.Revoked)
+			if _, err := w.cache.Read(w.t.Context(), key("u-1")); err != nil {
+				w.t.Error(err)
+			}
+		}, 0, grant.Revoked},
+		{"a read that failed", func(w *world, _ grant.Record) {
+			w.behind.before = func(context.Context) error { return errors.New("out of order") }
+			if _, err := w.cache.Read(w.t.Context(), key("u-1")); err == nil {
+				w.t.Error("no error")
+			}
+		}, 0, grant.Active},
+		{"another customer's write", func(w *world, _ grant.Record) { w.link(w.cache, "u-2", grant.Active) }, 0, grant.Active},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 10)
+				w.link(w.other, "u-1", grant.Active)
+				w.ask("u-1", 1)
+				known, _, err := w.cache.Recent(t.Context(), key("u-1"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				test.change(w, known)
+				w.want(w.ask("u-1", test.reads), test.want)
+			})
+		})
+	}
+}
+
+// TestReadOvertakenByAWrite: a read that saw the record as it was before a write
+// of this process is not remembered, nor shared with who asks after the write.
+func TestReadOvertakenByAWrite(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.link(w.other, "u-1", grant.Active)
+		written := make(chan struct{})
+		w.behind.after = func(context.Context) error { <-written; return nil }
+		var slow sync.WaitGroup
+		slow.Go(func() { _, _, _ = w.cache.Recent(t.Context(), key("u-1")) })
+		synctest.Wait()
+		w.behind.after = nil
+		w.link(w.cache, "u-1", grant.Revoked)
+		w.want(w.ask("u-1", 1), grant.Revoked)
+		close(written)
+		slow.Wait()
+		w.want(w.ask("u-1", 1), grant.Revoked) // forgotten, to be on the safe side
+		w.want(w.ask("u-1", 0), grant.Revoked)
+	})
+}
+
+// TestErrorsAreNotRemembered, and what was remembered before is not given out
+// for longer because of them.
+func TestErrorsAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 10)
+		w.link(w.other, "u-1", grant.Active)
+		w.ask("u-1", 1)
+		<-time.After(time.Minute)
+		outOfOrder := errors.New("out of order")
+		w.behind.before = func(context.Context) error { return outOfOrder }
+		for range 2 {
+			if _, _, err := w.cache.Recent(t.Context(), key("u-1")); !errors.Is(err, outOfOrder) {
+				t.Errorf("got %v", err)
+			}
+		}
+		w.behind.before = nil
+		w.ask("u-1", 1)
+	})
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3)
+		for i := range 4 {
+			w.link(w.other, fmt.Sprint("u-", i), grant.Active)
+			w.ask(fmt.Sprint("u-", i), 1)
+			w.ask("u-0", 0) // is asked for all the time, and stays
+		}
+		w.ask("u-3", 0)
+		w.ask("u-2", 0)
+		w.ask("u-1", 1)
+	})
+}
