@@ -75,6 +75,7 @@ type Source struct {
 	Now      func() time.Time
 
 	flights  singleflight.Group
+	opened   opened
 	failures failures
 	brake    brake
 }
@@ -87,7 +88,8 @@ type Token struct {
 }
 
 // Token returns an access token of a grant of record, which the caller has
-// just read. A token that has expired, or is about to, is refreshed first; if
+// read: just now, or a short time ago, since a record that was changed meanwhile
+// is read again before anything is done about its grant. A token that has expired, or is about to, is refreshed first; if
 // that fails, the old one is returned for as long as it is valid.
 func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Token, error) {
 	g := record.Grants[id]
@@ -105,7 +107,7 @@ func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Tok
 }
 
 // Refresh asks Login with Amazon for new tokens of a grant of record, which
-// the caller has just read, unless somebody else did so since then.
+// the caller has read, unless somebody else did so since then.
 func (s *Source) Refresh(ctx context.Context, record grant.Record, id string) (Token, error) {
 	return s.fly(ctx, record, id, record.Grants[id].TokenVersion, false)
 }
@@ -162,9 +164,14 @@ func await(ctx context.Context, landed <-chan singleflight.Result, leading *atom
 // open unseals the access token of a grant.
 func (s *Source) open(record grant.Record, id string) (Token, error) {
 	g := record.Grants[id]
-	access, err := s.Sealer.Open(g.AccessToken, place(record, id, accessField))
-	if err != nil {
-		return Token{}, fmt.Errorf("access: %w", err)
+	key := openedKey{customer: record.Key(), grant: id}
+	access, ok := s.opened.find(key, g.AccessToken, s.Now())
+	if !ok {
+		var err error
+		if access, err = s.Sealer.Open(g.AccessToken, place(record, id, accessField)); err != nil {
+			return Token{}, fmt.Errorf("access: %w", err)
+		}
+		s.opened.note(key, g.AccessToken, access, s.Now())
 	}
 	return Token{Access: access, Version: g.TokenVersion}, nil
 }

@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -37,11 +34,18 @@ type Announcer interface {
 	Publish(ctx context.Context, record grant.Record, announcement grant.Announcement) error
 }
 
-// Options are what a Deliverer works with. DeadLetters may be nil and IdleAfter
-// zero; all other fields are required.
+// Customers is the part of [grantcache.Store] that a Deliverer needs. What
+// Recent returns is not changed here.
+type Customers interface {
+	Recent(ctx context.Context, key grant.Key) (record grant.Record, remembered bool, err error)
+}
+
+// Options are what a Deliverer works with. Customers and DeadLetters may be nil
+// and IdleAfter zero; all other fields are required.
 type Options struct {
 	Skill       string
 	Store       grant.Store
+	Customers   Customers // nil: every event reads its customer's record
 	Tokens      Tokens
 	Gateways    map[alexa.Region]Gateway // of the regions that this process serves
 	Announcer   Announcer
@@ -93,52 +97,38 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	if event.elsewhere {
 		return nil
 	}
-	record, err := d.Store.Read(ctx, grant.Key{Skill: d.Skill, UserID: event.UserID})
+	c, err := d.customer(ctx, event, m)
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return []Result{resultOf("", fmt.Errorf("reading the customer: %w", err))}
 	}
-	ids := d.addressees(record, event)
-	telemetry.Add(ctx, slog.Int(telemetry.Grants, len(ids)))
-	if len(ids) == 0 {
+	telemetry.Add(ctx, slog.Int(telemetry.Grants, len(c.grants)))
+	if len(c.grants) == 0 {
 		return nil
 	}
-	if most := event.MaxAge(d.MaxEventAge); most > 0 && d.Now().Sub(event.published) > most {
-		return d.finish(ctx, m, event, record, d.expire(ctx, event, record, ids, m))
+	if event.expired {
+		return d.finish(ctx, m, event, c.record, d.expire(ctx, event, c.record, c.grants, m))
 	}
-	before, err := d.begin(ctx, event, record.Key(), m)
+	before, err := d.begin(ctx, event, c.record.Key(), m)
 	if err != nil {
-		return d.finish(ctx, m, event, record, all(ids, err))
+		return d.finish(ctx, m, event, c.record, all(c.grants, err))
 	}
-	results := d.finish(ctx, m, event, record, d.fanOut(ctx, event, record, ids, before.Accepted))
+	results := d.fanOut(ctx, event, c.record, c.grants, before.Accepted)
+	if c.remembered {
+		c.record, results = d.again(ctx, event, c.record, results, before.Accepted)
+	}
+	results = d.finish(ctx, m, event, c.record, results)
 	d.end(ctx, event, before, results)
-	d.used(ctx, record, results)
-	return results
-}
-
-// fanOut sends an event to grants side by side, but for those who have it.
-func (d *Deliverer) fanOut(ctx context.Context, e event, record grant.Record, ids, accepted []string) []Result {
-	results := make([]Result, len(ids))
-	var wg sync.WaitGroup
-	for i, id := range ids {
-		wg.Go(func() {
-			if slices.Contains(accepted, id) {
-				results[i] = resultOf(id, outcome.ErrDuplicate)
-				return
-			}
-			results[i] = resultOf(id, guard.Run(func() error { return d.send(ctx, e, record, id) }))
-		})
-	}
-	wg.Wait()
+	d.used(ctx, c.record, results)
 	return results
 }
 
 // finish does what outcomes ask for before they may be acknowledged: a dead
 // letter is put aside, and the maker is told of an event that went stale.
-func (d *Deliverer) finish(ctx context.Context, m push.Message, e event, record grant.Record, results []Result) []Result {
-	if e.Answers() {
+func (d *Deliverer) finish(ctx context.Context, m push.Message, e *event, record grant.Record, results []Result) []Result {
+	if e.answers {
 		results = oneAccount(results)
 	}
 	for i, result := range results {
@@ -160,21 +150,6 @@ func all(ids []string, err error) []Result {
 	return results
 }
 
-// oneAccount settles the results of an answer to a directive. It is for one
-// Amazon account, and which one it does not say: accepted by any grant it is
-// accepted, and that the others refuse it is as it should be.
-func oneAccount(results []Result) []Result {
-	took := func(r Result) bool { return r.Name == outcome.Accepted || r.Name == outcome.Duplicate }
-	if slices.ContainsFunc(results, took) {
-		return slices.DeleteFunc(results, func(r Result) bool { return !took(r) })
-	}
-	// While one may still accept it, the others' refusals mean nothing.
-	if slices.ContainsFunc(results, func(r Result) bool { return r.Decision == outcome.Retry }) {
-		return slices.DeleteFunc(results, func(r Result) bool { return r.Decision == outcome.DeadLetter })
-	}
-	return results
-}
-
 // event is a decoded message.
 type event struct {
 	alexa.Event
@@ -183,34 +158,43 @@ type event struct {
 	published time.Time
 	grant     string // the one grant that a replay is for, empty for all
 	elsewhere bool   // for a region that another stack serves
+	expired   bool   // too old to be sent
+	answers   bool   // a directive, of one Amazon account
+	once      bool   // must not be repeated
 }
 
 // read decodes the message and notes what it is in the log line.
-func (d *Deliverer) read(ctx context.Context, m push.Message) (event, error) {
+func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 	id, err := identity(m)
 	if err != nil {
-		return event{}, err
+		return nil, err
 	}
 	telemetry.Add(ctx, slog.String(telemetry.EventID, id), slog.Int(telemetry.Attempt, m.Attempt))
 	region, err := addressee(m)
 	if err != nil {
-		return event{}, err
+		return nil, err
 	}
 	if _, served := d.Gateways[region]; region != "" && !served {
-		return event{elsewhere: true}, nil
+		return &event{elsewhere: true}, nil
 	}
-	published := firstPublished(m, d.Now())
+	now := d.Now()
+	published := firstPublished(m, now)
+	age := now.Sub(published)
 	decoded, advice, err := alexa.DecodeEvent(m.Data, published, d.Checks)
 	if err != nil {
-		return event{}, err
+		return nil, err
 	}
 	telemetry.Add(ctx,
 		slog.String(telemetry.Customer, grant.CustomerHash(decoded.UserID)),
 		slog.String(telemetry.EndpointID, decoded.EndpointID()),
 		slog.String(telemetry.Kind, decoded.Header.Namespace+"."+decoded.Header.Name),
-		slog.Int64(telemetry.AgeMS, d.Now().Sub(published).Milliseconds()))
+		slog.Int64(telemetry.AgeMS, age.Milliseconds()))
 	advise(ctx, advice)
-	return event{Event: decoded, id: id, region: region, grant: m.Attributes[attrGrant], published: published}, nil
+	most := decoded.MaxAge(d.MaxEventAge)
+	return &event{
+		Event: decoded, id: id, region: region, grant: m.Attributes[attrGrant], published: published,
+		expired: most > 0 && age > most, answers: decoded.Answers(), once: decoded.Kind().Once,
+	}, nil
 }
 
 // mostAdvice is how much of the advice on an event the log line shows. A report
@@ -228,18 +212,4 @@ func advise(ctx context.Context, advice []*alexa.FieldError) {
 	}
 	telemetry.Raise(ctx, slog.LevelWarn)
 	telemetry.Add(ctx, slog.Int(telemetry.AdviceCount, len(advice)), slog.Any(telemetry.Advice, shown))
-}
-
-// addressees returns the ids of the grants that an event is for, in a fixed
-// order. Grants of regions that this process does not serve are not
-// its business.
-func (d *Deliverer) addressees(record grant.Record, e event) []string {
-	var ids []string
-	for id, g := range record.Grants {
-		if _, served := d.Gateways[g.Region]; served && (e.region == "" || g.Region == e.region) && (e.grant == "" || e.grant == id) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
 }

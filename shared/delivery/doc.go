@@ -1,7 +1,8 @@
 // Package delivery brings one device event to the Alexa event gateway of every
 // grant that its customer has, and says what became of it for each.
 //
-// [Deliverer.Deliver] decodes the event, reads the customer's record once, and
+// [Deliverer.Deliver] decodes the event, looks up the customer's record, which
+// may be one of a minute ago as long as there is nothing to do but send, and
 // sends to the grants side by side. A token that is about to expire is
 // refreshed before it is used; one that the gateway refuses is refreshed once,
 // and the event sent again with the new token in header and body. An event

@@ -1,10 +1,11 @@
 package delivery
 
 import (
-	"strings"
+	"hash/maphash"
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -24,42 +25,51 @@ const (
 // remembers nothing, and that is no fault: it may repeat what Alexa can tell to
 // be a repetition.
 type memory struct {
-	accepted *lru.Cache[string, struct{}]  // events and parts, by message id
-	samples  *lru.Cache[string, time.Time] // by grant, endpoint and property
+	seed     maphash.Seed
+	accepted *lru.Cache[uuid.UUID, struct{}]  // events and parts, by message id
+	samples  *lru.Cache[sampleKey, time.Time] // newest accepted, by property
 
 	usedMu sync.Mutex
 	used   *lru.Cache[string, time.Time] // when use was noted, by the id of the customer's record
 }
 
 func newMemory() *memory {
-	accepted, _ := lru.New[string, struct{}](acceptedKept) // fail for sizes below 1 only
-	samples, _ := lru.New[string, time.Time](samplesKept)
+	accepted, _ := lru.New[uuid.UUID, struct{}](acceptedKept) // fail for sizes below 1 only
+	samples, _ := lru.New[sampleKey, time.Time](samplesKept)
 	used, _ := lru.New[string, time.Time](usedKept)
-	return &memory{accepted: accepted, samples: samples, used: used}
+	return &memory{seed: maphash.MakeSeed(), accepted: accepted, samples: samples, used: used}
 }
 
-// newest leaves out of a ChangeReport the properties that are older than what
-// the grant's gateway has accepted for the same endpoint, and reports whether
-// any changed property is left.
-func (m *memory) newest(e event, id string) (event, bool) {
+// newest returns the event without the properties of a ChangeReport that are
+// older than what the grant's gateway has accepted for the same endpoint: e
+// itself if there are none, and nil if no changed property is left.
+func (m *memory) newest(e *event, id string) *event {
 	if e.Change == nil {
-		return e, true
+		return e
 	}
-	change := *e.Change
-	change.Properties = m.without(e, id, e.Change.Properties)
-	if len(change.Properties) == 0 && len(e.Change.Properties) > 0 {
-		return e, false
+	changed := m.without(e, id, e.Change.Properties)
+	if len(changed) == 0 && len(e.Change.Properties) > 0 {
+		return nil
 	}
-	e.Change = &change
-	if e.Context != nil && e.Context.Properties != nil {
-		e.Context = &alexa.Context{Properties: m.without(e, id, e.Context.Properties)}
+	var context []alexa.Property
+	if e.Context != nil {
+		context = m.without(e, id, e.Context.Properties)
 	}
-	return e, true
+	if len(changed) == len(e.Change.Properties) && (e.Context == nil || len(context) == len(e.Context.Properties)) {
+		return e
+	}
+	// A copy: the customer's other grants have the same event.
+	left, change := *e, *e.Change
+	change.Properties, left.Change = changed, &change
+	if e.Context != nil {
+		left.Context = &alexa.Context{Properties: context}
+	}
+	return &left
 }
 
 // without returns the properties that are not older than accepted ones: list
 // itself if that is all of them.
-func (m *memory) without(e event, id string, list []alexa.Property) []alexa.Property {
+func (m *memory) without(e *event, id string, list []alexa.Property) []alexa.Property {
 	for i := range list {
 		if !m.outdated(e, id, &list[i]) {
 			continue
@@ -75,14 +85,15 @@ func (m *memory) without(e event, id string, list []alexa.Property) []alexa.Prop
 	return list
 }
 
-func (m *memory) outdated(e event, id string, p *alexa.Property) bool {
-	newest, ok := m.samples.Get(sampleKey(e, id, p))
+func (m *memory) outdated(e *event, id string, p *alexa.Property) bool {
+	newest, ok := m.samples.Get(m.keyOf(e, id, p))
 	return ok && sampledAt(e, p).Before(newest)
 }
 
-// note remembers an event that a grant's gateway accepted.
-func (m *memory) note(e event, id string) {
-	m.accepted.Add(messageID(e.id, id, ""), struct{}{})
+// note remembers what a grant's gateway accepted: an event, by its message id
+// for the grant, and the samples in it.
+func (m *memory) note(e *event, id string, message uuid.UUID) {
+	m.accepted.Add(message, struct{}{})
 	if e.Change == nil {
 		return
 	}
@@ -92,27 +103,34 @@ func (m *memory) note(e event, id string) {
 		if !at.Equal(p.TimeOfSample) {
 			continue // a time that is made up must not outdate a real one
 		}
-		if newest, ok := m.samples.Peek(sampleKey(e, id, p)); !ok || at.After(newest) {
-			m.samples.Add(sampleKey(e, id, p), at)
+		key := m.keyOf(e, id, p)
+		if newest, ok := m.samples.Peek(key); !ok || at.After(newest) {
+			m.samples.Add(key, at)
 		}
 	}
-}
-
-// knows reports whether the event was accepted before.
-func (m *memory) knows(e event, id string) bool {
-	return m.accepted.Contains(messageID(e.id, id, ""))
 }
 
 // sampledAt is when a property was sampled, or when the event was published if
 // the device's clock is plainly wrong: a clock of 2036 would otherwise silence
 // the device for years, and one of 1970 for as long as it is remembered.
-func sampledAt(e event, p *alexa.Property) time.Time {
+func sampledAt(e *event, p *alexa.Property) time.Time {
 	if p.TimeOfSample.Sub(e.published) > clockAhead || e.published.Sub(p.TimeOfSample) > clockBehind {
 		return e.published
 	}
 	return p.TimeOfSample
 }
 
-func sampleKey(e event, id string, p *alexa.Property) string {
-	return strings.Join([]string{id, e.EndpointID(), p.Namespace, p.Name, p.Instance}, "\x00")
+// sampleKey stands for a property of an endpoint of a grant: a hash, because
+// there are many and the names are long. Its seed is the process's, so that
+// nobody can find two that are alike.
+type sampleKey uint64
+
+func (m *memory) keyOf(e *event, id string, p *alexa.Property) sampleKey {
+	var hash maphash.Hash
+	hash.SetSeed(m.seed)
+	for _, part := range [...]string{id, e.EndpointID(), p.Namespace, p.Name, p.Instance} {
+		_, _ = hash.WriteString(part) // never fail
+		_ = hash.WriteByte(0)
+	}
+	return sampleKey(hash.Sum64())
 }

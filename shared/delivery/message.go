@@ -45,7 +45,11 @@ func identity(m push.Message) (string, error) {
 // device's clock.
 func firstPublished(m push.Message, now time.Time) time.Time {
 	for _, name := range []string{attrPublished, attrSourcePublish} {
-		if t, err := alexa.ParseTime(m.Attributes[name]); err == nil {
+		text := m.Attributes[name]
+		if text == "" {
+			continue
+		}
+		if t, err := alexa.ParseTime(text); err == nil {
 			return t
 		}
 	}

@@ -28,20 +28,19 @@ const (
 // claim and the mark, and a read and a write more for each time it comes back;
 // other events cost nothing while all is well. It returns outcome.ErrDuplicate if the
 // event is done with and outcome.ErrClaimed if it is another process's.
-func (d *Deliverer) begin(ctx context.Context, e event, key grant.Key, m push.Message) (grant.Delivery, error) {
+func (d *Deliverer) begin(ctx context.Context, e *event, key grant.Key, m push.Message) (grant.Delivery, error) {
 	delivery := grant.Delivery{Key: grant.DeliveryKey{Customer: key.ID(), EventID: e.id}}
 	if e.grant != "" {
 		// A replay, of what the record holds to be done with.
 		return delivery, nil
 	}
-	once := e.Kind().Once
-	if once && m.Attempt <= 1 {
+	if e.once && m.Attempt <= 1 {
 		// Most likely nobody has seen it: no read before the write.
 		claimed, err := d.claim(ctx, delivery)
 		if !errors.Is(err, grant.ErrConflict) {
 			return claimed, err
 		}
-	} else if !once && m.Attempt == 1 {
+	} else if !e.once && m.Attempt == 1 {
 		return delivery, nil
 	}
 	found, err := d.Store.ReadDelivery(ctx, delivery.Key)
@@ -58,7 +57,7 @@ func (d *Deliverer) begin(ctx context.Context, e event, key grant.Key, m push.Me
 		return found, outcome.ErrDuplicate
 	case found.State == grant.Claimed && d.Now().Before(found.ClaimedUntil):
 		return found, outcome.ErrClaimed
-	case !once:
+	case !e.once:
 		return found, nil
 	}
 	claimed, err := d.claim(ctx, found)
@@ -70,7 +69,7 @@ func (d *Deliverer) begin(ctx context.Context, e event, key grant.Key, m push.Me
 
 // expire gives every grant the result of an event that is too old: expired,
 // unless it has had the event before, or is gone.
-func (d *Deliverer) expire(ctx context.Context, e event, record grant.Record, ids []string, m push.Message) []Result {
+func (d *Deliverer) expire(ctx context.Context, e *event, record grant.Record, ids []string, m push.Message) []Result {
 	var before grant.Delivery
 	if m.Attempt != 1 {
 		found, err := d.Store.ReadDelivery(ctx, grant.DeliveryKey{Customer: record.Key().ID(), EventID: e.id})
@@ -85,7 +84,7 @@ func (d *Deliverer) expire(ctx context.Context, e event, record grant.Record, id
 	for i, id := range ids {
 		err := outcome.ErrExpired
 		switch {
-		case before.State == grant.Sent, slices.Contains(before.Accepted, id), d.memory.knows(e, id):
+		case before.State == grant.Sent, slices.Contains(before.Accepted, id), d.memory.accepted.Contains(messageID(e.id, id, "")):
 			err = outcome.ErrDuplicate
 		case record.Grants[id].State == grant.Revoked:
 			err = access.ErrRevoked
@@ -108,23 +107,25 @@ func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delive
 // end notes who is done with the event, if a redelivery has to know: because
 // it failed for some, or because it must not be repeated. A note that cannot be
 // saved may cost a repetition, and is no reason to ask for one.
-func (d *Deliverer) end(ctx context.Context, e event, was grant.Delivery, results []Result) {
-	now, again := was, false
+func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, results []Result) {
+	again := slices.ContainsFunc(results, func(r Result) bool { return r.Decision == outcome.Retry })
+	if !e.once && !again {
+		return
+	}
+	now := was
 	now.Accepted = slices.Clone(was.Accepted)
 	for _, r := range results {
 		switch {
 		case r.Decision == outcome.Retry:
-			again = true
 		case r.GrantID != "" && !slices.Contains(now.Accepted, r.GrantID) && (r.Name == outcome.Accepted || r.Name == outcome.Dead):
 			now.Accepted = append(now.Accepted, r.GrantID)
 		}
 	}
-	once := e.Kind().Once
-	if !once && (!again || len(now.Accepted) == len(was.Accepted)) {
+	if !e.once && len(now.Accepted) == len(was.Accepted) {
 		return
 	}
 	now.State, now.ClaimedUntil, now.ExpireAt = "", time.Time{}, d.Now().Add(deliveryKept)
-	if once && !again {
+	if e.once && !again {
 		now.State = grant.Sent
 	}
 	// Whoever is about to be cut off must still leave its note.

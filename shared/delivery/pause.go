@@ -63,6 +63,9 @@ func (p *pauses) until(region alexa.Region, id string) time.Time {
 
 // note learns from the answer to an attempt.
 func (p *pauses) note(region alexa.Region, id string, err error, now time.Time) {
+	if err == nil {
+		return
+	}
 	var refusal *gateway.Error
 	if !errors.As(err, &refusal) {
 		return

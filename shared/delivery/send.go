@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -19,11 +18,12 @@ import (
 
 // sending is one event on its way to one grant.
 type sending struct {
-	d      *Deliverer
-	event  event
-	record grant.Record
-	id     string
-	grant  grant.Grant
+	d       *Deliverer
+	event   *event
+	message uuid.UUID // of the event as a whole
+	record  grant.Record
+	id      string
+	grant   grant.Grant
 
 	started time.Time
 	renewed bool         // the token is the fruit of a forced refresh
@@ -32,19 +32,18 @@ type sending struct {
 
 // send brings the event to one grant's gateway, whole or in parts, and notes
 // in the record what the gateway's answer means for the grant.
-func (d *Deliverer) send(ctx context.Context, e event, record grant.Record, id string) error {
+func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id string) error {
 	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id], started: d.Now()}
 	if s.grant.State == grant.Revoked {
 		return access.ErrRevoked
 	}
-	if d.memory.knows(e, id) {
+	s.message = messageID(e.id, id, "")
+	if d.memory.accepted.Contains(s.message) {
 		return outcome.ErrDuplicate
 	}
-	fresh, ok := d.memory.newest(e, id)
-	if !ok {
+	if s.event = d.memory.newest(e, id); s.event == nil {
 		return outcome.ErrSuperseded
 	}
-	s.event = fresh
 	if s.grant.State == grant.Suspect {
 		if err := s.claimProbe(ctx); err != nil {
 			return err
@@ -55,26 +54,30 @@ func (d *Deliverer) send(ctx context.Context, e event, record grant.Record, id s
 			return err
 		}
 	}
-	d.memory.note(s.event, id)
+	d.memory.note(s.event, id, s.message)
 	return s.recovered(ctx)
 }
 
 // part sends one part, as often as the gateway's answers ask for.
 func (s *sending) part(ctx context.Context, p part) error {
-	if s.d.memory.accepted.Contains(messageID(s.event.id, s.id, p.name)) {
-		return nil // by an earlier delivery that failed later on
+	message := s.message
+	if p.piece {
+		message = messageID(s.event.id, s.id, p.name)
+		if s.d.memory.accepted.Contains(message) {
+			return nil // by an earlier delivery that failed later on
+		}
 	}
 	for sent := 0; ; sent++ {
 		if err := s.ready(ctx, sent); err != nil {
 			return err
 		}
-		err := s.post(ctx, p)
+		err := s.post(ctx, p, message)
 		s.d.pauses.note(s.grant.Region, s.id, err, s.d.Now())
 		do, reason := reactTo(err, s.grant, s.d.Now())
 		switch do {
 		case settle:
-			if err == nil {
-				s.d.memory.accepted.Add(messageID(s.event.id, s.id, p.name), struct{}{})
+			if err == nil && p.piece {
+				s.d.memory.accepted.Add(message, struct{}{})
 			}
 			return err
 		case halve:
@@ -180,12 +183,12 @@ func (d *Deliverer) jitter(sent int) time.Duration {
 
 // post makes one attempt. The token is in the header and in the body, so the
 // body is encoded anew for each.
-func (s *sending) post(ctx context.Context, p part) error {
+func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 	if s.token.Renewed {
 		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))
 	}
 	event := p.event()
-	body := event.Append(make([]byte, 0, 2048), messageID(s.event.id, s.id, p.name), s.token.Access)
+	body := event.Append(make([]byte, 0, 2048), message.String(), s.token.Access)
 	receipt, err := s.d.Gateways[s.grant.Region].Send(ctx, s.token.Access, body)
 	if err == nil && receipt.RequestID != "" {
 		telemetry.Add(ctx, slog.String(telemetry.Gateway, receipt.RequestID))
@@ -200,8 +203,13 @@ var messageSpace = uuid.MustParse("7c9a1f0e-5d0b-4f3a-9a52-0d6a5f2f6c11")
 // messageID is the gateway's id of one part of an event for one grant. The
 // same part has the same id however often, and by whichever process, it is
 // sent, so that Alexa can tell a repetition. It is a UUID, whose characters
-// Amazon's schema allows.
-func messageID(event, grantID, part string) string {
-	name := fmt.Appendf(nil, "%s\x00%s\x00%s", event, grantID, part)
-	return uuid.NewHash(sha256.New(), messageSpace, name, 8).String()
+// Amazon's schema allows: version 8 of RFC 9562, by SHA-256.
+func messageID(event, grantID, part string) uuid.UUID {
+	name := append(make([]byte, 0, 512), messageSpace[:]...) // not on the heap, unless it is longer
+	name = append(append(append(append(append(name, event...), 0), grantID...), 0), part...)
+	sum := sha256.Sum256(name)
+	id := uuid.UUID(sum[:16])
+	id[6] = id[6]&0x0f | 8<<4
+	id[8] = id[8]&0x3f | 0x80
+	return id
 }

@@ -111,7 +111,7 @@ func (d *Deliverer) announce(ctx context.Context, record grant.Record) {
 // the endpoint's state again. A suspended report that is such a repetition
 // already says nothing new, and asking for another would make an endless
 // circle: when the grant recovers, the maker is told, and reports everything.
-func (d *Deliverer) stale(ctx context.Context, e event, record grant.Record, result Result) Result {
+func (d *Deliverer) stale(ctx context.Context, e *event, record grant.Record, result Result) Result {
 	suspended := result.Name == outcome.Suspended
 	if !suspended && result.Name != outcome.Expired {
 		return result

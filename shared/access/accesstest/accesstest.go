@@ -70,7 +70,7 @@ type World struct {
 }
 
 // New starts a world without customers, which ends with the test.
-func New(t *testing.T, options simulator.Options) *World {
+func New(t testing.TB, options simulator.Options) *World {
 	t.Helper()
 	w := &World{Clock: NewClock(), Store: grantmem.New()}
 	options.Now = w.Now
@@ -93,7 +93,7 @@ func New(t *testing.T, options simulator.Options) *World {
 	return w
 }
 
-func mustParse(t *testing.T, text string) *url.URL {
+func mustParse(t testing.TB, text string) *url.URL {
 	t.Helper()
 	u, err := url.Parse(text)
 	if err != nil {
@@ -107,7 +107,7 @@ func Key(userID string) grant.Key { return grant.Key{Skill: Skill, UserID: userI
 
 // Link gives a customer a grant of an Amazon account, which is announced
 // already, and returns the grant's id.
-func (w *World) Link(t *testing.T, userID string, region alexa.Region, amazonUser string) string {
+func (w *World) Link(t testing.TB, userID string, region alexa.Region, amazonUser string) string {
 	t.Helper()
 	code := w.Sim.Code(region, amazonUser)
 	token, err := w.LWA.Exchange(t.Context(), code)
@@ -127,7 +127,7 @@ func (w *World) Link(t *testing.T, userID string, region alexa.Region, amazonUse
 }
 
 // Change changes a customer's record.
-func (w *World) Change(t *testing.T, userID string, edit func(*grant.Record)) {
+func (w *World) Change(t testing.TB, userID string, edit func(*grant.Record)) {
 	t.Helper()
 	_, err := grant.Change(t.Context(), w.Store, Key(userID), func(r *grant.Record) error { edit(r); return nil })
 	if err != nil {
@@ -136,7 +136,7 @@ func (w *World) Change(t *testing.T, userID string, edit func(*grant.Record)) {
 }
 
 // Read returns a customer's record.
-func (w *World) Read(t *testing.T, userID string) grant.Record {
+func (w *World) Read(t testing.TB, userID string) grant.Record {
 	t.Helper()
 	record, err := w.Store.Read(t.Context(), Key(userID))
 	if err != nil {
@@ -159,7 +159,7 @@ func (w *World) Announcer() *lifecycle.Announcer {
 }
 
 // Gateway returns a client of a region's gateway.
-func (w *World) Gateway(t *testing.T, region alexa.Region) *gateway.Client {
+func (w *World) Gateway(t testing.TB, region alexa.Region) *gateway.Client {
 	t.Helper()
 	if w.bubble {
 		return gateway.New(region, mustParse(t, region.GatewayURL()), direct(w.Sim))
