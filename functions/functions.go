@@ -47,9 +47,11 @@ var entryPoints = map[string]wiring.EntryPoint{
 const startTime = 10 * time.Second
 
 // Main registers what this process serves, with the process's environment,
-// and ends the process when it is told to. A wrong configuration ends it now,
+// tunes the runtime for it, and ends the process when it is told to. A wrong configuration ends it now,
 // with status 1 and a message that names every fault.
 func Main() {
+	tune(os.LookupEnv)
+	unburden()
 	stdlog.SetOutput(telemetry.WithoutWire(os.Stderr))
 	log := telemetry.New(os.Stdout)
 	h, err := Register(os.LookupEnv, log)

@@ -86,6 +86,9 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 // fieldOf tells the publisher which field of the event is wrong. Other errors
 // are for the log.
 func fieldOf(err error) string {
+	if err == nil {
+		return ""
+	}
 	var field *alexa.FieldError
 	if errors.As(err, &field) || errors.Is(err, outcome.ErrUnknownRegion) {
 		return err.Error()
@@ -121,7 +124,8 @@ func note(ctx context.Context, results []delivery.Result) {
 
 // fields are the fields of one result.
 func fields(r delivery.Result) []slog.Attr {
-	attrs := []slog.Attr{slog.String(telemetry.Outcome, string(r.Name)), slog.String(telemetry.Decision, r.Decision.String())}
+	attrs := append(make([]slog.Attr, 0, 5),
+		slog.String(telemetry.Outcome, string(r.Name)), slog.String(telemetry.Decision, r.Decision.String()))
 	if r.GrantID != "" {
 		attrs = append(attrs, slog.String(telemetry.GrantID, r.GrantID))
 	}

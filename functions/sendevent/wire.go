@@ -13,13 +13,14 @@ import (
 func EntryPoint(p *wiring.Process) wiring.Builder {
 	p.NeedGateways()
 	p.NeedTokens()
+	p.NeedRecent()
 	p.NeedDeadLetters()
 	maxAge := p.Source.Duration("MAX_EVENT_AGE", 5*time.Minute, time.Second, 7*24*time.Hour)
 	checks := map[string]alexa.Checks{"strict": alexa.CheckStrict, "advise": alexa.CheckAdvise, "off": alexa.CheckOff}[p.Source.OneOf("EVENT_CHECKS", "strict", "advise", "off")]
 	idleAfter := p.NeedIdleAfter()
 	return func() (host.Handler, host.Limits) {
 		options := delivery.Options{
-			Skill: p.Skill, Store: p.Store(), Tokens: p.Tokens(), Gateways: make(map[alexa.Region]delivery.Gateway),
+			Skill: p.Skill, Store: p.Store(), Customers: p.Recent(), Tokens: p.Tokens(), Gateways: make(map[alexa.Region]delivery.Gateway),
 			Announcer: p.Announcer(), MaxEventAge: maxAge, Checks: checks, IdleAfter: idleAfter, Draw: p.Draw, Now: p.Now,
 		}
 		for region, client := range p.Gateways() {

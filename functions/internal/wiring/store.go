@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/seal"
@@ -16,14 +17,20 @@ import (
 
 // storePart is where grants are kept and what seals their tokens.
 type storePart struct {
-	needed   bool
-	memory   bool
-	database string
-	keyset   secret.Ref
+	needed    bool
+	memory    bool
+	remembers bool
+	database  string
+	keyset    secret.Ref
 
 	store  grant.Store
+	recent *grantcache.Store // in front of what is stored, for all functions of the process; nil if none needs it
 	sealer *seal.Sealer
 }
+
+// customersKept is how many customers a process remembers. With their tokens
+// they take some 4 KB each.
+const customersKept = 10_000
 
 // NeedStore reads where grants are kept.
 func (p *Process) NeedStore() {
@@ -38,7 +45,24 @@ func (p *Process) NeedStore() {
 	}
 }
 
-func (p *Process) buildStore(ctx context.Context) (err error) {
+// NeedRecent is NeedStore for a function that can live with what was stored a
+// minute ago.
+func (p *Process) NeedRecent() {
+	p.NeedStore()
+	p.store.remembers = true
+}
+
+func (p *Process) buildStore(ctx context.Context) error {
+	if err := p.openStore(ctx); err != nil || !p.store.remembers || p.store.store == nil {
+		return err
+	}
+	p.store.recent = grantcache.New(p.store.store, customersKept, p.Now)
+	// In front of all: who remembers has to see what the process writes.
+	p.store.store = p.store.recent
+	return nil
+}
+
+func (p *Process) openStore(ctx context.Context) (err error) {
 	switch s := &p.store; {
 	case !s.needed:
 		return nil
@@ -87,6 +111,9 @@ func (p *Process) reloadKeyset(ctx context.Context) (sensitive.String, error) {
 
 // Store returns the store that NeedStore asked for.
 func (p *Process) Store() grant.Store { return p.store.store }
+
+// Recent returns what NeedRecent asked for.
+func (p *Process) Recent() *grantcache.Store { return p.store.recent }
 
 // Sealer returns what seals the tokens in Store.
 func (p *Process) Sealer() *seal.Sealer { return p.store.sealer }

@@ -20,6 +20,10 @@ import (
 // fewer it would close them and dial again all the time.
 const lwaConnections = 256
 
+// gatewayConnections is how many connections to a gateway a process has: a few
+// for each request that it works on, since a customer may have several grants.
+const gatewayConnections = 4 * Concurrency
+
 // tokenPart is the client of Login with Amazon and who gives out its tokens.
 type tokenPart struct {
 	needed      bool
@@ -111,7 +115,7 @@ func (p *Process) NeedGateways() {
 func (p *Process) Gateways() map[alexa.Region]*gateway.Client {
 	clients := make(map[alexa.Region]*gateway.Client, len(p.gateway))
 	for region, base := range p.gateway {
-		clients[region] = gateway.New(region, base, transport.NewClient(Concurrency))
+		clients[region] = gateway.New(region, base, transport.NewBounded(gatewayConnections))
 	}
 	return clients
 }

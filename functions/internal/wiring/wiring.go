@@ -66,7 +66,7 @@ type Process struct {
 }
 
 // skillName allows the skill's own id, amzn1.ask.skill.…
-var skillName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+var skillName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
 // New begins the wiring of a process. Faults go to source.
 func New(source *config.Source, lookup config.Lookup, log *slog.Logger) *Process {
@@ -76,7 +76,7 @@ func New(source *config.Source, lookup config.Lookup, log *slog.Logger) *Process
 		Project: source.Text("GOOGLE_CLOUD_PROJECT", ""),
 		Source:  source, secrets: secret.NewReader(lookup),
 	}
-	if !skillName.MatchString(p.Skill) {
+	if !skillName.MatchString(p.Skill) || len(p.Skill) > 128 {
 		source.Fault("SKILL", "must be 1 to 128 letters, digits, dots, hyphens and underscores")
 	}
 	p.NeedRegions() // by whichever function

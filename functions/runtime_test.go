@@ -1,0 +1,41 @@
+package functions
+
+import (
+	"runtime/debug"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestTune: what the environment says about the garbage collector is left alone,
+// and the rest is ours. It changes the process's own settings, one of which is
+// an allowance that must not be used up by tests that run beside it.
+func TestTune(t *testing.T) {
+	type settings struct {
+		Percent int
+		Limit   int64
+	}
+	tests := []struct {
+		name string
+		env  map[string]string
+		want settings
+	}{
+		{"nothing given", nil, settings{gcPercent, memoryLimit}},
+		{"GOGC", map[string]string{"GOGC": "50"}, settings{50, memoryLimit}},
+		{"GOGC, empty", map[string]string{"GOGC": ""}, settings{50, memoryLimit}},
+		{"GOMEMLIMIT", map[string]string{"GOMEMLIMIT": "1GiB"}, settings{gcPercent, 1 << 30}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			// As the runtime has set them from the environment.
+			percent, limit := debug.SetGCPercent(50), debug.SetMemoryLimit(1<<30)
+			defer debug.SetGCPercent(percent)
+			defer debug.SetMemoryLimit(limit)
+			tune(func(name string) (string, bool) { value, ok := test.env[name]; return value, ok })
+			got := settings{debug.SetGCPercent(50), debug.SetMemoryLimit(-1)}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,167 @@
+package sendevent_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/functions/sendevent"
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+// stubGateway is a transport that takes every event, and costs next to nothing.
+type stubGateway struct{ took int }
+
+func (s *stubGateway) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	_ = r.Body.Close()
+	s.took++
+	return &http.Response{StatusCode: http.StatusAccepted, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+}
+
+// stubWriter is a ResponseWriter with what the host asks of a connection.
+type stubWriter struct {
+	header http.Header
+	status int
+}
+
+func (w *stubWriter) Header() http.Header             { return w.header }
+func (w *stubWriter) Write(b []byte) (int, error)     { return len(b), nil }
+func (w *stubWriter) WriteHeader(status int)          { w.status = status }
+func (w *stubWriter) Flush()                          {}
+func (w *stubWriter) SetReadDeadline(time.Time) error { return nil }
+
+// hotPath is the function as it is deployed, between a stub of a connection and
+// a stub of the gateway, and a customer whose token is good.
+type hotPath struct {
+	t       testing.TB
+	handler http.Handler
+	gateway *stubGateway
+	writer  *stubWriter
+	now     time.Time
+	body    []byte
+	counter []byte // the part of body that makes each message another
+	made    int    // requests
+	served  int
+}
+
+func newHotPath(t testing.TB) *hotPath {
+	t.Helper()
+	w := accesstest.New(t, simulator.Options{})
+	w.Link(t, "u-1", alexa.EU, "amzn-1")
+	p := &hotPath{t: t, gateway: new(stubGateway), writer: &stubWriter{header: http.Header{}}, now: w.Now()}
+	url, err := url.Parse("https://api.eu.amazonalexa.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := delivery.New(delivery.Options{
+		Skill: accesstest.Skill, Store: w.Store, Customers: grantcache.New(w.Store, 10, w.Now), Tokens: w.Process("p"), Announcer: w.Announcer(),
+		Gateways:    map[alexa.Region]delivery.Gateway{alexa.EU: gateway.New(alexa.EU, url, &http.Client{Transport: p.gateway})},
+		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
+	})
+	f := &sendevent.Function{Deliverer: d}
+	p.handler = host.New(telemetry.New(io.Discard), "", w.Now).Wrap("SendEvent", sendevent.Limits, f.Handle)
+	p.body = p.pushed()
+	p.counter = p.body[bytes.Index(p.body, []byte(count)):][:len(count)]
+	return p
+}
+
+// count is where a number goes.
+const count = "0000000000"
+
+// pushed is the body of a push request as Pub/Sub sends it, with a report of
+// three properties.
+func (p *hotPath) pushed() []byte {
+	at := alexa.FormatTime(p.now)
+	property := func(namespace, name, value string) string {
+		return fmt.Sprintf(`{"namespace":%q,"name":%q,"value":%s,"timeOfSample":%q,"uncertaintyInMilliseconds":0}`, namespace, name, value, at)
+	}
+	data := fmt.Sprintf(`{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":"lamp-1"},`+
+		`"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[%s]}}},"context":{"properties":[%s,%s]}}`,
+		property("Alexa.PowerController", "powerState", `"ON"`),
+		property("Alexa.BrightnessController", "brightness", "55"),
+		property("Alexa.EndpointHealth", "connectivity", `{"value":"OK"}`))
+	body, err := push.Encode(push.Message{
+		ID: "1" + count, Data: []byte(data), Attributes: map[string]string{"region": "EU"}, PublishTime: p.now,
+		OrderingKey: "u-1/lamp-1", Subscription: "projects/p/subscriptions/device-events-eu", Attempt: 1,
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return body
+}
+
+// serve serves one push request.
+func (p *hotPath) serve() {
+	p.served++
+	p.handler.ServeHTTP(p.writer, p.request())
+	if p.writer.status != http.StatusOK {
+		p.t.Fatalf("answered %d", p.writer.status)
+	}
+}
+
+// stubs does what the connection and the gateway of the test do for one request.
+func (p *hotPath) stubs() {
+	r := p.request()
+	answer, _ := new(stubGateway).RoundTrip(r)
+	p.writer.status = answer.StatusCode
+}
+
+// request is a push request that did not come before.
+func (p *hotPath) request() *http.Request {
+	p.made++
+	for i, n := len(count)-1, p.made; i >= 0; i, n = i-1, n/10 {
+		p.counter[i] = byte('0' + n%10)
+	}
+	return &http.Request{
+		Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: http.Header{"Content-Type": {"application/json"}},
+		ContentLength: int64(len(p.body)), Body: io.NopCloser(bytes.NewReader(p.body)),
+	}
+}
+
+// TestAllocations counts what an event that is accepted costs in allocations,
+// from the body that was pushed to the answer, with every check and the log line.
+// They are memory to clean up after each event; a change that makes more of them
+// should know it.
+//
+// Of 65, about 7 are the message (its data, attributes and other strings), 10 the
+// event (strings and the parts that it is decoded into), 12 its way (the names in
+// the log, ids, what is remembered of it), 17 the request to the gateway with its
+// deadline, 11 the admission, the body and the deadline, 5 the log line and 3 the
+// answer. What the stubs take is not counted.
+func TestAllocations(t *testing.T) {
+	most := 67.0
+	if race {
+		most += 10 // the race detector has pools forget, now and then, what they keep
+	}
+	p := newHotPath(t)
+	p.serve() // reads the customer, and opens its token
+	got := testing.AllocsPerRun(500, p.serve) - testing.AllocsPerRun(500, p.stubs)
+	if got > most {
+		t.Errorf("%v allocations for an event, want at most %v", got, most)
+	}
+	if p.gateway.took != p.served {
+		t.Errorf("the gateway took %d events of %d", p.gateway.took, p.served)
+	}
+}
+
+// BenchmarkSendEvent is what TestAllocations counts, in time.
+func BenchmarkSendEvent(b *testing.B) {
+	p := newHotPath(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.serve()
+	}
+}

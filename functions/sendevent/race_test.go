@@ -1,0 +1,5 @@
+//go:build race
+
+package sendevent_test
+
+const race = true

@@ -1,0 +1,132 @@
+package sendevent_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"sync"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/emulator"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
+	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// calls counts what Firestore is asked, by method.
+type calls struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func (c *calls) add(method string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count[path.Base(method)]++
+}
+
+// take returns the counts since it was called last.
+func (c *calls) take() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	taken := c.count
+	c.count = make(map[string]int)
+	return taken
+}
+
+// dial connects to the emulator, and counts.
+func (c *calls) dial(t *testing.T) *firestore.Client {
+	t.Helper()
+	conn, err := grpc.NewClient(emulator.Firestore(t), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			c.add(method)
+			return invoke(ctx, method, req, reply, cc, opts...)
+		}),
+		grpc.WithStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, stream grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			c.add(method)
+			return stream(ctx, desc, cc, method, opts...)
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := firestore.NewClient(t.Context(), emulator.Project(), option.WithGRPCConn(conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// TestReadsAndWrites counts what an event that is accepted costs at Firestore: a
+// read if the customer was not seen within the last minute, nothing otherwise,
+// and no write but for events that must not be repeated.
+func TestReadsAndWrites(t *testing.T) {
+	t.Parallel()
+	counted := &calls{count: make(map[string]int)}
+	w := accesstest.New(t, simulator.Options{})
+	store := grantcache.New(grantfire.New(counted.dial(t)), 100, w.Now)
+	w.Store = store
+	for _, userID := range []string{"u-1", "u-2"} {
+		w.Link(t, userID, alexa.EU, "amzn-"+userID)
+	}
+	url, err := url.Parse("https://api.eu.amazonalexa.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := delivery.New(delivery.Options{
+		Skill: accesstest.Skill, Store: store, Customers: store, Tokens: w.Process("p"), Announcer: w.Announcer(),
+		Gateways:    map[alexa.Region]delivery.Gateway{alexa.EU: gateway.New(alexa.EU, url, &http.Client{Transport: new(stubGateway)})},
+		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
+	})
+	const (
+		report   = `{"userId":%q,"endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
+		doorbell = `{"userId":%q,"event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"bell-1"},` +
+			`"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
+	)
+	read, none := map[string]int{"BatchGetDocuments": 1}, map[string]int{}
+	steps := []struct {
+		name    string
+		forward time.Duration
+		userID  string
+		event   string
+		want    map[string]int
+	}{
+		{"first", 0, "u-1", report, read},
+		{"at once", 0, "u-1", report, none},
+		{"another customer", 0, "u-2", report, read},
+		{"59 seconds later", 59 * time.Second, "u-1", report, none},
+		{"a minute later", time.Second, "u-1", report, read},
+		{"a doorbell", 0, "u-1", doorbell, map[string]int{"Commit": 2}},
+		{"nobody", 0, "u-3", report, read},
+		{"nobody again", 0, "u-3", report, none},
+		{"nobody after a while", 3 * time.Second, "u-3", report, read},
+	}
+	counted.take()
+	for i, step := range steps {
+		w.Forward(step.forward)
+		results := d.Deliver(t.Context(), push.Message{
+			ID: fmt.Sprint("m-", i), Data: fmt.Appendf(nil, step.event, step.userID), PublishTime: w.Now(), Attempt: 1,
+		})
+		if step.userID != "u-3" && (len(results) != 1 || results[0].Name != outcome.Accepted) {
+			t.Errorf("%s: %+v", step.name, results)
+		}
+		if diff := cmp.Diff(step.want, counted.take()); diff != "" {
+			t.Errorf("%s: calls (-want +got):\n%s", step.name, diff)
+		}
+	}
+}
