@@ -36,6 +36,8 @@ var scales = []float64{1e6, 1e7, 1e8}
 
 func costCommand(_ context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
 	var p plan
+	var e eventPlan
+	e.bind(flags)
 	flags.Float64Var(&p.idle, "idle", 0.3, "`share` of the customers who get no events, for the second bill")
 	flags.DurationVar(&p.cpu, "cpu", 200*time.Microsecond, "CPU `time` of a refresh: bench sweep measures it")
 	flags.Float64Var(&p.reads, "reads", 1, "`reads` of a refresh: bench firestore counts them")
@@ -48,8 +50,8 @@ func costCommand(_ context.Context, flags *flag.FlagSet, args []string, stdout i
 	flags.Float64Var(&p.vcpu, "vcpu", 1, "`vCPUs` of an instance")
 	flags.Float64Var(&p.memory, "memory", 0.5, "`GiB` of memory of an instance")
 	err := parse(flags, args, func() error {
-		if p.idle < 0 || p.idle >= 1 || p.shards < 1 || p.shards > grant.Buckets || p.shardsPerInstance <= 0 || p.latency() <= 0 {
-			return fmt.Errorf("want a share from 0 to less than 1, 1 to %d shards, and times that are not zero", grant.Buckets)
+		if p.idle < 0 || p.idle >= 1 || p.shards < 1 || p.shards > grant.Buckets || p.shardsPerInstance <= 0 || p.latency() <= 0 || !e.good() {
+			return fmt.Errorf("want a share from 0 to less than 1, 1 to %d shards, 1 to 80 events in flight, and times that are not zero", grant.Buckets)
 		}
 		return nil
 	})
@@ -59,7 +61,11 @@ func costCommand(_ context.Context, flags *flag.FlagSet, args []string, stdout i
 	if p.bytes, err = storedBytes(); err != nil {
 		return err
 	}
-	return p.write(stdout)
+	if err := p.write(stdout); err != nil {
+		return err
+	}
+	e.vcpu, e.memory = p.vcpu, p.memory
+	return e.write(stdout)
 }
 
 func (p plan) write(out io.Writer) error {

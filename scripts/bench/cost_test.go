@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +43,40 @@ func TestBill(t *testing.T) {
 	idle.idle = 0.5
 	if all, half := round().bill(1e6)[1], idle.bill(1e6)[1]; math.Abs(all.dollars-2*half.dollars) > 1e-9 {
 		t.Errorf("%s: %.2f, and %.2f with half of the customers idle", all.name, all.dollars, half.dollars)
+	}
+}
+
+// TestEventBill checks a bill by head: an event has 10 ms of an instance to
+// itself.
+func TestEventBill(t *testing.T) {
+	t.Parallel()
+	p := eventPlan{
+		cpu: time.Millisecond, gatewayTime: 99 * time.Millisecond, reads: 0.5, published: 500, logged: 1 << 10, requestLog: 2 << 10, sent: 1 << 10,
+		inFlight: 10, vcpu: 1, memory: 0.5,
+	}
+	const gibs = 1e6 / (1 << 20) // of a million times 1 KiB
+	want := []item{
+		{"Pub/Sub, publish", 1e9 / (1 << 40) * 40}, {"Pub/Sub, push", 1e9 / (1 << 40) * 40},
+		{"Cloud Run requests", 0.40}, {"Cloud Run CPU", 10_000 * 0.000024}, {"Cloud Run memory", 5_000 * 0.0000025},
+		{"Firestore reads", 500_000 * 0.03 / 100_000},
+		{"log, success line", gibs * 0.50}, {"log of requests", 2 * gibs * 0.50}, {"egress", gibs * 0.12},
+	}
+	same := cmp.Options{cmp.AllowUnexported(item{}), cmpopts.EquateApprox(1e-9, 0)}
+	if diff := cmp.Diff(want, p.bill(), same); diff != "" {
+		t.Errorf("bill (-want +got):\n%s", diff)
+	}
+	busy := p
+	busy.cpu, busy.inFlight = 20*time.Millisecond, 80
+	if got := busy.paid(); got != 0.020 {
+		t.Errorf("an event is charged %v s, less than its CPU", got)
+	}
+	var out strings.Builder
+	if err := p.writeMachine(&out); err != nil {
+		t.Fatal(err)
+	}
+	// 24.46 dollars, and 0.6525 for a million events.
+	if !strings.Contains(out.String(), "24.46 dollars a month, as Cloud Run does for 37 million events, 14.3 a second") || !strings.Contains(out.String(), "send 500 a second") {
+		t.Error(out.String())
 	}
 }
 

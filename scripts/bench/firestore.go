@@ -28,9 +28,12 @@ type operations struct{ refreshes, queries, reads, writes int64 }
 func firestoreCommand(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
 	grants := flags.Int("grants", 500, "`number` of customers, one grant each")
 	shards := flags.Int("shards", 16, "`number` of shards")
+	customers := flags.Int("customers", 100, "`number` of customers who get events")
+	repeats := flags.Int("repeats", 9, "`number` of events that each of them gets after the first")
+	program := flags.String("program", "", programUsage)
 	err := parse(flags, args, func() error {
-		if *grants < 1 || *shards < 1 || *shards > grant.Buckets {
-			return fmt.Errorf("want at least 1 grant and 1 to %d shards", grant.Buckets)
+		if min(*grants, *shards, *customers, *repeats) < 1 || *shards > grant.Buckets {
+			return fmt.Errorf("want at least 1 grant, customer and repeat, and 1 to %d shards", grant.Buckets)
 		}
 		return nil
 	})
@@ -45,7 +48,14 @@ func firestoreCommand(ctx context.Context, flags *flag.FlagSet, args []string, s
 	if err != nil {
 		return err
 	}
-	return o.write(stdout)
+	if err := o.write(stdout); err != nil {
+		return err
+	}
+	events, err := countEvents(ctx, *program, host, *customers, *repeats)
+	if err != nil {
+		return err
+	}
+	return events.write(stdout)
 }
 
 func (o operations) write(out io.Writer) error {

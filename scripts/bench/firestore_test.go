@@ -54,6 +54,32 @@ func TestFirestoreOperations(t *testing.T) {
 	}
 }
 
+// TestEventOperations holds an event to what it has to cost: a customer's
+// record is read once in a minute, and nothing is written when all is well.
+func TestEventOperations(t *testing.T) {
+	t.Parallel()
+	host := emulator.Firestore(t)
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := countEvents(t.Context(), built(t), host, 100, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := eventOperations{customers: 100, repeats: 9, first: [2]int64{100, 0}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(eventOperations{})); diff != "" {
+		t.Errorf("operations (-want +got):\n%s", diff)
+	}
+	var text strings.Builder
+	if err := got.write(&text); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(readme), indent(text.String())) {
+		t.Errorf("README.md does not show\n%s", text.String())
+	}
+}
+
 func TestFirestoreNeedsTheEmulator(t *testing.T) {
 	t.Setenv(emulatorHost, "")
 	if status, _, stderr := bench(t, "firestore"); status != exitFailed || !strings.Contains(stderr, emulatorHost) {

@@ -22,8 +22,11 @@ const usage = `usage: bench command [flags]
 
   sweep      CPU, time and memory of a sweep, beside a bare HTTP client
   spread     two days of refreshes, drawn into a picture
-  firestore  reads and writes of one refresh
-  cost       a month's bill, and the limit that is met first
+  firestore  reads and writes of one refresh, and of one event
+  events     CPU, latency and memory of SendEvent, beside what others would write
+  load       SendEvent with many events in flight, and a gateway that slows down
+  cold       from the start of a process to its first answer
+  cost       a month's bill, the limit that is met first, and what a million events cost
 
 -h after a command lists its flags.
 `
@@ -38,8 +41,18 @@ var commands = map[string]command{
 	"sweep":     sweepCommand,
 	"spread":    spreadCommand,
 	"firestore": firestoreCommand,
+	"events":    eventsCommand,
+	"cold":      coldCommand,
+	"load":      loadCommand,
 	"cost":      costCommand,
+}
+
+// children are the commands that the program starts itself with.
+var children = map[string]command{
 	childName:   childCommand,
+	gatewayName: gatewayCommand,
+	pushName:    pushCommand,
+	floorName:   floorCommand,
 }
 
 func main() {
@@ -50,13 +63,14 @@ func main() {
 
 // run carries out the command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 || commands[args[0]] == nil {
+	do := find(args)
+	if do == nil {
 		fmt.Fprint(stderr, usage)
 		return exitUsage
 	}
 	flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	err := commands[args[0]](ctx, flags, args[1:], stdout)
+	err := do(ctx, flags, args[1:], stdout)
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
@@ -65,6 +79,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "bench %s: %v\n", args[0], err)
 	return exitFailed
+}
+
+// find returns the command that the first argument names, nil if there is none.
+func find(args []string) command {
+	if len(args) == 0 {
+		return nil
+	}
+	if do := commands[args[0]]; do != nil {
+		return do
+	}
+	return children[args[0]]
 }
 
 // parse reads a command's flags and lets check judge them. What is wrong is

@@ -10,13 +10,17 @@ import (
 )
 
 // TestMain refuses every connection that would leave this machine, and lets the
-// test binary be the simulator's process.
+// test binary be the processes that the program starts itself with.
 func TestMain(m *testing.M) {
 	loopback.Only()
-	if len(os.Args) > 1 && os.Args[1] == childName {
+	if len(os.Args) > 1 && children[os.Args[1]] != nil {
 		main()
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if programDir != "" {
+		_ = os.RemoveAll(programDir)
+	}
+	os.Exit(status)
 }
 
 // bench runs the program and returns what it wrote.
@@ -47,6 +51,12 @@ func TestCommandLine(t *testing.T) {
 		"no place for picture": {[]string{"spread", "-customers", "2", "-out", "no/such/directory.png"}, exitFailed, "no such file"},
 		"nobody is left":       {[]string{"cost", "-idle", "1"}, exitUsage, "a share from 0 to less than 1"},
 		"no shard to count":    {[]string{"firestore", "-shards", "0"}, exitUsage, "1 to 256 shards"},
+		"no rounds":            {[]string{"events", "-rounds", "0"}, exitUsage, "numbers above 0"},
+		"no such store":        {[]string{"events", "-store", "disk"}, exitUsage, "a store of memory or firestore"},
+		"no starts":            {[]string{"cold", "-starts", "0"}, exitUsage, "1 start"},
+		"nothing to slow down": {[]string{"load", "-slow", "0s"}, exitUsage, "above 0"},
+		"fewer than parts":     {[]string{"load", "-events", "2"}, exitUsage, "3 events at least"},
+		"too many in flight":   {[]string{"cost", "-in-flight", "81"}, exitUsage, "1 to 80 events in flight"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -36,6 +36,18 @@ const (
 	// https://cloud.google.com/vpc/network-pricing, to the internet, as quoted by the
 	// calculator above.
 	egressPrice = 0.12 // GiB
+
+	// https://cloud.google.com/stackdriver/pricing, Cloud Logging: stored once, for
+	// 30 days. The request log of Cloud Run is charged like any other.
+	logPrice = 0.50 // GiB
+
+	// https://cloud.google.com/compute/vm-instance-pricing: an e2-small in
+	// us-central1, for an hour. Not verified: that page loads its table later, and
+	// no page that quotes it could be believed.
+	machinePrice = 0.016751
+	// https://cloud.google.com/compute/docs/general-purpose-machines#sharedcore: of
+	// its two vCPUs an e2-small may use a quarter each all the time.
+	machineCPU = 0.5
 )
 
 // Limits that others set.
