@@ -22,8 +22,16 @@ func TestOneLineARequest(t *testing.T) {
 			t.Errorf("answered %v", got)
 		}
 	}
-	lines := strings.Split(strings.TrimSuffix(p.Output(), "\n"), "\n")
-	if len(lines) != requests || strings.Contains(p.Output(), "\n\n") {
-		t.Errorf("%d lines for %d requests:\n%s", len(lines), requests, p.Output())
+	// A line is written after the answer, so only when the program has ended is
+	// everything there.
+	if err := p.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	got := p.Output()
+	if strings.Count(got, `"event_id"`) != requests || strings.Contains("\n"+got, "\n\n") {
+		t.Errorf("want a line for each of %d requests, and no empty one:\n%s", requests, got)
 	}
 }
