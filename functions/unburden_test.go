@@ -22,8 +22,7 @@ func TestOneLineARequest(t *testing.T) {
 			t.Errorf("answered %v", got)
 		}
 	}
-	// A line is written after the answer, so only when the program has ended is
-	// everything there.
+	// What a program writes is seen a moment later; when it has ended, all is.
 	if err := p.Terminate(); err != nil {
 		t.Fatal(err)
 	}
