@@ -102,25 +102,27 @@ func TestReadsAndWrites(t *testing.T) {
 	steps := []struct {
 		name    string
 		forward time.Duration
+		age     time.Duration // since the event was published
 		userID  string
 		event   string
 		want    map[string]int
 	}{
-		{"first", 0, "u-1", report, read},
-		{"at once", 0, "u-1", report, none},
-		{"another customer", 0, "u-2", report, read},
-		{"59 seconds later", 59 * time.Second, "u-1", report, none},
-		{"a minute later", time.Second, "u-1", report, read},
-		{"a doorbell", 0, "u-1", doorbell, map[string]int{"Commit": 2}},
-		{"nobody", 0, "u-3", report, read},
-		{"nobody again", 0, "u-3", report, none},
-		{"nobody after a while", 3 * time.Second, "u-3", report, read},
+		{"first", 0, 0, "u-1", report, read},
+		{"at once", 0, 0, "u-1", report, none},
+		{"another customer", 0, 0, "u-2", report, read},
+		{"59 seconds later", 59 * time.Second, 0, "u-1", report, none},
+		{"a minute later", time.Second, 0, "u-1", report, read},
+		{"a doorbell", 0, 0, "u-1", doorbell, map[string]int{"BatchGetDocuments": 1, "Commit": 2}},
+		{"nobody", 0, 0, "u-3", report, read},
+		{"nobody when it was published", 2 * time.Second, 4 * time.Second, "u-3", report, none},
+		{"nobody, and published since", 0, 0, "u-3", report, read},
+		{"nobody after a while", 3 * time.Second, 0, "u-3", report, read},
 	}
 	counted.take()
 	for i, step := range steps {
 		w.Forward(step.forward)
 		results := d.Deliver(t.Context(), push.Message{
-			ID: fmt.Sprint("m-", i), Data: fmt.Appendf(nil, step.event, step.userID), PublishTime: w.Now(), Attempt: 1,
+			ID: fmt.Sprint("m-", i), Data: fmt.Appendf(nil, step.event, step.userID), PublishTime: w.Now().Add(-step.age), Attempt: 1,
 		})
 		if step.userID != "u-3" && (len(results) != 1 || results[0].Name != outcome.Accepted) {
 			t.Errorf("%s: %+v", step.name, results)

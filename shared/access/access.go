@@ -85,12 +85,14 @@ type Token struct {
 	Access  sensitive.String
 	Version int64
 	Renewed bool // it was refreshed, by whomever, since the record at hand was read
+	Stored  bool // Renew found it: nobody asked Login with Amazon for it just now
 }
 
 // Token returns an access token of a grant of record, which the caller has
-// read: just now, or a short time ago, since a record that was changed meanwhile
-// is read again before anything is done about its grant. A token that has expired, or is about to, is refreshed first; if
-// that fails, the old one is returned for as long as it is valid.
+// read: just now, or a short time ago, since nothing is done about a grant whose
+// record was changed meanwhile. A token that has expired, or is about to, is
+// refreshed first; if that fails, the old one is returned for as long as it is
+// valid.
 func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Token, error) {
 	g := record.Grants[id]
 	if g.State == grant.Revoked {

@@ -29,7 +29,7 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 			return Token{}, ErrRevoked
 		case g.TokenVersion > from:
 			token, err := s.open(record, id)
-			token.Renewed = true
+			token.Renewed, token.Stored = true, true
 			return token, err
 		case forced && !g.LastForcedRefresh.IsZero() && s.Now().Sub(g.LastForcedRefresh) < provenTime:
 			return Token{}, ErrProven

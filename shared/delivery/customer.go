@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -23,34 +24,53 @@ type customer struct {
 //
 // A remembered record is good for sending: a token that is no longer good is
 // refused and refreshed, and whoever changes the record finds out that it is
-// not the stored one. It is not good for saying anything about the customer.
-// Events for which there is more to it than sending therefore read: those that
-// come back, since something went wrong before, those that are too old, of which
-// the maker is told, and replays. So does one that finds nobody to send it to.
+// not the stored one. It is not good for saying anything about the customer, so
+// that one who has nobody to send to is believed only if it was read after the
+// event was published: an event that follows a link at once is not lost.
 func (d *Deliverer) customer(ctx context.Context, e *event, m push.Message) (customer, error) {
 	key := grant.Key{Skill: d.Skill, UserID: e.UserID}
-	if d.Customers != nil && m.Attempt <= 1 && e.grant == "" && !e.expired {
-		record, remembered, err := d.Customers.Recent(ctx, key)
-		if err != nil {
-			return customer{}, err
-		}
+	if d.Customers != nil && m.Attempt <= 1 && e.recent() {
+		record, asOf, err := d.Customers.Recent(ctx, key)
 		grants := d.addressees(record, e)
-		if !remembered || len(grants) > 0 {
-			return customer{record, grants, remembered}, nil
+		switch {
+		case asOf.IsZero(), err == nil && allActive(record, grants), asOf.After(e.published.Add(clockSkew)):
+			return customer{record, grants, !asOf.IsZero()}, err
 		}
 	}
 	record, err := d.Store.Read(ctx, key)
 	return customer{record, d.addressees(record, e), false}, err
 }
 
+// clockSkew is how far Pub/Sub's clock may be behind this process's.
+const clockSkew = time.Second
+
+// recent reports whether there is no more to an event than sending it, and it is
+// one of many. Of an endpoint that came or went there is one event only, which a
+// grant of this minute must not miss; one that must not be repeated writes a
+// record about the customer, who should be there; of one that is too old the
+// maker is told.
+func (e *event) recent() bool {
+	return e.grant == "" && !e.expired && !e.once && !e.answers && e.Kind().Life != alexa.LifeEndless
+}
+
+// allActive reports whether there is somebody to send to, and nobody else.
+func allActive(record grant.Record, ids []string) bool {
+	for _, id := range ids {
+		if record.Grants[id].State != grant.Active {
+			return false
+		}
+	}
+	return len(ids) > 0
+}
+
 // again sends an event once more when a grant of a remembered record turned out
 // to be gone: to the grants that the customer has by now, among which may be
 // the one that took its place. What became of the others stays as it is.
 func (d *Deliverer) again(ctx context.Context, e *event, record grant.Record, results []Result, accepted []string) (grant.Record, []Result) {
-	gone := func(r Result) bool {
-		return r.Name == outcome.Revoked && record.Grants[r.GrantID].State != grant.Revoked
+	doubtful := func(r Result) bool {
+		return r.Name == outcome.Revoked && record.Grants[r.GrantID].State != grant.Revoked || r.Decision == outcome.DeadLetter
 	}
-	if !slices.ContainsFunc(results, gone) {
+	if !slices.ContainsFunc(results, doubtful) {
 		return record, results
 	}
 	stored, err := d.Store.Read(ctx, record.Key())
@@ -60,13 +80,17 @@ func (d *Deliverer) again(ctx context.Context, e *event, record grant.Record, re
 	if err != nil {
 		err = fmt.Errorf("reading the customer again: %w", err)
 		for i, r := range results {
-			if gone(r) {
+			if doubtful(r) {
 				results[i] = resultOf(r.GrantID, err)
 			}
 		}
 		return record, results
 	}
-	done := slices.DeleteFunc(results, gone)
+	// Where the grant is still there, a dead letter is not tried a second time.
+	done := slices.DeleteFunc(results, func(r Result) bool {
+		_, there := stored.Grants[r.GrantID]
+		return doubtful(r) && (r.Name == outcome.Revoked || !there)
+	})
 	isDone := func(id string) bool { return slices.ContainsFunc(done, func(r Result) bool { return r.GrantID == id }) }
 	left := slices.DeleteFunc(d.addressees(stored, e), isDone)
 	return stored, append(done, d.fanOut(ctx, e, stored, left, accepted)...)

@@ -91,6 +91,23 @@ func TestCustomerIsRemembered(t *testing.T) {
 		{"linked again elsewhere", func(t *testing.T, r *remembering, _ string, _ *push.Message) string {
 			return r.Link(t, "u-1", alexa.EU, "amzn-2")
 		}, [2]outcome.Name{accepted}, 0},
+		{"linked again elsewhere, and an endpoint goes", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
+			m.Data = []byte(`{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"d"}]}}}`)
+			return r.Link(t, "u-1", alexa.EU, "amzn-2")
+		}, [2]outcome.Name{accepted, accepted}, 1},
+		{"erased elsewhere, and the doorbell rings", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
+			if err := r.Store.Delete(t.Context(), r.Read(t, "u-1")); err != nil {
+				t.Error(err)
+			}
+			m.Data = []byte(`{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"d"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}}}`)
+			return ""
+		}, [2]outcome.Name{}, 1},
+		{"replaced elsewhere, and the gateway knows the old account no more", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
+			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
+			r.Change(t, "u-1", func(r *grant.Record) { delete(r.Grants, old) })
+			r.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.AccountNotFound})
+			return id
+		}, [2]outcome.Name{"", accepted}, 1},
 		{"linked again elsewhere, and the event comes back", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
 			m.Attempt = 2
 			return r.Link(t, "u-1", alexa.EU, "amzn-2")
@@ -113,6 +130,13 @@ func TestCustomerIsRemembered(t *testing.T) {
 			}
 			return ""
 		}, [2]outcome.Name{accepted}, 1},
+		{"refreshed elsewhere, and then disabled", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
+			if _, err := r.Process("other").Refresh(t.Context(), r.Read(t, "u-1"), old); err != nil {
+				t.Error(err)
+			}
+			r.Sim.Disable(alexa.EU, "amzn-1")
+			return ""
+		}, [2]outcome.Name{revoked}, 3},
 		{"revoked by this event", func(_ *testing.T, r *remembering, _ string, _ *push.Message) string {
 			r.Sim.Disable(alexa.EU, "amzn-1")
 			return ""
@@ -149,6 +173,35 @@ func TestCustomerIsRemembered(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, got); diff != "" || reads != test.reads {
 				t.Errorf("%d reads, want %d; outcomes (-want +got):\n%s", reads, test.reads, diff)
+			}
+		})
+	}
+}
+
+// TestJustLinked: an event that was published after a customer was read, and
+// found to have nobody to send to, finds whoever has linked since; one that was
+// published before need not.
+func TestJustLinked(t *testing.T) {
+	t.Parallel()
+	for name, revoked := range map[string]bool{"unknown before": false, "revoked before": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRemembering(t)
+			if revoked {
+				id := r.Link(t, "u-1", alexa.EU, "amzn-1")
+				r.Change(t, "u-1", func(record *grant.Record) { record.Revoke(id, grant.ReasonInvalidGrant, r.Now()) })
+			}
+			r.Forward(2 * time.Second)
+			before := r.next()
+			before.PublishTime = r.Now().Add(-2 * time.Second)
+			for _, reads := range []int{1, 0} {
+				if _, got := r.deliver(t, before); got != reads {
+					t.Errorf("%d reads, want %d", got, reads)
+				}
+			}
+			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
+			if got, _ := r.deliver(t, r.next()); got[id] != outcome.Accepted {
+				t.Errorf("after the link: %v", got)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ type Announcer interface {
 // Customers is the part of [grantcache.Store] that a Deliverer needs. What
 // Recent returns is not changed here.
 type Customers interface {
-	Recent(ctx context.Context, key grant.Key) (record grant.Record, remembered bool, err error)
+	Recent(ctx context.Context, key grant.Key) (record grant.Record, asOf time.Time, err error)
 }
 
 // Options are what a Deliverer works with. Customers and DeadLetters may be nil

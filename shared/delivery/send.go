@@ -85,7 +85,11 @@ func (s *sending) part(ctx context.Context, p part) error {
 		case suspect:
 			return s.suspect(ctx, reason, err)
 		case prove:
-			if refused := s.renew(ctx); refused != nil && !errors.Is(refused, access.ErrProven) {
+			refused := s.renew(ctx)
+			switch {
+			case refused == nil && s.token.Stored:
+				continue // a later token is no proof: it is sent with first
+			case refused != nil && !errors.Is(refused, access.ErrProven):
 				return refused
 			}
 			return s.suspect(ctx, reason, err)
@@ -98,7 +102,7 @@ func (s *sending) part(ctx context.Context, p part) error {
 			if refused := s.renew(ctx); refused != nil && !errors.Is(refused, access.ErrProven) {
 				return refused
 			}
-			s.renewed = true
+			s.renewed = !s.token.Stored
 		case resend:
 			if sent >= resends || rest(ctx, s.d.pause(sent, err)) != nil {
 				return err

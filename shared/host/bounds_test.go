@@ -49,6 +49,9 @@ func TestTooManyAtATime(t *testing.T) {
 		if w := ask(); w.Code != http.StatusServiceUnavailable || w.Body.String() != `{"error":"too many requests at a time"}` {
 			t.Errorf("one more is answered %d %s", w.Code, w.Body)
 		}
+		if line := logs.String(); !strings.Contains(line, `"severity":"WARNING"`) || !strings.Contains(line, `"status":503`) {
+			t.Errorf("the log has %q", line)
+		}
 		close(release)
 		all.Wait()
 		if w := ask(); w.Code != http.StatusOK {

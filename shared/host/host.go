@@ -73,16 +73,18 @@ func New(log *slog.Logger, project string, now func() time.Time) *Host {
 // Wrap makes an HTTP handler of a function. name is what logs call it.
 func (h *Host) Wrap(name string, limits Limits, handle Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		started := h.now()
+		ctx, line := telemetry.Begin(r.Context(), slog.String(telemetry.Function, name))
 		if refusal := h.flights.begin(); refusal != "" {
 			// The caller's connection is about to break, or its body was not read;
 			// it should not reuse it.
 			w.Header().Set("Connection", "close")
+			telemetry.Raise(ctx, slog.LevelWarn)
+			line.Write(ctx, h.log, name, slog.Int(telemetry.Status, http.StatusServiceUnavailable), slog.String(telemetry.Error, refusal))
 			write(w, Fail(http.StatusServiceUnavailable, refusal))
 			return
 		}
 		defer h.flights.land()
-		started := h.now()
-		ctx, line := telemetry.Begin(r.Context(), slog.String(telemetry.Function, name))
 		if trace := telemetry.Trace(r.Header, h.project); trace.Key != "" {
 			telemetry.Add(ctx, trace)
 		}

@@ -20,6 +20,8 @@ import (
 
 // NewBounded is NewClient with no more than conns connections for each host,
 // busy ones included. A call for which there is none waits, within its own time.
+// Over HTTP/2, where a connection carries many calls, net/http lets a full one
+// not count, and there may be more; that is still far fewer than calls.
 // It is for calls of which there may be any number at a time: without a bound a
 // slow server would be dialled for each, and the connections beyond those that
 // are kept be closed after one use.

@@ -14,15 +14,15 @@ import (
 )
 
 // Recent returns the record of a customer as it was at most [Memory] ago, or
-// grant.ErrNotFound. remembered means that it was not read for this call. The
-// record is shared: it must not be changed, nor anything in it.
+// grant.ErrNotFound. asOf is when it was read, zero if that was for this call.
+// The record is shared: it must not be changed, nor anything in it.
 //
 // Of those who ask for a customer at once one reads, with its own context, and
 // the others wait for it, each no longer than its own context lasts. That the
 // one who reads is cut off is no failure for the others: another of them reads.
-func (s *Store) Recent(ctx context.Context, key grant.Key) (record grant.Record, remembered bool, err error) {
+func (s *Store) Recent(ctx context.Context, key grant.Key) (record grant.Record, asOf time.Time, err error) {
 	if known, ok := s.remembered(key); ok {
-		return known.record, true, known.err
+		return known.record, known.asOf, known.err
 	}
 	for {
 		var leading atomic.Bool
@@ -36,13 +36,13 @@ func (s *Store) Recent(ctx context.Context, key grant.Key) (record grant.Record,
 		})
 		result, ok := await(ctx, landed, &leading)
 		if !ok {
-			return grant.Record{}, false, fmt.Errorf("grantcache: read a record: %w", ctx.Err())
+			return grant.Record{}, time.Time{}, fmt.Errorf("grantcache: read a record: %w", ctx.Err())
 		}
 		if !leading.Load() && ctx.Err() == nil && isEnd(result.Err) {
 			continue
 		}
 		record, _ := result.Val.(grant.Record)
-		return record, false, result.Err
+		return record, time.Time{}, result.Err
 	}
 }
 

@@ -2,6 +2,7 @@ package grantcache
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -26,14 +27,17 @@ type Store struct {
 
 	mu        sync.Mutex
 	customers *simplelru.LRU[grant.Key, customer]
-	writes    uint64 // that have returned
+	steps     uint64 // reads that have begun, and writes that have returned
 }
 
-// customer is what is remembered of one.
+// customer is what is remembered of one: a record, or only that what was known
+// before a certain step is no longer.
 type customer struct {
 	record grant.Record
 	err    error // nil or grant.ErrNotFound
-	until  time.Time
+	asOf   time.Time
+	until  time.Time // zero if there is no record
+	step   uint64
 }
 
 // New returns a Store in front of store that remembers so many customers, at
@@ -52,30 +56,47 @@ func (s *Store) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	return record.Clone(), err
 }
 
-// read reads the record and remembers it.
+// read reads the record and remembers it, unless a read that began later, or a
+// write that returned meanwhile, knows better.
 func (s *Store) read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	// What is read is as old as the moment before.
-	began, writes := s.now(), s.written()
+	began, step := s.now(), s.next()
 	record, err := s.Store.Read(ctx, key)
+	if err != nil && !errors.Is(err, grant.ErrNotFound) {
+		return record, err
+	}
+	read := customer{record: record, err: err, asOf: began, step: step}
+	if memory := memoryOf(record, err); memory > 0 {
+		read.until = began.Add(memory)
+	} else {
+		read.record = grant.Record{}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	memory := memoryOf(record, err)
-	switch {
-	case s.writes != writes:
-		// The record may be from before a write of this process.
-		s.customers.Remove(key)
-	case memory > 0:
-		s.customers.Add(key, customer{record: record, err: err, until: began.Add(memory)})
-	case err == nil:
-		s.customers.Remove(key)
-	}
+	s.note(key, read)
 	return record, err
 }
 
-func (s *Store) written() uint64 {
+// note remembers what is known of a customer, and forgets some of what is not
+// good any more: nobody else would, of customers who are not asked for. The
+// caller holds the lock.
+func (s *Store) note(key grant.Key, known customer) {
+	if last, ok := s.customers.Peek(key); ok && last.step > known.step {
+		return
+	}
+	s.customers.Add(key, known)
+	for range 2 {
+		if oldest, last, ok := s.customers.GetOldest(); ok && oldest != key && !s.now().Before(last.asOf.Add(Memory)) {
+			s.customers.Remove(oldest)
+		}
+	}
+}
+
+func (s *Store) next() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.writes
+	s.steps++
+	return s.steps
 }
 
 // Write implements [grant.Store].
@@ -96,8 +117,8 @@ func (s *Store) Delete(ctx context.Context, was grant.Record) error {
 // asks from now on may share them.
 func (s *Store) forget(key grant.Key) {
 	s.flights.Forget(flight(key))
+	step := s.next()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writes++
-	s.customers.Remove(key)
+	s.note(key, customer{asOf: s.now(), step: step})
 }
