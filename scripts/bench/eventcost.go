@@ -27,7 +27,7 @@ const million = 1e6
 
 // bind declares the flags of an event's cost.
 func (p *eventPlan) bind(flags *flag.FlagSet) {
-	flags.DurationVar(&p.cpu, "event-cpu", 130*time.Microsecond, "CPU `time` of an event: bench events measures it")
+	flags.DurationVar(&p.cpu, "event-cpu", 100*time.Microsecond, "CPU `time` of an event: bench events measures it")
 	flags.Float64Var(&p.reads, "event-reads", 1, "`reads` of an event: bench firestore counts them")
 	flags.DurationVar(&p.gatewayTime, "gateway", 100*time.Millisecond, "`time` that an event gateway takes to answer; assumed")
 	flags.Float64Var(&p.published, "event-bytes", 1000, "`bytes` of a published event")
