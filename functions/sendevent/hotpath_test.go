@@ -21,35 +21,35 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// stubGateway is a transport that takes every event, and costs next to nothing.
-type stubGateway struct{ took int }
+// acceptingGateway is a transport that takes every event, and costs next to nothing.
+type acceptingGateway struct{ took int }
 
-func (s *stubGateway) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *acceptingGateway) RoundTrip(r *http.Request) (*http.Response, error) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	_ = r.Body.Close()
 	s.took++
 	return &http.Response{StatusCode: http.StatusAccepted, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
-// stubWriter is a ResponseWriter with what the host asks of a connection.
-type stubWriter struct {
+// bareWriter is a ResponseWriter with what the host asks of a connection.
+type bareWriter struct {
 	header http.Header
 	status int
 }
 
-func (w *stubWriter) Header() http.Header             { return w.header }
-func (w *stubWriter) Write(b []byte) (int, error)     { return len(b), nil }
-func (w *stubWriter) WriteHeader(status int)          { w.status = status }
-func (w *stubWriter) Flush()                          {}
-func (w *stubWriter) SetReadDeadline(time.Time) error { return nil }
+func (w *bareWriter) Header() http.Header             { return w.header }
+func (w *bareWriter) Write(b []byte) (int, error)     { return len(b), nil }
+func (w *bareWriter) WriteHeader(status int)          { w.status = status }
+func (w *bareWriter) Flush()                          {}
+func (w *bareWriter) SetReadDeadline(time.Time) error { return nil }
 
 // hotPath is the function as it is deployed, between a stub of a connection and
 // a stub of the gateway, and a customer whose token is good.
 type hotPath struct {
 	t       testing.TB
 	handler http.Handler
-	gateway *stubGateway
-	writer  *stubWriter
+	gateway *acceptingGateway
+	writer  *bareWriter
 	now     time.Time
 	body    []byte
 	counter []byte // the part of body that makes each message another
@@ -61,7 +61,7 @@ func newHotPath(t testing.TB) *hotPath {
 	t.Helper()
 	w := accesstest.New(t, simulator.Options{})
 	w.Link(t, "u-1", alexa.EU, "amzn-1")
-	p := &hotPath{t: t, gateway: new(stubGateway), writer: &stubWriter{header: http.Header{}}, now: w.Now()}
+	p := &hotPath{t: t, gateway: new(acceptingGateway), writer: &bareWriter{header: http.Header{}}, now: w.Now()}
 	url, err := url.Parse("https://api.eu.amazonalexa.com")
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func (p *hotPath) serve() {
 // stubs does what the connection and the gateway of the test do for one request.
 func (p *hotPath) stubs() {
 	r := p.request()
-	answer, _ := new(stubGateway).RoundTrip(r)
+	answer, _ := new(acceptingGateway).RoundTrip(r)
 	p.writer.status = answer.StatusCode
 }
 

@@ -90,7 +90,7 @@ func TestReadsAndWrites(t *testing.T) {
 	}
 	d := delivery.New(delivery.Options{
 		Skill: accesstest.Skill, Store: store, Customers: store, Tokens: w.Process("p"), Announcer: w.Announcer(),
-		Gateways:    map[alexa.Region]delivery.Gateway{alexa.EU: gateway.New(alexa.EU, url, &http.Client{Transport: new(stubGateway)})},
+		Gateways:    map[alexa.Region]delivery.Gateway{alexa.EU: gateway.New(alexa.EU, url, &http.Client{Transport: new(acceptingGateway)})},
 		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
 	})
 	const (

@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
+	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -74,7 +71,7 @@ type Source struct {
 	Draw     func() float64 // from 0 to 1, random: spreads the times of refreshes
 	Now      func() time.Time
 
-	flights  singleflight.Group
+	flights  flight.Group[Token]
 	opened   opened
 	failures failures
 	brake    brake
@@ -125,41 +122,18 @@ func TimeFor(ctx context.Context) bool {
 // newer than the version from. They all wait for it, and it does not begin what
 // it cannot finish in the time of the one whose request it runs in.
 func (s *Source) fly(ctx context.Context, record grant.Record, id string, from int64, forced bool) (Token, error) {
-	flight := fmt.Sprintf("%s/%d", grantName(record.Key(), id), from)
+	key := fmt.Sprintf("%s/%d", grantName(record.Key(), id), from)
 	for {
-		var leading atomic.Bool
-		landed := s.flights.DoChan(flight, func() (token any, err error) {
-			leading.Store(true)
-			err = guard.Run(func() (err error) {
-				token, err = s.refresh(ctx, record, id, from, forced)
-				return err
-			})
-			return token, err
-		})
-		result, ok := await(ctx, landed, &leading)
+		token, led, err := s.flights.Do(ctx, key, func() (Token, error) { return s.refresh(ctx, record, id, from, forced) })
 		switch {
-		case !ok:
+		case errors.Is(err, flight.ErrLeft):
 			return Token{}, ErrBusy
-		case result.Err == nil:
-			return result.Val.(Token), nil
-		case errors.Is(result.Err, ErrBusy) && !leading.Load() && TimeFor(ctx):
+		case errors.Is(err, ErrBusy) && !led && TimeFor(ctx):
 			continue // it was the leader who had no time
+		case err != nil:
+			return Token{}, err
 		}
-		return Token{}, result.Err
-	}
-}
-
-// await waits for a flight. Whoever leads it waits for its end, since nothing
-// may outlive its request; the others no longer than their contexts last.
-func await(ctx context.Context, landed <-chan singleflight.Result, leading *atomic.Bool) (singleflight.Result, bool) {
-	select {
-	case result := <-landed:
-		return result, true
-	case <-ctx.Done():
-		if !leading.Load() {
-			return singleflight.Result{}, false
-		}
-		return <-landed, true
+		return token, nil
 	}
 }
 

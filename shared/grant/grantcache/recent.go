@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
+	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/guard"
 )
 
 // Recent returns the record of a customer as it was at most [Memory] ago, or
@@ -25,24 +22,14 @@ func (s *Store) Recent(ctx context.Context, key grant.Key) (record grant.Record,
 		return known.record, known.asOf, known.err
 	}
 	for {
-		var leading atomic.Bool
-		landed := s.flights.DoChan(flight(key), func() (found any, err error) {
-			leading.Store(true)
-			err = guard.Run(func() (err error) {
-				found, err = s.read(ctx, key)
-				return err
-			})
-			return found, err
-		})
-		result, ok := await(ctx, landed, &leading)
-		if !ok {
-			return grant.Record{}, time.Time{}, fmt.Errorf("grantcache: read a record: %w", ctx.Err())
+		record, led, err := s.flights.Do(ctx, flightKey(key), func() (grant.Record, error) { return s.read(ctx, key) })
+		if errors.Is(err, flight.ErrLeft) {
+			return grant.Record{}, time.Time{}, fmt.Errorf("grantcache: read a record: %w", err)
 		}
-		if !leading.Load() && ctx.Err() == nil && isEnd(result.Err) {
+		if !led && ctx.Err() == nil && isEnd(err) {
 			continue
 		}
-		record, _ := result.Val.(grant.Record)
-		return record, time.Time{}, result.Err
+		return record, time.Time{}, err
 	}
 }
 
@@ -53,26 +40,12 @@ func (s *Store) remembered(key grant.Key) (customer, bool) {
 	return known, ok && s.now().Before(known.until)
 }
 
-// await waits for a read. Whoever leads it waits for its end, since nothing may
-// outlive its request; its context ends the read as well.
-func await(ctx context.Context, landed <-chan singleflight.Result, leading *atomic.Bool) (singleflight.Result, bool) {
-	select {
-	case result := <-landed:
-		return result, true
-	case <-ctx.Done():
-		if !leading.Load() {
-			return singleflight.Result{}, false
-		}
-		return <-landed, true
-	}
-}
-
 // isEnd reports whether a read failed because its context ended.
 func isEnd(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-func flight(key grant.Key) string { return key.Skill + "\x00" + key.UserID }
+func flightKey(key grant.Key) string { return key.Skill + "\x00" + key.UserID }
 
 // memoryOf is how long what was read may be remembered, zero for not at all.
 func memoryOf(record grant.Record, err error) time.Duration {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/sync/singleflight"
 
+	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
@@ -23,7 +23,7 @@ const (
 type Store struct {
 	grant.Store
 	now     func() time.Time
-	flights singleflight.Group // reads of Recent under way
+	flights flight.Group[grant.Record] // reads of Recent under way
 
 	mu        sync.Mutex
 	customers *simplelru.LRU[grant.Key, customer]
@@ -116,7 +116,7 @@ func (s *Store) Delete(ctx context.Context, was grant.Record) error {
 // something new to read. Reads that are under way began before, so nobody who
 // asks from now on may share them.
 func (s *Store) forget(key grant.Key) {
-	s.flights.Forget(flight(key))
+	s.flights.Forget(flightKey(key))
 	step := s.next()
 	s.mu.Lock()
 	defer s.mu.Unlock()
