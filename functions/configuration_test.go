@@ -137,26 +137,28 @@ func faults(t *testing.T, output string) []string {
 }
 
 // TestConfigurationOfOneFunction starts each function with nothing but what it
-// needs.
+// needs where it is deployed. There is no Firestore or Pub/Sub at the addresses:
+// a process calls neither at its start.
 func TestConfigurationOfOneFunction(t *testing.T) {
 	t.Parallel()
-	all := newAmazon(t, simulator.Options{}).env(alexa.EU)
+	all := with(newAmazon(t, simulator.Options{}).env(alexa.EU), map[string]string{
+		"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1", "GOOGLE_CLOUD_PROJECT": "p",
+		"GRANT_STORE": "firestore", "REFRESH_TOPIC": "refresh", "TOKEN_KEYSET": "file:" + newKeyset(t),
+	})
 	only := func(names ...string) map[string]string {
 		env := map[string]string{"FUNCTION_TARGET": names[0]}
-		for _, name := range names[1:] {
+		for _, name := range append(names[1:], "ALEXA_REGIONS", "GOOGLE_CLOUD_PROJECT") {
 			env[name] = all[name]
 		}
 		return env
 	}
 	for _, env := range []map[string]string{
-		only("AcceptGrant", "ALEXA_REGIONS", "GRANT_STORE", "GRANTEE_RESOLVER", "LWA_CREDENTIALS", "LWA_CLIENT"),
-		only("SendEvent", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
-		only("RefreshTokens", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
-		only("RefreshShard", "ALEXA_REGIONS", "GRANT_STORE", "LWA_CREDENTIALS", "LWA_CLIENT"),
-		only("SkillEvent", "ALEXA_REGIONS", "GRANT_STORE", "GRANTEE_RESOLVER"),
-		with(only("RefreshTokens", "ALEXA_REGIONS"), map[string]string{
-			"REFRESH_TOPIC": "refresh", "GOOGLE_CLOUD_PROJECT": "p", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1",
-		}),
+		only("AcceptGrant", "FIRESTORE_EMULATOR_HOST", "GRANT_STORE", "GRANTEE_RESOLVER", "LWA_CLIENT", "LWA_CREDENTIALS", "TOKEN_KEYSET"),
+		only("SendEvent", "FIRESTORE_EMULATOR_HOST", "GRANT_STORE", "LWA_CLIENT", "LWA_CREDENTIALS", "TOKEN_KEYSET"),
+		only("RefreshTokens", "FIRESTORE_EMULATOR_HOST", "GRANT_STORE", "LWA_CLIENT", "LWA_CREDENTIALS", "TOKEN_KEYSET"),
+		only("RefreshTokens", "PUBSUB_EMULATOR_HOST", "REFRESH_TOPIC"),
+		only("RefreshShard", "FIRESTORE_EMULATOR_HOST", "GRANT_STORE", "LWA_CLIENT", "LWA_CREDENTIALS", "TOKEN_KEYSET"),
+		only("SkillEvent", "FIRESTORE_EMULATOR_HOST", "GRANT_STORE", "GRANTEE_RESOLVER"),
 	} {
 		t.Run(env["FUNCTION_TARGET"], func(t *testing.T) {
 			t.Parallel()

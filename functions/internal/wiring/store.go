@@ -20,6 +20,7 @@ type storePart struct {
 	needed    bool
 	memory    bool
 	remembers bool
+	seals     bool
 	database  string
 	keyset    secret.Ref
 
@@ -41,6 +42,18 @@ func (p *Process) NeedStore() {
 	p.store.memory = p.Source.OneOf("GRANT_STORE", "firestore", "memory") == "memory"
 	if !p.store.memory {
 		p.store.database = p.Source.Text("FIRESTORE_DATABASE", "(default)")
+	}
+}
+
+// NeedSealer is NeedStore for a function that seals or opens tokens. The others
+// do without the keyset.
+func (p *Process) NeedSealer() {
+	if p.store.seals {
+		return
+	}
+	p.NeedStore()
+	p.store.seals = true
+	if !p.store.memory {
 		p.store.keyset = p.needSecret("TOKEN_KEYSET", "with GRANT_STORE=firestore: reference to the keyset that seals tokens")
 	}
 }
@@ -63,11 +76,29 @@ func (p *Process) buildStore(ctx context.Context) error {
 }
 
 func (p *Process) openStore(ctx context.Context) (err error) {
-	switch s := &p.store; {
-	case !s.needed:
+	s := &p.store
+	if !s.needed {
 		return nil
-	case s.memory:
+	}
+	if s.seals {
+		if err := p.openSealer(ctx); err != nil || s.sealer == nil {
+			return err
+		}
+	}
+	if s.memory {
 		s.store = grantmem.New()
+		return nil
+	}
+	// Not ctx: the client lives as long as the process.
+	if s.store, err = grantfire.Open(context.WithoutCancel(ctx), p.Project, s.database); err != nil {
+		return fmt.Errorf("GRANT_STORE: %w", err)
+	}
+	return nil
+}
+
+func (p *Process) openSealer(ctx context.Context) (err error) {
+	switch s := &p.store; {
+	case s.memory:
 		s.sealer, err = seal.NewEphemeral()
 		return err
 	case s.keyset == (secret.Ref{}):
@@ -81,10 +112,6 @@ func (p *Process) openStore(ctx context.Context) (err error) {
 			return fmt.Errorf("TOKEN_KEYSET: %w", err)
 		}
 		s.sealer.ReloadFrom(p.reloadKeyset, p.Now)
-		// Not ctx: the client lives as long as the process.
-		if s.store, err = grantfire.Open(context.WithoutCancel(ctx), p.Project, s.database); err != nil {
-			return fmt.Errorf("GRANT_STORE: %w", err)
-		}
 		return nil
 	}
 }
@@ -115,5 +142,5 @@ func (p *Process) Store() grant.Store { return p.store.store }
 // Recent returns what NeedRecent asked for.
 func (p *Process) Recent() *grantcache.Store { return p.store.recent }
 
-// Sealer returns what seals the tokens in Store.
+// Sealer returns the sealer that NeedSealer asked for.
 func (p *Process) Sealer() *seal.Sealer { return p.store.sealer }

@@ -34,14 +34,14 @@ type tokenPart struct {
 	source *access.Source
 }
 
-// NeedTokens reads how to reach Login with Amazon. It needs the store and the
-// grant-events topic as well.
+// NeedTokens reads how to reach Login with Amazon. It needs the store, the
+// keyset and the grant-events topic as well.
 func (p *Process) NeedTokens() {
 	if p.tokens.needed {
 		return
 	}
 	p.tokens.needed = true
-	p.NeedStore()
+	p.NeedSealer()
 	p.NeedGrantEvents()
 	p.tokens.credentials = p.needSecret("LWA_CREDENTIALS", `reference to a secret {"client_id":…,"client_secret":…}`)
 	p.tokens.url = p.Source.URL("LWA_TOKEN_URL", "https://api.amazon.com/auth/o2/token")

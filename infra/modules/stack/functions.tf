@@ -22,7 +22,7 @@ locals {
       entry_point = "SkillEvent"
       caller      = "proxy"
       database    = true
-      secrets     = ["keyset", "grantee"]
+      secrets     = ["grantee"] # it makes grants due and opens no token
       publishes   = []
       concurrency = 80
       scaling     = { min_instances = 0, max_instances = 10, memory = "256Mi", cpu = "1" }

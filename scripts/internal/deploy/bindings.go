@@ -71,13 +71,13 @@ func (s settings) functionBindings(one stack, f function) []binding {
 	if f.stores {
 		// Firestore has no policy for one database:
 		// https://cloud.google.com/firestore/native/docs/manage-databases#configure_per-database_access_permissions
-		all = append(all, reads(one.keyset()), binding{
+		all = append(all, binding{
 			on: guarded{kind: "project", name: s.projectID}, role: "roles/datastore.user", member: me,
 			title: one.database(), expression: fmt.Sprintf(`resource.name == "projects/%s/databases/%s"`, s.projectID, one.database()),
 		})
 	}
-	if f.lwa {
-		all = append(all, reads(lwaSecret))
+	if f.tokens {
+		all = append(all, reads(one.keyset()), reads(lwaSecret))
 	}
 	if f.customers && s.needsCredentials() {
 		all = append(all, reads(granteeSecret))

@@ -92,10 +92,10 @@ func repair(t *testing.T, w *world, settings object) {
 	w.amazon.store["role "+proxy]["assume"] = "{}"
 	w.clis.forget(tampered...)
 	got := w.deploy(t, settings, true)
-	// Four were changed, four switched off, one of them the same, and six bindings
+	// Four were changed, four switched off, one of them the same, and five bindings
 	// taken away.
-	if got.status != exitOK || len(got.google) != 13 {
-		t.Errorf("status %d, want 0, and thirteen changes %q\n%s", got.status, got.google, got)
+	if got.status != exitOK || len(got.google) != 12 {
+		t.Errorf("status %d, want 0, and twelve changes %q\n%s", got.status, got.google, got)
 	}
 	delete(w.google.store[job], "state")
 	if diff := cmp.Diff([]string{"UpdateAssumeRolePolicy " + proxy, "update configuration of " + proxy}, got.amazon); diff != "" {

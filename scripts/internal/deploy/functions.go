@@ -13,8 +13,8 @@ type function struct {
 	caller      string // account, by its name in the stack, that may call it
 	open        bool   // callable from outside of Google Cloud
 	concurrency int
-	stores      bool     // has the stack's database and keyset
-	lwa         bool     // has the client credentials of Login with Amazon
+	stores      bool     // has the stack's database
+	tokens      bool     // opens and seals tokens: has the keyset and the client credentials of Login with Amazon
 	customers   bool     // recognizes customers
 	publishes   []string // topics, by the environment's names for them
 }
@@ -23,11 +23,11 @@ type function struct {
 // count as internal at a function's own address:
 // https://cloud.google.com/run/docs/securing/ingress#internal-services
 var functions = []function{
-	{entryPoint: "AcceptGrant", caller: "proxy", open: true, concurrency: 80, stores: true, lwa: true, customers: true, publishes: []string{"GRANT_EVENTS_TOPIC"}},
+	{entryPoint: "AcceptGrant", caller: "proxy", open: true, concurrency: 80, stores: true, tokens: true, customers: true, publishes: []string{"GRANT_EVENTS_TOPIC"}},
 	{entryPoint: "SkillEvent", caller: "proxy", open: true, concurrency: 80, stores: true, customers: true},
 	{entryPoint: "RefreshTokens", caller: "scheduler", concurrency: 80, publishes: []string{"REFRESH_TOPIC"}},
-	{entryPoint: "RefreshShard", caller: "push-refreshshard", concurrency: 16, stores: true, lwa: true, publishes: []string{"GRANT_EVENTS_TOPIC"}},
-	{entryPoint: "SendEvent", caller: "push-sendevent", concurrency: 80, stores: true, lwa: true, publishes: []string{"GRANT_EVENTS_TOPIC", "DEAD_LETTER_TOPIC"}},
+	{entryPoint: "RefreshShard", caller: "push-refreshshard", concurrency: 16, stores: true, tokens: true, publishes: []string{"GRANT_EVENTS_TOPIC"}},
+	{entryPoint: "SendEvent", caller: "push-sendevent", concurrency: 80, stores: true, tokens: true, publishes: []string{"GRANT_EVENTS_TOPIC", "DEAD_LETTER_TOPIC"}},
 }
 
 // topic is the stack's topic that the environment has by this name.
@@ -49,9 +49,9 @@ func (s settings) environment(one stack, f function) map[string]string {
 	if f.stores {
 		env["GRANT_STORE"] = "firestore"
 		env["FIRESTORE_DATABASE"] = one.database()
-		env["TOKEN_KEYSET"] = s.secretRef(one.keyset())
 	}
-	if f.lwa {
+	if f.tokens {
+		env["TOKEN_KEYSET"] = s.secretRef(one.keyset())
 		env["LWA_CREDENTIALS"] = s.secretRef(lwaSecret)
 	}
 	if f.customers {

@@ -126,7 +126,6 @@ run "secrets" {
       "gatepost-lwa-credentials roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com",
       "gatepost-lwa-credentials roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com",
       "gatepost-token-keyset-eu roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com",
-      "gatepost-token-keyset-eu roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-skillevent@maker-prod.iam.gserviceaccount.com",
       "gatepost-token-keyset-eu roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com",
       "gatepost-token-keyset-eu roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com",
     ])
@@ -149,7 +148,7 @@ run "secret_for_introspection" {
     error_message = "AcceptGrant and SkillEvent ask who a customer is, and nobody else does."
   }
   assert {
-    condition     = length(google_secret_manager_secret_iam_member.reads) == 9
+    condition     = length(google_secret_manager_secret_iam_member.reads) == 8
     error_message = "What the others may read must stay as it is."
   }
 }

@@ -56,7 +56,6 @@ run "least" {
       GRANTEE_RESOLVER     = "jwt:https://id.maker.example"
       GRANT_STORE          = "firestore"
       SKILL                = "default"
-      TOKEN_KEYSET         = "projects/maker-prod/secrets/gatepost-token-keyset-eu"
     }
     error_message = "The environment of SkillEvent differs."
   }
