@@ -27,9 +27,13 @@
 // # What it keeps
 //
 // Verdicts are never kept: AcceptGrant is rare, and a token that was revoked a
-// second ago must not be vouched for. For jwt, the discovery document is kept
-// as long as the Resolver, and the keys until a token is signed with one that
-// is not among them. A failure is never kept: the next call tries again.
+// second ago must not be vouched for.
+//
+// For jwt, the keys are kept until a token is signed with one that is not among
+// them. The discovery document is kept for an hour; it is fetched earlier, once a
+// minute at most, when such a key cannot be found where the document says. While
+// the document cannot be fetched, the last one stays in use, and the fetch is
+// repeated after a minute. If there is no last one, the next call tries again.
 //
 // # How it fails
 //

@@ -43,6 +43,7 @@ func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
 		i.fetches.Add(1)
 		i.answer(w, r, "keys", func() http.HandlerFunc { return i.keySet })
 	})
+	mux.HandleFunc("GET /moved", func(w http.ResponseWriter, _ *http.Request) { i.serve(w, "keys") })
 	i.Server = serve(t, mux.ServeHTTP)
 	i.document = map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/keys",
@@ -72,6 +73,16 @@ func (i *issuer) serve(w http.ResponseWriter, what string) {
 		return
 	}
 	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: i.keys})
+}
+
+// keySet returns what an issuer with these keys publishes.
+func keySet(t *testing.T, keys ...jose.JSONWebKey) string {
+	t.Helper()
+	text, err := json.Marshal(jose.JSONWebKeySet{Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // set changes the issuer while it serves.

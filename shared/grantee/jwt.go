@@ -5,7 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -14,21 +14,35 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
+const (
+	// maxAge is how old a discovery document gets before it is fetched again: the
+	// keys may have moved.
+	maxAge = time.Hour
+	// retryAfter is the same once a fetch has failed, or a token was signed with
+	// none of the keys. It limits the fetches that bad tokens cause.
+	retryAfter = time.Minute
+)
+
 // issuer verifies tokens with the keys that their issuer publishes.
 type issuer struct {
 	url       string
 	config    oidc.Config // but for the algorithms, which discovery tells
 	discovery *http.Client
 	keys      *http.Client
+	now       func() time.Time
 
+	mu sync.Mutex
 	// found is nil until a discovery has succeeded. Calls that come before that
 	// discover each for itself: if they waited for one of them, they would all
 	// fail when that one's caller gives up.
-	found atomic.Pointer[published]
+	found    *published
+	asked    time.Time // when the last discovery began
+	doubtful bool      // the next is due after retryAfter
 }
 
-// published is what an issuer tells about its signatures.
+// published is what an issuer tells about its signatures. It does not change.
 type published struct {
+	keysURL    string
 	keys       oidc.KeySet
 	algorithms []string
 }
@@ -39,40 +53,100 @@ func newIssuer(url, audience string, client *http.Client, now func() time.Time) 
 		config:    oidc.Config{ClientID: audience, SkipClientIDCheck: audience == "", Now: now},
 		discovery: strictClient(client, "discovery"),
 		keys:      strictClient(client, "keys"),
+		now:       now,
 	}
 }
 
 func (i *issuer) vouch(ctx context.Context, token sensitive.String) (object, error) {
-	published, err := i.published(ctx)
+	known, err := i.published(ctx)
 	if err != nil {
 		return nil, err
 	}
-	config := i.config
-	config.SupportedSigningAlgs = published.algorithms
-	signature := &signature{keys: published.keys}
-	verified, err := oidc.NewVerifier(i.url, signature, &config).Verify(ctx, token.Reveal())
-	if err != nil {
-		return nil, signature.verdict(err)
+	claims, signed, err := i.verify(ctx, known, token)
+	if signed {
+		return claims, err
 	}
-	var claims object
-	if err := verified.Claims(&claims); err != nil {
-		return nil, rejected(string(kindJWT), 0, "its claims are no JSON object")
+	i.doubt()
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return nil, err // the next call has the time for a discovery
 	}
-	return claims, nil
+	latest, discoveryErr := i.published(ctx)
+	if discoveryErr != nil || latest == known {
+		return nil, err
+	}
+	claims, _, err = i.verify(ctx, latest, token)
+	return claims, err
 }
 
-// published returns what discovery found, now or earlier.
-func (i *issuer) published(ctx context.Context) (*published, error) {
-	if p := i.found.Load(); p != nil {
-		return p, nil
-	}
-	p, err := i.discover(ctx)
+// verify returns a token's claims, and whether one of the issuer's keys signed
+// the token, which may still have expired or be for somebody else.
+func (i *issuer) verify(ctx context.Context, p *published, token sensitive.String) (claims object, signed bool, err error) {
+	config := i.config
+	config.SupportedSigningAlgs = p.algorithms
+	signature := &signature{keys: p.keys}
+	verified, err := oidc.NewVerifier(i.url, signature, &config).Verify(ctx, token.Reveal())
+	signed = signature.checked && signature.err == nil
 	if err != nil {
+		return nil, signed, signature.verdict(err)
+	}
+	if err := verified.Claims(&claims); err != nil {
+		return nil, signed, rejected(string(kindJWT), 0, "its claims are no JSON object")
+	}
+	return claims, signed, nil
+}
+
+// published returns what discovery found, now or earlier. While discovery
+// fails, what it found before stays in use.
+func (i *issuer) published(ctx context.Context) (*published, error) {
+	found, due := i.claim()
+	if !due {
+		return found, nil
+	}
+	if found != nil {
+		// The other half is for the token.
+		deadline, _ := ctx.Deadline()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	latest, err := i.discover(ctx)
+
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.doubtful = err != nil
+	switch {
+	case err == nil && i.found != nil && i.found.keysURL == latest.keysURL:
+		latest.keys = i.found.keys // which are fetched already
+		i.found = latest
+	case err == nil:
+		i.found = latest
+	case i.found == nil:
 		return nil, err
 	}
-	// Of several the first stays, so that its keys are fetched only once.
-	i.found.CompareAndSwap(nil, p)
-	return i.found.Load(), nil
+	return i.found, nil
+}
+
+// claim returns what was found, and whether a discovery is due, which is then
+// the caller's.
+func (i *issuer) claim() (found *published, due bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	now, most := i.now(), maxAge
+	if i.doubtful {
+		most = retryAfter
+	}
+	if i.found != nil && now.Sub(i.asked) < most {
+		return i.found, false
+	}
+	i.asked = now
+	return i.found, true
+}
+
+// doubt has the discovery document fetched again soon.
+func (i *issuer) doubt() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.doubtful = true
 }
 
 func (i *issuer) discover(ctx context.Context) (*published, error) {
@@ -94,6 +168,7 @@ func (i *issuer) discover(ctx context.Context) (*published, error) {
 	// again once it has ended.
 	keysContext := oidc.ClientContext(context.Background(), i.keys)
 	return &published{
+		keysURL:    document.KeysURL,
 		keys:       oidc.NewRemoteKeySet(keysContext, document.KeysURL),
 		algorithms: asymmetric(document.Algorithms),
 	}, nil

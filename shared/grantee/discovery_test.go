@@ -1,0 +1,205 @@
+package grantee_test
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/gatepostdev/gatepost/shared/grantee"
+)
+
+// ageing is an issuer whose discovery document a resolver has, and a clock.
+type ageing struct {
+	*issuer
+	resolver grantee.Resolver
+	signer   signer
+	past     atomic.Int64 // nanoseconds since now
+}
+
+func newAgeing(t *testing.T, o grantee.Options) *ageing {
+	t.Helper()
+	a := &ageing{signer: newSigner(t, "k1")}
+	a.issuer = newIssuer(t, a.signer.public())
+	o.Now = func() time.Time { return now.Add(time.Duration(a.past.Load())) }
+	a.resolver = a.issuer.resolver(t, o)
+	a.accepts(t, a.signer)
+	return a
+}
+
+func (a *ageing) pass(d time.Duration) { a.past.Add(int64(d)) }
+
+func (a *ageing) token(t *testing.T, s signer) string {
+	t.Helper()
+	return s.sign(t, a.claims("exp", now.Add(24*time.Hour).Unix()))
+}
+
+func (a *ageing) accepts(t *testing.T, s signer) {
+	t.Helper()
+	if id, err := resolve(t.Context(), t, a.resolver, a.token(t, s)); err != nil || id != "u-1" {
+		t.Errorf("Resolve() = %q, %v, want u-1", id, err)
+	}
+}
+
+func (a *ageing) refuses(t *testing.T, s signer, want fault) {
+	t.Helper()
+	_, err := resolve(t.Context(), t, a.resolver, a.token(t, s))
+	checkFault(t, err, want)
+}
+
+func (a *ageing) fetched(t *testing.T, documents, keys int32) {
+	t.Helper()
+	if d, k := a.discoveries.Load(), a.fetches.Load(); d != documents || k != keys {
+		t.Errorf("%d discovery documents and %d key sets were fetched, want %d and %d", d, k, documents, keys)
+	}
+}
+
+// move publishes the keys at another address. What the old one answers is up to
+// old.
+func (a *ageing) move(old http.HandlerFunc, keys ...jose.JSONWebKey) {
+	a.set(func() {
+		a.document["jwks_uri"] = a.URL + "/moved"
+		a.keys, a.keySet = keys, old
+	})
+}
+
+func TestDiscoveryIsRepeated(t *testing.T) {
+	t.Parallel()
+	a := newAgeing(t, grantee.Options{})
+	a.pass(time.Hour - 1)
+	a.accepts(t, a.signer)
+	a.fetched(t, 1, 1)
+
+	a.pass(1)
+	a.accepts(t, a.signer)
+	a.fetched(t, 2, 1) // the keys are where they were
+
+	// An algorithm may be new, or withdrawn.
+	a.set(func() { a.document["id_token_signing_alg_values_supported"] = []string{"RS256"} })
+	a.pass(time.Hour)
+	a.refuses(t, a.signer, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
+	a.fetched(t, 3, 1)
+}
+
+func TestDiscoveryIsRepeatedOnce(t *testing.T) {
+	t.Parallel()
+	a := newAgeing(t, grantee.Options{Timeout: time.Minute})
+	a.pass(time.Hour)
+	var calls sync.WaitGroup
+	for range 16 {
+		calls.Go(func() { a.accepts(t, a.signer) })
+	}
+	calls.Wait()
+	a.fetched(t, 2, 1)
+}
+
+// A document that cannot be had costs nobody a good token.
+func TestDiscoveryFailsLater(t *testing.T) {
+	t.Parallel()
+	for name, fails := range map[string]http.HandlerFunc{
+		"503":            answer(http.StatusServiceUnavailable, ""),
+		"hangs":          hang("{"),
+		"another issuer": answer(http.StatusOK, `{"issuer":"https://other.example.com"}`),
+		"no keys":        nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAgeing(t, grantee.Options{Timeout: time.Second})
+			a.set(func() {
+				a.discovery = fails
+				a.document["jwks_uri"] = nil
+			})
+			a.pass(time.Hour)
+			a.accepts(t, a.signer)
+			a.pass(time.Minute - 1)
+			a.accepts(t, a.signer)
+			a.fetched(t, 2, 1)
+
+			a.set(func() {
+				a.discovery = nil
+				a.document["jwks_uri"] = a.URL + "/keys"
+			})
+			a.pass(1)
+			a.accepts(t, a.signer)
+			a.fetched(t, 3, 1)
+			a.pass(time.Hour - 1)
+			a.accepts(t, a.signer)
+			a.fetched(t, 3, 1) // no longer each minute
+		})
+	}
+	t.Run("hangs, and the key is new", func(t *testing.T) {
+		t.Parallel()
+		a := newAgeing(t, grantee.Options{Timeout: time.Second})
+		next := newSigner(t, "k2")
+		a.set(func() {
+			a.discovery = hang("")
+			a.keys = []jose.JSONWebKey{next.public()}
+		})
+		a.pass(time.Hour)
+		a.accepts(t, next) // half of the time was for this
+	})
+}
+
+// A key that is not where the keys were is looked for where they are now.
+func TestKeysMove(t *testing.T) {
+	t.Parallel()
+	next := newSigner(t, "k2")
+	for name, old := range map[string]http.HandlerFunc{
+		"old address has the old key": nil,
+		"old address is gone":         answer(http.StatusNotFound, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAgeing(t, grantee.Options{})
+			if old == nil {
+				old = answer(http.StatusOK, keySet(t, a.signer.public()))
+			}
+			a.move(old, next.public())
+			a.pass(time.Minute)
+			a.accepts(t, next)
+			a.accepts(t, next)
+			if got := a.discoveries.Load(); got != 2 {
+				t.Errorf("%d discovery documents were fetched, want 2", got)
+			}
+		})
+	}
+	t.Run("old address hangs", func(t *testing.T) {
+		t.Parallel()
+		a := newAgeing(t, grantee.Options{Timeout: time.Second})
+		a.move(hang(""), next.public())
+		a.pass(time.Minute)
+		// As a rule the first call spends its time on the old address. The next
+		// begins with the document.
+		_, _ = resolve(t.Context(), t, a.resolver, a.token(t, next))
+		a.accepts(t, next)
+	})
+	t.Run("all keys are new after an hour", func(t *testing.T) {
+		t.Parallel()
+		a := newAgeing(t, grantee.Options{})
+		a.move(nil, next.public())
+		a.pass(time.Hour)
+		a.refuses(t, a.signer, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
+		a.accepts(t, next)
+	})
+}
+
+// Tokens that none of the keys signed cause a discovery a minute.
+func TestForgedTokensAreBounded(t *testing.T) {
+	t.Parallel()
+	a := newAgeing(t, grantee.Options{})
+	forger := newSigner(t, "k9")
+	for _, step := range []struct {
+		pass time.Duration
+		want int32
+	}{{0, 1}, {time.Minute - 1, 1}, {1, 2}, {time.Minute - 1, 2}, {1, 3}} {
+		a.pass(step.pass)
+		a.refuses(t, forger, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
+		a.refuses(t, forger, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
+		if got := a.discoveries.Load(); got != step.want {
+			t.Errorf("%v after the first token, %d discovery documents were fetched, want %d", time.Duration(a.past.Load()), got, step.want)
+		}
+	}
+}
