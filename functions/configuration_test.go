@@ -166,3 +166,36 @@ func TestConfigurationOfOneFunction(t *testing.T) {
 		})
 	}
 }
+
+// TestAnyAudience starts all functions, of which two recognize customers: that
+// any token of the issuer is accepted is one warning.
+func TestAnyAudience(t *testing.T) {
+	t.Parallel()
+	env := newAmazon(t, simulator.Options{}).env(alexa.EU)
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want int
+	}{
+		"jwt":                  {map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com"}, 1},
+		"jwt with an audience": {map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_AUDIENCE": "gatepost"}, 0},
+		"userinfo":             {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output := launch(t, with(env, test.env)).Output()
+			got := 0
+			for line := range strings.Lines(output) {
+				if !strings.Contains(line, "GRANTEE_AUDIENCE") {
+					continue
+				}
+				got++
+				if severity := decode[struct{ Severity string }](t, line).Severity; severity != "WARNING" {
+					t.Errorf("severity %q, want WARNING", severity)
+				}
+			}
+			if got != test.want {
+				t.Errorf("%d warnings, want %d: %s", got, test.want, output)
+			}
+		})
+	}
+}

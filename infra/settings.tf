@@ -62,7 +62,7 @@ variable "grantee" {
       resolver  userinfo:URL, introspection:URL or jwt:ISSUER. With introspection there is one more secret, the client
                 credentials {"client_id":…,"client_secret":…} to ask with.
       claim     which claim is the customer; sub if not given
-      audience  that a token must be meant for; not with userinfo
+      audience  that a token must be meant for; not with userinfo. With jwt and none any token of the issuer is accepted.
   EOT
   type = object({
     resolver = string

@@ -73,6 +73,11 @@ func loopback(host string) bool {
 // method.
 func (m Method) NeedsCredentials() bool { return m.kind == kindIntrospection }
 
+// TrustsSignature reports whether the method vouches for a token by its
+// issuer's signature alone, so that without Options.Audience any token of the
+// issuer passes.
+func (m Method) TrustsSignature() bool { return m.kind == kindJWT }
+
 // String names the method and the host that is asked. It leaves the rest of
 // the URL out, whose query may hold a key.
 func (m Method) String() string {

@@ -62,6 +62,9 @@ func (p *Process) newGrantees() grantee.Resolver {
 		p.Source.Fault("GRANTEE_RESOLVER", "%v", err)
 		return nil
 	}
+	if method.TrustsSignature() && options.Audience == "" {
+		p.Log.Warn("GRANTEE_AUDIENCE is not set: any token that the issuer of GRANTEE_RESOLVER signed is accepted, ID tokens and tokens for other APIs included")
+	}
 	return resolver
 }
 
