@@ -1,0 +1,218 @@
+package breaker
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+)
+
+const (
+	shortestPause = 5 * time.Second // for which the breaker stays open
+	longestPause  = 30 * time.Second
+
+	// fullRoom is how many requests an instance serves at once. With that much
+	// room, half-open is no different from closed.
+	fullRoom = 80
+	// raiseEvery is how long the breaker tries a room before it doubles it, so
+	// that a service with cold caches meets the load step by step.
+	raiseEvery = time.Second
+)
+
+// Breaker is a circuit breaker in front of one service. Use [New] to make one.
+// It is safe for concurrent use. While it is closed, Begin and End allocate
+// nothing.
+type Breaker struct {
+	config Config
+	epoch  time.Time // the breaker's times are measured from it
+	seed   maphash.Seed
+
+	mu       sync.Mutex
+	state    State
+	pause    time.Duration // length of the next pause
+	until    time.Duration // end of the current pause
+	room     int           // trials that may be in flight
+	raised   time.Duration // when room was last raised
+	inFlight int           // attempts since the breaker was last open
+	waiting  list.List     // of *waiter; empty unless half-open
+	attempts ring
+}
+
+// waiter is an attempt that waits for room.
+type waiter struct {
+	key     uint64
+	place   *list.Element
+	decided chan struct{} // closed once the attempt is admitted or refused
+	attempt Attempt       // zero if refused
+}
+
+// New returns a closed breaker.
+func New(config Config) *Breaker {
+	b := &Breaker{config: config, epoch: config.Now(), seed: maphash.MakeSeed(), pause: shortestPause}
+	b.attempts.reset()
+	return b
+}
+
+// Begin admits a first attempt for the grant or refuses it with [ErrOpen]. It
+// waits only for room while half-open, first come, first served. If ctx ends
+// during the wait, Begin returns an error that wraps ctx.Err() and is not
+// ErrOpen. The grant is any string that identifies it; the breaker keeps a hash.
+//
+// Every admitted attempt needs exactly one [Breaker.End] or [Breaker.Cancel]. A
+// resend is not a first attempt: its sender checks [Breaker.State] instead.
+func (b *Breaker) Begin(ctx context.Context, grant string, o Options) (Attempt, error) {
+	a, w := b.admit(grant, o)
+	if w != nil {
+		return b.await(ctx, w, o.Wait)
+	}
+	if a == (Attempt{}) {
+		return Attempt{}, ErrOpen
+	}
+	return a, nil
+}
+
+// End records the answer to an attempt. No answer is a bad one.
+func (b *Breaker) End(a Attempt, good bool) {
+	if good {
+		b.end(a, answeredGood)
+	} else {
+		b.end(a, answeredBad)
+	}
+}
+
+// Cancel forgets an attempt and gives its room back. It is for an attempt that
+// was never sent, and for an answer that this breaker does not judge by.
+func (b *Breaker) Cancel(a Attempt) { b.end(a, canceled) }
+
+// State returns the current state. While half-open, an attempt may still be
+// refused for want of room.
+func (b *Breaker) State() State {
+	now, was := b.lock()
+	defer b.unlock(now, was)
+	return b.state
+}
+
+// lock locks the breaker, makes the changes that are due by now, and returns
+// the arguments of unlock.
+func (b *Breaker) lock() (now time.Duration, was State) {
+	b.mu.Lock()
+	now, was = b.config.Now().Sub(b.epoch), b.state
+	switch {
+	case b.state == Open && now >= b.until:
+		b.state, b.room, b.raised, b.inFlight = HalfOpen, 1, now, 0
+	case b.state != Open && !b.config.AnswersOnly && b.attempts.expire(now):
+		b.judge(now)
+	}
+	return now, was
+}
+
+// unlock admits or refuses waiters, unlocks the breaker, and reports a change of
+// state. At most one change happens between lock and unlock.
+func (b *Breaker) unlock(now time.Duration, was State) {
+	for e := b.waiting.Front(); e != nil && (b.state == Open || b.hasRoom()); e = b.waiting.Front() {
+		w := b.waiting.Remove(e).(*waiter)
+		if b.state != Open {
+			w.attempt = b.begin(w.key, now)
+		}
+		close(w.decided)
+	}
+	is := b.state
+	b.mu.Unlock()
+	if is != was && b.config.OnChange != nil {
+		b.config.OnChange(was, is)
+	}
+}
+
+func (b *Breaker) hasRoom() bool {
+	return b.state == Closed || b.state == HalfOpen && b.inFlight < b.room
+}
+
+// admit returns an attempt, or a waiter if the attempt has to wait, or neither
+// if it is refused.
+func (b *Breaker) admit(grant string, o Options) (Attempt, *waiter) {
+	key := maphash.String(b.seed, grant)
+	now, was := b.lock()
+	defer b.unlock(now, was)
+	switch {
+	case b.state == HalfOpen && o.NoTrial:
+		return Attempt{}, nil
+	case b.hasRoom():
+		return b.begin(key, now), nil
+	case b.state == Open || o.Wait <= 0:
+		return Attempt{}, nil
+	}
+	w := &waiter{key: key, decided: make(chan struct{})}
+	w.place = b.waiting.PushBack(w)
+	return Attempt{}, w
+}
+
+// await returns the waiter's attempt once it is admitted.
+func (b *Breaker) await(ctx context.Context, w *waiter, wait time.Duration) (Attempt, error) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	err := ErrOpen
+	select {
+	case <-w.decided:
+	case <-timer.C:
+	case <-ctx.Done():
+		err = fmt.Errorf("breaker: wait for room: %w", ctx.Err())
+	}
+	b.mu.Lock()
+	b.waiting.Remove(w.place)
+	a := w.attempt
+	b.mu.Unlock()
+	if a != (Attempt{}) { // possibly admitted just as the wait ended
+		return a, nil
+	}
+	return Attempt{}, err
+}
+
+func (b *Breaker) begin(key uint64, now time.Duration) Attempt {
+	b.inFlight++
+	return Attempt{b.attempts.add(key, now)}
+}
+
+// end records the result of an attempt and gives its room back.
+func (b *Breaker) end(a Attempt, r result) {
+	now, was := b.lock()
+	defer b.unlock(now, was)
+	if a.number < b.attempts.first {
+		return // it began before the breaker opened, and took no trial's room
+	}
+	b.inFlight--
+	if !b.attempts.settle(a.number, r, now) {
+		return
+	}
+	switch {
+	case r == answeredBad:
+		b.judge(now)
+	case r == answeredGood && b.state == HalfOpen && now-b.raised >= raiseEvery:
+		b.raise(now)
+	}
+}
+
+// judge opens the breaker if too many grants got bad answers.
+func (b *Breaker) judge(now time.Duration) {
+	enough, since := enoughGrants, now-recent
+	if b.state == HalfOpen {
+		// All attempts are trials. A small maker's are minutes apart, so none is too old.
+		enough, since = enoughTrials, 0
+	}
+	if grants, bad := b.attempts.count(since); bad < enough || bad*half < grants {
+		return
+	}
+	b.state, b.until = Open, now+b.pause
+	b.pause = min(2*b.pause, longestPause)
+	b.attempts.reset()
+}
+
+// raise doubles the room, and closes the breaker once it is full. The trials
+// stay in the ring: without them the first few answers would decide alone.
+func (b *Breaker) raise(now time.Duration) {
+	b.room, b.raised = 2*b.room, now
+	if b.room >= fullRoom {
+		b.state, b.pause = Closed, shortestPause
+	}
+}

@@ -1,0 +1,53 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/breaker"
+)
+
+func Example() {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	b := breaker.New(breaker.Config{
+		Now: func() time.Time { return now },
+		OnChange: func(from, to breaker.State) {
+			if from == breaker.Closed {
+				fmt.Println("the service fails for at least half of the grants")
+			}
+		},
+	})
+
+	send := func(grant string) error { return errors.New("503 Service Unavailable") }
+	deliver := func(ctx context.Context, grant string) error {
+		attempt, err := b.Begin(ctx, grant, breaker.Options{Wait: 2 * time.Second})
+		if err != nil {
+			return err
+		}
+		err = send(grant)
+		b.End(attempt, err == nil)
+		return err
+	}
+
+	for i := range 11 {
+		fmt.Println(deliver(context.Background(), fmt.Sprintf("grant %d", i)))
+	}
+	now = now.Add(5 * time.Second)
+	fmt.Println(b.State())
+	// Output:
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// 503 Service Unavailable
+	// the service fails for at least half of the grants
+	// 503 Service Unavailable
+	// breaker: open
+	// half-open
+}

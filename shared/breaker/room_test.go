@@ -1,0 +1,330 @@
+package breaker_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/breaker"
+)
+
+// bubble is a breaker in a synctest bubble, whose time is the bubble's.
+type bubble struct {
+	*breaker.Breaker
+	t       *testing.T
+	mu      sync.Mutex
+	changes []string
+	since   time.Time // the last change
+}
+
+func newBubble(t *testing.T) *bubble {
+	b := &bubble{t: t, since: time.Now()}
+	b.Breaker = breaker.New(breaker.Config{Now: time.Now, OnChange: func(from, to breaker.State) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.changes, b.since = append(b.changes, from.String()+" → "+to.String()), time.Now()
+	}})
+	return b
+}
+
+// answer begins an attempt and, after a time, ends it. It returns Begin's error.
+func (b *bubble) answer(grant string, wait, after time.Duration, good bool) error {
+	a, err := b.Begin(b.t.Context(), grant, breaker.Options{Wait: wait})
+	if err == nil {
+		<-time.After(after)
+		b.End(a, good)
+	}
+	return err
+}
+
+func (b *bubble) halfOpen() {
+	for i := range 10 {
+		_ = b.answer("outage"+strconv.Itoa(i), 0, 0, false)
+	}
+	<-time.After(5 * time.Second)
+	if got := b.State(); got != breaker.HalfOpen {
+		b.t.Fatalf("%v, want half-open", got)
+	}
+}
+
+// Without an order among waiters an event could be overtaken at every try.
+// Without the limit a request would wait until its own deadline.
+func TestWaitForRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		b.halfOpen()
+		began := time.Now()
+		var order []string
+		var all sync.WaitGroup
+		for i, want := range []time.Duration{0, 800, 1600, 2000, 2000} { // ms, for 800 ms each
+			all.Go(func() {
+				a, err := b.Begin(t.Context(), "g", breaker.Options{Wait: 2 * time.Second})
+				took := time.Since(began)
+				if refused := errors.Is(err, breaker.ErrOpen); took != want*time.Millisecond || refused != (i > 2) {
+					t.Errorf("%d: %v after %v, want after %d ms", i, err, took, want)
+				}
+				if err == nil {
+					order = append(order, strconv.Itoa(i))
+					<-time.After(800 * time.Millisecond)
+					b.Cancel(a)
+				}
+			})
+			synctest.Wait()
+		}
+		if err := b.answer("impatient", 0, 0, true); !errors.Is(err, breaker.ErrOpen) || time.Since(began) != 0 {
+			t.Errorf("does not wait: %v after %v", err, time.Since(began))
+		}
+		all.Wait()
+		if diff := cmp.Diff([]string{"0", "1", "2"}, order); diff != "" {
+			t.Errorf("order (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// If a waiter whose request is over stayed in the queue, it would be given room
+// that nobody gives back.
+func TestContextEndsWhileWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		b.halfOpen()
+		trial, err := b.Begin(t.Context(), "trial", breaker.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a, err := b.Begin(ctx, "waits", breaker.Options{Wait: 2 * time.Second})
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, breaker.ErrOpen) || a != (breaker.Attempt{}) {
+			t.Errorf("%v, %v; want no attempt and the error of the context", a, err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("after %v, want 1s", took)
+		}
+		b.Cancel(trial)
+		if err := b.answer("next", 0, 0, true); err != nil {
+			t.Errorf("the room is lost: %v", err)
+		}
+	})
+}
+
+// If a change did not end the wait, waiters would hold their requests for nothing
+// when the breaker reopens, and be refused when it closes.
+func TestChangeEndsTheWait(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		good   bool
+		before int // seconds that raised the room
+		want   breaker.State
+	}{{false, 1, breaker.Open}, {true, 6, breaker.Closed}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBubble(t)
+			b.halfOpen()
+			for range test.before {
+				_ = b.answer("well", 0, time.Second, true)
+			}
+			var all sync.WaitGroup
+			var refused atomic.Int64
+			began := time.Now()
+			for i := range 200 {
+				all.Go(func() {
+					// With room for two, the third bad answer comes in the second round.
+					err := b.answer(strconv.Itoa(i), 2*time.Second, time.Second-50*time.Millisecond, test.good)
+					if err != nil && time.Since(began) >= 2*time.Second {
+						t.Errorf("%v after %v", err, time.Since(began))
+					}
+					if err != nil {
+						refused.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if got := b.State(); got != test.want || test.good != (refused.Load() == 0) {
+				t.Errorf("%v, want %v; %d refused", got, test.want, refused.Load())
+			}
+		})
+	}
+}
+
+// After an outage of a minute the service serves 80 attempts a second and fails
+// the rest. If the room grew faster, all eighty callers of the process would come
+// in the first seconds. If it were miscounted, more would be in flight.
+func TestRecovery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		began := time.Now()
+		var mu sync.Mutex
+		taken, inFlight, failed := map[int]int{}, 0, 0
+		var peaks [10]int // in flight, in each second after the last change
+		enter := func() (good bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			now := time.Since(began)
+			taken[int(now.Seconds())]++
+			inFlight++
+			b.mu.Lock()
+			second := int(time.Since(b.since).Seconds())
+			b.mu.Unlock()
+			if now > 62*time.Second && b.State() == breaker.HalfOpen {
+				peaks[second] = max(peaks[second], inFlight)
+			}
+			if down := now > 2*time.Second && now <= 62*time.Second; down || taken[int(now.Seconds())] > 80 {
+				if !down {
+					failed++
+				}
+				return false
+			}
+			return true
+		}
+		var callers sync.WaitGroup
+		for range 80 {
+			callers.Go(func() {
+				for time.Since(began) < 2*time.Minute {
+					a, err := b.Begin(t.Context(), strconv.Itoa(rand.IntN(grants)), breaker.Options{Wait: 2 * time.Second})
+					if err != nil {
+						<-time.After(100 * time.Millisecond)
+						continue
+					}
+					good := enter()
+					if good {
+						<-time.After(time.Second)
+					} else {
+						<-time.After(20 * time.Millisecond)
+					}
+					mu.Lock()
+					inFlight--
+					mu.Unlock()
+					b.End(a, good)
+				}
+			})
+		}
+		callers.Wait()
+		if failed > 0 {
+			t.Errorf("%d failed although the service was up", failed)
+		}
+		if diff := cmp.Diff([10]int{1, 2, 4, 8, 16, 32, 64}, peaks); diff != "" {
+			t.Errorf("in flight at most, in each second (-want +got):\n%s", diff)
+		}
+		want := []string{"closed → open"}
+		for range 3 { // 5, 10, 20 s; then 30
+			want = append(want, "open → half-open", "half-open → open")
+		}
+		want = append(want, "open → half-open", "half-open → closed")
+		if diff := cmp.Diff(want, b.changes); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// If any way out of Begin, End or Cancel miscounted, room would be lost for good,
+// or more trials would be in flight than there is room for.
+func TestRoomUnderLoad(t *testing.T) {
+	t.Parallel()
+	for _, room := range []int64{1, 16} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBubble(t)
+			b.halfOpen()
+			for r := int64(1); r < room; r *= 2 {
+				_ = b.answer("well", 0, time.Second, true)
+			}
+			var inFlight, most, admitted atomic.Int64
+			var all sync.WaitGroup
+			for i := range 200 {
+				all.Go(func() {
+					for range 20 {
+						ctx, cancel := context.WithTimeout(t.Context(), rand.N(time.Second))
+						a, err := b.Begin(ctx, strconv.Itoa(i%2), breaker.Options{Wait: rand.N(time.Second), NoTrial: i%10 == 0})
+						cancel()
+						if err != nil {
+							continue
+						}
+						admitted.Add(1)
+						for now := inFlight.Add(1); ; {
+							if old := most.Load(); now <= old || most.CompareAndSwap(old, now) {
+								break
+							}
+						}
+						<-time.After(rand.N(100 * time.Millisecond))
+						inFlight.Add(-1)
+						if rand.IntN(2) == 0 {
+							b.Cancel(a)
+						} else {
+							b.End(a, false) // for two grants only: it stays half-open
+						}
+					}
+				})
+			}
+			all.Wait()
+			if most.Load() != room || admitted.Load() < 100 {
+				t.Errorf("%d in flight, room for %d; %d admitted", most.Load(), room, admitted.Load())
+			}
+			for range room {
+				if _, err := b.Begin(t.Context(), "last", breaker.Options{}); err != nil {
+					t.Errorf("room is lost: %v", err)
+				}
+			}
+			if _, err := b.Begin(t.Context(), "last", breaker.Options{}); !errors.Is(err, breaker.ErrOpen) {
+				t.Errorf("room is made up: %v", err)
+			}
+		})
+	}
+}
+
+// Two hundred goroutines go through every state; the race detector watches. If a
+// change were reported twice or not at all, an outage would log two errors or none.
+func TestRace(t *testing.T) {
+	t.Parallel()
+	var clock atomic.Int64 // moved by each attempt, so that pauses pass
+	var opened, left atomic.Int64
+	b := breaker.New(breaker.Config{
+		Now: func() time.Time { return time.Unix(0, clock.Load()) },
+		OnChange: func(from, to breaker.State) {
+			switch {
+			case from == to:
+				t.Errorf("%v → %v", from, to)
+			case to == breaker.Open:
+				opened.Add(1)
+			case from == breaker.Open:
+				left.Add(1)
+			}
+		},
+	})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	var all sync.WaitGroup
+	for i := range 200 {
+		all.Go(func() {
+			ctx := t.Context()
+			if i%5 == 0 {
+				ctx = ended
+			}
+			for j := range 200 {
+				clock.Add(int64(2 * time.Millisecond))
+				a, err := b.Begin(ctx, strconv.Itoa(i*j), breaker.Options{Wait: time.Duration(j%2) * time.Millisecond})
+				switch {
+				case err != nil:
+				case j%10 == 0:
+					b.Cancel(a)
+				default:
+					b.End(a, clock.Load()/int64(20*time.Second)%2 == 0) // up for 20 s, down for 20 s
+				}
+				_ = b.State()
+			}
+		})
+	}
+	all.Wait()
+	if opened.Load() == 0 || opened.Load()-left.Load() > 1 || left.Load() > opened.Load() {
+		t.Errorf("opened %d times, left that state %d times", opened.Load(), left.Load())
+	}
+}
