@@ -37,6 +37,7 @@
 //
 // # How it fails
 //
+// A provider that fails within a second is asked once more, in the same time.
 // Every failed call returns an [*Error] that is exactly one of [ErrRejected],
 // [ErrNoCustomer] and [ErrUnavailable]. No error holds the token, the client
 // secret, or anything of an answer's body.

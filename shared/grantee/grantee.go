@@ -112,13 +112,21 @@ type resolver struct {
 	timeout  time.Duration
 }
 
+// quickFailure is how soon a failure must come for the provider to be asked once
+// more: the code of an AcceptGrant is lost if nobody knows whose it is.
+const quickFailure = time.Second
+
 func (r *resolver) Resolve(ctx context.Context, token sensitive.String) (string, error) {
 	if !bearer(token.Reveal()) {
 		return "", rejected(r.asked, 0, "it is empty, or has characters that no bearer token has")
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
+	began := time.Now()
 	claims, err := r.provider.vouch(ctx, token)
+	if errors.Is(err, ErrUnavailable) && time.Since(began) < quickFailure && ctx.Err() == nil {
+		claims, err = r.provider.vouch(ctx, token)
+	}
 	if err != nil {
 		return "", err
 	}
