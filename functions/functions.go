@@ -83,6 +83,8 @@ func Register(lookup config.Lookup, log *slog.Logger) (*host.Host, error) {
 		return nil, fmt.Errorf("configuration:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
 	h := host.New(log, process.Project, process.Now)
+	h.First(process.SavePending)
+	h.Last(process.SaveBeforeExit)
 	for name, build := range builders {
 		handle, limits := build()
 		functions.HTTP(name, h.Wrap(name, limits, handle))

@@ -96,8 +96,8 @@ func (o *office) makeDue(t *testing.T, users []string) {
 			_, err := grant.Change(within(t, patience), o.store, grant.Key{Skill: "default", UserID: userID}, func(r *grant.Record) error {
 				g := r.Grants[o.grants[userID]]
 				g.RefreshDue = due
-				if !g.NextTry.IsZero() {
-					g.NextTry = due
+				if !g.RefusedAt.IsZero() { // an hour ago
+					g.NextTry, g.RefusedAt = due, due.Add(-time.Hour)
 				}
 				r.Grants[o.grants[userID]], r.RefreshDue = g, due
 				return nil

@@ -57,7 +57,7 @@ func TestSweepersShareGrants(t *testing.T) {
 		return // or what follows would wait in vain
 	}
 
-	// Two minutes are over.
+	// An hour is over.
 	o.makeDue(t, lost)
 	o.sweepUntilDone(t, survivors)
 	o.wantLost(t, lost, grant.Revoked, grant.ReasonInvalidGrant)

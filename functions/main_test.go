@@ -47,7 +47,7 @@ var program = sync.OnceValues(func() (string, error) {
 })
 
 // patience bounds a wait for what takes far less on an idle machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // within returns the test's context with a deadline.
 func within(t *testing.T, most time.Duration) context.Context {

@@ -164,10 +164,15 @@ type answers struct {
 	refused error     // why there is no token
 }
 
-// ask finds the customer and exchanges the code side by side. A refused
-// exchange is part of the answers: what it means depends on who the customer
-// is.
+// ask finds the customer and exchanges the code side by side, in all the time
+// that storing does not need. A refused exchange is part of the answers: what it
+// means depends on who the customer is.
 func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (answers, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-storeTime))
+		defer cancel()
+	}
 	var known answers
 	var both errgroup.Group
 	both.Go(func() error {
@@ -190,12 +195,8 @@ func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (answer
 }
 
 // account asks whose Amazon account the tokens are for. It is good to know, and
-// nothing depends on it; least of all may it use up the time that is needed to
-// store them.
+// nothing depends on it.
 func (f *Function) account(ctx context.Context, token lwa.Token) string {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < lwa.AccountTimeout+storeTime {
-		return ""
-	}
 	account, err := f.LWA.Account(ctx, f.TokenInfoURL, token.AccessToken)
 	if err != nil {
 		telemetry.Add(ctx, slog.String("account_error", err.Error()))
@@ -204,15 +205,16 @@ func (f *Function) account(ctx context.Context, token lwa.Token) string {
 	return grant.AmazonUserHash(account)
 }
 
-// link stores the grant, and then tells the maker's cloud. That the latter
-// failed is no reason to refuse the grant: the message stays in the record and
-// the sweep publishes it.
+// link stores the grant, whatever the store answers, for as long as there is
+// time: the code cannot be exchanged again. Then it tells the maker's cloud. That
+// the latter failed is no reason to refuse the grant: the message stays in the
+// record and the sweep publishes it.
 func (f *Function) link(ctx context.Context, key grant.Key, id string, region alexa.Region, known answers) error {
 	tokens, err := access.Seal(f.Sealer, key, id, known.token, f.Draw())
 	if err != nil {
 		return err
 	}
-	record, err := grant.Change(ctx, f.Store, key, func(r *grant.Record) error {
+	record, err := grant.Persist(ctx, f.Store, grant.Record{Skill: key.Skill, UserID: key.UserID}, func(r *grant.Record) error {
 		r.Link(id, region, known.account, tokens, f.Now())
 		return nil
 	})

@@ -301,17 +301,6 @@ func TestCallerWhoIsGone(t *testing.T) {
 	}
 }
 
-// TestStoredBeforeAnswered: what cannot be kept was not accepted.
-func TestStoredBeforeAnswered(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	f := function(t, w)
-	f.Store = broken{f.Store}
-	if got := name(t, f.Handle(t.Context(), directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != failure {
-		t.Errorf("answered %s", got)
-	}
-}
-
 // broken is a store that cannot write.
 type broken struct{ grant.Store }
 

@@ -97,6 +97,7 @@ func TestRefusedGrants(t *testing.T) {
 	suspectUntil := func(next time.Duration) func(*grant.Grant) {
 		return func(g *grant.Grant) {
 			g.State, g.Reason, g.Failures, g.NextTry = grant.Suspect, grant.ReasonSkillNotFound, 2, time.Now().Add(next).UTC()
+			g.ToldAt = ago(time.Minute)
 		}
 	}
 	disabled := simulator.Fault{Code: simulator.SkillDisabled}

@@ -94,7 +94,11 @@ func TestRefresh(t *testing.T) {
 				want: trace{Answers: []string{"503 retry INTERNAL", "200 accepted"}, Gateway: []int{202}, Refresh: []int{f.status, 200}, State: "active"},
 			})
 	}
-	w.runRows(t, w.start(t, "SendEvent"), rows)
+	// A process that saw all of them fail would leave Login with Amazon alone.
+	processes := []*binary.Process{w.start(t, "SendEvent"), w.start(t, "SendEvent"), w.start(t, "SendEvent"), w.start(t, "SendEvent")}
+	for i, r := range rows {
+		w.runRows(t, processes[i%len(processes)], []row{r})
+	}
 }
 
 // TestInvalidGrant is the one answer of Login with Amazon that can end a
@@ -107,15 +111,26 @@ func TestInvalidGrant(t *testing.T) {
 		State: "suspect refresh_outcome_unknown", Told: []string{"stale suspended", "suspect refresh_outcome_unknown"},
 	}
 	invalid := simulator.Fault{Code: simulator.LWAInvalidGrant}
-	inTwoMinutes := func(g grant.Grant) error {
-		if wait := time.Until(g.NextTry); wait < time.Minute || wait > 2*time.Minute {
-			return fmt.Errorf("the next refresh is in %v, want 2 min", wait)
+	inFiveMinutes := func(g grant.Grant) error {
+		if wait := time.Until(g.NextTry); wait < 4*time.Minute || wait > 5*time.Minute {
+			return fmt.Errorf("the next refresh is in %v, want 5 min", wait)
 		}
 		return nil
 	}
+	hourAgo := func(g *grant.Grant) {
+		g.State, g.Reason, g.RefusedAt = grant.Suspect, grant.ReasonRefreshRefused, ago(time.Hour)
+		expiring(0)(g)
+	}
 	w.runRows(t, w.start(t, "SendEvent"), []row{
 		{
-			name: "disabled", before: expiring(0), disabled: true,
+			name: "disabled", before: expiring(0), disabled: true, after: inFiveMinutes,
+			want: trace{
+				Answers: []string{"503 retry SUSPECT", "200 suspended"}, Refresh: []int{400},
+				State: "suspect refresh_refused", Told: []string{"stale suspended", "suspect refresh_refused"},
+			},
+		},
+		{
+			name: "disabled an hour ago", before: hourAgo, disabled: true,
 			want: trace{Answers: []string{"200 revoked", "200 revoked"}, Refresh: []int{400}, State: "revoked invalid_grant", Told: []string{"revoked invalid_grant"}},
 			after: func(g grant.Grant) error {
 				if len(g.RefreshToken) == 0 || time.Until(g.EraseAt) < 6*24*time.Hour {
@@ -131,7 +146,7 @@ func TestInvalidGrant(t *testing.T) {
 			want:   trace{Answers: []string{"503 retry OTHER_CLIENT"}, State: "active"},
 		},
 		{
-			name: "after a process that died", refresh: times(1, invalid), after: inTwoMinutes,
+			name: "after a process that died", refresh: times(1, invalid), after: inFiveMinutes,
 			before: func(g *grant.Grant) {
 				g.Lease = grant.Lease{Owner: "dead", Until: ago(time.Second)}
 				expiring(0)(g)
@@ -139,7 +154,7 @@ func TestInvalidGrant(t *testing.T) {
 			want: unknown,
 		},
 		{
-			name: "after an answer that was lost", before: expiring(0), after: inTwoMinutes,
+			name: "after an answer that was lost", before: expiring(0), after: inFiveMinutes,
 			refresh: []simulator.Fault{{AnswerLost: true}, {}},
 			want: trace{
 				Answers: []string{"503 retry INTERNAL", "503 retry SUSPECT", "200 suspended"}, Refresh: []int{0, 400},

@@ -18,6 +18,7 @@ type Counts struct {
 	Refreshed int            `json:"refreshed"`
 	Skipped   int            `json:"skipped"` // another process is at it, or it failed a short time ago
 	Revoked   int            `json:"revoked"`
+	Refused   int            `json:"refused,omitempty"` // by Login with Amazon, which one witness more will confirm or refute
 	Rested    int            `json:"rested,omitempty"`  // left to be refreshed on demand: the customer is idle
 	Removed   int            `json:"removed,omitempty"` // remains of grants that were revoked long ago
 	Failed    map[string]int `json:"failed,omitempty"`  // by cause
@@ -40,29 +41,44 @@ type failure struct {
 // Login with Amazon and of ourselves.
 func (r *run) count(ctx context.Context, record grant.Record, id string, err error) {
 	r.note(err)
+	r.observe(record.Grants[id], err)
+	configured := !errors.Is(err, access.ErrOtherClient) && !errors.Is(err, seal.ErrOpen)
 	switch {
 	case err == nil:
 		r.pace.well()
 		r.add(Counts{Refreshed: 1})
 	case errors.Is(err, access.ErrBusy), errors.As(err, new(*access.BackingOffError)):
 		r.add(Counts{Skipped: 1})
+		r.stays(record)
+		if errors.Is(err, access.ErrNoTime) {
+			r.end(errTime)
+		}
 	case errors.Is(err, access.ErrRevoked):
 		r.pace.well()
 		r.add(Counts{Revoked: 1})
+	case errors.Is(err, access.ErrSuspect) && configured:
+		r.pace.well()
+		r.add(Counts{Refused: 1})
+	case errors.Is(err, access.ErrBraked):
+		// If it is not believed it is an illness of Login with Amazon.
+		r.mu.Lock()
+		r.braked = true
+		r.mu.Unlock()
+		r.fail(ctx, "braked", slog.LevelWarn, err)
+		r.pace.unwell(err)
+		r.later(failure{record, id, true}) // beside others who are well it is one who left, and waits
 	case errors.Is(err, lwa.ErrClientRefused):
 		r.fail(ctx, "client_refused", slog.LevelError, err)
 		r.clientRefused(failure{record, id, true}, err)
-	case errors.Is(err, access.ErrMassInvalidGrant):
-		r.fail(ctx, "mass_invalid_grant", slog.LevelError, err)
-		r.end(err)
-	case errors.Is(err, access.ErrSuspect):
-		r.fail(ctx, "refused", slog.LevelError, err)
-	case errors.Is(err, access.ErrOtherClient):
-		r.fail(ctx, "other_client", slog.LevelError, err)
-		r.ours(failure{record, id, true}, err)
-	case errors.Is(err, seal.ErrOpen):
-		r.fail(ctx, "sealed", slog.LevelError, err)
-		r.ours(failure{record, id, true}, err)
+	case !configured:
+		cause := "sealed"
+		if errors.Is(err, access.ErrOtherClient) {
+			cause = "other_client"
+		}
+		r.fail(ctx, cause, slog.LevelError, err)
+		if !errors.Is(err, access.ErrSuspect) { // which has moved it out of the way
+			r.ours(failure{record, id, true}, err)
+		}
 	case errors.Is(err, lwa.ErrThrottled), errors.Is(err, lwa.ErrUnavailable):
 		r.fail(ctx, "login_with_amazon", slog.LevelWarn, err)
 		r.pace.unwell(err)
@@ -74,13 +90,27 @@ func (r *run) count(ctx context.Context, record grant.Record, id string, err err
 	}
 }
 
+// observe counts what the brake is told: refreshes that went well, and those that
+// were refused. That a customer linked again says nothing about Login with Amazon.
+func (r *run) observe(g grant.Grant, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		r.good++
+	case !g.UnprovenSince.IsZero():
+	case errors.Is(err, access.ErrRevoked), errors.Is(err, access.ErrSuspect), errors.Is(err, access.ErrBraked):
+		r.bad++
+	}
+}
+
 // note counts refreshes, and those that went well: Login with Amazon has
 // answered, whatever it was.
 func (r *run) note(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.tried++
-	if err == nil || errors.Is(err, access.ErrRevoked) {
+	if err == nil || errors.Is(err, access.ErrRevoked) || errors.Is(err, access.ErrSuspect) {
 		r.well++
 		r.anyWell = true
 	}
@@ -134,7 +164,7 @@ func (r *run) add(more Counts) {
 	defer r.mu.Unlock()
 	c := &r.counts
 	c.Refreshed, c.Skipped, c.Revoked = c.Refreshed+more.Refreshed, c.Skipped+more.Skipped, c.Revoked+more.Revoked
-	c.Rested, c.Removed = c.Rested+more.Rested, c.Removed+more.Removed
+	c.Refused, c.Rested, c.Removed = c.Refused+more.Refused, c.Rested+more.Rested, c.Removed+more.Removed
 }
 
 // fail counts a failure. The line shows the first error of each cause: the
@@ -164,8 +194,9 @@ func (r *run) putOff(ctx context.Context) {
 	if !well {
 		return
 	}
-	for _, f := range failed {
+	for i, f := range failed {
 		if !f.own && r.pace.slowed() {
+			r.stays(f.record)
 			continue
 		}
 		from := f.record.Grants[f.id]
@@ -177,6 +208,9 @@ func (r *run) putOff(ctx context.Context) {
 		})
 		if err != nil {
 			r.fail(ctx, "putting_off", slog.LevelWarn, err)
+			for _, f := range failed[i:] {
+				r.stays(f.record)
+			}
 			return
 		}
 	}

@@ -20,12 +20,19 @@ const mostUnheard = 3
 // refreshed, or left alone if nobody uses them, messages are published, and what
 // is left of revoked grants goes.
 func (r *run) customer(ctx context.Context, record grant.Record) {
+	done := false
+	defer func(as grant.Record) {
+		if !done { // or a panic
+			r.stays(as)
+		}
+	}(record)
 	due := r.dueGrants(record)
 	idle := false
 	if len(due) > 0 {
 		var err error
 		record, idle, err = r.idle(ctx, record, due)
 		if errors.Is(err, grant.ErrNotFound) {
+			done = true
 			return // erased meanwhile
 		}
 		if err != nil {
@@ -40,14 +47,30 @@ func (r *run) customer(ctx context.Context, record grant.Record) {
 		if r.stop(ctx) != nil {
 			return // it is due at the next sweep
 		}
-		_, err := r.sweep.Tokens.Refresh(ctx, record, id)
-		r.count(ctx, record, id, err)
+		if r.rate.Wait(ctx) != nil {
+			r.end(errTime)
+			return
+		}
+		if err := r.sweep.warmup.begin(ctx, r.sweep.Now()); err != nil {
+			r.end(err)
+			return
+		}
+		r.count(ctx, record, id, r.refresh(ctx, record, id))
 	}
+	done = true
 	if len(record.Announce) > 0 {
 		r.announce(ctx, record, len(due) > 0)
 	} else if err := r.clear(ctx, record); err != nil {
+		r.stays(record)
 		r.fail(ctx, "clearing", slog.LevelError, err)
 	}
+}
+
+// refresh refreshes a grant that was admitted.
+func (r *run) refresh(ctx context.Context, record grant.Record, id string) (err error) {
+	defer func() { r.sweep.warmup.end(err, r.sweep.Now(), r.sweep.Period/2) }()
+	_, err = r.sweep.Tokens.Refresh(ctx, record, id)
+	return err
 }
 
 // announce publishes what waits in a record. A refresh may have done so: then
@@ -57,6 +80,7 @@ func (r *run) announce(ctx context.Context, record grant.Record, changed bool) {
 	deaf := r.unheard >= mostUnheard
 	r.mu.Unlock()
 	if deaf {
+		r.stays(record)
 		return
 	}
 	var err error
@@ -72,6 +96,7 @@ func (r *run) announce(ctx context.Context, record grant.Record, changed bool) {
 	r.mu.Lock()
 	r.unheard++
 	r.mu.Unlock()
+	r.stays(record)
 	r.fail(ctx, "announcing", slog.LevelError, err)
 }
 

@@ -73,9 +73,12 @@ func (r *run) others(ctx context.Context, err error, query grant.DueQuery, page 
 	if !local || r.absolved >= mostDoubts || !access.TimeFor(ctx) {
 		return nil
 	}
+	if errors.Is(err, errUnanswered) && !r.sweep.warmup.again(r.sweep.Now(), r.sweep.Period/2) {
+		return nil
+	}
 	// Somewhere in the time since the page was due, each sweep elsewhere.
 	oldest := page.Records[0].RefreshDue
-	part := time.Duration(r.started.Unix() / int64(Period/time.Second) * 389 % 1000)
+	part := time.Duration(r.started.Unix() / int64(r.sweep.Period/time.Second) * 389 % 1000)
 	at := &grant.DueCursor{RefreshDue: oldest.Add(r.started.Sub(oldest) / 1000 * part)}
 	if others := r.after(ctx, query, page, at); len(others) > 0 {
 		return others

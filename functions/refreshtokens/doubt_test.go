@@ -44,7 +44,7 @@ func (f *fleet) Refresh(ctx context.Context, record grant.Record, id string) (ac
 	f.mu.Unlock()
 	_, err := grant.ChangeFrom(ctx, f.store, record, func(r *grant.Record) error {
 		expires := time.Now().Add(time.Hour)
-		r.Refreshed(id, grant.Tokens{ExpiresAt: expires, RefreshDue: grant.RefreshDue(expires, draw)}, time.Now())
+		r.Refreshed(id, r.Grants[id], grant.Tokens{ExpiresAt: expires, RefreshDue: grant.RefreshDue(expires, draw)}, time.Now())
 		return nil
 	})
 	return access.Token{}, err
@@ -69,18 +69,18 @@ func newFleet(t *testing.T, n, buckets int, over time.Duration) (sweep *Sweep, f
 		})
 		users = append(users, user)
 	}
-	return &Sweep{Store: w.Store, Tokens: f, Announce: w.Announcer(), Now: time.Now}, f, users
+	return &Sweep{Store: w.Store, Tokens: f, Brake: w.Brake(), Announce: w.Announcer(), Now: time.Now, Period: DefaultPeriod}, f, users
 }
 
 // sweepsOf sweeps buckets each period for a time, as a function would.
 func sweepsOf(t *testing.T, sweep *Sweep, buckets int, during time.Duration) {
 	t.Helper()
-	for range int(during / Period) {
+	for range int(during / DefaultPeriod) {
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), Limits.Time)
 		_, _ = sweep.Sweep(ctx, all()[:buckets])
 		cancel()
-		time.Sleep(Period - time.Since(began))
+		time.Sleep(DefaultPeriod - time.Since(began))
 	}
 }
 
@@ -162,12 +162,12 @@ func TestNothingIsWrittenWhenAllFail(t *testing.T) {
 		err  error
 		most int // grants that are tried
 	}{
-		"client refused":     {fmt.Errorf("refresh: %w", lwa.ErrClientRefused), few},
-		"throttled":          {lwaError(http.StatusTooManyRequests, http.Header{"Retry-After": {"60"}}), few},
-		"down":               {lwaError(http.StatusInternalServerError, nil), few},
-		"mass invalid grant": {access.ErrMassInvalidGrant, few},
-		"another client":     {access.ErrOtherClient, mostOurs + concurrency},
-		"another keyset":     {seal.ErrOpen, mostOurs + concurrency},
+		"client refused": {fmt.Errorf("refresh: %w", lwa.ErrClientRefused), few},
+		"throttled":      {lwaError(http.StatusTooManyRequests, http.Header{"Retry-After": {"60"}}), few},
+		"down":           {lwaError(http.StatusInternalServerError, nil), few},
+		"braked":         {access.ErrBraked, few},
+		"another client": {access.ErrOtherClient, mostOurs + concurrency},
+		"another keyset": {seal.ErrOpen, mostOurs + concurrency},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

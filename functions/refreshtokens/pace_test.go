@@ -72,7 +72,7 @@ func dueSweep(t *testing.T, n int, r *refresher) *Sweep {
 			record.Announced(record.Announce, w.Now())
 		})
 	}
-	return &Sweep{Store: w.Store, Tokens: r, Announce: w.Announcer(), Now: w.Now}
+	return &Sweep{Store: w.Store, Tokens: r, Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod}
 }
 
 func TestPaceFollowsHealth(t *testing.T) {

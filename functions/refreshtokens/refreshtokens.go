@@ -24,9 +24,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// Period is how often Cloud Scheduler calls RefreshTokens. A shard message
-// that is older is worth nothing: the next sweep has published its successor.
-const Period = 5 * time.Minute
+// DefaultPeriod is how often Cloud Scheduler calls RefreshTokens if nothing else
+// is configured.
+const DefaultPeriod = 5 * time.Minute
 
 // Limits of both functions. The platform allows sixty seconds; a sweep begins no
 // refresh that could take longer than its time.
@@ -47,7 +47,10 @@ type Function struct {
 	Shards  int       // messages of a sweep
 	Topic   Publisher // nil: RefreshTokens sweeps in its own process
 	Sweeper Sweeper
-	Now     func() time.Time
+	// Period is how often Cloud Scheduler calls RefreshTokens. A shard message
+	// that is older is worth nothing: the next sweep has published its successor.
+	Period time.Duration
+	Now    func() time.Time
 }
 
 // shard is the data of a message on the refresh topic.
@@ -107,7 +110,7 @@ func (f *Function) RefreshShard(ctx context.Context, r host.Request) host.Answer
 		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
 		return host.JSON(http.StatusOK, map[string]string{"error": err.Error()})
 	}
-	if !m.PublishTime.IsZero() && f.Now().Sub(m.PublishTime) > Period {
+	if !m.PublishTime.IsZero() && f.Now().Sub(m.PublishTime) > f.Period {
 		telemetry.Add(ctx, slog.Bool("late", true))
 		return host.JSON(http.StatusOK, Counts{})
 	}
@@ -131,7 +134,7 @@ func decodeShard(data []byte) (shard, error) {
 func (f *Function) sweep(ctx context.Context, s shard) host.Answer {
 	counts, err := f.Sweeper.Sweep(ctx, s.buckets())
 	telemetry.Add(ctx, slog.Int(telemetry.Refreshed, counts.Refreshed), slog.Int(telemetry.Skipped, counts.Skipped),
-		slog.Int("revoked", counts.Revoked), slog.Int("rested", counts.Rested), slog.Int("removed", counts.Removed),
+		slog.Int("revoked", counts.Revoked), slog.Int("refused", counts.Refused), slog.Int("rested", counts.Rested), slog.Int("removed", counts.Removed),
 		slog.Any(telemetry.Failed, counts.Failed), slog.Bool(telemetry.Remaining, counts.Remaining), slog.Int("left", counts.Left))
 	if err != nil {
 		telemetry.Raise(ctx, slog.LevelError)

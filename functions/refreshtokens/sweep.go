@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/guard"
@@ -21,6 +23,8 @@ const (
 	// long that may take. Firestore charges a read for each thousand.
 	mostLeft = 100_000
 	leftTime = 2 * time.Second
+	// upkeepTime bounds what a sweep does for the brake.
+	upkeepTime = 2 * time.Second
 )
 
 // Refresher is the part of [access.Source] that a sweep needs.
@@ -28,17 +32,35 @@ type Refresher interface {
 	Refresh(ctx context.Context, record grant.Record, id string) (access.Token, error)
 }
 
-// Sweep refreshes grants that are due, and does what else records wait for.
-// Store, Tokens, Announce and Now are required.
+// Brake is the part of [access.Brake] that a sweep needs.
+type Brake interface {
+	Latched(ctx context.Context) (bool, error)
+	Observe(ctx context.Context, good, bad int) (report bool, err error)
+	CountCustomers(ctx context.Context) error
+}
+
+// Sweep refreshes grants that are due, and does what else records wait for. All
+// fields but MaxRate and IdleAfter are required.
 type Sweep struct {
 	Store    grant.Store
 	Tokens   Refresher
+	Brake    Brake
 	Announce access.Announcer
 	Now      func() time.Time
+	// Period is how often a sweep is started.
+	Period time.Duration
+	// MaxRate is how many refreshes a second the sweeps of all buckets together
+	// may ask for; zero is no limit. Each has its part.
+	MaxRate float64
 	// IdleAfter is how long a customer may get no event before the sweep leaves
 	// its grants to be refreshed on demand; zero is for ever.
 	IdleAfter time.Duration
+
+	warmup warmup
 }
+
+// errLatched is logged once an hour.
+var errLatched = errors.New("the brake is latched: nobody is revoked until refreshes go well for two hours, or an operator releases it")
 
 // errTime ends a sweep whose time is up: a refresh that was begun now could not
 // be finished.
@@ -48,7 +70,8 @@ var errTime = errors.New("time is up")
 // ctx ends. It returns an error if it could not look at all of them for another
 // reason than time.
 func (s *Sweep) Sweep(ctx context.Context, buckets []int) (Counts, error) {
-	r := &run{sweep: s, started: s.Now(), pace: newPace(), counts: Counts{Failed: make(map[string]int)}}
+	r := &run{sweep: s, started: s.Now(), pace: newPace(), rate: s.limiter(len(buckets)), counts: Counts{Failed: make(map[string]int)}}
+	latched := r.latched(ctx)
 	var err error
 	for _, group := range r.groups(buckets) {
 		if err = r.group(ctx, group); err != nil {
@@ -59,10 +82,51 @@ func (s *Sweep) Sweep(ctx context.Context, buckets []int) (Counts, error) {
 		r.counts.Remaining = true
 		r.counts.Left = r.left(ctx, buckets)
 	}
+	r.upkeep(ctx, buckets, latched)
 	if errors.Is(err, errTime) || ctx.Err() != nil {
 		err = nil // which Remaining says
 	}
 	return r.counts, err
+}
+
+// latched reports whether the brake is latched. A revocation asks for itself.
+func (r *run) latched(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, upkeepTime)
+	defer cancel()
+	latched, err := r.sweep.Brake.Latched(ctx)
+	if err != nil {
+		r.fail(ctx, "brake", slog.LevelWarn, fmt.Errorf("reading the brake: %w", err))
+	}
+	return latched
+}
+
+// limiter is the part of MaxRate that so many buckets have.
+func (s *Sweep) limiter(buckets int) *rate.Limiter {
+	if s.MaxRate == 0 {
+		return rate.NewLimiter(rate.Inf, 0)
+	}
+	return rate.NewLimiter(rate.Limit(s.MaxRate*float64(buckets)/grant.Buckets), 1)
+}
+
+// upkeep does what the brake needs: it learns how the refreshes of the sweep went
+// while it is latched, and, once a day, how many customers there are.
+func (r *run) upkeep(ctx context.Context, buckets []int, latched bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upkeepTime)
+	defer cancel()
+	if latched || r.braked {
+		report, err := r.sweep.Brake.Observe(ctx, r.good, r.bad)
+		if err != nil {
+			r.fail(ctx, "brake", slog.LevelWarn, err)
+		}
+		if report {
+			r.fail(ctx, "brake", slog.LevelError, errLatched)
+		}
+	}
+	if slices.Contains(buckets, 0) {
+		if err := r.sweep.Brake.CountCustomers(ctx); err != nil {
+			r.fail(ctx, "counting_customers", slog.LevelWarn, err)
+		}
+	}
 }
 
 // run is one sweep under way.
@@ -70,10 +134,15 @@ type run struct {
 	sweep   *Sweep
 	started time.Time
 	pace    *pace
+	rate    *rate.Limiter
 
 	mu       sync.Mutex
 	counts   Counts
 	failed   []failure // not yet put off
+	braked   bool      // the brake did not believe a refusal
+	good     int       // refreshes that went well
+	bad      int       // and those that were refused
+	oldest   time.Time // since when the longest of the records waits that stay due
 	refused  int       // refusals of our client in a row
 	tried    int       // refreshes since the last doubt
 	well     int       // of them
@@ -92,14 +161,15 @@ func (r *run) groups(buckets []int) [][]int {
 	if len(groups) == 0 {
 		return nil
 	}
-	first := int(r.started.Unix()/int64(Period/time.Second)) % len(groups)
+	first := int(r.started.Unix()/int64(r.sweep.Period/time.Second)) % len(groups)
 	return slices.Concat(groups[first:], groups[:first])
 }
 
 // group sweeps buckets that fit into one query, page by page. The time of the
 // start holds for all: what becomes due meanwhile is the next sweep's.
 func (r *run) group(ctx context.Context, buckets []int) error {
-	query := grant.DueQuery{Buckets: buckets, Before: r.started, Limit: pageSize}
+	mark := r.mark(ctx, buckets)
+	query := grant.DueQuery{Buckets: buckets, From: mark.from(r.started), Before: r.started, Limit: pageSize}
 	for {
 		page, err := r.due(ctx, query)
 		if err != nil {
@@ -118,6 +188,7 @@ func (r *run) group(ctx context.Context, buckets []int) error {
 		}
 		r.putOff(ctx)
 		if page.Next == nil {
+			r.moveMark(ctx, mark)
 			return nil
 		}
 		query.After = page.Next
@@ -130,7 +201,7 @@ func (r *run) due(ctx context.Context, query grant.DueQuery) (grant.DuePage, err
 		return grant.DuePage{}, fmt.Errorf("listing what is due: %w", err)
 	}
 	for _, err := range page.Unreadable {
-		// It stays due, and every sweep finds it until somebody mends it.
+		// It stays due, and a sweep finds it each hour until somebody mends it.
 		r.fail(ctx, "unreadable", slog.LevelError, err)
 	}
 	return page, nil

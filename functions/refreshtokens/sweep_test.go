@@ -33,7 +33,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, sweep *S
 		for i := range customers {
 			w.Link(t, fmt.Sprint("u-", i), alexa.EU, fmt.Sprint("amzn-", i))
 		}
-		test(t, w, &Sweep{Store: w.Store, Tokens: w.Process("p"), Announce: w.Announcer(), Now: w.Now})
+		test(t, w, &Sweep{Store: w.Store, Tokens: w.Process("p"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod})
 	})
 }
 
@@ -49,14 +49,14 @@ func TestSweepRefreshesWhatIsDue(t *testing.T) {
 		w.Forward(40*time.Minute + time.Second)
 		w.Sim.Disable(alexa.EU, "amzn-7")
 		counts, err = sweep.Sweep(t.Context(), all())
-		want := Counts{Refreshed: customers - 1, Revoked: 1, Failed: map[string]int{}}
+		want := Counts{Refreshed: customers - 1, Refused: 1, Failed: map[string]int{}}
 		if diff := cmp.Diff(want, counts); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 		if g := w.Read(t, "u-8").Grants; len(g) != 1 {
 			t.Errorf("%v", g)
 		}
-		if again, err := sweep.Sweep(t.Context(), all()); again.Refreshed+again.Revoked != 0 || err != nil {
+		if again, err := sweep.Sweep(t.Context(), all()); again.Refreshed+again.Refused+again.Revoked != 0 || err != nil {
 			t.Errorf("a second sweep found %+v, %v", again, err)
 		}
 		if w.Sim.Counts().Refreshes != customers-1 {
@@ -68,7 +68,7 @@ func TestSweepRefreshesWhatIsDue(t *testing.T) {
 func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
-		other := &Sweep{Store: w.Store, Tokens: w.Process("q"), Announce: w.Announcer(), Now: w.Now}
+		other := &Sweep{Store: w.Store, Tokens: w.Process("q"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod}
 		w.Forward(time.Hour)
 		var wg sync.WaitGroup
 		for _, s := range []*Sweep{sweep, other} {
@@ -108,7 +108,7 @@ func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
 				w.Sim.Always(simulator.Refresh, test.fault)
 				counts, err := sweep.Sweep(t.Context(), all())
 				asked := len(w.Sim.LWARequests()) - before
-				if err == nil || !counts.Remaining || counts.Left != customers || counts.Failed[test.cause] != asked || asked > test.most {
+				if err == nil || !counts.Remaining || counts.Left != customers || counts.Failed[test.cause] < asked || asked > test.most {
 					t.Errorf("%+v after %d requests: %v", counts, asked, err)
 				}
 				if writes.n != 0 {
@@ -216,7 +216,7 @@ func (r *recorded) Sweep(_ context.Context, buckets []int) (Counts, error) {
 func TestRefreshTokensPublishesShards(t *testing.T) {
 	t.Parallel()
 	shards := new(topic)
-	f := &Function{Shards: 3, Topic: shards, Now: time.Now}
+	f := &Function{Shards: 3, Topic: shards, Period: DefaultPeriod, Now: time.Now}
 	answer := f.RefreshTokens(t.Context(), host.Request{})
 	slices.Sort(shards.data)
 	want := []string{`{"shard":0,"shards":3}`, `{"shard":1,"shards":3}`, `{"shard":2,"shards":3}`}
@@ -246,7 +246,7 @@ func TestRefreshShard(t *testing.T) {
 	}
 	for _, test := range tests {
 		sweeper := new(recorded)
-		f := &Function{Sweeper: sweeper, Now: func() time.Time { return now }}
+		f := &Function{Sweeper: sweeper, Period: DefaultPeriod, Now: func() time.Time { return now }}
 		body, err := push.Encode(push.Message{ID: "1", Data: []byte(test.data), PublishTime: now.Add(-test.age)})
 		if err != nil {
 			t.Fatal(err)
@@ -259,7 +259,7 @@ func TestRefreshShard(t *testing.T) {
 			t.Errorf("%s: swept %v", test.name, sweeper.buckets)
 		}
 	}
-	f := &Function{Sweeper: new(recorded), Now: func() time.Time { return now }}
+	f := &Function{Sweeper: new(recorded), Period: DefaultPeriod, Now: func() time.Time { return now }}
 	if answer := f.RefreshShard(t.Context(), host.Request{Body: []byte("{}")}); answer.Status != http.StatusBadRequest {
 		t.Errorf("no message: %d", answer.Status)
 	}

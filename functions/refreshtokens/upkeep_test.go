@@ -136,7 +136,7 @@ func TestSweepLeavesTheErasedErased(t *testing.T) {
 	w := accesstest.New(t, simulator.Options{})
 	w.Link(t, "u-1", alexa.EU, "amzn-1")
 	w.Forward(time.Hour)
-	sweep := &Sweep{Store: &erasing{Store: w.Store}, Tokens: w.Process("p"), Announce: w.Announcer(), Now: w.Now, IdleAfter: 720 * time.Hour}
+	sweep := &Sweep{Store: &erasing{Store: w.Store}, Tokens: w.Process("p"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod, IdleAfter: 720 * time.Hour}
 	swept(t, sweep, Counts{})
 	if r, err := w.Store.Read(t.Context(), accesstest.Key("u-1")); err == nil {
 		t.Errorf("the erased record is back: %+v", r)
@@ -154,6 +154,9 @@ func TestRemainsOfRevokedGrantsGo(t *testing.T) {
 		w.Sim.Disable(alexa.EU, "amzn-7")
 		w.Sim.Disable(alexa.EU, "amzn-8")
 		w.Forward(time.Hour)
+		for _, user := range []string{"u-7", "u-8"} {
+			w.Change(t, user, func(r *grant.Record) { r.Prove(grant.BySkillEvent, w.Now()) })
+		}
 		swept(t, sweep, Counts{Refreshed: customers - 2, Revoked: 2})
 		w.Change(t, "u-9", func(r *grant.Record) { // somebody must hear of it first
 			for id := range r.Grants {
@@ -161,14 +164,14 @@ func TestRemainsOfRevokedGrantsGo(t *testing.T) {
 			}
 		})
 		w.Link(t, "u-8", alexa.EU, "amzn-8-again")
-		w.Forward(7*24*time.Hour - time.Second)
+		w.Forward(7*24*time.Hour - 10*time.Second) // the sweep itself took a second or two
 		deaf := sweep.Announce
 		sweep.Announce = silent{}
 		swept(t, sweep, Counts{Refreshed: customers - 3 + 1, Failed: map[string]int{"announcing": 1}})
 		if r := w.Read(t, "u-7"); len(r.Grants) != 1 {
 			t.Errorf("before its time it is gone: %+v", r)
 		}
-		w.Forward(time.Second)
+		w.Forward(10 * time.Second)
 		swept(t, sweep, Counts{Removed: 2, Failed: map[string]int{"announcing": 1}})
 		sweep.Announce = deaf
 		swept(t, sweep, Counts{})

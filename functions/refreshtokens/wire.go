@@ -13,17 +13,16 @@ import (
 func TokensEntryPoint(p *wiring.Process) wiring.Builder {
 	p.NeedRefresh()
 	shards := p.Source.Int("REFRESH_SHARDS", 16, 1, grant.Buckets)
-	var idleAfter time.Duration
+	var s settings
 	if !p.HasRefresh() {
-		p.NeedTokens()
-		idleAfter = p.NeedIdleAfter()
+		s = needSweep(p)
 	}
 	return func() (host.Handler, host.Limits) {
 		f := &Function{Shards: shards, Now: p.Now}
 		if p.HasRefresh() {
 			f.Topic = p.Refresh()
 		} else {
-			f.Sweeper = newSweep(p, idleAfter)
+			f.Sweeper = s.newSweep(p)
 		}
 		return f.RefreshTokens, Limits
 	}
@@ -31,14 +30,32 @@ func TokensEntryPoint(p *wiring.Process) wiring.Builder {
 
 // ShardEntryPoint wires the function RefreshShard.
 func ShardEntryPoint(p *wiring.Process) wiring.Builder {
-	p.NeedTokens()
-	idleAfter := p.NeedIdleAfter()
+	s := needSweep(p)
 	return func() (host.Handler, host.Limits) {
-		f := &Function{Sweeper: newSweep(p, idleAfter), Now: p.Now}
+		f := &Function{Sweeper: s.newSweep(p), Period: s.period, Now: p.Now}
 		return f.RefreshShard, Limits
 	}
 }
 
-func newSweep(p *wiring.Process, idleAfter time.Duration) *Sweep {
-	return &Sweep{Store: p.Store(), Tokens: p.Tokens(), Announce: p.Announcer(), Now: p.Now, IdleAfter: idleAfter}
+// settings are those of a sweep.
+type settings struct {
+	period    time.Duration
+	maxRate   float64
+	idleAfter time.Duration
+}
+
+func needSweep(p *wiring.Process) settings {
+	p.NeedTokens()
+	return settings{
+		period:    p.Source.Duration("REFRESH_PERIOD", DefaultPeriod, time.Minute, DefaultPeriod),
+		maxRate:   float64(p.Source.Int("LWA_MAX_RATE", 0, 0, 100_000)),
+		idleAfter: p.NeedIdleAfter(),
+	}
+}
+
+func (s settings) newSweep(p *wiring.Process) *Sweep {
+	return &Sweep{
+		Store: p.Store(), Tokens: p.Tokens(), Brake: p.Brake(), Announce: p.Announcer(), Now: p.Now,
+		Period: s.period, MaxRate: s.maxRate, IdleAfter: s.idleAfter,
+	}
 }

@@ -142,7 +142,7 @@ func fields(r delivery.Result) []slog.Attr {
 // our own fault and hits every customer alike.
 func level(r delivery.Result) slog.Level {
 	switch {
-	case r.Decision == outcome.DeadLetter, errors.Is(r.Err, access.ErrMassInvalidGrant), errors.Is(r.Err, lwa.ErrClientRefused):
+	case r.Decision == outcome.DeadLetter, errors.Is(r.Err, access.ErrBraked), errors.Is(r.Err, lwa.ErrClientRefused):
 		return slog.LevelError
 	case r.Decision == outcome.Ack:
 		return slog.LevelInfo

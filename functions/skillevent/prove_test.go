@@ -77,8 +77,8 @@ func TestDisabledInEveryState(t *testing.T) {
 		{"a refresh has failed", func(r *grant.Record, id string, now time.Time) { r.RefreshFailed(id, now) }, refreshed, revoked},
 		{"suspect", func(r *grant.Record, id string, now time.Time) { r.Suspect(id, grant.ReasonSkillDisabled, now) }, refreshed, revoked},
 		{"in doubt", func(r *grant.Record, id string, now time.Time) {
-			r.Doubt(id, grant.ReasonRefreshUnknown, now, now.Add(2*time.Minute))
-		}, refreshtokens.Counts{}, refreshtokens.Counts{}}, // nothing new can be learned yet
+			r.RefreshRefused(id, grant.ReasonRefreshUnknown, now)
+		}, refreshed, revoked}, // the event is the second witness
 		{"revoked", func(r *grant.Record, id string, now time.Time) { r.Revoke(id, grant.ReasonInvalidGrant, now) }, refreshtokens.Counts{}, refreshtokens.Counts{}},
 	}
 	for _, test := range tests {

@@ -5,9 +5,9 @@
 // has linked: the maker's identity provider vouches for the token in it.
 // SkillDisabled names the Amazon account alone, and has every grant of that
 // customer refreshed at the next sweep, minutes instead of up to an hour later.
-// It revokes nothing. Only Login with Amazon's refusal does, so that the link of
-// another member of the household survives, and an event that is late, doubled
-// or out of order does no harm.
+// It revokes nothing. Only Login with Amazon's refusal does, which it makes
+// final at once, so that the link of another member of the household survives,
+// and an event that is late, doubled or out of order does no harm.
 //
 // An account that was unlinked is kept for a week.
 //
@@ -156,7 +156,7 @@ func (f *Function) prove(ctx context.Context, event alexa.SkillEvent) (string, e
 	outcome := nothing
 	_, err = grant.Change(ctx, f.Store, account.Key(), func(r *grant.Record) error {
 		outcome = nothing
-		if r.Prove(f.Now()) {
+		if r.Prove(grant.BySkillEvent, f.Now()) {
 			outcome = proving
 		}
 		return nil

@@ -135,7 +135,7 @@ func (w *world) link(t *testing.T, userID, account string) (grantID string) {
 // who have not been used for a day.
 func (w *world) sweep(t *testing.T) refreshtokens.Counts {
 	t.Helper()
-	s := refreshtokens.Sweep{Store: w.Store, Tokens: w.Process("p"), Announce: w.Announcer(), Now: w.Now, IdleAfter: 24 * time.Hour}
+	s := refreshtokens.Sweep{Store: w.Store, Tokens: w.Process("p"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: refreshtokens.DefaultPeriod, IdleAfter: 24 * time.Hour}
 	var buckets []int
 	for bucket := range grant.Buckets {
 		buckets = append(buckets, bucket)

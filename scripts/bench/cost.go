@@ -111,7 +111,7 @@ func (p plan) capacity(shards int, period time.Duration) float64 {
 // needed is the number of shards for so many customers, at least those that are
 // configured and at most one for each bucket.
 func (p plan) needed(customers float64) int {
-	enough := math.Ceil(p.rate(customers) / p.capacity(1, refreshtokens.Period))
+	enough := math.Ceil(p.rate(customers) / p.capacity(1, refreshtokens.DefaultPeriod))
 	return int(min(max(enough, float64(p.shards)), grant.Buckets))
 }
 
@@ -129,7 +129,7 @@ type item struct {
 // bill is what so many customers cost in a month.
 func (p plan) bill(customers float64) []item {
 	refreshes := p.rate(customers) * month.Seconds()
-	sweeps := float64(month / refreshtokens.Period)
+	sweeps := float64(month / refreshtokens.DefaultPeriod)
 	messages := sweeps * float64(p.needed(customers))
 	seconds := refreshes*p.latency().Seconds()/perShard/p.shardsPerInstance + messages*rounding.Seconds()
 	return []item{

@@ -39,7 +39,7 @@ func newFleet(store grant.Store, amazon access.Refresher, c *clock, draw func() 
 	}
 	f := &fleet{clock: c, store: store, sealer: sealer}
 	f.source = &access.Source{
-		Store: store, LWA: amazon, Sealer: sealer, Announce: silent{}, Owner: "bench", Draw: draw, Now: c.now,
+		Store: store, LWA: amazon, Sealer: sealer, Announce: silent{}, Brake: access.NewBrake(store, c.now), Owner: "bench", Draw: draw, Now: c.now,
 	}
 	return f, nil
 }
@@ -76,7 +76,9 @@ func (f *fleet) link(ctx context.Context, i int, token lwa.Token, draw float64) 
 // them. The context has no deadline: what is measured is the work, not how much
 // of it fits into a function's time.
 func (f *fleet) sweep(ctx context.Context, shards int) (refreshtokens.Counts, error) {
-	sweep := &refreshtokens.Sweep{Store: f.store, Tokens: f.source, Announce: silent{}, Now: f.now}
+	sweep := &refreshtokens.Sweep{
+		Store: f.store, Tokens: f.source, Brake: access.NewBrake(f.store, f.now), Announce: silent{}, Now: f.now, Period: refreshtokens.DefaultPeriod,
+	}
 	counts := make([]refreshtokens.Counts, shards)
 	var all errgroup.Group
 	if f.inTurn {

@@ -22,8 +22,8 @@ type limit struct {
 // Login with Amazon is not known to anybody outside.
 func (p plan) limits() []limit {
 	list := []limit{
-		{fmt.Sprintf("the sweep, %d shards every %v", p.shards, refreshtokens.Period), p.capacity(p.shards, refreshtokens.Period)},
-		{fmt.Sprintf("the sweep, %d shards every %v", grant.Buckets, refreshtokens.Period), p.capacity(grant.Buckets, refreshtokens.Period)},
+		{fmt.Sprintf("the sweep, %d shards every %v", p.shards, refreshtokens.DefaultPeriod), p.capacity(p.shards, refreshtokens.DefaultPeriod)},
+		{fmt.Sprintf("the sweep, %d shards every %v", grant.Buckets, refreshtokens.DefaultPeriod), p.capacity(grant.Buckets, refreshtokens.DefaultPeriod)},
 		{fmt.Sprintf("the sweep, %d shards every %v", grant.Buckets, shortestPeriod), p.capacity(grant.Buckets, shortestPeriod)},
 		{fmt.Sprintf("%d writes a second to the database", databaseWrites), databaseWrites / p.writes},
 		// Only the second write, which saves the tokens, changes the index.
@@ -57,7 +57,7 @@ func (p plan) writeLoad(out io.Writer) error {
 		of   func(customers float64) string
 	}{
 		{"shards needed (at most 256)", func(c float64) string {
-			return fmt.Sprintf("%.0f", math.Ceil(p.rate(c)/p.capacity(1, refreshtokens.Period)))
+			return fmt.Sprintf("%.0f", math.Ceil(p.rate(c)/p.capacity(1, refreshtokens.DefaultPeriod)))
 		}},
 		{"refreshes a second, on average", func(c float64) string { return fmt.Sprintf("%.0f", p.rate(c)) }},
 		{"while the shards work", func(c float64) string { return fmt.Sprintf("%.0f", p.burst(p.needed(c))) }},
@@ -65,7 +65,7 @@ func (p plan) writeLoad(out io.Writer) error {
 		{"while the shards work", func(c float64) string { return fmt.Sprintf("%.0f", p.burst(p.needed(c))*p.writes) }},
 		{"growth of a new database until then", func(c float64) string { return ramp(p.burst(p.needed(c)) * p.writes).String() }},
 		{"until all are refreshed after an outage", func(c float64) string {
-			return duration(c / p.capacity(p.needed(c), refreshtokens.Period)).Round(time.Minute).String()
+			return duration(c / p.capacity(p.needed(c), refreshtokens.DefaultPeriod)).Round(time.Minute).String()
 		}},
 	}
 	table := newTable(out)

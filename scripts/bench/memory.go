@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 )
 
@@ -82,7 +83,7 @@ func watch(work func() error) (uint64, error) {
 // madeUp is a store of records that are made when they are asked for and
 // forgotten when they are written. Every sweep finds all of them.
 type madeUp struct {
-	grant.Store // nil: what a sweep has no use for
+	grant.Store // of what is no record
 	fleet       *fleet
 	token       lwa.Token
 	first       time.Time
@@ -90,7 +91,7 @@ type madeUp struct {
 }
 
 func newMadeUp(f *fleet, token lwa.Token, n int) *madeUp {
-	m := &madeUp{fleet: f, token: token, first: f.now()}
+	m := &madeUp{Store: grantmem.New(), fleet: f, token: token, first: f.now()}
 	for i := range n {
 		bucket := customer(i).Bucket()
 		m.customers[bucket] = append(m.customers[bucket], int32(i))

@@ -37,7 +37,7 @@ func draw(drawn, constant history) ([]byte, error) {
 func (h history) perMinute() []float64 {
 	list := make([]float64, 0, len(h.refreshed))
 	for _, n := range h.refreshed {
-		list = append(list, float64(n)/refreshtokens.Period.Minutes())
+		list = append(list, float64(n)/refreshtokens.DefaultPeriod.Minutes())
 	}
 	return list
 }
@@ -55,7 +55,7 @@ func (h history) even() []float64 {
 func (h history) hours() []string {
 	names := make([]string, 0, len(h.refreshed))
 	for i := range h.refreshed {
-		names = append(names, fmt.Sprintf("%.0f", (time.Duration(i)*refreshtokens.Period).Hours()))
+		names = append(names, fmt.Sprintf("%.0f", (time.Duration(i)*refreshtokens.DefaultPeriod).Hours()))
 	}
 	return names
 }

@@ -31,7 +31,7 @@ const (
 
 // interval is the mean time between two refreshes of a grant: on average a token
 // is due twenty minutes before its end and waits half a period for the sweep.
-const interval = lifetime - 20*time.Minute + refreshtokens.Period/2
+const interval = lifetime - 20*time.Minute + refreshtokens.DefaultPeriod/2
 
 func spreadCommand(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
 	customers := flags.Int("customers", 10_000, "`number` of customers")
@@ -103,8 +103,8 @@ func live(ctx context.Context, customers int, seed uint64, draw func() float64) 
 	}
 	var h history
 	for since := time.Duration(0); since < days; since = now.now().Sub(began) {
-		now.forward(refreshtokens.Period)
-		since += refreshtokens.Period
+		now.forward(refreshtokens.DefaultPeriod)
+		since += refreshtokens.DefaultPeriod
 		for ; linked < customers && linkTime(linked, customers) < since; linked++ {
 			token := login.token()
 			token.ExpiresAt = began.Add(linkTime(linked, customers) + lifetime)
@@ -167,10 +167,10 @@ func report(out io.Writer, customers int, drawn, constant history) error {
 // peak returns the most refreshes a minute of the two hours that begin then, a
 // sweep's spread over its period, and how much more than the mean that is.
 func (h history) peak(from time.Duration) (perMinute, toMean float64) {
-	sweeps := h.refreshed[from/refreshtokens.Period : (from+2*time.Hour)/refreshtokens.Period]
+	sweeps := h.refreshed[from/refreshtokens.DefaultPeriod : (from+2*time.Hour)/refreshtokens.DefaultPeriod]
 	most := slices.Max(sweeps)
 	mean := float64(sum(sweeps)) / float64(len(sweeps))
-	return float64(most) / refreshtokens.Period.Minutes(), float64(most) / cmp.Or(mean, 1)
+	return float64(most) / refreshtokens.DefaultPeriod.Minutes(), float64(most) / cmp.Or(mean, 1)
 }
 
 func sum(list []int) int {

@@ -50,7 +50,7 @@ func TestTwoDays(t *testing.T) {
 	if diff := cmp.Diff(drawn, lived(seeded(1)), cmp.AllowUnexported(history{})); diff != "" {
 		t.Errorf("a second time it was otherwise (-first +second):\n%s", diff)
 	}
-	at := func(when time.Duration) int { return int(when/refreshtokens.Period) - 1 } // the sweep that ends the period
+	at := func(when time.Duration) int { return int(when/refreshtokens.DefaultPeriod) - 1 } // the sweep that ends the period
 	for name, h := range map[string]history{"drawn": drawn, "constant": constant} {
 		if before, after := h.linked[at(campaignAt)], h.linked[at(campaignAt+campaignTime)]; before != customers/2 || after != customers {
 			t.Errorf("%s: %d customers before the campaign and %d after it", name, before, after)

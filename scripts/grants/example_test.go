@@ -49,8 +49,8 @@ func Example() {
 	// customers            1
 	// restored             1
 	// A restored grant is suspect until a refresh has shown what it is worth. The next event of the customer
-	// makes one, or the next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses it again,
-	// the grant is revoked again, and only the customer can link anew. The sweep announces what becomes of it.
+	// makes one, or the next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses that and another
+	// one an hour later, the grant is revoked again, and only the customer can link anew. The sweep announces what becomes of it.
 	//
 	// customer             u-1
 	// in logs              a24a7f55f278dd49
@@ -76,6 +76,10 @@ func Example() {
 	// failures in a row    0
 	// lease                none
 	// next try             2026-01-03T13:00:00.000Z
+	// refused at           -
+	// witness              none
+	// unproven since       -
+	// maker told at        2026-01-03T13:00:00.000Z
 	// last forced refresh  -
 	// created              2026-01-02T12:00:00.000Z
 	// erase at             -

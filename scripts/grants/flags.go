@@ -28,6 +28,7 @@ type options struct {
 	keyset                     secret.Ref
 	keysetFault                error
 	after                      string
+	brake                      string // on, off, or empty to look at it
 	forReal, json              bool
 }
 
@@ -55,6 +56,11 @@ var commands = map[string]command{
 	"erase": {
 		arguments: "USER", summary: "remove every trace of a customer", run: erase,
 		flags: []string{"skill", "for-real"}, fault: func(options) error { return nil },
+	},
+	// Without -skill: the brake is the stack's.
+	"brake": {
+		arguments: "[on|off]", summary: "show the brake of the stack, latch it by hand, or release it for a day", run: brake,
+		fault: options.brakeFault,
 	},
 	// Without -skill: a keyset is for a database, whatever skills are in it, and
 	// a key that another skill's tokens are sealed with must not be removed.
@@ -140,21 +146,21 @@ func (o *options) flagSet(name string, now time.Time) *flag.FlagSet {
 // arguments takes what follows the flags. Which of them a command may do
 // without is for the command to say.
 func (o *options) arguments(given, known []string) error {
+	into := map[string]*string{"USER": &o.key.UserID, "GRANT": &o.grantID, "on|off": &o.brake}
 	for i, text := range given {
-		switch {
-		case i >= len(known) && strings.HasPrefix(text, "-"):
-			return fmt.Errorf("unexpected argument %q: flags go before USER", text)
-		case i >= len(known):
+		if i >= len(known) {
+			if strings.HasPrefix(text, "-") {
+				return fmt.Errorf("unexpected argument %q: flags go before the arguments", text)
+			}
 			return fmt.Errorf("unexpected argument %q", text)
-		case text == "":
-			return fmt.Errorf("%s is empty", strings.Trim(known[i], "[]"))
-		case i == 0:
-			o.key.UserID = text
-		default:
-			o.grantID = text
 		}
+		name := strings.Trim(known[i], "[]")
+		if text == "" {
+			return fmt.Errorf("%s is empty", name)
+		}
+		*into[name] = text
 	}
-	if len(known) > 0 && o.key.UserID == "" && o.revokedSince.IsZero() {
+	if slices.Contains(known, "USER") && o.key.UserID == "" && o.revokedSince.IsZero() {
 		return errors.New("USER, the maker's id of the customer, is missing")
 	}
 	return nil
@@ -172,7 +178,17 @@ func (o options) restoreFault() error {
 	case !o.revokedUntil.IsZero() && !o.revokedSince.Before(o.revokedUntil):
 		return errors.New("-revoked-since is not before -revoked-until")
 	case strings.HasPrefix(o.grantID, "-"):
-		return fmt.Errorf("%q is no grant: flags go before USER", o.grantID)
+		return fmt.Errorf("%q is no grant: flags go before the arguments", o.grantID)
+	}
+	return nil
+}
+
+func (o options) brakeFault() error {
+	switch {
+	case strings.HasPrefix(o.brake, "-"):
+		return fmt.Errorf("unexpected argument %q: flags go before the arguments", o.brake)
+	case o.brake != "" && o.brake != "on" && o.brake != "off":
+		return fmt.Errorf("%q: want on, off, or nothing to look at the brake", o.brake)
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func TestParse(t *testing.T) {
 			revokedSince: time.Date(2026, 1, 2, 12, 0, 0, 0, time.FixedZone("", 3600)), revokedUntil: noon.Add(-30 * time.Minute),
 		}},
 		{"erase", "erase -for-real u-1", options{command: "erase", key: key("u-1"), forReal: true}},
+		{"brake", "brake", options{command: "brake", key: key("")}},
+		{"brake on", "brake -database d on", options{command: "brake", database: "d", key: key(""), brake: "on"}},
+		{"brake off", "brake -json off", options{command: "brake", key: key(""), brake: "off", json: true}},
 		{"reseal", "reseal -keyset env:KEYSET -for-real -after " + someID, options{
 			command: "reseal", key: key(""), keyset: keyset, forReal: true, after: someID,
 		}},
@@ -77,8 +80,8 @@ func TestParseRefuses(t *testing.T) {
 		{"empty user", []string{"erase", ""}, "USER"},
 		{"empty grant", []string{"restore", "u-1", ""}, "GRANT"},
 		{"two users", []string{"show", "u-1", "u-2"}, "u-2"},
-		{"flag after the user", []string{"erase", "u-1", "-for-real"}, "before USER"},
-		{"flag for a grant", []string{"restore", "u-1", "-json"}, "before USER"},
+		{"flag after the user", []string{"erase", "u-1", "-for-real"}, "flags go before"},
+		{"flag for a grant", []string{"restore", "u-1", "-json"}, "flags go before"},
 		{"flag of another command", []string{"show", "-for-real", "u-1"}, "-for-real"},
 		{"skill of a keyset", []string{"reseal", "-skill", "s", "-keyset", "env:K"}, "-skill"},
 		{"user and all", []string{"restore", "-revoked-since", "2h", "u-1"}, "not both"},
@@ -91,6 +94,11 @@ func TestParseRefuses(t *testing.T) {
 		{"no keyset", []string{"reseal"}, "-keyset"},
 		{"keyset for its reference", []string{"reseal", "-keyset", `{"primaryKeyId":"canary"}`}, "-keyset: secret reference"},
 		{"after what", []string{"reseal", "-keyset", "env:K", "-after", "u-1"}, "64"},
+		{"brake of a skill", []string{"brake", "-skill", "s"}, "-skill"},
+		{"brake as", []string{"brake", "loose"}, "want on, off"},
+		{"brake on what", []string{"brake", "on", "u-1"}, "u-1"},
+		{"brake, flag after on", []string{"brake", "on", "-json"}, "flags go before"},
+		{"brake, empty", []string{"brake", ""}, "on|off"},
 		{"user to reseal", []string{"reseal", "-keyset", "env:K", "u-1"}, "u-1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -115,7 +123,7 @@ func TestHelp(t *testing.T) {
 		want []string
 		none []string
 	}{
-		{"-h", []string{"show [flags] USER\n", "restore [flags] USER [GRANT]\n", "erase [flags] USER\n", "reseal [flags]\n", "-keyset"}, nil},
+		{"-h", []string{"show [flags] USER\n", "restore [flags] USER [GRANT]\n", "erase [flags] USER\n", "brake [flags] [on|off]\n", "reseal [flags]\n", "-keyset"}, nil},
 		{"erase -h", []string{"erase [flags] USER\n", "-project", "-database", "-skill", "-json", "-for-real"}, []string{"-keyset", "-after", "restore"}},
 	} {
 		var out, errs strings.Builder

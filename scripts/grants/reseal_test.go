@@ -200,7 +200,7 @@ func TestResealBesideRefresh(t *testing.T) {
 					return nil
 				}
 				_, err := grant.Change(t.Context(), inner, key, func(r *grant.Record) error {
-					r.Refreshed("a", s.tokens(keyset, key, "a", 2), start)
+					r.Refreshed("a", r.Grants["a"], s.tokens(keyset, key, "a", 2), start)
 					return nil
 				})
 				return err

@@ -144,8 +144,8 @@ func change(ctx context.Context, store grant.Store, record grant.Record, edit fu
 
 // provenLater is what a restored grant is worth.
 const provenLater = `A restored grant is suspect until a refresh has shown what it is worth. The next event of the customer
-makes one, or the next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses it again,
-the grant is revoked again, and only the customer can link anew. The sweep announces what becomes of it.
+makes one, or the next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses that and another
+one an hour later, the grant is revoked again, and only the customer can link anew. The sweep announces what becomes of it.
 `
 
 // write implements result.

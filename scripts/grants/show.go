@@ -80,6 +80,11 @@ type grantView struct {
 	LeaseOwner   string       `json:"leaseOwner,omitempty"`
 	LeaseUntil   time.Time    `json:"leaseUntil,omitzero"`
 	NextTry      time.Time    `json:"nextTry,omitzero"`
+	RefusedAt    time.Time    `json:"refusedAt,omitzero"`
+	WitnessBy    string       `json:"witnessBy,omitempty"`
+	WitnessAt    time.Time    `json:"witnessAt,omitzero"`
+	Unproven     time.Time    `json:"unprovenSince,omitzero"`
+	Told         time.Time    `json:"told,omitzero"`
 	LastForced   time.Time    `json:"lastForcedRefresh,omitzero"`
 	CreatedAt    time.Time    `json:"createdAt,omitzero"`
 	EraseAt      time.Time    `json:"eraseAt,omitzero"`
@@ -118,7 +123,8 @@ func newGrantView(id string, g grant.Grant) grantView {
 		ID: id, State: g.State, Reason: g.Reason, Since: g.Since, Region: g.Region, ClientID: g.ClientID, AmazonUser: g.AmazonUser != "",
 		AccessToken: newSealedView(g.AccessToken), ExpiresAt: g.ExpiresAt, RefreshToken: newSealedView(g.RefreshToken),
 		TokenVersion: g.TokenVersion, Due: g.RefreshDue, Failures: g.Failures, LeaseOwner: g.Lease.Owner, LeaseUntil: g.Lease.Until,
-		NextTry: g.NextTry, LastForced: g.LastForcedRefresh, CreatedAt: g.CreatedAt, EraseAt: g.EraseAt,
+		NextTry: g.NextTry, RefusedAt: g.RefusedAt, WitnessBy: g.Witness.By, WitnessAt: g.Witness.At, Unproven: g.UnprovenSince, Told: g.ToldAt,
+		LastForced: g.LastForcedRefresh, CreatedAt: g.CreatedAt, EraseAt: g.EraseAt,
 	}
 }
 
@@ -179,6 +185,14 @@ func (g grantView) write(w io.Writer) {
 		row(w, "lease", "held by %s until %s", g.LeaseOwner, moment(g.LeaseUntil))
 	}
 	row(w, "next try", "%s", moment(g.NextTry))
+	row(w, "refused at", "%s", moment(g.RefusedAt))
+	if g.WitnessBy == "" {
+		row(w, "witness", "none")
+	} else {
+		row(w, "witness", "%s at %s", g.WitnessBy, moment(g.WitnessAt))
+	}
+	row(w, "unproven since", "%s", moment(g.Unproven))
+	row(w, "maker told at", "%s", moment(g.Told))
 	row(w, "last forced refresh", "%s", moment(g.LastForced))
 	row(w, "created", "%s", moment(g.CreatedAt))
 	row(w, "erase at", "%s", moment(g.EraseAt))

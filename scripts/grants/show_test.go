@@ -38,7 +38,7 @@ func TestShow(t *testing.T) {
 			Grants: []grantView{{
 				ID: "a", State: grant.Suspect, Reason: "unauthorized", Since: start, Region: alexa.EU, ClientID: "client", AmazonUser: true,
 				AccessToken: token(a.AccessToken), ExpiresAt: start.Add(time.Hour), RefreshToken: token(a.RefreshToken), TokenVersion: 1,
-				LeaseOwner: "process-1", LeaseUntil: start.Add(time.Minute), NextTry: a.NextTry, LastForced: start.Add(time.Second), CreatedAt: start,
+				LeaseOwner: "process-1", LeaseUntil: start.Add(time.Minute), Due: a.RefreshDue, NextTry: a.NextTry, Told: start, LastForced: start.Add(time.Second), CreatedAt: start,
 			}, {
 				ID: "b", State: grant.Revoked, Reason: "invalid_grant", Since: start.Add(time.Minute), Region: alexa.EU, ClientID: "client", AmazonUser: true,
 				ExpiresAt: start.Add(time.Hour), RefreshToken: token(b.RefreshToken), TokenVersion: 1, CreatedAt: start,

@@ -73,7 +73,7 @@ func TestExportShowsNoToken(t *testing.T) {
 	a := &amazon{}
 	source := func(sealer *seal.Sealer) *access.Source {
 		return &access.Source{
-			Store: store, LWA: a, Sealer: sealer, Owner: "this test", Draw: func() float64 { return 0 }, Now: time.Now,
+			Store: store, LWA: a, Sealer: sealer, Brake: access.NewBrake(store, time.Now), Owner: "this test", Draw: func() float64 { return 0 }, Now: time.Now,
 			Announce: &lifecycle.Announcer{Store: store, Log: slog.New(slog.DiscardHandler), Now: time.Now},
 		}
 	}

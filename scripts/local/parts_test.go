@@ -182,3 +182,30 @@ func TestOutcomes(t *testing.T) {
 		})
 	}
 }
+
+func TestSwept(t *testing.T) {
+	t.Parallel()
+	const row = "  sweep       1 ms  "
+	for _, test := range []struct {
+		name, answer string
+		acknowledged bool
+		want         string
+	}{
+		{"nothing due", `{"remaining":false}`, true, ""},
+		{"refreshed", `{"refreshed":2,"revoked":1}`, true, row + "a shard's tokens: 2 refreshed, 0 refused, 1 revoked, 0 failed\n"},
+		{"refused for the first time", `{"refused":1}`, true, row + "a shard's tokens: 0 refreshed, 1 refused, 0 revoked, 0 failed\n"},
+		{"failed", `{"failed":{"sealed":1,"internal":2}}`, true, row + "a shard's tokens: 0 refreshed, 0 refused, 0 revoked, 3 failed\n"},
+		{"not taken", `oops`, false, row + "a shard failed with status 503; again in 2s\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var shown strings.Builder
+			s := &stack{screen: &screen{w: &shown}, over: make(chan struct{})}
+			close(s.over)
+			s.swept(pump.Delivery{Body: []byte(test.answer), Acknowledged: test.acknowledged, Status: 503, Backoff: 2 * time.Second, Took: time.Millisecond})
+			if shown.String() != test.want {
+				t.Errorf("got %q, want %q", shown.String(), test.want)
+			}
+		})
+	}
+}

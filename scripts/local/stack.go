@@ -104,7 +104,7 @@ func (s *stack) startWork() {
 	s.push(ctx, grantEvents, s.maker.url+"/grant-events", nil, nil)
 	s.push(ctx, deadLetters, s.maker.url+"/dead-letters", nil, nil)
 	s.work.Go(func() {
-		schedule(ctx, refreshtokens.Period, func(ctx context.Context) {
+		schedule(ctx, refreshtokens.DefaultPeriod, func(ctx context.Context) {
 			if _, err := s.post(ctx, s.functions+"/RefreshTokens", nil, nil); err != nil {
 				s.screen.row("sweep", 0, "could not be started: %v", err)
 			}

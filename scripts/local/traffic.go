@@ -55,12 +55,12 @@ func (s *stack) swept(d pump.Delivery) {
 	switch {
 	case !d.Acknowledged:
 		s.screen.row("sweep", d.Took, "a shard failed with status %d; again in %v", d.Status, d.Backoff)
-	case err == nil && (counts.Refreshed > 0 || counts.Revoked > 0 || len(counts.Failed) > 0):
+	case err == nil && (counts.Refreshed+counts.Refused+counts.Revoked > 0 || len(counts.Failed) > 0):
 		failed := 0
 		for _, n := range counts.Failed {
 			failed += n
 		}
-		s.screen.row("sweep", d.Took, "a shard's tokens: %d refreshed, %d revoked, %d failed", counts.Refreshed, counts.Revoked, failed)
+		s.screen.row("sweep", d.Took, "a shard's tokens: %d refreshed, %d refused, %d revoked, %d failed", counts.Refreshed, counts.Refused, counts.Revoked, failed)
 	}
 	s.tell(s.shards, d)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
@@ -17,16 +18,15 @@ var (
 	// ErrRevoked: the grant is gone, now or since earlier. There is no token
 	// and there will be none.
 	ErrRevoked = errors.New("access: grant is revoked")
-	// ErrSuspect: the grant has just become suspect; its reason is in the
-	// record. It is tried again later.
+	// ErrSuspect: the grant is suspect, perhaps since just now; its reason is in
+	// the record. It is tried again later.
 	ErrSuspect = errors.New("access: grant is suspect")
-	// ErrMassInvalidGrant: Login with Amazon answers invalid_grant to too many
-	// refreshes for it to be believed. The grant has become suspect, and no
-	// sweep should go on. It is an ErrSuspect too.
-	ErrMassInvalidGrant = fmt.Errorf("%w: mass invalid_grant: a suspended skill, or a wrong client secret?", ErrSuspect)
 	// ErrBusy: another process is refreshing the grant and was not done in the
 	// time there was, or there was not enough time for a refresh.
 	ErrBusy = errors.New("access: no time to refresh the grant, or to wait for another process that does")
+	// ErrNoTime: Login with Amazon is so slow that its answer might come too late
+	// to be saved. It is an ErrBusy too.
+	ErrNoTime = fmt.Errorf("%w: login with amazon is slow", ErrBusy)
 	// ErrOtherClient: the grant was given to an LWA client that is not among
 	// the credentials in use, so that nothing can be learned about it.
 	ErrOtherClient = errors.New("access: grant belongs to another LWA client")
@@ -36,18 +36,25 @@ const (
 	// A refresh takes the lease, asks Login with Amazon, and saves the answer:
 	// each has its own time, so that none can use up the save's.
 	takeTime = 2 * time.Second
-	saveTime = 5 * time.Second
+	callTime = 5 * time.Second // at least; more if the request has it
+	saveTime = 5 * time.Second // at least; until the request's time is up
 	// RefreshTime is how long a refresh may take. One that could not be
 	// finished before its caller's context ends is not begun.
-	RefreshTime = takeTime + lwa.RefreshTimeout + saveTime
-	// leaseTime is how long one refresh may hold a grant.
-	leaseTime = RefreshTime + 3*time.Second
-	// skew is how long before its end an access token is no longer given out:
-	// it has to arrive at the gateway while it is valid.
-	skew = time.Minute
-	// doubtTime is how long after a refresh of unknown outcome the next is made.
-	doubtTime = 2 * time.Minute
+	RefreshTime = takeTime + callTime + saveTime
+	// leaseMargin is how much longer than a refresh its lease lasts.
+	leaseMargin = 3 * time.Second
 )
+
+// timeToAnswer is how long Login with Amazon may take to answer a refresh that
+// begins now: a late answer is worth waiting for, since it may hold the only
+// refresh token that is still good.
+func timeToAnswer(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return lwa.RefreshTimeout
+	}
+	return max(callTime, min(lwa.RefreshTimeout, time.Until(deadline)-takeTime-saveTime))
+}
 
 // Refresher is the part of [lwa.Client] that a Source needs.
 type Refresher interface {
@@ -60,21 +67,25 @@ type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
 }
 
-// Source gives out access tokens. All fields are required. It may be used by
-// many goroutines at once.
+// Source gives out access tokens. All fields but Breaker are required. It may be
+// used by many goroutines at once.
 type Source struct {
 	Store    grant.Store
 	LWA      Refresher
 	Sealer   *seal.Sealer
 	Announce Announcer
-	Owner    string         // names this process in leases: unique among all processes
-	Draw     func() float64 // from 0 to 1, random: spreads the times of refreshes
+	Brake    *Brake
+	Breaker  *breaker.Breaker // before refreshes that an event waits for; nil for none
+	Owner    string           // names this process in leases: unique among all processes
+	Draw     func() float64   // from 0 to 1, random: spreads the times of refreshes
 	Now      func() time.Time
 
-	flights  flight.Group[Token]
-	opened   opened
-	failures failures
-	brake    brake
+	flights       flight.Group[Token]
+	opened        opened
+	failures      failures
+	slowness      slowness
+	pending       pending
+	configuration configuration
 }
 
 // Token is an access token and the version of the grant's tokens it is from.
@@ -83,32 +94,47 @@ type Token struct {
 	Version int64
 	Renewed bool // it was refreshed, by whomever, since the record at hand was read
 	Stored  bool // Renew found it: nobody asked Login with Amazon for it just now
+	// Unproven is why the grant, which may be the same link as a newer one,
+	// could not be proven: see [grant.Grant]. Nil for a grant that is proven.
+	Unproven error
 }
 
 // Token returns an access token of a grant of record, which the caller has
 // read: just now, or a short time ago, since nothing is done about a grant whose
 // record was changed meanwhile. A token that has expired, or is about to, is
-// refreshed first; if that fails, the old one is returned for as long as it is
-// valid.
+// refreshed first, and so is a grant that is unproven since the customer linked
+// again; if that fails, the old one is returned for as long as it is valid.
 func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Token, error) {
 	g := record.Grants[id]
-	if g.State == grant.Revoked {
+	switch {
+	case g.State == grant.Revoked:
 		return Token{}, ErrRevoked
+	case !g.TokenEnded(s.Now()) && g.UnprovenSince.IsZero():
+		return s.open(ctx, record, id)
 	}
-	if s.Now().Before(g.ExpiresAt.Add(-skew)) {
-		return s.open(record, id)
-	}
-	token, err := s.Refresh(ctx, record, id)
+	token, err := s.fly(ctx, record, request{id: id, from: g.TokenVersion, forEvent: true})
 	if err == nil || errors.Is(err, ErrRevoked) || errors.Is(err, ErrSuspect) || !s.Now().Before(g.ExpiresAt) {
 		return token, err
 	}
-	return s.open(record, id)
+	token, openErr := s.open(ctx, record, id)
+	if !g.UnprovenSince.IsZero() {
+		token.Unproven = err
+	}
+	return token, openErr
 }
 
 // Refresh asks Login with Amazon for new tokens of a grant of record, which
 // the caller has read, unless somebody else did so since then.
 func (s *Source) Refresh(ctx context.Context, record grant.Record, id string) (Token, error) {
-	return s.fly(ctx, record, id, record.Grants[id].TokenVersion, false)
+	return s.fly(ctx, record, request{id: id, from: record.Grants[id].TokenVersion})
+}
+
+// request is what is wanted of a grant.
+type request struct {
+	id       string
+	from     int64 // the version of the tokens that are of no use
+	forced   bool  // by a refusal of the gateway
+	forEvent bool  // an event waits
 }
 
 // TimeFor reports whether a refresh that begins now can be finished before ctx
@@ -121,10 +147,10 @@ func TimeFor(ctx context.Context) bool {
 // fly lets one goroutine of the process do the work for all that want a token
 // newer than the version from. They all wait for it, and it does not begin what
 // it cannot finish in the time of the one whose request it runs in.
-func (s *Source) fly(ctx context.Context, record grant.Record, id string, from int64, forced bool) (Token, error) {
-	key := fmt.Sprintf("%s/%d", grantName(record.Key(), id), from)
+func (s *Source) fly(ctx context.Context, record grant.Record, want request) (Token, error) {
+	key := versionName(record.Key(), want.id, want.from)
 	for {
-		token, led, err := s.flights.Do(ctx, key, func() (Token, error) { return s.refresh(ctx, record, id, from, forced) })
+		token, led, err := s.flights.Do(ctx, key, func() (Token, error) { return s.refresh(ctx, record, want) })
 		switch {
 		case errors.Is(err, flight.ErrLeft):
 			return Token{}, ErrBusy
@@ -138,16 +164,17 @@ func (s *Source) fly(ctx context.Context, record grant.Record, id string, from i
 }
 
 // open unseals the access token of a grant.
-func (s *Source) open(record grant.Record, id string) (Token, error) {
+func (s *Source) open(ctx context.Context, record grant.Record, id string) (Token, error) {
 	g := record.Grants[id]
 	key := openedKey{customer: record.Key(), grant: id}
 	access, ok := s.opened.find(key, g.AccessToken, s.Now())
 	if !ok {
 		var err error
 		if access, err = s.Sealer.Open(g.AccessToken, place(record, id, accessField)); err != nil {
-			return Token{}, fmt.Errorf("access: %w", err)
+			return Token{}, s.unreadable(ctx, record, id, false, err)
 		}
 		s.opened.note(key, g.AccessToken, access, s.Now())
+		s.configuration.isWell(grant.ReasonUnreadable, s.Now())
 	}
 	return Token{Access: access, Version: g.TokenVersion}, nil
 }

@@ -1,77 +1,193 @@
 package access
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// A revocation is noticed by nobody until a device stays silent. When too many
-// refreshes are answered with invalid_grant at once, the likelier cause is a
-// suspended skill or a wrong secret, and the brake keeps it from unlinking
-// everybody.
-const (
-	brakeWindow  = 10 * time.Minute
-	brakeSample  = 20 // refreshes before the share means something
-	brakePercent = 10
-	brakeSlots   = 10 // the window moves in steps of a minute
-)
+// ErrBraked: Login with Amazon refuses a refresh, and so many others that it is
+// not believed. Nothing was changed. Take it for an illness of Login with Amazon.
+var ErrBraked = errors.New("access: too many refreshes are refused for a refusal to be believed")
 
-// brake counts the refreshes of a process over the last ten minutes. Once it is
-// on it stays on, however much time passes, until a whole sample of refreshes
-// has gone well: a storm that is waited out would otherwise take its twenty
-// customers again and again. The zero value is ready.
-type brake struct {
-	mu    sync.Mutex
-	slots [brakeSlots]struct {
-		minute int64
-		share  share
-	}
-	on    bool
-	since share // when it came on, or the last whole sample
+// brakePause is the least time between two writes of a process to the brake,
+// since Firestore takes about one a second to one document.
+const brakePause = time.Second
+
+// Brake is a process's access to the stack's [grant.Brake]. Make one with
+// [NewBrake]. It may be used by many goroutines at once.
+type Brake struct {
+	store grant.Store
+	now   func() time.Time
+
+	turn    chan struct{} // holds one element while a request writes for all that wait
+	written time.Time     // when the last write began; belongs to who has the turn
+
+	mu      sync.Mutex
+	waiting []*verdict
 }
 
-// share is how many refreshes there were, and how many were refused.
-type share struct{ all, invalid int }
-
-func (s *share) add(invalid bool) {
-	s.all++
-	if invalid {
-		s.invalid++
-	}
+// NewBrake returns the brake that store holds.
+func NewBrake(store grant.Store, now func() time.Time) *Brake {
+	return &Brake{store: store, now: now, turn: make(chan struct{}, 1)}
 }
 
-func (s share) tooMany() bool { return s.all >= brakeSample && s.invalid*100 > s.all*brakePercent }
+// verdict is what the brake says to one refusal.
+type verdict struct {
+	revokes  bool // or is a grant's first refusal
+	admitted bool
+	err      error
+	done     chan struct{} // closed when the other fields are set
+}
 
-// count notes the answer to a refresh, and returns whether invalid_grant is
-// not to be believed.
-func (b *brake) count(now time.Time, invalid bool) bool {
+// Admit counts the first refusal of a grant, or a revocation that is about to be
+// saved, and returns ErrBraked if it must not be. One request writes for all
+// that wait, at most once a second.
+func (b *Brake) Admit(ctx context.Context, revokes bool) error {
+	mine := &verdict{revokes: revokes, done: make(chan struct{})}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	minute := now.Unix() / int64(brakeWindow/brakeSlots/time.Second)
-	slot := &b.slots[minute%brakeSlots]
-	if slot.minute != minute {
-		slot.minute, slot.share = minute, share{}
+	b.waiting = append(b.waiting, mine)
+	b.mu.Unlock()
+	select {
+	case b.turn <- struct{}{}:
+		b.lead(ctx)
+	case <-mine.done:
+	case <-ctx.Done():
 	}
-	slot.share.add(invalid)
-	if !b.on {
-		b.on, b.since = b.window(minute).tooMany(), share{}
-		return b.on
+	select {
+	case <-mine.done:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	if b.since.add(invalid); b.since.all >= brakeSample {
-		b.on, b.since = b.since.tooMany(), share{}
-		if !b.on {
-			clear(b.slots[:]) // they are from the storm
-		}
+	switch {
+	case mine.err != nil:
+		return mine.err
+	case !mine.admitted:
+		return ErrBraked
 	}
-	return b.on
+	return nil
 }
 
-func (b *brake) window(minute int64) share {
-	var sum share
-	for _, slot := range b.slots {
-		if minute-slot.minute < brakeSlots {
-			sum.all, sum.invalid = sum.all+slot.share.all, sum.invalid+slot.share.invalid
+// writeTime bounds one write to the brake, which is made for others as well.
+const writeTime = 3 * time.Second
+
+// lead writes and gives the turn back.
+func (b *Brake) lead(ctx context.Context) {
+	defer func() { <-b.turn }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brakePause+writeTime)
+	defer cancel()
+	b.write(ctx)
+}
+
+// write counts for all that wait. The caller has the turn.
+func (b *Brake) write(ctx context.Context) {
+	rest := time.NewTimer(b.written.Add(brakePause).Sub(b.now()))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+	case <-ctx.Done():
+	}
+	b.mu.Lock()
+	batch := b.waiting
+	b.waiting = nil
+	b.mu.Unlock()
+	if len(batch) == 0 { // who had the turn before wrote for this one too
+		return
+	}
+	b.written = b.now()
+	defer func() {
+		for _, v := range batch {
+			close(v.done)
+		}
+	}()
+	var refused, revoked int
+	for _, v := range batch {
+		if v.revokes {
+			revoked++
+		} else {
+			refused++
 		}
 	}
-	return sum
+	var mayRefuse, mayRevoke int
+	err := b.change(ctx, func(now *grant.Brake) {
+		mayRefuse, mayRevoke = now.Admit(refused, revoked, b.now())
+	})
+	for _, v := range batch {
+		left := &mayRefuse
+		if v.revokes {
+			left = &mayRevoke
+		}
+		v.err, v.admitted = err, *left > 0
+		*left--
+	}
+}
+
+// Read returns the brake as it is stored.
+func (b *Brake) Read(ctx context.Context) (grant.Brake, error) {
+	stored, err := b.store.ReadControl(ctx, grant.BrakeName)
+	if errors.Is(err, grant.ErrNotFound) {
+		return grant.Brake{}, nil
+	}
+	if err != nil {
+		return grant.Brake{}, err
+	}
+	return grant.ParseBrake(stored.Document)
+}
+
+// Latched reports whether nobody may be revoked, by a read of what is stored.
+func (b *Brake) Latched(ctx context.Context) (bool, error) {
+	now, err := b.Read(ctx)
+	return now.Latched(), err
+}
+
+// On latches the brake until Off: see [grant.Brake.On].
+func (b *Brake) On(ctx context.Context) error {
+	return b.change(ctx, func(now *grant.Brake) { now.On(b.now()) })
+}
+
+// Off releases the brake for a day: see [grant.Brake.Off].
+func (b *Brake) Off(ctx context.Context) error {
+	return b.change(ctx, func(now *grant.Brake) { now.Off(b.now()) })
+}
+
+// Observe adds the refreshes of a sweep to a latched brake: those that went well,
+// and those that were refused. It reports whether the caller is to log that the
+// brake is latched, which is once an hour.
+func (b *Brake) Observe(ctx context.Context, good, bad int) (report bool, err error) {
+	err = b.change(ctx, func(now *grant.Brake) { report = now.Observe(good, bad, b.now()) })
+	return report && err == nil, err
+}
+
+// countPause is how often the customers are counted, on whom the brake's limit
+// depends.
+const countPause = 24 * time.Hour
+
+// CountCustomers counts the stack's customers, unless that was done within a day.
+func (b *Brake) CountCustomers(ctx context.Context) error {
+	now, err := b.Read(ctx)
+	if err != nil || b.now().Sub(now.CountedAt) < countPause {
+		return err
+	}
+	n, err := b.store.CountCustomers(ctx)
+	if err != nil {
+		return err
+	}
+	return b.change(ctx, func(now *grant.Brake) { now.Customers, now.CountedAt = n, b.now() })
+}
+
+func (b *Brake) change(ctx context.Context, edit func(*grant.Brake)) error {
+	return grant.ChangeControl(ctx, b.store, grant.BrakeName, func(doc map[string]any) (map[string]any, error) {
+		was, err := grant.ParseBrake(doc)
+		if err != nil {
+			return nil, err
+		}
+		now := was
+		if edit(&now); now == was {
+			return nil, nil
+		}
+		return now.Document(), nil
+	})
 }

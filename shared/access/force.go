@@ -10,6 +10,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/lwa"
 )
 
 // ErrProven: the gateway refuses a token although a forced refresh succeeded
@@ -39,30 +40,37 @@ const (
 
 // Renew returns an access token of a later version than refused, which the
 // gateway did not take: the stored one if that is later, or else a new one by
-// a forced refresh. A forced refresh is also the one proof of a grant: if
-// Login with Amazon refuses it the grant is gone, which is [ErrRevoked].
+// a forced refresh. A forced refresh is also the proof of a grant: if Login
+// with Amazon refuses it as well the grant is gone, which is [ErrRevoked].
+//
+// A grant that was in doubt is not spared: the gateway's refusal and Login with
+// Amazon's are two.
 //
 // [ErrProven] and [BackingOffError] mean that none was made, because one has
 // succeeded, or failed, only just.
 func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused int64) (Token, error) {
-	return s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, id, refused, true)
+	return s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, request{id: id, from: refused, forced: true, forEvent: true})
 }
 
 // grantName names a grant within a process.
 func grantName(key grant.Key, id string) string { return key.ID() + "/" + id }
 
 // failures remembers the refreshes that Login with Amazon failed to answer, so
-// that one customer's events do not storm a service that is ill. The zero value
-// is ready.
+// that one customer's events do not storm a service that is ill, and for how long
+// it asked to be left alone. The zero value is ready.
 type failures struct {
 	mu    sync.Mutex
 	grant *lru.Cache[string, failure]
+	until time.Time // no refresh before, by a Retry-After
 }
 
 type failure struct {
 	until time.Time
 	pause time.Duration
 }
+
+// longestRest is the longest Retry-After that is obeyed.
+const longestRest = 5 * time.Minute
 
 // known returns the cache; the caller holds the lock.
 func (f *failures) known() *lru.Cache[string, failure] {
@@ -72,6 +80,14 @@ func (f *failures) known() *lru.Cache[string, failure] {
 	return f.grant
 }
 
+// rest is how long Login with Amazon asked the process to wait.
+func (f *failures) rest(now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.until.Sub(now)
+}
+
+// wait is how long a grant's next refresh has to wait.
 func (f *failures) wait(id string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,9 +95,15 @@ func (f *failures) wait(id string, now time.Time) time.Duration {
 	return last.until.Sub(now)
 }
 
-func (f *failures) note(id string, now time.Time) {
+func (f *failures) note(id string, err error, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	var failed *lwa.Error
+	if errors.As(err, &failed) && failed.RetryAfter > 0 {
+		if until := now.Add(min(failed.RetryAfter, longestRest)); until.After(f.until) {
+			f.until = until
+		}
+	}
 	last, _ := f.known().Get(id)
 	if now.Sub(last.until) > lastPause {
 		last.pause = 0 // that was another day's trouble

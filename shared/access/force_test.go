@@ -3,15 +3,11 @@ package access_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
-	"github.com/gatepostdev/gatepost/shared/alexa"
-	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
@@ -81,80 +77,6 @@ func TestFailedForcedRefreshBacksOff(t *testing.T) {
 	}
 }
 
-// TestBrake: a wrong secret, or a suspended skill, must not unlink everybody.
-func TestBrake(t *testing.T) {
-	t.Parallel()
-	const customers = 40
-	w := accesstest.New(t, simulator.Options{})
-	ids := make(map[string]string)
-	for i := range customers {
-		user := fmt.Sprint("u-", i)
-		ids[user] = w.Link(t, user, alexa.EU, fmt.Sprint("amzn-", i))
-		if i >= 10 { // a bad day, not a few who leave
-			w.Sim.Disable(alexa.EU, fmt.Sprint("amzn-", i))
-		}
-	}
-	process := w.Process("p")
-	refresh := func(i int) error {
-		user := fmt.Sprint("u-", i)
-		_, err := process.Refresh(t.Context(), w.Read(t, user), ids[user])
-		return err
-	}
-	revoked, braked := 0, 0
-	for i := range customers {
-		switch err := refresh(i); {
-		case errors.Is(err, access.ErrMassInvalidGrant):
-			braked++
-		case errors.Is(err, access.ErrRevoked):
-			revoked++
-		case err != nil:
-			t.Error(err)
-		}
-	}
-	// Nineteen refreshes are no sample; the twentieth finds half of them refused.
-	if revoked != 9 || braked != customers-10-9 {
-		t.Errorf("%d revoked and %d braked", revoked, braked)
-	}
-	g := w.Read(t, "u-39").Grants[ids["u-39"]]
-	if g.State != grant.Suspect || g.Reason != grant.ReasonMassInvalidGrant || g.RefreshToken == nil {
-		t.Errorf("%+v", g)
-	}
-	// Time alone does not end a storm, or it would take its twenty again and
-	// again; a whole sample that goes well does.
-	w.Forward(24 * time.Hour)
-	if err := refresh(39); !errors.Is(err, access.ErrMassInvalidGrant) {
-		t.Errorf("a day later: %v", err)
-	}
-	for i := range 40 {
-		if err := refresh(i % 10); err != nil {
-			t.Fatal(err)
-		}
-	}
-	w.Forward(20 * time.Minute) // until it is asked for again
-	if err := refresh(39); !errors.Is(err, access.ErrRevoked) {
-		t.Errorf("when the storm is over: %v", err)
-	}
-}
-
-// TestBrakeBeforeDoubt: an outage has left every lease behind, and then
-// everything is refused. The sweep has to stop.
-func TestBrakeBeforeDoubt(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	process := w.Process("p")
-	var last error
-	for i := range 30 {
-		user, account := fmt.Sprint("u-", i), fmt.Sprint("amzn-", i)
-		id := w.Link(t, user, alexa.EU, account)
-		w.Change(t, user, func(r *grant.Record) { r.Take(id, "dead", w.Now().Add(-time.Second)) })
-		w.Sim.Disable(alexa.EU, account)
-		_, last = process.Refresh(t.Context(), w.Read(t, user), id)
-	}
-	if !errors.Is(last, access.ErrMassInvalidGrant) {
-		t.Error(last)
-	}
-}
-
 // TestWaitersDoNotRaiseTheBackOff: ten events of one grant met one failure.
 func TestWaitersDoNotRaiseTheBackOff(t *testing.T) {
 	t.Parallel()
@@ -197,24 +119,5 @@ func TestImpatientWaiter(t *testing.T) {
 	close(slow.release)
 	if err := <-led; err != nil {
 		t.Error(err)
-	}
-}
-
-// TestFewWhoLeaveAreBelieved keeps the brake from holding real unlinks.
-func TestFewWhoLeaveAreBelieved(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	process := w.Process("p")
-	for i := range 60 {
-		user, account := fmt.Sprint("u-", i), fmt.Sprint("amzn-", i)
-		id := w.Link(t, user, alexa.EU, account)
-		leaves := i%12 == 11
-		if leaves {
-			w.Sim.Disable(alexa.EU, account)
-		}
-		_, err := process.Refresh(t.Context(), w.Read(t, user), id)
-		if leaves != errors.Is(err, access.ErrRevoked) {
-			t.Errorf("customer %d: %v", i, err)
-		}
 	}
 }

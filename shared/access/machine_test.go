@@ -31,7 +31,7 @@ const (
 )
 
 // stallTime is longer than a lease.
-const stallTime = 20 * time.Second
+const stallTime = 40 * time.Second
 
 // fate is what becomes of a machine when the moment comes for the nth time.
 type fate struct {
@@ -156,7 +156,8 @@ func (l farLWA) Refresh(ctx context.Context, clientID string, refreshToken sensi
 	if err := l.m.reach(toAsk); err != nil {
 		return lwa.Token{}, err
 	}
-	return far(ctx, l.m, lwaTakes, func() (lwa.Token, error) {
+	// Whoever stood still finds the answer that came meanwhile.
+	return far(context.WithoutCancel(ctx), l.m, lwaTakes, func() (lwa.Token, error) {
 		token, err := l.Refresher.Refresh(ctx, clientID, refreshToken)
 		if err == nil {
 			l.m.witness.gave(l.m, customerOf(ctx))

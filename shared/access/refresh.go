@@ -13,9 +13,13 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
+// errHeld: another process has the lease by now.
+var errHeld = errors.New("access: another process refreshes the grant")
+
 // refresh takes the grant's lease and asks Login with Amazon, or waits for
 // whoever has the lease. record may be a mere key, and is then read first.
-func (s *Source) refresh(ctx context.Context, record grant.Record, id string, from int64, forced bool) (Token, error) {
+func (s *Source) refresh(ctx context.Context, record grant.Record, want request) (Token, error) {
+	id := want.id
 	for wait := newBackoff(); ; {
 		if !record.Stored() {
 			var err error
@@ -27,47 +31,97 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, id string, fr
 		switch {
 		case !ok || g.State == grant.Revoked:
 			return Token{}, ErrRevoked
-		case g.TokenVersion > from:
-			token, err := s.open(record, id)
+		case g.TokenVersion > want.from:
+			token, err := s.open(ctx, record, id)
 			token.Renewed, token.Stored = true, true
 			return token, err
-		case forced && !g.LastForcedRefresh.IsZero() && s.Now().Sub(g.LastForcedRefresh) < provenTime:
+		}
+		if r, ok := s.pending.of(record.Key(), id, want.from); ok {
+			return s.save(ctx, r) // Login with Amazon would refuse the token that is stored
+		}
+		switch {
+		case want.forced && !g.LastForcedRefresh.IsZero() && s.Now().Sub(g.LastForcedRefresh) < provenTime:
 			return Token{}, ErrProven
-		case g.Doubted(s.Now()):
+		case g.Waits(s.Now()) && !want.forced:
 			return Token{}, ErrSuspect
-		case !s.LWA.Knows(g.ClientID):
-			return Token{}, ErrOtherClient
-		case s.failures.wait(grantName(record.Key(), id), s.Now()) > 0:
-			return Token{}, &BackingOffError{For: s.failures.wait(grantName(record.Key(), id), s.Now())}
-		case !TimeFor(ctx):
-			return Token{}, ErrBusy
-		case g.Lease.Held(s.Owner, s.Now()):
+		}
+		if !s.LWA.Knows(g.ClientID) {
+			return Token{}, s.cannotRefresh(ctx, record, id, !g.TokenEnded(s.Now()) && !want.forced, ErrOtherClient)
+		}
+		s.configuration.isWell(grant.ReasonOtherClient, s.Now())
+		if err := s.mayAsk(ctx, record.Key(), id); err != nil {
+			return Token{}, err
+		}
+		if g.Lease.Held(s.Owner, s.Now()) {
 			if err := wait.pause(ctx); err != nil {
 				return Token{}, err
 			}
-			record = grant.Record{Skill: record.Skill, UserID: record.UserID}
+			record = keyOf(record)
 			continue
 		}
-		// Before the lease: what does not open must not cost others a wait.
-		refreshToken, err := s.Sealer.Open(g.RefreshToken, place(record, id, refreshField))
-		if err != nil {
-			return Token{}, fmt.Errorf("access: %w", err)
-		}
-		leased := record.Clone()
-		leased.Take(id, s.Owner, s.Now().Add(leaseTime))
-		held, err := s.take(ctx, record, leased)
-		if errors.Is(err, grant.ErrConflict) {
-			record = grant.Record{Skill: record.Skill, UserID: record.UserID}
+		token, err := s.lead(ctx, record, want)
+		if errors.Is(err, grant.ErrConflict) || errors.Is(err, errHeld) {
+			if err := wait.pause(ctx); err != nil {
+				return Token{}, err
+			}
+			record = keyOf(record)
 			continue
 		}
-		if err != nil {
-			return Token{}, fmt.Errorf("access: taking the lease: %w", err)
-		}
+		return token, err
+	}
+}
+
+// keyOf is a record that has yet to be read.
+func keyOf(record grant.Record) grant.Record {
+	return grant.Record{Skill: record.Skill, UserID: record.UserID}
+}
+
+// mayAsk returns why Login with Amazon must not be asked now.
+func (s *Source) mayAsk(ctx context.Context, key grant.Key, id string) error {
+	if rest := s.failures.rest(s.Now()); rest > 0 {
+		return fmt.Errorf("access: %w", lwa.Resting(rest))
+	}
+	if pause := s.failures.wait(grantName(key, id), s.Now()); pause > 0 {
+		return &BackingOffError{For: pause}
+	}
+	if !TimeFor(ctx) {
+		return ErrBusy
+	}
+	if s.slowness.latest() >= timeToAnswer(ctx) {
+		return ErrNoTime
+	}
+	return nil
+}
+
+// lead opens the refresh token, takes the lease and refreshes. It returns
+// grant.ErrConflict if the record was changed meanwhile.
+func (s *Source) lead(ctx context.Context, record grant.Record, want request) (Token, error) {
+	id := want.id
+	g := record.Grants[id]
+	// Before the lease: what does not open must not cost others a wait.
+	refreshToken, err := s.Sealer.Open(g.RefreshToken, place(record, id, refreshField))
+	if err != nil {
+		return Token{}, s.unreadable(ctx, record, id, !g.TokenEnded(s.Now()) && !want.forced, err)
+	}
+	s.configuration.isWell(grant.ReasonUnreadable, s.Now())
+	admitted, err := s.admit(ctx, record.Key(), want)
+	if err != nil {
+		return Token{}, err
+	}
+	now := refreshing{
+		request: want, token: refreshToken, timeout: timeToAnswer(ctx), attempt: admitted,
 		// A lease that was left behind, by this process or another, belongs to a
 		// refresh whose end nobody knows.
-		abandoned := g.Lease.Owner != ""
-		return s.ask(ctx, held, refreshing{id: id, from: from, token: refreshToken, forced: forced, abandoned: abandoned})
+		abandoned: g.Lease.Owner != "",
 	}
+	leased := record.Clone()
+	leased.Take(id, s.Owner, s.Now().Add(takeTime+now.timeout+saveTime+leaseMargin))
+	held, err := s.take(ctx, record, leased)
+	if err != nil {
+		admitted.cancel()
+		return Token{}, fmt.Errorf("access: taking the lease: %w", err)
+	}
+	return s.ask(ctx, held, now)
 }
 
 func (s *Source) take(ctx context.Context, record, leased grant.Record) (grant.Record, error) {
@@ -89,114 +143,165 @@ func (s *Source) read(ctx context.Context, key grant.Key) (grant.Record, error) 
 
 // refreshing is one refresh under way.
 type refreshing struct {
-	id        string
-	from      int64 // version of the tokens that it replaces
+	request
 	token     sensitive.String
-	forced    bool // by a refusal of the gateway
-	abandoned bool // an earlier refresh of the same version has no known end
-	braked    bool // too many are refused for a refusal to be believed
+	timeout   time.Duration // of the call
+	attempt   attempt       // at the breaker
+	abandoned bool          // an earlier refresh of the same version has no known end
 }
 
 // ask refreshes under the lease that held shows. From here on the end of the
 // request does not count: what Login with Amazon answers must be saved.
 func (s *Source) ask(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
-	ctx = context.WithoutCancel(ctx)
-	fresh, err := s.LWA.Refresh(ctx, held.Grants[now.id].ClientID, now.token)
-	ctx, cancel := context.WithTimeout(ctx, saveTime)
-	defer cancel()
+	name := grantName(held.Key(), now.id)
+	began := time.Now()
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), now.timeout)
+	fresh, err := s.LWA.Refresh(call, held.Grants[now.id].ClientID, now.token)
+	cancel()
+	now.attempt.end(err)
+	s.slowness.note(time.Since(began), err)
 	switch {
 	case err == nil:
-		s.brake.count(s.Now(), false)
-		s.failures.forget(grantName(held.Key(), now.id))
-		return s.save(ctx, held, now, fresh)
+		s.failures.forget(name)
+		tokens, err := Seal(s.Sealer, held.Key(), now.id, fresh, s.Draw())
+		if err != nil {
+			return Token{}, fmt.Errorf("access: %w", err)
+		}
+		return s.save(ctx, refreshed{refreshing: now, held: held, tokens: tokens})
 	case errors.Is(err, lwa.ErrInvalidGrant):
-		now.braked = s.brake.count(s.Now(), true)
 		return s.refused(ctx, held, now)
 	}
-	s.failures.note(grantName(held.Key(), now.id), s.Now())
+	s.failures.note(name, err, s.Now())
 	// Nothing is written: what ails Login with Amazon as a whole must not cost
 	// a write for each customer. The lease runs out by itself.
 	return Token{}, fmt.Errorf("access: %w", err)
 }
 
-// save stores what Login with Amazon gave. It is allowed as long as the stored
-// tokens are the ones that were refreshed, whoever has the lease by now; only
-// newer ones discard it.
-func (s *Source) save(ctx context.Context, held grant.Record, now refreshing, fresh lwa.Token) (Token, error) {
-	id := now.id
-	tokens, err := Seal(s.Sealer, held.Key(), id, fresh, s.Draw())
-	if err != nil {
-		return Token{}, fmt.Errorf("access: %w", err)
+// untilSaved is a context for what must be saved: it ends with the request's
+// time, not with the request, and leaves saveTime in any case.
+func untilSaved(ctx context.Context) (context.Context, context.CancelFunc) {
+	left := saveTime
+	if deadline, ok := ctx.Deadline(); ok {
+		left = max(left, time.Until(deadline))
 	}
-	saved, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
-		if g, ok := r.Grants[id]; ok && g.TokenVersion == now.from {
-			r.Refreshed(id, sooner(tokens, held.Grants[id], g), s.Now())
-			if now.forced {
-				r.Forced(id, s.Now())
+	return context.WithTimeout(context.WithoutCancel(ctx), left)
+}
+
+// save stores what Login with Amazon gave, and tries until the request's time is
+// up. What cannot be stored by then stays in the process.
+func (s *Source) save(ctx context.Context, r refreshed) (Token, error) {
+	ctx, cancel := untilSaved(ctx)
+	defer cancel()
+	s.pending.begin(r)
+	saved, err := s.store(ctx, r)
+	s.pending.end(r, err == nil)
+	if err != nil {
+		return Token{}, err
+	}
+	g, ok := saved.Grants[r.id]
+	if !ok || g.State == grant.Revoked {
+		return Token{}, ErrRevoked
+	}
+	token, err := s.open(ctx, saved, r.id)
+	token.Renewed = true
+	return token, err
+}
+
+// store stores what Login with Amazon gave, for as long as ctx lasts. It is
+// allowed as long as the stored tokens are the ones that were refreshed, whoever
+// has the lease by now; only newer ones discard it.
+func (s *Source) store(ctx context.Context, r refreshed) (grant.Record, error) {
+	saved, err := grant.Persist(ctx, s.Store, r.held, func(record *grant.Record) error {
+		if g, ok := record.Grants[r.id]; ok && g.TokenVersion == r.from {
+			record.Refreshed(r.id, r.held.Grants[r.id], r.tokens, s.Now())
+			if r.forced {
+				record.Forced(r.id, s.Now())
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return Token{}, fmt.Errorf("access: saving refreshed tokens: %w", err)
-	}
-	g, ok := saved.Grants[id]
-	if !ok || g.State == grant.Revoked {
-		return Token{}, ErrRevoked
+		return grant.Record{}, fmt.Errorf("access: saving refreshed tokens: %w", err)
 	}
 	s.announce(ctx, saved)
-	token, err := s.open(saved, id)
-	token.Renewed = true
-	return token, err
+	return saved, nil
 }
 
-// sooner is tokens, due when somebody wanted the grant refreshed while these
-// were being fetched: what they know, that the link may be gone, is newer. A
-// grant whose refresh failed, or is in doubt, is not wanted; it is proved now.
-func sooner(tokens grant.Tokens, held, stored grant.Grant) grant.Tokens {
-	wanted := stored.RefreshDue
-	proved := stored.State != held.State || stored.Failures != held.Failures
-	if !proved && !wanted.IsZero() && !wanted.Equal(held.RefreshDue) && wanted.Before(tokens.RefreshDue) {
-		tokens.RefreshDue = wanted
-	}
-	return tokens
-}
-
-// refused decides what invalid_grant means: another process was first, an
-// earlier refresh may have used the token up, too many are refused to be believed, or the customer took the grant back.
+// refused decides what invalid_grant means: another process was first, or is at
+// it; too many are refused for it to be believed; a second witness says that the
+// customer took the grant back; or the grant is in doubt.
 func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
-	id := now.id
+	ctx, cancel := untilSaved(ctx)
+	defer cancel()
+	asked := held.Grants[now.id]
+	// A refresh without a known end may be why the gateway refuses the access
+	// token and Login with Amazon the refresh token: these are not two witnesses.
+	unknown := now.abandoned || asked.Reason == grant.ReasonRefreshUnknown
+	// Nor are they if the access token had ended by itself.
+	revokes := asked.Confirms(s.Now()) || now.forced && !unknown && !asked.TokenEnded(s.Now())
+	if err := s.mayRefuse(ctx, asked, revokes); err != nil {
+		s.failures.note(grantName(held.Key(), now.id), err, s.Now())
+		return Token{}, err
+	}
 	var verdict error
 	changed, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
-		g, ok := r.Grants[id]
+		g, ok := r.Grants[now.id]
+		reason := grant.ReasonRefreshRefused
+		if unknown || g.Lease != asked.Lease {
+			reason = grant.ReasonRefreshUnknown
+		}
 		switch {
 		case !ok || g.State == grant.Revoked:
 			verdict = ErrRevoked
 		case g.TokenVersion != now.from:
 			verdict = nil
-		case now.braked:
-			verdict = ErrMassInvalidGrant
-			next := brakeWindow + time.Duration(s.Draw()*float64(brakeWindow))
-			r.Doubt(id, grant.ReasonMassInvalidGrant, s.Now(), s.Now().Add(next))
-		case now.abandoned:
-			verdict = ErrSuspect
-			r.Doubt(id, grant.ReasonRefreshUnknown, s.Now(), s.Now().Add(doubtTime))
-		default:
+		case g.Lease.Held(s.Owner, s.Now()):
+			return errHeld // by somebody who was faster, and saves perhaps at this moment
+		case revokes:
 			verdict = ErrRevoked
-			r.Revoke(id, grant.ReasonInvalidGrant, s.Now())
+			r.Revoke(now.id, grant.ReasonInvalidGrant, s.Now())
+		default:
+			verdict = ErrSuspect
+			if now.forced {
+				r.EndAccess(now.id, s.Now())
+			}
+			r.RefreshRefused(now.id, reason, s.Now())
 		}
 		return nil
 	})
-	if err != nil {
-		return Token{}, fmt.Errorf("access: saving a refused refresh: %w", err)
+	if errors.Is(err, errHeld) {
+		return Token{}, err
+	}
+	if err != nil { // not to be taken for a lease that somebody else got
+		return Token{}, fmt.Errorf("access: saving a refused refresh: %v", err)
 	}
 	s.announce(ctx, changed)
 	if verdict != nil {
 		return Token{}, verdict
 	}
-	token, err := s.open(changed, id)
+	token, err := s.open(ctx, changed, now.id)
 	token.Renewed = true
 	return token, err
+}
+
+// mayRefuse asks the brake, which counts a grant's first refusal and its
+// revocation. That a customer links again is nothing unusual, however many do:
+// the proof of the older link does not count.
+func (s *Source) mayRefuse(ctx context.Context, asked grant.Grant, revokes bool) error {
+	var err error
+	switch proof := !asked.UnprovenSince.IsZero(); {
+	case proof && revokes:
+		var latched bool
+		if latched, err = s.Brake.Latched(ctx); latched {
+			err = ErrBraked
+		}
+	case !proof && (revokes || asked.RefusedAt.IsZero()):
+		err = s.Brake.Admit(ctx, revokes)
+	}
+	if err != nil && !errors.Is(err, ErrBraked) {
+		return fmt.Errorf("access: counting a refusal: %w", err)
+	}
+	return err
 }
 
 // announce publishes what a change left to be announced. If that fails the

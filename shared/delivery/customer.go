@@ -33,7 +33,7 @@ func (d *Deliverer) customer(ctx context.Context, e *event, m push.Message) (cus
 		record, asOf, err := d.Customers.Recent(ctx, key)
 		grants := d.addressees(record, e)
 		switch {
-		case asOf.IsZero(), err == nil && allActive(record, grants), asOf.After(e.published.Add(clockSkew)):
+		case asOf.IsZero(), err == nil && allTake(record, grants, d.Now()), asOf.After(e.published.Add(clockSkew)):
 			return customer{record, grants, !asOf.IsZero()}, err
 		}
 	}
@@ -53,10 +53,11 @@ func (e *event) recent() bool {
 	return e.grant == "" && !e.expired && !e.once && !e.answers && e.Kind().Life != alexa.LifeEndless
 }
 
-// allActive reports whether there is somebody to send to, and nobody else.
-func allActive(record grant.Record, ids []string) bool {
+// allTake reports whether there are grants to send to, and no others.
+func allTake(record grant.Record, ids []string, now time.Time) bool {
 	for _, id := range ids {
-		if record.Grants[id].State != grant.Active {
+		g := record.Grants[id]
+		if g.State != grant.Active && !(g.Doubted() && !g.TokenEnded(now)) {
 			return false
 		}
 	}

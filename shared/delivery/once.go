@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 const (
@@ -131,7 +133,9 @@ func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, resul
 	// Whoever is about to be cut off must still leave its note.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	_, _ = d.Store.WriteDelivery(ctx, was, now)
+	if _, err := d.Store.WriteDelivery(ctx, was, now); err != nil {
+		telemetry.Add(ctx, slog.String("delivery_error", err.Error()))
+	}
 }
 
 // noteTime bounds a note that is written even if the request has ended.

@@ -26,6 +26,7 @@ type sending struct {
 	grant   grant.Grant
 
 	started time.Time
+	probe   bool         // the event is the probe of a grant that the gateway refuses
 	renewed bool         // the token is the fruit of a forced refresh
 	token   access.Token // once it was asked for
 }
@@ -45,7 +46,7 @@ func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id 
 		return outcome.ErrSuperseded
 	}
 	if s.grant.State == grant.Suspect {
-		if err := s.claimProbe(ctx); err != nil {
+		if err := s.admit(ctx); err != nil {
 			return err
 		}
 	}
@@ -55,7 +56,8 @@ func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id 
 		}
 	}
 	d.memory.note(s.event, id, s.message)
-	return s.recovered(ctx)
+	s.recovered(ctx)
+	return nil
 }
 
 // part sends one part, as often as the gateway's answers ask for.
@@ -151,6 +153,14 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 			return err
 		}
 		s.token = token
+	}
+	// Until it is proven, the grant may be the link that a newer one replaced,
+	// and what both announce is announced twice.
+	if s.event.once && s.token.Unproven != nil {
+		if errors.Is(s.token.Unproven, access.ErrBusy) {
+			return s.token.Unproven
+		}
+		return outcome.ErrUnproven
 	}
 	if !timeFor(ctx, 0) {
 		return outcome.ErrNoTime

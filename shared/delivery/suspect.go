@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // SuspectError: the gateway's refusal has made the grant suspect. The event is
@@ -23,6 +25,40 @@ func (e *SuspectError) Error() string {
 
 // Unwrap returns the refusal and outcome.ErrSuspect.
 func (e *SuspectError) Unwrap() []error { return []error{outcome.ErrSuspect, e.Refusal} }
+
+// admit lets the event of a suspect grant through, or not. One that Login with
+// Amazon refuses gets events for as long as its access token lasts, and from then
+// on the event that finds that it is time to refresh it.
+func (s *sending) admit(ctx context.Context) error {
+	now := s.d.Now()
+	switch {
+	case !s.grant.Doubted():
+		return s.claimProbe(ctx)
+	case !s.grant.TokenEnded(now), !s.grant.Waits(now):
+		return nil
+	}
+	s.tell(ctx)
+	return outcome.ErrSuspended
+}
+
+// tell tells the maker that the events of a grant are held back, unless that was
+// done. If it cannot be done the next event does it.
+func (s *sending) tell(ctx context.Context) {
+	if !s.grant.ToldAt.IsZero() {
+		return
+	}
+	saved, err := grant.ChangeFrom(ctx, s.d.Store, s.record, func(r *grant.Record) error {
+		if r.Grants[s.id].Doubted() {
+			r.Tell(s.id, s.d.Now())
+		}
+		return nil
+	})
+	if err != nil {
+		telemetry.Add(ctx, slog.String("tell_error", err.Error()))
+		return
+	}
+	s.d.announce(ctx, saved)
+}
 
 // claimProbe lets the event through as the probe of a suspect grant, if it is
 // time for one and no other process takes it: whoever moves the time of the
@@ -52,23 +88,22 @@ func (s *sending) claimProbe(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("claiming a probe: %w", err)
 	}
-	s.record, s.grant = saved, saved.Grants[s.id]
+	s.record, s.grant, s.probe = saved, saved.Grants[s.id], true
 	return nil
 }
 
 // suspect makes the grant suspect because of the gateway's refusal. A grant
 // that was suspect before has failed its probe; the next is due later.
 func (s *sending) suspect(ctx context.Context, reason string, refusal error) error {
-	probe := s.grant.State == grant.Suspect
 	saved, err := grant.Change(ctx, s.d.Store, s.record.Key(), func(r *grant.Record) error {
 		g, ok := r.Grants[s.id]
 		switch {
 		case !ok || g.State == grant.Revoked:
 		case g.Since.After(s.started):
 			// It has been judged since this event set out.
-		case g.State == grant.Active:
+		case g.State == grant.Active, g.Doubted():
 			r.Suspect(s.id, reason, s.d.Now())
-		case probe:
+		case s.probe:
 			r.ProbeFailed(s.id, reason, s.d.Now())
 		}
 		return nil
@@ -77,33 +112,40 @@ func (s *sending) suspect(ctx context.Context, reason string, refusal error) err
 		return fmt.Errorf("noting that a grant is suspect: %w", err)
 	}
 	s.d.announce(ctx, saved)
-	if probe {
+	if s.probe {
 		return fmt.Errorf("%w: the probe failed: %w", outcome.ErrSuspended, refusal)
 	}
 	return &SuspectError{Reason: reason, Refusal: refusal}
 }
 
-// recovered notes that the gateway took the probe of a suspect grant. If that
-// cannot be saved the grant stays suspect, and the next probe comes.
-func (s *sending) recovered(ctx context.Context) error {
-	if s.grant.State != grant.Suspect {
-		return nil
+// recovered notes that the gateway took an event of a grant that it, or the
+// configuration, had made suspect. If that cannot be saved the grant stays
+// suspect, and the next event does it. A doubt of Login with Amazon's is not the
+// gateway's to end.
+func (s *sending) recovered(ctx context.Context) {
+	mended := s.grant.Doubted() && s.grant.RefusedAt.IsZero() && !s.token.Renewed
+	if !s.probe && !mended {
+		return
 	}
 	saved, err := grant.Change(ctx, s.d.Store, s.record.Key(), func(r *grant.Record) error {
 		r.Recover(s.id, s.d.Now(), grant.RefreshDue(r.Grants[s.id].ExpiresAt, s.d.Draw()))
 		return nil
 	})
-	if err == nil {
-		s.d.announce(ctx, saved)
+	if err != nil {
+		telemetry.Add(ctx, slog.String("recover_error", err.Error()))
+		return
 	}
-	return nil
+	s.d.announce(ctx, saved)
 }
 
 // announce publishes what a change left to be announced. If that fails the
 // message stays in the record, and the sweep publishes it.
 func (d *Deliverer) announce(ctx context.Context, record grant.Record) {
-	if len(record.Announce) > 0 {
-		_ = d.Announcer.Announce(ctx, record)
+	if len(record.Announce) == 0 {
+		return
+	}
+	if err := d.Announcer.Announce(ctx, record); err != nil {
+		telemetry.Add(ctx, slog.String(telemetry.AnnounceError, err.Error()))
 	}
 }
 

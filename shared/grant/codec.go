@@ -40,6 +40,12 @@ func number[T any, N int | int64](of func(*T) *N, path ...string) field[T] {
 	return newField(of, write, read, path...)
 }
 
+func flag[T any](of func(*T) *bool, path ...string) field[T] {
+	write := func(b bool) any { return orNil(b, !b) }
+	read := func(v any) (bool, bool) { b, ok := v.(bool); return b, ok }
+	return newField(of, write, read, path...)
+}
+
 func moment[T any](of func(*T) *time.Time, path ...string) field[T] {
 	cut := func(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 	write := func(t time.Time) any { return orNil(cut(t), cut(t).IsZero()) }

@@ -10,7 +10,7 @@ import (
 
 // This file is, with codec.go, the one place that knows how records look as documents, so that
 // every store keeps the same fields under the same names. A document is made
-// of string, int64, time.Time, []byte, []any and map[string]any. Times are cut
+// of string, int64, bool, time.Time, []byte, []any and map[string]any. Times are cut
 // to microseconds, which is what Firestore keeps.
 
 // Field is one field of a record's document and what to put there.
@@ -146,6 +146,11 @@ var grantFields = []field[Grant]{
 	moment(func(g *Grant) *time.Time { return &g.RefreshDue }, "refreshDue"),
 	number(func(g *Grant) *int { return &g.Failures }, "failures"),
 	moment(func(g *Grant) *time.Time { return &g.NextTry }, "nextTry"),
+	moment(func(g *Grant) *time.Time { return &g.RefusedAt }, "refusedAt"),
+	text(func(g *Grant) *string { return &g.Witness.By }, "witness", "by"),
+	moment(func(g *Grant) *time.Time { return &g.Witness.At }, "witness", "at"),
+	moment(func(g *Grant) *time.Time { return &g.UnprovenSince }, "unprovenSince"),
+	moment(func(g *Grant) *time.Time { return &g.ToldAt }, "told"),
 	moment(func(g *Grant) *time.Time { return &g.LastForcedRefresh }, "lastForcedRefresh"),
 	moment(func(g *Grant) *time.Time { return &g.CreatedAt }, "createdAt"),
 	moment(func(g *Grant) *time.Time { return &g.EraseAt }, "eraseAt"),

@@ -35,6 +35,7 @@ func documented() (grant.Record, map[string]any) {
 			AmazonUser: "hash-1", AccessToken: []byte("sealed-1"), RefreshToken: []byte("sealed-2"), ExpiresAt: at(5),
 			TokenVersion: 3, Lease: grant.Lease{Owner: "process-1", Until: at(6)}, RefreshDue: at(7), Failures: 4,
 			NextTry: at(8), LastForcedRefresh: at(9), CreatedAt: at(10), EraseAt: at(11),
+			RefusedAt: at(12), Witness: grant.Witness{By: "relink", At: at(13)}, UnprovenSince: at(14), ToldAt: at(15),
 		}},
 	}
 	doc := map[string]any{
@@ -50,6 +51,7 @@ func documented() (grant.Record, map[string]any) {
 			"tokenVersion": int64(3), "lease": map[string]any{"owner": "process-1", "until": at(6)},
 			"refreshDue": at(7), "failures": int64(4), "nextTry": at(8), "lastForcedRefresh": at(9),
 			"createdAt": at(10), "eraseAt": at(11),
+			"refusedAt": at(12), "witness": map[string]any{"by": "relink", "at": at(13)}, "unprovenSince": at(14), "told": at(15),
 		}},
 	}
 	return record, doc
@@ -95,6 +97,18 @@ func TestEveryFieldIsKept(t *testing.T) {
 		sameAccount, err := grant.ParseAccount(account.ID, account.Document())
 		if diff := cmp.Diff(account, sameAccount); diff != "" || err != nil {
 			t.Fatalf("an account changed on its way (error %v) (-want +got):\n%s", err, diff)
+		}
+		var brake grant.Brake
+		fill(r, reflect.ValueOf(&brake).Elem(), true)
+		sameBrake, err := grant.ParseBrake(brake.Document())
+		if diff := cmp.Diff(brake, sameBrake); diff != "" || err != nil {
+			t.Fatalf("a brake changed on its way (error %v) (-want +got):\n%s", err, diff)
+		}
+		var mark grant.SweepMark
+		fill(r, reflect.ValueOf(&mark).Elem(), true)
+		sameMark, err := grant.ParseSweepMark(mark.Document())
+		if diff := cmp.Diff(mark, sameMark); diff != "" || err != nil {
+			t.Fatalf("a mark changed on its way (error %v) (-want +got):\n%s", err, diff)
 		}
 	}
 }
@@ -237,8 +251,22 @@ func TestDiff(t *testing.T) {
 			func(r *grant.Record) { r.Announce = nil },
 			[]grant.Field{{Path: []string{"announce"}}},
 		},
+		"a witness": {
+			func(r *grant.Record) {
+				edit(r, "g1", func(g *grant.Grant) { g.Witness = grant.Witness{By: "skill_event", At: at(20)} })
+			},
+			[]grant.Field{
+				{Path: []string{"grants", "g1", "witness", "by"}, Value: "skill_event"}, {Path: []string{"grants", "g1", "witness", "at"}, Value: at(20)},
+			},
+		},
+		"a refresh that succeeded": {
+			func(r *grant.Record) {
+				edit(r, "g1", func(g *grant.Grant) { g.RefusedAt, g.UnprovenSince = time.Time{}, time.Time{} })
+			},
+			[]grant.Field{{Path: []string{"grants", "g1", "refusedAt"}}, {Path: []string{"grants", "g1", "unprovenSince"}}},
+		},
 		"a lease given back": {
-			func(r *grant.Record) { edit(r, func(g *grant.Grant) { g.Lease = grant.Lease{} }) },
+			func(r *grant.Record) { edit(r, "g1", func(g *grant.Grant) { g.Lease = grant.Lease{} }) },
 			[]grant.Field{{Path: []string{"grants", "g1", "lease", "owner"}}, {Path: []string{"grants", "g1", "lease", "until"}}},
 		},
 		"one more grant": {
@@ -371,6 +399,8 @@ func fill(r *rand.Rand, v reflect.Value, sparse bool) {
 		v.SetString(fmt.Sprint("text-", r.IntN(1e6)))
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1 + r.Int64N(250))
+	case reflect.Bool:
+		v.SetBool(true)
 	case reflect.Uint8:
 		v.SetUint(1 + r.Uint64N(255))
 	case reflect.Struct:
@@ -412,10 +442,10 @@ func apply(doc map[string]any, f grant.Field) {
 	doc[f.Path[last]] = f.Value
 }
 
-func edit(r *grant.Record, change func(*grant.Grant)) {
-	g := r.Grants["g1"]
+func edit(r *grant.Record, id string, change func(*grant.Grant)) {
+	g := r.Grants[id]
 	change(&g)
-	r.Grants["g1"] = g
+	r.Grants[id] = g
 }
 
 func mustParse(t *testing.T, doc map[string]any) grant.Record {

@@ -79,12 +79,14 @@ type State string
 const (
 	// Active grants receive events and are refreshed by the sweep.
 	Active State = "active"
-	// Suspect grants were refused by the gateway although Login with Amazon
-	// still honours them. They receive one probe now and then.
+	// Suspect grants are in doubt. The gateway refuses them although Login with
+	// Amazon honours them, and they receive one probe now and then; or Login
+	// with Amazon refuses to refresh them, and they receive events until the
+	// access token ends: see [Grant.Doubted].
 	Suspect State = "suspect"
 	// Revoked grants are gone: Login with Amazon answered invalid_grant to a
-	// refresh. What is left is kept until EraseAt, so that an operator can
-	// undo a mistake.
+	// refresh, and there was a second witness. What is left is kept until
+	// EraseAt, so that an operator can undo a mistake.
 	Revoked State = "revoked"
 )
 
@@ -123,10 +125,28 @@ type Grant struct {
 	Failures     int       // failed refreshes or probes in a row
 	NextTry      time.Time // no refresh and no probe before this time
 
+	RefusedAt     time.Time // when Login with Amazon first answered invalid_grant, zero since a refresh succeeded
+	Witness       Witness   // who else says that the grant may be gone; makes the next refusal final
+	UnprovenSince time.Time // when the customer linked anew; until a refresh has succeeded since, the grant may be the same link
+	ToldAt        time.Time // when the maker was told that the grant is suspect, zero while it is not
+
 	LastForcedRefresh time.Time // when a refresh forced by a gateway's refusal last succeeded
 	CreatedAt         time.Time
 	EraseAt           time.Time // when a revoked grant's remains go, zero otherwise
 }
+
+// Witness is a hint, from elsewhere than Login with Amazon, that a grant is
+// gone.
+type Witness struct {
+	By string
+	At time.Time
+}
+
+// The witnesses.
+const (
+	BySkillEvent = "skill_event" // Alexa said that the skill was disabled, or unlinked
+	ByRelink     = "relink"      // the customer linked again, perhaps the same Amazon account
+)
 
 // Lease says who is refreshing a grant. It guards against two refreshes at
 // once, of which the slower would burn a rotated refresh token. A lease that

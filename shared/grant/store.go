@@ -22,7 +22,8 @@ var (
 // write gives a revision that no earlier state of the same document had.
 type Revision int64
 
-// Store keeps records, delivery records and Amazon accounts.
+// Store keeps records, delivery records, Amazon accounts and the few documents
+// that the processes of a stack share.
 //
 // A store may be shared by any number of goroutines and processes. Values it
 // returns belong to the caller, and it keeps no reference to values it is
@@ -57,8 +58,8 @@ type Store interface {
 	// an error.
 	Write(ctx context.Context, was, now Record) (Record, error)
 
-	// Due returns a page of the records whose RefreshDue is set and not after
-	// q.Before, in the given buckets, the earliest first. A record changed
+	// Due returns a page of the records whose RefreshDue is set, not before
+	// q.From and not after q.Before, in the given buckets, the earliest first. A record changed
 	// while the pages are read may be missed or seen twice; each record seen
 	// is a consistent state with its Revision, fit for Write. A query outside
 	// the limits that DueQuery states is an error.
@@ -89,6 +90,17 @@ type Store interface {
 	// a field mask. Both must have one ID. An account without a Customer, whom
 	// nobody could erase, is an error.
 	WriteAccount(ctx context.Context, was, now Account) (Account, error)
+
+	// ReadControl returns the shared document of a name, or ErrNotFound.
+	ReadControl(ctx context.Context, name string) (Control, error)
+
+	// WriteControl replaces was by now on the terms of Write, whole and without
+	// a field mask. Both must have one Name, and was is as it was read. It looks
+	// at the store even if nothing differs; the Revision may stay then.
+	WriteControl(ctx context.Context, was, now Control) (Control, error)
+
+	// CountCustomers counts all records.
+	CountCustomers(ctx context.Context) (int, error)
 }
 
 // Admin is what operators' tools need of a store besides. No deployed function
@@ -131,6 +143,7 @@ const MaxDueBuckets = 30
 // DueQuery selects records for the sweep.
 type DueQuery struct {
 	Buckets []int     // 1 to MaxDueBuckets of them
+	From    time.Time // records due at this time or later; zero: however long they are due
 	Before  time.Time // records due at this time or earlier
 	Limit   int       // at most this many records in a page, at least 1
 	After   *DueCursor

@@ -39,8 +39,9 @@ func RefreshDue(expiresAt time.Time, draw float64) time.Time {
 // amazonUser is the hash of the Amazon account that the grant is for, empty if
 // it is unknown, since Alexa does not say. The same account's older grant of
 // that region is replaced, another account's stays. Where one of the two is
-// unknown, only a refresh tells whether the older grant is still alive: it
-// becomes due now.
+// unknown, the older grant may be the same link. Only a refresh can tell, since
+// Login with Amazon ends a link's old tokens: the older grant is due now, not
+// used before, and revoked by the first refusal.
 func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens Tokens, now time.Time) {
 	if _, ok := r.Grants[id]; ok {
 		return
@@ -54,8 +55,10 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 		switch {
 		case known && g.AmazonUser == amazonUser && g.Region == region:
 			delete(r.Grants, other)
-		case !known && g.State != Revoked:
-			g.RefreshDue = now
+		case !known && g.Region == region && g.State != Revoked:
+			r.witness(other, ByRelink, now)
+			g = r.Grants[other]
+			g.UnprovenSince = now
 			r.Grants[other] = g
 		}
 	}
@@ -102,33 +105,55 @@ func (r *Record) makeRoom() (id string, gone Grant) {
 }
 
 // Refreshed saves what a refresh brought: the tokens replace the old ones, the
-// lease ends, failures are forgotten, and a revocation decided meanwhile from
-// the same tokens is undone, since Login with Amazon has just proved it wrong.
-func (r *Record) Refreshed(id string, tokens Tokens, now time.Time) {
+// lease ends, failures are forgotten, and a refusal or a revocation decided
+// meanwhile from the same tokens is undone, since Login with Amazon has just
+// proved it wrong.
+//
+// asked is the grant as it was when Login with Amazon was asked. What was noted
+// of it since, by a skill event or a relink, is newer than the answer and stays.
+func (r *Record) Refreshed(id string, asked Grant, tokens Tokens, now time.Time) {
 	g := r.Grants[id]
+	due := later(tokens.RefreshDue, now)                 // of tokens that were saved late: a sweep does not look far back
+	gatewayRefuses := g.State == Suspect && !g.Doubted() // which no refresh mends
+	if gatewayRefuses {
+		due = now.Add(spread(id, suspectRefresh))
+	}
+	g.RefreshDue = keepEarlierDue(due, asked, g)
 	g.AccessToken, g.RefreshToken, g.ExpiresAt = tokens.AccessToken, tokens.RefreshToken, tokens.ExpiresAt
-	g.ClientID, g.RefreshDue = tokens.ClientID, tokens.RefreshDue
+	g.ClientID = tokens.ClientID
 	g.TokenVersion++
-	g.Lease, g.EraseAt = Lease{}, time.Time{}
-	// A suspect whom only a refresh made suspect is cleared by a refresh. One
-	// whom the gateway refuses stays suspect, and out of the sweep, until the
-	// gateway takes an event.
-	if g.State == Suspect && !g.refreshClears() {
-		g.RefreshDue = time.Time{}
+	g.Lease, g.EraseAt, g.RefusedAt = Lease{}, time.Time{}, time.Time{}
+	if g.Witness == asked.Witness {
+		g.Witness = Witness{}
+	}
+	if g.UnprovenSince.Equal(asked.UnprovenSince) {
+		g.UnprovenSince = time.Time{}
+	}
+	switch {
+	case gatewayRefuses:
 		r.Grants[id] = g
 		r.settle(now)
 		return
+	case g.State == Revoked:
+		g.ToldAt = g.Since // of the revocation
 	}
-	recovered := g.State != Active
-	g.State, g.Failures, g.NextTry = Active, 0, time.Time{}
-	if recovered {
+	if g.State != Active {
 		g.Reason, g.Since = "", now
 	}
-	r.Grants[id] = g
-	if recovered {
-		r.announce(Recovered, id, g.Region, "", now)
+	g.State, g.Failures, g.NextTry = Active, 0, time.Time{}
+	r.recovered(id, g, now)
+}
+
+// keepEarlierDue keeps a due time that was brought forward while the refresh
+// ran, and that of a witness who came meanwhile. A due time that belongs to a
+// failure or a doubt is not kept: the refresh has just ended these.
+func keepEarlierDue(due time.Time, asked, stored Grant) time.Time {
+	stays := stored.RefreshDue
+	brought := stored.State == asked.State && stored.Failures == asked.Failures && !stays.Equal(asked.RefreshDue)
+	if (brought || stored.Witness != asked.Witness) && !stays.IsZero() && stays.Before(due) {
+		return stays
 	}
-	r.settle(now)
+	return due
 }
 
 // Forced notes that the refresh that was just saved was forced by a refusal of
@@ -145,6 +170,7 @@ func (r *Record) Revoke(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	g.State, g.Reason, g.Since = Revoked, reason, now
 	g.AccessToken, g.Lease, g.RefreshDue, g.NextTry = nil, Lease{}, time.Time{}, time.Time{}
+	g.UnprovenSince, g.ToldAt = time.Time{}, time.Time{}
 	g.EraseAt = now.Add(KeepRevoked)
 	r.Grants[id] = g
 	r.announce(WasRevoked, id, g.Region, reason, now)

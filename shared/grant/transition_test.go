@@ -1,10 +1,7 @@
 package grant_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,7 +9,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 )
 
 var (
@@ -24,6 +20,13 @@ func tokens(n int) grant.Tokens {
 	return grant.Tokens{
 		AccessToken: fmt.Appendf(nil, "sealed-access-%d", n), RefreshToken: fmt.Appendf(nil, "sealed-refresh-%d", n), ClientID: "client",
 		ExpiresAt: start.Add(time.Hour), RefreshDue: start.Add(40 * time.Minute),
+	}
+}
+
+// do makes changes one after the other.
+func do(r *grant.Record, changes []func(*grant.Record)) {
+	for _, change := range changes {
+		change(r)
 	}
 }
 
@@ -58,8 +61,8 @@ func TestLink(t *testing.T) {
 	if diff := cmp.Diff([]string{"relinked b EU 2", "linked c NA 1"}, kinds(r)); diff != "" {
 		t.Errorf("more (-want +got):\n%s", diff)
 	}
-	if g := r.Grants["a"]; g.State != grant.Active || !g.RefreshDue.Equal(start.Add(2*time.Minute)) {
-		t.Errorf("the older grant is %s and due %v; it must stay active and be due now", g.State, g.RefreshDue)
+	if g := r.Grants["a"]; g.State != grant.Active || !g.RefreshDue.Equal(start.Add(time.Minute)) {
+		t.Errorf("the older grant is %s and due %v; it must stay active and be due when its region was linked again", g.State, g.RefreshDue)
 	}
 	if r.Region != alexa.NA || r.Grants["a"].Region != alexa.EU {
 		t.Error("regions: the record has the newest grant's, each grant its own")
@@ -84,11 +87,11 @@ func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
 		announced  []string
 	}{
 		{"revoked before suspect", "5", func(r *grant.Record) {
-			r.Doubt("2", "x", start, start)
+			r.Suspect("2", "x", start)
 			r.Revoke("5", "x", start)
 			r.Revoke("6", "x", start)
 		}, []string{"relinked new EU 7"}},
-		{"suspect before active", "4", func(r *grant.Record) { r.Doubt("4", "x", start, start) }, []string{"revoked 4 EU 8", "relinked new EU 8"}},
+		{"suspect before active", "4", func(r *grant.Record) { r.Suspect("4", "x", start) }, []string{"revoked 4 EU 8", "relinked new EU 8"}},
 		{"oldest", "0", func(*grant.Record) {}, []string{"revoked 0 EU 8", "relinked new EU 8"}},
 	}
 	for _, test := range tests {
@@ -102,33 +105,187 @@ func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
 	}
 }
 
-func TestRefreshedEndsLeaseAndDoubt(t *testing.T) {
+// TestRelink has what becomes of the older grant when a customer links again.
+func TestRelink(t *testing.T) {
 	t.Parallel()
+	now := start.Add(10 * time.Minute)
 	tests := []struct {
-		name      string
-		before    func(*grant.Record)
-		announced []string
+		name       string
+		older, new string // Amazon accounts
+		region     alexa.Region
+		before     func(*grant.Record)
+		want       string // replaced, untouched, or in doubt
 	}{
-		{"active", func(*grant.Record) {}, nil},
-		{"unknown outcome", func(r *grant.Record) {
-			r.Doubt("a", grant.ReasonRefreshUnknown, start, start.Add(2*time.Minute))
-		}, []string{"suspect a EU 1", "recovered a EU 1"}},
-		{"revoked from the same tokens", func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, start) }, []string{"revoked a EU 0", "recovered a EU 1"}},
+		{"both unknown", "", "", alexa.EU, nil, "in doubt"},
+		{"the older unknown", "", "x", alexa.EU, nil, "in doubt"},
+		{"the new one unknown", "x", "", alexa.EU, nil, "in doubt"},
+		{"the same account", "x", "x", alexa.EU, nil, "replaced"},
+		{"another account", "x", "y", alexa.EU, nil, "untouched"},
+		{"both unknown in another region", "", "", alexa.NA, nil, "untouched"},
+		{"the same account in another region", "x", "x", alexa.NA, nil, "untouched"},
+		{"refused by the gateway", "", "", alexa.EU, func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start) }, "in doubt"},
+		{"refused by Login with Amazon", "", "", alexa.EU, func(r *grant.Record) { r.RefreshRefused("a", grant.ReasonRefreshRefused, now) }, "in doubt"},
+		{"at rest", "", "", alexa.EU, func(r *grant.Record) { r.Rest("a", start) }, "in doubt"},
+		{"revoked", "", "", alexa.EU, func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, start) }, "untouched"},
 	}
 	for _, test := range tests {
-		r := grant.New(key)
-		r.Link("a", alexa.EU, "", tokens(1), start)
-		r.Announced(r.Announce, start)
-		r.Take("a", "me", start.Add(time.Minute))
-		test.before(&r)
-		r.Refreshed("a", tokens(2), start.Add(time.Second))
-		g := r.Grants["a"]
-		if g.State != grant.Active || g.TokenVersion != 2 || g.Lease != (grant.Lease{}) || string(g.AccessToken) != "sealed-access-2" || !g.EraseAt.IsZero() || !g.NextTry.IsZero() || g.Failures != 0 {
-			t.Errorf("%s: %+v", test.name, g)
-		}
-		if diff := cmp.Diff(test.announced, kinds(r)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", test.name, diff)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := grant.New(key)
+			r.Link("a", alexa.EU, test.older, tokens(1), start)
+			if test.before != nil {
+				test.before(&r)
+			}
+			r.Announced(r.Announce, start)
+			want, stays := r.Grants["a"], test.want != "replaced"
+			if test.want == "in doubt" {
+				want.RefreshDue, want.UnprovenSince, want.Witness = now, now, grant.Witness{By: grant.ByRelink, At: now}
+			}
+			r.Link("b", test.region, test.new, tokens(2), now)
+			got, ok := r.Grants["a"]
+			if diff := cmp.Diff(want, got); ok != stays || ok && diff != "" {
+				t.Errorf("the older grant stays: %t, want %t (-want +got):\n%s", ok, stays, diff)
+			}
+			if g := r.Grants["b"]; g.State != grant.Active || g.Witness != (grant.Witness{}) || !g.UnprovenSince.IsZero() {
+				t.Errorf("the new grant is %+v", g)
+			}
+			r.Announced(r.Announce, now)
+			if test.want == "in doubt" && !r.RefreshDue.Equal(now) {
+				t.Errorf("the sweep looks at the record at %v, want now", r.RefreshDue)
+			}
+		})
+	}
+}
+
+// TestRefreshed has what a saved refresh makes of a grant: what was known when
+// Login with Amazon was asked is settled, what was noted since is not.
+func TestRefreshed(t *testing.T) {
+	t.Parallel()
+	asked, between, now := start.Add(10*time.Minute), start.Add(10*time.Minute+time.Second), start.Add(10*time.Minute+5*time.Second)
+	due := start.Add(50 * time.Minute) // of the new tokens
+	refused := func(r *grant.Record) { r.RefreshRefused("a", grant.ReasonRefreshRefused, asked) }
+	disabled := func(at time.Time) func(*grant.Record) {
+		return func(r *grant.Record) { r.Prove(grant.BySkillEvent, at) }
+	}
+	relink := func(at time.Time) func(*grant.Record) {
+		return func(r *grant.Record) { r.Link("b", alexa.EU, "", tokens(3), at); r.Announced(r.Announce, at) }
+	}
+	type outcome struct {
+		State     grant.State
+		Reason    string
+		Due       time.Time
+		Witness   grant.Witness
+		Unproven  time.Time
+		Told      bool
+		Announced []string
+	}
+	active := outcome{State: grant.Active, Due: due}
+	with := func(change func(*outcome)) outcome { o := active; change(&o); return o }
+	tests := []struct {
+		name              string
+		before, meanwhile []func(*grant.Record) // before Login with Amazon was asked, and since
+		want              outcome
+	}{
+		{"active", nil, nil, active},
+		{"overdue", []func(*grant.Record){disabled(start)}, nil, active},
+		{"at rest", []func(*grant.Record){func(r *grant.Record) { r.Rest("a", start) }}, nil, active},
+		{"refused", []func(*grant.Record){refused}, nil, active},
+		{"refused and told", []func(*grant.Record){refused, func(r *grant.Record) { r.Tell("a", start) }}, nil,
+			with(func(o *outcome) { o.Announced = []string{"suspect a EU 1", "recovered a EU 1"} })},
+		{"of another client", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonOtherClient, start) }}, nil, active},
+		{"unreadable", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonUnreadable, start) }}, nil,
+			with(func(o *outcome) { o.Announced = []string{"suspect a EU 1", "recovered a EU 1"} })},
+		{"refused meanwhile", nil, []func(*grant.Record){refused}, active},
+		{"failed meanwhile", nil, []func(*grant.Record){func(r *grant.Record) { r.RefreshFailed("a", asked) }}, active},
+		{"revoked meanwhile", nil, []func(*grant.Record){func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, between) }},
+			with(func(o *outcome) { o.Announced = []string{"revoked a EU 0", "recovered a EU 1"} })},
+
+		{"a skill event before", []func(*grant.Record){disabled(asked)}, nil, active},
+		{"a skill event meanwhile", nil, []func(*grant.Record){disabled(between)},
+			with(func(o *outcome) { o.Due, o.Witness = between, grant.Witness{By: grant.BySkillEvent, At: between} })},
+		{"a skill event before and another meanwhile", []func(*grant.Record){disabled(asked)}, []func(*grant.Record){disabled(between)},
+			with(func(o *outcome) { o.Due, o.Witness = asked, grant.Witness{By: grant.BySkillEvent, At: between} })},
+		{"a refusal and a skill event meanwhile", nil, []func(*grant.Record){refused, disabled(between)},
+			with(func(o *outcome) { o.Due, o.Witness = between, grant.Witness{By: grant.BySkillEvent, At: between} })},
+		{"a relink before", []func(*grant.Record){relink(asked)}, nil, active},
+		{"a relink meanwhile", nil, []func(*grant.Record){relink(between)}, with(func(o *outcome) {
+			o.Due, o.Unproven, o.Witness = between, between, grant.Witness{By: grant.ByRelink, At: between}
+		})},
+		{"a relink before and a skill event meanwhile", []func(*grant.Record){relink(asked)}, []func(*grant.Record){disabled(between)},
+			with(func(o *outcome) { o.Due, o.Witness = asked, grant.Witness{By: grant.BySkillEvent, At: between} })},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := one()
+			do(&r, test.before)
+			r.Take("a", "me", asked.Add(time.Minute))
+			was := r.Grants["a"]
+			do(&r, test.meanwhile)
+			fresh := tokens(2)
+			fresh.RefreshDue = due
+			r.Refreshed("a", was, fresh, now)
+			g := r.Grants["a"]
+			got := outcome{g.State, g.Reason, g.RefreshDue, g.Witness, g.UnprovenSince, !g.ToldAt.IsZero(), kinds(r)}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if g.TokenVersion != 2 || g.Lease != (grant.Lease{}) || string(g.AccessToken) != "sealed-access-2" ||
+				!g.EraseAt.IsZero() || !g.RefusedAt.IsZero() || !g.NextTry.IsZero() || g.Failures != 0 {
+				t.Errorf("%+v", g)
+			}
+		})
+	}
+}
+
+// TestRefreshedDoesNotMendTheGateway has grants that the gateway refuses, which
+// a refresh leaves suspect, with the time of their probe, for about a day.
+func TestRefreshedDoesNotMendTheGateway(t *testing.T) {
+	t.Parallel()
+	now := start.Add(time.Hour)
+	day := func(due time.Time) bool {
+		return !due.Before(now.Add(24*time.Hour)) && !due.After(now.Add(30*time.Hour))
+	}
+	suspect := func(r *grant.Record) {
+		r.Suspect("a", grant.ReasonUnauthorized, start)
+		r.ProbeFailed("a", grant.ReasonUnauthorized, start)
+	}
+	refused := func(r *grant.Record) { r.RefreshRefused("a", grant.ReasonRefreshRefused, start) }
+	disabled := func(r *grant.Record) { r.Prove(grant.BySkillEvent, now.Add(-time.Second)) }
+	tests := []struct {
+		name              string
+		before, meanwhile []func(*grant.Record)
+		due               func(time.Time) bool
+		witness           bool
+	}{
+		{"suspect", []func(*grant.Record){suspect}, nil, day, false},
+		{"suspect and refused", []func(*grant.Record){suspect, refused}, nil, day, false},
+		{"proven", []func(*grant.Record){suspect, disabled}, nil, day, false},
+		{"suspect meanwhile", nil, []func(*grant.Record){suspect}, day, false},
+		{"a skill event meanwhile", []func(*grant.Record){suspect}, []func(*grant.Record){disabled}, now.Add(-time.Second).Equal, true},
+		{"suspect and a skill event meanwhile", nil, []func(*grant.Record){suspect, disabled}, now.Add(-time.Second).Equal, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := one()
+			do(&r, test.before)
+			was := r.Grants["a"]
+			do(&r, test.meanwhile)
+			before := r.Clone()
+			r.Refreshed("a", was, tokens(2), now)
+			g := r.Grants["a"]
+			if !test.due(g.RefreshDue) || !g.RefusedAt.IsZero() || g.Witness != (grant.Witness{}) != test.witness || g.TokenVersion != 2 {
+				t.Errorf("due in %v: %+v", g.RefreshDue.Sub(now), g)
+			}
+			stays := before.Grants["a"]
+			if g.State != grant.Suspect || g.Reason != stays.Reason || g.NextTry != stays.NextTry || g.Failures != 1 || g.ToldAt != stays.ToldAt || g.Since != stays.Since {
+				t.Errorf("the suspicion changed: was %+v, is %+v", stays, g)
+			}
+			if diff := cmp.Diff(kinds(before), kinds(r)); diff != "" {
+				t.Errorf("announced (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -137,9 +294,13 @@ func TestRevokeKeepsOnlyTheRefreshToken(t *testing.T) {
 	r := grant.New(key)
 	r.Link("a", alexa.EU, "", tokens(1), start)
 	r.Link("b", alexa.EU, "", tokens(2), start)
+	r.Suspect("a", grant.ReasonUnauthorized, start)
 	r.Announced(r.Announce, start)
 	r.Revoke("a", grant.ReasonInvalidGrant, start)
 	g := r.Grants["a"]
+	if !g.UnprovenSince.IsZero() || !g.ToldAt.IsZero() {
+		t.Errorf("a revoked grant is neither unproven nor suspect: %+v", g)
+	}
 	if g.State != grant.Revoked || g.AccessToken != nil || g.RefreshToken == nil || !g.RefreshDue.IsZero() || !g.EraseAt.Equal(start.Add(7*24*time.Hour)) {
 		t.Errorf("%+v", g)
 	}
@@ -185,57 +346,5 @@ func TestKeys(t *testing.T) {
 	// echo -n u-1 | sha256sum
 	if got := grant.CustomerHash("u-1"); got != "a24a7f55f278dd49" {
 		t.Errorf("CustomerHash = %s", got)
-	}
-}
-
-func TestChangeLosesNoEdit(t *testing.T) {
-	t.Parallel()
-	store := grantmem.New()
-	var wg sync.WaitGroup
-	for i := range 5 {
-		wg.Go(func() {
-			_, err := grant.Change(context.Background(), store, key, func(r *grant.Record) error {
-				r.Link(fmt.Sprint(i), alexa.EU, "", tokens(i), start)
-				return nil
-			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	record, err := store.Read(context.Background(), key)
-	if err != nil || len(record.Grants) != 5 || len(record.Announce) != 5 {
-		t.Errorf("%d grants, %d announcements, %v", len(record.Grants), len(record.Announce), err)
-	}
-}
-
-// contested is a store whose every write loses the race.
-type contested struct {
-	grant.Store
-	writes int
-}
-
-func (c *contested) Write(context.Context, grant.Record, grant.Record) (grant.Record, error) {
-	c.writes++
-	return grant.Record{}, fmt.Errorf("wrapped: %w", grant.ErrConflict)
-}
-
-func TestChangeGivesUp(t *testing.T) {
-	t.Parallel()
-	edit := func(r *grant.Record) error { r.UsedAt = start; return nil }
-	store := &contested{Store: grantmem.New()}
-	if _, err := grant.Change(context.Background(), store, key, edit); !errors.Is(err, grant.ErrConflict) || store.writes != 10 {
-		t.Errorf("%v after %d writes", err, store.writes)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	store = &contested{Store: grantmem.New()}
-	_, err := grant.Change(ctx, store, key, func(r *grant.Record) error { cancel(); return edit(r) })
-	if !errors.Is(err, context.Canceled) || store.writes != 1 {
-		t.Errorf("cancelled: %v after %d writes", err, store.writes)
-	}
-	mine := errors.New("mine")
-	if _, err := grant.Change(context.Background(), grantmem.New(), key, func(*grant.Record) error { return mine }); err != mine {
-		t.Errorf("edit's error came back as %v", err)
 	}
 }

@@ -10,30 +10,29 @@ const (
 	lastRefreshPause  = time.Hour
 )
 
-// ReasonRestored: an operator has undone the revocation, and no refresh has
-// proved the grant since.
-const ReasonRestored = "restored"
-
 // RefreshFailed notes that a grant could not be refreshed, for a reason that is
 // its own and not the same for everybody: the sweep leaves it alone for a
-// minute, then for twice the time, at most an hour, so that it stands in nobody
-// else's way. Up to a quarter comes on top, by the grant's id, so that those
-// that failed together do not come back together.
+// minute, then for twice the time, at most an hour, so that it does not hold up
+// others. Up to a quarter comes on top, by the grant's id, so that those that
+// failed together do not come back together.
 //
-// A grant that the gateway refuses leaves the sweep instead. It has its probes,
-// and their times are not the refreshes'.
+// A grant that the gateway refuses waits an hour: its failures are its probes'.
 func (r *Record) RefreshFailed(id string, now time.Time) {
 	g := r.Grants[id]
-	if g.State == Suspect && !g.refreshClears() {
-		r.Rest(id, now)
-		return
+	if g.State == Suspect && !g.Doubted() {
+		g.RefreshDue = now.Add(spread(id, lastRefreshPause))
+	} else {
+		g.RefreshDue = now.Add(spread(id, min(firstRefreshPause<<min(g.Failures, 16), lastRefreshPause)))
+		g.Failures++
 	}
-	pause := min(firstRefreshPause<<min(g.Failures, 16), lastRefreshPause)
-	sum := digest("refresh failed", id)
-	g.RefreshDue = now.Add(pause + pause/4*time.Duration(sum[0])/256)
-	g.Failures++
 	r.Grants[id] = g
 	r.settle(now)
+}
+
+// spread is pause and up to a quarter more, by the grant's id.
+func spread(id string, pause time.Duration) time.Duration {
+	sum := digest("refresh failed", id)
+	return pause + pause/4*time.Duration(sum[0])/256
 }
 
 // Rest takes a grant out of the sweep. It is refreshed when an event needs it,
@@ -45,27 +44,33 @@ func (r *Record) Rest(id string, now time.Time) {
 	r.settle(now)
 }
 
-// Prove makes every grant of a customer due for a refresh, which alone proves
-// whether it is still alive. It reports whether there was one to prove. A grant
-// that Login with Amazon has put in doubt keeps its time, which is near: an
-// answer before it would prove no more than the last.
-func (r *Record) Prove(now time.Time) bool {
+// Prove makes every grant of a customer due for a refresh, and notes who says
+// that the grants may be gone: the next refusal by Login with Amazon revokes. It
+// reports whether there was one to prove.
+func (r *Record) Prove(by string, now time.Time) bool {
 	found := false
 	for id, g := range r.Grants {
 		if g.State == Revoked {
 			continue
 		}
 		found = true
-		if !g.Doubted(now) && (g.RefreshDue.IsZero() || g.RefreshDue.After(now)) {
-			g.RefreshDue = now
-			r.Grants[id] = g
-		}
+		r.witness(id, by, now)
 	}
 	if found && !r.UsedAt.IsZero() {
 		r.Used(now) // or the sweep would put an idle customer's grants to rest again
 	}
 	r.settle(now)
 	return found
+}
+
+// witness notes a witness on a grant, and makes it due now.
+func (r *Record) witness(id, by string, now time.Time) {
+	g := r.Grants[id]
+	g.Witness = Witness{By: by, At: now}
+	if g.RefreshDue.IsZero() || g.RefreshDue.After(now) {
+		g.RefreshDue = now
+	}
+	r.Grants[id] = g
 }
 
 // Used notes that an event was delivered to the customer.
@@ -79,15 +84,19 @@ func (r *Record) Remove(id string, now time.Time) {
 
 // Restore undoes the revocation of a grant whose refresh token is still there,
 // and reports whether it could. The grant is suspect until a refresh, which is
-// due now, has shown what it is worth; no event is held back meanwhile.
+// due now, has shown what it is worth. The refusals that led to the revocation
+// are forgotten.
 func (r *Record) Restore(id string, now time.Time) bool {
 	g, ok := r.Grants[id]
 	if !ok || g.State != Revoked || len(g.RefreshToken) == 0 {
 		return false
 	}
+	g = doubted(g, ReasonRestored, now)
 	g.EraseAt, g.ExpiresAt = time.Time{}, time.Time{} // its access token is gone
+	g.RefusedAt, g.Witness = time.Time{}, Witness{}   // they led to the mistake
+	g.RefreshDue, g.NextTry = now, now
 	r.Grants[id] = g
-	r.Doubt(id, ReasonRestored, now, now)
+	r.tellIfEnded(id, now)
 	return true
 }
 

@@ -29,7 +29,7 @@ func TestFailedRefreshesComeSeldomer(t *testing.T) {
 		}
 		now = r.RefreshDue
 	}
-	r.Refreshed("a", tokens(2), now)
+	r.Refreshed("a", r.Grants["a"], tokens(2), now)
 	if r.Grants["a"].Failures != 0 {
 		t.Error("a success forgets the failures")
 	}
@@ -51,18 +51,38 @@ func TestFailuresSpread(t *testing.T) {
 	}
 }
 
-// TestFailedRefreshIsNoProbe: a suspect that a skill event had refreshed, in
-// vain, keeps the times of its probes.
+// TestFailedRefreshIsNoProbe: a grant that the gateway refuses, and that could
+// not be refreshed, keeps the times of its probes.
 func TestFailedRefreshIsNoProbe(t *testing.T) {
 	t.Parallel()
 	r := one()
 	r.Suspect("a", grant.ReasonUnauthorized, start)
+	r.ProbeFailed("a", grant.ReasonUnauthorized, start)
 	r.Announced(r.Announce, start)
+	want := r.Grants["a"]
+	for i := range 3 {
+		now := start.Add(time.Duration(i) * 24 * time.Hour)
+		r.RefreshFailed("a", now)
+		if pause := r.RefreshDue.Sub(now); pause < time.Hour || pause > 75*time.Minute {
+			t.Errorf("due in %v, want about an hour", pause)
+		}
+		want.RefreshDue = r.RefreshDue
+		if diff := cmp.Diff(want, r.Grants["a"]); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+// TestFailedRefreshOfADoubted is like any other's.
+func TestFailedRefreshOfADoubted(t *testing.T) {
+	t.Parallel()
+	r := one()
+	r.RefreshRefused("a", grant.ReasonRefreshRefused, start)
 	before := r.Grants["a"]
-	r.Prove(start)
 	r.RefreshFailed("a", start)
-	if diff := cmp.Diff(before, r.Grants["a"]); diff != "" || !r.RefreshDue.IsZero() {
-		t.Errorf("due %v (-before +after):\n%s", r.RefreshDue, diff)
+	g := r.Grants["a"]
+	if pause := g.RefreshDue.Sub(start); pause < 2*time.Minute || pause > 150*time.Second || g.Failures != 2 || g.NextTry != before.NextTry || g.RefusedAt != start {
+		t.Errorf("due in %v: %+v", pause, g)
 	}
 }
 
@@ -73,7 +93,7 @@ func TestRestLeavesTheSweep(t *testing.T) {
 	if !r.RefreshDue.IsZero() || r.Grants["a"].State != grant.Active {
 		t.Errorf("due %v, %+v", r.RefreshDue, r.Grants["a"])
 	}
-	r.Refreshed("a", tokens(2), start)
+	r.Refreshed("a", r.Grants["a"], tokens(2), start)
 	if r.RefreshDue.IsZero() {
 		t.Error("whoever is used again is in the sweep again")
 	}
@@ -98,6 +118,8 @@ func TestRestoreWaitsForProof(t *testing.T) {
 	if r.Restore("a", start) || r.Restore("b", start) {
 		t.Error("restored what was not revoked")
 	}
+	r.RefreshRefused("a", grant.ReasonRefreshRefused, start)
+	r.Prove(grant.BySkillEvent, start)
 	r.Revoke("a", grant.ReasonInvalidGrant, start)
 	r.Announced(r.Announce, start)
 	later := start.Add(time.Hour)
@@ -105,10 +127,13 @@ func TestRestoreWaitsForProof(t *testing.T) {
 		t.Fatal("not restored")
 	}
 	g := r.Grants["a"]
+	if g.Confirms(later.Add(time.Hour)) || !g.RefusedAt.IsZero() || g.Failures != 0 || !g.Since.Equal(later) || !g.ToldAt.Equal(later) {
+		t.Errorf("the next refusal must be the first: %+v", g)
+	}
 	if g.State != grant.Suspect || g.Reason != grant.ReasonRestored || !g.EraseAt.IsZero() || !g.ExpiresAt.IsZero() || !g.RefreshDue.Equal(later) || g.NextTry.After(later) {
 		t.Errorf("%+v", g)
 	}
-	r.Refreshed("a", tokens(2), later)
+	r.Refreshed("a", r.Grants["a"], tokens(2), later)
 	if g := r.Grants["a"]; g.State != grant.Active || g.RefreshDue.IsZero() {
 		t.Errorf("after a refresh: %+v", g)
 	}
@@ -141,8 +166,7 @@ func TestRemoveLeavesTheOthers(t *testing.T) {
 	}
 }
 
-// TestProve makes due whatever may be alive, but for what a refresh now could
-// say nothing new of.
+// TestProve makes due whatever may be alive, and the next refusal of it final.
 func TestProve(t *testing.T) {
 	t.Parallel()
 	const ago = -time.Minute
@@ -155,28 +179,20 @@ func TestProve(t *testing.T) {
 	}{
 		{"active", func(*grant.Record) {}, true, 0},
 		{"at rest", func(r *grant.Record) { r.Rest("a", start) }, true, 0},
-		{"overdue", func(r *grant.Record) {
-			g := r.Grants["a"]
-			g.RefreshDue = now.Add(ago)
-			r.Grants["a"] = g
-			r.Announced(nil, start)
-		}, true, ago},
+		{"overdue", func(r *grant.Record) { edit(r, "a", func(g *grant.Grant) { g.RefreshDue = now.Add(ago) }) }, true, ago},
 		{"a refresh failed just now", func(r *grant.Record) { r.RefreshFailed("a", now) }, true, 0},
-		{"refused by the gateway", func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start); r.Announced(r.Announce, start) }, true, 0},
-		{"in doubt", func(r *grant.Record) {
-			r.Doubt("a", grant.ReasonRefreshUnknown, start, now.Add(2*time.Minute))
-			r.Announced(r.Announce, start)
-		}, true, 2 * time.Minute},
-		{"in doubt until now", func(r *grant.Record) {
-			r.Doubt("a", grant.ReasonMassInvalidGrant, start, now)
-			r.Announced(r.Announce, start)
+		{"refused by the gateway", func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start) }, true, 0},
+		{"refused by Login with Amazon", func(r *grant.Record) { r.RefreshRefused("a", grant.ReasonRefreshRefused, now) }, true, 0},
+		{"proven before", func(r *grant.Record) { r.Prove(grant.ByRelink, now.Add(ago)) }, true, ago},
+		{"one suspect and one not", func(r *grant.Record) {
+			r.Link("b", alexa.NA, "", tokens(2), start)
+			r.Suspect("a", grant.ReasonUnauthorized, start)
 		}, true, 0},
-		{"one in doubt and one not", func(r *grant.Record) {
+		{"one revoked and one not", func(r *grant.Record) {
 			r.Link("b", alexa.EU, "", tokens(2), start)
-			r.Doubt("a", grant.ReasonRefreshUnknown, start, now.Add(2*time.Minute))
-			r.Announced(r.Announce, start)
+			r.Revoke("a", grant.ReasonInvalidGrant, start)
 		}, true, 0},
-		{"revoked", func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, now); r.Announced(r.Announce, now) }, false, grant.KeepRevoked},
+		{"revoked", func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, now) }, false, grant.KeepRevoked},
 		{"no grants", func(r *grant.Record) { r.Remove("a", start) }, false, time.Time{}.Sub(now)},
 	}
 	for _, test := range tests {
@@ -185,8 +201,9 @@ func TestProve(t *testing.T) {
 			r := one()
 			r.Used(start)
 			test.edit(&r)
+			r.Announced(r.Announce, now)
 			before := r.Clone()
-			if got := r.Prove(now); got != test.found {
+			if got := r.Prove(grant.BySkillEvent, now); got != test.found {
 				t.Errorf("found one: %t, want %t", got, test.found)
 			}
 			if got := r.RefreshDue.Sub(now); got != test.want {
@@ -202,14 +219,20 @@ func TestProve(t *testing.T) {
 				t.Errorf("used at %v, want now, or the sweep puts the grant to rest", r.UsedAt)
 			}
 			again := r.Clone()
-			again.Prove(now)
+			again.Prove(grant.BySkillEvent, now)
 			if diff := cmp.Diff(r, again); diff != "" {
 				t.Errorf("a second time makes a difference (-once +twice):\n%s", diff)
 			}
-			for id, g := range r.Grants {
-				was := before.Grants[id]
-				if was.RefreshDue = g.RefreshDue; !cmp.Equal(was, g) {
-					t.Errorf("more than the time changed of %s (-was +now):\n%s", id, cmp.Diff(was, g))
+			for id, got := range r.Grants {
+				want := before.Grants[id]
+				if want.State != grant.Revoked {
+					want.RefreshDue, want.Witness = got.RefreshDue, grant.Witness{By: grant.BySkillEvent, At: now}
+					if got.RefreshDue.IsZero() || got.RefreshDue.After(now) || got.Waits(now) || !got.Confirms(now) {
+						t.Errorf("%s is not proven now: %+v", id, got)
+					}
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("more than that changed of %s (-want +got):\n%s", id, diff)
 				}
 			}
 			if len(r.Announce) > 0 {

@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // Cloud Run kills a process ten seconds after SIGTERM.
@@ -14,6 +16,8 @@ const (
 	// handBackTime is how long they have to hand back what they hold after
 	// their contexts have ended.
 	handBackTime = time.Second
+	// lastTime is left, when all that was used up, for what is done last.
+	lastTime = time.Second
 )
 
 // flights counts the requests in flight and can end them.
@@ -113,8 +117,10 @@ func (f *flights) closeIfIdle() {
 // Drain refuses new requests and returns when none is in flight any more.
 // Requests that are not done after seven seconds have their contexts ended, so
 // that they hand back what they hold, and one second for it. It reports whether
-// all of them landed.
+// all of them landed. What [Host.Last] was given runs then, in the time that is
+// left.
 func (h *Host) Drain() bool {
+	defer h.finish(time.Now().Add(finishTime + handBackTime + lastTime))
 	f := h.flights
 	f.mu.Lock()
 	if !f.draining {
@@ -127,6 +133,15 @@ func (h *Host) Drain() bool {
 	}
 	f.cutOff()
 	return wait(f.idle, handBackTime)
+}
+
+// finish does what comes last.
+func (h *Host) finish(deadline time.Time) {
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	ctx, line := telemetry.Begin(ctx)
+	h.last(ctx)
+	line.Write(ctx, h.log, "drained")
 }
 
 func wait(done <-chan struct{}, most time.Duration) bool {

@@ -62,12 +62,22 @@ type Host struct {
 	project string
 	now     func() time.Time
 	flights *flights
+	first   func(context.Context)
+	last    func(context.Context)
 }
+
+// First has f run before each request is handled, in the time of the request.
+// Call it before the process serves.
+func (h *Host) First(f func(context.Context)) { h.first = f }
+
+// Last has f run when the process has drained, in the time that is left. Call it
+// before the process serves.
+func (h *Host) Last(f func(context.Context)) { h.last = f }
 
 // New returns a Host that logs to log. project is the Google Cloud project
 // that traces belong to, empty if unknown.
 func New(log *slog.Logger, project string, now func() time.Time) *Host {
-	return &Host{log: log, project: project, now: now, flights: newFlights()}
+	return &Host{log: log, project: project, now: now, flights: newFlights(), first: func(context.Context) {}, last: func(context.Context) {}}
 }
 
 // Wrap makes an HTTP handler of a function. name is what logs call it.
@@ -121,6 +131,7 @@ func (h *Host) answer(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	ctx, cancel := h.flights.limit(ctx, limits.Time)
 	defer cancel()
+	h.first(ctx)
 	return handle(ctx, Request{Header: r.Header, Body: body})
 }
 

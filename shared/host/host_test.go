@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -265,6 +266,34 @@ func TestDrain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFirstAndLast: what a process has to do before all else is done before each
+// request, and what is left when it has drained.
+func TestFirstAndLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
+		var done []string
+		h.First(func(context.Context) { done = append(done, "first") })
+		h.Last(func(ctx context.Context) {
+			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) < time.Second {
+				t.Errorf("there is no time: %v", time.Until(deadline))
+			}
+			done = append(done, "last")
+		})
+		work := h.Wrap("Work", host.Limits{Body: 16, Time: time.Hour}, func(context.Context, host.Request) host.Answer {
+			done = append(done, "request")
+			return host.JSON(http.StatusOK, "done")
+		})
+		for range 2 {
+			<-request(t, work)
+		}
+		h.Drain()
+		if want := []string{"first", "request", "first", "request", "last"}; !slices.Equal(done, want) {
+			t.Errorf("%v, want %v", done, want)
+		}
+	})
 }
 
 func TestJSON(t *testing.T) {

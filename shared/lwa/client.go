@@ -3,7 +3,6 @@ package lwa
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -14,11 +13,12 @@ import (
 )
 
 const (
-	// ExchangeTimeout bounds one exchange: Alexa waits 8 s for the answer to
-	// AcceptGrant, and the tokens must be stored in that time as well.
-	ExchangeTimeout = 2 * time.Second
-	// RefreshTimeout bounds one refresh.
-	RefreshTimeout = 5 * time.Second
+	// ExchangeTimeout bounds one exchange. AcceptGrant, for which Alexa waits 8 s,
+	// has less.
+	ExchangeTimeout = 5 * time.Second
+	// RefreshTimeout bounds one refresh. It is long: the refresh token in an
+	// answer that comes late may be the only one that is still good.
+	RefreshTimeout = 20 * time.Second
 	// defaultLifetime is assumed of an access token whose answer does not say.
 	// https://developer.amazon.com/docs/login-with-amazon/access-token.html:
 	// access tokens are valid for sixty minutes.
@@ -96,12 +96,14 @@ func of(clientID string) choice {
 // met a failure of LWA, is made a second time; one that ran out of time is
 // not, since the code may be used up by then. Errors are an [Error].
 func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, ExchangeTimeout)
+	defer cancel()
 	exchange := func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		return config.Exchange(ctx, code.Reveal())
 	}
-	token, err := c.call(ctx, "exchange", ExchangeTimeout, every, exchange)
-	if mayRepeat(err) && timeFor(ctx, ExchangeTimeout+time.Second) {
-		token, err = c.call(ctx, "exchange", ExchangeTimeout, every, exchange)
+	token, err := c.call(ctx, "exchange", every, exchange)
+	if mayRepeat(err) && ctx.Err() == nil {
+		token, err = c.call(ctx, "exchange", every, exchange)
 	}
 	return token, err
 }
@@ -115,7 +117,7 @@ func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, er
 func (c *Client) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, RefreshTimeout)
 	defer cancel()
-	return c.call(ctx, "refresh", RefreshTimeout, of(clientID), func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+	return c.call(ctx, "refresh", of(clientID), func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
 	})
 }
@@ -124,22 +126,22 @@ type request func(context.Context, *oauth2.Config) (*oauth2.Token, error)
 
 // call makes the request with the credentials in use, and with new ones if LWA
 // refuses them and there are any.
-func (c *Client) call(ctx context.Context, op string, timeout time.Duration, with choice, do request) (Token, error) {
+func (c *Client) call(ctx context.Context, op string, with choice, do request) (Token, error) {
 	used := c.ring.current()
-	token, err := c.try(ctx, op, timeout, with(used), do)
+	token, err := c.try(ctx, op, with(used), do)
 	if errors.Is(err, ErrClientRefused) && c.ring.reload(ctx, used, c.now()) {
-		token, err = c.try(ctx, op, timeout, with(c.ring.current()), do)
+		token, err = c.try(ctx, op, with(c.ring.current()), do)
 	}
 	return token, err
 }
 
 // try makes the request with one credential after the other until LWA accepts
 // the client.
-func (c *Client) try(ctx context.Context, op string, timeout time.Duration, with []Credentials, do request) (Token, error) {
+func (c *Client) try(ctx context.Context, op string, with []Credentials, do request) (Token, error) {
 	var token Token
 	var err error = &Error{Op: op, kind: ErrClientRefused} // of no credentials, none is accepted
 	for _, credentials := range with {
-		token, err = c.once(ctx, op, timeout, credentials, do)
+		token, err = c.once(ctx, op, credentials, do)
 		if !errors.Is(err, ErrClientRefused) {
 			break
 		}
@@ -147,9 +149,7 @@ func (c *Client) try(ctx context.Context, op string, timeout time.Duration, with
 	return token, err
 }
 
-func (c *Client) once(ctx context.Context, op string, timeout time.Duration, credentials Credentials, do request) (Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+func (c *Client) once(ctx context.Context, op string, credentials Credentials, do request) (Token, error) {
 	config := &oauth2.Config{
 		ClientID:     credentials.ClientID,
 		ClientSecret: credentials.ClientSecret.Reveal(),
@@ -175,13 +175,6 @@ func (c *Client) once(ctx context.Context, op string, timeout time.Duration, cre
 	}, nil
 }
 
-// timeFor reports whether ctx leaves that much time: for the exchange, and for
-// storing what it brings.
-func timeFor(ctx context.Context, needed time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) >= needed)
-}
-
 // mayRepeat reports whether a failed exchange surely left the code unused, or
 // was LWA's own failure.
 func mayRepeat(err error) bool {
@@ -189,6 +182,5 @@ func mayRepeat(err error) bool {
 	if !errors.As(err, &failed) || !errors.Is(failed.kind, ErrUnavailable) {
 		return false
 	}
-	var dial *net.OpError
-	return failed.Status >= 500 || errors.As(failed.cause, &dial) && dial.Op == "dial"
+	return failed.Status >= 500 || isDial(failed.cause)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -72,6 +73,25 @@ func (e *Error) Unwrap() []error {
 		return []error{e.kind}
 	}
 	return []error{e.kind, e.cause}
+}
+
+// Unanswered reports whether the request was sent and no answer came: nobody
+// knows whether Login with Amazon did what it was asked, and a refresh token that
+// it ended may have a successor that is lost.
+func (e *Error) Unanswered() bool {
+	return e.Status == 0 && errors.Is(e.kind, ErrUnavailable) && !isDial(e.cause)
+}
+
+// isDial reports whether there was no connection to send a request on.
+func isDial(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "dial"
+}
+
+// Resting is the error of a refresh that is not made, because Login with Amazon
+// asked to be left alone, and will be for that long.
+func Resting(left time.Duration) *Error {
+	return &Error{Op: "refresh", RetryAfter: left, kind: ErrThrottled}
 }
 
 // newError turns what the oauth2 package returns into an Error. The oauth2

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 )
 
@@ -78,6 +79,9 @@ var (
 	// ErrNoTime: the event could not be finished in the time that is left. It
 	// is handed back before it is cut off.
 	ErrNoTime = errors.New("not enough time left for another attempt")
+	// ErrUnproven: the grant may be the same link as a newer one, which has the
+	// event, and the event must not be announced twice.
+	ErrUnproven = errors.New("grant is unproven since the customer linked again")
 	// ErrExpired: the event is too old to be of use.
 	ErrExpired = errors.New("event is too old")
 )
@@ -111,6 +115,7 @@ var table = []struct {
 	{ErrSuspended, Ack, Suspended, ""},
 	{ErrDuplicate, Ack, Duplicate, ""},
 	{ErrSuperseded, Ack, Superseded, ""},
+	{ErrUnproven, Ack, Superseded, "UNPROVEN"},
 	{ErrExpired, Ack, Expired, ""},
 	{ErrSuspect, Retry, Redeliver, "SUSPECT"},
 	{ErrClaimed, Retry, Redeliver, "CLAIMED"},
@@ -122,6 +127,8 @@ var table = []struct {
 	// The rest is tried again, under a name of its own.
 	{access.ErrBusy, Retry, Redeliver, "REFRESH_BUSY"},
 	{access.ErrSuspect, Retry, Redeliver, "SUSPECT"},
+	{access.ErrBraked, Retry, Redeliver, "BRAKED"},
+	{breaker.ErrOpen, Retry, Redeliver, "LOGIN_WITH_AMAZON_PAUSED"},
 	{access.ErrOtherClient, Retry, Redeliver, "OTHER_CLIENT"},
 }
 

@@ -3,12 +3,14 @@ package wiring
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"path"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/secret"
@@ -31,6 +33,7 @@ type tokenPart struct {
 	url         *url.URL
 
 	client *lwa.Client
+	brake  *access.Brake
 	source *access.Source
 }
 
@@ -65,8 +68,10 @@ func (p *Process) buildTokens(ctx context.Context) error {
 	}
 	p.tokens.client = lwa.New(p.tokens.url, transport.NewClient(lwaConnections), credentials, p.Now)
 	p.tokens.client.ReloadFrom(p.lwaCredentials)
+	p.tokens.brake = access.NewBrake(p.Store(), p.Now)
 	p.tokens.source = &access.Source{
 		Store: p.Store(), LWA: p.tokens.client, Sealer: p.Sealer(), Announce: p.Announcer(),
+		Brake: p.tokens.brake, Breaker: breaker.New(breaker.Config{Now: p.Now, OnChange: p.logBreaker("login with amazon")}),
 		Owner: p.Owner, Draw: p.Draw, Now: p.Now,
 	}
 	return nil
@@ -86,6 +91,34 @@ func (p *Process) lwaCredentials(ctx context.Context) ([]lwa.Credentials, error)
 
 // LWA returns the client that NeedTokens asked for.
 func (p *Process) LWA() *lwa.Client { return p.tokens.client }
+
+// logBreaker logs that a circuit breaker of the process has opened or closed.
+func (p *Process) logBreaker(name string) func(from, to breaker.State) {
+	return func(from, to breaker.State) {
+		level := slog.LevelInfo
+		if from == breaker.Closed {
+			level = slog.LevelError
+		}
+		p.Log.Log(context.Background(), level, "circuit breaker", slog.String("breaker", name), slog.String("from", from.String()), slog.String("to", to.String()))
+	}
+}
+
+// Brake returns the stack's brake.
+func (p *Process) Brake() *access.Brake { return p.tokens.brake }
+
+// SavePending saves tokens that earlier requests of the process could not save.
+func (p *Process) SavePending(ctx context.Context) {
+	if p.tokens.source != nil {
+		p.tokens.source.SavePending(ctx)
+	}
+}
+
+// SaveBeforeExit saves every token that is not saved yet.
+func (p *Process) SaveBeforeExit(ctx context.Context) {
+	if p.tokens.source != nil {
+		p.tokens.source.SaveBeforeExit(ctx)
+	}
+}
 
 // Tokens returns who gives out access tokens.
 func (p *Process) Tokens() *access.Source { return p.tokens.source }

@@ -148,10 +148,13 @@ func (w *World) Read(t testing.TB, userID string) grant.Record {
 // Process returns a Source as a process of that name has it.
 func (w *World) Process(owner string) *access.Source {
 	return &access.Source{
-		Store: w.Store, LWA: w.LWA, Sealer: w.Sealer, Announce: w.Announcer(),
+		Store: w.Store, LWA: w.LWA, Sealer: w.Sealer, Announce: w.Announcer(), Brake: w.Brake(),
 		Owner: owner, Draw: func() float64 { return 0.5 }, Now: w.Now,
 	}
 }
+
+// Brake returns the stack's brake, as a process has it.
+func (w *World) Brake() *access.Brake { return access.NewBrake(w.Store, w.Now) }
 
 // Announcer returns an announcer that only clears what waits.
 func (w *World) Announcer() *lifecycle.Announcer {

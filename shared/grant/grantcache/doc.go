@@ -17,9 +17,10 @@
 //
 // Not everything is worth remembering. A customer with a suspect grant is read
 // each time, because the time of the next probe and the recovery, after which
-// the maker reports everything anew, must be seen at once. One without a live
-// grant is remembered for a few seconds only: whoever links now wants the events
-// that follow.
+// the maker reports everything anew, must be seen at once; unless the grant is
+// suspect only because it cannot be refreshed, and its access token still lasts.
+// One without a live grant is remembered for a few seconds only: whoever links
+// now wants the events that follow.
 //
 // The package refuses to hand out a record that could not be read: an error is
 // never remembered, but for grant.ErrNotFound.

@@ -47,22 +47,27 @@ func isEnd(err error) bool {
 
 func flightKey(key grant.Key) string { return key.Skill + "\x00" + key.UserID }
 
-// memoryOf is how long what was read may be remembered, zero for not at all.
-func memoryOf(record grant.Record, err error) time.Duration {
+// memoryOf is how long what was read at the time now may be remembered, zero for
+// not at all. A grant that is only doubted is used like an active one until its
+// access token ends.
+func memoryOf(record grant.Record, err error, now time.Time) time.Duration {
 	if err != nil {
 		if errors.Is(err, grant.ErrNotFound) {
 			return noGrantMemory
 		}
 		return 0
 	}
-	memory := noGrantMemory
+	memory, most := noGrantMemory, Memory
 	for _, g := range record.Grants {
-		switch g.State {
-		case grant.Suspect:
-			return 0
-		case grant.Active:
+		switch {
+		case g.State == grant.Active:
 			memory = Memory
+		case g.Doubted() && !g.TokenEnded(now):
+			memory = Memory
+			most = min(most, g.ExpiresAt.Add(-grant.ExpiryMargin).Sub(now))
+		case g.State == grant.Suspect:
+			return 0
 		}
 	}
-	return memory
+	return min(memory, most)
 }

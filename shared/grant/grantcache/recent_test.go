@@ -59,10 +59,21 @@ func key(userID string) grant.Key { return grant.Key{Skill: "default", UserID: u
 // link gives a customer a grant, or changes the state of the one there is.
 func (w *world) link(s grant.Store, userID string, states ...grant.State) {
 	w.t.Helper()
+	var grants []grant.Grant
+	for _, state := range states {
+		grants = append(grants, grant.Grant{State: state})
+	}
+	w.store(s, userID, grants...)
+}
+
+// store replaces a customer's grants.
+func (w *world) store(s grant.Store, userID string, grants ...grant.Grant) {
+	w.t.Helper()
 	_, err := grant.Change(w.t.Context(), s, key(userID), func(r *grant.Record) error {
 		r.Grants = make(map[string]grant.Grant)
-		for i, state := range states {
-			r.Grants[fmt.Sprint("g-", i)] = grant.Grant{Region: "EU", State: state, TokenVersion: time.Now().UnixNano()}
+		for i, g := range grants {
+			g.Region, g.TokenVersion = "EU", time.Now().UnixNano()
+			r.Grants[fmt.Sprint("g-", i)] = g
 		}
 		return nil
 	})
@@ -141,20 +152,42 @@ func TestChangeElsewhereIsSeenWithinAMinute(t *testing.T) {
 	})
 }
 
+// bubbleBegins is the time at which the clock of a bubble begins.
+var bubbleBegins = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // TestWhatIsRemembered: how long, by what there is of a customer.
 func TestWhatIsRemembered(t *testing.T) {
 	t.Parallel()
+	active, revoked := grant.Grant{State: grant.Active}, grant.Grant{State: grant.Revoked}
+	suspect := func(reason string, ends time.Duration) grant.Grant { // its access token, in so long
+		return grant.Grant{State: grant.Suspect, Reason: reason, ExpiresAt: bubbleBegins.Add(ends)}
+	}
+	refused := func(ends time.Duration) grant.Grant { return suspect(grant.ReasonRefreshRefused, ends) }
 	tests := []struct {
 		name   string
-		states []grant.State // nil: no record
+		grants []grant.Grant // nil: no record
 		want   time.Duration
 	}{
-		{"active", []grant.State{grant.Active}, time.Minute},
-		{"active and revoked", []grant.State{grant.Revoked, grant.Active}, time.Minute},
-		{"active and suspect", []grant.State{grant.Active, grant.Suspect}, 0},
-		{"suspect", []grant.State{grant.Suspect}, 0},
-		{"revoked", []grant.State{grant.Revoked}, 3 * time.Second},
-		{"no grants", []grant.State{}, 3 * time.Second},
+		{"active", []grant.Grant{active}, time.Minute},
+		{"active and revoked", []grant.Grant{revoked, active}, time.Minute},
+		{"active and suspect", []grant.Grant{active, suspect(grant.ReasonUnauthorized, time.Hour)}, 0},
+		{"suspect", []grant.Grant{suspect(grant.ReasonUnauthorized, time.Hour)}, 0},
+		{"suspect for what this version does not know", []grant.Grant{suspect("later", time.Hour)}, 0},
+		{"doubted", []grant.Grant{refused(time.Hour)}, time.Minute},
+		{"doubted and active", []grant.Grant{refused(time.Hour), active}, time.Minute},
+		{"doubted and revoked", []grant.Grant{refused(time.Hour), revoked}, time.Minute},
+		{"doubted and suspect", []grant.Grant{refused(time.Hour), suspect(grant.ReasonUnauthorized, time.Hour)}, 0},
+		{"of another client", []grant.Grant{suspect(grant.ReasonOtherClient, time.Hour)}, time.Minute},
+		{"unreadable", []grant.Grant{suspect(grant.ReasonUnreadable, time.Hour)}, 0},
+		{"doubted, until its token ends", []grant.Grant{refused(grant.ExpiryMargin + 20*time.Second)}, 20 * time.Second},
+		{"doubted, until the first token ends", []grant.Grant{
+			refused(grant.ExpiryMargin + 40*time.Second), refused(grant.ExpiryMargin + 20*time.Second), active,
+		}, 20 * time.Second},
+		{"doubted, its token ended", []grant.Grant{refused(grant.ExpiryMargin)}, 0},
+		{"doubted, its token ended, and active", []grant.Grant{active, refused(0)}, 0},
+		{"restored", []grant.Grant{{State: grant.Suspect, Reason: grant.ReasonRestored}}, 0},
+		{"revoked", []grant.Grant{revoked}, 3 * time.Second},
+		{"no grants", []grant.Grant{}, 3 * time.Second},
 		{"no record", nil, 3 * time.Second},
 	}
 	for _, test := range tests {
@@ -162,8 +195,8 @@ func TestWhatIsRemembered(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, 10)
-				if test.states != nil {
-					w.link(w.other, "u-1", test.states...)
+				if test.grants != nil {
+					w.store(w.other, "u-1", test.grants...)
 				}
 				w.ask("u-1", 1)
 				if test.want > 0 {

@@ -66,7 +66,7 @@ func (s *Store) read(ctx context.Context, key grant.Key) (grant.Record, error) {
 		return record, err
 	}
 	read := customer{record: record, err: err, asOf: began, step: step}
-	if memory := memoryOf(record, err); memory > 0 {
+	if memory := memoryOf(record, err, began); memory > 0 {
 		read.until = began.Add(memory)
 	} else {
 		read.record = grant.Record{}

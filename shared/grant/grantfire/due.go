@@ -37,16 +37,32 @@ func (s *Store) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
 	if err := askable(q); err != nil {
 		return 0, err
 	}
-	query := s.dueQuery(q)
-	result, err := query.NewAggregationQuery().WithCount("due").Get(ctx)
+	n, err := count(ctx, s.dueQuery(q))
 	if err != nil {
 		return 0, failed(ctx, "count due records", err)
 	}
-	count, ok := result["due"].(*firestorepb.Value)
-	if !ok {
-		return 0, errors.New("grantfire: count due records: the answer is no number")
+	return n, nil
+}
+
+// CountCustomers implements [grant.Store].
+func (s *Store) CountCustomers(ctx context.Context) (int, error) {
+	n, err := count(ctx, s.client.Collection(Customers).Query)
+	if err != nil {
+		return 0, failed(ctx, "count customers", err)
 	}
-	return int(count.GetIntegerValue()), nil
+	return n, nil
+}
+
+func count(ctx context.Context, query firestore.Query) (int, error) {
+	result, err := query.NewAggregationQuery().WithCount("n").Get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, ok := result["n"].(*firestorepb.Value)
+	if !ok {
+		return 0, errors.New("the answer is no number")
+	}
+	return int(n.GetIntegerValue()), nil
 }
 
 func askable(q grant.DueQuery) error {
@@ -66,6 +82,9 @@ func (s *Store) dueQuery(q grant.DueQuery) firestore.Query {
 		OrderBy("refreshDue", firestore.Asc).
 		OrderBy(firestore.DocumentID, firestore.Asc).
 		Limit(q.Limit)
+	if !q.From.IsZero() {
+		query = query.Where("refreshDue", ">=", q.From)
+	}
 	if q.After != nil {
 		query = query.StartAfter(q.After.RefreshDue, q.After.ID)
 	}

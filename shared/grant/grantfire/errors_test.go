@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,6 +92,22 @@ var methods = map[string]func(context.Context, grant.Admin) error{
 		_, err := s.Write(ctx, was, filled(was))
 		return err
 	},
+	"CountCustomers": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.CountCustomers(ctx)
+		return err
+	},
+	"ReadControl": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.ReadControl(ctx, "c-1")
+		return err
+	},
+	"create a control document": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.WriteControl(ctx, grant.Control{Name: "c-1"}, grant.Control{Name: "c-1", Document: map[string]any{"n": int64(1)}})
+		return err
+	},
+	"update a control document": func(ctx context.Context, s grant.Admin) error {
+		_, err := s.WriteControl(ctx, grant.Control{Name: "c-1", Revision: 1000}, grant.Control{Name: "c-1"})
+		return err
+	},
 	"ReadDelivery": func(ctx context.Context, s grant.Admin) error {
 		_, err := s.ReadDelivery(ctx, grant.DeliveryKey{EventID: "e-1"})
 		return err
@@ -119,26 +136,24 @@ var methods = map[string]func(context.Context, grant.Admin) error{
 
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	conflictOf := func(methods ...string) map[string]error {
-		want := make(map[string]error)
+	creates := []string{"create", "create a delivery", "create an account", "create a control document"}
+	updates := []string{"update", "update a delivery", "update an account", "update a control document", "Delete"}
+	writes := slices.Concat(creates, updates)
+	all := func(want error, methods []string) map[string]error {
+		wants := make(map[string]error)
 		for _, m := range methods {
-			want[m] = grant.ErrConflict
+			wants[m] = want
 		}
-		return want
+		return wants
 	}
 	tests := map[codes.Code]map[string]error{ // which methods return which sentinel
-		codes.AlreadyExists:      conflictOf("create", "create a delivery", "create an account"),
-		codes.FailedPrecondition: conflictOf("update", "update a delivery", "update an account", "Delete"), // for Due it is a missing index
-		codes.NotFound:           conflictOf("update", "update a delivery", "update an account", "Delete"), // for the others a missing database
-		codes.Aborted:            nil,
+		codes.AlreadyExists:      all(grant.ErrConflict, creates),
+		codes.FailedPrecondition: all(grant.ErrConflict, updates), // for Due it is a missing index
+		codes.NotFound:           all(grant.ErrConflict, updates), // for the others a missing database
+		codes.Aborted:            all(grant.ErrConflict, writes),  // for reads it is an error like others
 		codes.PermissionDenied:   nil,
 		codes.InvalidArgument:    nil,
-		codes.DeadlineExceeded: { // of the methods that the client library does not try again
-			"create": context.DeadlineExceeded, "update": context.DeadlineExceeded,
-			"create a delivery": context.DeadlineExceeded, "update a delivery": context.DeadlineExceeded,
-			"create an account": context.DeadlineExceeded, "update an account": context.DeadlineExceeded,
-			"Delete": context.DeadlineExceeded,
-		},
+		codes.DeadlineExceeded:   all(context.DeadlineExceeded, writes), // which the client library does not try again
 	}
 	for code, wants := range tests {
 		t.Run(code.String(), func(t *testing.T) {

@@ -22,6 +22,7 @@ const (
 	Customers  = "customers"  // a record each, under grant.Key.ID
 	Deliveries = "deliveries" // a delivery record each, under grant.DeliveryKey.ID
 	Accounts   = "accounts"   // an Amazon account each, under grant.AccountKey.ID
+	Controls   = "control"    // the few documents that the processes of a stack share, under grant.Control.Name
 )
 
 // Store is a [grant.Store] in Firestore. Make one with [Open] or [New].
@@ -82,7 +83,7 @@ func (s *Store) Delete(ctx context.Context, was grant.Record) error {
 		return errors.New("grantfire: delete a record: it is not stored")
 	}
 	_, err := s.customer(was.Key()).Delete(ctx, firestore.LastUpdateTime(updateTime(was.Revision)))
-	if code := status.Code(err); code == codes.FailedPrecondition || code == codes.NotFound {
+	if slices.Contains([]codes.Code{codes.FailedPrecondition, codes.NotFound, codes.Aborted}, status.Code(err)) {
 		return grant.ErrConflict
 	}
 	if err != nil {
@@ -151,15 +152,17 @@ func read(ctx context.Context, ref *firestore.DocumentRef) (*firestore.DocumentS
 // A condition that does not hold is ErrConflict: AlreadyExists for a create;
 // FailedPrecondition for an update, or NotFound when the document is gone. See
 // https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precondition.
+// So is Aborted, Firestore's answer to contention and to traffic that grows
+// fast, which the client library does not retry and the emulator never gives.
 func write(ctx context.Context, ref *firestore.DocumentRef, was grant.Revision, doc map[string]any, changes []grant.Field) (grant.Revision, error) {
 	var result *firestore.WriteResult
 	var err error
 	var conflicts []codes.Code
 	if was == 0 {
-		conflicts = []codes.Code{codes.AlreadyExists}
+		conflicts = []codes.Code{codes.AlreadyExists, codes.Aborted}
 		result, err = ref.Create(ctx, doc)
 	} else {
-		conflicts = []codes.Code{codes.FailedPrecondition, codes.NotFound}
+		conflicts = []codes.Code{codes.FailedPrecondition, codes.NotFound, codes.Aborted}
 		result, err = ref.Update(ctx, updates(changes), firestore.LastUpdateTime(updateTime(was)))
 	}
 	if slices.Contains(conflicts, status.Code(err)) {

@@ -164,6 +164,7 @@ func TestOneCallEach(t *testing.T) {
 	key := grant.Key{Skill: "default", UserID: "u-1"}
 	deliveryKey := grant.DeliveryKey{Customer: key.ID(), EventID: "e-1"}
 	account := grant.NewAccount(grant.AccountKey{Skill: "default", AmazonUser: "a-1"}, key, at(1))
+	control := grant.Control{Name: "c-1", Document: map[string]any{"n": int64(1)}}
 	steps := []struct {
 		name string
 		want int64
@@ -224,6 +225,22 @@ func TestOneCallEach(t *testing.T) {
 		}},
 		{"read an account", 1, func(ctx context.Context) error {
 			_, err := store.ReadAccount(ctx, account.ID)
+			return err
+		}},
+		{"create a control document", 1, func(ctx context.Context) (err error) {
+			control, err = store.WriteControl(ctx, grant.Control{Name: control.Name}, control)
+			return err
+		}},
+		{"update a control document", 1, func(ctx context.Context) error {
+			_, err := store.WriteControl(ctx, control, grant.Control{Name: control.Name, Document: map[string]any{"m": true}})
+			return err
+		}},
+		{"read a control document", 1, func(ctx context.Context) error {
+			_, err := store.ReadControl(ctx, control.Name)
+			return err
+		}},
+		{"count customers", 1, func(ctx context.Context) error {
+			_, err := store.CountCustomers(ctx)
 			return err
 		}},
 		{"erase a delivery and an account: look for the record, and for each find, delete, find no more", 7, func(ctx context.Context) error {

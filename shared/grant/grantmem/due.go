@@ -53,7 +53,7 @@ func (x dueIndex) remove(id string, doc map[string]any) {
 func (x dueIndex) page(q grant.DueQuery) []dueEntry {
 	var lists [][]dueEntry
 	for _, bucket := range slices.Compact(slices.Sorted(slices.Values(q.Buckets))) {
-		lists = append(lists, x.after(bucket, q.After))
+		lists = append(lists, x.after(bucket, q.From, q.After))
 	}
 	var page []dueEntry
 	for len(page) < q.Limit {
@@ -72,18 +72,19 @@ func (x dueIndex) page(q grant.DueQuery) []dueEntry {
 	return page
 }
 
-// after returns the part of a bucket's list that comes after the cursor.
-func (x dueIndex) after(bucket int, cursor *grant.DueCursor) []dueEntry {
+// after returns the part of a bucket's list that is due at from or later, and
+// comes after the cursor.
+func (x dueIndex) after(bucket int, from time.Time, cursor *grant.DueCursor) []dueEntry {
 	entries := x[int64(bucket)]
+	i, _ := slices.BinarySearchFunc(entries, dueEntry{due: from}, dueEntry.compare)
 	if cursor == nil {
-		return entries
+		return entries[i:]
 	}
-	at := dueEntry{cursor.RefreshDue, cursor.ID}
-	i, found := slices.BinarySearchFunc(entries, at, dueEntry.compare)
+	at, found := slices.BinarySearchFunc(entries, dueEntry{cursor.RefreshDue, cursor.ID}, dueEntry.compare)
 	if found {
-		i++
+		at++
 	}
-	return entries[i:]
+	return entries[max(i, at):]
 }
 
 // Due implements [grant.Store].

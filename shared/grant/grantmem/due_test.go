@@ -43,18 +43,26 @@ func TestDueAgainstSorting(t *testing.T) {
 		}
 		records[key.UserID] = written
 	}
-	q := grant.DueQuery{Buckets: []int{6, 1, 3}, Before: epoch.Add(70 * time.Second), Limit: 7}
-	var want []grant.Record
-	for _, record := range records {
-		if slices.Contains(q.Buckets, record.Bucket) && !record.RefreshDue.IsZero() && !record.RefreshDue.After(q.Before) {
-			want = append(want, record)
+	for _, from := range []time.Time{{}, epoch.Add(30 * time.Second)} {
+		q := grant.DueQuery{Buckets: []int{6, 1, 3}, From: from, Before: epoch.Add(70 * time.Second), Limit: 7}
+		var want []grant.Record
+		for _, record := range records {
+			if slices.Contains(q.Buckets, record.Bucket) && !record.RefreshDue.IsZero() &&
+				!record.RefreshDue.Before(q.From) && !record.RefreshDue.After(q.Before) {
+				want = append(want, record)
+			}
 		}
-	}
-	slices.SortFunc(want, func(a, b grant.Record) int {
-		return cmp.Or(a.RefreshDue.Compare(b.RefreshDue), strings.Compare(a.Key().ID(), b.Key().ID()))
-	})
-	if diff := gocmp.Diff(want, sweep(t, store, q)); diff != "" || len(want) < 50 {
-		t.Errorf("a sweep of %d records (-want +got):\n%s", len(want), diff)
+		slices.SortFunc(want, func(a, b grant.Record) int {
+			return cmp.Or(a.RefreshDue.Compare(b.RefreshDue), strings.Compare(a.Key().ID(), b.Key().ID()))
+		})
+		if diff := gocmp.Diff(want, sweep(t, store, q)); diff != "" || len(want) < 50 {
+			t.Errorf("a sweep of %d records from %v (-want +got):\n%s", len(want), from, diff)
+		}
+		// A cursor before From does not lead there.
+		q.After = &grant.DueCursor{RefreshDue: epoch, ID: ""}
+		if got := sweep(t, store, q); from.After(epoch) && len(got) != len(want) {
+			t.Errorf("%d records after an early cursor, want %d", len(got), len(want))
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ type Store struct {
 	customers  map[string]document
 	deliveries map[string]document
 	accounts   map[string]document
+	controls   map[string]document
 	due        dueIndex
 }
 
@@ -35,6 +36,7 @@ func New() *Store {
 		customers:  make(map[string]document),
 		deliveries: make(map[string]document),
 		accounts:   make(map[string]document),
+		controls:   make(map[string]document),
 		due:        make(dueIndex),
 	}
 }

@@ -2,6 +2,7 @@ package granttest_test
 
 import (
 	"context"
+	"maps"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
@@ -16,7 +17,10 @@ type broken struct {
 	writeDelivery func(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error)
 	readAccount   func(ctx context.Context, id string) (grant.Account, error)
 	writeAccount  func(ctx context.Context, was, now grant.Account) (grant.Account, error)
+	readControl   func(ctx context.Context, name string) (grant.Control, error)
+	writeControl  func(ctx context.Context, was, now grant.Control) (grant.Control, error)
 	countDue      func(context.Context, grant.DueQuery) (int, error)
+	countAll      func(context.Context) (int, error)
 	delete        func(context.Context, grant.Record) error
 	list          func(ctx context.Context, after string, limit int) (grant.ListPage, error)
 	erase         func(context.Context, grant.Key) (grant.Erased, error)
@@ -69,6 +73,27 @@ func (b broken) WriteAccount(ctx context.Context, was, now grant.Account) (grant
 		return b.Admin.WriteAccount(ctx, was, now)
 	}
 	return b.writeAccount(ctx, was, now)
+}
+
+func (b broken) ReadControl(ctx context.Context, name string) (grant.Control, error) {
+	if b.readControl == nil {
+		return b.Admin.ReadControl(ctx, name)
+	}
+	return b.readControl(ctx, name)
+}
+
+func (b broken) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+	if b.writeControl == nil {
+		return b.Admin.WriteControl(ctx, was, now)
+	}
+	return b.writeControl(ctx, was, now)
+}
+
+func (b broken) CountCustomers(ctx context.Context) (int, error) {
+	if b.countAll == nil {
+		return b.Admin.CountCustomers(ctx)
+	}
+	return b.countAll(ctx)
 }
 
 func (b broken) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
@@ -224,6 +249,15 @@ func onAccounts(s grant.Admin, change func(a *grant.Account)) grant.Admin {
 	}
 }
 
+// onControls changes every control document before it is written.
+func onControls(s grant.Admin, change func(was, now *grant.Control)) grant.Admin {
+	return broken{Admin: s, writeControl: func(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+		now.Document = maps.Clone(now.Document)
+		change(&was, &now)
+		return s.WriteControl(ctx, was, now)
+	}}
+}
+
 // current is what is stored now, or the record of a new customer.
 func current(ctx context.Context, s grant.Store, key grant.Key) grant.Record {
 	r, err := s.Read(ctx, key)
@@ -247,4 +281,12 @@ func currentAccount(ctx context.Context, s grant.Store, id string) grant.Account
 		return grant.Account{ID: id}
 	}
 	return a
+}
+
+func currentControl(ctx context.Context, s grant.Store, name string) grant.Control {
+	c, err := s.ReadControl(ctx, name)
+	if err != nil {
+		return grant.Control{Name: name}
+	}
+	return c
 }

@@ -10,10 +10,12 @@ import (
 
 var countChecks = []Check{
 	{"as many are counted as are due by then", checkCountBefore},
+	{"only those due from then on are counted", checkCountFrom},
 	{"only buckets asked for are counted", checkCountBuckets},
 	{"no more are counted than the limit", checkCountLimit},
 	{"only those after the cursor are counted", checkCountAfter},
 	{"an impossible count is refused", checkImpossibleCount},
+	{"all customers are counted", checkCountCustomers},
 }
 
 func wantCount(ctx context.Context, s grant.Store, q grant.DueQuery, want int) error {
@@ -22,8 +24,8 @@ func wantCount(ctx context.Context, s grant.Store, q grant.DueQuery, want int) e
 		return fmt.Errorf("count: %w", err)
 	}
 	if got != want {
-		return fmt.Errorf("got %d due in buckets %v by %v, after %v and no more than %d; want %d",
-			got, q.Buckets, q.Before, q.After, q.Limit, want)
+		return fmt.Errorf("got %d due in buckets %v from %v by %v, after %v and no more than %d; want %d",
+			got, q.Buckets, q.From, q.Before, q.After, q.Limit, want)
 	}
 	return nil
 }
@@ -46,6 +48,57 @@ func checkCountBefore(ctx context.Context, s grant.Admin) error {
 	}
 	q.Before = q.Before.Add(time.Microsecond)
 	return wantCount(ctx, s, q, 3)
+}
+
+func checkCountFrom(ctx context.Context, s grant.Admin) error {
+	if _, err := someDue(ctx, s); err != nil {
+		return err
+	}
+	for _, tt := range dueFrom {
+		q := grant.DueQuery{Buckets: []int{1, 2}, From: tt.from, Before: timeOf(30), Limit: 100}
+		if err := wantCount(ctx, s, q, tt.want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkCountCustomers counts records, whether they are due or have grants, and
+// nothing else that is kept.
+func checkCountCustomers(ctx context.Context, s grant.Admin) error {
+	wantCustomers := func(want int) error {
+		if got, err := s.CountCustomers(ctx); got != want || err != nil {
+			return fmt.Errorf("count customers: got %d and error %v, want %d", got, err, want)
+		}
+		return nil
+	}
+	if err := wantCustomers(0); err != nil {
+		return err
+	}
+	if _, err := createDelivery(ctx, s, fullDelivery("e-1", 1)); err != nil {
+		return err
+	}
+	if _, err := createAccount(ctx, s, fullAccount("a-1", 1)); err != nil {
+		return err
+	}
+	if _, err := createControl(ctx, s, fullControl("c-1", 1)); err != nil {
+		return err
+	}
+	all, err := someListed(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := wantCustomers(len(all)); err != nil {
+		return err
+	}
+	gone, err := s.Read(ctx, user("full"))
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	if err := s.Delete(ctx, gone); err != nil {
+		return fmt.Errorf("delete: %w", err)
+	}
+	return wantCustomers(len(all) - 1)
 }
 
 func checkCountBuckets(ctx context.Context, s grant.Admin) error {

@@ -16,6 +16,9 @@
 //
 //	STORE_SEED=7 go test -run TestStore/random ./shared/grant/grantmem
 //
+// For tests of what uses a store, [Flaky] has the calls of any store fail as
+// those to Firestore do.
+//
 // The package refuses to test what only one store has: time-outs of a network,
 // fields that a newer version stored, documents that nobody can decode.
 package granttest

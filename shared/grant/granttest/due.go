@@ -19,6 +19,7 @@ var dueChecks = []Check{
 	{"due records come the earliest first, then by id", checkDueOrder},
 	{"pages of any size hold the same records", checkDuePages},
 	{"only records due by then are due", checkDueBefore},
+	{"only records due from then on are due", checkDueFrom},
 	{"only buckets asked for are searched", checkDueBuckets},
 	{"a change moves a record among the due", checkDueMoves},
 	{"a change between pages does not move the place", checkChangeBetweenPages},
@@ -133,6 +134,33 @@ func checkDueBefore(ctx context.Context, s grant.Admin) error {
 		}
 	}
 	return nil
+}
+
+// dueFrom tells how many of someDue's records are due from a time on. They are
+// due at 7, 8 and 9, three at each.
+var dueFrom = []struct {
+	from time.Time
+	want int
+}{
+	{time.Time{}, 9}, {timeOf(7), 9}, {timeOf(7).Add(time.Microsecond), 6}, {timeOf(8).In(time.FixedZone("far", 3600)), 6},
+	{timeOf(9), 3}, {timeOf(9).Add(time.Microsecond), 0},
+}
+
+func checkDueFrom(ctx context.Context, s grant.Admin) error {
+	all, err := someDue(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, tt := range dueFrom {
+		for _, limit := range []int{2, 100} {
+			q := grant.DueQuery{Buckets: []int{1, 2}, From: tt.from, Before: timeOf(30), Limit: limit}
+			if err := wantSweep(ctx, s, q, slices.Concat(all[len(all)-tt.want:])...); err != nil {
+				return fmt.Errorf("from %v: %w", tt.from, err)
+			}
+		}
+	}
+	one := grant.DueQuery{Buckets: []int{1, 2}, From: timeOf(8), Before: timeOf(8), Limit: 2}
+	return wantSweep(ctx, s, one, all[3:6]...)
 }
 
 func checkDueBuckets(ctx context.Context, s grant.Admin) error {

@@ -69,6 +69,11 @@ var grantEdits = map[string]func(g *grant.Grant, n int){
 	"refreshDue":        func(g *grant.Grant, n int) { g.RefreshDue = timeOf(n) },
 	"failures":          func(g *grant.Grant, n int) { g.Failures = n },
 	"nextTry":           func(g *grant.Grant, n int) { g.NextTry = timeOf(n) },
+	"refusedAt":         func(g *grant.Grant, n int) { g.RefusedAt = timeOf(n) },
+	"witness.by":        func(g *grant.Grant, n int) { g.Witness.By = textOf(n) },
+	"witness.at":        func(g *grant.Grant, n int) { g.Witness.At = timeOf(n) },
+	"unprovenSince":     func(g *grant.Grant, n int) { g.UnprovenSince = timeOf(n) },
+	"told":              func(g *grant.Grant, n int) { g.ToldAt = timeOf(n) },
 	"lastForcedRefresh": func(g *grant.Grant, n int) { g.LastForcedRefresh = timeOf(n) },
 	"createdAt":         func(g *grant.Grant, n int) { g.CreatedAt = timeOf(n) },
 	"eraseAt":           func(g *grant.Grant, n int) { g.EraseAt = timeOf(n) },
@@ -125,6 +130,13 @@ func accountOf(customer grant.Key, amazonUser string, n int) grant.Account {
 	a := grant.NewAccount(grant.AccountKey{Skill: customer.Skill, AmazonUser: amazonUser}, customer, timeOf(n))
 	a.ExpireAt = a.LinkedAt.Add(7 * 24 * time.Hour)
 	return a
+}
+
+// fullControl is a shared document with a field of every kind, as n tells.
+func fullControl(name string, n int) grant.Control {
+	return grant.Control{Name: name, Document: map[string]any{
+		"text": textOf(n), "number": int64(n), "true": true, "false": false, "at": timeOf(n), textOf(n): int64(-n),
+	}}
 }
 
 // withGrant returns r with one grant edited.

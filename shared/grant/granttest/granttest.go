@@ -24,7 +24,7 @@ type Check struct {
 // Checks returns the whole contract.
 func Checks() []Check {
 	return slices.Concat(recordChecks, maskChecks, valueChecks, raceChecks, deleteChecks,
-		dueChecks, countChecks, deliveryChecks, accountChecks, listChecks, eraseChecks)
+		dueChecks, countChecks, deliveryChecks, accountChecks, controlChecks, listChecks, eraseChecks)
 }
 
 // Run runs every check and then some walks, side by side, each with an empty
@@ -71,6 +71,15 @@ func createAccount(ctx context.Context, s grant.Store, a grant.Account) (grant.A
 	stored, err := s.WriteAccount(ctx, grant.Account{ID: a.ID}, a)
 	if err != nil {
 		return stored, fmt.Errorf("create an account: %w", err)
+	}
+	return stored, nil
+}
+
+// createControl stores a shared document for the first time.
+func createControl(ctx context.Context, s grant.Store, c grant.Control) (grant.Control, error) {
+	stored, err := s.WriteControl(ctx, grant.Control{Name: c.Name}, c)
+	if err != nil {
+		return stored, fmt.Errorf("create a control document: %w", err)
 	}
 	return stored, nil
 }
@@ -127,6 +136,28 @@ func wantStoredAccount(ctx context.Context, s grant.Store, want grant.Account) e
 func wantAccount(doing string, got, want grant.Account) error {
 	if diff := cmp.Diff(want, got); diff != "" {
 		return fmt.Errorf("%s (-want +got):\n%s", doing, diff)
+	}
+	return nil
+}
+
+func wantStoredControl(ctx context.Context, s grant.Store, want grant.Control) error {
+	got, err := s.ReadControl(ctx, want.Name)
+	if err != nil {
+		return fmt.Errorf("read a control document: %w", err)
+	}
+	return wantControl("read a control document", got, want)
+}
+
+// wantControl takes no document for an empty one: the contract does not tell
+// them apart.
+func wantControl(doing string, got, want grant.Control) error {
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		return fmt.Errorf("%s (-want +got):\n%s", doing, diff)
+	}
+	for name, v := range got.Document {
+		if at, ok := v.(time.Time); ok && at.Location() != time.UTC {
+			return fmt.Errorf("%s: %s came back as %v, want UTC", doing, name, at)
+		}
 	}
 	return nil
 }

@@ -31,16 +31,17 @@ var mistakes = map[string]struct {
 	},
 	"overwrites on create": {
 		overwritesOnCreate,
-		[]string{"a second create conflicts", "of several creates one wins", "a second create of a delivery conflicts", "a second create of an account conflicts"},
+		[]string{"a second create conflicts", "of several creates one wins", "a second create of a delivery conflicts", "a second create of an account conflicts", "a second create of a control document conflicts"},
 	},
 	"ignores the revision": {ignoresRevision, []string{
 		"a stale revision conflicts and writes nothing", "of several updates from one revision one wins",
 		"a stale revision of a delivery conflicts", "of several claims of an event one wins",
+		"a stale revision of a control document conflicts",
 		"a stale revision of an account conflicts", "of several writers of an account one wins",
 	}},
 	"creates on update": {createsOnUpdate, []string{
 		"an update of a record that is not stored conflicts", "an update of a delivery that is not stored conflicts",
-		"an update of an account that is not stored conflicts",
+		"an update of an account that is not stored conflicts", "an update of a control document that is not stored conflicts",
 	}},
 	"looks, then writes": {looksThenWrites, []string{
 		"of several creates one wins", "of several updates from one revision one wins", "a lease has one holder",
@@ -54,6 +55,7 @@ var mistakes = map[string]struct {
 	"takes nanoseconds for a change": {comparesExactly, []string{"less than a microsecond is no difference"}},
 	"moves records": {movesRecords, []string{
 		"a record does not move to another key", "a delivery does not move to another key", "an account does not move to another id",
+		"a control document does not move to another name",
 	}},
 	"joins the parts of a key": {joinsKeys, []string{"skill and userId together are the key", "customer and event together are a delivery's key"}},
 	"writes the whole record": {writesAll, []string{
@@ -95,6 +97,8 @@ var mistakes = map[string]struct {
 	"finds a record twice":       {findsTwice, []string{"only buckets asked for are searched"}},
 	"finds less":                 {findsEarlier, []string{"only records due by then are due"}},
 	"finds more":                 {findsLater, []string{"only records due by then are due"}},
+	"finds all until then":       {findsFromTheBeginning, []string{"only records due from then on are due"}},
+	"finds what is due later":    {findsAfterFrom, []string{"only records due from then on are due"}},
 	"indexes once":               {indexesOnce, []string{"a change moves a record among the due"}},
 	"finds without revision":     {findsWithoutRevision, []string{"a due record is whole and fit for Write"}},
 	"answers anything":           {answersImpossibleQueries, []string{"an impossible query is refused"}},
@@ -120,10 +124,20 @@ var mistakes = map[string]struct {
 	"keeps one account":         {keepsOneAccount, []string{"skill and Amazon's id together are an account's key"}},
 	"keeps nobody's accounts":   {keepsNobodysAccounts, []string{"an account without a customer is refused"}},
 
+	"reads a missing control document as new": {readsMissingControlAsNew, []string{"a control document never written is not found"}},
+	"loses what is false":                     {losesFalse, []string{"a created control document reads back"}},
+	"keeps numbers as text":                   {keepsText, []string{"a created control document reads back"}},
+	"merges control documents":                {mergesControls, []string{"an update of a control document replaces it whole"}},
+	"compares control documents":              {comparesControls, []string{"a stale revision of a control document conflicts"}},
+	"keeps the document it was given":         {remembersControls, []string{"a control document is not shared with the caller"}},
+
 	"counts beyond the limit":    {countsAll, []string{"no more are counted than the limit"}},
 	"counts from the beginning":  {countsFromTheBeginning, []string{"only those after the cursor are counted"}},
 	"counts the future":          {countsTheFuture, []string{"as many are counted as are due by then"}},
 	"counts until then":          {countsUntil, []string{"as many are counted as are due by then"}},
+	"counts all until then":      {countsPastFrom, []string{"only those due from then on are counted"}},
+	"counts who is due":          {countsWhoIsDue, []string{"all customers are counted"}},
+	"counts all documents":       {countsControls, []string{"all customers are counted"}},
 	"counts all buckets":         {countsAllBuckets, []string{"only buckets asked for are counted"}},
 	"counts a bucket twice":      {countsEachBucket, []string{"only buckets asked for are counted"}},
 	"counts anything":            {countsImpossibleQueries, []string{"an impossible count is refused"}},

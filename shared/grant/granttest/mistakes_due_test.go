@@ -98,6 +98,23 @@ func findsLater(s grant.Admin) grant.Admin {
 	return onQueries(s, func(q *grant.DueQuery) { q.Before = q.Before.Add(time.Microsecond) })
 }
 
+func findsFromTheBeginning(s grant.Admin) grant.Admin {
+	return onQueries(s, func(q *grant.DueQuery) { q.From = time.Time{} })
+}
+
+// findsAfterFrom leaves out what is due at that time.
+func findsAfterFrom(s grant.Admin) grant.Admin {
+	return onQueries(s, func(q *grant.DueQuery) {
+		if !q.From.IsZero() {
+			q.From = q.From.Add(time.Microsecond)
+		}
+	})
+}
+
+func countsPastFrom(s grant.Admin) grant.Admin {
+	return onCounts(s, func(q *grant.DueQuery) { q.From = time.Time{} })
+}
+
 func findsSomethingInNothing(s grant.Admin) grant.Admin {
 	return onPages(s, func(_ grant.DueQuery, page *grant.DuePage) {
 		if len(page.Records) == 0 {

@@ -47,6 +47,12 @@ func overwritesOnCreate(s grant.Admin) grant.Admin {
 			}
 			return s.WriteAccount(ctx, was, now)
 		},
+		writeControl: func(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+			if was.Revision == 0 {
+				was = currentControl(ctx, s, was.Name)
+			}
+			return s.WriteControl(ctx, was, now)
+		},
 	}
 }
 
@@ -64,6 +70,10 @@ func ignoresRevision(s grant.Admin) grant.Admin {
 		writeAccount: func(ctx context.Context, was, now grant.Account) (grant.Account, error) {
 			was.Revision = currentAccount(ctx, s, was.ID).Revision
 			return s.WriteAccount(ctx, was, now)
+		},
+		writeControl: func(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+			was.Revision = currentControl(ctx, s, was.Name).Revision
+			return s.WriteControl(ctx, was, now)
 		},
 	}
 }
@@ -88,6 +98,12 @@ func createsOnUpdate(s grant.Admin) grant.Admin {
 				was = grant.Account{ID: was.ID}
 			}
 			return s.WriteAccount(ctx, was, now)
+		},
+		writeControl: func(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+			if _, err := s.ReadControl(ctx, was.Name); errors.Is(err, grant.ErrNotFound) {
+				was = grant.Control{Name: was.Name}
+			}
+			return s.WriteControl(ctx, was, now)
 		},
 	}
 }
@@ -186,6 +202,12 @@ func movesRecords(s grant.Admin) grant.Admin {
 				was = grant.Account{ID: now.ID}
 			}
 			return s.WriteAccount(ctx, was, now)
+		},
+		writeControl: func(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+			if was.Name != now.Name {
+				was = grant.Control{Name: now.Name}
+			}
+			return s.WriteControl(ctx, was, now)
 		},
 	}
 }

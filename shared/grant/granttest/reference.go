@@ -121,7 +121,7 @@ func merge(stored, was, now grant.Record) grant.Record {
 
 func mergeFields(into, was, now reflect.Value) {
 	for i := range now.NumField() {
-		if now.Field(i).Type() == reflect.TypeFor[grant.Lease]() {
+		if t := now.Field(i).Type(); t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() { // a lease, a witness
 			mergeFields(into.Field(i), was.Field(i), now.Field(i))
 		} else if !reflect.DeepEqual(was.Field(i).Interface(), now.Field(i).Interface()) {
 			into.Field(i).Set(now.Field(i))
@@ -150,7 +150,7 @@ func (m *reference) due(q grant.DueQuery) ([]grant.Record, error) {
 	}
 	var due []grant.Record
 	for _, r := range m.records {
-		if slices.Contains(q.Buckets, r.Bucket) && !r.RefreshDue.IsZero() && !r.RefreshDue.After(q.Before) &&
+		if slices.Contains(q.Buckets, r.Bucket) && !r.RefreshDue.IsZero() && !r.RefreshDue.Before(q.From) && !r.RefreshDue.After(q.Before) &&
 			(q.After == nil || place(r.RefreshDue, r.Key().ID(), *q.After) > 0) {
 			due = append(due, r)
 		}

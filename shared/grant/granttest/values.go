@@ -271,6 +271,9 @@ func callAll(ctx context.Context, s grant.Admin) map[string]error {
 	_, errs["WriteDelivery"] = createDelivery(ctx, s, d)
 	_, errs["ReadAccount"] = s.ReadAccount(ctx, fullAccount("a-1", 1).ID)
 	_, errs["WriteAccount"] = createAccount(ctx, s, fullAccount("a-1", 1))
+	_, errs["ReadControl"] = s.ReadControl(ctx, "c-1")
+	_, errs["WriteControl"] = createControl(ctx, s, fullControl("c-1", 1))
+	_, errs["CountCustomers"] = s.CountCustomers(ctx)
 	_, errs["List"] = s.List(ctx, "", 1)
 	_, errs["Erase"] = s.Erase(ctx, r.Key())
 	r.Revision = 1000 // in microseconds, as one store counts them

@@ -59,7 +59,7 @@ func firstSeed(t *testing.T) uint64 {
 //
 // Where the contract leaves something to the store a walk takes any of it: how
 // full a page is, what a revision looks like. A walk does one thing at a time,
-// and never ends a context.
+// never ends a context, and leaves the control documents alone.
 func Walk(ctx context.Context, store grant.Admin, seed uint64, steps int) error {
 	w := &walk{
 		Rand: rand.New(rand.NewPCG(seed, 0)), store: store, reference: newReference(),
@@ -137,6 +137,11 @@ func (w *walk) last(ctx context.Context) error {
 		}
 	}
 	if err := w.due(ctx, grant.DueQuery{Buckets: []int{0, 1, 2, 3}, Before: timeOf(60), Limit: 100}); err != nil {
+		return err
+	}
+	w.note("CountCustomers")
+	got, err := w.store.CountCustomers(ctx)
+	if err := w.same(got, err, len(w.reference.records), nil); err != nil {
 		return err
 	}
 	return w.list(ctx, "", 100)

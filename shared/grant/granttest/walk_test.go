@@ -12,12 +12,22 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant/granttest"
 )
 
+const noControls = "there are no control documents on a walk"
+
 // notOnAWalk names the mistakes that walks cannot find, and why.
 var notOnAWalk = map[string]string{
 	"ignores the context":      "no context ends on a walk: whether a write that was under way is done nobody can say",
 	"hides the context's end":  "no context ends on a walk",
 	"hides expired deliveries": "a store may take what is expired for gone, so nothing expires on a walk",
 	"cuts big tokens":          "a walk is fast because its values are small",
+
+	"reads a missing control document as new": noControls,
+	"loses what is false":                     noControls,
+	"keeps numbers as text":                   noControls,
+	"merges control documents":                noControls,
+	"compares control documents":              noControls,
+	"keeps the document it was given":         noControls,
+	"counts all documents":                    noControls,
 }
 
 // TestWalksFindMistakes is the proof of the walks: none but the mistakes named

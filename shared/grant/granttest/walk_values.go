@@ -141,6 +141,9 @@ func (w *walk) query() grant.DueQuery {
 			q.Buckets = append(q.Buckets, w.IntN(4))
 		}
 	}
+	if w.oneIn(3) {
+		q.From = timeOf(1 + w.IntN(3)).Add(pick(w, []time.Duration{0, 0, time.Microsecond, -time.Second}))
+	}
 	if w.oneIn(2) {
 		q.After = w.next
 	} else if w.oneIn(4) {
@@ -155,7 +158,7 @@ func asked(q grant.DueQuery) string {
 	if q.After != nil {
 		after = fmt.Sprintf("%v %.8s", q.After.RefreshDue, q.After.ID)
 	}
-	return fmt.Sprintf("%d in %v by %v, after %s", q.Limit, q.Buckets, q.Before, after)
+	return fmt.Sprintf("%d in %v from %v by %v, after %s", q.Limit, q.Buckets, q.From, q.Before, after)
 }
 
 func copyOf(q grant.DueQuery) grant.DueQuery {

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// brakeView is what the brake command has to tell.
+type brakeView struct {
+	Latched   bool      `json:"latched"`
+	LatchedAt time.Time `json:"latchedAt,omitzero"`
+	ByHand    bool      `json:"byHand"`
+	OffUntil  time.Time `json:"offUntil,omitzero"` // absent when it may latch
+
+	ThisHour  hourView  `json:"thisHour"`
+	LastHour  hourView  `json:"lastHour"`
+	Limit     int       `json:"limit"` // of either count, in both hours together
+	Customers int       `json:"customers"`
+	CountedAt time.Time `json:"countedAt,omitzero"`
+
+	Trial *trialView `json:"trial,omitempty"` // while it is latched
+}
+
+// hourView counts grants.
+type hourView struct {
+	Refused int `json:"refused"` // for the first time
+	Revoked int `json:"revoked"`
+}
+
+// trialView counts refreshes.
+type trialView struct {
+	Since time.Time `json:"since"`
+	Good  int       `json:"good"`
+	Bad   int       `json:"bad"`
+}
+
+// brake is the command of that name. It shows the brake as it is afterwards.
+func brake(ctx context.Context, p *program, store grant.Admin, o options) (result, error) {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	stored := access.NewBrake(store, p.now)
+	var err error
+	switch o.brake {
+	case "on":
+		err = stored.On(ctx)
+	case "off":
+		err = stored.Off(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, err := stored.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newBrakeView(now, p.now()), nil
+}
+
+func newBrakeView(b grant.Brake, now time.Time) *brakeView {
+	b = b.At(now)
+	v := &brakeView{
+		Latched: b.Latched(), LatchedAt: b.LatchedAt, ByHand: b.ByHand,
+		ThisHour: hourView{b.Refused, b.Revoked}, LastHour: hourView{b.LastRefused, b.LastRevoked},
+		Limit: b.Limit(), Customers: b.Customers, CountedAt: b.CountedAt,
+	}
+	if v.Latched {
+		v.Trial = &trialView{b.Since, b.Good, b.Bad}
+	} else if now.Before(b.OffUntil) {
+		v.OffUntil = b.OffUntil
+	}
+	return v
+}
+
+// What the state of the brake means.
+const (
+	latchedByItself = `Refusals are too many to be believed, and no grant is revoked. The brake releases itself after two hours in
+which nine of ten refreshes went well. If the customers are really gone, release it: grants brake off.
+`
+	latchedByHand = `No grant is revoked until the brake is released: grants brake off.
+`
+	heldOff = `However many grants Login with Amazon refuses meanwhile, the brake does not latch. To latch it: grants brake on.
+`
+)
+
+// write implements result.
+func (v *brakeView) write(w io.Writer) {
+	row(w, "brake", "%s", v.state())
+	row(w, "first refusals", "%d this hour, %d the hour before", v.ThisHour.Refused, v.LastHour.Refused)
+	row(w, "revocations", "%d this hour, %d the hour before", v.ThisHour.Revoked, v.LastHour.Revoked)
+	row(w, "limit", "%d of either in both hours", v.Limit)
+	if v.CountedAt.IsZero() {
+		row(w, "customers", "not counted yet")
+	} else {
+		row(w, "customers", "%d, counted %s", v.Customers, moment(v.CountedAt))
+	}
+	row(w, "off until", "%s", moment(v.OffUntil))
+	if v.Trial != nil {
+		row(w, "refreshes", "%d went well and %d were refused since %s", v.Trial.Good, v.Trial.Bad, moment(v.Trial.Since))
+	}
+	switch {
+	case v.Latched && v.ByHand:
+		fmt.Fprint(w, latchedByHand)
+	case v.Latched:
+		fmt.Fprint(w, latchedByItself)
+	case !v.OffUntil.IsZero():
+		fmt.Fprint(w, heldOff)
+	}
+}
+
+func (v *brakeView) state() string {
+	switch {
+	case v.Latched && v.ByHand:
+		return "latched by hand at " + moment(v.LatchedAt)
+	case v.Latched:
+		return "latched automatically at " + moment(v.LatchedAt)
+	case !v.OffUntil.IsZero():
+		return "released by hand"
+	}
+	return "released"
+}

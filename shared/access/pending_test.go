@@ -1,0 +1,223 @@
+package access_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/granttest"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+)
+
+// outage is a store whose writes fail from the nth on, until it is over.
+type outage struct {
+	grant.Store
+
+	mu   sync.Mutex
+	left int // writes that still succeed
+	over bool
+	code error
+}
+
+func (o *outage) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	o.mu.Lock()
+	o.left--
+	fails := o.left < 0 && !o.over
+	o.mu.Unlock()
+	if fails {
+		return grant.Record{}, o.code
+	}
+	return o.Store.Write(ctx, was, now)
+}
+
+func (o *outage) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.over = true
+}
+
+var errStore = errors.New("firestore: rpc error: code = Internal")
+
+// TestUnsavedTokensStayInTheProcess: Login with Amazon has answered, and the
+// store fails for longer than the request lasts. The new refresh token is
+// nowhere else: the process saves it first thing in its next request, and asks
+// Login with Amazon nothing before.
+func TestUnsavedTokensStayInTheProcess(t *testing.T) {
+	for name, next := range map[string]func(ctx context.Context, w *accesstest.World, p *access.Source, id string) error{
+		"the next request is about something else": func(ctx context.Context, _ *accesstest.World, p *access.Source, _ string) error {
+			p.SavePending(ctx)
+			return nil
+		},
+		"the next request is a refresh of the grant": func(ctx context.Context, w *accesstest.World, p *access.Source, id string) error {
+			record, err := w.Store.Read(ctx, key)
+			if err == nil {
+				_, err = p.Refresh(ctx, record, id)
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
+				p, store := w.Process("p"), &outage{Store: w.Store, left: 1, code: errStore}
+				p.Store = store
+				request := func() context.Context {
+					ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+					t.Cleanup(cancel)
+					return ctx
+				}
+				began := w.Now()
+				if _, err := p.Renew(request(), key, id, 1); !errors.Is(err, errStore) {
+					t.Fatal(err)
+				}
+				if took := w.Now().Sub(began); took < 24*time.Second || took > 26*time.Second {
+					t.Errorf("it was tried for %v, want all of the request's time", took)
+				}
+				p.SavePending(request()) // the store is still down
+				w.Forward(time.Minute)
+				if _, err := p.Refresh(request(), w.Read(t, customer), id); !errors.Is(err, errStore) {
+					t.Errorf("%v, want the store's error", err)
+				}
+				store.end()
+				if err := next(request(), w, p, id); err != nil {
+					t.Error(err)
+				}
+				if g := w.Read(t, customer).Grants[id]; g.TokenVersion != 2 || g.State != grant.Active {
+					t.Errorf("%+v", g)
+				}
+				if c := w.Sim.Counts(); c.Refreshes != 1 || c.RotatedAway != 0 {
+					t.Errorf("%d refreshes, %d with a token that was ended; want 1 and 0", c.Refreshes, c.RotatedAway)
+				}
+				if _, err := p.Refresh(request(), w.Read(t, customer), id); err != nil {
+					t.Errorf("the saved refresh token is no good: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestUnsavedTokensUndoARevocation: while the tokens were in the process, others
+// were refused with the old one.
+func TestUnsavedTokensUndoARevocation(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
+		p, store := w.Process("p"), &outage{Store: w.Store, left: 1, code: errStore}
+		p.Store = store
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		if _, err := p.Renew(ctx, key, id, 1); !errors.Is(err, errStore) {
+			t.Fatal(err)
+		}
+		w.Forward(time.Minute)
+		w.Change(t, customer, func(r *grant.Record) { r.Prove(grant.BySkillEvent, w.Now()) })
+		if _, err := w.Process("q").Refresh(t.Context(), w.Read(t, customer), id); !errors.Is(err, access.ErrRevoked) {
+			t.Fatal(err)
+		}
+		store.end()
+		p.SavePending(t.Context())
+		if g := w.Read(t, customer).Grants[id]; g.State != grant.Active || g.TokenVersion != 2 {
+			t.Errorf("%+v", g)
+		}
+	})
+}
+
+// TestOneErrorLosesNothing meets each of the store's calls in a refresh with one
+// error of each kind.
+func TestOneErrorLosesNothing(t *testing.T) {
+	t.Parallel()
+	for n := range 4 {
+		for _, code := range []error{grant.ErrConflict, errStore} {
+			t.Run(fmt.Sprint("write ", n, ", ", code), func(t *testing.T) {
+				inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
+					p := w.Process("p")
+					p.Store = &oneError{Store: w.Store, at: n, code: code}
+					for range 3 {
+						_, _ = p.Refresh(t.Context(), w.Read(t, customer), id)
+						w.Forward(time.Minute)
+					}
+					if g := w.Read(t, customer).Grants[id]; g.State != grant.Active || g.TokenVersion < 3 || w.Sim.Counts().RotatedAway != 0 {
+						t.Errorf("%+v after %+v", g, w.Sim.Counts())
+					}
+				})
+			})
+		}
+	}
+}
+
+// oneError is a store of which one write fails.
+type oneError struct {
+	grant.Store
+	n, at int
+	code  error
+}
+
+func (o *oneError) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	if o.n++; o.n-1 == o.at {
+		return grant.Record{}, o.code
+	}
+	return o.Store.Write(ctx, was, now)
+}
+
+// TestFailingStoreLosesNobody has many processes refresh on a store of which
+// every fifth call fails, in every way that Firestore knows.
+func TestFailingStoreLosesNobody(t *testing.T) {
+	t.Parallel()
+	const processes, customers, rounds = 10, 40, 5
+	seed := seeds(t, 1)[0]
+	tellSeed(t, seed)
+	synctest.Test(t, func(t *testing.T) {
+		w := accesstest.InBubble(t, simulator.Options{})
+		users := names(customers)
+		ids := crowd(t, w, users)
+		sources := make([]*access.Source, processes)
+		var stores []*granttest.FlakyStore
+		for i := range sources {
+			sources[i] = w.Process(fmt.Sprint("process-", i))
+			store := granttest.Flaky(w.Store, seed+uint64(i), 5)
+			sources[i].Store, sources[i].Brake = store, access.NewBrake(store, w.Now)
+			stores = append(stores, store)
+		}
+		for round := range rounds {
+			w.Forward(2 * time.Hour)
+			var all sync.WaitGroup
+			for i, source := range sources {
+				draw := rand.New(rand.NewPCG(seed, uint64(round*processes+i)))
+				all.Go(func() {
+					for _, n := range draw.Perm(customers) {
+						ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+						source.SavePending(ctx)
+						if record, err := source.Store.Read(ctx, accesstest.Key(users[n])); err == nil {
+							_, _ = source.Token(ctx, record, ids[users[n]])
+						}
+						cancel()
+					}
+				})
+			}
+			all.Wait()
+		}
+		faults := 0
+		for i, store := range stores {
+			faults += store.Faults()
+			store.Calm()
+			sources[i].SavePending(t.Context())
+		}
+		if c := w.Sim.Counts(); c.RotatedAway != 0 || faults == 0 {
+			t.Errorf("after %d faults a token that was ended was shown %d times", faults, c.RotatedAway)
+		}
+		for _, userID := range users {
+			record := w.Read(t, userID)
+			if g := record.Grants[ids[userID]]; g.State != grant.Active {
+				t.Errorf("%s is %s %s", userID, g.State, g.Reason)
+			}
+			if _, err := w.Process("last").Refresh(t.Context(), record, ids[userID]); err != nil {
+				t.Errorf("%s: the stored refresh token is no good: %v", userID, err)
+			}
+		}
+	})
+}

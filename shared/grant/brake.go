@@ -1,0 +1,162 @@
+package grant
+
+import "time"
+
+// Brake keeps a mistake of Login with Amazon's, or of ours, from unlinking many
+// customers. It is one document for a stack, since a process sees few of them.
+//
+// It counts first refusals and revocations by the hour. When either exceeds
+// [Brake.Limit] within this hour and the last it latches, and no grant is
+// revoked until the sweeps' refreshes go well again, or an operator releases it.
+type Brake struct {
+	Hour        time.Time // the hour that is being counted
+	Refused     int       // grants whose first refusal fell into that hour
+	Revoked     int
+	LastRefused int // the same of the hour before
+	LastRevoked int
+
+	Customers int // of the stack, counted once a day
+	CountedAt time.Time
+
+	LatchedAt time.Time // zero: released
+	ByHand    bool      // an operator latched it, and only an operator releases it
+	OffUntil  time.Time // an operator released it: it does not latch before
+
+	// The sweeps' refreshes while it is latched, and since when they count.
+	Since     time.Time
+	Good, Bad int
+
+	ReportedAt time.Time // when a log line last said that it is latched
+}
+
+const (
+	// leastLimit is how many customers may leave within an hour or two however
+	// few there are.
+	leastLimit = 5
+	// brakeTrial is how long refreshes are watched before they release the
+	// brake, and goodRefreshes how many must go well for each that is refused.
+	brakeTrial    = 2 * time.Hour
+	goodRefreshes = 9
+	// brakeOff is how long an operator's release lasts.
+	brakeOff = 24 * time.Hour
+	// brakeReport is how often a log line says that the brake is latched.
+	brakeReport = time.Hour
+)
+
+// Latched reports whether no grant may be revoked.
+func (b Brake) Latched() bool { return !b.LatchedAt.IsZero() }
+
+// Limit is how many first refusals, or revocations, this hour and the last may
+// bring: five, or one for each hundred customers.
+func (b Brake) Limit() int { return max(leastLimit, b.Customers/100) }
+
+// At returns the brake with its counts moved on to the hour of now.
+func (b Brake) At(now time.Time) Brake {
+	b.roll(now)
+	return b
+}
+
+// Admit counts first refusals and revocations that are about to be saved, and
+// returns how many of each may be. The brake latches if that is not all.
+func (b *Brake) Admit(refused, revoked int, now time.Time) (mayRefuse, mayRevoke int) {
+	b.roll(now)
+	if b.Latched() {
+		return 0, 0
+	}
+	mayRefuse, mayRevoke = refused, revoked
+	if !now.Before(b.OffUntil) {
+		mayRefuse = max(0, min(refused, b.Limit()-b.Refused-b.LastRefused))
+		mayRevoke = max(0, min(revoked, b.Limit()-b.Revoked-b.LastRevoked))
+	}
+	b.Refused, b.Revoked = b.Refused+mayRefuse, b.Revoked+mayRevoke
+	if mayRefuse < refused || mayRevoke < revoked {
+		b.latch(now)
+	}
+	return mayRefuse, mayRevoke
+}
+
+// Observe adds the refreshes of a sweep to what is known of a latched brake, and
+// releases it when nine of ten went well for two hours. It reports whether it is
+// time to log that the brake is latched.
+func (b *Brake) Observe(good, bad int, now time.Time) (report bool) {
+	if !b.Latched() {
+		return false
+	}
+	b.Good, b.Bad = b.Good+good, b.Bad+bad
+	if now.Sub(b.Since) >= brakeTrial {
+		if !b.ByHand && b.Good > 0 && b.Good >= goodRefreshes*b.Bad {
+			b.release()
+			return false
+		}
+		b.Since, b.Good, b.Bad = now, 0, 0
+	}
+	if now.Sub(b.ReportedAt) < brakeReport {
+		return false
+	}
+	b.ReportedAt = now
+	return true
+}
+
+// On latches the brake until [Brake.Off].
+func (b *Brake) On(now time.Time) {
+	b.latch(now)
+	b.ByHand = true
+}
+
+// Off releases the brake. It does not latch again for a day.
+func (b *Brake) Off(now time.Time) {
+	b.release()
+	b.OffUntil = now.Add(brakeOff)
+}
+
+func (b *Brake) latch(now time.Time) {
+	b.LatchedAt, b.Since, b.Good, b.Bad = now, now, 0, 0
+}
+
+// release forgets what latched the brake as well: it would latch at once.
+func (b *Brake) release() {
+	*b = Brake{Customers: b.Customers, CountedAt: b.CountedAt}
+}
+
+// roll moves the counts on to the hour of now. A clock that is behind others
+// counts for their hour.
+func (b *Brake) roll(now time.Time) {
+	hour := now.UTC().Truncate(time.Hour)
+	if !hour.After(b.Hour) {
+		return
+	}
+	b.LastRefused, b.LastRevoked = 0, 0
+	if hour.Equal(b.Hour.Add(time.Hour)) {
+		b.LastRefused, b.LastRevoked = b.Refused, b.Revoked
+	}
+	b.Hour, b.Refused, b.Revoked = hour, 0, 0
+}
+
+// Document returns the brake as the document of a [Control].
+func (b Brake) Document() map[string]any { return encode(brakeFields, &b) }
+
+// ParseBrake is the inverse of [Brake.Document], on the terms of [ParseRecord].
+func ParseBrake(doc map[string]any) (Brake, error) {
+	var b Brake
+	if err := decode("", brakeFields, doc, &b); err != nil {
+		return Brake{}, err
+	}
+	return b, nil
+}
+
+var brakeFields = []field[Brake]{
+	moment(func(b *Brake) *time.Time { return &b.Hour }, "hour"),
+	number(func(b *Brake) *int { return &b.Refused }, "refused"),
+	number(func(b *Brake) *int { return &b.Revoked }, "revoked"),
+	number(func(b *Brake) *int { return &b.LastRefused }, "lastRefused"),
+	number(func(b *Brake) *int { return &b.LastRevoked }, "lastRevoked"),
+	number(func(b *Brake) *int { return &b.Customers }, "customers"),
+	moment(func(b *Brake) *time.Time { return &b.CountedAt }, "countedAt"),
+	moment(func(b *Brake) *time.Time { return &b.LatchedAt }, "latchedAt"),
+	flag(func(b *Brake) *bool { return &b.ByHand }, "byHand"),
+	moment(func(b *Brake) *time.Time { return &b.OffUntil }, "offUntil"),
+	moment(func(b *Brake) *time.Time { return &b.Since }, "since"),
+	number(func(b *Brake) *int { return &b.Good }, "good"),
+	number(func(b *Brake) *int { return &b.Bad }, "bad"),
+	moment(func(b *Brake) *time.Time { return &b.ReportedAt }, "reportedAt"),
+}

@@ -1,0 +1,191 @@
+package granttest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"sync"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// FlakyStore is a store whose calls fail now and then. Make one with [Flaky].
+type FlakyStore struct {
+	behind grant.Store
+
+	mu     sync.Mutex
+	draw   *rand.Rand
+	oneIn  int // zero: none fails
+	faults int
+}
+
+var _ grant.Store = (*FlakyStore)(nil)
+
+// Flaky returns a store in front of another of whose calls, by the draw, one in
+// oneIn fails as Firestore's do: with the status Aborted, Internal, Unknown,
+// Unavailable, DeadlineExceeded or ResourceExhausted. Half of the writes that
+// fail happen all the same: their answers are lost.
+//
+// The errors are what package grantfire makes of a status. A write that is
+// aborted is grant.ErrConflict, and so is one that happened, and that the client
+// library tried again when the answer was lost. A write of what is stored
+// already never fails, since no store is asked about it.
+//
+// The same seed gives the same faults to the same calls in the same order. The
+// store may be shared by goroutines.
+func Flaky(store grant.Store, seed uint64, oneIn int) *FlakyStore {
+	if oneIn < 1 {
+		panic("granttest: one call in fewer than one cannot fail")
+	}
+	return &FlakyStore{behind: store, draw: rand.New(rand.NewPCG(seed, 0)), oneIn: oneIn}
+}
+
+// Calm ends the faults, so that a test can look at what is stored.
+func (f *FlakyStore) Calm() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.oneIn = 0
+}
+
+// Faults returns how many calls have failed for no reason of their own.
+func (f *FlakyStore) Faults() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.faults
+}
+
+// flakyCodes are the ways in which a call of Firestore's fails that may be tried
+// again, as gRPC names them.
+var flakyCodes = []string{aborted, "Internal", "Unknown", "Unavailable", deadlineExceeded, "ResourceExhausted"}
+
+const (
+	aborted          = "Aborted"
+	deadlineExceeded = "DeadlineExceeded"
+)
+
+// fault draws how a call fails: a code, empty if it does not, and whether a
+// write happens all the same.
+func (f *FlakyStore) fault() (code string, happens bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.oneIn == 0 || f.draw.IntN(f.oneIn) > 0 {
+		return "", false
+	}
+	f.faults++
+	return flakyCodes[f.draw.IntN(len(flakyCodes))], f.draw.IntN(2) == 0
+}
+
+// flaw is the error that a code stands for. It has no gRPC status: only
+// grantfire's callers meet one, and none of them may look at it.
+func flaw(code string) error {
+	err := fmt.Errorf("granttest: rpc error: code = %s desc = a fault that the test wants", code)
+	if code == deadlineExceeded {
+		return fmt.Errorf("%w (%w)", context.DeadlineExceeded, err)
+	}
+	return err
+}
+
+// flakyRead reads, or fails.
+func flakyRead[T any](f *FlakyStore, read func() (T, error)) (T, error) {
+	if code, _ := f.fault(); code != "" {
+		var none T
+		return none, flaw(code)
+	}
+	return read()
+}
+
+// flakyWrite writes, or fails before or after it wrote. A write that the store
+// behind refuses fails for that reason.
+func flakyWrite[T any](f *FlakyStore, write func() (T, error)) (T, error) {
+	code, happens := f.fault()
+	if code == "" {
+		return write()
+	}
+	var none T
+	if happens {
+		if _, err := write(); err != nil {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.faults--
+			return none, err
+		}
+	}
+	if code == aborted {
+		return none, grant.ErrConflict
+	}
+	return none, flaw(code)
+}
+
+// Read implements [grant.Store].
+func (f *FlakyStore) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	return flakyRead(f, func() (grant.Record, error) { return f.behind.Read(ctx, key) })
+}
+
+// Write implements [grant.Store].
+func (f *FlakyStore) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	write := func() (grant.Record, error) { return f.behind.Write(ctx, was, now) }
+	if len(grant.Diff(was, now)) == 0 {
+		return write()
+	}
+	return flakyWrite(f, write)
+}
+
+// Delete implements [grant.Store].
+func (f *FlakyStore) Delete(ctx context.Context, was grant.Record) error {
+	_, err := flakyWrite(f, func() (struct{}, error) { return struct{}{}, f.behind.Delete(ctx, was) })
+	return err
+}
+
+// Due implements [grant.Store].
+func (f *FlakyStore) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+	return flakyRead(f, func() (grant.DuePage, error) { return f.behind.Due(ctx, q) })
+}
+
+// CountDue implements [grant.Store].
+func (f *FlakyStore) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
+	return flakyRead(f, func() (int, error) { return f.behind.CountDue(ctx, q) })
+}
+
+// CountCustomers implements [grant.Store].
+func (f *FlakyStore) CountCustomers(ctx context.Context) (int, error) {
+	return flakyRead(f, func() (int, error) { return f.behind.CountCustomers(ctx) })
+}
+
+// ReadDelivery implements [grant.Store].
+func (f *FlakyStore) ReadDelivery(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
+	return flakyRead(f, func() (grant.Delivery, error) { return f.behind.ReadDelivery(ctx, key) })
+}
+
+// WriteDelivery implements [grant.Store].
+func (f *FlakyStore) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
+	write := func() (grant.Delivery, error) { return f.behind.WriteDelivery(ctx, was, now) }
+	if reflect.DeepEqual(was.Document(), now.Document()) {
+		return write()
+	}
+	return flakyWrite(f, write)
+}
+
+// ReadAccount implements [grant.Store].
+func (f *FlakyStore) ReadAccount(ctx context.Context, id string) (grant.Account, error) {
+	return flakyRead(f, func() (grant.Account, error) { return f.behind.ReadAccount(ctx, id) })
+}
+
+// WriteAccount implements [grant.Store].
+func (f *FlakyStore) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+	write := func() (grant.Account, error) { return f.behind.WriteAccount(ctx, was, now) }
+	if reflect.DeepEqual(was.Document(), now.Document()) {
+		return write()
+	}
+	return flakyWrite(f, write)
+}
+
+// ReadControl implements [grant.Store].
+func (f *FlakyStore) ReadControl(ctx context.Context, name string) (grant.Control, error) {
+	return flakyRead(f, func() (grant.Control, error) { return f.behind.ReadControl(ctx, name) })
+}
+
+// WriteControl implements [grant.Store].
+func (f *FlakyStore) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+	return flakyWrite(f, func() (grant.Control, error) { return f.behind.WriteControl(ctx, was, now) })
+}
