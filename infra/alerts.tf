@@ -22,7 +22,7 @@ locals {
         "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.repeated))}))",
       ])
       source = "EXTRACT(resource.labels.service_name)"
-      help   = "The line's field error says what is wrong. Most often it is something of ours: client credentials that Login with Amazon refuses, a secret or a database that cannot be read. Events wait meanwhile, or become dead letters; a customer whose AcceptGrant failed has to link the skill again. A line without that field is Cloud Run's own, about a request that no function answered: with status 429 there were too few instances, see scaling."
+      help   = "The line's field error, or one whose name begins with error_, says what is wrong. Most often it is something of ours: client credentials that Login with Amazon refuses, a secret or a database that cannot be read. With error_brake, Login with Amazon refuses so many grants that none is revoked: go run ./scripts/grants brake shows more. Events wait meanwhile, or become dead letters; a customer whose AcceptGrant failed has to link the skill again. A line without either is Cloud Run's own, about a request that no function answered: with status 429 there were too few instances, see scaling."
     }
   }
 

@@ -87,6 +87,18 @@ variable "grantee" {
   }
 }
 
+variable "lwa_max_rate" {
+  description = "How many refreshes a second the sweep of each stack may ask of Login with Amazon; 0 for any number. An event that needs a token is not held back."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.lwa_max_rate >= 0 && var.lwa_max_rate <= 100000 && floor(var.lwa_max_rate) == var.lwa_max_rate
+    error_message = "The lwa_max_rate is 0 to 100000, a whole number."
+  }
+}
+
 variable "max_event_age" {
   description = "How old a device event may be when it is sent to Alexa, such as 5m or 1h30m."
   type        = string
@@ -123,8 +135,8 @@ variable "refresh_idle_after" {
 
 variable "refresh_schedule" {
   description = <<-EOT
-    When a sweep begins, in cron's form and UTC: every 1 to 5 minutes. A shard that is not swept within 5 minutes is left to the
-    next sweep, and tokens are due 10 to 30 minutes before they expire, so that one sweep can fail.
+    When a sweep begins, in cron's form and UTC: every 1 to 5 minutes. A shard that is not swept before the next sweep begins is
+    left to that, and tokens are due 10 to 30 minutes before they expire, so that one sweep can fail.
   EOT
   type        = string
   default     = "*/5 * * * *"

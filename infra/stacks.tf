@@ -17,7 +17,12 @@ module "stack" {
 
   events  = { max_age = var.max_event_age, checks = var.event_checks }
   grantee = var.grantee
-  refresh = { schedule = var.refresh_schedule, shards = var.refresh_shards, idle_after = var.refresh_idle_after }
+  refresh = {
+    schedule   = var.refresh_schedule
+    shards     = var.refresh_shards
+    idle_after = var.refresh_idle_after
+    max_rate   = var.lwa_max_rate
+  }
 
   lambda       = "principal://iam.googleapis.com/${local.identity_pool}/subject/${local.assumed_roles[each.key]}"
   pubsub_agent = local.pubsub_agent

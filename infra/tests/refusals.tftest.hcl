@@ -141,12 +141,13 @@ run "refuses_too_little" {
   command = plan
 
   variables {
+    lwa_max_rate       = -1
     max_event_age      = "0s"
     refresh_idle_after = "59m"
     refresh_schedule   = "*/6 * * * *"
     scaling            = { SendEvent = { min_instances = -1 } }
   }
-  expect_failures = [var.max_event_age, var.refresh_idle_after, var.refresh_schedule, var.scaling]
+  expect_failures = [var.lwa_max_rate, var.max_event_age, var.refresh_idle_after, var.refresh_schedule, var.scaling]
 }
 
 # The role has one letter more than AWS allows.
@@ -154,11 +155,12 @@ run "refuses_too_much" {
   command = plan
 
   variables {
+    lwa_max_rate   = 100001
     refresh_shards = 257
     regions        = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
     skill_id       = "amzn1.ask.skill.*"
   }
-  expect_failures = [var.refresh_shards, var.regions, var.skill_id]
+  expect_failures = [var.lwa_max_rate, var.refresh_shards, var.regions, var.skill_id]
 }
 
 run "refuses_other_units" {
@@ -177,10 +179,11 @@ run "refuses_halves" {
   command = plan
 
   variables {
+    lwa_max_rate   = 0.5
     refresh_shards = 1.5
     scaling        = { SendEvent = { max_instances = 1.5 } }
   }
-  expect_failures = [var.refresh_shards, var.scaling]
+  expect_failures = [var.lwa_max_rate, var.refresh_shards, var.scaling]
 }
 
 run "refuses_half_a_processor_and_an_arn_as_role" {

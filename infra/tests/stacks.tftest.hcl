@@ -133,8 +133,10 @@ run "settings_reach_the_stacks" {
   variables {
     event_checks       = "advise"
     grantee            = { resolver = "introspection:https://id.maker.example/me", claim = "customer", audience = "home" }
+    lwa_max_rate       = 50
     max_event_age      = "1h"
     refresh_idle_after = "720h"
+    refresh_schedule   = "*/2 * * * *"
     refresh_shards     = 64
     skill              = "lamps"
   }
@@ -144,6 +146,8 @@ run "settings_reach_the_stacks" {
       output.stacks["EU"].environment.sendevent.EVENT_CHECKS == "advise" &&
       output.stacks["EU"].environment.sendevent.MAX_EVENT_AGE == "1h" &&
       output.stacks["EU"].environment.sendevent.REFRESH_IDLE_AFTER == "720h" &&
+      output.stacks["EU"].environment.refreshshard.LWA_MAX_RATE == "50" &&
+      output.stacks["EU"].environment.refreshshard.REFRESH_PERIOD == "2m" &&
       output.stacks["EU"].environment.refreshtokens.REFRESH_SHARDS == "64" &&
       output.stacks["EU"].environment.sendevent.SKILL == "lamps"
     )

@@ -22,12 +22,22 @@ locals {
     } : variable => value if value != null
   }
 
+  # RefreshShard acknowledges a message unworked that is older than the period,
+  # so what it is told has to be what the scheduler does: */N is N minutes.
+  period = var.refresh.schedule == "* * * * *" ? "1m" : "${regex("^\\*/([1-5])( \\*){4}$", var.refresh.schedule)[0]}m"
+  pace = {
+    for variable, value in {
+      REFRESH_PERIOD = local.period == "5m" ? null : local.period
+      LWA_MAX_RATE   = var.refresh.max_rate == 0 ? null : tostring(var.refresh.max_rate)
+    } : variable => value if value != null
+  }
+
   # What a function has besides that follows from the table of functions.
   settings = {
     acceptgrant   = local.grantee
     skillevent    = local.grantee
     refreshtokens = { REFRESH_SHARDS = tostring(var.refresh.shards) }
-    refreshshard  = { REFRESH_IDLE_AFTER = var.refresh.idle_after }
+    refreshshard  = merge({ REFRESH_IDLE_AFTER = var.refresh.idle_after }, local.pace)
     sendevent = {
       EVENT_CHECKS       = var.events.checks
       MAX_EVENT_AGE      = var.events.max_age

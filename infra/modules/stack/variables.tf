@@ -71,14 +71,16 @@ variable "pubsub_agent" {
 variable "refresh" {
   description = <<-EOT
     The sweep.
-      schedule    when one begins, in cron's form and UTC
+      schedule    when one begins, in cron's form and UTC: */N * * * * with N from 1 to 5, or * * * * *
       shards      in how many parts it is done
       idle_after  after how long without an event a customer is left out, or off
+      max_rate    refreshes a second that all its parts together may ask for, or 0 for any number
   EOT
   type = object({
     schedule   = string
     shards     = number
     idle_after = string
+    max_rate   = optional(number, 0)
   })
   nullable = false
 }

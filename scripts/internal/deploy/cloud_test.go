@@ -117,8 +117,8 @@ var tampered = []string{
 }
 
 // changeSettings changes a setting for SendEvent, one for the two functions that
-// recognize customers, with a comma in it, one for a job and one for a log.
-// Nothing else may change.
+// recognize customers, with a comma in it, one for a job, of which RefreshShard
+// has to know too, and one for a log. Nothing else may change.
 func changeSettings(t *testing.T, w *world, settings object) {
 	changed := maps.Clone(settings)
 	const resolver = "userinfo:https://id.maker.example/me?fields=id,name"
@@ -130,7 +130,7 @@ func changeSettings(t *testing.T, w *world, settings object) {
 	slices.Sort(got.google)
 	const location = projectPath + "/locations/europe-west1"
 	want := []string{"PATCH " + location + "/jobs/gatepost-eu-refresh"}
-	for _, function := range []string{"acceptgrant", "sendevent", "skillevent"} {
+	for _, function := range []string{"acceptgrant", "refreshshard", "sendevent", "skillevent"} {
 		want = append(want,
 			"PATCH "+location+"/functions/gatepost-eu-"+function,
 			// gcloud sees to it that nobody is let in without a token. The callers
@@ -148,6 +148,9 @@ func changeSettings(t *testing.T, w *world, settings object) {
 	}
 	made := madeFacts(t, w.google, w.amazon)
 	if env := made["function europe-west1/gatepost-eu-sendevent"]["environment"]; !strings.Contains(env, `"MAX_EVENT_AGE":"6m"`) {
+		t.Errorf("the function's environment is %s", env)
+	}
+	if env := made["function europe-west1/gatepost-eu-refreshshard"]["environment"]; !strings.Contains(env, `"REFRESH_PERIOD":"4m"`) {
 		t.Errorf("the function's environment is %s", env)
 	}
 	if env := decode(made["function europe-west1/gatepost-eu-skillevent"]["environment"]); env["GRANTEE_RESOLVER"] != resolver {

@@ -31,3 +31,30 @@ func TestProxyEnvironment(t *testing.T) {
 		t.Errorf("variables differ (-infra +deploy):\n%s", diff)
 	}
 }
+
+// TestSweepEnvironment has RefreshShard, and it alone, know how often the
+// scheduler begins a sweep, and how much it may ask of Login with Amazon.
+func TestSweepEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		schedule     string
+		rate         int
+		period, most string // in the environment
+	}{
+		{"*/5 * * * *", 0, "", ""}, {"*/4 * * * *", 1, "4m", "1"}, {"*/1 * * * *", 0, "1m", ""}, {"* * * * *", 100_000, "1m", "100000"},
+	} {
+		s := with(t, object{"refresh_schedule": test.schedule, "lwa_max_rate": test.rate})
+		for _, f := range functions {
+			want := map[string]string{}
+			if f.entryPoint == "RefreshShard" {
+				want = map[string]string{"REFRESH_PERIOD": test.period, "LWA_MAX_RATE": test.most}
+			}
+			env := s.environment(s.stacks[0], f)
+			for _, name := range []string{"REFRESH_PERIOD", "LWA_MAX_RATE"} {
+				if got, given := env[name]; got != want[name] || given != (want[name] != "") {
+					t.Errorf("%s, %s, %d: %s is %q, given %t, want %q", f.entryPoint, test.schedule, test.rate, name, got, given, want[name])
+				}
+			}
+		}
+	}
+}

@@ -85,11 +85,35 @@ func (s settings) conduct(entryPoint string) map[string]string {
 	case "RefreshTokens":
 		return map[string]string{"REFRESH_SHARDS": fmt.Sprint(s.refreshShards)}
 	case "RefreshShard":
-		return map[string]string{"REFRESH_IDLE_AFTER": s.refreshIdleAfter}
+		return s.sweep()
 	case "SendEvent":
 		return map[string]string{"REFRESH_IDLE_AFTER": s.refreshIdleAfter, "MAX_EVENT_AGE": s.maxEventAge, "EVENT_CHECKS": s.eventChecks}
 	}
 	return nil
+}
+
+// sweep is what the settings say to RefreshShard. It acknowledges a message
+// unworked that is older than the period, so what it is told has to be what the
+// scheduler does.
+func (s settings) sweep() map[string]string {
+	env := map[string]string{"REFRESH_IDLE_AFTER": s.refreshIdleAfter}
+	if period := s.refreshPeriod(); period != "5m" {
+		env["REFRESH_PERIOD"] = period
+	}
+	if s.lwaMaxRate > 0 {
+		env["LWA_MAX_RATE"] = fmt.Sprint(s.lwaMaxRate)
+	}
+	return env
+}
+
+// refreshPeriod is the period of the schedule, of which refusals.go allows */N
+// with minutes, and every minute.
+func (s settings) refreshPeriod() string {
+	minutes, _, _ := strings.Cut(strings.TrimPrefix(s.refreshSchedule, "*/"), " ")
+	if minutes == "*" {
+		minutes = "1"
+	}
+	return minutes + "m"
 }
 
 // deployed is a function as gcloud lists it.

@@ -89,6 +89,7 @@ func (s settings) faults() []string {
 		j.form("refresh_idle_after", s.refreshIdleAfter, idleForm)
 	}
 	j.form("refresh_schedule", s.refreshSchedule, cronForm)
+	j.between("lwa_max_rate", s.lwaMaxRate, 0, 100_000)
 	j.form("max_event_age", s.maxEventAge, ageForm)
 	j.that(strings.ContainsAny(s.maxEventAge, "123456789"), "max_event_age", "must not be nothing")
 	j.that(slices.Contains([]string{"strict", "advise", "off"}, s.eventChecks), "event_checks", "must be strict, advise or off")

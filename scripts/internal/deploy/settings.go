@@ -26,6 +26,7 @@ type settings struct {
 	refreshShards    int
 	refreshIdleAfter string
 	refreshSchedule  string
+	lwaMaxRate       int // 0 for any number
 	maxEventAge      string
 	eventChecks      string
 
@@ -120,6 +121,7 @@ func readAll(r *reader) settings {
 		refreshShards:    r.number("refresh_shards", 16),
 		refreshIdleAfter: r.text("refresh_idle_after", "off"),
 		refreshSchedule:  r.text("refresh_schedule", "*/5 * * * *"),
+		lwaMaxRate:       r.number("lwa_max_rate", 0),
 		maxEventAge:      r.text("max_event_age", "5m"),
 		eventChecks:      r.text("event_checks", "strict"),
 		scaling:          readScaling(r),

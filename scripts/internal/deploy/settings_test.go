@@ -72,7 +72,7 @@ func TestSettingsGiven(t *testing.T) {
 		"skill": "s", "grantee": object{"resolver": "introspection:https://id.maker.example/i", "claim": "id", "audience": "a"},
 		"regions":        object{"EU": object{"location": "europe-west1", "firestore_location": "eur3", "own_lambda_role": "maker"}},
 		"directive":      object{"url": "https://maker.example/d", "auth": "google", "audience": "b"},
-		"refresh_shards": "32", "refresh_idle_after": "720h", "refresh_schedule": "*/2 * * * *", "max_event_age": "1h30m", "event_checks": "off",
+		"refresh_shards": "32", "refresh_idle_after": "720h", "refresh_schedule": "*/2 * * * *", "lwa_max_rate": "50", "max_event_age": "1h30m", "event_checks": "off",
 		"scaling": object{"SendEvent": object{"max_instances": 7, "memory": "1Gi"}}, "device_events": "regional",
 		"source_package": "a.zip", "proxy_package": "b.zip", "proxy_name": "p", "log_retention_days": 60, "alert_channels": []string{"projects/p/notificationChannels/1"},
 	})
@@ -83,7 +83,7 @@ func TestSettingsGiven(t *testing.T) {
 		stacks:        []stack{{"EU", "europe-west1", "eur3", "maker"}},
 		grantee:       customers{"introspection:https://id.maker.example/i", "id", "a"},
 		directive:     &directive{"https://maker.example/d", "google", "b"},
-		refreshShards: 32, refreshIdleAfter: "720h", refreshSchedule: "*/2 * * * *", maxEventAge: "1h30m", eventChecks: "off",
+		refreshShards: 32, refreshIdleAfter: "720h", refreshSchedule: "*/2 * * * *", lwaMaxRate: 50, maxEventAge: "1h30m", eventChecks: "off",
 		scaling: scaled, regionalTopic: true, alertChannels: []string{"projects/p/notificationChannels/1"},
 		sourcePackage: "a.zip", proxyPackage: "b.zip", proxyName: "p", logRetentionDays: 60,
 	}
@@ -153,6 +153,9 @@ func TestSettingsRefused(t *testing.T) {
 		{"refresh_schedule", "0 * * * *", "refresh_schedule: must be"},
 		{"refresh_schedule", "*/6 * * * *", "refresh_schedule: must be"},
 		{"refresh_schedule", "*/5 * * *", "refresh_schedule: must be"},
+		{"lwa_max_rate", -1, "lwa_max_rate: must be"},
+		{"lwa_max_rate", 100_001, "lwa_max_rate: must be"},
+		{"lwa_max_rate", 0.5, "lwa_max_rate: must be a whole number"},
 		{"max_event_age", "5", "max_event_age: must be"},
 		{"max_event_age", "0m", "max_event_age: must not be nothing"},
 		{"event_checks", "lax", "event_checks: must be"},

@@ -116,7 +116,7 @@ run "whole" {
   variables {
     events  = { max_age = "1h30m", checks = "advise" }
     grantee = { resolver = "introspection:https://id.maker.example/introspect", claim = "customer", audience = "https://home.maker.example" }
-    refresh = { schedule = "*/10 * * * *", shards = 64, idle_after = "720h" }
+    refresh = { schedule = "*/2 * * * *", shards = 64, idle_after = "720h", max_rate = 50 }
     secrets = { lwa = "gatepost-lwa-credentials", keyset = "gatepost-token-keyset-eu", grantee = "gatepost-grantee-credentials" }
     skill   = "lamps"
   }
@@ -145,11 +145,28 @@ run "whole" {
     error_message = "Who sweeps and who delivers must agree about idle customers."
   }
   assert {
-    condition     = local.environment["refreshtokens"].REFRESH_SHARDS == "64" && google_cloud_scheduler_job.refresh.schedule == "*/10 * * * *"
+    condition     = local.environment["refreshtokens"].REFRESH_SHARDS == "64" && google_cloud_scheduler_job.refresh.schedule == "*/2 * * * *"
     error_message = "The settings for the sweep must reach it."
+  }
+  assert {
+    condition     = local.environment["refreshshard"].REFRESH_PERIOD == "2m" && local.environment["refreshshard"].LWA_MAX_RATE == "50"
+    error_message = "RefreshShard must know how often a sweep begins, and how much it may ask of Login with Amazon."
   }
   assert {
     condition     = toset([for environment in local.environment : environment.SKILL]) == toset(["lamps"])
     error_message = "The skill must reach every function."
+  }
+}
+
+run "every_minute" {
+  command = plan
+
+  variables {
+    refresh = { schedule = "* * * * *", shards = 16, idle_after = "off" }
+  }
+
+  assert {
+    condition     = local.environment["refreshshard"].REFRESH_PERIOD == "1m" && !contains(keys(local.environment["refreshshard"]), "LWA_MAX_RATE")
+    error_message = "RefreshShard must know that a sweep begins every minute."
   }
 }
