@@ -68,7 +68,11 @@ type flight struct {
 }
 
 func sendInBackground(t *testing.T, url, body string) *flight {
-	f, ctx := &flight{done: make(chan struct{})}, within(t, patience)
+	return sendWithin(t, patience, url, body)
+}
+
+func sendWithin(t *testing.T, most time.Duration, url, body string) *flight {
+	f, ctx := &flight{done: make(chan struct{})}, within(t, most)
 	go func() {
 		defer close(f.done)
 		f.answer, f.err = send(ctx, http.MethodPost, url, nil, body)

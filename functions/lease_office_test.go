@@ -164,10 +164,14 @@ func (o *office) unsaved(t *testing.T) []string {
 	return unsaved
 }
 
+// sweepPatience is longer than a sweep may take: it may wait for the end of a
+// lease.
+const sweepPatience = time.Minute
+
 // sweep has a process sweep.
 func sweep(t *testing.T, p *binary.Process) *flight {
 	t.Helper()
-	return sendInBackground(t, p.URL()+"/RefreshTokens", "")
+	return sendWithin(t, sweepPatience, p.URL()+"/RefreshTokens", "")
 }
 
 // wantSwept waits for the end of a sweep.
@@ -203,7 +207,7 @@ func (o *office) sweepUntilDone(t *testing.T, processes []*binary.Process) {
 // eventually asks until something is so, which nobody tells when it happens.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	ctx, tick := within(t, patience), time.NewTicker(50*time.Millisecond)
+	ctx, tick := within(t, 2*sweepPatience), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		select {

@@ -17,7 +17,7 @@ import (
 )
 
 // outcomeNames are what may become of an event.
-var outcomeNames = []string{"accepted", "duplicate", "superseded", "expired", "suspended", "revoked", "dead_letter"}
+var outcomeNames = []string{"accepted", "duplicate", "superseded", "expired", "suspended", "revoked", "unconfirmed", "dead_letter"}
 
 // audit holds what the simulator, the topics and the store have against what
 // Pub/Sub was told.
@@ -28,7 +28,6 @@ type audit struct {
 	events   []planned
 	requests map[int][]simulator.Request // by number of the event
 	dead     map[string]int              // dead letters by event id
-	stale    map[string]int              // messages by customer and endpoint
 	disabled map[string]bool             // by userId
 
 	counts   map[string]int // events by outcome
@@ -38,7 +37,7 @@ type audit struct {
 func newAudit(t *testing.T, w *world, fates map[string]fate, events []planned) *audit {
 	a := &audit{
 		t: t, w: w, fates: fates, events: events, requests: make(map[int][]simulator.Request),
-		dead: make(map[string]int), stale: make(map[string]int), disabled: make(map[string]bool), counts: make(map[string]int),
+		dead: make(map[string]int), disabled: make(map[string]bool), counts: make(map[string]int),
 	}
 	for _, region := range alexa.Regions() {
 		for _, r := range w.Events(region) {
@@ -59,9 +58,6 @@ func newAudit(t *testing.T, w *world, fates map[string]fate, events []planned) *
 	}
 	for _, id := range w.deadLetters.say(t, acks["dead_letter"], func(m *pubsub.Message) string { return m.Attributes["eventId"] }) {
 		a.dead[id]++
-	}
-	for _, place := range w.grantEvents.say(t, acks["suspended"]+acks["expired"], stalePlace) {
-		a.stale[place]++
 	}
 	return a
 }
@@ -85,21 +81,15 @@ func numberOf(r simulator.Request) int {
 	return body.Event.Payload.Change.Properties[0].Value
 }
 
-func stalePlace(m *pubsub.Message) string {
-	var message struct{ Type, UserID, EndpointID string }
-	if json.Unmarshal(m.Data, &message) != nil || message.Type != "stale" {
-		return ""
-	}
-	return message.UserID + "/" + message.EndpointID
-}
-
 // run checks everything.
 func (a *audit) run() {
 	for _, p := range a.events {
 		a.event(p, a.fates[p.id()])
 	}
-	if len(a.requests[-1]) > 0 {
-		a.t.Errorf("the gateway got %d requests that carry no event", len(a.requests[-1]))
+	for _, r := range a.requests[-1] { // cut off, by a process that was killed
+		if r.Accepted {
+			a.t.Errorf("the gateway took a request that carries no event: %s", r.Body)
+		}
 	}
 	a.customers()
 	a.newest()
@@ -127,7 +117,7 @@ func (a *audit) event(p planned, was fate) {
 		a.t.Errorf("%s: %s, but the gateway did not take it", p.id(), outcome)
 	}
 	repeated := taken
-	if done {
+	if done || outcome == "unconfirmed" {
 		repeated--
 	}
 	if repeated > lost+was.interrupted {
@@ -137,8 +127,13 @@ func (a *audit) event(p planned, was fate) {
 	if buried := a.dead[p.id()]; buried > 1+was.interrupted || (buried > 0) != (outcome == "dead_letter") {
 		a.t.Errorf("%s: %s, and %d dead letters", p.id(), outcome, buried)
 	}
-	if told := a.stale[p.key()]; told == 0 && (outcome == "suspended" || outcome == "expired") {
-		a.t.Errorf("%s: %s, and the maker is not told that %s is stale", p.id(), outcome, p.key())
+	if missed := outcome == "suspended" || outcome == "expired"; missed && !p.press {
+		if g := a.w.grant(a.t, p.customer); g.State != grant.Revoked && !g.Behind.Has(p.endpointID, false) {
+			a.t.Errorf("%s: %s, and no note says that %s was missed", p.id(), outcome, p.key())
+		}
+	}
+	if outcome == "unconfirmed" && (!p.press || lost+untaken(a.requests[p.number]) == 0) {
+		a.t.Errorf("%s: unconfirmed, and no answer to it was lost", p.id())
 	}
 	if outcome == "revoked" && !a.disabled[p.customer.userID] {
 		a.t.Errorf("%s: revoked, but the customer has not disabled the skill", p.id())
@@ -147,9 +142,20 @@ func (a *audit) event(p planned, was fate) {
 
 // settledBefore reports whether a duplicate is of an attempt that had settled
 // the event without the gateway, and was interrupted before Pub/Sub heard of
-// it: a press that was suspended or revoked is done with, and noted as such.
+// it: a press that was suspended, revoked or not answered is done with, and noted
+// as such.
 func (a *audit) settledBefore(p planned, was fate, taken int) bool {
-	return p.press && taken == 0 && was.interrupted > 0 && (a.stale[p.key()] > 0 || a.disabled[p.customer.userID])
+	return p.press && taken == 0 && was.interrupted > 0
+}
+
+// untaken counts the requests that were not answered, and not taken.
+func untaken(requests []simulator.Request) (n int) {
+	for _, r := range requests {
+		if r.Status == 0 && !r.Accepted {
+			n++
+		}
+	}
+	return n
 }
 
 // taken counts how often the gateway took an event, and how many of its

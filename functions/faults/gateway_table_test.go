@@ -27,18 +27,19 @@ func TestRefusedTokens(t *testing.T) {
 	w := newWorld(t, simulator.Options{})
 	renewed := trace{Answers: []string{"200 accepted"}, Refresh: []int{200}, State: "active"}
 	after := func(statuses ...int) trace { r := renewed; r.Gateway = statuses; return r }
-	// doubted is the trace of a grant whose fresh token is refused as well.
-	doubted := func(code string, statuses ...int) trace {
+	// doubted is the trace of a grant whose fresh token is refused as well, and
+	// again when the event comes back.
+	doubted := func(code, again string, status int) trace {
 		return trace{
-			Answers: []string{words("503 retry", code), "200 suspended"}, Gateway: statuses, Refresh: []int{200},
-			State: "suspect unauthorized", Told: []string{"stale suspended", "suspect unauthorized"},
+			Answers: []string{words("503 retry", code), words("503 retry", again), "200 suspended"}, Gateway: []int{status, status, status, status},
+			Refresh: []int{200}, State: "suspect unauthorized", Told: []string{"suspect unauthorized"}, Behind: "lamp-1",
 		}
 	}
 	forcedAgo := func(d time.Duration) func(*grant.Grant) {
 		return func(g *grant.Grant) { g.LastForcedRefresh = ago(d) }
 	}
 	refused := simulator.Fault{Code: simulator.InvalidAccessToken}
-	w.runRows(t, w.start(t, "SendEvent"), []row{
+	w.runApart(t, []row{
 		{name: "accepted", want: trace{Answers: []string{"200 accepted", "200 duplicate"}, Gateway: []int{202}, State: "active"}},
 		{name: "expired", expired: true, want: after(401, 202), after: func(g grant.Grant) error {
 			if g.TokenVersion != 2 || g.LastForcedRefresh.IsZero() {
@@ -51,15 +52,15 @@ func TestRefusedTokens(t *testing.T) {
 		{name: "403, bare", gateway: times(1, simulator.Fault{Status: 403}), want: after(403, 202)},
 		{name: "403, a proxy's page", gateway: times(1, simulator.Fault{Status: 403, Body: proxyPage}), want: after(403, 202)},
 		{name: "403, unknown code", gateway: times(1, simulator.Fault{Status: 403, Code: "NEW_EXCEPTION"}), want: after(403, 202)},
-		{name: "401, fresh token too", gateway: times(9, refused), want: doubted(simulator.InvalidAccessToken, 401, 401)},
-		{name: "403 bare, fresh token too", gateway: times(9, simulator.Fault{Status: 403}), want: doubted("SUSPECT", 403, 403)},
-		{name: "page, fresh token too", gateway: times(9, simulator.Fault{Status: 403, Body: proxyPage}), want: doubted("SUSPECT", 403, 403)},
+		{name: "401, fresh token too", gateway: times(9, refused), want: doubted(simulator.InvalidAccessToken, simulator.InvalidAccessToken, 401), backOff: refusedAgain},
+		{name: "403 bare, fresh token too", gateway: times(9, simulator.Fault{Status: 403}), want: doubted("INTERNAL", "SUSPECT", 403), backOff: refusedAgain},
+		{name: "page, fresh token too", gateway: times(9, simulator.Fault{Status: 403, Body: proxyPage}), want: doubted("INTERNAL", "SUSPECT", 403), backOff: refusedAgain},
 		{
-			name: "401, forced 9 min ago", gateway: times(9, refused), before: forcedAgo(9 * time.Minute),
+			name: "401, forced 9 min ago", gateway: times(9, refused), before: forcedAgo(9 * time.Minute), backOff: refusedAgain,
 			want: func() trace {
 				// Not refreshed again; sent again, because one stray refusal is not
 				// yet a reason to doubt a grant that was proven.
-				w := doubted(simulator.InvalidAccessToken, 401, 401)
+				w := doubted(simulator.InvalidAccessToken, simulator.InvalidAccessToken, 401)
 				w.Refresh = nil
 				return w
 			}(),
@@ -87,10 +88,10 @@ func TestRefusedTokens(t *testing.T) {
 func TestRefusedGrants(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Options{})
-	suspect := func(code, reason string, refreshes []int, statuses ...int) trace {
+	suspect := func(code, reason string, refreshes []int, status int) trace {
 		return trace{
-			Answers: []string{words("503 retry", code), "200 suspended"}, Gateway: statuses, Refresh: refreshes,
-			State: "suspect " + reason, Told: []string{"stale suspended", "suspect " + reason},
+			Answers: []string{words("503 retry", code), words("503 retry", code), "200 suspended"}, Gateway: []int{status, status}, Refresh: refreshes,
+			State: "suspect " + reason, Told: []string{"suspect " + reason}, Behind: "lamp-1",
 		}
 	}
 	old := func(g *grant.Grant) { g.CreatedAt = ago(11 * time.Minute) }
@@ -102,9 +103,9 @@ func TestRefusedGrants(t *testing.T) {
 	}
 	disabled := simulator.Fault{Code: simulator.SkillDisabled}
 	enablement := simulator.Fault{Code: simulator.InternalService, Description: "Could not retrieve enablement for SkillIdentifier amzn1.ask.skill.fake"}
-	w.runRows(t, w.start(t, "SendEvent"), []row{
-		{name: "disabled, says the gateway only", gateway: times(9, disabled), want: suspect(simulator.SkillDisabled, "skill_disabled", []int{200}, 403)},
-		{name: "500 that means disabled", gateway: times(9, enablement), want: suspect(simulator.InternalService, "skill_disabled", []int{200}, 500)},
+	w.runApart(t, []row{
+		{name: "disabled, says the gateway only", gateway: times(9, disabled), backOff: refusedAgain, want: suspect(simulator.SkillDisabled, "skill_disabled", []int{200}, 403)},
+		{name: "500 that means disabled", gateway: times(9, enablement), backOff: refusedAgain, want: suspect(simulator.InternalService, "skill_disabled", []int{200}, 500)},
 		{
 			name: "disabled", disabled: true,
 			want: trace{
@@ -121,25 +122,35 @@ func TestRefusedGrants(t *testing.T) {
 			want: trace{Answers: []string{words("503 retry", simulator.SkillNeverEnabled), "200 accepted"}, Gateway: []int{403, 202}, State: "active"},
 		},
 		{
-			name: "never enabled", gateway: times(9, simulator.Fault{Code: simulator.SkillNeverEnabled}), before: old,
+			name: "never enabled", gateway: times(9, simulator.Fault{Code: simulator.SkillNeverEnabled}), before: old, backOff: refusedAgain,
 			want: suspect(simulator.SkillNeverEnabled, "skill_never_enabled", nil, 403),
 		},
 		{
-			name: "no permission", gateway: times(9, simulator.Fault{Code: simulator.InsufficientPermission}),
+			name: "no permission", gateway: times(9, simulator.Fault{Code: simulator.InsufficientPermission}), backOff: refusedAgain,
 			want: suspect(simulator.InsufficientPermission, "insufficient_permission", nil, 403),
 		},
 		{
-			name: "no skill", gateway: times(9, simulator.Fault{Code: simulator.SkillNotFound}),
+			name: "no skill", gateway: times(9, simulator.Fault{Code: simulator.SkillNotFound}), backOff: refusedAgain,
 			want: suspect(simulator.SkillNotFound, "skill_not_found", nil, 404),
 		},
 		{
 			name: "suspect", before: suspectUntil(time.Minute),
-			want: trace{Answers: []string{"200 suspended"}, State: "suspect skill_not_found", Told: []string{"stale suspended"}},
+			want: trace{Answers: []string{"200 suspended"}, State: "suspect skill_not_found", Behind: "lamp-1"},
+		},
+		{
+			name: "suspect, discovery", before: suspectUntil(time.Minute),
+			event: func(c customer) string { return discovery(c, "DeleteReport", 1) },
+			want:  trace{Answers: []string{"200 dead_letter SUSPENDED"}, State: "suspect skill_not_found", Dead: []string{"SUSPENDED"}, Behind: "discovery"},
+		},
+		{
+			name: "suspect, a press", before: suspectUntil(time.Minute),
+			event: func(c customer) string { return press(c, "door-1") },
+			want:  trace{Answers: []string{"200 suspended"}, State: "suspect skill_not_found"},
 		},
 		{
 			name: "suspect, a repetition that was asked for", before: suspectUntil(time.Minute),
 			event: func(c customer) string { return reportAt(c, "lamp-1", 1, time.Now(), "PERIODIC_POLL") },
-			want:  trace{Answers: []string{"200 suspended"}, State: "suspect skill_not_found"},
+			want:  trace{Answers: []string{"200 suspended"}, State: "suspect skill_not_found", Behind: "lamp-1"},
 		},
 		{
 			name: "probe", before: suspectUntil(-time.Second),
@@ -149,7 +160,7 @@ func TestRefusedGrants(t *testing.T) {
 			name: "probe refused", before: suspectUntil(-time.Second), gateway: times(1, simulator.Fault{Code: simulator.SkillNotFound}),
 			want: trace{
 				Answers: []string{"200 suspended " + simulator.SkillNotFound, "200 suspended"}, Gateway: []int{404},
-				State: "suspect skill_not_found", Told: []string{"stale suspended", "stale suspended"},
+				State: "suspect skill_not_found", Behind: "lamp-1",
 			},
 			after: func(g grant.Grant) error {
 				if wait := time.Until(g.NextTry); g.Failures != 3 || wait < 7*time.Minute || wait > 8*time.Minute {
@@ -159,10 +170,10 @@ func TestRefusedGrants(t *testing.T) {
 			},
 		},
 		{
-			name: "linked to probe", gateway: times(1, simulator.Fault{Code: simulator.SkillNotFound}),
+			name: "linked to probe", gateway: times(2, simulator.Fault{Code: simulator.SkillNotFound}), backOff: refusedAgain,
 			between: func(g *grant.Grant) { g.NextTry = ago(time.Second) },
 			want: trace{
-				Answers: []string{words("503 retry", simulator.SkillNotFound), "200 accepted"}, Gateway: []int{404, 202},
+				Answers: []string{words("503 retry", simulator.SkillNotFound), words("503 retry", simulator.SkillNotFound), "200 accepted"}, Gateway: []int{404, 404, 202},
 				State: "active", Told: []string{"recovered", "suspect skill_not_found"},
 			},
 		},
@@ -180,7 +191,7 @@ func TestRefusedEvents(t *testing.T) {
 	taken := func(statuses ...int) trace {
 		return trace{Answers: []string{"200 accepted"}, Gateway: statuses, State: "active"}
 	}
-	w.runRows(t, w.start(t, "SendEvent"), []row{
+	w.runApart(t, []row{
 		{name: "account not found", gateway: times(9, simulator.Fault{Code: simulator.AccountNotFound}), want: dead(simulator.AccountNotFound, 404)},
 		{name: "400", gateway: times(9, simulator.Fault{Code: simulator.InvalidRequest}), want: dead(simulator.InvalidRequest, 400)},
 		{name: "400, bare", gateway: times(9, simulator.Fault{Status: 400}), want: dead(simulator.InvalidRequest, 400)},

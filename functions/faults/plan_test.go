@@ -34,6 +34,8 @@ type planned struct {
 
 	disable bool // before it is published, the customer disables the skill
 	expire  bool // before it is published, Alexa ends the customer's access tokens
+	refuse  bool // before it is published, a region's gateway begins to refuse everybody
+	relent  bool // before it is published, it stops
 }
 
 func (p planned) id() string  { return fmt.Sprint("e-", p.number) }
@@ -54,6 +56,7 @@ func plan(draw *rand.Rand, customers []customer, events, kills int) []planned {
 	for _, i := range draw.Perm(events)[:events/50] {
 		list[i].expire = true
 	}
+	list[events/3].refuse, list[events/3+events/5].relent = true, true
 	for k := 0; k < kills; {
 		// Not the last tenth, so that what was interrupted is delivered again
 		// among others. Every second time it is a press.
@@ -113,6 +116,7 @@ var (
 		{10, simulator.Fault{Status: 403}},
 		{10, simulator.Fault{Status: 403, Body: proxyPage}},
 		{10, simulator.Fault{Code: simulator.Throttling, RetryAfter: time.Second}},
+		{20, simulator.Fault{Delay: 1500 * time.Millisecond}}, // slow, and works
 		{10, simulator.Fault{Status: 503}},
 	}
 	refreshFaults = []weighted{

@@ -27,6 +27,9 @@ const lanes = 64
 
 func lane(i int) string { return fmt.Sprint("device-events-", i) }
 
+// refusingRegion is the region whose gateway refuses everybody for a while.
+const refusingRegion = alexa.FE
+
 // runTime bounds a random run.
 const runTime = 4 * time.Minute
 
@@ -49,6 +52,7 @@ func TestRandom(t *testing.T) {
 		spoil(w, rand.New(rand.NewPCG(seed, uint64(2+i))), simulator.Gateway(region), gatewayFaults)
 	}
 	spoil(w, rand.New(rand.NewPCG(seed, 9)), simulator.Refresh, refreshFaults)
+	w.Always(simulator.Gateway(refusingRegion), simulator.Fault{Status: 403, Match: func(simulator.Request) bool { return w.refusing.Load() }})
 
 	acked := make(chan struct{}, many)
 	f := newFleet(t, w, 2, events, acked)
@@ -115,6 +119,9 @@ func (w *world) publish(ctx context.Context, events []planned, acked <-chan stru
 func (w *world) publishOne(ctx context.Context, topic *pubsub.Publisher, p planned) error {
 	if p.disable {
 		w.Disable(p.customer.region, p.customer.amazonUser)
+	}
+	if p.refuse || p.relent {
+		w.refusing.Store(p.refuse)
 	}
 	if p.expire {
 		w.ExpireAccessTokens(p.customer.region, p.customer.amazonUser)

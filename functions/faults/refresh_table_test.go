@@ -108,7 +108,7 @@ func TestInvalidGrant(t *testing.T) {
 	w := newWorld(t, simulator.Options{})
 	unknown := trace{
 		Answers: []string{"503 retry SUSPECT", "200 suspended"}, Refresh: []int{400},
-		State: "suspect refresh_outcome_unknown", Told: []string{"stale suspended", "suspect refresh_outcome_unknown"},
+		State: "suspect refresh_outcome_unknown", Told: []string{"suspect refresh_outcome_unknown"}, Behind: "lamp-1",
 	}
 	invalid := simulator.Fault{Code: simulator.LWAInvalidGrant}
 	inFiveMinutes := func(g grant.Grant) error {
@@ -126,7 +126,7 @@ func TestInvalidGrant(t *testing.T) {
 			name: "disabled", before: expiring(0), disabled: true, after: inFiveMinutes,
 			want: trace{
 				Answers: []string{"503 retry SUSPECT", "200 suspended"}, Refresh: []int{400},
-				State: "suspect refresh_refused", Told: []string{"stale suspended", "suspect refresh_refused"},
+				State: "suspect refresh_refused", Told: []string{"suspect refresh_refused"}, Behind: "lamp-1",
 			},
 		},
 		{
@@ -158,7 +158,7 @@ func TestInvalidGrant(t *testing.T) {
 			refresh: []simulator.Fault{{AnswerLost: true}, {}},
 			want: trace{
 				Answers: []string{"503 retry INTERNAL", "503 retry SUSPECT", "200 suspended"}, Refresh: []int{0, 400},
-				State: unknown.State, Told: unknown.Told,
+				State: unknown.State, Told: unknown.Told, Behind: unknown.Behind,
 			},
 		},
 	})

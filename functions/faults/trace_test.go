@@ -1,13 +1,14 @@
 package faults_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -25,6 +26,7 @@ type trace struct {
 	State   string   // of the grant afterwards, and the reason
 	Told    []string // to the maker: type and reason, sorted
 	Dead    []string // codes of dead letters
+	Behind  string   // what the grant's record says that its gateway missed
 }
 
 // row is one row of a table: what goes wrong, and what follows.
@@ -33,16 +35,30 @@ type row struct {
 	gateway []simulator.Fault // of the gateway, for this customer
 	refresh []simulator.Fault // of Login with Amazon, for this customer
 	// before changes the grant before the first delivery, between before the
-	// second.
+	// last.
 	before, between func(*grant.Grant)
 	disabled        bool // the customer has disabled the skill
 	expired         bool // Alexa no longer takes the access token
 	event           func(c customer) string
 	want            trace
+	backOff         time.Duration // before a redelivery; 0 is a little over a second
 	pause           time.Duration // between two requests at the gateway, at least
 	parts           bool          // the event goes in parts, each with an id of its own
 	others          bool          // each delivery is of another event
 	after           func(grant.Grant) error
+}
+
+// unwellGrants is how many of its grants a process sees refused, or failed, before
+// it blames the gateway for all.
+const unwellGrants = 10
+
+// runApart is runRows with so few rows for each process that it does not blame
+// the gateway for all of them.
+func (w *world) runApart(t *testing.T, rows []row) {
+	t.Helper()
+	for few := range slices.Chunk(rows, unwellGrants-1) {
+		w.runRows(t, w.start(t, "SendEvent"), few)
+	}
 }
 
 // runRows runs each row with a customer of its own, all at once.
@@ -64,11 +80,11 @@ func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
 	var got trace
 	var first []int // requests that are the first of their delivery
 	for attempt := range r.want.Answers {
-		if attempt == 1 && r.between != nil {
+		if attempt > 0 && attempt == len(r.want.Answers)-1 && r.between != nil {
 			w.change(t, c, r.between)
 		}
 		if attempt > 0 && strings.HasPrefix(got.Answers[attempt-1], "503") {
-			backOff(t)
+			backOff(t, cmp.Or(r.backOff, 1100*time.Millisecond))
 		}
 		m := c.message(event, c.userID, attempt+1)
 		if r.others {
@@ -82,13 +98,13 @@ func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
 		first = append(first, len(w.eventsOf(c)))
 	}
 	g := w.grant(t, c)
-	got.State = words(string(g.State), g.Reason)
+	got.State, got.Behind = words(string(g.State), g.Reason), missed(g.Behind)
 	requests := recorded(t, len(r.want.Gateway), func() []simulator.Request { return w.eventsOf(c) })
 	got.Gateway = statuses(requests)
 	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.refreshesOf(c) }))
 	got.Told = w.grantEvents.say(t, len(r.want.Told), c.told)
 	got.Dead = w.deadLetters.say(t, len(r.want.Dead), c.buried)
-	if diff := cmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
+	if diff := gocmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("what happened differs (-want +got):\n%s%s", diff, reasons(requests))
 	}
 	checkRequests(t, requests, first, r)
@@ -99,15 +115,31 @@ func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
 	}
 }
 
+// refusedAgain is how long after a first refusal by the gateway another one makes
+// a grant suspect.
+const refusedAgain = 5100 * time.Millisecond
+
 // backOff waits as Pub/Sub does before it delivers again, though less long: a
 // refresh that failed may not be repeated within a second.
-func backOff(t *testing.T) {
+func backOff(t *testing.T, wait time.Duration) {
 	t.Helper()
 	select {
-	case <-time.After(1100 * time.Millisecond):
+	case <-time.After(wait):
 	case <-t.Context().Done():
 		t.Fatal(t.Context().Err())
 	}
+}
+
+// missed is what a grant's record says that its gateway missed.
+func missed(b grant.Behind) string {
+	text := strings.Join(b.Endpoints, " ")
+	if b.All {
+		text = "all"
+	}
+	if b.Discovery {
+		text = words(text, "discovery")
+	}
+	return text
 }
 
 // prepare links the row's customer and sets the scene.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
@@ -25,6 +26,8 @@ type world struct {
 	*simulator.Simulator
 	env    map[string]string // of every process
 	office *binary.Process   // serves all functions; the tests link customers and sweep with it
+
+	refusing atomic.Bool // in the random run: whether a region's gateway refuses everybody
 }
 
 // lwaClient has a secret that a form changes unless it is encoded.

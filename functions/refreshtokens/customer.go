@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
@@ -17,8 +19,8 @@ import (
 const mostUnheard = 3
 
 // customer does what one record waits for: the grants that are due are
-// refreshed, or left alone if nobody uses them, messages are published, and what
-// is left of revoked grants goes.
+// refreshed, or left alone if nobody uses them, the maker is asked for what they
+// missed, messages are published, and what is left of revoked grants goes.
 func (r *run) customer(ctx context.Context, record grant.Record) {
 	done := false
 	defer func(as grant.Record) {
@@ -58,12 +60,82 @@ func (r *run) customer(ctx context.Context, record grant.Record) {
 		r.count(ctx, record, id, r.refresh(ctx, record, id))
 	}
 	done = true
+	changed := len(due) > 0
+	if asked, err := r.askAgain(ctx, record, changed); err != nil {
+		r.stays(record)
+		r.fail(ctx, "behind", slog.LevelError, err)
+	} else if asked.Stored() {
+		record, changed = asked, false
+	}
 	if len(record.Announce) > 0 {
-		r.announce(ctx, record, len(due) > 0)
+		r.announce(ctx, record, changed)
 	} else if err := r.clear(ctx, record); err != nil {
 		r.stays(record)
 		r.fail(ctx, "clearing", slog.LevelError, err)
 	}
+}
+
+// askAgain has the maker asked for what active grants missed, once for each
+// region, or puts that off where the region could not take it. A refresh may have
+// changed the record: then it is looked up first. It returns the record as it is
+// then, or one that is not stored if there was nothing to do.
+func (r *run) askAgain(ctx context.Context, record grant.Record, changed bool) (grant.Record, error) {
+	due, unwell := make(map[alexa.Region][]string), make(map[alexa.Region]bool)
+	for _, id := range slices.Sorted(maps.Keys(record.Grants)) {
+		if g := record.Grants[id]; g.BehindDue(r.started) {
+			due[g.Region] = append(due[g.Region], id)
+		}
+	}
+	if len(due) == 0 {
+		return grant.Record{}, nil
+	}
+	regions := slices.Sorted(maps.Keys(due))
+	for _, region := range regions {
+		var err error
+		if unwell[region], err = r.unwell(ctx, region); err != nil {
+			return grant.Record{}, err // it is due at the next sweep
+		}
+	}
+	from := record
+	if changed {
+		from = grant.Record{UserID: record.UserID, Skill: record.Skill}
+	}
+	return grant.ChangeFrom(ctx, r.sweep.Store, from, func(now *grant.Record) error {
+		for _, region := range regions {
+			if ids := due[region]; unwell[region] {
+				now.PutOffBehind(ids, r.started, r.started.Add(grant.BehindPause(true, ids[0])))
+			} else {
+				now.AskAgain(ids, r.started)
+			}
+		}
+		return nil
+	})
+}
+
+// unwell reports whether a region could not take what the maker would report. It
+// is looked up once in a sweep.
+func (r *run) unwell(ctx context.Context, region alexa.Region) (bool, error) {
+	r.mu.Lock()
+	look, ok := r.regions[region]
+	if !ok {
+		look = sync.OnceValues(func() (bool, error) {
+			stored, err := r.sweep.Store.ReadControl(ctx, grant.RegionName(string(region)))
+			if errors.Is(err, grant.ErrNotFound) {
+				return false, nil
+			}
+			var mark grant.RegionMark
+			if err == nil {
+				mark, err = grant.ParseRegionMark(stored.Document)
+			}
+			if err != nil {
+				return false, fmt.Errorf("reading the mark of region %s: %w", region, err)
+			}
+			return mark.Unwell(r.started), nil
+		})
+		r.regions[region] = look
+	}
+	r.mu.Unlock()
+	return look()
 }
 
 // refresh refreshes a grant that was admitted.

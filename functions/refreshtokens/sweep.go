@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
@@ -70,7 +71,7 @@ var errTime = errors.New("time is up")
 // ctx ends. It returns an error if it could not look at all of them for another
 // reason than time.
 func (s *Sweep) Sweep(ctx context.Context, buckets []int) (Counts, error) {
-	r := &run{sweep: s, started: s.Now(), pace: newPace(), rate: s.limiter(len(buckets)), counts: Counts{Failed: make(map[string]int)}}
+	r := &run{sweep: s, started: s.Now(), pace: newPace(), rate: s.limiter(len(buckets)), regions: make(map[alexa.Region]func() (bool, error)), counts: Counts{Failed: make(map[string]int)}}
 	latched := r.latched(ctx)
 	var err error
 	for _, group := range r.groups(buckets) {
@@ -138,19 +139,20 @@ type run struct {
 
 	mu       sync.Mutex
 	counts   Counts
-	failed   []failure // not yet put off
-	braked   bool      // the brake did not believe a refusal
-	good     int       // refreshes that went well
-	bad      int       // and those that were refused
-	oldest   time.Time // since when the longest of the records waits that stay due
-	refused  int       // refusals of our client in a row
-	tried    int       // refreshes since the last doubt
-	well     int       // of them
-	anyWell  bool      // whether any refresh of the sweep went well
-	own      int       // failures because of our settings
-	verdict  error     // why the sweep must end
-	unheard  int       // announcements that failed
-	absolved int       // doubts that proved wrong
+	failed   []failure                             // not yet put off
+	regions  map[alexa.Region]func() (bool, error) // whether they are unwell, looked up once
+	braked   bool                                  // the brake did not believe a refusal
+	good     int                                   // refreshes that went well
+	bad      int                                   // and those that were refused
+	oldest   time.Time                             // since when the longest of the records waits that stay due
+	refused  int                                   // refusals of our client in a row
+	tried    int                                   // refreshes since the last doubt
+	well     int                                   // of them
+	anyWell  bool                                  // whether any refresh of the sweep went well
+	own      int                                   // failures because of our settings
+	verdict  error                                 // why the sweep must end
+	unheard  int                                   // announcements that failed
+	absolved int                                   // doubts that proved wrong
 }
 
 // groups divides buckets into what fits into one query. Each period begins with

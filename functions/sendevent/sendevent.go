@@ -23,9 +23,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// Limits of the function. Amazon takes reports of up to 256 KB; in a push
-// request base64 makes them a third larger, and attributes come on top.
-var Limits = host.Limits{Body: 1 << 20, Time: 25 * time.Second}
+// Limits of the function. A push request holds any message that Pub/Sub takes, of
+// 10 MB, in base64: one that is too large for an event is a dead letter, with the
+// reason, and not refused a hundred times.
+var Limits = host.Limits{Body: 15 << 20, Time: 25 * time.Second}
 
 // Deliverer is the part of [delivery.Deliverer] that the function needs.
 type Deliverer interface {
@@ -144,6 +145,8 @@ func level(r delivery.Result) slog.Level {
 	switch {
 	case r.Decision == outcome.DeadLetter, errors.Is(r.Err, access.ErrBraked), errors.Is(r.Err, lwa.ErrClientRefused):
 		return slog.LevelError
+	case r.Name == outcome.Unconfirmed:
+		return slog.LevelWarn
 	case r.Decision == outcome.Ack:
 		return slog.LevelInfo
 	}

@@ -21,10 +21,14 @@ func EntryPoint(p *wiring.Process) wiring.Builder {
 	return func() (host.Handler, host.Limits) {
 		options := delivery.Options{
 			Skill: p.Skill, Store: p.Store(), Customers: p.Recent(), Tokens: p.Tokens(), Gateways: make(map[alexa.Region]delivery.Gateway),
+			Patient: make(map[alexa.Region]delivery.Gateway), OnBreaker: p.LogBreaker,
 			Announcer: p.Announcer(), MaxEventAge: maxAge, Checks: checks, IdleAfter: idleAfter, Draw: p.Draw, Now: p.Now,
 		}
 		for region, client := range p.Gateways() {
 			options.Gateways[region] = client
+		}
+		for region, client := range p.PatientGateways() {
+			options.Patient[region] = client
 		}
 		deadLetters := p.DeadLetters()
 		if deadLetters != nil {

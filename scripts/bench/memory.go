@@ -87,6 +87,7 @@ type madeUp struct {
 	fleet       *fleet
 	token       lwa.Token
 	first       time.Time
+	controls    sync.Map // the shared documents, by name
 	customers   [grant.Buckets][]int32
 }
 
@@ -142,4 +143,29 @@ func (*madeUp) Write(_ context.Context, was, now grant.Record) (grant.Record, er
 	now = now.Clone()
 	now.Revision = was.Revision + 1
 	return now, nil
+}
+
+// ReadControl implements [grant.Store].
+func (m *madeUp) ReadControl(_ context.Context, name string) (grant.Control, error) {
+	c, ok := m.controls.Load(name)
+	if !ok {
+		return grant.Control{}, grant.ErrNotFound
+	}
+	return c.(grant.Control), nil
+}
+
+// WriteControl implements [grant.Store]. Nobody else writes.
+func (m *madeUp) WriteControl(_ context.Context, was, now grant.Control) (grant.Control, error) {
+	now.Revision = was.Revision + 1
+	m.controls.Store(now.Name, now)
+	return now, nil
+}
+
+// CountCustomers implements [grant.Store].
+func (m *madeUp) CountCustomers(context.Context) (int, error) {
+	n := 0
+	for _, list := range m.customers {
+		n += len(list)
+	}
+	return n, nil
 }

@@ -3,6 +3,7 @@
 //
 //	go run ./scripts/grants show u-1                  what is kept of a customer
 //	go run ./scripts/grants restore u-1               undo the revocation of grants
+//	go run ./scripts/grants probe u-1                 make suspect grants due now
 //	go run ./scripts/grants erase -for-real u-1       remove every trace of a customer
 //	go run ./scripts/grants reseal -keyset REF        seal all tokens with the primary key
 //	go run ./scripts/grants brake                     show the brake, latch it or release it

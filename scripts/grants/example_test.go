@@ -80,6 +80,7 @@ func Example() {
 	// witness              none
 	// unproven since       -
 	// maker told at        2026-01-03T13:00:00.000Z
+	// behind               no
 	// last forced refresh  -
 	// created              2026-01-02T12:00:00.000Z
 	// erase at             -

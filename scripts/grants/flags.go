@@ -53,6 +53,10 @@ var commands = map[string]command{
 		arguments: "USER [GRANT]", summary: "undo the revocation of a customer's grants, or of all customers' with -revoked-since", run: restore,
 		flags: []string{"skill", "revoked-since", "revoked-until", "after", "for-real"}, fault: options.restoreFault,
 	},
+	"probe": {
+		arguments: "[USER]", summary: "make a customer's suspect grants due now, or those of all customers of the skill", run: probe,
+		flags: []string{"skill", "after", "for-real"}, fault: options.probeFault,
+	},
 	"erase": {
 		arguments: "USER", summary: "remove every trace of a customer", run: erase,
 		flags: []string{"skill", "for-real"}, fault: func(options) error { return nil },
@@ -132,7 +136,7 @@ func (o *options) flagSet(name string, now time.Time) *flag.FlagSet {
 		o.after = text
 		return nil
 	})
-	all.BoolVar(&o.forReal, "for-real", false, "do it; without it this is a dry run (restore USER needs it not)")
+	all.BoolVar(&o.forReal, "for-real", false, "do it; without it this is a dry run (restore USER and probe USER need it not)")
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // what is wrong is in the error
 	all.VisitAll(func(f *flag.Flag) {
@@ -189,6 +193,13 @@ func (o options) brakeFault() error {
 		return fmt.Errorf("unexpected argument %q: flags go before the arguments", o.brake)
 	case o.brake != "" && o.brake != "on" && o.brake != "off":
 		return fmt.Errorf("%q: want on, off, or nothing to look at the brake", o.brake)
+	}
+	return nil
+}
+
+func (o options) probeFault() error {
+	if o.key.UserID != "" && o.after != "" {
+		return errors.New("give USER or -after, not both")
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ func TestParse(t *testing.T) {
 			command: "restore", key: key(""), forReal: true, after: someID,
 			revokedSince: time.Date(2026, 1, 2, 12, 0, 0, 0, time.FixedZone("", 3600)), revokedUntil: noon.Add(-30 * time.Minute),
 		}},
+		{"probe", "probe u-1", options{command: "probe", key: key("u-1")}},
+		{"probe all", "probe -for-real -after " + someID, options{command: "probe", key: key(""), forReal: true, after: someID}},
 		{"erase", "erase -for-real u-1", options{command: "erase", key: key("u-1"), forReal: true}},
 		{"brake", "brake", options{command: "brake", key: key("")}},
 		{"brake on", "brake -database d on", options{command: "brake", database: "d", key: key(""), brake: "on"}},
@@ -93,6 +95,8 @@ func TestParseRefuses(t *testing.T) {
 		{"time to come", []string{"restore", "-revoked-since", "-2h"}, "2h"},
 		{"no keyset", []string{"reseal"}, "-keyset"},
 		{"keyset for its reference", []string{"reseal", "-keyset", `{"primaryKeyId":"canary"}`}, "-keyset: secret reference"},
+		{"probe user after", []string{"probe", "-after", someID, "u-1"}, "not both"},
+		{"probe a grant", []string{"probe", "u-1", "g-1"}, "g-1"},
 		{"after what", []string{"reseal", "-keyset", "env:K", "-after", "u-1"}, "64"},
 		{"brake of a skill", []string{"brake", "-skill", "s"}, "-skill"},
 		{"brake as", []string{"brake", "loose"}, "want on, off"},
@@ -123,7 +127,7 @@ func TestHelp(t *testing.T) {
 		want []string
 		none []string
 	}{
-		{"-h", []string{"show [flags] USER\n", "restore [flags] USER [GRANT]\n", "erase [flags] USER\n", "brake [flags] [on|off]\n", "reseal [flags]\n", "-keyset"}, nil},
+		{"-h", []string{"show [flags] USER\n", "restore [flags] USER [GRANT]\n", "erase [flags] USER\n", "probe [flags] [USER]\n", "brake [flags] [on|off]\n", "reseal [flags]\n", "-keyset"}, nil},
 		{"erase -h", []string{"erase [flags] USER\n", "-project", "-database", "-skill", "-json", "-for-real"}, []string{"-keyset", "-after", "restore"}},
 	} {
 		var out, errs strings.Builder

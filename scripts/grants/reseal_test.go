@@ -16,7 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-var ignored = []cmp.Option{cmpopts.IgnoreFields(resealing{}, "After"), cmpopts.IgnoreFields(restoration{}, "After")}
+var ignored = []cmp.Option{cmpopts.IgnoreFields(resealing{}, "After"), cmpopts.IgnoreFields(restoration{}, "After"), cmpopts.IgnoreFields(probing{}, "After")}
 
 // ids returns the ids of the keys of the stack's keyset, the old one first.
 func (s *stack) ids() (old, primary uint32) {

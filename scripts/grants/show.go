@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -58,7 +59,8 @@ type announcement struct {
 	GrantID      string                 `json:"grantId"`
 	Region       alexa.Region           `json:"region"`
 	Reason       string                 `json:"reason,omitempty"`
-	EndpointID   string                 `json:"endpointId,omitempty"`
+	EndpointIDs  []string               `json:"endpointIds,omitempty"`
+	Discovery    bool                   `json:"discovery,omitempty"`
 	ActiveGrants int                    `json:"activeGrants"`
 	At           time.Time              `json:"at"`
 }
@@ -85,9 +87,19 @@ type grantView struct {
 	WitnessAt    time.Time    `json:"witnessAt,omitzero"`
 	Unproven     time.Time    `json:"unprovenSince,omitzero"`
 	Told         time.Time    `json:"told,omitzero"`
+	Behind       *behindView  `json:"behind,omitempty"`
 	LastForced   time.Time    `json:"lastForcedRefresh,omitzero"`
 	CreatedAt    time.Time    `json:"createdAt,omitzero"`
 	EraseAt      time.Time    `json:"eraseAt,omitzero"`
+}
+
+// behindView is what the gateway of a grant missed.
+type behindView struct {
+	Since     time.Time `json:"since"`
+	Due       time.Time `json:"due"`
+	Endpoints []string  `json:"endpoints,omitempty"` // absent: all, or none but discovery events
+	All       bool      `json:"all,omitempty"`
+	Discovery bool      `json:"discovery,omitempty"`
 }
 
 // sealedView is what may be shown of a sealed token.
@@ -124,8 +136,38 @@ func newGrantView(id string, g grant.Grant) grantView {
 		AccessToken: newSealedView(g.AccessToken), ExpiresAt: g.ExpiresAt, RefreshToken: newSealedView(g.RefreshToken),
 		TokenVersion: g.TokenVersion, Due: g.RefreshDue, Failures: g.Failures, LeaseOwner: g.Lease.Owner, LeaseUntil: g.Lease.Until,
 		NextTry: g.NextTry, RefusedAt: g.RefusedAt, WitnessBy: g.Witness.By, WitnessAt: g.Witness.At, Unproven: g.UnprovenSince, Told: g.ToldAt,
-		LastForced: g.LastForcedRefresh, CreatedAt: g.CreatedAt, EraseAt: g.EraseAt,
+		Behind: newBehindView(g.Behind), LastForced: g.LastForcedRefresh, CreatedAt: g.CreatedAt, EraseAt: g.EraseAt,
 	}
+}
+
+func newBehindView(b grant.Behind) *behindView {
+	if b.Empty() {
+		return nil
+	}
+	return &behindView{Since: b.Since, Due: b.Due, Endpoints: b.Endpoints, All: b.All, Discovery: b.Discovery}
+}
+
+// String is the view in words.
+func (b *behindView) String() string {
+	if b == nil {
+		return "no"
+	}
+	return fmt.Sprintf("since %s in %s, due %s", moment(b.Since), missed(b.Endpoints, b.All, b.Discovery), moment(b.Due))
+}
+
+// missed names what a gateway missed.
+func missed(endpoints []string, all, discovery bool) string {
+	what := strings.Join(endpoints, ", ")
+	if all {
+		what = "all endpoints"
+	}
+	switch {
+	case !discovery:
+		return what
+	case what == "":
+		return "discovery"
+	}
+	return what + " and discovery"
 }
 
 func newSealedView(sealed []byte) *sealedView {
@@ -159,7 +201,11 @@ func (v *view) write(w io.Writer) {
 	row(w, "last use noted", "%s", moment(v.UsedAt))
 	row(w, "due in the sweep", "%s", moment(v.Due))
 	for _, a := range v.Announce {
-		row(w, "to be announced", "%s of grant %s, %s %s, %d left, at %s", a.Type, a.GrantID, a.Region, cmp.Or(a.Reason, a.EndpointID, "-"), a.ActiveGrants, moment(a.At))
+		about := a.Reason
+		if a.Type == grant.Stale {
+			about = missed(a.EndpointIDs, len(a.EndpointIDs) == 0, a.Discovery)
+		}
+		row(w, "to be announced", "%s of grant %s, %s %s, %d left, at %s", a.Type, a.GrantID, a.Region, cmp.Or(about, "-"), a.ActiveGrants, moment(a.At))
 	}
 	for _, g := range v.Grants {
 		g.write(w)
@@ -193,6 +239,7 @@ func (g grantView) write(w io.Writer) {
 	}
 	row(w, "unproven since", "%s", moment(g.Unproven))
 	row(w, "maker told at", "%s", moment(g.Told))
+	row(w, "behind", "%s", g.Behind)
 	row(w, "last forced refresh", "%s", moment(g.LastForced))
 	row(w, "created", "%s", moment(g.CreatedAt))
 	row(w, "erase at", "%s", moment(g.EraseAt))

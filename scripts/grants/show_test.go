@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,57 @@ func TestShowInWords(t *testing.T) {
 	}
 	if status != exitOK || stderr != "" {
 		t.Errorf("status %d and %q", status, stderr)
+	}
+}
+
+func TestShowBehind(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name      string
+		lamps     int
+		discovery bool
+		note      string
+		json      behindView
+	}{
+		{"endpoints", 2, false, "lamp-1, lamp-2", behindView{Endpoints: []string{"lamp-1", "lamp-2"}}},
+		{"all", 21, false, "all endpoints", behindView{All: true}},
+		{"endpoints and discovery", 1, true, "lamp-1 and discovery", behindView{Endpoints: []string{"lamp-1"}, Discovery: true}},
+		{"discovery", 0, true, "discovery", behindView{Discovery: true}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t)
+			s.link(key("u-1"), s.both, "a")
+			due := start.Add(10 * time.Minute)
+			miss := func(r *grant.Record) {
+				for i := range test.lamps {
+					r.NoteBehind("a", fmt.Sprint("lamp-", i+1), false, start, due)
+				}
+				if test.discovery {
+					r.NoteBehind("a", "", true, start, due)
+				}
+			}
+			s.change(key("u-1"), miss)
+			line := fmt.Sprintf("behind               since %s in %s, due %s\n", moment(start), test.note, moment(due))
+			if _, stdout, _ := s.run("show", "u-1"); !strings.Contains(stdout, line) {
+				t.Errorf("there is no line %q in\n%s", line, stdout)
+			}
+			want, got := test.json, view{}
+			want.Since, want.Due = start, due
+			s.json(exitOK, &got, "show", "u-1")
+			if diff := cmp.Diff(&want, got.Grants[0].Behind); diff != "" {
+				t.Errorf("show -json (-want +got):\n%s", diff)
+			}
+			s.change(key("u-1"), func(r *grant.Record) { r.AskAgain([]string{"a"}, due) })
+			asked := test.note
+			if asked == "discovery" {
+				asked = "all endpoints and discovery"
+			}
+			line = fmt.Sprintf("to be announced      stale of grant a, EU %s, 1 left, at %s\n", asked, moment(due))
+			if _, stdout, _ := s.run("show", "u-1"); !strings.Contains(stdout, line) {
+				t.Errorf("there is no line %q in\n%s", line, stdout)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,10 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
 
+	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
@@ -113,6 +116,12 @@ func (m *maker) grantEvent(message push.Message) {
 	reason := ""
 	if event.Reason != "" {
 		reason = " (" + event.Reason + ")"
+	}
+	if event.Type == grant.Stale {
+		reason = ", report again " + cmp.Or(strings.Join(event.EndpointIDs, ", "), "all endpoints")
+		if event.Discovery {
+			reason += " and what was discovered"
+		}
 	}
 	m.screen.row("grant", 0, "%s %s in %s%s, %s", event.UserID, event.Type, event.Region, reason, count(event.ActiveGrants, "active grant"))
 }

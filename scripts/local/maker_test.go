@@ -92,6 +92,10 @@ func TestPushed(t *testing.T) {
 			"  grant             u-1 linked in EU, 1 active grant\n"},
 		{"revoked", "/grant-events", push.Message{Data: []byte(`{"type":"revoked","userId":"u-1","region":"FE","reason":"invalid_grant","activeGrants":0}`)},
 			"  grant             u-1 revoked in FE (invalid_grant), 0 active grants\n"},
+		{"stale", "/grant-events", push.Message{Data: []byte(`{"type":"stale","userId":"u-1","region":"EU","endpointIds":["lamp-1","lamp-2"],"activeGrants":1}`)},
+			"  grant             u-1 stale in EU, report again lamp-1, lamp-2, 1 active grant\n"},
+		{"stale, all", "/grant-events", push.Message{Data: []byte(`{"type":"stale","userId":"u-1","region":"EU","discovery":true,"activeGrants":1}`)},
+			"  grant             u-1 stale in EU, report again all endpoints and what was discovered, 1 active grant\n"},
 		{"no grant event", "/grant-events", push.Message{Data: []byte(`linked`)},
 			"  grant             message m1 does not decode: invalid character 'l' looking for beginning of value\n"},
 		{"Gatepost's dead letter", "/dead-letters", push.Message{Attributes: map[string]string{

@@ -113,7 +113,7 @@ func TestOpenSendEventsOwn(t *testing.T) {
 // grave is a dead-letter topic.
 type grave []push.Message
 
-func (g *grave) Publish(_ context.Context, data []byte, attributes map[string]string) error {
+func (g *grave) PublishOrdered(_ context.Context, _ string, data []byte, attributes map[string]string) error {
 	*g = append(*g, push.Message{ID: "dead-1", Data: data, Attributes: attributes, PublishTime: noon.Add(time.Minute)})
 	return nil
 }

@@ -60,7 +60,8 @@ type Kind struct {
 	Context   Use        // the state of other properties
 	Answer    Use        // header.correlationToken: the directive that the event answers
 	Instance  Use        // header.instance
-	// Once marks an event that must not be repeated: it would ring twice.
+	// Once marks an event that must not be repeated: Alexa would ring, or
+	// announce it, twice.
 	Once    bool
 	Life    Life
 	Retired string // since when Alexa has it no more, empty if it has

@@ -29,6 +29,7 @@ func TestKindOf(t *testing.T) {
 		{"Alexa.DoorbellEventSource", "DoorbellPress", known{Version: "3", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
 		{"Alexa.SimpleEventSource", "Event", known{Version: "1.0", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
 		{"Alexa.SimpleEventSource", "NewEvent", known{Version: "1.0", Life: alexa.LifeShort}},
+		{"Alexa.SmartVision.ObjectDetectionSensor", "ObjectDetection", known{Version: "1.0", Token: alexa.TokenInEndpoint, Once: true}},
 		{"Alexa.DataController", "DataDeleted", known{Version: "1.0"}},
 		{"Alexa.DeviceUsage.Meter", "MeasurementsReport", known{Version: "1.0"}},
 		{"Alexa.DeviceUsage.Estimation", "Anything", known{Version: "1.0"}},

@@ -61,7 +61,7 @@ var kinds = []Kind{
 	{Namespace: "Alexa.SimpleEventSource", Name: "Event", Version: "1.0", Token: TokenInEndpoint, Answer: None, Context: None, Instance: Required, Once: true, Life: LifeShort,
 		payload: openObjectOf(must("id", aName), must("timestamp", anInstant)), timestamp: time.Millisecond},
 
-	{Namespace: "Alexa.SmartVision.ObjectDetectionSensor", Name: "ObjectDetection", Version: "1.0", Token: TokenInEndpoint, Answer: None,
+	{Namespace: "Alexa.SmartVision.ObjectDetectionSensor", Name: "ObjectDetection", Version: "1.0", Token: TokenInEndpoint, Answer: None, Once: true,
 		payload: openObjectOf(must("events", listOf(openObjectOf(), 1)))},
 
 	{Namespace: "Alexa.ThermostatController", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Answer: Expected, Context: None, official: true,

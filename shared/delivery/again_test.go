@@ -92,8 +92,8 @@ func TestReplayIsDelivered(t *testing.T) {
 	}
 }
 
-// TestExpiryKnowsWhatWasDelivered: of an event that comes back too late, only
-// what was not delivered is stale.
+// TestExpiryKnowsWhatWasDelivered: an event that comes back too late has expired
+// for those only that did not get it.
 func TestExpiryKnowsWhatWasDelivered(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
@@ -105,7 +105,7 @@ func TestExpiryKnowsWhatWasDelivered(t *testing.T) {
 		r.Announced(r.Announce, w.Now())
 	})
 	w.Sim.Script(simulator.Gateway(alexa.NA), simulator.Fault{Code: simulator.SkillNeverEnabled})
-	m := message(w, report)
+	m := message(w, doorbell)
 	deliverer(t, w).Deliver(t.Context(), m)
 	w.Forward(6 * time.Minute)
 	m.Attempt = 7
@@ -115,8 +115,8 @@ func TestExpiryKnowsWhatWasDelivered(t *testing.T) {
 	if diff := cmp.Diff(want, names(d.Deliver(t.Context(), m))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"stale expired lamp-1 1"}, told(t, topic)); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+	if got := told(t, topic); len(got) != 0 {
+		t.Errorf("told: %v", got)
 	}
 }
 

@@ -213,8 +213,9 @@ func TestSuspectIsNotRemembered(t *testing.T) {
 	t.Parallel()
 	r := newRemembering(t)
 	id := r.Link(t, "u-1", alexa.EU, "amzn-1")
-	r.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InsufficientPermission})
-	for n, want := range []outcome.Name{outcome.Redeliver, outcome.Suspended} {
+	r.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InsufficientPermission, Times: 2})
+	for n, want := range []outcome.Name{outcome.Redeliver, outcome.Redeliver, outcome.Suspended} {
+		r.Forward(5 * time.Second)
 		if got, _ := r.deliver(t, r.next()); got[id] != want {
 			t.Errorf("event %d: %v, want %s", n, got, want)
 		}

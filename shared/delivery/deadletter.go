@@ -1,11 +1,13 @@
 package delivery
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,23 +19,87 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
-// Publisher is a topic.
-type Publisher interface {
-	Publish(ctx context.Context, data []byte, attributes map[string]string) error
+// DeadLetters is the dead-letter topic.
+type DeadLetters interface {
+	PublishOrdered(ctx context.Context, orderingKey string, data []byte, attributes map[string]string) error
 }
 
 // bury publishes a message that can never be delivered to the dead-letter
 // topic, if there is one: its own data and attributes, and what an operator has
-// to know to mend and replay it. It holds no token, since the message never had
-// one. Results other than dead letters stay as they are.
+// to know to mend and replay it. It holds no token: one that the publisher sent by
+// mistake is cut out. Results other than dead letters stay as they are.
 func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) Result {
 	if result.Decision != outcome.DeadLetter || d.DeadLetters == nil {
 		return result
 	}
-	if err := d.DeadLetters.Publish(ctx, m.Data, d.epitaph(m, result)); err != nil {
+	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.epitaph(m, result)); err != nil {
 		return resultOf(result.GrantID, fmt.Errorf("putting a dead letter aside: %w", err))
 	}
 	return result
+}
+
+var (
+	// token is what Amazon's tokens look like, also where a character is escaped.
+	token = regexp.MustCompile(`Atz[ar](?:\||%7[Cc]|\\u007[Cc])[^"\s\\]*`)
+	// member is a member of an event that no publisher may send, in what is not
+	// JSON as a whole. Its value is cut up to the next quotation mark.
+	member = regexp.MustCompile(`("(?i:token|scope)"\s*:\s*)"[^"]*"?`)
+)
+
+const cutOut = "[redacted]"
+
+// withoutTokens returns an event without the members "scope", wherever they are,
+// and without what looks like a token of Amazon's. An event that has neither is
+// returned as it is.
+func withoutTokens(data []byte) []byte {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	var event any
+	if err := decoder.Decode(&event); err != nil || decoder.InputOffset() < int64(len(bytes.TrimSpace(data))) {
+		data = member.ReplaceAll(data, []byte(`$1"`+cutOut+`"`))
+		return token.ReplaceAll(data, []byte(cutOut))
+	}
+	event, changed := redact(event)
+	if !changed {
+		return data
+	}
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(event) // it was decoded
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+}
+
+// redact cuts the members "scope" and all tokens out of a decoded value, and
+// reports whether there were any.
+func redact(value any) (clean any, changed bool) {
+	switch v := value.(type) {
+	case string:
+		clean := token.ReplaceAllLiteralString(v, cutOut)
+		return clean, clean != v
+	case map[string]any:
+		for name, inner := range v {
+			if strings.EqualFold(name, "scope") {
+				delete(v, name)
+				changed = true
+				continue
+			}
+			cleanName := token.ReplaceAllLiteralString(name, cutOut)
+			cleanInner, c := redact(inner)
+			if c || cleanName != name {
+				delete(v, name)
+				v[cleanName] = cleanInner
+				changed = true
+			}
+		}
+	case []any:
+		for i, inner := range v {
+			cleanInner, c := redact(inner)
+			v[i] = cleanInner
+			changed = changed || c
+		}
+	}
+	return value, changed
 }
 
 // epitaph is the attributes of a dead letter.
@@ -59,6 +125,9 @@ func (d *Deliverer) epitaph(m push.Message, result Result) map[string]string {
 	var refusal *gateway.Error
 	if errors.As(result.Err, &refusal) {
 		attributes["gatepost-region"] = string(refusal.Region)
+	}
+	for name, value := range attributes {
+		attributes[name] = token.ReplaceAllLiteralString(value, cutOut)
 	}
 	return attributes
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
@@ -31,7 +32,6 @@ type Tokens interface {
 // Announcer is the part of [lifecycle.Announcer] that a Deliverer needs.
 type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
-	Publish(ctx context.Context, record grant.Record, announcement grant.Announcement) error
 }
 
 // Customers is the part of [grantcache.Store] that a Deliverer needs. What
@@ -43,13 +43,18 @@ type Customers interface {
 // Options are what a Deliverer works with. Customers and DeadLetters may be nil
 // and IdleAfter zero; all other fields are required.
 type Options struct {
-	Skill       string
-	Store       grant.Store
-	Customers   Customers // nil: every event reads its customer's record
-	Tokens      Tokens
-	Gateways    map[alexa.Region]Gateway // of the regions that this process serves
+	Skill     string
+	Store     grant.Store
+	Customers Customers // nil: every event reads its customer's record
+	Tokens    Tokens
+	Gateways  map[alexa.Region]Gateway // of the regions that this process serves
+	// Patient are gateways for events that must not be repeated, which wait
+	// longer for an answer; nil: Gateways.
+	Patient map[alexa.Region]Gateway
+	// OnBreaker hears of each change of a region's circuit breakers; may be nil.
+	OnBreaker   func(region alexa.Region, name string, from, to breaker.State)
 	Announcer   Announcer
-	DeadLetters Publisher     // nil: there is no dead-letter topic
+	DeadLetters DeadLetters   // nil: there is no dead-letter topic
 	MaxEventAge time.Duration // for reports; other kinds have ages of their own
 	Checks      alexa.Checks
 	// IdleAfter is how long a customer may get no event before the sweep leaves
@@ -62,13 +67,18 @@ type Options struct {
 // Deliverer delivers device events. It may be used by many goroutines at once.
 type Deliverer struct {
 	Options
-	memory *memory
-	pauses *pauses
+	memory   *memory
+	throttle *throttle
+	health   map[alexa.Region]*health
 }
 
 // New returns a Deliverer.
 func New(options Options) *Deliverer {
-	return &Deliverer{Options: options, memory: newMemory(), pauses: newPauses()}
+	d := &Deliverer{Options: options, memory: newMemory(), throttle: newThrottle(), health: make(map[alexa.Region]*health)}
+	for region := range options.Gateways {
+		d.health[region] = newHealth(region, options.Now, options.OnBreaker)
+	}
+	return d
 }
 
 // Result is what became of one event for one grant; GrantID is empty when the
@@ -97,6 +107,11 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	if event.elsewhere {
 		return nil
 	}
+	if h := d.paused(event); h != nil {
+		// Before anything is read: an outage must not cost a read for each try.
+		d.unwellSince(ctx, h, false)
+		return []Result{resultOf("", outcome.ErrPaused)}
+	}
 	c, err := d.customer(ctx, event, m)
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil
@@ -109,32 +124,55 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 		return nil
 	}
 	if event.expired {
-		return d.finish(ctx, m, event, c.record, d.expire(ctx, event, c.record, c.grants, m))
+		return d.finish(ctx, m, event, c, d.expire(ctx, event, c.record, c.grants, m))
 	}
 	before, err := d.begin(ctx, event, c.record.Key(), m)
 	if err != nil {
-		return d.finish(ctx, m, event, c.record, all(c.grants, err))
+		return d.finish(ctx, m, event, c, all(c.grants, err))
 	}
 	results := d.fanOut(ctx, event, c.record, c.grants, before.Accepted)
 	if c.remembered {
-		c.record, results = d.again(ctx, event, c.record, results, before.Accepted)
+		var stored grant.Record
+		if stored, results = d.again(ctx, event, c.record, results, before.Accepted); stored.Revision != c.record.Revision {
+			c.record, c.remembered = stored, false
+		}
 	}
-	results = d.finish(ctx, m, event, c.record, results)
+	results = d.finish(ctx, m, event, c, results)
 	d.end(ctx, event, before, results)
 	d.used(ctx, c.record, results)
 	return results
 }
 
+// paused returns the region that an event is for if nothing can be sent there
+// now, and that can be told without reading whose the event is.
+func (d *Deliverer) paused(e *event) *health {
+	if e.expired {
+		return nil
+	}
+	h := d.health[e.region]
+	if e.region == "" && len(d.health) == 1 {
+		for _, h = range d.health { // the one that there is
+		}
+	}
+	if h == nil || h.closed() || !h.open() && !h.noTrial(e.once, d.Now()) {
+		return nil
+	}
+	return h
+}
+
 // finish does what outcomes ask for before they may be acknowledged: a dead
-// letter is put aside, and the maker is told of an event that went stale.
-func (d *Deliverer) finish(ctx context.Context, m push.Message, e *event, record grant.Record, results []Result) []Result {
+// letter is put aside, and what grants have missed is noted.
+func (d *Deliverer) finish(ctx context.Context, m push.Message, e *event, c customer, results []Result) []Result {
 	if e.answers {
 		results = oneAccount(results)
 	}
 	for i, result := range results {
-		results[i] = d.stale(ctx, e, record, d.bury(ctx, m, result))
+		results[i] = d.bury(ctx, m, result)
+		if h := d.health[c.record.Grants[result.GrantID].Region]; h != nil && (result.Name == outcome.Expired || result.Decision == outcome.Retry) {
+			d.unwellSince(ctx, h, result.Name == outcome.Expired)
+		}
 	}
-	return results
+	return d.noteBehind(ctx, e, c, results)
 }
 
 func resultOf(id string, err error) Result {
@@ -163,6 +201,9 @@ type event struct {
 	once      bool   // must not be repeated
 }
 
+// maxData is the largest event that is looked at. Amazon's largest is 256 KB.
+const maxData = 768 << 10
+
 // read decodes the message and notes what it is in the log line.
 func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 	id, err := identity(m)
@@ -176,6 +217,9 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 	}
 	if _, served := d.Gateways[region]; region != "" && !served {
 		return &event{elsewhere: true}, nil
+	}
+	if len(m.Data) > maxData {
+		return nil, &alexa.FieldError{Path: "data", Problem: fmt.Sprintf("%d bytes, at most %d are taken", len(m.Data), maxData)}
 	}
 	now := d.Now()
 	published := firstPublished(m, now)

@@ -24,9 +24,17 @@ const report = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACT
 
 // letters is a dead-letter topic.
 type letters struct {
+	keys []string
 	mu   sync.Mutex
 	sent []push.Message
 	fail error
+}
+
+func (l *letters) PublishOrdered(ctx context.Context, key string, data []byte, attributes map[string]string) error {
+	l.mu.Lock()
+	l.keys = append(l.keys, key)
+	l.mu.Unlock()
+	return l.Publish(ctx, data, attributes)
 }
 
 func (l *letters) Publish(_ context.Context, data []byte, attributes map[string]string) error {
@@ -100,24 +108,28 @@ func TestDeliverToOneGrant(t *testing.T) {
 			[]string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
 		{"bare 403", script(simulator.Fault{Status: 403, Body: "<html>no</html>"}), outcome.Accepted, grant.Active, "", []string{"gateway/EU 403", "lwa/refresh 200", "gateway/EU 202"}},
 		{"403 with an unknown code", script(simulator.Fault{Status: 403, Code: "NEW_EXCEPTION"}), outcome.Accepted, grant.Active, "", []string{"gateway/EU 403 NEW_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
-		{"fresh token refused too", script(simulator.Fault{Status: 401, Times: 2}), outcome.Redeliver, grant.Suspect, "unauthorized", []string{"gateway/EU 401", "lwa/refresh 200", "gateway/EU 401"}},
+		{"fresh token refused too", script(simulator.Fault{Status: 401, Times: 4}), outcome.Redeliver, grant.Suspect, "unauthorized",
+			[]string{"gateway/EU 401", "lwa/refresh 200", "gateway/EU 401", "gateway/EU 401", "gateway/EU 401"}},
 		{"token refused, grant gone", func(_ *testing.T, w *accesstest.World) {
 			w.Sim.Disable(alexa.EU, "amzn-1")
 			w.Sim.Script(eu, simulator.Fault{Status: 401})
 		}, outcome.Revoked, grant.Revoked, "invalid_grant", []string{"gateway/EU 401", "lwa/refresh 400 invalid_grant"}},
 		{"skill disabled", func(_ *testing.T, w *accesstest.World) { w.Sim.Disable(alexa.EU, "amzn-1") }, outcome.Revoked, grant.Revoked, "invalid_grant",
 			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 400 invalid_grant"}},
-		{"skill disabled, says only the gateway", script(simulator.Fault{Code: simulator.SkillDisabled}), outcome.Redeliver, grant.Suspect, "skill_disabled",
-			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 200"}},
-		{"500 that means disabled", script(simulator.Fault{Code: simulator.InternalService, Description: "no SkillIdentifier found"}), outcome.Redeliver, grant.Suspect, "skill_disabled",
-			[]string{"gateway/EU 500 INTERNAL_SERVICE_EXCEPTION", "lwa/refresh 200"}},
+		{"skill disabled, says only the gateway", script(simulator.Fault{Code: simulator.SkillDisabled, Times: 2}), outcome.Redeliver, grant.Suspect, "skill_disabled",
+			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 200", "gateway/EU 403 SKILL_DISABLED_EXCEPTION"}},
+		{"500 that means disabled", script(simulator.Fault{Code: simulator.InternalService, Description: "no SkillIdentifier found", Times: 2}), outcome.Redeliver, grant.Suspect, "skill_disabled",
+			[]string{"gateway/EU 500 INTERNAL_SERVICE_EXCEPTION", "lwa/refresh 200", "gateway/EU 500 INTERNAL_SERVICE_EXCEPTION"}},
 		{"never enabled, just linked", script(simulator.Fault{Code: simulator.SkillNeverEnabled}), outcome.Redeliver, grant.Active, "", []string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
 		{"never enabled, linked long ago", func(_ *testing.T, w *accesstest.World) {
 			w.Forward(11 * time.Minute)
-			w.Sim.Script(eu, simulator.Fault{Code: simulator.SkillNeverEnabled})
-		}, outcome.Redeliver, grant.Suspect, "skill_never_enabled", []string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
-		{"no permission", script(simulator.Fault{Code: simulator.InsufficientPermission}), outcome.Redeliver, grant.Suspect, "insufficient_permission", []string{"gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION"}},
-		{"skill not found", script(simulator.Fault{Code: simulator.SkillNotFound}), outcome.Redeliver, grant.Suspect, "skill_not_found", []string{"gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION"}},
+			w.Sim.Script(eu, simulator.Fault{Code: simulator.SkillNeverEnabled, Times: 2})
+		}, outcome.Redeliver, grant.Suspect, "skill_never_enabled",
+			[]string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION", "gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
+		{"no permission", script(simulator.Fault{Code: simulator.InsufficientPermission, Times: 2}), outcome.Redeliver, grant.Suspect, "insufficient_permission",
+			[]string{"gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION", "gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION"}},
+		{"skill not found", script(simulator.Fault{Code: simulator.SkillNotFound, Times: 2}), outcome.Redeliver, grant.Suspect, "skill_not_found",
+			[]string{"gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION", "gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION"}},
 		{"LWA ill when a token is refused", func(_ *testing.T, w *accesstest.World) {
 			w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1")
 			w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
@@ -139,7 +151,17 @@ func TestDeliverToOneGrant(t *testing.T) {
 			w := accesstest.New(t, simulator.Options{})
 			id := w.Link(t, "u-1", alexa.EU, "amzn-1")
 			test.prepare(t, w)
-			results := deliverer(t, w).Deliver(t.Context(), message(w, report))
+			d, m := deliverer(t, w), message(w, report)
+			results := d.Deliver(t.Context(), m)
+			if test.state == grant.Suspect && test.want == outcome.Redeliver {
+				// The first refusal is handed back. The next one is the reason.
+				if g := w.Read(t, "u-1").Grants[id]; g.State != grant.Active || results[0].Decision != outcome.Retry {
+					t.Errorf("after one refusal the grant is %s and the outcome %+v", g.State, results[0])
+				}
+				w.Forward(5 * time.Second)
+				m.Attempt = 2
+				results = d.Deliver(t.Context(), m)
+			}
 			if diff := cmp.Diff(map[string]outcome.Name{id: test.want}, names(results)); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s\n%v", diff, results[0].Err)
 			}

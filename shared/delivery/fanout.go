@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/guard"
@@ -13,27 +14,71 @@ import (
 // fanOut sends an event to grants, side by side, but for those who have it.
 func (d *Deliverer) fanOut(ctx context.Context, e *event, record grant.Record, ids, accepted []string) []Result {
 	if len(ids) == 1 { // as most customers have: that needs no goroutine
-		return []Result{d.sendOne(ctx, e, record, ids[0], accepted)}
+		return []Result{d.sendOne(ctx, e, record, ids[0], accepted, nil)}
 	}
 	return d.sideBySide(ctx, e, record, ids, accepted)
 }
 
+// healthyWait is how long the grants that took a report wait for the others: no
+// resend begins later.
+const healthyWait = 3 * time.Second
+
+// taken is when the first of a customer's grants took a report. A nil taken is
+// for an event whose grants do not wait for each other.
+type taken struct {
+	once sync.Once
+	done chan struct{} // closed when a grant takes the report
+	at   time.Time     // not read before done is closed
+}
+
+func newTaken() *taken { return &taken{done: make(chan struct{})} }
+
+// note notes that a grant took the report.
+func (t *taken) note(now time.Time) {
+	if t != nil {
+		t.once.Do(func() { t.at = now; close(t.done) })
+	}
+}
+
+// isDone returns a channel that is closed when a grant takes the report.
+func (t *taken) isDone() <-chan struct{} {
+	if t == nil {
+		return nil
+	}
+	return t.done
+}
+
+// tooLate reports whether, at the given time, another grant took the report so
+// long ago that it must be acknowledged.
+func (t *taken) tooLate(at time.Time) bool {
+	select {
+	case <-t.isDone():
+		return at.Sub(t.at) > healthyWait
+	default:
+		return false
+	}
+}
+
 func (d *Deliverer) sideBySide(ctx context.Context, e *event, record grant.Record, ids, accepted []string) []Result {
 	results := make([]Result, len(ids))
+	var first *taken
+	if e.isReport() {
+		first = newTaken()
+	}
 	var all sync.WaitGroup
 	for i, id := range ids {
-		all.Go(func() { results[i] = d.sendOne(ctx, e, record, id, accepted) })
+		all.Go(func() { results[i] = d.sendOne(ctx, e, record, id, accepted, first) })
 	}
 	all.Wait()
 	return results
 }
 
 // sendOne sends an event to a grant, unless it has it.
-func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, id string, accepted []string) Result {
+func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, id string, accepted []string, first *taken) Result {
 	if slices.Contains(accepted, id) {
 		return resultOf(id, outcome.ErrDuplicate)
 	}
-	return resultOf(id, guard.Run(func() error { return d.send(ctx, e, record, id) }))
+	return resultOf(id, guard.Run(func() error { return d.send(ctx, e, record, id, first) }))
 }
 
 // oneAccount settles the results of an answer to a directive. It is for one

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,19 +16,23 @@ const (
 	acceptedKept = 20_000 // events, by grant, that a process remembers as accepted
 	samplesKept  = 50_000 // properties whose newest accepted sample it remembers
 	usedKept     = 10_000 // customers of whom it knows when their use was noted
-	// A sample may be this far ahead of the event's first publish, or behind
-	// it, before the device's clock is not believed.
-	clockAhead  = time.Minute
-	clockBehind = 24 * time.Hour
+	// clockAhead is how far ahead of the event's first publish a sample may be
+	// before the device's clock is not believed.
+	clockAhead = time.Minute
 )
+
+// addedUp begins the namespaces of properties whose every report counts: Alexa
+// adds up for how long each stage of a heater or cooler was on.
+const addedUp = "Alexa.ThermostatController.HVAC."
 
 // memory is what a process remembers of the events it delivered. A new process
 // remembers nothing, and that is no fault: it may repeat what Alexa can tell to
 // be a repetition.
 type memory struct {
 	seed     maphash.Seed
-	accepted *lru.Cache[uuid.UUID, struct{}]  // events and parts, by message id
-	samples  *lru.Cache[sampleKey, time.Time] // newest accepted, by property
+	accepted *lru.Cache[uuid.UUID, struct{}] // events and parts, by message id
+	samples  *lru.Cache[sampleKey, sample]   // of the accepted report that was published last, by property
+	refusals *lru.Cache[string, time.Time]   // when the gateway first refused a grant that no forced refresh mends
 
 	usedMu sync.Mutex
 	used   *lru.Cache[string, time.Time] // when use was noted, by the id of the customer's record
@@ -35,13 +40,14 @@ type memory struct {
 
 func newMemory() *memory {
 	accepted, _ := lru.New[uuid.UUID, struct{}](acceptedKept) // fail for sizes below 1 only
-	samples, _ := lru.New[sampleKey, time.Time](samplesKept)
+	samples, _ := lru.New[sampleKey, sample](samplesKept)
+	refusals, _ := lru.New[string, time.Time](usedKept)
 	used, _ := lru.New[string, time.Time](usedKept)
-	return &memory{seed: maphash.MakeSeed(), accepted: accepted, samples: samples, used: used}
+	return &memory{seed: maphash.MakeSeed(), accepted: accepted, samples: samples, refusals: refusals, used: used}
 }
 
 // newest returns the event without the properties of a ChangeReport that are
-// older than what the grant's gateway has accepted for the same endpoint: e
+// outdated by what the grant's gateway has accepted for the same endpoint: e
 // itself if there are none, and nil if no changed property is left.
 func (m *memory) newest(e *event, id string) *event {
 	if e.Change == nil {
@@ -85,9 +91,19 @@ func (m *memory) without(e *event, id string, list []alexa.Property) []alexa.Pro
 	return list
 }
 
+// sample is when a property was sampled and when its report was published.
+type sample struct{ published, sampled time.Time }
+
+// outdated reports whether a property tells less than what was accepted: the
+// accepted report was published no earlier, and sampled later. A device's clock
+// alone never drops a report that was published later, and what Alexa adds up is
+// never dropped.
 func (m *memory) outdated(e *event, id string, p *alexa.Property) bool {
+	if strings.HasPrefix(p.Namespace, addedUp) {
+		return false
+	}
 	newest, ok := m.samples.Get(m.keyOf(e, id, p))
-	return ok && sampledAt(e, p).Before(newest)
+	return ok && !newest.published.Before(e.published) && sampledAt(e, p).Before(newest.sampled)
 }
 
 // note remembers what a grant's gateway accepted: an event, by its message id
@@ -99,22 +115,18 @@ func (m *memory) note(e *event, id string, message uuid.UUID) {
 	}
 	for i := range e.Change.Properties {
 		p := &e.Change.Properties[i]
-		at := sampledAt(e, p)
-		if !at.Equal(p.TimeOfSample) {
-			continue // a time that is made up must not outdate a real one
-		}
 		key := m.keyOf(e, id, p)
-		if newest, ok := m.samples.Peek(key); !ok || at.After(newest) {
-			m.samples.Add(key, at)
+		if newest, ok := m.samples.Peek(key); !ok || !e.published.Before(newest.published) {
+			m.samples.Add(key, sample{published: e.published, sampled: sampledAt(e, p)})
 		}
 	}
 }
 
 // sampledAt is when a property was sampled, or when the event was published if
-// the device's clock is plainly wrong: a clock of 2036 would otherwise silence
-// the device for years, and one of 1970 for as long as it is remembered.
+// the device's clock is plainly ahead: a clock of 2036 would otherwise outdate
+// what comes with it.
 func sampledAt(e *event, p *alexa.Property) time.Time {
-	if p.TimeOfSample.Sub(e.published) > clockAhead || e.published.Sub(p.TimeOfSample) > clockBehind {
+	if p.TimeOfSample.Sub(e.published) > clockAhead {
 		return e.published
 	}
 	return p.TimeOfSample

@@ -42,8 +42,8 @@ func (d *Deliverer) begin(ctx context.Context, e *event, key grant.Key, m push.M
 		if !errors.Is(err, grant.ErrConflict) {
 			return claimed, err
 		}
-	} else if !e.once && m.Attempt == 1 {
-		return delivery, nil
+	} else if e.isReport() || !e.once && m.Attempt == 1 {
+		return delivery, nil // a report that some grants took is not delivered again
 	}
 	found, err := d.Store.ReadDelivery(ctx, delivery.Key)
 	switch {
@@ -73,7 +73,7 @@ func (d *Deliverer) begin(ctx context.Context, e *event, key grant.Key, m push.M
 // unless it has had the event before, or is gone.
 func (d *Deliverer) expire(ctx context.Context, e *event, record grant.Record, ids []string, m push.Message) []Result {
 	var before grant.Delivery
-	if m.Attempt != 1 {
+	if m.Attempt != 1 && !e.isReport() {
 		found, err := d.Store.ReadDelivery(ctx, grant.DeliveryKey{Customer: record.Key().ID(), EventID: e.id})
 		if err != nil && !errors.Is(err, grant.ErrNotFound) {
 			return all(ids, fmt.Errorf("reading what was delivered: %w", err))
@@ -111,7 +111,7 @@ func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delive
 // saved may cost a repetition, and is no reason to ask for one.
 func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, results []Result) {
 	again := slices.ContainsFunc(results, func(r Result) bool { return r.Decision == outcome.Retry })
-	if !e.once && !again {
+	if e.isReport() || !e.once && !again {
 		return
 	}
 	now := was
@@ -119,7 +119,7 @@ func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, resul
 	for _, r := range results {
 		switch {
 		case r.Decision == outcome.Retry:
-		case r.GrantID != "" && !slices.Contains(now.Accepted, r.GrantID) && (r.Name == outcome.Accepted || r.Name == outcome.Dead):
+		case r.GrantID != "" && !slices.Contains(now.Accepted, r.GrantID) && slices.Contains(doneWith, r.Name):
 			now.Accepted = append(now.Accepted, r.GrantID)
 		}
 	}
@@ -137,6 +137,9 @@ func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, resul
 		telemetry.Add(ctx, slog.String("delivery_error", err.Error()))
 	}
 }
+
+// doneWith are the outcomes after which a grant must not get the event again.
+var doneWith = []outcome.Name{outcome.Accepted, outcome.Dead, outcome.Unconfirmed, outcome.Superseded}
 
 // noteTime bounds a note that is written even if the request has ended.
 const noteTime = 2 * time.Second

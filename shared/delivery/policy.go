@@ -24,6 +24,9 @@ const (
 	prove
 	// suspect: the gateway refuses the grant for a reason that no refresh mends.
 	suspect
+	// unanswered: the event was sent, and no answer came. It is not known whether
+	// it was taken.
+	unanswered
 	// halve: the event is too large.
 	halve
 )
@@ -35,7 +38,10 @@ const youngGrant = 10 * time.Minute
 // reactTo decides what to do about an attempt's error. reason is why the grant
 // becomes suspect, if it does.
 func reactTo(err error, g grant.Grant, now time.Time) (do reaction, reason string) {
+	var refusal *gateway.Error
 	switch {
+	case errors.As(err, &refusal) && refusal.Unanswered():
+		return unanswered, ""
 	case errors.Is(err, gateway.ErrInvalidAccessToken), errors.Is(err, gateway.ErrForbidden):
 		return renew, grant.ReasonUnauthorized
 	case errors.Is(err, gateway.ErrSkillDisabled):

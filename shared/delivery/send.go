@@ -4,12 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
@@ -25,16 +28,23 @@ type sending struct {
 	id      string
 	grant   grant.Grant
 
+	health  *health   // of the grant's region
+	first   *taken    // when another of the customer's grants took the report; nil if that is nothing to this one
+	slot    bool      // the event is the one that a throttled grant may have in flight
+	crowded bool      // another event is
+	resumes time.Time // when the throttled grant may be tried again
 	started time.Time
 	probe   bool         // the event is the probe of a grant that the gateway refuses
+	proof   bool         // the event has forced a refresh
 	renewed bool         // the token is the fruit of a forced refresh
 	token   access.Token // once it was asked for
 }
 
 // send brings the event to one grant's gateway, whole or in parts, and notes
 // in the record what the gateway's answer means for the grant.
-func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id string) error {
-	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id], started: d.Now()}
+func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id string, first *taken) (err error) {
+	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id], first: first, started: d.Now()}
+	s.health = d.health[s.grant.Region]
 	if s.grant.State == grant.Revoked {
 		return access.ErrRevoked
 	}
@@ -45,6 +55,14 @@ func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id 
 	if s.event = d.memory.newest(e, id); s.event == nil {
 		return outcome.ErrSuperseded
 	}
+	defer func() {
+		if s.slot {
+			d.throttle.leave(id, err == nil)
+		}
+		if s.proof {
+			s.health.proofs.end(d.Now(), err != nil && !errors.Is(err, access.ErrRevoked))
+		}
+	}()
 	if s.grant.State == grant.Suspect {
 		if err := s.admit(ctx); err != nil {
 			return err
@@ -55,7 +73,11 @@ func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id 
 			return err
 		}
 	}
+	now := d.Now()
+	s.health.took.Store(now.UnixNano())
+	s.first.note(now)
 	d.memory.note(s.event, id, s.message)
+	d.memory.refusals.Remove(id)
 	s.recovered(ctx)
 	return nil
 }
@@ -73,8 +95,11 @@ func (s *sending) part(ctx context.Context, p part) error {
 		if err := s.ready(ctx, sent); err != nil {
 			return err
 		}
-		err := s.post(ctx, p, message)
-		s.d.pauses.note(s.grant.Region, s.id, err, s.d.Now())
+		err := s.attempt(ctx, p, message, sent == 0)
+		if errors.Is(err, outcome.ErrPaused) {
+			return err
+		}
+		s.noteThrottled(err)
 		do, reason := reactTo(err, s.grant, s.d.Now())
 		switch do {
 		case settle:
@@ -82,6 +107,11 @@ func (s *sending) part(ctx context.Context, p part) error {
 				s.d.memory.accepted.Add(message, struct{}{})
 			}
 			return err
+		case unanswered:
+			if s.event.once {
+				return fmt.Errorf("%w: %w", outcome.ErrUnconfirmed, err)
+			}
+			return err // redelivery is the resend
 		case halve:
 			return s.halves(ctx, p, err)
 		case suspect:
@@ -106,11 +136,43 @@ func (s *sending) part(ctx context.Context, p part) error {
 			}
 			s.renewed = !s.token.Stored
 		case resend:
-			if sent >= resends || rest(ctx, s.d.pause(sent, err)) != nil {
+			if sent >= resends || !s.mayResend() || s.rest(ctx, s.pause(sent, err)) != nil {
 				return err
 			}
 		}
 	}
+}
+
+// mayResend reports whether the event may wait to be sent again: not while the
+// region is unwell, nor while another event has the grant's one slot.
+func (s *sending) mayResend() bool { return s.health.unwell.State() == breaker.Closed && !s.crowded }
+
+// noteThrottled has the grant's other events handed back, when the gateway asks
+// for less of them.
+func (s *sending) noteThrottled(err error) {
+	var refusal *gateway.Error
+	if !errors.As(err, &refusal) || refusal.RetryAfter == 0 && !errors.Is(err, gateway.ErrThrottled) && refusal.Status != http.StatusServiceUnavailable {
+		return
+	}
+	until := s.d.Now().Add(min(max(refusal.RetryAfter, leastPause), mostPause))
+	s.resumes, s.slot = s.d.throttle.pause(s.id, until, s.slot)
+	s.crowded = !s.slot
+}
+
+// attempt makes one attempt. The first of an event is what the region's health is
+// judged by.
+func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first bool) error {
+	if !first {
+		return s.post(ctx, p, message)
+	}
+	a, err := s.health.begin(ctx, s.id, s.health.noTrial(s.event.once, s.d.Now()))
+	if err != nil {
+		return err
+	}
+	err = s.post(ctx, p, message)
+	young := errors.Is(err, gateway.ErrSkillNeverEnabled) && s.d.Now().Sub(s.grant.CreatedAt) < youngGrant
+	a.end(err, young)
+	return err
 }
 
 // halves sends the halves of a part that was too large, one after the other.
@@ -127,24 +189,19 @@ func (s *sending) halves(ctx context.Context, p part, tooLarge error) error {
 	return nil
 }
 
-// newcomerPause is the longest pause that an event waits out which was not sent
-// yet. A longer one it spends in Pub/Sub: the events of one chatty customer
-// would else fill the process with waiting.
-const newcomerPause = 2 * time.Second
-
 // ready waits until the gateway may be called, and gets the token. It returns
 // an error at once if the attempt could not be finished in time.
 func (s *sending) ready(ctx context.Context, sent int) error {
-	for {
-		pause := s.d.pauses.until(s.grant.Region, s.id).Sub(s.d.Now())
-		if pause <= 0 {
-			break
-		}
-		if sent == 0 && pause > newcomerPause {
+	if sent == 0 && !s.slot {
+		wait, slot, ok := s.d.throttle.enter(s.id, s.d.Now())
+		if !ok {
 			return outcome.ErrNoTime
 		}
-		if err := rest(ctx, pause+s.d.jitter(0)); err != nil {
-			return err
+		s.slot = slot
+		if wait > 0 {
+			if err := s.rest(ctx, wait+s.d.jitter(0)); err != nil {
+				return err
+			}
 		}
 	}
 	if s.token.Version == 0 {
@@ -170,7 +227,11 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 
 // renew gets a token by a forced refresh. access.ErrProven means that there
 // was one a short time ago, which proves the grant as well.
+// While the gateway refuses everybody it proves nothing.
 func (s *sending) renew(ctx context.Context) error {
+	if !s.mayProve() {
+		return outcome.ErrPaused
+	}
 	token, err := s.d.Tokens.Renew(ctx, s.record.Key(), s.id, s.token.Version)
 	if err != nil {
 		return err
@@ -180,14 +241,15 @@ func (s *sending) renew(ctx context.Context) error {
 }
 
 // pause is how long to wait before an event is sent again: what the gateway
-// asks for and at least a second, and a random while longer, which grows.
-func (d *Deliverer) pause(sent int, err error) time.Duration {
-	pause := leastPause
+// asks for, be it the answer to another event of the grant, at least a second, and
+// a random while longer, which grows.
+func (s *sending) pause(sent int, err error) time.Duration {
+	pause := max(leastPause, s.resumes.Sub(s.d.Now()))
 	var refusal *gateway.Error
 	if errors.As(err, &refusal) {
 		pause = max(pause, min(refusal.RetryAfter, mostPause))
 	}
-	return pause + d.jitter(sent)
+	return pause + s.d.jitter(sent)
 }
 
 // jitter keeps those who wait from coming back together.
@@ -203,11 +265,30 @@ func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 	}
 	event := p.event()
 	body := event.Append(make([]byte, 0, 2048), message.String(), s.token.Access)
-	receipt, err := s.d.Gateways[s.grant.Region].Send(ctx, s.token.Access, body)
+	to := s.d.Gateways[s.grant.Region]
+	if s.event.once {
+		var cancel context.CancelFunc
+		ctx, cancel = leavingTime(ctx)
+		defer cancel()
+		if patient, ok := s.d.Patient[s.grant.Region]; ok {
+			to = patient
+		}
+	}
+	receipt, err := to.Send(ctx, s.token.Access, body)
 	if err == nil && receipt.RequestID != "" {
 		telemetry.Add(ctx, slog.String(telemetry.Gateway, receipt.RequestID))
 	}
 	return err
+}
+
+// leavingTime returns a context for an attempt after which there must be time to
+// note that it was made.
+func leavingTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-time.Second))
 }
 
 // messageSpace is the name space of message ids, as RFC 9562 wants one for ids

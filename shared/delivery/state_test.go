@@ -3,7 +3,6 @@ package delivery_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -23,6 +22,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
+const removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"d"}]}}}`
+
 const doorbell = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"d"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
 
 // announced makes d publish lifecycle messages to a topic that is returned.
@@ -41,7 +42,7 @@ func told(t *testing.T, topic *letters) []string {
 		if err := json.Unmarshal(m.Data, &message); err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, strings.TrimSpace(fmt.Sprintf("%s %s %s %d", message.Type, message.Reason, message.EndpointID, message.ActiveGrants)))
+		list = append(list, strings.TrimSpace(fmt.Sprintf("%s %s %s %d", message.Type, message.Reason, strings.Join(message.EndpointIDs, ","), message.ActiveGrants)))
 	}
 	return list
 }
@@ -54,43 +55,96 @@ func numbered(w *accesstest.World, data string, n int) push.Message {
 
 func TestSuspectIsProbedAndRecovers(t *testing.T) {
 	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	id := w.Link(t, "u-1", alexa.EU, "amzn-1")
-	d := deliverer(t, w)
-	topic := announced(w, d)
-	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InsufficientPermission})
-	n := 0
-	expect := func(want outcome.Name, requests int) {
-		t.Helper()
-		n++
-		before := len(w.Sim.Events(alexa.EU))
-		r := d.Deliver(t.Context(), numbered(w, report, n))
-		if got := len(w.Sim.Events(alexa.EU)) - before; len(r) != 1 || r[0].Name != want || got != requests {
-			t.Errorf("event %d: %v and %d requests, want %s and %d", n, r, got, want, requests)
-		}
+	for reason, test := range map[string]struct {
+		code string
+		most time.Duration
+	}{
+		"skill_never_enabled":     {simulator.SkillNeverEnabled, 6 * time.Hour},
+		"insufficient_permission": {simulator.InsufficientPermission, 15 * time.Minute}, // the skill's fault
+		"skill_not_found":         {simulator.SkillNotFound, 15 * time.Minute},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			w := accesstest.New(t, simulator.Options{})
+			id := w.Link(t, "u-1", alexa.EU, "amzn-1")
+			d := deliverer(t, w)
+			topic := announced(w, d)
+			w.Forward(11 * time.Minute)
+			w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: test.code})
+			n := 0
+			expect := func(want outcome.Name, requests int) {
+				t.Helper()
+				n++
+				before := len(w.Sim.Events(alexa.EU))
+				r := d.Deliver(t.Context(), numbered(w, report, n))
+				if got := len(w.Sim.Events(alexa.EU)) - before; len(r) != 1 || r[0].Name != want || got != requests {
+					t.Errorf("event %d: %v and %d requests, want %s and %d", n, r, got, want, requests)
+				}
+			}
+			expect(outcome.Redeliver, 1)
+			w.Forward(5 * time.Second)
+			expect(outcome.Redeliver, 1) // becomes suspect
+			expect(outcome.Suspended, 0)
+			wait := time.Minute
+			for range 12 {
+				w.Forward(wait - time.Second)
+				expect(outcome.Suspended, 0)
+				w.Forward(time.Second)
+				expect(outcome.Suspended, 1) // the probe
+				expect(outcome.Suspended, 0)
+				wait = min(2*wait, test.most)
+			}
+			w.Sim.Clear()
+			w.Forward(test.most)
+			expect(outcome.Accepted, 1)
+			expect(outcome.Accepted, 1)
+			g := w.Read(t, "u-1").Grants[id]
+			if g.State != grant.Active || g.Failures != 0 || g.RefreshDue.IsZero() || !g.BehindDue(w.Now()) {
+				t.Errorf("%+v", g)
+			}
+			if diff := cmp.Diff([]string{"suspect " + reason + "  1", "recovered   1"}, told(t, topic)); diff != "" {
+				t.Errorf("told (-want +got):\n%s", diff)
+			}
+		})
 	}
-	expect(outcome.Redeliver, 1) // becomes suspect
-	expect(outcome.Suspended, 0)
-	wait := time.Minute
-	for range 12 {
-		w.Forward(wait - time.Second)
-		expect(outcome.Suspended, 0)
-		w.Forward(time.Second)
-		expect(outcome.Suspended, 1) // the probe
-		expect(outcome.Suspended, 0)
-		wait = min(2*wait, 6*time.Hour)
-	}
-	w.Sim.Clear()
-	w.Forward(6 * time.Hour)
-	expect(outcome.Accepted, 1)
-	expect(outcome.Accepted, 1)
-	g := w.Read(t, "u-1").Grants[id]
-	if g.State != grant.Active || g.Failures != 0 || g.RefreshDue.IsZero() {
-		t.Errorf("%+v", g)
-	}
-	got := told(t, topic)
-	if len(got) != 2+1+3*12 || got[0] != "suspect insufficient_permission  1" || got[1] != "stale suspended lamp-1 1" || got[len(got)-1] != "recovered   1" {
-		t.Errorf("told: %v", got)
+}
+
+// TestSuspicionIsConfirmed: a grant becomes suspect when the gateway refuses it
+// again at least five seconds and at most ten minutes later, and has not taken
+// an event in between.
+func TestSuspicionIsConfirmed(t *testing.T) {
+	t.Parallel()
+	const s = time.Second
+	for name, test := range map[string]struct {
+		waits []time.Duration // before each event but the first
+		take  int             // the event that the gateway takes, 0 for none
+		want  grant.State
+	}{
+		"too soon":               {[]time.Duration{0, 2 * s, 2 * s}, 0, grant.Active},
+		"five seconds":           {[]time.Duration{5 * s}, 0, grant.Suspect},
+		"counted from the first": {[]time.Duration{2 * s, 3 * s}, 0, grant.Suspect},
+		"ten minutes":            {[]time.Duration{10 * time.Minute}, 0, grant.Suspect},
+		"too late":               {[]time.Duration{10*time.Minute + s}, 0, grant.Active},
+		"taken meanwhile":        {[]time.Duration{5 * s, 5 * s}, 1, grant.Active},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := accesstest.New(t, simulator.Options{})
+			id := w.Link(t, "u-1", alexa.EU, "amzn-1")
+			d := deliverer(t, w)
+			for n := range len(test.waits) + 1 {
+				if n > 0 {
+					w.Forward(test.waits[n-1])
+				}
+				if n == 0 || n != test.take {
+					w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InsufficientPermission})
+				}
+				d.Deliver(t.Context(), numbered(w, report, n))
+			}
+			if g := w.Read(t, "u-1").Grants[id]; g.State != test.want {
+				t.Errorf("%s, want %s", g.State, test.want)
+			}
+		})
 	}
 }
 
@@ -117,36 +171,8 @@ func TestOneProbe(t *testing.T) {
 	}
 }
 
-func TestStale(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	w.Link(t, "u-1", alexa.EU, "amzn-1")
-	d := deliverer(t, w)
-	topic := announced(w, d)
-	old := numbered(w, report, 1)
-	old.PublishTime = w.Now().Add(-time.Hour)
-	if r := d.Deliver(t.Context(), old); r[0].Name != outcome.Expired {
-		t.Errorf("%+v", r)
-	}
-	w.Change(t, "u-1", func(r *grant.Record) {
-		for id := range r.Grants {
-			r.Suspect(id, "x", w.Now())
-		}
-		r.Announced(r.Announce, w.Now())
-	})
-	again := numbered(w, strings.Replace(report, "PHYSICAL_INTERACTION", "PERIODIC_POLL", 1), 2)
-	if r := d.Deliver(t.Context(), again); r[0].Name != outcome.Suspended {
-		t.Errorf("%+v", r)
-	}
-	if diff := cmp.Diff([]string{"stale expired lamp-1 1"}, told(t, topic)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	topic.fail = errors.New("down")
-	if r := d.Deliver(t.Context(), numbered(w, report, 3)); r[0].Decision != outcome.Retry {
-		t.Errorf("nobody was told, and the event is acknowledged: %+v", r)
-	}
-}
-
+// TestSuperseded: a property is left out when the report of it that was accepted
+// was published no earlier and sampled later.
 func TestSuperseded(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
@@ -160,31 +186,44 @@ func TestSuperseded(t *testing.T) {
 	}
 	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Status: 202, Body: " "}) // whatever the properties
 	const older, newer, future, ancient = "2026-01-02T03:04:00Z", "2026-01-02T03:04:02Z", "2036-01-01T00:00:00Z", "1970-01-01T00:00:00Z"
+	const hvac = "ThermostatController.HVAC.Components"
+	start := w.Now()
 	tests := []struct {
-		name, data string
-		want       outcome.Name
-		sent       int // properties in the request
+		name      string
+		published time.Duration // since the test began
+		data      string
+		want      outcome.Name
+		sent      int // properties in the request
 	}{
-		{"first", event(sample("A", newer), ""), outcome.Accepted, 1},
-		{"older", event(sample("A", older), ""), outcome.Superseded, 0},
-		{"equal is not older", event(sample("A", newer), ""), outcome.Accepted, 1},
-		{"one of two", event(sample("A", older)+","+sample("B", older), sample("A", older)+","+sample("C", older)), outcome.Accepted, 2},
-		{"one of two unchanged", event(sample("E", newer), sample("A", older)+","+sample("F", older)), outcome.Accepted, 2},
-		{"other endpoint", strings.Replace(event(sample("A", older), ""), "lamp-1", "lamp-2", 1), outcome.Accepted, 1},
-		{"a clock of 2036", event(sample("D", future), ""), outcome.Accepted, 1},
-		{"does not silence the device", event(sample("D", "2026-01-02T03:04:04Z"), ""), outcome.Accepted, 1},
-		{"nor does one of 1970", event(sample("D", ancient), ""), outcome.Accepted, 1},
-		{"ever", event(sample("D", ancient), ""), outcome.Accepted, 1},
+		{"first", 10 * time.Second, event(sample("A", newer), ""), outcome.Accepted, 1},
+		{"older, published with it", 10 * time.Second, event(sample("A", older), ""), outcome.Superseded, 0},
+		{"older, published before", 9 * time.Second, event(sample("A", older), ""), outcome.Superseded, 0},
+		{"equal is not older", 10 * time.Second, event(sample("A", newer), ""), outcome.Accepted, 1},
+		{"one of two", 10 * time.Second, event(sample("A", older)+","+sample("B", older), sample("A", older)+","+sample("C", older)), outcome.Accepted, 2},
+		{"one of two unchanged", 10 * time.Second, event(sample("E", newer), sample("A", older)+","+sample("F", older)), outcome.Accepted, 2},
+		{"other endpoint", 10 * time.Second, strings.Replace(event(sample("A", older), ""), "lamp-1", "lamp-2", 1), outcome.Accepted, 1},
+		{"published before, sampled later", 9 * time.Second, event(sample("A", "2026-01-02T03:04:03Z"), ""), outcome.Accepted, 1},
+		{"a clock that was set back", 11 * time.Second, event(sample("A", older), ""), outcome.Accepted, 1},
+		{"and redelivered, what was published before it", 10 * time.Second, event(sample("A", ancient), ""), outcome.Superseded, 0},
+		{"a clock of 2036", 12 * time.Second, event(sample("D", future), ""), outcome.Accepted, 1},
+		{"does not silence the device", 13 * time.Second, event(sample("D", older), ""), outcome.Accepted, 1},
+		{"nor does one of 1970", 14 * time.Second, event(sample("D", ancient), ""), outcome.Accepted, 1},
+		{"ever", 15 * time.Second, event(sample("D", ancient), ""), outcome.Accepted, 1},
+		{"what Alexa adds up", 16 * time.Second, event(sample(hvac, newer), ""), outcome.Accepted, 1},
+		{"is never left out", 16 * time.Second, event(sample(hvac, older), ""), outcome.Accepted, 1},
 	}
+	w.Forward(time.Minute)
 	for n, test := range tests {
 		before := len(w.Sim.Events(alexa.EU))
-		r := d.Deliver(t.Context(), numbered(w, test.data, n))
+		m := numbered(w, test.data, n)
+		m.PublishTime = start.Add(test.published)
+		r := d.Deliver(t.Context(), m)
 		sent := 0
 		if events := w.Sim.Events(alexa.EU); len(events) > before {
 			sent = strings.Count(events[before].Body, `"namespace":"Alexa.`)
 		}
 		if r[0].Name != test.want || sent != test.sent {
-			t.Errorf("%s: %s with %d properties, want %s with %d", test.name, r[0].Name, sent, test.want, test.sent)
+			t.Errorf("%s: %s with %d properties, want %s with %d: %v", test.name, r[0].Name, sent, test.want, test.sent, r[0].Err)
 		}
 	}
 }
@@ -195,7 +234,7 @@ func TestRedeliverySparesWhoAccepted(t *testing.T) {
 	one := w.Link(t, "u-1", alexa.EU, "amzn-1")
 	two := w.Link(t, "u-1", alexa.NA, "amzn-2")
 	w.Sim.Always(simulator.Gateway(alexa.NA), simulator.Fault{Code: simulator.SkillNeverEnabled}) // not sent again at once
-	m := message(w, report)
+	m := message(w, removal)
 	first := deliverer(t, w).Deliver(t.Context(), m)
 	if diff := cmp.Diff(map[string]outcome.Name{one: outcome.Accepted, two: outcome.Redeliver}, names(first)); diff != "" {
 		t.Errorf("first (-want +got):\n%s", diff)

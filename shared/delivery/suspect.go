@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
@@ -38,6 +41,15 @@ func (s *sending) admit(ctx context.Context) error {
 		return nil
 	}
 	s.tell(ctx)
+	return s.suspended()
+}
+
+// suspended is what becomes of an event that is not sent to a suspect grant. What
+// no later event tells again is put aside.
+func (s *sending) suspended() error {
+	if s.event.Kind().Life == alexa.LifeEndless {
+		return outcome.ErrMissed
+	}
 	return outcome.ErrSuspended
 }
 
@@ -65,7 +77,7 @@ func (s *sending) tell(ctx context.Context) {
 // next probe sends this one.
 func (s *sending) claimProbe(ctx context.Context) error {
 	if s.d.Now().Before(s.grant.NextTry) {
-		return outcome.ErrSuspended
+		return s.suspended()
 	}
 	// A probe is not claimed before it can be sent.
 	if err := s.ready(ctx, 0); err != nil {
@@ -83,7 +95,7 @@ func (s *sending) claimProbe(ctx context.Context) error {
 		return nil
 	})
 	if errors.Is(err, outcome.ErrSuspended) {
-		return err
+		return s.suspended()
 	}
 	if err != nil {
 		return fmt.Errorf("claiming a probe: %w", err)
@@ -92,9 +104,24 @@ func (s *sending) claimProbe(ctx context.Context) error {
 	return nil
 }
 
-// suspect makes the grant suspect because of the gateway's refusal. A grant
-// that was suspect before has failed its probe; the next is due later.
+// A grant that the gateway refuses is suspect only if it still does confirmAfter
+// later, and without a word if confirmWithin has passed since.
+const (
+	confirmAfter  = 5 * time.Second
+	confirmWithin = 10 * time.Minute
+)
+
+// suspect makes the grant suspect because of the gateway's refusal, if the
+// gateway refused it some time ago too: by then it is known whether it refuses
+// everybody, which is not the grants' fault. A grant that was suspect before has
+// failed its probe; the next is due later.
 func (s *sending) suspect(ctx context.Context, reason string, refusal error) error {
+	if s.health.refused.State() != breaker.Closed {
+		return fmt.Errorf("%w: %w", outcome.ErrPaused, refusal)
+	}
+	if !s.probe && !s.d.memory.confirms(s.id, s.d.Now()) {
+		return refusal
+	}
 	saved, err := grant.Change(ctx, s.d.Store, s.record.Key(), func(r *grant.Record) error {
 		g, ok := r.Grants[s.id]
 		switch {
@@ -113,9 +140,19 @@ func (s *sending) suspect(ctx context.Context, reason string, refusal error) err
 	}
 	s.d.announce(ctx, saved)
 	if s.probe {
-		return fmt.Errorf("%w: the probe failed: %w", outcome.ErrSuspended, refusal)
+		return fmt.Errorf("%w: the probe failed: %w", s.suspended(), refusal)
 	}
 	return &SuspectError{Reason: reason, Refusal: refusal}
+}
+
+// confirms reports whether the gateway refused a grant some time ago too.
+func (m *memory) confirms(id string, now time.Time) bool {
+	first, ok := m.refusals.Get(id)
+	if !ok || now.Sub(first) > confirmWithin {
+		m.refusals.Add(id, now)
+		return false
+	}
+	return now.Sub(first) >= confirmAfter
 }
 
 // recovered notes that the gateway took an event of a grant that it, or the
@@ -147,27 +184,4 @@ func (d *Deliverer) announce(ctx context.Context, record grant.Record) {
 	if err := d.Announcer.Announce(ctx, record); err != nil {
 		telemetry.Add(ctx, slog.String(telemetry.AnnounceError, err.Error()))
 	}
-}
-
-// stale tells the maker that an event was not delivered, so that it reports
-// the endpoint's state again. A suspended report that is such a repetition
-// already says nothing new, and asking for another would make an endless
-// circle: when the grant recovers, the maker is told, and reports everything.
-func (d *Deliverer) stale(ctx context.Context, e *event, record grant.Record, result Result) Result {
-	suspended := result.Name == outcome.Suspended
-	if !suspended && result.Name != outcome.Expired {
-		return result
-	}
-	if suspended && e.Change != nil && e.Change.Cause == "PERIODIC_POLL" {
-		return result
-	}
-	region := record.Grants[result.GrantID].Region
-	err := d.Announcer.Publish(ctx, record, grant.Announcement{
-		Type: grant.Stale, GrantID: result.GrantID, Region: region, Reason: string(result.Name),
-		EndpointID: e.EndpointID(), ActiveGrants: record.Left(region), At: d.Now().UTC(),
-	})
-	if err != nil {
-		return resultOf(result.GrantID, err)
-	}
-	return result
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -21,6 +22,9 @@ import (
 // the event back.
 const CallTimeout = 5 * time.Second
 
+// PatientTimeout bounds one call of a client made by [NewPatient].
+const PatientTimeout = 20 * time.Second
+
 // maxAnswer is how much of an answer is read. Amazon's are a few hundred bytes.
 const maxAnswer = 64 << 10
 
@@ -30,6 +34,7 @@ type Client struct {
 	region    alexa.Region
 	url       *url.URL
 	transport http.RoundTripper
+	timeout   time.Duration
 }
 
 // New returns the client of a region. baseURL is the gateway's URL without a
@@ -39,7 +44,17 @@ type Client struct {
 func New(region alexa.Region, baseURL *url.URL, client *http.Client) *Client {
 	events := *baseURL
 	events.Path = path.Join("/", events.Path, "v3/events")
-	return &Client{region: region, url: &events, transport: cmp.Or(client.Transport, http.DefaultTransport)}
+	return &Client{region: region, url: &events, transport: cmp.Or(client.Transport, http.DefaultTransport), timeout: CallTimeout}
+}
+
+// NewPatient is New for events that must not be repeated: a call waits for
+// PatientTimeout, since after a call without an answer nobody may send the event
+// again. client must not use a connection that was idle for long, on which a
+// request may be lost.
+func NewPatient(region alexa.Region, baseURL *url.URL, client *http.Client) *Client {
+	c := New(region, baseURL, client)
+	c.timeout = PatientTimeout
+	return c
 }
 
 // Receipt is the gateway's word that it took an event. It does not mean that
@@ -52,17 +67,19 @@ type Receipt struct {
 // Send posts one event, already encoded, with the access token that is also in
 // its body. It makes one attempt that takes at most CallTimeout and returns
 // when the gateway took the event, or an [Error]. After an Error that is
-// [ErrUnavailable] the gateway may have taken the event all the same.
+// Unanswered the gateway may have taken the event all the same.
 func (c *Client) Send(ctx context.Context, token sensitive.String, body []byte) (Receipt, error) {
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := c.request(ctx, token, body)
+	sent := &sentBody{}
+	sent.Reset(body)
+	req, err := c.request(ctx, token, sent, body)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("gateway %s: %w", c.region, err)
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return Receipt{}, &Error{Region: c.region, kind: ErrUnavailable, cause: transport.Cause(ctx, err)}
+		return Receipt{}, &Error{Region: c.region, kind: ErrUnavailable, cause: transport.Cause(ctx, err), unanswered: sent.begun.Load()}
 	}
 	defer resp.Body.Close()
 	// Read to the end, so that the connection can be used again. What could
@@ -83,11 +100,14 @@ var (
 )
 
 // request makes the request. The URL was parsed long ago.
-func (c *Client) request(ctx context.Context, token sensitive.String, body []byte) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "", bytes.NewReader(body))
+func (c *Client) request(ctx context.Context, token sensitive.String, sent *sentBody, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "", nil)
 	if err != nil {
 		return nil, err
 	}
+	req.Body, req.ContentLength = sent, int64(len(body))
+	// For a connection that turns out to be closed before anything was written.
+	req.GetBody = func() (io.ReadCloser, error) { return again{bytes.NewReader(body), sent}, nil }
 	req.URL, req.Host = c.url, c.url.Host
 	req.Header = http.Header{
 		"Authorization": {"Bearer " + token.Reveal()},
@@ -96,6 +116,48 @@ func (c *Client) request(ctx context.Context, token sensitive.String, body []byt
 	}
 	return req, nil
 }
+
+// sentBody is a request's body that knows whether it was sent, or a part of it.
+type sentBody struct {
+	bytes.Reader
+	begun atomic.Bool
+}
+
+// Read implements [io.Reader].
+func (b *sentBody) Read(p []byte) (int, error) {
+	b.begun.Store(true)
+	return b.Reader.Read(p)
+}
+
+// WriteTo implements [io.WriterTo], by which a body is written at once.
+func (b *sentBody) WriteTo(w io.Writer) (int64, error) {
+	b.begun.Store(true)
+	return b.Reader.WriteTo(w)
+}
+
+// Close implements [io.Closer].
+func (b *sentBody) Close() error { return nil }
+
+// again is the body of a second try of net/http's own.
+type again struct {
+	*bytes.Reader
+	first *sentBody
+}
+
+// Read implements [io.Reader].
+func (b again) Read(p []byte) (int, error) {
+	b.first.begun.Store(true)
+	return b.Reader.Read(p)
+}
+
+// WriteTo implements [io.WriterTo].
+func (b again) WriteTo(w io.Writer) (int64, error) {
+	b.first.begun.Store(true)
+	return b.Reader.WriteTo(w)
+}
+
+// Close implements [io.Closer].
+func (b again) Close() error { return nil }
 
 // requestID finds the id that Amazon's support asks for.
 func requestID(h http.Header) string {

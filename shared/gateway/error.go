@@ -76,9 +76,14 @@ type Error struct {
 	RequestID   string        // Amazon's id of the request
 	RetryAfter  time.Duration // how long the gateway wants to be left alone, 0 when it did not say
 
-	kind  error
-	cause error
+	kind       error
+	cause      error
+	unanswered bool
 }
+
+// Unanswered reports whether the event was sent, or a part of it, and no answer
+// came: the gateway may have taken it.
+func (e *Error) Unanswered() bool { return e.unanswered }
 
 // Error names region, kind, status, code and Amazon's request id.
 func (e *Error) Error() string {

@@ -97,6 +97,12 @@ func hijacked(t *testing.T, then func(*net.TCPConn)) http.HandlerFunc {
 // read and handed to then, which may write an answer.
 func inMemory(t *testing.T, then func(net.Conn)) *gateway.Client {
 	t.Helper()
+	return newClient(t, "http://127.0.0.1", inMemoryHTTP(t, then))
+}
+
+// inMemoryHTTP is the HTTP client of inMemory.
+func inMemoryHTTP(t *testing.T, then func(net.Conn)) *http.Client {
+	t.Helper()
 	client := transport.NewClient(1)
 	client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
@@ -112,5 +118,5 @@ func inMemory(t *testing.T, then func(net.Conn)) *gateway.Client {
 		return near, nil
 	}
 	t.Cleanup(client.CloseIdleConnections) // a bubble must not be left with goroutines
-	return newClient(t, "http://127.0.0.1", client)
+	return client
 }

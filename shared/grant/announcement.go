@@ -16,7 +16,7 @@ const (
 	BecameSuspect AnnouncementType = "suspect"   // the gateway refuses a grant that LWA honours
 	Recovered     AnnouncementType = "recovered" // a suspect grant works again
 	WasRevoked    AnnouncementType = "revoked"   // a grant is gone
-	Stale         AnnouncementType = "stale"     // an event was not delivered; report the endpoint's state again
+	Stale         AnnouncementType = "stale"     // Alexa may not have the latest state of endpoints; report them again
 )
 
 // Announcement is one lifecycle message that waits to be published. It is
@@ -27,7 +27,14 @@ type Announcement struct {
 	GrantID      string
 	Region       alexa.Region
 	Reason       string
-	EndpointID   string // only for Stale
-	ActiveGrants int    // what the customer has left in this region; only 0 means stop publishing
+	EndpointIDs  []string // only for Stale; none stands for all endpoints
+	Discovery    bool     // only for Stale: discovery events were missed too
+	ActiveGrants int      // what the customer has left in this region; only 0 means stop publishing
 	At           time.Time
+}
+
+// same reports whether a and b are one announcement. Two of a kind for a grant
+// have different times.
+func (a Announcement) same(b Announcement) bool {
+	return a.Type == b.Type && a.GrantID == b.GrantID && a.Reason == b.Reason && a.At.Equal(b.At)
 }

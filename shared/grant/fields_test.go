@@ -28,7 +28,7 @@ func documented() (grant.Record, map[string]any) {
 	record := grant.Record{
 		Version: 1, UserID: "u-1", Skill: "default", Region: alexa.EU, Bucket: 7, RefreshDue: at(1), UsedAt: at(2),
 		Announce: []grant.Announcement{{
-			Type: grant.Stale, GrantID: "g1", Region: alexa.FE, Reason: "expired", EndpointID: "lamp-1", ActiveGrants: 2, At: at(3),
+			Type: grant.Stale, GrantID: "g1", Region: alexa.FE, Reason: "expired", EndpointIDs: []string{"lamp-1"}, Discovery: true, ActiveGrants: 2, At: at(3),
 		}},
 		Grants: map[string]grant.Grant{"g1": {
 			Region: alexa.NA, State: grant.Suspect, Reason: "unauthorized", Since: at(4), ClientID: "client-1",
@@ -36,13 +36,14 @@ func documented() (grant.Record, map[string]any) {
 			TokenVersion: 3, Lease: grant.Lease{Owner: "process-1", Until: at(6)}, RefreshDue: at(7), Failures: 4,
 			NextTry: at(8), LastForcedRefresh: at(9), CreatedAt: at(10), EraseAt: at(11),
 			RefusedAt: at(12), Witness: grant.Witness{By: "relink", At: at(13)}, UnprovenSince: at(14), ToldAt: at(15),
+			Behind: grant.Behind{Since: at(16), Due: at(17), Endpoints: []string{"lamp-1", "lamp-2"}, All: true, Discovery: true},
 		}},
 	}
 	doc := map[string]any{
 		"v": int64(1), "userId": "u-1", "skill": "default", "region": "EU", "bucket": int64(7),
 		"refreshDue": at(1), "usedAt": at(2),
 		"announce": []any{map[string]any{
-			"type": "stale", "grantId": "g1", "region": "FE", "reason": "expired", "endpointId": "lamp-1",
+			"type": "stale", "grantId": "g1", "region": "FE", "reason": "expired", "endpointIds": []any{"lamp-1"}, "discovery": true,
 			"activeGrants": int64(2), "at": at(3),
 		}},
 		"grants": map[string]any{"g1": map[string]any{
@@ -52,6 +53,7 @@ func documented() (grant.Record, map[string]any) {
 			"refreshDue": at(7), "failures": int64(4), "nextTry": at(8), "lastForcedRefresh": at(9),
 			"createdAt": at(10), "eraseAt": at(11),
 			"refusedAt": at(12), "witness": map[string]any{"by": "relink", "at": at(13)}, "unprovenSince": at(14), "told": at(15),
+			"behind": map[string]any{"since": at(16), "due": at(17), "endpoints": []any{"lamp-1", "lamp-2"}, "all": true, "discovery": true},
 		}},
 	}
 	return record, doc
@@ -109,6 +111,12 @@ func TestEveryFieldIsKept(t *testing.T) {
 		sameMark, err := grant.ParseSweepMark(mark.Document())
 		if diff := cmp.Diff(mark, sameMark); diff != "" || err != nil {
 			t.Fatalf("a mark changed on its way (error %v) (-want +got):\n%s", err, diff)
+		}
+		var region grant.RegionMark
+		fill(r, reflect.ValueOf(&region).Elem(), true)
+		sameRegion, err := grant.ParseRegionMark(region.Document())
+		if diff := cmp.Diff(region, sameRegion); diff != "" || err != nil {
+			t.Fatalf("a region's mark changed on its way (error %v) (-want +got):\n%s", err, diff)
 		}
 	}
 }

@@ -130,6 +130,8 @@ type Grant struct {
 	UnprovenSince time.Time // when the customer linked anew; until a refresh has succeeded since, the grant may be the same link
 	ToldAt        time.Time // when the maker was told that the grant is suspect, zero while it is not
 
+	Behind Behind // what the grant's gateway missed, zero for nothing
+
 	LastForcedRefresh time.Time // when a refresh forced by a gateway's refusal last succeeded
 	CreatedAt         time.Time
 	EraseAt           time.Time // when a revoked grant's remains go, zero otherwise

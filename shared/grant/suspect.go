@@ -89,6 +89,9 @@ const (
 
 	firstProbe = time.Minute // from a gateway's refusal to the first probe
 	lastProbe  = 6 * time.Hour
+	// lastOwnProbe is the longest pause between probes when the skill is at fault,
+	// and not the customer: somebody mends it.
+	lastOwnProbe = 15 * time.Minute
 	// suspectRefresh is how often a grant that the gateway refuses is refreshed,
 	// so that one that is gone is found out.
 	suspectRefresh = 24 * time.Hour
@@ -189,7 +192,8 @@ func (r *Record) Tell(id string, now time.Time) {
 
 // Suspect makes a grant suspect because the gateway refuses it. It gets no
 // events but a probe now and then: the first after a minute, each next after
-// twice the time, at most six hours. It is refreshed once a day.
+// twice the time, at most six hours, or a quarter of an hour if the skill is at
+// fault. It is refreshed once a day.
 func (r *Record) Suspect(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	if g.State != Suspect || g.Doubted() {
@@ -211,7 +215,11 @@ func (r *Record) Suspect(id, reason string, now time.Time) {
 // the next. Whoever saves that change may send the probe.
 func (r *Record) Probe(id string, now time.Time) {
 	g := r.Grants[id]
-	g.NextTry = now.Add(min(firstProbe<<min(g.Failures, 16), lastProbe))
+	last := lastProbe
+	if g.Reason == ReasonInsufficientPermission || g.Reason == ReasonSkillNotFound {
+		last = lastOwnProbe
+	}
+	g.NextTry = now.Add(min(firstProbe<<min(g.Failures, 16), last))
 	r.Grants[id] = g
 	r.settle(now)
 }
@@ -254,6 +262,9 @@ func (r *Record) Recover(id string, now, due time.Time) {
 func (r *Record) recovered(id string, g Grant, now time.Time) {
 	told := !g.ToldAt.IsZero()
 	g.ToldAt = time.Time{}
+	if !g.Behind.Empty() && g.State == Active {
+		g.Behind.Due = now // the link works again: there is somebody to report to
+	}
 	r.Grants[id] = g
 	if told {
 		r.announce(Recovered, id, g.Region, "", now)

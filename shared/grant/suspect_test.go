@@ -299,24 +299,36 @@ func TestSuspect(t *testing.T) {
 	}
 }
 
+// TestProbesComeSeldomer: at least every quarter of an hour where the skill is at
+// fault, which somebody mends for all customers at once.
 func TestProbesComeSeldomer(t *testing.T) {
 	t.Parallel()
-	r := one()
-	r.Suspect("a", grant.ReasonUnauthorized, start)
-	r.Announced(r.Announce, start)
-	due, now := r.RefreshDue, start
-	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360} {
-		for range 2 { // one that came to nothing makes no difference
-			r.Probe("a", now)
-			if got := r.Grants["a"].NextTry.Sub(now); got != want*time.Minute {
-				t.Errorf("probe %d: the next in %v, want %v", i+1, got, want*time.Minute)
+	for reason, pauses := range map[string][]time.Duration{
+		grant.ReasonUnauthorized:           {1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360},
+		grant.ReasonSkillDisabled:          {1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360},
+		grant.ReasonSkillNotFound:          {1, 2, 4, 8, 15, 15},
+		grant.ReasonInsufficientPermission: {1, 2, 4, 8, 15, 15},
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			r := one()
+			r.Suspect("a", grant.ReasonSkillNeverEnabled, start)
+			r.Announced(r.Announce, start)
+			due, now := r.RefreshDue, start
+			for i, want := range pauses {
+				for range 2 { // one that came to nothing makes no difference
+					r.Probe("a", now)
+					if got := r.Grants["a"].NextTry.Sub(now); got != want*time.Minute {
+						t.Errorf("probe %d: the next in %v, want %v", i+1, got, want*time.Minute)
+					}
+				}
+				now = r.Grants["a"].NextTry
+				r.ProbeFailed("a", reason, now)
 			}
-		}
-		now = r.Grants["a"].NextTry
-		r.ProbeFailed("a", grant.ReasonSkillNotFound, now)
-	}
-	if g := r.Grants["a"]; g.Reason != grant.ReasonSkillNotFound || !r.RefreshDue.Equal(due) || r.Announce != nil {
-		t.Errorf("%+v, due %v, announced %v", g, r.RefreshDue, kinds(r))
+			if g := r.Grants["a"]; g.Reason != reason || !r.RefreshDue.Equal(due) || r.Announce != nil {
+				t.Errorf("%+v, due %v, announced %v", g, r.RefreshDue, kinds(r))
+			}
+		})
 	}
 }
 

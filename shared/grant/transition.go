@@ -170,7 +170,7 @@ func (r *Record) Revoke(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	g.State, g.Reason, g.Since = Revoked, reason, now
 	g.AccessToken, g.Lease, g.RefreshDue, g.NextTry = nil, Lease{}, time.Time{}, time.Time{}
-	g.UnprovenSince, g.ToldAt = time.Time{}, time.Time{}
+	g.UnprovenSince, g.ToldAt, g.Behind = time.Time{}, time.Time{}, Behind{}
 	g.EraseAt = now.Add(KeepRevoked)
 	r.Grants[id] = g
 	r.announce(WasRevoked, id, g.Region, reason, now)
@@ -186,7 +186,7 @@ func (r *Record) Take(id, owner string, until time.Time) {
 
 // Announced removes lifecycle messages that have been published.
 func (r *Record) Announced(published []Announcement, now time.Time) {
-	r.Announce = slices.DeleteFunc(r.Announce, func(a Announcement) bool { return slices.Contains(published, a) })
+	r.Announce = slices.DeleteFunc(r.Announce, func(a Announcement) bool { return slices.ContainsFunc(published, a.same) })
 	if len(r.Announce) == 0 {
 		r.Announce = nil
 	}
@@ -207,29 +207,38 @@ func (r *Record) Left(region alexa.Region) int {
 }
 
 func (r *Record) announce(kind AnnouncementType, id string, region alexa.Region, reason string, now time.Time) {
-	r.Announce = append(r.Announce, Announcement{
-		Type: kind, GrantID: id, Region: region, Reason: reason, ActiveGrants: r.Left(region), At: now.UTC().Truncate(time.Microsecond),
-	})
+	r.addAnnouncement(Announcement{Type: kind, GrantID: id, Region: region, Reason: reason}, now)
+}
+
+func (r *Record) addAnnouncement(a Announcement, now time.Time) {
+	a.ActiveGrants, a.At = r.Left(a.Region), now.UTC().Truncate(time.Microsecond)
+	r.Announce = append(r.Announce, a)
 	if extra := len(r.Announce) - maxAnnouncements; extra > 0 {
 		r.Announce = slices.Delete(r.Announce, 0, extra)
 	}
 }
 
 // settle sets when the sweep has to look at the record: at the earliest due
-// time of its grants, when the remains of a revoked one are to go, or now when
-// a message waits to be published.
+// time of its grants, when the remains of a revoked one are to go, when the maker
+// is to be asked for what an active one missed, or now when a message waits to be
+// published.
 func (r *Record) settle(now time.Time) {
 	r.RefreshDue = time.Time{}
 	if len(r.Announce) > 0 {
 		r.RefreshDue = now
 	}
 	for _, g := range r.Grants {
-		due := g.RefreshDue
-		if g.State == Revoked {
-			due = g.EraseAt
+		dues := [2]time.Time{g.RefreshDue}
+		switch {
+		case g.State == Revoked:
+			dues[0] = g.EraseAt
+		case g.State == Active:
+			dues[1] = g.Behind.Due
 		}
-		if !due.IsZero() && (r.RefreshDue.IsZero() || due.Before(r.RefreshDue)) {
-			r.RefreshDue = due
+		for _, due := range dues {
+			if !due.IsZero() && (r.RefreshDue.IsZero() || due.Before(r.RefreshDue)) {
+				r.RefreshDue = due
+			}
 		}
 	}
 }

@@ -73,6 +73,24 @@ func (r *Record) witness(id, by string, now time.Time) {
 	r.Grants[id] = g
 }
 
+// ProbeNow makes the suspect grants of a customer due for a refresh, and the next
+// event their probe. It returns how many there are.
+func (r *Record) ProbeNow(now time.Time) (suspects int) {
+	for id, g := range r.Grants {
+		if g.State != Suspect {
+			continue
+		}
+		suspects++
+		g.NextTry = now
+		if g.RefreshDue.IsZero() || g.RefreshDue.After(now) {
+			g.RefreshDue = now
+		}
+		r.Grants[id] = g
+	}
+	r.settle(now)
+	return suspects
+}
+
 // Used notes that an event was delivered to the customer.
 func (r *Record) Used(now time.Time) { r.UsedAt = now }
 
@@ -104,6 +122,11 @@ func (r *Record) Restore(id string, now time.Time) bool {
 // after. It is always more than after, since use is not noted each time: see
 // [Record.NoteUse]. A record that does not say when it was used is not idle.
 func (r Record) Idle(after time.Duration, now time.Time) bool {
+	for _, g := range r.Grants {
+		if g.BehindDue(now) {
+			return false
+		}
+	}
 	return !r.UsedAt.IsZero() && now.Sub(r.UsedAt) > after+useNoted(after)
 }
 

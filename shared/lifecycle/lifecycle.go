@@ -40,8 +40,9 @@ type Message struct {
 	Skill        string                 `json:"skill"`
 	GrantID      string                 `json:"grantId"`
 	Reason       string                 `json:"reason,omitempty"`
-	EndpointID   string                 `json:"endpointId,omitempty"` // only of type stale
-	ActiveGrants int                    `json:"activeGrants"`         // left in this region; only 0 means stop publishing
+	EndpointIDs  []string               `json:"endpointIds,omitempty"` // only of type stale; absent: of all endpoints
+	Discovery    bool                   `json:"discovery,omitempty"`   // only of type stale: discovery events were missed too
+	ActiveGrants int                    `json:"activeGrants"`          // left in this region; only 0 means stop publishing
 	At           time.Time              `json:"at"`
 }
 
@@ -79,7 +80,7 @@ func (a *Announcer) Publish(ctx context.Context, record grant.Record, pending gr
 	}
 	data, err := json.Marshal(Message{
 		Type: pending.Type, UserID: record.UserID, Region: string(pending.Region), Skill: record.Skill,
-		GrantID: pending.GrantID, Reason: pending.Reason, EndpointID: pending.EndpointID,
+		GrantID: pending.GrantID, Reason: pending.Reason, EndpointIDs: pending.EndpointIDs, Discovery: pending.Discovery,
 		ActiveGrants: pending.ActiveGrants, At: pending.At,
 	})
 	if err != nil {

@@ -51,7 +51,13 @@ const (
 	Expired    Name = "expired"
 	Suspended  Name = "suspended"
 	Revoked    Name = "revoked"
-	Dead       Name = "dead_letter"
+	// Unconfirmed: an event that must not be repeated was sent, and no answer
+	// came. It may have been taken, and is not sent again.
+	Unconfirmed Name = "unconfirmed"
+	// Behind: other grants of the customer took the report, and the maker will
+	// be asked for the endpoint's state on behalf of this one.
+	Behind Name = "behind"
+	Dead   Name = "dead_letter"
 	// Redeliver is never in an answer that acknowledges.
 	Redeliver Name = "retry"
 )
@@ -68,6 +74,16 @@ var (
 	ErrUnknownRegion = errors.New("attribute region: must be NA, EU or FE")
 	// ErrSuspended: the grant is suspect, and it is not yet time to try it again.
 	ErrSuspended = errors.New("grant is suspect, and not to be tried yet")
+	// ErrMissed: the grant is suspect, and the event tells what no later report
+	// tells again.
+	ErrMissed = errors.New("grant is suspect, and the event must not be lost")
+	// ErrUnconfirmed: the event must not be repeated, and no answer came.
+	ErrUnconfirmed = errors.New("event was sent once, and no answer came")
+	// ErrBehind: other grants of the customer took the report; this one is noted
+	// as behind.
+	ErrBehind = errors.New("other grants took the report")
+	// ErrPaused: the region's circuit breaker is open, or has no room.
+	ErrPaused = errors.New("the region's gateway is not well")
 	// ErrSuspect: the grant has become suspect by this very event.
 	ErrSuspect = errors.New("grant is suspect")
 	// ErrDuplicate: the event was accepted before.
@@ -112,13 +128,17 @@ var table = []struct {
 	code     string
 }{
 	{access.ErrRevoked, Ack, Revoked, ""},
+	{ErrBehind, Ack, Behind, ""},
 	{ErrSuspended, Ack, Suspended, ""},
+	{ErrUnconfirmed, Ack, Unconfirmed, ""},
+	{ErrMissed, DeadLetter, Dead, "SUSPENDED"},
 	{ErrDuplicate, Ack, Duplicate, ""},
 	{ErrSuperseded, Ack, Superseded, ""},
 	{ErrUnproven, Ack, Superseded, "UNPROVEN"},
 	{ErrExpired, Ack, Expired, ""},
 	{ErrSuspect, Retry, Redeliver, "SUSPECT"},
 	{ErrClaimed, Retry, Redeliver, "CLAIMED"},
+	{ErrPaused, Retry, Redeliver, "REGION_PAUSED"},
 	{ErrNoTime, Retry, Redeliver, "HANDED_BACK"},
 	{ErrUnknownRegion, DeadLetter, Dead, "UNKNOWN_REGION"},
 	{gateway.ErrInvalidRequest, DeadLetter, Dead, "INVALID_REQUEST_EXCEPTION"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/outcome"
@@ -72,6 +73,19 @@ func TestOf(t *testing.T) {
 		{"accepted", nil, ack(outcome.Accepted)},
 		{"revoked", fmt.Errorf("x: %w", access.ErrRevoked), ack(outcome.Revoked)},
 		{"suspended", outcome.ErrSuspended, ack(outcome.Suspended)},
+		{"suspended, and must not be lost", outcome.ErrMissed, dead("SUSPENDED")},
+		{"behind", fmt.Errorf("%w: %w", outcome.ErrBehind, access.ErrOtherClient), ack(outcome.Behind)},
+		{"sent once, and no answer", fmt.Errorf("%w: %w", outcome.ErrUnconfirmed, context.DeadlineExceeded), ack(outcome.Unconfirmed)},
+		{"expired", outcome.ErrExpired, ack(outcome.Expired)},
+		{"duplicate", outcome.ErrDuplicate, ack(outcome.Duplicate)},
+		{"superseded", outcome.ErrSuperseded, ack(outcome.Superseded)},
+		{"unproven", outcome.ErrUnproven, outcome.Outcome{Decision: outcome.Ack, Name: outcome.Superseded, Code: "UNPROVEN"}},
+		{"claimed", outcome.ErrClaimed, retry("CLAIMED")},
+		{"no time", outcome.ErrNoTime, retry("HANDED_BACK")},
+		{"region paused", fmt.Errorf("%w: %w", outcome.ErrPaused, breaker.ErrOpen), retry("REGION_PAUSED")},
+		{"Login with Amazon paused", fmt.Errorf("x: %w", breaker.ErrOpen), retry("LOGIN_WITH_AMAZON_PAUSED")},
+		{"braked", access.ErrBraked, retry("BRAKED")},
+		{"became suspect by this event", fmt.Errorf("%w: %w", outcome.ErrSuspect, errors.New("x")), retry("SUSPECT")},
 		{"busy", access.ErrBusy, retry("REFRESH_BUSY")},
 		{"became suspect", access.ErrSuspect, retry("SUSPECT")},
 		{"other client", access.ErrOtherClient, retry("OTHER_CLIENT")},

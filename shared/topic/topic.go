@@ -46,14 +46,21 @@ func (c *Client) Publisher(id string) *Publisher {
 	// would only cost them ten milliseconds each.
 	p.PublishSettings.DelayThreshold = time.Millisecond
 	p.PublishSettings.Timeout = publishTime
+	p.EnableMessageOrdering = true
 	return &Publisher{id: id, publisher: p}
 }
 
 // Publish returns once the topic has the message, or with an error after which
 // it may have it all the same.
 func (p *Publisher) Publish(ctx context.Context, data []byte, attributes map[string]string) error {
-	result := p.publisher.Publish(ctx, &pubsub.Message{Data: data, Attributes: attributes})
+	return p.PublishOrdered(ctx, "", data, attributes)
+}
+
+// PublishOrdered is Publish with an ordering key.
+func (p *Publisher) PublishOrdered(ctx context.Context, key string, data []byte, attributes map[string]string) error {
+	result := p.publisher.Publish(ctx, &pubsub.Message{Data: data, Attributes: attributes, OrderingKey: key})
 	if _, err := result.Get(ctx); err != nil {
+		p.publisher.ResumePublish(key) // the library would refuse the key from now on
 		return fmt.Errorf("publishing to %s: %w", p.id, err)
 	}
 	return nil

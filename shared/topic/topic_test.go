@@ -56,3 +56,22 @@ func TestPublishFails(t *testing.T) {
 		t.Error("published after the request had ended")
 	}
 }
+
+// TestPublishOrdered: the ordering key is kept, and a message without one goes
+// to the same publisher.
+func TestPublishOrdered(t *testing.T) {
+	client, server := open(t)
+	publisher := client.Publisher("events")
+	for _, key := range []string{"u-1/lamp-1", ""} {
+		if err := publisher.PublishOrdered(t.Context(), key, []byte(key), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, m := range server.Messages() {
+		got = append(got, m.OrderingKey)
+	}
+	if diff := cmp.Diff([]string{"u-1/lamp-1", ""}, got); diff != "" {
+		t.Errorf("ordering keys (-want +got):\n%s", diff)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"path"
 	"time"
@@ -92,6 +93,11 @@ func (p *Process) lwaCredentials(ctx context.Context) ([]lwa.Credentials, error)
 // LWA returns the client that NeedTokens asked for.
 func (p *Process) LWA() *lwa.Client { return p.tokens.client }
 
+// LogBreaker logs that a circuit breaker of a region has opened or closed.
+func (p *Process) LogBreaker(region alexa.Region, name string, from, to breaker.State) {
+	p.logBreaker(name+" "+string(region))(from, to)
+}
+
 // logBreaker logs that a circuit breaker of the process has opened or closed.
 func (p *Process) logBreaker(name string) func(from, to breaker.State) {
 	return func(from, to breaker.State) {
@@ -149,6 +155,22 @@ func (p *Process) Gateways() map[alexa.Region]*gateway.Client {
 	clients := make(map[alexa.Region]*gateway.Client, len(p.gateway))
 	for region, base := range p.gateway {
 		clients[region] = gateway.New(region, base, transport.NewBounded(gatewayConnections))
+	}
+	return clients
+}
+
+// idleConnection is how long a connection may have been idle on which an event
+// is sent that must not be repeated.
+const idleConnection = 20 * time.Second
+
+// PatientGateways returns a client for each region that NeedGateways found, for
+// events that must not be repeated.
+func (p *Process) PatientGateways() map[alexa.Region]*gateway.Client {
+	clients := make(map[alexa.Region]*gateway.Client, len(p.gateway))
+	for region, base := range p.gateway {
+		client := transport.NewBounded(Concurrency)
+		client.Transport.(*http.Transport).IdleConnTimeout = idleConnection
+		clients[region] = gateway.NewPatient(region, base, client)
 	}
 	return clients
 }

@@ -31,11 +31,19 @@ func sealedOf(n int) []byte {
 	return fmt.Appendf(nil, "sealed-%d\x00\xff", n)
 }
 
+func wordsOf(n int) []string {
+	var words []string
+	for i := range n {
+		words = append(words, textOf(i+1))
+	}
+	return words
+}
+
 func announcementsOf(n int) []grant.Announcement {
 	var list []grant.Announcement
 	for i := range n {
 		list = append(list, grant.Announcement{
-			Type: grant.Stale, GrantID: textOf(n), Region: alexa.EU, Reason: textOf(i), EndpointID: "lamp/1",
+			Type: grant.Stale, GrantID: textOf(n), Region: alexa.EU, Reason: textOf(i), EndpointIDs: []string{"lamp/1", textOf(n)}, Discovery: true,
 			ActiveGrants: i, At: timeOf(n),
 		})
 	}
@@ -74,6 +82,11 @@ var grantEdits = map[string]func(g *grant.Grant, n int){
 	"witness.at":        func(g *grant.Grant, n int) { g.Witness.At = timeOf(n) },
 	"unprovenSince":     func(g *grant.Grant, n int) { g.UnprovenSince = timeOf(n) },
 	"told":              func(g *grant.Grant, n int) { g.ToldAt = timeOf(n) },
+	"behind.since":      func(g *grant.Grant, n int) { g.Behind.Since = timeOf(n) },
+	"behind.due":        func(g *grant.Grant, n int) { g.Behind.Due = timeOf(n) },
+	"behind.endpoints":  func(g *grant.Grant, n int) { g.Behind.Endpoints = wordsOf(n) },
+	"behind.all":        func(g *grant.Grant, n int) { g.Behind.All = n != 0 },
+	"behind.discovery":  func(g *grant.Grant, n int) { g.Behind.Discovery = n != 0 },
 	"lastForcedRefresh": func(g *grant.Grant, n int) { g.LastForcedRefresh = timeOf(n) },
 	"createdAt":         func(g *grant.Grant, n int) { g.CreatedAt = timeOf(n) },
 	"eraseAt":           func(g *grant.Grant, n int) { g.EraseAt = timeOf(n) },

@@ -20,7 +20,7 @@ func TestEveryFieldIsEdited(t *testing.T) {
 	}{
 		"record":       {record, len(recordEdits) + len([]string{"userId", "skill", "grants", "the revision"})},
 		"grant":        {fullGrant(1), len(grantEdits)},
-		"announcement": {announcementsOf(2)[1], 7},
+		"announcement": {announcementsOf(2)[1], 8},
 		"delivery":     {func() grant.Delivery { d := fullDelivery("e-1", 1); d.Revision = 1; return d }(), 7},
 		"account":      {func() grant.Account { a := fullAccount("a-1", 1); a.Revision = 1; return a }(), 7},
 	} {

@@ -1,0 +1,90 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/outcome"
+)
+
+// noteBehind notes in the record what grants have missed of an event that will
+// not be sent again: a report that expired, was suspended, or was taken by the
+// customer's other grants only, and a discovery event that was put aside. The
+// sweep asks the maker for it, once for each customer. What cannot be noted is
+// not acknowledged.
+func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, results []Result) []Result {
+	discovery := e.Kind().Life == alexa.LifeEndless
+	if !discovery && !e.isReport() {
+		return results
+	}
+	took := slices.ContainsFunc(results, func(r Result) bool {
+		return r.Name == outcome.Accepted || r.Name == outcome.Duplicate || r.Name == outcome.Superseded
+	})
+	var behind []int
+	news := false
+	for i, r := range results {
+		switch {
+		case r.GrantID == "":
+			continue
+		case discovery && r.Code == missedCode, !discovery && (r.Name == outcome.Expired || r.Name == outcome.Suspended):
+		case !discovery && took && r.Decision == outcome.Retry:
+			results[i] = resultOf(r.GrantID, fmt.Errorf("%w: %w", outcome.ErrBehind, r.Err))
+		default:
+			continue
+		}
+		behind = append(behind, i)
+		news = news || c.remembered || !c.record.Grants[r.GrantID].Behind.Has(e.EndpointID(), discovery)
+	}
+	if !news {
+		return results
+	}
+	if err := d.saveBehind(ctx, e, c.record, c.remembered, grantsOf(results, behind)); err != nil {
+		for _, i := range behind {
+			results[i] = resultOf(results[i].GrantID, fmt.Errorf("noting what was missed: %w", err))
+		}
+	}
+	return results
+}
+
+// grantsOf returns the ids of the grants that some results are for.
+func grantsOf(results []Result, indices []int) []string {
+	ids := make([]string, len(indices))
+	for n, i := range indices {
+		ids[n] = results[i].GrantID
+	}
+	return ids
+}
+
+// saveBehind notes in the record that grants have missed an event.
+func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Record, remembered bool, ids []string) error {
+	if remembered {
+		record = grant.Record{Skill: record.Skill, UserID: record.UserID} // to be read
+	}
+	_, err := grant.ChangeFrom(ctx, d.Store, record, func(r *grant.Record) error {
+		if !r.Stored() {
+			return grant.ErrNotFound // erased meanwhile
+		}
+		now, discovery := d.Now(), e.Kind().Life == alexa.LifeEndless
+		for _, id := range ids {
+			h := d.health[r.Grants[id].Region]
+			due := now.Add(grant.BehindPause(h != nil && !h.closed(), id))
+			r.NoteBehind(id, e.EndpointID(), discovery, now, due)
+		}
+		return nil
+	})
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// missedCode is the code of outcome.ErrMissed.
+var missedCode = outcome.Of(outcome.ErrMissed).Code
+
+// isReport reports whether an event tells a state, which a later report tells
+// again.
+func (e *event) isReport() bool { return !e.once && !e.answers && e.Kind().Life == alexa.LifeReport }

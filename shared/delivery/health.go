@@ -1,0 +1,305 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+)
+
+const (
+	// resends is how often Amazon wants an event sent again, at most, and
+	// leastPause how long it asks to wait in between.
+	// https://developer.amazon.com/docs/smarthome/send-events.html
+	resends    = 3
+	leastPause = time.Second
+	mostPause  = time.Minute // that a Retry-After is believed
+	// newcomerPause is the longest pause that an event waits out which was not
+	// sent yet. A longer one it spends in Pub/Sub: the events of one chatty
+	// customer would else fill the process with waiting.
+	newcomerPause = 2 * time.Second
+	throttledKept = 10_000 // grants that a process remembers as throttled
+	// unwellPause is how often a process tells the sweep that a region is unwell.
+	unwellPause = time.Minute
+	// othersTrials is how long after the last event that may be repeated those
+	// that may not be leave the trials to such events.
+	othersTrials = time.Minute
+)
+
+// health is what a process knows of one region's gateway.
+type health struct {
+	region  alexa.Region
+	unwell  *breaker.Breaker // opened by 429, 5xx and no answer
+	refused *breaker.Breaker // opened by 401 and 403
+	took    atomic.Int64     // when the gateway last took an event, in Unix nanoseconds
+	proofs  proofs
+	trial   atomic.Int64 // when an event that may be a trial was last there
+	told    atomic.Int64 // when the sweep was last told that the region is unwell
+}
+
+func newHealth(region alexa.Region, now func() time.Time, onChange func(alexa.Region, string, breaker.State, breaker.State)) *health {
+	tell := func(name string) func(from, to breaker.State) {
+		return func(from, to breaker.State) {
+			if onChange != nil {
+				onChange(region, name, from, to)
+			}
+		}
+	}
+	h := &health{
+		region:  region,
+		unwell:  breaker.New(breaker.Config{Now: now, OnChange: tell("gateway")}),
+		refused: breaker.New(breaker.Config{Now: now, OnChange: tell("tokens"), AnswersOnly: true}),
+	}
+	h.took.Store(now().UnixNano())
+	return h
+}
+
+// open reports whether no event can be sent now.
+func (h *health) open() bool {
+	return h.unwell.State() == breaker.Open || h.refused.State() == breaker.Open
+}
+
+// closed reports whether nothing is held against the region.
+func (h *health) closed() bool {
+	return h.unwell.State() == breaker.Closed && h.refused.State() == breaker.Closed
+}
+
+// mostProofs is how many events may force a refresh within confirmAfter without
+// being taken. When a gateway refuses everybody, so many are refused at once that
+// the breaker knows only after most of them have their answers.
+const mostProofs = 10
+
+// proofs counts the events that forced a refresh.
+type proofs struct {
+	mu      sync.Mutex
+	running int
+	vain    []time.Time // when those ended that were not taken all the same
+}
+
+// begin reports whether one more event may force a refresh.
+func (p *proofs) begin(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.vain = slices.DeleteFunc(p.vain, func(at time.Time) bool { return now.Sub(at) >= confirmAfter })
+	if p.running+len(p.vain) >= mostProofs {
+		return false
+	}
+	p.running++
+	return true
+}
+
+func (p *proofs) end(now time.Time, vain bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running--; vain {
+		p.vain = append(p.vain, now)
+	}
+}
+
+// mayProve reports whether the event may force a refresh.
+func (s *sending) mayProve() bool {
+	if s.health.refused.State() != breaker.Closed {
+		return false
+	}
+	s.proof = s.proof || s.health.proofs.begin(s.d.Now())
+	return s.proof
+}
+
+// noTrial reports whether an event that must not be repeated is kept from being
+// a trial. It is while other events make the trials. A maker who sends nothing
+// else would never get a breaker closed, so after a minute without others it is
+// a trial itself.
+func (h *health) noTrial(once bool, now time.Time) bool {
+	if !once {
+		h.trial.Store(now.UnixNano())
+		return false
+	}
+	return now.UnixNano()-h.trial.Load() < int64(othersTrials)
+}
+
+// attempt is the first attempt of an event, which the breakers judge by.
+type attempt struct {
+	h               *health
+	unwell, refused breaker.Attempt
+}
+
+// begin admits a first attempt. While a breaker is not closed, an event that is
+// no trial is not sent, and others wait a little for room.
+func (h *health) begin(ctx context.Context, grantID string, noTrial bool) (attempt, error) {
+	options := breaker.Options{NoTrial: noTrial, Wait: newcomerPause}
+	a := attempt{h: h}
+	var err error
+	if a.unwell, err = h.unwell.Begin(ctx, grantID, options); err != nil {
+		return attempt{}, fmt.Errorf("%w: %w", outcome.ErrPaused, err)
+	}
+	if a.refused, err = h.refused.Begin(ctx, grantID, options); err != nil {
+		h.unwell.Cancel(a.unwell)
+		return attempt{}, fmt.Errorf("%w: %w", outcome.ErrPaused, err)
+	}
+	return a, nil
+}
+
+// end judges the answer. A refusal is no sign of a region's health when it is to
+// be expected of the grant.
+func (a attempt) end(err error, expected bool) {
+	if a.h == nil {
+		return
+	}
+	a.h.unwell.End(a.unwell, !isUnwell(err))
+	switch {
+	case isUnwell(err), expected:
+		a.h.refused.Cancel(a.refused)
+	default:
+		a.h.refused.End(a.refused, !isRefusal(err))
+	}
+}
+
+// isUnwell reports whether an answer, or the lack of one, says that the gateway
+// cannot take the event now.
+func isUnwell(err error) bool {
+	return errors.Is(err, gateway.ErrThrottled) || errors.Is(err, gateway.ErrInternal) || errors.Is(err, gateway.ErrUnavailable)
+}
+
+// isRefusal reports whether the gateway refuses the token or the grant.
+func isRefusal(err error) bool {
+	var refusal *gateway.Error
+	return errors.As(err, &refusal) && (refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusForbidden)
+}
+
+// unwellSince tells the sweep that a region cannot take what the maker would
+// report again: once a minute, while a breaker is not closed, or if a report
+// expired and nothing was taken for a minute. If that fails the next event does
+// it.
+func (d *Deliverer) unwellSince(ctx context.Context, h *health, expired bool) {
+	now := d.Now()
+	told := h.told.Load()
+	idle := expired && now.UnixNano()-h.took.Load() >= int64(unwellPause)
+	if now.UnixNano()-told < int64(unwellPause) || h.closed() && !idle || !h.told.CompareAndSwap(told, now.UnixNano()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
+	err := grant.ChangeControl(ctx, d.Store, grant.RegionName(string(h.region)), func(map[string]any) (map[string]any, error) {
+		return grant.RegionMark{UnwellAt: now}.Document(), nil
+	})
+	if err != nil {
+		h.told.Store(told)
+		telemetry.Add(ctx, slog.String("region_error", err.Error()))
+	}
+}
+
+// throttle knows which grants are throttled. Of the events of such a grant one at
+// a time is tried, and waits; the others are handed back.
+type throttle struct {
+	mu     sync.Mutex
+	grants *lru.Cache[string, *throttled]
+}
+
+type throttled struct {
+	until time.Time
+	taken bool // by an event that waits, or is being sent
+}
+
+func newThrottle() *throttle {
+	grants, _ := lru.New[string, *throttled](throttledKept) // fails for sizes below 1 only
+	return &throttle{grants: grants}
+}
+
+// enter admits a new event to a grant's gateway, and says how long it has to
+// wait. An event that was admitted leaves.
+func (t *throttle) enter(id string, now time.Time) (wait time.Duration, slot, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g, known := t.grants.Peek(id)
+	if !known {
+		return 0, false, true
+	}
+	if wait = g.until.Sub(now); g.taken || wait > newcomerPause {
+		return 0, false, false
+	}
+	g.taken = true
+	return wait, true, true
+}
+
+// pause notes that a grant is throttled for a time. It returns until when it is
+// by now, and whether the event that found out, which may have a slot, has one.
+func (t *throttle) pause(id string, until time.Time, slot bool) (time.Time, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g, known := t.grants.Get(id)
+	if !known {
+		t.grants.Add(id, &throttled{until: until, taken: true})
+		return until, true
+	}
+	if until.After(g.until) {
+		g.until = until
+	}
+	if !g.taken {
+		g.taken, slot = true, true
+	}
+	return g.until, slot
+}
+
+// leave gives back the slot of an event. A grant whose event was taken is not
+// throttled any more.
+func (t *throttle) leave(id string, took bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g, known := t.grants.Peek(id); known {
+		if g.taken = false; took {
+			t.grants.Remove(id)
+		}
+	}
+}
+
+// rest waits. It returns outcome.ErrNoTime as soon as it is known that the event
+// must not be sent after that: no attempt could be finished, or the customer's
+// other grants cannot wait so long.
+func (s *sending) rest(ctx context.Context, pause time.Duration) error {
+	end := s.d.Now().Add(pause)
+	if !timeFor(ctx, pause) || s.first.tooLate(end) {
+		return outcome.ErrNoTime
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.first.isDone():
+		if s.first.tooLate(end) {
+			return outcome.ErrNoTime
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to send again: %w", context.Cause(ctx))
+	}
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to send again: %w", context.Cause(ctx))
+	}
+}
+
+// attemptTime is what one attempt may need, with what has to be noted after it.
+const attemptTime = gateway.CallTimeout + time.Second
+
+// timeFor reports whether an attempt that begins after the given pause can be
+// finished before ctx ends.
+func timeFor(ctx context.Context, pause time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) >= pause+attemptTime
+}

@@ -1,0 +1,228 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// transitions is a table of STATES.md: what happens, and to which state it leads
+// from each.
+type transitions struct {
+	states []string
+	rows   map[string][]string
+}
+
+// tables reads the tables of STATES.md, in order.
+func tables(t *testing.T) []transitions {
+	t.Helper()
+	page, err := os.ReadFile("STATES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []transitions
+	inTable := false
+	for line := range strings.Lines(string(page)) {
+		if !strings.HasPrefix(line, "|") {
+			inTable = false
+			continue
+		}
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		switch {
+		case !inTable:
+			list = append(list, transitions{states: cells[1:], rows: make(map[string][]string)})
+			inTable = true
+		case !strings.HasPrefix(cells[0], "---"):
+			list[len(list)-1].rows[cells[0]] = cells[1:]
+		}
+	}
+	return list
+}
+
+// keepsTrue tries every cell: leads says where an event leads from a state.
+func (table transitions) keepsTrue(t *testing.T, events []string, leads func(t *testing.T, state, event string) string) {
+	t.Helper()
+	for event := range table.rows {
+		if !slices.Contains(events, event) {
+			t.Errorf("nothing is tried for the row %q", event)
+		}
+	}
+	for _, event := range events {
+		want, ok := table.rows[event]
+		if !ok {
+			t.Errorf("there is no row %q", event)
+			continue
+		}
+		for i, state := range table.states {
+			t.Run(event+", "+state, func(t *testing.T) {
+				if got := leads(t, state, event); got != want[i] {
+					t.Errorf("it leads to %q, and the page says %q", got, want[i])
+				}
+			})
+		}
+	}
+}
+
+func TestStatesOfAGrant(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	tokens := grant.Tokens{AccessToken: []byte("a"), RefreshToken: []byte("r"), ExpiresAt: now.Add(time.Hour), RefreshDue: now.Add(40 * time.Minute)}
+	// refuse is what package access does about invalid_grant.
+	refuse := func(r *grant.Record, at time.Time) {
+		switch g := r.Grants["g"]; {
+		case g.State == grant.Revoked:
+		case g.Confirms(at):
+			r.Revoke("g", grant.ReasonInvalidGrant, at)
+		default:
+			r.RefreshRefused("g", grant.ReasonRefreshRefused, at)
+		}
+	}
+	alive := func(do func(r *grant.Record)) func(r *grant.Record) {
+		return func(r *grant.Record) {
+			if r.Grants["g"].State != grant.Revoked {
+				do(r)
+			}
+		}
+	}
+	events := map[string]func(r *grant.Record){
+		"Login with Amazon refreshes it": func(r *grant.Record) { r.Refreshed("g", r.Grants["g"], tokens, now) },
+		"Login with Amazon refuses it":   func(r *grant.Record) { refuse(r, now) },
+		"Login with Amazon refuses it an hour after the first time": func(r *grant.Record) {
+			refuse(r, now)
+			refuse(r, now.Add(time.Hour))
+		},
+		"Login with Amazon refuses it, and there is a second witness": func(r *grant.Record) {
+			r.Prove(grant.BySkillEvent, now)
+			refuse(r, now)
+		},
+		"it is of another client, or does not open":   alive(func(r *grant.Record) { r.CannotRefresh("g", grant.ReasonUnreadable, now) }),
+		"the gateway refuses it twice, seconds apart": alive(func(r *grant.Record) { r.Suspect("g", grant.ReasonUnauthorized, now) }),
+		"the gateway takes its event":                 alive(func(r *grant.Record) { r.Recover("g", now, now.Add(time.Hour)) }),
+		"an operator restores it":                     func(r *grant.Record) { r.Restore("g", now) },
+	}
+	stateOf := func(g grant.Grant) string {
+		switch {
+		case g.Doubted():
+			return "doubted"
+		case g.State == grant.Suspect:
+			return "refused"
+		}
+		return string(g.State)
+	}
+	var names []string
+	for name := range events {
+		names = append(names, name)
+	}
+	tables(t)[0].keepsTrue(t, names, func(t *testing.T, state, event string) string {
+		r := grant.New(grant.Key{Skill: "default", UserID: "u-1"})
+		r.Link("g", alexa.EU, "", tokens, now)
+		switch state {
+		case "doubted":
+			r.RefreshRefused("g", grant.ReasonRefreshRefused, now)
+		case "refused":
+			r.Suspect("g", grant.ReasonUnauthorized, now)
+		case "revoked":
+			r.Revoke("g", grant.ReasonInvalidGrant, now)
+		}
+		events[event](&r)
+		return stateOf(r.Grants["g"])
+	})
+}
+
+func TestStatesOfABreaker(t *testing.T) {
+	t.Parallel()
+	type maker = func(b *breaker.Breaker)
+	answer := func(b *breaker.Breaker, key string, good bool) {
+		if a, err := b.Begin(context.Background(), key, breaker.Options{}); err == nil {
+			b.End(a, good)
+		}
+	}
+	fail := func(b *breaker.Breaker) {
+		for i := range 10 {
+			answer(b, fmt.Sprint("g-", i), false)
+		}
+	}
+	events := map[string]maker{
+		"10 of the last 50 grants, and half of them, got a bad answer": fail,
+		"5 s pass, after each reopening twice as many up to 30":        func(*breaker.Breaker) { time.Sleep(5 * time.Second) },
+		"every trial is answered well for some seconds": func(b *breaker.Breaker) {
+			if b.State() == breaker.Open {
+				return
+			}
+			for second := range 10 {
+				time.Sleep(time.Second)
+				answer(b, fmt.Sprint("w-", second), true)
+			}
+		},
+		"one grant alone gets bad answers": func(b *breaker.Breaker) {
+			for range 20 {
+				answer(b, "alone", false)
+			}
+		},
+	}
+	var names []string
+	for name := range events {
+		names = append(names, name)
+	}
+	tables(t)[1].keepsTrue(t, names, func(t *testing.T, state, event string) (led string) {
+		synctest.Test(t, func(t *testing.T) {
+			b := breaker.New(breaker.Config{Now: time.Now})
+			if state != "closed" {
+				fail(b)
+			}
+			if state == "half-open" {
+				time.Sleep(5 * time.Second)
+			}
+			if got := b.State().String(); got != state {
+				t.Fatalf("it is %s, want %s", got, state)
+			}
+			events[event](b)
+			led = b.State().String()
+		})
+		return led
+	})
+}
+
+func TestStatesOfTheBrake(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	events := map[string]func(b *grant.Brake){
+		"more first refusals or revocations within two hours than five and 1 %": func(b *grant.Brake) { b.Admit(0, 6, now) },
+		"nine of ten refreshes go well for two hours":                           func(b *grant.Brake) { b.Observe(9, 1, now.Add(2*time.Hour)) },
+		"`grants brake on`":  func(b *grant.Brake) { b.On(now) },
+		"`grants brake off`": func(b *grant.Brake) { b.Off(now) },
+	}
+	var names []string
+	for name := range events {
+		names = append(names, name)
+	}
+	tables(t)[2].keepsTrue(t, names, func(_ *testing.T, state, event string) string {
+		var b grant.Brake
+		switch state {
+		case "latched":
+			b.Admit(6, 0, now)
+		case "latched by hand":
+			b.On(now)
+		}
+		events[event](&b)
+		switch {
+		case b.ByHand:
+			return "latched by hand"
+		case b.Latched():
+			return "latched"
+		}
+		return "released"
+	})
+}
