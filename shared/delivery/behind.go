@@ -30,7 +30,7 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 		switch {
 		case r.GrantID == "":
 			continue
-		case discovery && r.Code == missedCode, !discovery && (r.Name == outcome.Expired || r.Name == outcome.Suspended):
+		case discovery && errors.Is(r.Err, outcome.ErrMissed) && r.Decision == outcome.DeadLetter, !discovery && (r.Name == outcome.Expired || r.Name == outcome.Suspended):
 		case !discovery && took && r.Decision == outcome.Retry:
 			results[i] = resultOf(r.GrantID, fmt.Errorf("%w: %w", outcome.ErrBehind, r.Err))
 		default:
@@ -81,9 +81,6 @@ func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Recor
 	}
 	return err
 }
-
-// missedCode is the code of outcome.ErrMissed.
-var missedCode = outcome.Of(outcome.ErrMissed).Code
 
 // isReport reports whether an event tells a state, which a later report tells
 // again.

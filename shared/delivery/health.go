@@ -124,11 +124,7 @@ func (s *sending) mayProve() bool {
 // else would never get a breaker closed, so after a minute without others it is
 // a trial itself.
 func (h *health) noTrial(once bool, now time.Time) bool {
-	if !once {
-		h.trial.Store(now.UnixNano())
-		return false
-	}
-	return now.UnixNano()-h.trial.Load() < int64(othersTrials)
+	return once && now.UnixNano()-h.trial.Load() < int64(othersTrials)
 }
 
 // attempt is the first attempt of an event, which the breakers judge by.
@@ -139,8 +135,8 @@ type attempt struct {
 
 // begin admits a first attempt. While a breaker is not closed, an event that is
 // no trial is not sent, and others wait a little for room.
-func (h *health) begin(ctx context.Context, grantID string, noTrial bool) (attempt, error) {
-	options := breaker.Options{NoTrial: noTrial, Wait: newcomerPause}
+func (h *health) begin(ctx context.Context, grantID string, once bool, now time.Time) (attempt, error) {
+	options := breaker.Options{NoTrial: h.noTrial(once, now), Wait: newcomerPause}
 	a := attempt{h: h}
 	var err error
 	if a.unwell, err = h.unwell.Begin(ctx, grantID, options); err != nil {
@@ -150,7 +146,16 @@ func (h *health) begin(ctx context.Context, grantID string, noTrial bool) (attem
 		h.unwell.Cancel(a.unwell)
 		return attempt{}, fmt.Errorf("%w: %w", outcome.ErrPaused, err)
 	}
+	if !once {
+		h.trial.Store(now.UnixNano())
+	}
 	return a, nil
+}
+
+// cancel gives back the room of an attempt that was not made.
+func (a attempt) cancel() {
+	a.h.unwell.Cancel(a.unwell)
+	a.h.refused.Cancel(a.refused)
 }
 
 // end judges the answer. A refusal is no sign of a region's health when it is to
@@ -171,7 +176,14 @@ func (a attempt) end(err error, expected bool) {
 // isUnwell reports whether an answer, or the lack of one, says that the gateway
 // cannot take the event now.
 func isUnwell(err error) bool {
-	return errors.Is(err, gateway.ErrThrottled) || errors.Is(err, gateway.ErrInternal) || errors.Is(err, gateway.ErrUnavailable)
+	var refusal *gateway.Error
+	switch {
+	case errors.Is(err, gateway.ErrThrottled), errors.Is(err, gateway.ErrInternal):
+		return true
+	case errors.Is(err, gateway.ErrUnavailable) && errors.As(err, &refusal):
+		return refusal.Status == 0 || refusal.Status >= http.StatusInternalServerError
+	}
+	return errors.Is(err, gateway.ErrUnavailable)
 }
 
 // isRefusal reports whether the gateway refuses the token or the grant.

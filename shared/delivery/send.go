@@ -131,10 +131,11 @@ func (s *sending) part(ctx context.Context, p part) error {
 			}
 			// A grant that was proven a short time ago is not proven again; but
 			// one stray refusal is not yet a reason to doubt it.
-			if refused := s.renew(ctx); refused != nil && !errors.Is(refused, access.ErrProven) {
+			refused := s.renew(ctx)
+			if refused != nil && !errors.Is(refused, access.ErrProven) {
 				return refused
 			}
-			s.renewed = !s.token.Stored
+			s.renewed = refused != nil || !s.token.Stored
 		case resend:
 			if sent >= resends || !s.mayResend() || s.rest(ctx, s.pause(sent, err)) != nil {
 				return err
@@ -165,11 +166,22 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 	if !first {
 		return s.post(ctx, p, message)
 	}
-	a, err := s.health.begin(ctx, s.id, s.health.noTrial(s.event.once, s.d.Now()))
+	a, err := s.health.begin(ctx, s.id, s.event.once, s.d.Now())
 	if err != nil {
 		return err
 	}
+	if !timeFor(ctx, 0) { // it has waited for room
+		a.cancel()
+		return outcome.ErrNoTime
+	}
+	ended := false
+	defer func() {
+		if !ended { // by a panic, which must not keep the room
+			a.cancel()
+		}
+	}()
 	err = s.post(ctx, p, message)
+	ended = true
 	young := errors.Is(err, gateway.ErrSkillNeverEnabled) && s.d.Now().Sub(s.grant.CreatedAt) < youngGrant
 	a.end(err, young)
 	return err

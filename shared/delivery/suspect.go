@@ -80,6 +80,9 @@ func (s *sending) claimProbe(ctx context.Context) error {
 		return s.suspended()
 	}
 	// A probe is not claimed before it can be sent.
+	if s.health.open() {
+		return outcome.ErrPaused
+	}
 	if err := s.ready(ctx, 0); err != nil {
 		return err
 	}
