@@ -52,8 +52,8 @@ func TestRequests(t *testing.T) {
 		{"SendEvent, data not base64", "POST", "/SendEvent", `{"message":{"messageId":"1","data":"{}"}}`, 400, "not a Pub/Sub message"},
 		{"SendEvent, no message", "POST", "/SendEvent", `{"subscription":"s"}`, 400, "message: missing"},
 		{"SendEvent, no message id", "POST", "/SendEvent", `{"message":{"data":""}}`, 400, "message.messageId: missing"},
-		{"SendEvent, largest", "POST", "/SendEvent", large(1 << 20), 400, "message: missing"},
-		{"SendEvent, too large", "POST", "/SendEvent", large(1<<20 + 1), 413, "too large"},
+		{"SendEvent, largest", "POST", "/SendEvent", large(15 << 20), 400, "message: missing"},
+		{"SendEvent, too large", "POST", "/SendEvent", large(15<<20 + 1), 413, "too large"},
 
 		{"SkillEvent, GET", "GET", "/SkillEvent", "", 405, "POST only"},
 		{"SkillEvent, empty", "POST", "/SkillEvent", "", 400, "not a skill event: not JSON"},

@@ -176,14 +176,11 @@ func (a attempt) end(err error, expected bool) {
 // isUnwell reports whether an answer, or the lack of one, says that the gateway
 // cannot take the event now.
 func isUnwell(err error) bool {
-	var refusal *gateway.Error
-	switch {
-	case errors.Is(err, gateway.ErrThrottled), errors.Is(err, gateway.ErrInternal):
-		return true
-	case errors.Is(err, gateway.ErrUnavailable) && errors.As(err, &refusal):
-		return refusal.Status == 0 || refusal.Status >= http.StatusInternalServerError
+	if errors.Is(err, gateway.ErrUnavailable) {
+		var refusal *gateway.Error // not above: it costs an allocation
+		return !errors.As(err, &refusal) || refusal.Status == 0 || refusal.Status >= http.StatusInternalServerError
 	}
-	return errors.Is(err, gateway.ErrUnavailable)
+	return errors.Is(err, gateway.ErrThrottled) || errors.Is(err, gateway.ErrInternal)
 }
 
 // isRefusal reports whether the gateway refuses the token or the grant.

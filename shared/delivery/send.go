@@ -33,6 +33,10 @@ type sending struct {
 	slot    bool      // the event is the one that a throttled grant may have in flight
 	crowded bool      // another event is
 	resumes time.Time // when the throttled grant may be tried again
+	// open is the first attempt, while attempting.
+	open       attempt
+	attempting bool
+
 	started time.Time
 	probe   bool         // the event is the probe of a grant that the gateway refuses
 	proof   bool         // the event has forced a refresh
@@ -56,6 +60,9 @@ func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id 
 		return outcome.ErrSuperseded
 	}
 	defer func() {
+		if s.attempting { // ended by a panic, which must not keep the room
+			s.open.cancel()
+		}
 		if s.slot {
 			d.throttle.leave(id, err == nil)
 		}
@@ -174,14 +181,9 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 		a.cancel()
 		return outcome.ErrNoTime
 	}
-	ended := false
-	defer func() {
-		if !ended { // by a panic, which must not keep the room
-			a.cancel()
-		}
-	}()
+	s.open, s.attempting = a, true
 	err = s.post(ctx, p, message)
-	ended = true
+	s.attempting = false
 	young := errors.Is(err, gateway.ErrSkillNeverEnabled) && s.d.Now().Sub(s.grant.CreatedAt) < youngGrant
 	a.end(err, young)
 	return err
