@@ -1,3 +1,8 @@
+//go:build !race
+
+// It simulates hours, which takes the race detector minutes. What it runs is
+// tried with it in the packages that it is from.
+
 package outage_test
 
 import (
@@ -156,6 +161,8 @@ func (w *world) report(p place, cause string) {
 	w.published++
 	data := fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":%q,"changed":[{"namespace":"Alexa.BrightnessController","name":"brightness","value":%d}]}`,
 		p.home.userID, p.name, cause, w.published%100)
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.queue.put(push.Message{
 		ID: fmt.Sprint("m-", w.published), Data: []byte(data), PublishTime: w.Now(), OrderingKey: p.home.userID + "/" + p.name,
 	})
@@ -194,7 +201,9 @@ func (w *world) obey() {
 func (w *world) push(l *lane) {
 	ctx, cancel := context.WithTimeout(context.Background(), handlerTime)
 	defer cancel()
+	w.mu.Lock()
 	m := l.messages[0]
+	w.mu.Unlock()
 	acknowledged := true
 	results := w.deliverer.Deliver(ctx, m)
 	w.mu.Lock()
@@ -250,6 +259,7 @@ func (w *world) run(during time.Duration, changes bool) {
 			}()
 		}
 	}
+	synctest.Wait() // for those who are about to write what the caller reads
 }
 
 // TestOutage: a gateway that was down for long is served again as before within
