@@ -15,16 +15,20 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/binary"
 )
 
-// program is Gatepost's program, built once for all tests.
+// program is Gatepost's program, built once for all tests. It is built as other
+// packages' tests build it, and not with buildFlags: -trimpath would compile every
+// dependency again, which takes minutes where the build cache was empty.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "gatepost-bench-test-")
 	if err != nil {
 		return "", err
 	}
 	programDir = dir
-	return buildProgram(context.Background(), dir)
+	return binary.Build(context.Background(), dir)
 })
 
 // programDir is where it is, for TestMain to remove.
