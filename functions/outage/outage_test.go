@@ -1,8 +1,3 @@
-//go:build !race
-
-// It simulates hours, which takes the race detector minutes. What it runs is
-// tried with it in the packages that it is from.
-
 package outage_test
 
 import (

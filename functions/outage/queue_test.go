@@ -1,5 +1,3 @@
-//go:build !race
-
 package outage_test
 
 import (
