@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"testing"
@@ -40,6 +41,7 @@ func (s simulated) RoundTrip(r *http.Request) (answer *http.Response, err error)
 			answer, err = nil, cmp.Or(r.Context().Err(), io.ErrUnexpectedEOF)
 		}
 	}()
+	httptrace.ContextClientTrace(r.Context()).WroteHeaders()
 	recorder := httptest.NewRecorder()
 	s.ServeHTTP(recorder, r)
 	return recorder.Result(), nil

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"path"
 	"sync/atomic"
@@ -71,15 +71,11 @@ type Receipt struct {
 func (c *Client) Send(ctx context.Context, token sensitive.String, body []byte) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	sent := &sentBody{}
-	sent.Reset(body)
-	req, err := c.request(ctx, token, sent, body)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("gateway %s: %w", c.region, err)
-	}
+	a := &attempt{}
+	req := a.request(ctx, c.url, token, body)
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return Receipt{}, &Error{Region: c.region, kind: ErrUnavailable, cause: transport.Cause(ctx, err), unanswered: sent.begun.Load()}
+		return Receipt{}, &Error{Region: c.region, kind: ErrUnavailable, cause: transport.Cause(ctx, err), unanswered: a.begun.Load()}
 	}
 	defer resp.Body.Close()
 	// Read to the end, so that the connection can be used again. What could
@@ -99,65 +95,35 @@ var (
 	userAgent = []string{"gatepost"}
 )
 
-// request makes the request. The URL was parsed long ago.
-func (c *Client) request(ctx context.Context, token sensitive.String, sent *sentBody, body []byte) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "", nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Body, req.ContentLength = sent, int64(len(body))
-	// For a connection that turns out to be closed before anything was written.
-	req.GetBody = func() (io.ReadCloser, error) { return again{bytes.NewReader(body), sent}, nil }
-	req.URL, req.Host = c.url, c.url.Host
-	req.Header = http.Header{
-		"Authorization": {"Bearer " + token.Reveal()},
-		"Content-Type":  isJSON,
-		"User-Agent":    userAgent,
-	}
-	return req, nil
-}
-
-// sentBody is a request's body that knows whether it was sent, or a part of it.
-type sentBody struct {
-	bytes.Reader
+// attempt is one request, which knows whether it was sent, or a part of it. It
+// is one allocation. net/http writes head and body at once, since it knows that
+// a [bytes.Reader] does not wait.
+type attempt struct {
+	body  bytes.Reader
+	trace httptrace.ClientTrace
 	begun atomic.Bool
+
+	authorization [1]string
 }
 
-// Read implements [io.Reader].
-func (b *sentBody) Read(p []byte) (int, error) {
-	b.begun.Store(true)
-	return b.Reader.Read(p)
+// request makes the request.
+func (a *attempt) request(ctx context.Context, to *url.URL, token sensitive.String, body []byte) *http.Request {
+	a.body.Reset(body)
+	a.authorization[0] = "Bearer " + token.Reveal()
+	a.trace.WroteHeaders = func() { a.begun.Store(true) }
+	req := &http.Request{
+		Method: http.MethodPost, URL: to, Host: to.Host, ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{
+			"Authorization": a.authorization[:],
+			"Content-Type":  isJSON,
+			"User-Agent":    userAgent,
+		},
+		Body: io.NopCloser(&a.body), ContentLength: int64(len(body)),
+		// For a connection that turns out to be closed before anything was written.
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+	}
+	return req.WithContext(httptrace.WithClientTrace(ctx, &a.trace))
 }
-
-// WriteTo implements [io.WriterTo], by which a body is written at once.
-func (b *sentBody) WriteTo(w io.Writer) (int64, error) {
-	b.begun.Store(true)
-	return b.Reader.WriteTo(w)
-}
-
-// Close implements [io.Closer].
-func (b *sentBody) Close() error { return nil }
-
-// again is the body of a second try of net/http's own.
-type again struct {
-	*bytes.Reader
-	first *sentBody
-}
-
-// Read implements [io.Reader].
-func (b again) Read(p []byte) (int, error) {
-	b.first.begun.Store(true)
-	return b.Reader.Read(p)
-}
-
-// WriteTo implements [io.WriterTo].
-func (b again) WriteTo(w io.Writer) (int64, error) {
-	b.first.begun.Store(true)
-	return b.Reader.WriteTo(w)
-}
-
-// Close implements [io.Closer].
-func (b again) Close() error { return nil }
 
 // requestID finds the id that Amazon's support asks for.
 func requestID(h http.Header) string {
