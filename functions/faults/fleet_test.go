@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,14 +23,14 @@ type fleet struct {
 	t      *testing.T
 	world  *world
 	client *http.Client
-	plan   map[string]planned // by event id
-	acked  chan<- struct{}    // gets one element for each event that is acknowledged
+	acked  chan<- struct{} // gets one element for each event that is acknowledged
 
 	mu        sync.Mutex
 	processes []*binary.Process // nil while one is dead
 	turn      int
 	kills     int
-	fates     map[string]*fate // by event id
+	plan      map[string]planned // by event id
+	fates     map[string]*fate   // by event id
 
 	pending sync.WaitGroup // kills and restarts
 }
@@ -36,17 +38,15 @@ type fleet struct {
 // fate is what became of one event.
 type fate struct {
 	attempts    int
-	interrupted int      // attempts that ended without an answer that Pub/Sub heard
-	acks        []string // outcomes that were acknowledged
+	interrupted int                 // attempts that ended without an answer that Pub/Sub heard
+	partly      int                 // attempts handed back that a grant accepted: what the other missed could not be noted
+	acks        []map[string]string // outcomes that were acknowledged, by grant id
 }
 
-func newFleet(t *testing.T, w *world, copies int, events []planned, acked chan<- struct{}) *fleet {
+func newFleet(t *testing.T, w *world, copies int, acked chan<- struct{}) *fleet {
 	f := &fleet{
 		t: t, world: w, plan: make(map[string]planned), acked: acked, fates: make(map[string]*fate),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: patience},
-	}
-	for _, p := range events {
-		f.plan[p.id()], f.fates[p.id()] = p, new(fate)
 	}
 	for range copies {
 		p, err := w.launch(within(t, patience), "SendEvent")
@@ -57,6 +57,13 @@ func newFleet(t *testing.T, w *world, copies int, events []planned, acked chan<-
 	}
 	t.Cleanup(f.close)
 	return f
+}
+
+// add takes an event that is about to be published.
+func (f *fleet) add(p planned) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plan[p.id()], f.fates[p.id()] = p, new(fate)
 }
 
 // close ends the fleet. What its processes wrote was looked at.
@@ -80,11 +87,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := m.Attributes["eventId"]
-	todo := f.plan[id]
-	slot, process, attempt := f.next(id)
-	if attempt > 1 {
-		todo.deed = spare
-	}
+	slot, process, todo := f.next(id)
 	if process == nil {
 		w.WriteHeader(http.StatusBadGateway)
 		return
@@ -106,9 +109,13 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
+	outcomes := outcomesOf(answer)
+	if status != http.StatusOK && !todo.press && slices.Contains(slices.Collect(maps.Values(outcomes)), "accepted") {
+		f.note(id, func(x *fate) { x.partly++ })
+	}
 	if status == http.StatusOK {
 		f.note(id, func(x *fate) {
-			if x.acks = append(x.acks, outcomeOf(answer)); len(x.acks) == 1 {
+			if x.acks = append(x.acks, outcomes); len(x.acks) == 1 {
 				f.acked <- struct{}{}
 			}
 		})
@@ -129,19 +136,22 @@ func (f *fleet) outcome() (fates map[string]fate, kills int) {
 	return fates, f.kills
 }
 
-// next returns the process whose turn it is, nil if none lives, and how often
-// the event was delivered.
-func (f *fleet) next(id string) (slot int, process *binary.Process, attempt int) {
+// next returns the process whose turn it is, nil if none lives, and the event,
+// with its deed only when it is delivered for the first time.
+func (f *fleet) next(id string) (slot int, process *binary.Process, todo planned) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	todo = f.plan[id]
 	for range f.processes {
 		f.turn = (f.turn + 1) % len(f.processes)
 		if f.processes[f.turn] != nil {
-			f.fates[id].attempts++
-			return f.turn, f.processes[f.turn], f.fates[id].attempts
+			if f.fates[id].attempts++; f.fates[id].attempts > 1 {
+				todo.deed = spare
+			}
+			return f.turn, f.processes[f.turn], todo
 		}
 	}
-	return 0, nil, 0
+	return 0, nil, todo
 }
 
 func (f *fleet) note(id string, edit func(*fate)) {
@@ -164,14 +174,17 @@ func (f *fleet) forward(r *http.Request, p *binary.Process, body []byte) (status
 	return response.StatusCode, answer, err
 }
 
-// outcomeOf is the outcome in an answer for a customer with one grant, or
-// whatever else the answer says.
-func outcomeOf(answer []byte) string {
+// outcomesOf are the outcomes in an answer, by grant id, or what else it says.
+func outcomesOf(answer []byte) map[string]string {
 	var body outcomes
-	if err := json.Unmarshal(answer, &body); err != nil || len(body.Outcomes) != 1 {
-		return fmt.Sprintf("%s (%v)", answer, err)
+	if err := json.Unmarshal(answer, &body); err != nil || len(body.Outcomes) == 0 {
+		return map[string]string{"": fmt.Sprintf("%s (%v)", answer, err)}
 	}
-	return body.Outcomes[0].Outcome
+	by := make(map[string]string)
+	for _, o := range body.Outcomes {
+		by[o.GrantID] = o.Outcome
+	}
+	return by
 }
 
 // kill kills a process unless somebody has done so, and starts another in its

@@ -22,7 +22,6 @@ const (
 type planned struct {
 	number     int // in the order of publishing
 	customer   customer
-	lane       int // that the customer's events take
 	endpointID string
 	attributes map[string]string
 	press      bool   // of a doorbell, and else a report whose brightness is the number
@@ -33,10 +32,22 @@ type planned struct {
 	after time.Duration // killAtWork: the moment
 
 	disable bool // before it is published, the customer disables the skill
+	relink  bool // before it is published, the customer disables the skill and enables it again
+	sweep   bool // before it is published, whatever waits is made due, and the sweep runs
 	expire  bool // before it is published, Alexa ends the customer's access tokens
 	refuse  bool // before it is published, a region's gateway begins to refuse everybody
 	relent  bool // before it is published, it stops
 }
+
+// newReport is a report that nobody planned.
+func newReport(number int, c customer, endpointID string) planned {
+	p := planned{number: number, customer: c, endpointID: endpointID}
+	p.attributes = map[string]string{"customer": c.userID, "eventId": p.id()}
+	return p
+}
+
+// isReport reports whether the event is a report that reaches a customer.
+func (p planned) isReport() bool { return !p.press && p.want == "" }
 
 func (p planned) id() string  { return fmt.Sprint("e-", p.number) }
 func (p planned) key() string { return p.customer.userID + "/" + p.endpointID }
@@ -45,13 +56,15 @@ func (p planned) key() string { return p.customer.userID + "/" + p.endpointID }
 func plan(draw *rand.Rand, customers []customer, events, kills int) []planned {
 	list := make([]planned, events)
 	for i := range list {
-		c := draw.IntN(len(customers))
-		list[i] = planEvent(draw, i, customers[c])
-		list[i].lane = c % lanes
+		list[i] = planEvent(draw, i, customers[draw.IntN(len(customers))])
 	}
-	// Whoever is disabled has sent some events by then.
-	for _, c := range draw.Perm(events / 2)[:min(3, events/100+1)] {
-		list[events/2+c].disable = true
+	// Those who leave have sent some events by then.
+	for i, n := range draw.Perm(events / 2)[:min(12, events/50+2)] {
+		p := &list[events/2+n]
+		p.disable, p.relink = i%4 == 0, i%4 != 0
+	}
+	for i := events / 10; i < events; i += events / 10 {
+		list[i].sweep = true
 	}
 	for _, i := range draw.Perm(events)[:events/50] {
 		list[i].expire = true
@@ -143,7 +156,7 @@ func spoil(w *world, draw *rand.Rand, target simulator.Target, faults []weighted
 	for _, f := range faults { // the last is asked first
 		left += f.weight
 		of := left
-		f.fault.Match = func(simulator.Request) bool { return draw.IntN(of) < f.weight }
+		f.fault.Match = func(simulator.Request) bool { return !w.well.Load() && draw.IntN(of) < f.weight }
 		w.Always(target, f.fault)
 	}
 }

@@ -1,31 +1,17 @@
 package faults_test
 
 import (
-	"context"
-	"fmt"
 	"math/rand/v2"
-	"net/http/httptest"
 	"os"
 	"strconv"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
-	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
-
-// outstanding is how many events are published and not acknowledged at most.
-const outstanding = 600
-
-// lanes is how many topics the customers are spread over: the emulator pushes
-// only a few messages of a subscription at a time.
-const lanes = 64
-
-func lane(i int) string { return fmt.Sprint("device-events-", i) }
 
 // refusingRegion is the region whose gateway refuses everybody for a while.
 const refusingRegion = alexa.FE
@@ -34,48 +20,63 @@ const refusingRegion = alexa.FE
 const runTime = 4 * time.Minute
 
 // TestRandom delivers many events by way of Pub/Sub, with faults on a fifth of
-// all answers, while processes are killed. Afterwards every event is accounted
-// for.
+// all answers and on one in forty of Firestore's, while processes are killed,
+// customers leave and link again, and the maker reports again as it is told.
+// Afterwards every event is accounted for, and Alexa has the latest state.
 func TestRandom(t *testing.T) {
 	t.Parallel()
 	seed := seed(t)
 	t.Logf("seed %d: repeat with FAULT_SEED=%d", seed, seed)
-	many, customers, kills := 2000, 200, 20
+	many, households, kills := 2000, 200, 20
 	if testing.Short() {
-		many, customers, kills = 300, 40, 4
+		many, households, kills = 300, 40, 4
 	}
 	// Of a lost answer to a refresh, or a killed process, remains the old
 	// refresh token; without grace the customer would really be gone.
 	w := newWorld(t, simulator.Options{OldRefreshTokenGrace: time.Hour})
-	events := plan(rand.New(rand.NewPCG(seed, 1)), w.linkMany(t, "random", customers), many, kills)
+	store := startFlakyStore(t, w.firestoreHost, rand.New(rand.NewPCG(seed, 8)).IntN)
+	w.env["FIRESTORE_EMULATOR_HOST"] = store.address
+	w.office = w.start(t, "")
+	customers := w.linkMany(t, "random", households)
+	m := newMaker(t, w, customers, many)
+	for i := 0; i < len(customers); i += 10 { // a spouse
+		c := customers[i]
+		c.amazonUser += "-spouse"
+		if err := m.link(within(t, patience), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.grantEvents.say(t, len(m.accounts), func(message *pubsub.Message) string { return message.Attributes["type"] })
+	asked, _ := w.grantEvents.find(func(*pubsub.Message) string { return "linked" })
+	m.heard = len(asked)
+
 	for i, region := range alexa.Regions() {
 		spoil(w, rand.New(rand.NewPCG(seed, uint64(2+i))), simulator.Gateway(region), gatewayFaults)
 	}
 	spoil(w, rand.New(rand.NewPCG(seed, 9)), simulator.Refresh, refreshFaults)
 	w.Always(simulator.Gateway(refusingRegion), simulator.Fault{Status: 403, Match: func(simulator.Request) bool { return w.refusing.Load() }})
-
-	acked := make(chan struct{}, many)
-	f := newFleet(t, w, 2, events, acked)
-	door := httptest.NewServer(f)
-	t.Cleanup(door.Close)
-	for i := range lanes {
-		w.createTopic(t, lane(i))
-		w.subscribe(t, lane(i), &pubsubpb.Subscription{
-			Name: lane(i), EnableMessageOrdering: true, PushConfig: &pubsubpb.PushConfig{PushEndpoint: door.URL},
-			RetryPolicy: &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(time.Second), MaximumBackoff: durationpb.New(2 * time.Second)},
-		})
-	}
+	store.failing.Store(true)
 	started := time.Now()
-	if err := w.publish(within(t, runTime), events, acked); err != nil {
+	err := m.publish(within(t, runTime), plan(rand.New(rand.NewPCG(seed, 1)), customers, many, kills))
+	if err != nil {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
-	fates, killed := f.outcome()
+	store.failing.Store(false)
+	w.well.Store(true)
+	if err := m.settle(within(t, runTime)); err != nil {
+		t.Errorf("after %v: %v", time.Since(started), err)
+	}
+	fates, killed := m.fleet.outcome()
 	if killed < kills/2 {
 		t.Errorf("%d processes were killed, want %d or a few less", killed, kills)
 	}
-	a := newAudit(t, w, fates, events)
+	if store.failed.Load() < int64(many/20) {
+		t.Errorf("%d calls of Firestore failed", store.failed.Load())
+	}
+	a := newAudit(t, m, fates)
 	a.run()
-	t.Logf("seed %d: %d events in %v, %d processes killed, %s", seed, many, time.Since(started).Round(time.Second), killed, a.summary())
+	t.Logf("seed %d: %d events in %v, %d processes killed, %d calls of Firestore failed, %s",
+		seed, len(m.events), time.Since(started).Round(time.Second), killed, store.failed.Load(), a.summary())
 }
 
 func seed(t *testing.T) uint64 {
@@ -89,43 +90,4 @@ func seed(t *testing.T) uint64 {
 		t.Fatalf("FAULT_SEED: %v", err)
 	}
 	return seed
-}
-
-// publish publishes the events in their order, not too many ahead of their
-// acknowledgements, and returns when all are acknowledged.
-func (w *world) publish(ctx context.Context, events []planned, acked <-chan struct{}) error {
-	topics := make([]*pubsub.Publisher, lanes)
-	for i := range topics {
-		topics[i] = w.pubsub.Publisher(lane(i))
-		defer topics[i].Stop()
-		topics[i].EnableMessageOrdering = true
-		topics[i].PublishSettings.DelayThreshold = time.Millisecond
-	}
-	for next, done := 0, 0; done < len(events); done++ {
-		for ; next < len(events) && next-done < outstanding; next++ {
-			if err := w.publishOne(ctx, topics[events[next].lane], events[next]); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-acked:
-		case <-ctx.Done():
-			return fmt.Errorf("%d of %d events are acknowledged: %w", done, len(events), context.Cause(ctx))
-		}
-	}
-	return nil
-}
-
-func (w *world) publishOne(ctx context.Context, topic *pubsub.Publisher, p planned) error {
-	if p.disable {
-		w.Disable(p.customer.region, p.customer.amazonUser)
-	}
-	if p.refuse || p.relent {
-		w.refusing.Store(p.refuse)
-	}
-	if p.expire {
-		w.ExpireAccessTokens(p.customer.region, p.customer.amazonUser)
-	}
-	_, err := topic.Publish(ctx, &pubsub.Message{Data: []byte(p.data()), Attributes: p.attributes, OrderingKey: p.key()}).Get(ctx)
-	return err
 }

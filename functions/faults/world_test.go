@@ -27,7 +27,9 @@ type world struct {
 	env    map[string]string // of every process
 	office *binary.Process   // serves all functions; the tests link customers and sweep with it
 
-	refusing atomic.Bool // in the random run: whether a region's gateway refuses everybody
+	// In the random run: whether a region's gateway refuses everybody, and whether
+	// there are no faults any more.
+	refusing, well atomic.Bool
 }
 
 // lwaClient has a secret that a form changes unless it is encoded.

@@ -1,0 +1,261 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"slices"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// outstanding is how many events are published and not acknowledged at most.
+const outstanding = 600
+
+// lanes is how many topics the customers are spread over: the emulator pushes
+// only a few messages of a subscription at a time.
+const lanes = 64
+
+// maker is the maker's cloud: it publishes events, and reports again as it is
+// told.
+type maker struct {
+	t      *testing.T
+	w      *world
+	fleet  *fleet
+	acked  chan struct{}
+	topics []*pubsub.Publisher
+
+	events   []planned           // those published, in order
+	accounts map[string]customer // all there ever were, by grant id
+	lanes    map[string]int      // by userId
+	done     int                 // events acknowledged
+	heard    int                 // messages of the grant-events topic that were obeyed
+}
+
+func newMaker(t *testing.T, w *world, customers []customer, events int) *maker {
+	m := &maker{
+		t: t, w: w, acked: make(chan struct{}, 10*events),
+		accounts: make(map[string]customer), lanes: make(map[string]int),
+	}
+	for i, c := range customers {
+		m.accounts[c.grantID] = c
+		m.lanes[c.userID] = i % lanes
+	}
+	m.fleet = newFleet(t, w, 2, m.acked)
+	door := httptest.NewServer(m.fleet)
+	t.Cleanup(door.Close)
+	for i := range lanes {
+		id := fmt.Sprint("device-events-", i)
+		w.createTopic(t, id)
+		w.subscribe(t, id, &pubsubpb.Subscription{
+			Name: id, EnableMessageOrdering: true, PushConfig: &pubsubpb.PushConfig{PushEndpoint: door.URL},
+			RetryPolicy: &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(time.Second), MaximumBackoff: durationpb.New(2 * time.Second)},
+		})
+		topic := w.pubsub.Publisher(id)
+		topic.EnableMessageOrdering = true
+		topic.PublishSettings.DelayThreshold = time.Millisecond
+		t.Cleanup(topic.Stop)
+		m.topics = append(m.topics, topic)
+	}
+	return m
+}
+
+// publish publishes the events in their order, not too many ahead of their
+// acknowledgements, and what the maker is asked to report again. It returns when
+// all are acknowledged and nothing is asked.
+func (m *maker) publish(ctx context.Context, events []planned) error {
+	for next := 0; ; {
+		for ; next < len(events) && len(m.events)-m.done < outstanding; next++ {
+			if err := m.publishOne(ctx, events[next]); err != nil {
+				return err
+			}
+		}
+		asked, more := m.w.grantEvents.find(func(message *pubsub.Message) string { return string(message.Data) })
+		for _, message := range asked[m.heard:] {
+			if err := m.obey(ctx, message); err != nil {
+				return err
+			}
+		}
+		m.heard = len(asked)
+		if next == len(events) && m.done == len(m.events) {
+			return nil
+		}
+		select {
+		case <-m.acked:
+			m.done++
+		case <-more:
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d events are acknowledged: %w", m.done, len(m.events), context.Cause(ctx))
+		}
+	}
+}
+
+func (m *maker) publishOne(ctx context.Context, p planned) error {
+	c := p.customer
+	if p.disable || p.relink {
+		m.w.Disable(c.region, c.amazonUser)
+	}
+	if p.relink {
+		if err := m.link(ctx, c); err != nil {
+			return err
+		}
+	}
+	if p.refuse || p.relent {
+		m.w.refusing.Store(p.refuse)
+	}
+	if p.expire {
+		m.w.ExpireAccessTokens(c.region, c.amazonUser)
+	}
+	if p.sweep {
+		if err := m.sweep(ctx); err != nil {
+			return err
+		}
+	}
+	m.events = append(m.events, p)
+	m.fleet.add(p)
+	message := &pubsub.Message{Data: []byte(p.data()), Attributes: p.attributes, OrderingKey: p.key()}
+	_, err := m.topics[m.lanes[c.userID]].Publish(ctx, message).Get(ctx)
+	return err
+}
+
+// link has a customer link an account, as often as it takes.
+func (m *maker) link(ctx context.Context, c customer) error {
+	for {
+		err := m.w.enable(ctx, &c, c.region)
+		m.accounts[c.grantID] = c // of a failure, too, something may have been stored
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// obey reports again what a message asks for. After a relink, which Alexa follows
+// with questions of its own, that is everything.
+func (m *maker) obey(ctx context.Context, data string) error {
+	var message struct {
+		Type, UserID string
+		EndpointIDs  []string
+	}
+	if err := json.Unmarshal([]byte(data), &message); err != nil {
+		return err
+	}
+	if message.Type != "stale" && message.Type != "relinked" && message.Type != "linked" {
+		return nil
+	}
+	endpoints := make(map[string]customer)
+	for _, p := range m.events {
+		if p.customer.userID == message.UserID && p.isReport() &&
+			(len(message.EndpointIDs) == 0 || slices.Contains(message.EndpointIDs, p.endpointID)) {
+			endpoints[p.endpointID] = p.customer
+		}
+	}
+	for _, endpoint := range slices.Sorted(maps.Keys(endpoints)) {
+		p := newReport(len(m.events)+asksFrom, endpoints[endpoint], endpoint)
+		if err := m.publishOne(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asksFrom is the number of the first event that is not planned.
+const asksFrom = 100_000
+
+// sweep has all that wait for a time have it now, and sweeps.
+func (m *maker) sweep(ctx context.Context) error {
+	var all errgroup.Group
+	all.SetLimit(8)
+	for _, c := range m.customers() {
+		all.Go(func() error {
+			_, err := grant.Change(ctx, m.w.store, c.key(), func(r *grant.Record) error {
+				now := time.Now()
+				r.ProbeNow(now)
+				for id, g := range r.Grants {
+					if !g.Behind.Empty() {
+						g.Behind.Due = now
+						r.Grants[id] = g
+					}
+				}
+				r.Used(now) // works out when the record is due
+				r.RefreshDue = now
+				return nil
+			})
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	_, _, err := post(ctx, m.w.office.URL()+"/RefreshTokens", nil, "") // it may well fail
+	return err
+}
+
+// customers are the accounts, one for each customer.
+func (m *maker) customers() map[string]customer {
+	customers := make(map[string]customer)
+	for _, c := range m.accounts {
+		customers[c.userID] = c
+	}
+	return customers
+}
+
+// settle lets time pass once all is well again, until no grant has anything to
+// wait for. Life goes on meanwhile: a suspect grant recovers with an event. One that
+// Login with Amazon refuses is its customer's former one, and is revoked an hour
+// later.
+func (m *maker) settle(ctx context.Context) error {
+	for {
+		var events []planned
+		waiting := 0
+		for userID, c := range m.customers() {
+			record, err := m.w.store.Read(ctx, c.key())
+			if err != nil {
+				return fmt.Errorf("reading %s: %w", userID, err)
+			}
+			for _, g := range record.Grants {
+				switch {
+				case g.State == grant.Suspect && g.RefusedAt.IsZero():
+					events = append(events, newReport(len(m.events)+asksFrom+len(events), c, "lamp-0"))
+				case g.State == grant.Active && !g.Behind.Empty():
+					waiting++
+				}
+			}
+		}
+		if waiting+len(events) == 0 {
+			return nil
+		}
+		if err := m.calm(ctx); err != nil {
+			return err
+		}
+		if err := m.sweep(ctx); err != nil {
+			return err
+		}
+		m.w.grantEvents.say(m.t, 0, func(*pubsub.Message) string { return "" }) // what it asked has arrived
+		if err := m.publish(ctx, events); err != nil {
+			return err
+		}
+	}
+}
+
+// calm removes the marks of regions that were unwell a short time ago.
+func (m *maker) calm(ctx context.Context) error {
+	for _, region := range alexa.Regions() {
+		err := grant.ChangeControl(ctx, m.w.store, grant.RegionName(string(region)), func(map[string]any) (map[string]any, error) {
+			return grant.RegionMark{}.Document(), nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
