@@ -57,6 +57,10 @@ func TestUnwellGateway(t *testing.T) {
 		{name: "a press, answer lost", gateway: times(1, simulator.Fault{AnswerLost: true}), event: onceEvents["doorbell"], want: trace{
 			Answers: []string{"200 unconfirmed", "200 duplicate"}, Gateway: []int{0}, State: "active",
 		}},
+		{name: "504, a page", gateway: times(1, simulator.Fault{Status: 504, Body: proxyPage}), want: later("INTERNAL", 504)},
+		{name: "a press, 504", gateway: times(1, simulator.Fault{Status: 504}), event: onceEvents["doorbell"], want: trace{
+			Answers: []string{"200 unconfirmed", "200 duplicate"}, Gateway: []int{504}, State: "active",
+		}},
 		{name: "a press, 503", gateway: times(1, simulator.Fault{Status: 503}), event: onceEvents["doorbell"], want: taken(503, 202)},
 		{name: "202, cut", gateway: times(1, simulator.Fault{CutBody: true}), want: taken(202)},
 	}

@@ -110,9 +110,10 @@ func (p *proofs) end(now time.Time, vain bool) {
 	}
 }
 
-// mayProve reports whether the event may force a refresh.
+// mayProve reports whether the event may force a refresh. A trial may: it may be
+// that everybody's token has ended, and that a refresh is the cure.
 func (s *sending) mayProve() bool {
-	if s.health.refused.State() != breaker.Closed {
+	if s.health.refused.State() == breaker.Open {
 		return false
 	}
 	s.proof = s.proof || s.health.proofs.begin(s.d.Now())

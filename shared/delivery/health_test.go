@@ -501,6 +501,43 @@ func TestEverybodyIsRefused(t *testing.T) {
 	}
 }
 
+// TestEverybodysTokenEnds: Amazon ends all access tokens before their time. The
+// region recovers as they are refreshed, a few at a time, and does not wait for
+// the sweep.
+func TestEverybodysTokenEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const customers = 200
+		w := accesstest.InBubble(t, simulator.Options{})
+		for i := range customers {
+			w.Link(t, fmt.Sprint("u-", i+1), alexa.EU, fmt.Sprint("amzn-", i+1))
+			w.Sim.ExpireAccessTokens(alexa.EU, fmt.Sprint("amzn-", i+1))
+		}
+		d := deliverer(t, w, alexa.EU)
+		began := w.Now()
+		var all sync.WaitGroup
+		for i := range customers {
+			all.Go(func() {
+				for n := 1; ; n++ {
+					m := reportOf(i, i+1, "lamp-1")
+					m.Attempt = n
+					if r := handle(d, m); r[0].Name == outcome.Accepted {
+						return
+					} else if r[0].Decision != outcome.Retry {
+						t.Errorf("customer %d: %+v", i+1, r)
+						return
+					}
+					time.Sleep(5 * time.Second)
+				}
+			})
+		}
+		all.Wait()
+		if took := w.Now().Sub(began); took > 5*time.Minute {
+			t.Errorf("it took %v", took)
+		}
+	})
+}
+
 // TestLeaversHoldNobodyUp: three of twelve customers have disabled the skill.
 func TestLeaversHoldNobodyUp(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,9 @@ type sending struct {
 	// open is the first attempt, while attempting.
 	open       attempt
 	attempting bool
+	// doubted is the first attempt, refused, until a refresh has shown whether the
+	// token was the fault.
+	doubted attempt
 
 	started time.Time
 	probe   bool         // the event is the probe of a grant that the gateway refuses
@@ -63,6 +66,7 @@ func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id 
 		if s.attempting { // ended by a panic, which must not keep the room
 			s.open.cancel()
 		}
+		s.doubted.end(err, false)
 		if s.slot {
 			d.throttle.leave(id, err == nil)
 		}
@@ -185,6 +189,10 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 	err = s.post(ctx, p, message)
 	s.attempting = false
 	young := errors.Is(err, gateway.ErrSkillNeverEnabled) && s.d.Now().Sub(s.grant.CreatedAt) < youngGrant
+	if err != nil && !young && isRefusal(err) && s.mayProve() {
+		s.doubted = a
+		return err
+	}
 	a.end(err, young)
 	return err
 }

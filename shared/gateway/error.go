@@ -82,8 +82,8 @@ type Error struct {
 }
 
 // Unanswered reports whether the event was sent, or a part of it, and no answer
-// came: the gateway may have taken it.
-func (e *Error) Unanswered() bool { return e.unanswered }
+// came, to us or to a proxy that answers 504: the gateway may have taken it.
+func (e *Error) Unanswered() bool { return e.unanswered || e.Status == http.StatusGatewayTimeout }
 
 // Error names region, kind, status, code and Amazon's request id.
 func (e *Error) Error() string {
