@@ -89,6 +89,11 @@ func TestWrongConfiguration(t *testing.T) {
 			[]string{"GRANTEE_RESOLVER"},
 		},
 		{
+			"key set in the clear",
+			with(good, map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_JWKS": "http://canary.example.com/keys"}),
+			[]string{"GRANTEE_JWKS"},
+		},
+		{
 			"SkillEvent without identity provider",
 			with(good, map[string]string{"FUNCTION_TARGET": "SkillEvent", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": "not its business"}),
 			[]string{"GRANTEE_RESOLVER"},

@@ -63,11 +63,13 @@ variable "grantee" {
                 credentials {"client_id":…,"client_secret":…} to ask with.
       claim     which claim is the customer; sub if not given
       audience  that a token must be meant for; not with userinfo. With jwt and none any token of the issuer is accepted.
+      jwks      with jwt, where the keys are of an issuer whose discovery document is not below its own URL
   EOT
   type = object({
     resolver = string
     claim    = optional(string)
     audience = optional(string)
+    jwks     = optional(string)
   })
   nullable = false
 
@@ -84,6 +86,11 @@ variable "grantee" {
   validation {
     condition     = var.grantee.audience == null || !startswith(var.grantee.resolver, "userinfo:")
     error_message = "With userinfo grantee has no audience, since nothing could check it: use introspection or jwt."
+  }
+
+  validation {
+    condition     = var.grantee.jwks == null || startswith(var.grantee.resolver, "jwt:") && can(regex("^https://[^/?#@\\s]+([/?][^#\\s]*)?$", var.grantee.jwks))
+    error_message = "The jwks of grantee is an https URL that has no user and no fragment, and only jwt has one."
   }
 }
 

@@ -206,6 +206,24 @@ run "refuses_a_role_with_its_path_and_an_audience_for_userinfo" {
   expect_failures = [var.grantee, var.regions]
 }
 
+run "refuses_a_key_set_for_userinfo" {
+  command = plan
+
+  variables {
+    grantee = { resolver = "userinfo:https://id.maker.example/me", jwks = "https://id.maker.example/keys" }
+  }
+  expect_failures = [var.grantee]
+}
+
+run "refuses_a_key_set_in_the_clear" {
+  command = plan
+
+  variables {
+    grantee = { resolver = "jwt:https://id.maker.example", jwks = "http://id.maker.example/keys" }
+  }
+  expect_failures = [var.grantee]
+}
+
 # A database does not follow its stack, so that it has to be said where it is.
 run "refuses_a_stack_without_a_firestore_location" {
   command = plan

@@ -127,6 +127,19 @@ run "three_regions" {
   }
 }
 
+run "key_set_reaches_the_stacks" {
+  command = plan
+
+  variables {
+    grantee = { resolver = "jwt:https://id.maker.example", jwks = "https://id.maker.example/policy/keys?p=1" }
+  }
+
+  assert {
+    condition     = output.stacks["EU"].environment.acceptgrant.GRANTEE_JWKS == "https://id.maker.example/policy/keys?p=1"
+    error_message = "Where the keys are must reach AcceptGrant."
+  }
+}
+
 run "settings_reach_the_stacks" {
   command = plan
 

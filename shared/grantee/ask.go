@@ -50,15 +50,20 @@ func ask(client *http.Client, asked string, req *http.Request) (status int, body
 }
 
 // strictClient is the client for go-oidc, which by itself reads a body of any
-// size and puts the body of a failed answer into its errors.
-func strictClient(client *http.Client, asked string) *http.Client {
-	return &http.Client{Transport: strict{client: client, asked: asked}}
+// size and puts the body of a failed answer into its errors. What it gets is what
+// usable makes of a body; a fault is one of the whole answer.
+func strictClient(client *http.Client, asked string, usable func([]byte) (part []byte, fault string)) *http.Client {
+	return &http.Client{Transport: strict{client, asked, usable}}
 }
+
+// whole takes a body as it is.
+func whole(body []byte) ([]byte, string) { return body, "" }
 
 // strict answers with a complete body and status 200, or with an *Error.
 type strict struct {
 	client *http.Client
 	asked  string
+	usable func([]byte) ([]byte, string)
 }
 
 func (s strict) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -68,6 +73,10 @@ func (s strict) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if status != http.StatusOK {
 		return nil, unavailable(s.asked, status, "unexpected answer", nil)
+	}
+	body, fault := s.usable(body)
+	if fault != "" {
+		return nil, unavailable(s.asked, status, fault, nil)
 	}
 	return &http.Response{
 		StatusCode: status,

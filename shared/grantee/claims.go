@@ -3,7 +3,9 @@ package grantee
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -78,4 +80,51 @@ func text(raw json.RawMessage) (string, bool) {
 		return "", false
 	}
 	return *s, true
+}
+
+// notBeforeLeeway is how far a token's start may lie ahead of our clock: as far as
+// other verifiers allow, go-oidc's among them.
+const notBeforeLeeway = 5 * time.Minute
+
+// refusal says which time, or the audience, a token is refused for, "" for none.
+// A time that is absent or cannot be read refuses nothing.
+func (o object) refusal(now time.Time, audience string) string {
+	seconds := float64(now.UnixNano()) / float64(time.Second)
+	if expiry, ok := o.seconds("exp"); ok && expiry <= seconds {
+		return "it has expired"
+	}
+	if start, ok := o.seconds("nbf"); ok && start > seconds+notBeforeLeeway.Seconds() {
+		return "it is not valid yet"
+	}
+	switch {
+	case audience == "" || slices.Contains(o.audiences(), audience):
+		return ""
+	case !o.has("aud"):
+		return `it has no "aud", and an audience is configured`
+	}
+	return "it is not for the configured audience"
+}
+
+// seconds reads a time in seconds since 1970 (RFC 7519, section 2), with a
+// fraction or not, and also as text, as some introspection endpoints write it.
+func (o object) seconds(name string) (value float64, ok bool) {
+	var number json.Number
+	if json.Unmarshal(o[name], &number) != nil {
+		return 0, false
+	}
+	value, err := number.Float64()
+	return value, err == nil
+}
+
+// audiences reads "aud", which is a text or a list of texts.
+func (o object) audiences() []string {
+	var one string
+	if json.Unmarshal(o["aud"], &one) == nil {
+		return []string{one}
+	}
+	var list []string
+	if json.Unmarshal(o["aud"], &list) != nil {
+		return nil
+	}
+	return list
 }

@@ -12,7 +12,9 @@
 //   - introspection:URL calls an introspection endpoint (RFC 7662), with this
 //     client's own credentials.
 //   - jwt:ISSUER verifies a signed token here, with the keys that the issuer
-//     publishes (OpenID Connect Discovery 1.0). Configure an audience where the
+//     publishes (OpenID Connect Discovery 1.0, unless [Options.JWKS] says where
+//     they are). Any algorithm will do that only the issuer can sign with. A key
+//     that cannot be read is skipped. Configure an audience where the
 //     issuer signs tokens for other APIs too: without one, those would be taken
 //     as well; with one, a token that has no "aud" is refused. A revoked token
 //     passes until it expires; makers who mind use one of the other two.

@@ -21,6 +21,10 @@ var (
 	ErrUnavailable = errors.New("grantee: no verdict")
 )
 
+// ErrJWKS is what New returns for an Options.JWKS that is no address of a key set,
+// or is given with a method that has none.
+var ErrJWKS = errors.New("grantee: key set")
+
 // Error is a failed Resolve. Its text is fit for a log: neither a token nor a
 // part of an answer's body is in it.
 type Error struct {

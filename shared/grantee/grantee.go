@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -34,6 +35,10 @@ type Credentials struct {
 type Options struct {
 	// Claim names the claim that is the customer, "sub" if empty.
 	Claim string
+
+	// JWKS is the URL of the issuer's key set, for an issuer whose discovery
+	// document is not below its own URL; empty for discovery. Only jwt takes it.
+	JWKS string
 
 	// Audience is what a token must have been issued for, empty for anything.
 	// It is an error for userinfo, whose answer does not say whom a token is
@@ -78,7 +83,7 @@ func New(method Method, o Options) (Resolver, error) {
 	case kindIntrospection:
 		r.provider = &introspection{url: method.url, audience: o.Audience, credentials: o.Credentials, client: client, now: o.Now}
 	case kindJWT:
-		r.provider = newIssuer(method.url, o.Audience, client, o.Now)
+		r.provider = newIssuer(method.url, o.JWKS, o.Audience, client, o.Now)
 	}
 	return r, nil
 }
@@ -89,10 +94,15 @@ func (o Options) check(m Method) error {
 		return errors.New("grantee: no method given")
 	case m.kind == kindUserinfo && o.Audience != "":
 		return errors.New("grantee: userinfo cannot check an audience; use introspection or jwt, or configure none")
+	case o.JWKS != "" && m.kind != kindJWT:
+		return fmt.Errorf("%w: only jwt has one", ErrJWKS)
 	case m.NeedsCredentials() && o.Credentials == nil:
 		return errors.New("grantee: introspection needs client credentials")
 	case !m.NeedsCredentials() && o.Credentials != nil:
 		return errors.New("grantee: only introspection takes client credentials")
+	}
+	if fault := addressFault(o.JWKS, false); o.JWKS != "" && fault != "" {
+		return fmt.Errorf("%w: its URL %s", ErrJWKS, fault)
 	}
 	return nil
 }

@@ -148,6 +148,8 @@ func TestNewRefuses(t *testing.T) {
 		"no method":                         {"", grantee.Options{}},
 		"userinfo with audience":            {"userinfo:https://id.example.com/me", grantee.Options{Audience: "api"}},
 		"introspection without credentials": {"introspection:https://id.example.com/i", grantee.Options{}},
+		"userinfo with a key set":           {"userinfo:https://id.example.com/me", grantee.Options{JWKS: "https://id.example.com/keys"}},
+		"key set in the clear":              {"jwt:https://id.example.com", grantee.Options{JWKS: "http://id.example.com/keys"}},
 		"userinfo with credentials":         {"userinfo:https://id.example.com/me", grantee.Options{Credentials: credentials}},
 		"jwt with credentials":              {"jwt:https://id.example.com", grantee.Options{Audience: "api", Credentials: credentials}},
 	} {
@@ -160,8 +162,12 @@ func TestNewRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if r, err := grantee.New(m, tt.options); err == nil {
+			r, err := grantee.New(m, tt.options)
+			if err == nil {
 				t.Errorf("New() = %v, want an error", r)
+			}
+			if errors.Is(err, grantee.ErrJWKS) != (tt.options.JWKS != "") {
+				t.Errorf("errors.Is(%v, ErrJWKS) = %t", err, errors.Is(err, grantee.ErrJWKS))
 			}
 		})
 	}

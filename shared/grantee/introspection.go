@@ -2,19 +2,13 @@ package grantee
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
-
-// notBeforeLeeway is how far a token's start may lie ahead of our clock. It is
-// what go-oidc grants a JWT.
-const notBeforeLeeway = 5 * time.Minute
 
 // introspection asks an introspection endpoint (RFC 7662).
 type introspection struct {
@@ -71,8 +65,8 @@ func (i *introspection) request(ctx context.Context, token sensitive.String) (*h
 }
 
 // judge decides whether the endpoint vouches for the token. The endpoint has
-// looked at the times already; a token that says itself that it has run out
-// is refused all the same.
+// looked at the times already, so that one nobody can read is no reason to refuse;
+// a token that says itself that it has run out is refused all the same.
 func (i *introspection) judge(claims object) error {
 	const asked = string(kindIntrospection)
 	switch string(claims["active"]) {
@@ -82,42 +76,8 @@ func (i *introspection) judge(claims object) error {
 	default:
 		return unavailable(asked, http.StatusOK, `the answer does not say whether the token is "active"`, nil)
 	}
-	now := float64(i.now().UnixNano()) / float64(time.Second)
-	if expiry, present, ok := claims.seconds("exp"); !ok {
-		return unavailable(asked, http.StatusOK, `"exp" is no time`, nil)
-	} else if present && expiry <= now {
-		return rejected(asked, http.StatusOK, "it has expired")
-	}
-	if start, present, ok := claims.seconds("nbf"); !ok {
-		return unavailable(asked, http.StatusOK, `"nbf" is no time`, nil)
-	} else if present && start > now+notBeforeLeeway.Seconds() {
-		return rejected(asked, http.StatusOK, "it is not valid yet")
-	}
-	if i.audience != "" && !slices.Contains(claims.audiences(), i.audience) {
-		return rejected(asked, http.StatusOK, "it is not for the configured audience")
+	if fault := claims.refusal(i.now(), i.audience); fault != "" {
+		return rejected(asked, http.StatusOK, fault)
 	}
 	return nil
-}
-
-// seconds reads a time in seconds since 1970 (RFC 7662, section 2.2), of which
-// fractions are allowed (RFC 7519, section 2).
-func (o object) seconds(name string) (value float64, present, ok bool) {
-	if !o.has(name) {
-		return 0, false, true
-	}
-	err := json.Unmarshal(o[name], &value)
-	return value, true, err == nil
-}
-
-// audiences reads "aud", which is a text or a list of texts.
-func (o object) audiences() []string {
-	var one string
-	if json.Unmarshal(o["aud"], &one) == nil {
-		return []string{one}
-	}
-	var list []string
-	if json.Unmarshal(o["aud"], &list) != nil {
-		return nil
-	}
-	return list
 }

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/transport"
@@ -23,10 +24,18 @@ const (
 	retryAfter = time.Minute
 )
 
+// algorithms are those that only the issuer can sign with. "none" and the HS
+// family, for which a public key is secret enough, must never be taken. Which of
+// these an issuer lists in its discovery document does not matter: that list is
+// about ID tokens.
+var algorithms = []jose.SignatureAlgorithm{
+	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
+}
+
 // issuer verifies tokens with the keys that their issuer publishes.
 type issuer struct {
 	url       string
-	config    oidc.Config // but for the algorithms, which discovery tells
+	audience  string // empty for any
 	discovery *http.Client
 	keys      *http.Client
 	now       func() time.Time
@@ -36,28 +45,46 @@ type issuer struct {
 	// discover each for itself: if they waited for one of them, they would all
 	// fail when that one's caller gives up.
 	found    *published
+	fixed    bool      // found was configured: there is no discovery
 	asked    time.Time // when the last discovery began
 	doubtful bool      // the next is due after retryAfter
 }
 
-// published is what an issuer tells about its signatures. It does not change.
+// published is where an issuer has its keys. It does not change.
 type published struct {
-	keysURL    string
-	keys       oidc.KeySet
-	algorithms []string
+	keysURL string
+	keys    oidc.KeySet
 }
 
-func newIssuer(url, audience string, client *http.Client, now func() time.Time) *issuer {
-	return &issuer{
+// newIssuer returns the issuer with that URL, which the discovery document is
+// below unless keysURL says where the keys are.
+func newIssuer(url, keysURL, audience string, client *http.Client, now func() time.Time) *issuer {
+	i := &issuer{
 		url:       url,
-		config:    oidc.Config{ClientID: audience, SkipClientIDCheck: audience == "", Now: now},
-		discovery: strictClient(client, "discovery"),
-		keys:      strictClient(client, "keys"),
+		audience:  audience,
+		discovery: strictClient(client, "discovery", whole),
+		keys:      strictClient(client, "keys", usableKeys),
 		now:       now,
+		fixed:     keysURL != "",
 	}
+	if i.fixed {
+		i.found = i.publishes(keysURL)
+	}
+	return i
+}
+
+// publishes returns the key set at that address.
+func (i *issuer) publishes(keysURL string) *published {
+	// The keys outlive any call: with its context they could never be fetched
+	// again once it has ended.
+	ctx := oidc.ClientContext(context.Background(), i.keys)
+	return &published{keysURL: keysURL, keys: oidc.NewRemoteKeySet(ctx, keysURL)}
 }
 
 func (i *issuer) vouch(ctx context.Context, token sensitive.String) (object, error) {
+	if fault := jwtFault(token.Reveal()); fault != "" {
+		return nil, rejected(string(kindJWT), 0, fault)
+	}
 	known, err := i.published(ctx)
 	if err != nil {
 		return nil, err
@@ -78,21 +105,60 @@ func (i *issuer) vouch(ctx context.Context, token sensitive.String) (object, err
 	return claims, err
 }
 
+// jwtFault says why a token is none whose signature can be verified, "" if it is
+// one. Nothing that the token says of itself is quoted.
+func jwtFault(token string) string {
+	_, err := jose.ParseSignedCompact(token, algorithms)
+	_, unsafe := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err)
+	switch {
+	case err == nil:
+		return ""
+	case unsafe:
+		return "its algorithm is none of RS256 to RS512, PS256 to PS512, ES256 to ES512 and EdDSA"
+	case strings.Count(token, ".") == 4:
+		return "it is an encrypted JWT, which only its issuer can read: use userinfo or introspection"
+	}
+	return "it is no signed JWT: for a token that only its issuer understands use userinfo or introspection"
+}
+
 // verify returns a token's claims, and whether one of the issuer's keys signed
 // the token, which may still have expired or be for somebody else.
 func (i *issuer) verify(ctx context.Context, p *published, token sensitive.String) (claims object, signed bool, err error) {
-	config := i.config
-	config.SupportedSigningAlgs = p.algorithms
-	signature := &signature{keys: p.keys}
-	verified, err := oidc.NewVerifier(i.url, signature, &config).Verify(ctx, token.Reveal())
-	signed = signature.checked && signature.err == nil
-	if err != nil {
-		return nil, signed, signature.verdict(err)
+	const asked = string(kindJWT)
+	// go-oidc's verifier would refuse a token for the form of claims that nobody
+	// asks for, and tells a wrong audience from a wrong issuer only by its text.
+	// It is left out: vouch has checked the algorithm, and refusal checks the rest.
+	payload, err := p.keys.VerifySignature(ctx, token.Reveal())
+	switch {
+	case err == nil:
+	// go-oidc wraps an error only where it could not get keys.
+	case errors.Unwrap(err) != nil:
+		return nil, false, keysError(err)
+	default:
+		return nil, false, rejected(asked, 0, "its signature is by none of the issuer's keys that can be read")
 	}
-	if err := verified.Claims(&claims); err != nil {
-		return nil, signed, rejected(string(kindJWT), 0, "its claims are no JSON object")
+	claims, ok := decode(payload)
+	if !ok {
+		return nil, true, rejected(asked, 0, "its claims are no JSON object")
 	}
-	return claims, signed, nil
+	if fault := i.refusal(claims); fault != "" {
+		return nil, true, rejected(asked, 0, fault)
+	}
+	return claims, true, nil
+}
+
+// refusal says which of its claims a token is refused for, "" for none.
+func (i *issuer) refusal(claims object) string {
+	if _, ok := claims.seconds("exp"); !ok {
+		return `it has no "exp" that is a time`
+	}
+	switch issuer, ok := text(claims["iss"]); {
+	case !ok:
+		return `it has no "iss" that is a text`
+	case issuer != i.url:
+		return "it is of another issuer (a slash at the end counts)"
+	}
+	return claims.refusal(i.now(), i.audience)
 }
 
 // published returns what discovery found, now or earlier. While discovery
@@ -135,7 +201,7 @@ func (i *issuer) claim() (found *published, due bool) {
 	if i.doubtful {
 		most = retryAfter
 	}
-	if i.found != nil && now.Sub(i.asked) < most {
+	if i.fixed || i.found != nil && now.Sub(i.asked) < most {
 		return i.found, false
 	}
 	i.asked = now
@@ -155,8 +221,7 @@ func (i *issuer) discover(ctx context.Context) (*published, error) {
 		return nil, discoveryError(err)
 	}
 	var document struct {
-		KeysURL    string   `json:"jwks_uri"`
-		Algorithms []string `json:"id_token_signing_alg_values_supported"`
+		KeysURL string `json:"jwks_uri"`
 	}
 	if err := provider.Claims(&document); err != nil {
 		return nil, discoveryError(err)
@@ -164,14 +229,7 @@ func (i *issuer) discover(ctx context.Context) (*published, error) {
 	if fault := addressFault(document.KeysURL, false); fault != "" {
 		return nil, unavailable("discovery", http.StatusOK, "the jwks_uri "+fault, nil)
 	}
-	// The keys outlive this call: with its context they could never be fetched
-	// again once it has ended.
-	keysContext := oidc.ClientContext(context.Background(), i.keys)
-	return &published{
-		keysURL:    document.KeysURL,
-		keys:       oidc.NewRemoteKeySet(keysContext, document.KeysURL),
-		algorithms: asymmetric(document.Algorithms),
-	}, nil
+	return i.publishes(document.KeysURL), nil
 }
 
 // discoveryError drops go-oidc's text, which may quote the answer.
@@ -185,53 +243,6 @@ func discoveryError(err error) error {
 	return unavailable("discovery", http.StatusOK, "the answer is no discovery document", nil)
 }
 
-// asymmetric keeps the algorithms that only the issuer can sign with. "none"
-// and the HS family, for which a public key is secret enough, must never be
-// taken, whatever the document says. For an empty list go-oidc takes RS256.
-func asymmetric(listed []string) []string {
-	safe := []string{
-		oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512,
-		oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
-	}
-	return slices.DeleteFunc(slices.Clone(listed), func(a string) bool { return !slices.Contains(safe, a) })
-}
-
-// signature is the key set of one verification. It remembers how far that
-// came: the verifier itself tells a forged token from keys that could not be
-// fetched only by its text.
-type signature struct {
-	keys    oidc.KeySet
-	checked bool
-	err     error
-}
-
-// VerifySignature implements oidc.KeySet.
-func (s *signature) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
-	payload, err := s.keys.VerifySignature(ctx, jwt)
-	s.checked, s.err = true, err
-	return payload, err
-}
-
-// verdict explains why the verifier refused a token. Nothing that the token
-// says of itself is quoted.
-func (s *signature) verdict(err error) error {
-	const asked = string(kindJWT)
-	_, expired := errors.AsType[*oidc.TokenExpiredError](err)
-	switch {
-	case !s.checked:
-		return rejected(asked, 0, "it is no JWT signed with one of the issuer's algorithms")
-	// go-oidc wraps an error only where it could not get keys.
-	case errors.Unwrap(s.err) != nil:
-		return keysError(s.err)
-	case s.err != nil:
-		return rejected(asked, 0, "its signature is not by one of the issuer's keys")
-	case expired:
-		return rejected(asked, 0, "it has expired")
-	default:
-		return rejected(asked, 0, "it is of another issuer, not for the configured audience, or not valid yet")
-	}
-}
-
 func keysError(err error) error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
@@ -241,5 +252,3 @@ func keysError(err error) error {
 	}
 	return unavailable("keys", http.StatusOK, "the answer is no key set", nil)
 }
-
-var _ oidc.KeySet = (*signature)(nil)

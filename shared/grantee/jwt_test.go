@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -37,18 +38,11 @@ func TestJWTAlgorithms(t *testing.T) {
 			}
 		})
 	}
-	t.Run("not listed", func(t *testing.T) {
+	t.Run("ES256 when others are listed for ID tokens", func(t *testing.T) {
 		t.Parallel()
-		s := wrapSigner(t, jose.PS256, "k", rsaKey, rsaErr)
+		s := newSigner(t, "k")
 		i := newIssuer(t, s.public())
-		_, err := resolve(t.Context(), t, i.resolver(t, grantee.Options{}), s.sign(t, i.claims()))
-		checkFault(t, err, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
-	})
-	t.Run("RS256 when only unsafe ones are listed", func(t *testing.T) {
-		t.Parallel()
-		s := wrapSigner(t, jose.RS256, "k", rsaKey, rsaErr)
-		i := newIssuer(t, s.public())
-		i.document["id_token_signing_alg_values_supported"] = []string{"HS256", "none"}
+		i.document["id_token_signing_alg_values_supported"] = []string{"RS256", "HS256", "none"}
 		id, err := resolve(t.Context(), t, i.resolver(t, grantee.Options{}), s.sign(t, i.claims()))
 		if err != nil || id != "u-1" {
 			t.Errorf("Resolve() = %q, %v, want u-1", id, err)
@@ -74,33 +68,39 @@ func TestJWTRejects(t *testing.T) {
 	parts := strings.Split(goodToken, ".")
 	encode := base64.RawURLEncoding.EncodeToString
 
-	for name, token := range map[string]string{
-		"no JWT":                      canary,
-		"expired":                     good.sign(t, i.claims("exp", now.Unix()-1)),
-		"no expiry":                   good.sign(t, i.claims("exp", nil)),
-		"not valid yet":               good.sign(t, i.claims("nbf", now.Add(6*time.Minute).Unix())),
-		"wrong issuer":                good.sign(t, i.claims("iss", "https://canary.example.com")),
-		"issuer with a slash":         good.sign(t, i.claims("iss", i.URL+"/")),
-		"no issuer":                   good.sign(t, i.claims("iss", nil)),
-		"wrong audience":              good.sign(t, i.claims("aud", "canary")),
-		"no audience":                 good.sign(t, i.claims("aud", nil)),
-		"audience of another type":    good.sign(t, i.claims("aud", 1)),
-		"claims are a list":           good.signBytes(t, []byte(`["canary"]`), &jose.SignerOptions{}),
-		"claims are no JSON":          good.signBytes(t, []byte(`canary`), &jose.SignerOptions{}),
-		"other key, same id":          other.sign(t, i.claims()),
-		"key in the header":           other.signBytes(t, []byte(`{}`), &jose.SignerOptions{EmbedJWK: true}),
-		"claims swapped":              parts[0] + "." + encode([]byte(`{"sub":"u-2"}`)) + "." + parts[2],
-		"signature cut":               parts[0] + "." + parts[1] + ".",
-		"signature missing":           parts[0] + "." + parts[1],
-		"alg none":                    encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + ".",
-		"alg None":                    encode([]byte(`{"alg":"None"}`)) + "." + parts[1] + "." + parts[2],
-		"HS256 with a public key":     hs(publicText, "k1").sign(t, i.claims()),
-		"HS256 with a key in the set": hs(symmetric, "hs").sign(t, i.claims()),
+	const noJWT, algorithm, signature = "no signed JWT", "its algorithm is none of", "by none of the issuer's keys"
+	for name, tt := range map[string]struct{ token, reason string }{
+		"no JWT":                      {canary, noJWT},
+		"encrypted":                   {"e30.canary.e30.e30.e30", "encrypted JWT"},
+		"expired":                     {good.sign(t, i.claims("exp", now.Unix())), "expired"},
+		"no expiry":                   {good.sign(t, i.claims("exp", nil)), `no "exp"`},
+		"expiry is no time":           {good.sign(t, i.claims("exp", "canary")), `no "exp"`},
+		"not valid yet":               {good.sign(t, i.claims("nbf", now.Add(5*time.Minute).Unix()+1)), "not valid yet"},
+		"wrong issuer":                {good.sign(t, i.claims("iss", "https://canary.example.com")), "another issuer"},
+		"issuer with a slash":         {good.sign(t, i.claims("iss", i.URL+"/")), "another issuer"},
+		"no issuer":                   {good.sign(t, i.claims("iss", nil)), `no "iss"`},
+		"wrong audience":              {good.sign(t, i.claims("aud", "canary")), "not for the configured audience"},
+		"no audience":                 {good.sign(t, i.claims("aud", nil)), `no "aud"`},
+		"audience of another type":    {good.sign(t, i.claims("aud", 1)), "not for the configured audience"},
+		"claims are a list":           {good.signBytes(t, []byte(`["canary"]`), &jose.SignerOptions{}), "no JSON object"},
+		"claims are no JSON":          {good.signBytes(t, []byte(`canary`), &jose.SignerOptions{}), "no JSON object"},
+		"other key, same id":          {other.sign(t, i.claims()), signature},
+		"key in the header":           {other.signBytes(t, []byte(`{}`), &jose.SignerOptions{EmbedJWK: true}), signature},
+		"claims swapped":              {parts[0] + "." + encode([]byte(`{"sub":"u-2"}`)) + "." + parts[2], signature},
+		"signature cut":               {parts[0] + "." + parts[1] + ".", signature},
+		"signature missing":           {parts[0] + "." + parts[1], noJWT},
+		"alg none":                    {encode([]byte(`{"alg":"none","typ":"JWT"}`)) + "." + parts[1] + ".", algorithm},
+		"alg None":                    {encode([]byte(`{"alg":"None"}`)) + "." + parts[1] + "." + parts[2], algorithm},
+		"HS256 with a public key":     {hs(publicText, "k1").sign(t, i.claims()), algorithm},
+		"HS256 with a key in the set": {hs(symmetric, "hs").sign(t, i.claims()), algorithm},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := resolve(t.Context(), t, i.resolver(t, grantee.Options{}), token)
+			_, err := resolve(t.Context(), t, i.resolver(t, grantee.Options{}), tt.token)
 			checkFault(t, err, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
+			if !strings.Contains(err.Error(), tt.reason) {
+				t.Errorf("error = %v, want it to say %q", err, tt.reason)
+			}
 		})
 	}
 	t.Run("any audience when none is configured", func(t *testing.T) {
@@ -125,14 +125,32 @@ func TestJWTRejects(t *testing.T) {
 	})
 }
 
-func TestJWTClaimDigits(t *testing.T) {
+// Claims that nobody asks for may have any form, and the others more than one.
+func TestJWTClaims(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t, "k")
 	i := newIssuer(t, s.public())
-	token := s.sign(t, i.claims("user", map[string]any{"id": uint64(9007199254740993)}))
-	id, err := resolve(t.Context(), t, i.resolver(t, grantee.Options{Claim: "user.id"}), token)
-	if err != nil || id != "9007199254740993" {
-		t.Errorf("Resolve() = %q, %v, want 9007199254740993", id, err)
+	for name, tt := range map[string]struct {
+		claims []any
+		claim  string
+		want   string
+	}{
+		"digits of a nested claim":  {[]any{"user", map[string]any{"id": uint64(9007199254740993)}}, "user.id", "9007199254740993"},
+		"sub is a number":           {[]any{"sub", 12345}, "", "12345"},
+		"times as text":             {[]any{"exp", fmt.Sprint(now.Unix() + 1), "nbf", fmt.Sprint(now.Unix()), "iat", now.String()}, "", "u-1"},
+		"expiry with a fraction":    {[]any{"exp", float64(now.Unix()) + 0.5}, "", "u-1"},
+		"start within the leeway":   {[]any{"nbf", now.Add(5 * time.Minute).Unix()}, "", "u-1"},
+		"others are numbers":        {[]any{"nonce", 7, "at_hash", 7, "jti", 7, "iat", []int{7}, "_claim_names", 7, "nbf", nil}, "", "u-1"},
+		"audience is one text":      {[]any{"aud", audience}, "", "u-1"},
+		"expires in the far future": {[]any{"exp", 1e300}, "", "u-1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			id, err := resolve(t.Context(), t, i.resolver(t, grantee.Options{Claim: tt.claim}), s.sign(t, i.claims(tt.claims...)))
+			if err != nil || id != tt.want {
+				t.Errorf("Resolve() = %q, %v, want %s", id, err, tt.want)
+			}
+		})
 	}
 }
 
@@ -223,7 +241,8 @@ func TestJWTProviderFaults(t *testing.T) {
 		"keys 503":                {keys(answer(503, "canary")), "keys", 503},
 		"keys are HTML":           {keys(answer(200, "<html>canary")), "keys", 200},
 		"keys are huge":           {keys(answer(200, huge)), "keys", 200},
-		"keys are malformed":      {keys(answer(200, `{"keys":[{"kty":"RSA","canary":1}]}`)), "keys", 200},
+		"keys are no list":        {keys(answer(200, `{"keys":{"canary":1}}`)), "keys", 200},
+		"no key can be read":      {keys(answer(200, `{"keys":[{"kty":"RSA","canary":1},7]}`)), "keys", 200},
 		"keys hang":               {keys(hang("")), "keys", 0},
 		"keys hang in body":       {keys(hang("{")), "keys", 200},
 		"keys redirect":           {keys(http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP), "keys", 302},

@@ -2,6 +2,7 @@ package wiring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
@@ -30,6 +31,7 @@ func (p *Process) newGrantees() grantee.Resolver {
 	text := p.Source.Required("GRANTEE_RESOLVER", "userinfo:URL, introspection:URL or jwt:ISSUER")
 	options := grantee.Options{
 		Claim:    p.Source.Text("GRANTEE_CLAIM", "sub"),
+		JWKS:     p.Source.Text("GRANTEE_JWKS", ""),
 		Audience: p.Source.Text("GRANTEE_AUDIENCE", ""),
 		Now:      p.Now,
 		// Not their own: a frozen process must notice that connections died.
@@ -58,6 +60,10 @@ func (p *Process) newGrantees() grantee.Resolver {
 		}
 	}
 	resolver, err := grantee.New(method, options)
+	if errors.Is(err, grantee.ErrJWKS) {
+		p.Source.Fault("GRANTEE_JWKS", "%v", err)
+		return nil
+	}
 	if err != nil {
 		p.Source.Fault("GRANTEE_RESOLVER", "%v", err)
 		return nil

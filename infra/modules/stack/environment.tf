@@ -19,6 +19,7 @@ locals {
       GRANTEE_RESOLVER = var.grantee.resolver
       GRANTEE_CLAIM    = var.grantee.claim
       GRANTEE_AUDIENCE = var.grantee.audience
+      GRANTEE_JWKS     = var.grantee.jwks
     } : variable => value if value != null
   }
 

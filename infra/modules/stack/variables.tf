@@ -29,6 +29,7 @@ variable "grantee" {
     resolver = string
     claim    = optional(string)
     audience = optional(string)
+    jwks     = optional(string)
   })
   nullable = false
 }

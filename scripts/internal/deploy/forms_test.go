@@ -10,7 +10,7 @@ import (
 // forms are the patterns by which settings are refused.
 var forms = []form{
 	projectForm, skillIDForm, accountForm, skillForm, locationForm, databaseForm, roleForm, urlForm, cronForm, memoryForm, cpuForm, resolverForm,
-	ageForm, idleForm, channelForm, proxyForm,
+	jwksForm, ageForm, idleForm, channelForm, proxyForm,
 }
 
 // otherwise is where infra/ has a pattern, and this program another way.

@@ -73,6 +73,9 @@ func (s settings) recognition() map[string]string {
 	if s.grantee.audience != "" {
 		env["GRANTEE_AUDIENCE"] = s.grantee.audience
 	}
+	if s.grantee.jwks != "" {
+		env["GRANTEE_JWKS"] = s.grantee.jwks
+	}
 	if s.needsCredentials() {
 		env["GRANTEE_CREDENTIALS"] = s.secretRef(granteeSecret)
 	}

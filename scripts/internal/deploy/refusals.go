@@ -34,6 +34,7 @@ var (
 		regexp.MustCompile(`^(userinfo|introspection|jwt):https://[^/?#@\s]+([/?][^#\s]*)?$`),
 		"must be userinfo:URL, introspection:URL or jwt:ISSUER, with an https URL that has no user and no fragment",
 	}
+	jwksForm    = form{regexp.MustCompile(`^https://[^/?#@\s]+([/?][^#\s]*)?$`), "must be an https URL that has no user and no fragment"}
 	ageForm     = form{regexp.MustCompile(`^([0-9]+h)?([0-9]+m)?([0-9]+s)?$`), "must be a duration of hours, minutes and seconds such as 5m"}
 	idleForm    = form{regexp.MustCompile(`^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$`), "must be off or a duration of at least an hour such as 720h"}
 	channelForm = form{
@@ -134,6 +135,10 @@ func (j *judge) customers(g customers) {
 	j.that(!strings.HasPrefix(g.resolver, "jwt:") || !strings.Contains(g.resolver, "?"), "grantee.resolver", "must have no query, being an issuer")
 	j.form("grantee.claim", g.claim, lineForm)
 	j.form("grantee.audience", g.audience, lineForm)
+	j.that(g.jwks == "" || strings.HasPrefix(g.resolver, "jwt:"), "grantee.jwks", "must be given with jwt only")
+	if g.jwks != "" {
+		j.form("grantee.jwks", g.jwks, jwksForm)
+	}
 	j.that(g.audience == "" || !strings.HasPrefix(g.resolver, "userinfo:"), "grantee.audience", "must not be given with userinfo, since nothing could check it")
 }
 

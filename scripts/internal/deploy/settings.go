@@ -49,7 +49,7 @@ type stack struct {
 }
 
 // customers says how customers are recognized.
-type customers struct{ resolver, claim, audience string }
+type customers struct{ resolver, claim, audience, jwks string }
 
 // directive is the maker's own handler of directives.
 type directive struct{ url, auth, audience string }
@@ -149,7 +149,7 @@ func readStacks(r *reader) []stack {
 
 func readGrantee(r *reader) customers {
 	defer r.refuseOthers()
-	return customers{r.text("resolver", required), r.text("claim", ""), r.text("audience", "")}
+	return customers{r.text("resolver", required), r.text("claim", ""), r.text("audience", ""), r.text("jwks", "")}
 }
 
 func readDirective(r *reader) *directive {

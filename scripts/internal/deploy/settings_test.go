@@ -81,7 +81,7 @@ func TestSettingsGiven(t *testing.T) {
 	want := settings{
 		projectID: "maker-prod", skillID: "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab", awsAccountID: "123456789012", skill: "s",
 		stacks:        []stack{{"EU", "europe-west1", "eur3", "maker"}},
-		grantee:       customers{"introspection:https://id.maker.example/i", "id", "a"},
+		grantee:       customers{"introspection:https://id.maker.example/i", "id", "a", ""},
 		directive:     &directive{"https://maker.example/d", "google", "b"},
 		refreshShards: 32, refreshIdleAfter: "720h", refreshSchedule: "*/2 * * * *", lwaMaxRate: 50, maxEventAge: "1h30m", eventChecks: "off",
 		scaling: scaled, regionalTopic: true, alertChannels: []string{"projects/p/notificationChannels/1"},
@@ -143,6 +143,8 @@ func TestSettingsRefused(t *testing.T) {
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "claim": "a\nb"}, "grantee.claim: must be one line"},
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "audience": "a\nb"}, "grantee.audience: must be one line"},
 		{"grantee", object{"resolver": "userinfo:https://id.maker.example", "audience": "a"}, "grantee.audience: must not be given"},
+		{"grantee", object{"resolver": "userinfo:https://id.maker.example", "jwks": "https://maker.example/k"}, "grantee.jwks: must be given with jwt"},
+		{"grantee", object{"resolver": "jwt:https://id.maker.example", "jwks": "http://id.maker.example/k"}, "grantee.jwks: must be"},
 		{"directive", object{"url": "https://maker.example/?q"}, "directive.url: must be"},
 		{"directive", object{"url": "https://maker.example/", "auth": "basic"}, "directive.auth: must be"},
 		{"refresh_shards", 0, "refresh_shards: must be"},
