@@ -72,6 +72,7 @@ func TestProviders(t *testing.T) {
 				{"kid": "enc", "kty": "RSA", "alg": "RSA-OAEP", "use": "enc", "n": "u1SU1L", "e": "AQAB", "x5c": []string{certificate}},
 				{"kid": "pad", "kty": "RSA", "n": "u1SU1L==", "e": "AQAB"},
 				{"kid": "ed448", "kty": "OKP", "crv": "Ed448", "use": "sig", "x": "AAAA"},
+				{"kid": "pq", "kty": "AKP", "use": "sig", "pub": "AAAA"},
 			},
 			claims: members{
 				"sub": "u-1", "typ": "Bearer", "azp": "alexa", "aud": "account", "acr": "1", "allowed-origins": []string{"*"},

@@ -34,6 +34,11 @@ func TestTokens(t *testing.T) {
 		{"null lifetime", body(fresh + `,"expires_in":null`), lasting("Atzr|fake-new", time.Hour)},
 		{"zero lifetime", body(fresh + `,"expires_in":0`), lasting("Atzr|fake-new", time.Hour)},
 		{"negative lifetime", body(fresh + `,"expires_in":-5`), lasting("Atzr|fake-new", time.Hour)},
+		{"lifetime with a fraction", body(fresh + `,"expires_in":3600.0`), lasting("Atzr|fake-new", time.Hour)},
+		{"lifetime as text with a fraction", body(fresh + `,"expires_in":"120.9"`), lasting("Atzr|fake-new", 2*time.Minute)},
+		{"lifetime that is no number", body(`"expires_in":"soon",` + fresh), lasting("Atzr|fake-new", time.Hour)},
+		{"lifetime as an object", body(`"expires_in":{"seconds":7},` + fresh), lasting("Atzr|fake-new", time.Hour)},
+		{"lifetime larger than any number", body(fresh + `,"expires_in":1e999`), lasting("Atzr|fake-new", time.Hour)},
 		{"lifetime as text", body(fresh + `,"expires_in":"120"`), lasting("Atzr|fake-new", 2*time.Minute)},
 		{"huge lifetime", body(fresh + `,"expires_in":99999999999`), lasting("Atzr|fake-new", (1<<31-1)*time.Second)},
 		{"no token type", body(fresh), lasting("Atzr|fake-new", time.Hour)},
@@ -57,6 +62,25 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestLabels: the body decides, and not its label.
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	for _, label := range []string{"text/plain; charset=utf-8", "application/x-www-form-urlencoded", "text/html", "%", ""} {
+		for op, call := range calls {
+			t.Run(op+", "+label, func(t *testing.T) {
+				t.Parallel()
+				token, err := call(t.Context(), serve(t, answer{200, http.Header{"Content-Type": {label}}, newTokens}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if token.AccessToken.Reveal() != "Atza|fake-new" || token.RefreshToken.Reveal() != "Atzr|fake-new" {
+					t.Errorf("token = %v", revealed(token))
+				}
+			})
+		}
+	}
+}
+
 // revealed is a token that can be compared.
 func revealed(token lwa.Token) map[string]string {
 	return map[string]string{
@@ -68,7 +92,9 @@ func revealed(token lwa.Token) map[string]string {
 func TestNoNewRefreshToken(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{"exchange": "", "refresh": fakeRefresh}
-	for name, member := range map[string]string{"absent": "", "empty": `,"refresh_token":""`, "null": `,"refresh_token":null`} {
+	for name, member := range map[string]string{
+		"absent": "", "empty": `,"refresh_token":""`, "null": `,"refresh_token":null`, "no text": `,"refresh_token":7`,
+	} {
 		for op, call := range calls {
 			t.Run(op+", "+name, func(t *testing.T) {
 				t.Parallel()
@@ -147,12 +173,17 @@ func TestRefusals(t *testing.T) {
 			lwa.ErrClientRefused, "invalid_client"},
 		{"an unknown error beside a token", answer{status: 200, body: `{"error":"odd","access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
 
+		{"an error that is no text", answer{status: 200, body: `{"error":{},"access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
+
+		// The body decides, and not its label.
+		{"code or token in plain text", answer{400, plain, says("invalid_grant")}, lwa.ErrInvalidGrant, "invalid_grant"},
+		{"client in HTML", answer{401, html, says("invalid_client")}, lwa.ErrClientRefused, "invalid_client"},
+
 		// Nothing but the code proves that a grant is gone.
 		{"400 without a body", answer{status: 400}, lwa.ErrUnavailable, ""},
 		{"400 with an empty object", answer{status: 400, body: `{}`}, lwa.ErrUnavailable, ""},
 		{"400 with an unknown error", answer{status: 400, body: says("invalid_grants")}, lwa.ErrUnavailable, ""},
 		{"400 of a proxy", answer{400, html, "<html>invalid_grant</html>"}, lwa.ErrUnavailable, ""},
-		{"400 in plain text", answer{400, plain, says("invalid_grant")}, lwa.ErrUnavailable, ""},
 		{"400 with half an object", answer{status: 400, body: says("invalid_grant")[:80]}, lwa.ErrUnavailable, ""},
 		{"400 with a list", answer{status: 400, body: "[" + says("invalid_grant") + "]"}, lwa.ErrUnavailable, ""},
 		{"400 with it in the description", answer{status: 400, body: `{"error_description":"invalid_grant"}`}, lwa.ErrUnavailable, ""},
@@ -188,7 +219,7 @@ func TestUnreadable(t *testing.T) {
 		{"200 with an empty access token", answer{status: 200, body: `{"access_token":""}`}},
 		{"200 with a list", answer{status: 200, body: "[" + newTokens + "]"}},
 		{"200 with an access token that is no text", answer{status: 200, body: `{"access_token":7}`}},
-		{"200 with a lifetime that is no number", answer{status: 200, body: `{"access_token":"Atza|fake-new","expires_in":"soon"}`}},
+		{"200 with a form", answer{200, http.Header{"Content-Type": {"text/plain"}}, "access_token=Atza|fake-new&expires_in=120"}},
 		{"200 too large to be read", answer{status: 200, body: strings.Repeat(" ", 1<<20) + newTokens}},
 		{"200 cut", answer{200, cut, newTokens[:40]}},
 		{"200 cut after the object", answer{200, cut, newTokens}},
