@@ -70,6 +70,9 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 	}{Outcomes: make([]result, 0, len(results))}
 	status := http.StatusOK
 	for _, r := range results {
+		if forNobody(r) {
+			continue // the list has an outcome for each grant
+		}
 		body.Outcomes = append(body.Outcomes, result{GrantID: r.GrantID, Outcome: r.Name, Code: r.Code})
 		switch {
 		case r.Decision == outcome.Retry:
@@ -82,6 +85,11 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 		}
 	}
 	return host.JSON(status, body)
+}
+
+// forNobody reports whether there is no grant here that the event is for.
+func forNobody(r delivery.Result) bool {
+	return r.Name == outcome.NoGrant || r.Name == outcome.Elsewhere
 }
 
 // fieldOf tells the publisher which field of the event is wrong. Other errors
@@ -125,7 +133,7 @@ func note(ctx context.Context, results []delivery.Result) {
 
 // fields are the fields of one result.
 func fields(r delivery.Result) []slog.Attr {
-	attrs := append(make([]slog.Attr, 0, 5),
+	attrs := append(make([]slog.Attr, 0, 10),
 		slog.String(telemetry.Outcome, string(r.Name)), slog.String(telemetry.Decision, r.Decision.String()))
 	if r.GrantID != "" {
 		attrs = append(attrs, slog.String(telemetry.GrantID, r.GrantID))
@@ -133,7 +141,20 @@ func fields(r delivery.Result) []slog.Attr {
 	if r.Code != "" {
 		attrs = append(attrs, slog.String(telemetry.Code, r.Code))
 	}
-	if r.Err != nil {
+	if r.Region != "" {
+		attrs = append(attrs, slog.String(telemetry.Region, string(r.Region)))
+	}
+	if sent := r.Sent; sent.Tries > 0 {
+		attrs = append(attrs, slog.String(telemetry.MessageID, sent.MessageID), slog.Int(telemetry.GatewayTries, sent.Tries),
+			slog.Int(telemetry.GatewayStatus, sent.Status))
+		if sent.RequestID != "" {
+			attrs = append(attrs, slog.String(telemetry.Gateway, sent.RequestID))
+		}
+	}
+	switch {
+	case forNobody(r):
+		attrs = append(attrs, slog.String(telemetry.Reason, r.Err.Error()))
+	case r.Err != nil:
 		attrs = append(attrs, slog.String(telemetry.Error, r.Err.Error()))
 	}
 	return attrs

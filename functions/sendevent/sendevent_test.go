@@ -5,16 +5,22 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/functions/sendevent"
+	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -45,7 +51,8 @@ func TestAnswers(t *testing.T) {
 		status  int
 		body    string
 	}{
-		{"nothing to do", false, nil, 200, `{"outcomes":[]}`},
+		{"nothing to do", false, []delivery.Result{result("", outcome.ErrNoGrant)}, 200, `{"outcomes":[]}`},
+		{"nothing to do here", false, []delivery.Result{result("", outcome.ErrElsewhere)}, 200, `{"outcomes":[]}`},
 		{"accepted", false, []delivery.Result{accepted, suspended}, 200, `{"outcomes":[{"grantId":"g-1","outcome":"accepted"},{"grantId":"g-2","outcome":"suspended"}]}`},
 		{"one has to be sent again", false, []delivery.Result{accepted, again}, 503, `{"outcomes":[{"grantId":"g-1","outcome":"accepted"},{"grantId":"g-3","outcome":"retry","code":"INTERNAL"}]}`},
 		{"malformed", false, []delivery.Result{malformed}, 422, `{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`},
@@ -69,12 +76,72 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestLine is the wide line of an event, from its publisher to Alexa, and of one
+// that is for nobody.
+func TestLine(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	id := w.Link(t, "u-1", alexa.EU, "amzn-1")
+	d := delivery.New(delivery.Options{
+		Skill: accesstest.Skill, Store: w.Store, Tokens: w.Process("p"), Announcer: w.Announcer(),
+		Gateways:    map[alexa.Region]delivery.Gateway{alexa.EU: w.Gateway(t, alexa.EU)},
+		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
+	})
+	line := func(userID string) map[string]any {
+		body, err := push.Encode(push.Message{
+			ID: "7", PublishTime: w.Now().Add(-time.Second), Attempt: 1,
+			Data: fmt.Appendf(nil, `{"userId":%q,"endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[`+
+				`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:04Z"},`+
+				`{"namespace":"Alexa.BrightnessController","name":"brightness","value":55,"timeOfSample":"2026-01-02T03:04:04Z"}],"unchanged":[`+
+				`{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},"timeOfSample":"2026-01-02T03:04:04Z"}]}`, userID),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		ctx, line := telemetry.Begin(t.Context())
+		(&sendevent.Function{Deliverer: d}).Handle(ctx, host.Request{Body: body})
+		line.Write(ctx, telemetry.New(&out), "SendEvent")
+		var got map[string]any
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		delete(got, "time")
+		return got
+	}
+	common := func(userID string) map[string]any {
+		return map[string]any{
+			"severity": "INFO", "message": "SendEvent", "event_id": "7", "attempt": 1.0, "customer": grant.CustomerHash(userID),
+			"endpoint_id": "lamp-1", "kind": "Alexa.ChangeReport",
+			"changed":         "Alexa.PowerController.powerState Alexa.BrightnessController.brightness",
+			"event_published": "2026-01-02T03:04:04Z", "event_age_ms": 1000.0, "decision": "ack",
+		}
+	}
+	got, want := line("u-1"), common("u-1")
+	sent := w.Sim.Events(alexa.EU)[0]
+	maps.Copy(want, map[string]any{
+		"outcome": "accepted", "grants": 1.0, "grant_id": id, "region": "EU",
+		"message_id": sent.MessageID, "gateway_tries": 1.0, "gateway_status": 202.0, "gateway_id": got["gateway_id"],
+	})
+	if diff := cmp.Diff(want, got); diff != "" || got["gateway_id"] == nil {
+		t.Errorf("accepted (-want +got):\n%s", diff)
+	}
+	got, want = line("u-2"), common("u-2")
+	maps.Copy(want, map[string]any{"outcome": "no_grant", "reason": "nobody to send it to: no customer of this userId has linked the skill"})
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("for nobody (-want +got):\n%s", diff)
+	}
+}
+
 // TestLineOfSeveralGrants: a reader of JSON keeps one of two fields of a name.
 func TestLineOfSeveralGrants(t *testing.T) {
 	t.Parallel()
 	d := &given{results: []delivery.Result{
-		{GrantID: "g-1", Outcome: outcome.Of(errors.New("why")), Err: errors.New("why")},
-		{GrantID: "g-2", Outcome: outcome.Of(nil)},
+		{GrantID: "g-1", Region: alexa.NA, Outcome: outcome.Of(errors.New("why")), Err: errors.New("why")},
+		{
+			GrantID: "g-2", Region: alexa.EU, Outcome: outcome.Of(nil),
+			Sent: delivery.Sent{MessageID: "m-2", Tries: 2, Status: 202, RequestID: "r-2"},
+		},
 	}}
 	var out bytes.Buffer
 	ctx, line := telemetry.Begin(t.Context())
@@ -86,10 +153,14 @@ func TestLineOfSeveralGrants(t *testing.T) {
 	}
 	delete(got, "time")
 	want := map[string]any{
-		"severity": "WARNING", "message": "SendEvent", "outcome": "retry", "decision": "retry", "grant_id": "g-1", "alexa_code": "INTERNAL", "error": "why",
+		"severity": "WARNING", "message": "SendEvent",
+		"outcome": "retry", "decision": "retry", "grant_id": "g-1", "region": "NA", "alexa_code": "INTERNAL", "error": "why",
 		"deliveries": []any{
-			map[string]any{"outcome": "retry", "decision": "retry", "grant_id": "g-1", "alexa_code": "INTERNAL", "error": "why"},
-			map[string]any{"outcome": "accepted", "decision": "ack", "grant_id": "g-2"},
+			map[string]any{"outcome": "retry", "decision": "retry", "grant_id": "g-1", "region": "NA", "alexa_code": "INTERNAL", "error": "why"},
+			map[string]any{
+				"outcome": "accepted", "decision": "ack", "grant_id": "g-2", "region": "EU",
+				"message_id": "m-2", "gateway_tries": 2.0, "gateway_status": 202.0, "gateway_id": "r-2",
+			},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -95,7 +95,7 @@ func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
 	kind := kindOf(message)
 	defer func() {
 		if cause := recover(); cause != nil {
-			telemetry.Add(ctx, slog.String(telemetry.Error, fmt.Sprintf("panic: %v", cause)), slog.String("stack", string(debug.Stack())))
+			telemetry.Add(ctx, slog.String(telemetry.Error, fmt.Sprintf("panic: %v", cause)), slog.String(telemetry.Stack, string(debug.Stack())))
 			a = failed(kind, message, panicked)
 		}
 		telemetry.Raise(ctx, a.level)

@@ -32,7 +32,7 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 			continue
 		case discovery && errors.Is(r.Err, outcome.ErrMissed) && r.Decision == outcome.DeadLetter, !discovery && (r.Name == outcome.Expired || r.Name == outcome.Suspended):
 		case !discovery && took && r.Decision == outcome.Retry:
-			results[i] = resultOf(r.GrantID, fmt.Errorf("%w: %w", outcome.ErrBehind, r.Err))
+			results[i] = r.instead(fmt.Errorf("%w: %w", outcome.ErrBehind, r.Err))
 		default:
 			continue
 		}
@@ -44,7 +44,7 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 	}
 	if err := d.saveBehind(ctx, e, c.record, c.remembered, grantsOf(results, behind)); err != nil {
 		for _, i := range behind {
-			results[i] = resultOf(results[i].GrantID, fmt.Errorf("noting what was missed: %w", err))
+			results[i] = results[i].instead(fmt.Errorf("noting what was missed: %w", err))
 		}
 	}
 	return results

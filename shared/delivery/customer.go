@@ -82,7 +82,7 @@ func (d *Deliverer) again(ctx context.Context, e *event, record grant.Record, re
 		err = fmt.Errorf("reading the customer again: %w", err)
 		for i, r := range results {
 			if doubtful(r) {
-				results[i] = resultOf(r.GrantID, err)
+				results[i] = r.instead(err)
 			}
 		}
 		return record, results

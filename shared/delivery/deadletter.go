@@ -33,7 +33,7 @@ func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) Res
 		return result
 	}
 	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.epitaph(m, result)); err != nil {
-		return resultOf(result.GrantID, fmt.Errorf("putting a dead letter aside: %w", err))
+		return result.instead(fmt.Errorf("putting a dead letter aside: %w", err))
 	}
 	return result
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
@@ -68,13 +70,16 @@ type Options struct {
 type Deliverer struct {
 	Options
 	memory   *memory
+	warned   *warned
 	throttle *throttle
 	health   map[alexa.Region]*health
 }
 
 // New returns a Deliverer.
 func New(options Options) *Deliverer {
-	d := &Deliverer{Options: options, memory: newMemory(), throttle: newThrottle(), health: make(map[alexa.Region]*health)}
+	d := &Deliverer{
+		Options: options, memory: newMemory(), warned: newWarned(), throttle: newThrottle(), health: make(map[alexa.Region]*health),
+	}
 	for region := range options.Gateways {
 		d.health[region] = newHealth(region, options.Now, options.OnBreaker)
 	}
@@ -85,13 +90,24 @@ func New(options Options) *Deliverer {
 // event did not get as far as a grant.
 type Result struct {
 	GrantID string
+	Region  alexa.Region // of the grant, or that the event is for; empty if neither is known
 	outcome.Outcome
-	Err error // why, nil for an accepted event
+	Err  error // why, nil for an accepted event
+	Sent Sent
+}
+
+// Sent is what this delivery of an event sent to a grant's gateway; zero if it
+// sent nothing.
+type Sent struct {
+	MessageID string // that Alexa knows the event by; of one sent in parts those of all, separated by spaces
+	Tries     int    // requests
+	Status    int    // HTTP status of the last answer, 0 without one
+	RequestID string // Amazon's, of the last answer; empty if it gave none
 }
 
 // Deliver brings the message's event to every grant it is for, and returns one
-// result for each. No results mean that there is nothing to do: the customer
-// has no grants here, or the message is for a region served elsewhere. A
+// result for each, or else one without a grant: NoGrant if there is none that the
+// event is for, Elsewhere if it is for a region served elsewhere. A
 // result whose decision is DeadLetter has been published to the dead-letter
 // topic, if there is one; if that failed its decision is Retry. A result that
 // is Retry means that the whole message has to be delivered again: whoever
@@ -104,24 +120,21 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	if err != nil {
 		return []Result{d.bury(ctx, m, resultOf("", err))}
 	}
-	if event.elsewhere {
-		return nil
-	}
 	if h := d.paused(event); h != nil {
 		// Before anything is read: an outage must not cost a read for each try.
 		d.unwellSince(ctx, h, false)
-		return []Result{resultOf("", outcome.ErrPaused)}
+		return event.undelivered(outcome.ErrPaused)
 	}
 	c, err := d.customer(ctx, event, m)
 	if errors.Is(err, grant.ErrNotFound) {
-		return nil
+		return event.undelivered(errNobody)
 	}
 	if err != nil {
-		return []Result{resultOf("", fmt.Errorf("reading the customer: %w", err))}
+		return event.undelivered(fmt.Errorf("reading the customer: %w", err))
 	}
 	telemetry.Add(ctx, slog.Int(telemetry.Grants, len(c.grants)))
 	if len(c.grants) == 0 {
-		return nil
+		return event.undelivered(d.noGrant(event))
 	}
 	if event.expired {
 		return d.finish(ctx, m, event, c, d.expire(ctx, event, c.record, c.grants, m))
@@ -167,8 +180,9 @@ func (d *Deliverer) finish(ctx context.Context, m push.Message, e *event, c cust
 		results = oneAccount(results)
 	}
 	for i, result := range results {
+		result.Region = c.record.Grants[result.GrantID].Region
 		results[i] = d.bury(ctx, m, result)
-		if h := d.health[c.record.Grants[result.GrantID].Region]; h != nil && (result.Name == outcome.Expired || result.Decision == outcome.Retry) {
+		if h := d.health[result.Region]; h != nil && (result.Name == outcome.Expired || result.Decision == outcome.Retry) {
 			d.unwellSince(ctx, h, result.Name == outcome.Expired)
 		}
 	}
@@ -177,6 +191,45 @@ func (d *Deliverer) finish(ctx context.Context, m push.Message, e *event, c cust
 
 func resultOf(id string, err error) Result {
 	return Result{GrantID: id, Outcome: outcome.Of(err), Err: err}
+}
+
+// instead returns the result with another end.
+func (r Result) instead(err error) Result {
+	r.Outcome, r.Err = outcome.Of(err), err
+	return r
+}
+
+// undelivered is the result of an event that did not get as far as a grant.
+func (e *event) undelivered(err error) []Result {
+	result := resultOf("", err)
+	result.Region = e.region
+	return []Result{result}
+}
+
+var (
+	errNobody = fmt.Errorf("%w: no customer of this userId has linked the skill", outcome.ErrNoGrant)
+	errGone   = fmt.Errorf("%w: the grant that the replay is for is gone", outcome.ErrNoGrant)
+)
+
+// noGrant says why no grant of the customer is one that the event is for.
+func (d *Deliverer) noGrant(e *event) error {
+	switch {
+	case e.grant != "":
+		return errGone
+	case e.region != "":
+		return fmt.Errorf("%w: the customer has no grant in %s", outcome.ErrNoGrant, e.region)
+	}
+	return fmt.Errorf("%w: the customer has no grant in a region that is served here (%s)", outcome.ErrNoGrant, d.served())
+}
+
+// served names the regions that this process serves.
+func (d *Deliverer) served() string {
+	var names []string
+	for region := range d.Gateways {
+		names = append(names, string(region))
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 // all gives every grant the same result.
@@ -195,7 +248,6 @@ type event struct {
 	region    alexa.Region
 	published time.Time
 	grant     string // the one grant that a replay is for, empty for all
-	elsewhere bool   // for a region that another stack serves
 	expired   bool   // too old to be sent
 	answers   bool   // a directive, of one Amazon account
 	once      bool   // must not be repeated
@@ -216,7 +268,8 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 		return nil, err
 	}
 	if _, served := d.Gateways[region]; region != "" && !served {
-		return &event{elsewhere: true}, nil
+		telemetry.Add(ctx, slog.String(telemetry.Region, string(region)))
+		return nil, fmt.Errorf("%w: region %s; here: %s", outcome.ErrElsewhere, region, d.served())
 	}
 	if len(m.Data) > maxData {
 		return nil, &alexa.FieldError{Path: "data", Problem: fmt.Sprintf("%d bytes, at most %d are taken", len(m.Data), maxData)}
@@ -224,16 +277,22 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 	now := d.Now()
 	published := firstPublished(m, now)
 	age := now.Sub(published)
-	decoded, advice, err := alexa.DecodeEvent(m.Data, published, d.Checks)
+	decoded, warnings, err := alexa.DecodeEvent(m.Data, published, d.Checks)
 	if err != nil {
 		return nil, err
 	}
 	telemetry.Add(ctx,
 		slog.String(telemetry.Customer, grant.CustomerHash(decoded.UserID)),
 		slog.String(telemetry.EndpointID, decoded.EndpointID()),
-		slog.String(telemetry.Kind, decoded.Header.Namespace+"."+decoded.Header.Name),
+		slog.String(telemetry.Kind, kindOf(&decoded)),
+		slog.Time(telemetry.Published, published),
 		slog.Int64(telemetry.AgeMS, age.Milliseconds()))
-	advise(ctx, advice)
+	if decoded.Change != nil {
+		telemetry.Add(ctx, slog.String(telemetry.Changed, changed(decoded.Change.Properties)))
+	}
+	if len(warnings) > 0 {
+		d.warned.note(ctx, now, warnings)
+	}
 	most := decoded.MaxAge(d.MaxEventAge)
 	return &event{
 		Event: decoded, id: id, region: region, grant: m.Attributes[attrGrant], published: published,
@@ -241,19 +300,30 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 	}, nil
 }
 
-// mostAdvice is how much of the advice on an event the log line shows. A report
-// may have hundreds of properties, all written in the same way.
-const mostAdvice = 5
+// kindOf is the kind of an event as the log line has it.
+func kindOf(e *alexa.Event) string {
+	if e.IsChangeReport() {
+		return "Alexa.ChangeReport" // which most are
+	}
+	return e.Header.Namespace + "." + e.Header.Name
+}
 
-// advise counts what Amazon advises against in an event, and logs some of it.
-func advise(ctx context.Context, advice []*alexa.FieldError) {
-	if len(advice) == 0 {
-		return
+// mostChanged is how many changed properties the log line names.
+const mostChanged = 10
+
+// changed names the first of the changed properties.
+func changed(properties []alexa.Property) string {
+	var names strings.Builder
+	for i := range properties[:min(len(properties), mostChanged)] {
+		p := &properties[i]
+		if i == 0 {
+			names.Grow(len(p.Namespace) + len(p.Name) + 1)
+		} else {
+			names.WriteByte(' ')
+		}
+		names.WriteString(p.Namespace)
+		names.WriteByte('.')
+		names.WriteString(p.Name)
 	}
-	shown := make([]string, 0, mostAdvice)
-	for _, a := range advice[:min(len(advice), mostAdvice)] {
-		shown = append(shown, a.Error())
-	}
-	telemetry.Raise(ctx, slog.LevelWarn)
-	telemetry.Add(ctx, slog.Int(telemetry.AdviceCount, len(advice)), slog.Any(telemetry.Advice, shown))
+	return names.String()
 }

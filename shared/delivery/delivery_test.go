@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -216,17 +217,83 @@ func TestFanOut(t *testing.T) {
 	}
 }
 
-func TestNothingToDo(t *testing.T) {
+// TestNobody: an event that is for no grant here is done with, and says why.
+func TestNobody(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
-	w.Link(t, "u-1", alexa.EU, "amzn-1")
-	elsewhere := message(w, report)
-	elsewhere.Attributes = map[string]string{"region": "FE"}
-	unknown := message(w, strings.Replace(report, "u-1", "u-9", 1))
-	for name, m := range map[string]push.Message{"region served elsewhere": elsewhere, "unknown customer": unknown} {
-		if results := deliverer(t, w, alexa.EU, alexa.NA).Deliver(t.Context(), m); len(results) != 0 {
-			t.Errorf("%s: %v", name, results)
+	w.Link(t, "u-1", alexa.FE, "amzn-1")
+	for name, tt := range map[string]struct {
+		userID     string
+		attributes map[string]string
+		want       outcome.Name
+		reason     string
+	}{
+		"unknown customer":        {"u-9", nil, outcome.NoGrant, "no customer of this userId has linked the skill"},
+		"no grant in the region":  {"u-1", map[string]string{"region": "NA"}, outcome.NoGrant, "the customer has no grant in NA"},
+		"no grant in any":         {"u-1", nil, outcome.NoGrant, "no grant in a region that is served here (EU, NA)"},
+		"grant of a replay":       {"u-1", map[string]string{"gatepost-grant": "g-9"}, outcome.NoGrant, "the replay is for is gone"},
+		"region served elsewhere": {"u-1", map[string]string{"region": "FE"}, outcome.Elsewhere, "region FE; here: EU, NA"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := message(w, strings.Replace(report, "u-1", tt.userID, 1))
+			m.Attributes = tt.attributes
+			results := deliverer(t, w, alexa.EU, alexa.NA).Deliver(t.Context(), m)
+			if len(results) != 1 || results[0].GrantID != "" || results[0].Decision != outcome.Ack || results[0].Name != tt.want {
+				t.Fatalf("%+v, want %s", results, tt.want)
+			}
+			if got := results[0].Err.Error(); !strings.Contains(got, tt.reason) {
+				t.Errorf("reason = %q, want it to say %q", got, tt.reason)
+			}
+		})
+	}
+}
+
+// TestSent: a result tells what was sent for it, as Alexa knows it.
+func TestSent(t *testing.T) {
+	t.Parallel()
+	discovery := func(n int) string {
+		endpoints := make([]string, n)
+		for i := range endpoints {
+			endpoints[i] = fmt.Sprintf(`{"endpointId":"e-%d"}`, i)
 		}
+		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},` +
+			`"payload":{"endpoints":[` + strings.Join(endpoints, ",") + `]}}}`
+	}
+	for name, tt := range map[string]struct {
+		event         string
+		faults        []simulator.Fault
+		tries, status int
+		messages      int // with ids of their own
+	}{
+		"accepted":          {report, nil, 1, 202, 1},
+		"refused":           {report, []simulator.Fault{{Code: "INVALID_REQUEST_EXCEPTION"}}, 1, 400, 1},
+		"with a new token":  {report, []simulator.Fault{{Code: "INVALID_ACCESS_TOKEN_EXCEPTION"}}, 2, 202, 1},
+		"no answer":         {report, []simulator.Fault{{Reset: true}}, 1, 0, 1},
+		"in two parts":      {discovery(31), nil, 2, 202, 2},
+		"whole, and halves": {discovery(2), []simulator.Fault{{Code: "REQUEST_ENTITY_TOO_LARGE_EXCEPTION"}}, 3, 202, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := accesstest.New(t, simulator.Options{})
+			w.Link(t, "u-1", alexa.EU, "amzn-1")
+			w.Sim.Script(simulator.Gateway(alexa.EU), tt.faults...)
+			results := deliverer(t, w).Deliver(t.Context(), message(w, tt.event))
+			if len(results) != 1 || results[0].Region != alexa.EU {
+				t.Fatalf("%+v", results)
+			}
+			got := results[0].Sent
+			var ids []string
+			for _, seen := range w.Sim.Events(alexa.EU) {
+				if !slices.Contains(ids, seen.MessageID) {
+					ids = append(ids, seen.MessageID)
+				}
+			}
+			want := delivery.Sent{MessageID: strings.Join(ids, " "), Tries: tt.tries, Status: tt.status, RequestID: got.RequestID}
+			if diff := cmp.Diff(want, got); diff != "" || len(ids) != tt.messages || (got.RequestID != "") != (tt.status != 0) {
+				t.Errorf("%d messages, want %d; (-want +got):\n%s", len(ids), tt.messages, diff)
+			}
+		})
 	}
 }
 

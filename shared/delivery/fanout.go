@@ -78,7 +78,10 @@ func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, 
 	if slices.Contains(accepted, id) {
 		return resultOf(id, outcome.ErrDuplicate)
 	}
-	return resultOf(id, guard.Run(func() error { return d.send(ctx, e, record, id, first) }))
+	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id], first: first, started: d.Now()}
+	result := resultOf(id, guard.Run(func() error { return s.send(ctx) }))
+	result.Sent = s.sent
+	return result
 }
 
 // oneAccount settles the results of an answer to a directive. It is for one

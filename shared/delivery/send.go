@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,12 +46,13 @@ type sending struct {
 	proof   bool         // the event has forced a refresh
 	renewed bool         // the token is the fruit of a forced refresh
 	token   access.Token // once it was asked for
+	sent    Sent
 }
 
 // send brings the event to one grant's gateway, whole or in parts, and notes
 // in the record what the gateway's answer means for the grant.
-func (d *Deliverer) send(ctx context.Context, e *event, record grant.Record, id string, first *taken) (err error) {
-	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id], first: first, started: d.Now()}
+func (s *sending) send(ctx context.Context) (err error) {
+	d, e, id := s.d, s.event, s.id
 	s.health = d.health[s.grant.Region]
 	if s.grant.State == grant.Revoked {
 		return access.ErrRevoked
@@ -286,7 +288,8 @@ func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))
 	}
 	event := p.event()
-	body := event.Append(make([]byte, 0, 2048), message.String(), s.token.Access)
+	messageID := message.String()
+	body := event.Append(make([]byte, 0, 2048), messageID, s.token.Access)
 	to := s.d.Gateways[s.grant.Region]
 	if s.event.once {
 		var cancel context.CancelFunc
@@ -297,10 +300,23 @@ func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 		}
 	}
 	receipt, err := to.Send(ctx, s.token.Access, body)
-	if err == nil && receipt.RequestID != "" {
-		telemetry.Add(ctx, slog.String(telemetry.Gateway, receipt.RequestID))
-	}
+	s.sent.note(messageID, receipt, err)
 	return err
+}
+
+// note notes one request and its answer.
+func (s *Sent) note(messageID string, receipt gateway.Receipt, err error) {
+	switch {
+	case s.MessageID == "":
+		s.MessageID = messageID
+	case !strings.HasSuffix(s.MessageID, messageID):
+		s.MessageID += " " + messageID
+	}
+	s.Tries++
+	s.Status, s.RequestID = receipt.Status, receipt.RequestID
+	if refusal, ok := errors.AsType[*gateway.Error](err); ok {
+		s.Status, s.RequestID = refusal.Status, refusal.RequestID
+	}
 }
 
 // leavingTime returns a context for an attempt after which there must be time to

@@ -111,7 +111,7 @@ func (h *Host) answer(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	defer func() {
 		if cause := recover(); cause != nil {
 			telemetry.Raise(ctx, slog.LevelError)
-			telemetry.Add(ctx, slog.Any(telemetry.Error, cause), slog.String("stack", string(debug.Stack())))
+			telemetry.Add(ctx, slog.Any(telemetry.Error, cause), slog.String(telemetry.Stack, string(debug.Stack())))
 			answer = Fail(http.StatusInternalServerError, "internal error")
 		}
 	}()

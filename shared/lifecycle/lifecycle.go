@@ -74,7 +74,7 @@ func (a *Announcer) Publish(ctx context.Context, record grant.Record, pending gr
 	a.Log.LogAttrs(ctx, slog.LevelInfo, "grant "+string(pending.Type),
 		slog.String(telemetry.Customer, grant.CustomerHash(record.UserID)),
 		slog.String(telemetry.GrantID, pending.GrantID), slog.String(telemetry.Region, string(pending.Region)),
-		slog.String("reason", pending.Reason), slog.Int("active_grants", pending.ActiveGrants))
+		slog.String(telemetry.Reason, pending.Reason), slog.Int("active_grants", pending.ActiveGrants))
 	if a.Topic == nil {
 		return nil
 	}

@@ -43,7 +43,7 @@ func (d Decision) String() string {
 // Name is the outcome as the answer of SendEvent and the logs call it.
 type Name string
 
-// The names of the outcomes that SendEvent's answer may hold.
+// The names of the outcomes.
 const (
 	Accepted   Name = "accepted"
 	Duplicate  Name = "duplicate"
@@ -57,7 +57,12 @@ const (
 	// Behind: other grants of the customer took the report, and the maker will
 	// be asked for the endpoint's state on behalf of this one.
 	Behind Name = "behind"
-	Dead   Name = "dead_letter"
+	// NoGrant and Elsewhere: there is no grant that the event is for. They are in
+	// no list of outcomes, which has one for each grant.
+	NoGrant   Name = "no_grant"
+	Elsewhere Name = "elsewhere"
+
+	Dead Name = "dead_letter"
 	// Redeliver is never in an answer that acknowledges.
 	Redeliver Name = "retry"
 )
@@ -72,6 +77,10 @@ type Outcome struct {
 var (
 	// ErrUnknownRegion: the message's region attribute names no region.
 	ErrUnknownRegion = errors.New("attribute region: must be NA, EU or FE")
+	// ErrNoGrant: the customer has no grant that the event is for.
+	ErrNoGrant = errors.New("nobody to send it to")
+	// ErrElsewhere: the event is for a region that another stack serves.
+	ErrElsewhere = errors.New("served elsewhere")
 	// ErrSuspended: the grant is suspect, and it is not yet time to try it again.
 	ErrSuspended = errors.New("grant is suspect, and not to be tried yet")
 	// ErrMissed: the grant is suspect, and the event tells what no later report
@@ -128,6 +137,8 @@ var table = []struct {
 	code     string
 }{
 	{access.ErrRevoked, Ack, Revoked, ""},
+	{ErrNoGrant, Ack, NoGrant, ""},
+	{ErrElsewhere, Ack, Elsewhere, ""},
 	{ErrBehind, Ack, Behind, ""},
 	{ErrSuspended, Ack, Suspended, ""},
 	{ErrUnconfirmed, Ack, Unconfirmed, ""},

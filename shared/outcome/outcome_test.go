@@ -72,6 +72,8 @@ func TestOf(t *testing.T) {
 	}{
 		{"accepted", nil, ack(outcome.Accepted)},
 		{"revoked", fmt.Errorf("x: %w", access.ErrRevoked), ack(outcome.Revoked)},
+		{"no grant", fmt.Errorf("%w: x", outcome.ErrNoGrant), ack(outcome.NoGrant)},
+		{"elsewhere", fmt.Errorf("%w: x", outcome.ErrElsewhere), ack(outcome.Elsewhere)},
 		{"suspended", outcome.ErrSuspended, ack(outcome.Suspended)},
 		{"suspended, and must not be lost", outcome.ErrMissed, dead("SUSPENDED")},
 		{"behind", fmt.Errorf("%w: %w", outcome.ErrBehind, access.ErrOtherClient), ack(outcome.Behind)},

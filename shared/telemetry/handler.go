@@ -92,6 +92,8 @@ func appendField(dst []byte, a slog.Attr) ([]byte, bool) {
 		return strconv.AppendInt(dst, a.Value.Int64(), 10), true
 	case slog.KindBool:
 		return strconv.AppendBool(dst, a.Value.Bool()), true
+	case slog.KindTime:
+		return append(a.Value.Time().AppendFormat(append(dst, '"'), time.RFC3339Nano), '"'), true
 	}
 	return dst, false
 }

@@ -15,39 +15,46 @@ import (
 	"sync"
 )
 
-// Names of fields in wide lines.
+// Names of fields in log lines. FIELDS.md beside this file says what each of them
+// means, and where it appears.
 const (
-	Function   = "function"
-	EventID    = "event_id"     // identity of a device event
-	Attempt    = "attempt"      // Pub/Sub's delivery attempt
-	Customer   = "customer"     // grant.CustomerHash of the userId
-	Region     = "region"       // Alexa region
-	GrantID    = "grant_id"     // a hash
-	EndpointID = "endpoint_id"  // the device
-	Kind       = "kind"         // namespace and name of an event
-	Outcome    = "outcome"      // outcome.Name
-	Code       = "alexa_code"   // the gateway's or LWA's code
-	Gateway    = "gateway_id"   // Amazon's id of the request
-	Renewed    = "renewed"      // a token was refreshed on the way
-	Status     = "status"       // HTTP status of our answer
-	Duration   = "duration_ms"  // of the unit of work
-	Error      = "error"        // why it failed
-	AgeMS      = "event_age_ms" // from first publish to the beginning of the work
-	Decision   = "decision"     // outcome.Decision
-	Deliveries = "deliveries"   // the outcomes of an event for several grants
+	Function  = "function"
+	Status    = "status"
+	Duration  = "duration_ms"
+	Error     = "error"
+	Stack     = "stack"
+	TraceID   = "logging.googleapis.com/trace"
+	Outcome   = "outcome"
+	Reason    = "reason"
+	Region    = "region"
+	Customer  = "customer"
+	GrantID   = "grant_id"
+	Kind      = "kind"
+	MessageID = "message_id"
+	Code      = "alexa_code"
+	Renewed   = "renewed"
 
-	AnnounceError = "announce_error" // why a lifecycle message waits for the sweep
+	EventID       = "event_id"
+	EndpointID    = "endpoint_id"
+	Changed       = "changed"
+	Published     = "event_published"
+	AgeMS         = "event_age_ms"
+	Attempt       = "attempt"
+	AdviceCount   = "event_advice_count"
+	Advice        = "event_advice"
+	Grants        = "grants"
+	Decision      = "decision"
+	Deliveries    = "deliveries"
+	Gateway       = "gateway_id"
+	GatewayStatus = "gateway_status"
+	GatewayTries  = "gateway_tries"
+	AnnounceError = "announce_error"
 
-	Grants    = "grants"       // how many grants an event went to
-	Refreshed = "refreshed"    // counts of a sweep
-	Skipped   = "skipped"      //
-	Failed    = "failed"       //
-	Remaining = "remaining"    //
-	Shards    = "shards"       //
-	MessageID = "message_id"   // of a directive
-	Advice    = "event_advice" // what Amazon advises against in an event, or would refuse
-
-	AdviceCount = "event_advice_count"
+	Shards    = "shards"
+	Refreshed = "refreshed"
+	Skipped   = "skipped"
+	Failed    = "failed"
+	Remaining = "remaining"
 )
 
 // New returns a logger that writes to w as Cloud Logging wants it.
@@ -85,7 +92,7 @@ type lineKey struct{}
 
 // Begin returns a context whose [Add] and [Raise] reach a new Line.
 func Begin(ctx context.Context, attrs ...slog.Attr) (context.Context, *Line) {
-	line := &Line{attrs: append(make([]slog.Attr, 0, 16), attrs...)}
+	line := &Line{attrs: append(make([]slog.Attr, 0, 24), attrs...)}
 	return context.WithValue(ctx, lineKey{}, line), line
 }
 

@@ -18,7 +18,7 @@ func Trace(h http.Header, project string) slog.Attr {
 	if project != "" {
 		id = "projects/" + project + "/traces/" + id
 	}
-	return slog.String("logging.googleapis.com/trace", id)
+	return slog.String(TraceID, id)
 }
 
 func traceID(h http.Header) string {
