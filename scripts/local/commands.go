@@ -33,7 +33,8 @@ type command struct{ title, shell string }
 // commands are for a POSIX shell with curl.
 func (s *stack) commands() []command {
 	const event = `{"userId":"u-1","endpointId":"lamp-1","cause":"APP_INTERACTION","changed":[
-  {"namespace":"Alexa.PowerController","name":"powerState","value":"OFF"}]}`
+  {"namespace":"Alexa.PowerController","name":"powerState","value":"OFF"}],"unchanged":[
+  {"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}}]}`
 	const curl = `curl -sS -w '\n'`
 	return []command{
 		{"Link another customer, u-2 in North America", fmt.Sprintf(`code=$(curl -sS -d '{"region":"NA","user":"amzn-2"}' %[2]s/codes | cut -d '"' -f 4)

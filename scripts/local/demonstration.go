@@ -118,7 +118,8 @@ func (s *stack) refresh(ctx context.Context) (string, error) {
 func (s *stack) report(ctx context.Context) (string, error) {
 	sample := alexa.FormatTime(time.Now())
 	event := fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":"PHYSICAL_INTERACTION","changed":[`+
-		`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":%q}]}`, userID, endpointID, sample)
+		`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":%[3]q}],"unchanged":[`+
+		`{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},"timeOfSample":%[3]q}]}`, userID, endpointID, sample)
 	id, err := s.maker.publish(ctx, []byte(event), map[string]string{"region": string(home)}, userID+"/"+endpointID)
 	if err != nil {
 		return "", err

@@ -183,6 +183,25 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+// TestNobody: why an event is for nobody is in the line only, and shown also when
+// no logs are.
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	for _, logs := range []bool{false, true} {
+		var shown, logged strings.Builder
+		log := logger(options{logs: logs}, &screen{w: &shown}, &logged)
+		log.Info("SendEvent", "event_id", "m1", "outcome", "accepted")
+		log.Info("SendEvent", "event_id", "m2", "outcome", "no_grant", "reason", "why")
+		log.Info("SendEvent", "event_id", "m3", "outcome", "elsewhere", "reason", "why")
+		if got, want := shown.String(), "  event             m2: no_grant, why\n  event             m3: elsewhere, why\n"; got != want {
+			t.Errorf("logs %t: shown %q, want %q", logs, got, want)
+		}
+		if got := strings.Count(logged.String(), "\n"); got != map[bool]int{true: 3}[logs] {
+			t.Errorf("logs %t: %d lines", logs, got)
+		}
+	}
+}
+
 func TestSwept(t *testing.T) {
 	t.Parallel()
 	const row = "  sweep       1 ms  "

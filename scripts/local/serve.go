@@ -10,12 +10,13 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions"
 	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // serveFunctions serves all functions as the Functions Framework does, and
 // returns their base URL. fail hears if that ends.
-func serveFunctions(ctx context.Context, o options, env map[string]string, stderr io.Writer, fail func(error)) (string, *host.Host, error) {
+func serveFunctions(ctx context.Context, o options, env map[string]string, log *slog.Logger, fail func(error)) (string, *host.Host, error) {
 	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would be the only one
 		return "", nil, err
 	}
@@ -23,7 +24,7 @@ func serveFunctions(ctx context.Context, o options, env map[string]string, stder
 		value, ok := env[name]
 		return value, ok
 	}
-	h, err := functions.Register(lookup, logger(o, stderr))
+	h, err := functions.Register(lookup, log)
 	if err != nil {
 		return "", nil, err
 	}
@@ -45,11 +46,36 @@ func serveFunctions(ctx context.Context, o options, env map[string]string, stder
 }
 
 // logger is for the functions' logs.
-func logger(o options, stderr io.Writer) *slog.Logger {
+func logger(o options, screen *screen, stderr io.Writer) *slog.Logger {
 	if o.logs {
-		return telemetry.New(stderr)
+		return slog.New(nobody{telemetry.New(stderr).Handler(), screen})
 	}
-	return slog.New(slog.DiscardHandler)
+	return slog.New(nobody{slog.DiscardHandler, screen})
+}
+
+// nobody shows on the screen why an event was for nobody: the line has it, and
+// SendEvent's answer, which has an outcome for each grant, has not.
+type nobody struct {
+	slog.Handler
+	screen *screen
+}
+
+// Enabled implements [slog.Handler]: the screen is not told less when no logs are
+// shown.
+func (n nobody) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements [slog.Handler].
+func (n nobody) Handle(ctx context.Context, r slog.Record) error {
+	fields := make(map[string]string)
+	r.Attrs(func(a slog.Attr) bool {
+		fields[a.Key] = a.Value.String()
+		return true
+	})
+	switch name := outcome.Name(fields[telemetry.Outcome]); name {
+	case outcome.NoGrant, outcome.Elsewhere:
+		n.screen.row("event", 0, "%s: %s, %s", fields[telemetry.EventID], name, fields[telemetry.Reason])
+	}
+	return n.Handler.Handle(ctx, r) // which discards it, or shows all
 }
 
 // redirectStdout takes standard output from the framework, which writes a line

@@ -76,7 +76,7 @@ func start(o options, sim *simulator.Simulator, stdout, stderr io.Writer, fail f
 	if err != nil {
 		return nil, err
 	}
-	if s.functions, s.host, err = serveFunctions(ctx, o, env, stderr, fail); err != nil {
+	if s.functions, s.host, err = serveFunctions(ctx, o, env, logger(o, s.screen, stderr), fail); err != nil {
 		return nil, err
 	}
 	s.startWork()
