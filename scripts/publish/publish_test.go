@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +49,32 @@ func TestReadme(t *testing.T) {
 		block := "```" + p.language + "\n" + string(text) + "```\n"
 		if !strings.Contains(string(readme), block) {
 			t.Errorf("README.md does not show %s:\n%s", p.file, block)
+		}
+	}
+}
+
+// events are the events of a page, in one line or as a block.
+var events = regexp.MustCompile(`(?s)\{"userId": ?"u-1", ?"endpointId".*?\}\]\}`)
+
+// TestEventsOfPages: the events that the pages show are taken, and give no warning.
+func TestEventsOfPages(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"../../README.md", "../../infra/README.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := events.FindAll(text, -1)
+		if len(shown) == 0 {
+			t.Errorf("%s shows no event", page)
+		}
+		for _, event := range shown {
+			_, warnings, err := alexa.DecodeEvent(event, time.Now(), alexa.CheckStrict)
+			// That the time of publishing is sent is what the page says.
+			warnings = slices.DeleteFunc(warnings, func(w *alexa.FieldError) bool { return strings.HasSuffix(w.Path, ".timeOfSample") })
+			if err != nil || len(warnings) > 0 {
+				t.Errorf("%s: %v, warnings %v: %s", page, err, warnings, event)
+			}
 		}
 	}
 }

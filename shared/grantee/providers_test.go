@@ -123,6 +123,7 @@ func TestProviders(t *testing.T) {
 			o := grantee.Options{Claim: tt.claim, Audience: tt.audience}
 			if tt.hidden {
 				o.JWKS = s.URL + tt.keys
+				mux.HandleFunc("GET /", func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL.Path) })
 			} else {
 				document := members{"issuer": issuer, "jwks_uri": s.URL + tt.keys, "id_token_signing_alg_values_supported": []string{"RS256"}}
 				mux.HandleFunc("GET "+strings.TrimSuffix(tt.issuer, "/")+"/.well-known/openid-configuration", writes(document))
