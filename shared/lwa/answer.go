@@ -1,47 +1,27 @@
 package lwa
 
 import (
-	"context"
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"math"
 	"net/http"
-	"net/url"
-	"strings"
-	"time"
+	"strconv"
 )
 
-const (
-	// maxAnswer is how much of an answer is read. Amazon's are a few KiB.
-	maxAnswer = 1 << 20
-	// defaultLifetime is assumed of an access token whose answer does not say.
-	// https://developer.amazon.com/docs/login-with-amazon/access-token.html:
-	// access tokens are valid for sixty minutes.
-	defaultLifetime = time.Hour
-)
+// maxAnswer is how much of an answer is read. Amazon's are a few KiB.
+const maxAnswer = 1 << 20
 
-// answer is an answer of the token endpoint. It is JSON whatever its Content-Type
-// says, and a member of another type than it should have is absent: tokens are
-// given once, and a form that nobody expects is no reason to lose them.
-type answer struct {
-	status int
-	header http.Header
+// lenient is a transport that makes answers of the token endpoint such that the
+// oauth2 package reads them: JSON whatever the Content-Type says, and members that
+// are text or a number as they should be. Tokens are given once, and a form that
+// nobody expects is no reason to lose them.
+type lenient struct{ next http.RoundTripper }
 
-	AccessToken  string          `json:"access_token"`
-	RefreshToken string          `json:"refresh_token"`
-	ExpiresIn    json.RawMessage `json:"expires_in"`
-	Error        any             `json:"error"`
-}
-
-// post sends a form, and reads the whole answer. An error means that there is
-// none.
-func (c *Client) post(ctx context.Context, form url.Values) (*answer, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.tokenURL, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	resp, err := c.http.Do(req)
+// RoundTrip implements [http.RoundTripper].
+func (l lenient) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := cmp.Or(l.next, http.DefaultTransport).RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -50,23 +30,38 @@ func (c *Client) post(ctx context.Context, form url.Values) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{status: resp.StatusCode, header: resp.Header}
-	_ = json.Unmarshal(body, a)
-	return a, nil
+	resp.Header.Set("Content-Type", "application/json")
+	resp.Body = io.NopCloser(bytes.NewReader(normal(body)))
+	return resp, nil
 }
 
-// refuses reports whether the answer names an error, which it may do with any
-// status, and beside tokens.
-func (a *answer) refuses() bool { return a.Error != nil && a.Error != "" }
-
-// lifetime is how long the access token is good: a number of seconds, as it
-// should be, with a fraction, or as text.
-func (a *answer) lifetime() time.Duration {
-	var number json.Number
-	_ = json.Unmarshal(a.ExpiresIn, &number)
-	seconds, err := number.Float64()
-	if err != nil || seconds < 1 {
-		return defaultLifetime
+// normal is an answer whose members have the types that they should have. A token
+// of another type is absent, an error of another type an unknown one, and a
+// lifetime a whole number of seconds. What is no JSON object is left as it is.
+func normal(body []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return body
 	}
-	return time.Duration(min(seconds, math.MaxInt32)) * time.Second
+	for _, name := range []string{"access_token", "refresh_token", "token_type", "error", "error_description", "error_uri"} {
+		value, found := members[name]
+		if text := ""; !found || json.Unmarshal(value, &text) == nil {
+			continue
+		}
+		delete(members, name)
+		if name == "error" {
+			members[name] = json.RawMessage(`"no text"`)
+		}
+	}
+	var lifetime json.Number
+	_ = json.Unmarshal(members["expires_in"], &lifetime)
+	delete(members, "expires_in")
+	if seconds, err := lifetime.Float64(); err == nil {
+		members["expires_in"] = strconv.AppendInt(nil, int64(max(0, min(seconds, math.MaxInt32))), 10)
+	}
+	normalized, err := json.Marshal(members)
+	if err != nil { // of nothing that was read
+		return body
+	}
+	return normalized
 }

@@ -3,10 +3,11 @@ package lwa
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"time"
+
+	"golang.org/x/oauth2"
 
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
@@ -18,6 +19,10 @@ const (
 	// RefreshTimeout bounds one refresh. It is long: the refresh token in an
 	// answer that comes late may be the only one that is still good.
 	RefreshTimeout = 20 * time.Second
+	// defaultLifetime is assumed of an access token whose answer does not say.
+	// https://developer.amazon.com/docs/login-with-amazon/access-token.html:
+	// access tokens are valid for sixty minutes.
+	defaultLifetime = time.Hour
 )
 
 // Token is what LWA gives for a code or a refresh token.
@@ -43,6 +48,7 @@ type Client struct {
 // tried in order as long as LWA refuses the client; there must be at least
 // one to begin with.
 func New(tokenURL *url.URL, client *http.Client, credentials []Credentials, now func() time.Time) *Client {
+	client = &http.Client{Transport: lenient{client.Transport}, CheckRedirect: client.CheckRedirect, Timeout: client.Timeout}
 	return &Client{tokenURL: tokenURL.String(), http: client, ring: ring{list: credentials}, now: now}
 }
 
@@ -93,10 +99,12 @@ func of(clientID string) choice {
 func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, ExchangeTimeout)
 	defer cancel()
-	form := url.Values{"grant_type": {"authorization_code"}, "code": {code.Reveal()}}
-	token, err := c.call(ctx, "exchange", every, form)
+	exchange := func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+		return config.Exchange(ctx, code.Reveal())
+	}
+	token, err := c.call(ctx, "exchange", every, exchange)
 	if mayRepeat(err) && ctx.Err() == nil {
-		token, err = c.call(ctx, "exchange", every, form)
+		token, err = c.call(ctx, "exchange", every, exchange)
 	}
 	return token, err
 }
@@ -110,31 +118,31 @@ func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, er
 func (c *Client) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, RefreshTimeout)
 	defer cancel()
-	token, err := c.call(ctx, "refresh", of(clientID), url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken.Reveal()}})
-	if err == nil && token.RefreshToken.Empty() {
-		token.RefreshToken = refreshToken
-	}
-	return token, err
+	return c.call(ctx, "refresh", of(clientID), func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+		return config.TokenSource(ctx, &oauth2.Token{RefreshToken: refreshToken.Reveal()}).Token()
+	})
 }
+
+type request func(context.Context, *oauth2.Config) (*oauth2.Token, error)
 
 // call makes the request with the credentials in use, and with new ones if LWA
 // refuses them and there are any.
-func (c *Client) call(ctx context.Context, op string, with choice, form url.Values) (Token, error) {
+func (c *Client) call(ctx context.Context, op string, with choice, do request) (Token, error) {
 	used := c.ring.current()
-	token, err := c.try(ctx, op, with(used), form)
+	token, err := c.try(ctx, op, with(used), do)
 	if errors.Is(err, ErrClientRefused) && c.ring.reload(ctx, used, c.now()) {
-		token, err = c.try(ctx, op, with(c.ring.current()), form)
+		token, err = c.try(ctx, op, with(c.ring.current()), do)
 	}
 	return token, err
 }
 
 // try makes the request with one credential after the other until LWA accepts
 // the client.
-func (c *Client) try(ctx context.Context, op string, with []Credentials, form url.Values) (Token, error) {
+func (c *Client) try(ctx context.Context, op string, with []Credentials, do request) (Token, error) {
 	var token Token
 	var err error = &Error{Op: op, kind: ErrClientRefused} // of no credentials, none is accepted
 	for _, credentials := range with {
-		token, err = c.once(ctx, op, credentials, form)
+		token, err = c.once(ctx, op, credentials, do)
 		if !errors.Is(err, ErrClientRefused) {
 			break
 		}
@@ -142,28 +150,28 @@ func (c *Client) try(ctx context.Context, op string, with []Credentials, form ur
 	return token, err
 }
 
-// once makes the request with one client's credentials, in the form, as Amazon's
-// own samples do.
-func (c *Client) once(ctx context.Context, op string, credentials Credentials, form url.Values) (Token, error) {
-	form = maps.Clone(form)
-	form.Set("client_id", credentials.ClientID)
-	form.Set("client_secret", credentials.ClientSecret.Reveal())
+func (c *Client) once(ctx context.Context, op string, credentials Credentials, do request) (Token, error) {
+	config := &oauth2.Config{
+		ClientID:     credentials.ClientID,
+		ClientSecret: credentials.ClientSecret.Reveal(),
+		// In the form, as Amazon's own samples do; naming the style keeps the
+		// oauth2 package from trying both with a code that works once.
+		Endpoint: oauth2.Endpoint{TokenURL: c.tokenURL, AuthStyle: oauth2.AuthStyleInParams},
+	}
 	started := c.now()
-	a, err := c.post(ctx, form)
+	token, err := do(context.WithValue(ctx, oauth2.HTTPClient, c.http), config)
 	if err != nil {
-		return Token{}, noAnswer(ctx, op, err)
+		return Token{}, newError(ctx, op, err)
 	}
-	if a.status/100 != 2 || a.refuses() {
-		return Token{}, a.refusal(op)
-	}
-	if a.AccessToken == "" {
-		return Token{}, noAnswer(ctx, op, errors.New("no tokens"))
+	lifetime := time.Duration(token.ExpiresIn) * time.Second
+	if lifetime <= 0 {
+		lifetime = defaultLifetime
 	}
 	return Token{
-		AccessToken:  sensitive.New(a.AccessToken),
-		RefreshToken: sensitive.New(a.RefreshToken),
+		AccessToken:  sensitive.New(token.AccessToken),
+		RefreshToken: sensitive.New(token.RefreshToken),
 		// From before the call: the token's life began somewhere in between.
-		ExpiresAt: started.Add(a.lifetime()),
+		ExpiresAt: started.Add(lifetime),
 		ClientID:  credentials.ClientID,
 	}, nil
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/oauth2"
+
 	"github.com/gatepostdev/gatepost/shared/retryafter"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
@@ -92,21 +94,19 @@ func Resting(left time.Duration) *Error {
 	return &Error{Op: "refresh", RetryAfter: left, kind: ErrThrottled}
 }
 
-// noAnswer is the error of a call of which not even the status can be believed.
-func noAnswer(ctx context.Context, op string, err error) *Error {
-	return &Error{Op: op, kind: ErrUnavailable, cause: transport.Cause(ctx, err)}
-}
-
-// refusal turns an answer without tokens into an Error. It keeps nothing of the
-// body but a code that is known.
-func (a *answer) refusal(op string) *Error {
-	e := &Error{Op: op, Status: a.status, RetryAfter: retryafter.Parse(a.header)}
-	code, _ := a.Error.(string)
-	code = strings.ToLower(code)
-	kind, known := kinds[code]
+// newError turns what the oauth2 package returns into an Error. The oauth2
+// error itself is not kept: its text may hold the whole body, or the part of
+// it that could not be decoded.
+func newError(ctx context.Context, op string, err error) *Error {
+	var answer *oauth2.RetrieveError
+	if !errors.As(err, &answer) {
+		return &Error{Op: op, kind: ErrUnavailable, cause: transport.Cause(ctx, err)}
+	}
+	e := &Error{Op: op, Status: answer.Response.StatusCode, RetryAfter: retryafter.Parse(answer.Response.Header)}
+	kind, known := kinds[strings.ToLower(answer.ErrorCode)]
 	switch {
 	case known:
-		e.Code, e.kind = code, kind
+		e.Code, e.kind = strings.ToLower(answer.ErrorCode), kind
 	case e.Status == http.StatusTooManyRequests:
 		e.kind = ErrThrottled
 	default:
