@@ -3,14 +3,29 @@ package binary_test
 import (
 	"context"
 	"errors"
-	"net"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
+
+// The test binary plays the programs that the tests start.
+const roleEnv = "BINARY_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleEnv) {
+	case "":
+		os.Exit(m.Run())
+	case "tells its environment":
+		fmt.Println(strings.Join(os.Environ(), "\n"))
+	case "hangs":
+		select {}
+	}
+}
 
 // play starts the test binary in a role.
 func play(t *testing.T, role string) *binary.Process {
@@ -34,77 +49,19 @@ func patience(t *testing.T) context.Context {
 	return ctx
 }
 
-func TestStatus(t *testing.T) {
+func TestReadyEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	byItself := func(*testing.T, *binary.Process) {}
-	tests := []struct {
-		name, role string
-		end        func(*testing.T, *binary.Process)
-		want       int
-	}{
-		{"fails", "exits", byItself, 3},
-		{"succeeds", "writes", byItself, 0},
-		{"is killed", "hangs", func(_ *testing.T, p *binary.Process) { p.Kill() }, 128 + 9},
-		{"is terminated", "listens", func(t *testing.T, p *binary.Process) {
-			if err := p.Ready(patience(t)); err != nil {
-				t.Error(err)
-			}
-			if err := p.Terminate(); err != nil {
-				t.Error(err)
-			}
-		}, 128 + 15},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			p := play(t, test.role)
-			test.end(t, p)
-			if status, err := p.Wait(patience(t)); status != test.want || err != nil {
-				t.Errorf("Wait() = %d, %v, want %d; it wrote: %s", status, err, test.want, p.Output())
-			}
-			if err := p.Terminate(); !errors.Is(err, binary.ErrEnded) {
-				t.Errorf("Terminate() = %v afterwards, want ErrEnded", err)
-			}
-		})
-	}
-}
-
-func TestWaitEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	p := play(t, "hangs")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.Wait(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Wait() = %v", err)
-	}
-	if err := p.WaitOutput(ctx, "one", 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("WaitOutput() = %v", err)
-	}
-	if err := p.Ready(ctx); !errors.Is(err, context.Canceled) {
+	if err := play(t, "hangs").Ready(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Ready() = %v", err)
-	}
-}
-
-func TestOutput(t *testing.T) {
-	t.Parallel()
-	p := play(t, "writes")
-	for text, times := range map[string]int{"one\n": 1, "two\n": 1, "o": 2, "three": 0} {
-		if err := p.WaitOutput(patience(t), text, times); err != nil {
-			t.Error(err)
-		}
-		if err := p.WaitOutput(patience(t), text, times+1); !errors.Is(err, binary.ErrEnded) {
-			t.Errorf("WaitOutput() = %v for what is written %d times and no more, want ErrEnded", err, times)
-		}
-	}
-	if got, want := p.Output(), "one\ntwo\n"; got != want {
-		t.Errorf("Output() = %q, want %q", got, want)
 	}
 }
 
 func TestReadyOfOneThatEnds(t *testing.T) {
 	t.Parallel()
-	err := play(t, "writes").Ready(patience(t))
-	if !errors.Is(err, binary.ErrEnded) || !strings.Contains(err.Error(), "one\ntwo\n") {
+	err := play(t, "tells its environment").Ready(patience(t))
+	if !errors.Is(err, process.ErrEnded) || !strings.Contains(err.Error(), roleEnv) {
 		t.Errorf("Ready() = %v, want ErrEnded and what it wrote", err)
 	}
 }
@@ -129,27 +86,5 @@ func TestEnvironment(t *testing.T) {
 		default:
 			t.Errorf("%s is in the environment", name)
 		}
-	}
-}
-
-// TestEndsWithItsStarter kills a process that has started another one.
-func TestEndsWithItsStarter(t *testing.T) {
-	t.Parallel()
-	starter := play(t, "starts another")
-	if err := starter.WaitOutput(patience(t), "\n", 1); err != nil {
-		t.Fatal(err)
-	}
-	_, address, _ := strings.Cut(strings.TrimSpace(starter.Output()), "http://")
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	starter.Kill()
-	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
-		t.Errorf("the other process lives on (%v)", err)
 	}
 }

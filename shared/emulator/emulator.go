@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
 // Firestore returns the address, as host:port, of a Firestore emulator.
@@ -78,7 +80,7 @@ type product struct {
 // instance is an emulator that answers.
 type instance struct {
 	address string
-	process *process // nil for one that somebody else started
+	process *process.Process // nil for one that somebody else started
 }
 
 // find returns an instance of p, started if need be.

@@ -182,6 +182,17 @@ func TestLocate(t *testing.T) {
 	}
 }
 
+// The test binary plays an emulator: a server that answers every request at the
+// address that is its last argument.
+const roleEnv = "EMULATOR_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(roleEnv) == "" {
+		os.Exit(m.Run())
+	}
+	panic(http.ListenAndServe(os.Args[len(os.Args)-1], http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+}
+
 func writeFile(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -218,7 +229,7 @@ fi
 	if err != nil {
 		t.Fatal(err)
 	}
-	started.process.kill()
+	started.process.Kill()
 	if _, err := os.Stat(tried); err != nil {
 		t.Errorf("it answered at the first try: %v", err)
 	}

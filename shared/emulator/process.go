@@ -1,18 +1,17 @@
 package emulator
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os/exec"
+	"os"
 	"slices"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
 // startTime is how long an emulator may take until it answers. It takes two
@@ -49,12 +48,12 @@ func (p product) launchOnce(java, jar string) (instance, error) {
 	}
 	started := instance{address: net.JoinHostPort(host, port)}
 	args := slices.Concat(flags, p.args(jar, host, port))
-	if started.process, err = start(java, args...); err != nil {
+	if started.process, err = process.Start(os.Environ(), java, args...); err != nil {
 		return instance{}, err
 	}
 	if err := started.waitReady(p.warm); err != nil {
-		started.process.kill()
-		return instance{}, fmt.Errorf("%w; it wrote: %.500q", err, started.process.output.String())
+		started.process.Kill()
+		return instance{}, fmt.Errorf("%w; it wrote: %.500q", err, started.process.Output())
 	}
 	return started, nil
 }
@@ -76,11 +75,11 @@ func (i instance) waitReady(warm call) error {
 	defer cancel()
 	front := call{method: http.MethodGet, path: "/"}
 	for !front.succeeds(ctx, i.address) || !warm.succeeds(ctx, i.address) {
-		if i.process.output.contains("java.net.BindException") || i.process.output.contains("Address already in use") {
+		if wrote := i.process.Output(); strings.Contains(wrote, "java.net.BindException") || strings.Contains(wrote, "Address already in use") {
 			return errPortTaken
 		}
 		select {
-		case <-i.process.ended:
+		case <-i.process.Ended():
 			return errors.New("it ended")
 		case <-ctx.Done():
 			return fmt.Errorf("no answer for %v", startTime)
@@ -107,78 +106,4 @@ func (c call) succeeds(ctx context.Context, address string) bool {
 	}
 	_ = response.Body.Close()
 	return response.StatusCode == http.StatusOK
-}
-
-// process is a running command that cannot outlive this process.
-type process struct {
-	life   io.Closer     // the command runs while this end of a pipe is open
-	ended  chan struct{} // closed when the command is gone
-	output output        // what it wrote first
-}
-
-// output keeps the beginning of what a process writes, and drops the rest: a
-// full pipe would stop the process.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements [io.Writer].
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.text.Write(p[:min(len(p), max(0, 64<<10-o.text.Len()))])
-	return len(p), nil
-}
-
-func (o *output) contains(text string) bool { return strings.Contains(o.String(), text) }
-
-// String returns what is kept.
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// supervise runs a command until standard input ends. When this process ends,
-// be it by a panic, os.Exit or SIGKILL, the system closes its end of that pipe
-// and the shell kills the command: there is no handler that could be missed.
-// The shell ignores what a terminal sends to the whole group, for it has to
-// outlive us by a moment. It closes its own output, so that the end of the
-// command's output is the end of the command.
-const supervise = `
-trap '' HUP INT QUIT TERM
-"$@" &
-exec >/dev/null 2>&1
-read -r _
-kill -9 $!
-wait`
-
-func start(command string, args ...string) (*process, error) {
-	cmd := exec.Command("/bin/sh", append([]string{"-c", supervise, "sh", command}, args...)...)
-	life, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, fmt.Errorf("supervise %s: %w", command, err)
-	}
-	written, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, fmt.Errorf("supervise %s: %w", command, err)
-	}
-	cmd.Stderr = cmd.Stdout
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("supervise %s: %w", command, err)
-	}
-	p := &process{life: life, ended: make(chan struct{})}
-	go func() {
-		_, _ = io.Copy(&p.output, written)
-		close(p.ended)
-		_ = cmd.Wait()
-	}()
-	return p, nil
-}
-
-// kill ends the command and waits until it is gone.
-func (p *process) kill() {
-	_ = p.life.Close()
-	<-p.ended
 }

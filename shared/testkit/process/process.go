@@ -1,0 +1,208 @@
+// Package process starts commands that cannot outlive the process that started
+// them, for tests.
+//
+// When the starter ends, be it by a panic, os.Exit or SIGKILL, the system closes
+// its end of a pipe, and a shell that stands between the two kills the command:
+// there is no handler that could be missed. What a command writes is kept. It
+// gets the environment that it is given, and nothing of the starter's.
+//
+// The package needs a POSIX shell.
+package process
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// ErrEnded is returned by methods that need a running process.
+var ErrEnded = errors.New("the process has ended")
+
+// Process is a started command. Its methods may be called from many goroutines.
+// Call Kill when done with it.
+type Process struct {
+	pid    int       // the command's, not the supervisor's
+	life   io.Closer // the command runs while this end of a pipe is open
+	output output
+	ended  chan struct{} // closed when it is gone and status is set
+	status int
+}
+
+// supervise runs a command until standard input ends, and exits with the
+// command's status. The shell ignores what a terminal sends to the whole group,
+// for it has to outlive us by a moment, and tells the command's id on descriptor
+// 3. It closes its own output, so that the end of the command's output is the end
+// of the command.
+const supervise = `
+"$0" "$@" 3>&- &
+trap '' HUP INT QUIT TERM
+echo $! >&3
+exec >/dev/null 2>&1 3>&-
+read -r _
+kill -9 $!
+wait $!`
+
+// Start starts a command with env as its whole environment.
+func Start(env []string, command string, args ...string) (*Process, error) {
+	p := &Process{ended: make(chan struct{})}
+	if err := p.start(env, append([]string{"-c", supervise, command}, args...)); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", command, err)
+	}
+	return p, nil
+}
+
+func (p *Process) start(env, args []string) error {
+	cmd := exec.Command("/bin/sh", args...)
+	cmd.Env = env
+	life, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	written, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Stderr = cmd.Stdout
+	told, tell, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = told.Close() }()
+	cmd.ExtraFiles = []*os.File{tell}
+	err = cmd.Start()
+	_ = tell.Close()
+	if err != nil {
+		return err
+	}
+	p.life = life
+	go p.follow(cmd, written)
+	line, err := bufio.NewReader(told).ReadString('\n')
+	if err == nil {
+		p.pid, err = strconv.Atoi(strings.TrimSpace(line))
+	}
+	if err != nil {
+		p.Kill()
+		return fmt.Errorf("learning its id: %w", err)
+	}
+	return nil
+}
+
+// follow keeps what the command writes until it ends, and then its status.
+func (p *Process) follow(cmd *exec.Cmd, written io.Reader) {
+	_, _ = io.Copy(&p.output, written) // ends with the command
+	_ = p.life.Close()
+	_ = cmd.Wait() // the status tells all there is to know
+	p.status = cmd.ProcessState.ExitCode()
+	close(p.ended)
+	p.output.end()
+}
+
+// Ended returns a channel that is closed when the command is gone.
+func (p *Process) Ended() <-chan struct{} { return p.ended }
+
+// Output is what the command has written so far, to standard output and
+// standard error.
+func (p *Process) Output() string { return p.output.String() }
+
+// WaitOutput returns when the command has written text n times, or with an
+// error when it ends without having done so, or ctx does.
+func (p *Process) WaitOutput(ctx context.Context, text string, n int) error {
+	for {
+		more, over := p.output.grows()
+		found := strings.Count(p.Output(), text)
+		switch {
+		case found >= n:
+			return nil
+		case over:
+			return fmt.Errorf("waiting for the command to write %q, %d of %d times so far: %w", text, found, n, ErrEnded)
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the command to write %q, %d of %d times so far: %w", text, found, n, context.Cause(ctx))
+		}
+	}
+}
+
+// Terminate sends SIGTERM, with which Cloud Run announces the end.
+func (p *Process) Terminate() error {
+	select {
+	case <-p.ended:
+		return ErrEnded
+	default:
+		return syscall.Kill(p.pid, syscall.SIGTERM)
+	}
+}
+
+// Wait returns the exit status when the command has ended, 128 and the
+// signal's number for one that a signal ended. It fails only when ctx ends
+// first.
+func (p *Process) Wait(ctx context.Context) (status int, err error) {
+	select {
+	case <-p.ended:
+		return p.status, nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("waiting for the command to end: %w", context.Cause(ctx))
+	}
+}
+
+// Kill ends the command if it still runs, and returns when it is gone.
+func (p *Process) Kill() {
+	_ = p.life.Close()
+	<-p.ended
+}
+
+// output keeps what a command writes.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+	over bool
+	more chan struct{} // closed at the next write or the end, nil when nobody waits
+}
+
+// Write implements [io.Writer].
+func (o *output) Write(text []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.wake()
+	return o.text.Write(text)
+}
+
+func (o *output) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.over = true
+	o.wake()
+}
+
+func (o *output) wake() {
+	if o.more != nil {
+		close(o.more)
+		o.more = nil
+	}
+}
+
+// grows returns a channel that is closed when there is more to see, and
+// whether there never will be.
+func (o *output) grows() (more <-chan struct{}, over bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.more == nil {
+		o.more = make(chan struct{})
+	}
+	return o.more, o.over
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
