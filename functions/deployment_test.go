@@ -187,7 +187,7 @@ func (d deployment) wantAnnounced(t *testing.T, c customer, id, kind, reason str
 		ActiveGrants                                 int
 		At                                           time.Time
 	}
-	found := d.grantEvents.wait(t, 1, kind+" of "+c.userID, func(m *pubsub.Message) bool {
+	found := d.grantEvents.Wait(t, 1, func(m *pubsub.Message) bool {
 		got := decode[announcement](t, string(m.Data))
 		return got.Type == kind && got.UserID == c.userID
 	})

@@ -110,7 +110,7 @@ func (d deployment) publishMistakes(t *testing.T, c customer) {
 			attributes["region"] = test.region
 		}
 		eventID := d.publish(t, c, "lamp-1", test.event, attributes, "dead_letter")
-		letters := d.deadLetters.wait(t, len(d.stacks), test.name, func(m *pubsub.Message) bool { return m.Attributes["gatepost-event-id"] == eventID })
+		letters := d.deadLetters.Wait(t, len(d.stacks), func(m *pubsub.Message) bool { return m.Attributes["gatepost-event-id"] == eventID })
 		for _, letter := range letters {
 			if string(letter.Data) != test.event {
 				t.Errorf("%s: the dead letter's data is %s, want %s", test.name, letter.Data, test.event)

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
-	"github.com/gatepostdev/gatepost/shared/emulator"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	gcloud "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 // office is a database that several processes sweep without a topic, each of
@@ -29,14 +29,14 @@ type office struct {
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	c := &cloud{project: emulator.Project(), firestoreHost: emulator.Firestore(t)}
+	c := gcloud.New(t)
 	a := newAmazon(t, simulator.Options{})
 	return &office{
-		amazon: a, store: grantfire.New(c.database(t, databaseID(leaseRegion))), grants: make(map[string]string),
+		amazon: a, store: grantfire.New(c.Database(t, databaseID(leaseRegion))), grants: make(map[string]string),
 		env: with(a.env(leaseRegion), map[string]string{
 			"FIRESTORE_DATABASE":      databaseID(leaseRegion),
-			"FIRESTORE_EMULATOR_HOST": c.firestoreHost,
-			"GOOGLE_CLOUD_PROJECT":    c.project,
+			"FIRESTORE_EMULATOR_HOST": c.FirestoreHost,
+			"GOOGLE_CLOUD_PROJECT":    c.ID,
 			"GRANT_STORE":             "firestore",
 			"TOKEN_KEYSET":            "file:" + newKeyset(t),
 		}),

@@ -44,7 +44,7 @@ func TestSkillDisabled(t *testing.T) {
 	c := newCloud(t)
 	amazon := newAmazon(t, simulator.Options{})
 	p := launch(t, with(stackEnv(t, c, amazon, alexa.EU), map[string]string{"REFRESH_TOPIC": ""})) // sweeps by itself
-	d := deployment{cloud: c, amazon: amazon, region: alexa.EU, stack: &stack{database: c.database(t, databaseID(alexa.EU))}}
+	d := deployment{cloud: c, amazon: amazon, region: alexa.EU, stack: &stack{database: c.Database(t, databaseID(alexa.EU))}}
 	leaves := newCustomer("household")
 	stays := customer{leaves.userID, "amzn-spouse"}
 	tell := func(event, outcome string) {

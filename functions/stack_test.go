@@ -33,7 +33,7 @@ func deploy(t *testing.T, c *cloud, a amazon) map[alexa.Region]*stack {
 	stacks := make(map[alexa.Region]*stack)
 	var all errgroup.Group
 	for _, region := range alexa.Regions() {
-		s := &stack{region: region, database: c.database(t, databaseID(region))}
+		s := &stack{region: region, database: c.Database(t, databaseID(region))}
 		stacks[region] = s
 		env := stackEnv(t, c, a, region)
 		for name, process := range map[string]**binary.Process{
@@ -84,15 +84,15 @@ func notFor(regions []alexa.Region) string {
 // stackEnv is the configuration that all functions of a stack have in common.
 func stackEnv(t *testing.T, c *cloud, a amazon, region alexa.Region) map[string]string {
 	t.Helper()
-	c.createTopic(t, refreshTopic(region))
+	c.CreateTopic(t, refreshTopic(region))
 	return with(a.env(region), map[string]string{
 		"DEAD_LETTER_TOPIC":       deadLetterTopic,
 		"FIRESTORE_DATABASE":      databaseID(region),
-		"FIRESTORE_EMULATOR_HOST": c.firestoreHost,
-		"GOOGLE_CLOUD_PROJECT":    c.project,
+		"FIRESTORE_EMULATOR_HOST": c.FirestoreHost,
+		"GOOGLE_CLOUD_PROJECT":    c.ID,
 		"GRANT_EVENTS_TOPIC":      grantEventsTopic,
 		"GRANT_STORE":             "firestore",
-		"PUBSUB_EMULATOR_HOST":    c.pubsubHost,
+		"PUBSUB_EMULATOR_HOST":    c.PubSubHost,
 		"REFRESH_SHARDS":          fmt.Sprint(refreshShards),
 		"REFRESH_TOPIC":           refreshTopic(region),
 		"TOKEN_KEYSET":            "file:" + newKeyset(t),

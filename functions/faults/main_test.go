@@ -47,9 +47,6 @@ var program = sync.OnceValues(func() (string, error) {
 // longer than the 25 seconds that SendEvent may take.
 const patience = time.Minute
 
-// arrivalTime is how long what has been sent may take to be seen.
-const arrivalTime = 15 * time.Second
-
 // within returns the test's context with a deadline.
 func within(t *testing.T, most time.Duration) context.Context {
 	t.Helper()

@@ -56,12 +56,12 @@ func newMaker(t *testing.T, w *world, customers []customer, events int) *maker {
 	t.Cleanup(door.Close)
 	for i := range lanes {
 		id := fmt.Sprint("device-events-", i)
-		w.createTopic(t, id)
-		w.subscribe(t, id, &pubsubpb.Subscription{
+		w.CreateTopic(t, id)
+		w.Subscribe(t, id, &pubsubpb.Subscription{
 			Name: id, EnableMessageOrdering: true, PushConfig: &pubsubpb.PushConfig{PushEndpoint: door.URL},
 			RetryPolicy: &pubsubpb.RetryPolicy{MinimumBackoff: durationpb.New(time.Second), MaximumBackoff: durationpb.New(2 * time.Second)},
 		})
-		topic := w.pubsub.Publisher(id)
+		topic := w.PubSub.Publisher(id)
 		topic.EnableMessageOrdering = true
 		topic.PublishSettings.DelayThreshold = time.Millisecond
 		t.Cleanup(topic.Stop)
@@ -80,9 +80,9 @@ func (m *maker) publish(ctx context.Context, events []planned) error {
 				return err
 			}
 		}
-		asked, more := m.w.grantEvents.find(func(message *pubsub.Message) string { return string(message.Data) })
+		asked, more := m.w.grantEvents.Find(func(*pubsub.Message) bool { return true })
 		for _, message := range asked[m.heard:] {
-			if err := m.obey(ctx, message); err != nil {
+			if err := m.obey(ctx, message.Data); err != nil {
 				return err
 			}
 		}
@@ -141,12 +141,12 @@ func (m *maker) link(ctx context.Context, c customer) error {
 
 // obey reports again what a message asks for. After a relink, which Alexa follows
 // with questions of its own, that is everything.
-func (m *maker) obey(ctx context.Context, data string) error {
+func (m *maker) obey(ctx context.Context, data []byte) error {
 	var message struct {
 		Type, UserID string
 		EndpointIDs  []string
 	}
-	if err := json.Unmarshal([]byte(data), &message); err != nil {
+	if err := json.Unmarshal(data, &message); err != nil {
 		return err
 	}
 	if message.Type != "stale" && message.Type != "relinked" && message.Type != "linked" {

@@ -199,7 +199,7 @@ func (w *world) refreshesOf(c customer) []simulator.Request {
 // when it notices, and tells nobody; so this asks again.
 func recorded(t *testing.T, n int, list func() []simulator.Request) []simulator.Request {
 	t.Helper()
-	ctx, tick := within(t, arrivalTime), time.NewTicker(5*time.Millisecond)
+	ctx, tick := within(t, 15*time.Second), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
 	for {
 		requests := list()

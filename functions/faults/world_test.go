@@ -60,14 +60,14 @@ func newWorld(t *testing.T, options simulator.Options) *world {
 	maps.Copy(w.env, map[string]string{
 		"ALEXA_REGIONS":           "NA,EU,FE",
 		"DEAD_LETTER_TOPIC":       deadLetterTopic,
-		"FIRESTORE_EMULATOR_HOST": w.firestoreHost,
-		"GOOGLE_CLOUD_PROJECT":    w.project,
+		"FIRESTORE_EMULATOR_HOST": w.FirestoreHost,
+		"GOOGLE_CLOUD_PROJECT":    w.ID,
 		"GRANTEE_RESOLVER":        "userinfo:" + server.UserInfoURL,
 		"GRANT_EVENTS_TOPIC":      grantEventsTopic,
 		"GRANT_STORE":             "firestore",
 		"LWA_CLIENT":              string(client),
 		"LWA_CREDENTIALS":         "env:LWA_CLIENT",
-		"PUBSUB_EMULATOR_HOST":    w.pubsubHost,
+		"PUBSUB_EMULATOR_HOST":    w.PubSubHost,
 		"TOKEN_KEYSET":            "file:" + newKeyset(t),
 	})
 	w.office = w.start(t, "")

@@ -39,7 +39,7 @@ func TestViolations(t *testing.T) {
 			"./shared/lwa ./shared/sensitive", "./shared/alexa ./shared/sensitive", "./shared/alexa encoding/json", "./shared/sensitive log/slog",
 			"./shared/grant/grantfire cloud.google.com/go/firestore", "./shared/grant/grantfire google.golang.org/grpc/codes",
 			"./shared/topic cloud.google.com/go/pubsub/v2", "./shared/secret cloud.google.com/go/secretmanager/apiv1",
-			"./shared/emulator google.golang.org/api/option", "./shared/grant/granttest ./shared/simulator",
+			"./shared/testkit/cloud google.golang.org/api/option", "./shared/grant/granttest ./shared/simulator",
 			"./scripts/local ./shared/simulator", "./scripts/local .", "./scripts/local cloud.google.com/go/pubsub/v2/pstest",
 			"./shared/gateway github.com/google/uuid", "./shared/outcome ./shared/delivery",
 			"./functions/skillproxy github.com/aws/aws-lambda-go/lambda", "./functions/skillproxy ./shared/federation", "./shared/federation golang.org/x/oauth2",

@@ -56,11 +56,11 @@ var rules = []rule{{
 	},
 }, {
 	name: "cloud SDK",
-	reason: "only grantfire, secret, topic and emulator know a cloud SDK: " +
+	reason: "only grantfire, secret, topic and testkit know a cloud SDK: " +
 		"everything else runs, and is tested, without a cloud, and would survive a change to another one",
 	broken: func(from, to string) bool {
 		return inModule(from) && isCloudSDK(to) &&
-			!in(from, "./shared/grant/grantfire/...", "./shared/secret/...", "./shared/topic/...", "./shared/emulator/...", "./scripts/...")
+			!in(from, "./shared/grant/grantfire/...", "./shared/secret/...", "./shared/topic/...", "./shared/testkit/...", "./scripts/...")
 	},
 }, {
 	name: "framework",
@@ -71,7 +71,7 @@ var rules = []rule{{
 	},
 }, {
 	name:   "test doubles",
-	reason: "only tests and scripts import simulator, emulator, binary, granttest, accesstest, federationtest and loopback: a deployed function must not carry a fake that it could fall back on",
+	reason: "only tests and scripts import simulator, testkit, emulator, binary, granttest, accesstest, federationtest and loopback: a deployed function must not carry a fake that it could fall back on",
 	broken: func(from, to string) bool {
 		return isTestDouble(to) && !isTestDouble(from) && !in(from, "./scripts/...")
 	},
@@ -125,7 +125,7 @@ func isCloudSDK(pkg string) bool {
 }
 
 func isTestDouble(pkg string) bool {
-	return in(pkg, "./shared/simulator/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...", "./shared/loopback/...",
+	return in(pkg, "./shared/simulator/...", "./shared/testkit/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...", "./shared/loopback/...",
 		"./shared/federation/federationtest/...")
 }
 

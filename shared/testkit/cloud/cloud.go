@@ -1,0 +1,203 @@
+// Package cloud is a Google Cloud project in the Firestore and Pub/Sub emulators,
+// for tests: databases, topics, subscriptions, and what a topic was sent.
+package cloud
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/firestore"
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/gatepostdev/gatepost/shared/emulator"
+)
+
+// patience bounds a wait for what takes far less on an idle machine.
+const patience = time.Minute
+
+// Project is a project of a test's own.
+type Project struct {
+	ID                        string
+	FirestoreHost, PubSubHost string // host:port
+	PubSub                    *pubsub.Client
+}
+
+// New returns a new project. The test is skipped where there are no emulators, see
+// package emulator.
+func New(t *testing.T) *Project {
+	t.Helper()
+	p := &Project{ID: emulator.Project(), FirestoreHost: emulator.Firestore(t), PubSubHost: emulator.PubSub(t)}
+	client, err := pubsub.NewClient(t.Context(), p.ID, Dial(t, p.PubSubHost))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	p.PubSub = client
+	return p
+}
+
+// Dial connects to an emulator. The client libraries would find it by variables
+// of the environment, which belong to all tests.
+func Dial(t *testing.T, host string) option.ClientOption {
+	t.Helper()
+	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return option.WithGRPCConn(conn)
+}
+
+// Database returns a client of a database, which the emulator makes when it is
+// first used.
+func (p *Project) Database(t *testing.T, id string) *firestore.Client {
+	t.Helper()
+	client, err := firestore.NewClientWithDatabase(t.Context(), p.ID, id, Dial(t, p.FirestoreHost))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func (p *Project) topicName(id string) string {
+	return fmt.Sprintf("projects/%s/topics/%s", p.ID, id)
+}
+
+// CreateTopic creates topics.
+func (p *Project) CreateTopic(t *testing.T, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if _, err := p.PubSub.TopicAdminClient.CreateTopic(within(t), &pubsubpb.Topic{Name: p.topicName(id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Subscribe adds a subscription to a topic; its name is an id. It is gone when the
+// test ends, so that an emulator that lives on stops pushing.
+func (p *Project) Subscribe(t *testing.T, topic string, s *pubsubpb.Subscription) {
+	t.Helper()
+	s.Name = fmt.Sprintf("projects/%s/subscriptions/%s", p.ID, s.Name)
+	s.Topic = p.topicName(topic)
+	s.AckDeadlineSeconds = 60
+	if _, err := p.PubSub.SubscriptionAdminClient.CreateSubscription(within(t), s); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		if err := p.PubSub.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: s.Name}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Pull collects what a topic is sent from now on.
+func (p *Project) Pull(t *testing.T, topic string) *Inbox {
+	t.Helper()
+	name := topic + "-inbox"
+	p.Subscribe(t, topic, &pubsubpb.Subscription{Name: name})
+	box := &Inbox{publisher: p.PubSub.Publisher(topic), more: make(chan struct{})}
+	t.Cleanup(box.publisher.Stop)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() {
+		ended <- p.PubSub.Subscriber(name).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
+			m.Ack()
+			box.put(m)
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("receiving from %s: %v", topic, err)
+		}
+	})
+	return box
+}
+
+// Inbox is the messages that a topic was sent.
+type Inbox struct {
+	publisher *pubsub.Publisher
+
+	mu       sync.Mutex
+	messages []*pubsub.Message
+	more     chan struct{} // closed, and made anew, with each message
+}
+
+func (b *Inbox) put(m *pubsub.Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.messages = append(b.messages, m)
+	close(b.more)
+	b.more = make(chan struct{})
+}
+
+// Find returns the messages that match, in the order of their arrival, and a
+// channel that is closed when there are more messages.
+func (b *Inbox) Find(match func(*pubsub.Message) bool) ([]*pubsub.Message, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var found []*pubsub.Message
+	for _, m := range b.messages {
+		if m.Attributes[marker] == "" && match(m) {
+			found = append(found, m)
+		}
+	}
+	return found, b.more
+}
+
+// marker is the attribute of Wait's own messages.
+const marker = "marker"
+
+// Wait returns the messages that match when there are n, and whatever else was
+// published before the call has arrived.
+func (b *Inbox) Wait(t *testing.T, n int, match func(*pubsub.Message) bool) []*pubsub.Message {
+	t.Helper()
+	// The emulator keeps the order, so that an extra message is found before the
+	// marker; the test does not depend on it to pass.
+	last := rand.Text()
+	ctx := within(t)
+	if _, err := b.publisher.Publish(ctx, &pubsub.Message{Data: []byte("{}"), Attributes: map[string]string{marker: last}}).Get(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		found, more := b.Find(match)
+		if len(found) >= n && b.has(last) {
+			return found
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			t.Errorf("%d of %d messages arrived", len(found), n)
+			return found
+		}
+	}
+}
+
+func (b *Inbox) has(last string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, m := range b.messages {
+		if m.Attributes[marker] == last {
+			return true
+		}
+	}
+	return false
+}
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
