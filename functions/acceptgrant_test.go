@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // grantTime is how long AcceptGrant may take, whatever hangs. Alexa waits
@@ -79,7 +80,7 @@ func TestAcceptGrantFails(t *testing.T) {
 				fault.Match = func(simulator.Request) bool { asked.Store(true); return true }
 				amazon.Script(simulator.Exchange, fault)
 			}
-			got, err := send(within(t, grantTime), http.MethodPost, test.baseURL+"/AcceptGrant", header, acceptGrantDirective(code, grantee))
+			got, err := send(testkit.Within(t, grantTime), http.MethodPost, test.baseURL+"/AcceptGrant", header, acceptGrantDirective(code, grantee))
 			if err != nil {
 				t.Fatalf("no answer within %v: %v", grantTime, err)
 			}
@@ -139,7 +140,7 @@ func TestAcceptGrantTwice(t *testing.T) {
 			deliveries.SetLimit(test.atOnce)
 			for i := range answers {
 				deliveries.Go(func() (err error) {
-					answers[i], err = send(within(t, patience), http.MethodPost, p.URL()+"/AcceptGrant", nil, directive)
+					answers[i], err = send(testkit.Within(t, testkit.Patience), http.MethodPost, p.URL()+"/AcceptGrant", nil, directive)
 					return err
 				})
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // TestWrongConfiguration starts the program with several faults at once. Each
@@ -111,7 +112,7 @@ func TestWrongConfiguration(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			status, err := p.Wait(within(t, patience))
+			status, err := p.Wait(testkit.Within(t, testkit.Patience))
 			if err != nil {
 				t.Fatal(err)
 			}

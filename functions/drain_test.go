@@ -9,6 +9,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/binary"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // drainTime is how long the program may take to end after SIGTERM. Cloud Run
@@ -46,7 +47,7 @@ func TestTerminate(t *testing.T) {
 			if err := p.Terminate(); err != nil {
 				t.Fatal(err)
 			}
-			terminated, untilKilled := time.Now(), within(t, drainTime)
+			terminated, untilKilled := time.Now(), testkit.Within(t, drainTime)
 			wantNoMore(t, p, inFlight)
 			<-inFlight.done
 			if took := time.Since(terminated); inFlight.err != nil || inFlight.answer.Status != test.status || took > test.most {
@@ -68,11 +69,11 @@ type flight struct {
 }
 
 func sendInBackground(t *testing.T, url, body string) *flight {
-	return sendWithin(t, patience, url, body)
+	return sendWithin(t, testkit.Patience, url, body)
 }
 
 func sendWithin(t *testing.T, most time.Duration, url, body string) *flight {
-	f, ctx := &flight{done: make(chan struct{})}, within(t, most)
+	f, ctx := &flight{done: make(chan struct{})}, testkit.Within(t, most)
 	go func() {
 		defer close(f.done)
 		f.answer, f.err = send(ctx, http.MethodPost, url, nil, body)
@@ -107,7 +108,7 @@ func (a amazon) hold(region alexa.Region, delay time.Duration) <-chan struct{} {
 // afterwards the program is gone.
 func wantNoMore(t *testing.T, p *binary.Process, inFlight *flight) {
 	t.Helper()
-	ctx := within(t, patience)
+	ctx := testkit.Within(t, testkit.Patience)
 	for {
 		a, err := send(ctx, http.MethodPost, p.URL()+"/RefreshTokens", nil, "")
 		switch {
@@ -127,7 +128,7 @@ func TestTerminateIdle(t *testing.T) {
 	if err := p.Terminate(); err != nil {
 		t.Fatal(err)
 	}
-	if status, err := p.Wait(within(t, patience)); err != nil || status != 0 {
+	if status, err := p.Wait(testkit.Within(t, testkit.Patience)); err != nil || status != 0 {
 		t.Errorf("the program ended with status %d (%v), want 0", status, err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 	gcloud "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
@@ -52,7 +53,7 @@ func (o *office) linkAll(t *testing.T, p *binary.Process, customers []customer) 
 		code := o.amazon.Code(leaseRegion, c.amazonUser)
 		o.grants[c.userID] = grant.ID(leaseRegion, "default", code.Reveal())
 		all.Go(func() error {
-			a, err := send(within(t, patience), http.MethodPost, p.URL()+"/AcceptGrant", regionHeader(leaseRegion), c.directive(code))
+			a, err := send(testkit.Within(t, testkit.Patience), http.MethodPost, p.URL()+"/AcceptGrant", regionHeader(leaseRegion), c.directive(code))
 			if err == nil && a.Status != http.StatusOK {
 				err = fmt.Errorf("AcceptGrant answered %d %s", a.Status, a.Body)
 			}
@@ -69,7 +70,7 @@ func (o *office) linkAll(t *testing.T, p *binary.Process, customers []customer) 
 
 func (o *office) record(t *testing.T, userID string) grant.Record {
 	t.Helper()
-	record, err := o.store.Read(within(t, patience), grant.Key{Skill: "default", UserID: userID})
+	record, err := o.store.Read(testkit.Within(t, testkit.Patience), grant.Key{Skill: "default", UserID: userID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func (o *office) makeDue(t *testing.T, users []string) {
 	due := time.Now().Add(-time.Minute)
 	for _, userID := range users {
 		all.Go(func() error {
-			_, err := grant.Change(within(t, patience), o.store, grant.Key{Skill: "default", UserID: userID}, func(r *grant.Record) error {
+			_, err := grant.Change(testkit.Within(t, testkit.Patience), o.store, grant.Key{Skill: "default", UserID: userID}, func(r *grant.Record) error {
 				g := r.Grants[o.grants[userID]]
 				g.RefreshDue = due
 				if !g.RefusedAt.IsZero() { // an hour ago
@@ -207,7 +208,7 @@ func (o *office) sweepUntilDone(t *testing.T, processes []*binary.Process) {
 // eventually asks until something is so, which nobody tells when it happens.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	ctx, tick := within(t, 2*sweepPatience), time.NewTicker(50*time.Millisecond)
+	ctx, tick := testkit.Within(t, 2*sweepPatience), time.NewTicker(50*time.Millisecond)
 	defer tick.Stop()
 	for !is() {
 		select {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // with returns a copy of an environment with variables added or changed.
@@ -23,7 +24,7 @@ func with(env, more map[string]string) map[string]string {
 // start starts the program. What it writes is looked through for secrets when
 // the test ends.
 func start(t *testing.T, env map[string]string) (*binary.Process, error) {
-	path, err := program()
+	path, err := testkit.Program()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func launch(t *testing.T, env map[string]string) *binary.Process {
 	t.Helper()
 	p, err := start(t, env)
 	if err == nil {
-		err = p.Ready(within(t, patience))
+		err = p.Ready(testkit.Within(t, testkit.Patience))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +86,7 @@ func send(ctx context.Context, method, url string, header map[string]string, bod
 // post is send for a request that must be answered.
 func post(t *testing.T, url string, header map[string]string, body string) answer {
 	t.Helper()
-	a, err := send(within(t, patience), http.MethodPost, url, header, body)
+	a, err := send(testkit.Within(t, testkit.Patience), http.MethodPost, url, header, body)
 	if err != nil {
 		t.Fatal(err)
 	}

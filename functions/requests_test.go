@@ -7,6 +7,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // TestRequests holds every path against what it must refuse, and how.
@@ -72,7 +73,7 @@ func TestRequests(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := send(within(t, patience), test.method, p.URL()+test.path, nil, test.body)
+			got, err := send(testkit.Within(t, testkit.Patience), test.method, p.URL()+test.path, nil, test.body)
 			if err != nil {
 				t.Fatal(err)
 			}

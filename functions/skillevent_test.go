@@ -11,6 +11,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // skillEvent is what Alexa sends to a skill that has subscribed to its events,
@@ -100,7 +101,7 @@ func TestSkillDisabled(t *testing.T) {
 func wantAccount(t *testing.T, database *firestore.Client, c customer) {
 	t.Helper()
 	key := grant.AccountKey{Skill: "default", AmazonUser: skillUserID(c.amazonUser)}
-	doc, err := database.Collection("accounts").Doc(key.ID()).Get(within(t, patience))
+	doc, err := database.Collection("accounts").Doc(key.ID()).Get(testkit.Within(t, testkit.Patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package functions_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,7 +10,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/binary"
-	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // stack is what is deployed for one Alexa region: each function a process of
@@ -43,7 +41,7 @@ func deploy(t *testing.T, c *cloud, a amazon) map[alexa.Region]*stack {
 				if *process, err = start(t, with(env, map[string]string{"FUNCTION_TARGET": name})); err != nil {
 					return err
 				}
-				return (*process).Ready(within(t, patience))
+				return (*process).Ready(testkit.Within(t, testkit.Patience))
 			})
 		}
 	}
@@ -102,17 +100,10 @@ func stackEnv(t *testing.T, c *cloud, a amazon, region alexa.Region) map[string]
 // newKeyset writes a keyset to a file and returns its path.
 func newKeyset(t *testing.T) string {
 	t.Helper()
-	keyset, err := seal.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
+	path, keyset := testkit.Keyset(t)
 	type key struct{ KeyData struct{ Value string } }
 	for _, k := range decode[struct{ Key []key }](t, keyset.Reveal()).Key {
 		shown.forbid(k.KeyData.Value)
-	}
-	path := filepath.Join(t.TempDir(), "keyset.json")
-	if err := os.WriteFile(path, []byte(keyset.Reveal()), 0o600); err != nil {
-		t.Fatal(err)
 	}
 	return path
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // grantTime is how long AcceptGrant may take, whatever hangs.
@@ -76,7 +77,7 @@ func TestExchange(t *testing.T) {
 					w.Script(simulator.Exchange, fault)
 				}
 				code := w.Code(alexa.EU, c.amazonUser)
-				answer, err := w.acceptGrant(within(t, grantTime), c, alexa.EU, code)
+				answer, err := w.acceptGrant(testkit.Within(t, grantTime), c, alexa.EU, code)
 				if err != nil || answer != test.want {
 					t.Fatalf("answered %q (%v), want %q", answer, err, test.want)
 				}
@@ -92,7 +93,7 @@ func TestExchange(t *testing.T) {
 				if len(wantGrants) > 0 {
 					wantAnswer = "200 accepted"
 				}
-				if answer, err := deliver(within(t, patience), sender, c.message(report(c, "lamp-1", 1), c.userID, 1)); err != nil || answer != wantAnswer {
+				if answer, err := deliver(testkit.Within(t, testkit.Patience), sender, c.message(report(c, "lamp-1", 1), c.userID, 1)); err != nil || answer != wantAnswer {
 					t.Errorf("an event was answered %q (%v), want %q", answer, err, wantAnswer)
 				}
 			})
@@ -110,7 +111,7 @@ func (w *world) exchangesOf(c customer) []simulator.Request {
 // active.
 func (w *world) wantGrants(t *testing.T, c customer, want []string) {
 	t.Helper()
-	record, err := w.store.Read(within(t, patience), c.key())
+	record, err := w.store.Read(testkit.Within(t, testkit.Patience), c.key())
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestDirectiveTwice(t *testing.T) {
 		c := newCustomer("one-after-the-other")
 		code := w.Code(alexa.EU, c.amazonUser)
 		for range 2 {
-			if answer, err := w.acceptGrant(within(t, grantTime), c, alexa.EU, code); err != nil || answer != linked {
+			if answer, err := w.acceptGrant(testkit.Within(t, grantTime), c, alexa.EU, code); err != nil || answer != linked {
 				t.Errorf("answered %q (%v)", answer, err)
 			}
 		}
@@ -156,7 +157,7 @@ func TestDirectiveTwice(t *testing.T) {
 		var both errgroup.Group
 		for range 2 {
 			both.Go(func() error {
-				answer, err := w.acceptGrant(within(t, grantTime), c, alexa.EU, code)
+				answer, err := w.acceptGrant(testkit.Within(t, grantTime), c, alexa.EU, code)
 				if err == nil && answer != linked {
 					err = fmt.Errorf("answered %q", answer)
 				}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/binary"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // fleet is some copies of SendEvent, and what is in front of them: it hands
@@ -46,10 +47,10 @@ type fate struct {
 func newFleet(t *testing.T, w *world, copies int, acked chan<- struct{}) *fleet {
 	f := &fleet{
 		t: t, world: w, plan: make(map[string]planned), acked: acked, fates: make(map[string]*fate),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: patience},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: testkit.Patience},
 	}
 	for range copies {
-		p, err := w.launch(within(t, patience), "SendEvent")
+		p, err := w.launch(testkit.Within(t, testkit.Patience), "SendEvent")
 		if err != nil {
 			t.Fatal(err)
 		}

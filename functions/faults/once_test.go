@@ -13,6 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // onceEvents are the events of which a repetition would be noticed.
@@ -81,7 +82,7 @@ func TestOnce(t *testing.T) {
 				var got []string
 				for i := range test.answers {
 					m.Attempt = i + 2
-					answer, err := deliver(within(t, patience), second, m)
+					answer, err := deliver(testkit.Within(t, testkit.Patience), second, m)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -121,7 +122,7 @@ func (w *world) begin(t *testing.T, m push.Message, arrived <-chan struct{}) (*b
 	t.Helper()
 	p := w.start(t, "SendEvent")
 	answered := make(chan string, 1)
-	ctx := within(t, patience)
+	ctx := testkit.Within(t, testkit.Patience)
 	go func() {
 		answer, _ := deliver(ctx, p, m) // the process may be killed
 		answered <- answer
@@ -140,7 +141,7 @@ func (w *world) begin(t *testing.T, m push.Message, arrived <-chan struct{}) (*b
 // token.
 func (w *world) dieBeforeSend(t *testing.T, c customer, m push.Message) <-chan string {
 	w.change(t, c, expiring(0))
-	fault, arrived := c.arrival(simulator.Fault{Delay: patience})
+	fault, arrived := c.arrival(simulator.Fault{Delay: testkit.Patience})
 	w.Script(simulator.Refresh, fault)
 	p, answered := w.begin(t, m, arrived)
 	p.Kill()
@@ -153,7 +154,7 @@ func (w *world) dieBeforeSend(t *testing.T, c customer, m push.Message) <-chan s
 // dieAfterSend kills the process while the gateway, which took the event, does
 // not answer.
 func (w *world) dieAfterSend(t *testing.T, c customer, m push.Message) <-chan string {
-	fault, arrived := c.arrival(simulator.Fault{AnswerLost: true, Delay: patience})
+	fault, arrived := c.arrival(simulator.Fault{AnswerLost: true, Delay: testkit.Patience})
 	w.Script(simulator.Gateway(c.region), fault)
 	p, answered := w.begin(t, m, arrived)
 	w.waitEvents(t, c, 1)
@@ -165,7 +166,7 @@ func (w *world) dieAfterSend(t *testing.T, c customer, m push.Message) <-chan st
 // waitEvents waits until requests of a customer at the gateway are recorded.
 func (w *world) waitEvents(t *testing.T, c customer, n int) {
 	t.Helper()
-	ctx := within(t, patience)
+	ctx := testkit.Within(t, testkit.Patience)
 	for total := 1; len(w.eventsOf(c)) < n; total++ {
 		if err := w.WaitAccepted(ctx, total); err != nil {
 			t.Fatal(err)
@@ -176,7 +177,7 @@ func (w *world) waitEvents(t *testing.T, c customer, n int) {
 // dieAfterMark has the process finish, and its answer be lost.
 func (w *world) dieAfterMark(t *testing.T, c customer, m push.Message) <-chan string {
 	p := w.start(t, "SendEvent")
-	if answer, err := deliver(within(t, patience), p, m); err != nil || answer != "200 accepted" {
+	if answer, err := deliver(testkit.Within(t, testkit.Patience), p, m); err != nil || answer != "200 accepted" {
 		t.Fatalf("answered %q (%v)", answer, err)
 	}
 	p.Kill()
@@ -195,7 +196,7 @@ func (w *world) sendSlowly(t *testing.T, c customer, m push.Message) <-chan stri
 func (w *world) failToSend(t *testing.T, c customer, m push.Message) <-chan string {
 	w.Script(simulator.Gateway(c.region), simulator.Fault{User: c.amazonUser, Status: 500, Times: 4})
 	p := w.start(t, "SendEvent")
-	if answer, err := deliver(within(t, patience), p, m); err != nil || answer != "503 retry INTERNAL" {
+	if answer, err := deliver(testkit.Within(t, testkit.Patience), p, m); err != nil || answer != "503 retry INTERNAL" {
 		t.Fatalf("answered %q (%v)", answer, err)
 	}
 	return nil
@@ -211,7 +212,7 @@ func (w *world) endClaim(t *testing.T, c customer, m push.Message, pending <-cha
 		}
 		return
 	}
-	ctx := within(t, patience)
+	ctx := testkit.Within(t, testkit.Patience)
 	was, err := w.store.ReadDelivery(ctx, grant.DeliveryKey{Customer: c.key().ID(), EventID: m.Attributes["eventId"]})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +252,7 @@ func TestTooLate(t *testing.T) {
 	} {
 		m := c.message(test.event, test.name, 1)
 		m.PublishTime = ago(test.age)
-		if answer, err := deliver(within(t, patience), p, m); err != nil || answer != test.want {
+		if answer, err := deliver(testkit.Within(t, testkit.Patience), p, m); err != nil || answer != test.want {
 			t.Errorf("%s: answered %q (%v), want %q", test.name, answer, err, test.want)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // refusingRegion is the region whose gateway refuses everybody for a while.
@@ -42,7 +43,7 @@ func TestRandom(t *testing.T) {
 	for i := 0; i < len(customers); i += 10 { // a spouse
 		c := customers[i]
 		c.amazonUser += "-spouse"
-		if err := m.link(within(t, patience), c); err != nil {
+		if err := m.link(testkit.Within(t, testkit.Patience), c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -55,13 +56,13 @@ func TestRandom(t *testing.T) {
 	w.Always(simulator.Gateway(refusingRegion), simulator.Fault{Status: 403, Match: func(simulator.Request) bool { return w.refusing.Load() }})
 	store.failing.Store(true)
 	started := time.Now()
-	err := m.publish(within(t, runTime), plan(rand.New(rand.NewPCG(seed, 1)), customers, many, kills))
+	err := m.publish(testkit.Within(t, runTime), plan(rand.New(rand.NewPCG(seed, 1)), customers, many, kills))
 	if err != nil {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
 	store.failing.Store(false)
 	w.well.Store(true)
-	if err := m.settle(within(t, runTime)); err != nil {
+	if err := m.settle(testkit.Within(t, runTime)); err != nil {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
 	fates, killed := m.fleet.outcome()

@@ -15,6 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/binary"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // trace is all that can be seen of an event, or of one that is delivered again
@@ -90,7 +91,7 @@ func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
 		if r.others {
 			m.Attributes["eventId"], m.Attempt = fmt.Sprint(c.userID, attempt), 1
 		}
-		answer, err := deliver(within(t, patience), p, m)
+		answer, err := deliver(testkit.Within(t, testkit.Patience), p, m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +200,7 @@ func (w *world) refreshesOf(c customer) []simulator.Request {
 // when it notices, and tells nobody; so this asks again.
 func recorded(t *testing.T, n int, list func() []simulator.Request) []simulator.Request {
 	t.Helper()
-	ctx, tick := within(t, 15*time.Second), time.NewTicker(5*time.Millisecond)
+	ctx, tick := testkit.Within(t, 15*time.Second), time.NewTicker(5*time.Millisecond)
 	defer tick.Stop()
 	for {
 		requests := list()

@@ -7,17 +7,15 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
 	"github.com/gatepostdev/gatepost/shared/push"
-	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // world is Gatepost and all that is around it.
@@ -56,6 +54,7 @@ func newWorld(t *testing.T, options simulator.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keyset, _ := testkit.Keyset(t)
 	w.env = server.Env()
 	maps.Copy(w.env, map[string]string{
 		"ALEXA_REGIONS":           "NA,EU,FE",
@@ -68,24 +67,10 @@ func newWorld(t *testing.T, options simulator.Options) *world {
 		"LWA_CLIENT":              string(client),
 		"LWA_CREDENTIALS":         "env:LWA_CLIENT",
 		"PUBSUB_EMULATOR_HOST":    w.PubSubHost,
-		"TOKEN_KEYSET":            "file:" + newKeyset(t),
+		"TOKEN_KEYSET":            "file:" + keyset,
 	})
 	w.office = w.start(t, "")
 	return w
-}
-
-// newKeyset writes a keyset to a file and returns its path.
-func newKeyset(t *testing.T) string {
-	t.Helper()
-	keyset, err := seal.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "keyset.json")
-	if err := os.WriteFile(path, []byte(keyset.Reveal()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // secretMarks are in every token, code and client secret, however it is
@@ -96,7 +81,7 @@ var secretMarks = []string{"Atza", "Atzr", "ANfake", "amzn1.oa2-cs", "grantee-u-
 // it serves. What it has written may hold no secret.
 func (w *world) start(t *testing.T, target string) *binary.Process {
 	t.Helper()
-	p, err := w.launch(within(t, patience), target)
+	p, err := w.launch(testkit.Within(t, testkit.Patience), target)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +103,7 @@ func wroteNoSecret(t *testing.T, p *binary.Process) {
 
 // launch is start for a caller who kills the process.
 func (w *world) launch(ctx context.Context, target string) (*binary.Process, error) {
-	path, err := program()
+	path, err := testkit.Program()
 	if err != nil {
 		return nil, err
 	}

@@ -11,41 +11,25 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/loopback"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // The tests of this package meet the Lambda as AWS does: a compiled program,
 // configured by its environment, that fetches invocations from a Runtime API.
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-// run is TestMain with deferred calls. The last test is of what the programs
-// of all the others wrote.
-func run(m *testing.M) int {
-	loopback.Only()
-	var err error
-	if workDir, err = os.MkdirTemp("", "skillproxy-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() { _ = os.RemoveAll(workDir) }()
-	status := m.Run()
-	for _, leak := range written.leaks() {
-		fmt.Println("FAIL: a secret got out:", leak)
-		status = 1
-	}
-	return status
-}
-
-// workDir is where the program is built; it is gone after the tests.
-var workDir string
+// The last test is of what the programs of all the others wrote.
+func TestMain(m *testing.M) { testkit.Main(m, written.leaks) }
 
 // program builds the program for this machine, when the first test asks. It does
 // so without -trimpath, which would compile every dependency again.
 var program = sync.OnceValues(func() (string, error) {
+	dir, err := testkit.WorkDir()
+	if err != nil {
+		return "", err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
-	path := filepath.Join(workDir, "bootstrap")
+	path := filepath.Join(dir, "bootstrap")
 	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", "lambda.norpc",
 		"-ldflags", "-s -w -buildid=", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -21,6 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/emulator"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // programs are what README.md shows, and how each is run.
@@ -185,7 +186,7 @@ func wantDelivered(t *testing.T, m push.Message) {
 // launch starts Gatepost's program with all its functions, for one region.
 func launch(t *testing.T, server *simulator.Server) *binary.Process {
 	t.Helper()
-	path, err := gatepost()
+	path, err := testkit.Program()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +204,7 @@ func launch(t *testing.T, server *simulator.Server) *binary.Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(process.Kill)
-	if err := process.Ready(within(t, patience)); err != nil {
+	if err := process.Ready(testkit.Within(t, testkit.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return process
@@ -212,7 +213,7 @@ func launch(t *testing.T, server *simulator.Server) *binary.Process {
 // post makes a request that must succeed, and returns the answer.
 func post(t *testing.T, url, body string) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(within(t, patience), http.MethodPost, url, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(testkit.Within(t, testkit.Patience), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -178,8 +178,7 @@ func (b *Inbox) Wait(t *testing.T, n int, match func(*pubsub.Message) bool) []*p
 		select {
 		case <-more:
 		case <-ctx.Done():
-			t.Errorf("%d of %d messages arrived", len(found), n)
-			return found
+			t.Fatalf("%d of %d messages arrived", len(found), n)
 		}
 	}
 }

@@ -1,0 +1,83 @@
+// Package testkit is what the tests of several packages need: a TestMain that
+// keeps them on this machine, the program as it is deployed, and a keyset. Its
+// folders hold the larger parts.
+package testkit
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/loopback"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// Patience bounds a wait for what takes far less on an idle machine.
+const Patience = time.Minute
+
+// Within returns the test's context with a deadline.
+func Within(t *testing.T, most time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Main is a TestMain: it runs the tests, which reach nothing but this machine, and
+// ends the process. Afterwards it looks for leaks of secrets in what the tests have
+// collected; each one found is a failure.
+func Main(m *testing.M, leaks ...func() []string) {
+	loopback.Only()
+	status := m.Run()
+	for _, find := range leaks {
+		for _, leak := range find() {
+			fmt.Println("FAIL: a secret got out:", leak)
+			status = 1
+		}
+	}
+	if workDir != "" {
+		_ = os.RemoveAll(workDir)
+	}
+	os.Exit(status)
+}
+
+// workDir is for what is built once. Main removes it.
+var workDir string
+
+// WorkDir returns a directory that lasts as long as the tests, if their TestMain is
+// [Main].
+var WorkDir = sync.OnceValues(func() (_ string, err error) {
+	workDir, err = os.MkdirTemp("", "gatepost-test-")
+	return workDir, err
+})
+
+// Program builds Gatepost's program as it is deployed, when it is first asked for.
+var Program = sync.OnceValues(func() (string, error) {
+	dir, err := WorkDir()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	return binary.Build(ctx, dir)
+})
+
+// Keyset writes a new keyset to a file, and returns its path and its text.
+func Keyset(t *testing.T) (path string, text sensitive.String) {
+	t.Helper()
+	text, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), "keyset.json")
+	if err := os.WriteFile(path, []byte(text.Reveal()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path, text
+}
