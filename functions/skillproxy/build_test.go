@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // zipLimit is the largest that the package may become: AWS fetches and unpacks
@@ -52,9 +54,7 @@ func withoutGNU(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"realpath", "sha256sum"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Script(t, filepath.Join(dir, name), "#!/bin/sh\nexit 1\n")
 	}
 	return dir + string(filepath.ListSeparator) + os.Getenv("PATH")
 }

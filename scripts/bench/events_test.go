@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // program is Gatepost's program, built once for all tests. It is built as other
@@ -148,9 +149,7 @@ func fakeNode(t *testing.T, status int) string {
 	t.Helper()
 	dir := t.TempDir()
 	text := "#!/bin/sh\nexit " + string(rune('0'+status)) + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "node"), []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	testkit.Script(t, filepath.Join(dir, "node"), text)
 	return dir
 }
 

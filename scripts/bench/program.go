@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
 )
@@ -44,7 +45,11 @@ func serve(ctx context.Context, dir, name string, argv []string, env map[string]
 		quoted[i] = quote(argument)
 	}
 	text := fmt.Sprintf("#!/bin/sh\necho $$ >%s\nexec %s >/dev/null\n", quote(told), strings.Join(quoted, " "))
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+	// No process is started meanwhile, which would keep the file busy.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(script, []byte(text), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		return nil, err
 	}
 	process, err := binary.Start(script, env)

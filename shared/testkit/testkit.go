@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,4 +81,16 @@ func Keyset(t *testing.T) (path string, text sensitive.String) {
 		t.Fatal(err)
 	}
 	return path, text
+}
+
+// Script writes a file that can be run. A process that is started by another test
+// meanwhile would have it open for writing until it runs its own program, and "text
+// file busy" would be the answer to whoever runs the script; so none is started.
+func Script(t *testing.T, path, text string) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // TestCloudBuild runs the steps of cloudbuild.yaml that plan and apply, with
@@ -87,9 +89,7 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 	for _, step := range []string{"settings", "plan", "apply"} {
 		script := filepath.Join(dir, step)
 		text := strings.ReplaceAll(stepScript(t, step), "/aws/token", filepath.Join(dir, "aws", "token"))
-		if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Script(t, script, text)
 		command := exec.CommandContext(t.Context(), script)
 		command.Dir = dir
 		command.Env = append([]string{"PATH=" + path + ":" + os.Getenv("PATH"), "HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false"}, env...)
@@ -135,9 +135,7 @@ func noteTaking(t *testing.T, programs map[string]string) (notes, path string) {
 	notes = filepath.Join(path, "notes")
 	for name, commands := range programs {
 		script := "#!/bin/bash\nprintf '%s\\n' \"" + name + " $*\" >>'" + notes + "'\n" + commands + "\n"
-		if err := os.WriteFile(filepath.Join(path, name), []byte(script), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Script(t, filepath.Join(path, name), script)
 	}
 	return notes, path
 }

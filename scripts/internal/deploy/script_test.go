@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // stand is in the place of every program that the script of a dry run calls: it
@@ -46,9 +48,7 @@ func TestDryRunScript(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			for _, name := range []string{"gcloud", "aws", "unzip", "go"} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(stand), 0o755); err != nil {
-					t.Fatal(err)
-				}
+				testkit.Script(t, filepath.Join(dir, name), stand)
 			}
 			source, temporary := filepath.Join(dir, "source.zip"), filepath.Join(dir, "tmp")
 			if err := errors.Join(os.WriteFile(source, nil, 0o600), os.Mkdir(temporary, 0o700)); err != nil {
