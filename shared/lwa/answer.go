@@ -30,6 +30,9 @@ func (l lenient) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if resp.Header == nil {
+		resp.Header = make(http.Header)
+	}
 	resp.Header.Set("Content-Type", "application/json")
 	resp.Body = io.NopCloser(bytes.NewReader(normal(body)))
 	return resp, nil
