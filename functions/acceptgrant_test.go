@@ -140,7 +140,7 @@ func TestAcceptGrantTwice(t *testing.T) {
 			deliveries.SetLimit(test.atOnce)
 			for i := range answers {
 				deliveries.Go(func() (err error) {
-					answers[i], err = send(testkit.Within(t, testkit.Patience), http.MethodPost, p.URL()+"/AcceptGrant", nil, directive)
+					answers[i], err = send(testkit.Context(t), http.MethodPost, p.URL()+"/AcceptGrant", nil, directive)
 					return err
 				})
 			}

@@ -112,7 +112,7 @@ func TestWrongConfiguration(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			status, err := p.Wait(testkit.Within(t, testkit.Patience))
+			status, err := p.Wait(testkit.Context(t))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -41,7 +41,7 @@ func (d deployment) sweep(t *testing.T, c customer, id string) {
 	if got := post(t, d.stack.refreshTokens.URL(), nil, ""); got.Status != http.StatusOK {
 		t.Fatalf("RefreshTokens answered %d %s, want 200", got.Status, got.Body)
 	}
-	if err := d.stack.refreshShard.WaitOutput(testkit.Within(t, testkit.Patience), `"function":"RefreshShard"`, refreshShards); err != nil {
+	if err := d.stack.refreshShard.WaitOutput(testkit.Context(t), `"function":"RefreshShard"`, refreshShards); err != nil {
 		t.Fatal(err)
 	}
 	if got := d.grant(t, c, id)["tokenVersion"]; got != int64(2) {
@@ -56,7 +56,7 @@ func (d deployment) sweep(t *testing.T, c customer, id string) {
 func (d deployment) publish(t *testing.T, c customer, endpointID, event string, attributes map[string]string, outcome string) string {
 	t.Helper()
 	message := &pubsub.Message{Data: []byte(event), Attributes: attributes, OrderingKey: c.userID + "/" + endpointID}
-	eventID, err := d.deviceEvents.Publish(testkit.Within(t, testkit.Patience), message).Get(testkit.Within(t, testkit.Patience))
+	eventID, err := d.deviceEvents.Publish(testkit.Context(t), message).Get(testkit.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ type logLine struct {
 func (d deployment) logged(t *testing.T, sendEvent *binary.Process, eventID string) logLine {
 	t.Helper()
 	mark := fmt.Sprintf(`"event_id":%q`, eventID)
-	if err := sendEvent.WaitOutput(testkit.Within(t, testkit.Patience), mark, 1); err != nil {
+	if err := sendEvent.WaitOutput(testkit.Context(t), mark, 1); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(sendEvent.Output()) {
@@ -97,7 +97,7 @@ func (d deployment) logged(t *testing.T, sendEvent *binary.Process, eventID stri
 func (d deployment) document(t *testing.T, c customer) map[string]any {
 	t.Helper()
 	key := grant.Key{Skill: "default", UserID: c.userID}
-	doc, err := d.stack.database.Collection("customers").Doc(key.ID()).Get(testkit.Within(t, testkit.Patience))
+	doc, err := d.stack.database.Collection("customers").Doc(key.ID()).Get(testkit.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func (a amazon) hold(region alexa.Region, delay time.Duration) <-chan struct{} {
 // afterwards the program is gone.
 func wantNoMore(t *testing.T, p *binary.Process, inFlight *flight) {
 	t.Helper()
-	ctx := testkit.Within(t, testkit.Patience)
+	ctx := testkit.Context(t)
 	for {
 		a, err := send(ctx, http.MethodPost, p.URL()+"/RefreshTokens", nil, "")
 		switch {
@@ -128,7 +128,7 @@ func TestTerminateIdle(t *testing.T) {
 	if err := p.Terminate(); err != nil {
 		t.Fatal(err)
 	}
-	if status, err := p.Wait(testkit.Within(t, testkit.Patience)); err != nil || status != 0 {
+	if status, err := p.Wait(testkit.Context(t)); err != nil || status != 0 {
 		t.Errorf("the program ended with status %d (%v), want 0", status, err)
 	}
 }

@@ -53,7 +53,7 @@ func (o *office) linkAll(t *testing.T, p *binary.Process, customers []customer) 
 		code := o.amazon.Code(leaseRegion, c.amazonUser)
 		o.grants[c.userID] = grant.ID(leaseRegion, "default", code.Reveal())
 		all.Go(func() error {
-			a, err := send(testkit.Within(t, testkit.Patience), http.MethodPost, p.URL()+"/AcceptGrant", regionHeader(leaseRegion), c.directive(code))
+			a, err := send(testkit.Context(t), http.MethodPost, p.URL()+"/AcceptGrant", regionHeader(leaseRegion), c.directive(code))
 			if err == nil && a.Status != http.StatusOK {
 				err = fmt.Errorf("AcceptGrant answered %d %s", a.Status, a.Body)
 			}
@@ -70,7 +70,7 @@ func (o *office) linkAll(t *testing.T, p *binary.Process, customers []customer) 
 
 func (o *office) record(t *testing.T, userID string) grant.Record {
 	t.Helper()
-	record, err := o.store.Read(testkit.Within(t, testkit.Patience), grant.Key{Skill: "default", UserID: userID})
+	record, err := o.store.Read(testkit.Context(t), grant.Key{Skill: "default", UserID: userID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func (o *office) makeDue(t *testing.T, users []string) {
 	due := time.Now().Add(-time.Minute)
 	for _, userID := range users {
 		all.Go(func() error {
-			_, err := grant.Change(testkit.Within(t, testkit.Patience), o.store, grant.Key{Skill: "default", UserID: userID}, func(r *grant.Record) error {
+			_, err := grant.Change(testkit.Context(t), o.store, grant.Key{Skill: "default", UserID: userID}, func(r *grant.Record) error {
 				g := r.Grants[o.grants[userID]]
 				g.RefreshDue = due
 				if !g.RefusedAt.IsZero() { // an hour ago

@@ -44,7 +44,7 @@ func launch(t *testing.T, env map[string]string) *binary.Process {
 	t.Helper()
 	p, err := start(t, env)
 	if err == nil {
-		err = p.Ready(testkit.Within(t, testkit.Patience))
+		err = p.Ready(testkit.Context(t))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func send(ctx context.Context, method, url string, header map[string]string, bod
 // post is send for a request that must be answered.
 func post(t *testing.T, url string, header map[string]string, body string) answer {
 	t.Helper()
-	a, err := send(testkit.Within(t, testkit.Patience), http.MethodPost, url, header, body)
+	a, err := send(testkit.Context(t), http.MethodPost, url, header, body)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func TestRequests(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := send(testkit.Within(t, testkit.Patience), test.method, p.URL()+test.path, nil, test.body)
+			got, err := send(testkit.Context(t), test.method, p.URL()+test.path, nil, test.body)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -101,7 +101,7 @@ func TestSkillDisabled(t *testing.T) {
 func wantAccount(t *testing.T, database *firestore.Client, c customer) {
 	t.Helper()
 	key := grant.AccountKey{Skill: "default", AmazonUser: skillUserID(c.amazonUser)}
-	doc, err := database.Collection("accounts").Doc(key.ID()).Get(testkit.Within(t, testkit.Patience))
+	doc, err := database.Collection("accounts").Doc(key.ID()).Get(testkit.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}

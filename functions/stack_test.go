@@ -41,7 +41,7 @@ func deploy(t *testing.T, c *cloud, a amazon) map[alexa.Region]*stack {
 				if *process, err = start(t, with(env, map[string]string{"FUNCTION_TARGET": name})); err != nil {
 					return err
 				}
-				return (*process).Ready(testkit.Within(t, testkit.Patience))
+				return (*process).Ready(testkit.Context(t))
 			})
 		}
 	}

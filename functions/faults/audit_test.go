@@ -17,7 +17,9 @@ import (
 )
 
 // outcomeNames are what may become of an event.
-var outcomeNames = []string{"accepted", "duplicate", "superseded", "expired", "suspended", "revoked", "unconfirmed", "behind", "dead_letter"}
+var outcomeNames = []string{
+	"accepted", "duplicate", "superseded", "expired", "suspended", "revoked", "unconfirmed", "behind", "dead_letter",
+}
 
 // audit holds what the simulator, the topics and the store have against what
 // Pub/Sub was told.
@@ -102,7 +104,8 @@ func (a *audit) run() {
 		partly += was.partly
 	}
 	if partly > 3+a.counts["behind"]/4 {
-		a.t.Errorf("%d attempts were handed back although a grant took the event, and in %d cases the other was behind", partly, a.counts["behind"])
+		a.t.Errorf("%d attempts were handed back although a grant took the event; %d times the other was noted as behind",
+			partly, a.counts["behind"])
 	}
 	a.grants()
 	counts := a.w.Counts()
@@ -209,8 +212,8 @@ func (a *audit) taken(p planned, user string) (taken, lost int, ids []string) {
 	return taken, lost, ids
 }
 
-// grants checks that nobody was unlinked who did not want to be, and that Alexa
-// has the latest state of everybody's lamps.
+// grants checks that no customer was unlinked who did not leave, and that Alexa has
+// the latest state of every lamp.
 func (a *audit) grants() {
 	newest := make(map[string]map[string]planned) // by userId and endpoint
 	for _, p := range a.events {

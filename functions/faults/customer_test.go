@@ -43,7 +43,7 @@ func newCustomer(name string) customer {
 func (w *world) link(t *testing.T, name string, region alexa.Region) customer {
 	t.Helper()
 	c := newCustomer(name)
-	if err := w.enable(testkit.Within(t, testkit.Patience), &c, region); err != nil {
+	if err := w.enable(testkit.Context(t), &c, region); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -98,7 +98,7 @@ func (c customer) message(event, eventID string, attempt int) push.Message {
 // it was left by a process that died.
 func (w *world) change(t *testing.T, c customer, edit func(*grant.Grant)) {
 	t.Helper()
-	_, err := grant.Change(testkit.Within(t, testkit.Patience), w.store, c.key(), func(r *grant.Record) error {
+	_, err := grant.Change(testkit.Context(t), w.store, c.key(), func(r *grant.Record) error {
 		g := r.Grants[c.grantID]
 		edit(&g)
 		r.Grants[c.grantID] = g
@@ -112,7 +112,7 @@ func (w *world) change(t *testing.T, c customer, edit func(*grant.Grant)) {
 // grant reads what is stored of a customer's grant.
 func (w *world) grant(t *testing.T, c customer) grant.Grant {
 	t.Helper()
-	record, err := w.store.Read(testkit.Within(t, testkit.Patience), c.key())
+	record, err := w.store.Read(testkit.Context(t), c.key())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func (w *world) linkMany(t *testing.T, name string, n int) []customer {
 		customers[i] = newCustomer(fmt.Sprint(name, "-", i))
 		regions := alexa.Regions()
 		all.Go(func() error {
-			return w.enable(testkit.Within(t, testkit.Patience), &customers[i], regions[i%len(regions)])
+			return w.enable(testkit.Context(t), &customers[i], regions[i%len(regions)])
 		})
 	}
 	if err := all.Wait(); err != nil {

@@ -93,7 +93,8 @@ func TestExchange(t *testing.T) {
 				if len(wantGrants) > 0 {
 					wantAnswer = "200 accepted"
 				}
-				if answer, err := deliver(testkit.Within(t, testkit.Patience), sender, c.message(report(c, "lamp-1", 1), c.userID, 1)); err != nil || answer != wantAnswer {
+				answer, err = deliver(testkit.Context(t), sender, c.message(report(c, "lamp-1", 1), c.userID, 1))
+				if err != nil || answer != wantAnswer {
 					t.Errorf("an event was answered %q (%v), want %q", answer, err, wantAnswer)
 				}
 			})
@@ -111,7 +112,7 @@ func (w *world) exchangesOf(c customer) []simulator.Request {
 // active.
 func (w *world) wantGrants(t *testing.T, c customer, want []string) {
 	t.Helper()
-	record, err := w.store.Read(testkit.Within(t, testkit.Patience), c.key())
+	record, err := w.store.Read(testkit.Context(t), c.key())
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		t.Fatal(err)
 	}

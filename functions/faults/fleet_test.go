@@ -50,7 +50,7 @@ func newFleet(t *testing.T, w *world, copies int, acked chan<- struct{}) *fleet 
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: testkit.Patience},
 	}
 	for range copies {
-		p, err := w.launch(testkit.Within(t, testkit.Patience), "SendEvent")
+		p, err := w.launch(testkit.Context(t), "SendEvent")
 		if err != nil {
 			t.Fatal(err)
 		}

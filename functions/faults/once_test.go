@@ -82,7 +82,7 @@ func TestOnce(t *testing.T) {
 				var got []string
 				for i := range test.answers {
 					m.Attempt = i + 2
-					answer, err := deliver(testkit.Within(t, testkit.Patience), second, m)
+					answer, err := deliver(testkit.Context(t), second, m)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -122,7 +122,7 @@ func (w *world) begin(t *testing.T, m push.Message, arrived <-chan struct{}) (*b
 	t.Helper()
 	p := w.start(t, "SendEvent")
 	answered := make(chan string, 1)
-	ctx := testkit.Within(t, testkit.Patience)
+	ctx := testkit.Context(t)
 	go func() {
 		answer, _ := deliver(ctx, p, m) // the process may be killed
 		answered <- answer
@@ -166,7 +166,7 @@ func (w *world) dieAfterSend(t *testing.T, c customer, m push.Message) <-chan st
 // waitEvents waits until requests of a customer at the gateway are recorded.
 func (w *world) waitEvents(t *testing.T, c customer, n int) {
 	t.Helper()
-	ctx := testkit.Within(t, testkit.Patience)
+	ctx := testkit.Context(t)
 	for total := 1; len(w.eventsOf(c)) < n; total++ {
 		if err := w.WaitAccepted(ctx, total); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func (w *world) waitEvents(t *testing.T, c customer, n int) {
 // dieAfterMark has the process finish, and its answer be lost.
 func (w *world) dieAfterMark(t *testing.T, c customer, m push.Message) <-chan string {
 	p := w.start(t, "SendEvent")
-	if answer, err := deliver(testkit.Within(t, testkit.Patience), p, m); err != nil || answer != "200 accepted" {
+	if answer, err := deliver(testkit.Context(t), p, m); err != nil || answer != "200 accepted" {
 		t.Fatalf("answered %q (%v)", answer, err)
 	}
 	p.Kill()
@@ -196,7 +196,7 @@ func (w *world) sendSlowly(t *testing.T, c customer, m push.Message) <-chan stri
 func (w *world) failToSend(t *testing.T, c customer, m push.Message) <-chan string {
 	w.Script(simulator.Gateway(c.region), simulator.Fault{User: c.amazonUser, Status: 500, Times: 4})
 	p := w.start(t, "SendEvent")
-	if answer, err := deliver(testkit.Within(t, testkit.Patience), p, m); err != nil || answer != "503 retry INTERNAL" {
+	if answer, err := deliver(testkit.Context(t), p, m); err != nil || answer != "503 retry INTERNAL" {
 		t.Fatalf("answered %q (%v)", answer, err)
 	}
 	return nil
@@ -212,7 +212,7 @@ func (w *world) endClaim(t *testing.T, c customer, m push.Message, pending <-cha
 		}
 		return
 	}
-	ctx := testkit.Within(t, testkit.Patience)
+	ctx := testkit.Context(t)
 	was, err := w.store.ReadDelivery(ctx, grant.DeliveryKey{Customer: c.key().ID(), EventID: m.Attributes["eventId"]})
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +252,7 @@ func TestTooLate(t *testing.T) {
 	} {
 		m := c.message(test.event, test.name, 1)
 		m.PublishTime = ago(test.age)
-		if answer, err := deliver(testkit.Within(t, testkit.Patience), p, m); err != nil || answer != test.want {
+		if answer, err := deliver(testkit.Context(t), p, m); err != nil || answer != test.want {
 			t.Errorf("%s: answered %q (%v), want %q", test.name, answer, err, test.want)
 		}
 	}

@@ -22,7 +22,7 @@ func TestChattyCustomer(t *testing.T) {
 	w.Always(simulator.Gateway(alexa.EU), simulator.Fault{User: chatty.amazonUser, Code: simulator.Throttling, RetryAfter: 10 * time.Second})
 	const many = 30
 	busy := make(chan string, many)
-	ctx := testkit.Within(t, testkit.Patience)
+	ctx := testkit.Context(t)
 	for i := range many {
 		go func() {
 			answer, err := deliver(ctx, p, chatty.message(report(chatty, fmt.Sprint("lamp-", i), 1), fmt.Sprint("chatty-", i), 1))
@@ -35,7 +35,7 @@ func TestChattyCustomer(t *testing.T) {
 	recorded(t, 1, func() []simulator.Request { return w.eventsOf(chatty) })
 	started := time.Now()
 	for i := range 10 {
-		answer, err := deliver(testkit.Within(t, testkit.Patience), p, other.message(report(other, "lamp-1", i), fmt.Sprint("quiet-", i), 1))
+		answer, err := deliver(testkit.Context(t), p, other.message(report(other, "lamp-1", i), fmt.Sprint("quiet-", i), 1))
 		if err != nil || answer != "200 accepted" {
 			t.Errorf("the other customer's event was answered %q (%v)", answer, err)
 		}
@@ -67,7 +67,7 @@ func TestRegionThrottled(t *testing.T) {
 		if c.region == alexa.EU && last {
 			want = "503 retry REGION_PAUSED" // the eleventh is not even tried
 		}
-		answer, err := deliver(testkit.Within(t, testkit.Patience), p, c.message(report(c, "lamp-1", 1), c.userID, 1))
+		answer, err := deliver(testkit.Context(t), p, c.message(report(c, "lamp-1", 1), c.userID, 1))
 		if err != nil || answer != want {
 			t.Errorf("customer %d, in %s: answered %q (%v), want %q", i, c.region, answer, err, want)
 		}
@@ -108,7 +108,7 @@ func TestClocks(t *testing.T) {
 			var got []string
 			for i, clock := range test.clocks {
 				m := c.message(reportAt(c, "lamp-1", i, clock(), "PHYSICAL_INTERACTION"), fmt.Sprint(c.userID, i), 1)
-				answer, err := deliver(testkit.Within(t, testkit.Patience), p, m)
+				answer, err := deliver(testkit.Context(t), p, m)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -39,7 +39,7 @@ type planned struct {
 	relent  bool // before it is published, it stops
 }
 
-// newReport is a report that nobody planned.
+// newReport is a report outside the plan: one that the maker was asked for.
 func newReport(number int, c customer, endpointID string) planned {
 	p := planned{number: number, customer: c, endpointID: endpointID}
 	p.attributes = map[string]string{"customer": c.userID, "eventId": p.id()}

@@ -178,7 +178,7 @@ func TestTwoRefreshes(t *testing.T) {
 	for i := range 6 {
 		all.Go(func() error {
 			id := fmt.Sprint("e-", i)
-			answer, err := deliver(testkit.Within(t, testkit.Patience), processes[i%2], c.message(report(c, fmt.Sprint("lamp-", i), 1), id, 1))
+			answer, err := deliver(testkit.Context(t), processes[i%2], c.message(report(c, fmt.Sprint("lamp-", i), 1), id, 1))
 			if err == nil && answer != "200 accepted" {
 				err = fmt.Errorf("event %d was answered %q", i, answer)
 			}
@@ -205,7 +205,7 @@ func TestMassInvalidGrant(t *testing.T) {
 	for _, c := range customers {
 		w.change(t, c, func(g *grant.Grant) { g.RefreshDue = ago(time.Minute) })
 		// The record's own time follows from the grants' with any transition.
-		_, err := grant.Change(testkit.Within(t, testkit.Patience), w.store, c.key(), func(r *grant.Record) error {
+		_, err := grant.Change(testkit.Context(t), w.store, c.key(), func(r *grant.Record) error {
 			r.RefreshDue = ago(time.Minute)
 			return nil
 		})
@@ -214,7 +214,7 @@ func TestMassInvalidGrant(t *testing.T) {
 		}
 	}
 	w.Always(simulator.Refresh, simulator.Fault{Code: simulator.LWAInvalidGrant})
-	status, body, err := post(testkit.Within(t, testkit.Patience), w.office.URL()+"/RefreshTokens", nil, "")
+	status, body, err := post(testkit.Context(t), w.office.URL()+"/RefreshTokens", nil, "")
 	var counts struct{ Remaining bool }
 	if err != nil || status != http.StatusOK || json.Unmarshal(body, &counts) != nil || !counts.Remaining {
 		t.Errorf("the sweep was answered %d %s (%v), want that there is a rest", status, body, err)

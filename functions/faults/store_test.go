@@ -32,7 +32,9 @@ type flakyStore struct {
 }
 
 // storeErrors are what Firestore answers when it is not well.
-var storeErrors = []codes.Code{codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown}
+var storeErrors = []codes.Code{
+	codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown,
+}
 
 func startFlakyStore(t *testing.T, host string, draw func(n int) int) *flakyStore {
 	t.Helper()

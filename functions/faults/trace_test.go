@@ -91,7 +91,7 @@ func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
 		if r.others {
 			m.Attributes["eventId"], m.Attempt = fmt.Sprint(c.userID, attempt), 1
 		}
-		answer, err := deliver(testkit.Within(t, testkit.Patience), p, m)
+		answer, err := deliver(testkit.Context(t), p, m)
 		if err != nil {
 			t.Fatal(err)
 		}

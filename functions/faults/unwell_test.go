@@ -81,7 +81,7 @@ func TestSomeGrants(t *testing.T) {
 	one := w.link(t, "two-accounts", alexa.EU)
 	two := one
 	two.amazonUser = "amzn-another"
-	if err := w.enable(testkit.Within(t, testkit.Patience), &two, alexa.EU); err != nil {
+	if err := w.enable(testkit.Context(t), &two, alexa.EU); err != nil {
 		t.Fatal(err)
 	}
 	w.Always(simulator.Gateway(alexa.EU), simulator.Fault{User: two.amazonUser, Status: 500})
@@ -91,7 +91,7 @@ func TestSomeGrants(t *testing.T) {
 		want = "200 behind accepted"
 	}
 	for i := range 3 {
-		answer, err := deliver(testkit.Within(t, testkit.Patience), p, one.message(report(one, fmt.Sprint("lamp-", i%2), i), fmt.Sprint("e-", i), 1))
+		answer, err := deliver(testkit.Context(t), p, one.message(report(one, fmt.Sprint("lamp-", i%2), i), fmt.Sprint("e-", i), 1))
 		if err != nil || answer != want {
 			t.Errorf("report %d: answered %q (%v), want %q", i, answer, err, want)
 		}
@@ -119,13 +119,13 @@ func TestAnswerToOneAccount(t *testing.T) {
 	one := w.link(t, "answers", alexa.EU)
 	two := one
 	two.amazonUser = "amzn-answers-another"
-	if err := w.enable(testkit.Within(t, testkit.Patience), &two, alexa.EU); err != nil {
+	if err := w.enable(testkit.Context(t), &two, alexa.EU); err != nil {
 		t.Fatal(err)
 	}
 	w.Script(simulator.Gateway(alexa.EU), simulator.Fault{User: two.amazonUser, Code: simulator.AccountNotFound})
 	event := `{"userId":"` + one.userID + `","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"fake-correlation"},
 		"endpoint":{"endpointId":"lamp-1"},"payload":{}},"context":{"properties":[]}}`
-	answer, err := deliver(testkit.Within(t, testkit.Patience), p, one.message(event, "e-1", 1))
+	answer, err := deliver(testkit.Context(t), p, one.message(event, "e-1", 1))
 	if err != nil || answer != "200 accepted" {
 		t.Errorf("answered %q (%v)", answer, err)
 	}

@@ -81,7 +81,7 @@ var secretMarks = []string{"Atza", "Atzr", "ANfake", "amzn1.oa2-cs", "grantee-u-
 // it serves. What it has written may hold no secret.
 func (w *world) start(t *testing.T, target string) *binary.Process {
 	t.Helper()
-	p, err := w.launch(testkit.Within(t, testkit.Patience), target)
+	p, err := w.launch(testkit.Context(t), target)
 	if err != nil {
 		t.Fatal(err)
 	}

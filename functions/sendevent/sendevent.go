@@ -70,7 +70,7 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 	}{Outcomes: make([]result, 0, len(results))}
 	status := http.StatusOK
 	for _, r := range results {
-		if forNobody(r) {
+		if hasNoGrant(r) {
 			continue // the list has an outcome for each grant
 		}
 		body.Outcomes = append(body.Outcomes, result{GrantID: r.GrantID, Outcome: r.Name, Code: r.Code})
@@ -87,8 +87,8 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 	return host.JSON(status, body)
 }
 
-// forNobody reports whether there is no grant here that the event is for.
-func forNobody(r delivery.Result) bool {
+// hasNoGrant reports whether the result is of an event without a grant to go to.
+func hasNoGrant(r delivery.Result) bool {
 	return r.Name == outcome.NoGrant || r.Name == outcome.Elsewhere
 }
 
@@ -152,7 +152,7 @@ func fields(r delivery.Result) []slog.Attr {
 		}
 	}
 	switch {
-	case forNobody(r):
+	case hasNoGrant(r):
 		attrs = append(attrs, slog.String(telemetry.Reason, r.Err.Error()))
 	case r.Err != nil:
 		attrs = append(attrs, slog.String(telemetry.Error, r.Err.Error()))

@@ -127,7 +127,7 @@ func TestLine(t *testing.T) {
 		t.Errorf("accepted (-want +got):\n%s", diff)
 	}
 	got, want = line("u-2"), common("u-2")
-	maps.Copy(want, map[string]any{"outcome": "no_grant", "reason": "nobody to send it to: no customer of this userId has linked the skill"})
+	maps.Copy(want, map[string]any{"outcome": "no_grant", "reason": "no grant: no customer with this userId has linked the skill"})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("for nobody (-want +got):\n%s", diff)
 	}

@@ -45,7 +45,7 @@ func serve(ctx context.Context, dir, name string, argv []string, env map[string]
 		quoted[i] = quote(argument)
 	}
 	text := fmt.Sprintf("#!/bin/sh\necho $$ >%s\nexec %s >/dev/null\n", quote(told), strings.Join(quoted, " "))
-	// No process is started meanwhile, which would keep the file busy.
+	// A child forked meanwhile would keep the file busy.
 	syscall.ForkLock.RLock()
 	err := os.WriteFile(script, []byte(text), 0o700)
 	syscall.ForkLock.RUnlock()

@@ -169,7 +169,7 @@ func TestOutcomes(t *testing.T) {
 			"status 503, accepted, retry THROTTLING_EXCEPTION"},
 		{"wrong", pump.Delivery{Status: 422, Body: []byte(`{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`)},
 			"status 422, dead_letter INVALID_EVENT, userId: missing"},
-		{"nobody", pump.Delivery{Status: 200, Body: []byte(`{"outcomes":[]}`)}, "status 200, nobody to send it to"},
+		{"no grant", pump.Delivery{Status: 200, Body: []byte(`{"outcomes":[]}`)}, "status 200, no grant"},
 		{"not JSON", pump.Delivery{Status: 500, Body: []byte(`oops`)}, "status 500"},
 		{"no answer", pump.Delivery{Err: context.DeadlineExceeded}, "no answer (context deadline exceeded)"},
 	}
@@ -183,9 +183,9 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestNobody: why an event is for nobody is in the line only, and shown also when
-// no logs are.
-func TestNobody(t *testing.T) {
+// TestNoGrantRows: only the log line says why an event had no grant to go to. The
+// screen shows it also when it shows no logs.
+func TestNoGrantRows(t *testing.T) {
 	t.Parallel()
 	for _, logs := range []bool{false, true} {
 		var shown, logged strings.Builder

@@ -48,24 +48,24 @@ func serveFunctions(ctx context.Context, o options, env map[string]string, log *
 // logger is for the functions' logs.
 func logger(o options, screen *screen, stderr io.Writer) *slog.Logger {
 	if o.logs {
-		return slog.New(nobody{telemetry.New(stderr).Handler(), screen})
+		return slog.New(noGrantRows{telemetry.New(stderr).Handler(), screen})
 	}
-	return slog.New(nobody{slog.DiscardHandler, screen})
+	return slog.New(noGrantRows{slog.DiscardHandler, screen})
 }
 
-// nobody shows on the screen why an event was for nobody: the line has it, and
-// SendEvent's answer, which has an outcome for each grant, has not.
-type nobody struct {
+// noGrantRows shows on the screen why an event had no grant to go to. Only the log
+// line says so: SendEvent's answer lists outcomes by grant.
+type noGrantRows struct {
 	slog.Handler
 	screen *screen
 }
 
-// Enabled implements [slog.Handler]: the screen is not told less when no logs are
-// shown.
-func (n nobody) Enabled(context.Context, slog.Level) bool { return true }
+// Enabled implements [slog.Handler]. It is true even if no logs are shown: the screen
+// needs every record.
+func (n noGrantRows) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements [slog.Handler].
-func (n nobody) Handle(ctx context.Context, r slog.Record) error {
+func (n noGrantRows) Handle(ctx context.Context, r slog.Record) error {
 	fields := make(map[string]string)
 	r.Attrs(func(a slog.Attr) bool {
 		fields[a.Key] = a.Value.String()

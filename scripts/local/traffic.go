@@ -43,7 +43,7 @@ func outcomes(d pump.Delivery) string {
 		words = append(words, answer.Error)
 	}
 	if len(words) == 0 {
-		words = []string{"nobody to send it to"}
+		words = []string{"no grant"}
 	}
 	return fmt.Sprintf("status %d, %s", d.Status, strings.Join(words, ", "))
 }

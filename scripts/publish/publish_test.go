@@ -204,7 +204,7 @@ func launch(t *testing.T, server *simulator.Server) *binary.Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(process.Kill)
-	if err := process.Ready(testkit.Within(t, testkit.Patience)); err != nil {
+	if err := process.Ready(testkit.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	return process
@@ -213,7 +213,7 @@ func launch(t *testing.T, server *simulator.Server) *binary.Process {
 // post makes a request that must succeed, and returns the answer.
 func post(t *testing.T, url, body string) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(testkit.Within(t, testkit.Patience), http.MethodPost, url, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func handedOver(t *testing.T, c command) push.Message {
 // run runs the program to its end.
 func (c command) run(t *testing.T, env ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(testkit.Within(t, testkit.Patience), c.args[0], c.args[1:]...)
+	cmd := exec.CommandContext(testkit.Context(t), c.args[0], c.args[1:]...)
 	cmd.Env = slices.Concat(os.Environ(), c.env, env)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", c.args, err, output)
@@ -87,10 +87,10 @@ func newTopic(t *testing.T, host string) topic {
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	name := "projects/" + project + "/topics/device-events"
-	if _, err := client.TopicAdminClient.CreateTopic(testkit.Within(t, testkit.Patience), &pubsubpb.Topic{Name: name}); err != nil {
+	if _, err := client.TopicAdminClient.CreateTopic(testkit.Context(t), &pubsubpb.Topic{Name: name}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.SubscriptionAdminClient.CreateSubscription(testkit.Within(t, testkit.Patience), &pubsubpb.Subscription{
+	if _, err := client.SubscriptionAdminClient.CreateSubscription(testkit.Context(t), &pubsubpb.Subscription{
 		Name: "projects/" + project + "/subscriptions/" + subscription, Topic: name, EnableMessageOrdering: true, AckDeadlineSeconds: 60,
 	}); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func newTopic(t *testing.T, host string) topic {
 // receive returns the first message.
 func (p topic) receive(t *testing.T) push.Message {
 	t.Helper()
-	ctx, cancel := context.WithCancel(testkit.Within(t, testkit.Patience))
+	ctx, cancel := context.WithCancel(testkit.Context(t))
 	defer cancel()
 	first := make(chan push.Message, 1)
 	err := p.client.Subscriber(subscription).Receive(ctx, func(_ context.Context, m *pubsub.Message) {

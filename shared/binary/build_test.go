@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 func TestBuild(t *testing.T) {
@@ -23,7 +24,7 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Kill()
-	status, err := p.Wait(patience(t))
+	status, err := p.Wait(testkit.Context(t))
 	if err != nil || status != 1 || !strings.Contains(p.Output(), "ALEXA_REGIONS") {
 		t.Errorf("without a configuration: status %d, %v, want 1 and the variables named; it wrote: %s", status, err, p.Output())
 	}

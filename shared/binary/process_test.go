@@ -7,9 +7,9 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
@@ -42,13 +42,6 @@ func play(t *testing.T, role string) *binary.Process {
 	return p
 }
 
-// patience bounds what takes milliseconds on an idle machine.
-func patience(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func TestReadyEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -60,7 +53,7 @@ func TestReadyEndsWithItsContext(t *testing.T) {
 
 func TestReadyOfOneThatEnds(t *testing.T) {
 	t.Parallel()
-	err := play(t, "tells its environment").Ready(patience(t))
+	err := play(t, "tells its environment").Ready(testkit.Context(t))
 	if !errors.Is(err, process.ErrEnded) || !strings.Contains(err.Error(), roleEnv) {
 		t.Errorf("Ready() = %v, want ErrEnded and what it wrote", err)
 	}
@@ -70,7 +63,7 @@ func TestReadyOfOneThatEnds(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	t.Setenv("ALEXA_REGIONS", "inherited")
 	p := play(t, "tells its environment")
-	if _, err := p.Wait(patience(t)); err != nil {
+	if _, err := p.Wait(testkit.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(p.URL(), "http://"), ":")

@@ -127,7 +127,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	}
 	c, err := d.customer(ctx, event, m)
 	if errors.Is(err, grant.ErrNotFound) {
-		return event.undelivered(errNobody)
+		return event.undelivered(errNotLinked)
 	}
 	if err != nil {
 		return event.undelivered(fmt.Errorf("reading the customer: %w", err))
@@ -193,7 +193,7 @@ func resultOf(id string, err error) Result {
 	return Result{GrantID: id, Outcome: outcome.Of(err), Err: err}
 }
 
-// instead returns the result with another end.
+// instead returns the result with the outcome of err in place of its own.
 func (r Result) instead(err error) Result {
 	r.Outcome, r.Err = outcome.Of(err), err
 	return r
@@ -207,8 +207,8 @@ func (e *event) undelivered(err error) []Result {
 }
 
 var (
-	errNobody = fmt.Errorf("%w: no customer of this userId has linked the skill", outcome.ErrNoGrant)
-	errGone   = fmt.Errorf("%w: the grant that the replay is for is gone", outcome.ErrNoGrant)
+	errNotLinked = fmt.Errorf("%w: no customer with this userId has linked the skill", outcome.ErrNoGrant)
+	errGone      = fmt.Errorf("%w: the one that the replay is for is gone", outcome.ErrNoGrant)
 )
 
 // noGrant says why no grant of the customer is one that the event is for.
@@ -217,9 +217,9 @@ func (d *Deliverer) noGrant(e *event) error {
 	case e.grant != "":
 		return errGone
 	case e.region != "":
-		return fmt.Errorf("%w: the customer has no grant in %s", outcome.ErrNoGrant, e.region)
+		return fmt.Errorf("%w: the customer has none in %s", outcome.ErrNoGrant, e.region)
 	}
-	return fmt.Errorf("%w: the customer has no grant in a region that is served here (%s)", outcome.ErrNoGrant, d.served())
+	return fmt.Errorf("%w: the customer has none in a region that is served here (%s)", outcome.ErrNoGrant, d.served())
 }
 
 // served names the regions that this process serves.

@@ -217,8 +217,9 @@ func TestFanOut(t *testing.T) {
 	}
 }
 
-// TestNobody: an event that is for no grant here is done with, and says why.
-func TestNobody(t *testing.T) {
+// TestNoGrant: an event without a grant to go to is acknowledged, and the result says
+// why.
+func TestNoGrant(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
 	w.Link(t, "u-1", alexa.FE, "amzn-1")
@@ -228,9 +229,9 @@ func TestNobody(t *testing.T) {
 		want       outcome.Name
 		reason     string
 	}{
-		"unknown customer":        {"u-9", nil, outcome.NoGrant, "no customer of this userId has linked the skill"},
-		"no grant in the region":  {"u-1", map[string]string{"region": "NA"}, outcome.NoGrant, "the customer has no grant in NA"},
-		"no grant in any":         {"u-1", nil, outcome.NoGrant, "no grant in a region that is served here (EU, NA)"},
+		"unknown customer":        {"u-9", nil, outcome.NoGrant, "no customer with this userId has linked the skill"},
+		"no grant in the region":  {"u-1", map[string]string{"region": "NA"}, outcome.NoGrant, "the customer has none in NA"},
+		"no grant in any":         {"u-1", nil, outcome.NoGrant, "none in a region that is served here (EU, NA)"},
 		"grant of a replay":       {"u-1", map[string]string{"gatepost-grant": "g-9"}, outcome.NoGrant, "the replay is for is gone"},
 		"region served elsewhere": {"u-1", map[string]string{"region": "FE"}, outcome.Elsewhere, "region FE; here: EU, NA"},
 	} {

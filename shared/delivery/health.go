@@ -110,8 +110,8 @@ func (p *proofs) end(now time.Time, vain bool) {
 	}
 }
 
-// mayProve reports whether the event may force a refresh. A trial may: it may be
-// that everybody's token has ended, and that a refresh is the cure.
+// mayProve reports whether the event may force a refresh. A trial may: if Amazon
+// ended every token of the region, only a refresh closes the breaker.
 func (s *sending) mayProve() bool {
 	if s.health.refused.State() == breaker.Open {
 		return false

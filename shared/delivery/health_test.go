@@ -428,6 +428,14 @@ func TestDoorbellOnlyMaker(t *testing.T) {
 	}
 }
 
+// linkMany links the customers u-1 to u-n, of the Amazon users amzn-1 to amzn-n.
+func linkMany(t *testing.T, w *accesstest.World, n int) {
+	t.Helper()
+	for i := range n {
+		w.Link(t, fmt.Sprint("u-", i+1), alexa.EU, fmt.Sprint("amzn-", i+1))
+	}
+}
+
 // TestEverybodyIsRefused: the gateway refuses everybody for a minute.
 // That is its fault and none of the grants': few tokens are refreshed, nobody
 // becomes suspect, and every event is delivered later.
@@ -447,9 +455,7 @@ func TestEverybodyIsRefused(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const customers = 200
 				w := accesstest.InBubble(t, simulator.Options{})
-				for i := range customers {
-					w.Link(t, fmt.Sprint("u-", i+1), alexa.EU, fmt.Sprint("amzn-", i+1))
-				}
+				linkMany(t, w, customers)
 				d := deliverer(t, w, alexa.EU)
 				topic := announced(w, d)
 				test.fault.Delay = 20 * time.Millisecond
@@ -509,8 +515,8 @@ func TestEverybodysTokenEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const customers = 200
 		w := accesstest.InBubble(t, simulator.Options{})
+		linkMany(t, w, customers)
 		for i := range customers {
-			w.Link(t, fmt.Sprint("u-", i+1), alexa.EU, fmt.Sprint("amzn-", i+1))
 			w.Sim.ExpireAccessTokens(alexa.EU, fmt.Sprint("amzn-", i+1))
 		}
 		d := deliverer(t, w, alexa.EU)
@@ -538,14 +544,36 @@ func TestEverybodysTokenEnds(t *testing.T) {
 	})
 }
 
+// TestRefusalNotMended: the gateway refuses everybody, and Login with Amazon fails, so
+// that no refresh can tell whose fault it is. The refusals count against the region,
+// however slowly they come.
+func TestRefusalNotMended(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const customers = 40
+		w := accesstest.InBubble(t, simulator.Options{})
+		linkMany(t, w, customers)
+		d := deliverer(t, w, alexa.EU)
+		w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401})
+		w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
+		for i := range customers {
+			if r := handle(d, reportOf(i, i+1, "lamp-1")); r[0].Decision != outcome.Retry {
+				t.Errorf("customer %d: %+v", i+1, r)
+			}
+			time.Sleep(time.Second)
+		}
+		if n := len(w.Sim.Events(alexa.EU)); n >= 20 {
+			t.Errorf("the gateway was asked %d times", n)
+		}
+	})
+}
+
 // TestLeaversHoldNobodyUp: three of twelve customers have disabled the skill.
 func TestLeaversHoldNobodyUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := accesstest.InBubble(t, simulator.Options{})
-		for i := range 12 {
-			w.Link(t, fmt.Sprint("u-", i+1), alexa.EU, fmt.Sprint("amzn-", i+1))
-		}
+		linkMany(t, w, 12)
 		for i := range 3 {
 			w.Sim.Disable(alexa.EU, fmt.Sprint("amzn-", i+1))
 		}

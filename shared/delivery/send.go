@@ -38,8 +38,9 @@ type sending struct {
 	open       attempt
 	attempting bool
 	// doubted is the first attempt, refused, until a refresh has shown whether the
-	// token was the fault.
+	// token was at fault; refusal is the gateway's answer.
 	doubted attempt
+	refusal error
 
 	started time.Time
 	probe   bool         // the event is the probe of a grant that the gateway refuses
@@ -68,7 +69,7 @@ func (s *sending) send(ctx context.Context) (err error) {
 		if s.attempting { // ended by a panic, which must not keep the room
 			s.open.cancel()
 		}
-		s.doubted.end(err, false)
+		s.doubted.end(s.verdict(err), false)
 		if s.slot {
 			d.throttle.leave(id, err == nil)
 		}
@@ -192,11 +193,20 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 	s.attempting = false
 	young := errors.Is(err, gateway.ErrSkillNeverEnabled) && s.d.Now().Sub(s.grant.CreatedAt) < youngGrant
 	if err != nil && !young && isRefusal(err) && s.mayProve() {
-		s.doubted = a
+		s.doubted, s.refusal = a, err
 		return err
 	}
 	a.end(err, young)
 	return err
+}
+
+// verdict is what a refused first attempt says of the region, given the event's
+// end: nothing if a refresh mended it, or proved that the customer has left.
+func (s *sending) verdict(end error) error {
+	if end == nil || errors.Is(end, access.ErrRevoked) {
+		return nil
+	}
+	return s.refusal
 }
 
 // halves sends the halves of a part that was too large, one after the other.

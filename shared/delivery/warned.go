@@ -14,13 +14,12 @@ import (
 )
 
 const (
-	// warnedKept is how many warnings a process remembers. There are not many
-	// more.
+	// warnedKept is how many warnings a process remembers, about as many as there
+	// are.
 	warnedKept = 1000
-	// warnAgain is how long it does not log one again.
+	// warnAgain is after how long it logs a warning again.
 	warnAgain = time.Hour
-	// mostWarnings is how many one line shows. Those that are left are shown with
-	// a later event.
+	// mostWarnings is how many one line shows. A later event's line shows the rest.
 	mostWarnings = 5
 )
 
@@ -52,7 +51,7 @@ func (w *warned) fresh(now time.Time, warnings []*alexa.FieldError) []string {
 	var fresh []string
 	for _, warning := range warnings {
 		text := warning.Error()
-		// Without numbers: the same fault of another property is no other one.
+		// Without digits, the same fault at another index is the same warning.
 		key := strings.Map(noDigit, text)
 		if at, ok := w.at.Peek(key); ok && now.Sub(at) < warnAgain {
 			continue

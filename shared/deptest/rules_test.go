@@ -70,8 +70,9 @@ var rules = []rule{{
 		return in(to, "github.com/GoogleCloudPlatform/functions-framework-go/...") && !in(from, ".", "./functions", "./shared/host/...")
 	},
 }, {
-	name:   "test doubles",
-	reason: "only tests and scripts import simulator, testkit, emulator, binary, granttest, accesstest, federationtest and loopback: a deployed function must not carry a fake that it could fall back on",
+	name: "test doubles",
+	reason: "only tests and scripts import simulator, testkit, emulator, binary, granttest, accesstest, federationtest and loopback: " +
+		"a deployed function must not carry a fake that it could fall back on",
 	broken: func(from, to string) bool {
 		return isTestDouble(to) && !isTestDouble(from) && !in(from, "./scripts/...")
 	},
@@ -125,8 +126,8 @@ func isCloudSDK(pkg string) bool {
 }
 
 func isTestDouble(pkg string) bool {
-	return in(pkg, "./shared/simulator/...", "./shared/testkit/...", "./shared/emulator/...", "./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/binary/...", "./shared/loopback/...",
-		"./shared/federation/federationtest/...")
+	return in(pkg, "./shared/simulator/...", "./shared/testkit/...", "./shared/emulator/...", "./shared/binary/...", "./shared/loopback/...",
+		"./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/federation/federationtest/...")
 }
 
 // isStandard reports whether the package is of the standard library: nothing

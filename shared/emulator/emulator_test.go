@@ -198,8 +198,8 @@ func writeFile(t *testing.T, path, content string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	// A process that is started meanwhile would have the file open for writing
-	// until it runs its own program, and "text file busy" would be the answer.
+	// A child forked while the file is open for writing would hold the descriptor
+	// until it execs: "text file busy".
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {

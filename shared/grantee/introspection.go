@@ -65,8 +65,8 @@ func (i *introspection) request(ctx context.Context, token sensitive.String) (*h
 }
 
 // judge decides whether the endpoint vouches for the token. The endpoint has
-// looked at the times already, so that one nobody can read is no reason to refuse;
-// a token that says itself that it has run out is refused all the same.
+// checked the times already, so an unreadable time is no reason to refuse. A token
+// that has expired by its own claims is refused all the same.
 func (i *introspection) judge(claims object) error {
 	const asked = string(kindIntrospection)
 	switch string(claims["active"]) {

@@ -56,8 +56,8 @@ type published struct {
 	keys    oidc.KeySet
 }
 
-// newIssuer returns the issuer with that URL, which the discovery document is
-// below unless keysURL says where the keys are.
+// newIssuer returns the issuer with that URL. keysURL is where its keys are; if it is
+// empty the discovery document, below the issuer's URL, says so.
 func newIssuer(url, keysURL, audience string, client *http.Client, now func() time.Time) *issuer {
 	i := &issuer{
 		url:       url,
@@ -125,9 +125,9 @@ func jwtFault(token string) string {
 // the token, which may still have expired or be for somebody else.
 func (i *issuer) verify(ctx context.Context, p *published, token sensitive.String) (claims object, signed bool, err error) {
 	const asked = string(kindJWT)
-	// go-oidc's verifier would refuse a token for the form of claims that nobody
-	// asks for, and tells a wrong audience from a wrong issuer only by its text.
-	// It is left out: vouch has checked the algorithm, and refusal checks the rest.
+	// Only the signature is go-oidc's to check. Its verifier refuses tokens for the
+	// form of claims that are not used here, and tells a wrong audience from a wrong
+	// issuer only in its text. vouch has checked the algorithm; refusal checks the rest.
 	payload, err := p.keys.VerifySignature(ctx, token.Reveal())
 	switch {
 	case err == nil:

@@ -6,8 +6,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// certificates are the members of a key that say which certificate it is in.
-// Nobody looks at them here, and issuers write them in many ways.
+// certificates are the members of a key that name its certificate. They are not used
+// here, and go-jose refuses a key whose certificate is malformed.
 var certificates = []string{"x5c", "x5t", "x5t#S256", "x5u"}
 
 // usableKeys returns a key set with the keys that go-jose reads, without their
@@ -25,8 +25,7 @@ func usableKeys(body []byte) (usable []byte, fault string) {
 		for _, name := range certificates {
 			delete(key, name)
 		}
-		// What was decoded can be encoded.
-		bare, _ := json.Marshal(key)
+		bare, _ := json.Marshal(key) // of raw JSON: it cannot fail
 		if new(jose.JSONWebKey).UnmarshalJSON(bare) == nil {
 			keys = append(keys, key)
 		}

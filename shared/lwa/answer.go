@@ -13,10 +13,10 @@ import (
 // maxAnswer is how much of an answer is read. Amazon's are a few KiB.
 const maxAnswer = 1 << 20
 
-// lenient is a transport that makes answers of the token endpoint such that the
-// oauth2 package reads them: JSON whatever the Content-Type says, and members that
-// are text or a number as they should be. Tokens are given once, and a form that
-// nobody expects is no reason to lose them.
+// lenient is a transport that normalizes the token endpoint's answers for the oauth2
+// package: they are JSON whatever their Content-Type, and each member has the type
+// that it should have. Login with Amazon gives tokens once; an unexpected form is no
+// reason to lose them.
 type lenient struct{ next http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
@@ -38,9 +38,10 @@ func (l lenient) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// normal is an answer whose members have the types that they should have. A token
-// of another type is absent, an error of another type an unknown one, and a
-// lifetime a whole number of seconds. What is no JSON object is left as it is.
+// normal returns the body with each member in the type that it should have. A token
+// that is no text is dropped, an error that is no text becomes an unknown error, and
+// the lifetime becomes a whole number of seconds. A body that is no JSON object is
+// returned unchanged.
 func normal(body []byte) []byte {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(body, &members) != nil {
@@ -62,9 +63,6 @@ func normal(body []byte) []byte {
 	if seconds, err := lifetime.Float64(); err == nil {
 		members["expires_in"] = strconv.AppendInt(nil, int64(max(0, min(seconds, math.MaxInt32))), 10)
 	}
-	normalized, err := json.Marshal(members)
-	if err != nil { // of nothing that was read
-		return body
-	}
+	normalized, _ := json.Marshal(members) // of raw JSON: it cannot fail
 	return normalized
 }

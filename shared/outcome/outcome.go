@@ -78,7 +78,7 @@ var (
 	// ErrUnknownRegion: the message's region attribute names no region.
 	ErrUnknownRegion = errors.New("attribute region: must be NA, EU or FE")
 	// ErrNoGrant: the customer has no grant that the event is for.
-	ErrNoGrant = errors.New("nobody to send it to")
+	ErrNoGrant = errors.New("no grant")
 	// ErrElsewhere: the event is for a region that another stack serves.
 	ErrElsewhere = errors.New("served elsewhere")
 	// ErrSuspended: the grant is suspect, and it is not yet time to try it again.

@@ -22,6 +22,12 @@ import (
 // Patience bounds a wait for what takes far less on an idle machine.
 const Patience = time.Minute
 
+// Context returns the test's context with [Patience] for a deadline.
+func Context(t *testing.T) context.Context {
+	t.Helper()
+	return Within(t, Patience)
+}
+
 // Within returns the test's context with a deadline.
 func Within(t *testing.T, most time.Duration) context.Context {
 	t.Helper()
@@ -83,9 +89,9 @@ func Keyset(t *testing.T) (path string, text sensitive.String) {
 	return path, text
 }
 
-// Script writes a file that can be run. A process that is started by another test
-// meanwhile would have it open for writing until it runs its own program, and "text
-// file busy" would be the answer to whoever runs the script; so none is started.
+// Script writes an executable file. If another test forked while the file is open for
+// writing, the child would hold the descriptor until it execs, and running the script
+// would fail with "text file busy". The lock keeps forks out.
 func Script(t *testing.T, path, text string) {
 	t.Helper()
 	syscall.ForkLock.RLock()

@@ -143,7 +143,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "claim": "a\nb"}, "grantee.claim: must be one line"},
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "audience": "a\nb"}, "grantee.audience: must be one line"},
 		{"grantee", object{"resolver": "userinfo:https://id.maker.example", "audience": "a"}, "grantee.audience: must not be given"},
-		{"grantee", object{"resolver": "userinfo:https://id.maker.example", "jwks": "https://maker.example/k"}, "grantee.jwks: must be given with jwt"},
+		{"grantee", object{"resolver": "userinfo:https://id.example", "jwks": "https://id.example/k"}, "grantee.jwks: must be given with jwt"},
 		{"grantee", object{"resolver": "jwt:https://id.maker.example", "jwks": "http://id.maker.example/k"}, "grantee.jwks: must be"},
 		{"directive", object{"url": "https://maker.example/?q"}, "directive.url: must be"},
 		{"directive", object{"url": "https://maker.example/", "auth": "basic"}, "directive.auth: must be"},

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/pubsub/v2"
@@ -18,10 +17,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/shared/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
-
-// patience bounds a wait for what takes far less on an idle machine.
-const patience = time.Minute
 
 // Project is a project of a test's own.
 type Project struct {
@@ -76,7 +73,7 @@ func (p *Project) topicName(id string) string {
 func (p *Project) CreateTopic(t *testing.T, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if _, err := p.PubSub.TopicAdminClient.CreateTopic(within(t), &pubsubpb.Topic{Name: p.topicName(id)}); err != nil {
+		if _, err := p.PubSub.TopicAdminClient.CreateTopic(testkit.Context(t), &pubsubpb.Topic{Name: p.topicName(id)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,13 +86,14 @@ func (p *Project) Subscribe(t *testing.T, topic string, s *pubsubpb.Subscription
 	s.Name = fmt.Sprintf("projects/%s/subscriptions/%s", p.ID, s.Name)
 	s.Topic = p.topicName(topic)
 	s.AckDeadlineSeconds = 60
-	if _, err := p.PubSub.SubscriptionAdminClient.CreateSubscription(within(t), s); err != nil {
+	if _, err := p.PubSub.SubscriptionAdminClient.CreateSubscription(testkit.Context(t), s); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), testkit.Patience)
 		defer cancel()
-		if err := p.PubSub.SubscriptionAdminClient.DeleteSubscription(ctx, &pubsubpb.DeleteSubscriptionRequest{Subscription: s.Name}); err != nil {
+		request := &pubsubpb.DeleteSubscriptionRequest{Subscription: s.Name}
+		if err := p.PubSub.SubscriptionAdminClient.DeleteSubscription(ctx, request); err != nil {
 			t.Error(err)
 		}
 	})
@@ -166,8 +164,9 @@ func (b *Inbox) Wait(t *testing.T, n int, match func(*pubsub.Message) bool) []*p
 	// The emulator keeps the order, so that an extra message is found before the
 	// marker; the test does not depend on it to pass.
 	last := rand.Text()
-	ctx := within(t)
-	if _, err := b.publisher.Publish(ctx, &pubsub.Message{Data: []byte("{}"), Attributes: map[string]string{marker: last}}).Get(ctx); err != nil {
+	ctx := testkit.Context(t)
+	message := &pubsub.Message{Data: []byte("{}"), Attributes: map[string]string{marker: last}}
+	if _, err := b.publisher.Publish(ctx, message).Get(ctx); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -192,11 +191,4 @@ func (b *Inbox) has(last string) bool {
 		}
 	}
 	return false
-}
-
-func within(t *testing.T) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	return ctx
 }

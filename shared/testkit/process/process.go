@@ -165,7 +165,7 @@ type output struct {
 	mu   sync.Mutex
 	text strings.Builder
 	over bool
-	more chan struct{} // closed at the next write or the end, nil when nobody waits
+	more chan struct{} // closed at the next write or the end, nil if there is no waiter
 }
 
 // Write implements [io.Writer].

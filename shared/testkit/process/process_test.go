@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
@@ -76,13 +77,6 @@ func play(t *testing.T, role string) *process.Process {
 	return p
 }
 
-// patience bounds what takes milliseconds on an idle machine.
-func patience(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	byItself := func(*testing.T, *process.Process) {}
@@ -105,7 +99,7 @@ func TestStatus(t *testing.T) {
 			t.Parallel()
 			p := play(t, test.role)
 			test.end(t, p)
-			if status, err := p.Wait(patience(t)); status != test.want || err != nil {
+			if status, err := p.Wait(testkit.Context(t)); status != test.want || err != nil {
 				t.Errorf("Wait() = %d, %v, want %d; it wrote: %s", status, err, test.want, p.Output())
 			}
 			if err := p.Terminate(); !errors.Is(err, process.ErrEnded) {
@@ -132,10 +126,10 @@ func TestOutput(t *testing.T) {
 	t.Parallel()
 	p := play(t, "writes")
 	for text, times := range map[string]int{"one\n": 1, "two\n": 1, "o": 2, "three": 0} {
-		if err := p.WaitOutput(patience(t), text, times); err != nil {
+		if err := p.WaitOutput(testkit.Context(t), text, times); err != nil {
 			t.Error(err)
 		}
-		if err := p.WaitOutput(patience(t), text, times+1); !errors.Is(err, process.ErrEnded) {
+		if err := p.WaitOutput(testkit.Context(t), text, times+1); !errors.Is(err, process.ErrEnded) {
 			t.Errorf("WaitOutput() = %v for what is written %d times and no more, want ErrEnded", err, times)
 		}
 	}
