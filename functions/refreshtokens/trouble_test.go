@@ -267,16 +267,28 @@ func TestSweepBeginsWhereTheLastEnded(t *testing.T) {
 		if from := asked.take(); !began[0].IsZero() || from[0].IsZero() || s.Now().Sub(from[len(from)-1]) > 3*DefaultPeriod+markMargin {
 			t.Errorf("the first sweep began at %v, the others at %v", began[0], from)
 		}
-		// What stays due is found again, and once an hour everything.
-		s.Change(t, "u-3", func(r *grant.Record) {
-			g := r.Grants[s.ids["u-3"]]
-			g.RefreshDue = s.Now().Add(-3 * time.Hour) // by whatever mistake
-			r.Grants[s.ids["u-3"]] = g
-			r.Announced(nil, s.Now())
-		})
-		s.run(time.Hour)
-		if g := s.Read(t, "u-3").Grants[s.ids["u-3"]]; g.RefreshDue.Before(s.Now()) {
-			t.Errorf("due since %v, and never found", g.RefreshDue)
+		// A grant that is overdue when it is written, as of a token that lasts a few
+		// minutes, is found by the next sweep. Once an hour everything is.
+		s.run(2 * DefaultPeriod) // the hour is over
+		for _, test := range []struct {
+			userID  string
+			mistake bool // the record is stored with the time of its grant
+			within  time.Duration
+		}{{"u-4", false, 2 * DefaultPeriod}, {"u-3", true, time.Hour}} {
+			userID := test.userID
+			s.Change(t, userID, func(r *grant.Record) {
+				g := r.Grants[s.ids[userID]]
+				g.RefreshDue = s.Now().Add(-3 * time.Hour)
+				r.Grants[s.ids[userID]] = g
+				r.Announced(nil, s.Now())
+				if test.mistake {
+					r.RefreshDue = g.RefreshDue
+				}
+			})
+			s.run(test.within)
+			if g := s.Read(t, userID).Grants[s.ids[userID]]; g.RefreshDue.Before(s.Now().Add(-test.within)) {
+				t.Errorf("%s is due since %v, and was not found within %v", userID, g.RefreshDue, test.within)
+			}
 		}
 	})
 }

@@ -33,6 +33,7 @@ func TestUnanswered(t *testing.T) {
 		{"closed without an answer", func(conn net.Conn) { _ = conn.Close() }, time.Minute, true},
 		{"closed in the answer", func(conn net.Conn) { _, _ = io.WriteString(conn, "HTTP/1.1 202 Acc"); _ = conn.Close() }, time.Minute, true},
 		{"refused", after(0, unavailable), time.Minute, false},
+		{"no answer to a proxy", after(0, "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n"), time.Minute, true},
 		{"refused, and the body does not end", after(0, "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 9\r\n\r\n{"), time.Minute, false},
 		{"the caller's time was up before", hang, -time.Second, false},
 	}

@@ -221,7 +221,9 @@ func (r *Record) addAnnouncement(a Announcement, now time.Time) {
 // settle sets when the sweep has to look at the record: at the earliest due
 // time of its grants, when the remains of a revoked one are to go, when the maker
 // is to be asked for what an active one missed, or now when a message waits to be
-// published.
+// published. It is never before now: a sweep looks no further back than its
+// predecessor did, and would miss a record that is written with an earlier time,
+// as a token that lasts a few minutes would have it.
 func (r *Record) settle(now time.Time) {
 	r.RefreshDue = time.Time{}
 	if len(r.Announce) > 0 {
@@ -240,5 +242,8 @@ func (r *Record) settle(now time.Time) {
 				r.RefreshDue = due
 			}
 		}
+	}
+	if !r.RefreshDue.IsZero() && r.RefreshDue.Before(now) {
+		r.RefreshDue = now
 	}
 }
