@@ -87,10 +87,10 @@ func absent(path string, list []capability) []*alexa.FieldError {
 		return slices.IndexFunc(list, func(c capability) bool { return c.name == name })
 	}
 	if has("Alexa") < 0 {
-		faults = append(faults, advise(ruleDiscovery, path, "without the interface Alexa"))
+		faults = append(faults, warn(ruleDiscovery, path, "without the interface Alexa"))
 	}
 	if i := has("Alexa.EndpointHealth"); i < 0 || !slices.Contains(list[i].supported, "connectivity") {
-		faults = append(faults, advise(ruleSkill, path, "without the property connectivity of Alexa.EndpointHealth"))
+		faults = append(faults, warn(ruleSkill, path, "without the property connectivity of Alexa.EndpointHealth"))
 	}
 	return faults
 }
@@ -101,15 +101,15 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 	}
 	var faults []*alexa.FieldError
 	if kind := v.member("type").text(); kind != "" && kind != "AlexaInterface" {
-		faults = append(faults, advise(ruleDiscovery, path+".type", "not AlexaInterface"))
+		faults = append(faults, warn(ruleDiscovery, path+".type", "not AlexaInterface"))
 	}
 	switch version := v.member("version"); {
 	case !version.there():
 		faults = append(faults, breaks(path+".version", "missing"))
 	case version.text() == "3.0":
-		faults = append(faults, advise(ruleDiscovery, path+".version", `ought to be "3"`))
+		faults = append(faults, warn(ruleDiscovery, path+".version", `ought to be "3"`))
 	case version.isNumber():
-		faults = append(faults, advise(ruleDiscovery, path+".version", "ought to be a string: not every interface takes a number"))
+		faults = append(faults, warn(ruleDiscovery, path+".version", "ought to be a string: not every interface takes a number"))
 	case version.text() == "":
 		faults = append(faults, breaks(path+".version", "must be a string"))
 	}
@@ -129,14 +129,14 @@ func (c capability) propertyFaults(path string, v value) []*alexa.FieldError {
 	}
 	if len(c.supported) == 0 && len(alexa.PropertyNames(c.name)) > 0 {
 		names := strings.Join(alexa.PropertyNames(c.name), ", ")
-		faults = append(faults, advise(ruleReporting, path, "without supported: Alexa does not learn the state of %s", names))
+		faults = append(faults, warn(ruleReporting, path, "without supported: Alexa does not learn the state of %s", names))
 	}
 	for _, flag := range flags {
 		switch set := v.member(flag.name); {
 		case set.there() && !isFlag(set):
 			faults = append(faults, breaks(path+"."+flag.name, "must be true or false"))
 		case len(c.supported) > 0 && !isTrue(set):
-			faults = append(faults, advise(flag.rule, path+"."+flag.name, "not true: %s", flag.consequence))
+			faults = append(faults, warn(flag.rule, path+"."+flag.name, "not true: %s", flag.consequence))
 		}
 	}
 	return faults

@@ -77,7 +77,7 @@ func (known declarations) faults(e *alexa.Event, short bool) []*alexa.FieldError
 		faults = append(faults, undeclared(endpoint, unchanged, e.Context.Properties, false)...)
 	}
 	if source := e.Header.Namespace; strings.HasPrefix(source, "Alexa.") && !has(endpoint, source, e.Header.Instance) {
-		faults = append(faults, advise(ruleDiscovery, "event.header.namespace", "not among the interfaces that the discovery declares for the endpoint"))
+		faults = append(faults, warn(ruleDiscovery, "event.header.namespace", "not among the interfaces that the discovery declares for the endpoint"))
 	}
 	return faults
 }

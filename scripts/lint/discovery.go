@@ -92,7 +92,7 @@ func breaks(path, problem string, args ...any) *alexa.FieldError {
 	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: ruleDiscovery}
 }
 
-// advise is a fault that Alexa overlooks, for which something does not work.
-func advise(rule, path, problem string, args ...any) *alexa.FieldError {
-	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Advice: true}
+// warn is a fault that Alexa overlooks, for which something does not work.
+func warn(rule, path, problem string, args ...any) *alexa.FieldError {
+	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
 }

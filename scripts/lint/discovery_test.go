@@ -55,7 +55,7 @@ func TestDiscovery(t *testing.T) {
 	}{
 		{"nothing wrong", discovery(endpoint("lamp-1", power, mode, bell)), nil},
 		{"no devices", discovery(), nil},
-		{"a report of no devices", edit(discovery(), "Discover.Response", "AddOrUpdateReport"), []string{"1: advice: " + inAlexa + ": empty" + byDiscovery}},
+		{"a report of no devices", edit(discovery(), "Discover.Response", "AddOrUpdateReport"), []string{"1: warning: " + inAlexa + ": empty" + byDiscovery}},
 		{"no endpoints", edit(discovery(), "endpoints", "devices"), []string{"1: error: " + inAlexa + ": missing" + bySchema}},
 		{"report as Alexa gets it", report, nil},
 		{"report to publish", edit(device, `{`, `{"userId":"u-1",`), nil},
@@ -65,7 +65,7 @@ func TestDiscovery(t *testing.T) {
 		}},
 		{"report to publish, with faults", edit(edit(edit(device, `{`, `{"userId":"u-1",`), `"Lamp"`, `""`), "retrievable", "retrieved"), []string{
 			"2: error: " + inAlexa + "[0].friendlyName: empty" + bySchema,
-			"3: advice: " + inAlexa + "[0].capabilities[1].properties.retrievable: " + noState,
+			"3: warning: " + inAlexa + "[0].capabilities[1].properties.retrievable: " + noState,
 		}},
 		{"texts", discovery(edit(edit(edit(endpoint("lamp.1"), "Example Co", strings.Repeat("é", 129)), `"friendlyName":"Lamp",`, ""), `["LIGHT"]`, "[]")), []string{
 			"1: error: " + inAlexa + "[0].friendlyName: missing" + bySchema,
@@ -96,28 +96,28 @@ func TestDiscovery(t *testing.T) {
 			"4: error: " + second + ".version: missing" + byDiscovery,
 		}},
 		{"capability that is none", discovery(endpoint("lamp-1", "5")), []string{"4: error: " + second + ": must be an object" + bySchema}},
-		{"another type", discovery(endpoint("lamp-1", edit(bell, "AlexaInterface", "Interface"))), []string{"4: advice: " + second + ".type: not AlexaInterface" + byDiscovery}},
-		{"version 3.0", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.0"`))), []string{"4: advice: " + second + `.version: ought to be "3"` + byDiscovery}},
+		{"another type", discovery(endpoint("lamp-1", edit(bell, "AlexaInterface", "Interface"))), []string{"4: warning: " + second + ".type: not AlexaInterface" + byDiscovery}},
+		{"version 3.0", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.0"`))), []string{"4: warning: " + second + `.version: ought to be "3"` + byDiscovery}},
 		{"version 3.1", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.1"`))), nil},
-		{"version as a number", discovery(endpoint("lamp-1", edit(bell, `"3"`, `3`))), []string{"4: advice: " + second + ".version: ought to be a string: not every interface takes a number" + byDiscovery}},
+		{"version as a number", discovery(endpoint("lamp-1", edit(bell, `"3"`, `3`))), []string{"4: warning: " + second + ".version: ought to be a string: not every interface takes a number" + byDiscovery}},
 		{"version as an object", discovery(endpoint("lamp-1", edit(bell, `"3"`, `{}`))), []string{"4: error: " + second + ".version: must be a string" + byDiscovery}},
 		{"flags as some write them", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":"True"`), `"retrievable":true`, `"retrievable":"TRUE"`))), nil},
 		{"not reported, as some write it", discovery(endpoint("lamp-1", edit(power, `"proactivelyReported":true`, `"proactivelyReported":"FALSE"`))), []string{
-			"4: advice: " + second + ".properties.proactivelyReported: " + noReports,
+			"4: warning: " + second + ".properties.proactivelyReported: " + noReports,
 		}},
 		{"nothing of the interface", discovery(endpoint("lamp-1", `{"type":"AlexaInterface","interface":"Alexa.BrightnessController","version":"3"}`)), []string{
-			"4: advice: " + second + ".properties: without supported: Alexa does not learn the state of brightness" + byReporting,
+			"4: warning: " + second + ".properties: without supported: Alexa does not learn the state of brightness" + byReporting,
 		}},
 		{"nothing supported", discovery(endpoint("lamp-1", edit(power, `"supported":[{"name":"powerState"}],"proactivelyReported":true,"retrievable":true`, `"proactivelyReported":false,"retrievable":false`))), []string{
-			"4: advice: " + second + ".properties: without supported: Alexa does not learn the state of powerState" + byReporting,
+			"4: warning: " + second + ".properties: without supported: Alexa does not learn the state of powerState" + byReporting,
 		}},
 		{"interface without properties", discovery(endpoint("lamp-1", `{"type":"AlexaInterface","interface":"Alexa.SceneController","version":"3"}`)), nil},
-		{"without Alexa", discovery(edit(endpoint("lamp-1"), alexa3+",", "")), []string{"3: advice: " + capabilities + ": without the interface Alexa" + byDiscovery}},
+		{"without Alexa", discovery(edit(endpoint("lamp-1"), alexa3+",", "")), []string{"3: warning: " + capabilities + ": without the interface Alexa" + byDiscovery}},
 		{"without health", discovery(edit(endpoint("lamp-1"), ","+health, "")), []string{
-			"3: advice: " + capabilities + ": without the property connectivity of Alexa.EndpointHealth (" + ruleSkill + ")",
+			"3: warning: " + capabilities + ": without the property connectivity of Alexa.EndpointHealth (" + ruleSkill + ")",
 		}},
 		{"without connectivity", discovery(edit(endpoint("lamp-1"), `"connectivity"`, `"battery"`)), []string{
-			"3: advice: " + capabilities + ": without the property connectivity of Alexa.EndpointHealth (" + ruleSkill + ")",
+			"3: warning: " + capabilities + ": without the property connectivity of Alexa.EndpointHealth (" + ruleSkill + ")",
 		}},
 		{"instance missing", discovery(endpoint("lamp-1", edit(mode, `"instance":"Lamp.Mode",`, ""))), []string{
 			"4: error: " + second + ".instance: missing: an endpoint may have several of this interface" + byDiscovery,
@@ -127,8 +127,8 @@ func TestDiscovery(t *testing.T) {
 			"8: error: " + capabilities + "[6]: the same interface as capabilities[2]" + byDiscovery,
 		}},
 		{"not reported", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":false`), `"retrievable":true`, `"retrievable":"false"`))), []string{
-			"4: advice: " + second + ".properties.proactivelyReported: " + noReports,
-			"4: advice: " + second + ".properties.retrievable: " + noState,
+			"4: warning: " + second + ".properties.proactivelyReported: " + noReports,
+			"4: warning: " + second + ".properties.retrievable: " + noState,
 		}},
 		{"reported by other flags", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":1`), `"retrievable":true`, `"retrievable":"true"`))), nil},
 		{"neither true nor false", discovery(endpoint("lamp-1", edit(power, `"retrievable":true`, `"retrievable":"yes"`))), []string{
@@ -181,10 +181,10 @@ func TestDeclared(t *testing.T) {
 		{"instance", modeOf("Lamp.Mode"), nil},
 		{"another instance", modeOf("Lamp.Colour"), []string{"2: error: changed[0]: " + undeclared}},
 		{"in the context", edit("connectivity", "battery"), []string{
-			"3: advice: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting, "3: error: unchanged[0]: " + undeclared,
+			"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting, "3: error: unchanged[0]: " + undeclared,
 		}},
 		{"not reported, and not changed", edit(`"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`, `"Alexa.BrightnessController","name":"brightness","value":5`), []string{
-			"3: advice: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting,
+			"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting,
 		}},
 		{"of the long form", long, []string{
 			"3: error: event.payload.change.properties[0]: not declared as proactivelyReported in the discovery" + byReporting,
@@ -194,7 +194,7 @@ func TestDeclared(t *testing.T) {
 		{"not decoded", edit(`,"value":"ON"`, ""), []string{"2: error: changed[0].value: missing (seen at the event gateway)"}},
 		{"event of an interface", strings.Replace(doorbell, "bell-1", "lamp-2", 1), nil},
 		{"event of another interface", strings.Replace(doorbell, "bell-1", "lamp-1", 1), []string{
-			"1: advice: event.header.namespace: not among the interfaces that the discovery declares for the endpoint" + byDiscovery,
+			"1: warning: event.header.namespace: not among the interfaces that the discovery declares for the endpoint" + byDiscovery,
 		}},
 		{"event without an endpoint", `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"lamp-9"}]}}}`, nil},
 	} {

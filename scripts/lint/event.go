@@ -57,9 +57,9 @@ func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 	decoded := 0
 	for text := d.raw; text != nil && len(faults) < most && decoded < mostDecoded; {
 		decoded += len(text)
-		event, advice, err := alexa.DecodeEvent(text, published, alexa.CheckAdvise)
+		event, warnings, err := alexa.DecodeEvent(text, published, alexa.CheckWarn)
 		if err == nil {
-			return &event, append(faults, slices.DeleteFunc(advice, func(a *alexa.FieldError) bool { return follows(a, faults) })...)
+			return &event, append(faults, slices.DeleteFunc(warnings, func(a *alexa.FieldError) bool { return follows(a, faults) })...)
 		}
 		fault := (*alexa.FieldError)(nil)
 		if !errors.As(err, &fault) {
@@ -74,10 +74,10 @@ func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 	return nil, faults
 }
 
-// follows reports whether an advice is about what was cut out to read on.
-func follows(advice *alexa.FieldError, faults []*alexa.FieldError) bool {
+// follows reports whether a warning is about what was cut out to read on.
+func follows(warning *alexa.FieldError, faults []*alexa.FieldError) bool {
 	return slices.ContainsFunc(faults, func(f *alexa.FieldError) bool {
-		after, ok := strings.CutPrefix(advice.Path, f.Path)
+		after, ok := strings.CutPrefix(warning.Path, f.Path)
 		return ok && f.Path != "" && (after == "" || after[0] == '.' || after[0] == '[')
 	})
 }
@@ -89,7 +89,7 @@ func merged(general, exact []*alexa.FieldError) []*alexa.FieldError {
 	for _, f := range exact {
 		said[printable(f.Path)] = true
 	}
-	general = slices.DeleteFunc(general, func(f *alexa.FieldError) bool { return f.Advice && said[f.Path] })
+	general = slices.DeleteFunc(general, func(f *alexa.FieldError) bool { return f.Warning && said[f.Path] })
 	return append(general, exact...)
 }
 

@@ -92,14 +92,14 @@ func TestEvents(t *testing.T) {
 		{"a name with dots", edit("\n", "\n\"a.b[0].c\": 1,\n"), []string{"2: error: a.b[0].c: unknown field"}},
 		{"a name for a terminal", edit("\n", "\n\"a\\u001b[31m\": 1,\n"), []string{"1: error: a?[31m: unknown field"}},
 		{"names in escapes", strings.Replace(edit(`"ON"`, "5"), `"changed"`, `"chan\u0067ed"`, 1), []string{"2: error: changed[0].value: must be a string" + bySchema}},
-		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"), []string{"3: advice: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
+		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"), []string{"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
 		{"short form with context", edit("\n", "\n\"context\":{},\n"), []string{"2: error: context: belongs to an event, which is missing (the short form has \"unchanged\")"}},
 		{"doorbell", strings.Replace(doorbell, "05Z", "05+01:00", 1), nil},
 		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress", "Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
 			"1: error: event.header.name: no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else (developer.amazon.com/docs/smarthome/send-events.html)",
 		}},
 		{"byte order mark", "\ufeff" + edit("PHYSICAL", "MENTAL"), []string{
-			"1: advice: begins with a byte order mark, which an event must not", "1: error: cause: unknown cause" + bySchema,
+			"1: warning: begins with a byte order mark, which an event must not", "1: error: cause: unknown cause" + bySchema,
 		}},
 		{"health that is refused", edit(`{"value":"OK"}`, "null"), []string{"3: error: unchanged[0].value: missing (seen at the event gateway)"}},
 		{"context of no list", sound[:strings.Index(sound, `"unchanged"`)] + `"unchanged":7}`, []string{"3: error: unchanged: must be an array"}},
@@ -176,7 +176,7 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// TestStrict fails for an advice, and otherwise says the same.
+// TestStrict fails for a warning, and otherwise says the same.
 func TestStrict(t *testing.T) {
 	t.Parallel()
 	input := strings.Replace(sound, `"ON"`, `"HALF"`, 1)

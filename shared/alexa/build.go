@@ -124,7 +124,7 @@ func plainPayload(e Event, payload any) Event {
 // Device returns the event as a maker publishes it: the data of a message on
 // the device-events topic. What Amazon would refuse is a [FieldError], and so
 // is what the format does not allow. The second result is what [DecodeEvent]
-// would advise.
+// would warn of.
 func (e *Event) Device() ([]byte, []*FieldError, error) {
 	data := appendString([]byte(`{"userId":`), e.UserID)
 	data = e.Header.append(append(data, `,"event":{"header":`...), "")
@@ -146,9 +146,9 @@ func (e *Event) Device() ([]byte, []*FieldError, error) {
 		data = e.Context.append(append(data, `,"context":`...))
 	}
 	data = append(data, '}')
-	_, advice, err := DecodeEvent(data, time.Now(), CheckStrict)
+	_, warnings, err := DecodeEvent(data, time.Now(), CheckStrict)
 	if err != nil {
 		return nil, nil, err
 	}
-	return data, advice, nil
+	return data, warnings, nil
 }

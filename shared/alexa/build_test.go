@@ -27,7 +27,7 @@ func newProperty(t *testing.T, namespace, name string, value any) alexa.Property
 
 // TestBuilders: what a builder makes is what a maker would have written: the
 // device event decodes to the same message, passes the schema, and draws no
-// advice.
+// warnings.
 func TestBuilders(t *testing.T) {
 	t.Parallel()
 	schema := compiledSchema(t)
@@ -59,9 +59,9 @@ func TestBuilders(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			data, advice, err := test.event.Device()
-			if err != nil || len(advice) > 0 {
-				t.Fatalf("error %v, advice %v", err, advice)
+			data, warnings, err := test.event.Device()
+			if err != nil || len(warnings) > 0 {
+				t.Fatalf("error %v, warnings %v", err, warnings)
 			}
 			if !strings.Contains(string(data), test.want) {
 				t.Errorf("the device event is\n%s, want in it\n%s", data, test.want)
@@ -116,13 +116,13 @@ func TestDeviceRefuses(t *testing.T) {
 	}
 }
 
-func TestDeviceAdvises(t *testing.T) {
+func TestDeviceWarns(t *testing.T) {
 	t.Parallel()
 	e := alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{newProperty(t, "Alexa.PowerController", "powerState", "DIM")}, nil)
-	_, advice, err := e.Device()
+	_, warnings, err := e.Device()
 	want := []string{"event.payload.change.properties[0].value: none of ON, OFF", "context.properties: without the connectivity of Alexa.EndpointHealth"}
-	if diff := cmp.Diff(want, problems(advice)); err != nil || diff != "" {
-		t.Errorf("error %v, advice (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff(want, problems(warnings)); err != nil || diff != "" {
+		t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -14,8 +14,8 @@ type Checks int
 const (
 	// CheckStrict makes the first thing that Amazon would refuse an error.
 	CheckStrict Checks = iota
-	// CheckAdvise carries the event and lists what is wrong with it.
-	CheckAdvise
+	// CheckWarn carries the event and lists what is wrong with it.
+	CheckWarn
 	// CheckOff carries the event and says nothing.
 	CheckOff
 )
@@ -24,8 +24,8 @@ const (
 // ChangeReport. published is when the event was first published; it stands in
 // for a timeOfSample that was not given. Faults are a [FieldError].
 //
-// The second result lists what is worth an advice, unless checks are off; with
-// CheckAdvise also what CheckStrict would refuse. It lists a hundred faults, and
+// The second result lists what is worth a warning, unless checks are off; with
+// CheckWarn also what CheckStrict would refuse. It lists a hundred faults, and
 // then how many more there are.
 //
 // A property that is in the context of a report, and among those that changed,
@@ -45,7 +45,7 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	if err != nil {
 		return Event{}, nil, err
 	}
-	return event, d.advice(), nil
+	return event, d.warnings(), nil
 }
 
 type decoder struct {
@@ -185,7 +185,7 @@ func checkTokenPlace(e *Event, kind Kind) error {
 	return nil
 }
 
-// tolerate turns a fault, whose path is whole, into advice if the checks let it
+// tolerate turns a fault, whose path is whole, into a warning if the checks let it
 // pass.
 func (d *decoder) tolerate(err error) error {
 	field, ok := err.(*FieldError)
@@ -198,7 +198,7 @@ func (d *decoder) tolerate(err error) error {
 
 // note lists a fault whose path is whole.
 func (d *decoder) note(field *FieldError) {
-	if d.lists(field.Advice) {
+	if d.lists(field.Warning) {
 		d.found = append(d.found, field)
 	}
 }

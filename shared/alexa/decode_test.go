@@ -168,12 +168,12 @@ func TestDecodeEventNamesTheField(t *testing.T) {
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	event := strings.NewReplacer(`"ON"`, `null`, `{"value":"OK"}`, `null`, `PHYSICAL_INTERACTION`, `WHIM`, `lamp-1`, `a.b`).Replace(longForm)
-	e, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckAdvise)
+	e, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckWarn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, a := range advice {
+	for _, a := range warnings {
 		got = append(got, a.Path+": "+a.Problem)
 	}
 	want := []string{
@@ -183,16 +183,16 @@ func TestChecks(t *testing.T) {
 		"context.properties[0].value: missing",
 	} // and nothing of the connectivity, which may be the property that cannot be read
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("advice (-want +got):\n%s", diff)
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(`"value":null`)) != 2 || !json.Valid(sent) {
 		t.Errorf("the event is not carried as it came: %s", sent)
 	}
 
 	extra := strings.NewReplacer(property, `{"namespace":"A","name":"b","value":1,"extra":2}`, other, `{"namespace":"A","name":"b","value":1,"extra":2}`, `"type":"PHYSICAL_INTERACTION"`, `"type":"PHYSICAL_INTERACTION","why":"x"`).Replace(longForm)
-	e, advice, err = alexa.DecodeEvent([]byte(extra), published, alexa.CheckAdvise)
-	if err != nil || len(advice) != 3 {
-		t.Fatalf("%v, advice %v", err, advice)
+	e, warnings, err = alexa.DecodeEvent([]byte(extra), published, alexa.CheckWarn)
+	if err != nil || len(warnings) != 3 {
+		t.Fatalf("%v, warnings %v", err, warnings)
 	}
 	const filled = `{"namespace":"A","name":"b","value":1,"extra":2,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0}`
 	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(filled)) != 2 || !bytes.Contains(sent, []byte(`{"type":"PHYSICAL_INTERACTION","why":"x"}`)) || !json.Valid(sent) {
@@ -200,9 +200,9 @@ func TestChecks(t *testing.T) {
 	}
 
 	for _, noChange := range []string{strings.Replace(longForm, `"change"`, `"other"`, 1), strings.Replace(longForm, `"cause"`, `"because"`, 1)} {
-		e, advice, err := alexa.DecodeEvent([]byte(noChange), published, alexa.CheckOff)
-		if err != nil || len(advice) != 0 {
-			t.Fatalf("checks off: error %v, advice %v", err, advice)
+		e, warnings, err := alexa.DecodeEvent([]byte(noChange), published, alexa.CheckOff)
+		if err != nil || len(warnings) != 0 {
+			t.Fatalf("checks off: error %v, warnings %v", err, warnings)
 		}
 		if sent := e.Append(nil, "m", sensitive.New("t")); !json.Valid(sent) || !bytes.Contains(sent, []byte(`ause":{"type"`)) {
 			t.Errorf("the payload is not carried as it came: %s", sent)

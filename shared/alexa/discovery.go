@@ -72,8 +72,8 @@ func (d *decoder) discovery(payload []byte) {
 	})
 	switch {
 	case n == 0:
-		d.note(advice(ruleDiscovery, path, "empty"))
+		d.note(warning(ruleDiscovery, path, "empty"))
 	case n > MaxEndpoints:
-		d.note(advice(ruleDiscovery, path, "more than %d: they are sent in parts", MaxEndpoints))
+		d.note(warning(ruleDiscovery, path, "more than %d: they are sent in parts", MaxEndpoints))
 	}
 }

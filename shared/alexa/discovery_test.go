@@ -48,9 +48,9 @@ func TestDiscoveryAsAWhole(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, advice, err := alexa.DecodeEvent([]byte(test.event), published, alexa.CheckStrict)
-			if diff := cmp.Diff(test.want, problems(advice)); diff != "" || err != nil {
-				t.Errorf("error %v, advice (-want +got):\n%s", err, diff)
+			_, warnings, err := alexa.DecodeEvent([]byte(test.event), published, alexa.CheckStrict)
+			if diff := cmp.Diff(test.want, problems(warnings)); diff != "" || err != nil {
+				t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
 			}
 			if err := schema.Validate(instance(t, []byte(test.event))); err != nil {
 				t.Errorf("the JSON Schema refuses it: %v", err)
@@ -71,10 +71,10 @@ func TestEmptyContext(t *testing.T) {
 		without := example(t, name)
 		for _, context := range []string{`{}`, `{"properties":[]}`} {
 			with := strings.Replace(without, `{"userId":"u-1"`, `{"context":`+context+`,"userId":"u-1"`, 1)
-			for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckAdvise, alexa.CheckOff} {
-				e, advice, err := alexa.DecodeEvent([]byte(with), published, checks)
-				if err != nil || len(advice) > 0 {
-					t.Errorf("%s with %s, checks %d: error %v, advice %q", name, context, checks, err, problems(advice))
+			for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckWarn, alexa.CheckOff} {
+				e, warnings, err := alexa.DecodeEvent([]byte(with), published, checks)
+				if err != nil || len(warnings) > 0 {
+					t.Errorf("%s with %s, checks %d: error %v, warnings %q", name, context, checks, err, problems(warnings))
 					continue
 				}
 				if diff := cmp.Diff(encode(t, without), string(e.Append(nil, "m-1", fakeToken))); diff != "" {

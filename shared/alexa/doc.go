@@ -14,7 +14,7 @@
 // maker's own services in Go.
 //
 // What is refused is what Amazon would refuse; what Amazon only asks for, or
-// may have learned since its schema of 2021, is advice. [Checks] says how much
+// may have learned since its schema of 2021, is a warning. [Checks] says how much
 // of it matters.
 //
 // An event is encoded for the gateway with [Event.Append], which adds what the

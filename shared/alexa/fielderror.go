@@ -14,9 +14,9 @@ type FieldError struct {
 	// Rule is where the rule comes from, empty for those of the device event
 	// format itself.
 	Rule string
-	// Advice marks what Amazon asks for and takes an event without, or what its
+	// Warning marks what Amazon asks for and takes an event without, or what its
 	// message schema of 2021 does not have and Amazon may by now.
-	Advice bool
+	Warning bool
 }
 
 // Where the rules come from.
@@ -51,9 +51,9 @@ func breaks(rule, path, problem string, args ...any) error {
 	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule}
 }
 
-// advice is breaks for a rule that Amazon takes an event without.
-func advice(rule, path, problem string, args ...any) *FieldError {
-	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Advice: true}
+// warning is breaks for a rule that Amazon takes an event without.
+func warning(rule, path, problem string, args ...any) *FieldError {
+	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
 }
 
 // in puts the name of the surrounding member in front of a FieldError's path.

@@ -34,7 +34,7 @@ func decodeHeader(raw []byte) (Header, error) {
 func (d *decoder) header(h Header, kind Kind) error {
 	const path = "event.header"
 	if kind.Retired != "" {
-		d.note(advice(ruleInterfaces, path+".namespace", "retired since %s", kind.Retired))
+		d.note(warning(ruleInterfaces, path+".namespace", "retired since %s", kind.Retired))
 	}
 	if kind.Synchronous != "" {
 		return d.tolerate(breaks(ruleEvents, path+".name", "no asynchronous event: %s", kind.Synchronous))
@@ -46,10 +46,10 @@ func (d *decoder) header(h Header, kind Kind) error {
 			return err
 		}
 	case kind.known:
-		d.note(advice(kind.rule(), path+".payloadVersion", "ought to be %q", kind.Version))
+		d.note(warning(kind.rule(), path+".payloadVersion", "ought to be %q", kind.Version))
 	}
 	if h.Instance != "" && kind.official {
-		d.note(advice(ruleSchema, path+".instance", "not in this kind of event"))
+		d.note(warning(ruleSchema, path+".instance", "not in this kind of event"))
 	}
 	if h.Instance == "" && kind.Instance == Required {
 		if err := d.tolerate(breaks(kind.rule(), path+".instance", "missing")); err != nil {
@@ -66,9 +66,9 @@ func (d *decoder) correlation(token string, kind Kind) error {
 	case token == "" && kind.Answer == Required:
 		return d.tolerate(breaks(ruleEvents, path, missing))
 	case token == "" && kind.Answer == Expected:
-		d.note(advice(ruleEvents, path, missing))
+		d.note(warning(ruleEvents, path, missing))
 	case token != "" && kind.Answer == None:
-		d.note(advice(ruleEvents, path, "has no meaning in an event that no directive asked for"))
+		d.note(warning(ruleEvents, path, "has no meaning in an event that no directive asked for"))
 	}
 	return nil
 }

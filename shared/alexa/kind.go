@@ -25,9 +25,9 @@ type Use int
 
 const (
 	Optional Use = iota
-	// None: what the event has all the same is advised against.
+	// None: what the event has all the same draws a warning.
 	None
-	// Expected: an event without is advised against.
+	// Expected: an event without it draws a warning.
 	Expected
 	// Required: an event without is refused.
 	Required

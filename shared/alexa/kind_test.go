@@ -86,7 +86,7 @@ func TestMaxAge(t *testing.T) {
 }
 
 // TestAnswers: a correlationToken has a meaning only where a directive may have
-// asked for the event, and elsewhere changes nothing but the advice.
+// asked for the event, and elsewhere changes nothing but the warnings.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const reports = 5 * time.Minute
@@ -133,8 +133,8 @@ func TestUnknownIsCarried(t *testing.T) {
 	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.New","name":"Thing","instance":"I.1","correlationToken":"c"},` +
 		`"endpoint":{"endpointId":"e-1"},"payload":{"any":["thing",{"scope":1}]}},` +
 		`"context":{"properties":[{"namespace":"Alexa.New","name":"new","instance":"I.2","unit":{"a":1},"value":[{}]},{"namespace":"Alexa.LockController","name":"lastUser","value":0}]}}`
-	for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckAdvise, alexa.CheckOff} {
-		e, advice, err := alexa.DecodeEvent([]byte(event), published, checks)
+	for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckWarn, alexa.CheckOff} {
+		e, warnings, err := alexa.DecodeEvent([]byte(event), published, checks)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,8 +142,8 @@ func TestUnknownIsCarried(t *testing.T) {
 		if checks == alexa.CheckOff {
 			want = nil
 		}
-		if diff := cmp.Diff(want, problems(advice)); diff != "" {
-			t.Errorf("checks %d: advice (-want +got):\n%s", checks, diff)
+		if diff := cmp.Diff(want, problems(warnings)); diff != "" {
+			t.Errorf("checks %d: warnings (-want +got):\n%s", checks, diff)
 		}
 		if got := string(e.Payload); got != `{"any":["thing",{"scope":1}]}` || e.Header.PayloadVersion != "3" {
 			t.Errorf("checks %d: version %s, payload %s", checks, e.Header.PayloadVersion, got)
@@ -156,10 +156,10 @@ func TestUnknownIsCarried(t *testing.T) {
 func TestErrorOfAnyInterface(t *testing.T) {
 	t.Parallel()
 	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Safety","name":"ErrorResponse"},"endpoint":{"endpointId":"e-1"}}}`
-	_, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
 	want := []string{"event.header.correlationToken: missing: it says which directive this answers"}
-	if diff := cmp.Diff(want, problems(advice)); diff != "" || err != nil {
-		t.Errorf("error %v, advice (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff(want, problems(warnings)); diff != "" || err != nil {
+		t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
 	}
 }
 
@@ -168,11 +168,11 @@ func TestErrorOfAnyInterface(t *testing.T) {
 func TestRetiredIsFlagged(t *testing.T) {
 	t.Parallel()
 	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Networking","name":"Anything"},"endpoint":{"endpointId":"e-1"}}}`
-	_, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"event.header.namespace: retired since 1 April 2024"}, problems(advice)); diff != "" {
-		t.Errorf("advice (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"event.header.namespace: retired since 1 April 2024"}, problems(warnings)); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }

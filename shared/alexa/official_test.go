@@ -227,11 +227,11 @@ func TestExamplesPassOfficialSchema(t *testing.T) {
 }
 
 // nothingGetsOut holds an event against Amazon's schema: what DecodeEvent takes
-// without any advice must pass once it is encoded. It reports whether the event was one to be compared.
+// without a warning must pass once it is encoded. It reports whether the event was one to be compared.
 func nothingGetsOut(t *testing.T, schema official, data []byte) bool {
 	t.Helper()
-	e, advice, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
-	if err != nil || len(slices.DeleteFunc(advice, beyondSchema)) > 0 || !schema.knows(&e) {
+	e, warnings, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
+	if err != nil || len(slices.DeleteFunc(warnings, beyondSchema)) > 0 || !schema.knows(&e) {
 		return false
 	}
 	sent := e.Append(nil, "m-1", sensitive.New("Atza|fake"))
@@ -241,7 +241,7 @@ func nothingGetsOut(t *testing.T, schema official, data []byte) bool {
 	return true
 }
 
-// beyondSchema marks the advice that Amazon's pages give beyond the schema,
+// beyondSchema marks the warnings that Amazon's pages give beyond the schema,
 // which would hide most events from the comparison: a missing connectivity,
 // times that were not given.
 func beyondSchema(f *alexa.FieldError) bool {

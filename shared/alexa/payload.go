@@ -50,10 +50,10 @@ func (d *decoder) changeReport(e *Event, raw []byte) error {
 	c.payloadRest = rest
 	e.Change, e.Payload = c, nil
 	if rest != nil {
-		d.note(advice(ruleSchema, "event.payload", "has more than a change"))
+		d.note(warning(ruleSchema, "event.payload", "has more than a change"))
 	}
 	if c.changeRest != nil {
-		d.note(advice(ruleSchema, "event.payload.change", "has more than cause and properties"))
+		d.note(warning(ruleSchema, "event.payload.change", "has more than cause and properties"))
 	}
 	return nil
 }

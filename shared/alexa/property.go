@@ -74,7 +74,7 @@ func (d *decoder) property(raw []byte) (Property, error) {
 // state holds the property at hand against what is known of it.
 func (d *decoder) state(p *Property) error {
 	if since := retiredInterface(p.Namespace); since != "" && d.lists(true) {
-		f := advice(ruleInterfaces, "namespace", "retired since %s", since)
+		f := warning(ruleInterfaces, "namespace", "retired since %s", since)
 		f.below(d.path())
 		d.found = append(d.found, f)
 	}
@@ -88,7 +88,7 @@ func (d *decoder) state(p *Property) error {
 	d.leave()
 	if err == nil && p.Unit != nil {
 		d.enter("unit")
-		d.advise("not foreseen")
+		d.warn("not foreseen")
 		d.leave()
 	}
 	return err

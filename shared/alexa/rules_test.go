@@ -119,8 +119,8 @@ var refused = []rule{
 	{"id of a removed endpoint", "Alexa.Discovery.DeleteReport", `lamp-4`, `lamp.4`, "event.payload.endpoints[1].endpointId", "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
 }
 
-// advised are what Amazon takes, or might take by now.
-var advised = []rule{
+// warned are what Amazon takes, or might take by now.
+var warned = []rule{
 	{"no connectivity", report, `"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`, `"namespace":"Alexa.New","name":"new","value":{"value":"OK"}`, "context.properties", "without the connectivity of Alexa.EndpointHealth"},
 	{"no connectivity, short", "Alexa.ChangeReport.short", `"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`, `"namespace":"Alexa.New","name":"new","value":{"value":"OK"}`, "unchanged", "without the connectivity of Alexa.EndpointHealth"},
 	{"times not given", report, `"value":"HEAT","timeOfSample":"2026-01-02T03:04:05.678Z"`, `"value":"HEAT"`, "event.payload.change.properties[1].timeOfSample", "missing (1 in all): the time of publishing is sent"},
@@ -205,8 +205,8 @@ func TestRefused(t *testing.T) {
 			if !test.held(field) {
 				t.Errorf("got  %s: %s\nwant %s: %s", field.Path, field.Problem, test.path, test.problem)
 			}
-			if field.Advice {
-				t.Error("the error is marked as advice")
+			if field.Warning {
+				t.Error("the error is marked as a warning")
 			}
 			if field.Rule == "" && !slices.Contains(ofTheFormat, field.Problem) {
 				t.Errorf("does not say whose rule it is: %s", field)
@@ -217,46 +217,46 @@ func TestRefused(t *testing.T) {
 }
 
 // isCarried wants an event that is wrong to be sent as it is when checks are
-// not strict, with what is wrong said only if they advise.
+// not strict, with what is wrong said only if they warn.
 func isCarried(t *testing.T, event []byte, broken rule) {
 	t.Helper()
-	e, advice, err := alexa.DecodeEvent(event, published, alexa.CheckAdvise)
+	e, warnings, err := alexa.DecodeEvent(event, published, alexa.CheckWarn)
 	if err != nil {
-		t.Fatalf("CheckAdvise: %v", err)
+		t.Fatalf("CheckWarn: %v", err)
 	}
-	if !slices.ContainsFunc(advice, broken.held) {
-		t.Errorf("CheckAdvise: got %q, want among it\n%s: %s", problems(advice), broken.path, broken.problem)
+	if !slices.ContainsFunc(warnings, broken.held) {
+		t.Errorf("CheckWarn: got %q, want among it\n%s: %s", problems(warnings), broken.path, broken.problem)
 	}
 	if sent := e.Append(nil, "m-1", sensitive.New("Atza|fake")); !json.Valid(sent) {
-		t.Errorf("CheckAdvise: sent as %s", sent)
+		t.Errorf("CheckWarn: sent as %s", sent)
 	}
-	e, advice, err = alexa.DecodeEvent(event, published, alexa.CheckOff)
-	if err != nil || len(advice) > 0 {
-		t.Fatalf("CheckOff: error %v, advice %q", err, problems(advice))
+	e, warnings, err = alexa.DecodeEvent(event, published, alexa.CheckOff)
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("CheckOff: error %v, warnings %q", err, problems(warnings))
 	}
 	if sent := e.Append(nil, "m-1", sensitive.New("Atza|fake")); !json.Valid(sent) {
 		t.Errorf("CheckOff: sent as %s", sent)
 	}
 }
 
-func TestAdvised(t *testing.T) {
+func TestWarned(t *testing.T) {
 	t.Parallel()
-	for _, test := range advised {
+	for _, test := range warned {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			event := test.broken(t)
-			_, advice, err := alexa.DecodeEvent(event, published, alexa.CheckStrict)
+			_, warnings, err := alexa.DecodeEvent(event, published, alexa.CheckStrict)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff([]string{test.path + ": " + test.problem}, problems(advice)); diff != "" {
-				t.Fatalf("advice (-want +got):\n%s", diff)
+			if diff := cmp.Diff([]string{test.path + ": " + test.problem}, problems(warnings)); diff != "" {
+				t.Fatalf("warnings (-want +got):\n%s", diff)
 			}
-			if !advice[0].Advice {
-				t.Error("not marked as advice")
+			if !warnings[0].Warning {
+				t.Error("not marked as a warning")
 			}
-			if advice[0].Rule != schemaRule && !strings.HasPrefix(advice[0].Rule, pagesRule) {
-				t.Errorf("the rule is %q, and not one of Amazon's", advice[0].Rule)
+			if warnings[0].Rule != schemaRule && !strings.HasPrefix(warnings[0].Rule, pagesRule) {
+				t.Errorf("the rule is %q, and not one of Amazon's", warnings[0].Rule)
 			}
 			isCarried(t, event, test)
 		})
@@ -266,12 +266,12 @@ func TestAdvised(t *testing.T) {
 func TestStateReportWithoutContext(t *testing.T) {
 	t.Parallel()
 	event, _, _ := strings.Cut(example(t, "Alexa.StateReport"), `,"context":`)
-	_, advice, err := alexa.DecodeEvent([]byte(event+"}"), published, alexa.CheckStrict)
+	_, warnings, err := alexa.DecodeEvent([]byte(event+"}"), published, alexa.CheckStrict)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"context: missing: the state of the endpoint's properties"}, problems(advice)); diff != "" {
-		t.Errorf("advice (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"context: missing: the state of the endpoint's properties"}, problems(warnings)); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 }
 
@@ -289,11 +289,11 @@ func TestFaultsHoldNoValue(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, _, err = alexa.DecodeEvent(event, published, alexa.CheckStrict)
-			_, advice, _ := alexa.DecodeEvent(event, published, alexa.CheckAdvise)
+			_, warnings, _ := alexa.DecodeEvent(event, published, alexa.CheckWarn)
 			if err != nil && strings.Contains(err.Error(), canary) {
 				t.Errorf("%s: %v", name, err)
 			}
-			if said := strings.Join(problems(advice), "\n"); strings.Contains(said, canary) {
+			if said := strings.Join(problems(warnings), "\n"); strings.Contains(said, canary) {
 				t.Errorf("%s: %s", name, said)
 			}
 			set(old)
@@ -330,8 +330,8 @@ func leaves(v any) []func(any) any {
 func TestEscapesAreRead(t *testing.T) {
 	t.Parallel()
 	event := strings.NewReplacer(`"HEAT"`, `"H\u0045AT"`, `"CELSIUS"`, `"\u0043ELSIUS"`, `"APP_INTERACTION"`, `"APP\u005fINTERACTION"`).Replace(example(t, report))
-	_, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
-	if err != nil || len(advice) > 0 {
-		t.Errorf("error %v, advice %q", err, problems(advice))
+	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
+	if err != nil || len(warnings) > 0 {
+		t.Errorf("error %v, warnings %q", err, problems(warnings))
 	}
 }

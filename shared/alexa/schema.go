@@ -8,7 +8,7 @@ import (
 
 // Schema returns the JSON Schema (draft 2020-12) of the device event format,
 // for publishers in other languages. What it refuses [DecodeEvent] refuses or
-// advises against; a few rules that no schema can state, as that a list has a
+// warns of; a few rules that no schema can state, as that a list has a
 // property once, are DecodeEvent's alone.
 func Schema() []byte {
 	text, _ := json.MarshalIndent(deviceEvent(), "", "  ") // maps, strings and numbers only
@@ -146,7 +146,7 @@ func propertySchema() schema {
 	return property
 }
 
-// schema writes a shape. What is worth advice and no refusal is not in it: words
+// schema writes a shape. What is worth a warning and no refusal is not in it: words
 // and numbers that Alexa may have learned since, and lenient members.
 func (s *shape) schema() schema {
 	out := schema{}
@@ -155,7 +155,7 @@ func (s *shape) schema() schema {
 	}
 	switch {
 	case s.kind == "integer":
-		out["type"] = "number" // 50.0 is advised against only
+		out["type"] = "number" // 50.0 draws a warning only
 	case s.kind == "array":
 		out["items"] = s.items.schema()
 		limits(out, s, "minItems", "maxItems")

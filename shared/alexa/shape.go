@@ -9,7 +9,7 @@ import (
 // written out for publishers in other languages by [Schema].
 //
 // A value of the wrong type, or without a member that it must have, is refused.
-// A word, number or member that is not foreseen is only worth advice: Amazon's
+// A word, number or member that is not foreseen is only worth a warning: Amazon's
 // schema, where most shapes are from, was last changed in 2021, and Alexa has
 // learned new ones since.
 type shape struct {
@@ -28,7 +28,7 @@ type shape struct {
 	low     float64
 	high    float64
 	form    func(text string) string // says what is wrong with a string
-	mild    bool                     // and that is only worth advice
+	mild    bool                     // and that is only worth a warning
 	defined string                   // the definition that stands for the shape in the JSON Schema
 	choice  string                   // the member that decides among cases
 	cases   map[string]*shape
@@ -38,7 +38,7 @@ type shapeMember struct {
 	name     string
 	shape    *shape
 	required bool
-	lenient  bool // whatever is wrong with it is only worth advice
+	lenient  bool // whatever is wrong with it is only worth a warning
 }
 
 func must(name string, s *shape) shapeMember { return shapeMember{name, s, true, false} }

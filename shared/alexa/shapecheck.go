@@ -19,7 +19,7 @@ func (w *walk) check(s *shape, raw []byte) error {
 	}
 	if s.kind != "" && s.kind != typeOf(raw) && !(s.kind == "number" && typeOf(raw) == "integer") {
 		if s.kind == "integer" && typeOf(raw) == "number" {
-			w.advise("not a whole number")
+			w.warn("not a whole number")
 			return nil
 		}
 		return w.refuse("", mustBe[s.kind])
@@ -69,7 +69,7 @@ func (w *walk) checkObject(s *shape, raw []byte) error {
 	}
 	for i := range s.members {
 		if m := &s.members[i]; m.required && found&(1<<i) == 0 {
-			f := FieldError{Path: m.name, Problem: "missing", Rule: w.rule, Advice: m.lenient || w.lenient > 0}
+			f := FieldError{Path: m.name, Problem: "missing", Rule: w.rule, Warning: m.lenient || w.lenient > 0}
 			if err := w.fault(f); err != nil {
 				return err
 			}
@@ -91,7 +91,7 @@ func (w *walk) checkMember(s *shape, quoted, value []byte, found *uint64) error 
 	}
 	m := &s.members[i]
 	if *found&(1<<i) != 0 {
-		return w.fault(FieldError{Path: m.name, Problem: "appears twice", Advice: w.lenient > 0})
+		return w.fault(FieldError{Path: m.name, Problem: "appears twice", Warning: w.lenient > 0})
 	}
 	*found |= 1 << i
 	w.enter(m.name)
@@ -113,7 +113,7 @@ func (w *walk) checkOther(s *shape, name, value []byte) error {
 	if s.others != nil {
 		return w.check(s.others, value)
 	}
-	w.advise("not foreseen")
+	w.warn("not foreseen")
 	return nil
 }
 
@@ -138,7 +138,7 @@ func (w *walk) checkArray(s *shape, raw []byte) error {
 	})
 	switch {
 	case err == errTooMany:
-		return w.fault(FieldError{Problem: "more than " + strconv.Itoa(s.most), Rule: ruleDiscovery, Advice: w.lenient > 0})
+		return w.fault(FieldError{Problem: "more than " + strconv.Itoa(s.most), Rule: ruleDiscovery, Warning: w.lenient > 0})
 	case err == nil && n < s.least:
 		return w.refuse("", "empty")
 	}
@@ -148,10 +148,10 @@ func (w *walk) checkArray(s *shape, raw []byte) error {
 // errTooMany ends the walk through an array.
 var errTooMany = errors.New("too many items")
 
-// notTwice advises against an item that is there already, in the same letters.
+// notTwice warns of an item that is there already, in the same letters.
 func (w *walk) notTwice(seen map[string]int, value []byte, i int) {
 	if first, ok := seen[string(value)]; ok {
-		w.advise("the same as item %d", first)
+		w.warn("the same as item %d", first)
 		return
 	}
 	seen[string(value)] = i
@@ -165,7 +165,7 @@ func (w *walk) checkText(s *shape, raw []byte) error {
 		if s.least > 0 && isText(raw, "") {
 			return w.refuse("", "empty")
 		}
-		f := FieldError{Problem: "none of " + strings.Join(s.words, ", "), Rule: w.rule, Advice: !s.closed || w.lenient > 0}
+		f := FieldError{Problem: "none of " + strings.Join(s.words, ", "), Rule: w.rule, Warning: !s.closed || w.lenient > 0}
 		return w.fault(f)
 	}
 	if s.least == 0 && s.most == 0 && s.form == nil {
@@ -183,7 +183,7 @@ func (w *walk) checkText(s *shape, raw []byte) error {
 		return w.refuse("", "longer than "+strconv.Itoa(s.most)+" characters")
 	case s.form != nil:
 		if problem := s.form(t); problem != "" {
-			return w.fault(FieldError{Problem: problem, Rule: w.rule, Advice: s.mild || w.lenient > 0})
+			return w.fault(FieldError{Problem: problem, Rule: w.rule, Warning: s.mild || w.lenient > 0})
 		}
 	}
 	return nil
@@ -203,6 +203,6 @@ func (w *walk) checkNumber(s *shape, raw []byte) {
 		return
 	}
 	if n, err := strconv.ParseFloat(string(raw), 64); err != nil || n < s.low || n > s.high {
-		w.advise("not from %v to %v", s.low, s.high)
+		w.warn("not from %v to %v", s.low, s.high)
 	}
 }
