@@ -95,7 +95,7 @@ func TestDeviceRefuses(t *testing.T) {
 	}{
 		{"nobody", alexa.NewChangeReport("", "lamp-1", "PERIODIC_POLL", on, nil), "userId: empty"},
 		{"no endpoint", alexa.NewChangeReport("u-1", "", "PERIODIC_POLL", on, nil), "event.endpoint: missing"},
-		{"whim", alexa.NewChangeReport("u-1", "lamp-1", "WHIM", on, nil), "event.payload.change.cause.type: unknown cause"},
+		{"whim", alexa.NewChangeReport("u-1", "lamp-1", "WHIM", on, nil), "event.payload.change.cause.type: " + allCauses},
 		{"nothing changed", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", nil, on), "event.payload.change.properties: empty"},
 		{"no directive", alexa.NewResponse("u-1", "lamp-1", "", on), "event.header.correlationToken: missing: it says which directive this answers"},
 		{"nothing removed", alexa.NewDeleteReport("u-1"), "event.payload.endpoints: empty"},

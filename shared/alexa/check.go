@@ -14,14 +14,10 @@ func (d *decoder) whole(e *Event) error {
 	case e.Context != nil && kind.Context == None && len(e.Context.Properties) == 0:
 		e.Context = nil // it says nothing, and Alexa does not expect it
 	case e.Context != nil && kind.Context == None:
-		d.note(warning(kind.rule(), "context", "not in this kind of event"))
+		d.note(warning(kind.rule(), "context", "not in this kind of event: leave it out"))
 	}
 	if e.Change != nil && d.unread == 0 && !e.hasConnectivity() {
 		d.note(warning(ruleReporting, d.contextPath(), "without the connectivity of Alexa.EndpointHealth"))
-	}
-	if d.untimed > 0 {
-		// One for all: it is as a rule the same publisher's way for each.
-		d.note(warning(ruleReporting, d.untimedAt+".timeOfSample", "missing (%d in all): the time of publishing is sent", d.untimed))
 	}
 	return nil
 }

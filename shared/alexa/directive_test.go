@@ -49,7 +49,7 @@ func TestDecodeAcceptGrantNamesTheField(t *testing.T) {
 		{"no grant", `"grant":`, `"grunt":`, "directive.payload.grant: missing"},
 		{"grant type", `OAuth2.AuthorizationCode`, `Password`, `directive.payload.grant.type: must be "OAuth2.AuthorizationCode"`},
 		{"no code", `"code"`, `"cod"`, "directive.payload.grant.code: missing"},
-		{"code null", `"fake-code"`, `null`, "directive.payload.grant.code: must be a string"},
+		{"code null", `"fake-code"`, `null`, "directive.payload.grant.code: null, which counts as missing"},
 		{"code empty", `"fake-code"`, `""`, "directive.payload.grant.code: empty"},
 		{"code twice", `"code"`, `"code":"a","code"`, "directive.payload.grant.code: appears twice"},
 		{"no grantee", `"grantee":`, `"guarantee":`, "directive.payload.grantee: missing"},

@@ -57,7 +57,7 @@ func TestDiscoveryAsAWhole(t *testing.T) {
 			}
 		})
 	}
-	late := strings.Replace(additions(t, numbered(302)...), `"e-301"`, `"e.301"`, 1)
+	late := strings.Replace(additions(t, numbered(302)...), `"e-301"`, `"e/301"`, 1)
 	if _, _, err := alexa.DecodeEvent([]byte(late), published, alexa.CheckStrict); err == nil || !strings.Contains(err.Error(), "endpoints[301].endpointId") {
 		t.Errorf("the endpoint behind the 300th is not looked at: %v", err)
 	}
@@ -88,17 +88,15 @@ func TestEmptyContext(t *testing.T) {
 	}
 }
 
-// TestRulesHaveTheirPage: a fault of a kind that Amazon's schema does not know
-// does not send its reader there.
+// TestRulesHaveTheirPage: a refusal names the page that proves it.
 func TestRulesHaveTheirPage(t *testing.T) {
 	t.Parallel()
 	const pages = "developer.amazon.com/docs/device-apis/"
 	for name, want := range map[string]string{
-		"Alexa.SimpleEventSource.Event":                           pages + "alexa-simpleeventsource.html",
-		"Alexa.Discovery.DeleteReport":                            pages + "alexa-discovery.html",
-		"Alexa.DataController.ErrorResponse":                      pages + "alexa-datacontroller.html",
-		"Alexa.SmartVision.ObjectDetectionSensor.ObjectDetection": pages + "alexa-smartvision-objectdetectionsensor.html",
-		"Alexa.DoorbellEventSource.DoorbellPress":                 "Amazon's message schema",
+		"Alexa.SimpleEventSource.Event":           pages + "alexa-simpleeventsource.html",
+		"Alexa.Discovery.DeleteReport":            pages + "alexa-discovery.html",
+		"Alexa.DataController.ErrorResponse":      pages + "alexa-datacontroller-errorresponse.html",
+		"Alexa.DoorbellEventSource.DoorbellPress": pages + "alexa-doorbelleventsource.html",
 	} {
 		before, _, _ := strings.Cut(example(t, name), `"payload":`)
 		_, _, err := alexa.DecodeEvent([]byte(before+`"payload":{}}}`), published, alexa.CheckStrict)

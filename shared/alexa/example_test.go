@@ -39,7 +39,7 @@ func ExampleDecodeEvent() {
 	event := `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION",
 		"changed":[{"namespace":"Alexa.BrightnessController","name":"brightness","value":%s}]}`
 	published := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, value := range []string{"42", `"42"`} {
+	for _, value := range []string{"42", `"much"`} {
 		e, warnings, err := alexa.DecodeEvent(fmt.Appendf(nil, event, value), published, alexa.CheckStrict)
 		var field *alexa.FieldError
 		if errors.As(err, &field) {
@@ -54,6 +54,5 @@ func ExampleDecodeEvent() {
 	// Output:
 	// an event of lamp-1 for u-1
 	// - unchanged without the connectivity of Alexa.EndpointHealth
-	// - changed[0].timeOfSample missing (1 in all): the time of publishing is sent
-	// refused: changed[0].value: must be an integer (Amazon's message schema)
+	// refused: changed[0].value: must be an integer (developer.amazon.com/docs/device-apis/alexa-brightnesscontroller.html)
 }

@@ -166,9 +166,9 @@ func TestParseTime(t *testing.T) {
 func TestFieldError(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]alexa.FieldError{
-		"not JSON":                             {Problem: "not JSON"},
-		"userId: missing":                      {Path: "userId", Problem: "missing"},
-		"a.b: empty (Amazon's message schema)": {Path: "a.b", Problem: "empty", Rule: "Amazon's message schema"},
+		"not JSON":            {Problem: "not JSON"},
+		"userId: missing":     {Path: "userId", Problem: "missing"},
+		"a.b: empty (a page)": {Path: "a.b", Problem: "empty", Rule: "a page"},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got %s, want %s", got, want)

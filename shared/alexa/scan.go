@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -37,7 +38,19 @@ func document(data []byte) ([]byte, error) {
 // member is a member of an object that pick looks for.
 type member struct {
 	name  string
-	value *[]byte // where its value goes, nil stays nil when it is absent
+	value *[]byte // where its value goes, nil stays nil when it is not there
+}
+
+// absent reports whether a member is not there. One that is null counts as that:
+// many writers of JSON spell out what they have no value for.
+func absent(raw []byte) bool { return raw == nil || raw[0] == 'n' }
+
+// missing says what is wrong with a member that is absent, and must not be.
+func missing(raw []byte) string {
+	if raw != nil {
+		return "null, which counts as missing"
+	}
+	return "missing"
 }
 
 // pick splits the object raw into the given members. Members by other names
@@ -58,7 +71,7 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 		found := find(members, name)
 		switch {
 		case found < 0 && unknown == nil:
-			return wrong(printable(name), "unknown field")
+			return wrong(printable(name), "%s", unknownField(members, name))
 		case found < 0:
 			unknown(quoted, value)
 		case *members[found].value != nil:
@@ -68,6 +81,14 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 		}
 	}
 	return nil
+}
+
+func unknownField(members []member, name []byte) string {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = strings.Clone(m.name) // or all that pick fills in would move to the heap
+	}
+	return "unknown field, " + noneOf(names, string(name))
 }
 
 // memberName is the name between the quotes. It is copied only if it holds an
@@ -131,8 +152,8 @@ func text(raw []byte) (string, error) {
 
 // required decodes a string that must be there and not be empty.
 func required(name string, raw []byte) (string, error) {
-	if raw == nil {
-		return "", wrong(name, "missing")
+	if absent(raw) {
+		return "", wrong(name, "%s", missing(raw))
 	}
 	s, err := text(raw)
 	if err != nil {
@@ -146,7 +167,7 @@ func required(name string, raw []byte) (string, error) {
 
 // optional decodes a string that must not be empty when it is there.
 func optional(name string, raw []byte) (string, error) {
-	if raw == nil {
+	if absent(raw) {
 		return "", nil
 	}
 	return required(name, raw)

@@ -3,6 +3,7 @@ package alexa
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // walk is a look through an event, part by part. It knows where it is, so that a
@@ -10,7 +11,7 @@ import (
 // megabyte may have a fault every third byte.
 type walk struct {
 	checks  Checks
-	rule    string  // whose rules the part at hand is held against
+	rule    string  // whose rules the part at hand is held against: an interface's, which stands for its page, or another's
 	at      []place // of that part
 	lenient int     // how many of the surrounding members draw warnings only
 	found   []*FieldError
@@ -60,13 +61,16 @@ func (w *walk) refuse(member, problem string) error {
 	return w.fault(FieldError{Path: member, Problem: problem, Rule: w.rule, Warning: w.lenient > 0})
 }
 
+// warnOf is warn for a member of the part at hand, by a rule of its own.
+func (w *walk) warnOf(rule, member, problem string, args ...any) {
+	if w.lists(true) {
+		_ = w.add(FieldError{Path: member, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}) // it is a warning
+	}
+}
+
 // warn notes what Amazon takes, or might by now.
 func (w *walk) warn(problem string, args ...any) {
-	if w.lists(true) {
-		f := warning(w.rule, "", problem, args...)
-		f.below(w.path())
-		w.found = append(w.found, f)
-	}
+	w.warnOf(w.rule, "", problem, args...)
 }
 
 // fault takes a copy: a fault that is only counted costs nothing.
@@ -74,8 +78,16 @@ func (w *walk) fault(f FieldError) error {
 	if !w.lists(f.Warning) {
 		return nil
 	}
+	return w.add(f)
+}
+
+// add is fault for what lists has let pass.
+func (w *walk) add(f FieldError) error {
 	listed := f
 	listed.below(w.path())
+	if strings.HasPrefix(f.Rule, "Alexa") {
+		listed.Rule = page(f.Rule)
+	}
 	if !f.Warning && w.checks == CheckStrict {
 		return &listed
 	}
