@@ -52,7 +52,8 @@ func isFlag(v value) bool {
 }
 
 // instanced are the interfaces of which an endpoint may have several.
-var instanced = []string{"Alexa.ModeController", "Alexa.RangeController", "Alexa.SimpleEventSource", "Alexa.ToggleController"}
+var instanced = []string{"Alexa.InventoryLevelSensor", "Alexa.InventoryLevelUsageSensor", "Alexa.InventoryUsageSensor",
+	"Alexa.ModeController", "Alexa.RangeController", "Alexa.SimpleEventSource", "Alexa.ToggleController"}
 
 // capabilityFaults says what is wrong with the capabilities of the endpoint at
 // path.
@@ -108,6 +109,8 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 		faults = append(faults, breaks(path+".version", "missing"))
 	case version.text() == "3.0":
 		faults = append(faults, warn(ruleDiscovery, path+".version", `ought to be "3"`))
+	case c.name == "Alexa.EndpointHealth" && version.text() == "3":
+		faults = append(faults, warn(ruleHealth, path+".version", `ought to be "3.1", which tells why an endpoint is UNREACHABLE`))
 	case version.isNumber():
 		faults = append(faults, warn(ruleDiscovery, path+".version", "ought to be a string: not every interface takes a number"))
 	case version.text() == "":
@@ -123,8 +126,12 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 func (c capability) propertyFaults(path string, v value) []*alexa.FieldError {
 	var faults []*alexa.FieldError
 	for i, name := range c.supported {
+		at := fmt.Sprintf("%s.supported[%d].name", path, i)
 		if name == "" {
-			faults = append(faults, breaks(fmt.Sprintf("%s.supported[%d].name", path, i), "missing"))
+			faults = append(faults, breaks(at, "missing"))
+		}
+		if word := alexa.Nearest(name, alexa.PropertyNames(c.name)); word != "" {
+			faults = append(faults, warn(ruleDiscovery, at, "unknown: did you mean %s?", word))
 		}
 	}
 	if len(c.supported) == 0 && len(alexa.PropertyNames(c.name)) > 0 {

@@ -15,7 +15,7 @@ const (
 	tail    = `]}}}`
 	texts   = `"manufacturerName":"Example Co","friendlyName":"Lamp","description":"A lamp","displayCategories":["LIGHT"],`
 	alexa3  = `{"type":"AlexaInterface","interface":"Alexa","version":"3"}`
-	health  = `{"type":"AlexaInterface","interface":"Alexa.EndpointHealth","version":"3","properties":{"supported":[{"name":"connectivity"}],"proactivelyReported":true,"retrievable":true}}`
+	health  = `{"type":"AlexaInterface","interface":"Alexa.EndpointHealth","version":"3.1","properties":{"supported":[{"name":"connectivity"}],"proactivelyReported":true,"retrievable":true}}`
 	power   = `{"type":"AlexaInterface","interface":"Alexa.PowerController","version":"3","properties":{"supported":[{"name":"powerState"}],"proactivelyReported":true,"retrievable":true}}`
 	mode    = `{"type":"AlexaInterface","interface":"Alexa.ModeController","instance":"Lamp.Mode","version":"3","properties":{"supported":[{"name":"mode"}],"proactivelyReported":true,"retrievable":true}}`
 	bell    = `{"type":"AlexaInterface","interface":"Alexa.DoorbellEventSource","version":"3","proactivelyReported":true}`
@@ -56,22 +56,22 @@ func TestDiscovery(t *testing.T) {
 		{"nothing wrong", discovery(endpoint("lamp-1", power, mode, bell)), nil},
 		{"no devices", discovery(), nil},
 		{"a report of no devices", edit(discovery(), "Discover.Response", "AddOrUpdateReport"), []string{"1: warning: " + inAlexa + ": empty" + byDiscovery}},
-		{"no endpoints", edit(discovery(), "endpoints", "devices"), []string{"1: error: " + inAlexa + ": missing" + bySchema}},
+		{"no endpoints", edit(discovery(), "endpoints", "devices"), []string{"1: error: " + inAlexa + ": missing" + byDiscovery}},
 		{"report as Alexa gets it", report, nil},
 		{"report to publish", edit(device, `{`, `{"userId":"u-1",`), nil},
 		{"report to publish, without a customer", device, []string{"1: error: userId: missing"}},
 		{"report to publish, with a message id", edit(edit(report, `"scope":{"type":"BearerToken","token":"Atza|fake-1"},`, ""), `{`, `{"userId":"u-1",`), []string{
-			"1: error: event.header.messageId: is Gatepost's to give",
+			"1: error: event.header.messageId: leave it out, Gatepost sets it",
 		}},
 		{"report to publish, with faults", edit(edit(edit(device, `{`, `{"userId":"u-1",`), `"Lamp"`, `""`), "retrievable", "retrieved"), []string{
-			"2: error: " + inAlexa + "[0].friendlyName: empty" + bySchema,
+			"2: warning: " + inAlexa + "[0].friendlyName: empty" + byDiscovery,
 			"3: warning: " + inAlexa + "[0].capabilities[1].properties.retrievable: " + noState,
 		}},
-		{"texts", discovery(edit(edit(edit(endpoint("lamp.1"), "Example Co", strings.Repeat("é", 129)), `"friendlyName":"Lamp",`, ""), `["LIGHT"]`, "[]")), []string{
-			"1: error: " + inAlexa + "[0].friendlyName: missing" + bySchema,
-			"1: error: " + inAlexa + "[0].endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &" + bySchema,
-			"2: error: " + inAlexa + "[0].manufacturerName: longer than 128 characters" + bySchema,
-			"2: error: " + inAlexa + "[0].displayCategories: empty" + bySchema,
+		{"texts", discovery(edit(edit(edit(endpoint("lamp/1"), "Example Co", strings.Repeat("é", 129)), `"friendlyName":"Lamp",`, ""), `["LIGHT"]`, "[]")), []string{
+			"1: warning: " + inAlexa + "[0].friendlyName: missing" + byDiscovery,
+			"1: error: " + inAlexa + "[0].endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ &" + byDiscovery,
+			"2: error: " + inAlexa + "[0].manufacturerName: longer than 128 characters" + byDiscovery,
+			"2: error: " + inAlexa + "[0].displayCategories: empty" + byDiscovery,
 		}},
 		{"attributes", discovery(edit(endpoint("lamp-1"), "\n", "\n\"additionalAttributes\":{\"model\":\""+strings.Repeat("x", 257)+"\"},")), []string{
 			"2: error: " + inAlexa + "[0].additionalAttributes.model: longer than 256 characters" + byDiscovery,
@@ -86,16 +86,37 @@ func TestDiscovery(t *testing.T) {
 		{"101 capabilities", discovery(endpoint("lamp-1", many(99, func(i int) string { return edit(mode, "Lamp.Mode", fmt.Sprint("Mode.", i)) })...)), []string{
 			"3: error: " + capabilities + ": more than 100" + byDiscovery,
 		}},
-		{"too large", discovery(many(300, func(i int) string {
+		{"answer of any size", discovery(many(300, func(i int) string {
 			return edit(endpoint(fmt.Sprint("lamp-", i)), "{", `{"cookie":{"x":"`+strings.Repeat("x", 500)+`"},`)
-		})...), []string{"1: error: " + inAlexa + ": 265 KB in all, more than 256" + byDiscovery}},
+		})...), nil},
+		{"too large", edit(discovery(many(300, func(i int) string {
+			return edit(endpoint(fmt.Sprint("lamp-", i)), "{", `{"cookie":{"x":"`+strings.Repeat("x", 500)+`"},`)
+		})...), "Discover.Response", "AddOrUpdateReport"), []string{"1: error: " + inAlexa + ": 265 KB in all, more than 256" + byDiscovery}},
+		{"null for a member", discovery(edit(endpoint("lamp-1"), `"A lamp"`, "null")), []string{
+			"2: error: " + inAlexa + "[0].description: null, which counts as missing" + byDiscovery,
+		}},
+		{"long cookie", discovery(edit(endpoint("lamp-1"), "{", `{"cookie":{"x":"`+strings.Repeat("x", 5000)+`"},`)), []string{
+			"1: warning: " + inAlexa + "[0].cookie: more than 5000 bytes: Alexa hides the endpoint (seen in use)",
+		}},
+		{"nearly an interface", discovery(endpoint("lamp-1", edit(power, "PowerController", "PowerControler"))), []string{
+			"4: warning: " + second + ".interface: unknown: did you mean Alexa.PowerController?" + byDiscovery,
+		}},
+		{"nearly a property", discovery(endpoint("lamp-1", edit(power, "powerState", "powerstate"))), []string{
+			"4: warning: " + second + ".properties.supported[0].name: unknown: did you mean powerState?" + byDiscovery,
+		}},
+		{"nearly a member", edit(discovery(endpoint("lamp-1")), `"endpoints"`, `"enpoints"`), []string{
+			"1: error: " + inAlexa + ": missing" + byDiscovery,
+		}},
+		{"health of version 3", discovery(edit(endpoint("lamp-1"), `"3.1"`, `"3"`)), []string{
+			"3: warning: " + capabilities + `[1].version: ought to be "3.1", which tells why an endpoint is UNREACHABLE (` + ruleHealth + ")",
+		}},
 		{"space does not count", discovery(endpoint("lamp-1")) + strings.Repeat(" ", 300<<10), nil},
 		{"capability without anything", discovery(endpoint("lamp-1", "{}")), []string{
-			"4: error: " + second + ".type: missing" + bySchema,
-			"4: error: " + second + ".interface: missing" + bySchema,
+			"4: error: " + second + ".type: missing" + byDiscovery,
+			"4: error: " + second + ".interface: missing" + byDiscovery,
 			"4: error: " + second + ".version: missing" + byDiscovery,
 		}},
-		{"capability that is none", discovery(endpoint("lamp-1", "5")), []string{"4: error: " + second + ": must be an object" + bySchema}},
+		{"capability that is none", discovery(endpoint("lamp-1", "5")), []string{"4: error: " + second + ": must be an object" + byDiscovery}},
 		{"another type", discovery(endpoint("lamp-1", edit(bell, "AlexaInterface", "Interface"))), []string{"4: warning: " + second + ".type: not AlexaInterface" + byDiscovery}},
 		{"version 3.0", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.0"`))), []string{"4: warning: " + second + `.version: ought to be "3"` + byDiscovery}},
 		{"version 3.1", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.1"`))), nil},
@@ -122,7 +143,7 @@ func TestDiscovery(t *testing.T) {
 		{"instance missing", discovery(endpoint("lamp-1", edit(mode, `"instance":"Lamp.Mode",`, ""))), []string{
 			"4: error: " + second + ".instance: missing: an endpoint may have several of this interface" + byDiscovery,
 		}},
-		{"interface twice", discovery(endpoint("lamp-1", power, mode, edit(mode, ".Mode", ".Colour"), mode, power)), []string{
+		{"interface twice", discovery(endpoint("lamp-1", power, mode, edit(mode, "Lamp.Mode", "Lamp.Colour"), mode, power)), []string{
 			"7: error: " + capabilities + "[5]: the same interface as capabilities[3]" + byDiscovery,
 			"8: error: " + capabilities + "[6]: the same interface as capabilities[2]" + byDiscovery,
 		}},

@@ -12,7 +12,7 @@ import (
 
 // faults says what is wrong with a document. What it declares is known from
 // then on.
-func (d document) faults(known declarations) []*alexa.FieldError {
+func (d document) faults(known declarations, last paces) []*alexa.FieldError {
 	header := d.member("event").member("header")
 	discovery := header.member("namespace").text() == "Alexa.Discovery"
 	report := discovery && header.member("name").text() == "AddOrUpdateReport"
@@ -23,7 +23,14 @@ func (d document) faults(known declarations) []*alexa.FieldError {
 	event, faults := d.eventFaults()
 	if report {
 		known.add(d.value)
-		return merged(faults, d.declarationFaults())
+		exact := d.declarationFaults()
+		for _, f := range exact {
+			f.Warning = true // SendEvent leaves it to Alexa
+		}
+		return merged(faults, exact)
+	}
+	if event != nil {
+		faults = append(faults, last.faults(event, !d.member("event").there())...)
 	}
 	if event != nil && known != nil {
 		faults = append(faults, known.faults(event, !d.member("event").there())...)

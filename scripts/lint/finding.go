@@ -57,8 +57,9 @@ func judge(name string, text []byte, known declarations) []finding {
 		broken.Severity = failure
 		findings = append(findings, *broken)
 	}
+	last := make(paces)
 	for _, d := range list {
-		for _, fault := range d.faults(known) {
+		for _, fault := range d.faults(known, last) {
 			findings = append(findings, d.finding(fault))
 		}
 	}

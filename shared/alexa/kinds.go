@@ -232,7 +232,7 @@ var (
 	measurement = either(chosenBy(map[string]*shape{
 		"Volume": objectOf(must("@type", aText), must("value", aNumber), ought("unit", aText)),
 		"Weight": objectOf(must("@type", aText), must("value", aNumber), ought("unit", aText)),
-	}, objectOf(must("@type", word("Count", "Percentage", "Volume", "Weight")), must("value", aNumber), may("unit", aText))),
+	}, objectOf(must("@type", word("Count", "Percentage", "Volume", "Weight")), must("value", aNumber), might("unit", aText))),
 		(&shape{kind: "number"}).because("a number: of today's pages it is an object with @type, value and, for volume and weight, unit"))
 	consumedShape = openObjectOf(must("usage", measurement), must("timeOfSample", anInstant))
 	intervalShape = openObjectOf(must("usage", aNumber), must("start", aDateTime), must("end", aDateTime))
