@@ -39,7 +39,6 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	}
 	const depth = 4 // of the values of most properties
 	d := decoder{published: published, walk: walk{checks: checks, at: make([]place, 0, depth)}}
-	d.keepRest = keep(&d.rest)
 	event, err := d.event(doc)
 	if err == nil {
 		err = d.whole(&event)
@@ -53,10 +52,8 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 type decoder struct {
 	walk
 	published time.Time
-	short     bool                       // the event is in the short form, which names its parts otherwise
-	unread    int                        // properties that could not be decoded
-	rest      []byte                     // members of the property at hand that are not known
-	keepRest  func(quoted, value []byte) // made once: it costs memory
+	short     bool // the event is in the short form, which names its parts otherwise
+	unread    int  // properties that could not be decoded
 }
 
 // The decoder's methods return errors whose path starts at the top of the

@@ -12,7 +12,7 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	if absent(raw) {
 		raw = []byte("{}") // of the kinds without content
 	}
-	var scope, rest, moment []byte
+	var scope, others, moment []byte
 	if err := pick(raw, ignore, member{"scope", &scope}); err != nil {
 		return in("event.payload", err)
 	}
@@ -20,8 +20,8 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 		if !absent(scope) {
 			return wrong("event.payload.scope", leaveOut)
 		}
-		_ = pick(raw, keep(&rest), member{"scope", new([]byte)})
-		raw = objectOfRest(rest)
+		_ = pick(raw, nil, member{"scope", new([]byte)}, rest(&others))
+		raw = objectOfRest(others)
 	}
 	e.Payload = raw
 	if e.IsChangeReport() {
@@ -49,17 +49,17 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 
 // changeReport decodes payload.change. What else is in the payload is carried.
 func (d *decoder) changeReport(e *Event, raw []byte) error {
-	var change, rest []byte
-	if err := pick(raw, keep(&rest), member{"change", &change}); err != nil {
+	var change, others []byte
+	if err := pick(raw, nil, member{"change", &change}, rest(&others)); err != nil {
 		return in("event.payload", err)
 	}
 	c, err := d.change(change)
 	if err != nil {
 		return d.tolerate(err)
 	}
-	c.payloadRest = rest
+	c.payloadRest = others
 	e.Change, e.Payload = c, nil
-	if rest != nil {
+	if others != nil {
 		d.note(warning(ruleSchema, "event.payload", "has more than a change"))
 	}
 	if c.changeRest != nil {
@@ -90,17 +90,14 @@ func withTime(payload, value []byte, finest time.Duration) []byte {
 	return append(written, payload[at+len(value):]...)
 }
 
-// objectOfRest is an object of members that keep has collected.
+// objectOfRest is an object of the members that rest has collected.
 func objectOfRest(rest []byte) []byte {
 	return append(append([]byte{'{'}, bytes.TrimPrefix(rest, []byte{','})...), '}')
 }
 
-// keep collects the members that pick does not know as `,"name":value`.
-func keep(rest *[]byte) func(quoted, value []byte) {
-	return func(quoted, value []byte) {
-		*rest = append(append(append(append(*rest, ','), quoted...), ':'), value...)
-	}
-}
+// rest is what pick collects the members in that it does not know, as
+// `,"name":value`.
+func rest(into *[]byte) member { return member{"", into} }
 
 // change decodes payload.change.
 func (d *decoder) change(raw []byte) (*Change, error) {
@@ -108,25 +105,25 @@ func (d *decoder) change(raw []byte) (*Change, error) {
 	if absent(raw) {
 		return nil, breaks(ruleChange, path, "%s", missing(raw))
 	}
-	var cause, properties, typ, rest []byte
+	var cause, properties, typ, others []byte
 	c := new(Change)
-	err := pick(raw, keep(&c.changeRest), member{"cause", &cause}, member{"properties", &properties})
+	err := pick(raw, nil, member{"cause", &cause}, member{"properties", &properties}, rest(&c.changeRest))
 	if err != nil {
 		return nil, in(path, err)
 	}
 	if absent(cause) {
 		return nil, breaks(ruleChange, path+".cause", "%s", missing(cause))
 	}
-	if err := d.tolerate(in(path+".cause", pick(cause, keep(&rest), member{"type", &typ}))); err != nil {
+	if err := d.tolerate(in(path+".cause", pick(cause, nil, member{"type", &typ}, rest(&others)))); err != nil {
 		return nil, err
 	}
 	if c.Cause, err = d.cause(path+".cause.type", typ); err != nil {
 		return nil, err
 	}
-	if rest != nil {
+	if others != nil {
 		d.note(warning(ruleSchema, path+".cause", "has more than a type"))
 	}
-	if rest != nil || d.checks != CheckStrict {
+	if others != nil || d.checks != CheckStrict {
 		c.cause = cause
 	}
 	c.Properties, err = d.changed(path+".properties", properties)

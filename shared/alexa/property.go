@@ -30,15 +30,14 @@ var noUncertainty = json.RawMessage("0")
 // property reads one property. A missing timeOfSample becomes the time of
 // publishing.
 func (d *decoder) property(raw []byte) (Property, error) {
-	var namespace, name, instance, value, unit, sampled, uncertainty []byte
-	d.rest = nil
-	err := pick(raw, d.keepRest, member{"namespace", &namespace}, member{"name", &name},
+	var namespace, name, instance, value, unit, sampled, uncertainty, others []byte
+	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name},
 		member{"instance", &instance}, member{"value", &value}, member{"unit", &unit},
-		member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty})
+		member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&others))
 	if err != nil {
 		return Property{}, err
 	}
-	p := Property{Value: value, TimeOfSample: d.published, Uncertainty: noUncertainty, rest: d.rest}
+	p := Property{Value: value, TimeOfSample: d.published, Uncertainty: noUncertainty, rest: others}
 	if p.Namespace, err = required("namespace", namespace); err != nil {
 		return Property{}, err
 	}
@@ -131,7 +130,7 @@ func (p *Property) same(q *Property) bool {
 // out, to a property that is otherwise carried as it came.
 func withDefaults(raw []byte, published time.Time) []byte {
 	var sampled, uncertainty, filled []byte
-	if pick(raw, keep(&filled), member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}) != nil {
+	if pick(raw, nil, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&filled)) != nil {
 		return raw
 	}
 	if absent(sampled) {

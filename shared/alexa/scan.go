@@ -55,11 +55,15 @@ func missing(raw []byte) string {
 
 // pick splits the object raw into the given members. Members by other names
 // are an error when unknown is nil and are otherwise handed to it, name still
-// quoted. A name that appears twice is an error: two readers would disagree
+// quoted; a last member rest collects them instead. A name that appears twice is an error: two readers would disagree
 // about which counts.
 func pick(raw []byte, unknown func(quoted, value []byte), members ...member) error {
 	if raw[0] != '{' {
-		return wrong("", "must be an object")
+		return wrong("", "%s", mustBe("object", typeOf(raw)))
+	}
+	var others *[]byte
+	if last := len(members) - 1; last >= 0 && members[last].name == "" {
+		others, members = members[last].value, members[:last]
 	}
 	for i := skipSpace(raw, 1); raw[i] != '}'; {
 		quoted, value, next := cutMember(raw, i)
@@ -70,6 +74,8 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 		}
 		found := find(members, name)
 		switch {
+		case found < 0 && others != nil:
+			*others = append(append(append(append(*others, ','), quoted...), ':'), value...)
 		case found < 0 && unknown == nil:
 			return wrong(printable(name), "%s", unknownField(members, name))
 		case found < 0:

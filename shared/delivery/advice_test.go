@@ -30,7 +30,7 @@ func TestAdviceIsCountedAndLogged(t *testing.T) {
 		count, shown int
 	}{
 		{"sound", fmt.Sprintf(sound, ""), 0, 0},
-		{"two", report, 2, 2}, // no connectivity, no time
+		{"one", report, 1, 1}, // no connectivity
 		{"many", fmt.Sprintf(sound, odd.String()), 20, 5},
 	} {
 		t.Run(test.name, func(t *testing.T) {
