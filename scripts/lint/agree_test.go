@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -16,23 +17,17 @@ import (
 )
 
 // TestAgree holds the three who judge device events against each other, on every
-// example and on a thousand events that are nearly one: what lint calls an
+// example, on what others send, and on a thousand events that are nearly one: what lint calls an
 // error, SendEvent refuses, and so does the JSON Schema.
 func TestAgree(t *testing.T) {
 	t.Parallel()
-	paths, err := filepath.Glob(root + "/shared/alexa/examples/*.json")
-	if err != nil || len(paths) < 40 {
-		t.Fatalf("%d examples (%v)", len(paths), err)
-	}
+	events := sources(t)
 	schema := compiled(t)
 	random := rand.New(rand.NewPCG(15, 0))
 	refused := 0
-	for i := range 1000 + len(paths) {
-		event, err := os.ReadFile(paths[i%len(paths)])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if i >= len(paths) {
+	for i := range 1000 + len(events) {
+		event := events[i%len(events)]
+		if i >= len(events) {
 			event = changed(t, random, event)
 		}
 		_, _, sendEvent := alexa.DecodeEvent(event, published, alexa.CheckStrict)
@@ -51,6 +46,39 @@ func TestAgree(t *testing.T) {
 	if refused < 100 || refused > 900 {
 		t.Errorf("%d events are refused: the changes are too mild, or too hard", refused)
 	}
+}
+
+// sources are the examples, and what others send or have reported.
+func sources(t *testing.T) [][]byte {
+	t.Helper()
+	const alexa = root + "/shared/alexa/"
+	paths, err := filepath.Glob(alexa + "examples/*.json")
+	if err != nil || len(paths) < 40 {
+		t.Fatalf("%d examples (%v)", len(paths), err)
+	}
+	read := func(path string) []byte {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	var events [][]byte
+	for _, path := range paths {
+		events = append(events, read(path))
+	}
+	var bodies []json.RawMessage
+	var reports []struct{ Event json.RawMessage }
+	if err := errors.Join(json.Unmarshal(read(alexa+"testdata/bodies.json"), &bodies), json.Unmarshal(read(alexa+"testdata/public.json"), &reports)); err != nil {
+		t.Fatal(err)
+	}
+	for _, report := range reports {
+		bodies = append(bodies, report.Event)
+	}
+	for _, body := range bodies {
+		events = append(events, body)
+	}
+	return events
 }
 
 func compiled(t *testing.T) *jsonschema.Schema {

@@ -32,7 +32,13 @@ func TestBuilders(t *testing.T) {
 	t.Parallel()
 	schema := compiledSchema(t)
 	on := []alexa.Property{newProperty(t, "Alexa.PowerController", "powerState", "ON")}
-	online := []alexa.Property{newProperty(t, "Alexa.EndpointHealth", "connectivity", map[string]string{"value": "OK"})}
+	online := []alexa.Property{alexa.NewConnectivity("", published)}
+	offline := []alexa.Property{alexa.NewConnectivity("INTERNET_UNREACHABLE", published)}
+	battery := alexa.NewBattery(9, "WARNING", published, "LOW_CHARGE")
+	consumed, err := alexa.NewInventoryConsumed("u-1", "coffee-1", "Coffee.Pods", map[string]any{"@type": "Count", "value": 1}, published)
+	if err != nil {
+		t.Fatal(err)
+	}
 	speed := newProperty(t, "Alexa.RangeController", "rangeValue", 3)
 	speed.Instance = "Fan.Speed"
 	lamp := decodeAny(t, []byte(example(t, "Alexa.Discovery.AddOrUpdateReport"))).(map[string]any)["event"].(map[string]any)["payload"].(map[string]any)["endpoints"].([]any)[0]
@@ -48,6 +54,11 @@ func TestBuilders(t *testing.T) {
 		{"change", alexa.NewChangeReport("u-1", "lamp-1", "PHYSICAL_INTERACTION", on, online), `"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[{"namespace":"Alexa.PowerController"`},
 		{"change of an instance", alexa.NewChangeReport("u-1", "fan-1", "APP_INTERACTION", []alexa.Property{speed}, online), `"instance":"Fan.Speed","value":3`},
 		{"change of all", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", append(on, online...), nil), `"context":{"properties":[]}`},
+		{"connectivity lost", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", offline, []alexa.Property{battery}),
+			`"value":{"reason":"INTERNET_UNREACHABLE","value":"UNREACHABLE"}`},
+		{"battery low", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{battery}, online),
+			`"value":{"health":{"reasons":["LOW_CHARGE"],"state":"WARNING"},"levelPercentage":9}`},
+		{"consumed", consumed, `"name":"InventoryConsumed","instance":"Coffee.Pods","payloadVersion":"3"`},
 		{"added", added, `"payload":{"endpoints":[{`},
 		{"removed", alexa.NewDeleteReport("u-1", "lamp-1", "lamp-2"), `"payload":{"endpoints":[{"endpointId":"lamp-1"},{"endpointId":"lamp-2"}]}`},
 		{"press", alexa.NewDoorbellPress("u-1", "door-1", "PHYSICAL_INTERACTION", published.In(time.FixedZone("", 3600))), `"timestamp":"2026-01-02T03:04:06Z"}},"context":{}}`},
