@@ -69,7 +69,8 @@ func sources(t *testing.T) [][]byte {
 	}
 	var bodies []json.RawMessage
 	var reports []struct{ Event json.RawMessage }
-	if err := errors.Join(json.Unmarshal(read(alexa+"testdata/bodies.json"), &bodies), json.Unmarshal(read(alexa+"testdata/public.json"), &reports)); err != nil {
+	if err := errors.Join(json.Unmarshal(read(alexa+"testdata/bodies.json"), &bodies), json.Unmarshal(read(alexa+"testdata/public.json"),
+		&reports)); err != nil {
 		t.Fatal(err)
 	}
 	for _, report := range reports {

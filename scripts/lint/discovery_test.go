@@ -55,7 +55,8 @@ func TestDiscovery(t *testing.T) {
 	}{
 		{"nothing wrong", discovery(endpoint("lamp-1", power, mode, bell)), nil},
 		{"no devices", discovery(), nil},
-		{"a report of no devices", edit(discovery(), "Discover.Response", "AddOrUpdateReport"), []string{"1: warning: " + inAlexa + ": empty" + byDiscovery}},
+		{"a report of no devices", edit(discovery(), "Discover.Response", "AddOrUpdateReport"), []string{"1: warning: " + inAlexa +
+			": empty" + byDiscovery}},
 		{"no endpoints", edit(discovery(), "endpoints", "devices"), []string{"1: error: " + inAlexa + ": missing" + byDiscovery}},
 		{"report as Alexa gets it", report, nil},
 		{"report to publish", edit(device, `{`, `{"userId":"u-1",`), nil},
@@ -67,7 +68,8 @@ func TestDiscovery(t *testing.T) {
 			"2: warning: " + inAlexa + "[0].friendlyName: empty" + byDiscovery,
 			"3: warning: " + inAlexa + "[0].capabilities[1].properties.retrievable: " + noState,
 		}},
-		{"texts", discovery(edit(edit(edit(endpoint("lamp/1"), "Example Co", strings.Repeat("é", 129)), `"friendlyName":"Lamp",`, ""), `["LIGHT"]`, "[]")), []string{
+		{"texts", discovery(edit(edit(edit(endpoint("lamp/1"), "Example Co", strings.Repeat("é", 129)), `"friendlyName":"Lamp",`, ""),
+			`["LIGHT"]`, "[]")), []string{
 			"1: warning: " + inAlexa + "[0].friendlyName: missing" + byDiscovery,
 			"1: error: " + inAlexa + "[0].endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ &" + byDiscovery,
 			"2: error: " + inAlexa + "[0].manufacturerName: longer than 128 characters" + byDiscovery,
@@ -117,10 +119,13 @@ func TestDiscovery(t *testing.T) {
 			"4: error: " + second + ".version: missing" + byDiscovery,
 		}},
 		{"capability that is none", discovery(endpoint("lamp-1", "5")), []string{"4: error: " + second + ": must be an object" + byDiscovery}},
-		{"another type", discovery(endpoint("lamp-1", edit(bell, "AlexaInterface", "Interface"))), []string{"4: warning: " + second + ".type: not AlexaInterface" + byDiscovery}},
-		{"version 3.0", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.0"`))), []string{"4: warning: " + second + `.version: ought to be "3"` + byDiscovery}},
+		{"another type", discovery(endpoint("lamp-1", edit(bell, "AlexaInterface", "Interface"))), []string{"4: warning: " + second +
+			".type: not AlexaInterface" + byDiscovery}},
+		{"version 3.0", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.0"`))), []string{"4: warning: " + second +
+			`.version: ought to be "3"` + byDiscovery}},
 		{"version 3.1", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.1"`))), nil},
-		{"version as a number", discovery(endpoint("lamp-1", edit(bell, `"3"`, `3`))), []string{"4: warning: " + second + ".version: ought to be a string: not every interface takes a number" + byDiscovery}},
+		{"version as a number", discovery(endpoint("lamp-1", edit(bell, `"3"`, `3`))), []string{"4: warning: " + second +
+			".version: ought to be a string: not every interface takes a number" + byDiscovery}},
 		{"version as an object", discovery(endpoint("lamp-1", edit(bell, `"3"`, `{}`))), []string{"4: error: " + second + ".version: must be a string" + byDiscovery}},
 		{"flags as some write them", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":"True"`), `"retrievable":true`, `"retrievable":"TRUE"`))), nil},
 		{"not reported, as some write it", discovery(endpoint("lamp-1", edit(power, `"proactivelyReported":true`, `"proactivelyReported":"FALSE"`))), []string{
@@ -133,7 +138,8 @@ func TestDiscovery(t *testing.T) {
 			"4: warning: " + second + ".properties: without supported: Alexa does not learn the state of powerState" + byReporting,
 		}},
 		{"interface without properties", discovery(endpoint("lamp-1", `{"type":"AlexaInterface","interface":"Alexa.SceneController","version":"3"}`)), nil},
-		{"without Alexa", discovery(edit(endpoint("lamp-1"), alexa3+",", "")), []string{"3: warning: " + capabilities + ": without the interface Alexa" + byDiscovery}},
+		{"without Alexa", discovery(edit(endpoint("lamp-1"), alexa3+",", "")), []string{"3: warning: " + capabilities +
+			": without the interface Alexa" + byDiscovery}},
 		{"without health", discovery(edit(endpoint("lamp-1"), ","+health, "")), []string{
 			"3: warning: " + capabilities + ": without the property connectivity of Alexa.EndpointHealth (" + ruleSkill + ")",
 		}},

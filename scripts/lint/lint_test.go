@@ -63,7 +63,8 @@ func TestEvents(t *testing.T) {
 		{"two documents", sound + doorbell, nil},
 		{"array of none", "[]", nil},
 		{"JSON lines", sound + "\n" + edit("PHYSICAL", "MENTAL") + "\n" + doorbell + "\n", []string{"4: error: cause: " + noSuchCause}},
-		{"Windows line ends", strings.ReplaceAll(edit(`"ON"`, "5"), "\n", "\r\n"), []string{"2: error: changed[0].value: must be a string" + byPower}},
+		{"Windows line ends", strings.ReplaceAll(edit(`"ON"`, "5"), "\n", "\r\n"), []string{"2: error: changed[0].value: must be a string" +
+			byPower}},
 		{"array", "[\n" + sound + ",\n" + edit(`"ON"`, "5") + "\n, 7]", []string{
 			"6: error: [1].changed[0].value: must be a string" + byPower,
 			"8: error: [2]: must be a JSON object",
@@ -98,8 +99,10 @@ func TestEvents(t *testing.T) {
 		{"twice", edit("\n", "\n\"userId\":\"u-2\",\n"), []string{"2: error: userId: appears twice"}},
 		{"a name with dots", edit("\n", "\n\"a.b[0].c\": 1,\n"), []string{"2: error: a.b[0].c: unknown field, none of " + topLevel}},
 		{"a name for a terminal", edit("\n", "\n\"a\\u001b[31m\": 1,\n"), []string{"1: error: a?[31m: unknown field, none of " + topLevel}},
-		{"names in escapes", strings.Replace(edit(`"ON"`, "5"), `"changed"`, `"chan\u0067ed"`, 1), []string{"2: error: changed[0].value: must be a string" + byPower}},
-		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"), []string{"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
+		{"names in escapes", strings.Replace(edit(`"ON"`, "5"), `"changed"`, `"chan\u0067ed"`, 1),
+			[]string{"2: error: changed[0].value: must be a string" + byPower}},
+		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"),
+			[]string{"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
 		{"short form with context", edit("\n", "\n\"context\":{},\n"), []string{"2: error: context: belongs to an event, which is missing (the short form has \"unchanged\")"}},
 		{"doorbell", strings.Replace(doorbell, "05Z", "05+01:00", 1), nil},
 		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress", "Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
@@ -108,7 +111,8 @@ func TestEvents(t *testing.T) {
 		{"byte order mark", "\ufeff" + edit("PHYSICAL", "MENTAL"), []string{
 			"1: warning: begins with a byte order mark, which an event must not", "1: error: cause: " + noSuchCause,
 		}},
-		{"health that is refused", edit(`{"value":"OK"}`, "null"), []string{"3: error: unchanged[0].value: null, which counts as missing (seen at the event gateway)"}},
+		{"health that is refused", edit(`{"value":"OK"}`, "null"),
+			[]string{"3: error: unchanged[0].value: null, which counts as missing (seen at the event gateway)"}},
 		{"context of no list", sound[:strings.Index(sound, `"unchanged"`)] + `"unchanged":7}`, []string{"3: error: unchanged: must be an array"}},
 		{"early end", sound + "\n{\"userId\":\n\n", []string{"4:11: error: not JSON: it ends too early"}},
 		{"syntax error behind a fault", edit(`"ON"`, "5") + "\n  {'userId'}", []string{
@@ -141,7 +145,8 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	for _, input := range []string{
 		sound, doorbell, "{}", strings.Replace(sound, `"ON"`, `"HALF"`, 1), strings.Replace(sound, `"ON"`, "1", 1),
-		strings.Replace(sound, "lamp-1", "lamp/1", 1), strings.Replace(doorbell, `,"context":{}`, "", 1), strings.Replace(sound, "3:04", "3-04", 1),
+		strings.Replace(sound, "lamp-1", "lamp/1", 1), strings.Replace(doorbell, `,"context":{}`, "", 1), strings.Replace(sound, "3:04",
+			"3-04", 1),
 	} {
 		_, _, err := alexa.DecodeEvent([]byte(input), published, alexa.CheckStrict)
 		if status, stdout, _ := lint(input); (status == exitFault) != (err != nil) {
@@ -163,10 +168,12 @@ func TestPace(t *testing.T) {
 			`"Alexa.InventoryLevelSensor","name":"level","instance":"`+instance+`","value":{"@type":"Count","value":7}`,
 			`"timeOfSample":"2026-01-02T03:04:05Z"}],`, at, "\n", "").Replace(sound) + "\n"
 	}
-	input := measured("plug-1", "2026-01-02T01:00:00Z") + measured("plug-2", "2026-01-02T01:30:00Z") + measured("plug-1", "2026-01-02T02:00:00Z") +
+	input := measured("plug-1", "2026-01-02T01:00:00Z") + measured("plug-2", "2026-01-02T01:30:00Z") + measured("plug-1",
+		"2026-01-02T02:00:00Z") +
 		measured("plug-1", "2026-01-02T02:59:00Z") +
 		level("Ink", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) +
-		level("Ink", `"timeOfSample":"2026-01-03T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-03T03:00:01Z"}],`) + level("Ink", `"unit":null}],`)
+		level("Ink", `"timeOfSample":"2026-01-03T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-03T03:00:01Z"}],`) + level("Ink",
+		`"unit":null}],`)
 	_, stdout, _ := lint(input)
 	want := []string{
 		"4: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",

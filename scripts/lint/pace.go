@@ -57,7 +57,8 @@ func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 			continue // or its time is not known
 		}
 		if since(p.Namespace, p.Instance, p.TimeOfSample) > 24*time.Hour {
-			faults = append(faults, warn(ruleInventory, fmt.Sprintf("%s[%d]", path, i), "more than a day after the report before: Dash wants one a day"))
+			faults = append(faults, warn(ruleInventory, fmt.Sprintf("%s[%d]", path, i),
+				"more than a day after the report before: Dash wants one a day"))
 		}
 	}
 	return faults

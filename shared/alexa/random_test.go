@@ -164,8 +164,9 @@ var (
 		"2024-02-29T23:59:59Z", "2026-02-29T00:00:00Z", "2026-01-02T3:04:05Z", "2026-01-02T03:04:05,6Z", "2026-01-02T03:04:05+24:00", "0999-01-02T03:04:05Z",
 		"1000-01-01T00:00:00+01:00", "2026-01-02 03:04:05Z", "now"}
 	numbers = []any{"0", "12.5e1", "1 ", 0, 1, 50, 100, 101, 256, 1000, 2700, 10001, 0.5, -1, -0.25, 1e21, 86_400_001}
-	texts   = []any{"", "x", "lamp 1", "lamp.1", `lamp\1`, "ON", "UNKNOWN_WORD", "https://example.com/x", "rtsp://[::1", "no uri", "ü\u2028\"\\", strings.Repeat("y", 129), strings.Repeat("z", 257)}
-	names   = []any{"value", "scale", "instance", "unit", "cause", "scope", "properties", "messageId", "correlationToken", "payloadVersion", "cookie", "type", "extra"}
+	texts   = []any{"", "x", "lamp 1", "lamp.1", `lamp\1`, "ON", "UNKNOWN_WORD", "https://example.com/x", "rtsp://[::1", "no uri",
+		"ü\u2028\"\\", strings.Repeat("y", 129), strings.Repeat("z", 257)}
+	names = []any{"value", "scale", "instance", "unit", "cause", "scope", "properties", "messageId", "correlationToken", "payloadVersion", "cookie", "type", "extra"}
 )
 
 // change does one thing to a document, anywhere in it.
