@@ -216,7 +216,7 @@ func (d *decoder) note(field *FieldError) {
 
 // endpointIDForm says what is wrong with an endpointId as Amazon's page has it:
 // up to 256 letters, digits, spaces and some more. The page does not say which
-// letters, and Alexa has been seen to refuse a backslash.
+// letters. A backslash has been seen refused: alexa-samples/alexa-smarthome#60.
 func endpointIDForm(id string) string {
 	if utf8.RuneCountInString(id) > 256 {
 		return "longer than 256 characters"

@@ -125,8 +125,8 @@ func (k Kind) rule() string {
 	return ruleEvents
 }
 
-// source is the interface whose page has the rules about the kind, or another
-// page.
+// source is the interface whose page has the rules about the kind's payload, or
+// the schema.
 func (k Kind) source() string {
 	switch {
 	case isError(k.Name):

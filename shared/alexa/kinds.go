@@ -191,7 +191,7 @@ var kinds = []Kind{
 var kin = map[string]Kind{
 	// alexa-securitypanelcontroller-alert: a chime lasts a second, and what is
 	// repeated sounds again.
-	"Alexa.SecurityPanelController.Alert": {Life: LifeAlert, Once: true, Token: TokenInEndpoint},
+	"Alexa.SecurityPanelController.Alert": {Life: LifeAlert, Once: true},
 	"Alexa.SimpleEventSource":             {Life: LifeShort, Once: true},
 	// Events of data that the customer deleted.
 	"Alexa.DataController": {Instance: Expected},

@@ -55,8 +55,8 @@ func missing(raw []byte) string {
 
 // pick splits the object raw into the given members. Members by other names
 // are an error when unknown is nil and are otherwise handed to it, name still
-// quoted; a last member rest collects them instead. A name that appears twice is an error: two readers would disagree
-// about which counts.
+// quoted; a last member rest collects them instead. A name that appears twice is
+// an error: two readers would disagree about which counts.
 func pick(raw []byte, unknown func(quoted, value []byte), members ...member) error {
 	if raw[0] != '{' {
 		return wrong("", "%s", mustBe("object", typeOf(raw)))

@@ -16,7 +16,7 @@ type walk struct {
 	lenient int     // how many of the surrounding members draw warnings only
 	found   []*FieldError
 	more    int  // faults that are counted only
-	refused bool // one of these is more tha warning
+	refused bool // one of these is more than a warning
 }
 
 // place is a step on the way to a part of the event: a name, given here or by
