@@ -1,6 +1,8 @@
 package functions_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +49,36 @@ func TestExamples(t *testing.T) {
 			}
 			amazon.wantTaken(t, c, event)
 		})
+	}
+}
+
+// TestPublicBodies publishes what others send to the program, for one customer: the
+// gateway takes all of it.
+func TestPublicBodies(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../shared/alexa/testdata/bodies.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bodies []map[string]any
+	if err := json.Unmarshal(data, &bodies); err != nil {
+		t.Fatal(err)
+	}
+	amazon := newAmazon(t, simulator.Options{})
+	p := launch(t, amazon.env(alexa.EU))
+	c := newCustomer("bodies")
+	amazon.link(t, p.URL()+"/AcceptGrant", c, alexa.EU)
+	for i, body := range bodies {
+		body["userId"] = c.userID
+		event, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := post(t, p.URL()+"/SendEvent", nil, pushed(t, string(event), map[string]string{"eventId": fmt.Sprint("body-", i)}))
+		outcomes := decode[outcomes](t, got.Body).Outcomes
+		if got.Status != 200 || len(outcomes) != 1 || outcomes[0].Outcome != "accepted" {
+			t.Errorf("%d %s: %s", got.Status, got.Body, event)
+		}
 	}
 }
 

@@ -105,8 +105,8 @@ func TestSendEventRefuses(t *testing.T) {
 		{name: "empty", want: "not JSON"},
 		{name: "no customer", event: `{"endpointId":"lamp-1"}`, want: "userId: "},
 		{name: "unknown field", event: `{"userId":"u-1","endpoint":"lamp-1"}`, want: "endpoint: "},
-		{name: "endpoint id", event: c.report("lamp 1"), want: "event.endpoint.endpointId: "},
-		{name: "endpoint id, short form", event: c.shortReport("lamp 1"), want: "endpointId: "},
+		{name: "endpoint id", event: c.report("lamp/1"), want: "event.endpoint.endpointId: "},
+		{name: "endpoint id, short form", event: c.shortReport("lamp/1"), want: "endpointId: "},
 		{name: "token", event: withScope, want: "event.endpoint.scope: "},
 		{name: "region", event: c.report("lamp-1"), attributes: map[string]string{"region": "eu"}, want: "attribute region: "},
 	}

@@ -18,6 +18,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepostdev/gatepost/shared/access"
@@ -71,6 +72,11 @@ type Function struct {
 // the name of the field; everything else 200 and one of Alexa's two answers.
 func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 	directive, err := alexa.DecodeAcceptGrant(r.Body)
+	if errors.Is(err, alexa.ErrPartition) {
+		telemetry.Raise(ctx, slog.LevelWarn)
+		telemetry.Add(ctx, slog.String(telemetry.Outcome, "failed"), slog.String(telemetry.Error, err.Error()))
+		return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(uuid.NewString(), err.Error())}
+	}
 	if err != nil {
 		telemetry.Raise(ctx, slog.LevelWarn)
 		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))

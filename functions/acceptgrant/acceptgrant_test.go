@@ -159,6 +159,19 @@ func TestNoDirective(t *testing.T) {
 	}
 }
 
+// TestPartition: a unit of Alexa Smart Properties is refused in Alexa's own way,
+// and the answer says why.
+func TestPartition(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	request := directive("fake-code", "fake-grantee")
+	request.Body = bytes.Replace(request.Body, []byte("BearerToken"), []byte("BearerTokenWithPartition"), 1)
+	answer := function(t, w).Handle(t.Context(), request)
+	if got := name(t, answer); got != failure || !bytes.Contains(answer.Body, []byte("BearerTokenWithPartition, of Alexa Smart Properties")) {
+		t.Errorf("%s: %s", got, answer.Body)
+	}
+}
+
 // TestSameCode: Alexa, or the proxy, delivers a directive twice.
 func TestSameCode(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,16 @@ func nameOf(m alexa.Envelope) string {
 	}
 }
 
+// tellsFault reports whether a directive says that an event was at fault which
+// the gateway had taken: nothing else tells of what went wrong after the 202. The
+// names are of the Alexa Connect Kit; others of their kind end in the same way.
+func tellsFault(m alexa.Envelope) bool {
+	return strings.HasSuffix(m.Name, "Error") || m.Namespace == "Alexa.DeviceUsage.Meter" && m.Name == "ReduceResolution"
+}
+
+// mostFault is how much of the payload of such a directive the log shows.
+const mostFault = 1024
+
 // plain is text fit for a log: names and ids have no other characters, so what
 // has may be anything.
 func plain(s string) string {

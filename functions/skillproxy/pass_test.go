@@ -62,6 +62,31 @@ func TestRegions(t *testing.T) {
 	}
 }
 
+// TestFaultsAreWarnings: what Alexa says of an event after its 202 is said in one
+// directive, which a person should see.
+func TestFaultsAreWarnings(t *testing.T) {
+	t.Parallel()
+	directive := func(namespace, name string) string {
+		return `{"directive":{"header":{"namespace":"` + namespace + `","name":"` + name + `","payloadVersion":"1.0","messageId":"m-1"},` +
+			`"endpoint":{"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"plug-1"},"payload":{"code":"TOO_HIGH"}}}`
+	}
+	w := newWorld(t)
+	l := start(t, w.env(nil))
+	for i, test := range []struct{ namespace, name, severity string }{
+		{"Alexa.DeviceUsage.Meter", "InvalidMeasurementError", "WARNING"},
+		{"Alexa.DeviceUsage.Meter", "ReduceResolution", "WARNING"},
+		{"Alexa.New", "InvalidThingError", "WARNING"},
+		{"Alexa.DeviceUsage.Meter", "ReportMeasurements", "INFO"},
+	} {
+		wantSuccess(t, l, directive(test.namespace, test.name))
+		line := l.logged(t, i+1)
+		told := line["fault"] == `{"code":"TOO_HIGH"}` && line["endpoint_id"] == "plug-1"
+		if line["severity"] != test.severity || line["outcome"] != "passed" || told != (test.severity == "WARNING") {
+			t.Errorf("%s: %v", test.name, line)
+		}
+	}
+}
+
 // TestByteExact: numbers, escapes, spaces and the order of members would not
 // survive a decoder and an encoder.
 func TestByteExact(t *testing.T) {

@@ -108,6 +108,11 @@ func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
 	if message.MessageID != "" {
 		telemetry.Add(ctx, slog.String(telemetry.MessageID, plain(message.MessageID)))
 	}
+	if tellsFault(message) {
+		telemetry.Raise(ctx, slog.LevelWarn)
+		telemetry.Add(ctx, slog.String(telemetry.EndpointID, plain(message.EndpointID)),
+			slog.String("fault", string(message.Payload[:min(len(message.Payload), mostFault)])))
+	}
 	to := p.target(kind)
 	if to == nil {
 		return withoutTarget(kind, message)

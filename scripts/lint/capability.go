@@ -52,7 +52,8 @@ func isFlag(v value) bool {
 }
 
 // instanced are the interfaces of which an endpoint may have several.
-var instanced = []string{"Alexa.ModeController", "Alexa.RangeController", "Alexa.SimpleEventSource", "Alexa.ToggleController"}
+var instanced = []string{"Alexa.InventoryLevelSensor", "Alexa.InventoryLevelUsageSensor", "Alexa.InventoryUsageSensor",
+	"Alexa.ModeController", "Alexa.RangeController", "Alexa.SimpleEventSource", "Alexa.ToggleController"}
 
 // capabilityFaults says what is wrong with the capabilities of the endpoint at
 // path.
@@ -87,10 +88,10 @@ func absent(path string, list []capability) []*alexa.FieldError {
 		return slices.IndexFunc(list, func(c capability) bool { return c.name == name })
 	}
 	if has("Alexa") < 0 {
-		faults = append(faults, advise(ruleDiscovery, path, "without the interface Alexa"))
+		faults = append(faults, warn(ruleDiscovery, path, "without the interface Alexa"))
 	}
 	if i := has("Alexa.EndpointHealth"); i < 0 || !slices.Contains(list[i].supported, "connectivity") {
-		faults = append(faults, advise(ruleSkill, path, "without the property connectivity of Alexa.EndpointHealth"))
+		faults = append(faults, warn(ruleSkill, path, "without the property connectivity of Alexa.EndpointHealth"))
 	}
 	return faults
 }
@@ -101,15 +102,17 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 	}
 	var faults []*alexa.FieldError
 	if kind := v.member("type").text(); kind != "" && kind != "AlexaInterface" {
-		faults = append(faults, advise(ruleDiscovery, path+".type", "not AlexaInterface"))
+		faults = append(faults, warn(ruleDiscovery, path+".type", "not AlexaInterface"))
 	}
 	switch version := v.member("version"); {
 	case !version.there():
 		faults = append(faults, breaks(path+".version", "missing"))
 	case version.text() == "3.0":
-		faults = append(faults, advise(ruleDiscovery, path+".version", `ought to be "3"`))
+		faults = append(faults, warn(ruleDiscovery, path+".version", `ought to be "3"`))
+	case c.name == "Alexa.EndpointHealth" && version.text() == "3":
+		faults = append(faults, warn(ruleHealth, path+".version", `ought to be "3.1", which tells why an endpoint is UNREACHABLE`))
 	case version.isNumber():
-		faults = append(faults, advise(ruleDiscovery, path+".version", "ought to be a string: not every interface takes a number"))
+		faults = append(faults, warn(ruleDiscovery, path+".version", "ought to be a string: not every interface takes a number"))
 	case version.text() == "":
 		faults = append(faults, breaks(path+".version", "must be a string"))
 	}
@@ -123,20 +126,24 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 func (c capability) propertyFaults(path string, v value) []*alexa.FieldError {
 	var faults []*alexa.FieldError
 	for i, name := range c.supported {
+		at := fmt.Sprintf("%s.supported[%d].name", path, i)
 		if name == "" {
-			faults = append(faults, breaks(fmt.Sprintf("%s.supported[%d].name", path, i), "missing"))
+			faults = append(faults, breaks(at, "missing"))
+		}
+		if word := alexa.Nearest(name, alexa.PropertyNames(c.name)); word != "" {
+			faults = append(faults, warn(ruleDiscovery, at, "unknown: did you mean %s?", word))
 		}
 	}
 	if len(c.supported) == 0 && len(alexa.PropertyNames(c.name)) > 0 {
 		names := strings.Join(alexa.PropertyNames(c.name), ", ")
-		faults = append(faults, advise(ruleReporting, path, "without supported: Alexa does not learn the state of %s", names))
+		faults = append(faults, warn(ruleReporting, path, "without supported: Alexa does not learn the state of %s", names))
 	}
 	for _, flag := range flags {
 		switch set := v.member(flag.name); {
 		case set.there() && !isFlag(set):
 			faults = append(faults, breaks(path+"."+flag.name, "must be true or false"))
 		case len(c.supported) > 0 && !isTrue(set):
-			faults = append(faults, advise(flag.rule, path+"."+flag.name, "not true: %s", flag.consequence))
+			faults = append(faults, warn(flag.rule, path+"."+flag.name, "not true: %s", flag.consequence))
 		}
 	}
 	return faults

@@ -77,7 +77,8 @@ func (known declarations) faults(e *alexa.Event, short bool) []*alexa.FieldError
 		faults = append(faults, undeclared(endpoint, unchanged, e.Context.Properties, false)...)
 	}
 	if source := e.Header.Namespace; strings.HasPrefix(source, "Alexa.") && !has(endpoint, source, e.Header.Instance) {
-		faults = append(faults, advise(ruleDiscovery, "event.header.namespace", "not among the interfaces that the discovery declares for the endpoint"))
+		faults = append(faults, warn(ruleDiscovery, "event.header.namespace",
+			"not among the interfaces that the discovery declares for the endpoint"))
 	}
 	return faults
 }
@@ -98,7 +99,8 @@ func undeclared(endpoint []capability, path string, properties []alexa.Property,
 		case c < 0:
 			faults = append(faults, breaks(at, "not declared in the discovery"))
 		case changed && !endpoint[c].reported:
-			faults = append(faults, &alexa.FieldError{Path: at, Problem: "not declared as proactivelyReported in the discovery", Rule: ruleReporting})
+			faults = append(faults, &alexa.FieldError{
+				Path: at, Problem: "not declared as proactivelyReported in the discovery", Rule: ruleReporting})
 		}
 	}
 	return faults

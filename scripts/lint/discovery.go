@@ -15,6 +15,7 @@ const (
 	ruleDiscovery = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
 	ruleReporting = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
 	ruleSkill     = "developer.amazon.com/docs/smarthome/implement-your-skill.html"
+	ruleHealth    = "developer.amazon.com/docs/device-apis/alexa-endpointhealth.html"
 	ruleWWA       = "developer.amazon.com/docs/smarthome/wwa-skill-requirements.html"
 )
 
@@ -25,13 +26,14 @@ func (d document) discoveryFaults() []*alexa.FieldError {
 	event := d.member("event")
 	endpoints := event.member("payload").member("endpoints")
 	var faults []*alexa.FieldError
-	if size := compactSize(d.raw); size > alexa.MaxReportBytes {
+	report := event.member("header").member("name").text() == "AddOrUpdateReport"
+	if size := compactSize(d.raw); report && size > alexa.MaxReportBytes {
 		faults = append(faults, breaks(endpointsPath, "%d KB in all, more than %d", (size+1023)>>10, alexa.MaxReportBytes>>10))
 	}
 	if n := len(endpoints.items); n > alexa.MaxEndpoints {
 		faults = append(faults, breaks(endpointsPath, "more than %d", alexa.MaxEndpoints))
 	}
-	if endpoints.isArray() && len(endpoints.items) == 0 && event.member("header").member("name").text() == "Discover.Response" {
+	if endpoints.isArray() && len(endpoints.items) == 0 && !report {
 		return faults // a customer without devices
 	}
 	return merged(shapeFaults(endpoints), append(faults, d.declarationFaults()...))
@@ -51,7 +53,8 @@ func shapeFaults(endpoints value) []*alexa.FieldError {
 	if endpoints.there() {
 		payload = slices.Concat([]byte(`{"endpoints":`), endpoints.raw, []byte("}"))
 	}
-	event := slices.Concat([]byte(`{"userId":"-","event":{"header":{"namespace":"Alexa.Discovery","name":"AddOrUpdateReport"},"payload":`), payload, []byte("}}"))
+	const header = `{"namespace":"Alexa.Discovery","name":"AddOrUpdateReport"}`
+	event := slices.Concat([]byte(`{"userId":"-","event":{"header":`+header+`,"payload":`), payload, []byte("}}"))
 	_, faults := document{value: (&reader{text: event}).value()}.eventFaults()
 	return faults
 }
@@ -92,7 +95,7 @@ func breaks(path, problem string, args ...any) *alexa.FieldError {
 	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: ruleDiscovery}
 }
 
-// advise is a fault that Alexa overlooks, for which something does not work.
-func advise(rule, path, problem string, args ...any) *alexa.FieldError {
-	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Advice: true}
+// warn is a fault that Alexa overlooks, for which something does not work.
+func warn(rule, path, problem string, args ...any) *alexa.FieldError {
+	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
 }

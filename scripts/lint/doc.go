@@ -11,7 +11,8 @@
 //
 // Events are held against the rules by which SendEvent takes or refuses them,
 // those of package alexa; discoveries against Alexa's pages besides. It reads
-// on after a fault, as far as what follows can be understood. It knows nothing
+// on after a fault, as far as what follows can be understood, and holds what Alexa
+// wants hourly or daily against the report before it in the file. It knows nothing
 // of the customer's grant and the values that a capability was configured with,
 // and it never shows a value, which might be a token.
 //

@@ -12,7 +12,7 @@ import (
 
 // faults says what is wrong with a document. What it declares is known from
 // then on.
-func (d document) faults(known declarations) []*alexa.FieldError {
+func (d document) faults(known declarations, last paces) []*alexa.FieldError {
 	header := d.member("event").member("header")
 	discovery := header.member("namespace").text() == "Alexa.Discovery"
 	report := discovery && header.member("name").text() == "AddOrUpdateReport"
@@ -23,7 +23,14 @@ func (d document) faults(known declarations) []*alexa.FieldError {
 	event, faults := d.eventFaults()
 	if report {
 		known.add(d.value)
-		return merged(faults, d.declarationFaults())
+		exact := d.declarationFaults()
+		for _, f := range exact {
+			f.Warning = true // SendEvent leaves it to Alexa
+		}
+		return merged(faults, exact)
+	}
+	if event != nil {
+		faults = append(faults, last.faults(event, !d.member("event").there())...)
 	}
 	if event != nil && known != nil {
 		faults = append(faults, known.faults(event, !d.member("event").there())...)
@@ -57,9 +64,9 @@ func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 	decoded := 0
 	for text := d.raw; text != nil && len(faults) < most && decoded < mostDecoded; {
 		decoded += len(text)
-		event, advice, err := alexa.DecodeEvent(text, published, alexa.CheckAdvise)
+		event, warnings, err := alexa.DecodeEvent(text, published, alexa.CheckWarn)
 		if err == nil {
-			return &event, append(faults, slices.DeleteFunc(advice, func(a *alexa.FieldError) bool { return follows(a, faults) })...)
+			return &event, append(faults, slices.DeleteFunc(warnings, func(a *alexa.FieldError) bool { return follows(a, faults) })...)
 		}
 		fault := (*alexa.FieldError)(nil)
 		if !errors.As(err, &fault) {
@@ -74,10 +81,10 @@ func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 	return nil, faults
 }
 
-// follows reports whether an advice is about what was cut out to read on.
-func follows(advice *alexa.FieldError, faults []*alexa.FieldError) bool {
+// follows reports whether a warning is about what was cut out to read on.
+func follows(warning *alexa.FieldError, faults []*alexa.FieldError) bool {
 	return slices.ContainsFunc(faults, func(f *alexa.FieldError) bool {
-		after, ok := strings.CutPrefix(advice.Path, f.Path)
+		after, ok := strings.CutPrefix(warning.Path, f.Path)
 		return ok && f.Path != "" && (after == "" || after[0] == '.' || after[0] == '[')
 	})
 }
@@ -89,7 +96,7 @@ func merged(general, exact []*alexa.FieldError) []*alexa.FieldError {
 	for _, f := range exact {
 		said[printable(f.Path)] = true
 	}
-	general = slices.DeleteFunc(general, func(f *alexa.FieldError) bool { return f.Advice && said[f.Path] })
+	general = slices.DeleteFunc(general, func(f *alexa.FieldError) bool { return f.Warning && said[f.Path] })
 	return append(general, exact...)
 }
 

@@ -32,7 +32,7 @@ type severity string
 
 const (
 	failure severity = "error" // it would be refused
-	advised severity = "advice"
+	warned  severity = "warning"
 )
 
 // String gives "file:line: severity: path: problem (rule)", which editors and
@@ -51,14 +51,15 @@ func judge(name string, text []byte, known declarations) []finding {
 	list, broken := documents(text)
 	var findings []finding
 	if bytes.HasPrefix(text, byteOrderMark) {
-		findings = append(findings, finding{Severity: advised, Problem: "begins with a byte order mark, which an event must not"})
+		findings = append(findings, finding{Severity: warned, Problem: "begins with a byte order mark, which an event must not"})
 	}
 	if broken != nil {
 		broken.Severity = failure
 		findings = append(findings, *broken)
 	}
+	last := make(paces)
 	for _, d := range list {
-		for _, fault := range d.faults(known) {
+		for _, fault := range d.faults(known, last) {
 			findings = append(findings, d.finding(fault))
 		}
 	}
@@ -69,8 +70,8 @@ func judge(name string, text []byte, known declarations) []finding {
 
 func (d document) finding(fault *alexa.FieldError) finding {
 	f := finding{at: d.find(fault.Path).at, Severity: failure, Path: d.path(printable(fault.Path)), Problem: fault.Problem, Rule: fault.Rule}
-	if fault.Advice {
-		f.Severity = advised
+	if fault.Warning {
+		f.Severity = warned
 	}
 	return f
 }

@@ -23,7 +23,7 @@ func parse(args []string, help io.Writer) (options, error) {
 	flags := flag.NewFlagSet("lint", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // what is wrong is in the error
 	flags.StringVar(&o.discovery, "discovery", "", "the customer's Discover.Response, a `file`: events must report only what it declares")
-	flags.BoolVar(&o.strict, "strict", false, "fail for an advice too")
+	flags.BoolVar(&o.strict, "strict", false, "fail for a warning too")
 	flags.BoolVar(&o.json, "json", false, "write one JSON object a finding")
 	flags.BoolVar(&o.schema, "schema", false, "write the JSON Schema of device events, and nothing else")
 	err := flags.Parse(args)

@@ -32,10 +32,17 @@ func lines(stdout string) []string {
 
 // Rules, as they end a line.
 const (
-	bySchema    = " (Amazon's message schema)"
+	byPower     = " (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)"
+	byMode      = " (developer.amazon.com/docs/device-apis/alexa-modecontroller.html)"
+	byObjects   = " (developer.amazon.com/docs/device-apis/alexa-discovery-objects.html)"
+	byEvents    = " (developer.amazon.com/docs/smarthome/send-events.html)"
+	noSuchCause = "none of APP_INTERACTION, PHYSICAL_INTERACTION, PERIODIC_POLL, RULE_TRIGGER, VOICE_INTERACTION, INVALID_CREDENTIALS, " +
+		"SUBSCRIPTION_EXPIRED (developer.amazon.com/docs/device-apis/alexa-changereport.html)"
 	byReporting = " (" + ruleReporting + ")"
 	byDiscovery = " (" + ruleDiscovery + ")"
 )
+
+const topLevel = "userId, event, context, endpointId, cause, changed, unchanged"
 
 const (
 	sound = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION",
@@ -55,17 +62,18 @@ func TestEvents(t *testing.T) {
 		{"nothing wrong", sound, nil},
 		{"two documents", sound + doorbell, nil},
 		{"array of none", "[]", nil},
-		{"JSON lines", sound + "\n" + edit("PHYSICAL", "MENTAL") + "\n" + doorbell + "\n", []string{"4: error: cause: unknown cause" + bySchema}},
-		{"Windows line ends", strings.ReplaceAll(edit(`"ON"`, "5"), "\n", "\r\n"), []string{"2: error: changed[0].value: must be a string" + bySchema}},
+		{"JSON lines", sound + "\n" + edit("PHYSICAL", "MENTAL") + "\n" + doorbell + "\n", []string{"4: error: cause: " + noSuchCause}},
+		{"Windows line ends", strings.ReplaceAll(edit(`"ON"`, "5"), "\n", "\r\n"), []string{"2: error: changed[0].value: must be a string" +
+			byPower}},
 		{"array", "[\n" + sound + ",\n" + edit(`"ON"`, "5") + "\n, 7]", []string{
-			"6: error: [1].changed[0].value: must be a string" + bySchema,
+			"6: error: [1].changed[0].value: must be a string" + byPower,
 			"8: error: [2]: must be a JSON object",
 		}},
 		{"everything at once", `{
   "event": {
     "header": {"namespace": "Alexa", "name": "ChangeReport",
       "messageId": "m-1", "payloadVersion": "2"},
-    "endpoint": {"endpointId": "lamp.1",
+    "endpoint": {"endpointId": "lamp/1",
       "scope": {"type": "BearerToken", "token": "Atza|fake-1"}},
     "payload": {"change": {"cause": {"type": "GHOST"}, "properties": [
       {"namespace": "Alexa.PowerController", "name": "powerState",
@@ -76,36 +84,39 @@ func TestEvents(t *testing.T) {
   "contexts": {}
 }`, []string{
 			"1: error: userId: missing",
-			"4: error: event.header.messageId: is Gatepost's to give",
-			`4: error: event.header.payloadVersion: must be "3"` + bySchema,
-			"5: error: event.endpoint.endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &" + bySchema,
-			"6: error: event.endpoint.scope: is Gatepost's to give",
-			"7: error: event.payload.change.cause.type: unknown cause" + bySchema,
-			"9: error: event.payload.change.properties[0].value: missing (seen at the event gateway)",
-			"10: error: event.payload.change.properties[1].instance: missing" + bySchema,
-			"13: error: contexts: unknown field",
+			"4: error: event.header.messageId: leave it out, Gatepost sets it",
+			`4: error: event.header.payloadVersion: must be "3"` + byEvents,
+			"5: error: event.endpoint.endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ &" + byObjects,
+			"6: error: event.endpoint.scope: leave it out, Gatepost sets it",
+			"7: error: event.payload.change.cause.type: " + noSuchCause,
+			"9: error: event.payload.change.properties[0].value: null, which counts as missing (seen at the event gateway)",
+			"10: error: event.payload.change.properties[1].instance: missing: an endpoint may have several of this interface" + byMode,
+			"13: error: contexts: unknown field, none of " + topLevel + ": did you mean context?",
 		}},
 		{"of a wrong type", edit(`"u-1"`, "1"), []string{"1: error: userId: must be a string"}},
 		{"missing", edit(`"cause":"PHYSICAL_INTERACTION",`, ""), []string{"1: error: cause: missing"}},
 		{"customer missing, of nothing", "{}", []string{"1: error: userId: missing"}},
 		{"twice", edit("\n", "\n\"userId\":\"u-2\",\n"), []string{"2: error: userId: appears twice"}},
-		{"a name with dots", edit("\n", "\n\"a.b[0].c\": 1,\n"), []string{"2: error: a.b[0].c: unknown field"}},
-		{"a name for a terminal", edit("\n", "\n\"a\\u001b[31m\": 1,\n"), []string{"1: error: a?[31m: unknown field"}},
-		{"names in escapes", strings.Replace(edit(`"ON"`, "5"), `"changed"`, `"chan\u0067ed"`, 1), []string{"2: error: changed[0].value: must be a string" + bySchema}},
-		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"), []string{"3: advice: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
+		{"a name with dots", edit("\n", "\n\"a.b[0].c\": 1,\n"), []string{"2: error: a.b[0].c: unknown field, none of " + topLevel}},
+		{"a name for a terminal", edit("\n", "\n\"a\\u001b[31m\": 1,\n"), []string{"1: error: a?[31m: unknown field, none of " + topLevel}},
+		{"names in escapes", strings.Replace(edit(`"ON"`, "5"), `"changed"`, `"chan\u0067ed"`, 1),
+			[]string{"2: error: changed[0].value: must be a string" + byPower}},
+		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"),
+			[]string{"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
 		{"short form with context", edit("\n", "\n\"context\":{},\n"), []string{"2: error: context: belongs to an event, which is missing (the short form has \"unchanged\")"}},
 		{"doorbell", strings.Replace(doorbell, "05Z", "05+01:00", 1), nil},
 		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress", "Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
 			"1: error: event.header.name: no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else (developer.amazon.com/docs/smarthome/send-events.html)",
 		}},
 		{"byte order mark", "\ufeff" + edit("PHYSICAL", "MENTAL"), []string{
-			"1: advice: begins with a byte order mark, which an event must not", "1: error: cause: unknown cause" + bySchema,
+			"1: warning: begins with a byte order mark, which an event must not", "1: error: cause: " + noSuchCause,
 		}},
-		{"health that is refused", edit(`{"value":"OK"}`, "null"), []string{"3: error: unchanged[0].value: missing (seen at the event gateway)"}},
+		{"health that is refused", edit(`{"value":"OK"}`, "null"),
+			[]string{"3: error: unchanged[0].value: null, which counts as missing (seen at the event gateway)"}},
 		{"context of no list", sound[:strings.Index(sound, `"unchanged"`)] + `"unchanged":7}`, []string{"3: error: unchanged: must be an array"}},
 		{"early end", sound + "\n{\"userId\":\n\n", []string{"4:11: error: not JSON: it ends too early"}},
 		{"syntax error behind a fault", edit(`"ON"`, "5") + "\n  {'userId'}", []string{
-			"2: error: changed[0].value: must be a string" + bySchema,
+			"2: error: changed[0].value: must be a string" + byPower,
 			"4:4: error: not JSON: invalid character '\\'' looking for beginning of object key string",
 		}},
 		{"a bracket too many", "\t" + doorbell + "}", []string{"2:138: error: not JSON: invalid character '}' looking for beginning of value"}},
@@ -134,12 +145,42 @@ func TestRefused(t *testing.T) {
 	t.Parallel()
 	for _, input := range []string{
 		sound, doorbell, "{}", strings.Replace(sound, `"ON"`, `"HALF"`, 1), strings.Replace(sound, `"ON"`, "1", 1),
-		strings.Replace(sound, "lamp-1", "lamp.1", 1), strings.Replace(doorbell, `,"context":{}`, "", 1), strings.Replace(sound, "3:04", "3-04", 1),
+		strings.Replace(sound, "lamp-1", "lamp/1", 1), strings.Replace(doorbell, `,"context":{}`, "", 1), strings.Replace(sound, "3:04",
+			"3-04", 1),
 	} {
 		_, _, err := alexa.DecodeEvent([]byte(input), published, alexa.CheckStrict)
 		if status, stdout, _ := lint(input); (status == exitFault) != (err != nil) {
 			t.Errorf("status %d for what DecodeEvent answers %v, findings:\n%s", status, err, stdout)
 		}
+	}
+}
+
+// TestPace: what Alexa wants hourly at most, or daily at least, is held against
+// the report before it in the file.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	measured := func(endpoint, end string) string {
+		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport"},"endpoint":{"endpointId":"` +
+			endpoint + `"},"payload":{"electricityIntervals":[{"usage":1,"start":"2026-01-02T00:00:00Z","end":"` + end + "\"}]}}}\n"
+	}
+	level := func(instance, at string) string {
+		return strings.NewReplacer(`"Alexa.PowerController","name":"powerState","value":"ON"`,
+			`"Alexa.InventoryLevelSensor","name":"level","instance":"`+instance+`","value":{"@type":"Count","value":7}`,
+			`"timeOfSample":"2026-01-02T03:04:05Z"}],`, at, "\n", "").Replace(sound) + "\n"
+	}
+	input := measured("plug-1", "2026-01-02T01:00:00Z") + measured("plug-2", "2026-01-02T01:30:00Z") + measured("plug-1",
+		"2026-01-02T02:00:00Z") +
+		measured("plug-1", "2026-01-02T02:59:00Z") +
+		level("Ink", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) +
+		level("Ink", `"timeOfSample":"2026-01-03T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-03T03:00:01Z"}],`) + level("Ink",
+		`"unit":null}],`)
+	_, stdout, _ := lint(input)
+	want := []string{
+		"4: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
+		"8: warning: changed[0]: more than a day after the report before: Dash wants one a day (" + ruleInventory + ")",
+	}
+	if diff := cmp.Diff(want, lines(stdout)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }
 
@@ -176,7 +217,7 @@ func TestManyFaults(t *testing.T) {
 	}
 }
 
-// TestStrict fails for an advice, and otherwise says the same.
+// TestStrict fails for a warning, and otherwise says the same.
 func TestStrict(t *testing.T) {
 	t.Parallel()
 	input := strings.Replace(sound, `"ON"`, `"HALF"`, 1)
@@ -192,7 +233,8 @@ func TestStrict(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	t.Parallel()
-	_, stdout, _ := lint(strings.Replace(sound, `"ON"`, `"<é>", "at": 5`, 1), "-json")
+	input := strings.Replace(sound, `"userId"`, `"<é>":5,"userId"`, 1)
+	_, stdout, _ := lint(input, "-json")
 	var got []finding
 	for _, line := range lines(stdout) {
 		var f finding
@@ -203,9 +245,9 @@ func TestJSON(t *testing.T) {
 		got = append(got, f)
 	}
 	want := []finding{
-		{File: "<stdin>", Line: 2, Column: 13, Severity: failure, Path: "changed[0].at", Problem: "unknown field"},
+		{File: "<stdin>", Line: 1, Severity: failure, Path: "<é>", Problem: "unknown field, none of " + topLevel},
 	}
-	want[0].Column = strings.Index(strings.Split(strings.Replace(sound, `"ON"`, `"<é>", "at": 5`, 1), "\n")[1], "5") // é has two bytes
+	want[0].Column = strings.Index(input, "5") // é has two bytes
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(finding{})); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}

@@ -73,9 +73,12 @@ func TestProgram(t *testing.T) {
 		stdout            string
 	}{
 		{"nothing wrong", "", sound, 0, ""},
-		{"an advice", "", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 0, "<stdin>:2: advice: changed[0].value: none of ON, OFF (Amazon's message schema)\n"},
-		{"an advice, strict", "-strict -", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 1, "<stdin>:2: advice: changed[0].value: none of ON, OFF (Amazon's message schema)\n"},
-		{"an error", "-", strings.Replace(sound, `"ON"`, "5", 1), 1, "<stdin>:2: error: changed[0].value: must be a string (Amazon's message schema)\n"},
+		{"a warning", "", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 0,
+			"<stdin>:2: warning: changed[0].value: none of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
+		{"a warning, strict", "-strict -", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 1,
+			"<stdin>:2: warning: changed[0].value: none of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
+		{"an error", "-", strings.Replace(sound, `"ON"`, "5", 1), 1,
+			"<stdin>:2: error: changed[0].value: must be a string (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
 		{"nothing", "", "", 2, ""},
 		{"usage", "-what", sound, 2, ""},
 		{"no such file", "missing.json", sound, 2, ""},

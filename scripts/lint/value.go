@@ -120,8 +120,8 @@ func unquote(raw []byte) (string, bool) {
 }
 
 // there reports whether v is a value at all, and not one that was looked for in
-// vain.
-func (v value) there() bool { return v.raw != nil }
+// vain, or null, which counts as that.
+func (v value) there() bool { return v.raw != nil && v.raw[0] != 'n' }
 
 func (v value) isObject() bool { return v.there() && v.raw[0] == '{' }
 

@@ -28,9 +28,9 @@ func TestChangeReportAllocates(t *testing.T) {
 	data, token := largeReport(), sensitive.New("Atza|fake"+strings.Repeat("x", 350))
 	buffer := make([]byte, 0, 8<<10)
 	n := testing.AllocsPerRun(100, func() {
-		e, advice, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
-		if err != nil || len(advice) > 0 {
-			t.Fatal(err, advice)
+		e, warnings, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
+		if err != nil || len(warnings) > 0 {
+			t.Fatal(err, warnings)
 		}
 		buffer = e.Append(buffer[:0], "00000000-0000-4000-8000-000000000000", token)
 	})

@@ -56,25 +56,25 @@ const property1 = `{"namespace":"A","name":"b","value":1}`
 func TestHostileEventsAreCheap(t *testing.T) {
 	for name, event := range hostile() {
 		data := []byte(event)
-		for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckAdvise, alexa.CheckOff} {
+		for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckWarn, alexa.CheckOff} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, advice, err := alexa.DecodeEvent(data, published, checks)
+			_, warnings, err := alexa.DecodeEvent(data, published, checks)
 			runtime.ReadMemStats(&after)
 			if cost := (after.TotalAlloc - before.TotalAlloc) / megabyte; cost > 20 {
 				t.Errorf("%s, checks %d: %d MB allocated for %d KB (error %v)", name, checks, cost, len(data)>>10, err)
 			} else if testing.Verbose() {
-				t.Logf("%s, checks %d: %d MB, %d faults, %v", name, checks, cost, len(advice), err)
+				t.Logf("%s, checks %d: %d MB, %d faults, %v", name, checks, cost, len(warnings), err)
 			}
-			if len(advice) > 101 {
-				t.Errorf("%s, checks %d: %d faults are listed", name, checks, len(advice))
+			if len(warnings) > 101 {
+				t.Errorf("%s, checks %d: %d faults are listed", name, checks, len(warnings))
 			}
 		}
 	}
 }
 
 // TestFaultsAreCounted: what is not listed is counted, and a refusal is not
-// hidden by advice.
+// hidden by warnings.
 func TestFaultsAreCounted(t *testing.T) {
 	t.Parallel()
 	report := func(properties string) []byte {
@@ -86,24 +86,24 @@ func TestFaultsAreCounted(t *testing.T) {
 		properties string
 		listed     int
 		last       string
-		isAdvice   bool
+		isWarning  bool
 	}{
-		{"80 advices", distinct(odd, 80), 80, "changed[79].value.value: none of OK, UNREACHABLE", true},
-		{"200 advices", distinct(odd, 200), 81, "and 120 faults more", true},
+		{"80 warnings", distinct(odd, 80), 80, "changed[79].value.value: none of OK, UNREACHABLE", true},
+		{"200 warnings", distinct(odd, 200), 81, "and 120 faults more", true},
 		{"a refusal behind them", distinct(odd, 200) + "{},", 82, "and 120 faults more", true},
 		{"200 refusals", strings.Repeat("{},", 200), 101, "and 100 faults more", false},
 	}
 	for _, test := range tests {
-		_, advice, err := alexa.DecodeEvent(report(test.properties), published, alexa.CheckAdvise)
-		if err != nil || len(advice) != test.listed {
-			t.Errorf("%s: error %v, %d listed, want %d", test.name, err, len(advice), test.listed)
+		_, warnings, err := alexa.DecodeEvent(report(test.properties), published, alexa.CheckWarn)
+		if err != nil || len(warnings) != test.listed {
+			t.Errorf("%s: error %v, %d listed, want %d", test.name, err, len(warnings), test.listed)
 			continue
 		}
-		if last := advice[len(advice)-1]; problems(advice)[len(advice)-1] != test.last || last.Advice != test.isAdvice {
-			t.Errorf("%s: the last is %v (advice: %v), want %s", test.name, last, last.Advice, test.last)
+		if last := warnings[len(warnings)-1]; problems(warnings)[len(warnings)-1] != test.last || last.Warning != test.isWarning {
+			t.Errorf("%s: the last is %v (warnings: %v), want %s", test.name, last, last.Warning, test.last)
 		}
 	}
-	for _, checks := range []alexa.Checks{alexa.CheckAdvise, alexa.CheckOff} {
+	for _, checks := range []alexa.Checks{alexa.CheckWarn, alexa.CheckOff} {
 		if _, _, err := alexa.DecodeEvent(report(strings.Repeat("{},", 1000)), published, checks); err != nil {
 			t.Errorf("checks %d: 1000 that cannot be read: %v", checks, err)
 		}

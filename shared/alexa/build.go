@@ -21,6 +21,41 @@ func NewProperty(namespace, name string, value any, at time.Time) (Property, err
 	return Property{Namespace: namespace, Name: name, Value: encoded, TimeOfSample: at, Uncertainty: noUncertainty}, nil
 }
 
+// NewConnectivity returns the connectivity of Alexa.EndpointHealth 3.1 at a time:
+// OK without a reason, and UNREACHABLE for one of Alexa's, for example
+// INTERNET_UNREACHABLE.
+func NewConnectivity(reason string, at time.Time) Property {
+	value := map[string]string{"value": "OK"}
+	if reason != "" {
+		value = map[string]string{"value": "UNREACHABLE", "reason": reason}
+	}
+	return healthProperty("connectivity", value, at)
+}
+
+// NewBattery returns the battery of Alexa.EndpointHealth 3.1 at a time: its state
+// is OK, WARNING or CRITICAL, for reasons of Alexa's, for example LOW_CHARGE.
+func NewBattery(levelPercentage int, state string, at time.Time, reasons ...string) Property {
+	health := map[string]any{"state": state}
+	if len(reasons) > 0 {
+		health["reasons"] = reasons
+	}
+	return healthProperty("battery", map[string]any{"health": health, "levelPercentage": levelPercentage}, at)
+}
+
+func healthProperty(name string, value any, at time.Time) Property {
+	p, _ := NewProperty("Alexa.EndpointHealth", name, value, at) // strings and numbers can be written
+	return p
+}
+
+// NewInventoryConsumed returns the use of a supply, which an instance of
+// Alexa.InventoryUsageSensor counts: usage is an object with @type, value and,
+// for volume and weight, unit. It is counted once and never expires.
+func NewInventoryConsumed(userID, endpointID, instance string, usage any, at time.Time) (Event, error) {
+	e := newEvent(userID, "Alexa.InventoryUsageSensor", "InventoryConsumed", endpointID)
+	e.Header.Instance = instance
+	return withPayload(e, map[string]any{"usage": usage, "timeOfSample": FormatTime(at)})
+}
+
 // NewChangeReport returns a report of the properties that changed, with the
 // state of the endpoint's others. cause is one of Alexa's, for example
 // PHYSICAL_INTERACTION.
@@ -124,7 +159,7 @@ func plainPayload(e Event, payload any) Event {
 // Device returns the event as a maker publishes it: the data of a message on
 // the device-events topic. What Amazon would refuse is a [FieldError], and so
 // is what the format does not allow. The second result is what [DecodeEvent]
-// would advise.
+// would warn of.
 func (e *Event) Device() ([]byte, []*FieldError, error) {
 	data := appendString([]byte(`{"userId":`), e.UserID)
 	data = e.Header.append(append(data, `,"event":{"header":`...), "")
@@ -146,9 +181,9 @@ func (e *Event) Device() ([]byte, []*FieldError, error) {
 		data = e.Context.append(append(data, `,"context":`...))
 	}
 	data = append(data, '}')
-	_, advice, err := DecodeEvent(data, time.Now(), CheckStrict)
+	_, warnings, err := DecodeEvent(data, time.Now(), CheckStrict)
 	if err != nil {
 		return nil, nil, err
 	}
-	return data, advice, nil
+	return data, warnings, nil
 }

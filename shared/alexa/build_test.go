@@ -27,12 +27,18 @@ func newProperty(t *testing.T, namespace, name string, value any) alexa.Property
 
 // TestBuilders: what a builder makes is what a maker would have written: the
 // device event decodes to the same message, passes the schema, and draws no
-// advice.
+// warnings.
 func TestBuilders(t *testing.T) {
 	t.Parallel()
 	schema := compiledSchema(t)
 	on := []alexa.Property{newProperty(t, "Alexa.PowerController", "powerState", "ON")}
-	online := []alexa.Property{newProperty(t, "Alexa.EndpointHealth", "connectivity", map[string]string{"value": "OK"})}
+	online := []alexa.Property{alexa.NewConnectivity("", published)}
+	offline := []alexa.Property{alexa.NewConnectivity("INTERNET_UNREACHABLE", published)}
+	battery := alexa.NewBattery(9, "WARNING", published, "LOW_CHARGE")
+	consumed, err := alexa.NewInventoryConsumed("u-1", "coffee-1", "Coffee.Pods", map[string]any{"@type": "Count", "value": 1}, published)
+	if err != nil {
+		t.Fatal(err)
+	}
 	speed := newProperty(t, "Alexa.RangeController", "rangeValue", 3)
 	speed.Instance = "Fan.Speed"
 	lamp := decodeAny(t, []byte(example(t, "Alexa.Discovery.AddOrUpdateReport"))).(map[string]any)["event"].(map[string]any)["payload"].(map[string]any)["endpoints"].([]any)[0]
@@ -48,6 +54,11 @@ func TestBuilders(t *testing.T) {
 		{"change", alexa.NewChangeReport("u-1", "lamp-1", "PHYSICAL_INTERACTION", on, online), `"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[{"namespace":"Alexa.PowerController"`},
 		{"change of an instance", alexa.NewChangeReport("u-1", "fan-1", "APP_INTERACTION", []alexa.Property{speed}, online), `"instance":"Fan.Speed","value":3`},
 		{"change of all", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", append(on, online...), nil), `"context":{"properties":[]}`},
+		{"connectivity lost", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", offline, []alexa.Property{battery}),
+			`"value":{"reason":"INTERNET_UNREACHABLE","value":"UNREACHABLE"}`},
+		{"battery low", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{battery}, online),
+			`"value":{"health":{"reasons":["LOW_CHARGE"],"state":"WARNING"},"levelPercentage":9}`},
+		{"consumed", consumed, `"name":"InventoryConsumed","instance":"Coffee.Pods","payloadVersion":"3"`},
 		{"added", added, `"payload":{"endpoints":[{`},
 		{"removed", alexa.NewDeleteReport("u-1", "lamp-1", "lamp-2"), `"payload":{"endpoints":[{"endpointId":"lamp-1"},{"endpointId":"lamp-2"}]}`},
 		{"press", alexa.NewDoorbellPress("u-1", "door-1", "PHYSICAL_INTERACTION", published.In(time.FixedZone("", 3600))), `"timestamp":"2026-01-02T03:04:06Z"}},"context":{}}`},
@@ -59,9 +70,9 @@ func TestBuilders(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			data, advice, err := test.event.Device()
-			if err != nil || len(advice) > 0 {
-				t.Fatalf("error %v, advice %v", err, advice)
+			data, warnings, err := test.event.Device()
+			if err != nil || len(warnings) > 0 {
+				t.Fatalf("error %v, warnings %v", err, warnings)
 			}
 			if !strings.Contains(string(data), test.want) {
 				t.Errorf("the device event is\n%s, want in it\n%s", data, test.want)
@@ -95,7 +106,7 @@ func TestDeviceRefuses(t *testing.T) {
 	}{
 		{"nobody", alexa.NewChangeReport("", "lamp-1", "PERIODIC_POLL", on, nil), "userId: empty"},
 		{"no endpoint", alexa.NewChangeReport("u-1", "", "PERIODIC_POLL", on, nil), "event.endpoint: missing"},
-		{"whim", alexa.NewChangeReport("u-1", "lamp-1", "WHIM", on, nil), "event.payload.change.cause.type: unknown cause"},
+		{"whim", alexa.NewChangeReport("u-1", "lamp-1", "WHIM", on, nil), "event.payload.change.cause.type: " + allCauses},
 		{"nothing changed", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", nil, on), "event.payload.change.properties: empty"},
 		{"no directive", alexa.NewResponse("u-1", "lamp-1", "", on), "event.header.correlationToken: missing: it says which directive this answers"},
 		{"nothing removed", alexa.NewDeleteReport("u-1"), "event.payload.endpoints: empty"},
@@ -116,13 +127,13 @@ func TestDeviceRefuses(t *testing.T) {
 	}
 }
 
-func TestDeviceAdvises(t *testing.T) {
+func TestDeviceWarns(t *testing.T) {
 	t.Parallel()
 	e := alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{newProperty(t, "Alexa.PowerController", "powerState", "DIM")}, nil)
-	_, advice, err := e.Device()
+	_, warnings, err := e.Device()
 	want := []string{"event.payload.change.properties[0].value: none of ON, OFF", "context.properties: without the connectivity of Alexa.EndpointHealth"}
-	if diff := cmp.Diff(want, problems(advice)); err != nil || diff != "" {
-		t.Errorf("error %v, advice (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff(want, problems(warnings)); err != nil || diff != "" {
+		t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
 	}
 }
 

@@ -10,18 +10,14 @@ func (d *decoder) whole(e *Event) error {
 	kind := e.Kind()
 	switch {
 	case e.Context == nil && kind.Context == Expected:
-		d.note(advice(ruleEvents, "context", "missing: the state of the endpoint's properties"))
+		d.note(warning(ruleEvents, "context", "missing: the state of the endpoint's properties"))
 	case e.Context != nil && kind.Context == None && len(e.Context.Properties) == 0:
 		e.Context = nil // it says nothing, and Alexa does not expect it
 	case e.Context != nil && kind.Context == None:
-		d.note(advice(kind.rule(), "context", "not in this kind of event"))
+		d.note(warning(kind.rule(), "context", "not in this kind of event: leave it out"))
 	}
 	if e.Change != nil && d.unread == 0 && !e.hasConnectivity() {
-		d.note(advice(ruleReporting, d.contextPath(), "without the connectivity of Alexa.EndpointHealth"))
-	}
-	if d.untimed > 0 {
-		// One for all: it is as a rule the same publisher's way for each.
-		d.note(advice(ruleReporting, d.untimedAt+".timeOfSample", "missing (%d in all): the time of publishing is sent", d.untimed))
+		d.note(warning(ruleReporting, d.contextPath(), "without the connectivity of Alexa.EndpointHealth"))
 	}
 	return nil
 }
@@ -109,7 +105,7 @@ func (d *decoder) unchanged(list []Property, changed index) []Property {
 			continue
 		}
 		if d.lists(true) {
-			d.found = append(d.found, advice(ruleReporting, itemPath(d.contextPath(), j),
+			d.found = append(d.found, warning(ruleReporting, itemPath(d.contextPath(), j),
 				"the same property as %s: only that is sent", itemPath(d.changedPath(), i)))
 		}
 	}

@@ -3,6 +3,7 @@ package alexa
 import (
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Checks says what happens to an event that Amazon would refuse. What belongs
@@ -14,8 +15,8 @@ type Checks int
 const (
 	// CheckStrict makes the first thing that Amazon would refuse an error.
 	CheckStrict Checks = iota
-	// CheckAdvise carries the event and lists what is wrong with it.
-	CheckAdvise
+	// CheckWarn carries the event and lists what is wrong with it.
+	CheckWarn
 	// CheckOff carries the event and says nothing.
 	CheckOff
 )
@@ -24,8 +25,8 @@ const (
 // ChangeReport. published is when the event was first published; it stands in
 // for a timeOfSample that was not given. Faults are a [FieldError].
 //
-// The second result lists what is worth an advice, unless checks are off; with
-// CheckAdvise also what CheckStrict would refuse. It lists a hundred faults, and
+// The second result lists what is worth a warning, unless checks are off; with
+// CheckWarn also what CheckStrict would refuse. It lists a hundred faults, and
 // then how many more there are.
 //
 // A property that is in the context of a report, and among those that changed,
@@ -45,16 +46,14 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	if err != nil {
 		return Event{}, nil, err
 	}
-	return event, d.advice(), nil
+	return event, d.warnings(), nil
 }
 
 type decoder struct {
 	walk
 	published time.Time
-	short     bool   // the event is in the short form, which names its parts otherwise
-	unread    int    // properties that could not be decoded
-	untimed   int    // properties without a time of their own
-	untimedAt string // the first of them
+	short     bool // the event is in the short form, which names its parts otherwise
+	unread    int  // properties that could not be decoded
 }
 
 // The decoder's methods return errors whose path starts at the top of the
@@ -73,21 +72,21 @@ func (d *decoder) event(doc []byte) (Event, error) {
 	if e.UserID, err = required("userId", userID); err != nil {
 		return Event{}, err
 	}
-	if event == nil {
-		if context != nil {
+	if absent(event) {
+		if !absent(context) {
 			return Event{}, wrong("context", "belongs to an event, which is missing (the short form has \"unchanged\")")
 		}
 		return e, d.shortForm(&e, endpointID, cause, changed, unchanged)
 	}
 	for i, value := range [...][]byte{endpointID, cause, changed, unchanged} {
-		if value != nil {
+		if !absent(value) {
 			return Event{}, wrong(shortMembers[i], "belongs to the short form, which has no event")
 		}
 	}
 	if err := d.long(&e, event); err != nil {
 		return Event{}, err
 	}
-	if context != nil {
+	if !absent(context) {
 		if e.Context, err = d.context(context); err != nil {
 			return Event{}, err
 		}
@@ -101,8 +100,8 @@ var shortMembers = [...]string{"endpointId", "cause", "changed", "unchanged"}
 
 // shortForm fills e from the short form of a ChangeReport.
 func (d *decoder) shortForm(e *Event, endpointID, cause, changed, unchanged []byte) error {
-	if endpointID == nil && cause == nil && changed == nil {
-		return wrong("event", "missing")
+	if absent(endpointID) && absent(cause) && absent(changed) {
+		return wrong("event", "missing (the short form has endpointId, cause and changed instead)")
 	}
 	d.short = true
 	e.Header = Header{Namespace: "Alexa", Name: "ChangeReport", PayloadVersion: "3"}
@@ -117,7 +116,7 @@ func (d *decoder) shortForm(e *Event, endpointID, cause, changed, unchanged []by
 	if e.Change.Properties, err = d.changed("changed", changed); err != nil {
 		return err
 	}
-	if unchanged == nil {
+	if absent(unchanged) {
 		return nil
 	}
 	e.Context = new(Context)
@@ -132,22 +131,22 @@ func (d *decoder) long(e *Event, raw []byte) error {
 	if err != nil {
 		return in("event", err)
 	}
-	if header == nil {
-		return wrong("event.header", "missing")
+	if absent(header) {
+		return wrong("event.header", "%s", missing(header))
 	}
 	if e.Header, err = decodeHeader(header); err != nil {
 		return in("event.header", err)
 	}
 	kind := e.Kind()
-	if err := d.header(e.Header, kind); err != nil {
+	if err := d.header(&e.Header, kind); err != nil {
 		return err
 	}
-	if endpoint != nil {
+	if !absent(endpoint) {
 		if e.Endpoint, err = d.endpoint(endpoint); err != nil {
 			return err
 		}
 	}
-	if err := checkTokenPlace(e, kind); err != nil {
+	if err := checkTokenPlace(e, kind, endpoint); err != nil {
 		return in("event", err)
 	}
 	return d.payload(e, kind, payload)
@@ -158,34 +157,46 @@ func (d *decoder) endpoint(raw []byte) (*Endpoint, error) {
 	if err := pick(raw, nil, member{"endpointId", &id}, member{"cookie", &cookie}, member{"scope", &scope}); err != nil {
 		return nil, in("event.endpoint", err)
 	}
-	if scope != nil {
-		return nil, wrong("event.endpoint.scope", "is Gatepost's to give")
+	if !absent(scope) {
+		return nil, wrong("event.endpoint.scope", leaveOut)
+	}
+	if absent(cookie) {
+		cookie = nil
 	}
 	endpointID, err := d.endpointID("event.endpoint.endpointId", id)
 	return &Endpoint{ID: endpointID, Cookie: cookie}, err
 }
+
+// leaveOut is what to do about a member that a publisher may not give.
+const leaveOut = "leave it out, Gatepost sets it"
 
 func (d *decoder) endpointID(path string, raw []byte) (string, error) {
 	id, err := required(path, raw)
 	if err != nil {
 		return "", err
 	}
-	return id, d.tolerate(in(path, checkEndpointID(id)))
+	if problem := endpointIDForm(id); problem != "" {
+		return id, d.tolerate(breaks(ruleObjects, path, "%s", problem))
+	}
+	if problem := endpointIDOddity(id); problem != "" {
+		d.note(warning(ruleObjects, path, "%s", problem))
+	}
+	return id, nil
 }
 
 // checkTokenPlace refuses an event whose token would have no place, or the
 // wrong one: Append puts it next to the endpoint when there is one.
-func checkTokenPlace(e *Event, kind Kind) error {
+func checkTokenPlace(e *Event, kind Kind, endpoint []byte) error {
 	switch {
 	case e.Endpoint != nil && kind.Token == TokenInPayload:
-		return wrong("endpoint", "not in this kind of event, whose token goes into the payload")
+		return wrong("endpoint", "leave it out, this kind of event is about none")
 	case e.Endpoint == nil && kind.Token == TokenInEndpoint:
-		return wrong("endpoint", "missing")
+		return wrong("endpoint", "%s", missing(endpoint))
 	}
 	return nil
 }
 
-// tolerate turns a fault, whose path is whole, into advice if the checks let it
+// tolerate turns a fault, whose path is whole, into a warning if the checks let it
 // pass.
 func (d *decoder) tolerate(err error) error {
 	field, ok := err.(*FieldError)
@@ -198,33 +209,35 @@ func (d *decoder) tolerate(err error) error {
 
 // note lists a fault whose path is whole.
 func (d *decoder) note(field *FieldError) {
-	if d.lists(field.Advice) {
+	if d.lists(field.Warning) {
 		d.found = append(d.found, field)
 	}
 }
 
-// checkEndpointID holds an endpointId against common/model.EndpointId of
-// Amazon's message schema.
-func checkEndpointID(id string) error {
-	if problem := endpointIDForm(id); problem != "" {
-		return breaks(ruleSchema, "", "%s", problem)
-	}
-	return nil
-}
-
-// endpointIDForm says what is wrong with an endpointId: it has 1 to 256
-// characters of a set without dot, slash and space.
+// endpointIDForm says what is wrong with an endpointId as Amazon's page has it:
+// up to 256 letters, digits, spaces and some more. The page does not say which
+// letters. A backslash has been seen refused: alexa-samples/alexa-smarthome#60.
 func endpointIDForm(id string) string {
-	if len(id) > 256 {
+	if utf8.RuneCountInString(id) > 256 {
 		return "longer than 256 characters"
 	}
-	for i := 0; i < len(id); i++ {
-		switch c := id[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		case strings.IndexByte("_-=#;:?@&", c) >= 0:
-		default:
-			return "has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"
-		}
+	if strings.ContainsFunc(id, func(c rune) bool { return c < utf8.RuneSelf && c != '.' && !onThePage(c) }) {
+		return "has a character other than letters, digits, spaces and " + endpointIDMarks
 	}
 	return ""
+}
+
+// endpointIDOddity says what of an endpointId is on no page of Amazon's, and in
+// use.
+func endpointIDOddity(id string) string {
+	if i := strings.IndexFunc(id, func(c rune) bool { return !onThePage(c) }); i >= 0 {
+		return "has a dot or a letter beyond a-z, of which Amazon's page says nothing"
+	}
+	return ""
+}
+
+const endpointIDMarks = "_ - = # ; : ? @ &"
+
+func onThePage(c rune) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(endpointIDMarks, c)
 }

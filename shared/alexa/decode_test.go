@@ -23,7 +23,9 @@ const (
 	longForm  = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":"lamp-1"},"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[` + property + `]}}},"context":{"properties":[` + other + `]}}`
 	shortForm = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[` + property + `],"unchanged":[` + other + `]}`
 	doorbell  = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"door-1"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
-	removal   = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"fan-1"}]}}}`
+	allCauses = "none of APP_INTERACTION, PHYSICAL_INTERACTION, PERIODIC_POLL, RULE_TRIGGER, VOICE_INTERACTION, " +
+		"INVALID_CREDENTIALS, SUBSCRIPTION_EXPIRED"
+	removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"fan-1"}]}}}`
 )
 
 func encode(t *testing.T, event string) string {
@@ -71,10 +73,22 @@ func TestEncodeEvents(t *testing.T) {
 			`{"event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event","instance":"Button.1","messageId":"m-1","payloadVersion":"1.0"},"endpoint":{` + scope + `,"endpointId":"e"},"payload":{"id":"Button.SinglePush","timestamp":"2026-01-02T03:04:05Z"}}}`},
 		{"measurements of an endpoint", `{"userId":"u","event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport"},"endpoint":{"endpointId":"e"},"payload":{"m":1}}}`,
 			`{"event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport","messageId":"m-1","payloadVersion":"1.0"},"endpoint":{` + scope + `,"endpointId":"e"},"payload":{"m":1}}}`},
-		{"measurements of no endpoint", `{"userId":"u","event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport"},"payload":{"m":1}}}`,
-			`{"event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport","messageId":"m-1","payloadVersion":"1.0"},"payload":{` + scope + `,"m":1}}}`},
 		{"instance in the header", strings.Replace(longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","instance":"Fan.1"`, 1),
 			strings.Replace(change(`,"context":{"properties":[`+other+`]}`, property), `"name":"ChangeReport"`, `"name":"ChangeReport","instance":"Fan.1"`, 1)},
+		{"null counts as absent", strings.NewReplacer(`"userId"`, `"cause":null,"userId"`, `"name":"ChangeReport"`,
+			`"name":"ChangeReport","messageId":null,"instance":null`,
+			`"endpointId"`, `"scope":null,"cookie":null,"endpointId"`, `"value":"ON"`, `"value":"ON","unit":null,"instance":null`).Replace(longForm),
+			change(`,"context":{"properties":[`+other+`]}`, property)},
+		{"null in place of a default", strings.NewReplacer(`"2026-01-02T03:04:05.678Z"`, `null`, `"uncertaintyInMilliseconds":0`,
+			`"uncertaintyInMilliseconds":null`, `[`+other+`]`, `null`).
+			Replace(shortForm), change("", sampledAt("2026-01-02T03:04:06.789Z"))},
+		{"no payload, no scope", strings.Replace(removal, `"payload":{`, `"payload":{"scope":null,`, 1), encode(t, removal)},
+		{"an uncertainty as text", strings.Replace(longForm, `"uncertaintyInMilliseconds":0}]}}`, `"uncertaintyInMilliseconds":"0"}]}}`, 1),
+			change(`,"context":{"properties":[`+other+`]}`, property)},
+		{"what a property and a cause do not have", strings.NewReplacer(`"PHYSICAL_INTERACTION"`, `"PHYSICAL_INTERACTION","why":1`,
+			`"value":"ON"`, `"extra":[2],"value":"ON"`).Replace(longForm),
+			strings.Replace(change(`,"context":{"properties":[`+other+`]}`, strings.Replace(property, `:0}`, `:0,"extra":[2]}`, 1)),
+				`"PHYSICAL_INTERACTION"`, `"PHYSICAL_INTERACTION","why":1`, 1)},
 		{"version given", strings.Replace(removal, `"name":"D`, `"payloadVersion":"3.1","name":"D`, 1), `{"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport","messageId":"m-1","payloadVersion":"3.1"},"payload":{` + scope + `,"endpoints":[{"endpointId":"fan-1"}]}}}`},
 	}
 	for _, test := range tests {
@@ -94,6 +108,13 @@ func TestEncodeEvents(t *testing.T) {
 func TestDecodeEventNamesTheField(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, event, old, new, want string }{
+		{"uncertainty of no number", longForm, `Milliseconds":0`, `Milliseconds":"some"`,
+			"event.payload.change.properties[0].uncertaintyInMilliseconds: must be a number"},
+		{"nearly a member", longForm, `"userId":"u-1"`, `"userID":"u-1"`,
+			"userID: unknown field, none of userId, event, context, endpointId, cause, changed, unchanged: did you mean userId?"},
+		{"nearly a cause", shortForm, `PHYSICAL_INTERACTION`, `PHYSICAL_INTERACTON`, "cause: " + allCauses +
+			": did you mean PHYSICAL_INTERACTION?"},
+		{"header null", longForm, `{"namespace":"Alexa","name":"ChangeReport"}`, `null`, "event.header: null, which counts as missing"},
 		{"not JSON", longForm, longForm, "hello", "not JSON (at byte 1)"},
 		{"array", longForm, longForm, "[]", "must be a JSON object"},
 		{"no customer", longForm, `"userId":"u-1",`, ``, "userId: missing"},
@@ -101,48 +122,55 @@ func TestDecodeEventNamesTheField(t *testing.T) {
 		{"customer empty", longForm, `"u-1"`, `""`, "userId: empty"},
 		{"customer twice", longForm, `"userId"`, `"userId":"x","userId"`, "userId: appears twice"},
 		{"escaped name twice", longForm, `"userId"`, `"user\u0049d":"x","userId"`, "userId: appears twice"},
-		{"unknown at the top", longForm, `"userId"`, `"region":"EU","userId"`, "region: unknown field"},
-		{"unprintable", longForm, `"userId"`, `"a\u0000\u202eb":1,"userId"`, "a??b: unknown field"},
-		{"neither form", longForm, longForm, `{"userId":"u"}`, "event: missing"},
+		{"unknown at the top", longForm, `"userId"`, `"region":"EU","userId"`,
+			"region: unknown field, none of userId, event, context, endpointId, cause, changed, unchanged"},
+		{"unprintable", longForm, `"userId"`, `"a\u0000\u202eb":1,"userId"`,
+			"a??b: unknown field, none of userId, event, context, endpointId, cause, changed, unchanged"},
+		{"neither form", longForm, longForm, `{"userId":"u"}`, "event: missing (the short form has endpointId, cause and changed instead)"},
 		{"both forms", longForm, `"userId"`, `"cause":"X","userId"`, "cause: belongs to the short form, which has no event"},
 		{"short form with context", shortForm, `"unchanged":[` + other + `]`, `"context":{}`, `context: belongs to an event, which is missing (the short form has "unchanged")`},
-		{"unknown in event", longForm, `"payload":`, `"extra":1,"payload":`, "event.extra: unknown field"},
+		{"unknown in event", longForm, `"payload":`, `"extra":1,"payload":`, "event.extra: unknown field, none of header, endpoint, payload"},
 		{"no header", longForm, `"header":{"namespace":"Alexa","name":"ChangeReport"},`, ``, "event.header: missing"},
 		{"no namespace", longForm, `"namespace":"Alexa",`, ``, "event.header.namespace: missing"},
-		{"unknown in header", longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","x":1`, "event.header.x: unknown field"},
-		{"message id", longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","messageId":"m"`, "event.header.messageId: is Gatepost's to give"},
+		{"unknown in header", longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","x":1`,
+			"event.header.x: unknown field, none of namespace, name, payloadVersion, instance, correlationToken, messageId"},
+		{"message id", longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","messageId":"m"`,
+			"event.header.messageId: leave it out, Gatepost sets it"},
 		{"no endpoint", longForm, `"endpoint":{"endpointId":"lamp-1"},`, ``, "event.endpoint: missing"},
-		{"endpoint null", longForm, `{"endpointId":"lamp-1"}`, `null`, "event.endpoint: must be an object"},
-		{"unknown in endpoint", longForm, `"endpointId"`, `"id":1,"endpointId"`, "event.endpoint.id: unknown field"},
-		{"scope in endpoint", longForm, `"endpointId"`, `"scope":{"type":"BearerToken","token":"fake"},"endpointId"`, "event.endpoint.scope: is Gatepost's to give"},
-		{"scope in payload", removal, `"payload":{`, `"payload":{"scope":{},`, "event.payload.scope: is Gatepost's to give"},
-		{"endpoint beside discovery", removal, `"payload":`, `"endpoint":{"endpointId":"x"},"payload":`, "event.endpoint: not in this kind of event, whose token goes into the payload"},
-		{"endpoint id with a dot", longForm, `lamp-1`, `light.kitchen`, "event.endpoint.endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
+		{"endpoint null", longForm, `{"endpointId":"lamp-1"}`, `null`, "event.endpoint: null, which counts as missing"},
+		{"unknown in endpoint", longForm, `"endpointId"`, `"id":1,"endpointId"`,
+			"event.endpoint.id: unknown field, none of endpointId, cookie, scope"},
+		{"scope in endpoint", longForm, `"endpointId"`, `"scope":{"type":"BearerToken","token":"fake"},"endpointId"`,
+			"event.endpoint.scope: leave it out, Gatepost sets it"},
+		{"scope in payload", removal, `"payload":{`, `"payload":{"scope":{},`, "event.payload.scope: leave it out, Gatepost sets it"},
+		{"endpoint beside discovery", removal, `"payload":`, `"endpoint":{"endpointId":"x"},"payload":`,
+			"event.endpoint: leave it out, this kind of event is about none"},
+		{"endpoint id with a slash", longForm, `lamp-1`, `light/kitchen`,
+			"event.endpoint.endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ &"},
 		{"endpoint id too long", longForm, `lamp-1`, strings.Repeat("x", 257), "event.endpoint.endpointId: longer than 256 characters"},
-		{"short form endpoint id", shortForm, `lamp-1`, `a b`, "endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &"},
-		{"payload text", longForm, `"payload":{`, `"payload":"","p":{`, "event.p: unknown field"},
+		{"short form endpoint id", shortForm, `lamp-1`, `a\\b`,
+			"endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ &"},
+		{"payload text", longForm, `"payload":{`, `"payload":"","p":{`, "event.p: unknown field, none of header, endpoint, payload"},
 		{"payload not an object", removal, `{"endpoints":[{"endpointId":"fan-1"}]}`, `[]`, "event.payload: must be an object"},
 		{"no change", longForm, `"change"`, `"changes"`, "event.payload.change: missing"},
 		{"no cause", longForm, `"cause":{"type":"PHYSICAL_INTERACTION"},`, ``, "event.payload.change.cause: missing"},
-		{"unknown cause", longForm, `PHYSICAL_INTERACTION`, `ALEXA_INTERACTION`, "event.payload.change.cause.type: unknown cause"},
-		{"more in cause", longForm, `{"type"`, `{"why":1,"type"`, "event.payload.change.cause.why: unknown field"},
-		{"unknown cause, short", shortForm, `PHYSICAL_INTERACTION`, `x`, "cause: unknown cause"},
+		{"unknown cause", longForm, `PHYSICAL_INTERACTION`, `ALEXA_INTERACTION`, "event.payload.change.cause.type: " + allCauses},
+		{"unknown cause, short", shortForm, `PHYSICAL_INTERACTION`, `x`, "cause: " + allCauses},
 		{"no cause, short", shortForm, `"cause":"PHYSICAL_INTERACTION",`, ``, "cause: missing"},
-		{"no changed", shortForm, `"changed"`, `"unknown"`, "unknown: unknown field"},
-		{"changed not an array", shortForm, `"changed":[`, `"changed":{},"x":[`, "x: unknown field"},
+		{"no changed", shortForm, `"changed"`, `"unknown"`,
+			"unknown: unknown field, none of userId, event, context, endpointId, cause, changed, unchanged"},
+		{"changed not an array", shortForm, `"changed":[`, `"changed":{},"x":[`,
+			"x: unknown field, none of userId, event, context, endpointId, cause, changed, unchanged"},
 		{"changed an object", longForm, `"properties":[` + property + `]}}}`, `"properties":{}}}}`, "event.payload.change.properties: must be an array"},
 		{"nothing changed", longForm, `"properties":[` + property + `]}}}`, `"properties":[]}}}`, "event.payload.change.properties: empty"},
 		{"nothing changed, short", shortForm, `"changed":[` + property + `]`, `"changed":[]`, "changed: empty"},
 		{"property not an object", shortForm, `"changed":[`, `"changed":[3,`, "changed[0]: must be an object"},
 		{"no value", longForm, `"value":"ON",`, ``, "event.payload.change.properties[0].value: missing"},
-		{"null value", longForm, `"ON"`, `null`, "event.payload.change.properties[0].value: missing"},
+		{"null value", longForm, `"ON"`, `null`, "event.payload.change.properties[0].value: null, which counts as missing"},
 		{"second property", shortForm, `"changed":[`, `"changed":[` + property + `,{"namespace":"A"},`, "changed[1].name: missing"},
-		{"extra key", longForm, `"value"`, `"extra":1,"value"`, "event.payload.change.properties[0].extra: unknown field"},
 		{"bad time", longForm, `03:04:05.678Z`, `yesterday`, "event.payload.change.properties[0].timeOfSample: must be an RFC 3339 time"},
 		{"time that leaves the years of RFC 3339", longForm, `2026-01-02T03:04:05.678Z`, `9999-12-31T23:59:59-23:59`, "event.payload.change.properties[0].timeOfSample: must be a time of the years 1000 to 9999"},
-		{"negative uncertainty", longForm, `Milliseconds":0`, `Milliseconds":-1`, "event.payload.change.properties[0].uncertaintyInMilliseconds: must be a number, 0 or more"},
-		{"uncertainty text", longForm, `Milliseconds":0`, `Milliseconds":"0"`, "event.payload.change.properties[0].uncertaintyInMilliseconds: must be a number, 0 or more"},
-		{"unknown in context", longForm, `"context":{`, `"context":{"x":1,`, "context.x: unknown field"},
+		{"unknown in context", longForm, `"context":{`, `"context":{"x":1,`, "context.x: unknown field, none of properties"},
 		{"fault in context", longForm, `"context":{"properties":[`, `"context":{"properties":[{},`, "context.properties[0].namespace: missing"},
 		{"fault in unchanged", shortForm, `"unchanged":[`, `"unchanged":[{},`, "unchanged[0].namespace: missing"},
 	}
@@ -167,42 +195,44 @@ func TestDecodeEventNamesTheField(t *testing.T) {
 
 func TestChecks(t *testing.T) {
 	t.Parallel()
-	event := strings.NewReplacer(`"ON"`, `null`, `{"value":"OK"}`, `null`, `PHYSICAL_INTERACTION`, `WHIM`, `lamp-1`, `a.b`).Replace(longForm)
-	e, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckAdvise)
+	event := strings.NewReplacer(`"ON"`, `null`, `{"value":"OK"}`, `null`, `PHYSICAL_INTERACTION`, `WHIM`, `lamp-1`, `a/b`).Replace(longForm)
+	e, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckWarn)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, a := range advice {
+	for _, a := range warnings {
 		got = append(got, a.Path+": "+a.Problem)
 	}
 	want := []string{
-		"event.endpoint.endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ &",
-		"event.payload.change.cause.type: unknown cause",
-		"event.payload.change.properties[0].value: missing",
-		"context.properties[0].value: missing",
+		"event.endpoint.endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ &",
+		"event.payload.change.cause.type: " + allCauses,
+		"event.payload.change.properties[0].value: null, which counts as missing",
+		"context.properties[0].value: null, which counts as missing",
 	} // and nothing of the connectivity, which may be the property that cannot be read
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("advice (-want +got):\n%s", diff)
+		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(`"value":null`)) != 2 || !json.Valid(sent) {
 		t.Errorf("the event is not carried as it came: %s", sent)
 	}
 
-	extra := strings.NewReplacer(property, `{"namespace":"A","name":"b","value":1,"extra":2}`, other, `{"namespace":"A","name":"b","value":1,"extra":2}`, `"type":"PHYSICAL_INTERACTION"`, `"type":"PHYSICAL_INTERACTION","why":"x"`).Replace(longForm)
-	e, advice, err = alexa.DecodeEvent([]byte(extra), published, alexa.CheckAdvise)
-	if err != nil || len(advice) != 3 {
-		t.Fatalf("%v, advice %v", err, advice)
+	extra := strings.NewReplacer(property, `{"namespace":"A","name":"b","value":1,"extra":2}`, other,
+		`{"namespace":"A","name":"c","value":1,"extra":2}`, `"type":"PHYSICAL_INTERACTION"`,
+		`"type":"PHYSICAL_INTERACTION","why":"x"`).Replace(longForm)
+	e, warnings, err = alexa.DecodeEvent([]byte(extra), published, alexa.CheckWarn)
+	if err != nil || len(warnings) != 4 {
+		t.Fatalf("%v, warnings %v", err, warnings)
 	}
-	const filled = `{"namespace":"A","name":"b","value":1,"extra":2,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0}`
+	const filled = `,"value":1,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0,"extra":2}`
 	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(filled)) != 2 || !bytes.Contains(sent, []byte(`{"type":"PHYSICAL_INTERACTION","why":"x"}`)) || !json.Valid(sent) {
 		t.Errorf("not carried with the defaults: %s", sent)
 	}
 
 	for _, noChange := range []string{strings.Replace(longForm, `"change"`, `"other"`, 1), strings.Replace(longForm, `"cause"`, `"because"`, 1)} {
-		e, advice, err := alexa.DecodeEvent([]byte(noChange), published, alexa.CheckOff)
-		if err != nil || len(advice) != 0 {
-			t.Fatalf("checks off: error %v, advice %v", err, advice)
+		e, warnings, err := alexa.DecodeEvent([]byte(noChange), published, alexa.CheckOff)
+		if err != nil || len(warnings) != 0 {
+			t.Fatalf("checks off: error %v, warnings %v", err, warnings)
 		}
 		if sent := e.Append(nil, "m", sensitive.New("t")); !json.Valid(sent) || !bytes.Contains(sent, []byte(`ause":{"type"`)) {
 			t.Errorf("the payload is not carried as it came: %s", sent)

@@ -1,6 +1,10 @@
 package alexa
 
-import "github.com/gatepostdev/gatepost/shared/sensitive"
+import (
+	"errors"
+
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
 
 // AcceptGrant is the Alexa.Authorization.AcceptGrant directive, see
 // https://developer.amazon.com/docs/device-apis/alexa-authorization.html.
@@ -10,8 +14,15 @@ type AcceptGrant struct {
 	GranteeToken sensitive.String // directive.payload.grantee.token, issued by the maker's own OAuth server
 }
 
-// DecodeAcceptGrant reads an AcceptGrant directive. It returns a [FieldError]
-// for everything else. Members it does not know are ignored: Amazon may add
+// ErrPartition is for an AcceptGrant of Alexa Smart Properties, whose grantee is a
+// unit of a building (a hotel's room): one account of the maker's has many, and an
+// event of one would reach them all. See
+// github.com/alexa-smart-properties/skill-sample-nodejs-smart-home.
+var ErrPartition = errors.New("directive.payload.grantee.type: BearerTokenWithPartition, of Alexa Smart Properties, is not supported: " +
+	"an event would reach every unit of the account")
+
+// DecodeAcceptGrant reads an AcceptGrant directive. It returns [ErrPartition] for
+// one that is refused on purpose, and a [FieldError] for everything else. Members it does not know are ignored: Amazon may add
 // some, and has shown a correlationToken in its samples.
 func DecodeAcceptGrant(data []byte) (AcceptGrant, error) {
 	doc, err := document(data)
@@ -91,7 +102,11 @@ func typedSecret(name string, raw []byte, kind, secret string) (sensitive.String
 		return sensitive.String{}, in(name, err)
 	}
 	got, err := required("type", typ)
-	if err == nil && got != kind {
+	switch {
+	case err != nil || got == kind:
+	case got == "BearerTokenWithPartition":
+		err = ErrPartition
+	default:
 		err = wrong("type", "must be %q", kind)
 	}
 	if err != nil {

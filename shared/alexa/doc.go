@@ -13,9 +13,10 @@
 // of each kind. Builders as [NewChangeReport], with [Event.Device], are for a
 // maker's own services in Go.
 //
-// What is refused is what Amazon would refuse; what Amazon only asks for, or
-// may have learned since its schema of 2021, is advice. [Checks] says how much
-// of it matters.
+// Only what is proven is refused: by a page of Amazon's that is current, or by an
+// answer of the gateway. What Amazon only asks for, what its schema of 2021 alone
+// refuses and a name that is nearly one of Alexa's are warnings. [Checks] says how
+// much of it matters.
 //
 // An event is encoded for the gateway with [Event.Append], which adds what the
 // publisher may not give: message id, payload version and token. Property

@@ -17,7 +17,7 @@ func (e *Event) Endpoints() Endpoints {
 		return all
 	}
 	var endpoints []byte
-	if pick(e.Payload, keep(&all.rest), member{"endpoints", &endpoints}) != nil || endpoints == nil || endpoints[0] != '[' {
+	if pick(e.Payload, nil, member{"endpoints", &endpoints}, rest(&all.rest)) != nil || endpoints == nil || endpoints[0] != '[' {
 		return Endpoints{}
 	}
 	_ = each(endpoints, func(_ int, value []byte) error { // f returns no error

@@ -10,6 +10,7 @@ type Envelope struct {
 	MessageID        string // directive.header.messageId
 	CorrelationToken string // directive.header.correlationToken, opaque, often absent
 	EndpointID       string // directive.endpoint.endpointId, absent from some directives
+	Payload          []byte // directive.payload as it came
 	RequestType      string // request.type of a message that is no directive
 }
 
@@ -29,7 +30,7 @@ func ReadEnvelope(data []byte) Envelope {
 		return e
 	}
 	var header, endpoint []byte
-	members(directive, member{"header", &header}, member{"endpoint", &endpoint})
+	members(directive, member{"header", &header}, member{"endpoint", &endpoint}, member{"payload", &e.Payload})
 	e.Namespace, e.Name = textIn(header, "namespace"), textIn(header, "name")
 	e.MessageID, e.CorrelationToken = textIn(header, "messageId"), textIn(header, "correlationToken")
 	e.EndpointID = textIn(endpoint, "endpointId")

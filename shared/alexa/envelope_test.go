@@ -19,12 +19,13 @@ func TestReadEnvelope(t *testing.T) {
 			"directive to an endpoint",
 			`{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3","messageId":"m-1","correlationToken":"c\/1=="},
 			  "endpoint":{"scope":{"type":"BearerToken","token":"fake"},"endpointId":"lamp-1","cookie":{"endpointId":"other"}},"payload":{}}}`,
-			alexa.Envelope{Namespace: "Alexa.PowerController", Name: "TurnOn", MessageID: "m-1", CorrelationToken: "c/1==", EndpointID: "lamp-1"},
+			alexa.Envelope{Namespace: "Alexa.PowerController", Name: "TurnOn", MessageID: "m-1", CorrelationToken: "c/1==", EndpointID: "lamp-1",
+				Payload: []byte("{}")},
 		},
 		{
 			"directive without endpoint",
 			`{"directive":{"header":{"namespace":"Alexa.Discovery","name":"Discover","messageId":"m-1"},"payload":{}}}`,
-			alexa.Envelope{Namespace: "Alexa.Discovery", Name: "Discover", MessageID: "m-1"},
+			alexa.Envelope{Namespace: "Alexa.Discovery", Name: "Discover", MessageID: "m-1", Payload: []byte("{}")},
 		},
 		{
 			"skill event", `{"version":"1.0","context":{},"request":{"type":"AlexaSkillEvent.SkillDisabled"}}`,

@@ -22,15 +22,15 @@ func ExampleNewChangeReport() {
 		return
 	}
 	event := alexa.NewChangeReport("u-1", "lamp-1", "PHYSICAL_INTERACTION", []alexa.Property{power}, []alexa.Property{online})
-	data, advice, err := event.Device()
+	data, warnings, err := event.Device()
 	if err != nil {
 		fmt.Println(err) // the event would be a dead letter
 		return
 	}
-	fmt.Println(len(advice), "pieces of advice")
+	fmt.Println(len(warnings), "warnings")
 	fmt.Printf("%s\n", data)
 	// Output:
-	// 0 pieces of advice
+	// 0 warnings
 	// {"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport","payloadVersion":"3"},"endpoint":{"endpointId":"lamp-1"},"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}]}}},"context":{"properties":[{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},"timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}]}}
 }
 
@@ -39,21 +39,20 @@ func ExampleDecodeEvent() {
 	event := `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION",
 		"changed":[{"namespace":"Alexa.BrightnessController","name":"brightness","value":%s}]}`
 	published := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	for _, value := range []string{"42", `"42"`} {
-		e, advice, err := alexa.DecodeEvent(fmt.Appendf(nil, event, value), published, alexa.CheckStrict)
+	for _, value := range []string{"42", `"much"`} {
+		e, warnings, err := alexa.DecodeEvent(fmt.Appendf(nil, event, value), published, alexa.CheckStrict)
 		var field *alexa.FieldError
 		if errors.As(err, &field) {
 			fmt.Println("refused:", field)
 			continue
 		}
 		fmt.Println("an event of", e.EndpointID(), "for", e.UserID)
-		for _, a := range advice {
+		for _, a := range warnings {
 			fmt.Println("-", a.Path, a.Problem)
 		}
 	}
 	// Output:
 	// an event of lamp-1 for u-1
 	// - unchanged without the connectivity of Alexa.EndpointHealth
-	// - changed[0].timeOfSample missing (1 in all): the time of publishing is sent
-	// refused: changed[0].value: must be an integer (Amazon's message schema)
+	// refused: changed[0].value: must be an integer (developer.amazon.com/docs/device-apis/alexa-brightnesscontroller.html)
 }

@@ -73,7 +73,7 @@ func TestExamples(t *testing.T) {
 	for name, data := range examples(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			e, advice, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
+			e, warnings, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,8 +85,8 @@ func TestExamples(t *testing.T) {
 			if kind.Retired != "" {
 				want = []string{"event.header.namespace: retired since " + kind.Retired}
 			}
-			if diff := cmp.Diff(want, problems(advice)); diff != "" {
-				t.Errorf("advice (-want +got):\n%s", diff)
+			if diff := cmp.Diff(want, problems(warnings)); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 			if sent := e.Append(nil, "m-1", sensitive.New("Atza|fake")); !json.Valid(sent) {
 				t.Errorf("sent as %s", sent)

@@ -14,20 +14,28 @@ type FieldError struct {
 	// Rule is where the rule comes from, empty for those of the device event
 	// format itself.
 	Rule string
-	// Advice marks what Amazon asks for and takes an event without, or what its
-	// message schema of 2021 does not have and Amazon may by now.
-	Advice bool
+	// Warning marks what Amazon asks for and takes an event without, what only its
+	// message schema of 2021 refuses, and what sources differ about.
+	Warning bool
 }
 
 // Where the rules come from.
 const (
-	ruleSchema     = "Amazon's message schema"
+	ruleSchema     = "Amazon's message schema of 2021"
+	ruleChange     = "developer.amazon.com/docs/device-apis/alexa-changereport.html"
+	ruleObjects    = "developer.amazon.com/docs/device-apis/alexa-discovery-objects.html"
 	ruleReporting  = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
 	ruleEvents     = "developer.amazon.com/docs/smarthome/send-events.html"
 	ruleDiscovery  = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
 	ruleInterfaces = "developer.amazon.com/docs/device-apis/list-of-interfaces.html"
 	ruleGateway    = "seen at the event gateway"
+	ruleUse        = "seen in use"
 )
+
+// page is where Amazon describes an interface.
+func page(namespace string) string {
+	return "developer.amazon.com/docs/device-apis/" + strings.ToLower(strings.ReplaceAll(namespace, ".", "-")) + ".html"
+}
 
 // Error gives "path: problem (rule)".
 func (e *FieldError) Error() string {
@@ -51,9 +59,9 @@ func breaks(rule, path, problem string, args ...any) error {
 	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule}
 }
 
-// advice is breaks for a rule that Amazon takes an event without.
-func advice(rule, path, problem string, args ...any) *FieldError {
-	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Advice: true}
+// warning is breaks for a rule that Amazon takes an event without.
+func warning(rule, path, problem string, args ...any) *FieldError {
+	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
 }
 
 // in puts the name of the surrounding member in front of a FieldError's path.

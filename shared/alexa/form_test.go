@@ -47,7 +47,7 @@ func TestTimesInAlexasForm(t *testing.T) {
 			if test.given == test.want {
 				return
 			}
-			for _, checks := range []alexa.Checks{alexa.CheckAdvise, alexa.CheckOff} {
+			for _, checks := range []alexa.Checks{alexa.CheckWarn, alexa.CheckOff} {
 				e, _, err := alexa.DecodeEvent([]byte(given), published, checks)
 				if err != nil || string(e.Payload) != want {
 					t.Errorf("checks %d: %v, the payload is\n%s, want\n%s", checks, err, e.Payload, want)
@@ -77,7 +77,7 @@ func TestManyProperties(t *testing.T) {
 		name               string
 		changed, unchanged []alexa.Property
 		want               string // the refusal
-		advice             string // if there is none
+		warning            string // if there is none
 		kept               int    // properties in the context that is sent
 	}{
 		{"32, all different", list(0, 10), list(10, 42), "", "", 32},
@@ -96,7 +96,7 @@ func TestManyProperties(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			e := alexa.NewChangeReport("u-1", "e-1", "PERIODIC_POLL", test.changed, test.unchanged)
-			data, advice, err := e.Device()
+			data, warnings, err := e.Device()
 			if test.want != "" {
 				if err == nil || !strings.HasPrefix(err.Error(), test.want) {
 					t.Errorf("got %v, want %q", err, test.want)
@@ -106,10 +106,10 @@ func TestManyProperties(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := problems(advice); test.advice != "" && got[0] != test.advice || test.advice == "" && len(got) > 1 {
-				t.Errorf("advice %q, want %q", got, test.advice)
+			if got := problems(warnings); test.warning != "" && got[0] != test.warning || test.warning == "" && len(got) > 1 {
+				t.Errorf("warnings %q, want %q", got, test.warning)
 			}
-			for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckAdvise, alexa.CheckOff} {
+			for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckWarn, alexa.CheckOff} {
 				e, _, err := alexa.DecodeEvent(data, published, checks)
 				if err != nil || len(e.Context.Properties) != test.kept || len(e.Change.Properties) != len(test.changed) {
 					t.Errorf("checks %d: error %v, %d properties changed and %d in the context, want %d and %d", checks, err,
@@ -126,11 +126,11 @@ func TestUndecodablePropertiesAreNotCompared(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{2, 40} {
 		event := `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` + strings.TrimSuffix(strings.Repeat(`{"value":1},`, n), ",") + `]}`
-		e, advice, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckAdvise)
+		e, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckWarn)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range advice {
+		for _, f := range warnings {
 			if strings.HasPrefix(f.Problem, "the same property") {
 				t.Errorf("%d properties: %v", n, f)
 			}
@@ -166,9 +166,9 @@ func TestParseTime(t *testing.T) {
 func TestFieldError(t *testing.T) {
 	t.Parallel()
 	for want, e := range map[string]alexa.FieldError{
-		"not JSON":                             {Problem: "not JSON"},
-		"userId: missing":                      {Path: "userId", Problem: "missing"},
-		"a.b: empty (Amazon's message schema)": {Path: "a.b", Problem: "empty", Rule: "Amazon's message schema"},
+		"not JSON":            {Problem: "not JSON"},
+		"userId: missing":     {Path: "userId", Problem: "missing"},
+		"a.b: empty (a page)": {Path: "a.b", Problem: "empty", Rule: "a page"},
 	} {
 		if got := e.Error(); got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -26,8 +26,8 @@ func FuzzDecodeEvent(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		strict := isStable(t, data, alexa.CheckStrict)
-		if advise := isStable(t, data, alexa.CheckAdvise); strict && !advise {
-			t.Error("CheckAdvise refuses what CheckStrict takes")
+		if warn := isStable(t, data, alexa.CheckWarn); strict && !warn {
+			t.Error("CheckWarn refuses what CheckStrict takes")
 		}
 		if off := isStable(t, data, alexa.CheckOff); strict && !off {
 			t.Error("CheckOff refuses what CheckStrict takes")
@@ -39,15 +39,15 @@ func FuzzDecodeEvent(f *testing.F) {
 // and the same when it is taken once more.
 func isStable(t *testing.T, data []byte, checks alexa.Checks) bool {
 	t.Helper()
-	e, advice, err := alexa.DecodeEvent(data, published, checks)
+	e, warnings, err := alexa.DecodeEvent(data, published, checks)
 	if err != nil {
-		if _, ok := err.(*alexa.FieldError); !ok || e.UserID != "" || advice != nil {
-			t.Fatalf("%T beside event %+v and advice %v", err, e, advice)
+		if _, ok := err.(*alexa.FieldError); !ok || e.UserID != "" || warnings != nil {
+			t.Fatalf("%T beside event %+v and warnings %v", err, e, warnings)
 		}
 		return false
 	}
-	if e.UserID == "" || e.Header.Namespace == "" || e.Header.Name == "" || checks == alexa.CheckOff && advice != nil {
-		t.Fatalf("took an event without customer or name, or with advice that nobody wants: %+v, %v", e, advice)
+	if e.UserID == "" || e.Header.Namespace == "" || e.Header.Name == "" || checks == alexa.CheckOff && warnings != nil {
+		t.Fatalf("took an event without customer or name, or with warnings that nobody wants: %+v, %v", e, warnings)
 	}
 	sent := e.Append(nil, "m-1", fakeToken)
 	if !json.Valid(sent) {

@@ -7,8 +7,8 @@ func decodeHeader(raw []byte) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	if messageID != nil {
-		return Header{}, wrong("messageId", "is Gatepost's to give")
+	if !absent(messageID) {
+		return Header{}, wrong("messageId", leaveOut)
 	}
 	var h Header
 	if h.Namespace, err = required("namespace", namespace); err != nil {
@@ -20,9 +20,6 @@ func decodeHeader(raw []byte) (Header, error) {
 	if h.PayloadVersion, err = optional("payloadVersion", version); err != nil {
 		return Header{}, err
 	}
-	if h.PayloadVersion == "" {
-		h.PayloadVersion = KindOf(h.Namespace, h.Name).Version
-	}
 	if h.Instance, err = optional("instance", instance); err != nil {
 		return Header{}, err
 	}
@@ -31,32 +28,68 @@ func decodeHeader(raw []byte) (Header, error) {
 }
 
 // header holds a header against what is known of the kind.
-func (d *decoder) header(h Header, kind Kind) error {
+func (d *decoder) header(h *Header, kind Kind) error {
 	const path = "event.header"
 	if kind.Retired != "" {
-		d.note(advice(ruleInterfaces, path+".namespace", "retired since %s", kind.Retired))
+		d.note(warning(ruleInterfaces, path+".namespace", "retired since %s", kind.Retired))
 	}
+	if kind.note != "" {
+		d.note(warning(page(kind.source()), path+".namespace", "%s", kind.note))
+	}
+	d.nearKind(kind)
 	if kind.Synchronous != "" {
 		return d.tolerate(breaks(ruleEvents, path+".name", "no asynchronous event: %s", kind.Synchronous))
 	}
 	switch {
 	case h.PayloadVersion == kind.Version:
+	case h.PayloadVersion == "":
+		h.PayloadVersion = kind.Version
+		if !kind.known {
+			d.note(warning(ruleInterfaces, path+".payloadVersion",
+				"missing: %q is sent, name the version of the interface's messages", kind.Version))
+		}
 	case kind.official:
-		if err := d.tolerate(breaks(ruleSchema, path+".payloadVersion", "must be %q", kind.Version)); err != nil {
+		if err := d.tolerate(breaks(kind.rule(), path+".payloadVersion", "must be %q", kind.Version)); err != nil {
 			return err
 		}
 	case kind.known:
-		d.note(advice(kind.rule(), path+".payloadVersion", "ought to be %q", kind.Version))
+		d.note(warning(kind.rule(), path+".payloadVersion", "ought to be %q", kind.Version))
 	}
 	if h.Instance != "" && kind.official {
-		d.note(advice(ruleSchema, path+".instance", "not in this kind of event"))
+		d.note(warning(ruleSchema, path+".instance", "not in this kind of event: leave it out"))
 	}
-	if h.Instance == "" && kind.Instance == Required {
-		if err := d.tolerate(breaks(kind.rule(), path+".instance", "missing")); err != nil {
+	switch {
+	case h.Instance != "":
+	case kind.Instance == Required:
+		if err := d.tolerate(breaks(kind.rule(), path+".instance", "missing: an endpoint may have several of this interface")); err != nil {
 			return err
 		}
+	case kind.Instance == Expected:
+		d.note(warning(kind.rule(), path+".instance", "missing"))
 	}
 	return d.correlation(h.CorrelationToken, kind)
+}
+
+// nearKind warns of a kind that is not known, and is nearly one of Alexa's.
+func (d *decoder) nearKind(kind Kind) {
+	if _, known := kindIndex[kindName{kind.Namespace, kind.Name}]; known {
+		return
+	}
+	if _, known := payloadVersions[kind.Namespace]; !known {
+		if problem := nearInterface(kind.Namespace); problem != "" {
+			d.note(warning(ruleInterfaces, "event.header.namespace", "%s", problem))
+		}
+		return
+	}
+	var names []string
+	for _, k := range kinds {
+		if k.Namespace == kind.Namespace {
+			names = append(names, k.Name)
+		}
+	}
+	if word := Nearest(kind.Name, names); word != "" {
+		d.note(warning(ruleEvents, "event.header.name", "unknown: did you mean %s?", word))
+	}
 }
 
 func (d *decoder) correlation(token string, kind Kind) error {
@@ -66,9 +99,9 @@ func (d *decoder) correlation(token string, kind Kind) error {
 	case token == "" && kind.Answer == Required:
 		return d.tolerate(breaks(ruleEvents, path, missing))
 	case token == "" && kind.Answer == Expected:
-		d.note(advice(ruleEvents, path, missing))
+		d.note(warning(ruleEvents, path, missing))
 	case token != "" && kind.Answer == None:
-		d.note(advice(ruleEvents, path, "has no meaning in an event that no directive asked for"))
+		d.note(warning(ruleEvents, path, "has no meaning in an event that no directive asked for: leave it out"))
 	}
 	return nil
 }

@@ -25,9 +25,9 @@ type Use int
 
 const (
 	Optional Use = iota
-	// None: what the event has all the same is advised against.
+	// None: what the event has all the same draws a warning.
 	None
-	// Expected: an event without is advised against.
+	// Expected: an event without it draws a warning.
 	Expected
 	// Required: an event without is refused.
 	Required
@@ -43,10 +43,21 @@ const (
 	LifeShort
 	// LifeEndless: what it says stays true, as that an endpoint was removed.
 	LifeEndless
+	// LifeFact: a fact about the past, as that energy was used. It stays true,
+	// nothing later says it again, and it must be counted once.
+	LifeFact
+	// LifeAlert: ten seconds. A siren or a chime that sounds later alarms for nothing.
+	LifeAlert
 )
+
+// Lasting reports whether what an event tells stays true for ever: nothing later
+// tells it again.
+func (l Life) Lasting() bool { return l == LifeEndless || l == LifeFact }
 
 // ShortLife is how long events of [LifeShort] live, and answers to directives.
 const ShortLife = time.Minute
+
+const alertLife = 10 * time.Second
 
 // Kind is what is known about one kind of asynchronous event, see
 // https://developer.amazon.com/docs/smarthome/send-events.html and the pages
@@ -72,10 +83,12 @@ type Kind struct {
 	// header are known for certain.
 	official bool
 	known    bool   // Version is that of Amazon's pages, and no guess
+	note     string // a warning about every event of the kind
 	payload  *shape // nil: any object
-	// timestamp says how finely payload.timestamp may be written, zero if there
-	// is none: it is brought into that form.
-	timestamp time.Duration
+	// moment is the member of the payload, if there is one, that is a time: it is
+	// brought into Alexa's form, and written no finer than that.
+	moment string
+	finest time.Duration
 }
 
 // KindOf returns what is known about a kind of event.
@@ -85,18 +98,21 @@ func KindOf(namespace, name string) Kind {
 		k.known = true
 		return k
 	}
-	k := Kind{Namespace: namespace, Name: name, Version: "3", Retired: retiredInterface(namespace)}
-	if name == "ErrorResponse" {
-		k.Answer = Expected // whichever interface it is of
+	k := kin[namespace]
+	k.Namespace, k.Name, k.Retired = namespace, name, retiredInterface(namespace)
+	if k.Version, k.known = payloadVersions[namespace]; !k.known {
+		k.Version = "3" // which most have
 	}
-	switch namespace {
-	case "Alexa.DeviceUsage.Estimation", "Alexa.SmartVision.SnapshotProvider": // whose events nobody has seen
-		k.Version, k.known = "1.0", true
-	}
-	if i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Namespace == namespace }); i >= 0 {
-		k.Version, k.Life, k.known = kinds[i].Version, kinds[i].Life, true // of its kin
+	if isError(name) {
+		k.Life, k.Answer = LifeReport, Expected // whichever interface it is of
 	}
 	return k
+}
+
+// isError reports whether an event by a name tells that a directive failed. The
+// name may say which: ReportCommissioningInformation.ErrorResponse.
+func isError(name string) bool {
+	return name == "ErrorResponse" || strings.HasSuffix(name, ".ErrorResponse")
 }
 
 // Kinds returns every kind that is known.
@@ -107,10 +123,22 @@ func (e *Event) Kind() Kind { return KindOf(e.Header.Namespace, e.Header.Name) }
 
 // rule is where the rules about the kind are.
 func (k Kind) rule() string {
-	if k.official {
-		return ruleSchema
+	if source := k.source(); source != ruleSchema {
+		return page(source)
 	}
-	return "developer.amazon.com/docs/device-apis/" + strings.ToLower(strings.ReplaceAll(k.Namespace, ".", "-")) + ".html"
+	return ruleEvents
+}
+
+// source is the interface whose page has the rules about the kind's payload, or
+// the schema.
+func (k Kind) source() string {
+	switch {
+	case isError(k.Name):
+		return k.Namespace + ".ErrorResponse"
+	case k.Namespace == "Alexa":
+		return ruleSchema // no page has their payloads
+	}
+	return k.Namespace
 }
 
 // Answers reports whether the event answers a directive, which one Amazon
@@ -125,10 +153,12 @@ func (e *Event) Answers() bool {
 func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	kind := e.Kind()
 	switch {
+	case kind.Life.Lasting():
+		return 0
+	case kind.Life == LifeAlert:
+		return alertLife
 	case e.Answers(), kind.Life == LifeShort:
 		return ShortLife
-	case kind.Life == LifeEndless:
-		return 0
 	}
 	return reports
 }
@@ -143,9 +173,7 @@ var kindIndex = func() map[kindName]int {
 	return index
 }()
 
-// causes are the values of cause.type in Amazon's schema. A doorbell is not
-// pressed for the last two.
-var (
-	pressCauses = []string{"APP_INTERACTION", "PHYSICAL_INTERACTION", "PERIODIC_POLL", "RULE_TRIGGER", "VOICE_INTERACTION"}
-	causes      = append(slices.Clone(pressCauses), "INVALID_CREDENTIALS", "SUBSCRIPTION_EXPIRED")
-)
+// causes are the values of cause.type. The first five are on Amazon's pages, the
+// last two in its schema.
+var causes = []string{"APP_INTERACTION", "PHYSICAL_INTERACTION", "PERIODIC_POLL", "RULE_TRIGGER", "VOICE_INTERACTION",
+	"INVALID_CREDENTIALS", "SUBSCRIPTION_EXPIRED"}

@@ -1,6 +1,7 @@
 package alexa
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -8,29 +9,38 @@ import (
 // payload carries the payload as it is, but for the form of a timestamp, and
 // that of a ChangeReport decoded.
 func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
-	if raw == nil {
+	if absent(raw) {
 		raw = []byte("{}") // of the kinds without content
 	}
-	var scope, timestamp []byte
+	var scope, others, moment []byte
 	if err := pick(raw, ignore, member{"scope", &scope}); err != nil {
 		return in("event.payload", err)
 	}
 	if scope != nil {
-		return wrong("event.payload.scope", "is Gatepost's to give")
+		if !absent(scope) {
+			return wrong("event.payload.scope", leaveOut)
+		}
+		_ = pick(raw, nil, member{"scope", new([]byte)}, rest(&others))
+		raw = objectOfRest(others)
 	}
 	e.Payload = raw
 	if e.IsChangeReport() {
 		return d.changeReport(e, raw)
 	}
-	if kind.timestamp > 0 && pick(raw, ignore, member{"timestamp", &timestamp}) == nil && timestamp != nil {
-		e.Payload = withTime(raw, timestamp, kind.timestamp)
+	if kind.moment != "" && pick(raw, ignore, member{kind.moment, &moment}) == nil && moment != nil {
+		e.Payload = withTime(raw, moment, kind.finest)
 	}
 	if kind.payload == nil || d.checks == CheckOff {
 		return nil
 	}
-	d.rule = kind.rule()
+	d.rule = kind.source()
 	if e.Header.Name == "AddOrUpdateReport" {
 		d.discovery(e.Payload)
+	}
+	if kind.Retired != "" { // whose page is gone
+		d.rule = ruleSchema
+		d.lenient++
+		defer func() { d.lenient-- }()
 	}
 	d.enter("event.payload")
 	defer d.leave()
@@ -39,21 +49,21 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 
 // changeReport decodes payload.change. What else is in the payload is carried.
 func (d *decoder) changeReport(e *Event, raw []byte) error {
-	var change, rest []byte
-	if err := pick(raw, keep(&rest), member{"change", &change}); err != nil {
+	var change, others []byte
+	if err := pick(raw, nil, member{"change", &change}, rest(&others)); err != nil {
 		return in("event.payload", err)
 	}
 	c, err := d.change(change)
 	if err != nil {
 		return d.tolerate(err)
 	}
-	c.payloadRest = rest
+	c.payloadRest = others
 	e.Change, e.Payload = c, nil
-	if rest != nil {
-		d.note(advice(ruleSchema, "event.payload", "has more than a change"))
+	if others != nil {
+		d.note(warning(ruleSchema, "event.payload", "has more than a change"))
 	}
 	if c.changeRest != nil {
-		d.note(advice(ruleSchema, "event.payload.change", "has more than cause and properties"))
+		d.note(warning(ruleSchema, "event.payload.change", "has more than cause and properties"))
 	}
 	return nil
 }
@@ -80,35 +90,40 @@ func withTime(payload, value []byte, finest time.Duration) []byte {
 	return append(written, payload[at+len(value):]...)
 }
 
-// keep collects the members that pick does not know as `,"name":value`.
-func keep(rest *[]byte) func(quoted, value []byte) {
-	return func(quoted, value []byte) {
-		*rest = append(append(append(append(*rest, ','), quoted...), ':'), value...)
-	}
+// objectOfRest is an object of the members that rest has collected.
+func objectOfRest(rest []byte) []byte {
+	return append(append([]byte{'{'}, bytes.TrimPrefix(rest, []byte{','})...), '}')
 }
+
+// rest is what pick collects the members in that it does not know, as
+// `,"name":value`.
+func rest(into *[]byte) member { return member{"", into} }
 
 // change decodes payload.change.
 func (d *decoder) change(raw []byte) (*Change, error) {
 	const path = "event.payload.change"
-	if raw == nil {
-		return nil, breaks(ruleSchema, path, "missing")
+	if absent(raw) {
+		return nil, breaks(ruleChange, path, "%s", missing(raw))
 	}
-	var cause, properties, typ []byte
+	var cause, properties, typ, others []byte
 	c := new(Change)
-	err := pick(raw, keep(&c.changeRest), member{"cause", &cause}, member{"properties", &properties})
+	err := pick(raw, nil, member{"cause", &cause}, member{"properties", &properties}, rest(&c.changeRest))
 	if err != nil {
 		return nil, in(path, err)
 	}
-	if cause == nil {
-		return nil, breaks(ruleSchema, path+".cause", "missing")
+	if absent(cause) {
+		return nil, breaks(ruleChange, path+".cause", "%s", missing(cause))
 	}
-	if err := d.tolerate(in(path+".cause", pick(cause, nil, member{"type", &typ}))); err != nil {
+	if err := d.tolerate(in(path+".cause", pick(cause, nil, member{"type", &typ}, rest(&others)))); err != nil {
 		return nil, err
 	}
 	if c.Cause, err = d.cause(path+".cause.type", typ); err != nil {
 		return nil, err
 	}
-	if d.checks != CheckStrict {
+	if others != nil {
+		d.note(warning(ruleSchema, path+".cause", "has more than a type"))
+	}
+	if others != nil || d.checks != CheckStrict {
 		c.cause = cause
 	}
 	c.Properties, err = d.changed(path+".properties", properties)
@@ -118,15 +133,15 @@ func (d *decoder) change(raw []byte) (*Change, error) {
 func (d *decoder) cause(path string, raw []byte) (string, error) {
 	cause, err := required(path, raw)
 	if err == nil && !slices.Contains(causes, cause) {
-		err = d.tolerate(breaks(ruleSchema, path, "unknown cause"))
+		err = d.tolerate(breaks(ruleChange, path, "%s", noneOf(causes, cause)))
 	}
 	return cause, err
 }
 
 // changed decodes the properties that changed, of which there must be one.
 func (d *decoder) changed(path string, raw []byte) ([]Property, error) {
-	if raw == nil {
-		return nil, breaks(ruleSchema, path, "missing")
+	if absent(raw) {
+		return nil, breaks(ruleChange, path, "%s", missing(raw))
 	}
 	list, err := d.properties(path, raw)
 	if err == nil && len(list) == 0 {
@@ -140,7 +155,7 @@ func (d *decoder) context(raw []byte) (*Context, error) {
 	if err := pick(raw, nil, member{"properties", &properties}); err != nil {
 		return nil, in("context", err)
 	}
-	if properties == nil {
+	if absent(properties) {
 		return &Context{}, nil
 	}
 	list, err := d.properties("context.properties", properties)
@@ -157,10 +172,10 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	}
 	list := make([]Property, 0, len(raw)/propertySize+1)
 	err := each(raw, func(i int, value []byte) error {
+		d.enter(path)
+		d.enterItem(i)
+		defer func() { d.at = d.at[:len(d.at)-2] }()
 		p, err := d.property(value)
-		if d.untimed == 1 && d.untimedAt == "" {
-			d.untimedAt = itemPath(path, i)
-		}
 		if err != nil {
 			if d.unread++; d.unread > mostUnread {
 				return wrong(path, "more than %d properties that cannot be read", mostUnread)
@@ -174,12 +189,7 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 		if p.raw != nil || d.checks == CheckOff {
 			return nil
 		}
-		d.enter(path)
-		d.enterItem(i)
-		err = d.state(&p)
-		d.leave()
-		d.leave()
-		return err
+		return d.state(&p)
 	})
 	return list, err
 }

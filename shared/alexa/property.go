@@ -15,10 +15,11 @@ type Property struct {
 	Value        json.RawMessage // carried byte for byte
 	Unit         json.RawMessage // only for inventory levels; carried byte for byte
 	TimeOfSample time.Time
-	// Uncertainty is uncertaintyInMilliseconds, a JSON number that is not
-	// negative, carried byte for byte; nil means 0.
+	// Uncertainty is uncertaintyInMilliseconds, a JSON number, carried byte for
+	// byte; nil means 0.
 	Uncertainty json.RawMessage
 
+	rest []byte // members that Gatepost does not know, as `,"name":value`
 	// raw is a property that Amazon would refuse. It is carried as it came, but
 	// for the defaults, which happens only when checks are not strict.
 	raw json.RawMessage
@@ -29,69 +30,95 @@ var noUncertainty = json.RawMessage("0")
 // property reads one property. A missing timeOfSample becomes the time of
 // publishing.
 func (d *decoder) property(raw []byte) (Property, error) {
-	var namespace, name, instance, value, unit, sampled, uncertainty []byte
+	var namespace, name, instance, value, unit, sampled, uncertainty, others []byte
 	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name},
 		member{"instance", &instance}, member{"value", &value}, member{"unit", &unit},
-		member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty})
+		member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&others))
 	if err != nil {
 		return Property{}, err
 	}
-	p := Property{Value: value, Unit: unit, TimeOfSample: d.published, Uncertainty: noUncertainty}
+	p := Property{Value: value, TimeOfSample: d.published, Uncertainty: noUncertainty, rest: others}
 	if p.Namespace, err = required("namespace", namespace); err != nil {
 		return Property{}, err
 	}
 	if p.Name, err = required("name", name); err != nil {
 		return Property{}, err
 	}
-	if instance != nil { // and if it is empty there is none
+	if !absent(instance) { // and if it is empty there is none
 		if p.Instance, err = text(instance); err != nil {
 			return Property{}, in("instance", err)
 		}
 	}
-	if value == nil || string(value) == "null" {
+	if absent(value) {
 		// The gateway's answer to this is 400 "Payload conversion failed."
-		return Property{}, breaks(ruleGateway, "value", "missing")
+		return Property{}, breaks(ruleGateway, "value", "%s", missing(value))
 	}
 	if p.Instance == "" && slices.Contains(instanced, p.Namespace) {
-		return Property{}, breaks(ruleSchema, "instance", "missing")
+		return Property{}, breaks(page(p.Namespace), "instance", "missing: an endpoint may have several of this interface")
 	}
-	if sampled == nil {
-		d.untimed++
-	} else {
+	if !absent(unit) {
+		p.Unit = unit
+	}
+	if !absent(sampled) {
 		if p.TimeOfSample, err = decodeTime("timeOfSample", sampled); err != nil {
 			return Property{}, err
 		}
 	}
-	if uncertainty != nil {
-		if c := uncertainty[0]; c < '0' || c > '9' {
-			return Property{}, breaks(ruleSchema, "uncertaintyInMilliseconds", "must be a number, 0 or more")
-		}
-		p.Uncertainty = uncertainty
+	if !absent(uncertainty) {
+		p.Uncertainty, err = d.uncertainty(uncertainty)
 	}
-	return p, nil
+	return p, err
+}
+
+// uncertainty reads a number, which may be written as text: it is sent as a
+// number.
+func (d *decoder) uncertainty(raw []byte) (json.RawMessage, error) {
+	const name = "uncertaintyInMilliseconds"
+	number, asText := numberIn(raw)
+	switch {
+	case number == nil:
+		return nil, breaks(ruleReporting, name, "must be a number")
+	case asText:
+		d.warnOf(ruleReporting, name, writtenAsText)
+	case number[0] == '-':
+		d.warnOf(ruleSchema, name, "less than 0")
+	}
+	return number, nil
 }
 
 // state holds the property at hand against what is known of it.
 func (d *decoder) state(p *Property) error {
-	if since := retiredInterface(p.Namespace); since != "" && d.lists(true) {
-		f := advice(ruleInterfaces, "namespace", "retired since %s", since)
-		f.below(d.path())
-		d.found = append(d.found, f)
+	if since := retiredInterface(p.Namespace); since != "" {
+		d.warnOf(ruleInterfaces, "namespace", "retired since %s", since)
+	}
+	if p.rest != nil {
+		d.warnOf(ruleSchema, "", "has more members than a property has")
 	}
 	s := valueShapes[p.Namespace][p.Name]
 	if s == nil {
+		d.near(p)
 		return nil
 	}
-	d.rule = ruleSchema
-	d.enter("value")
-	err := d.check(s, p.Value)
-	d.leave()
-	if err == nil && p.Unit != nil {
-		d.enter("unit")
-		d.advise("not foreseen")
-		d.leave()
+	if p.Unit != nil {
+		d.warnOf(page(p.Namespace), "unit", "belongs into the value, if anywhere")
 	}
-	return err
+	d.rule = p.Namespace
+	d.enter("value")
+	defer d.leave()
+	return d.check(s, p.Value)
+}
+
+// near warns of a property that is not known, and is nearly one of Alexa's.
+func (d *decoder) near(p *Property) {
+	if _, known := payloadVersions[p.Namespace]; !known {
+		if problem := nearInterface(p.Namespace); problem != "" {
+			d.warnOf(ruleInterfaces, "namespace", "%s", problem)
+		}
+		return
+	}
+	if word := Nearest(p.Name, PropertyNames(p.Namespace)); word != "" {
+		d.warnOf(page(p.Namespace), "name", "unknown: did you mean %s?", word)
+	}
 }
 
 // same reports whether two properties are one property of an endpoint.
@@ -102,25 +129,18 @@ func (p *Property) same(q *Property) bool {
 // withDefaults adds what every property must have, and a publisher may leave
 // out, to a property that is otherwise carried as it came.
 func withDefaults(raw []byte, published time.Time) []byte {
-	var sampled, uncertainty []byte
-	if pick(raw, ignore, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}) != nil {
+	var sampled, uncertainty, filled []byte
+	if pick(raw, nil, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&filled)) != nil {
 		return raw
 	}
-	filled := append([]byte(nil), raw[:len(raw)-1]...)
-	comma := raw[skipSpace(raw, 1)] != '}'
-	add := func(member string) {
-		if comma {
-			filled = append(filled, ',')
-		}
-		filled, comma = append(filled, member...), true
+	if absent(sampled) {
+		sampled = []byte(`"` + FormatTime(published) + `"`)
 	}
-	if sampled == nil {
-		add(`"timeOfSample":"` + FormatTime(published) + `"`)
+	if absent(uncertainty) {
+		uncertainty = noUncertainty
 	}
-	if uncertainty == nil {
-		add(`"uncertaintyInMilliseconds":0`)
-	}
-	return append(filled, '}')
+	filled = append(append(filled, `,"timeOfSample":`...), sampled...)
+	return objectOfRest(append(append(filled, `,"uncertaintyInMilliseconds":`...), uncertainty...))
 }
 
 func decodeTime(name string, raw []byte) (time.Time, error) {
@@ -133,7 +153,7 @@ func decodeTime(name string, raw []byte) (time.Time, error) {
 		return time.Time{}, wrong(name, notRFC3339)
 	}
 	if year := t.UTC().Year(); year < 1000 || year > 9999 {
-		return time.Time{}, breaks(ruleSchema, name, "must be a time of the years 1000 to 9999")
+		return time.Time{}, breaks(ruleReporting, name, "must be a time of the years 1000 to 9999")
 	}
 	return t, nil
 }
@@ -167,7 +187,7 @@ func (p *Property) append(dst []byte) []byte {
 	dst = AppendTime(append(dst, `,"timeOfSample":"`...), p.TimeOfSample)
 	dst = append(dst, `","uncertaintyInMilliseconds":`...)
 	if p.Uncertainty == nil {
-		return append(append(dst, noUncertainty...), '}')
+		dst = append(dst, noUncertainty...)
 	}
-	return append(append(dst, p.Uncertainty...), '}')
+	return append(append(append(dst, p.Uncertainty...), p.rest...), '}')
 }

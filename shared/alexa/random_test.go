@@ -100,7 +100,7 @@ func (r random) propertyList() []any {
 	for range 1 + r.IntN(4) {
 		p := pick(r, r.properties)
 		property := map[string]any{"namespace": p.namespace, "name": p.name, "value": r.value(p.value)}
-		if r.chance(30) || r.chance(95) && strings.Contains("Alexa.ModeController Alexa.RangeController Alexa.ToggleController", p.namespace) {
+		if r.chance(30) || r.chance(95) && strings.Contains("Alexa.InventoryLevelSensor Alexa.ModeController Alexa.RangeController Alexa.ToggleController", p.namespace) {
 			property["instance"] = pick(r, []string{"Fan.Speed", "Fan.Swing"})
 		}
 		if r.chance(5) {
@@ -108,7 +108,7 @@ func (r random) propertyList() []any {
 		}
 		if r.chance(70) {
 			property["timeOfSample"] = pick(r, times[:5])
-			property["uncertaintyInMilliseconds"] = pick(r, numbers[:10])
+			property["uncertaintyInMilliseconds"] = pick(r, numbers)
 		}
 		list = append(list, property)
 	}
@@ -117,6 +117,9 @@ func (r random) propertyList() []any {
 
 // value is one that a schema allows, as a rule.
 func (r random) value(s map[string]any) any {
+	if either, ok := s["anyOf"].([]any); ok {
+		s = child(pick(r, either))
+	}
 	if ref, ok := s["$ref"].(string); ok {
 		name := ref[strings.LastIndex(ref, "/")+1:]
 		return map[string]any{"time": pick(r, times), "seconds": pick(r, times[:5]), "endpointId": "lamp-1"}[name]
@@ -125,6 +128,8 @@ func (r random) value(s map[string]any) any {
 		return pick(r, words)
 	}
 	switch s["type"] {
+	case "null":
+		return nil
 	case "object":
 		return r.object(s)
 	case "array":
@@ -133,10 +138,11 @@ func (r random) value(s map[string]any) any {
 			list = append(list, r.value(child(s, "items")))
 		}
 		return list
-	case "number":
-		return pick(r, numbers)
 	case "boolean":
 		return r.chance(50)
+	}
+	if _, ok := s["pattern"]; ok { // a number, or text that is one
+		return pick(r, numbers)
 	}
 	return pick(r, texts)
 }
@@ -157,9 +163,10 @@ var (
 	times = []any{"2026-01-02T03:04:05Z", "2026-01-02T03:04:05.6Z", "2026-01-02T03:04:05.678Z", "2026-01-02T05:04:05.678901+02:00",
 		"2024-02-29T23:59:59Z", "2026-02-29T00:00:00Z", "2026-01-02T3:04:05Z", "2026-01-02T03:04:05,6Z", "2026-01-02T03:04:05+24:00", "0999-01-02T03:04:05Z",
 		"1000-01-01T00:00:00+01:00", "2026-01-02 03:04:05Z", "now"}
-	numbers = []any{0, 1, 50, 100, 101, 256, 1000, 2700, 10001, 0.5, -1, -0.25, 1e21, 86_400_001}
-	texts   = []any{"", "x", "ON", "UNKNOWN_WORD", "https://example.com/x", "rtsp://[::1", "no uri", "ü\u2028\"\\", strings.Repeat("y", 129), strings.Repeat("z", 257)}
-	names   = []any{"value", "scale", "instance", "unit", "cause", "scope", "properties", "messageId", "correlationToken", "payloadVersion", "cookie", "type", "extra"}
+	numbers = []any{"0", "12.5e1", "1 ", 0, 1, 50, 100, 101, 256, 1000, 2700, 10001, 0.5, -1, -0.25, 1e21, 86_400_001}
+	texts   = []any{"", "x", "lamp 1", "lamp.1", `lamp\1`, "ON", "UNKNOWN_WORD", "https://example.com/x", "rtsp://[::1", "no uri",
+		"ü\u2028\"\\", strings.Repeat("y", 129), strings.Repeat("z", 257)}
+	names = []any{"value", "scale", "instance", "unit", "cause", "scope", "properties", "messageId", "correlationToken", "payloadVersion", "cookie", "type", "extra"}
 )
 
 // change does one thing to a document, anywhere in it.

@@ -60,12 +60,12 @@ func survives(t *testing.T, sample map[string]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, advice, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
+	e, warnings, err := alexa.DecodeEvent(data, published, alexa.CheckStrict)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(advice) > 0 {
-		t.Errorf("advice: %v", advice)
+	if len(warnings) > 0 {
+		t.Errorf("warnings: %v", warnings)
 	}
 	messageID := child(sample, "event", "header")["messageId"].(string)
 	sent := e.Append(nil, messageID, sensitive.New("access-token-from-Amazon"))

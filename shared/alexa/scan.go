@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -37,16 +38,32 @@ func document(data []byte) ([]byte, error) {
 // member is a member of an object that pick looks for.
 type member struct {
 	name  string
-	value *[]byte // where its value goes, nil stays nil when it is absent
+	value *[]byte // where its value goes, nil stays nil when it is not there
+}
+
+// absent reports whether a member is not there. One that is null counts as that:
+// many writers of JSON spell out what they have no value for.
+func absent(raw []byte) bool { return raw == nil || raw[0] == 'n' }
+
+// missing says what is wrong with a member that is absent, and must not be.
+func missing(raw []byte) string {
+	if raw != nil {
+		return "null, which counts as missing"
+	}
+	return "missing"
 }
 
 // pick splits the object raw into the given members. Members by other names
 // are an error when unknown is nil and are otherwise handed to it, name still
-// quoted. A name that appears twice is an error: two readers would disagree
-// about which counts.
+// quoted; a last member rest collects them instead. A name that appears twice is
+// an error: two readers would disagree about which counts.
 func pick(raw []byte, unknown func(quoted, value []byte), members ...member) error {
 	if raw[0] != '{' {
-		return wrong("", "must be an object")
+		return wrong("", "%s", mustBe("object", typeOf(raw)))
+	}
+	var others *[]byte
+	if last := len(members) - 1; last >= 0 && members[last].name == "" {
+		others, members = members[last].value, members[:last]
 	}
 	for i := skipSpace(raw, 1); raw[i] != '}'; {
 		quoted, value, next := cutMember(raw, i)
@@ -57,8 +74,10 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 		}
 		found := find(members, name)
 		switch {
+		case found < 0 && others != nil:
+			*others = append(append(append(append(*others, ','), quoted...), ':'), value...)
 		case found < 0 && unknown == nil:
-			return wrong(printable(name), "unknown field")
+			return wrong(printable(name), "%s", unknownField(members, name))
 		case found < 0:
 			unknown(quoted, value)
 		case *members[found].value != nil:
@@ -68,6 +87,14 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 		}
 	}
 	return nil
+}
+
+func unknownField(members []member, name []byte) string {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = strings.Clone(m.name) // or all that pick fills in would move to the heap
+	}
+	return "unknown field, " + noneOf(names, string(name))
 }
 
 // memberName is the name between the quotes. It is copied only if it holds an
@@ -131,8 +158,8 @@ func text(raw []byte) (string, error) {
 
 // required decodes a string that must be there and not be empty.
 func required(name string, raw []byte) (string, error) {
-	if raw == nil {
-		return "", wrong(name, "missing")
+	if absent(raw) {
+		return "", wrong(name, "%s", missing(raw))
 	}
 	s, err := text(raw)
 	if err != nil {
@@ -146,7 +173,7 @@ func required(name string, raw []byte) (string, error) {
 
 // optional decodes a string that must not be empty when it is there.
 func optional(name string, raw []byte) (string, error) {
-	if raw == nil {
+	if absent(raw) {
 		return "", nil
 	}
 	return required(name, raw)

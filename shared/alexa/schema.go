@@ -8,7 +8,7 @@ import (
 
 // Schema returns the JSON Schema (draft 2020-12) of the device event format,
 // for publishers in other languages. What it refuses [DecodeEvent] refuses or
-// advises against; a few rules that no schema can state, as that a list has a
+// warns of; a few rules that no schema can state, as that a list has a
 // property once, are DecodeEvent's alone.
 func Schema() []byte {
 	text, _ := json.MarshalIndent(deviceEvent(), "", "  ") // maps, strings and numbers only
@@ -27,9 +27,11 @@ func deviceEvent() schema {
 			"event":        longSchema(),
 			"changeReport": shortSchema(),
 			"userId":       described(aName, "The maker's id of the customer."),
-			"endpointId":   schema{"type": "string", "pattern": `^[a-zA-Z0-9_\-=#;:?@&]{1,256}$`},
-			"cause":        schema{"enum": causes},
-			"time": schema{"type": "string", "format": "date-time", "pattern": `^[1-9]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$`,
+			"endpointId": schema{"type": "string", "minLength": 1, "maxLength": 256,
+				"pattern": `^[^\x00-\x1f!"$%'()*+,/<>\[\\\]^` + "`" + `{|}~\x7f]*$`},
+			"cause": schema{"enum": causes},
+			"time": schema{"type": "string", "format": "date-time",
+				"pattern":     `^[1-9]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$`,
 				"description": "Any RFC 3339 time; sent in Alexa's form."},
 			"seconds": schema{"type": "string", "format": "date-time", "pattern": `^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`,
 				"description": "A time in UTC and whole seconds."},
@@ -42,8 +44,10 @@ func deviceEvent() schema {
 func shortSchema() schema {
 	return object([]string{"userId", "endpointId", "cause", "changed"}, schema{
 		"userId": reference("userId"), "endpointId": reference("endpointId"), "cause": reference("cause"),
-		"changed":   atLeastOne("properties"),
-		"unchanged": schema{"$ref": "#/$defs/properties", "description": "The others. One that is among the changed ones as well is left out when the event is sent."},
+		"changed": atLeastOne("properties"),
+		"unchanged": orNull(reference("properties"),
+			"The others. One that is among the changed ones as well is left out when the event is sent."),
+		"event": aNull, "context": aNull,
 	})
 }
 
@@ -56,14 +60,16 @@ func longSchema() schema {
 		"userId": reference("userId"),
 		"event": object([]string{"header"}, schema{
 			"header": object([]string{"namespace", "name"}, schema{
-				"namespace": aName.schema(), "name": aName.schema(), "payloadVersion": aName.schema(),
-				"instance": aName.schema(), "correlationToken": aName.schema(),
+				"namespace": aName.schema(), "name": aName.schema(), "messageId": aNull,
+				"payloadVersion": orNull(aName.schema(), ""), "instance": orNull(aName.schema(), ""), "correlationToken": orNull(aName.schema(), ""),
 			}),
-			"endpoint": object([]string{"endpointId"}, schema{"endpointId": reference("endpointId"), "cookie": schema{}}),
-			"payload":  schema{"type": "object", "not": schema{"required": []string{"scope"}}},
+			"endpoint": orNull(object([]string{"endpointId"}, schema{
+				"endpointId": reference("endpointId"), "cookie": schema{}, "scope": aNull}), ""),
+			"payload": schema{"type": []string{"object", "null"}, "properties": schema{"scope": aNull}},
 		}),
-		"context": object(nil, schema{"properties": schema{"$ref": "#/$defs/properties",
-			"description": "The state of the endpoint. Of a ChangeReport, one that is among the changed ones as well is left out when the event is sent."}}),
+		"context": orNull(object(nil, schema{"properties": orNull(reference("properties"),
+			"The state of the endpoint. Of a ChangeReport, one that is among the changed ones as well is left out when the event is sent.")}), ""),
+		"endpointId": aNull, "cause": aNull, "changed": aNull, "unchanged": aNull,
 	})
 	long["allOf"] = cases
 	return long
@@ -84,34 +90,36 @@ func (k Kind) schema() schema {
 	}
 	header, event, all := schema{}, schema{}, schema{}
 	if k.official {
-		header["payloadVersion"] = schema{"const": k.Version}
+		header["payloadVersion"] = schema{"enum": []any{k.Version, nil}}
 	}
 	var needs []string
-	if k.Answer == Required {
-		needs = append(needs, "correlationToken")
+	for name, use := range map[string]Use{"correlationToken": k.Answer, "instance": k.Instance} {
+		if use == Required {
+			needs = append(needs, name)
+			header[name] = schema{"type": "string"}
+		}
 	}
-	if k.Instance == Required {
-		needs = append(needs, "instance")
-	}
+	slices.Sort(needs)
 	event["header"] = schema{"required": slices.Concat([]string{"namespace", "name"}, needs), "properties": header}
 	required := []string{"header"}
 	switch k.Token {
 	case TokenInEndpoint:
 		required = append(required, "endpoint")
+		event["endpoint"] = schema{"type": "object"}
 	case TokenInPayload:
-		event["endpoint"] = false
+		event["endpoint"] = aNull
 	}
 	switch {
 	case k.Namespace == "Alexa" && k.Name == "ChangeReport":
 		required = append(required, "payload")
-		event["payload"] = within("change", object([]string{"cause", "properties"}, schema{
-			"cause": object([]string{"type"}, schema{"type": reference("cause")}), "properties": atLeastOne("properties"),
-		}))
-	case k.payload != nil:
+		event["payload"] = openSchema("change", openSchema(
+			"cause", openSchema("type", reference("cause")), "properties", atLeastOne("properties")))
+	case k.payload == nil, k.Retired != "":
+	case slices.ContainsFunc(k.payload.members, func(m shapeMember) bool { return m.required && !m.lenient }):
+		required = append(required, "payload")
 		event["payload"] = k.payload.schema()
-		if slices.ContainsFunc(k.payload.members, func(m shapeMember) bool { return m.required }) {
-			required = append(required, "payload")
-		}
+	default:
+		event["payload"] = orNull(k.payload.schema(), "")
 	}
 	all["event"] = schema{"required": required, "properties": event}
 	if k.Retired != "" {
@@ -137,32 +145,38 @@ func propertySchema() schema {
 		}
 	}
 	property := object([]string{"namespace", "name", "value"}, schema{
-		"namespace": aName.schema(), "name": aName.schema(), "instance": aText.schema(),
-		"value": schema{"not": schema{"type": "null"}}, "unit": schema{},
-		"timeOfSample":              reference("time"),
-		"uncertaintyInMilliseconds": schema{"type": "number", "minimum": 0},
+		"namespace": aName.schema(), "name": aName.schema(), "instance": orNull(aText.schema(), ""),
+		"value": schema{"not": aNull}, "unit": schema{},
+		"timeOfSample":              orNull(reference("time"), ""),
+		"uncertaintyInMilliseconds": orNull(aNumber.schema(), ""),
 	})
+	property["additionalProperties"] = true
 	property["allOf"] = cases
 	return property
 }
 
-// schema writes a shape. What is worth advice and no refusal is not in it: words
+// schema writes a shape. What is worth a warning and no refusal is not in it: words
 // and numbers that Alexa may have learned since, and lenient members.
 func (s *shape) schema() schema {
+	if s.or != nil {
+		alone := *s
+		alone.or = nil
+		return schema{"anyOf": []any{alone.schema(), s.or.schema()}}
+	}
 	out := schema{}
 	if s.kind != "" {
 		out["type"] = s.kind
 	}
 	switch {
-	case s.kind == "integer":
-		out["type"] = "number" // 50.0 is advised against only
+	case s.kind == "integer", s.kind == "number": // 50.0 and "50" draw a warning only
+		out["type"], out["pattern"] = []string{"number", "string"}, `^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`
 	case s.kind == "array":
 		out["items"] = s.items.schema()
 		limits(out, s, "minItems", "maxItems")
 	case s.defined != "":
 		return reference(s.defined)
 	case s.closed:
-		out["enum"] = s.words
+		out["enum"] = slices.Concat(s.words, s.rare)
 	case len(s.words) > 0:
 		out["examples"] = s.words
 		limits(out, s, "minLength", "maxLength")
@@ -174,7 +188,6 @@ func (s *shape) schema() schema {
 	}
 	if s.kind == "object" {
 		s.objectSchema(out)
-		limits(out, s, "minProperties", "maxProperties")
 	}
 	return out
 }
@@ -185,9 +198,10 @@ func (s *shape) objectSchema(out schema) {
 		if m.lenient {
 			continue
 		}
-		properties[m.name] = m.shape.schema()
-		if m.required {
+		if properties[m.name] = m.shape.schema(); m.required {
 			required = append(required, m.name)
+		} else {
+			properties[m.name] = orNull(m.shape.schema(), "")
 		}
 	}
 	if len(properties) > 0 {
@@ -199,7 +213,7 @@ func (s *shape) objectSchema(out schema) {
 	var cases []any
 	for _, value := range slices.Sorted(maps.Keys(s.cases)) {
 		cases = append(cases, schema{
-			"if":   schema{"required": []string{s.choice}, "properties": schema{s.choice: schema{"const": value}}},
+			"if":   schema{"type": "object", "required": []string{s.choice}, "properties": schema{s.choice: schema{"const": value}}},
 			"then": s.cases[value].schema(),
 		})
 	}
@@ -223,6 +237,28 @@ func number64(n float64) string {
 }
 
 func reference(name string) schema { return schema{"$ref": "#/$defs/" + name} }
+
+var aNull = schema{"type": "null"}
+
+// orNull is the schema of a member that may be absent: null counts as that.
+func orNull(s schema, description string) schema {
+	out := schema{"anyOf": []any{s, aNull}}
+	if description != "" {
+		out["description"] = description
+	}
+	return out
+}
+
+// openSchema is that of an object with the given members, and any others.
+func openSchema(pairs ...any) schema {
+	var names []string
+	properties := schema{}
+	for i := 0; i < len(pairs); i += 2 {
+		names = append(names, pairs[i].(string))
+		properties[pairs[i].(string)] = pairs[i+1]
+	}
+	return schema{"type": "object", "required": names, "properties": properties}
+}
 
 func described(s *shape, text string) schema {
 	out := s.schema()

@@ -2,7 +2,10 @@ package alexa
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,70 +20,95 @@ func (w *walk) check(s *shape, raw []byte) error {
 		}
 		return nil
 	}
-	if s.kind != "" && s.kind != typeOf(raw) && !(s.kind == "number" && typeOf(raw) == "integer") {
-		if s.kind == "integer" && typeOf(raw) == "number" {
-			w.advise("not a whole number")
-			return nil
-		}
-		return w.refuse("", mustBe[s.kind])
+	kind := typeOf(raw)
+	if s.or != nil && s.or.takes(kind) {
+		return w.check(s.or, raw)
 	}
-	switch s.kind {
-	case "object":
+	if s.bytes > 0 && len(raw) > s.bytes && compactSize(raw) > s.bytes {
+		w.warnOf(ruleUse, "", "more than %d bytes%s", s.bytes, s.why)
+	}
+	switch {
+	case s.kind == "":
+		return nil
+	case !s.takes(kind):
+		return w.refuse("", mustBe(s.kind, kind))
+	case s.kind == "object":
 		return w.checkObject(s, raw)
-	case "array":
+	case s.kind == "array":
 		return w.checkArray(s, raw)
-	case "string":
+	case s.kind == "string":
 		return w.checkText(s, raw)
-	case "number", "integer":
-		w.checkNumber(s, raw)
+	case s.kind == "number", s.kind == "integer":
+		return w.checkNumber(s, raw)
 	}
 	return nil
 }
 
-var mustBe = map[string]string{
-	"object": "must be an object", "array": "must be an array", "string": "must be a string",
-	"number": "must be a number", "integer": "must be an integer", "boolean": "must be a boolean",
+// takes reports whether a value of a type may be of a shape.
+func (s *shape) takes(kind string) bool {
+	if s.kind == "number" || s.kind == "integer" {
+		return kind == "number" || kind == "integer" || kind == "string"
+	}
+	return s.kind == kind
+}
+
+// compactSize is how long a value is, less the space between its parts.
+func compactSize(raw []byte) int {
+	var compact bytes.Buffer
+	_ = json.Compact(&compact, raw) // it is valid
+	return compact.Len()
+}
+
+func mustBe(want, got string) string {
+	problem := "must be a " + want
+	if strings.ContainsRune("aio", rune(want[0])) {
+		problem = "must be an " + want
+	}
+	if got == "null" {
+		return "null, " + problem
+	}
+	return problem
 }
 
 func (w *walk) checkObject(s *shape, raw []byte) error {
 	if special := s.caseOf(raw); special != nil {
 		s = special
 	}
-	var found uint64 // a bit for each member of the shape
+	var found, nulls uint64 // a bit for each member of the shape
 	var refused error
-	n := 0
 	_ = pick(raw, func(quoted, value []byte) { // it is an object
-		n++
 		if refused == nil {
-			refused = w.checkMember(s, quoted, value, &found)
+			refused = w.checkMember(s, quoted, value, &found, &nulls)
 		}
 	})
 	if refused != nil {
 		return refused
 	}
-	if n < s.least {
-		problem := "empty"
-		if n > 0 {
-			problem = "must have at least " + strconv.Itoa(s.least) + " members"
-		}
-		if err := w.refuse("", problem); err != nil {
-			return err
-		}
+	if bits.OnesCount64(found) < s.least {
+		w.warnOf(ruleSchema, "", "has fewer than %d of its members", s.least)
 	}
 	for i := range s.members {
-		if m := &s.members[i]; m.required && found&(1<<i) == 0 {
-			f := FieldError{Path: m.name, Problem: "missing", Rule: w.rule, Advice: m.lenient || w.lenient > 0}
-			if err := w.fault(f); err != nil {
-				return err
-			}
+		m := &s.members[i]
+		if !m.required || found&(1<<i) != 0 {
+			continue
+		}
+		problem := missing(nil)
+		if nulls&(1<<i) != 0 {
+			problem = missing(null)
+		}
+		f := FieldError{Path: m.name, Problem: problem, Rule: cmp.Or(m.rule, w.rule), Warning: m.lenient || w.lenient > 0}
+		if err := w.fault(f); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+var null = []byte("null")
+
 // checkMember holds one member of an object against its shape, and notes in
-// found that it was there.
-func (w *walk) checkMember(s *shape, quoted, value []byte, found *uint64) error {
+// found that it was there, or in nulls that it was null.
+func (w *walk) checkMember(s *shape, quoted, value []byte, found, nulls *uint64) error {
 	name, err := memberName(quoted)
 	if err != nil {
 		return nil // document() has found it valid
@@ -90,22 +118,29 @@ func (w *walk) checkMember(s *shape, quoted, value []byte, found *uint64) error 
 		return w.checkOther(s, name, value)
 	}
 	m := &s.members[i]
+	if absent(value) {
+		*nulls |= 1 << i
+		return nil
+	}
 	if *found&(1<<i) != 0 {
-		return w.fault(FieldError{Path: m.name, Problem: "appears twice", Advice: w.lenient > 0})
+		return w.fault(FieldError{Path: m.name, Problem: "appears twice", Warning: w.lenient > 0})
 	}
 	*found |= 1 << i
 	w.enter(m.name)
-	defer w.leave()
+	defer func(rule string, lenient int) {
+		w.leave()
+		w.rule, w.lenient = rule, lenient
+	}(w.rule, w.lenient)
+	w.rule = cmp.Or(m.rule, w.rule)
 	if m.lenient {
 		w.lenient++
-		defer func() { w.lenient-- }()
 	}
 	return w.check(m.shape, value)
 }
 
 // checkOther is checkMember for a member that the shape does not name.
 func (w *walk) checkOther(s *shape, name, value []byte) error {
-	if s.open && s.others == nil {
+	if s.open && s.others == nil || absent(value) {
 		return nil
 	}
 	w.enterGiven(name)
@@ -113,7 +148,11 @@ func (w *walk) checkOther(s *shape, name, value []byte) error {
 	if s.others != nil {
 		return w.check(s.others, value)
 	}
-	w.advise("not foreseen")
+	names := make([]string, len(s.members))
+	for i, m := range s.members {
+		names[i] = m.name
+	}
+	w.warn("unknown member%s", didYouMean(string(name), names))
 	return nil
 }
 
@@ -138,7 +177,7 @@ func (w *walk) checkArray(s *shape, raw []byte) error {
 	})
 	switch {
 	case err == errTooMany:
-		return w.fault(FieldError{Problem: "more than " + strconv.Itoa(s.most), Rule: ruleDiscovery, Advice: w.lenient > 0})
+		return w.fault(FieldError{Problem: "more than " + strconv.Itoa(s.most), Rule: ruleDiscovery, Warning: w.lenient > 0})
 	case err == nil && n < s.least:
 		return w.refuse("", "empty")
 	}
@@ -148,10 +187,10 @@ func (w *walk) checkArray(s *shape, raw []byte) error {
 // errTooMany ends the walk through an array.
 var errTooMany = errors.New("too many items")
 
-// notTwice advises against an item that is there already, in the same letters.
+// notTwice warns of an item that is there already, in the same letters.
 func (w *walk) notTwice(seen map[string]int, value []byte, i int) {
 	if first, ok := seen[string(value)]; ok {
-		w.advise("the same as item %d", first)
+		w.warn("the same as item %d", first)
 		return
 	}
 	seen[string(value)] = i
@@ -159,16 +198,9 @@ func (w *walk) notTwice(seen map[string]int, value []byte, i int) {
 
 func (w *walk) checkText(s *shape, raw []byte) error {
 	if s.words != nil {
-		if slices.ContainsFunc(s.words, func(word string) bool { return isText(raw, word) }) {
-			return nil
-		}
-		if s.least > 0 && isText(raw, "") {
-			return w.refuse("", "empty")
-		}
-		f := FieldError{Problem: "none of " + strings.Join(s.words, ", "), Rule: w.rule, Advice: !s.closed || w.lenient > 0}
-		return w.fault(f)
+		return w.checkWord(s, raw)
 	}
-	if s.least == 0 && s.most == 0 && s.form == nil {
+	if s.least == 0 && s.most == 0 && s.form == nil && s.odd == nil {
 		return nil
 	}
 	t, err := text(raw)
@@ -183,10 +215,33 @@ func (w *walk) checkText(s *shape, raw []byte) error {
 		return w.refuse("", "longer than "+strconv.Itoa(s.most)+" characters")
 	case s.form != nil:
 		if problem := s.form(t); problem != "" {
-			return w.fault(FieldError{Problem: problem, Rule: w.rule, Advice: s.mild || w.lenient > 0})
+			return w.refuse("", problem)
+		}
+	}
+	if s.odd != nil {
+		if problem := s.odd(t); problem != "" {
+			w.warn("%s", problem)
 		}
 	}
 	return nil
+}
+
+func (w *walk) checkWord(s *shape, raw []byte) error {
+	if slices.ContainsFunc(s.words, func(word string) bool { return isText(raw, word) }) {
+		return nil
+	}
+	if s.least > 0 && isText(raw, "") {
+		return w.refuse("", "empty")
+	}
+	t, err := text(raw)
+	if err != nil {
+		return w.refuse("", "must be a string")
+	}
+	warns := !s.closed || w.lenient > 0 || slices.Contains(s.rare, t)
+	if !w.lists(warns) {
+		return nil
+	}
+	return w.add(FieldError{Problem: noneOf(s.words, t), Rule: w.rule, Warning: warns})
 }
 
 // isText reports whether raw is the JSON string w, which needs no escapes.
@@ -198,11 +253,38 @@ func isText(raw []byte, w string) bool {
 	return len(raw) == len(w)+2 && string(raw[1:len(raw)-1]) == w
 }
 
-func (w *walk) checkNumber(s *shape, raw []byte) {
-	if !s.bounded {
-		return
+func (w *walk) checkNumber(s *shape, raw []byte) error {
+	number, asText := numberIn(raw)
+	if number == nil {
+		return w.refuse("", mustBe(s.kind, "string"))
 	}
-	if n, err := strconv.ParseFloat(string(raw), 64); err != nil || n < s.low || n > s.high {
-		w.advise("not from %v to %v", s.low, s.high)
+	if asText {
+		w.warn(writtenAsText)
 	}
+	if s.kind == "integer" && typeOf(number) == "number" {
+		w.warn("not a whole number")
+	}
+	n, err := strconv.ParseFloat(string(number), 64)
+	switch {
+	case s.bounded && (err != nil || n < s.low || n > s.high):
+		w.warn("not from %v to %v%s", s.low, s.high, s.why)
+	case !s.bounded && s.why != "":
+		w.warn("%s", s.why)
+	}
+	return nil
+}
+
+const writtenAsText = "a number written as text"
+
+// numberIn is the number that a value is, as itself or written as text; nil if
+// it is none.
+func numberIn(raw []byte) (number []byte, asText bool) {
+	if raw[0] == '"' {
+		t, _ := text(raw)
+		raw, asText = []byte(t), true
+	}
+	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') || raw[len(raw)-1] <= ' ' || asText && !json.Valid(raw) {
+		return nil, false
+	}
+	return raw, asText
 }

@@ -137,7 +137,7 @@ func TestDecodeSkillEventNamesTheField(t *testing.T) {
 		{"a directive", skillDisabled, skillDisabled, acceptGrant, "request: missing"},
 		{"a request twice", skillDisabled, `"request"`, `"request":{},"request"`, "request: appears twice"},
 		{"request no object", skillDisabled, `"request":`, `"request":"x","r":`, "request: must be an object"},
-		{"request null", skillDisabled, `"request":`, `"request":null,"r":`, "request: must be an object"},
+		{"request null", skillDisabled, `"request":`, `"request":null,"r":`, "request: null, must be an object"},
 		{"no type", skillDisabled, `"type"`, `"kind"`, "request.type: missing"},
 		{"empty type", skillDisabled, `"AlexaSkillEvent.SkillDisabled"`, `""`, "request.type: empty"},
 		{"type no text", skillDisabled, `"AlexaSkillEvent.SkillDisabled"`, `["AlexaSkillEvent.SkillDisabled"]`, "request.type: must be a string"},

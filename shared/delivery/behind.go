@@ -13,11 +13,11 @@ import (
 
 // noteBehind notes in the record what grants have missed of an event that will
 // not be sent again: a report that expired, was suspended, or was taken by the
-// customer's other grants only, and a discovery event that was put aside. The
+// customer's other grants only, and a lasting event that was put aside. The
 // sweep asks the maker for it, once for each customer. What cannot be noted is
 // not acknowledged.
 func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, results []Result) []Result {
-	discovery := e.Kind().Life == alexa.LifeEndless
+	discovery := e.Kind().Life.Lasting()
 	if !discovery && !e.isReport() {
 		return results
 	}
@@ -68,7 +68,7 @@ func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Recor
 		if !r.Stored() {
 			return grant.ErrNotFound // erased meanwhile
 		}
-		now, discovery := d.Now(), e.Kind().Life == alexa.LifeEndless
+		now, discovery := d.Now(), e.Kind().Life.Lasting()
 		for _, id := range ids {
 			h := d.health[r.Grants[id].Region]
 			due := now.Add(grant.BehindPause(h != nil && !h.closed(), id))

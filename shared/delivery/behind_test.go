@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -159,19 +160,24 @@ func (s *erased) Write(ctx context.Context, was, now grant.Record) (grant.Record
 	return s.Store.Write(ctx, was, now)
 }
 
-// TestMissedDiscovery: what no later report tells again is put aside for the
+// TestMissedForGood: what no later report tells again is put aside for the
 // suspect grant, can be replayed, and is noted.
-func TestMissedDiscovery(t *testing.T) {
+func TestMissedForGood(t *testing.T) {
 	t.Parallel()
-	const meter = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.MediaMetadata","name":"MediaDeleted"},"payload":{"mediaIds":["m"]}}}`
-	for name, data := range map[string]string{"DeleteReport": removal, "of another kind": meter} {
+	const media = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.MediaMetadata","name":"MediaDeleted"},"payload":{"mediaIds":["m"]}}}`
+	const consumed = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.InventoryUsageSensor","name":"InventoryConsumed","instance":"Pods"},` +
+		`"endpoint":{"endpointId":"coffee-1"},"payload":{"usage":{"@type":"Count","value":1},"timeOfSample":"2026-01-02T03:04:05Z"}}}`
+	for name, test := range map[string]struct {
+		data      string
+		endpoints []string
+	}{"DeleteReport": {removal, nil}, "MediaDeleted": {media, nil}, "a fact about the past": {consumed, []string{"coffee-1"}}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, d, store, id := suspended(t)
 			topic := new(letters)
 			d.DeadLetters, d.Checks = topic, alexa.CheckOff
 			for n := range 3 {
-				r := d.Deliver(t.Context(), numbered(w, data, n))
+				r := d.Deliver(t.Context(), numbered(w, test.data, n))
 				if len(r) != 1 || r[0].Decision != outcome.DeadLetter || r[0].Code != "SUSPENDED" {
 					t.Errorf("%+v", r)
 				}
@@ -180,7 +186,7 @@ func TestMissedDiscovery(t *testing.T) {
 				t.Fatalf("%+v", topic.sent)
 			}
 			behind := w.Read(t, "u-1").Grants[id].Behind
-			if !behind.Discovery || behind.All || len(behind.Endpoints) != 0 || store.writes.Load() != 1 {
+			if !behind.Discovery || behind.All || !slices.Equal(behind.Endpoints, test.endpoints) || store.writes.Load() != 1 {
 				t.Errorf("%+v after %d writes", behind, store.writes.Load())
 			}
 			// A replay finds the grant well.

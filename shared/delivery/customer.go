@@ -50,7 +50,7 @@ const clockSkew = time.Second
 // record about the customer, who should be there; of one that is too old the
 // maker is told.
 func (e *event) recent() bool {
-	return e.grant == "" && !e.expired && !e.once && !e.answers && e.Kind().Life != alexa.LifeEndless
+	return e.grant == "" && !e.expired && !e.once && !e.answers && !e.Kind().Life.Lasting()
 }
 
 // allTake reports whether there are grants to send to, and no others.

@@ -306,7 +306,7 @@ func TestDeadLetters(t *testing.T) {
 	d := deliverer(t, w)
 	d.DeadLetters = topic
 
-	malformed := message(w, strings.Replace(report, "lamp-1", "lamp.1", 1))
+	malformed := message(w, strings.Replace(report, "lamp-1", "lamp/1", 1))
 	malformed.Attributes = map[string]string{"eventId": "e-1", "mine": "kept"}
 	malformed.Attempt = 3
 	misdirected := message(w, report)
@@ -322,8 +322,9 @@ func TestDeadLetters(t *testing.T) {
 	want := []push.Message{
 		{Data: malformed.Data, Attributes: map[string]string{"eventId": "e-1", "mine": "kept",
 			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_EVENT", "gatepost-customer": customer, "gatepost-grant": "",
-			"gatepost-description": "endpointId: has a character other than a-z A-Z 0-9 _ - = # ; : ? @ & (Amazon's message schema)",
-			"gatepost-event-id":    "e-1", "gatepost-published": published, "gatepost-attempt": "3"}},
+			"gatepost-description": "endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ & " +
+				"(developer.amazon.com/docs/device-apis/alexa-discovery-objects.html)",
+			"gatepost-event-id": "e-1", "gatepost-published": published, "gatepost-attempt": "3"}},
 		{Data: misdirected.Data, Attributes: map[string]string{"region": "eu",
 			"gatepost-reason": "dead_letter", "gatepost-code": "UNKNOWN_REGION", "gatepost-customer": customer, "gatepost-grant": "",
 			"gatepost-description": "attribute region: must be NA, EU or FE",

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/outcome"
@@ -47,7 +46,7 @@ func (s *sending) admit(ctx context.Context) error {
 // suspended is what becomes of an event that is not sent to a suspect grant. What
 // no later event tells again is put aside.
 func (s *sending) suspended() error {
-	if s.event.Kind().Life == alexa.LifeEndless {
+	if s.event.Kind().Life.Lasting() {
 		return outcome.ErrMissed
 	}
 	return outcome.ErrSuspended

@@ -107,10 +107,12 @@ func hasOther(o object, allowed []string) bool {
 }
 
 // The character sets of Amazon's message schema,
-// https://github.com/alexa/alexa-smarthome/tree/master/validation_schemas.
+// https://github.com/alexa/alexa-smarthome/tree/master/validation_schemas, and of
+// an endpointId those of Amazon's page, with the dot and the letters beyond a-z
+// of which it says nothing.
 var (
 	messageIDForm  = regexp.MustCompile(`^[a-zA-Z0-9\-]*$`)
-	endpointIDForm = regexp.MustCompile(`^[a-zA-Z0-9_\-=#;:?@&]*$`)
+	endpointIDForm = regexp.MustCompile(`^[a-zA-Z0-9_\-=#;:?@& .\x{80}-\x{10FFFF}]{1,256}$`)
 	timeForm       = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$`)
 )
 
@@ -156,8 +158,8 @@ func (e event) checkPlace() *wrong {
 
 func checkEndpointID(endpoint object, where string) *wrong {
 	id := text(endpoint, "endpointId")
-	if len(id) < 1 || len(id) > 256 || !endpointIDForm.MatchString(id) {
-		return malformed("%s.endpointId is not 1 to 256 of a-z A-Z 0-9 _ - = # ; : ? @ &", where)
+	if !endpointIDForm.MatchString(id) {
+		return malformed("%s.endpointId is not 1 to 256 letters, digits, spaces and _ - = # ; : ? @ &", where)
 	}
 	return nil
 }
