@@ -1,20 +1,16 @@
 // Package granttest is the contract of [grant.Store] and [grant.Admin] as
 // tests.
 //
-// Every store calls [Run] in one line and passes all of it, so that what works
-// with the store in memory works with the one in production. The contract is
-// told twice. A list of [Check] values has it in sentences, one for each
-// promise. A [Walk] does random operations and compares every answer with that
-// of a reference, which is a map and a look at all that is in it: it finds what
-// goes wrong only after many steps, and in combinations that nobody thought of.
-//
-// Both know nothing of package testing, so that this package's own tests can
-// hand them stores that break the contract, and see them refused.
+// Every store calls [Run] in one line. Checks hold the contract in sentences;
+// then a random walk does the same operations with the store and with package
+// grantmem, and compares the answers. The walk finds what goes wrong only
+// after many steps. Of grantmem itself it proves nothing, so the checks alone
+// must. This package's own tests hand both of them broken stores.
 //
 // A walk that fails prints its operations and its seed; the environment
 // variable STORE_SEED repeats it:
 //
-//	STORE_SEED=7 go test -run TestStore/random ./shared/grant/grantmem
+//	STORE_SEED=7 go test -run TestStore/random ./shared/grant/grantfire
 //
 // For tests of what uses a store, [Flaky] has the calls of any store fail as
 // those to Firestore do.

@@ -1,282 +1,265 @@
 package granttest
 
 import (
-	"bytes"
-	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
 	"strings"
+	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-var valueChecks = []Check{
-	{"values given are not kept", checkGivenValues},
-	{"values returned are not kept", checkReturnedValues},
-	{"zero values read back as zero", checkZeroValues},
-	{"times are cut to microseconds in UTC", checkTimes},
-	{"less than a microsecond is no difference", checkNanoseconds},
-	{"a record may be big", checkBigRecord},
-	{"announcements keep their order", checkAnnouncements},
-	{"any userId will do", checkUserIDs},
-	{"an ended context is the error", checkContext},
+// The ids of documents: a careless store takes one for another.
+var oddIDs = []string{
+	"bc", "c", "BC", "a/b", "../..", "..", "__reserved__", " ", "a.b`c", "line\nfeed", "ÄÖÜ@例え.jp", strings.Repeat("1,000 byte", 100),
 }
 
-// scribble changes everything that a record could share.
-func scribble(r grant.Record) {
-	for i := range r.Announce {
-		r.Announce[i].Reason = "scribbled"
+// keyOf is the key of the i-th customer. Skill and userId of the customers 0
+// and 3 are alike when they are joined.
+func keyOf(i int) grant.Key {
+	return grant.Key{Skill: []string{"a", "ab"}[i%2], UserID: oddIDs[i/2]}
+}
+
+// timeOf, like all that follow, is another value for each n, and zero for 0. 1
+// is before 1970: such times are cut as well, and not rounded.
+func timeOf(n int) time.Time {
+	if n == 0 {
+		return time.Time{}
 	}
-	for id, g := range r.Grants {
-		for _, token := range [][]byte{g.AccessToken, g.RefreshToken} {
-			copy(token, "scribbled")
-		}
-		g.Reason = "scribbled"
-		r.Grants[id] = g
-	}
-	if r.Grants != nil {
-		r.Grants["scribbled"] = grant.Grant{}
+	return time.Date(1968+n, 1, 2, 3, 4, 5, 123456000, time.UTC)
+}
+
+func fullRecord(i, n int) (r grant.Record) {
+	fill(&r, n)
+	r.Skill, r.UserID, r.Bucket = keyOf(i).Skill, keyOf(i).UserID, n%3
+	return r
+}
+
+// dueRecord waits for the sweep in a bucket, whatever its key says.
+func dueRecord(userID string, bucket int, due time.Time) grant.Record {
+	r := grant.New(grant.Key{Skill: "default", UserID: userID})
+	r.Bucket, r.RefreshDue = bucket, due
+	return r
+}
+
+// fullDelivery is of the customer 0 or 1, and does not expire in a walk.
+func fullDelivery(i, n int) (d grant.Delivery) {
+	fill(&d, n)
+	d.Key = grant.DeliveryKey{Customer: keyOf(i % 2).ID(), EventID: oddIDs[i/2]}
+	d.ExpireAt = timeOf(n+1).AddDate(1000, 0, 0)
+	return d
+}
+
+// fullAccount is of the customer n: it changes hands.
+func fullAccount(i, n int) (a grant.Account) {
+	fill(&a, n)
+	a.ID = grant.AccountKey{Skill: keyOf(i).Skill, AmazonUser: keyOf(i).UserID}.ID()
+	a.Customer = keyOf(n % 4).ID()
+	return a
+}
+
+func fullControl(i, n int) (c grant.Control) {
+	fill(&c, n)
+	c.Name = fmt.Sprint("c-", i)
+	return c
+}
+
+// fill sets every field but the revision.
+func fill(d any, n int) {
+	for _, f := range fieldsOf(reflect.ValueOf(d).Elem()) {
+		set(f, n)
 	}
 }
 
-func checkGivenValues(ctx context.Context, s grant.Admin) error {
-	given := fullRecord(user("u-1"), 1)
-	stored, err := create(ctx, s, given)
-	if err != nil {
-		return err
+// fieldsOf returns the fields in v, those of structs in it for the struct. A
+// revision is none: stores set it.
+func fieldsOf(v reflect.Value) (fields []reflect.Value) {
+	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[time.Time]() {
+		return []reflect.Value{v}
 	}
-	scribble(given)
-	if err := wantFields("after a change to what was created", stored, fullRecord(user("u-1"), 1)); err != nil {
-		return err
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Type() != reflect.TypeFor[grant.Revision]() {
+			fields = append(fields, fieldsOf(f)...)
+		}
 	}
-	if err := wantStored(ctx, s, stored); err != nil {
-		return err
-	}
-	given = fullRecord(user("u-1"), 2)
-	given.Grants["new"] = fullGrant(3)
-	if _, err = s.Write(ctx, stored, given); err != nil {
-		return fmt.Errorf("update: %w", err)
-	}
-	scribble(given)
-	got, err := s.Read(ctx, user("u-1"))
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	want := fullRecord(user("u-1"), 2)
-	want.Grants["new"] = fullGrant(3)
-	return wantFields("after a change to what was written", got, want)
+	return fields
 }
 
-func checkReturnedValues(ctx context.Context, s grant.Admin) error {
-	fresh := func() grant.Record {
-		r := fullRecord(user("u-1"), 1)
-		r.Bucket = 1
-		return r
+func set(v reflect.Value, n int) {
+	v.SetZero()
+	switch p := v.Addr().Interface().(type) {
+	case *map[string]any: // of a control document: never nil; fields come, go and change their type
+		*p = map[string]any{
+			"text": "text", "number": int64(n), "true": true, "false": false, "at": timeOf(n),
+			"type": []any{int64(1), "1", false}[n%3], fmt.Sprint("only-", n): int64(-n),
+		}
+		if n == 0 {
+			clear(*p)
+		}
+		return
+	case *time.Time:
+		*p = timeOf(n)
+		return
+	case *[]byte:
+		if n > 0 {
+			*p = fmt.Appendf(nil, "sealed-%d\x00\xff", n)
+		}
+		return
+	case *map[string]grant.Grant:
+		if n > 0 {
+			*p = map[string]grant.Grant{"g1": fullGrant(n), "g2": fullGrant(n + 1)}
+		}
+		return
 	}
-	returned, err := create(ctx, s, fresh())
-	if err != nil {
-		return err
+	switch v.Kind() {
+	case reflect.String:
+		if n > 0 {
+			v.SetString(fmt.Sprint("text-", n))
+		}
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(n))
+	case reflect.Bool:
+		v.SetBool(n%2 == 1)
+	case reflect.Slice: // n elements, the greatest first: a store that sorts shows
+		for i := range n {
+			e := reflect.New(v.Type().Elem())
+			fill(e.Interface(), n-i)
+			v.Set(reflect.Append(v, e.Elem()))
+		}
+	default:
+		panic(fmt.Sprintf("granttest: no value for a field of type %v", v.Type()))
 	}
-	scribble(returned)
-	for range 2 { // the second round sees what the first one left
-		read, err := s.Read(ctx, user("u-1"))
-		if err != nil {
-			return fmt.Errorf("read: %w", err)
-		}
-		if err := wantFields("after a change to what was returned", read, fresh()); err != nil {
-			return err
-		}
-		scribble(read)
-		page, err := s.Due(ctx, grant.DueQuery{Buckets: []int{1}, Before: timeOf(1), Limit: 1})
-		if err != nil || len(page.Records) != 1 {
-			return fmt.Errorf("due: got %d records and error %v, want one record", len(page.Records), err)
-		}
-		if err := wantFields("due", page.Records[0], fresh()); err != nil {
-			return err
-		}
-		scribble(page.Records[0])
-	}
-	return nil
 }
 
-func checkZeroValues(ctx context.Context, s grant.Admin) error {
-	given := grant.Record{UserID: "u-1", Skill: "default", Version: 1}
-	want := given
-	given.Announce = []grant.Announcement{}
-	given.Grants = map[string]grant.Grant{}
-	written, err := create(ctx, s, given)
-	if err != nil {
-		return err
-	}
-	if err := wantFields("create with empty lists", written, want); err != nil {
-		return err
-	}
-	now := written.Clone()
-	now.Grants = map[string]grant.Grant{"g1": {AccessToken: []byte{}}}
-	now.Announce = []grant.Announcement{{}}
-	want.Grants = map[string]grant.Grant{"g1": {}}
-	want.Announce = []grant.Announcement{{}}
-	if written, err = s.Write(ctx, written, now); err != nil {
-		return fmt.Errorf("add a grant without content: %w", err)
-	}
-	if err := wantFields("add a grant without content", written, want); err != nil {
-		return err
-	}
-	return wantStored(ctx, s, written)
+func fullGrant(n int) (g grant.Grant) {
+	fill(&g, n)
+	return g
 }
 
-func checkTimes(ctx context.Context, s grant.Admin) error {
-	far := time.FixedZone("far", -9*3600-1800)
-	given := grant.New(user("u-1"))
-	given.UsedAt = timeOf(1).Add(789).In(far)
-	given.RefreshDue = time.Date(1969, 12, 31, 23, 59, 59, 999999999, time.UTC) // before 1970 too, cut and not rounded
-	given.Announce = []grant.Announcement{{Region: alexa.EU, At: timeOf(2).Add(999).In(far)}}
-	given.Grants = map[string]grant.Grant{"g1": {Since: timeOf(3).Add(1).In(far), EraseAt: time.Unix(0, 0)}}
-	want := grant.New(user("u-1"))
-	want.UsedAt = timeOf(1)
-	want.RefreshDue = time.Date(1969, 12, 31, 23, 59, 59, 999999000, time.UTC)
-	want.Announce = []grant.Announcement{{Region: alexa.EU, At: timeOf(2)}}
-	want.Grants = map[string]grant.Grant{"g1": {Since: timeOf(3), EraseAt: time.Unix(0, 0).UTC()}}
-	written, err := create(ctx, s, given)
-	if err != nil {
-		return err
+// edit is a change to one field of a D, as n tells. It changes nothing in
+// place.
+type edit[D any] func(d *D, n int)
+
+// editsOf returns an edit of each field, those of the key included.
+func editsOf[D any]() (edits []edit[D]) {
+	for i := range fieldsOf(reflect.ValueOf(new(D)).Elem()) {
+		edits = append(edits, func(d *D, n int) { set(fieldsOf(reflect.ValueOf(d).Elem())[i], n) })
 	}
-	if err := wantFields("what Write returned", written, want); err != nil {
-		return err
-	}
-	read, err := s.Read(ctx, user("u-1"))
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	for _, at := range []time.Time{written.UsedAt, read.UsedAt, read.Grants["g1"].Since} {
-		if at.Location() != time.UTC {
-			return fmt.Errorf("a time came back as %v, want UTC", at)
-		}
-	}
-	return wantRecord("read", read, written)
+	return edits
 }
 
-func checkNanoseconds(ctx context.Context, s grant.Admin) error {
-	first, err := create(ctx, s, fullRecord(user("u-1"), 1))
-	if err != nil {
-		return err
+// recordEdits also has an edit of each field of a grant, and grants that come
+// and go.
+func recordEdits() []edit[grant.Record] {
+	edits := append(editsOf[grant.Record](),
+		func(r *grant.Record, n int) { setGrant(r, "g3", fullGrant(n)) },
+		func(r *grant.Record, _ int) { r.Grants = maps.Clone(r.Grants); delete(r.Grants, "g1") })
+	for _, change := range editsOf[grant.Grant]() {
+		edits = append(edits, func(r *grant.Record, n int) {
+			g := r.Grants["g1"]
+			change(&g, n)
+			setGrant(r, "g1", g)
+		})
 	}
-	now := withGrant(first, "g1", func(g *grant.Grant) { g.NextTry = g.NextTry.Add(999) })
-	now.UsedAt = now.UsedAt.In(time.FixedZone("far", 3600))
-	got, err := s.Write(ctx, first, now)
-	if err != nil {
-		return fmt.Errorf("write the same times: %w", err)
-	}
-	if err := wantRecord("write the same times", got, first); err != nil {
-		return err
-	}
-	return wantStored(ctx, s, first)
+	return edits
 }
 
-func checkBigRecord(ctx context.Context, s grant.Admin) error {
-	r := grant.New(user("u-1"))
-	r.Grants = make(map[string]grant.Grant)
-	for i := range grant.MaxGrants {
-		g := fullGrant(i + 1)
-		g.AccessToken = bytes.Repeat([]byte{byte(i), 0, 0xff, '"'}, 512)
-		g.RefreshToken = bytes.Repeat([]byte{0xfe, byte(i)}, 1024)
-		r.Grants[grant.ID(alexa.EU, "default", fmt.Sprint(i))] = g
-	}
-	r.Announce = announcementsOf(50)
-	written, err := create(ctx, s, r)
-	if err != nil {
-		return err
-	}
-	if err := wantFields("create", written, r); err != nil {
-		return err
-	}
-	return wantStored(ctx, s, written)
+func setGrant(r *grant.Record, id string, g grant.Grant) {
+	grants := map[string]grant.Grant{}
+	maps.Copy(grants, r.Grants)
+	grants[id] = g
+	r.Grants = grants
 }
 
-func checkAnnouncements(ctx context.Context, s grant.Admin) error {
-	r := grant.New(user("u-1"))
-	r.Announce = []grant.Announcement{{Type: grant.WasRevoked, At: timeOf(2)}, {Type: grant.Linked, At: timeOf(1)}, {Type: grant.Linked, At: timeOf(1)}}
-	was, err := create(ctx, s, r)
-	if err != nil {
-		return err
-	}
-	if err := wantFields("create", was, r); err != nil {
-		return err
-	}
-	for len(was.Announce) > 0 { // published one by one, the oldest first
-		if err := wantStored(ctx, s, was); err != nil {
-			return err
-		}
-		now := was.Clone()
-		now.Announce = now.Announce[1:]
-		want := now.Clone()
-		if was, err = s.Write(ctx, was, now); err != nil {
-			return fmt.Errorf("update: %w", err)
-		}
-		if err := wantFields("update", was, want); err != nil {
-			return err
-		}
-	}
-	return wantStored(ctx, s, was)
-}
-
-func checkUserIDs(ctx context.Context, s grant.Admin) error {
-	ids := []string{
-		"a/b", "../..", ".", "__reserved__", " ", "a.b`c", "line\nfeed", "ÄÖÜ@例え.jp", "😀", "A", "a",
-		strings.Repeat("1,000 byte", 100),
-	}
-	for i, id := range ids {
-		if _, err := create(ctx, s, fullRecord(user(id), i+1)); err != nil {
-			return fmt.Errorf("userId %.40q: %w", id, err)
-		}
-	}
-	for i, id := range ids {
-		got, err := s.Read(ctx, user(id))
-		if err != nil {
-			return fmt.Errorf("userId %.40q: read: %w", id, err)
-		}
-		if err := wantFields("read", got, fullRecord(user(id), i+1)); err != nil {
-			return fmt.Errorf("userId %.40q: %w", id, err)
-		}
-	}
-	return nil
-}
-
-func checkContext(ctx context.Context, s grant.Admin) error {
-	cancelled, cancel := context.WithCancel(ctx)
-	cancel()
-	late, cancel := context.WithTimeout(ctx, -time.Second)
-	defer cancel()
-	for want, ended := range map[error]context.Context{context.Canceled: cancelled, context.DeadlineExceeded: late} {
-		for method, err := range callAll(ended, s) {
-			if err := wantError(method, err, want); err != nil {
-				return err
+// refine has a clock write that is finer than a store, and in another zone.
+func refine(d any) {
+	for _, f := range fieldsOf(reflect.ValueOf(d).Elem()) {
+		switch p := f.Addr().Interface().(type) {
+		case *time.Time:
+			if !p.IsZero() {
+				*p = p.Add(999).In(time.FixedZone("far", -9*3600))
+			}
+		case *[]grant.Announcement:
+			for i := range *p {
+				refine(&(*p)[i])
+			}
+		case *map[string]grant.Grant:
+			for id, g := range *p {
+				refine(&g)
+				(*p)[id] = g
 			}
 		}
 	}
-	return nil
 }
 
-// callAll calls every method.
-func callAll(ctx context.Context, s grant.Admin) map[string]error {
-	r, d := fullRecord(user("u-1"), 1), fullDelivery("e-1", 1)
-	q := grant.DueQuery{Buckets: []int{1}, Before: timeOf(1), Limit: 1}
-	errs := make(map[string]error)
-	_, errs["Read"] = s.Read(ctx, r.Key())
-	_, errs["Write"] = create(ctx, s, r)
-	_, errs["Due"] = s.Due(ctx, q)
-	_, errs["CountDue"] = s.CountDue(ctx, q)
-	_, errs["ReadDelivery"] = s.ReadDelivery(ctx, d.Key)
-	_, errs["WriteDelivery"] = createDelivery(ctx, s, d)
-	_, errs["ReadAccount"] = s.ReadAccount(ctx, fullAccount("a-1", 1).ID)
-	_, errs["WriteAccount"] = createAccount(ctx, s, fullAccount("a-1", 1))
-	_, errs["ReadControl"] = s.ReadControl(ctx, "c-1")
-	_, errs["WriteControl"] = createControl(ctx, s, fullControl("c-1", 1))
-	_, errs["CountCustomers"] = s.CountCustomers(ctx)
-	_, errs["List"] = s.List(ctx, "", 1)
-	_, errs["Erase"] = s.Erase(ctx, r.Key())
-	r.Revision = 1000 // in microseconds, as one store counts them
-	errs["Delete"] = s.Delete(ctx, r)
-	return errs
+// scribble changes all that copies of v share.
+func scribble(v reflect.Value) {
+	switch {
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
+		for i := range v.NumField() {
+			scribble(v.Field(i))
+		}
+	case v.Kind() == reflect.Slice:
+		for i := range v.Len() {
+			scribble(v.Index(i))
+			v.Index(i).SetZero()
+		}
+	case v.Kind() == reflect.Map:
+		for _, name := range v.MapKeys() {
+			scribble(v.MapIndex(name))
+			v.SetMapIndex(name, reflect.Zero(v.Type().Elem()))
+		}
+	}
+}
+
+// exactly compares values as a store keeps them: times in UTC, and who
+// accepted an event in no order. Nothing tells an empty list from none.
+var exactly = cmp.Options{
+	cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) && a.Location() == b.Location() }),
+	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Accepted" },
+		cmpopts.SortSlices(func(a, b string) bool { return a < b })),
+	cmpopts.EquateEmpty(),
+}
+
+func wantSame(t testing.TB, doing string, got, want any) {
+	t.Helper()
+	if reflect.DeepEqual(got, want) { // which is faster
+		return
+	}
+	if diff := cmp.Diff(want, got, exactly); diff != "" {
+		t.Fatalf("%s (-want +got):\n%s", doing, diff)
+	}
+}
+
+func pick[E any](draw *rand.Rand, from []E) E { return from[draw.IntN(len(from))] }
+
+// errRefused stands for every error but ErrNotFound and ErrConflict. A caller
+// does not read again and decide anew.
+var errRefused = errors.New("refused as impossible")
+
+// outcome is the way in which a call ended.
+func outcome(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, grant.ErrNotFound):
+		return grant.ErrNotFound
+	case errors.Is(err, grant.ErrConflict):
+		return grant.ErrConflict
+	}
+	return errRefused
+}
+
+func wantError(t testing.TB, doing string, err, want error) {
+	t.Helper()
+	if outcome(err) != want {
+		t.Fatalf("%s: got error %v, want %v", doing, err, want)
+	}
 }

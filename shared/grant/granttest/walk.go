@@ -1,195 +1,207 @@
 package granttest
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 )
 
 const (
-	walkSteps  = 100             // of one walk; they are printed when it fails
-	walksSteps = 30_000          // of all walks, as far as walksTime lasts
-	walksTime  = 5 * time.Second // what a slow store may take
+	walkSteps = 100 // of one walk; they are printed when it fails
+	walkers   = 4   // customers, and documents of each kind: few, so that operations meet
 )
 
-// seedEnv names the seed of the first walk, to see a failure again.
-const seedEnv = "STORE_SEED"
-
-// walks takes one walk after the other, each with a store of its own.
-func walks(ctx context.Context, t *testing.T, newStore func(t *testing.T) grant.Admin) {
-	seed := firstSeed(t)
-	steps, started := 0, time.Now()
-	for ; steps < walksSteps && time.Since(started) < walksTime; steps += walkSteps {
-		if err := Walk(ctx, newStore(t), seed, walkSteps); err != nil {
-			t.Fatalf("seed %d: repeat with %s=%d\n%v", seed, seedEnv, seed, err)
-		}
-		seed++
-	}
-	t.Logf("%d operations in %v, the last walk with seed %d", steps, time.Since(started).Round(time.Millisecond), seed-1)
-}
-
-func firstSeed(t *testing.T) uint64 {
-	text, ok := os.LookupEnv(seedEnv)
-	if !ok {
-		return uint64(time.Now().UnixNano())
-	}
-	seed, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s: %v", seedEnv, err)
-	}
-	return seed
-}
-
-// Walk does random operations with a store, which must be empty, and compares
-// everything that it answers with what the contract says. It returns the first
-// difference, and the operations that led there. The same seed gives the same
-// operations, unless the store answers otherwise.
-//
-// Where the contract leaves something to the store a walk takes any of it: how
-// full a page is, what a revision looks like. A walk does one thing at a time,
-// never ends a context, and leaves the control documents alone.
-func Walk(ctx context.Context, store grant.Admin, seed uint64, steps int) error {
-	w := &walk{
-		Rand: rand.New(rand.NewPCG(seed, 0)), store: store, reference: newReference(),
-		past: make(map[grant.Key][]grant.Record), pastDeliveries: make(map[grant.DeliveryKey][]grant.Delivery),
-		pastAccounts: make(map[string][]grant.Account),
-	}
-	for range steps {
-		if err := w.step(ctx); err != nil {
-			return w.failed(err)
-		}
-	}
-	if err := w.last(ctx); err != nil {
-		return w.failed(err)
-	}
-	return nil
-}
-
-// walk is where a walk has come to.
+// walk does random operations with a store in memory and with the one to be
+// tested, and compares their answers. Revisions are each store's own. A walk
+// does one thing at a time, and never ends a context.
 type walk struct {
-	*rand.Rand
-	store          grant.Admin
-	reference      *reference
-	past           map[grant.Key][]grant.Record // every state that was stored, for writers that come late
-	pastDeliveries map[grant.DeliveryKey][]grant.Delivery
-	pastAccounts   map[string][]grant.Account
-	next           *grant.DueCursor // where a sweep goes on
-	after          string           // where a list goes on
-	history        []string
+	testing.TB
+	draw    *rand.Rand
+	stores  [2]grant.Admin
+	past    map[string][]any // what was written to both stores, by document
+	history []func() string
 }
 
-// step does something. What changes a store is more frequent than what empties
-// it, so that there is something to find.
-func (w *walk) step(ctx context.Context) error {
-	switch n := w.IntN(116); {
-	case n < 35:
-		return w.write(ctx)
-	case n < 45:
-		return w.read(ctx, w.key())
-	case n < 60:
-		return w.due(ctx, w.query())
-	case n < 70:
-		return w.count(ctx, w.query())
-	case n < 77:
-		return w.list(ctx, w.place(), w.IntN(4))
-	case n < 87:
-		return w.writeDelivery(ctx)
-	case n < 92:
-		return w.readDelivery(ctx, w.deliveryKey())
-	case n < 97:
-		return w.delete(ctx)
-	case n < 107:
-		return w.writeAccount(ctx)
-	case n < 112:
-		return w.readAccount(ctx, w.accountID())
-	default:
-		return w.erase(ctx, w.key())
+// takeWalk fails at the first difference. One seed always does the same.
+func takeWalk(t testing.TB, store grant.Admin, seed uint64) {
+	t.Helper()
+	w := &walk{
+		TB: t, draw: rand.New(rand.NewPCG(seed, 0)), stores: [2]grant.Admin{grantmem.New(), store}, past: make(map[string][]any),
+	}
+	w.note("%s=%d", seedEnv, seed)
+	for range walkSteps {
+		switch w.draw.IntN(10) {
+		case 0, 1, 2:
+			records.step(w)
+		case 3:
+			deliveries.step(w)
+		case 4:
+			accounts.step(w)
+		case 5:
+			controls.step(w)
+		case 6, 7:
+			w.due()
+		case 8:
+			w.list()
+		default:
+			w.remove()
+		}
 	}
 }
 
-// last looks at everything.
-func (w *walk) last(ctx context.Context) error {
-	for _, key := range walkKeys {
-		if err := w.read(ctx, key); err != nil {
-			return err
-		}
-		for _, event := range walkEvents {
-			if err := w.readDelivery(ctx, grant.DeliveryKey{Customer: key.ID(), EventID: event}); err != nil {
-				return err
-			}
-		}
-	}
-	for _, id := range walkAccounts() {
-		if err := w.readAccount(ctx, id); err != nil {
-			return err
-		}
-	}
-	if err := w.due(ctx, grant.DueQuery{Buckets: []int{0, 1, 2, 3}, Before: timeOf(60), Limit: 100}); err != nil {
-		return err
-	}
-	w.note("CountCustomers")
-	got, err := w.store.CountCustomers(ctx)
-	if err := w.same(got, err, len(w.reference.records), nil); err != nil {
-		return err
-	}
-	return w.list(ctx, "", 100)
-}
-
-// note writes down what is about to be done.
 func (w *walk) note(format string, args ...any) {
-	w.history = append(w.history, fmt.Sprintf(format, args...))
+	w.history = append(w.history, func() string { return fmt.Sprintf(format, args...) })
 }
 
-func (w *walk) failed(err error) error {
-	return fmt.Errorf("after these operations:\n  %s\n%w", strings.Join(w.history, "\n  "), err)
+// Fatalf says what was done, too.
+func (w *walk) Fatalf(format string, args ...any) {
+	w.Helper()
+	var steps []string
+	for _, step := range w.history {
+		steps = append(steps, step())
+	}
+	w.TB.Fatalf("after these operations:\n%s\n%s", strings.Join(steps, "\n"), fmt.Sprintf(format, args...))
 }
 
-// exactly compares values as they are kept: times in UTC.
-var exactly = cmp.Options{
-	cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) && a.Location() == b.Location() }),
-	cmpopts.SortSlices(func(a, b string) bool { return a < b }), // who accepted an event
+// both does something with each store. If one fails the other must fail alike,
+// and ok is false.
+func both[T any](w *walk, do func(i int, s grant.Admin) (T, error)) (got [2]T, ok bool) {
+	w.Helper()
+	var errs [2]error
+	for i, s := range w.stores {
+		got[i], errs[i] = do(i, s)
+	}
+	wantError(w, "the last one", errs[1], outcome(errs[0]))
+	return got, errs[0] == nil
 }
 
-// same reports whether a store answered as the reference did.
-func (w *walk) same(got any, err error, want any, wantErr error) error {
-	if err != nil && errors.Is(wantErr, errRevision) {
-		wantErr = nil // of course it gave none
+// same compares what both stores answered.
+func (k kind[D, K]) same(w *walk, got [2]D) {
+	w.Helper()
+	if *k.revision(&got[1]) != 0 {
+		got[1] = k.at(got[1], got[0])
 	}
-	if wantErr != nil {
-		w.history[len(w.history)-1] += ": " + wantErr.Error()
-	}
-	switch {
-	case errors.Is(wantErr, errRefused):
-		return wantRefused("the last one", err)
-	case errors.Is(wantErr, errRevision):
-		return fmt.Errorf("the last one: %w: %+v", wantErr, got)
-	case !errors.Is(err, wantErr):
-		return fmt.Errorf("the last one: got error %v, want %v", err, wantErr)
-	case err != nil:
-		return nil
-	}
-	return sameValue("the last one", got, want)
+	wantSame(w, "the last one", got[1], got[0])
 }
 
-// sameValue looks fast first: values are equal nearly always.
-func sameValue(what string, got, want any) error {
-	if reflect.DeepEqual(want, got) {
-		return nil
+func (k kind[D, K]) readBoth(w *walk, i int) (stored [2]D, ok bool) {
+	w.Helper()
+	stored, ok = both(w, func(_ int, s grant.Admin) (D, error) { return k.read(s, w.Context(), k.key(k.full(i, 0))) })
+	k.same(w, stored)
+	return stored, ok
+}
+
+// mistaken is a state that a writer believes in, and that never was.
+const mistaken = "a mistaken state"
+
+// from draws a value of the i-th document, with each store's revision, to write
+// or to delete from.
+func (k kind[D, K]) from(w *walk, i int) (was [2]D, from string) {
+	stored, ok := k.readBoth(w, i)
+	past := w.past[fmt.Sprint(k.name, i)]
+	switch n := w.draw.IntN(10); {
+	case n == 0 && len(past) > 0:
+		return pick(w.draw, past).([2]D), "an older state"
+	case n == 1 || !ok:
+		blank := k.blank(k.key(k.full(i, 0)))
+		return [2]D{blank, blank}, "nothing"
+	case n == 2 && !k.looks:
+		d := k.full(i, w.draw.IntN(4))
+		return [2]D{k.at(d, stored[0]), k.at(d, stored[1])}, mistaken
 	}
-	if diff := cmp.Diff(want, got, exactly); diff != "" {
-		return fmt.Errorf("%s (-want +got):\n%s", what, diff)
+	return stored, "what is stored"
+}
+
+// step writes a document, and reads it. What a store answers to a write from a
+// mistaken state is its own: it may know no better than the writer.
+func (k kind[D, K]) step(w *walk) {
+	w.Helper()
+	i := w.draw.IntN(walkers)
+	was, from := k.from(w, i)
+	now := was[0]
+	if w.draw.IntN(3) == 0 {
+		now = k.at(k.full(i, w.draw.IntN(4)), now)
 	}
-	return nil
+	for range w.draw.IntN(4) {
+		pick(w.draw, k.edits)(&now, w.draw.IntN(4))
+	}
+	if k.looks && reflect.DeepEqual(was[0], now) {
+		return // the revision may stay
+	}
+	w.history = append(w.history, func() string {
+		return fmt.Sprintf("write %s %d from %s (-was +now):\n%s", k.name, i, from, cmp.Diff(was[0], now))
+	})
+	written, ok := both(w, func(i int, s grant.Admin) (D, error) { return k.write(s, w.Context(), was[i], now) })
+	if ok && from != mistaken {
+		k.same(w, written)
+		w.past[fmt.Sprint(k.name, i)] = append(w.past[fmt.Sprint(k.name, i)], written)
+	}
+	k.readBoth(w, i)
+}
+
+// remove deletes a record, or erases a customer.
+func (w *walk) remove() {
+	w.Helper()
+	i := w.draw.IntN(walkers)
+	if w.draw.IntN(3) > 0 {
+		was, from := records.from(w, i)
+		w.note("delete record %d from %s", i, from)
+		both(w, func(i int, s grant.Admin) (any, error) { return nil, s.Delete(w.Context(), was[i]) })
+	} else {
+		w.note("erase customer %d", i)
+		erased, _ := both(w, func(_ int, s grant.Admin) (grant.Erased, error) { return s.Erase(w.Context(), keyOf(i)) })
+		wantSame(w, "erase", erased[1], erased[0])
+	}
+	for i := range walkers {
+		records.readBoth(w, i)
+		deliveries.readBoth(w, i)
+		accounts.readBoth(w, i)
+	}
+}
+
+// find compares what both stores find and count.
+func (w *walk) find(find func(s grant.Admin) ([]grant.Record, error), count func(s grant.Admin) (int, error)) {
+	w.Helper()
+	found, _ := both(w, func(_ int, s grant.Admin) ([]grant.Record, error) { return find(s) })
+	wantSame(w, "who was found", userIDs(found[1]), userIDs(found[0]))
+	for i := range found[0] {
+		records.same(w, [2]grant.Record{found[0][i], found[1][i]})
+	}
+	counted, _ := both(w, func(_ int, s grant.Admin) (int, error) { return count(s) })
+	wantSame(w, "how many were counted", counted[1], counted[0])
+}
+
+// due asks for what is there, for what is at the border of it, and for what no
+// store answers.
+func (w *walk) due() {
+	w.Helper()
+	moment := func() time.Time {
+		return timeOf(1 + w.draw.IntN(4)).Add(pick(w.draw, []time.Duration{0, 0, -time.Microsecond}))
+	}
+	q := grant.DueQuery{Buckets: []int{3, 2, 1, 0}[w.draw.IntN(5):], Before: moment(), Limit: w.draw.IntN(5)}
+	if w.draw.IntN(3) == 0 {
+		q.From = moment()
+	}
+	if w.draw.IntN(3) == 0 {
+		q.After = &grant.DueCursor{RefreshDue: moment(), ID: keyOf(w.draw.IntN(walkers)).ID()}
+	}
+	w.note("due with %+v, after %+v", q, q.After)
+	w.find(func(s grant.Admin) ([]grant.Record, error) { return allDue(w.Context(), s, q) },
+		func(s grant.Admin) (int, error) { return s.CountDue(w.Context(), q) })
+}
+
+func (w *walk) list() {
+	w.Helper()
+	after, limit := pick(w.draw, []string{"", keyOf(w.draw.IntN(walkers)).ID()}), w.draw.IntN(5)
+	w.note("list %d after %q", limit, after)
+	w.find(func(s grant.Admin) ([]grant.Record, error) { return allListed(w.Context(), s, after, limit) },
+		func(s grant.Admin) (int, error) { return s.CountCustomers(w.Context()) })
 }

@@ -1,0 +1,302 @@
+package granttest
+
+import (
+	"context"
+	"reflect"
+	"sync"
+	"testing"
+
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// kind is one of the four kinds of documents that stores write on the same
+// terms: documents D under keys K.
+type kind[D any, K comparable] struct {
+	name     string
+	full     func(i, n int) D // the i-th document, with every field as n tells: 0 for none
+	key      func(D) K
+	blank    func(K) D // of which nothing is stored
+	revision func(*D) *grant.Revision
+	read     func(s grant.Store, ctx context.Context, key K) (D, error)
+	write    func(s grant.Store, ctx context.Context, was, now D) (D, error)
+	edits    []edit[D]
+
+	masked  bool     // Write leaves alone what does not differ
+	looks   bool     // Write looks at the store even if nothing differs, and was is as it was read
+	invalid func(*D) // makes a D that no store takes; may be nil
+}
+
+var records = kind[grant.Record, grant.Key]{
+	name: "record", full: fullRecord, edits: recordEdits(), masked: true,
+	read: grant.Store.Read, write: grant.Store.Write,
+	key: grant.Record.Key, blank: grant.New,
+	revision: func(r *grant.Record) *grant.Revision { return &r.Revision },
+}
+
+var deliveries = kind[grant.Delivery, grant.DeliveryKey]{
+	name: "delivery", full: fullDelivery, edits: editsOf[grant.Delivery](),
+	read: grant.Store.ReadDelivery, write: grant.Store.WriteDelivery,
+	key:      func(d grant.Delivery) grant.DeliveryKey { return d.Key },
+	blank:    func(key grant.DeliveryKey) grant.Delivery { return grant.Delivery{Key: key} },
+	revision: func(d *grant.Delivery) *grant.Revision { return &d.Revision },
+	invalid:  func(d *grant.Delivery) { d.ExpireAt = timeOf(0) },
+}
+
+var accounts = kind[grant.Account, string]{
+	name: "account", full: fullAccount, edits: editsOf[grant.Account](),
+	read: grant.Store.ReadAccount, write: grant.Store.WriteAccount,
+	key:      func(a grant.Account) string { return a.ID },
+	blank:    func(id string) grant.Account { return grant.Account{ID: id} },
+	revision: func(a *grant.Account) *grant.Revision { return &a.Revision },
+	invalid:  func(a *grant.Account) { a.Customer = "" },
+}
+
+var controls = kind[grant.Control, string]{
+	name: "control document", full: fullControl, edits: editsOf[grant.Control](), looks: true,
+	read: grant.Store.ReadControl, write: grant.Store.WriteControl,
+	key:      func(c grant.Control) string { return c.Name },
+	blank:    func(name string) grant.Control { return grant.Control{Name: name} },
+	revision: func(c *grant.Control) *grant.Revision { return &c.Revision },
+}
+
+func (k kind[D, K]) checks() []check {
+	all := []check{
+		{k.name + ": what is not stored is not found, and an update of it conflicts", k.checkMissing},
+		{k.name + ": a created one reads back, whatever its key; a second create conflicts", k.checkCreate},
+		{k.name + ": an update reads back with a revision never seen", k.checkUpdate},
+		{k.name + ": a stale revision conflicts, and nothing is written", k.checkStale},
+		{k.name + ": one that no store can keep is refused", k.checkRefused},
+		{k.name + ": nothing is shared with the caller", k.checkShared},
+		{k.name + ": of several writers from one revision one wins", k.checkRace},
+	}
+	if k.looks {
+		return all
+	}
+	mask := "an update replaces it whole"
+	if k.masked {
+		mask = "an update writes only what differs"
+	}
+	return append(all, check{k.name + ": " + mask, k.checkMask},
+		check{k.name + ": nothing is written when nothing differs to the microsecond", k.checkNothingDiffers})
+}
+
+// at returns d with the revision of another one.
+func (k kind[D, K]) at(d, other D) D {
+	*k.revision(&d) = *k.revision(&other)
+	return d
+}
+
+// create stores d for the first time, and returns it as it is stored.
+func (k kind[D, K]) create(t testing.TB, s grant.Store, d D) D {
+	t.Helper()
+	return k.update(t, s, k.blank(k.key(d)), d)
+}
+
+// update replaces was by now, and returns now as it is stored.
+func (k kind[D, K]) update(t testing.TB, s grant.Store, was, now D) D {
+	t.Helper()
+	written := k.put(t, s, was, now)
+	if *k.revision(&written) == 0 {
+		t.Fatalf("write a %s: it has no revision", k.name)
+	}
+	wantSame(t, "write a "+k.name, written, k.at(now, written))
+	return written
+}
+
+// put replaces was by now, and returns what the store answers.
+func (k kind[D, K]) put(t testing.TB, s grant.Store, was, now D) D {
+	t.Helper()
+	written, err := k.write(s, t.Context(), was, now)
+	wantError(t, "write a "+k.name, err, nil)
+	return written
+}
+
+func (k kind[D, K]) get(t testing.TB, s grant.Store, d D) D {
+	t.Helper()
+	got, err := k.read(s, t.Context(), k.key(d))
+	wantError(t, "read a "+k.name, err, nil)
+	return got
+}
+
+func (k kind[D, K]) isStored(t testing.TB, s grant.Store, want D) {
+	t.Helper()
+	wantSame(t, "read a "+k.name, k.get(t, s, want), want)
+}
+
+func (k kind[D, K]) isMissing(t testing.TB, s grant.Store, d D) {
+	t.Helper()
+	_, err := k.read(s, t.Context(), k.key(d))
+	wantError(t, "read a "+k.name, err, grant.ErrNotFound)
+}
+
+func (k kind[D, K]) fails(t testing.TB, s grant.Store, was, now D, want error) {
+	t.Helper()
+	_, err := k.write(s, t.Context(), was, now)
+	wantError(t, "write a "+k.name, err, want)
+}
+
+func (k kind[D, K]) checkMissing(t testing.TB, s grant.Admin) {
+	other := k.create(t, s, k.full(0, 1))
+	k.isMissing(t, s, k.full(1, 1))
+	k.fails(t, s, k.at(k.full(1, 1), other), k.full(1, 2), grant.ErrConflict)
+	k.isMissing(t, s, k.full(1, 1))
+}
+
+func (k kind[D, K]) checkCreate(t testing.TB, s grant.Admin) {
+	var created []D
+	for i := range 2 * len(oddIDs) {
+		created = append(created, k.create(t, s, k.full(i, i%4)))
+	}
+	for i, d := range created {
+		k.fails(t, s, k.blank(k.key(d)), k.full(i, 5), grant.ErrConflict)
+		k.isStored(t, s, d)
+	}
+}
+
+func (k kind[D, K]) checkUpdate(t testing.TB, s grant.Admin) {
+	d := k.create(t, s, k.full(0, 1))
+	seen := map[grant.Revision]bool{*k.revision(&d): true}
+	for _, n := range []int{2, 1, 0, 3, 0, 1, 2} {
+		d = k.update(t, s, d, k.full(0, n))
+		k.isStored(t, s, d)
+		if seen[*k.revision(&d)] {
+			t.Fatalf("revision %d is back", *k.revision(&d))
+		}
+		seen[*k.revision(&d)] = true
+	}
+}
+
+func (k kind[D, K]) checkStale(t testing.TB, s grant.Admin) {
+	stale := k.create(t, s, k.full(0, 1))
+	newest := k.update(t, s, stale, k.full(0, 2))
+	k.fails(t, s, stale, k.full(0, 3), grant.ErrConflict)
+	if k.looks {
+		k.fails(t, s, stale, k.full(0, 1), grant.ErrConflict)
+	}
+	k.isStored(t, s, newest)
+}
+
+func (k kind[D, K]) checkRefused(t testing.TB, s grant.Admin) {
+	stored := k.create(t, s, k.full(0, 1))
+	k.fails(t, s, stored, k.full(1, 1), errRefused) // under another key
+	k.isMissing(t, s, k.full(1, 1))
+	if k.invalid != nil {
+		invalid := k.full(0, 2)
+		k.invalid(&invalid)
+		k.fails(t, s, stored, invalid, errRefused)
+	}
+	k.isStored(t, s, stored)
+}
+
+func (k kind[D, K]) checkShared(t testing.TB, s grant.Admin) {
+	was := k.blank(k.key(k.full(0, 1)))
+	for n := 1; n <= 2; n++ { // a create and an update
+		given := k.full(0, n)
+		written := k.put(t, s, was, given)
+		scribble(reflect.ValueOf(given))
+		was = k.at(k.full(0, n), written)
+		wantSame(t, "after a change to what was given", written, was)
+		scribble(reflect.ValueOf(written))
+		for range 2 { // the second round sees what the first one left
+			read := k.get(t, s, was)
+			wantSame(t, "after a change to what was returned", read, was)
+			scribble(reflect.ValueOf(read))
+		}
+	}
+}
+
+func (k kind[D, K]) checkNothingDiffers(t testing.TB, s grant.Admin) {
+	finer := k.full(0, 1)
+	refine(&finer)
+	asItWas := func(was D) {
+		t.Helper()
+		wantSame(t, "write it as it was", k.put(t, s, was, k.at(finer, was)), was)
+	}
+	asItWas(k.full(0, 1))
+	k.isMissing(t, s, finer)
+	stale := k.put(t, s, k.blank(k.key(finer)), finer)
+	wantSame(t, "create it with finer times", stale, k.at(k.full(0, 1), stale))
+	k.isStored(t, s, stale)
+	newest := k.update(t, s, stale, k.full(0, 2))
+	asItWas(stale)
+	k.isStored(t, s, newest)
+}
+
+// checkMask writes from a value that tells something else than what is
+// stored, as an older version of the code would. A field mask leaves alone
+// what the writer did not touch. Without one, all becomes what was written.
+func (k kind[D, K]) checkMask(t testing.TB, s grant.Admin) {
+	stored := k.create(t, s, k.full(0, 1))
+	for _, change := range k.edits {
+		for _, n := range []int{3, 0} {
+			was := k.at(k.full(0, 2), stored)
+			now, want := was, stored
+			change(&now, n)
+			if change(&want, n); !k.masked {
+				want = now
+			}
+			if reflect.DeepEqual(was, now) || k.impossible(was, now) {
+				continue
+			}
+			k.put(t, s, was, now)
+			got := k.get(t, s, was)
+			wantSame(t, "what is stored", got, k.at(want, got))
+			stored = k.update(t, s, got, k.full(0, 1))
+		}
+	}
+}
+
+// impossible reports whether no store can replace was by now.
+func (k kind[D, K]) impossible(was, now D) bool {
+	invalid := now
+	if k.invalid != nil {
+		k.invalid(&invalid)
+	}
+	return k.key(was) != k.key(now) || k.invalid != nil && reflect.DeepEqual(invalid, now)
+}
+
+const (
+	racers = 3 // more make Firestore's emulator slow without proving more
+	rounds = 8
+)
+
+// race lets the racers act at once, and returns what the winner got. Exactly
+// one must have no error, and the others a conflict.
+func race[D any](t testing.TB, act func(racer int) (D, error)) (won D) {
+	t.Helper()
+	var got [racers]D
+	var errs [racers]error
+	start := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range racers {
+		wg.Go(func() {
+			<-start
+			got[i], errs[i] = act(i)
+		})
+	}
+	close(start)
+	wg.Wait()
+	wins := 0
+	for i, err := range errs {
+		if err == nil {
+			won, wins = got[i], wins+1
+		} else {
+			wantError(t, "what does not win", err, grant.ErrConflict)
+		}
+	}
+	if wins != 1 {
+		t.Fatalf("%d of %d racers won, want 1", wins, racers)
+	}
+	return won
+}
+
+// checkRace races for a create, and then for an update of what won.
+func (k kind[D, K]) checkRace(t testing.TB, s grant.Admin) {
+	for i := range rounds {
+		was := k.blank(k.key(k.full(i, 1)))
+		for _, n := range []int{1, 5} {
+			was = race(t, func(racer int) (D, error) { return k.write(s, t.Context(), was, k.full(i, n+racer)) })
+			k.isStored(t, s, was)
+		}
+	}
+}
