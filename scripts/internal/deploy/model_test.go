@@ -26,6 +26,7 @@ type model struct {
 	empty   bool     // the secrets have no value
 	account string   // of AWS
 	fails   string   // how a command begins that is refused
+	nowhere bool     // no function has an address
 }
 
 func newModel(t *testing.T) *model {
@@ -132,6 +133,9 @@ func (m *model) answer(args []string) reply {
 	case c.verb == "list" || c.kind == "aws lambda permission" && c.verb == "get":
 		return reply{stdout: m.list(key)}
 	case slices.Contains([]string{"describe", "get"}, c.verb) && exists:
+		if m.nowhere && strings.Contains(c.flags["format"], "uri") {
+			return reply{stdout: "\n"}
+		}
 		return reply{stdout: describe(c, have)}
 	case c.kind == "gcloud services":
 		for _, api := range c.words {

@@ -141,7 +141,8 @@ func TestPackage(t *testing.T) {
 	}
 
 	git := func(args ...string) {
-		command(t, tree, []string{"GIT_CONFIG_GLOBAL=/dev/null"}, "git", append([]string{"-c", "user.name=x", "-c", "user.email=x@x"}, args...)...)
+		args = append([]string{"-c", "user.name=x", "-c", "user.email=x@x"}, args...)
+		command(t, tree, []string{"GIT_CONFIG_GLOBAL=/dev/null"}, "git", args...)
 	}
 	git("init", "-q")
 	git("add", ".")
@@ -163,7 +164,9 @@ func TestRefused(t *testing.T) {
 	tree := upload(t)
 	output := filepath.Join(t.TempDir(), "source.zip")
 	writeFile(t, output, "the last one")
-	for name, wanted := range map[string]string{"functions/key.json": "key.json", "functions/go.mod": "go.mod", "functions/link.go": "not a regular file"} {
+	for name, wanted := range map[string]string{
+		"functions/key.json": "functions/key.json", "functions/go.mod": "functions/go.mod", "functions/link.go": "functions/link.go is not",
+	} {
 		file := filepath.Join(tree, name)
 		writeFile(t, file, "fake")
 		if strings.HasSuffix(name, "link.go") {

@@ -46,7 +46,7 @@ account() {
 empty=''
 secret() {
   ensure gcloud secrets describe "$1" -- gcloud secrets create "$1" "${@:3}"
-  has ENABLED gcloud secrets versions list "$1" --filter=state=ENABLED --limit=1 --format='value(state)' || empty+="$2"$'\n'
+  has ENABLED gcloud secrets versions list "$1" --filter=state=ENABLED --limit=1 --format=json || empty+="$2"$'\n'
 }
 
 # deploy NAME LOCATION FLAG...: builds a function, unless it is active and its
@@ -74,9 +74,13 @@ url() { gcloud functions describe "$1" --gen2 --region="$2" --format='value(serv
 # policy MEMBERS: writes a policy of AWS with one statement, which allows.
 policy() { printf '{"Version":"2012-10-17","Statement":[{"Effect":"Allow",%s}]}' "$1"; }
 
-# permits STATEMENT SKILL FLAG...: whether the statement of a Lambda's policy is
-# there, and for the skill.
-permits() { [[ $(aws lambda get-policy "${@:3}") == *"$1"*"$2"* ]]; }
+# permits STATEMENT SKILL FLAG...: whether a Lambda's policy has the statement, and
+# is for the skill.
+permits() {
+  local policy
+  policy=$(aws lambda get-policy "${@:3}")
+  [[ $policy == *"$1"* && $policy == *"$2"* ]]
+}
 
 # variables NAME=VALUE...: writes the environment of a Lambda.
 variables() {
