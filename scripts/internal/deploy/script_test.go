@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -298,42 +297,47 @@ func TestPackages(t *testing.T) {
 	}
 }
 
-// TestProgram runs scripts/deploy from another directory: paths are relative to
-// that, and the status says how it ended.
+// TestProgram runs scripts/deploy from another directory, to which paths are
+// relative.
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	program, err := filepath.Abs("../../deploy")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	good, err := os.ReadFile(settingsFile)
-	err = errors.Join(err, os.WriteFile(filepath.Join(dir, "good.json"), good, 0o600))
-	if err := errors.Join(err, os.WriteFile(filepath.Join(dir, "bad.json"), []byte("{}"), 0o600)); err != nil {
-		t.Fatal(err)
+	deploy := exec.CommandContext(t.Context(), "bash", program, "--dry-run", "--source", "s.zip", filepath.Base(ownFile))
+	deploy.Dir = filepath.Dir(ownFile)
+	out, err := deploy.CombinedOutput()
+	source, _ := filepath.Abs("testdata/s.zip")
+	tree, _ := filepath.Abs("../../..")
+	if err != nil || !strings.Contains(string(out), "\n  source="+source+"\n") || !strings.Contains(string(out), "\n  cd "+tree+"\n") {
+		t.Errorf("%v, want a script with %s and %s\n%s", err, source, tree, out)
 	}
+}
+
+// TestStatus pipes the script into bash. The status says how it ended.
+func TestStatus(t *testing.T) {
+	m := newModel(t)
+	for _, variable := range programs(t, m.answer, "gcloud", "aws", "unzip") {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	args := []string{"--region=EU", "--source=testdata/own.json", ownFile}
 	for _, test := range []struct {
-		name   string
-		args   []string
 		fails  string
+		empty  bool
 		status int
 		says   string
 	}{
-		{"settings", []string{"--dry-run", "bad.json"}, "", exitUsage, "project_id: must be"},
-		{"secrets", []string{"--region=EU", "good.json"}, "", exitSecrets, "Fill the secrets, and run this again"},
-		{"failure", []string{"good.json"}, "gcloud services", exitFailed, "running this again goes on from there"},
+		{"gcloud services", true, exitFailed, "running this again goes on from there"},
+		{"", true, exitSecrets, "Fill the secrets, and run this again"},
+		{"", false, exitOK, "# The environment of your own Lambda for EU:"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			m := newModel(t)
-			m.fails, m.empty = test.fails, true
-			deploy := exec.CommandContext(t.Context(), "bash", append([]string{program}, test.args...)...)
-			deploy.Dir, deploy.Env = dir, append(os.Environ(), programs(t, m.answer, "gcloud", "aws")...)
-			out, err := deploy.CombinedOutput()
-			if deploy.ProcessState == nil || deploy.ProcessState.ExitCode() != test.status || !strings.Contains(string(out), test.says) {
-				t.Errorf("%v, want status %d and %q\n%s", err, test.status, test.says, out)
-			}
-		})
+		m.fails, m.empty = test.fails, test.empty
+		var out strings.Builder
+		if status := run(args, &out, &out); status != test.status || !strings.Contains(out.String(), test.says) {
+			t.Errorf("status %d, want %d and %q\n%s", status, test.status, test.says, out.String())
+		}
 	}
 }
 
@@ -350,6 +354,7 @@ func TestArguments(t *testing.T) {
 		{"two files", []string{"a", "b"}, exitUsage, "want one file"},
 		{"no such file", []string{"testdata/none.json"}, exitUsage, "no such file"},
 		{"region not in the settings", []string{"--region", "NA", ownFile}, exitUsage, "no such region"},
+		{"settings", []string{settingsWith(t, settingsFile, object{"project_id": nil})}, exitUsage, "project_id: must be"},
 		{"no such flag", []string{"--force", settingsFile}, exitUsage, "-force"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
