@@ -231,7 +231,9 @@ func TestBuilds(t *testing.T) {
 			m := newModel(t)
 			m.made = maps.Clone(before.made)
 			if test.state != "" {
-				m.made["gcloud functions gatepost-eu-skillevent"] = flags{"state": test.state}
+				failed := maps.Clone(m.made["gcloud functions gatepost-eu-skillevent"])
+				failed["state"] = test.state
+				m.made["gcloud functions gatepost-eu-skillevent"] = failed
 			}
 			m.deploy(append(slices.Concat(region, test.args), settingsWith(t, settingsFile, test.changes))...)
 			var got []string

@@ -59,11 +59,11 @@ deploy() {
     run gcloud functions deploy "$1" --gen2 --region="$2" "${@:3}" --source="$work/source" --update-labels=gatepost-deploy="$label"
 }
 
-# deployed: waits for the functions, which are built side by side.
+# deployed PROCESS...: waits for functions that are built side by side.
 deployed() {
-  local job failed=0
-  for job in $(jobs -p); do
-    wait "$job" || failed=1
+  local process failed=0
+  for process; do
+    wait "$process" || failed=1
   done
   return "$failed"
 }
@@ -98,8 +98,8 @@ main() {
   project_number=$(gcloud projects describe maker-prod --format='value(projectNumber)')
   pubsub_agent=serviceAccount:service-$project_number@gcp-sa-pubsub.iam.gserviceaccount.com
   pool=iam.googleapis.com/projects/$project_number/locations/global/workloadIdentityPools/gatepost
-  if ! has 123456789012 aws sts get-caller-identity --region=us-west-2; then
-    echo "the AWS credentials are not of the account "123456789012 >&2
+  if ! has 123456789012 aws sts get-caller-identity --query=Account --region=us-west-2; then
+    echo 'the AWS credentials are not of the account 123456789012' >&2
     exit 1
   fi
 
@@ -270,6 +270,7 @@ main() {
   run gcloud pubsub topics add-iam-policy-binding grant-events --role=roles/pubsub.publisher --member=serviceAccount:gatepost-fe-sendevent@maker-prod.iam.gserviceaccount.com
 
   # Functions, those of a stack side by side
+  builds=()
   deploy gatepost-eu-acceptgrant europe-west1 --runtime=go126 --entry-point=AcceptGrant \
     --trigger-http --no-allow-unauthenticated --ingress-settings=all --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -277,6 +278,7 @@ main() {
     --service-account=gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 \
     --min-instances=1 --max-instances=10 \
     --set-env-vars='^;^ALEXA_REGIONS=EU;FIRESTORE_DATABASE=gatepost-eu;GOOGLE_CLOUD_PROJECT=maker-prod;GRANTEE_AUDIENCE=gatepost;GRANTEE_CLAIM=customer;GRANTEE_CREDENTIALS=projects/maker-prod/secrets/gatepost-grantee-credentials;GRANTEE_RESOLVER=introspection:https://id.maker.example/token?of=a,b;GRANT_EVENTS_TOPIC=grant-events;GRANT_STORE=firestore;LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials;SKILL=lights;TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu' &
+  builds+=("$!")
   deploy gatepost-eu-skillevent europe-west1 --runtime=go126 --entry-point=SkillEvent \
     --trigger-http --no-allow-unauthenticated --ingress-settings=all --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -284,6 +286,7 @@ main() {
     --service-account=gatepost-eu-skillevent@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 \
     --min-instances=0 --max-instances=10 \
     --set-env-vars='^;^ALEXA_REGIONS=EU;FIRESTORE_DATABASE=gatepost-eu;GOOGLE_CLOUD_PROJECT=maker-prod;GRANTEE_AUDIENCE=gatepost;GRANTEE_CLAIM=customer;GRANTEE_CREDENTIALS=projects/maker-prod/secrets/gatepost-grantee-credentials;GRANTEE_RESOLVER=introspection:https://id.maker.example/token?of=a,b;GRANT_STORE=firestore;SKILL=lights' &
+  builds+=("$!")
   deploy gatepost-eu-refreshtokens europe-west1 --runtime=go126 --entry-point=RefreshTokens \
     --trigger-http --no-allow-unauthenticated --ingress-settings=internal-only --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -291,6 +294,7 @@ main() {
     --service-account=gatepost-eu-refreshtokens@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 \
     --min-instances=0 --max-instances=2 \
     --set-env-vars='^,^ALEXA_REGIONS=EU,GOOGLE_CLOUD_PROJECT=maker-prod,REFRESH_SHARDS=64,REFRESH_TOPIC=gatepost-eu-refresh,SKILL=lights' &
+  builds+=("$!")
   deploy gatepost-eu-refreshshard europe-west1 --runtime=go126 --entry-point=RefreshShard \
     --trigger-http --no-allow-unauthenticated --ingress-settings=internal-only --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -298,6 +302,7 @@ main() {
     --service-account=gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=16 \
     --min-instances=0 --max-instances=10 \
     --set-env-vars='^,^ALEXA_REGIONS=EU,FIRESTORE_DATABASE=gatepost-eu,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,LWA_MAX_RATE=50,REFRESH_IDLE_AFTER=720h,REFRESH_PERIOD=2m,SKILL=lights,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu' &
+  builds+=("$!")
   deploy gatepost-eu-sendevent europe-west1 --runtime=go126 --entry-point=SendEvent \
     --trigger-http --no-allow-unauthenticated --ingress-settings=internal-only --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -305,7 +310,8 @@ main() {
     --service-account=gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com --memory=1Gi --cpu=2 --timeout=60s --concurrency=80 \
     --min-instances=2 --max-instances=300 \
     --set-env-vars='^,^ALEXA_REGIONS=EU,DEAD_LETTER_TOPIC=dead-letters,EVENT_CHECKS=advise,FIRESTORE_DATABASE=gatepost-eu,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,MAX_EVENT_AGE=10m,REFRESH_IDLE_AFTER=720h,SKILL=lights,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu' &
-  deployed
+  builds+=("$!")
+  deployed "${builds[@]}"
   EU_ACCEPTGRANT_URL=$(url gatepost-eu-acceptgrant europe-west1)
   run gcloud run services add-iam-policy-binding gatepost-eu-acceptgrant --region=europe-west1 --role=roles/run.invoker \
     --member=serviceAccount:gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com --condition=None
@@ -321,6 +327,7 @@ main() {
   EU_SENDEVENT_URL=$(url gatepost-eu-sendevent europe-west1)
   run gcloud run services add-iam-policy-binding gatepost-eu-sendevent --region=europe-west1 --role=roles/run.invoker \
     --member=serviceAccount:gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com --condition=None
+  builds=()
   deploy gatepost-fe-acceptgrant us-west1 --runtime=go126 --entry-point=AcceptGrant \
     --trigger-http --no-allow-unauthenticated --ingress-settings=all --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -328,6 +335,7 @@ main() {
     --service-account=gatepost-fe-acceptgrant@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 \
     --min-instances=1 --max-instances=10 \
     --set-env-vars='^;^ALEXA_REGIONS=FE;FIRESTORE_DATABASE=gatepost-fe;GOOGLE_CLOUD_PROJECT=maker-prod;GRANTEE_AUDIENCE=gatepost;GRANTEE_CLAIM=customer;GRANTEE_CREDENTIALS=projects/maker-prod/secrets/gatepost-grantee-credentials;GRANTEE_RESOLVER=introspection:https://id.maker.example/token?of=a,b;GRANT_EVENTS_TOPIC=grant-events;GRANT_STORE=firestore;LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials;SKILL=lights;TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-fe' &
+  builds+=("$!")
   deploy gatepost-fe-skillevent us-west1 --runtime=go126 --entry-point=SkillEvent \
     --trigger-http --no-allow-unauthenticated --ingress-settings=all --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -335,6 +343,7 @@ main() {
     --service-account=gatepost-fe-skillevent@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 \
     --min-instances=0 --max-instances=10 \
     --set-env-vars='^;^ALEXA_REGIONS=FE;FIRESTORE_DATABASE=gatepost-fe;GOOGLE_CLOUD_PROJECT=maker-prod;GRANTEE_AUDIENCE=gatepost;GRANTEE_CLAIM=customer;GRANTEE_CREDENTIALS=projects/maker-prod/secrets/gatepost-grantee-credentials;GRANTEE_RESOLVER=introspection:https://id.maker.example/token?of=a,b;GRANT_STORE=firestore;SKILL=lights' &
+  builds+=("$!")
   deploy gatepost-fe-refreshtokens us-west1 --runtime=go126 --entry-point=RefreshTokens \
     --trigger-http --no-allow-unauthenticated --ingress-settings=internal-only --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -342,6 +351,7 @@ main() {
     --service-account=gatepost-fe-refreshtokens@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=80 \
     --min-instances=0 --max-instances=2 \
     --set-env-vars='^,^ALEXA_REGIONS=FE,GOOGLE_CLOUD_PROJECT=maker-prod,REFRESH_SHARDS=64,REFRESH_TOPIC=gatepost-fe-refresh,SKILL=lights' &
+  builds+=("$!")
   deploy gatepost-fe-refreshshard us-west1 --runtime=go126 --entry-point=RefreshShard \
     --trigger-http --no-allow-unauthenticated --ingress-settings=internal-only --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -349,6 +359,7 @@ main() {
     --service-account=gatepost-fe-refreshshard@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=16 \
     --min-instances=0 --max-instances=10 \
     --set-env-vars='^,^ALEXA_REGIONS=FE,FIRESTORE_DATABASE=gatepost-fe,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,LWA_MAX_RATE=50,REFRESH_IDLE_AFTER=720h,REFRESH_PERIOD=2m,SKILL=lights,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-fe' &
+  builds+=("$!")
   deploy gatepost-fe-sendevent us-west1 --runtime=go126 --entry-point=SendEvent \
     --trigger-http --no-allow-unauthenticated --ingress-settings=internal-only --serve-all-traffic-latest-revision \
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
@@ -356,7 +367,8 @@ main() {
     --service-account=gatepost-fe-sendevent@maker-prod.iam.gserviceaccount.com --memory=1Gi --cpu=2 --timeout=60s --concurrency=80 \
     --min-instances=2 --max-instances=300 \
     --set-env-vars='^,^ALEXA_REGIONS=FE,DEAD_LETTER_TOPIC=dead-letters,EVENT_CHECKS=advise,FIRESTORE_DATABASE=gatepost-fe,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,MAX_EVENT_AGE=10m,REFRESH_IDLE_AFTER=720h,SKILL=lights,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-fe' &
-  deployed
+  builds+=("$!")
+  deployed "${builds[@]}"
   FE_ACCEPTGRANT_URL=$(url gatepost-fe-acceptgrant us-west1)
   run gcloud run services add-iam-policy-binding gatepost-fe-acceptgrant --region=us-west1 --role=roles/run.invoker \
     --member=serviceAccount:gatepost-fe-proxy@maker-prod.iam.gserviceaccount.com --condition=None
