@@ -251,6 +251,27 @@ func TestBuilds(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another skill", func(t *testing.T) {
+		t.Parallel()
+		m := newModel(t)
+		m.made = maps.Clone(before.made)
+		settings := settingsWith(t, settingsFile, object{"skill_id": "amzn1.ask.skill.00000000-0000-4000-8000-000000000000"})
+		status, out := m.run(scriptOf(t, append(region, "--source", ownFile, "--proxy", "p.zip", settings)...))
+		if status == exitOK || !strings.Contains(out, "ALREADY_EXISTS") {
+			t.Errorf("status %d, want that AWS refuses another skill\n%s", status, out)
+		}
+	})
+}
+
+// TestRefreshPeriod: RefreshShard is told of a schedule what is not its default.
+func TestRefreshPeriod(t *testing.T) {
+	t.Parallel()
+	for schedule, want := range map[text]text{"*/5 * * * *": "", "*/4 * * * *": "4m", "*/1 * * * *": "1m", "* * * * *": "1m"} {
+		s := &settings{RefreshSchedule: schedule}
+		if got := (stack{settings: s}).Functions()[3].Env["REFRESH_PERIOD"]; got != want {
+			t.Errorf("%s: the period is %q, want %q", string(schedule), string(got), string(want))
+		}
+	}
 }
 
 // TestPackages: what is not given is made, in Gatepost's tree, and a skill proxy
