@@ -51,8 +51,8 @@ the PATH, with credentials. alert_channels is ignored.
                 credentials
   --region EU   only the stack of this Alexa region, and what the stacks share;
                 may be given more than once
-  --source ZIP  what scripts/package wrote; made if neither this nor the
-                setting source_package is given
+  --source ZIP  what scripts/package wrote; made of the commit that is checked
+                out if neither this nor the setting source_package is given
   --proxy ZIP   what scripts/build-proxy wrote; the same with proxy_package
 
 Run it again after a change of settings or source. It does not make alert
@@ -150,6 +150,7 @@ var scriptTemplate string
 // template it must not stand between quotes.
 func (d deployment) script() string {
 	var script strings.Builder
+	script.WriteString("#!/usr/bin/env bash\n") // which in the template would have it taken for a script
 	parsed := template.Must(template.New("script").Funcs(template.FuncMap{"word": word}).Parse(scriptTemplate))
 	if err := parsed.Execute(&script, d); err != nil {
 		panic(err) // nothing in it depends on the settings
