@@ -65,7 +65,7 @@ func TestReproducibleZip(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
 	copied := t.TempDir()
-	for _, part := range []string{"go.mod", "go.sum", "shared", "functions/skillproxy", "scripts/build-proxy", "scripts/internal/lambdazip"} {
+	for _, part := range []string{"go.mod", "go.sum", "shared", "functions/skillproxy", "scripts/build-proxy", "scripts/internal/pack"} {
 		target := filepath.Join(copied, part)
 		if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
 			t.Fatal(err)

@@ -1,14 +1,12 @@
 //go:build !race
 
-// The real CLIs run in other processes, which the race detector does not see,
-// and take most of a minute: under it they would prove nothing more.
+// The real CLIs run in other processes, which the race detector does not see.
 
 package main
 
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -17,30 +15,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/fstest"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/cloudfake"
 )
 
-// clis are the real gcloud and AWS CLI, which reach nothing but the fakes.
-type clis struct {
-	socket string // of testdata/gcloud_server.py
-	dir    string
-	serial atomic.Int64
-
-	// answers of the commands of the run before, for a run that is sure to get
-	// the same ones: as long as nothing has changed, asking again proves nothing.
-	mu       sync.Mutex
-	answers  map[string][]byte
-	repeated bool
-}
-
-// needCLIs skips the test, with one line, where a CLI is not installed. With
-// REQUIRE_CLIS=1 that fails.
-func needCLIs(t *testing.T) {
-	t.Helper()
+// TestRealCLIs runs the script of a region with the real gcloud and AWS CLI, which
+// talk to fakes: of all commands that differ in names only, the first, while the
+// model answers the others. The CLIs take them; what they describe they find
+// when the script is run again; and what they make is what Terraform would.
+func TestRealCLIs(t *testing.T) {
 	for _, name := range []string{"gcloud", "aws"} {
 		if _, err := exec.LookPath(name); err != nil {
 			if os.Getenv("REQUIRE_CLIS") == "1" {
@@ -49,42 +36,172 @@ func needCLIs(t *testing.T) {
 			t.Skipf("not tried with the real CLIs: %s is not on the PATH", name)
 		}
 	}
-}
-
-// endpoints are of the APIs that gcloud calls here, as it names them in its properties.
-var endpoints = []string{
-	"CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "FIRESTORE", "IAM", "PUBSUB", "RUN", "SECRETMANAGER", "SERVICEUSAGE",
-}
-
-// useClouds has the CLIs of this process's environment talk to the fakes only.
-func useClouds(t *testing.T, g *google, a *amazon) {
-	t.Helper()
-	dir := t.TempDir()
-	for name, value := range map[string]string{
-		"CLOUDSDK_CONFIG": filepath.Join(dir, "gcloud"), "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true", "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
-		"CLOUDSDK_CORE_CHECK_GCE_METADATA": "false", "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
-		"CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true", "CLOUDSDK_SURVEY_DISABLE_PROMPTS": "true", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING": "true",
-		"AWS_ENDPOINT_URL": a.url, "AWS_ACCESS_KEY_ID": "AKIAFAKEFAKEFAKEFAKE", "AWS_SECRET_ACCESS_KEY": "fake", "AWS_EC2_METADATA_DISABLED": "true",
-		"AWS_CONFIG_FILE": filepath.Join(dir, "none"), "AWS_SHARED_CREDENTIALS_FILE": filepath.Join(dir, "none"),
-	} {
-		t.Setenv(name, value)
+	google, amazon := cloudfake.NewGoogle(t), cloudfake.NewAmazon(t)
+	google.Put("projects/maker-prod/secrets/gatepost-lwa-credentials/versions/1", object{"state": "ENABLED"})
+	source := filepath.Join(t.TempDir(), "source.zip")
+	if err := os.WriteFile(source, []byte("PK\x05\x06"+strings.Repeat("\x00", 18)), 0o600); err != nil { // an empty zip
+		t.Fatal(err)
 	}
-	// Whatever this machine has would lead elsewhere.
-	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"} {
-		t.Setenv(name, "") // to have it back after the test
-		if err := os.Unsetenv(name); err != nil {
-			t.Fatal(err)
+	script := scriptOf(t, "--region", "EU", "--source", source, "--proxy", source, settingsFile)
+	real := &realCLIs{model: newModel(t), gcloud: realGcloud(t, google.URL), awsEnv: awsEnv(t, amazon.URL)}
+	env := programs(t, real.answer, "gcloud", "aws", "unzip")
+
+	if status, out := shell(t, script, env); status != exitOK || google.Uploads() != 2 {
+		t.Fatalf("status %d, and %d uploads, want 0 and 2\n%s", status, google.Uploads(), out)
+	}
+	made := google.Resources()
+	maps.Copy(made, amazon.Resources())
+	wantMeant(t, made)
+
+	clear(real.ran)
+	real.reads = true
+	status, out := shell(t, script, env)
+	if status != exitOK || strings.Contains(out, " create") || strings.Contains(out, " deploy ") || strings.Contains(out, " add-permission ") {
+		t.Errorf("status %d, want 0, and nothing created\n%s", status, out)
+	}
+}
+
+// realCLIs are the CLIs, and the model beside them.
+type realCLIs struct {
+	*model
+	gcloud func(args []string) reply
+	awsEnv []string
+
+	lock  sync.Mutex
+	ran   map[string]bool // by what is not a name
+	reads bool            // only commands that change nothing
+}
+
+func (r *realCLIs) answer(args []string) reply {
+	modelled := r.model.answer(args)
+	if args[0] == "unzip" {
+		if err := os.CopyFS(args[len(args)-1], fstest.MapFS{"go.mod": {Data: []byte("module m\n")}}); err != nil {
+			r.t.Error(err)
+		}
+		return modelled
+	}
+	c := parseCommand(args)
+	shape := fmt.Sprint(c.kind, c.verb, slices.Sorted(maps.Keys(c.flags)), c.flags["format"], c.flags["condition"] == "None")
+	reading := slices.Contains([]string{"describe", "list", "get"}, c.verb)
+	r.lock.Lock()
+	skip := r.ran[shape] || r.reads && !reading
+	if c.kind == "gcloud functions" { // of which two are real, whoever comes first
+		skip = r.reads && !reading || c.name != "gatepost-eu-acceptgrant" && c.name != "gatepost-eu-sendevent"
+	}
+	if r.ran == nil {
+		r.ran = map[string]bool{}
+	}
+	r.ran[shape] = true
+	r.lock.Unlock()
+	switch {
+	case skip:
+		return modelled
+	case args[0] == "gcloud":
+		return r.gcloud(args)
+	}
+	var stdout, stderr bytes.Buffer
+	aws := exec.Command("aws", args[1:]...)
+	aws.Env, aws.Stdout, aws.Stderr = r.awsEnv, &stdout, &stderr
+	if err := aws.Run(); err != nil {
+		stderr.WriteString(err.Error())
+	}
+	return reply{stdout.String(), stderr.String(), aws.ProcessState.ExitCode()}
+}
+
+// wantMeant holds what the flags mean to the APIs against what Terraform would
+// have sent, where a flag does not say it in the API's own words.
+func wantMeant(t *testing.T, made map[string]object) {
+	t.Helper()
+	const (
+		project   = "projects/maker-prod/"
+		location  = project + "locations/europe-west1/"
+		groups    = project + "databases/gatepost-eu/collectionGroups/"
+		policy    = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",`
+		sendEvent = location + "functions/gatepost-eu-sendevent"
+	)
+	for name, about := range map[string]map[string]string{
+		location + "functions/gatepost-eu-acceptgrant": {"serviceConfig.ingressSettings": "ALLOW_ALL"},
+		sendEvent: {
+			"serviceConfig.ingressSettings":                     "ALLOW_INTERNAL_ONLY",
+			"serviceConfig.allTrafficOnLatestRevision":          "true",
+			"serviceConfig.environmentVariables.MAX_EVENT_AGE":  "5m",
+			"buildConfig.environmentVariables.GOOGLE_GOLDFLAGS": "-s -w",
+		},
+		project + "databases/gatepost-eu": {
+			"type":                          "FIRESTORE_NATIVE",
+			"databaseEdition":               "STANDARD",
+			"deleteProtectionState":         "DELETE_PROTECTION_ENABLED",
+			"pointInTimeRecoveryEnablement": "POINT_IN_TIME_RECOVERY_ENABLED",
+		},
+		groups + "customers/indexes/index0": {"queryScope": "COLLECTION", "fields.1.order": "ASCENDING"},
+		groups + "customers/fields/*":       {"indexConfig": "{}"},
+		groups + "accounts/fields/customer": {
+			"indexConfig.indexes.0.queryScope":     "COLLECTION",
+			"indexConfig.indexes.0.fields.0.order": "ASCENDING",
+		},
+		groups + "deliveries/fields/expireAt":        {"ttlConfig": "{}"},
+		project + "secrets/gatepost-lwa-credentials": {"replication": `{"automatic":{}}`},
+		project + "secrets/gatepost-token-keyset-eu": {"replication.userManaged.replicas.0.location": "europe-west1"},
+		project + "subscriptions/gatepost-eu-device-events": {
+			"expirationPolicy":                     "{}",
+			"ackDeadlineSeconds":                   "60",
+			"enableMessageOrdering":                "true",
+			"filter":                               `NOT attributes.region = "FE" AND NOT attributes.region = "NA"`,
+			"pushConfig.oidcToken.audience":        urlOf("gatepost-eu-sendevent"),
+			"deadLetterPolicy.maxDeliveryAttempts": "100",
+		},
+		project + "subscriptions/dead-letters": {"pushConfig.pushEndpoint": ""},
+		location + "jobs/gatepost-eu-refresh":  {"httpTarget.httpMethod": "POST", "retryConfig.retryCount": "3"},
+		location + "services/gatepost-eu-acceptgrant:policy": {
+			"bindings.0.members.0": "serviceAccount:gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com",
+		},
+		"projects/maker-prod:policy": {
+			"bindings.1.condition.title":      "gatepost-eu",
+			"bindings.1.condition.expression": `resource.name == "projects/maker-prod/databases/gatepost-eu"`,
+		},
+		"role gatepost-skill-proxy-eu": {
+			"assume": policy + `"Action":"sts:AssumeRole","Principal":{"Service":"lambda.amazonaws.com"}}]}`,
+		},
+		"log /aws/lambda/gatepost-skill-proxy-eu": {"retentionInDays": "30"},
+		"lambda gatepost-skill-proxy-eu": {
+			"Environment.Variables.ACCEPT_GRANT_URL": urlOf("gatepost-eu-acceptgrant"),
+			"LoggingConfig.LogGroup":                 "/aws/lambda/gatepost-skill-proxy-eu",
+		},
+		"policy gatepost-skill-proxy-eu": {
+			"Statement.0.Condition.StringEquals.lambda:EventSourceToken": "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab",
+		},
+	} {
+		if made[name] == nil {
+			t.Errorf("there is no %s", name)
+		}
+		for path, want := range about {
+			if got := (planned{Values: made[name]}).at(path); got != want {
+				t.Errorf("%s: %s is %q, want %q", name, path, got, want)
+			}
 		}
 	}
-	for _, api := range endpoints {
-		t.Setenv("CLOUDSDK_API_ENDPOINT_OVERRIDES_"+api, g.url+"/")
-	}
 }
 
-// startCLIs starts what runs gcloud commands.
-func startCLIs(t *testing.T) *clis {
+// awsEnv has the AWS CLI talk to the fake, and read nothing of this machine's.
+func awsEnv(t *testing.T, url string) []string {
 	t.Helper()
-	out, err := exec.Command("gcloud", "info", "--format=value(installation.sdk_root,basic.python_location)").Output()
+	none := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(none, []byte("[default]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return append(os.Environ(),
+		"AWS_ENDPOINT_URL="+url, "AWS_ACCESS_KEY_ID=AKIAFAKEFAKEFAKEFAKE", "AWS_SECRET_ACCESS_KEY=fake",
+		"AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE="+none, "AWS_SHARED_CREDENTIALS_FILE="+none, "AWS_PROFILE=default",
+		"AWS_SESSION_TOKEN=", "no_proxy=127.0.0.1", "AWS_PAGER=")
+}
+
+// realGcloud answers with gcloud itself, which talks to the fake. Most of its
+// second goes by in loading, so each command is forked from a process that has
+// loaded it.
+func realGcloud(t *testing.T, url string) func(args []string) reply {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "gcloud", "info", "--format=value(installation.sdk_root,basic.python_location)").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,9 +211,18 @@ func startCLIs(t *testing.T) *clis {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	c := &clis{socket: filepath.Join(dir, "gcloud"), dir: dir, answers: map[string][]byte{}}
-	server := exec.Command(python, "testdata/gcloud_server.py", root, c.socket)
-	server.Stderr = os.Stderr
+	socket := filepath.Join(dir, "gcloud")
+	server := exec.CommandContext(t.Context(), python, "testdata/gcloud_server.py", root, socket)
+	server.Stderr, server.Env = os.Stderr, append(os.Environ(),
+		"CLOUDSDK_CONFIG="+dir, "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_CHECK_GCE_METADATA=false",
+		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
+		"CLOUDSDK_SURVEY_DISABLE_PROMPTS=true", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING=true", "no_proxy=127.0.0.1",
+		"CLOUDSDK_CORE_PROJECT=maker-prod", "CLOUDSDK_CORE_DISABLE_PROMPTS=1") // as the script says, in another process
+	for _, api := range []string{
+		"CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "FIRESTORE", "IAM", "PUBSUB", "RUN", "SECRETMANAGER", "SERVICEUSAGE",
+	} {
+		server.Env = append(server.Env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_"+api+"="+url+"/")
+	}
 	stdin, err := server.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -115,117 +241,31 @@ func startCLIs(t *testing.T) *clis {
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
 		t.Fatalf("gcloud could not be loaded: %q, %v", line, err)
 	}
-	return c
+	return func(args []string) reply { return ask(socket, args[1:]) }
 }
 
-// execute is an [execute] that runs the real CLIs.
-func (c *clis) execute(ctx context.Context, args []string) (stdout, stderr []byte, err error) {
-	key := strings.Join(args, " ")
-	c.mu.Lock()
-	known, ok := c.answers[key]
-	c.mu.Unlock()
-	if ok && c.repeated {
-		return known, nil, nil
-	}
-	if args[0] == "gcloud" {
-		stdout, stderr, err = c.gcloud(args[1:])
-	} else {
-		stdout, stderr, err = fromPath(ctx, args)
-	}
-	if err == nil {
-		c.mu.Lock()
-		c.answers[key] = stdout
-		c.mu.Unlock()
-	}
-	return stdout, stderr, err
-}
-
-// forget has the commands that begin so asked again.
-func (c *clis) forget(beginnings ...string) {
-	maps.DeleteFunc(c.answers, func(line string, _ []byte) bool {
-		return slices.ContainsFunc(beginnings, func(beginning string) bool { return strings.HasPrefix(line, beginning) })
-	})
-}
-
-func (c *clis) gcloud(args []string) (stdout, stderr []byte, err error) {
-	name := filepath.Join(c.dir, strconv.FormatInt(c.serial.Add(1), 10))
-	files := map[string]any{"args": args, "stdout": name + ".out", "stderr": name + ".err"}
-	connection, err := net.Dial("unix", c.socket)
+// ask has the server run a command.
+func ask(socket string, args []string) reply {
+	failed := func(err error) reply { return reply{stderr: err.Error(), status: 1} }
+	connection, err := net.Dial("unix", socket)
 	if err != nil {
-		return nil, nil, err
+		return failed(err)
 	}
-	defer connection.Close()
-	if _, err := fmt.Fprintln(connection, compact(files)); err != nil {
-		return nil, nil, err
-	}
-	status, err := bufio.NewReader(connection).ReadString('\n')
+	defer func() { _ = connection.Close() }()
+	out, err := os.MkdirTemp(filepath.Dir(socket), "")
 	if err != nil {
-		return nil, nil, fmt.Errorf("gcloud ended without a status: %w", err)
+		return failed(err)
 	}
-	stdout, _ = os.ReadFile(name + ".out")
-	stderr, _ = os.ReadFile(name + ".err")
-	if status != "0\n" {
-		err = fmt.Errorf("exit status %s", strings.TrimSpace(status))
+	files := object{"args": args, "stdout": filepath.Join(out, "out"), "stderr": filepath.Join(out, "err")}
+	if err := json.NewEncoder(connection).Encode(files); err != nil {
+		return failed(err)
 	}
-	return stdout, stderr, err
-}
-
-// cloudRun is one run of the program against the fakes.
-type cloudRun struct {
-	status         int
-	stdout, stderr string
-	google, amazon []string // requests that changed something
-}
-
-func (r cloudRun) String() string { return r.stdout + r.stderr }
-
-// world is the program and what it runs in.
-type world struct {
-	google        *google
-	amazon        *amazon
-	clis          *clis
-	source, proxy string
-}
-
-func newWorld(t *testing.T) *world {
-	t.Helper()
-	needCLIs(t)
-	w := &world{google: newGoogle(t), amazon: newAmazon(t)}
-	useClouds(t, w.google, w.amazon)
-	w.clis = startCLIs(t)
-	w.source, w.proxy = zipFile(t, map[string]string{"go.mod": "module example.com/m\n", "gatepost.go": "package m\n"}), zipFile(t, map[string]string{"bootstrap": "fake"})
-	return w
-}
-
-// deploy runs the program with these settings, for the stack of EU. Answers are
-// those of the run before where repeated says that it changed nothing.
-func (w *world) deploy(t *testing.T, s object, repeated bool) cloudRun {
-	t.Helper()
-	w.clis.repeated = repeated
-	if !repeated {
-		clear(w.clis.answers)
+	var got reply
+	if _, err := fmt.Fscan(connection, &got.status); err != nil {
+		return failed(err)
 	}
-	o := options{regions: []string{"EU"}, source: w.source, proxy: w.proxy, settings: settingsFile(t, s)}
-	var stdout, stderr bytes.Buffer
-	d, err := prepare(o, &stdout)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.runner.execute = w.clis.execute
-	w.google.changes, w.amazon.changes = nil, nil
-	status := d.report(d.packAndDeploy(t.Context(), o), &stdout, &stderr)
-	return cloudRun{status, stdout.String(), stderr.String(), slices.Clone(w.google.changes), slices.Clone(w.amazon.changes)}
-}
-
-func settingsFile(t *testing.T, s object) string {
-	t.Helper()
-	data, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "terraform.tfvars.json")
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	stdout, _ := os.ReadFile(filepath.Join(out, "out"))
+	stderr, _ := os.ReadFile(filepath.Join(out, "err"))
+	got.stdout, got.stderr = string(stdout), string(stderr)
+	return got
 }

@@ -4,12 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // TestCloudBuild runs the steps of cloudbuild.yaml that plan and apply, with
@@ -22,7 +22,8 @@ func TestCloudBuild(t *testing.T) {
 			"curl -fsS -H Metadata-Flavor: Google http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/email",
 			"curl -fsS -H Metadata-Flavor: Google http://metadata.google.internal/computeMetadata/v1/instance/service-accounts/default/token",
 			"curl -fsS -H @- -H Content-Type: application/json -d {\"audience\": \"gatepost-deploy\", \"includeEmail\": true} " +
-				"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/build@fake:generateIdToken",
+				"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/build@fake:generateIdToken " +
+				"<<<Authorization: Bearer fake-access",
 		}
 		start = []string{"terraform init -input=false -backend-config=bucket=state -backend-config=prefix=gatepost"}
 		reads = []string{"terraform plan -input=false -lock=false -out=build.tfplan"}
@@ -81,27 +82,32 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 			t.Fatal(err)
 		}
 	}
-	notes, path := noteTaking(t, map[string]string{
-		"gcloud": "true", "terraform": "true",
-		"curl": `case "$*" in */email) printf build@fake ;; */token) printf '{"access_token": "fake-access"}' ;;
-*) grep -qx 'Authorization: Bearer fake-access' && printf '{"token": "fake-token"}' ;; esac`,
-	})
+	var notes []string
+	env = slices.Concat(os.Environ(), []string{"HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false"}, env)
+	env = append(env, noting(t, &notes, func(args []string) string {
+		switch line := strings.Join(args, " "); {
+		case args[0] != "curl":
+			return ""
+		case strings.HasSuffix(line, "/email"):
+			return "build@fake"
+		case strings.HasSuffix(line, "/token"):
+			return `{"access_token": "fake-access"}`
+		}
+		return `{"token": "fake-token"}`
+	}, "gcloud", "terraform", "curl")...)
 	for _, step := range []string{"settings", "plan", "apply"} {
-		script := filepath.Join(dir, step)
-		text := strings.ReplaceAll(stepScript(t, step), "/aws/token", filepath.Join(dir, "aws", "token"))
-		testkit.Script(t, script, text)
-		command := exec.CommandContext(t.Context(), script)
-		command.Dir = dir
-		command.Env = append([]string{"PATH=" + path + ":" + os.Getenv("PATH"), "HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false"}, env...)
+		script := strings.ReplaceAll(stepScript(t, step), "/aws/token", filepath.Join(dir, "aws", "token"))
+		command := exec.CommandContext(t.Context(), "bash", "-c", script)
+		command.Dir, command.Env = dir, env
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Logf("%s", out)
-			return notesIn(t, notes), err
+			return notes, err
 		}
 	}
 	if token, err := os.ReadFile(filepath.Join(dir, "aws", "token")); err == nil && string(token) != "fake-token\n" {
 		t.Errorf("the token is %q", token)
 	}
-	return notesIn(t, notes), nil
+	return notes, nil
 }
 
 // stepScript is the script of a step of cloudbuild.yaml.
@@ -127,41 +133,14 @@ func stepScript(t *testing.T, id string) string {
 	return script.String()
 }
 
-// noteTaking makes programs that note how they were called, and then run some
-// commands; it returns the file of notes and the directory of the programs.
-func noteTaking(t *testing.T, programs map[string]string) (notes, path string) {
+// noting has programs note how they were called, and write something.
+func noting(t *testing.T, notes *[]string, write func(args []string) string, names ...string) []string {
 	t.Helper()
-	path = t.TempDir()
-	notes = filepath.Join(path, "notes")
-	for name, commands := range programs {
-		script := "#!/bin/bash\nprintf '%s\\n' \"" + name + " $*\" >>'" + notes + "'\n" + commands + "\n"
-		testkit.Script(t, filepath.Join(path, name), script)
-	}
-	return notes, path
-}
-
-// noted runs commands with a terraform that only takes notes and a gcloud that
-// answers besides, and returns the notes.
-func noted(t *testing.T, commands, gcloud string) string {
-	t.Helper()
-	notes, path := noteTaking(t, map[string]string{"gcloud": gcloud, "terraform": "true"})
-	command := exec.CommandContext(t.Context(), "bash", "-euc", commands)
-	command.Dir, command.Env = t.TempDir(), []string{"PATH=" + path + ":" + os.Getenv("PATH")}
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return strings.Join(notesIn(t, notes), "\n") + "\n"
-}
-
-// notesIn are the lines of a file, none if there is no file.
-func notesIn(t *testing.T, path string) []string {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if os.IsNotExist(err) {
-		return nil
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n")
+	var mu sync.Mutex
+	return programs(t, func(args []string) reply {
+		mu.Lock()
+		defer mu.Unlock()
+		*notes = append(*notes, strings.Join(args, " "))
+		return reply{stdout: write(args)}
+	}, names...)
 }

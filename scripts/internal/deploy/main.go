@@ -1,15 +1,35 @@
+// Command deploy writes the script that deploys Gatepost with gcloud and the AWS
+// CLI, and runs it. scripts/deploy builds and starts it:
+//
+//	scripts/deploy --dry-run terraform.tfvars.json   # print the script
+//	scripts/deploy terraform.tfvars.json             # pipe it into bash
+//
+// The script is script.sh.tmpl, filled in with the settings. It makes what infra/
+// makes, but for the alert policies and the bucket of the source; a test compares
+// the two, flag by attribute. It can be run again at any time: a resource is
+// created if it cannot be described, and the other commands set what they set
+// once more. A function is built only if its label says that source or flags
+// have changed.
+//
+// It does not delete, repair what others have changed, or check beforehand what
+// the cloud will refuse: the script ends at the first refusal, with what the
+// cloud says. No secret's value passes through it. Where a secret is empty it
+// says how to fill it, and ends with status 3.
 package main
 
 import (
-	"context"
+	"cmp"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
+	"os/exec"
+	"path/filepath"
 	"slices"
-	"syscall"
+	"strings"
+	"text/template"
 )
 
 // Exit statuses.
@@ -23,147 +43,126 @@ const (
 const usage = `usage: scripts/deploy [--dry-run] [--region EU]... [--source ZIP] [--proxy ZIP] SETTINGS
 
 Deploys Gatepost with gcloud and the AWS CLI, as Terraform would from infra/.
-SETTINGS is a terraform.tfvars.json: infra/variables.tf and its neighbours say
-what is in it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be
-on the PATH, with credentials. alert_channels is ignored.
+SETTINGS is a terraform.tfvars.json: infra/variables.tf and infra/settings.tf say
+what is in it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be on
+the PATH, with credentials. alert_channels is ignored.
 
-  --dry-run     print each command that a first deployment runs, as a script for
-                bash, and run none; needs no credentials
+  --dry-run     print the bash script that does it, and run nothing; needs no
+                credentials
   --region EU   only the stack of this Alexa region, and what the stacks share;
                 may be given more than once
-  --source ZIP  what scripts/package wrote; built if neither this nor the
-                setting source_package is given
+  --source ZIP  what scripts/package wrote; made of the commit that is checked
+                out if neither this nor the setting source_package is given
   --proxy ZIP   what scripts/build-proxy wrote; the same with proxy_package
 
-Running it again changes only what differs. ` + limits + `
+Run it again after a change of settings or source. It does not make alert
+policies, keep a state, delete what the settings no longer name, or undo what
+others have changed: for those use Terraform.
 
 Exit status: 0 all is done; 1 a command failed, and running again goes on;
 2 wrong settings or flags; 3 a secret has no value yet.
 `
 
-const limits = `It does not make alert policies, keep a
-state, delete what the settings no longer name, or undo what others have added:
-for those use Terraform.`
-
-// options are what the command line says.
-type options struct {
-	dryRun        bool
-	regions       []string
-	source, proxy string
-	tree          string
-	settings      string
-}
-
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
-}
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run carries out the command line and returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+func run(args []string, stdout, stderr io.Writer) int {
+	d, dryRun, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, usage)
 		return exitOK
-	case err != nil:
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "deploy: %v (-h says what is possible)\n", err)
 		return exitUsage
 	}
-	d, err := prepare(o, stdout)
-	if err != nil {
-		fmt.Fprintf(stderr, "deploy: %v\n", err)
-		return exitUsage
-	}
-	if o.dryRun {
-		d.dryRun(stdout, o)
+	script := d.script()
+	if dryRun {
+		fmt.Fprint(stdout, script)
 		return exitOK
 	}
-	err = d.packAndDeploy(ctx, o)
-	if err != nil && ctx.Err() != nil {
-		err = errInterrupted
+	bash := exec.Command("bash")
+	bash.Stdin, bash.Stdout, bash.Stderr = strings.NewReader(script), stdout, stderr
+	if err = bash.Run(); err == nil {
+		return exitOK
 	}
-	return d.report(err, stdout, stderr)
+	if bash.ProcessState != nil && bash.ProcessState.ExitCode() == exitSecrets {
+		return exitSecrets
+	}
+	fmt.Fprintf(stderr, "deploy: %v; running this again goes on from there\n", err)
+	return exitFailed
 }
 
-// errInterrupted is in place of what the commands said that were under way: it
-// is of no use.
-var errInterrupted = errors.New("interrupted")
+// deployment is what the script is made of.
+type deployment struct {
+	*settings
+	Stacks []stack // those to deploy
+	Tree   text    // Gatepost's own
+	Source text    // a package; "" to make it
+	Proxy  text
+}
 
-func parse(args []string) (options, error) {
-	var o options
+// Proxies are the stacks with a skill proxy: whose maker has no Lambda already.
+func (d deployment) Proxies() []stack {
+	return slices.DeleteFunc(slices.Clone(d.Stacks), func(one stack) bool { return one.OwnLambdaRole != "" })
+}
+
+func parse(args []string) (d deployment, dryRun bool, err error) {
+	var regions []string
 	flags := flag.NewFlagSet("deploy", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // run shows what is wrong
-	flags.BoolVar(&o.dryRun, "dry-run", false, "")
-	flags.StringVar(&o.source, "source", "", "")
-	flags.StringVar(&o.proxy, "proxy", "", "")
-	flags.StringVar(&o.tree, "tree", ".", "") // scripts/deploy says where it is
+	flags.BoolVar(&dryRun, "dry-run", false, "")
+	source, proxy := flags.String("source", "", ""), flags.String("proxy", "", "")
+	tree := flags.String("tree", ".", "") // scripts/deploy says where it is
 	flags.Func("region", "", func(region string) error {
-		if !slices.Contains([]string{"NA", "EU", "FE"}, region) {
-			return errors.New("want NA, EU or FE")
-		}
-		o.regions = append(o.regions, region)
+		regions = append(regions, region)
 		return nil
 	})
 	if err := flags.Parse(args); err != nil {
-		return o, err
+		return d, false, err
 	}
 	if flags.NArg() != 1 {
-		return o, errors.New("want one file of settings")
+		return d, false, errors.New("want one file of settings")
 	}
-	o.settings = flags.Arg(0)
-	return o, nil
+	if d.settings, err = readSettings(flags.Arg(0)); err != nil {
+		return d, false, err
+	}
+	if d.Stacks, err = d.stacks(regions); err != nil {
+		return d, false, err
+	}
+	for path, value := range map[*text]string{
+		&d.Tree: *tree, &d.Source: cmp.Or(*source, string(d.SourcePackage)), &d.Proxy: cmp.Or(*proxy, string(d.ProxyPackage)),
+	} {
+		if value != "" {
+			if value, err = filepath.Abs(value); err != nil {
+				return d, false, err
+			}
+		}
+		*path = text(value)
+	}
+	return d, dryRun, nil
 }
 
-// prepare reads the settings. The deployment knows of nothing in the cloud yet.
-func prepare(o options, out io.Writer) (*deployment, error) {
-	s, err := readSettings(o.settings)
-	if err != nil {
-		return nil, err
+//go:embed script.sh.tmpl
+var scriptTemplate string
+
+// script is the whole deployment. A value is quoted by being a [text]: in the
+// template it must not stand between quotes.
+func (d deployment) script() string {
+	var script strings.Builder
+	script.WriteString("#!/usr/bin/env bash\n") // which in the template would have it taken for a script
+	parsed := template.Must(template.New("script").Funcs(template.FuncMap{"word": word}).Parse(scriptTemplate))
+	if err := parsed.Execute(&script, d); err != nil {
+		panic(err) // nothing in it depends on the settings
 	}
-	stacks, err := s.only(o.regions)
-	if err != nil {
-		return nil, err
-	}
-	names := known{}
-	return &deployment{
-		settings: s, stacks: stacks, have: newInventory(), known: names,
-		runner: &runner{out: out, known: names, execute: fromPath},
-	}, nil
+	return script.String()
 }
 
-func (d *deployment) packAndDeploy(ctx context.Context, o options) error {
-	work, err := os.MkdirTemp("", "gatepost-deploy-")
-	if err != nil {
-		return err
+// word makes one word of a shell out of its parts.
+func word(parts ...text) text {
+	var all text
+	for _, part := range parts {
+		all += part
 	}
-	defer os.RemoveAll(work)
-	if err := d.pack(ctx, o, work); err != nil {
-		return err
-	}
-	return d.deploy(ctx)
-}
-
-// report says how the run ended, and returns the exit status.
-func (d *deployment) report(err error, stdout, stderr io.Writer) int {
-	switch {
-	case errors.Is(err, errNoSecrets):
-		fmt.Fprintf(stderr, "deploy: stopped: %v\n", err)
-		return exitSecrets
-	case err != nil:
-		fmt.Fprintf(stderr, "deploy: %v\nRunning this again goes on from here.\n", err)
-		return exitFailed
-	}
-	fmt.Fprintln(stdout, "\n# Next")
-	for _, line := range d.next() {
-		fmt.Fprintln(stdout, d.known.resolve(line))
-	}
-	d.tellLeftBehind(stdout)
-	fmt.Fprintf(stdout, "\n%d commands of change. %s\n", d.runner.changes, limits)
-	if len(d.settings.alertChannels) > 0 {
-		fmt.Fprintln(stdout, "alert_channels is ignored: nobody is told when something is wrong.")
-	}
-	return exitOK
+	return all
 }

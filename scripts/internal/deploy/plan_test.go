@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -12,22 +13,24 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-// testdata/plan.json is what Terraform plans from infra/ with the settings in
-// testdata/settings.json, reduced by [reduce]; plan-own.json is the same of
-// own.json, which has most settings otherwise. After a change of infra/, where
-// Terraform and both its providers are:
+// plans are what Terraform plans from infra/, reduced by [reduce], and the
+// settings that they are of; own.json has most settings otherwise than by
+// default. After a change of infra/, where Terraform and both its providers are:
 //
 //	go test ./scripts/internal/deploy -run TestPlanIsFresh -update
 //
 // Without -update the test says whether the two agree.
+var plans = map[string]string{"testdata/plan.json": settingsFile, "testdata/plan-own.json": ownFile}
+
 const (
-	planFile    = "testdata/plan.json"
-	planOwnFile = "testdata/plan-own.json"
+	settingsFile = "testdata/settings.json"
+	ownFile      = "testdata/own.json"
 )
+
+// object is a JSON object.
+type object = map[string]any
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
 
@@ -37,7 +40,7 @@ type planned struct {
 	Type    string `json:"type"`
 	Values  object `json:"values"`
 	Unknown any    `json:"unknown,omitempty"` // true for what is known after the apply only
-	Read    reads  `json:"-"`
+	read    reads
 }
 
 // reads are the paths that were asked for. What nobody asks for is compared with
@@ -164,43 +167,27 @@ func write(plan []planned) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func readPlan(t *testing.T) []planned {
-	t.Helper()
-	return readPlanIn(t, planFile)
-}
-
-func readPlanIn(t *testing.T, file string) []planned {
+// readPlan reads a plan. The role of a role's policy is a resource whose name is
+// planned beside it.
+func readPlan(t *testing.T, file string) []planned {
 	t.Helper()
 	data, err := os.ReadFile(file)
-	if err != nil {
+	var plan []planned
+	if err := errors.Join(err, json.Unmarshal(data, &plan)); err != nil {
 		t.Fatal(err)
 	}
-	var plan []planned
-	if err := json.Unmarshal(data, &plan); err != nil {
-		t.Fatal(err)
+	roles := map[string]any{}
+	for _, p := range plan {
+		module, _, _ := strings.Cut(p.Address, ".aws_")
+		switch p.Type {
+		case "aws_iam_role":
+			roles[module] = p.Values["name"]
+		case "aws_iam_role_policy": // which is behind it, by its address
+			p.Values["role"] = roles[module]
+			delete(p.Unknown.(object), "role")
+		}
 	}
 	return plan
-}
-
-func TestReduce(t *testing.T) {
-	t.Parallel()
-	got, err := reduce([]byte(`{"resource_changes":[
-		{"address":"b","mode":"managed","type":"t","change":{"after":{"name":"x","labels":null,"on":false,"list":[],"config":[{}],"id":"1","object":"functions-0123456789abcdef0123456789abcdef.zip"},"after_unknown":{"url":true,"x":false,"y":[{"z":true}]}}},
-		{"address":"data.c","mode":"data","type":"t","change":{"after":{}}},
-		{"address":"a","mode":"managed","type":"t","change":{"after":{"name":"functions-0123456789abcdef0123456789abcdef.zip"}}}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []planned{
-		{Address: "a", Type: "t", Values: object{"name": "functions-HASH.zip"}},
-		{
-			Address: "b", Type: "t", Values: object{"name": "x", "config": []any{object{}}},
-			Unknown: object{"url": true, "y": []any{object{"z": true}}},
-		},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reduced plan differs (-want +got):\n%s", diff)
-	}
 }
 
 // later stands for what Terraform knows after the apply only.
@@ -208,8 +195,8 @@ const later = "(known after apply)"
 
 // at returns the value at a path such as push_config.0.push_endpoint.
 func (p planned) at(path string) string {
-	if p.Read != nil {
-		p.Read[path] = true
+	if p.read != nil {
+		p.read[path] = true
 	}
 	value, unknown := any(p.Values), p.Unknown
 	for step := range strings.SplitSeq(path, ".") {
@@ -218,7 +205,7 @@ func (p planned) at(path string) string {
 			return later
 		}
 	}
-	return text(value)
+	return bare(value)
 }
 
 func inside(value any, step string) any {
@@ -233,8 +220,8 @@ func inside(value any, step string) any {
 	return nil
 }
 
-// text writes a value so that the two sides can be compared.
-func text(value any) string {
+// bare writes a value so that the two sides can be compared.
+func bare(value any) string {
 	switch value := value.(type) {
 	case nil:
 		return ""

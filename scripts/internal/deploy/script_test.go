@@ -1,95 +1,391 @@
 package main
 
 import (
-	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/google/go-cmp/cmp"
 )
 
-// stand is in the place of every program that the script of a dry run calls: it
-// notes its arguments and answers as the environment says.
-const stand = `#!/bin/sh
-echo "${0##*/} $*" >> "$CALLED"
-case "${0##*/} $*" in
-"gcloud secrets versions list "*) printf %s "$FILLED" ;;
-"gcloud projects describe "*) echo 123456789012 ;;
-"gcloud functions describe "*) printf %s "$URL" ;;
-"aws sts get-caller-identity "*) echo "$ACCOUNT" ;;
-"gcloud pubsub topics create grant-events "*) exit "$TOPIC" ;;
-esac
-`
+// TestScript holds the script against the committed one, which scripts/check
+// gives to shellcheck with all others.
+func TestScript(t *testing.T) {
+	t.Parallel()
+	const golden = "testdata/script.sh"
+	got := scriptOf(t, "--tree", "/gatepost", ownFile)
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("script differs; -update rewrites it (-want +got):\n%s", diff)
+	}
+	if _, err := exec.LookPath("shellcheck"); err != nil {
+		t.Skip("shellcheck is not installed")
+	}
+	check := exec.CommandContext(t.Context(), "shellcheck", "-")
+	check.Stdin = strings.NewReader(scriptOf(t, settingsFile))
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
 
-// TestDryRunScript runs the script of a dry run with programs that only note how they
-// are called.
-func TestDryRunScript(t *testing.T) {
+// TestQuoting gives every setting what a shell would act on. It arrives as it is.
+func TestQuoting(t *testing.T) {
+	t.Parallel()
+	const hostile = "it's $(touch hostile) `touch hostile` \"$HOME\" ; touch hostile & * \\ #,|"
+	s, err := readSettings(ownFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := map[string]bool{"DeviceEvents": true, "Region": true}
+	var want []string
+	var spoil func(reflect.Value)
+	spoil = func(value reflect.Value) {
+		for i := range value.NumField() {
+			name, field := value.Type().Field(i).Name, value.Field(i)
+			switch {
+			case kept[name] || !field.CanSet():
+			case field.Kind() == reflect.Pointer:
+				spoil(field.Elem())
+			case field.Kind() == reflect.Struct:
+				spoil(field)
+			case field.Kind() == reflect.String:
+				field.SetString(hostile + name)
+				want = append(want, hostile+name)
+			}
+		}
+	}
+	spoil(reflect.ValueOf(s).Elem())
+	one := s.Regions["FE"]
+	spoil(reflect.ValueOf(&one).Elem())
+	other := one
+	other.OwnLambdaRole = ""
+	other.Region, s.Regions["EU"], s.Regions["FE"] = "EU", one, other
+
+	source := filepath.Join(t.TempDir(), hostile)
+	if err := os.WriteFile(source, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := deployment{settings: s, Stacks: []stack{one, other}, Tree: "/", Source: text(source), Proxy: hostile + "Proxy"}
+	m := newModel(t)
+	m.account = hostile + "AWSAccountID"
+	status, out := m.run(d.script())
+	if status != exitOK {
+		t.Fatalf("status %d\n%s", status, out)
+	}
+	all := strings.Join(m.calls, "\n") + out
+	for _, value := range want {
+		if name := strings.TrimPrefix(value, hostile); slices.Contains([]string{"SourcePackage", "ProxyPackage", "RefreshSchedule"}, name) {
+			continue // in Source and Proxy, and below in two parts
+		}
+		escaped := strings.ReplaceAll(strings.Trim(compact(value), `"`), `\u0026`, "&")
+		if !strings.Contains(all, value) && !strings.Contains(all, escaped) {
+			t.Errorf("%s does not arrive", value)
+		}
+	}
+}
+
+// wantOutput: a run of own.json ends with what the developer console and the
+// maker's cloud have to be told.
+func wantOutput(t *testing.T, out string) {
+	t.Helper()
+	for _, want := range []string{
+		"ACCEPT_GRANT_URL=" + urlOf("gatepost-eu-acceptgrant") + "\n", "SKILL_EVENT_URL=" + urlOf("gatepost-eu-skillevent") + "\n",
+		"GOOGLE_SERVICE_ACCOUNT=gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com\n",
+		"GOOGLE_WORKLOAD_PROVIDER=//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/gatepost/" +
+			"providers/aws-lambda\n",
+		"arn:aws:lambda:us-west-2:123456789012:function:lights-proxy-fe\n",
+		"gcloud pubsub topics add-iam-policy-binding device-events-eu --project=maker-prod --role=roles/pubsub.publisher " +
+			"--member=serviceAccount:PUBLISHER\n",
+		"gcloud pubsub topics add-iam-policy-binding device-events-fe --project=maker-prod ",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the run does not say: %s\n%s", want, out)
+		}
+	}
+}
+
+// TestSecretsFirst: nothing is built before each secret has a value. The script
+// says how to fill them, and goes on once they are filled. It is of one region:
+// nothing is made of the other, and no right is taken from its Lambda.
+func TestSecretsFirst(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	m.empty = true
+	script := scriptOf(t, "--region", "EU", "--source", ownFile, ownFile)
+	status, out := m.run(script)
+	for _, want := range []string{
+		"\ngcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE\n",
+		"\ngcloud secrets versions add gatepost-grantee-credentials --project=maker-prod --data-file=FILE\n",
+		"\ngo run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say: %s\n%s", want, out)
+		}
+	}
+	if status != exitSecrets || len(m.built) > 0 || m.made["gcloud secrets gatepost-token-keyset-eu"] == nil {
+		t.Errorf("status %d, want %d, with the secrets made and nothing built: %v", status, exitSecrets, m.built)
+	}
+	m.empty = false
+	if status, out := m.run(script); status != exitOK || len(m.built) != 5 {
+		t.Errorf("status %d, and %v was built, want 0 and 5 functions\n%s", status, m.built, out)
+	}
+	for key := range m.made {
+		if strings.Contains(key, "gatepost-fe") || strings.Contains(key, "events-fe") || strings.HasPrefix(key, "aws") {
+			t.Errorf("%s was made", key)
+		}
+	}
+	condition := m.made["gcloud iam workload-identity-pools providers aws-lambda"]["attribute-condition"]
+	if !strings.Contains(condition, "lights-proxy-fe") || !strings.Contains(condition, "maker-skill-eu") {
+		t.Errorf("condition %s, want the roles of both regions", condition)
+	}
+}
+
+// TestFailures: the script ends at the first command that is refused, and goes
+// on from there when it is run again.
+func TestFailures(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name        string
-		environment []string // the last of a name counts
-		args        []string
-		status      int
+		name, fails string
 		says        string
-		last        string // call
-		created     bool   // secrets
+		never       string // how no later command begins
 	}{
-		{"all is well", nil, nil, 0, "", "aws lambda add-permission --statement-id=alexa-skill-events", true},
-		{"secrets without a value", []string{"FILLED="}, nil, exitSecrets, "go run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu", "gcloud secrets versions list gatepost-token-keyset-eu", true},
-		{"secrets have got one", nil, []string{"go-on"}, 0, "", "aws lambda add-permission --statement-id=alexa-skill-events", false},
-		{"other AWS account", []string{"ACCOUNT=210987654321"}, nil, 1, "the AWS credentials are not of account 123456789012", "aws sts get-caller-identity", false},
-		{"failure", []string{"TOPIC=1"}, nil, 1, "", "gcloud pubsub topics create grant-events", true},
-		{"function without an address", []string{"URL="}, nil, 1, "EU_", "", true},
+		{"create", "gcloud pubsub topics create grant-events", "NOT_FOUND", "gcloud functions"},
+		{"build", "gcloud functions deploy gatepost-eu-skillevent", "the model refuses", "gcloud run"},
+		{"no address", "gcloud nothing", "", "gcloud pubsub subscriptions"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			for _, name := range []string{"gcloud", "aws", "unzip", "go"} {
-				testkit.Script(t, filepath.Join(dir, name), stand)
+			m := newModel(t)
+			m.fails, m.nowhere = test.fails, test.name == "no address"
+			script := scriptOf(t, "--region", "EU", "--source", ownFile, "--proxy", "p.zip", settingsFile)
+			if status, out := m.run(script); status == exitOK || status == exitSecrets || !strings.Contains(out, test.says) {
+				t.Errorf("status %d, want a failure with %q\n%s", status, test.says, out)
 			}
-			source, temporary := filepath.Join(dir, "source.zip"), filepath.Join(dir, "tmp")
-			if err := errors.Join(os.WriteFile(source, nil, 0o600), os.Mkdir(temporary, 0o700)); err != nil {
-				t.Fatal(err)
-			}
-			script := exec.Command("bash", append([]string{"-s", "--"}, test.args...)...)
-			script.Dir = t.TempDir()
-			script.Stdin = strings.NewReader(dry(t, "--region", "EU", "--source", source, "--proxy", "proxy.zip", "testdata/settings.json"))
-			called := filepath.Join(dir, "called")
-			script.Env = append([]string{
-				"PATH=" + dir + ":/usr/bin:/bin", "TMPDIR=" + temporary, "CALLED=" + called,
-				"FILLED=1", "URL=https://x", "ACCOUNT=123456789012", "TOPIC=0",
-			}, test.environment...)
-			out, _ := script.CombinedOutput()
-			if got := script.ProcessState.ExitCode(); got != test.status || !strings.Contains(string(out), test.says) {
-				t.Errorf("status %d, want %d and %q\n%s", got, test.status, test.says, out)
-			}
-			calls := linesOf(t, called)
-			if last := calls[len(calls)-1]; !strings.HasPrefix(last, test.last) {
-				t.Errorf("the last call is %q, want %q", last, test.last)
-			}
-			if created := strings.Contains(strings.Join(calls, "\n"), "gcloud secrets create "); created != test.created {
-				t.Errorf("secrets were created: %t, want %t", created, test.created)
-			}
-			if strings.Contains(strings.Join(calls, "\n"), "--push-endpoint= ") {
-				t.Error("a subscription has no address to push to")
-			}
-			for _, kept := range []string{script.Dir, temporary} {
-				if left, err := os.ReadDir(kept); err != nil || len(left) != 0 {
-					t.Errorf("%v is left behind, %v", left, err)
+			for _, call := range m.calls {
+				if strings.HasPrefix(call, test.never) {
+					t.Errorf("the script went on with %s", call)
 				}
+			}
+			m.fails = ""
+			if test.name != "build" {
+				return
+			}
+			if status, out := m.run(script); status != exitOK || len(m.built) != 1 {
+				t.Errorf("status %d when it is run again, and it builds %v, want the one function\n%s", status, m.built, out)
 			}
 		})
 	}
 }
 
-func linesOf(t *testing.T, file string) []string {
-	t.Helper()
-	data, err := os.ReadFile(file)
+// TestOtherAccount: credentials of another AWS account make nothing.
+func TestOtherAccount(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	m.account = "210987654321"
+	status, out := m.run(scriptOf(t, settingsFile))
+	if status != 1 || !strings.Contains(out, "not of the account 123456789012") || len(m.made) > 0 {
+		t.Errorf("status %d, and it made %v\n%s", status, m.made, out)
+	}
+}
+
+// TestBuilds: a function is built again if its source or settings have changed,
+// or it does not work, and no other is.
+func TestBuilds(t *testing.T) {
+	t.Parallel()
+	region := []string{"--region", "EU"}
+	before := newModel(t)
+	before.deploy(append(region, settingsFile)...)
+	for _, test := range []struct {
+		name    string
+		changes object
+		args    []string
+		state   string // of SkillEvent
+		want    []string
+	}{
+		{
+			name: "source", args: []string{"--source", settingsFile},
+			want: []string{"acceptgrant", "refreshshard", "refreshtokens", "sendevent", "skillevent"},
+		},
+		{name: "schedule and rate", changes: object{"refresh_schedule": "*/4 * * * *", "lwa_max_rate": 7}, want: []string{"refreshshard"}},
+		{
+			name: "others", state: "FAILED", want: []string{"acceptgrant", "sendevent", "skillevent"},
+			changes: object{"max_event_age": "6m", "scaling": object{"AcceptGrant": object{"min_instances": nil, "max_instances": "7"}}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m := newModel(t)
+			m.made = maps.Clone(before.made)
+			if test.state != "" {
+				failed := maps.Clone(m.made["gcloud functions gatepost-eu-skillevent"])
+				failed["state"] = test.state
+				m.made["gcloud functions gatepost-eu-skillevent"] = failed
+			}
+			m.deploy(append(slices.Concat(region, test.args), settingsWith(t, settingsFile, test.changes))...)
+			var got []string
+			for _, name := range m.built {
+				got = append(got, strings.TrimPrefix(name, "gatepost-eu-"))
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("built functions differ (-want +got):\n%s", diff)
+			}
+			schedule := m.made["gcloud scheduler jobs gatepost-eu-refresh"]["schedule"]
+			told := m.made["gcloud functions gatepost-eu-refreshshard"]["set-env-vars"]
+			if (schedule == "*/4 * * * *") != strings.Contains(told, "REFRESH_PERIOD=4m") {
+				t.Errorf("the job's schedule is %s, and RefreshShard has %s", schedule, told)
+			}
+		})
+	}
+	t.Run("another skill", func(t *testing.T) {
+		t.Parallel()
+		m := newModel(t)
+		m.made = maps.Clone(before.made)
+		settings := settingsWith(t, settingsFile, object{"skill_id": "amzn1.ask.skill.00000000-0000-4000-8000-000000000000"})
+		status, out := m.run(scriptOf(t, append(region, "--source", ownFile, "--proxy", "p.zip", settings)...))
+		if status == exitOK || !strings.Contains(out, "ALREADY_EXISTS") {
+			t.Errorf("status %d, want that AWS refuses another skill\n%s", status, out)
+		}
+	})
+}
+
+// TestRefreshPeriod: RefreshShard is told of a schedule what is not its default.
+func TestRefreshPeriod(t *testing.T) {
+	t.Parallel()
+	for schedule, want := range map[text]text{"*/5 * * * *": "", "*/4 * * * *": "4m", "*/1 * * * *": "1m", "* * * * *": "1m"} {
+		s := &settings{RefreshSchedule: schedule}
+		if got := (stack{settings: s}).Functions()[3].Env["REFRESH_PERIOD"]; got != want {
+			t.Errorf("%s: the period is %q, want %q", string(schedule), string(got), string(want))
+		}
+	}
+}
+
+// TestPackages: what is not given is made, in Gatepost's tree, and a skill proxy
+// only if there is one to deploy.
+func TestPackages(t *testing.T) {
+	t.Parallel()
+	region := object{"location": "europe-west1", "firestore_location": "eur3", "own_lambda_role": "maker"}
+	ownLambda := object{"regions": object{"EU": region}}
+	for _, test := range []struct {
+		name    string
+		changes object
+		args    []string
+		want    []string // packages that are made
+	}{
+		{"nothing given", nil, nil, []string{"package source.zip", "build-proxy skillproxy.zip"}},
+		{"own Lambda", ownLambda, nil, []string{"package source.zip"}},
+		{"source given", nil, []string{"--source", "testdata/own.json"}, []string{"build-proxy skillproxy.zip"}},
+		{"in the settings", object{"source_package": "terraform.tfvars.json", "proxy_package": "p.zip"}, nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			tree := t.TempDir()
+			if err := os.Mkdir(filepath.Join(tree, "scripts"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"package", "build-proxy"} { // they only make an empty file
+				if err := os.Symlink("/usr/bin/touch", filepath.Join(tree, "scripts", name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := slices.Concat([]string{"--tree", tree, "--region", "EU"}, test.args, []string{settingsWith(t, settingsFile, test.changes)})
+			m := newModel(t)
+			m.fails = "gcloud firestore" // which comes next
+			_, out := m.run(scriptOf(t, args...))
+			if calls := strings.Join(m.calls, "\n"); !strings.Contains(calls, "\nunzip -q ") {
+				t.Errorf("the source was not unpacked\n%s", out)
+			}
+			var got []string
+			for _, made := range regexp.MustCompile(`\+ scripts/(\S+) \S+/(\S+)\n`).FindAllStringSubmatch(out, -1) {
+				got = append(got, made[1]+" "+made[2])
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("packages differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestProgram runs scripts/deploy from another directory, to which paths are
+// relative.
+func TestProgram(t *testing.T) {
+	t.Parallel()
+	program, err := filepath.Abs("../../deploy")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Split(strings.TrimSpace(string(data)), "\n")
+	deploy := exec.CommandContext(t.Context(), "bash", program, "--dry-run", "--source", "s.zip", filepath.Base(ownFile))
+	deploy.Dir = filepath.Dir(ownFile)
+	out, err := deploy.CombinedOutput()
+	source, _ := filepath.Abs("testdata/s.zip")
+	tree, _ := filepath.Abs("../../..")
+	if err != nil || !strings.Contains(string(out), "\n  source="+source+"\n") || !strings.Contains(string(out), "\n  cd "+tree+"\n") {
+		t.Errorf("%v, want a script with %s and %s\n%s", err, source, tree, out)
+	}
+}
+
+// TestStatus pipes the script into bash. The status says how it ended.
+func TestStatus(t *testing.T) {
+	m := newModel(t)
+	for _, variable := range programs(t, m.answer, "gcloud", "aws", "unzip") {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	args := []string{"--region=EU", "--source=testdata/own.json", ownFile}
+	for _, test := range []struct {
+		fails  string
+		empty  bool
+		status int
+		says   string
+	}{
+		{"gcloud services", true, exitFailed, "running this again goes on from there"},
+		{"", true, exitSecrets, "Fill the secrets, and run this again"},
+		{"", false, exitOK, "# The environment of your own Lambda for EU:"},
+	} {
+		m.fails, m.empty = test.fails, test.empty
+		var out strings.Builder
+		if status := run(args, &out, &out); status != test.status || !strings.Contains(out.String(), test.says) {
+			t.Errorf("status %d, want %d and %q\n%s", status, test.status, test.says, out.String())
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"help", []string{"-h"}, exitOK, "usage: scripts/deploy"},
+		{"nothing", nil, exitUsage, "want one file"},
+		{"two files", []string{"a", "b"}, exitUsage, "want one file"},
+		{"no such file", []string{"testdata/none.json"}, exitUsage, "no such file"},
+		{"region not in the settings", []string{"--region", "NA", ownFile}, exitUsage, "no such region"},
+		{"settings", []string{settingsWith(t, settingsFile, object{"project_id": nil})}, exitUsage, "project_id: must be"},
+		{"no such flag", []string{"--force", settingsFile}, exitUsage, "-force"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var out strings.Builder
+			if status := run(test.args, &out, &out); status != test.status || !strings.Contains(out.String(), test.want) {
+				t.Errorf("status %d, want %d and %q\n%s", status, test.status, test.want, out.String())
+			}
+		})
+	}
 }

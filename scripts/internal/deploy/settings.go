@@ -1,202 +1,253 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // settings are the variables of infra/, by the same names and with the same
-// defaults. The ones that only Terraform uses are judged too: a file that
-// passes here is one that Terraform takes.
+// defaults. Templates and JSON need them exported.
 type settings struct {
-	projectID    string
-	skillID      string
-	awsAccountID string
-	skill        string
-	stacks       []stack // by Alexa region, in alphabetical order
-	grantee      customers
-	directive    *directive
-
-	refreshShards    int
-	refreshIdleAfter string
-	refreshSchedule  string
-	lwaMaxRate       int // 0 for any number
-	maxEventAge      string
-	eventChecks      string
-
-	scaling       map[string]scaling // by entry point
-	regionalTopic bool               // a device-events topic for each stack
-
-	alertChannels    []string
-	sourcePackage    string // "" to build it
-	proxyPackage     string
-	proxyName        string
-	logRetentionDays int
+	ProjectID    text           `json:"project_id"`
+	SkillID      text           `json:"skill_id"`
+	AWSAccountID text           `json:"aws_account_id"`
+	Skill        text           `json:"skill"`
+	Regions      map[text]stack `json:"regions"`
+	Grantee      struct {
+		Resolver text `json:"resolver"`
+		Claim    text `json:"claim"`
+		Audience text `json:"audience"`
+		JWKS     text `json:"jwks"`
+	} `json:"grantee"`
+	Directive *struct {
+		URL      text `json:"url"`
+		Auth     text `json:"auth"`
+		Audience text `json:"audience"`
+	} `json:"directive"`
+	DeviceEvents     text `json:"device_events"`
+	RefreshShards    text `json:"refresh_shards"`
+	RefreshIdleAfter text `json:"refresh_idle_after"`
+	RefreshSchedule  text `json:"refresh_schedule"`
+	LWAMaxRate       text `json:"lwa_max_rate"`
+	MaxEventAge      text `json:"max_event_age"`
+	EventChecks      text `json:"event_checks"`
+	Scaling          struct {
+		AcceptGrant, SkillEvent, RefreshTokens, RefreshShard, SendEvent scaling
+	} `json:"scaling"`
+	ProxyName        text   `json:"proxy_name"`
+	LogRetentionDays text   `json:"log_retention_days"`
+	SourcePackage    text   `json:"source_package"`
+	ProxyPackage     text   `json:"proxy_package"`
+	AlertChannels    []text `json:"alert_channels"`
 }
 
-// stack is one Alexa region's part of the deployment.
+// stack is what one Alexa region gets.
 type stack struct {
-	region            string // NA, EU or FE
-	location          string
-	firestoreLocation string
-	ownLambdaRole     string // of the maker's own Lambda; "" to make a skill proxy
+	Location          text `json:"location"`
+	FirestoreLocation text `json:"firestore_location"`
+	OwnLambdaRole     text `json:"own_lambda_role"` // of the maker's own Lambda, which replaces the skill proxy
+
+	Region   text      `json:"-"`
+	settings *settings // which it is part of
 }
-
-// customers says how customers are recognized.
-type customers struct{ resolver, claim, audience, jwks string }
-
-// directive is the maker's own handler of directives.
-type directive struct{ url, auth, audience string }
 
 // scaling is how far one function may grow.
 type scaling struct {
-	minInstances, maxInstances int
-	memory, cpu                string
+	MinInstances text `json:"min_instances"`
+	MaxInstances text `json:"max_instances"`
+	Memory       text `json:"memory"`
+	CPU          text `json:"cpu"`
 }
 
-// defaultScaling is by entry point, as in infra/.
-var defaultScaling = map[string]scaling{
-	"AcceptGrant":   {1, 10, "256Mi", "1"},
-	"SkillEvent":    {0, 10, "256Mi", "1"},
-	"RefreshTokens": {0, 2, "256Mi", "1"},
-	"RefreshShard":  {0, 10, "256Mi", "1"},
-	"SendEvent":     {0, 10, "512Mi", "1"},
+// text is a setting, or is made of some. Printed, as a template does, it is
+// quoted for a shell; string(t) is the bare text.
+type text string
+
+// plain is what means nothing to a shell.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// String returns the text as one word of a shell, or as part of one.
+func (t text) String() string {
+	if plain.MatchString(string(t)) {
+		return string(t)
+	}
+	return "'" + strings.ReplaceAll(string(t), "'", `'\''`) + "'"
 }
 
-// readSettings reads a terraform.tfvars.json. Its error names every fault.
-func readSettings(path string) (settings, error) {
+// UnmarshalJSON takes a number as well, and leaves the default for null, as
+// Terraform does.
+func (t *text) UnmarshalJSON(data []byte) error {
+	var value any
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return err
+	}
+	switch value := value.(type) {
+	case nil:
+	case string:
+		*t = text(value)
+	case json.Number:
+		*t = text(value)
+	default:
+		return fmt.Errorf("%s is not a string or number", data)
+	}
+	return nil
+}
+
+// readSettings reads a terraform.tfvars.json.
+func readSettings(path string) (*settings, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return settings{}, err
+		return nil, err
 	}
 	s, err := parseSettings(data)
 	if err != nil {
-		return settings{}, fmt.Errorf("%s:\n%w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	// As Terraform would read them beside the file.
-	for _, name := range []*string{&s.sourcePackage, &s.proxyPackage} {
-		if *name != "" && !filepath.IsAbs(*name) {
-			*name = filepath.Join(filepath.Dir(path), *name)
+	// A relative path in the file is relative to the file.
+	for _, name := range []*text{&s.SourcePackage, &s.ProxyPackage} {
+		if *name != "" && !filepath.IsAbs(string(*name)) {
+			*name = text(filepath.Join(filepath.Dir(path), string(*name)))
 		}
 	}
 	return s, nil
 }
 
-// parseSettings reads the settings and refuses what Terraform would refuse.
-func parseSettings(data []byte) (settings, error) {
-	values := map[string]any{}
-	if err := json.Unmarshal(data, &values); err != nil {
-		return settings{}, fmt.Errorf("not a JSON object: %w", err)
+func parseSettings(data []byte) (*settings, error) {
+	s := &settings{
+		Skill: "default", DeviceEvents: "shared", RefreshShards: "16", RefreshIdleAfter: "off", RefreshSchedule: "*/5 * * * *",
+		LWAMaxRate: "0", MaxEventAge: "5m", EventChecks: "strict", ProxyName: "gatepost-skill-proxy", LogRetentionDays: "30",
 	}
-	var faults []string
-	r := newReader("", values, &faults)
-	s := readAll(r)
-	r.refuseOthers()
-	// What could not be read has been named, and is judged no further.
-	if len(faults) == 0 {
-		faults = s.faults()
+	s.Scaling.AcceptGrant = scaling{"1", "10", "256Mi", "1"}
+	s.Scaling.SkillEvent = scaling{"0", "10", "256Mi", "1"}
+	s.Scaling.RefreshTokens = scaling{"0", "2", "256Mi", "1"}
+	s.Scaling.RefreshShard = scaling{"0", "10", "256Mi", "1"}
+	s.Scaling.SendEvent = scaling{"0", "10", "512Mi", "1"}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(s); err != nil {
+		return nil, err
 	}
-	if len(faults) > 0 {
-		return settings{}, errors.New("  " + strings.Join(faults, "\n  "))
+	if s.Directive != nil && s.Directive.Auth == "" {
+		s.Directive.Auth = "none"
 	}
-	return s, nil
+	for region, one := range s.Regions {
+		one.Region, one.settings = region, s
+		s.Regions[region] = one
+	}
+	return s, s.check()
 }
 
-// readAll asks for every setting there is.
-func readAll(r *reader) settings {
-	return settings{
-		projectID:        r.text("project_id", required),
-		skillID:          r.text("skill_id", required),
-		awsAccountID:     r.text("aws_account_id", required),
-		skill:            r.text("skill", "default"),
-		stacks:           readStacks(r.object("regions")),
-		grantee:          readGrantee(r.object("grantee")),
-		directive:        readDirective(r),
-		refreshShards:    r.number("refresh_shards", 16),
-		refreshIdleAfter: r.text("refresh_idle_after", "off"),
-		refreshSchedule:  r.text("refresh_schedule", "*/5 * * * *"),
-		lwaMaxRate:       r.number("lwa_max_rate", 0),
-		maxEventAge:      r.text("max_event_age", "5m"),
-		eventChecks:      r.text("event_checks", "strict"),
-		scaling:          readScaling(r),
-		regionalTopic:    r.oneOf("device_events", "shared", "regional") == "regional",
-		alertChannels:    r.list("alert_channels"),
-		sourcePackage:    r.text("source_package", ""),
-		proxyPackage:     r.text("proxy_package", ""),
-		proxyName:        r.text("proxy_name", "gatepost-skill-proxy"),
-		logRetentionDays: r.number("log_retention_days", 30),
-	}
-}
-
-func readStacks(r *reader) []stack {
-	var stacks []stack
-	for _, region := range slices.Sorted(maps.Keys(r.values)) {
-		of := r.object(region)
-		s := stack{region: region, location: of.text("location", required)}
-		s.firestoreLocation = of.text("firestore_location", required)
-		s.ownLambdaRole = of.text("own_lambda_role", "")
-		of.refuseOthers()
-		stacks = append(stacks, s)
-	}
-	return stacks
-}
-
-func readGrantee(r *reader) customers {
-	defer r.refuseOthers()
-	return customers{r.text("resolver", required), r.text("claim", ""), r.text("audience", ""), r.text("jwks", "")}
-}
-
-func readDirective(r *reader) *directive {
-	if r.missing("directive") {
-		return nil
-	}
-	of := r.object("directive")
-	defer of.refuseOthers()
-	return &directive{of.text("url", required), of.oneOf("auth", "none", "google"), of.text("audience", "")}
-}
-
-func readScaling(r *reader) map[string]scaling {
-	all := maps.Clone(defaultScaling)
-	if r.missing("scaling") {
-		return all
-	}
-	of := r.object("scaling")
-	for entryPoint, is := range defaultScaling {
-		if of.missing(entryPoint) {
-			continue
+// stacks returns those of the named regions, or all of them, by name.
+func (s *settings) stacks(regions []string) ([]stack, error) {
+	for _, region := range regions {
+		if _, ok := s.Regions[text(region)]; !ok {
+			return nil, fmt.Errorf("--region %s: the settings have no such region", region)
 		}
-		one := of.object(entryPoint)
-		is.minInstances = one.number("min_instances", is.minInstances)
-		is.maxInstances = one.number("max_instances", is.maxInstances)
-		is.memory = one.text("memory", is.memory)
-		is.cpu = one.text("cpu", is.cpu)
-		one.refuseOthers()
-		all[entryPoint] = is
 	}
-	of.refuseOthers()
+	var all []stack
+	for _, region := range slices.Sorted(maps.Keys(s.Regions)) {
+		if len(regions) == 0 || slices.Contains(regions, string(region)) {
+			all = append(all, s.Regions[region])
+		}
+	}
+	return all, nil
+}
+
+// rule is one setting, and the pattern and sentence of its validation in infra/.
+type rule struct {
+	name          string
+	value         text
+	pattern, must string
+}
+
+func (s *settings) rules() []rule {
+	const (
+		httpsURL   = `^https://[^/?#@\s]+(/[^?#\s]*)?$`
+		resolver   = `^(userinfo|introspection|jwt):https://[^/?#@\s]+([/?][^#\s]*)?$`
+		oneLine    = `^[^\x00-\x1f]*$`
+		atMostFour = `^[0-9]{1,4}$`
+	)
+	all := []rule{
+		{"project_id", s.ProjectID, `^[a-z][a-z0-9-]{4,28}[a-z0-9]$`, "6 to 30 lower-case letters, digits and hyphens, starting with a letter"},
+		{"skill_id", s.SkillID, `^amzn1\.ask\.skill\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, "amzn1.ask.skill. and a UUID in lower case"},
+		{"aws_account_id", s.AWSAccountID, `^[0-9]{12}$`, "the 12 digits of an AWS account"},
+		{"skill", s.Skill, `^[A-Za-z0-9._-]{1,128}$`, "1 to 128 letters, digits, dots, underscores and hyphens"},
+		{"grantee.resolver", s.Grantee.Resolver, resolver, "userinfo:URL, introspection:URL or jwt:ISSUER, with an https URL"},
+		{"grantee.claim", s.Grantee.Claim, oneLine, "one line"},
+		{"grantee.audience", s.Grantee.Audience, oneLine, "one line"},
+		{"device_events", s.DeviceEvents, `^(shared|regional)$`, "shared or regional"},
+		{"refresh_shards", s.RefreshShards, `^[0-9]{1,3}$`, "a whole number from 1 to 256"},
+		{"refresh_idle_after", s.RefreshIdleAfter, `^off$|^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$`, "off or at least an hour, such as 720h"},
+		{"refresh_schedule", s.RefreshSchedule, `^\*(/[1-5])?( \*){4}$`, "*/N * * * * with N from 1 to 5, or * * * * *"},
+		{"lwa_max_rate", s.LWAMaxRate, `^[0-9]{1,6}$`, "a whole number from 0 to 100000"},
+		{"max_event_age", s.MaxEventAge, `^([0-9]+h)?([0-9]+m)?([0-9]+s)?$`, "a duration of hours, minutes and seconds such as 5m"},
+		{"event_checks", s.EventChecks, `^(strict|advise|off)$`, "strict, advise or off"},
+		{"proxy_name", s.ProxyName, `^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$`, "1 to 61 letters, digits, underscores and hyphens"},
+		{"log_retention_days", s.LogRetentionDays, atMostFour, "a number of days that CloudWatch Logs offers"},
+	}
+	for name, size := range map[string]scaling{
+		"AcceptGrant": s.Scaling.AcceptGrant, "SkillEvent": s.Scaling.SkillEvent, "RefreshTokens": s.Scaling.RefreshTokens,
+		"RefreshShard": s.Scaling.RefreshShard, "SendEvent": s.Scaling.SendEvent,
+	} {
+		all = append(all,
+			rule{"scaling." + name + ".min_instances", size.MinInstances, atMostFour, "a whole number up to 9999"},
+			rule{"scaling." + name + ".max_instances", size.MaxInstances, atMostFour, "a whole number up to 9999"},
+			rule{"scaling." + name + ".memory", size.Memory, `^[1-9][0-9]*(Mi|Gi)$`, "in Mi or Gi, such as 512Mi"},
+			rule{"scaling." + name + ".cpu", size.CPU, `^[12468]$`, "1, 2, 4, 6 or 8"})
+	}
+	if s.Grantee.JWKS != "" {
+		all = append(all, rule{"grantee.jwks", s.Grantee.JWKS, `^https://[^/?#@\s]+([/?][^#\s]*)?$`, "an https URL without user and fragment"})
+	}
+	if d := s.Directive; d != nil {
+		all = append(all,
+			rule{"directive.url", d.URL, httpsURL, "an https URL without a query: a directive has the customer's token in it"},
+			rule{"directive.auth", d.Auth, `^(none|google)$`, "none or google"},
+			rule{"directive.audience", d.Audience, oneLine, "one line"})
+	}
+	for region, one := range s.Regions {
+		name := "regions." + string(region)
+		all = append(all,
+			rule{name, region, `^(NA|EU|FE)$`, "NA, EU or FE"},
+			rule{name + ".location", one.Location, `^[a-z]+-[a-z]+[0-9]+$`, "a Google Cloud region such as europe-west1"},
+			rule{name + ".firestore_location", one.FirestoreLocation, `^[a-z]+(-[a-z]+)?[0-9]+$`, "a region such as europe-west1, or eur3 or nam5"},
+			rule{name + ".own_lambda_role", one.role(), `^[A-Za-z0-9_+=,.@-]{1,64}$`, "the name of a role in AWS, without its ARN"})
+	}
 	return all
 }
 
-// only leaves the stacks of the regions, all of them if none is named.
-func (s settings) only(regions []string) ([]stack, error) {
-	if len(regions) == 0 {
-		return s.stacks, nil
-	}
-	var chosen []stack
-	for _, region := range regions {
-		i := slices.IndexFunc(s.stacks, func(one stack) bool { return one.region == region })
-		if i < 0 {
-			return nil, fmt.Errorf("--region %s: the settings have no such stack", region)
-		}
-		if !slices.Contains(chosen, s.stacks[i]) {
-			chosen = append(chosen, s.stacks[i])
+// check names every setting that breaks its rule.
+func (s *settings) check() error {
+	var faults []string
+	for _, r := range s.rules() {
+		if !regexp.MustCompile(r.pattern).MatchString(string(r.value)) {
+			faults = append(faults, r.name+": must be "+r.must)
 		}
 	}
-	return chosen, nil
+	if len(s.Regions) == 0 {
+		faults = append(faults, "regions: must have at least one")
+	}
+	// Google trusts a stack's role, and nothing else would notice that two stacks
+	// have one. AWS ignores the case of its name.
+	owners := map[string]text{}
+	for _, region := range slices.Sorted(maps.Keys(s.Regions)) {
+		role := strings.ToLower(string(s.Regions[region].role()))
+		if owner := owners[role]; owner != "" {
+			faults = append(faults, fmt.Sprintf("regions.%s: must have a role of its own, not that of %s", region, owner))
+		}
+		owners[role] = region
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	slices.Sort(faults)
+	return fmt.Errorf("\n  %s", strings.Join(faults, "\n  "))
 }

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Secrets that the stacks share.
+const (
+	lwaSecret     = "gatepost-lwa-credentials"
+	granteeSecret = "gatepost-grantee-credentials"
+)
+
+// awsRegions is where Alexa calls a smart home skill, by Alexa region:
+// https://developer.amazon.com/en-US/docs/alexa/smarthome/develop-smart-home-skills-in-multiple-languages.html
+var awsRegions = map[text]text{"NA": "us-east-1", "EU": "eu-west-1", "FE": "us-west-2"}
+
+// Email is the address of a service account.
+func (s *settings) Email(account text) text {
+	return account + "@" + s.ProjectID + ".iam.gserviceaccount.com"
+}
+
+// Introspects reports whether customers are recognized by introspection, which
+// needs client credentials.
+func (s *settings) Introspects() bool {
+	return strings.HasPrefix(string(s.Grantee.Resolver), "introspection:")
+}
+
+// Regional reports whether each stack has a topic for device events of its own.
+func (s *settings) Regional() bool { return s.DeviceEvents == "regional" }
+
+// Condition turns away every role of the AWS account but the Lambdas', those of
+// stacks that are not deployed now included.
+func (s *settings) Condition() text {
+	var roles []string
+	for _, one := range s.Regions {
+		roles = append(roles, "'"+string(one.AssumedRole())+"'")
+	}
+	slices.Sort(roles)
+	return text("google.subject in [" + strings.Join(roles, ", ") + "]")
+}
+
+func (s *settings) secret(name text) text { return "projects/" + s.ProjectID + "/secrets/" + name }
+
+// Database is the name of the stack's database.
+func (one stack) Database() text { return text("gatepost-" + strings.ToLower(string(one.Region))) }
+
+// Name is the name of something else of the stack: gatepost-eu-refresh.
+func (one stack) Name(suffix text) text { return one.Database() + "-" + suffix }
+
+// Email is the address of an account of the stack.
+func (one stack) Email(suffix text) text { return one.settings.Email(one.Name(suffix)) }
+
+// Keyset is the secret that holds the stack's keyset.
+func (one stack) Keyset() text {
+	return text("gatepost-token-keyset-" + strings.ToLower(string(one.Region)))
+}
+
+// DeviceEvents is the topic that makers publish to.
+func (one stack) DeviceEvents() text {
+	if one.settings.Regional() {
+		return text("device-events-" + strings.ToLower(string(one.Region)))
+	}
+	return "device-events"
+}
+
+// Filter leaves out the other two Alexa regions, whatever stacks there are: an
+// event without the attribute, or with a misspelt one, reaches all.
+func (one stack) Filter() text {
+	var terms []string
+	for _, other := range []text{"EU", "FE", "NA"} {
+		if other != one.Region {
+			terms = append(terms, `NOT attributes.region = "`+string(other)+`"`)
+		}
+	}
+	return text(strings.Join(terms, " AND "))
+}
+
+// AWSRegion is where the stack's Lambda runs.
+func (one stack) AWSRegion() text { return awsRegions[one.Region] }
+
+// Proxy is the name of the stack's skill proxy.
+func (one stack) Proxy() text {
+	return one.settings.ProxyName + "-" + text(strings.ToLower(string(one.Region)))
+}
+
+// role is that of the stack's Lambda.
+func (one stack) role() text { return cmp.Or(one.OwnLambdaRole, one.Proxy()) }
+
+// AssumedRole is the stack's Lambda, as the provider's mapping names it.
+func (one stack) AssumedRole() text {
+	return "arn:aws:sts::" + one.settings.AWSAccountID + ":assumed-role/" + one.role()
+}
+
+// function is one function of one stack.
+type function struct {
+	EntryPoint  text
+	Caller      text // account of the stack that may call it
+	Ingress     text
+	Concurrency text
+	Size        scaling
+	Env         environment
+	stack       stack
+}
+
+// Functions are the stack's. Pub/Sub and Cloud Scheduler of the same project are
+// internal: https://cloud.google.com/run/docs/securing/ingress#internal-services
+func (one stack) Functions() []function {
+	s := one.settings
+	every := environment{"ALEXA_REGIONS": one.Region, "GOOGLE_CLOUD_PROJECT": s.ProjectID, "SKILL": s.Skill}
+	store := environment{"GRANT_STORE": "firestore", "FIRESTORE_DATABASE": one.Database()}
+	tokens := environment{"TOKEN_KEYSET": s.secret(one.Keyset()), "LWA_CREDENTIALS": s.secret(lwaSecret)}
+	customers := environment{
+		"GRANTEE_RESOLVER": s.Grantee.Resolver, "GRANTEE_CLAIM": s.Grantee.Claim, "GRANTEE_AUDIENCE": s.Grantee.Audience,
+		"GRANTEE_JWKS": s.Grantee.JWKS,
+	}
+	if s.Introspects() {
+		customers["GRANTEE_CREDENTIALS"] = s.secret(granteeSecret)
+	}
+	grants := environment{"GRANT_EVENTS_TOPIC": "grant-events"}
+	sweep := environment{"REFRESH_SHARDS": s.RefreshShards, "REFRESH_TOPIC": one.Name("refresh")}
+	shard := environment{
+		"REFRESH_IDLE_AFTER": s.RefreshIdleAfter, "REFRESH_PERIOD": unless("5m", s.refreshPeriod()), "LWA_MAX_RATE": unless("0", s.LWAMaxRate),
+	}
+	send := environment{
+		"REFRESH_IDLE_AFTER": s.RefreshIdleAfter, "MAX_EVENT_AGE": s.MaxEventAge, "EVENT_CHECKS": s.EventChecks,
+		"DEAD_LETTER_TOPIC": "dead-letters",
+	}
+	return []function{
+		{"AcceptGrant", "proxy", "all", "80", s.Scaling.AcceptGrant, join(every, store, tokens, customers, grants), one},
+		{"SkillEvent", "proxy", "all", "80", s.Scaling.SkillEvent, join(every, store, customers), one},
+		{"RefreshTokens", "scheduler", "internal-only", "80", s.Scaling.RefreshTokens, join(every, sweep), one},
+		{"RefreshShard", "push-refreshshard", "internal-only", "16", s.Scaling.RefreshShard, join(every, store, tokens, grants, shard), one},
+		{"SendEvent", "push-sendevent", "internal-only", "80", s.Scaling.SendEvent, join(every, store, tokens, grants, send), one},
+	}
+}
+
+// refreshPeriod is the period of the schedule, which is every minute or every N.
+// RefreshShard acknowledges a message that is older, so it must know.
+func (s *settings) refreshPeriod() text {
+	minutes, _, _ := strings.Cut(strings.TrimPrefix(string(s.RefreshSchedule), "*/"), " ")
+	return text(strings.Replace(minutes, "*", "1", 1) + "m")
+}
+
+// unless leaves out a function's own default.
+func unless(standard, value text) text {
+	if value == standard {
+		return ""
+	}
+	return value
+}
+
+// suffix is the function's part of names.
+func (f function) suffix() text { return text(strings.ToLower(string(f.EntryPoint))) }
+
+// Name is the name of the function, of its service and of its account.
+func (f function) Name() text { return f.stack.Name(f.suffix()) }
+
+// Email is the address of the account that it runs as.
+func (f function) Email() text { return f.stack.Email(f.suffix()) }
+
+// URL is the shell variable for the function's address.
+func (f function) URL() text {
+	return f.stack.Region + "_" + text(strings.ToUpper(string(f.EntryPoint))) + "_URL"
+}
+
+// environment is a function's. It also says what the function may use: the
+// database, secrets and topics that are named in it.
+type environment map[string]text
+
+// join leaves out what is empty: the functions have a default for it.
+func join(parts ...environment) environment {
+	all := environment{}
+	for _, part := range parts {
+		maps.Copy(all, part)
+	}
+	maps.DeleteFunc(all, func(_ string, value text) bool { return value == "" })
+	return all
+}
+
+// Stores reports whether the function has the database.
+func (e environment) Stores() bool { return e["FIRESTORE_DATABASE"] != "" }
+
+// Secrets are the names of those that the function reads.
+func (e environment) Secrets() []text {
+	var all []text
+	for _, value := range e {
+		if _, name, ok := strings.Cut(string(value), "/secrets/"); ok && strings.HasPrefix(string(value), "projects/") {
+			all = append(all, text(name))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Topics are those that the function publishes to.
+func (e environment) Topics() []text {
+	var all []text
+	for name, value := range e {
+		if strings.HasSuffix(name, "_TOPIC") {
+			all = append(all, value)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Flag is the environment as gcloud's flags take it: between separators that
+// are in no value (gcloud topic escaping). No setting has the last one.
+func (e environment) Flag() text {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		pairs = append(pairs, name+"="+string(e[name]))
+	}
+	all := strings.Join(pairs, "")
+	for _, separator := range []string{",", ";", "|", "\x1f"} {
+		if !strings.Contains(all, separator) {
+			return text("^" + separator + "^" + strings.Join(pairs, separator))
+		}
+	}
+	panic("a control character in a setting")
+}

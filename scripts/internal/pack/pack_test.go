@@ -1,0 +1,232 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// command runs a program in a directory and returns what it wrote.
+func command(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v: %s", name, args, err, out)
+	}
+	return string(out)
+}
+
+// writeFile writes a file, and its directory if there is none.
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFile(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// upload is a copy of the source without a repository, as Cloud Build gets it.
+// What must not be packed lies around in it.
+func upload(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{
+		".gcloudignore", ".gitignore", "go.mod", "go.sum", "gatepost.go", "functions", "shared", "scripts/package", "scripts/internal/pack",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		command(t, "../../..", nil, "cp", "-R", name, filepath.Join(dir, name))
+	}
+	for _, name := range []string{
+		".env", "README.md", "LICENSE", "cloudbuild.yaml", "cover.out", "old.zip", "crash.log", "functions/.env", "functions/terraform.tfstate",
+		"functions/main_test.go", "functions/testdata/key.json", "infra/terraform.tfvars", "infra/.terraform/key.json",
+		"scripts/keyset/keyset.json", "shared/simulator/server.go",
+	} {
+		writeFile(t, filepath.Join(dir, name), "fake\n")
+	}
+	return dir
+}
+
+// packed runs the script of a tree and returns the zip, and what it printed.
+func packed(t *testing.T, tree string, env ...string) ([]byte, string) {
+	t.Helper()
+	output := filepath.Join(t.TempDir(), "source.zip")
+	printed := command(t, t.TempDir(), env, "bash", filepath.Join(tree, "scripts/package"), output)
+	if sum := command(t, "", nil, "sha256sum", output); !strings.HasSuffix(printed, sum) {
+		t.Errorf("the script printed %q, want path and SHA-256: %q", printed, sum)
+	}
+	return readFile(t, output), printed
+}
+
+// entries are the files of a zip by name, each of which must be as every entry is.
+func entries(t *testing.T, data []byte) map[string]string {
+	t.Helper()
+	archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	var names []string
+	for _, entry := range archive.File {
+		file, err := entry.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if entry.Mode() != 0o644 || !entry.Modified.Equal(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%s has mode %v and time %v", entry.Name, entry.Mode(), entry.Modified)
+		}
+		names, files[entry.Name] = append(names, entry.Name), string(text)
+	}
+	if !slices.IsSorted(names) {
+		t.Errorf("the entries are not sorted: %q", names)
+	}
+	return files
+}
+
+// secretLike is how keys and tokens begin that have no business in source: of
+// Google's service accounts, of AWS, of Login with Amazon.
+var secretLike = regexp.MustCompile(
+	`-----BEGIN [A-Z ]*PRIVATE KEY|"private_key"|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAtz[ar]\||amzn1\.oa2-cs\.|\bya29\.`)
+
+// TestPackage packs a tree without a repository, and then as a commit: the same
+// bytes, without what is not committed.
+func TestPackage(t *testing.T) {
+	t.Parallel()
+	tree := upload(t)
+	first, _ := packed(t, tree)
+	files := entries(t, first)
+	for _, name := range []string{"go.mod", "go.sum", "gatepost.go"} {
+		if files[name] == "" {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	for name, text := range files {
+		top, _, _ := strings.Cut(name, "/")
+		if !slices.Contains([]string{"go.mod", "go.sum", "gatepost.go", "functions", "shared"}, top) {
+			t.Errorf("%s is nothing that the functions are built from", name)
+		}
+		if strings.HasSuffix(name, "_test.go") || regexp.MustCompile(`\n(import |\t)"testing"\n`).MatchString(text) {
+			t.Errorf("%s is for tests", name)
+		}
+		if found := secretLike.FindString(text); found != "" {
+			t.Errorf("%s holds what looks like a secret: it begins with %.5q", name, found)
+		}
+	}
+
+	git := func(args ...string) {
+		args = append([]string{"-c", "user.name=x", "-c", "user.email=x@x"}, args...)
+		command(t, tree, []string{"GIT_CONFIG_GLOBAL=/dev/null"}, "git", args...)
+	}
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-q", "-m", "x")
+	writeFile(t, filepath.Join(tree, "functions", "new.go"), "package functions\n")
+	writeFile(t, filepath.Join(tree, "gatepost.go"), "package changed\n")
+	second, printed := packed(t, tree, "TZ=Asia/Tokyo", "GOFLAGS=-tags=other", "LC_ALL=C")
+	if !bytes.Equal(first, second) {
+		t.Errorf("two packages of the same source differ: %d and %d bytes", len(first), len(second))
+	}
+	if !strings.Contains(printed, "not committed are left out") {
+		t.Errorf("the script does not say that it leaves out changes: %s", printed)
+	}
+}
+
+// TestRefused has the script fail, and the last good package stay.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	tree := upload(t)
+	output := filepath.Join(t.TempDir(), "source.zip")
+	writeFile(t, output, "the last one")
+	for name, wanted := range map[string]string{
+		"functions/key.json": "functions/key.json", "functions/go.mod": "functions/go.mod", "functions/link.go": "functions/link.go is not",
+	} {
+		file := filepath.Join(tree, name)
+		writeFile(t, file, "fake")
+		if strings.HasSuffix(name, "link.go") {
+			if err := errors.Join(os.Remove(file), os.Symlink("/etc/passwd", file)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := exec.CommandContext(t.Context(), "bash", filepath.Join(tree, "scripts/package"), output).CombinedOutput()
+		if err == nil || !strings.Contains(string(text), wanted) || string(readFile(t, output)) != "the last one" {
+			t.Errorf("%s: %v, want a failure that names it, and the last package to stay: %s", name, err, text)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, err := os.ReadDir(filepath.Dir(output)); err != nil || len(left) != 1 {
+		t.Errorf("%v (%v) is left, want the last package alone", left, err)
+	}
+}
+
+// TestAsGcloud compares the package with what gcloud would upload by the same
+// rules.
+func TestAsGcloud(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("gcloud"); err != nil {
+		t.Skip("gcloud is not installed: what it would upload was not compared with the package")
+	}
+	tree := upload(t)
+	data, _ := packed(t, tree)
+	want := map[string]bool{}
+	for name := range entries(t, data) {
+		want[name] = true
+	}
+	env := []string{"CLOUDSDK_CONFIG=" + t.TempDir(), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1"}
+	got := map[string]bool{}
+	for name := range strings.FieldsSeq(command(t, tree, env, "gcloud", "meta", "list-files-for-upload")) {
+		got[name] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("package and upload differ (-package +upload):\n%s", diff)
+	}
+}
+
+// wantNeeded fails for code in dir that the root package does not reach. A
+// package that is nothing but a doc.go is no code.
+func wantNeeded(t *testing.T, dir string) {
+	t.Helper()
+	listed := command(t, dir, nil, "go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", ".")
+	needed := strings.Fields(listed)
+	err := filepath.WalkDir(dir, func(name string, entry os.DirEntry, err error) error {
+		if err != nil || path.Ext(name) != ".go" || path.Base(name) == "doc.go" {
+			return err
+		}
+		in, err := filepath.Rel(dir, filepath.Dir(name))
+		if pkg := path.Join("github.com/gatepostdev/gatepost", filepath.ToSlash(in)); !slices.Contains(needed, pkg) {
+			t.Errorf("%s is of package %s, which no function needs: leave it out in .gcloudignore", entry.Name(), pkg)
+		}
+		return err
+	})
+	if err != nil || len(needed) < 2 {
+		t.Errorf("looking for what is not needed, where %d packages are: %v", len(needed), err)
+	}
+}

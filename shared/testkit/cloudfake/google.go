@@ -1,0 +1,357 @@
+package cloudfake
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Object is a resource as an API has it.
+type Object = map[string]any
+
+// ProjectNumber is the number of every project, and AccountID that of the AWS account.
+const (
+	ProjectNumber = "123456789012"
+	AccountID     = "123456789012"
+)
+
+// Google is Google Cloud: resources by their full names, and policies.
+type Google struct {
+	// URL is where every API is.
+	URL string
+
+	t         testing.TB
+	mu        sync.Mutex
+	resources map[string]Object
+	policies  map[string]Object
+	uploads   int
+}
+
+// NewGoogle starts a cloud in which nothing is. It stops with the test.
+func NewGoogle(t testing.TB) *Google {
+	g := &Google{t: t, resources: map[string]Object{}, policies: map[string]Object{}}
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+	g.URL = server.URL
+	return g
+}
+
+// Resources returns a copy of all resources by their full names. The policy of
+// one is under its name and :policy.
+func (g *Google) Resources() map[string]Object {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := copied(g.t, g.resources)
+	for name, policy := range copied(g.t, g.policies) {
+		all[name+":policy"] = policy
+	}
+	return all
+}
+
+// Put makes a resource.
+func (g *Google) Put(name string, resource Object) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.resources[name] = maps.Clone(resource)
+	g.resources[name]["name"] = name
+}
+
+// Uploads is how often the source of a function was uploaded.
+func (g *Google) Uploads() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.uploads
+}
+
+// copied is a deep copy.
+func copied(t testing.TB, all map[string]Object) map[string]Object {
+	data, err := json.Marshal(all)
+	var copied map[string]Object
+	if err == nil {
+		err = json.Unmarshal(data, &copied)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return copied
+}
+
+// kind is a kind of resource: its collection's path and how it is created.
+type kind struct {
+	path   *regexp.Regexp
+	list   string // field of a list
+	id     string // parameter, or field of the body, that names a new one
+	inside string // field of the body that it is in
+	slow   bool   // changes are operations
+	made   func(name string, resource Object)
+}
+
+func in(path string) *regexp.Regexp { return regexp.MustCompile("^projects/[^/]+/" + path + "$") }
+
+var kinds = []kind{
+	{path: in(`serviceAccounts`), list: "accounts", id: "accountId", inside: "serviceAccount", made: withEmail},
+	{path: in(`secrets`), list: "secrets", id: "secretId"},
+	{path: in(`secrets/[^/]+/versions`), list: "versions"},
+	{path: in(`databases`), list: "databases", id: "databaseId", slow: true},
+	{path: in(`databases/[^/]+/collectionGroups/[^/]+/indexes`), list: "indexes", slow: true},
+	{path: in(`databases/[^/]+/collectionGroups/[^/]+/fields`), list: "fields", slow: true},
+	{path: in(`topics`), list: "topics"},
+	{path: in(`subscriptions`), list: "subscriptions"},
+	{path: in(`locations/[^/]+/functions`), list: "functions", id: "functionId", slow: true, made: deployed},
+	{path: in(`locations/[^/]+/jobs`), list: "jobs"},
+	{
+		path: in(`locations/global/workloadIdentityPools`), list: "workloadIdentityPools",
+		id: "workloadIdentityPoolId", slow: true, made: active,
+	},
+	{
+		path: in(`locations/global/workloadIdentityPools/[^/]+/providers`), list: "workloadIdentityPoolProviders",
+		id: "workloadIdentityPoolProviderId", slow: true, made: active,
+	},
+}
+
+func active(_ string, resource Object) { resource["state"] = "ACTIVE" }
+
+func withEmail(name string, resource Object) { resource["email"] = base(name) }
+
+func deployed(name string, resource Object) {
+	resource["state"], resource["environment"] = "ACTIVE", "GEN_2"
+	service := resource["serviceConfig"].(Object)
+	service["environmentVariables"].(Object)["LOG_EXECUTION_ID"] = "true" // as Cloud Functions does
+	service["uri"] = URL(base(name))
+	service["service"] = strings.Replace(name, "/functions/", "/services/", 1)
+}
+
+// URL is where the function with this name is.
+func URL(function string) string { return "https://" + function + "-0123456789-xx.a.run.app" }
+
+func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
+
+// ServeHTTP is every API.
+func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	data, err := io.ReadAll(r.Body)
+	if err != nil {
+		g.t.Error(err)
+	}
+	var body Object
+	if len(data) > 0 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/json") {
+		if err := json.Unmarshal(data, &body); err != nil {
+			g.t.Errorf("%s %s: %v", r.Method, r.URL, err)
+		}
+	}
+	_, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/") // without the API's version
+	status, reply := g.serve(r, path, body)
+	if reply == nil {
+		g.t.Errorf("unknown request: %s %s %s", r.Method, r.URL, data)
+		status, reply = http.StatusNotImplemented, Object{}
+	}
+	answer(w, status, reply)
+}
+
+func answer(w http.ResponseWriter, status int, reply any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(reply)
+}
+
+// refusal is an error as Google writes it.
+func refusal(status int, name string) (int, Object) {
+	reason := map[int]string{http.StatusNotFound: "NOT_FOUND", http.StatusConflict: "ALREADY_EXISTS"}[status]
+	return status, Object{"error": Object{"code": status, "message": name + ": " + reason, "status": reason}}
+}
+
+// serve answers one request, with nil for one that it does not know.
+func (g *Google) serve(r *http.Request, path string, body Object) (int, Object) {
+	path, action, _ := strings.Cut(path, ":")
+	if email, ok := strings.CutPrefix(path, "projects/-/serviceAccounts/"); ok {
+		_, domain, _ := strings.Cut(email, "@")
+		project, _, _ := strings.Cut(domain, ".")
+		path = "projects/" + project + "/serviceAccounts/" + email
+	}
+	switch {
+	case strings.HasPrefix(path, "projects/") && strings.Count(path, "/") == 1 && action == "":
+		return http.StatusOK, Object{"projectId": base(path), "projectNumber": ProjectNumber, "lifecycleState": "ACTIVE", "name": base(path)}
+	case regexp.MustCompile(`^projects/[^/]+/services\b`).MatchString(path):
+		return g.services(path, action, body)
+	case strings.HasSuffix(action, "IamPolicy"):
+		return g.policy(path, action, body)
+	case strings.Contains(path, "operations/"):
+		return http.StatusOK, operation(path, Object{})
+	case strings.HasSuffix(path, "/runtimes"):
+		return http.StatusOK, Object{"runtimes": []any{Object{"name": "go126", "environment": "GEN_2", "stage": "GA"}}}
+	case action == "generateUploadUrl":
+		source := Object{"bucket": "gcf-v2-uploads", "object": "source.zip"}
+		return http.StatusOK, Object{"uploadUrl": g.URL + "/v2/upload/source", "storageSource": source}
+	case path == "upload/source":
+		g.uploads++
+		return http.StatusOK, Object{}
+	}
+	for _, k := range kinds {
+		if k.path.MatchString(path) {
+			return g.collection(r, k, path, body)
+		}
+		if last := strings.LastIndexByte(path, '/'); last > 0 && k.path.MatchString(path[:last]) {
+			return g.single(r, k, path, body)
+		}
+	}
+	return 0, nil
+}
+
+// operation is one that has ended.
+func operation(name string, response Object) Object {
+	metadata := Object{"@type": "type.googleapis.com/google.cloud.functions.v2.OperationMetadata", "stages": []any{}}
+	return Object{"name": name, "done": true, "response": response, "metadata": metadata}
+}
+
+// services are the project's APIs.
+func (g *Google) services(path, action string, body Object) (int, Object) {
+	ids := []any{base(path)}
+	switch action {
+	case "":
+		if g.resources[path] == nil {
+			return refusal(http.StatusNotFound, path)
+		}
+		return http.StatusOK, g.resources[path]
+	case "batchEnable":
+		ids = body["serviceIds"].([]any)
+	case "enable":
+		path = path[:strings.LastIndexByte(path, '/')]
+	default:
+		return 0, nil
+	}
+	for _, id := range ids {
+		name := fmt.Sprintf("%s/%s", path, id)
+		g.resources[name] = Object{"name": name, "state": "ENABLED", "config": Object{"name": id}}
+	}
+	return http.StatusOK, operation("operations/enable", Object{})
+}
+
+func (g *Google) policy(path, action string, body Object) (int, Object) {
+	// A Cloud Run service is there once its function is.
+	if function := strings.Replace(path, "/services/", "/functions/", 1); function != path && g.resources[function] == nil {
+		return refusal(http.StatusNotFound, path)
+	}
+	if action == "setIamPolicy" {
+		g.policies[path] = body["policy"].(Object)
+	}
+	if g.policies[path] == nil {
+		return http.StatusOK, Object{"etag": "AAAA", "version": 1}
+	}
+	return http.StatusOK, g.policies[path]
+}
+
+// collection lists, or creates.
+func (g *Google) collection(r *http.Request, k kind, path string, body Object) (int, Object) {
+	if r.Method == http.MethodGet {
+		return http.StatusOK, Object{k.list: g.all(path)}
+	}
+	id := r.URL.Query().Get(k.id)
+	switch k.list {
+	case "accounts":
+		id = body[k.id].(string) + "@" + strings.Split(path, "/")[1] + ".iam.gserviceaccount.com"
+	case "indexes":
+		id = fmt.Sprintf("index%d", len(g.all(path)))
+	case "jobs":
+		id = base(body["name"].(string))
+	}
+	if k.inside != "" {
+		body, _ = body[k.inside].(Object)
+	}
+	name := path + "/" + id
+	if g.resources[name] != nil {
+		return refusal(http.StatusConflict, name)
+	}
+	return g.put(k, name, body)
+}
+
+// put stores a resource.
+func (g *Google) put(k kind, name string, body Object) (int, Object) {
+	stored := Object{"name": name}
+	for field, value := range body {
+		if field != "name" {
+			stored[field] = value
+		}
+	}
+	if k.made != nil {
+		k.made(name, stored)
+	}
+	g.resources[name] = stored
+	if !k.slow {
+		return http.StatusOK, stored
+	}
+	response := maps.Clone(stored)
+	response["@type"] = "type.googleapis.com/google." + k.list
+	return http.StatusOK, operation(operationOf.FindString(name)+"/operations/op", response)
+}
+
+// operationOf is the part of a resource's name in which its operations are.
+var operationOf = regexp.MustCompile(
+	`^projects/[^/]+(/locations/[^/]+/workloadIdentityPools/[^/]+(/providers/[^/]+)?|/locations/[^/]+|/databases/[^/]+)`)
+
+func (g *Google) single(r *http.Request, k kind, path string, body Object) (int, Object) {
+	have := g.resources[path]
+	switch {
+	case r.Method == http.MethodPut && have == nil:
+		return g.put(k, path, body)
+	case r.Method == http.MethodPut:
+		return refusal(http.StatusConflict, path)
+	case r.Method == http.MethodPatch && (have != nil || k.list == "fields"): // any field is there
+		return g.patch(r, k, path, body)
+	case have == nil:
+		return refusal(http.StatusNotFound, path)
+	case r.Method == http.MethodGet:
+		return http.StatusOK, have
+	}
+	return 0, nil
+}
+
+// patch changes the fields that the mask names.
+func (g *Google) patch(r *http.Request, k kind, path string, body Object) (int, Object) {
+	changed := Object{}
+	maps.Copy(changed, g.resources[path])
+	mask := r.URL.Query().Get("updateMask")
+	if wrapped, ok := body["updateMask"].(string); ok { // Pub/Sub
+		mask, body = wrapped, body[strings.TrimSuffix(k.list, "s")].(Object)
+	}
+	for field := range strings.SplitSeq(mask, ",") {
+		outer, inner, nested := strings.Cut(camel(field), ".")
+		if !nested {
+			changed[outer] = body[outer]
+			continue
+		}
+		values := Object{}
+		if have, ok := changed[outer].(Object); ok {
+			maps.Copy(values, have)
+		}
+		given, _ := body[outer].(Object)
+		values[inner] = given[inner]
+		changed[outer] = values
+	}
+	return g.put(k, path, changed)
+}
+
+// camel writes a_b as aB: masks are in either form.
+func camel(name string) string {
+	return regexp.MustCompile(`_[a-z]`).ReplaceAllStringFunc(name, func(s string) string { return strings.ToUpper(s[1:]) })
+}
+
+// all are the resources of a collection; "-" in its path stands for any name.
+func (g *Google) all(path string) []any {
+	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(path), "/-/", "/[^/]+/") + "/[^/]+$")
+	found := []any{}
+	for _, name := range slices.Sorted(maps.Keys(g.resources)) {
+		if pattern.MatchString(name) {
+			found = append(found, g.resources[name])
+		}
+	}
+	return found
+}
