@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"text/tabwriter"
 	"time"
 
@@ -14,164 +13,204 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// plan is a stack: what is measured, what is configured, and what can only be
-// assumed. Times are those of one refresh.
-type plan struct {
-	idle float64 // share of the customers whom the sweep leaves alone
+// What Firestore is asked, which tests prove: [TestCounts] fails when one of
+// these is wrong.
+const (
+	// The query that finds a record reads it; its lease and its new tokens are a
+	// write each. TestRefreshReadsAndWrites counts calls of the store, and
+	// TestOneCallEach of shared/grant/grantfire what a call asks of Firestore.
+	refreshReads, refreshWrites = 1, 2
+	// An event whose customer was not seen within the last minute reads the
+	// customer's record, and nothing is written. TestReadsAndWrites of
+	// functions/sendevent.
+	eventReads = 1
+)
 
-	cpu           time.Duration // measured by bench sweep, without Firestore's client and TLS
-	reads, writes float64       // measured by bench firestore
-	lwaTime       time.Duration // assumed
-	writeTime     time.Duration // assumed, of one write to Firestore
-	egress        float64       // bytes sent to Login with Amazon, assumed
+// Prices in US dollars for us-central1, without free tiers and discounts, seen
+// on 22 November 2026. Where Google's own page loads its table later, the price
+// is from the page that is named; check before you rely on one.
+const (
+	// https://cloud.google.com/firestore/pricing, Standard edition, one region, by
+	// https://airbyte.com/data-engineering-resources/google-firestore-pricing.
+	// nam5 and eur3, of several regions, take twice as much.
+	readPrice  = 0.03 / 100_000
+	writePrice = 0.09 / 100_000
+	// Twice, for point-in-time recovery: that it is charged like as much storage
+	// again as the data is an assumption.
+	storagePrice = 2 * 0.15 / gib // a month
+	// https://cloud.google.com/run/pricing, tier 1, request-based billing, by
+	// https://cloudwebschool.com/tools/cloud-run-cost-calculator/: an instance of one
+	// vCPU and half a GiB is paid for as long as it has a request, whether it
+	// computes or waits, rounded up to a tenth of a second.
+	vcpuPrice    = 0.000024 // second
+	memoryPrice  = 0.0000025 / 2
+	requestPrice = 0.40 / 1e6
+	rounding     = 100 * time.Millisecond
+	// https://cloud.google.com/pubsub/pricing: publishing and delivery, each of
+	// 1000 bytes at least, which an event has about.
+	messagePrice = 2 * 1000 * 40.0 / (1 << 40)
+	// https://cloud.google.com/scheduler/pricing: a job and month.
+	jobPrice = 0.10
+	// https://cloud.google.com/vpc/network-pricing, to the internet.
+	egressPrice = 0.12 / gib
+	// https://cloud.google.com/stackdriver/pricing, Cloud Logging, stored for 30
+	// days. Cloud Run's own log of requests is charged like any other.
+	logPrice = 0.50 / gib
 
-	shards            int
-	shardsPerInstance float64
-	vcpu, memory      float64 // of an instance; memory in GiB
-	bytes             float64 // that Firestore keeps of a customer, computed
+	gib   = 1 << 30
+	month = 730 * time.Hour
+)
+
+// Assumptions, in bytes.
+const (
+	customerBytes = 1400        // a record with one grant and its index entry, by https://cloud.google.com/firestore/docs/storage-size
+	refreshEgress = 1500        // to Login with Amazon
+	eventEgress   = 2000        // to the event gateway
+	eventLog      = 1000 + 1200 // the function's line and Cloud Run's own
+)
+
+// databaseWrites a second is where to begin to ask Google: the limit of one
+// database in older editions of https://cloud.google.com/firestore/quotas.
+const databaseWrites = 10_000
+
+// interval is the mean time between two refreshes of a grant: on average a token
+// is due twenty minutes before its end and waits half a period for the sweep.
+const interval = lifetime - 20*time.Minute + refreshtokens.DefaultPeriod/2
+
+// cost is the command.
+type cost struct {
+	idle, inFlight, perInstance     float64
+	shards                          int
+	lwa, write, eventCPU, gatewayIn time.Duration
 }
 
-// scales are the numbers of customers that the bill is for.
-var scales = []float64{1e6, 1e7, 1e8}
+func (c *cost) bind(flags *flag.FlagSet) {
+	flags.Float64Var(&c.idle, "idle", 0.3, "`share` of the customers who get no events, for the second column")
+	flags.IntVar(&c.shards, "shards", 16, "REFRESH_SHARDS")
+	flags.Float64Var(&c.perInstance, "per-instance", 1, "`shards` that one instance works on at a time")
+	flags.DurationVar(&c.lwa, "lwa", 200*time.Millisecond, "`time` that Login with Amazon takes to answer")
+	flags.DurationVar(&c.write, "write", 15*time.Millisecond, "`time` that a write to Firestore takes")
+	flags.DurationVar(&c.eventCPU, "event-cpu", 100*time.Microsecond, "CPU `time` of an event, which bench events measures")
+	flags.DurationVar(&c.gatewayIn, "gateway", 100*time.Millisecond, "`time` that an event gateway takes to answer")
+	flags.Float64Var(&c.inFlight, "in-flight", 20, "`events` that an instance has in flight on average")
+}
 
-func costCommand(_ context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
-	var p plan
-	var e eventPlan
-	e.bind(flags)
-	flags.Float64Var(&p.idle, "idle", 0.3, "`share` of the customers who get no events, for the second bill")
-	flags.DurationVar(&p.cpu, "cpu", 200*time.Microsecond, "CPU `time` of a refresh: bench sweep measures it")
-	flags.Float64Var(&p.reads, "reads", 1, "`reads` of a refresh: bench firestore counts them")
-	flags.Float64Var(&p.writes, "writes", 2, "`writes` of a refresh: bench firestore counts them")
-	flags.DurationVar(&p.lwaTime, "lwa", 200*time.Millisecond, "`time` that Login with Amazon takes to answer; assumed")
-	flags.DurationVar(&p.writeTime, "write", 15*time.Millisecond, "`time` that a write to Firestore takes; assumed")
-	flags.Float64Var(&p.egress, "egress", 1500, "`bytes` that a refresh sends to Login with Amazon; assumed")
-	flags.IntVar(&p.shards, "shards", 16, "REFRESH_SHARDS; more are taken where these are too few")
-	flags.Float64Var(&p.shardsPerInstance, "per-instance", 1, "`shards` that one instance works on at a time")
-	flags.Float64Var(&p.vcpu, "vcpu", 1, "`vCPUs` of an instance")
-	flags.Float64Var(&p.memory, "memory", 0.5, "`GiB` of memory of an instance")
-	err := parse(flags, args, func() error {
-		if p.idle < 0 || p.idle >= 1 || p.shards < 1 || p.shards > grant.Buckets || p.shardsPerInstance <= 0 || p.latency() <= 0 || !e.good() {
-			return fmt.Errorf("want a share from 0 to less than 1, 1 to %d shards, 1 to 80 events in flight, and times that are not zero", grant.Buckets)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
+func (c *cost) check() error {
+	if c.idle < 0 || c.idle >= 1 || c.shards < 1 || c.shards > grant.Buckets || c.perInstance <= 0 ||
+		min(c.lwa, c.write, c.eventCPU, c.gatewayIn) <= 0 || c.inFlight < 1 || c.inFlight > 80 {
+		return fmt.Errorf("want a share from 0 to less than 1, 1 to %d shards, 1 to 80 events in flight, and times above 0", grant.Buckets)
 	}
-	if p.bytes, err = storedBytes(); err != nil {
-		return err
-	}
-	if err := p.write(stdout); err != nil {
-		return err
-	}
-	e.vcpu, e.memory = p.vcpu, p.memory
-	return e.write(stdout)
+	return nil
 }
 
-func (p plan) write(out io.Writer) error {
-	fmt.Fprintf(out, "A refresh every %v: %v of CPU, %v of waiting, %g reads, %g writes; %.0f bytes stored for a customer.\n",
-		interval, p.cpu, p.latency(), p.reads, p.writes, p.bytes)
-	everybody := p
-	everybody.idle = 0
-	for _, q := range []plan{everybody, p} {
-		fmt.Fprintf(out, "\nUS dollars a month, %.0f %% of the customers idle\n\n", 100*q.idle)
-		if err := q.writeBill(out); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(out, "\nAn instance uses %.1f %% of its CPU and waits for the rest.\n\nThe limits of one stack, nobody idle, the first one first\n\n",
-		100*p.utilization())
-	if err := everybody.writeLimits(out); err != nil {
-		return err
-	}
-	fmt.Fprint(out, "\nWhat one stack would do, nobody idle\n\n")
-	return everybody.writeLoad(out)
+// waiting is how long a refresh takes.
+func (c *cost) waiting() time.Duration { return c.lwa + refreshWrites*c.write }
+
+// capacity is the refreshes a second, on average, that so many shards can do: a
+// period's function has time less what a last refresh may take.
+func (c *cost) capacity(shards int) float64 {
+	working := refreshtokens.Limits.Time - access.RefreshTime
+	return float64(shards) * perShard / c.waiting().Seconds() * working.Seconds() / refreshtokens.DefaultPeriod.Seconds()
 }
 
-// latency is how long one refresh takes.
-func (p plan) latency() time.Duration {
-	return p.lwaTime + time.Duration(p.writes*float64(p.writeTime))
+// bill is dollars by item.
+type bill map[string]float64
+
+var items = []string{
+	"Firestore reads", "Firestore writes", "Firestore storage", "Cloud Run CPU", "Cloud Run memory", "Cloud Run requests",
+	"Pub/Sub", "Cloud Scheduler", "logs", "egress",
 }
 
-// rate is the refreshes a second of so many customers.
-func (p plan) rate(customers float64) float64 { return customers * (1 - p.idle) / interval.Seconds() }
-
-// working is how much of a period a shard can use: what a function has, less
-// the time in which it begins no refresh any more.
-func working() time.Duration { return refreshtokens.Limits.Time - access.RefreshTime }
-
-// burst is the refreshes a second while so many shards work.
-func (p plan) burst(shards int) float64 { return float64(shards) * perShard / p.latency().Seconds() }
-
-// capacity is the refreshes a second on average that so many shards can do.
-func (p plan) capacity(shards int, period time.Duration) float64 {
-	return p.burst(shards) * working().Seconds() / period.Seconds()
-}
-
-// needed is the number of shards for so many customers, at least those that are
-// configured and at most one for each bucket.
-func (p plan) needed(customers float64) int {
-	enough := math.Ceil(p.rate(customers) / p.capacity(1, refreshtokens.DefaultPeriod))
-	return int(min(max(enough, float64(p.shards)), grant.Buckets))
-}
-
-// utilization is the share of an instance's CPU that is used while it works.
-func (p plan) utilization() float64 {
-	return p.cpu.Seconds() * perShard * p.shardsPerInstance / p.latency().Seconds() / p.vcpu
-}
-
-// item is one line of a bill.
-type item struct {
-	name    string
-	dollars float64
-}
-
-// bill is what so many customers cost in a month.
-func (p plan) bill(customers float64) []item {
-	refreshes := p.rate(customers) * month.Seconds()
+// refreshing is what it costs to keep tokens fresh for a month. More shards are
+// taken where those that are configured are too few.
+func (c *cost) refreshing(customers, idle float64) bill {
+	rate := customers * (1 - idle) / interval.Seconds()
+	refreshes := rate * month.Seconds()
 	sweeps := float64(month / refreshtokens.DefaultPeriod)
-	messages := sweeps * float64(p.needed(customers))
-	seconds := refreshes*p.latency().Seconds()/perShard/p.shardsPerInstance + messages*rounding.Seconds()
-	return []item{
-		{"Firestore reads", refreshes * p.reads * readPrice},
-		{"Firestore writes", refreshes * p.writes * writePrice},
-		{"Firestore storage", customers * p.bytes / gib * storagePrice * storedTwice},
-		{"Cloud Run CPU", seconds * p.vcpu * vcpuPrice},
-		{"Cloud Run memory", seconds * p.memory * memoryPrice},
-		{"Cloud Run requests", (sweeps + messages) * requestPrice},
-		{"Pub/Sub", messages * 2 * messageBytes * messagePrice},
-		{"Cloud Scheduler", jobPrice},
-		{"egress", refreshes * p.egress / gib * egressPrice},
+	messages := sweeps * max(rate/c.capacity(1), float64(c.shards))
+	seconds := refreshes*c.waiting().Seconds()/perShard/c.perInstance + messages*rounding.Seconds()
+	return bill{
+		"Firestore reads":    refreshes * refreshReads * readPrice,
+		"Firestore writes":   refreshes * refreshWrites * writePrice,
+		"Firestore storage":  customers * customerBytes * storagePrice,
+		"Cloud Run CPU":      seconds * vcpuPrice,
+		"Cloud Run memory":   seconds * memoryPrice,
+		"Cloud Run requests": (sweeps + messages) * requestPrice,
+		"Pub/Sub":            messages * messagePrice,
+		"Cloud Scheduler":    jobPrice,
+		"egress":             refreshes * refreshEgress * egressPrice,
 	}
 }
 
-func (p plan) writeBill(out io.Writer) error {
-	table := newTable(out)
-	fmt.Fprint(table, "customers\t")
-	sums := make([]float64, len(scales))
-	for _, customers := range scales {
-		fmt.Fprintf(table, "%.0f\t", customers)
+// delivering is what events of one grant each cost. Those in flight share an
+// instance, but pay for their CPU at least. reads are those of an event, and
+// logged is the part of its log lines that is kept.
+func (c *cost) delivering(events, inFlight, reads, logged float64) bill {
+	seconds := events * max((c.gatewayIn+c.eventCPU).Seconds()/inFlight, c.eventCPU.Seconds())
+	return bill{
+		"Firestore reads":    events * reads * readPrice,
+		"Cloud Run CPU":      seconds * vcpuPrice,
+		"Cloud Run memory":   seconds * memoryPrice,
+		"Cloud Run requests": events * requestPrice,
+		"Pub/Sub":            events * messagePrice,
+		"logs":               events * logged * eventLog * logPrice,
+		"egress":             events * eventEgress * egressPrice,
 	}
-	for line, part := range p.bill(0) {
-		fmt.Fprintf(table, "\n%s\t", part.name)
-		for i, customers := range scales {
-			dollars := p.bill(customers)[line].dollars
-			sums[i] += dollars
-			fmt.Fprintf(table, "%.2f\t", dollars)
+}
+
+func (c *cost) run(_ context.Context, out io.Writer) error {
+	const million = 1e6
+	columns := []struct {
+		name string
+		bill bill
+	}{
+		{"customers", c.refreshing(million, 0)},
+		{fmt.Sprintf("%.0f %% idle", 100*c.idle), c.refreshing(million, c.idle)},
+		{"events", c.delivering(million, c.inFlight, eventReads, 1)},
+		{"1 in flight", c.delivering(million, 1, eventReads, 1)},
+		{"seen lately, 1 % logged", c.delivering(million, c.inFlight, 0, 0.01)},
+	}
+	fmt.Fprint(out, "US dollars for a month of a million customers, and for a million events\n\n")
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(table, "\t")
+	for _, column := range columns {
+		fmt.Fprintf(table, "%s\t", column.name)
+	}
+	for _, item := range items {
+		fmt.Fprintf(table, "\n%s\t", item)
+		for _, column := range columns {
+			fmt.Fprintf(table, "%.2f\t", column.bill[item])
 		}
 	}
 	fmt.Fprint(table, "\nsum\t")
-	for _, dollars := range sums {
-		fmt.Fprintf(table, "%.0f\t", dollars)
-	}
-	fmt.Fprint(table, "\nof a customer\t")
-	for i, dollars := range sums {
-		fmt.Fprintf(table, "%.5f\t", dollars/scales[i])
+	for _, column := range columns {
+		sum := 0.0
+		for _, dollars := range column.bill {
+			sum += dollars
+		}
+		fmt.Fprintf(table, "%.2f\t", sum)
 	}
 	fmt.Fprintln(table)
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return c.limits(out)
 }
 
-func newTable(out io.Writer) *tabwriter.Writer {
-	return tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+// limits says how many customers a stack can have.
+func (c *cost) limits(out io.Writer) error {
+	fmt.Fprintf(out, "\nA refresh waits %v, and a customer needs one every %v:\n\n", c.waiting(), interval)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "limit\trefreshes a second\tcustomers\t")
+	for _, l := range []struct {
+		name string
+		rate float64
+	}{
+		{fmt.Sprintf("%d shards every %v", c.shards, refreshtokens.DefaultPeriod), c.capacity(c.shards)},
+		{fmt.Sprintf("%d shards every %v", grant.Buckets, refreshtokens.DefaultPeriod), c.capacity(grant.Buckets)},
+		{fmt.Sprintf("%d writes a second to the database", databaseWrites), databaseWrites / refreshWrites},
+	} {
+		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t\n", l.name, l.rate, l.rate*interval.Seconds())
+	}
+	return table.Flush()
 }

@@ -8,190 +8,163 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
+	"text/tabwriter"
 	"time"
 )
 
-// eventsOptions are the flags of the command.
-type eventsOptions struct {
+// events is the command: senders take turns, and what each takes is compared
+// with the floor.
+type events struct {
 	events, inFlight, customers, rounds int
-	rate                                int
-	paced                               int // events at that rate
-	program, store                      string
-	runtimes                            runtimes
+	rate, paced                         int // events a second when latency is measured, and how many
+	programs                            []string
+	peers, install                      bool
 }
 
-func eventsCommand(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
-	var o eventsOptions
-	flags.IntVar(&o.events, "events", 50_000, "`number` of events that each sender gets in a round")
-	flags.IntVar(&o.inFlight, "in-flight", 64, "`number` of events in flight")
-	flags.IntVar(&o.customers, "customers", 1000, "`number` of customers that they are for")
-	flags.IntVar(&o.rounds, "rounds", 5, "how `often` the senders take turns; medians are shown")
-	flags.IntVar(&o.rate, "rate", 500, "events a `second` when latency is measured")
-	flags.IntVar(&o.paced, "paced", 5000, "`number` of events when latency is measured")
-	flags.StringVar(&o.store, "store", inMemory, "where Gatepost keeps grants: `memory`, or firestore, the emulator that "+emulatorHost+" names")
-	flags.BoolVar(&o.runtimes.peers, "peers", true, "measure what others would write too")
-	flags.StringVar(&o.runtimes.python, "python", "", "the `program` that runs Python with aiohttp")
-	flags.StringVar(&o.runtimes.modules, "node-modules", "", "the `directory` where Node finds express and axios")
-	flags.BoolVar(&o.runtimes.install, "install", false, "have npm install express and axios into a directory that goes with the program")
-	flags.StringVar(&o.program, "program", "", programUsage)
-	err := parse(flags, args, func() error {
-		if min(o.events, o.inFlight, o.customers, o.rounds, o.rate, o.paced) < 1 || o.store != inMemory && o.store != inFirestore {
-			return errors.New("want numbers above 0, and a store of memory or firestore")
-		}
+func (e *events) bind(flags *flag.FlagSet) {
+	flags.IntVar(&e.events, "events", 50_000, "`number` of events that each sender gets in a round")
+	flags.IntVar(&e.inFlight, "in-flight", 64, "`number` of events in flight")
+	flags.IntVar(&e.customers, "customers", 1000, "`number` of customers that they are for")
+	flags.IntVar(&e.rounds, "rounds", 5, "how `often` the senders take turns; medians are shown")
+	flags.IntVar(&e.rate, "rate", 500, "events a `second` when latency is measured")
+	flags.IntVar(&e.paced, "paced", 5000, "`number` of events when latency is measured")
+	flags.Func("program", programUsage+"; twice to compare two", func(path string) error {
+		e.programs = append(e.programs, path)
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return o.run(ctx, stdout)
+	flags.BoolVar(&e.peers, "peers", true, "measure what others would write too")
+	flags.BoolVar(&e.install, "install", false, "have npm install express and axios into a directory that goes with the program")
 }
 
-func (o eventsOptions) run(ctx context.Context, stdout io.Writer) (err error) {
-	host, err := database(o.store)
+func (e *events) check() error {
+	if min(e.events, e.inFlight, e.customers, e.rounds, e.rate, e.paced) < 1 {
+		return errors.New("want numbers above 0")
+	}
+	return nil
+}
+
+func (e *events) run(ctx context.Context, out io.Writer) error {
+	s, err := newStage(ctx)
 	if err != nil {
 		return err
 	}
-	p, unpinned := findPins()
-	s, err := newStage(ctx, p, o.program, host)
-	if err != nil {
+	defer s.close()
+	if err := e.start(ctx, s); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
-	if err := s.startAll(ctx, o.customers, o.runtimes); err != nil {
-		return err
-	}
-	fmt.Fprintf(stdout, "%d events of %d customers, %d in flight, %d rounds; grants in %s; %d CPUs%s\n",
-		o.events, o.customers, o.inFlight, o.rounds, o.store, runtime.NumCPU(), pinning(unpinned))
+	fmt.Fprintf(out, "%d events of %d customers, %d in flight, %d rounds; grants in memory; %d CPUs, %s\n",
+		e.events, e.customers, e.inFlight, e.rounds, runtime.NumCPU(), s.pinning())
 	for _, line := range s.absent {
-		fmt.Fprintln(stdout, line)
+		fmt.Fprintln(out, line)
 	}
-	turns, err := o.takeTurns(ctx, s)
-	if rounds := len(turns[len(turns)-1]); rounds > 0 { // those that an error has left
-		err = errors.Join(writeTurns(stdout, s.senders, turns, rounds), err)
+	rounds, err := e.takeTurns(ctx, s)
+	if len(rounds) == 0 {
+		return err
+	}
+	err = errors.Join(writeRounds(out, s.senders, rounds), err) // with the rounds that an error has left
+	for i := 2; i <= len(e.programs); i++ {
+		fmt.Fprintf(out, "%s takes %s times the CPU of %s\n", s.senders[i].name, ratio(rounds, i, 1), s.senders[1].name)
 	}
 	return err
 }
 
-// pinning says that processors are shared out, or why not.
-func pinning(unpinned error) string {
-	if unpinned != nil {
-		return ", nothing pinned: " + unpinned.Error()
+// start starts all senders, the floor first.
+func (e *events) start(ctx context.Context, s *stage) error {
+	env, err := s.peerEnv(ctx, e.customers)
+	if err != nil {
+		return err
 	}
-	return ", the sender alone on one"
+	if err := s.startFloor(ctx, env); err != nil {
+		return err
+	}
+	programs := e.programs
+	if len(programs) == 0 {
+		programs = []string{""}
+	}
+	for i, program := range programs {
+		name := "Gatepost"
+		if len(programs) > 1 {
+			name = fmt.Sprint("Gatepost ", i+1)
+		}
+		if program, err = s.program(ctx, program); err != nil {
+			return err
+		}
+		if err := s.startGatepost(ctx, name, program, e.customers); err != nil {
+			return err
+		}
+	}
+	if !e.peers {
+		return nil
+	}
+	return s.startPeers(ctx, env, e.install)
 }
 
 // turn is what one sender did in one round.
 type turn struct {
-	cpu       time.Duration // of an event
-	half      time.Duration // latency added, median
-	worst     time.Duration // 99th percentile
-	peak      int64         // bytes, so far
-	errors    int
-	complaint string
-	atGateway int64
+	cpu         time.Duration // of an event
+	half, worst time.Duration // latency: median, and 99th percentile
+	peak        int64         // bytes, so far
+	wrong       int
+	complaint   string
+	atGateway   int64
 }
 
-// takeTurns measures the senders in turn, so that what else the machine does
-// meets them all. The result has a list for each sender, with an error too: a
-// round of many events takes a minute or two.
-func (o eventsOptions) takeTurns(ctx context.Context, s *stage) ([][]turn, error) {
-	turns := make([][]turn, len(s.senders))
-	serial := int64(1)
+// takeTurns measures the senders in turn, so that whatever else the machine does
+// meets them all. A round has a turn for each sender. After an error it returns
+// the complete rounds too: one of many events takes a minute or two.
+func (e *events) takeTurns(ctx context.Context, s *stage) (rounds [][]turn, err error) {
 	for _, sender := range s.senders {
-		if err := o.warmUp(ctx, s, sender, &serial); err != nil {
-			return turns, fmt.Errorf("%s: %w", sender.name, err)
+		if err := e.warmUp(ctx, s, sender); err != nil {
+			return nil, fmt.Errorf("%s: %w", sender.name, err)
 		}
 	}
-	for range o.rounds {
-		if err := o.round(ctx, s, turns, &serial); err != nil {
-			return turns, err
+	for range e.rounds {
+		round, err := e.round(ctx, s)
+		if err != nil {
+			return rounds, err
 		}
+		rounds = append(rounds, round)
 	}
-	return turns, nil
+	return rounds, nil
 }
 
 // shifts in a round: what else the machine does comes and goes within seconds,
-// and is to meet all senders of a round alike.
+// and should meet all senders of a round alike.
 const shifts = 5
 
-// round adds a turn of each sender.
-func (o eventsOptions) round(ctx context.Context, s *stage, turns [][]turn, serial *int64) error {
-	alone, err := o.direct(ctx, s)
-	if err != nil {
-		return err
-	}
+func (e *events) round(ctx context.Context, s *stage) ([]turn, error) {
 	round := make([]turn, len(s.senders))
 	for shift := range shifts {
 		for i, sender := range s.senders {
-			events := o.events*(shift+1)/shifts - o.events*shift/shifts
-			if err := o.exert(ctx, s, sender, &round[i], o.job(sender, events, serial)); err != nil {
-				return fmt.Errorf("%s: %w", sender.name, err)
+			if err := e.exert(ctx, s, sender, &round[i], e.events*(shift+1)/shifts-e.events*shift/shifts); err != nil {
+				return nil, fmt.Errorf("%s: %w", sender.name, err)
 			}
 		}
 	}
 	for i, sender := range s.senders {
-		if err := o.pace(ctx, s, sender, &round[i], o.job(sender, o.paced, serial)); err != nil {
-			return fmt.Errorf("%s: %w", sender.name, err)
+		j := s.job(sender, e.customers, e.paced, e.inFlight)
+		j.Every = time.Second / time.Duration(e.rate)
+		err := round[i].send(ctx, s, j)
+		if err == nil {
+			round[i].peak, err = memoryOf(sender.pid, "VmHWM")
 		}
-		round[i].cpu /= time.Duration(o.events)
-		round[i].half, round[i].worst = round[i].half-alone, round[i].worst-alone
-		turns[i] = append(turns[i], round[i])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", sender.name, err)
+		}
+		round[i].cpu /= time.Duration(e.events)
 	}
-	return nil
+	return round, nil
 }
 
-// job is what the load generator is asked to do with a sender.
-func (o eventsOptions) job(s sender, events int, serial *int64) job {
-	j := job{Host: s.host(), Path: s.path, Customers: o.customers, First: *serial, Events: events, InFlight: o.inFlight, Want: s.want}
-	*serial += int64(events)
-	return j
-}
-
-// warmUp sends an event to each customer, and has the simulator judge them in
-// full: who sends what Amazon would refuse is not measured.
-func (o eventsOptions) warmUp(ctx context.Context, s *stage, sender sender, serial *int64) error {
-	if _, err := s.world.order(gatewayOrder{Strict: true}); err != nil {
-		return err
-	}
-	done, err := generate(ctx, s.pins, o.job(sender, o.customers, serial))
-	if err != nil {
-		return err
-	}
-	tally, err := s.world.order(gatewayOrder{})
-	if err != nil {
-		return err
-	}
-	if done.Wrong > 0 || tally.Taken != int64(o.customers) || tally.Refused > 0 {
-		return fmt.Errorf("warming up, the gateway took %d of %d events and refused %d: %s", tally.Taken, o.customers, tally.Refused, done.Complaint)
-	}
-	return nil
-}
-
-// direct is the median time that the gateway itself takes, for events that are
-// posted to it as slowly as to the senders when latency is measured.
-func (o eventsOptions) direct(ctx context.Context, s *stage) (time.Duration, error) {
-	j := job{
-		Host: hostOf(s.world.Gateway), Path: "/v3/events", Events: o.paced, InFlight: o.inFlight, Every: time.Second / time.Duration(o.rate),
-		Ready: s.ready, Token: s.tokens[0],
-	}
-	done, err := generate(ctx, s.pins, j)
-	if err == nil && done.Wrong > 0 {
-		err = fmt.Errorf("the gateway itself: %s", done.Complaint)
-	}
-	if err != nil {
-		return 0, err
-	}
-	_, err = s.world.order(gatewayOrder{})
-	return done.Half, err
-}
-
-// exert has a sender send as fast as it can, and adds the CPU that it takes.
-func (o eventsOptions) exert(ctx context.Context, s *stage, sender sender, t *turn, j job) error {
+// exert has a sender send n events as fast as it can, and adds the CPU that it
+// takes.
+func (e *events) exert(ctx context.Context, s *stage, sender sender, t *turn, n int) error {
 	before, err := cpuOf(sender.pid)
 	if err != nil {
 		return err
 	}
-	if err := t.send(ctx, s, j); err != nil {
+	if err := t.send(ctx, s, s.job(sender, e.customers, n, e.inFlight)); err != nil {
 		return err
 	}
 	after, err := cpuOf(sender.pid)
@@ -199,35 +172,78 @@ func (o eventsOptions) exert(ctx context.Context, s *stage, sender sender, t *tu
 	return err
 }
 
-// pace has a sender send at a rate that it can keep, for its latency.
-func (o eventsOptions) pace(ctx context.Context, s *stage, sender sender, t *turn, j job) error {
-	j.Every = time.Second / time.Duration(o.rate)
-	if err := t.send(ctx, s, j); err != nil {
-		return err
-	}
-	held, err := footprintOf(sender.pid)
-	t.peak = held.peak
-	return err
-}
-
-// send has the events of a job sent, and adds what became of them.
+// send has events sent, and adds what became of them.
 func (t *turn) send(ctx context.Context, s *stage, j job) error {
-	done, err := generate(ctx, s.pins, j)
-	if err != nil {
-		return err
-	}
-	tally, err := s.world.order(gatewayOrder{})
+	done, err := s.world.push(ctx, j)
 	t.half, t.worst = done.Half, done.Worst
-	t.errors += done.Wrong
-	t.atGateway += tally.Taken
-	t.complaint = cmp.Or(t.complaint, done.Complaint, missed(tally, j.Events))
+	t.wrong += done.Wrong
+	t.atGateway += done.Taken
+	t.complaint = cmp.Or(t.complaint, done.Complaint, done.missed(j.Events))
 	return err
 }
 
-// missed says that the gateway did not take each event once.
-func missed(tally gatewayTally, events int) string {
-	if tally.Taken != int64(events) || tally.Refused > 0 {
-		return fmt.Sprintf("the gateway took %d of %d events and refused %d", tally.Taken, events, tally.Refused)
+// warmUp sends an event to each customer and has the simulator judge it in full:
+// a sender of what Amazon would refuse is not measured.
+func (e *events) warmUp(ctx context.Context, s *stage, sender sender) error {
+	var t turn
+	j := s.job(sender, e.customers, e.customers, e.inFlight)
+	j.Strict = true
+	err := t.send(ctx, s, j)
+	if err == nil && t.complaint != "" {
+		err = fmt.Errorf("warming up: %s", t.complaint)
 	}
-	return ""
+	return err
+}
+
+// writeRounds writes the medians, a line for each sender.
+func writeRounds(out io.Writer, senders []sender, rounds [][]turn) error {
+	fmt.Fprintln(out)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "sender\tCPU of an event\ttimes the floor's\tlatency, median\t99th percentile\tmost memory\terrors\tat the gateway")
+	for i, s := range senders {
+		var sum turn
+		for _, round := range rounds {
+			sum.wrong += round[i].wrong
+			sum.atGateway += round[i].atGateway
+			sum.peak = max(sum.peak, round[i].peak)
+		}
+		of := func(of func(turn) time.Duration) time.Duration {
+			return median(rounds, func(round []turn) time.Duration { return of(round[i]) })
+		}
+		times := "1"
+		if i > 0 {
+			times = ratio(rounds, i, 0)
+		}
+		fmt.Fprintf(table, "%s\t%v\t%s\t%v\t%v\t%.1f MiB\t%d\t%d\n", s.name,
+			of(func(t turn) time.Duration { return t.cpu }).Round(time.Microsecond/10), times,
+			of(func(t turn) time.Duration { return t.half }).Round(10*time.Microsecond),
+			of(func(t turn) time.Duration { return t.worst }).Round(10*time.Microsecond), mib(sum.peak), sum.wrong, sum.atGateway)
+	}
+	err := table.Flush()
+	for i, s := range senders {
+		if at := slices.IndexFunc(rounds, func(round []turn) bool { return round[i].complaint != "" }); at >= 0 {
+			fmt.Fprintf(out, "%s: %s\n", s.name, rounds[at][i].complaint)
+		}
+	}
+	return err
+}
+
+// ratio compares the CPU of two senders, round by round: the median, and in
+// parentheses the lowest and the highest.
+func ratio(rounds [][]turn, i, base int) string {
+	var list []float64
+	for _, round := range rounds {
+		list = append(list, round[i].cpu.Seconds()/round[base].cpu.Seconds())
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(list, func(r float64) float64 { return r }), slices.Min(list), slices.Max(list))
+}
+
+// median is the middle one of a list's values, the lower of two.
+func median[T any, V cmp.Ordered](list []T, of func(T) V) V {
+	values := make([]V, len(list))
+	for i, t := range list {
+		values[i] = of(t)
+	}
+	slices.Sort(values)
+	return values[(len(values)-1)/2]
 }

@@ -1,3 +1,28 @@
+// Command bench measures what an event and what the sweep take, which refreshes
+// every customer's access token before it expires, and computes what both cost.
+//
+//	go run ./scripts/bench events  CPU, latency and memory of SendEvent, beside what others would write
+//	go run ./scripts/bench load    SendEvent with many events in flight, and a gateway that slows down
+//	go run ./scripts/bench cold    from the start of a process to its first answer
+//	go run ./scripts/bench sweep   CPU and memory of a sweep, beside a bare HTTP client
+//	go run ./scripts/bench cost    what customers and events cost, and how many customers a stack can have
+//
+// -h after a command lists its flags. README.md has the figures of one machine.
+//
+// What is measured is the product. Events go through the program as it is
+// deployed, watched from outside; the sweep is its own code, over records that
+// are made up. The simulator plays Amazon, in a process of its own whose CPU is
+// not counted.
+//
+// Time means little on a machine that others use: compare CPU time, and only
+// figures of one run. What is compared takes turns, and a sender has a processor
+// to itself where there are two.
+//
+// The program needs Linux, a POSIX shell, the go command and this module's
+// source. It fails, with status 1, when a refresh does or when a sender sends
+// what Amazon would refuse: the figures would be those of something else. Events
+// that fail later are counted and shown. It connects to this machine only, save
+// that -install has npm fetch two packages.
 package main
 
 import (
@@ -8,6 +33,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 )
 
@@ -18,42 +44,31 @@ const (
 	exitUsage  = 2
 )
 
-const usage = `usage: bench command [flags]
-
-  sweep      CPU, time and memory of a sweep, beside a bare HTTP client
-  spread     two days of refreshes, drawn into a picture
-  firestore  reads and writes of one refresh, and of one event
-  events     CPU, latency and memory of SendEvent, beside what others would write
-  load       SendEvent with many events in flight, and a gateway that slows down
-  cold       from the start of a process to its first answer
-  cost       a month's bill, the limit that is met first, and what a million events cost
-
--h after a command lists its flags.
-`
-
-// errUsage: the command line is wrong, and the user has been told.
-var errUsage = errors.New("usage")
-
-// command carries out one command with its flags.
-type command func(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error
-
-var commands = map[string]command{
-	"sweep":     sweepCommand,
-	"spread":    spreadCommand,
-	"firestore": firestoreCommand,
-	"events":    eventsCommand,
-	"cold":      coldCommand,
-	"load":      loadCommand,
-	"cost":      costCommand,
+// task is what a command does.
+type task interface {
+	// bind declares the flags.
+	bind(*flag.FlagSet)
+	// check returns what is wrong with them.
+	check() error
+	// run does the work and writes the figures.
+	run(ctx context.Context, out io.Writer) error
 }
 
-// children are the commands that the program starts itself with.
-var children = map[string]command{
-	childName:   childCommand,
-	gatewayName: gatewayCommand,
-	pushName:    pushCommand,
-	floorName:   floorCommand,
+type command struct {
+	name, summary string
+	task          func() task
 }
+
+var commands = []command{
+	{"events", "CPU, latency and memory of SendEvent, beside what others would write", func() task { return new(events) }},
+	{"load", "SendEvent with many events in flight, and a gateway that slows down", func() task { return new(loading) }},
+	{"cold", "from the start of a process to its first answer", func() task { return new(cold) }},
+	{"sweep", "CPU and memory of a sweep, beside a bare HTTP client", func() task { return new(sweeping) }},
+	{"cost", "what customers and events cost, and how many customers a stack can have", func() task { return new(cost) }},
+}
+
+// children are what the program starts itself as.
+var children = map[string]func() error{worldName: serveWorld, floorName: serveFloor}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -63,52 +78,44 @@ func main() {
 
 // run carries out the command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	do := find(args)
-	if do == nil {
-		fmt.Fprint(stderr, usage)
+	if len(args) == 1 && children[args[0]] != nil {
+		return failed(stderr, args[0], children[args[0]]())
+	}
+	i := slices.IndexFunc(commands, func(c command) bool { return len(args) > 0 && c.name == args[0] })
+	if i < 0 {
+		fmt.Fprint(stderr, "usage: bench command [flags]\n\n")
+		for _, c := range commands {
+			fmt.Fprintf(stderr, "  %-7s %s\n", c.name, c.summary)
+		}
+		fmt.Fprint(stderr, "\n-h after a command lists its flags.\n")
 		return exitUsage
 	}
+	t := commands[i].task()
 	flags := flag.NewFlagSet("bench "+args[0], flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	err := do(ctx, flags, args[1:], stdout)
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	t.bind(flags)
+	switch err := flags.Parse(args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
 		return exitOK
-	case errors.Is(err, errUsage):
-		return exitUsage
+	case err != nil:
+		return exitUsage // the flag package has said it
 	}
-	fmt.Fprintf(stderr, "bench %s: %v\n", args[0], err)
-	return exitFailed
-}
-
-// find returns the command that the first argument names, nil if there is none.
-func find(args []string) command {
-	if len(args) == 0 {
-		return nil
-	}
-	if do := commands[args[0]]; do != nil {
-		return do
-	}
-	return children[args[0]]
-}
-
-// parse reads a command's flags and lets check judge them. What is wrong is
-// told on the set's output.
-func parse(flags *flag.FlagSet, args []string, check func() error) error {
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		return err
-	}
-	if err != nil {
-		return errUsage // the flag package has said it
-	}
-	err = check()
+	err := t.check()
 	if flags.NArg() > 0 {
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if err != nil {
-		fmt.Fprintf(flags.Output(), "%s: %v\n", flags.Name(), err)
-		return errUsage
+		fmt.Fprintf(stderr, "%s: %v\n", flags.Name(), err)
+		return exitUsage
 	}
-	return nil
+	return failed(stderr, args[0], t.run(ctx, stdout))
+}
+
+// failed reports an error, if there is one, and returns the exit status.
+func failed(stderr io.Writer, name string, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "bench %s: %v\n", name, err)
+	return exitFailed
 }

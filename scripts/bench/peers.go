@@ -1,93 +1,182 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// peers are the senders that others would write.
+// Environment of the senders that are not Gatepost.
+const (
+	gatewayEnv = "GATEWAY_URL" // where events go
+	tokensEnv  = "TOKENS_FILE" // file of JSON: customer to access token
+)
+
+// peerEnv gives each customer an access token and tells the senders that have no
+// AcceptGrant. It is a file, since others of this machine can read environments.
+func (s *stage) peerEnv(ctx context.Context, customers int) (map[string]string, error) {
+	list, err := s.world.tokens(ctx, customers)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]string, customers)
+	for i, t := range list {
+		known[userID(i)] = t.Access
+	}
+	text, err := json.Marshal(known)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(s.dir, rand.Text())
+	// The floor would be none if it collected garbage more often than Gatepost.
+	return map[string]string{gatewayEnv: s.world.Gateway, tokensEnv: file, "GOGC": "400"}, os.WriteFile(file, text, 0o600)
+}
+
+// floorName is the command that this program starts itself as: a sender that
+// posts one and the same body for each request and looks at nothing. No sender
+// in Go with net/http on both sides can be cheaper.
+const floorName = "floor"
+
+// startFloor starts the floor.
+func (s *stage) startFloor(ctx context.Context, env map[string]string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return s.start(ctx, floorName, "/", "", env, self, floorName)
+}
+
+type floor struct {
+	client *http.Client
+	url    string
+	bearer string
+	body   []byte
+}
+
+// serveFloor is the process itself.
+func serveFloor() error {
+	text, err := os.ReadFile(os.Getenv(tokensEnv))
+	if err != nil {
+		return err
+	}
+	var known map[string]string
+	if err := json.Unmarshal(text, &known); err != nil {
+		return err
+	}
+	token := known[userID(0)]
+	f := &floor{transport.NewClient(80), os.Getenv(gatewayEnv) + "/v3/events", "Bearer " + token, readyEvent(token, time.Now())}
+	return http.ListenAndServe(net.JoinHostPort("127.0.0.1", os.Getenv("PORT")), f)
+}
+
+// ServeHTTP implements [http.Handler].
+func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, err := io.Copy(io.Discard, r.Body)
+	if err == nil {
+		err = f.post(r.Context())
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+	}
+}
+
+func (f *floor) post(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.url, bytes.NewReader(f.body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", f.bearer)
+	request.Header.Set("Content-Type", "application/json")
+	return drop(f.client, request, http.StatusAccepted)
+}
+
+// drop makes a request and drops the answer, which must have the status.
+func drop(client *http.Client, request *http.Request, want int) error {
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != want {
+		return fmt.Errorf("%s answered %d", request.URL, response.StatusCode)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
+}
+
+// peers are what others would write.
 //
 //go:embed peers
 var peers embed.FS
 
-// runtimes says where what the peers need is.
-type runtimes struct {
-	peers   bool   // take part at all
-	python  string // an interpreter that has aiohttp; looked for when empty
-	modules string // a node_modules directory
-	install bool   // has npm install them
+// startPeers starts the peers that can run here and notes why others cannot.
+func (s *stage) startPeers(ctx context.Context, env map[string]string, install bool) error {
+	dir := filepath.Join(s.dir, "peers")
+	if err := os.CopyFS(s.dir, peers); err != nil {
+		return err
+	}
+	python, err := findPython(ctx)
+	if err := s.startPeer(ctx, "Python aiohttp", env, err, python, filepath.Join(dir, "sender.py")); err != nil {
+		return err
+	}
+	env = maps.Clone(env)
+	node, modules, err := findNode(ctx, dir, install)
+	env["NODE_PATH"] = modules
+	return s.startPeer(ctx, "Node express", env, err, node, filepath.Join(dir, "sender.js"))
 }
 
-// errAbsent is a peer that cannot run here, and why.
-type errAbsent struct{ reason string }
-
-func (e errAbsent) Error() string { return e.reason }
-
-// pythonPeer writes the peer to dir and returns its command line.
-func (r runtimes) pythonPeer(ctx context.Context, dir string) ([]string, error) {
-	places := []string{"python3", "/usr/bin/python3"}
-	if r.python != "" {
-		places = []string{r.python}
+func (s *stage) startPeer(ctx context.Context, name string, env map[string]string, absent error, argv ...string) error {
+	if absent != nil {
+		s.absent = append(s.absent, fmt.Sprintf("%s does not take part: %v", name, absent))
+		return nil
 	}
-	for _, python := range places {
-		if exec.CommandContext(ctx, python, "-c", "import aiohttp").Run() == nil {
-			script, err := writePeer(dir, "sender.py")
-			return []string{python, script}, err
+	return s.start(ctx, name, "/", `"accepted"`, env, argv...)
+}
+
+// findPython returns an interpreter with aiohttp. Debian's package is not seen by
+// other interpreters that may come first in PATH.
+func findPython(ctx context.Context) (string, error) {
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		path, err := exec.LookPath(python)
+		if err == nil && exec.CommandContext(ctx, path, "-c", "import aiohttp").Run() == nil {
+			return path, nil
 		}
 	}
-	return nil, errAbsent{fmt.Sprintf("no aiohttp for %s: apt-get install python3-aiohttp, or -python", strings.Join(places, " or "))}
+	return "", errors.New("no aiohttp for python3: apt-get install python3-aiohttp")
 }
 
-// nodePeer writes the peer to dir, with the packages that it needs if they are
-// to be installed, and returns its command line and environment.
-func (r runtimes) nodePeer(ctx context.Context, dir string) ([]string, map[string]string, error) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		return nil, nil, errAbsent{"no node"}
+// findNode returns node and the directory in which it finds express and axios:
+// that of NODE_PATH, or dir when they are to be installed with the versions that
+// package.json names.
+func findNode(ctx context.Context, dir string, install bool) (node, modules string, err error) {
+	if node, err = exec.LookPath("node"); err != nil {
+		return "", "", errors.New("no node")
 	}
-	script, err := writePeer(dir, "sender.js")
-	if err != nil {
-		return nil, nil, err
-	}
-	env := map[string]string{"NODE_PATH": r.modules}
-	if r.install {
-		env["NODE_PATH"] = filepath.Join(dir, "node_modules")
-		if err := npmInstall(ctx, dir); err != nil {
-			return nil, nil, err
+	modules = os.Getenv("NODE_PATH")
+	if install {
+		modules = filepath.Join(dir, "node_modules")
+		npm := exec.CommandContext(ctx, "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir)
+		if output, err := npm.CombinedOutput(); err != nil {
+			return "", "", fmt.Errorf("npm install: %w: %.500s", err, output)
 		}
 	}
 	probe := exec.CommandContext(ctx, node, "-e", "require('express'); require('axios')")
-	probe.Env = append(os.Environ(), "NODE_PATH="+env["NODE_PATH"])
+	probe.Env = append(os.Environ(), "NODE_PATH="+modules)
 	if probe.Run() != nil {
-		return nil, nil, errAbsent{"no express and axios for node: -install, or -node-modules"}
+		return "", "", errors.New("no express and axios for node: -install, or NODE_PATH")
 	}
-	return []string{node, script}, env, nil
-}
-
-// npmInstall fetches the packages, with their versions, that package.json names.
-func npmInstall(ctx context.Context, dir string) error {
-	if _, err := writePeer(dir, "package.json"); err != nil {
-		return err
-	}
-	npm := exec.CommandContext(ctx, "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", dir)
-	if output, err := npm.CombinedOutput(); err != nil {
-		return errors.Join(errAbsent{"npm install failed"}, fmt.Errorf("%w: %.500s", err, output))
-	}
-	return nil
-}
-
-// writePeer writes one of the peers' files to dir.
-func writePeer(dir, name string) (string, error) {
-	text, err := peers.ReadFile("peers/" + name)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, name)
-	return path, os.WriteFile(path, text, 0o600)
+	return node, modules, nil
 }

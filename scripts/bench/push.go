@@ -4,25 +4,84 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gatepostdev/gatepost/shared/push"
 )
 
-// pushName is the command that this program starts itself with: a load
-// generator in a process of its own.
-const pushName = "push"
+// userID is the maker's id of customer i, as long as a UUID.
+func userID(i int) string { return fmt.Sprintf("customer-%027d", i) }
 
-// job is what a load generator is asked to do.
+// change is what both the maker's event and the gateway's say: somebody switched
+// a lamp, and the rest of what is known of it.
+func change(at time.Time) string {
+	return strings.ReplaceAll(`"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[`+
+		`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"NOW","uncertaintyInMilliseconds":0}]}}},`+
+		`"context":{"properties":[`+
+		`{"namespace":"Alexa.BrightnessController","name":"brightness","value":75,"timeOfSample":"NOW","uncertaintyInMilliseconds":0},`+
+		`{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},`+
+		`"timeOfSample":"NOW","uncertaintyInMilliseconds":200}]}}`,
+		"NOW", at.UTC().Format("2006-01-02T15:04:05.000Z"))
+}
+
+// deviceEvent is what a maker publishes of customer i.
+func deviceEvent(i int, at time.Time) []byte {
+	return fmt.Appendf(nil, `{"userId":%q,"event":{"header":{"namespace":"Alexa","name":"ChangeReport"},`+
+		`"endpoint":{"endpointId":"lamp-1"},%s`, userID(i), change(at))
+}
+
+// readyEvent is the body that the gateway gets for such an event.
+func readyEvent(token string, at time.Time) []byte {
+	const id = "00000000-0000-4000-8000-000000000000"
+	return fmt.Appendf(nil, `{"event":{"header":{"namespace":"Alexa","name":"ChangeReport","messageId":%q,"payloadVersion":"3"},`+
+		`"endpoint":{"scope":{"type":"BearerToken","token":%q},"endpointId":"lamp-1"},%s`, id, token, change(at))
+}
+
+// pushBody is what Pub/Sub pushes of customer i.
+func pushBody(i int, id string, now time.Time) ([]byte, error) {
+	return push.Encode(push.Message{
+		ID: id, Data: deviceEvent(i, now), PublishTime: now.UTC(), OrderingKey: userID(i) + "/lamp-1",
+		Subscription: "projects/bench/subscriptions/device-events", Attempt: 1,
+	})
+}
+
+// noID is the place of a message id, of as many digits as Pub/Sub's have. An
+// event that is pushed twice under one id is a duplicate, and not sent.
+const noID = "0000000000000000"
+
+// request is a push as it is on the wire, but for its message id.
+type request struct {
+	text []byte
+	id   int // where it is
+}
+
+func newRequest(host, path string, i int, now time.Time) (request, error) {
+	body, err := pushBody(i, noID, now)
+	text := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: CloudPubSub-Google\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, host, len(body), body)
+	return request{text, bytes.Index(text, []byte(noID))}, err
+}
+
+// appendTo appends the push of message n.
+func (r request) appendTo(buffer []byte, n int64) []byte {
+	start := len(buffer)
+	buffer = append(buffer, r.text...)
+	for at := start + r.id + len(noID) - 1; n > 0; at-- {
+		buffer[at] = byte('0' + n%10)
+		n /= 10
+	}
+	return buffer
+}
+
+// job is what the load generator is asked to do.
 type job struct {
 	Host, Path string
 	Customers  int
@@ -32,54 +91,37 @@ type job struct {
 	Every      time.Duration // between two events; 0 is as soon as another is answered
 	For        time.Duration // ends the job early, when it is not 0
 	Want       string        // part of each answer's body
-	Ready      []byte        // posted instead of events, to the gateway itself
-	Token      string        // that goes with Ready
+
+	// Strict has the simulator judge each event in full, which takes longer than
+	// to send it: only what is sent to warm up is judged. Otherwise the gateway
+	// compares the token of header and body.
+	Strict bool
+	Delay  time.Duration // of each of the gateway's answers
 }
 
 // load is what became of the events.
 type load struct {
 	Answered    int
 	Statuses    map[int]int // 0 for no answer
-	Wrong       int         // no 200, or without what was wanted
+	Wrong       int         // not 200, or without what was wanted
 	Complaint   string      // the first of them
 	Took        time.Duration
 	Half, Worst time.Duration // latency: median, and 99th percentile
 	Longest     time.Duration
 	Seconds     []int // good answers in each second
+
+	Taken, Refused int64 // at the gateway
 }
 
-func pushCommand(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
-	if err := parse(flags, args, func() error { return nil }); err != nil {
-		return err
+// missed says that the gateway did not accept each event once.
+func (l load) missed(events int) string {
+	if l.Taken == int64(events) && l.Refused == 0 {
+		return ""
 	}
-	var j job
-	if err := json.NewDecoder(os.Stdin).Decode(&j); err != nil {
-		return fmt.Errorf("the job: %w", err)
-	}
-	done, err := j.do(ctx)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(stdout).Encode(done)
+	return fmt.Sprintf("the gateway accepted %d of %d events and refused %d", l.Taken, events, l.Refused)
 }
 
-// requests prepares one for each customer.
-func (j job) requests() ([]envelope, error) {
-	if j.Ready != nil {
-		header := "Authorization: Bearer " + j.Token + "\r\n"
-		return []envelope{{rawRequest(j.Host, j.Path, header, j.Ready), -1}}, nil
-	}
-	list := make([]envelope, j.Customers)
-	for i := range list {
-		var err error
-		if list[i], err = pushRequest(j.Host, j.Path, i, time.Now()); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// event is one to push, and since when.
+// event is one to push.
 type event struct {
 	number int
 	given  time.Time
@@ -87,17 +129,19 @@ type event struct {
 
 // do pushes the events.
 func (j job) do(ctx context.Context) (load, error) {
-	requests, err := j.requests()
-	if err != nil {
-		return load{}, err
+	requests := make([]request, j.Customers)
+	for i := range requests {
+		var err error
+		if requests[i], err = newRequest(j.Host, j.Path, i, time.Now()); err != nil {
+			return load{}, err
+		}
 	}
 	if j.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, j.For)
 		defer cancel()
 	}
-	began := time.Now()
-	seen := &record{began: began, statuses: make(map[int]int)}
+	seen := &record{began: time.Now(), load: load{Statuses: make(map[int]int)}}
 	next := j.closedLoop(ctx)
 	if j.Every > 0 {
 		next = j.openLoop(ctx)
@@ -105,16 +149,19 @@ func (j job) do(ctx context.Context) (load, error) {
 	var workers sync.WaitGroup
 	for range j.InFlight {
 		workers.Go(func() {
-			p := pusher{job: j, requests: requests, seen: seen}
+			p := pusher{job: j, requests: requests}
 			defer p.hangUp()
-			p.work(next)
+			for e, more := next(); more; e, more = next() {
+				status, err := p.push(e.number)
+				seen.add(time.Since(e.given), status, j.complaint(status, p.answer.Bytes(), err))
+			}
 		})
 	}
 	workers.Wait()
-	return seen.load(time.Since(began)), nil
+	return seen.sum(), nil
 }
 
-// closedLoop gives out the next event whenever it is asked for one.
+// closedLoop hands out the next event whenever a worker is free.
 func (j job) closedLoop(ctx context.Context) func() (event, bool) {
 	var given atomic.Int64
 	return func() (event, bool) {
@@ -123,9 +170,9 @@ func (j job) closedLoop(ctx context.Context) func() (event, bool) {
 	}
 }
 
-// openLoop gives each event out at its time, however long the others take: one
-// that finds nobody free waits, which counts. What the generator itself is late
-// by does not.
+// openLoop hands out each event at its time, however long the others take: one
+// that finds no worker free waits, and its wait counts. What the generator itself
+// is late by does not.
 func (j job) openLoop(ctx context.Context) func() (event, bool) {
 	queue := make(chan event, j.Events)
 	go func() {
@@ -146,8 +193,7 @@ func (j job) openLoop(ctx context.Context) func() (event, bool) {
 // pusher pushes events over one connection, one after the other.
 type pusher struct {
 	job      job
-	requests []envelope
-	seen     *record
+	requests []request
 	conn     net.Conn
 	reader   *bufio.Reader
 	buffer   []byte
@@ -161,29 +207,13 @@ func (p *pusher) hangUp() {
 	}
 }
 
-func (p *pusher) work(next func() (event, bool)) {
-	for e, more := next(); more; e, more = next() {
-		status, err := p.push(e.number)
+// push makes one request, over a new connection after an error.
+func (p *pusher) push(n int) (status int, err error) {
+	defer func() {
 		if err != nil {
 			p.hangUp()
 		}
-		p.seen.add(time.Since(e.given), status, p.job.complaint(status, p.answer.Bytes(), err))
-	}
-}
-
-// complaint says what is wrong with an answer, nothing if it is as wanted.
-func (j job) complaint(status int, answer []byte, err error) string {
-	switch {
-	case err != nil:
-		return err.Error()
-	case status/100 != 2 || !bytes.Contains(answer, []byte(j.Want)):
-		return fmt.Sprintf("answered %d %.500s", status, answer)
-	}
-	return ""
-}
-
-// push makes one request.
-func (p *pusher) push(n int) (status int, err error) {
+	}()
 	p.answer.Reset()
 	if p.conn == nil {
 		if p.conn, err = net.Dial("tcp", p.job.Host); err != nil {
@@ -205,16 +235,24 @@ func (p *pusher) push(n int) (status int, err error) {
 	return response.StatusCode, err
 }
 
+// complaint says what is wrong with an answer, nothing if it is as wanted.
+func (j job) complaint(status int, answer []byte, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case status != http.StatusOK || !bytes.Contains(answer, []byte(j.Want)):
+		return fmt.Sprintf("answered %d %.500s", status, answer)
+	}
+	return ""
+}
+
 // record is what the workers have seen.
 type record struct {
 	began time.Time
 
 	mu        sync.Mutex
 	latencies []time.Duration
-	statuses  map[int]int
-	wrong     int
-	complaint string
-	seconds   []int
+	load      load
 }
 
 func (r *record) add(took time.Duration, status int, complaint string) {
@@ -222,25 +260,25 @@ func (r *record) add(took time.Duration, status int, complaint string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.latencies = append(r.latencies, took)
-	r.statuses[status]++
+	r.load.Statuses[status]++
 	if complaint != "" {
-		if r.wrong++; r.complaint == "" {
-			r.complaint = complaint
+		if r.load.Wrong++; r.load.Complaint == "" {
+			r.load.Complaint = complaint
 		}
 		return
 	}
-	for len(r.seconds) <= second {
-		r.seconds = append(r.seconds, 0)
+	for len(r.load.Seconds) <= second {
+		r.load.Seconds = append(r.load.Seconds, 0)
 	}
-	r.seconds[second]++
+	r.load.Seconds[second]++
 }
 
-func (r *record) load(took time.Duration) load {
+func (r *record) sum() load {
 	slices.Sort(r.latencies)
-	return load{
-		Answered: len(r.latencies), Statuses: r.statuses, Wrong: r.wrong, Complaint: r.complaint, Took: took,
-		Half: percentile(r.latencies, 50), Worst: percentile(r.latencies, 99), Longest: percentile(r.latencies, 100), Seconds: r.seconds,
-	}
+	l := r.load
+	l.Answered, l.Took = len(r.latencies), time.Since(r.began)
+	l.Half, l.Worst, l.Longest = percentile(r.latencies, 50), percentile(r.latencies, 99), percentile(r.latencies, 100)
+	return l
 }
 
 // percentile of a sorted list: what so many in a hundred are not above.

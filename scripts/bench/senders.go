@@ -3,22 +3,27 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// The senders, in the order in which they take turns.
-const (
-	floorSender    = "floor"
-	gatepostSender = "Gatepost"
-	pythonSender   = "Python aiohttp"
-	nodeSender     = "Node express"
-)
+// stage is everything that takes part.
+type stage struct {
+	pins     pins
+	unpinned error // why nothing is pinned
+	dir      string
+	world    *world
+	serial   int64 // message id of the next event
+	senders  []sender
+	absent   []string // a line for each peer that does not take part
+}
 
 // sender is a process that sends events to the gateway.
 type sender struct {
@@ -29,141 +34,117 @@ type sender struct {
 	want string // part of each answer
 }
 
-// host is where the sender is, as a connection wants it.
-func (s sender) host() string { return hostOf(s.base) }
-
-// hostOf is the host and port of a base URL without a path.
-func hostOf(base string) string { return strings.TrimPrefix(base, "http://") }
-
-// stage is everything that takes part.
-type stage struct {
-	pins     pins
-	dir      string
-	world    *world
-	gatepost *gatepost
-	tokens   []string // of each customer
-	ready    []byte
-	senders  []sender
-	absent   []string // lines about who does not take part
-}
-
-// newStage starts Amazon and builds Gatepost, unless program is one that has
-// been built. Close it when done.
-func newStage(ctx context.Context, p pins, program, database string) (_ *stage, err error) {
-	s := &stage{pins: p}
+// newStage starts the world. Close the stage when done.
+func newStage(ctx context.Context) (_ *stage, err error) {
+	s := &stage{serial: 1}
+	s.pins, s.unpinned = findPins()
 	if s.dir, err = os.MkdirTemp("", "gatepost-bench-"); err != nil {
 		return nil, err
 	}
-	if s.world, err = startWorld(ctx, p); err == nil {
-		s.gatepost, err = newGatepost(ctx, program, s.dir, s.world, database)
-	}
-	if err != nil {
-		return nil, errors.Join(err, s.close())
+	if s.world, err = startWorld(ctx, s.pins, s.dir); err != nil {
+		s.close()
+		return nil, err
 	}
 	return s, nil
 }
 
-func (s *stage) close() error {
+func (s *stage) close() {
 	for _, sender := range s.senders {
 		sender.Kill()
 	}
-	var err error
 	if s.world != nil {
-		err = s.world.stop()
+		s.world.Kill()
 	}
-	return errors.Join(err, os.RemoveAll(s.dir))
+	_ = os.RemoveAll(s.dir)
 }
 
-// startGatepost starts SendEvent with so many customers.
-func (s *stage) startGatepost(ctx context.Context, customers int, more map[string]string) error {
-	server, path, err := s.gatepost.sendEvent(ctx, s.pins, newEnrol(s.world), customers, more)
+// pinning says that processors are shared out, or why not.
+func (s *stage) pinning() string {
+	if s.unpinned != nil {
+		return "nothing pinned: " + s.unpinned.Error()
+	}
+	return "the sender alone on one processor"
+}
+
+// programUsage is for the flag of each command that needs the program.
+const programUsage = "a `program` that was built before, instead of one of this source"
+
+// program is a program that was built before, or one that is built now.
+func (s *stage) program(ctx context.Context, before string) (string, error) {
+	if before != "" {
+		return filepath.Abs(before)
+	}
+	return build(ctx, s.dir)
+}
+
+// env configures Gatepost, with grants in memory.
+func (s *stage) env() map[string]string {
+	client := simulator.DefaultClient()
+	env := map[string]string{
+		"ALEXA_REGIONS": string(region), "GRANT_STORE": "memory", "GRANTEE_RESOLVER": "userinfo:" + s.world.UserInfoURL,
+		"LWA_CREDENTIALS": "env:LWA_CLIENT",
+		"LWA_CLIENT":      fmt.Sprintf(`{"client_id":%q,"client_secret":%q}`, client.ID, client.Secret.Reveal()),
+		// As Cloud Run has them: the Functions Framework does more when they are set.
+		"K_SERVICE": "bench", "CLOUD_RUN_TIMEOUT_SECONDS": "60",
+	}
+	maps.Copy(env, s.world.Env)
+	return env
+}
+
+// start starts a sender on its processor.
+func (s *stage) start(ctx context.Context, name, path, want string, env map[string]string, argv ...string) error {
+	server, err := serve(ctx, s.dir, env, s.pins.on(s.pins.sender, argv)...)
 	if err != nil {
 		return err
 	}
-	s.senders = append(s.senders, sender{gatepostSender, server, server.URL(), path, `"outcome":"accepted"`})
+	s.senders = append(s.senders, sender{name, server, server.URL(), path, want})
 	return nil
 }
 
-// startAll starts everybody who can be.
-func (s *stage) startAll(ctx context.Context, customers int, r runtimes) error {
-	env, err := s.peerEnv(ctx, customers)
+// startGatepost starts a program with so many customers linked. Grants are in
+// its memory, so that one process serves all functions; what SendEvent does for
+// an event is the same.
+func (s *stage) startGatepost(ctx context.Context, name, program string, customers int) error {
+	if err := s.start(ctx, name, "/SendEvent", `"outcome":"accepted"`, s.env(), program); err != nil {
+		return err
+	}
+	codes, err := s.world.codes(ctx, 0, customers)
 	if err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
+	url := s.senders[len(s.senders)-1].base + "/AcceptGrant"
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(16)
+	for i, code := range codes {
+		all.Go(func() error { return acceptGrant(ctx, url, i, code) })
 	}
-	if err := s.startPeer(ctx, floorSender, []string{self, floorName}, env, ""); err != nil {
-		return err
-	}
-	if err := s.startGatepost(ctx, customers, nil); err != nil {
-		return err
-	}
-	if !r.peers {
-		return nil
-	}
-	return s.startPeers(ctx, r, env)
+	return all.Wait()
 }
 
-// startPeers starts what others would write, as far as it can run here.
-func (s *stage) startPeers(ctx context.Context, r runtimes, env map[string]string) error {
-	python, err := r.pythonPeer(ctx, s.dir)
-	if err := s.startIfPresent(ctx, pythonSender, python, env, err); err != nil {
-		return err
+// acceptGrant links customer i.
+func acceptGrant(ctx context.Context, url string, i int, code string) error {
+	answer, err := call[struct {
+		Event struct{ Header struct{ Name string } }
+	}](ctx, url, directive(i, code))
+	if name := answer.Event.Header.Name; err == nil && name != "AcceptGrant.Response" {
+		err = fmt.Errorf("AcceptGrant was answered with %q", name)
 	}
-	node, more, err := r.nodePeer(ctx, s.dir)
-	if err == nil {
-		maps.Copy(more, env)
-	}
-	return s.startIfPresent(ctx, nodeSender, node, more, err)
+	return err
 }
 
-// startIfPresent starts a peer, or notes why it does not take part.
-func (s *stage) startIfPresent(ctx context.Context, name string, argv []string, env map[string]string, err error) error {
-	var absent errAbsent
-	if errors.As(err, &absent) {
-		s.absent = append(s.absent, fmt.Sprintf("%s does not take part: %s", name, absent.reason))
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return s.startPeer(ctx, name, argv, env, `"accepted"`)
+// directive is Alexa.Authorization.AcceptGrant of customer i.
+func directive(i int, code string) json.RawMessage {
+	return fmt.Appendf(nil, `{"directive":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant",`+
+		`"messageId":"00000000-0000-4000-8000-000000000000","payloadVersion":"3"},"payload":{`+
+		`"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":"grantee-%s"}}}}`, code, userID(i))
 }
 
-func (s *stage) startPeer(ctx context.Context, name string, argv []string, env map[string]string, want string) error {
-	server, err := serve(ctx, s.dir, "sender-"+fmt.Sprint(len(s.senders)), s.pins.forSender(argv), env)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	s.senders = append(s.senders, sender{name, server, server.URL(), "/", want})
-	return nil
+// job is to push n events of so many customers to a sender.
+func (s *stage) job(to sender, customers, n, inFlight int) job {
+	j := job{Host: address(to.base), Path: to.path, Customers: customers, First: s.serial, Events: n, InFlight: inFlight, Want: to.want}
+	s.serial += int64(n)
+	return j
 }
 
-// peerEnv gives each customer an access token, and tells them to senders that
-// have no AcceptGrant. Environments can be read by others of this machine;
-// files need not be.
-func (s *stage) peerEnv(ctx context.Context, customers int) (map[string]string, error) {
-	var err error
-	if s.tokens, err = newEnrol(s.world).tokens(ctx, customers); err != nil {
-		return nil, err
-	}
-	s.ready = readyEvent(s.tokens[0], time.Now())
-	known := make(map[string]string, customers)
-	for i, token := range s.tokens {
-		known[userID(i)] = token
-	}
-	text, err := json.Marshal(known)
-	if err != nil {
-		return nil, err
-	}
-	env := map[string]string{gatewayEnv: s.world.Gateway, "GOGC": floorGOGC}
-	for name, data := range map[string][]byte{tokensEnv: text, tokenEnv: []byte(s.tokens[0]), eventEnv: s.ready} {
-		env[name] = filepath.Join(s.dir, name)
-		if err := os.WriteFile(env[name], data, 0o600); err != nil {
-			return nil, err
-		}
-	}
-	return env, nil
-}
+// address is a base URL's host and port.
+func address(base string) string { return strings.TrimPrefix(base, "http://") }

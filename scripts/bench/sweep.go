@@ -1,24 +1,23 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"os"
 	"runtime"
-	"runtime/pprof"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/transport"
@@ -27,228 +26,168 @@ import (
 // perShard is how many customers the sweep works on at a time in one shard.
 const perShard = 16
 
-// sweepOptions are the flags of the command.
-type sweepOptions struct {
-	grants, shards, rounds, conns int
-	latencies                     []time.Duration
-	profile                       string
+// sweeping is the command: a sweep takes turns with a bare HTTP client.
+type sweeping struct {
+	grants, shards, rounds int
+	latency                time.Duration
 }
 
-func sweepCommand(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
-	o := sweepOptions{latencies: []time.Duration{0, 50 * time.Millisecond}}
-	flags.IntVar(&o.grants, "grants", 100_000, "`number` of customers, one grant each; memory is measured for a tenth too")
-	flags.IntVar(&o.shards, "shards", 16, "`number` of shards, swept side by side")
-	flags.IntVar(&o.rounds, "rounds", 3, "how `often` sweep and bare client take turns; medians are shown")
-	flags.IntVar(&o.conns, "conns", 0, "idle `connections` that the pools keep; 0 is one for each request in flight")
-	flags.Func("latency", "comma-separated `durations` that Login with Amazon takes to answer (default 0s,50ms)", func(text string) (err error) {
-		o.latencies, err = durations(text)
-		return err
-	})
-	flags.StringVar(&o.profile, "cpuprofile", "", "write CPU profiles of one more sweep, at the first latency, to `file`.made-up and file.in-memory")
-	err := parse(flags, args, func() error {
-		if o.grants < 10 || o.rounds < 1 || o.conns < 0 || o.shards < 1 || o.shards > grant.Buckets {
-			return fmt.Errorf("want at least 10 grants, 1 round and 1 to %d shards", grant.Buckets)
-		}
-		return nil
-	})
+func (s *sweeping) bind(flags *flag.FlagSet) {
+	flags.IntVar(&s.grants, "grants", 100_000, "`number` of customers, one grant each; memory is measured for a tenth too")
+	flags.IntVar(&s.shards, "shards", 16, "`number` of shards, swept side by side")
+	flags.IntVar(&s.rounds, "rounds", 3, "how `often` sweep and bare client take turns; medians are shown")
+	flags.DurationVar(&s.latency, "latency", 50*time.Millisecond, "what Login with Amazon takes to answer the second time")
+}
+
+func (s *sweeping) check() error {
+	if s.grants < 10 || s.rounds < 1 || s.shards < 1 || s.shards > grant.Buckets || s.latency < 0 {
+		return fmt.Errorf("want at least 10 grants, 1 round, 1 to %d shards, and no negative latency", grant.Buckets)
+	}
+	return nil
+}
+
+// inFlight is how many refreshes are under way at a time.
+func (s *sweeping) inFlight() int { return s.shards * perShard }
+
+func (s *sweeping) run(ctx context.Context, out io.Writer) error {
+	dir, err := os.MkdirTemp("", "gatepost-bench-")
 	if err != nil {
 		return err
 	}
-	o.conns = cmp.Or(o.conns, o.shards*perShard)
-	return o.run(ctx, stdout)
-}
-
-// durations reads a comma-separated list.
-func durations(text string) ([]time.Duration, error) {
-	var list []time.Duration
-	for part := range strings.SplitSeq(text, ",") {
-		d, err := time.ParseDuration(part)
-		if err == nil && d < 0 {
-			err = errors.New("a latency cannot be negative")
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, d)
+	defer func() { _ = os.RemoveAll(dir) }()
+	w, err := startWorld(ctx, pins{}, dir)
+	if err != nil {
+		return err
 	}
-	return list, nil
-}
-
-func (o sweepOptions) run(ctx context.Context, stdout io.Writer) error {
-	fmt.Fprintf(stdout, "%d grants, %d shards of %d at a time, %d connections kept, %d rounds, %d CPUs\n\n",
-		o.grants, o.shards, perShard, o.conns, o.rounds, runtime.NumCPU())
-	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "records\tlatency\tCPU of a refresh\ta CPU second\ttime\tCPU of a bare request\ta CPU second\ttime\tshare")
-	for _, latency := range o.latencies {
-		// The one that leaves memory behind comes last.
-		for _, records := range []string{madeUpRecords, storedRecords} {
-			r, err := o.takeTurns(ctx, records, latency)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(table, "%s\t%v\t", records, latency)
-			r.write(table, o.grants)
+	defer w.Kill()
+	fmt.Fprintf(out, "%d grants, %d shards of %d at a time, %d rounds, %d CPUs\n\n",
+		s.grants, s.shards, perShard, s.rounds, runtime.NumCPU())
+	list, err := w.tokens(ctx, 1)
+	if err != nil {
+		return err
+	}
+	client := transport.NewClient(s.inFlight())
+	f, err := s.memory(ctx, out, w, list[0], client)
+	if err != nil {
+		return err
+	}
+	form := clientForm("refresh_token")
+	form.Set("refresh_token", list[0].Refresh)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "\nlatency\tCPU of a refresh\tCPU of a bare request\tshare")
+	for _, latency := range []time.Duration{0, s.latency} {
+		rounds, err := s.takeTurns(ctx, w, latency, f, bareClient{client, w.TokenURL, form.Encode()})
+		if err != nil {
+			return err
 		}
-		o.profile = "" // of the first latency only
+		fmt.Fprintf(table, "%v\t", latency)
+		s.line(table, rounds)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprint(stdout, "\nshare: of the CPU that a refresh takes, what the bare HTTP request takes too\n\n")
-	return o.memory(ctx, stdout)
+	_, err = fmt.Fprintln(out, "\nshare: of the CPU that a refresh takes, what the bare HTTP request takes too")
+	return err
 }
 
-// Where a sweep's records are.
-const (
-	madeUpRecords = "made up"   // nowhere: what is left is the sweep's own work
-	storedRecords = "in memory" // in the store that local runs use, whose work counts
-)
-
-// takeTurns measures the sweep and the bare client in turn, so that what else
-// the machine does meets both.
-func (o sweepOptions) takeTurns(ctx context.Context, records string, latency time.Duration) (r rounds, err error) {
-	f, c, err := o.load(ctx, records, latency)
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, c.stop()) }()
-	bare := raw{client: transport.NewClient(o.conns), url: c.RawURL, form: c.rawForm()}
-	defer bare.client.CloseIdleConnections()
-	for range o.rounds {
-		runtime.GC() // of garbage that is not this round's
-		swept, err := measure(func() error { return f.round(ctx, o) })
-		if err != nil {
-			return r, err
-		}
-		runtime.GC()
-		posted, err := measure(func() error { return bare.post(ctx, o.grants, o.shards*perShard) })
-		if err != nil {
-			return r, err
-		}
-		r.sweep, r.raw = append(r.sweep, swept), append(r.raw, posted)
-	}
-	if o.profile != "" {
-		err = f.profile(ctx, o, o.profile+"."+strings.ReplaceAll(records, " ", "-"))
-	}
-	return r, err
-}
-
-// load starts the simulator and makes a fleet of its grants.
-func (o sweepOptions) load(ctx context.Context, records string, latency time.Duration) (*fleet, *child, error) {
-	now, grants, fill := newClock(), o.grants, o.store
-	if records == madeUpRecords {
-		grants, fill = 0, o.makeUp
-	}
-	c, err := startChild(ctx, grants, latency, now.now().Add(lifetime))
-	if err != nil {
-		return nil, nil, err
-	}
-	f, err := fill(ctx, now, c)
-	if err != nil {
-		return nil, nil, errors.Join(err, c.stop())
-	}
-	return f, c, nil
-}
-
-// store returns a fleet whose records are in memory, each with a grant of its
-// own at the simulator.
-func (o sweepOptions) store(ctx context.Context, now *clock, c *child) (*fleet, error) {
-	client, err := o.client(c.TokenURL, now)
-	if err != nil {
-		return nil, err
-	}
-	f, err := newFleet(grantmem.New(), client, now, rand.Float64)
-	if err != nil {
-		return nil, err
-	}
-	for i, token := range c.tokens {
-		if err := f.link(ctx, i, token, rand.Float64()); err != nil {
-			return nil, err
-		}
-	}
-	c.tokens = nil
-	return f, nil
-}
-
-// makeUp returns a fleet whose records are made up, all with the one token that
-// the simulator keeps.
-func (o sweepOptions) makeUp(_ context.Context, now *clock, c *child) (*fleet, error) {
-	client, err := o.client(c.RawURL, now)
-	if err != nil {
-		return nil, err
-	}
-	f, err := newFleet(nil, client, now, rand.Float64)
-	if err != nil {
-		return nil, err
-	}
-	f.store = newMadeUp(f, tokenWith(c.RawToken, now.now().Add(lifetime)), o.grants)
-	f.source.Store = f.store
-	return f, nil
-}
-
-// client is the product's client of Login with Amazon.
-func (o sweepOptions) client(tokenURL string, now *clock) (*lwa.Client, error) {
-	parsed, err := url.Parse(tokenURL)
+// memory says how much memory this process has had at most after a sweep of a
+// tenth of the grants, and of all: it must not grow with them. It returns all.
+func (s *sweeping) memory(ctx context.Context, out io.Writer, w *world, t tokens, client *http.Client) (f *fleet, err error) {
+	at, err := url.Parse(w.TokenURL)
 	if err != nil {
 		return nil, err
 	}
 	known := simulator.DefaultClient()
-	credentials := []lwa.Credentials{{ClientID: known.ID, ClientSecret: known.Secret}}
-	return lwa.New(parsed, transport.NewClient(o.conns), credentials, now.now), nil
-}
-
-// round is an hour later: every grant is due.
-func (f *fleet) round(ctx context.Context, o sweepOptions) error {
-	f.forward(lifetime)
-	return f.sweepAll(ctx, o.shards, o.grants)
-}
-
-// profile writes the CPU profile of a round to a file.
-func (f *fleet) profile(ctx context.Context, o sweepOptions, name string) (err error) {
-	file, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if err := pprof.StartCPUProfile(file); err != nil {
-		return err
-	}
-	defer pprof.StopCPUProfile()
-	return f.round(ctx, o)
-}
-
-// rounds are the measurements of one latency.
-type rounds struct{ sweep, raw []effort }
-
-// write writes the medians as a line of the table.
-func (r rounds) write(out io.Writer, n int) {
-	sweep, bare := middle(r.sweep), middle(r.raw)
-	each := func(e effort) time.Duration { return (e.cpu / time.Duration(n)).Round(time.Microsecond / 10) }
-	rate := func(e effort) float64 { return float64(n) / e.cpu.Seconds() }
-	fmt.Fprintf(out, "%v\t%.0f\t%.1f s\t%v\t%.0f\t%.1f s\t%.0f %%\n",
-		each(sweep), rate(sweep), sweep.wall.Seconds(), each(bare), rate(bare), bare.wall.Seconds(), 100*r.share())
-}
-
-// share is the median of the rounds' shares: what is compared was measured one
-// after the other.
-func (r rounds) share() float64 {
-	var shares []float64
-	for i := range r.sweep {
-		shares = append(shares, r.raw[i].cpu.Seconds()/r.sweep[i].cpu.Seconds())
-	}
-	slices.Sort(shares)
-	return shares[len(shares)/2]
-}
-
-// middle returns the median CPU time and the median time.
-func middle(efforts []effort) effort {
-	by := func(of func(effort) time.Duration) time.Duration {
-		var all []time.Duration
-		for _, e := range efforts {
-			all = append(all, of(e))
+	for _, grants := range []int{s.grants / 10, s.grants} {
+		f = new(fleet)
+		amazon := lwa.New(at, client, []lwa.Credentials{{ClientID: known.ID, ClientSecret: known.Secret}}, f.now)
+		if err := errors.Join(f.fill(grants, t, amazon), f.sweep(ctx, s.shards)); err != nil {
+			return nil, err
 		}
-		slices.Sort(all)
-		return all[len(all)/2]
+		most, err := memoryOf(os.Getpid(), "VmHWM")
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(out, "most memory of the process, after a sweep of %d grants: %.1f MiB\n", grants, mib(most))
 	}
-	return effort{cpu: by(func(e effort) time.Duration { return e.cpu }), wall: by(func(e effort) time.Duration { return e.wall })}
+	return f, nil
+}
+
+// round is the CPU that sweep and bare client took, one after the other.
+type round struct{ sweep, bare time.Duration }
+
+// takeTurns measures the sweep and the bare client in turn, so that whatever else
+// the machine does meets both.
+func (s *sweeping) takeTurns(ctx context.Context, w *world, latency time.Duration, f *fleet, bare bareClient) ([]round, error) {
+	if err := w.delayRefreshes(ctx, latency); err != nil {
+		return nil, err
+	}
+	rounds := make([]round, s.rounds)
+	for i := range rounds {
+		var err error
+		if rounds[i].sweep, err = measure(func() error { return f.sweep(ctx, s.shards) }); err != nil {
+			return nil, err
+		}
+		if rounds[i].bare, err = measure(func() error { return bare.post(ctx, s.grants, s.inFlight()) }); err != nil {
+			return nil, err
+		}
+	}
+	return rounds, nil
+}
+
+// measure does the work and returns the CPU that this process took for it, the
+// garbage collector's included.
+func measure(work func() error) (time.Duration, error) {
+	runtime.GC() // of garbage that is not this work's
+	before, err := cpuOf(os.Getpid())
+	if err != nil {
+		return 0, err
+	}
+	if err := work(); err != nil {
+		return 0, err
+	}
+	after, err := cpuOf(os.Getpid())
+	return after - before, err
+}
+
+// line writes the medians. The share is the median of the rounds' shares, since
+// what it compares was measured one after the other.
+func (s *sweeping) line(out io.Writer, rounds []round) {
+	each := func(of func(round) time.Duration) time.Duration {
+		return (median(rounds, of) / time.Duration(s.grants)).Round(time.Microsecond / 10)
+	}
+	fmt.Fprintf(out, "%v\t%v\t%.0f %%\n",
+		each(func(r round) time.Duration { return r.sweep }), each(func(r round) time.Duration { return r.bare }),
+		100*median(rounds, func(r round) float64 { return r.bare.Seconds() / r.sweep.Seconds() }))
+}
+
+// bareClient is the least that a refresh over HTTP can cost: a form that is ready
+// is posted with the product's pooled client, and the answer is dropped.
+type bareClient struct {
+	client *http.Client
+	url    string
+	form   string
+}
+
+// post makes n requests, so many at a time.
+func (b bareClient) post(ctx context.Context, n, inFlight int) error {
+	var left atomic.Int64
+	left.Store(int64(n))
+	workers, ctx := errgroup.WithContext(ctx)
+	for range inFlight {
+		workers.Go(func() error {
+			for left.Add(-1) >= 0 {
+				request, err := http.NewRequestWithContext(ctx, http.MethodPost, b.url, strings.NewReader(b.form))
+				if err != nil {
+					return err
+				}
+				request.Header.Set("Content-Type", formType)
+				if err := drop(b.client, request, http.StatusOK); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return workers.Wait()
 }

@@ -2,11 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -16,91 +15,77 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// TestSweepCommand is not parallel: there is one CPU profile in a process.
 func TestSweepCommand(t *testing.T) {
-	profile := filepath.Join(t.TempDir(), "cpu")
-	status, stdout, stderr := bench(t, "sweep", "-grants", "300", "-rounds", "1", "-shards", "2", "-latency", "1ms", "-cpuprofile", profile)
-	if status != exitOK {
-		t.Fatalf("status %d: %s", status, stderr)
-	}
-	for _, line := range []string{
-		`(?m)^300 grants, 2 shards of 16 at a time, 32 connections kept, 1 rounds, \d+ CPUs$`,
-		`(?m)^made up +1ms +[\d.]+[mµ]s .*[1-9]\d* %$`,
-		`(?m)^in memory +1ms +[\d.]+[mµ]s .*[1-9]\d* %$`,
-		`(?m)^heap: [\d.]+ MiB before a sweep of 30 grants, at most [\d.]+ MiB more during it$`,
-		`(?m)^heap: [\d.]+ MiB before a sweep of 300 grants, at most [\d.]+ MiB more during it$`,
-	} {
-		if !regexp.MustCompile(line).MatchString(stdout) {
-			t.Errorf("no line is like %s in\n%s", line, stdout)
-		}
-	}
-	for _, name := range []string{profile + ".made-up", profile + ".in-memory"} {
-		if info, err := os.Stat(name); err != nil || info.Size() == 0 {
-			t.Errorf("no profile: %v", err)
-		}
-	}
+	t.Parallel()
+	wantLines(t, []string{"sweep", "-grants", "300", "-rounds", "1", "-shards", "2", "-latency", "2ms"},
+		`300 grants, 2 shards of 16 at a time, 1 rounds, \d+ CPUs`,
+		`0s +[\d.]+[mµ]?s .* \S+ %`, `2ms +[\d.]+[mµ]?s .* \S+ %`,
+		`most memory of the process, after a sweep of 30 grants: [1-9]\d*\.\d MiB`,
+		`most memory of the process, after a sweep of 300 grants: [1-9]\d*\.\d MiB`)
 }
 
-// TestSweepFails: the figures of a sweep that did not refresh everybody must
+// slowLWA is Login with Amazon when it takes a second, and how many wait for it.
+type slowLWA struct {
+	now       func() time.Time
+	down      bool
+	mu        sync.Mutex
+	was, most int
+}
+
+func (s *slowLWA) Refresh(context.Context, string, sensitive.String) (lwa.Token, error) {
+	s.enter(1)
+	defer s.enter(-1)
+	time.Sleep(time.Second)
+	if s.down {
+		return lwa.Token{}, fmt.Errorf("an outage: %w", lwa.ErrUnavailable)
+	}
+	return newToken(tokens{"Atza|fake", "Atzr|fake"}, s.now().Add(lifetime)), nil
+}
+
+func (*slowLWA) Knows(string) bool { return true }
+
+func (s *slowLWA) enter(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.was += n
+	s.most = max(s.most, s.was)
+}
+
+func newFleet(t *testing.T, n int) (*fleet, *slowLWA) {
+	t.Helper()
+	f := new(fleet)
+	amazon := &slowLWA{now: f.now}
+	if err := f.fill(n, tokens{"Atza|fake", "Atzr|fake"}, amazon); err != nil {
+		t.Fatal(err)
+	}
+	return f, amazon
+}
+
+// TestSweepFails: the figures of a sweep that did not refresh every grant must
 // not be shown.
 func TestSweepFails(t *testing.T) {
 	t.Parallel()
-	now := newClock()
-	login := &amazon{now: now.now}
-	f, err := newFleet(grantmem.New(), login, now, func() float64 { return 0 })
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 3 {
-		if err := f.link(t.Context(), i, login.token(), 0); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		f, amazon := newFleet(t, 3)
+		f.source.Store = &counting{Store: f, counts: make(map[string]int), hide: true}
+		if err := f.sweep(t.Context(), 16); err == nil || !strings.Contains(err.Error(), "0 grants were refreshed, not 3") {
+			t.Errorf("without records: %v", err)
 		}
-	}
-	if err := f.sweepAll(t.Context(), 16, 3); err == nil || !strings.Contains(err.Error(), "0 grants were refreshed, not 3") {
-		t.Errorf("before they are due: %v", err)
-	}
-	f.forward(lifetime)
-	login.down.Store(true)
-	if err := f.sweepAll(t.Context(), 16, 3); err == nil || !strings.Contains(err.Error(), "failed: login_with_amazon") {
-		t.Errorf("in an outage: %v", err)
-	}
-	login.down.Store(false)
-	f.forward(time.Minute)
-	if err := f.sweepAll(t.Context(), 16, 3); err != nil {
-		t.Errorf("after it: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	f.forward(lifetime)
-	if err := f.sweepAll(ctx, 16, 3); err == nil {
-		t.Error("no error after an interrupt")
-	}
-}
-
-// waiting is Login with Amazon when it takes a second, and how many wait for it.
-type waiting struct {
-	amazon
-	mu        sync.Mutex
-	now, most int
-}
-
-func (w *waiting) Refresh(ctx context.Context, id string, token sensitive.String) (lwa.Token, error) {
-	w.enter(1)
-	defer w.enter(-1)
-	<-time.After(time.Second)
-	return w.amazon.Refresh(ctx, id, token)
-}
-
-func (w *waiting) enter(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.now += n
-	w.most = max(w.most, w.now)
+		f.source.Store = f
+		amazon.down = true
+		if err := f.sweep(t.Context(), 16); err == nil || !strings.Contains(err.Error(), "failed: login_with_amazon") {
+			t.Errorf("in an outage: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := f.sweep(ctx, 16); err == nil {
+			t.Error("no error after an interrupt")
+		}
+	})
 }
 
 // TestPerShard: the bare client and the limits count on as many refreshes at a
@@ -108,21 +93,60 @@ func (w *waiting) enter(n int) {
 func TestPerShard(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		now := newClock()
-		login := &waiting{amazon: amazon{now: now.now}}
-		f, err := newFleet(grantmem.New(), login, now, func() float64 { return 0 })
-		if err != nil {
+		f, amazon := newFleet(t, 500)
+		if err := f.sweep(t.Context(), 1); err != nil || amazon.most != perShard {
+			t.Errorf("a shard makes %d refreshes at a time, not %d: %v", amazon.most, perShard, err)
+		}
+	})
+}
+
+// counting is a store that counts what is asked of it.
+type counting struct {
+	grant.Store
+	hide   bool // the records
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *counting) add(call string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts[call] += n
+}
+
+func (c *counting) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+	page, err := c.Store.Due(ctx, q)
+	if c.hide {
+		page = grant.DuePage{}
+	}
+	c.add("reads", len(page.Records))
+	return page, err
+}
+
+func (c *counting) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	c.add("reads", 1)
+	return c.Store.Read(ctx, key)
+}
+
+func (c *counting) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	c.add("writes", 1)
+	return c.Store.Write(ctx, was, now)
+}
+
+// TestRefreshReadsAndWrites counts what a refresh asks of the store. The shards'
+// own marks are not in it.
+func TestRefreshReadsAndWrites(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := newFleet(t, 500)
+		c := &counting{Store: f, counts: make(map[string]int)}
+		f.source.Store = c
+		if err := f.sweep(t.Context(), 16); err != nil {
 			t.Fatal(err)
 		}
-		const n = 500
-		for i := range n {
-			if err := f.link(t.Context(), i, login.token(), 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		f.forward(lifetime)
-		if err := f.sweepAll(t.Context(), 1, n); err != nil || login.most != perShard {
-			t.Errorf("a shard makes %d refreshes at a time, not %d: %v", login.most, perShard, err)
+		want := map[string]int{"reads": 500 * refreshReads, "writes": 500 * refreshWrites}
+		if diff := cmp.Diff(want, c.counts); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -130,43 +154,57 @@ func TestPerShard(t *testing.T) {
 func TestMadeUpRecordsAreFoundOnce(t *testing.T) {
 	t.Parallel()
 	const n = 500
-	now := newClock()
-	login := &amazon{now: now.now}
-	f, err := newFleet(nil, login, now, nil)
-	if err != nil {
-		t.Fatal(err)
+	f, _ := newFleet(t, n)
+	found, want := make(map[grant.Key]int), make(map[grant.Key]int)
+	for i := range n {
+		want[customer(i)] = 1
 	}
-	store := newMadeUp(f, login.token(), n)
-	found := make(map[grant.Key]int)
 	for first := range 16 {
 		q := grant.DueQuery{Limit: 7}
 		for bucket := range 16 {
 			q.Buckets = append(q.Buckets, 16*first+bucket)
 		}
-		for {
-			page, err := store.Due(t.Context(), q)
+		for more := true; more; {
+			page, err := f.Due(t.Context(), q)
 			if err != nil || len(page.Records) > q.Limit || page.Next != nil && len(page.Records) < q.Limit {
 				t.Fatalf("a page of %d: %v", len(page.Records), err)
 			}
 			for _, record := range page.Records {
 				found[record.Key()]++
 			}
-			if page.Next == nil {
-				break
-			}
-			q.After = page.Next
+			q.After, more = page.Next, page.Next != nil
 		}
-	}
-	want := make(map[grant.Key]int)
-	for i := range n {
-		want[customer(i)] = 1
 	}
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("records found (-want +got):\n%s", diff)
 	}
 }
 
-func TestRawFailsWithTheServer(t *testing.T) {
+// TestDelayRefreshes: the world answers refreshes, as late as it is told.
+func TestDelayRefreshes(t *testing.T) {
+	t.Parallel()
+	w, err := startWorld(t.Context(), pins{}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Kill()
+	list, err := w.tokens(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := clientForm("refresh_token")
+	form.Set("refresh_token", list[0].Refresh)
+	bare := bareClient{http.DefaultClient, w.TokenURL, form.Encode()}
+	for _, delay := range []time.Duration{300 * time.Millisecond, 0} {
+		began := time.Now()
+		err := errors.Join(w.delayRefreshes(t.Context(), delay), bare.post(t.Context(), 1, 1))
+		if took := time.Since(began); err != nil || took < delay {
+			t.Errorf("a refresh takes %v, want %v more: %v", took, delay, err)
+		}
+	}
+}
+
+func TestBareClientFailsWithTheServer(t *testing.T) {
 	t.Parallel()
 	var requests int
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -175,29 +213,11 @@ func TestRawFailsWithTheServer(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	bare := raw{client: server.Client(), url: server.URL, form: "a=b"}
+	bare := bareClient{server.Client(), server.URL, "a=b"}
 	if err := bare.post(t.Context(), 3, 1); err != nil || requests != 3 {
 		t.Errorf("%d requests: %v", requests, err)
 	}
 	if err := bare.post(t.Context(), 3, 1); err == nil || requests != 4 {
 		t.Errorf("%d requests in the end, and error %v", requests, err)
-	}
-}
-
-func TestMedians(t *testing.T) {
-	t.Parallel()
-	cpu := func(times ...time.Duration) (list []effort) {
-		for i, d := range times {
-			list = append(list, effort{cpu: d * time.Second, wall: time.Duration(i) * time.Second})
-		}
-		return list
-	}
-	r := rounds{sweep: cpu(10, 40, 20), raw: cpu(9, 8, 6)} // 90 %, 20 % and 30 %
-	if got := r.share(); got < 0.299 || got > 0.301 {
-		t.Errorf("share %v, want 0.3", got)
-	}
-	want := effort{cpu: 20 * time.Second, wall: time.Second}
-	if diff := cmp.Diff(want, middle(r.sweep), cmp.AllowUnexported(effort{})); diff != "" {
-		t.Errorf("median (-want +got):\n%s", diff)
 	}
 }
