@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 // with returns a copy of an environment with variables added or changed.

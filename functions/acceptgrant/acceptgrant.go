@@ -23,9 +23,9 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
@@ -182,13 +182,13 @@ func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (answer
 	var known answers
 	var both errgroup.Group
 	both.Go(func() error {
-		return guard.Run(func() (err error) {
+		return flight.Guard(func() (err error) {
 			known.userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
 			return err
 		})
 	})
 	both.Go(func() error {
-		return guard.Run(func() error {
+		return flight.Guard(func() error {
 			known.token, known.refused = f.LWA.Exchange(ctx, directive.Code)
 			if known.refused == nil {
 				known.account = f.account(ctx, known.token)

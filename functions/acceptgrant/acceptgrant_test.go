@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/functions/acceptgrant"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 func function(t *testing.T, w *accesstest.World) *acceptgrant.Function {

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/functions/acceptgrant"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
-	"github.com/gatepostdev/gatepost/shared/grant/granttest"
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
 // inTime is the context of a request.

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 // fleet is some copies of SendEvent, and what is in front of them: it hands

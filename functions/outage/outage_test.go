@@ -15,15 +15,14 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/functions/refreshtokens"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lifecycle"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // load is what the maker reports, and what the function can deliver: 8 events in
@@ -98,7 +97,7 @@ type world struct {
 	free     int
 	asked    []lifecycle.Message
 	oldest   time.Duration // age of what was accepted lately
-	outcomes map[outcome.Name]int
+	outcomes map[delivery.OutcomeName]int
 }
 
 // place is an endpoint of a household.
@@ -110,7 +109,7 @@ type place struct {
 func newWorld(t *testing.T, l load) *world {
 	w := &world{
 		World: accesstest.InBubble(t, simulator.Options{}), t: t, load: l, amazon: &amazon{answerTime: l.answerTime}, queue: newQueue(), free: slots,
-		lost: make(map[string]time.Time), reported: make(map[string]time.Time), outcomes: make(map[outcome.Name]int),
+		lost: make(map[string]time.Time), reported: make(map[string]time.Time), outcomes: make(map[delivery.OutcomeName]int),
 	}
 	for i := range withFew + withMany {
 		h := &household{userID: fmt.Sprint("u-", i), lamps: fewLamps}
@@ -204,15 +203,15 @@ func (w *world) push(l *lane) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range results {
-		acknowledged = acknowledged && r.Decision != outcome.Retry
+		acknowledged = acknowledged && r.Decision != delivery.Retry
 		w.outcomes[r.Name]++
 		switch r.Name {
-		case outcome.Accepted:
+		case delivery.Accepted:
 			w.oldest = max(w.oldest, w.Now().Sub(m.PublishTime))
 			w.reported[m.OrderingKey] = w.Now()
-		case outcome.Expired:
+		case delivery.Expired:
 			w.lost[m.OrderingKey] = w.Now()
-		case outcome.Redeliver, outcome.Duplicate:
+		case delivery.Redeliver, delivery.Duplicate:
 		default:
 			w.t.Errorf("%s: %s %v", m.OrderingKey, r.Name, r.Err)
 		}
@@ -278,7 +277,7 @@ func TestOutage(t *testing.T) {
 func outage(t *testing.T, l load, mode string, down time.Duration) {
 	w := newWorld(t, l)
 	w.run(before, true)
-	if w.queue.held > slots || w.outcomes[outcome.Expired] > 0 {
+	if w.queue.held > slots || w.outcomes[delivery.Expired] > 0 {
 		t.Fatalf("%d messages wait before the outage: %v", w.queue.held, w.outcomes)
 	}
 	w.amazon.mode = mode
@@ -288,10 +287,10 @@ func outage(t *testing.T, l load, mode string, down time.Duration) {
 	w.run(after, true)
 	w.mu.Lock()
 	w.oldest = 0
-	expired, held := w.outcomes[outcome.Expired], w.queue.held
+	expired, held := w.outcomes[delivery.Expired], w.queue.held
 	w.mu.Unlock()
 	w.run(settle, true)
-	if n := w.outcomes[outcome.Expired] - expired; n > 0 || w.oldest > time.Minute { // which the repetitions that were asked for may take
+	if n := w.outcomes[delivery.Expired] - expired; n > 0 || w.oldest > time.Minute { // which the repetitions that were asked for may take
 		t.Errorf("from %v after the recovery on %d reports expired, and one was accepted %v after it was published; %d waited", after, n, w.oldest, held)
 	}
 	w.run(quiet, false)

@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // fleet refreshes customers in the store, but for the sick.

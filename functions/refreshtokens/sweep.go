@@ -13,8 +13,8 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/guard"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -224,7 +224,7 @@ func (r *run) work(ctx context.Context, records []grant.Record) (begun int) {
 		}
 		workers.Go(func() {
 			defer r.pace.end()
-			if err := guard.Run(func() error { r.customer(ctx, record); return nil }); err != nil {
+			if err := flight.Guard(func() error { r.customer(ctx, record); return nil }); err != nil {
 				r.fail(ctx, "internal", slog.LevelError, err)
 			}
 		})

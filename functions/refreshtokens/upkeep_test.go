@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/access"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // swept sweeps all buckets and compares the counts.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/functions/sendevent"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
@@ -19,6 +18,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // acceptingGateway is a transport that takes every event, and costs next to nothing.

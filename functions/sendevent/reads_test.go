@@ -16,16 +16,15 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
-	"github.com/gatepostdev/gatepost/shared/emulator"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // calls counts what Firestore is asked, by method.
@@ -124,7 +123,7 @@ func TestReadsAndWrites(t *testing.T) {
 		results := d.Deliver(t.Context(), push.Message{
 			ID: fmt.Sprint("m-", i), Data: fmt.Appendf(nil, step.event, step.userID), PublishTime: w.Now().Add(-step.age), Attempt: 1,
 		})
-		if step.userID != "u-3" && (len(results) != 1 || results[0].Name != outcome.Accepted) {
+		if step.userID != "u-3" && (len(results) != 1 || results[0].Name != delivery.Accepted) {
 			t.Errorf("%s: %+v", step.name, results)
 		}
 		if diff := cmp.Diff(step.want, counted.take()); diff != "" {

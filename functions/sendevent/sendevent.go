@@ -18,7 +18,6 @@ import (
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/lwa"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
@@ -43,9 +42,9 @@ type Function struct {
 
 // result is one element of the answer's "outcomes".
 type result struct {
-	GrantID string       `json:"grantId,omitempty"`
-	Outcome outcome.Name `json:"outcome"`
-	Code    string       `json:"code,omitempty"`
+	GrantID string               `json:"grantId,omitempty"`
+	Outcome delivery.OutcomeName `json:"outcome"`
+	Code    string               `json:"code,omitempty"`
 }
 
 // Handle delivers one message.
@@ -75,9 +74,9 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 		}
 		body.Outcomes = append(body.Outcomes, result{GrantID: r.GrantID, Outcome: r.Name, Code: r.Code})
 		switch {
-		case r.Decision == outcome.Retry:
+		case r.Decision == delivery.Retry:
 			status = http.StatusServiceUnavailable
-		case r.Decision == outcome.DeadLetter && !f.KeepsDeadLetters && status == http.StatusOK:
+		case r.Decision == delivery.DeadLetter && !f.KeepsDeadLetters && status == http.StatusOK:
 			status = http.StatusUnprocessableEntity
 		}
 		if field := fieldOf(r.Err); field != "" {
@@ -89,7 +88,7 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 
 // hasNoGrant reports whether the result is of an event without a grant to go to.
 func hasNoGrant(r delivery.Result) bool {
-	return r.Name == outcome.NoGrant || r.Name == outcome.Elsewhere
+	return r.Name == delivery.NoGrant || r.Name == delivery.Elsewhere
 }
 
 // fieldOf tells the publisher which field of the event is wrong. Other errors
@@ -99,7 +98,7 @@ func fieldOf(err error) string {
 		return ""
 	}
 	var field *alexa.FieldError
-	if errors.As(err, &field) || errors.Is(err, outcome.ErrUnknownRegion) {
+	if errors.As(err, &field) || errors.Is(err, delivery.ErrUnknownRegion) {
 		return err.Error()
 	}
 	return ""
@@ -114,7 +113,7 @@ func note(ctx context.Context, results []delivery.Result) {
 	decisive := results[0]
 	for _, r := range results {
 		telemetry.Raise(ctx, level(r))
-		if r.Decision == outcome.Retry {
+		if r.Decision == delivery.Retry {
 			decisive = r
 		}
 	}
@@ -164,11 +163,11 @@ func fields(r delivery.Result) []slog.Attr {
 // our own fault and hits every customer alike.
 func level(r delivery.Result) slog.Level {
 	switch {
-	case r.Decision == outcome.DeadLetter, errors.Is(r.Err, access.ErrBraked), errors.Is(r.Err, lwa.ErrClientRefused):
+	case r.Decision == delivery.DeadLetter, errors.Is(r.Err, access.ErrBraked), errors.Is(r.Err, lwa.ErrClientRefused):
 		return slog.LevelError
-	case r.Name == outcome.Unconfirmed:
+	case r.Name == delivery.Unconfirmed:
 		return slog.LevelWarn
-	case r.Decision == outcome.Ack:
+	case r.Decision == delivery.Ack:
 		return slog.LevelInfo
 	}
 	return slog.LevelWarn

@@ -13,15 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/functions/sendevent"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/host"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // given is a deliverer whose results are given.
@@ -38,12 +37,12 @@ func (g *given) Deliver(_ context.Context, m push.Message) []delivery.Result {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	result := func(id string, err error) delivery.Result {
-		return delivery.Result{GrantID: id, Outcome: outcome.Of(err), Err: err}
+		return delivery.Result{GrantID: id, Outcome: delivery.OutcomeOf(err), Err: err}
 	}
-	accepted, suspended := result("g-1", nil), result("g-2", outcome.ErrSuspended)
+	accepted, suspended := result("g-1", nil), result("g-2", delivery.ErrSuspended)
 	again := result("g-3", errors.New("secret cause"))
 	malformed := result("", &alexa.FieldError{Path: "userId", Problem: "missing"})
-	nowhere := result("", outcome.ErrUnknownRegion)
+	nowhere := result("", delivery.ErrUnknownRegion)
 	tests := []struct {
 		name    string
 		keeps   bool
@@ -51,8 +50,8 @@ func TestAnswers(t *testing.T) {
 		status  int
 		body    string
 	}{
-		{"nothing to do", false, []delivery.Result{result("", outcome.ErrNoGrant)}, 200, `{"outcomes":[]}`},
-		{"nothing to do here", false, []delivery.Result{result("", outcome.ErrElsewhere)}, 200, `{"outcomes":[]}`},
+		{"nothing to do", false, []delivery.Result{result("", delivery.ErrNoGrant)}, 200, `{"outcomes":[]}`},
+		{"nothing to do here", false, []delivery.Result{result("", delivery.ErrElsewhere)}, 200, `{"outcomes":[]}`},
 		{"accepted", false, []delivery.Result{accepted, suspended}, 200, `{"outcomes":[{"grantId":"g-1","outcome":"accepted"},{"grantId":"g-2","outcome":"suspended"}]}`},
 		{"one has to be sent again", false, []delivery.Result{accepted, again}, 503, `{"outcomes":[{"grantId":"g-1","outcome":"accepted"},{"grantId":"g-3","outcome":"retry","code":"INTERNAL"}]}`},
 		{"malformed", false, []delivery.Result{malformed}, 422, `{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`},
@@ -137,9 +136,9 @@ func TestLine(t *testing.T) {
 func TestLineOfSeveralGrants(t *testing.T) {
 	t.Parallel()
 	d := &given{results: []delivery.Result{
-		{GrantID: "g-1", Region: alexa.NA, Outcome: outcome.Of(errors.New("why")), Err: errors.New("why")},
+		{GrantID: "g-1", Region: alexa.NA, Outcome: delivery.OutcomeOf(errors.New("why")), Err: errors.New("why")},
 		{
-			GrantID: "g-2", Region: alexa.EU, Outcome: outcome.Of(nil),
+			GrantID: "g-2", Region: alexa.EU, Outcome: delivery.OutcomeOf(nil),
 			Sent: delivery.Sent{MessageID: "m-2", Tries: 2, Status: 202, RequestID: "r-2"},
 		},
 	}}

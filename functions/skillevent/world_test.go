@@ -14,7 +14,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/functions/skillevent"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
@@ -22,6 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // provider is a maker's identity provider, who knows the tokens "grantee-u-1"

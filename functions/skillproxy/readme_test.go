@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/federation/federationtest"
+	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
 // TestReadme has the README show the snippets as they are, and name every

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 // runtimeAPI plays Lambda's Runtime API for one process, see

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 var fault = regexp.MustCompile(`\\n  ([A-Z_]+): `)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/federation/federationtest"
+	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
 func TestColdStartTakesTwoRoundTrips(t *testing.T) {

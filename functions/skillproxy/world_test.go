@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/federation/federationtest"
+	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
 // Messages of each kind, with what must never be logged.

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
-	"github.com/gatepostdev/gatepost/shared/loopback"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
 // TestMain refuses every connection that would leave this machine, and lets the

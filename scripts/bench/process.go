@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 // server is a running program that listens, with its process id.

@@ -15,13 +15,13 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
-	"github.com/gatepostdev/gatepost/shared/binary"
-	"github.com/gatepostdev/gatepost/shared/emulator"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // TestRotationWithoutDeployment rotates the keyset while the program runs. A

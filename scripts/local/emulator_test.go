@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // TestEmulators runs the program twice with Google's emulators: the second run

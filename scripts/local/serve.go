@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"github.com/gatepostdev/gatepost/functions"
+	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/host"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -71,8 +71,8 @@ func (n noGrantRows) Handle(ctx context.Context, r slog.Record) error {
 		fields[a.Key] = a.Value.String()
 		return true
 	})
-	switch name := outcome.Name(fields[telemetry.Outcome]); name {
-	case outcome.NoGrant, outcome.Elsewhere:
+	switch name := delivery.OutcomeName(fields[telemetry.Outcome]); name {
+	case delivery.NoGrant, delivery.Elsewhere:
 		n.screen.row("event", 0, "%s: %s, %s", fields[telemetry.EventID], name, fields[telemetry.Reason])
 	}
 	return n.Handler.Handle(ctx, r) // which discards it, or shows all

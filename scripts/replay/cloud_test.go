@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/gatepostdev/gatepost/shared/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // onBoth runs a test on Google's fake in this process, and on the emulator.

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/access"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // TestWaitersLeaveADoubtAlone: several processes wait while another refreshes a

@@ -12,10 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/access"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // TestManyProcesses has 50 processes refresh 200 grants over and over, while

@@ -8,12 +8,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // TestStrayRefusals: two within ten minutes are no reason to suspect a grant
@@ -25,7 +25,7 @@ func TestStrayRefusals(t *testing.T) {
 	d := deliverer(t, w)
 	for n := range 2 {
 		w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Status: 403})
-		if r := d.Deliver(t.Context(), numbered(w, report, n)); r[0].Name != outcome.Accepted {
+		if r := d.Deliver(t.Context(), numbered(w, report, n)); r[0].Name != delivery.Accepted {
 			t.Errorf("event %d: %+v", n, r)
 		}
 		w.Forward(4 * time.Minute)
@@ -52,11 +52,11 @@ func TestPartsAreNotSentAgain(t *testing.T) {
 	d := deliverer(t, w)
 	w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.SkillNeverEnabled, Match: func(r simulator.Request) bool { return strings.Contains(r.Body, `"e-60"`) }})
 	m := message(w, removal)
-	if r := d.Deliver(t.Context(), m); r[0].Decision != outcome.Retry {
+	if r := d.Deliver(t.Context(), m); r[0].Decision != delivery.Retry {
 		t.Errorf("%+v", r)
 	}
 	m.Attempt = 2
-	if r := d.Deliver(t.Context(), m); r[0].Name != outcome.Accepted {
+	if r := d.Deliver(t.Context(), m); r[0].Name != delivery.Accepted {
 		t.Errorf("%+v", r)
 	}
 	want := []string{"gateway/EU 202", "gateway/EU 202", "gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION", "gateway/EU 202"}
@@ -84,7 +84,7 @@ func TestReplayIsDelivered(t *testing.T) {
 			w.Sim.Clear()
 
 			replay := push.Message{ID: "m-9", Data: topic.sent[0].Data, Attributes: topic.sent[0].Attributes, PublishTime: w.Now()}
-			want := map[string]outcome.Name{dead: outcome.Accepted}
+			want := map[string]delivery.OutcomeName{dead: delivery.Accepted}
 			if diff := cmp.Diff(want, names(deliverer(t, w).Deliver(t.Context(), replay))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -111,7 +111,7 @@ func TestExpiryKnowsWhatWasDelivered(t *testing.T) {
 	m.Attempt = 7
 	d := deliverer(t, w)
 	topic := announced(w, d)
-	want := map[string]outcome.Name{took: outcome.Duplicate, late: outcome.Expired, gone: outcome.Revoked}
+	want := map[string]delivery.OutcomeName{took: delivery.Duplicate, late: delivery.Expired, gone: delivery.Revoked}
 	if diff := cmp.Diff(want, names(d.Deliver(t.Context(), m))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -134,8 +134,8 @@ func TestAnswerWaitsForTheRightAccount(t *testing.T) {
 	topic := new(letters)
 	d.DeadLetters = topic
 	m := message(w, answer)
-	for _, want := range []outcome.Name{outcome.Redeliver, outcome.Accepted} {
-		if diff := cmp.Diff(map[string]outcome.Name{right: want}, names(d.Deliver(t.Context(), m))); diff != "" {
+	for _, want := range []delivery.OutcomeName{delivery.Redeliver, delivery.Accepted} {
+		if diff := cmp.Diff(map[string]delivery.OutcomeName{right: want}, names(d.Deliver(t.Context(), m))); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		m.Attempt++

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 )
 
 // noteBehind notes in the record what grants have missed of an event that will
@@ -22,7 +21,7 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 		return results
 	}
 	took := slices.ContainsFunc(results, func(r Result) bool {
-		return r.Name == outcome.Accepted || r.Name == outcome.Duplicate || r.Name == outcome.Superseded
+		return r.Name == Accepted || r.Name == Duplicate || r.Name == Superseded
 	})
 	var behind []int
 	news := false
@@ -30,9 +29,9 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 		switch {
 		case r.GrantID == "":
 			continue
-		case discovery && errors.Is(r.Err, outcome.ErrMissed) && r.Decision == outcome.DeadLetter, !discovery && (r.Name == outcome.Expired || r.Name == outcome.Suspended):
-		case !discovery && took && r.Decision == outcome.Retry:
-			results[i] = r.instead(fmt.Errorf("%w: %w", outcome.ErrBehind, r.Err))
+		case discovery && errors.Is(r.Err, ErrMissed) && r.Decision == DeadLetter, !discovery && (r.Name == Expired || r.Name == Suspended):
+		case !discovery && took && r.Decision == Retry:
+			results[i] = r.instead(fmt.Errorf("%w: %w", ErrBehind, r.Err))
 		default:
 			continue
 		}

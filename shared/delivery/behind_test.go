@@ -11,13 +11,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // suspended is a customer whose grant is suspect for six hours, and a process
@@ -45,11 +44,11 @@ func TestMissedReportsAreNoted(t *testing.T) {
 	for name, test := range map[string]struct {
 		suspect bool
 		age     time.Duration
-		want    outcome.Name
+		want    delivery.OutcomeName
 	}{
-		"suspended": {true, 0, outcome.Suspended},
-		"expired":   {false, time.Hour, outcome.Expired},
-		"both":      {true, time.Hour, outcome.Expired},
+		"suspended": {true, 0, delivery.Suspended},
+		"expired":   {false, time.Hour, delivery.Expired},
+		"both":      {true, time.Hour, delivery.Expired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -112,16 +111,16 @@ func TestWhatCannotBeNotedComesBack(t *testing.T) {
 	for name, age := range map[string]time.Duration{"suspended": 0, "expired": time.Hour} {
 		m := numbered(w, report, 1)
 		m.PublishTime = w.Now().Add(-age)
-		if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != outcome.Retry {
+		if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.Retry {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
 	d.DeadLetters = new(letters)
-	if r := d.Deliver(t.Context(), numbered(w, removal, 2)); len(r) != 1 || r[0].Decision != outcome.Retry {
+	if r := d.Deliver(t.Context(), numbered(w, removal, 2)); len(r) != 1 || r[0].Decision != delivery.Retry {
 		t.Errorf("discovery: %+v", r)
 	}
 	store.fail.Store(false)
-	if r := d.Deliver(t.Context(), numbered(w, report, 1)); r[0].Name != outcome.Suspended {
+	if r := d.Deliver(t.Context(), numbered(w, report, 1)); r[0].Name != delivery.Suspended {
 		t.Errorf("%+v", r)
 	}
 	if !w.Read(t, "u-1").Grants[id].Behind.Has("lamp-1", false) {
@@ -134,7 +133,7 @@ func TestErasedMeanwhile(t *testing.T) {
 	t.Parallel()
 	w, d, _, _ := suspended(t)
 	d.Store = &erased{Store: w.Store, world: w, t: t}
-	if r := d.Deliver(t.Context(), numbered(w, report, 1)); r[0].Name != outcome.Suspended {
+	if r := d.Deliver(t.Context(), numbered(w, report, 1)); r[0].Name != delivery.Suspended {
 		t.Errorf("%+v", r)
 	}
 	if _, err := w.Store.Read(t.Context(), accesstest.Key("u-1")); err == nil {
@@ -178,7 +177,7 @@ func TestMissedForGood(t *testing.T) {
 			d.DeadLetters, d.Checks = topic, alexa.CheckOff
 			for n := range 3 {
 				r := d.Deliver(t.Context(), numbered(w, test.data, n))
-				if len(r) != 1 || r[0].Decision != outcome.DeadLetter || r[0].Code != "SUSPENDED" {
+				if len(r) != 1 || r[0].Decision != delivery.DeadLetter || r[0].Code != "SUSPENDED" {
 					t.Errorf("%+v", r)
 				}
 			}
@@ -193,7 +192,7 @@ func TestMissedForGood(t *testing.T) {
 			w.Change(t, "u-1", func(r *grant.Record) { r.Recover(id, w.Now(), w.Now().Add(time.Hour)) })
 			replay := topic.sent[0]
 			replay.ID, replay.PublishTime = "m-9", w.Now()
-			if r := d.Deliver(t.Context(), replay); len(r) != 1 || r[0].Name != outcome.Accepted {
+			if r := d.Deliver(t.Context(), replay); len(r) != 1 || r[0].Name != delivery.Accepted {
 				t.Errorf("replayed: %+v", r)
 			}
 		})
@@ -243,10 +242,10 @@ func TestHealthyGrantDoesNotWait(t *testing.T) {
 					if took := time.Since(began); took > test.most+50*time.Millisecond { // a write that loses a race rests a little
 						t.Errorf("event %d took %v, want about %v", n, took, test.most)
 					}
-					if got[well] != outcome.Accepted || got[sick] != outcome.Behind && got[sick] != outcome.Suspended {
+					if got[well] != delivery.Accepted || got[sick] != delivery.Behind && got[sick] != delivery.Suspended {
 						t.Errorf("event %d: %v", n, got)
 					}
-					if n == 0 && got[sick] != outcome.Behind {
+					if n == 0 && got[sick] != delivery.Behind {
 						t.Errorf("the first event: %v", got)
 					}
 					time.Sleep(500 * time.Millisecond)
@@ -272,9 +271,9 @@ func TestDoorbellOfTwoGrants(t *testing.T) {
 	sick := w.Link(t, "u-1", alexa.EU, "amzn-2")
 	w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.SkillNeverEnabled, User: "amzn-2"})
 	m := message(w, doorbell)
-	for _, want := range []map[string]outcome.Name{
-		{well: outcome.Accepted, sick: outcome.Redeliver},
-		{well: outcome.Duplicate, sick: outcome.Accepted},
+	for _, want := range []map[string]delivery.OutcomeName{
+		{well: delivery.Accepted, sick: delivery.Redeliver},
+		{well: delivery.Duplicate, sick: delivery.Accepted},
 	} {
 		if diff := cmp.Diff(want, names(deliverer(t, w).Deliver(t.Context(), m))); diff != "" {
 			t.Errorf("attempt %d (-want +got):\n%s", m.Attempt, diff)

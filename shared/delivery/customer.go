@@ -9,7 +9,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -69,7 +68,7 @@ func allTake(record grant.Record, ids []string, now time.Time) bool {
 // the one that took its place. What became of the others stays as it is.
 func (d *Deliverer) again(ctx context.Context, e *event, record grant.Record, results []Result, accepted []string) (grant.Record, []Result) {
 	doubtful := func(r Result) bool {
-		return r.Name == outcome.Revoked && record.Grants[r.GrantID].State != grant.Revoked || r.Decision == outcome.DeadLetter
+		return r.Name == Revoked && record.Grants[r.GrantID].State != grant.Revoked || r.Decision == DeadLetter
 	}
 	if !slices.ContainsFunc(results, doubtful) {
 		return record, results
@@ -90,7 +89,7 @@ func (d *Deliverer) again(ctx context.Context, e *event, record grant.Record, re
 	// Where the grant is still there, a dead letter is not tried a second time.
 	done := slices.DeleteFunc(results, func(r Result) bool {
 		_, there := stored.Grants[r.GrantID]
-		return doubtful(r) && (r.Name == outcome.Revoked || !there)
+		return doubtful(r) && (r.Name == Revoked || !there)
 	})
 	isDone := func(id string) bool { return slices.ContainsFunc(done, func(r Result) bool { return r.GrantID == id }) }
 	left := slices.DeleteFunc(d.addressees(stored, e), isDone)

@@ -15,7 +15,6 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -29,7 +28,7 @@ type DeadLetters interface {
 // to know to mend and replay it. It holds no token: one that the publisher sent by
 // mistake is cut out. Results other than dead letters stay as they are.
 func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) Result {
-	if result.Decision != outcome.DeadLetter || d.DeadLetters == nil {
+	if result.Decision != DeadLetter || d.DeadLetters == nil {
 		return result
 	}
 	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.epitaph(m, result)); err != nil {

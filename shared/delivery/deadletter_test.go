@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
-	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // TestDeadLetterHoldsNoToken: makers who move from a sender of their own publish
@@ -45,7 +45,7 @@ func TestDeadLetterHoldsNoToken(t *testing.T) {
 			m := message(w, test.data)
 			m.OrderingKey = "u-1/lamp-1"
 			m.Attributes = map[string]string{"mine": "Atza|CANARY"}
-			if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != outcome.DeadLetter || len(topic.sent) != 1 {
+			if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != 1 {
 				t.Fatalf("%+v and %d dead letters", r, len(topic.sent))
 			}
 			letter := topic.sent[0]
@@ -72,7 +72,7 @@ func TestTooLargeToLookAt(t *testing.T) {
 	d.DeadLetters = topic
 	m := message(w, report+strings.Repeat(" ", 1<<20-len(report)))
 	m.OrderingKey = "u-1/lamp-1"
-	if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != outcome.DeadLetter || len(topic.sent) != 1 {
+	if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != 1 {
 		t.Fatalf("%+v and %d dead letters", r, len(topic.sent))
 	}
 	const want = "data: 1048576 bytes, at most 786432 are taken"

@@ -14,7 +14,6 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
@@ -91,7 +90,7 @@ func New(options Options) *Deliverer {
 type Result struct {
 	GrantID string
 	Region  alexa.Region // of the grant, or that the event is for; empty if neither is known
-	outcome.Outcome
+	Outcome
 	Err  error // why, nil for an accepted event
 	Sent Sent
 }
@@ -123,7 +122,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	if h := d.paused(event); h != nil {
 		// Before anything is read: an outage must not cost a read for each try.
 		d.unwellSince(ctx, h, false)
-		return event.undelivered(outcome.ErrPaused)
+		return event.undelivered(ErrPaused)
 	}
 	c, err := d.customer(ctx, event, m)
 	if errors.Is(err, grant.ErrNotFound) {
@@ -182,20 +181,20 @@ func (d *Deliverer) finish(ctx context.Context, m push.Message, e *event, c cust
 	for i, result := range results {
 		result.Region = c.record.Grants[result.GrantID].Region
 		results[i] = d.bury(ctx, m, result)
-		if h := d.health[result.Region]; h != nil && (result.Name == outcome.Expired || result.Decision == outcome.Retry) {
-			d.unwellSince(ctx, h, result.Name == outcome.Expired)
+		if h := d.health[result.Region]; h != nil && (result.Name == Expired || result.Decision == Retry) {
+			d.unwellSince(ctx, h, result.Name == Expired)
 		}
 	}
 	return d.noteBehind(ctx, e, c, results)
 }
 
 func resultOf(id string, err error) Result {
-	return Result{GrantID: id, Outcome: outcome.Of(err), Err: err}
+	return Result{GrantID: id, Outcome: OutcomeOf(err), Err: err}
 }
 
 // instead returns the result with the outcome of err in place of its own.
 func (r Result) instead(err error) Result {
-	r.Outcome, r.Err = outcome.Of(err), err
+	r.Outcome, r.Err = OutcomeOf(err), err
 	return r
 }
 
@@ -207,8 +206,8 @@ func (e *event) undelivered(err error) []Result {
 }
 
 var (
-	errNotLinked = fmt.Errorf("%w: no customer with this userId has linked the skill", outcome.ErrNoGrant)
-	errGone      = fmt.Errorf("%w: the one that the replay is for is gone", outcome.ErrNoGrant)
+	errNotLinked = fmt.Errorf("%w: no customer with this userId has linked the skill", ErrNoGrant)
+	errGone      = fmt.Errorf("%w: the one that the replay is for is gone", ErrNoGrant)
 )
 
 // noGrant says why no grant of the customer is one that the event is for.
@@ -217,9 +216,9 @@ func (d *Deliverer) noGrant(e *event) error {
 	case e.grant != "":
 		return errGone
 	case e.region != "":
-		return fmt.Errorf("%w: the customer has none in %s", outcome.ErrNoGrant, e.region)
+		return fmt.Errorf("%w: the customer has none in %s", ErrNoGrant, e.region)
 	}
-	return fmt.Errorf("%w: the customer has none in a region that is served here (%s)", outcome.ErrNoGrant, d.served())
+	return fmt.Errorf("%w: the customer has none in a region that is served here (%s)", ErrNoGrant, d.served())
 }
 
 // served names the regions that this process serves.
@@ -269,7 +268,7 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 	}
 	if _, served := d.Gateways[region]; region != "" && !served {
 		telemetry.Add(ctx, slog.String(telemetry.Region, string(region)))
-		return nil, fmt.Errorf("%w: region %s; here: %s", outcome.ErrElsewhere, region, d.served())
+		return nil, fmt.Errorf("%w: region %s; here: %s", ErrElsewhere, region, d.served())
 	}
 	if len(m.Data) > maxData {
 		return nil, &alexa.FieldError{Path: "data", Problem: fmt.Sprintf("%d bytes, at most %d are taken", len(m.Data), maxData)}

@@ -12,13 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 const report = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
@@ -69,8 +68,8 @@ func message(w *accesstest.World, data string) push.Message {
 }
 
 // names are the outcomes, by grant.
-func names(results []delivery.Result) map[string]outcome.Name {
-	got := make(map[string]outcome.Name)
+func names(results []delivery.Result) map[string]delivery.OutcomeName {
+	got := make(map[string]delivery.OutcomeName)
 	for _, r := range results {
 		got[r.GrantID] = r.Name
 	}
@@ -98,53 +97,53 @@ func TestDeliverToOneGrant(t *testing.T) {
 	tests := []struct {
 		name    string
 		prepare func(t *testing.T, w *accesstest.World)
-		want    outcome.Name
+		want    delivery.OutcomeName
 		state   grant.State
 		reason  string
 		seen    []string
 	}{
-		{"accepted", script(), outcome.Accepted, grant.Active, "", []string{"gateway/EU 202"}},
-		{"refreshed before use", func(_ *testing.T, w *accesstest.World) { w.Forward(59*time.Minute + 30*time.Second) }, outcome.Accepted, grant.Active, "", []string{"lwa/refresh 200", "gateway/EU 202"}},
-		{"token refused", func(_ *testing.T, w *accesstest.World) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }, outcome.Accepted, grant.Active, "",
+		{"accepted", script(), delivery.Accepted, grant.Active, "", []string{"gateway/EU 202"}},
+		{"refreshed before use", func(_ *testing.T, w *accesstest.World) { w.Forward(59*time.Minute + 30*time.Second) }, delivery.Accepted, grant.Active, "", []string{"lwa/refresh 200", "gateway/EU 202"}},
+		{"token refused", func(_ *testing.T, w *accesstest.World) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }, delivery.Accepted, grant.Active, "",
 			[]string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
-		{"bare 403", script(simulator.Fault{Status: 403, Body: "<html>no</html>"}), outcome.Accepted, grant.Active, "", []string{"gateway/EU 403", "lwa/refresh 200", "gateway/EU 202"}},
-		{"403 with an unknown code", script(simulator.Fault{Status: 403, Code: "NEW_EXCEPTION"}), outcome.Accepted, grant.Active, "", []string{"gateway/EU 403 NEW_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
-		{"fresh token refused too", script(simulator.Fault{Status: 401, Times: 4}), outcome.Redeliver, grant.Suspect, "unauthorized",
+		{"bare 403", script(simulator.Fault{Status: 403, Body: "<html>no</html>"}), delivery.Accepted, grant.Active, "", []string{"gateway/EU 403", "lwa/refresh 200", "gateway/EU 202"}},
+		{"403 with an unknown code", script(simulator.Fault{Status: 403, Code: "NEW_EXCEPTION"}), delivery.Accepted, grant.Active, "", []string{"gateway/EU 403 NEW_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
+		{"fresh token refused too", script(simulator.Fault{Status: 401, Times: 4}), delivery.Redeliver, grant.Suspect, "unauthorized",
 			[]string{"gateway/EU 401", "lwa/refresh 200", "gateway/EU 401", "gateway/EU 401", "gateway/EU 401"}},
 		{"token refused, grant gone", func(_ *testing.T, w *accesstest.World) {
 			w.Sim.Disable(alexa.EU, "amzn-1")
 			w.Sim.Script(eu, simulator.Fault{Status: 401})
-		}, outcome.Revoked, grant.Revoked, "invalid_grant", []string{"gateway/EU 401", "lwa/refresh 400 invalid_grant"}},
-		{"skill disabled", func(_ *testing.T, w *accesstest.World) { w.Sim.Disable(alexa.EU, "amzn-1") }, outcome.Revoked, grant.Revoked, "invalid_grant",
+		}, delivery.Revoked, grant.Revoked, "invalid_grant", []string{"gateway/EU 401", "lwa/refresh 400 invalid_grant"}},
+		{"skill disabled", func(_ *testing.T, w *accesstest.World) { w.Sim.Disable(alexa.EU, "amzn-1") }, delivery.Revoked, grant.Revoked, "invalid_grant",
 			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 400 invalid_grant"}},
-		{"skill disabled, says only the gateway", script(simulator.Fault{Code: simulator.SkillDisabled, Times: 2}), outcome.Redeliver, grant.Suspect, "skill_disabled",
+		{"skill disabled, says only the gateway", script(simulator.Fault{Code: simulator.SkillDisabled, Times: 2}), delivery.Redeliver, grant.Suspect, "skill_disabled",
 			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 200", "gateway/EU 403 SKILL_DISABLED_EXCEPTION"}},
-		{"500 that means disabled", script(simulator.Fault{Code: simulator.InternalService, Description: "no SkillIdentifier found", Times: 2}), outcome.Redeliver, grant.Suspect, "skill_disabled",
+		{"500 that means disabled", script(simulator.Fault{Code: simulator.InternalService, Description: "no SkillIdentifier found", Times: 2}), delivery.Redeliver, grant.Suspect, "skill_disabled",
 			[]string{"gateway/EU 500 INTERNAL_SERVICE_EXCEPTION", "lwa/refresh 200", "gateway/EU 500 INTERNAL_SERVICE_EXCEPTION"}},
-		{"never enabled, just linked", script(simulator.Fault{Code: simulator.SkillNeverEnabled}), outcome.Redeliver, grant.Active, "", []string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
+		{"never enabled, just linked", script(simulator.Fault{Code: simulator.SkillNeverEnabled}), delivery.Redeliver, grant.Active, "", []string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
 		{"never enabled, linked long ago", func(_ *testing.T, w *accesstest.World) {
 			w.Forward(11 * time.Minute)
 			w.Sim.Script(eu, simulator.Fault{Code: simulator.SkillNeverEnabled, Times: 2})
-		}, outcome.Redeliver, grant.Suspect, "skill_never_enabled",
+		}, delivery.Redeliver, grant.Suspect, "skill_never_enabled",
 			[]string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION", "gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
-		{"no permission", script(simulator.Fault{Code: simulator.InsufficientPermission, Times: 2}), outcome.Redeliver, grant.Suspect, "insufficient_permission",
+		{"no permission", script(simulator.Fault{Code: simulator.InsufficientPermission, Times: 2}), delivery.Redeliver, grant.Suspect, "insufficient_permission",
 			[]string{"gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION", "gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION"}},
-		{"skill not found", script(simulator.Fault{Code: simulator.SkillNotFound, Times: 2}), outcome.Redeliver, grant.Suspect, "skill_not_found",
+		{"skill not found", script(simulator.Fault{Code: simulator.SkillNotFound, Times: 2}), delivery.Redeliver, grant.Suspect, "skill_not_found",
 			[]string{"gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION", "gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION"}},
 		{"LWA ill when a token is refused", func(_ *testing.T, w *accesstest.World) {
 			w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1")
 			w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
-		}, outcome.Redeliver, grant.Active, "", []string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 503"}},
-		{"malformed, says the gateway", script(simulator.Fault{Code: simulator.InvalidRequest}), outcome.Dead, grant.Active, "", []string{"gateway/EU 400 INVALID_REQUEST_EXCEPTION"}},
-		{"account not found", script(simulator.Fault{Code: simulator.AccountNotFound}), outcome.Dead, grant.Active, "", []string{"gateway/EU 404 ACCOUNT_NOT_FOUND_EXCEPTION"}},
-		{"too large, and no halves", script(simulator.Fault{Code: simulator.TooLarge}), outcome.Dead, grant.Active, "", []string{"gateway/EU 413 REQUEST_ENTITY_TOO_LARGE_EXCEPTION"}},
+		}, delivery.Redeliver, grant.Active, "", []string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 503"}},
+		{"malformed, says the gateway", script(simulator.Fault{Code: simulator.InvalidRequest}), delivery.Dead, grant.Active, "", []string{"gateway/EU 400 INVALID_REQUEST_EXCEPTION"}},
+		{"account not found", script(simulator.Fault{Code: simulator.AccountNotFound}), delivery.Dead, grant.Active, "", []string{"gateway/EU 404 ACCOUNT_NOT_FOUND_EXCEPTION"}},
+		{"too large, and no halves", script(simulator.Fault{Code: simulator.TooLarge}), delivery.Dead, grant.Active, "", []string{"gateway/EU 413 REQUEST_ENTITY_TOO_LARGE_EXCEPTION"}},
 		{"suspended", func(t *testing.T, w *accesstest.World) {
 			w.Change(t, "u-1", func(r *grant.Record) {
 				for id := range r.Grants {
 					r.Suspect(id, "x", w.Now())
 				}
 			})
-		}, outcome.Suspended, grant.Suspect, "x", []string{}},
+		}, delivery.Suspended, grant.Suspect, "x", []string{}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -154,16 +153,16 @@ func TestDeliverToOneGrant(t *testing.T) {
 			test.prepare(t, w)
 			d, m := deliverer(t, w), message(w, report)
 			results := d.Deliver(t.Context(), m)
-			if test.state == grant.Suspect && test.want == outcome.Redeliver {
+			if test.state == grant.Suspect && test.want == delivery.Redeliver {
 				// The first refusal is handed back. The next one is the reason.
-				if g := w.Read(t, "u-1").Grants[id]; g.State != grant.Active || results[0].Decision != outcome.Retry {
+				if g := w.Read(t, "u-1").Grants[id]; g.State != grant.Active || results[0].Decision != delivery.Retry {
 					t.Errorf("after one refusal the grant is %s and the outcome %+v", g.State, results[0])
 				}
 				w.Forward(5 * time.Second)
 				m.Attempt = 2
 				results = d.Deliver(t.Context(), m)
 			}
-			if diff := cmp.Diff(map[string]outcome.Name{id: test.want}, names(results)); diff != "" {
+			if diff := cmp.Diff(map[string]delivery.OutcomeName{id: test.want}, names(results)); diff != "" {
 				t.Errorf("outcomes (-want +got):\n%s\n%v", diff, results[0].Err)
 			}
 			if diff := cmp.Diff(test.seen, since(seen(w), 1)); diff != "" {
@@ -187,7 +186,7 @@ func TestFanOut(t *testing.T) {
 	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401, User: "amzn-2"})
 
 	results := deliverer(t, w).Deliver(t.Context(), message(w, report))
-	want := map[string]outcome.Name{eu1: outcome.Accepted, eu2: outcome.Revoked, na: outcome.Accepted}
+	want := map[string]delivery.OutcomeName{eu1: delivery.Accepted, eu2: delivery.Revoked, na: delivery.Accepted}
 	if diff := cmp.Diff(want, names(results)); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
@@ -207,11 +206,11 @@ func TestFanOut(t *testing.T) {
 	// others' grants.
 	m := message(w, report)
 	m.Attributes = map[string]string{"region": "NA"}
-	for name, got := range map[string]map[string]outcome.Name{
+	for name, got := range map[string]map[string]delivery.OutcomeName{
 		"attribute": names(deliverer(t, w).Deliver(t.Context(), m)),
 		"process":   names(deliverer(t, w, alexa.NA).Deliver(t.Context(), message(w, report))),
 	} {
-		if diff := cmp.Diff(map[string]outcome.Name{na: outcome.Accepted}, got); diff != "" {
+		if diff := cmp.Diff(map[string]delivery.OutcomeName{na: delivery.Accepted}, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -226,21 +225,21 @@ func TestNoGrant(t *testing.T) {
 	for name, tt := range map[string]struct {
 		userID     string
 		attributes map[string]string
-		want       outcome.Name
+		want       delivery.OutcomeName
 		reason     string
 	}{
-		"unknown customer":        {"u-9", nil, outcome.NoGrant, "no customer with this userId has linked the skill"},
-		"no grant in the region":  {"u-1", map[string]string{"region": "NA"}, outcome.NoGrant, "the customer has none in NA"},
-		"no grant in any":         {"u-1", nil, outcome.NoGrant, "none in a region that is served here (EU, NA)"},
-		"grant of a replay":       {"u-1", map[string]string{"gatepost-grant": "g-9"}, outcome.NoGrant, "the replay is for is gone"},
-		"region served elsewhere": {"u-1", map[string]string{"region": "FE"}, outcome.Elsewhere, "region FE; here: EU, NA"},
+		"unknown customer":        {"u-9", nil, delivery.NoGrant, "no customer with this userId has linked the skill"},
+		"no grant in the region":  {"u-1", map[string]string{"region": "NA"}, delivery.NoGrant, "the customer has none in NA"},
+		"no grant in any":         {"u-1", nil, delivery.NoGrant, "none in a region that is served here (EU, NA)"},
+		"grant of a replay":       {"u-1", map[string]string{"gatepost-grant": "g-9"}, delivery.NoGrant, "the replay is for is gone"},
+		"region served elsewhere": {"u-1", map[string]string{"region": "FE"}, delivery.Elsewhere, "region FE; here: EU, NA"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := message(w, strings.Replace(report, "u-1", tt.userID, 1))
 			m.Attributes = tt.attributes
 			results := deliverer(t, w, alexa.EU, alexa.NA).Deliver(t.Context(), m)
-			if len(results) != 1 || results[0].GrantID != "" || results[0].Decision != outcome.Ack || results[0].Name != tt.want {
+			if len(results) != 1 || results[0].GrantID != "" || results[0].Decision != delivery.Ack || results[0].Name != tt.want {
 				t.Fatalf("%+v, want %s", results, tt.want)
 			}
 			if got := results[0].Err.Error(); !strings.Contains(got, tt.reason) {
@@ -314,7 +313,7 @@ func TestDeadLetters(t *testing.T) {
 	noJSON := message(w, "hello")
 	w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest, Description: "Payload conversion failed."})
 	for _, m := range []push.Message{malformed, misdirected, noJSON, message(w, report)} {
-		if results := d.Deliver(t.Context(), m); len(results) != 1 || results[0].Decision != outcome.DeadLetter {
+		if results := d.Deliver(t.Context(), m); len(results) != 1 || results[0].Decision != delivery.DeadLetter {
 			t.Errorf("%s: %+v", m.Data, results)
 		}
 	}
@@ -343,7 +342,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 
 	topic.fail = errors.New("down")
-	if results := d.Deliver(t.Context(), noJSON); results[0].Decision != outcome.Retry {
+	if results := d.Deliver(t.Context(), noJSON); results[0].Decision != delivery.Retry {
 		t.Errorf("a dead letter that could not be put aside is acknowledged: %+v", results)
 	}
 }
@@ -384,22 +383,22 @@ func TestIdentityAndAge(t *testing.T) {
 	tests := []struct {
 		name, data string
 		age        func(*push.Message)
-		want       outcome.Name
+		want       delivery.OutcomeName
 	}{
-		{"report in time", report, old(5 * time.Minute), outcome.Accepted},
-		{"report too old", report, old(5*time.Minute + time.Millisecond), outcome.Expired},
-		{"doorbell in time", doorbell, old(time.Minute), outcome.Accepted},
-		{"doorbell too old", doorbell, old(61 * time.Second), outcome.Expired},
-		{"answer too old", answer, old(61 * time.Second), outcome.Expired},
-		{"discovery never", removal, old(24 * time.Hour), outcome.Accepted},
+		{"report in time", report, old(5 * time.Minute), delivery.Accepted},
+		{"report too old", report, old(5*time.Minute + time.Millisecond), delivery.Expired},
+		{"doorbell in time", doorbell, old(time.Minute), delivery.Accepted},
+		{"doorbell too old", doorbell, old(61 * time.Second), delivery.Expired},
+		{"answer too old", answer, old(61 * time.Second), delivery.Expired},
+		{"discovery never", removal, old(24 * time.Hour), delivery.Accepted},
 		{"moved by Pub/Sub", report, func(m *push.Message) {
 			m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceTopicPublishTime": "2026-01-02T02:00:00.123456Z"}
-		}, outcome.Expired},
+		}, delivery.Expired},
 		{"replayed", report, func(m *push.Message) {
 			m.Attributes = map[string]string{"gatepost-published": "2026-01-02T02:00:00.000Z"}
-		}, outcome.Expired},
-		{"no publish time", report, func(m *push.Message) { m.PublishTime = time.Time{} }, outcome.Accepted},
-		{"device clock of 1970", strings.Replace(report, `"value"`, `"timeOfSample":"1970-01-01T00:00:00Z","value"`, 1), old(0), outcome.Accepted},
+		}, delivery.Expired},
+		{"no publish time", report, func(m *push.Message) { m.PublishTime = time.Time{} }, delivery.Accepted},
+		{"device clock of 1970", strings.Replace(report, `"value"`, `"timeOfSample":"1970-01-01T00:00:00Z","value"`, 1), old(0), delivery.Accepted},
 	}
 	for _, test := range tests {
 		m := message(w, test.data)
@@ -414,7 +413,7 @@ func TestIdentityAndAge(t *testing.T) {
 
 	long := message(w, report)
 	long.Attributes = map[string]string{"eventId": strings.Repeat("x", 129)}
-	if r := deliverer(t, w).Deliver(t.Context(), long); len(r) != 1 || r[0].Name != outcome.Dead || r[0].Err.Error() != "attribute eventId: longer than 128 characters" {
+	if r := deliverer(t, w).Deliver(t.Context(), long); len(r) != 1 || r[0].Name != delivery.Dead || r[0].Err.Error() != "attribute eventId: longer than 128 characters" {
 		t.Errorf("long eventId: %+v", r)
 	}
 }

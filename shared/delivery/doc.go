@@ -9,8 +9,8 @@
 // that can never be delivered goes to the dead-letter topic, if there is one.
 //
 // What has to outlive a process is in the records; a Deliverer itself remembers
-// only what saves work and repetitions: what it delivered lately, and who wants
-// to be left alone. It refuses to say what an error means for the message
-// (package outcome does) and to acknowledge anything: the function that was
-// handed the message answers Pub/Sub.
+// only what saves work and repetitions: what it delivered lately, and which
+// gateways and grants asked for a pause. [OutcomeOf] alone decides what an error
+// means for the message. Deliver acknowledges nothing: the function that received
+// the message answers Pub/Sub.
 package delivery

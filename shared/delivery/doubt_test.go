@@ -7,11 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // TestDoubtDoesNotSilence: Login with Amazon refuses to refresh, and the access
@@ -29,7 +29,7 @@ func TestDoubtDoesNotSilence(t *testing.T) {
 	reads := 0
 	for range 5 {
 		got, n := r.deliver(t, r.next())
-		if reads += n; got[id] != outcome.Accepted {
+		if reads += n; got[id] != delivery.Accepted {
 			t.Errorf("%v", got)
 		}
 	}
@@ -44,7 +44,7 @@ func TestDoubtDoesNotSilence(t *testing.T) {
 		record.RefreshRefused(id, grant.ReasonRefreshRefused, r.Now().Add(-2*time.Minute))
 	})
 	for range 3 {
-		if got, _ := r.deliver(t, r.next()); got[id] != outcome.Suspended {
+		if got, _ := r.deliver(t, r.next()); got[id] != delivery.Suspended {
 			t.Errorf("%v", got)
 		}
 	}
@@ -61,7 +61,7 @@ func TestGatewaysRefusalEndsTheDoubt(t *testing.T) {
 	id := w.Link(t, "u-1", alexa.EU, "amzn-1")
 	w.Sim.Disable(alexa.EU, "amzn-1")
 	_, _ = w.Process("sweep").Refresh(t.Context(), w.Read(t, "u-1"), id)
-	if got := names(deliverer(t, w).Deliver(t.Context(), message(w, report))); got[id] != outcome.Revoked {
+	if got := names(deliverer(t, w).Deliver(t.Context(), message(w, report))); got[id] != delivery.Revoked {
 		t.Errorf("%v", got)
 	}
 	if g := w.Read(t, "u-1").Grants[id]; g.State != grant.Revoked {
@@ -77,20 +77,20 @@ func TestRelinkRingsOnce(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		spouse, ill bool
-		want        map[string]outcome.Name // of the older grant and of the newer
-		reports     map[string]outcome.Name
+		want        map[string]delivery.OutcomeName // of the older grant and of the newer
+		reports     map[string]delivery.OutcomeName
 	}{
 		"the same account": {
-			false, false, map[string]outcome.Name{"older": outcome.Revoked, "newer": outcome.Accepted},
-			map[string]outcome.Name{"older": outcome.Revoked, "newer": outcome.Accepted},
+			false, false, map[string]delivery.OutcomeName{"older": delivery.Revoked, "newer": delivery.Accepted},
+			map[string]delivery.OutcomeName{"older": delivery.Revoked, "newer": delivery.Accepted},
 		},
 		"a spouse": {
-			true, false, map[string]outcome.Name{"older": outcome.Accepted, "newer": outcome.Accepted},
-			map[string]outcome.Name{"older": outcome.Accepted, "newer": outcome.Accepted},
+			true, false, map[string]delivery.OutcomeName{"older": delivery.Accepted, "newer": delivery.Accepted},
+			map[string]delivery.OutcomeName{"older": delivery.Accepted, "newer": delivery.Accepted},
 		},
 		"nobody knows": {
-			true, true, map[string]outcome.Name{"older": outcome.Superseded, "newer": outcome.Accepted},
-			map[string]outcome.Name{"older": outcome.Accepted, "newer": outcome.Accepted},
+			true, true, map[string]delivery.OutcomeName{"older": delivery.Superseded, "newer": delivery.Accepted},
+			map[string]delivery.OutcomeName{"older": delivery.Accepted, "newer": delivery.Accepted},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -107,8 +107,8 @@ func TestRelinkRingsOnce(t *testing.T) {
 				w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
 			}
 			d := deliverer(t, w)
-			outcomes := func(data string, n int) map[string]outcome.Name {
-				got := make(map[string]outcome.Name)
+			outcomes := func(data string, n int) map[string]delivery.OutcomeName {
+				got := make(map[string]delivery.OutcomeName)
 				for id, outcome := range names(d.Deliver(t.Context(), numbered(w, data, n))) {
 					got[ids[id]] = outcome
 				}

@@ -6,9 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/guard"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 )
 
 // fanOut sends an event to grants, side by side, but for those who have it.
@@ -76,10 +75,10 @@ func (d *Deliverer) sideBySide(ctx context.Context, e *event, record grant.Recor
 // sendOne sends an event to a grant, unless it has it.
 func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, id string, accepted []string, first *taken) Result {
 	if slices.Contains(accepted, id) {
-		return resultOf(id, outcome.ErrDuplicate)
+		return resultOf(id, ErrDuplicate)
 	}
 	s := &sending{d: d, event: e, record: record, id: id, grant: record.Grants[id], first: first, started: d.Now()}
-	result := resultOf(id, guard.Run(func() error { return s.send(ctx) }))
+	result := resultOf(id, flight.Guard(func() error { return s.send(ctx) }))
 	result.Sent = s.sent
 	return result
 }
@@ -88,13 +87,13 @@ func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, 
 // Amazon account, and which one it does not say: accepted by any grant it is
 // accepted, and that the others refuse it is as it should be.
 func oneAccount(results []Result) []Result {
-	took := func(r Result) bool { return r.Name == outcome.Accepted || r.Name == outcome.Duplicate }
+	took := func(r Result) bool { return r.Name == Accepted || r.Name == Duplicate }
 	if slices.ContainsFunc(results, took) {
 		return slices.DeleteFunc(results, func(r Result) bool { return !took(r) })
 	}
 	// While one may still accept it, the others' refusals mean nothing.
-	if slices.ContainsFunc(results, func(r Result) bool { return r.Decision == outcome.Retry }) {
-		return slices.DeleteFunc(results, func(r Result) bool { return r.Decision == outcome.DeadLetter })
+	if slices.ContainsFunc(results, func(r Result) bool { return r.Decision == Retry }) {
+		return slices.DeleteFunc(results, func(r Result) bool { return r.Decision == DeadLetter })
 	}
 	return results
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -141,11 +140,11 @@ func (h *health) begin(ctx context.Context, grantID string, once bool, now time.
 	a := attempt{h: h}
 	var err error
 	if a.unwell, err = h.unwell.Begin(ctx, grantID, options); err != nil {
-		return attempt{}, fmt.Errorf("%w: %w", outcome.ErrPaused, err)
+		return attempt{}, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
 	if a.refused, err = h.refused.Begin(ctx, grantID, options); err != nil {
 		h.unwell.Cancel(a.unwell)
-		return attempt{}, fmt.Errorf("%w: %w", outcome.ErrPaused, err)
+		return attempt{}, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
 	if !once {
 		h.trial.Store(now.UnixNano())
@@ -276,13 +275,13 @@ func (t *throttle) leave(id string, took bool) {
 	}
 }
 
-// rest waits. It returns outcome.ErrNoTime as soon as it is known that the event
+// rest waits. It returns ErrNoTime as soon as it is known that the event
 // must not be sent after that: no attempt could be finished, or the customer's
 // other grants cannot wait so long.
 func (s *sending) rest(ctx context.Context, pause time.Duration) error {
 	end := s.d.Now().Add(pause)
 	if !timeFor(ctx, pause) || s.first.tooLate(end) {
-		return outcome.ErrNoTime
+		return ErrNoTime
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -291,7 +290,7 @@ func (s *sending) rest(ctx context.Context, pause time.Duration) error {
 		return nil
 	case <-s.first.isDone():
 		if s.first.tooLate(end) {
-			return outcome.ErrNoTime
+			return ErrNoTime
 		}
 	case <-ctx.Done():
 		return fmt.Errorf("waiting to send again: %w", context.Cause(ctx))

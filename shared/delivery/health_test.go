@@ -14,16 +14,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // gatewayFunc is a gateway in a bubble.
@@ -97,7 +96,7 @@ func TestChattyCustomersAreNotARegion(t *testing.T) {
 							return
 						}
 						others.Add(1)
-						if r[0].Name != outcome.Accepted {
+						if r[0].Name != delivery.Accepted {
 							handedBack.Add(1)
 						}
 					})
@@ -150,7 +149,7 @@ func TestThrottledGrantTakesOneSlot(t *testing.T) {
 		well.Store(true)
 		time.Sleep(3 * time.Second)
 		for n := range 3 {
-			if r := handle(d, reportOf(1000+n, 1, "lamp-1")); r[0].Name != outcome.Accepted {
+			if r := handle(d, reportOf(1000+n, 1, "lamp-1")); r[0].Name != delivery.Accepted {
 				t.Errorf("the gateway is well: %+v", r)
 			}
 		}
@@ -172,11 +171,11 @@ func TestProbeReturnsItsSlot(t *testing.T) {
 		w.Change(t, "u-1", func(r *grant.Record) { r.Suspect("g-1", "x", time.Now()) })
 		time.Sleep(2 * time.Minute)
 		store.fail.Store(true)
-		if r := handle(d, reportOf(2, 1, "lamp-1")); r[0].Decision != outcome.Retry {
+		if r := handle(d, reportOf(2, 1, "lamp-1")); r[0].Decision != delivery.Retry {
 			t.Errorf("%+v", r)
 		}
 		store.fail.Store(false)
-		if r := handle(d, reportOf(3, 1, "lamp-1")); r[0].Name != outcome.Accepted {
+		if r := handle(d, reportOf(3, 1, "lamp-1")); r[0].Name != delivery.Accepted {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -262,7 +261,7 @@ func TestUnwellRegion(t *testing.T) {
 					}
 					wasOpen, reads := isOpen.Load(), store.reads.Load()
 					all.Go(func() {
-						if r := handle(d, m); r[0].Decision != outcome.Retry {
+						if r := handle(d, m); r[0].Decision != delivery.Retry {
 							t.Errorf("%+v", r)
 						}
 					})
@@ -339,7 +338,7 @@ func TestRecovery(t *testing.T) {
 					process <- struct{}{} // one of the 80 that it serves at once
 					r := handle(d, m)
 					<-process
-					if r[0].Decision != outcome.Retry {
+					if r[0].Decision != delivery.Retry {
 						done.Add(1)
 						return
 					}
@@ -394,7 +393,7 @@ func TestDoorbellOnlyMaker(t *testing.T) {
 				store := &failing{Store: d.Store}
 				d.Store = store
 				var made atomic.Int64
-				ring := func() outcome.Name {
+				ring := func() delivery.OutcomeName {
 					n := int(made.Add(1))
 					m := reportOf(n, n%customers+1, "lamp-1")
 					m.Data = []byte(strings.Replace(doorbell, "u-1", fmt.Sprint("u-", n%customers+1), 1))
@@ -413,7 +412,7 @@ func TestDoorbellOnlyMaker(t *testing.T) {
 						handle(d, reportOf(int(made.Add(1)), 1, "lamp-1"))
 					}
 					before := store.reads.Load()
-					if ring() == outcome.Accepted {
+					if ring() == delivery.Accepted {
 						accepted++
 					} else if store.reads.Load() != before {
 						t.Error("a doorbell that is handed back was read")
@@ -466,8 +465,8 @@ func TestEverybodyIsRefused(t *testing.T) {
 				redeliver := func(m push.Message) {
 					for pause := 5 * time.Second; ; pause = min(2*pause, time.Minute) {
 						r := handle(d, m)
-						if r[0].Decision != outcome.Retry {
-							if r[0].Name == outcome.Accepted {
+						if r[0].Decision != delivery.Retry {
+							if r[0].Name == delivery.Accepted {
 								accepted.Add(1)
 							}
 							return
@@ -527,9 +526,9 @@ func TestEverybodysTokenEnds(t *testing.T) {
 				for n := 1; ; n++ {
 					m := reportOf(i, i+1, "lamp-1")
 					m.Attempt = n
-					if r := handle(d, m); r[0].Name == outcome.Accepted {
+					if r := handle(d, m); r[0].Name == delivery.Accepted {
 						return
-					} else if r[0].Decision != outcome.Retry {
+					} else if r[0].Decision != delivery.Retry {
 						t.Errorf("customer %d: %+v", i+1, r)
 						return
 					}
@@ -557,7 +556,7 @@ func TestRefusalNotMended(t *testing.T) {
 		w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401})
 		w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
 		for i := range customers {
-			if r := handle(d, reportOf(i, i+1, "lamp-1")); r[0].Decision != outcome.Retry {
+			if r := handle(d, reportOf(i, i+1, "lamp-1")); r[0].Decision != delivery.Retry {
 				t.Errorf("customer %d: %+v", i+1, r)
 			}
 			time.Sleep(time.Second)
@@ -580,9 +579,9 @@ func TestLeaversHoldNobodyUp(t *testing.T) {
 		d := deliverer(t, w, alexa.EU)
 		for n := range 36 {
 			customer := n%12 + 1
-			want := outcome.Accepted
+			want := delivery.Accepted
 			if customer <= 3 {
-				want = outcome.Revoked
+				want = delivery.Revoked
 			}
 			if r := handle(d, reportOf(n, customer, "lamp-1")); len(r) != 1 || r[0].Name != want {
 				t.Errorf("customer %d: %+v, want %s", customer, r, want)

@@ -5,7 +5,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -67,7 +66,7 @@ func addressee(m push.Message) (alexa.Region, error) {
 	}
 	region, err := alexa.ParseRegion(name)
 	if err != nil {
-		return "", outcome.ErrUnknownRegion
+		return "", ErrUnknownRegion
 	}
 	return region, nil
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
@@ -28,8 +27,8 @@ const (
 // to look for one: a redelivery may find who accepted it before, and an event
 // that must not be repeated is claimed. That costs such an event two writes, the
 // claim and the mark, and a read and a write more for each time it comes back;
-// other events cost nothing while all is well. It returns outcome.ErrDuplicate if the
-// event is done with and outcome.ErrClaimed if it is another process's.
+// other events cost nothing while all is well. It returns ErrDuplicate if the
+// event is done with and ErrClaimed if it is another process's.
 func (d *Deliverer) begin(ctx context.Context, e *event, key grant.Key, m push.Message) (grant.Delivery, error) {
 	delivery := grant.Delivery{Key: grant.DeliveryKey{Customer: key.ID(), EventID: e.id}}
 	if e.grant != "" {
@@ -56,15 +55,15 @@ func (d *Deliverer) begin(ctx context.Context, e *event, key grant.Key, m push.M
 	}
 	switch {
 	case found.State == grant.Sent:
-		return found, outcome.ErrDuplicate
+		return found, ErrDuplicate
 	case found.State == grant.Claimed && d.Now().Before(found.ClaimedUntil):
-		return found, outcome.ErrClaimed
+		return found, ErrClaimed
 	case !e.once:
 		return found, nil
 	}
 	claimed, err := d.claim(ctx, found)
 	if errors.Is(err, grant.ErrConflict) {
-		err = outcome.ErrClaimed
+		err = ErrClaimed
 	}
 	return claimed, err
 }
@@ -84,10 +83,10 @@ func (d *Deliverer) expire(ctx context.Context, e *event, record grant.Record, i
 	}
 	results := make([]Result, len(ids))
 	for i, id := range ids {
-		err := outcome.ErrExpired
+		err := ErrExpired
 		switch {
 		case before.State == grant.Sent, slices.Contains(before.Accepted, id), d.memory.accepted.Contains(messageID(e.id, id, "")):
-			err = outcome.ErrDuplicate
+			err = ErrDuplicate
 		case record.Grants[id].State == grant.Revoked:
 			err = access.ErrRevoked
 		}
@@ -110,7 +109,7 @@ func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delive
 // it failed for some, or because it must not be repeated. A note that cannot be
 // saved may cost a repetition, and is no reason to ask for one.
 func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, results []Result) {
-	again := slices.ContainsFunc(results, func(r Result) bool { return r.Decision == outcome.Retry })
+	again := slices.ContainsFunc(results, func(r Result) bool { return r.Decision == Retry })
 	if e.isReport() || !e.once && !again {
 		return
 	}
@@ -118,7 +117,7 @@ func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, resul
 	now.Accepted = slices.Clone(was.Accepted)
 	for _, r := range results {
 		switch {
-		case r.Decision == outcome.Retry:
+		case r.Decision == Retry:
 		case r.GrantID != "" && !slices.Contains(now.Accepted, r.GrantID) && slices.Contains(doneWith, r.Name):
 			now.Accepted = append(now.Accepted, r.GrantID)
 		}
@@ -139,7 +138,7 @@ func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, resul
 }
 
 // doneWith are the outcomes after which a grant must not get the event again.
-var doneWith = []outcome.Name{outcome.Accepted, outcome.Dead, outcome.Unconfirmed, outcome.Superseded}
+var doneWith = []OutcomeName{Accepted, Dead, Unconfirmed, Superseded}
 
 // noteTime bounds a note that is written even if the request has ended.
 const noteTime = 2 * time.Second

@@ -12,7 +12,7 @@ import (
 type reaction int
 
 const (
-	// settle: nothing more to do here; package outcome knows what it means.
+	// settle: nothing more to do here; OutcomeOf knows what it means.
 	settle reaction = iota
 	// resend: the gateway is not well. The same event may be taken in a moment.
 	resend

@@ -15,15 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/access"
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // refusal is the error that the real client makes of an answer. It is made
@@ -111,17 +110,17 @@ func TestResends(t *testing.T) {
 		draw    float64
 		takes   time.Duration
 		time    time.Duration // of the handler
-		want    outcome.Name
+		want    delivery.OutcomeName
 		asked   []time.Duration
 	}{
-		{"taken at once", nil, 0, 0, 25 * s, outcome.Accepted, []time.Duration{0}},
-		{"a second apart", []error{busy, down, proxy}, 0, 0, 25 * s, outcome.Accepted, []time.Duration{0, s, 2 * s, 3 * s}},
-		{"three times at most", []error{busy, down, busy, busy}, 0, 0, 25 * s, outcome.Redeliver, []time.Duration{0, s, 2 * s, 3 * s}},
-		{"jitter grows", []error{busy, busy, busy}, 1, 0, 25 * s, outcome.Accepted, []time.Duration{0, 2 * s, 5 * s, 10 * s}},
-		{"Retry-After", []error{slow}, 0.5, 0, 25 * s, outcome.Accepted, []time.Duration{0, 4500 * time.Millisecond}},
-		{"Retry-After of an hour", []error{never}, 0, 0, 25 * s, outcome.Redeliver, []time.Duration{0}},
-		{"handed back early", []error{busy, busy}, 0, 4 * s, 15 * s, outcome.Redeliver, []time.Duration{0, 5 * s}},
-		{"no time for a first attempt", nil, 0, 0, 5 * s, outcome.Redeliver, nil},
+		{"taken at once", nil, 0, 0, 25 * s, delivery.Accepted, []time.Duration{0}},
+		{"a second apart", []error{busy, down, proxy}, 0, 0, 25 * s, delivery.Accepted, []time.Duration{0, s, 2 * s, 3 * s}},
+		{"three times at most", []error{busy, down, busy, busy}, 0, 0, 25 * s, delivery.Redeliver, []time.Duration{0, s, 2 * s, 3 * s}},
+		{"jitter grows", []error{busy, busy, busy}, 1, 0, 25 * s, delivery.Accepted, []time.Duration{0, 2 * s, 5 * s, 10 * s}},
+		{"Retry-After", []error{slow}, 0.5, 0, 25 * s, delivery.Accepted, []time.Duration{0, 4500 * time.Millisecond}},
+		{"Retry-After of an hour", []error{never}, 0, 0, 25 * s, delivery.Redeliver, []time.Duration{0}},
+		{"handed back early", []error{busy, busy}, 0, 4 * s, 15 * s, delivery.Redeliver, []time.Duration{0, 5 * s}},
+		{"no time for a first attempt", nil, 0, 0, 5 * s, delivery.Redeliver, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -157,9 +156,9 @@ func TestPauses(t *testing.T) {
 			defer cancel()
 			for _, try := range []struct {
 				customer int
-				want     outcome.Name
+				want     delivery.OutcomeName
 				asked    int
-			}{{1, outcome.Redeliver, 1}, {1, outcome.Redeliver, 1}, {2, outcome.Accepted, 2}} {
+			}{{1, delivery.Redeliver, 1}, {1, delivery.Redeliver, 1}, {2, delivery.Accepted, 2}} {
 				if r := d.Deliver(ctx, eventOf(try.customer)); r[0].Name != try.want || len(g.asked) != try.asked {
 					t.Errorf("customer %d: %s after %d requests, want %s after %d", try.customer, r[0].Name, len(g.asked), try.want, try.asked)
 				}
@@ -167,7 +166,7 @@ func TestPauses(t *testing.T) {
 			time.Sleep(28 * time.Second) // the rest of the pause is short
 			ctx, cancel = context.WithTimeout(t.Context(), 25*time.Second)
 			defer cancel()
-			if r := d.Deliver(ctx, eventOf(1)); r[0].Name != outcome.Accepted || g.asked[2] != 30*time.Second {
+			if r := d.Deliver(ctx, eventOf(1)); r[0].Name != delivery.Accepted || g.asked[2] != 30*time.Second {
 				t.Errorf("after the pause: %s at %v", r[0].Name, g.asked)
 			}
 		})
@@ -185,7 +184,7 @@ func TestPauses(t *testing.T) {
 				wg.Go(func() { d.Deliver(ctx, eventOf(1)) })
 			}
 			wg.Wait()
-			if r := d.Deliver(ctx, eventOf(1)); r[0].Name != outcome.Redeliver || len(g.asked) != 2 {
+			if r := d.Deliver(ctx, eventOf(1)); r[0].Name != delivery.Redeliver || len(g.asked) != 2 {
 				t.Errorf("%s after %d requests, want it handed back after 2", r[0].Name, len(g.asked))
 			}
 		})
@@ -204,7 +203,7 @@ func TestPauses(t *testing.T) {
 				d.Deliver(ctx, eventOf(1))
 			}
 			g.answers = nil
-			if r := d.Deliver(ctx, eventOf(2)); r[0].Name != outcome.Accepted {
+			if r := d.Deliver(ctx, eventOf(2)); r[0].Name != delivery.Accepted {
 				t.Errorf("another customer: %s", r[0].Name)
 			}
 		})
@@ -222,7 +221,7 @@ func TestPauses(t *testing.T) {
 			for i := range 10 {
 				d.Deliver(ctx, eventOf(i+1))
 			}
-			if r := d.Deliver(ctx, eventOf(11)); r[0].Name != outcome.Redeliver || len(g.asked) != 10 {
+			if r := d.Deliver(ctx, eventOf(11)); r[0].Name != delivery.Redeliver || len(g.asked) != 10 {
 				t.Errorf("the eleventh: %s after %d requests", r[0].Name, len(g.asked))
 			}
 		})

@@ -16,7 +16,6 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -60,10 +59,10 @@ func (s *sending) send(ctx context.Context) (err error) {
 	}
 	s.message = messageID(e.id, id, "")
 	if d.memory.accepted.Contains(s.message) {
-		return outcome.ErrDuplicate
+		return ErrDuplicate
 	}
 	if s.event = d.memory.newest(e, id); s.event == nil {
-		return outcome.ErrSuperseded
+		return ErrSuperseded
 	}
 	defer func() {
 		if s.attempting { // ended by a panic, which must not keep the room
@@ -110,7 +109,7 @@ func (s *sending) part(ctx context.Context, p part) error {
 			return err
 		}
 		err := s.attempt(ctx, p, message, sent == 0)
-		if errors.Is(err, outcome.ErrPaused) {
+		if errors.Is(err, ErrPaused) {
 			return err
 		}
 		s.noteThrottled(err)
@@ -123,7 +122,7 @@ func (s *sending) part(ctx context.Context, p part) error {
 			return err
 		case unanswered:
 			if s.event.once {
-				return fmt.Errorf("%w: %w", outcome.ErrUnconfirmed, err)
+				return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 			}
 			return err // redelivery is the resend
 		case halve:
@@ -186,7 +185,7 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 	}
 	if !timeFor(ctx, 0) { // it has waited for room
 		a.cancel()
-		return outcome.ErrNoTime
+		return ErrNoTime
 	}
 	s.open, s.attempting = a, true
 	err = s.post(ctx, p, message)
@@ -229,7 +228,7 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 	if sent == 0 && !s.slot {
 		wait, slot, ok := s.d.throttle.enter(s.id, s.d.Now())
 		if !ok {
-			return outcome.ErrNoTime
+			return ErrNoTime
 		}
 		s.slot = slot
 		if wait > 0 {
@@ -251,10 +250,10 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 		if errors.Is(s.token.Unproven, access.ErrBusy) {
 			return s.token.Unproven
 		}
-		return outcome.ErrUnproven
+		return ErrUnproven
 	}
 	if !timeFor(ctx, 0) {
-		return outcome.ErrNoTime
+		return ErrNoTime
 	}
 	return nil
 }
@@ -264,7 +263,7 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 // While the gateway refuses everybody it proves nothing.
 func (s *sending) renew(ctx context.Context) error {
 	if !s.mayProve() {
-		return outcome.ErrPaused
+		return ErrPaused
 	}
 	token, err := s.d.Tokens.Renew(ctx, s.record.Key(), s.id, s.token.Version)
 	if err != nil {

@@ -12,14 +12,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lifecycle"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 const removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"d"}]}}}`
@@ -72,7 +71,7 @@ func TestSuspectIsProbedAndRecovers(t *testing.T) {
 			w.Forward(11 * time.Minute)
 			w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: test.code})
 			n := 0
-			expect := func(want outcome.Name, requests int) {
+			expect := func(want delivery.OutcomeName, requests int) {
 				t.Helper()
 				n++
 				before := len(w.Sim.Events(alexa.EU))
@@ -81,23 +80,23 @@ func TestSuspectIsProbedAndRecovers(t *testing.T) {
 					t.Errorf("event %d: %v and %d requests, want %s and %d", n, r, got, want, requests)
 				}
 			}
-			expect(outcome.Redeliver, 1)
+			expect(delivery.Redeliver, 1)
 			w.Forward(5 * time.Second)
-			expect(outcome.Redeliver, 1) // becomes suspect
-			expect(outcome.Suspended, 0)
+			expect(delivery.Redeliver, 1) // becomes suspect
+			expect(delivery.Suspended, 0)
 			wait := time.Minute
 			for range 12 {
 				w.Forward(wait - time.Second)
-				expect(outcome.Suspended, 0)
+				expect(delivery.Suspended, 0)
 				w.Forward(time.Second)
-				expect(outcome.Suspended, 1) // the probe
-				expect(outcome.Suspended, 0)
+				expect(delivery.Suspended, 1) // the probe
+				expect(delivery.Suspended, 0)
 				wait = min(2*wait, test.most)
 			}
 			w.Sim.Clear()
 			w.Forward(test.most)
-			expect(outcome.Accepted, 1)
-			expect(outcome.Accepted, 1)
+			expect(delivery.Accepted, 1)
+			expect(delivery.Accepted, 1)
 			g := w.Read(t, "u-1").Grants[id]
 			if g.State != grant.Active || g.Failures != 0 || g.RefreshDue.IsZero() || !g.BehindDue(w.Now()) {
 				t.Errorf("%+v", g)
@@ -160,7 +159,7 @@ func TestOneProbe(t *testing.T) {
 	for n := range 8 {
 		d := deliverer(t, w)
 		wg.Go(func() {
-			if r := d.Deliver(context.Background(), numbered(w, report, n)); r[0].Name != outcome.Suspended {
+			if r := d.Deliver(context.Background(), numbered(w, report, n)); r[0].Name != delivery.Suspended {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -192,25 +191,25 @@ func TestSuperseded(t *testing.T) {
 		name      string
 		published time.Duration // since the test began
 		data      string
-		want      outcome.Name
+		want      delivery.OutcomeName
 		sent      int // properties in the request
 	}{
-		{"first", 10 * time.Second, event(sample("A", newer), ""), outcome.Accepted, 1},
-		{"older, published with it", 10 * time.Second, event(sample("A", older), ""), outcome.Superseded, 0},
-		{"older, published before", 9 * time.Second, event(sample("A", older), ""), outcome.Superseded, 0},
-		{"equal is not older", 10 * time.Second, event(sample("A", newer), ""), outcome.Accepted, 1},
-		{"one of two", 10 * time.Second, event(sample("A", older)+","+sample("B", older), sample("A", older)+","+sample("C", older)), outcome.Accepted, 2},
-		{"one of two unchanged", 10 * time.Second, event(sample("E", newer), sample("A", older)+","+sample("F", older)), outcome.Accepted, 2},
-		{"other endpoint", 10 * time.Second, strings.Replace(event(sample("A", older), ""), "lamp-1", "lamp-2", 1), outcome.Accepted, 1},
-		{"published before, sampled later", 9 * time.Second, event(sample("A", "2026-01-02T03:04:03Z"), ""), outcome.Accepted, 1},
-		{"a clock that was set back", 11 * time.Second, event(sample("A", older), ""), outcome.Accepted, 1},
-		{"and redelivered, what was published before it", 10 * time.Second, event(sample("A", ancient), ""), outcome.Superseded, 0},
-		{"a clock of 2036", 12 * time.Second, event(sample("D", future), ""), outcome.Accepted, 1},
-		{"does not silence the device", 13 * time.Second, event(sample("D", older), ""), outcome.Accepted, 1},
-		{"nor does one of 1970", 14 * time.Second, event(sample("D", ancient), ""), outcome.Accepted, 1},
-		{"ever", 15 * time.Second, event(sample("D", ancient), ""), outcome.Accepted, 1},
-		{"what Alexa adds up", 16 * time.Second, event(sample(hvac, newer), ""), outcome.Accepted, 1},
-		{"is never left out", 16 * time.Second, event(sample(hvac, older), ""), outcome.Accepted, 1},
+		{"first", 10 * time.Second, event(sample("A", newer), ""), delivery.Accepted, 1},
+		{"older, published with it", 10 * time.Second, event(sample("A", older), ""), delivery.Superseded, 0},
+		{"older, published before", 9 * time.Second, event(sample("A", older), ""), delivery.Superseded, 0},
+		{"equal is not older", 10 * time.Second, event(sample("A", newer), ""), delivery.Accepted, 1},
+		{"one of two", 10 * time.Second, event(sample("A", older)+","+sample("B", older), sample("A", older)+","+sample("C", older)), delivery.Accepted, 2},
+		{"one of two unchanged", 10 * time.Second, event(sample("E", newer), sample("A", older)+","+sample("F", older)), delivery.Accepted, 2},
+		{"other endpoint", 10 * time.Second, strings.Replace(event(sample("A", older), ""), "lamp-1", "lamp-2", 1), delivery.Accepted, 1},
+		{"published before, sampled later", 9 * time.Second, event(sample("A", "2026-01-02T03:04:03Z"), ""), delivery.Accepted, 1},
+		{"a clock that was set back", 11 * time.Second, event(sample("A", older), ""), delivery.Accepted, 1},
+		{"and redelivered, what was published before it", 10 * time.Second, event(sample("A", ancient), ""), delivery.Superseded, 0},
+		{"a clock of 2036", 12 * time.Second, event(sample("D", future), ""), delivery.Accepted, 1},
+		{"does not silence the device", 13 * time.Second, event(sample("D", older), ""), delivery.Accepted, 1},
+		{"nor does one of 1970", 14 * time.Second, event(sample("D", ancient), ""), delivery.Accepted, 1},
+		{"ever", 15 * time.Second, event(sample("D", ancient), ""), delivery.Accepted, 1},
+		{"what Alexa adds up", 16 * time.Second, event(sample(hvac, newer), ""), delivery.Accepted, 1},
+		{"is never left out", 16 * time.Second, event(sample(hvac, older), ""), delivery.Accepted, 1},
 	}
 	w.Forward(time.Minute)
 	for n, test := range tests {
@@ -236,14 +235,14 @@ func TestRedeliverySparesWhoAccepted(t *testing.T) {
 	w.Sim.Always(simulator.Gateway(alexa.NA), simulator.Fault{Code: simulator.SkillNeverEnabled}) // not sent again at once
 	m := message(w, removal)
 	first := deliverer(t, w).Deliver(t.Context(), m)
-	if diff := cmp.Diff(map[string]outcome.Name{one: outcome.Accepted, two: outcome.Redeliver}, names(first)); diff != "" {
+	if diff := cmp.Diff(map[string]delivery.OutcomeName{one: delivery.Accepted, two: delivery.Redeliver}, names(first)); diff != "" {
 		t.Errorf("first (-want +got):\n%s", diff)
 	}
 	w.Sim.Clear()
 	for _, attempt := range []int{2, 0} { // counted, and not counted
 		m.Attempt = attempt
 		again := deliverer(t, w).Deliver(t.Context(), m) // another process
-		if diff := cmp.Diff(map[string]outcome.Name{one: outcome.Duplicate, two: outcome.Accepted}, names(again)); diff != "" {
+		if diff := cmp.Diff(map[string]delivery.OutcomeName{one: delivery.Duplicate, two: delivery.Accepted}, names(again)); diff != "" {
 			t.Errorf("attempt %d (-want +got):\n%s", attempt, diff)
 		}
 	}
@@ -283,19 +282,19 @@ func TestOnceOnly(t *testing.T) {
 		name          string
 		m             push.Message
 		before        func()
-		want          outcome.Name
+		want          delivery.OutcomeName
 		sent          int
 		reads, writes int
 	}{
-		{"first", attempt(numbered(w, doorbell, 1), 1), nil, outcome.Accepted, 1, 0, 2},
-		{"redelivered", attempt(numbered(w, doorbell, 1), 2), nil, outcome.Duplicate, 0, 1, 0},
-		{"delivered twice as the first", attempt(numbered(w, doorbell, 1), 1), nil, outcome.Duplicate, 0, 1, 1},
-		{"another", attempt(numbered(w, doorbell, 2), 1), nil, outcome.Accepted, 1, 0, 2},
+		{"first", attempt(numbered(w, doorbell, 1), 1), nil, delivery.Accepted, 1, 0, 2},
+		{"redelivered", attempt(numbered(w, doorbell, 1), 2), nil, delivery.Duplicate, 0, 1, 0},
+		{"delivered twice as the first", attempt(numbered(w, doorbell, 1), 1), nil, delivery.Duplicate, 0, 1, 1},
+		{"another", attempt(numbered(w, doorbell, 2), 1), nil, delivery.Accepted, 1, 0, 2},
 		{"the gateway hands back", attempt(numbered(w, doorbell, 3), 1), func() {
 			w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.SkillNeverEnabled})
-		}, outcome.Redeliver, 1, 0, 2},
-		{"and takes it the next time", attempt(numbered(w, doorbell, 3), 2), nil, outcome.Accepted, 1, 1, 2},
-		{"a report costs nothing", attempt(numbered(w, report, 4), 1), nil, outcome.Accepted, 1, 0, 0},
+		}, delivery.Redeliver, 1, 0, 2},
+		{"and takes it the next time", attempt(numbered(w, doorbell, 3), 2), nil, delivery.Accepted, 1, 1, 2},
+		{"a report costs nothing", attempt(numbered(w, report, 4), 1), nil, delivery.Accepted, 1, 0, 0},
 	}
 	for _, step := range steps {
 		if step.before != nil {
@@ -327,11 +326,11 @@ func TestClaimOfADeadProcess(t *testing.T) {
 	}
 	m := message(w, doorbell)
 	m.Attempt = 2
-	if r := deliverer(t, w).Deliver(t.Context(), m); r[0].Name != outcome.Redeliver || r[0].Code != "CLAIMED" {
+	if r := deliverer(t, w).Deliver(t.Context(), m); r[0].Name != delivery.Redeliver || r[0].Code != "CLAIMED" {
 		t.Errorf("%+v", r)
 	}
 	w.Forward(31 * time.Second)
-	if r := deliverer(t, w).Deliver(t.Context(), m); r[0].Name != outcome.Accepted {
+	if r := deliverer(t, w).Deliver(t.Context(), m); r[0].Name != delivery.Accepted {
 		t.Errorf("%+v", r)
 	}
 }
@@ -346,7 +345,7 @@ func TestAnswerToADirectiveIsForOneAccount(t *testing.T) {
 	topic := new(letters)
 	d.DeadLetters = topic
 	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest, User: "amzn-2"})
-	if diff := cmp.Diff(map[string]outcome.Name{one: outcome.Accepted}, names(d.Deliver(t.Context(), message(w, answer)))); diff != "" || len(topic.sent) != 0 {
+	if diff := cmp.Diff(map[string]delivery.OutcomeName{one: delivery.Accepted}, names(d.Deliver(t.Context(), message(w, answer)))); diff != "" || len(topic.sent) != 0 {
 		t.Errorf("%d dead letters (-want +got):\n%s", len(topic.sent), diff)
 	}
 }
@@ -365,7 +364,7 @@ func TestTokenWithoutDirective(t *testing.T) {
 	w.Forward(2 * time.Minute)
 	d := deliverer(t, w)
 	d.DeadLetters = new(letters)
-	want := map[string]outcome.Name{one: outcome.Accepted, two: outcome.Dead}
+	want := map[string]delivery.OutcomeName{one: delivery.Accepted, two: delivery.Dead}
 	if diff := cmp.Diff(want, names(d.Deliver(t.Context(), m))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -386,7 +385,7 @@ func TestParts(t *testing.T) {
 	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.TooLarge, Match: func(r simulator.Request) bool { return strings.Count(r.Body, "endpointId") > 10 }})
 	sizes := func(n int) (accepted []int, ids map[string]int, endpoints map[string]int) {
 		before := len(w.Sim.Events(alexa.EU))
-		if r := deliverer(t, w).Deliver(t.Context(), message(w, removal(n))); r[0].Name != outcome.Accepted {
+		if r := deliverer(t, w).Deliver(t.Context(), message(w, removal(n))); r[0].Name != delivery.Accepted {
 			t.Errorf("%d endpoints: %+v", n, r)
 		}
 		ids, endpoints = make(map[string]int), make(map[string]int)
@@ -434,7 +433,7 @@ func TestEventOfARestoredGrant(t *testing.T) {
 		r.Restore(id, w.Now())
 	})
 	results := deliverer(t, w).Deliver(t.Context(), message(w, report))
-	if len(results) != 1 || results[0].Name != outcome.Accepted {
+	if len(results) != 1 || results[0].Name != delivery.Accepted {
 		t.Errorf("%+v", results)
 	}
 	if g := w.Read(t, "u-1").Grants[id]; g.State != grant.Active {

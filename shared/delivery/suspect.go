@@ -9,7 +9,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -25,8 +24,8 @@ func (e *SuspectError) Error() string {
 	return fmt.Sprintf("grant is suspect (%s): %v", e.Reason, e.Refusal)
 }
 
-// Unwrap returns the refusal and outcome.ErrSuspect.
-func (e *SuspectError) Unwrap() []error { return []error{outcome.ErrSuspect, e.Refusal} }
+// Unwrap returns the refusal and ErrSuspect.
+func (e *SuspectError) Unwrap() []error { return []error{ErrSuspect, e.Refusal} }
 
 // admit lets the event of a suspect grant through, or not. One that Login with
 // Amazon refuses gets events for as long as its access token lasts, and from then
@@ -47,9 +46,9 @@ func (s *sending) admit(ctx context.Context) error {
 // no later event tells again is put aside.
 func (s *sending) suspended() error {
 	if s.event.Kind().Life.Lasting() {
-		return outcome.ErrMissed
+		return ErrMissed
 	}
-	return outcome.ErrSuspended
+	return ErrSuspended
 }
 
 // tell tells the maker that the events of a grant are held back, unless that was
@@ -80,7 +79,7 @@ func (s *sending) claimProbe(ctx context.Context) error {
 	}
 	// A probe is not claimed before it can be sent.
 	if s.health.open() {
-		return outcome.ErrPaused
+		return ErrPaused
 	}
 	if err := s.ready(ctx, 0); err != nil {
 		return err
@@ -91,12 +90,12 @@ func (s *sending) claimProbe(ctx context.Context) error {
 		case g.State == grant.Active:
 			return nil // the refresh for this event was the proof that it wanted
 		case g.State != grant.Suspect, !g.NextTry.Equal(s.grant.NextTry):
-			return outcome.ErrSuspended // another process has the probe
+			return ErrSuspended // another process has the probe
 		}
 		r.Probe(s.id, s.d.Now())
 		return nil
 	})
-	if errors.Is(err, outcome.ErrSuspended) {
+	if errors.Is(err, ErrSuspended) {
 		return s.suspended()
 	}
 	if err != nil {
@@ -119,7 +118,7 @@ const (
 // failed its probe; the next is due later.
 func (s *sending) suspect(ctx context.Context, reason string, refusal error) error {
 	if s.health.refused.State() != breaker.Closed {
-		return fmt.Errorf("%w: %w", outcome.ErrPaused, refusal)
+		return fmt.Errorf("%w: %w", ErrPaused, refusal)
 	}
 	if !s.probe && !s.d.memory.confirms(s.id, s.d.Now()) {
 		return refusal

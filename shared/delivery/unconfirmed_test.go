@@ -12,13 +12,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // patient is a gateway that waits as one of [gateway.NewPatient] does. It calls
@@ -54,22 +53,22 @@ func TestPressIsPostedOnce(t *testing.T) {
 	const detection = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.SmartVision.ObjectDetectionSensor","name":"ObjectDetection"},"endpoint":{"endpointId":"d"},"payload":{"events":[{}]}}}`
 	for name, test := range map[string]struct {
 		faults []simulator.Fault
-		want   []outcome.Name // of each delivery
+		want   []delivery.OutcomeName // of each delivery
 		posts  int
 		took   time.Duration // of the first delivery
 	}{
 		"answers after 6 s": {[]simulator.Fault{{Status: 202, Body: " ", Delay: 6 * time.Second}},
-			[]outcome.Name{outcome.Accepted, outcome.Duplicate}, 1, 6 * time.Second},
+			[]delivery.OutcomeName{delivery.Accepted, delivery.Duplicate}, 1, 6 * time.Second},
 		"answers after 30 s": {[]simulator.Fault{{AnswerLost: true, Delay: 30 * time.Second}},
-			[]outcome.Name{outcome.Unconfirmed, outcome.Duplicate}, 1, gateway.PatientTimeout},
+			[]delivery.OutcomeName{delivery.Unconfirmed, delivery.Duplicate}, 1, gateway.PatientTimeout},
 		"loses the answer": {[]simulator.Fault{{AnswerLost: true}},
-			[]outcome.Name{outcome.Unconfirmed, outcome.Duplicate}, 1, 0},
+			[]delivery.OutcomeName{delivery.Unconfirmed, delivery.Duplicate}, 1, 0},
 		"refuses once": {[]simulator.Fault{{Status: 503}, {Status: 202, Body: " "}},
-			[]outcome.Name{outcome.Accepted, outcome.Duplicate}, 2, time.Second},
+			[]delivery.OutcomeName{delivery.Accepted, delivery.Duplicate}, 2, time.Second},
 		"refuses for long": {[]simulator.Fault{{Status: 503, Times: 4}, {Status: 202, Body: " "}},
-			[]outcome.Name{outcome.Redeliver, outcome.Accepted, outcome.Duplicate}, 5, 3 * time.Second},
+			[]delivery.OutcomeName{delivery.Redeliver, delivery.Accepted, delivery.Duplicate}, 5, 3 * time.Second},
 		"refuses and then loses the answer": {[]simulator.Fault{{Code: simulator.Throttling}, {AnswerLost: true}},
-			[]outcome.Name{outcome.Unconfirmed, outcome.Duplicate}, 2, time.Second},
+			[]delivery.OutcomeName{delivery.Unconfirmed, delivery.Duplicate}, 2, time.Second},
 	} {
 		for kind, data := range map[string]string{"DoorbellPress": doorbell, "ObjectDetection": detection} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
@@ -120,7 +119,7 @@ func TestReportWithoutAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &scripted{answers: []error{silent}, started: time.Now()}
 		d := bubble(t, g, 0, 1)
-		for n, want := range []outcome.Name{outcome.Redeliver, outcome.Accepted} {
+		for n, want := range []delivery.OutcomeName{delivery.Redeliver, delivery.Accepted} {
 			if r := handle(d, eventOf(1)); r[0].Name != want || len(g.asked) != n+1 {
 				t.Errorf("delivery %d: %+v after %d requests, want %s", n+1, r, len(g.asked), want)
 			}

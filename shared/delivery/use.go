@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -17,7 +16,7 @@ import (
 // the event, which it does not hold up, and if it cannot be done the next event
 // does it.
 func (d *Deliverer) used(ctx context.Context, record grant.Record, results []Result) {
-	accepted := func(r Result) bool { return r.Name == outcome.Accepted }
+	accepted := func(r Result) bool { return r.Name == Accepted }
 	if d.IdleAfter == 0 || !record.NoteUse(d.IdleAfter, d.Now()) || !slices.ContainsFunc(results, accepted) {
 		return
 	}

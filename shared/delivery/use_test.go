@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // tallied is a store whose writes are counted.
@@ -44,7 +44,7 @@ func TestUseIsNotedSeldom(t *testing.T) {
 		event++
 		m := message(w, report)
 		m.ID = fmt.Sprint("m-", event)
-		if got := d.Deliver(t.Context(), m); len(got) != 1 || got[0].Name != outcome.Accepted {
+		if got := d.Deliver(t.Context(), m); len(got) != 1 || got[0].Name != delivery.Accepted {
 			t.Fatalf("%+v", got)
 		}
 	}
@@ -91,7 +91,7 @@ func TestUseIsNotNotedWithoutTheRule(t *testing.T) {
 	store := &tallied{Store: w.Store}
 	w.Store = store
 	w.Forward(240 * time.Hour)
-	if got := deliverer(t, w).Deliver(t.Context(), message(w, report)); len(got) != 1 || got[0].Name != outcome.Accepted {
+	if got := deliverer(t, w).Deliver(t.Context(), message(w, report)); len(got) != 1 || got[0].Name != delivery.Accepted {
 		t.Fatalf("%+v", got)
 	}
 	if n := store.writes.Load(); n != 0 {
@@ -110,7 +110,7 @@ func TestRefusedEventIsNoUse(t *testing.T) {
 	w.Sim.Always(simulator.Target("gateway/EU"), simulator.Fault{Status: 400, Code: "INVALID_REQUEST_EXCEPTION"})
 	d := deliverer(t, w)
 	d.IdleAfter = 5 * time.Hour
-	if got := d.Deliver(t.Context(), message(w, report)); len(got) != 1 || got[0].Name == outcome.Accepted {
+	if got := d.Deliver(t.Context(), message(w, report)); len(got) != 1 || got[0].Name == delivery.Accepted {
 		t.Fatalf("%+v", got)
 	}
 	if used := w.Read(t, "u-1").UsedAt; !used.Equal(linked) {

@@ -10,11 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/access/accesstest"
 	"github.com/gatepostdev/gatepost/shared/alexa"
-	"github.com/gatepostdev/gatepost/shared/outcome"
+	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
 // TestWarnings: an event that Amazon takes, and would like otherwise, is sent. Its
@@ -54,7 +54,7 @@ func TestWarnings(t *testing.T) {
 		m := message(w, fmt.Sprintf(sound, strings.Join(step.others, ",")))
 		m.ID = fmt.Sprint("m-", i)
 		ctx, line := telemetry.Begin(t.Context())
-		if got := d.Deliver(ctx, m); len(got) != 1 || got[0].Name != outcome.Accepted {
+		if got := d.Deliver(ctx, m); len(got) != 1 || got[0].Name != delivery.Accepted {
 			t.Fatalf("%s: %+v", step.name, got)
 		}
 		var written bytes.Buffer

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/federation"
-	"github.com/gatepostdev/gatepost/shared/federation/federationtest"
+	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 

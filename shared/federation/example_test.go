@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/federation"
-	"github.com/gatepostdev/gatepost/shared/federation/federationtest"
+	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 

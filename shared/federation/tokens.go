@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/guard"
+	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
@@ -84,7 +84,7 @@ func (t *Tokens) Use(ctx context.Context, audience string) (*Use, error) {
 	use := &Use{Token: token, done: make(chan struct{})}
 	go func() {
 		defer close(use.done)
-		use.err = guard.Run(func() error {
+		use.err = flight.Guard(func() error {
 			_, err := t.renew(ctx, audience)
 			return err
 		})

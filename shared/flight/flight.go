@@ -11,11 +11,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 
 	"golang.org/x/sync/singleflight"
-
-	"github.com/gatepostdev/gatepost/shared/guard"
 )
 
 // Group is a set of works, by key. The zero value is ready. It may be used by
@@ -46,7 +45,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, work func() (T, error)) (
 				return nil, errGone
 			}
 			var found T
-			err := guard.Run(func() (err error) {
+			err := Guard(func() (err error) {
 				found, err = work()
 				return err
 			})
@@ -72,3 +71,15 @@ func (g *Group[T]) Do(ctx context.Context, key string, work func() (T, error)) (
 // Forget has those who ask from now on begin anew, instead of sharing a work
 // that is under way.
 func (g *Group[T]) Forget(key string) { g.works.Forget(key) }
+
+// Guard calls f and returns its error, or its panic and the stack as an error. A
+// server recovers the panics of its handlers, but not those of goroutines that a
+// handler starts; there a panic ends the process, and every request in it.
+func Guard(f func() error) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return f()
+}

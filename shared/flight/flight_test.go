@@ -3,6 +3,7 @@ package flight_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -113,5 +114,20 @@ func TestPanicIsAnError(t *testing.T) {
 	var group flight.Group[int]
 	if _, led, err := group.Do(t.Context(), "k", func() (int, error) { panic("no") }); err == nil || !led {
 		t.Errorf("%v, %v", led, err)
+	}
+}
+
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	mine := errors.New("mine")
+	if err := flight.Guard(func() error { return mine }); err != mine {
+		t.Errorf("%v", err)
+	}
+	if err := flight.Guard(func() error { return nil }); err != nil {
+		t.Errorf("%v", err)
+	}
+	err := flight.Guard(func() error { panic("canary") })
+	if err == nil || !strings.Contains(err.Error(), "panic: canary") || !strings.Contains(err.Error(), "flight_test.go") {
+		t.Errorf("%v", err)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"unicode"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
-	"github.com/gatepostdev/gatepost/shared/retryafter"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
 // The kinds of refusal. Match them with errors.Is.
@@ -110,7 +110,7 @@ func newError(region alexa.Region, resp *http.Response, answer []byte, token sen
 		Region:     region,
 		Status:     resp.StatusCode,
 		RequestID:  redact(requestID(resp.Header), token),
-		RetryAfter: retryafter.Parse(resp.Header),
+		RetryAfter: transport.RetryAfter(resp.Header),
 	}
 	var body struct {
 		Payload struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
-	"github.com/gatepostdev/gatepost/shared/grant/granttest"
+	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
 func TestChangeLosesNoEdit(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/loopback"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
 // canary is the token of most tests, and canarySecret the client secret: no

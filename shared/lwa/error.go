@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"github.com/gatepostdev/gatepost/shared/retryafter"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -102,7 +101,7 @@ func newError(ctx context.Context, op string, err error) *Error {
 	if !errors.As(err, &answer) {
 		return &Error{Op: op, kind: ErrUnavailable, cause: transport.Cause(ctx, err)}
 	}
-	e := &Error{Op: op, Status: answer.Response.StatusCode, RetryAfter: retryafter.Parse(answer.Response.Header)}
+	e := &Error{Op: op, Status: answer.Response.StatusCode, RetryAfter: transport.RetryAfter(answer.Response.Header)}
 	kind, known := kinds[strings.ToLower(answer.ErrorCode)]
 	switch {
 	case known:

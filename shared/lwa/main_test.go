@@ -3,7 +3,7 @@ package lwa_test
 import (
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/loopback"
+	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
 func TestMain(m *testing.M) {

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
-	"github.com/gatepostdev/gatepost/shared/loopback"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 // Patience bounds a wait for what takes far less on an idle machine.

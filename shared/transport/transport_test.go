@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gatepostdev/gatepost/shared/loopback"
+	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 // TestBuild does with the package what Google's Go buildpack does, see

@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
-	"github.com/gatepostdev/gatepost/shared/emulator"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // patience is when a test gives up. Nothing waits for it to pass.

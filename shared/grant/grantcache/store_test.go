@@ -8,7 +8,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
-	"github.com/gatepostdev/gatepost/shared/grant/granttest"
+	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
 // TestStore: what is in front keeps the contract of what is behind.

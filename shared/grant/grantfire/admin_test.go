@@ -13,9 +13,9 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/gatepostdev/gatepost/shared/emulator"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // TestEraseManyDeliveries has some pages of them, the last one full, and those

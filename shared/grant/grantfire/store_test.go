@@ -14,10 +14,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/gatepostdev/gatepost/shared/emulator"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
-	"github.com/gatepostdev/gatepost/shared/grant/granttest"
+	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
 func TestStore(t *testing.T) {

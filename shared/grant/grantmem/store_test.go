@@ -5,7 +5,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
-	"github.com/gatepostdev/gatepost/shared/grant/granttest"
+	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
 func TestStore(t *testing.T) {

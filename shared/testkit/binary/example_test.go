@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
 // One function of the program, from the build to SIGTERM.

@@ -1,6 +1,4 @@
-// Package retryafter reads the Retry-After header of an answer (RFC 9110,
-// section 10.2.3).
-package retryafter
+package transport
 
 import (
 	"net/http"
@@ -8,11 +6,11 @@ import (
 	"time"
 )
 
-// Parse returns how long the sender of the header wants to be left alone, 0 if
-// it does not say. The header's date form is measured against the Date of the
+// RetryAfter returns the delay that a Retry-After header asks for (RFC 9110,
+// section 10.2.3), 0 without one. The header's date form is measured against the Date of the
 // same answer, so that this machine's clock plays no part. It sets no upper
 // bound: that is the caller's to decide.
-func Parse(h http.Header) time.Duration {
+func RetryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if value == "" {
 		return 0

@@ -6,7 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/loopback"
+	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
 func TestMain(m *testing.M) {

@@ -17,7 +17,7 @@ import (
 )
 
 // root is the module's root directory, seen from this package's.
-const root = "../.."
+const root = "../../.."
 
 // tree is the module's source tree.
 var tree = os.DirFS(root)

@@ -1,11 +1,4 @@
-// Package outcome turns an error into what becomes of the event: it is
-// acknowledged, asked for again, or put aside as a dead letter. This is the
-// only place that decides so.
-//
-// What this package does not know is asked for again: the subscription bounds
-// the attempts, and an event that nobody understands ends up in its dead
-// letters instead of being lost.
-package outcome
+package delivery
 
 import (
 	"errors"
@@ -40,37 +33,37 @@ func (d Decision) String() string {
 	return "retry"
 }
 
-// Name is the outcome as the answer of SendEvent and the logs call it.
-type Name string
+// OutcomeName is the outcome as the answer of SendEvent and the logs call it.
+type OutcomeName string
 
 // The names of the outcomes.
 const (
-	Accepted   Name = "accepted"
-	Duplicate  Name = "duplicate"
-	Superseded Name = "superseded"
-	Expired    Name = "expired"
-	Suspended  Name = "suspended"
-	Revoked    Name = "revoked"
+	Accepted   OutcomeName = "accepted"
+	Duplicate  OutcomeName = "duplicate"
+	Superseded OutcomeName = "superseded"
+	Expired    OutcomeName = "expired"
+	Suspended  OutcomeName = "suspended"
+	Revoked    OutcomeName = "revoked"
 	// Unconfirmed: an event that must not be repeated was sent, and no answer
 	// came. It may have been taken, and is not sent again.
-	Unconfirmed Name = "unconfirmed"
+	Unconfirmed OutcomeName = "unconfirmed"
 	// Behind: other grants of the customer took the report, and the maker will
 	// be asked for the endpoint's state on behalf of this one.
-	Behind Name = "behind"
+	Behind OutcomeName = "behind"
 	// NoGrant and Elsewhere: there is no grant that the event is for. They are in
 	// no list of outcomes, which has one for each grant.
-	NoGrant   Name = "no_grant"
-	Elsewhere Name = "elsewhere"
+	NoGrant   OutcomeName = "no_grant"
+	Elsewhere OutcomeName = "elsewhere"
 
-	Dead Name = "dead_letter"
+	Dead OutcomeName = "dead_letter"
 	// Redeliver is never in an answer that acknowledges.
-	Redeliver Name = "retry"
+	Redeliver OutcomeName = "retry"
 )
 
 // Outcome is what became of an event for one grant.
 type Outcome struct {
 	Decision Decision
-	Name     Name
+	Name     OutcomeName
 	Code     string // the gateway's code, or a word of ours that says why
 }
 
@@ -111,9 +104,11 @@ var (
 	ErrExpired = errors.New("event is too old")
 )
 
-// Of returns the outcome of an attempt to deliver an event. A nil error is an
-// accepted event.
-func Of(err error) Outcome {
+// OutcomeOf returns the outcome of an attempt to deliver an event: whether it is
+// acknowledged, redelivered or dead-lettered. Nothing else decides that. A nil
+// error is an accepted event. An unknown error means retry: the subscription
+// limits the attempts, so such an event ends in the dead-letter topic and is not lost.
+func OutcomeOf(err error) Outcome {
 	if err == nil {
 		return Outcome{Decision: Ack, Name: Accepted}
 	}
@@ -133,7 +128,7 @@ func Of(err error) Outcome {
 var table = []struct {
 	err      error
 	decision Decision
-	name     Name
+	name     OutcomeName
 	code     string
 }{
 	{access.ErrRevoked, Ack, Revoked, ""},

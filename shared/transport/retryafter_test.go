@@ -1,14 +1,14 @@
-package retryafter_test
+package transport_test
 
 import (
 	"net/http"
 	"testing"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/retryafter"
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-func TestParse(t *testing.T) {
+func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	const now = "Fri, 02 Jan 2026 03:04:05 GMT"
 	tests := []struct {
@@ -29,7 +29,7 @@ func TestParse(t *testing.T) {
 		h := http.Header{}
 		h.Set("Retry-After", test.value)
 		h.Set("Date", test.date)
-		if got := retryafter.Parse(h); got != test.want {
+		if got := transport.RetryAfter(h); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}

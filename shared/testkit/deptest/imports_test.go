@@ -38,10 +38,10 @@ func TestViolations(t *testing.T) {
 			"./shared/access ./shared/lwa", "./shared/access ./shared/seal", "./shared/seal ./shared/grant", "./shared/lwa ./shared/alexa",
 			"./shared/lwa ./shared/sensitive", "./shared/alexa ./shared/sensitive", "./shared/alexa encoding/json", "./shared/sensitive log/slog",
 			"./shared/grant/grantfire cloud.google.com/go/firestore", "./shared/grant/grantfire google.golang.org/grpc/codes",
-			"./shared/topic cloud.google.com/go/pubsub/v2", "./shared/secret cloud.google.com/go/secretmanager/apiv1",
-			"./shared/testkit/cloud google.golang.org/api/option", "./shared/grant/granttest ./shared/simulator",
+			"./functions/internal/wiring cloud.google.com/go/pubsub/v2", "./shared/secret cloud.google.com/go/secretmanager/apiv1",
+			"./shared/testkit/cloud google.golang.org/api/option", "./shared/testkit/granttest ./shared/simulator",
 			"./scripts/local ./shared/simulator", "./scripts/local .", "./scripts/local cloud.google.com/go/pubsub/v2/pstest",
-			"./shared/gateway github.com/google/uuid", "./shared/outcome ./shared/delivery",
+			"./shared/gateway github.com/google/uuid", "./shared/telemetry ./shared/delivery",
 			"./functions/skillproxy github.com/aws/aws-lambda-go/lambda", "./functions/skillproxy ./shared/federation", "./shared/federation golang.org/x/oauth2",
 		}},
 		{name: "up to a function", imports: []string{"./shared/delivery ./functions/sendevent"}, want: []string{"downward", "shared"}},
@@ -51,7 +51,7 @@ func TestViolations(t *testing.T) {
 		{name: "up from below a layer's package", imports: []string{"./shared/grant/grantmem ./shared/access"}, want: []string{"downward"}},
 		{name: "up from sensitive", imports: []string{"./shared/sensitive ./shared/alexa"}, want: []string{"downward"}},
 		{name: "up through others", imports: []string{
-			"./shared/gateway ./shared/outcome", "./shared/outcome ./shared/telemetry", "./shared/telemetry ./shared/delivery",
+			"./shared/gateway ./shared/transport", "./shared/transport ./shared/telemetry", "./shared/telemetry ./shared/delivery",
 		}, want: []string{"downward"}},
 		{name: "to functions from a package of no layer", imports: []string{"./shared/config ./functions"}, want: []string{"shared"}},
 		{name: "function to function", imports: []string{"./functions/sendevent ./functions/acceptgrant"}, want: []string{"functions apart"}},
@@ -64,14 +64,14 @@ func TestViolations(t *testing.T) {
 		{name: "framework in one function", imports: []string{"./functions/sendevent " + framework}, want: []string{"framework"}},
 		{name: "framework in a script", imports: []string{"./scripts/local " + framework}, want: []string{"framework"}},
 		{name: "simulator in a function", imports: []string{"./functions/internal/wiring ./shared/simulator"}, want: []string{"test doubles"}},
-		{name: "contract suite in the store", imports: []string{"./shared/grant/grantmem ./shared/grant/granttest"}, want: []string{"test doubles"}},
-		{name: "fake Google in the proxy", imports: []string{"./functions/skillproxy ./shared/federation/federationtest"}, want: []string{"test doubles"}},
+		{name: "contract suite in the store", imports: []string{"./shared/grant/grantmem ./shared/testkit/granttest"}, want: []string{"test doubles"}},
+		{name: "fake Google in the proxy", imports: []string{"./functions/skillproxy ./shared/testkit/federationtest"}, want: []string{"test doubles"}},
 		{name: "store in the proxy", imports: []string{"./functions/skillproxy ./shared/grant"}, want: []string{"small proxy"}},
 		{name: "SDK in the proxy, through others", imports: []string{
 			"./functions/skillproxy ./shared/federation", "./shared/federation cloud.google.com/go/auth",
 		}, want: []string{"cloud SDK", "small proxy"}},
 		{name: "AWS in a function", imports: []string{"./functions/sendevent github.com/aws/aws-lambda-go/events"}, want: []string{"small proxy"}},
-		{name: "emulator in a client", imports: []string{"./shared/grant/grantfire ./shared/emulator"}, want: []string{"test doubles"}},
+		{name: "emulator in a client", imports: []string{"./shared/grant/grantfire ./shared/testkit/emulator"}, want: []string{"test doubles"}},
 		{name: "module in alexa", imports: []string{"./shared/alexa github.com/google/uuid"}, want: []string{"foundation"}},
 		{name: "our own package in sensitive", imports: []string{"./shared/sensitive ./shared/telemetry"}, want: []string{"foundation"}},
 	} {
@@ -97,10 +97,10 @@ func TestViolations(t *testing.T) {
 func TestViolationText(t *testing.T) {
 	t.Parallel()
 	g := graph{}
-	g.add("./shared/lwa", "shared/lwa/client.go", "./shared/outcome")
-	g.add("./shared/outcome", "shared/outcome/of.go", "./shared/delivery")
+	g.add("./shared/lwa", "shared/lwa/client.go", "./shared/transport")
+	g.add("./shared/transport", "shared/transport/cause.go", "./shared/delivery")
 	found := violations(g)
-	want := "./shared/lwa imports ./shared/outcome imports ./shared/delivery, but " + rules[0].reason
+	want := "./shared/lwa imports ./shared/transport imports ./shared/delivery, but " + rules[0].reason
 	if len(found) != 1 || found[0].String() != want {
 		t.Errorf("violations = %v, want %q", found, want)
 	}

@@ -1,4 +1,4 @@
-package topic_test
+package wiring
 
 import (
 	"context"
@@ -8,13 +8,11 @@ import (
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/gatepostdev/gatepost/shared/topic"
 )
 
 // open starts a Pub/Sub server of the client library's own, with one topic.
 // Not for parallel tests: the client finds the server by the environment.
-func open(t *testing.T) (*topic.Client, *pstest.Server) {
+func open(t *testing.T) (*pubsubClient, *pstest.Server) {
 	t.Helper()
 	server := pstest.NewServer()
 	t.Cleanup(func() { _ = server.Close() })
@@ -22,7 +20,7 @@ func open(t *testing.T) (*topic.Client, *pstest.Server) {
 		t.Fatal(err)
 	}
 	t.Setenv("PUBSUB_EMULATOR_HOST", server.Addr)
-	client, err := topic.Open(context.Background(), "p")
+	client, err := openPubSub(context.Background(), "p")
 	if err != nil {
 		t.Fatal(err)
 	}

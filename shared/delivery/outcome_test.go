@@ -1,4 +1,4 @@
-package outcome_test
+package delivery_test
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/breaker"
+	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/lwa"
-	"github.com/gatepostdev/gatepost/shared/outcome"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
@@ -58,40 +58,42 @@ func lwaRefused(t *testing.T, status int, code string) error {
 
 func TestOf(t *testing.T) {
 	t.Parallel()
-	ack := func(name outcome.Name) outcome.Outcome { return outcome.Outcome{Decision: outcome.Ack, Name: name} }
-	dead := func(code string) outcome.Outcome {
-		return outcome.Outcome{Decision: outcome.DeadLetter, Name: outcome.Dead, Code: code}
+	ack := func(name delivery.OutcomeName) delivery.Outcome {
+		return delivery.Outcome{Decision: delivery.Ack, Name: name}
 	}
-	retry := func(code string) outcome.Outcome {
-		return outcome.Outcome{Decision: outcome.Retry, Name: outcome.Redeliver, Code: code}
+	dead := func(code string) delivery.Outcome {
+		return delivery.Outcome{Decision: delivery.DeadLetter, Name: delivery.Dead, Code: code}
+	}
+	retry := func(code string) delivery.Outcome {
+		return delivery.Outcome{Decision: delivery.Retry, Name: delivery.Redeliver, Code: code}
 	}
 	tests := []struct {
 		name string
 		err  error
-		want outcome.Outcome
+		want delivery.Outcome
 	}{
-		{"accepted", nil, ack(outcome.Accepted)},
-		{"revoked", fmt.Errorf("x: %w", access.ErrRevoked), ack(outcome.Revoked)},
-		{"no grant", fmt.Errorf("%w: x", outcome.ErrNoGrant), ack(outcome.NoGrant)},
-		{"elsewhere", fmt.Errorf("%w: x", outcome.ErrElsewhere), ack(outcome.Elsewhere)},
-		{"suspended", outcome.ErrSuspended, ack(outcome.Suspended)},
-		{"suspended, and must not be lost", outcome.ErrMissed, dead("SUSPENDED")},
-		{"behind", fmt.Errorf("%w: %w", outcome.ErrBehind, access.ErrOtherClient), ack(outcome.Behind)},
-		{"sent once, and no answer", fmt.Errorf("%w: %w", outcome.ErrUnconfirmed, context.DeadlineExceeded), ack(outcome.Unconfirmed)},
-		{"expired", outcome.ErrExpired, ack(outcome.Expired)},
-		{"duplicate", outcome.ErrDuplicate, ack(outcome.Duplicate)},
-		{"superseded", outcome.ErrSuperseded, ack(outcome.Superseded)},
-		{"unproven", outcome.ErrUnproven, outcome.Outcome{Decision: outcome.Ack, Name: outcome.Superseded, Code: "UNPROVEN"}},
-		{"claimed", outcome.ErrClaimed, retry("CLAIMED")},
-		{"no time", outcome.ErrNoTime, retry("HANDED_BACK")},
-		{"region paused", fmt.Errorf("%w: %w", outcome.ErrPaused, breaker.ErrOpen), retry("REGION_PAUSED")},
+		{"accepted", nil, ack(delivery.Accepted)},
+		{"revoked", fmt.Errorf("x: %w", access.ErrRevoked), ack(delivery.Revoked)},
+		{"no grant", fmt.Errorf("%w: x", delivery.ErrNoGrant), ack(delivery.NoGrant)},
+		{"elsewhere", fmt.Errorf("%w: x", delivery.ErrElsewhere), ack(delivery.Elsewhere)},
+		{"suspended", delivery.ErrSuspended, ack(delivery.Suspended)},
+		{"suspended, and must not be lost", delivery.ErrMissed, dead("SUSPENDED")},
+		{"behind", fmt.Errorf("%w: %w", delivery.ErrBehind, access.ErrOtherClient), ack(delivery.Behind)},
+		{"sent once, and no answer", fmt.Errorf("%w: %w", delivery.ErrUnconfirmed, context.DeadlineExceeded), ack(delivery.Unconfirmed)},
+		{"expired", delivery.ErrExpired, ack(delivery.Expired)},
+		{"duplicate", delivery.ErrDuplicate, ack(delivery.Duplicate)},
+		{"superseded", delivery.ErrSuperseded, ack(delivery.Superseded)},
+		{"unproven", delivery.ErrUnproven, delivery.Outcome{Decision: delivery.Ack, Name: delivery.Superseded, Code: "UNPROVEN"}},
+		{"claimed", delivery.ErrClaimed, retry("CLAIMED")},
+		{"no time", delivery.ErrNoTime, retry("HANDED_BACK")},
+		{"region paused", fmt.Errorf("%w: %w", delivery.ErrPaused, breaker.ErrOpen), retry("REGION_PAUSED")},
 		{"Login with Amazon paused", fmt.Errorf("x: %w", breaker.ErrOpen), retry("LOGIN_WITH_AMAZON_PAUSED")},
 		{"braked", access.ErrBraked, retry("BRAKED")},
-		{"became suspect by this event", fmt.Errorf("%w: %w", outcome.ErrSuspect, errors.New("x")), retry("SUSPECT")},
+		{"became suspect by this event", fmt.Errorf("%w: %w", delivery.ErrSuspect, errors.New("x")), retry("SUSPECT")},
 		{"busy", access.ErrBusy, retry("REFRESH_BUSY")},
 		{"became suspect", access.ErrSuspect, retry("SUSPECT")},
 		{"other client", access.ErrOtherClient, retry("OTHER_CLIENT")},
-		{"unknown region", outcome.ErrUnknownRegion, dead("UNKNOWN_REGION")},
+		{"unknown region", delivery.ErrUnknownRegion, dead("UNKNOWN_REGION")},
 		{"malformed event", fmt.Errorf("x: %w", &alexa.FieldError{Path: "a", Problem: "missing"}), dead("INVALID_EVENT")},
 		{"sealed by an unknown key", seal.ErrOpen, retry("INTERNAL")},
 		{"cancelled", context.Canceled, retry("INTERNAL")},
@@ -120,11 +122,11 @@ func TestOf(t *testing.T) {
 		{"LWA down", lwaRefused(t, 503, ""), retry("INTERNAL")},
 	}
 	for _, test := range tests {
-		if diff := cmp.Diff(test.want, outcome.Of(test.err)); diff != "" {
+		if diff := cmp.Diff(test.want, delivery.OutcomeOf(test.err)); diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", test.name, test.err, diff)
 		}
 	}
-	if (outcome.Outcome{}).Decision != outcome.Retry {
+	if (delivery.Outcome{}).Decision != delivery.Retry {
 		t.Error("the zero outcome must lose nothing")
 	}
 }

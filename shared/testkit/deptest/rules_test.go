@@ -56,11 +56,11 @@ var rules = []rule{{
 	},
 }, {
 	name: "cloud SDK",
-	reason: "only grantfire, secret, topic and testkit know a cloud SDK: " +
+	reason: "only grantfire, secret, wiring and testkit know a cloud SDK: " +
 		"everything else runs, and is tested, without a cloud, and would survive a change to another one",
 	broken: func(from, to string) bool {
 		return inModule(from) && isCloudSDK(to) &&
-			!in(from, "./shared/grant/grantfire/...", "./shared/secret/...", "./shared/topic/...", "./shared/testkit/...", "./scripts/...")
+			!in(from, "./shared/grant/grantfire/...", "./shared/secret/...", "./functions/internal/wiring", "./shared/testkit/...", "./scripts/...")
 	},
 }, {
 	name: "framework",
@@ -71,7 +71,7 @@ var rules = []rule{{
 	},
 }, {
 	name: "test doubles",
-	reason: "only tests and scripts import simulator, testkit, emulator, binary, granttest, accesstest, federationtest and loopback: " +
+	reason: "only tests and scripts import simulator and testkit: " +
 		"a deployed function must not carry a fake that it could fall back on",
 	broken: func(from, to string) bool {
 		return isTestDouble(to) && !isTestDouble(from) && !in(from, "./scripts/...")
@@ -126,8 +126,7 @@ func isCloudSDK(pkg string) bool {
 }
 
 func isTestDouble(pkg string) bool {
-	return in(pkg, "./shared/simulator/...", "./shared/testkit/...", "./shared/emulator/...", "./shared/binary/...", "./shared/loopback/...",
-		"./shared/grant/granttest/...", "./shared/access/accesstest/...", "./shared/federation/federationtest/...")
+	return in(pkg, "./shared/simulator/...", "./shared/testkit/...")
 }
 
 // isStandard reports whether the package is of the standard library: nothing
