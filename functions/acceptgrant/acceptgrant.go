@@ -31,6 +31,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // Limits of the function: a directive is about a kilobyte, and what is left of
@@ -174,11 +175,8 @@ type answers struct {
 // that storing does not need. A refused exchange is part of the answers: what it
 // means depends on who the customer is.
 func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (answers, error) {
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-storeTime))
-		defer cancel()
-	}
+	ctx, cancel := wait.Less(ctx, storeTime)
+	defer cancel()
 	var known answers
 	var both errgroup.Group
 	both.Go(func() error {

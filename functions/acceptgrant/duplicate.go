@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // linkedBefore reports whether the code that Login with Amazon refuses was
@@ -17,16 +18,12 @@ import (
 func (f *Function) linkedBefore(ctx context.Context, key grant.Key, id string) bool {
 	ctx, cancel := context.WithTimeout(ctx, duplicateTime)
 	defer cancel()
-	for wait := 50 * time.Millisecond; ; wait *= 2 {
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
 		record, err := f.Store.Read(ctx, key)
 		if g, ok := record.Grants[id]; err == nil && ok {
 			return g.State != grant.Revoked
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if wait.For(ctx, pause) != nil {
 			return false
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 const (
@@ -69,22 +70,11 @@ func (p *pace) begin(ctx context.Context) error {
 			return nil
 		}
 		p.mu.Unlock()
-		err := sleep(ctx, rest)
+		err := wait.For(ctx, rest)
 		p.mu.Lock()
 		if err != nil {
 			return err
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

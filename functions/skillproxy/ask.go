@@ -14,6 +14,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/transport"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // regionHeader names the Alexa region to what is behind.
@@ -88,17 +89,7 @@ func (r reply) String() string {
 // pause waits before AcceptGrant is asked again. It reports at once that there
 // is no time for that.
 func (p *proxy) pause(ctx context.Context) bool {
-	if end, ok := ctx.Deadline(); ok && end.Sub(p.now()) < resendLeft {
-		return false
-	}
-	timer := time.NewTimer(resendPause + time.Duration(p.draw()*float64(resendSpread)))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return wait.HasTime(ctx, resendLeft) && wait.For(ctx, resendPause+time.Duration(p.draw()*float64(resendSpread))) == nil
 }
 
 // present makes the request with an ID token if the target wants one. A 401
@@ -126,12 +117,12 @@ func (p *proxy) askAs(ctx context.Context, to *target, payload []byte) (reply, s
 	if err != nil {
 		return reply{err: fmt.Errorf("%w: %w", errNoIDToken, err)}, sensitive.String{}
 	}
-	defer wait(ctx, use)
+	defer finishRenewal(ctx, use)
 	return p.post(ctx, to, payload, use.Token), use.Token
 }
 
-// wait waits for a renewal, and tells the log of it.
-func wait(ctx context.Context, use *federation.Use) {
+// finishRenewal waits for the renewal of a token, and logs it.
+func finishRenewal(ctx context.Context, use *federation.Use) {
 	renewed, err := use.Wait()
 	if renewed {
 		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))

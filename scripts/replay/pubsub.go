@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 const (
@@ -102,10 +103,8 @@ func (s subscription) pull(ctx context.Context) ([]received, error) {
 			return nil, err
 		}
 		// An empty answer may come at once.
-		select {
-		case <-ctx.Done():
+		if wait.For(ctx, pullPause<<failures) != nil {
 			return nil, err
-		case <-time.After(pullPause << failures):
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 var (
@@ -139,10 +140,7 @@ type request struct {
 
 // TimeFor reports whether a refresh that begins now can be finished before ctx
 // ends.
-func TimeFor(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() == nil && (!ok || time.Until(deadline) >= RefreshTime)
-}
+func TimeFor(ctx context.Context) bool { return wait.HasTime(ctx, RefreshTime) }
 
 // fly lets one goroutine of the process do the work for all that want a token
 // newer than the version from. They all wait for it, and it does not begin what

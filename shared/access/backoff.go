@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // backoff is the wait of those who watch another process refresh: short at
@@ -26,13 +27,10 @@ func (b *backoff) pause(ctx context.Context) error {
 		return ErrBusy
 	}
 	b.left -= b.next
-	timer := time.NewTimer(b.next)
-	defer timer.Stop()
+	pause := b.next
 	b.next = min(2*b.next, time.Second)
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
+	if wait.For(ctx, pause) != nil {
 		return ErrBusy
 	}
+	return nil
 }

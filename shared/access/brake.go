@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // ErrBraked: Login with Amazon refuses a refresh, and so many others that it is
@@ -84,12 +85,7 @@ func (b *Brake) lead(ctx context.Context) {
 
 // write counts for all that wait. The caller has the turn.
 func (b *Brake) write(ctx context.Context) {
-	rest := time.NewTimer(b.written.Add(brakePause).Sub(b.now()))
-	defer rest.Stop()
-	select {
-	case <-rest.C:
-	case <-ctx.Done():
-	}
+	_ = wait.For(ctx, b.written.Add(brakePause).Sub(b.now())) // the write says if ctx has ended
 	b.mu.Lock()
 	batch := b.waiting
 	b.waiting = nil

@@ -18,6 +18,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 const (
@@ -280,7 +281,7 @@ func (t *throttle) leave(id string, took bool) {
 // other grants cannot wait so long.
 func (s *sending) rest(ctx context.Context, pause time.Duration) error {
 	end := s.d.Now().Add(pause)
-	if !timeFor(ctx, pause) || s.first.tooLate(end) {
+	if !wait.HasTime(ctx, pause+attemptTime) || s.first.tooLate(end) {
 		return ErrNoTime
 	}
 	timer := time.NewTimer(pause)
@@ -305,10 +306,3 @@ func (s *sending) rest(ctx context.Context, pause time.Duration) error {
 
 // attemptTime is what one attempt may need, with what has to be noted after it.
 const attemptTime = gateway.CallTimeout + time.Second
-
-// timeFor reports whether an attempt that begins after the given pause can be
-// finished before ctx ends.
-func timeFor(ctx context.Context, pause time.Duration) bool {
-	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) >= pause+attemptTime
-}

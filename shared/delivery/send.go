@@ -17,6 +17,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // sending is one event on its way to one grant.
@@ -183,7 +184,7 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 	if err != nil {
 		return err
 	}
-	if !timeFor(ctx, 0) { // it has waited for room
+	if !wait.HasTime(ctx, attemptTime) { // it has waited for room
 		a.cancel()
 		return ErrNoTime
 	}
@@ -252,7 +253,7 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 		}
 		return ErrUnproven
 	}
-	if !timeFor(ctx, 0) {
+	if !wait.HasTime(ctx, attemptTime) {
 		return ErrNoTime
 	}
 	return nil
@@ -302,7 +303,7 @@ func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 	to := s.d.Gateways[s.grant.Region]
 	if s.event.once {
 		var cancel context.CancelFunc
-		ctx, cancel = leavingTime(ctx)
+		ctx, cancel = wait.Less(ctx, time.Second) // in which to note that it was sent
 		defer cancel()
 		if patient, ok := s.d.Patient[s.grant.Region]; ok {
 			to = patient
@@ -326,16 +327,6 @@ func (s *Sent) note(messageID string, receipt gateway.Receipt, err error) {
 	if refusal, ok := errors.AsType[*gateway.Error](err); ok {
 		s.Status, s.RequestID = refusal.Status, refusal.RequestID
 	}
-}
-
-// leavingTime returns a context for an attempt after which there must be time to
-// note that it was made.
-func leavingTime(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
-	}
-	return context.WithDeadline(ctx, deadline.Add(-time.Second))
 }
 
 // messageSpace is the name space of message ids, as RFC 9562 wants one for ids

@@ -20,6 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/transport"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 const (
@@ -90,22 +91,10 @@ func (c *Client) IDToken(ctx context.Context, audience string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
 	defer cancel()
 	token, err := c.exchange(ctx, audience)
-	if err == nil || !passing(err) || !rest(ctx, retryPause) {
+	if err == nil || !passing(err) || wait.For(ctx, retryPause) != nil {
 		return token, err
 	}
 	return c.exchange(ctx, audience)
-}
-
-// rest waits, and reports whether ctx has not ended meanwhile.
-func rest(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // exchange takes the round trips to an ID token that are needed: one if a

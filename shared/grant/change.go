@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/gatepostdev/gatepost/shared/wait"
 	"maps"
 	"math/rand/v2"
 	"time"
@@ -145,12 +146,5 @@ func ChangeControl(ctx context.Context, s Store, name string, edit func(doc map[
 // first time, twice as long each time up to 640 ms, never the same twice.
 func pause(ctx context.Context, attempt int) error {
 	most := 10 * time.Millisecond << min(attempt-1, 6)
-	timer := time.NewTimer(rand.N(most) + time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return wait.For(ctx, rand.N(most)+time.Millisecond)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/wait"
 	"github.com/google/uuid"
 )
 
@@ -93,17 +94,7 @@ func (s *Simulator) handle(w http.ResponseWriter, r *http.Request, seen Request,
 
 // pause waits, and reports whether the client waited too.
 func pause(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return d <= 0 || wait.For(ctx, d) == nil
 }
 
 // send writes the answer, as badly as the fault wants. Aborting the handler is

@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // Pump delivers the messages of one subscription to one endpoint. All fields
@@ -102,10 +103,5 @@ func (r *run) wait(d time.Duration) {
 		r.Wait(r.ctx, d)
 		return
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.ctx.Done():
-	}
+	_ = wait.For(r.ctx, d) // how it ended is the caller's to see
 }
