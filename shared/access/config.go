@@ -7,8 +7,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
+	"github.com/gatepostdev/gatepost/shared/cache"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/seal"
 )
@@ -23,8 +22,8 @@ const evidenceTime = 10 * time.Minute
 // well after this one had failed. The zero value is ready.
 type configuration struct {
 	mu     sync.Mutex
-	well   map[string]time.Time // by reason, when a grant was last well in that respect
-	failed *lru.Cache[string, time.Time]
+	well   map[string]time.Time           // by reason, when a grant was last well in that respect
+	failed cache.Cache[string, time.Time] // by grant and reason, when it first had the fault
 }
 
 // isWell notes that a grant does not have the fault that reason names.
@@ -40,16 +39,13 @@ func (c *configuration) isWell(reason string, now time.Time) {
 // isOwn notes that a grant has the fault that reason names, and reports whether
 // that is the grant's own.
 func (c *configuration) isOwn(name, reason string, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.failed == nil {
-		c.failed, _ = lru.New[string, time.Time](remembered) // fails for sizes below 1 only
-	}
 	first, known := c.failed.Get(name + reason)
 	if !known {
-		c.failed.Add(name+reason, now)
+		c.failed.Put(name+reason, now)
 		return false
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	well := c.well[reason]
 	return well.After(first) && now.Sub(well) < evidenceTime
 }

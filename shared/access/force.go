@@ -7,8 +7,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
+	"github.com/gatepostdev/gatepost/shared/cache"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 )
@@ -33,9 +32,6 @@ const (
 	// each time, up to lastPause.
 	firstPause = time.Second
 	lastPause  = 5 * time.Minute
-	// remembered is how many grants with a failed refresh a process remembers.
-	// One that is forgotten is tried again too early.
-	remembered = 10_000
 )
 
 // Renew returns an access token of a later version than refused, which the
@@ -59,9 +55,9 @@ func grantName(key grant.Key, id string) string { return key.ID() + "/" + id }
 // that one customer's events do not storm a service that is ill, and for how long
 // it asked to be left alone. The zero value is ready.
 type failures struct {
-	mu    sync.Mutex
-	grant *lru.Cache[string, failure]
-	until time.Time // no refresh before, by a Retry-After
+	grants cache.Cache[string, failure] // one that is dropped is tried again too early
+	mu     sync.Mutex
+	until  time.Time // no refresh before, by a Retry-After
 }
 
 type failure struct {
@@ -72,14 +68,6 @@ type failure struct {
 // longestRest is the longest Retry-After that is obeyed.
 const longestRest = 5 * time.Minute
 
-// known returns the cache; the caller holds the lock.
-func (f *failures) known() *lru.Cache[string, failure] {
-	if f.grant == nil {
-		f.grant, _ = lru.New[string, failure](remembered) // fails for sizes below 1 only
-	}
-	return f.grant
-}
-
 // rest is how long Login with Amazon asked the process to wait.
 func (f *failures) rest(now time.Time) time.Duration {
 	f.mu.Lock()
@@ -89,31 +77,26 @@ func (f *failures) rest(now time.Time) time.Duration {
 
 // wait is how long a grant's next refresh has to wait.
 func (f *failures) wait(id string, now time.Time) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	last, _ := f.known().Get(id)
+	last, _ := f.grants.Get(id)
 	return last.until.Sub(now)
 }
 
 func (f *failures) note(id string, err error, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	var failed *lwa.Error
 	if errors.As(err, &failed) && failed.RetryAfter > 0 {
+		f.mu.Lock()
 		if until := now.Add(min(failed.RetryAfter, longestRest)); until.After(f.until) {
 			f.until = until
 		}
+		f.mu.Unlock()
 	}
-	last, _ := f.known().Get(id)
-	if now.Sub(last.until) > lastPause {
-		last.pause = 0 // that was another day's trouble
-	}
-	pause := min(max(firstPause, 2*last.pause), lastPause)
-	f.known().Add(id, failure{until: now.Add(pause), pause: pause})
+	f.grants.Update(id, func(last failure, _ bool) (failure, bool) {
+		if now.Sub(last.until) > lastPause {
+			last.pause = 0 // that was another day's trouble
+		}
+		pause := min(max(firstPause, 2*last.pause), lastPause)
+		return failure{until: now.Add(pause), pause: pause}, true
+	})
 }
 
-func (f *failures) forget(id string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.known().Remove(id)
-}
+func (f *failures) forget(id string) { f.grants.Remove(id) }

@@ -69,15 +69,15 @@ type Options struct {
 type Deliverer struct {
 	Options
 	memory   *memory
-	warned   *warned
-	throttle *throttle
+	warned   warned
+	throttle throttle
 	health   map[alexa.Region]*health
 }
 
 // New returns a Deliverer.
 func New(options Options) *Deliverer {
 	d := &Deliverer{
-		Options: options, memory: newMemory(), warned: newWarned(), throttle: newThrottle(), health: make(map[alexa.Region]*health),
+		Options: options, memory: newMemory(), health: make(map[alexa.Region]*health),
 	}
 	for region := range options.Gateways {
 		d.health[region] = newHealth(region, options.Now, options.OnBreaker)

@@ -11,10 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/breaker"
+	"github.com/gatepostdev/gatepost/shared/cache"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
@@ -32,7 +31,6 @@ const (
 	// sent yet. A longer one it spends in Pub/Sub: the events of one chatty
 	// customer would else fill the process with waiting.
 	newcomerPause = 2 * time.Second
-	throttledKept = 10_000 // grants that a process remembers as throttled
 	// unwellPause is how often a process tells the sweep that a region is unwell.
 	unwellPause = time.Minute
 	// othersTrials is how long after the last event that may be repeated those
@@ -215,8 +213,7 @@ func (d *Deliverer) unwellSince(ctx context.Context, h *health, expired bool) {
 // throttle knows which grants are throttled. Of the events of such a grant one at
 // a time is tried, and waits; the others are handed back.
 type throttle struct {
-	mu     sync.Mutex
-	grants *lru.Cache[string, *throttled]
+	grants cache.Cache[string, throttled]
 }
 
 type throttled struct {
@@ -224,56 +221,43 @@ type throttled struct {
 	taken bool // by an event that waits, or is being sent
 }
 
-func newThrottle() *throttle {
-	grants, _ := lru.New[string, *throttled](throttledKept) // fails for sizes below 1 only
-	return &throttle{grants: grants}
-}
-
 // enter admits a new event to a grant's gateway, and says how long it has to
 // wait. An event that was admitted leaves.
 func (t *throttle) enter(id string, now time.Time) (wait time.Duration, slot, ok bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	g, known := t.grants.Peek(id)
-	if !known {
-		return 0, false, true
-	}
-	if wait = g.until.Sub(now); g.taken || wait > newcomerPause {
-		return 0, false, false
-	}
-	g.taken = true
-	return wait, true, true
+	ok = true
+	t.grants.Update(id, func(g throttled, known bool) (throttled, bool) {
+		if !known {
+			return g, false
+		}
+		pause := g.until.Sub(now)
+		if ok = !g.taken && pause <= newcomerPause; ok {
+			wait, slot, g.taken = pause, true, true
+		}
+		return g, true
+	})
+	return wait, slot, ok
 }
 
 // pause notes that a grant is throttled for a time. It returns until when it is
 // by now, and whether the event that found out, which may have a slot, has one.
 func (t *throttle) pause(id string, until time.Time, slot bool) (time.Time, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	g, known := t.grants.Get(id)
-	if !known {
-		t.grants.Add(id, &throttled{until: until, taken: true})
-		return until, true
-	}
-	if until.After(g.until) {
-		g.until = until
-	}
-	if !g.taken {
-		g.taken, slot = true, true
-	}
-	return g.until, slot
+	t.grants.Update(id, func(g throttled, _ bool) (throttled, bool) {
+		if until.Before(g.until) {
+			until = g.until
+		}
+		slot = slot || !g.taken
+		return throttled{until: until, taken: true}, true
+	})
+	return until, slot
 }
 
 // leave gives back the slot of an event. A grant whose event was taken is not
 // throttled any more.
 func (t *throttle) leave(id string, took bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if g, known := t.grants.Peek(id); known {
-		if g.taken = false; took {
-			t.grants.Remove(id)
-		}
-	}
+	t.grants.Update(id, func(g throttled, known bool) (throttled, bool) {
+		g.taken = false
+		return g, known && !took
+	})
 }
 
 // rest waits. It returns ErrNoTime as soon as it is known that the event

@@ -3,19 +3,17 @@ package delivery
 import (
 	"hash/maphash"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/cache"
 )
 
 const (
 	acceptedKept = 20_000 // events, by grant, that a process remembers as accepted
 	samplesKept  = 50_000 // properties whose newest accepted sample it remembers
-	usedKept     = 10_000 // customers of whom it knows when their use was noted
 	// clockAhead is how far ahead of the event's first publish a sample may be
 	// before the device's clock is not believed.
 	clockAhead = time.Minute
@@ -30,20 +28,24 @@ const addedUp = "Alexa.ThermostatController.HVAC."
 // be a repetition.
 type memory struct {
 	seed     maphash.Seed
-	accepted *lru.Cache[uuid.UUID, struct{}] // events and parts, by message id
-	samples  *lru.Cache[sampleKey, sample]   // of the accepted report that was published last, by property
-	refusals *lru.Cache[string, time.Time]   // when the gateway first refused a grant that no forced refresh mends
-
-	usedMu sync.Mutex
-	used   *lru.Cache[string, time.Time] // when use was noted, by the id of the customer's record
+	accepted cache.Cache[uuid.UUID, struct{}] // events and parts, by message id
+	samples  cache.Cache[sampleKey, sample]   // of the accepted report that was published last, by property
+	refusals cache.Cache[string, time.Time]   // when the gateway first refused a grant that no forced refresh mends
+	used     cache.Cache[string, time.Time]   // when use was noted, by the id of the customer's record
 }
 
 func newMemory() *memory {
-	accepted, _ := lru.New[uuid.UUID, struct{}](acceptedKept) // fail for sizes below 1 only
-	samples, _ := lru.New[sampleKey, sample](samplesKept)
-	refusals, _ := lru.New[string, time.Time](usedKept)
-	used, _ := lru.New[string, time.Time](usedKept)
-	return &memory{seed: maphash.MakeSeed(), accepted: accepted, samples: samples, refusals: refusals, used: used}
+	return &memory{
+		seed:     maphash.MakeSeed(),
+		accepted: cache.Cache[uuid.UUID, struct{}]{Size: acceptedKept},
+		samples:  cache.Cache[sampleKey, sample]{Size: samplesKept},
+	}
+}
+
+// hasAccepted reports whether a gateway has accepted an event, or a part of one.
+func (m *memory) hasAccepted(message uuid.UUID) bool {
+	_, ok := m.accepted.Get(message)
+	return ok
 }
 
 // newest returns the event without the properties of a ChangeReport that are
@@ -109,16 +111,18 @@ func (m *memory) outdated(e *event, id string, p *alexa.Property) bool {
 // note remembers what a grant's gateway accepted: an event, by its message id
 // for the grant, and the samples in it.
 func (m *memory) note(e *event, id string, message uuid.UUID) {
-	m.accepted.Add(message, struct{}{})
+	m.accepted.Put(message, struct{}{})
 	if e.Change == nil {
 		return
 	}
 	for i := range e.Change.Properties {
 		p := &e.Change.Properties[i]
-		key := m.keyOf(e, id, p)
-		if newest, ok := m.samples.Peek(key); !ok || !e.published.Before(newest.published) {
-			m.samples.Add(key, sample{published: e.published, sampled: sampledAt(e, p)})
-		}
+		m.samples.Update(m.keyOf(e, id, p), func(newest sample, known bool) (sample, bool) {
+			if !known || !e.published.Before(newest.published) {
+				newest = sample{published: e.published, sampled: sampledAt(e, p)}
+			}
+			return newest, true
+		})
 	}
 }
 

@@ -85,7 +85,7 @@ func (d *Deliverer) expire(ctx context.Context, e *event, record grant.Record, i
 	for i, id := range ids {
 		err := ErrExpired
 		switch {
-		case before.State == grant.Sent, slices.Contains(before.Accepted, id), d.memory.accepted.Contains(messageID(e.id, id, "")):
+		case before.State == grant.Sent, slices.Contains(before.Accepted, id), d.memory.hasAccepted(messageID(e.id, id, "")):
 			err = ErrDuplicate
 		case record.Grants[id].State == grant.Revoked:
 			err = access.ErrRevoked

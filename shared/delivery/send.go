@@ -59,7 +59,7 @@ func (s *sending) send(ctx context.Context) (err error) {
 		return access.ErrRevoked
 	}
 	s.message = messageID(e.id, id, "")
-	if d.memory.accepted.Contains(s.message) {
+	if d.memory.hasAccepted(s.message) {
 		return ErrDuplicate
 	}
 	if s.event = d.memory.newest(e, id); s.event == nil {
@@ -101,7 +101,7 @@ func (s *sending) part(ctx context.Context, p part) error {
 	message := s.message
 	if p.piece {
 		message = messageID(s.event.id, s.id, p.name)
-		if s.d.memory.accepted.Contains(message) {
+		if s.d.memory.hasAccepted(message) {
 			return nil // by an earlier delivery that failed later on
 		}
 	}
@@ -118,7 +118,7 @@ func (s *sending) part(ctx context.Context, p part) error {
 		switch do {
 		case settle:
 			if err == nil && p.piece {
-				s.d.memory.accepted.Add(message, struct{}{})
+				s.d.memory.accepted.Put(message, struct{}{})
 			}
 			return err
 		case unanswered:

@@ -150,7 +150,7 @@ func (s *sending) suspect(ctx context.Context, reason string, refusal error) err
 func (m *memory) confirms(id string, now time.Time) bool {
 	first, ok := m.refusals.Get(id)
 	if !ok || now.Sub(first) > confirmWithin {
-		m.refusals.Add(id, now)
+		m.refusals.Put(id, now)
 		return false
 	}
 	return now.Sub(first) >= confirmAfter

@@ -44,12 +44,12 @@ func (d *Deliverer) used(ctx context.Context, record grant.Record, results []Res
 // claimUse reports whether the caller is to note that a customer is used: of
 // the events that come at once, one is enough.
 func (m *memory) claimUse(id string, after time.Duration, now time.Time) bool {
-	m.usedMu.Lock()
-	defer m.usedMu.Unlock()
-	noted, _ := m.used.Get(id)
-	if !(grant.Record{UsedAt: noted}).NoteUse(after, now) {
-		return false
-	}
-	m.used.Add(id, now)
-	return true
+	claimed := false
+	m.used.Update(id, func(noted time.Time, _ bool) (time.Time, bool) {
+		if claimed = (grant.Record{UsedAt: noted}).NoteUse(after, now); claimed {
+			noted = now
+		}
+		return noted, true
+	})
+	return claimed
 }
