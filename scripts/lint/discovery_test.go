@@ -114,7 +114,7 @@ func TestDiscovery(t *testing.T) {
 		}},
 		{"space does not count", discovery(endpoint("lamp-1")) + strings.Repeat(" ", 300<<10), nil},
 		{"capability without anything", discovery(endpoint("lamp-1", "{}")), []string{
-			"4: error: " + second + ".type: missing" + byDiscovery,
+			"4: error: " + second + ".type: missing, one of AlexaInterface" + byDiscovery,
 			"4: error: " + second + ".interface: missing" + byDiscovery,
 			"4: error: " + second + ".version: missing" + byDiscovery,
 		}},

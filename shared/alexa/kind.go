@@ -123,10 +123,13 @@ func (e *Event) Kind() Kind { return KindOf(e.Header.Namespace, e.Header.Name) }
 
 // rule is where the rules about the kind are.
 func (k Kind) rule() string {
-	if source := k.source(); source != ruleSchema {
+	switch source := k.source(); {
+	case source != ruleSchema:
 		return page(source)
+	case k.Namespace == "Alexa":
+		return ruleEvents
 	}
-	return ruleEvents
+	return ruleSchema
 }
 
 // source is the interface whose page has the rules about the kind's payload, or
@@ -135,7 +138,7 @@ func (k Kind) source() string {
 	switch {
 	case isError(k.Name):
 		return k.Namespace + ".ErrorResponse"
-	case k.Namespace == "Alexa":
+	case k.Namespace == "Alexa", k.Namespace == "Alexa.AutomationManagement":
 		return ruleSchema // no page has their payloads
 	}
 	return k.Namespace

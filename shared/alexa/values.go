@@ -156,11 +156,20 @@ var interfaces = slices.Sorted(maps.Keys(payloadVersions))
 // nearInterface asks for the interface that one which is not known may be meant
 // to be.
 func nearInterface(namespace string) string {
-	if word := Nearest(namespace, interfaces); word != "" {
-		return "unknown: did you mean " + word + "?"
+	word := Nearest(namespace, interfaces)
+	if _, ok := payloadVersions["Alexa."+namespace]; ok {
+		word = "Alexa." + namespace
 	}
-	return ""
+	if word == "" {
+		return ""
+	}
+	return "unknown: did you mean " + word + "?"
 }
+
+// eventful are the interfaces without properties: they have events, or what
+// discovery says, and a ChangeReport of them says nothing to Alexa.
+var eventful = []string{"Alexa.DeviceUsage.Estimation", "Alexa.InventoryLevelUsageSensor", "Alexa.InventoryUsageSensor",
+	"Alexa.SimpleEventSource"}
 
 // unlisted are interfaces in older copies of Amazon's list only.
 const unlisted = "2026, when Amazon's list of interfaces lost it"
