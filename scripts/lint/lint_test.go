@@ -174,11 +174,12 @@ func TestPace(t *testing.T) {
 		measured("plug-1", "2026-01-02T02:59:00Z") +
 		level("Ink", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) +
 		level("Ink", `"timeOfSample":"2026-01-03T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-03T03:00:01Z"}],`) + level("Ink",
-		`"unit":null}],`)
+		`"unit":null}],`) + measured("plug-2", "2026-01-02T01:30:00Z")
 	_, stdout, _ := lint(input)
 	want := []string{
 		"4: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
 		"8: warning: changed[0]: more than a day after the report before: Dash wants one a day (" + ruleInventory + ")",
+		"10: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
 	}
 	if diff := cmp.Diff(want, lines(stdout)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
