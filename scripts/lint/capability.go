@@ -104,7 +104,12 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 	if kind := v.member("type").text(); kind != "" && kind != "AlexaInterface" {
 		faults = append(faults, warn(ruleDiscovery, path+".type", "not AlexaInterface"))
 	}
+	if since := alexa.KindOf(c.name, "").Retired; since != "" {
+		faults = append(faults, warn(ruleInterfaces, path+".interface", "retired since %s", since))
+	}
 	switch version := v.member("version"); {
+	case !version.there() && version.raw != nil:
+		faults = append(faults, breaks(path+".version", "null, which counts as missing"))
 	case !version.there():
 		faults = append(faults, breaks(path+".version", "missing"))
 	case version.text() == "3.0":

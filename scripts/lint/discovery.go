@@ -12,11 +12,12 @@ import (
 
 // Where the rules about discovery come from.
 const (
-	ruleDiscovery = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
-	ruleReporting = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
-	ruleSkill     = "developer.amazon.com/docs/smarthome/implement-your-skill.html"
-	ruleHealth    = "developer.amazon.com/docs/device-apis/alexa-endpointhealth.html"
-	ruleWWA       = "developer.amazon.com/docs/smarthome/wwa-skill-requirements.html"
+	ruleDiscovery  = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
+	ruleReporting  = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
+	ruleSkill      = "developer.amazon.com/docs/smarthome/implement-your-skill.html"
+	ruleInterfaces = "developer.amazon.com/docs/device-apis/list-of-interfaces.html"
+	ruleHealth     = "developer.amazon.com/docs/device-apis/alexa-endpointhealth.html"
+	ruleWWA        = "developer.amazon.com/docs/smarthome/wwa-skill-requirements.html"
 )
 
 const endpointsPath = "event.payload.endpoints"

@@ -114,9 +114,15 @@ func TestDiscovery(t *testing.T) {
 		}},
 		{"space does not count", discovery(endpoint("lamp-1")) + strings.Repeat(" ", 300<<10), nil},
 		{"capability without anything", discovery(endpoint("lamp-1", "{}")), []string{
-			"4: error: " + second + ".type: missing" + byDiscovery,
+			"4: error: " + second + ".type: missing, one of AlexaInterface" + byDiscovery,
 			"4: error: " + second + ".interface: missing" + byDiscovery,
 			"4: error: " + second + ".version: missing" + byDiscovery,
+		}},
+		{"retired capability", discovery(endpoint("lamp-1", edit(bell, "Alexa.DoorbellEventSource", "Alexa.EventDetectionSensor"))), []string{
+			"4: warning: " + second + ".interface: retired since February 2023 (" + ruleInterfaces + ")",
+		}},
+		{"null version", discovery(endpoint("lamp-1", edit(bell, `"3"`, `null`))), []string{
+			"4: error: " + second + ".version: null, which counts as missing" + byDiscovery,
 		}},
 		{"capability that is none", discovery(endpoint("lamp-1", "5")), []string{"4: error: " + second + ": must be an object" + byDiscovery}},
 		{"another type", discovery(endpoint("lamp-1", edit(bell, "AlexaInterface", "Interface"))), []string{"4: warning: " + second +

@@ -36,7 +36,8 @@ const (
 	byMode      = " (developer.amazon.com/docs/device-apis/alexa-modecontroller.html)"
 	byObjects   = " (developer.amazon.com/docs/device-apis/alexa-discovery-objects.html)"
 	byEvents    = " (developer.amazon.com/docs/smarthome/send-events.html)"
-	noSuchCause = "none of APP_INTERACTION, PHYSICAL_INTERACTION, PERIODIC_POLL, RULE_TRIGGER, VOICE_INTERACTION, INVALID_CREDENTIALS, " +
+	noSuchCause = "unknown, " + theCauses
+	theCauses   = "one of APP_INTERACTION, PHYSICAL_INTERACTION, PERIODIC_POLL, RULE_TRIGGER, VOICE_INTERACTION, INVALID_CREDENTIALS, " +
 		"SUBSCRIPTION_EXPIRED (developer.amazon.com/docs/device-apis/alexa-changereport.html)"
 	byReporting = " (" + ruleReporting + ")"
 	byDiscovery = " (" + ruleDiscovery + ")"
@@ -91,14 +92,14 @@ func TestEvents(t *testing.T) {
 			"7: error: event.payload.change.cause.type: " + noSuchCause,
 			"9: error: event.payload.change.properties[0].value: null, which counts as missing (seen at the event gateway)",
 			"10: error: event.payload.change.properties[1].instance: missing: an endpoint may have several of this interface" + byMode,
-			"13: error: contexts: unknown field, none of " + topLevel + ": did you mean context?",
+			"13: error: contexts: unknown field, one of " + topLevel + ": did you mean context?",
 		}},
 		{"of a wrong type", edit(`"u-1"`, "1"), []string{"1: error: userId: must be a string"}},
-		{"missing", edit(`"cause":"PHYSICAL_INTERACTION",`, ""), []string{"1: error: cause: missing"}},
+		{"missing", edit(`"cause":"PHYSICAL_INTERACTION",`, ""), []string{"1: error: cause: missing, " + theCauses}},
 		{"customer missing, of nothing", "{}", []string{"1: error: userId: missing"}},
 		{"twice", edit("\n", "\n\"userId\":\"u-2\",\n"), []string{"2: error: userId: appears twice"}},
-		{"a name with dots", edit("\n", "\n\"a.b[0].c\": 1,\n"), []string{"2: error: a.b[0].c: unknown field, none of " + topLevel}},
-		{"a name for a terminal", edit("\n", "\n\"a\\u001b[31m\": 1,\n"), []string{"1: error: a?[31m: unknown field, none of " + topLevel}},
+		{"a name with dots", edit("\n", "\n\"a.b[0].c\": 1,\n"), []string{"2: error: a.b[0].c: unknown field, one of " + topLevel}},
+		{"a name for a terminal", edit("\n", "\n\"a\\u001b[31m\": 1,\n"), []string{"1: error: a?[31m: unknown field, one of " + topLevel}},
 		{"names in escapes", strings.Replace(edit(`"ON"`, "5"), `"changed"`, `"chan\u0067ed"`, 1),
 			[]string{"2: error: changed[0].value: must be a string" + byPower}},
 		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"),
@@ -173,11 +174,12 @@ func TestPace(t *testing.T) {
 		measured("plug-1", "2026-01-02T02:59:00Z") +
 		level("Ink", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) +
 		level("Ink", `"timeOfSample":"2026-01-03T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-03T03:00:01Z"}],`) + level("Ink",
-		`"unit":null}],`)
+		`"unit":null}],`) + measured("plug-2", "2026-01-02T01:30:00Z")
 	_, stdout, _ := lint(input)
 	want := []string{
 		"4: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
 		"8: warning: changed[0]: more than a day after the report before: Dash wants one a day (" + ruleInventory + ")",
+		"10: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
 	}
 	if diff := cmp.Diff(want, lines(stdout)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -245,7 +247,7 @@ func TestJSON(t *testing.T) {
 		got = append(got, f)
 	}
 	want := []finding{
-		{File: "<stdin>", Line: 1, Severity: failure, Path: "<é>", Problem: "unknown field, none of " + topLevel},
+		{File: "<stdin>", Line: 1, Severity: failure, Path: "<é>", Problem: "unknown field, one of " + topLevel},
 	}
 	want[0].Column = strings.Index(input, "5") // é has two bytes
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(finding{})); diff != "" {

@@ -22,13 +22,11 @@ const (
 // the file than Alexa wants it.
 func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 	var faults []*alexa.FieldError
-	since := func(namespace, instance string, at time.Time) time.Duration {
+	since := func(namespace, instance string, at time.Time) (gap time.Duration, again bool) {
 		key := [3]string{e.EndpointID(), namespace, instance}
-		before, ok := last[key]
-		if last[key] = at; !ok {
-			return 0
-		}
-		return at.Sub(before)
+		before, again := last[key]
+		last[key] = at
+		return at.Sub(before), again
 	}
 	var measured struct {
 		Electricity []struct{ End time.Time } `json:"electricityIntervals"`
@@ -41,7 +39,7 @@ func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 				end = interval.End
 			}
 		}
-		if gap := since(e.Header.Namespace, "", end); gap > 0 && gap < time.Hour {
+		if gap, again := since(e.Header.Namespace, "", end); again && gap.Abs() < time.Hour {
 			faults = append(faults, warn(ruleMeter, "event.payload", "an hour has not passed since the report before: Alexa does not record all"))
 		}
 	}
@@ -56,7 +54,7 @@ func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 		if p.Namespace != "Alexa.InventoryLevelSensor" || p.TimeOfSample.Equal(published) {
 			continue // or its time is not known
 		}
-		if since(p.Namespace, p.Instance, p.TimeOfSample) > 24*time.Hour {
+		if gap, again := since(p.Namespace, p.Instance, p.TimeOfSample); again && gap > 24*time.Hour {
 			faults = append(faults, warn(ruleInventory, fmt.Sprintf("%s[%d]", path, i),
 				"more than a day after the report before: Dash wants one a day"))
 		}

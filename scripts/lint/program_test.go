@@ -74,9 +74,9 @@ func TestProgram(t *testing.T) {
 	}{
 		{"nothing wrong", "", sound, 0, ""},
 		{"a warning", "", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 0,
-			"<stdin>:2: warning: changed[0].value: none of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
+			"<stdin>:2: warning: changed[0].value: unknown, one of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
 		{"a warning, strict", "-strict -", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 1,
-			"<stdin>:2: warning: changed[0].value: none of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
+			"<stdin>:2: warning: changed[0].value: unknown, one of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
 		{"an error", "-", strings.Replace(sound, `"ON"`, "5", 1), 1,
 			"<stdin>:2: error: changed[0].value: must be a string (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
 		{"nothing", "", "", 2, ""},

@@ -88,7 +88,7 @@ func TestFaultsAreCounted(t *testing.T) {
 		last       string
 		isWarning  bool
 	}{
-		{"80 warnings", distinct(odd, 80), 80, "changed[79].value.value: none of OK, UNREACHABLE", true},
+		{"80 warnings", distinct(odd, 80), 80, "changed[79].value.value: unknown, one of OK, UNREACHABLE", true},
 		{"200 warnings", distinct(odd, 200), 81, "and 120 faults more", true},
 		{"a refusal behind them", distinct(odd, 200) + "{},", 82, "and 120 faults more", true},
 		{"200 refusals", strings.Repeat("{},", 200), 101, "and 100 faults more", false},

@@ -131,7 +131,8 @@ func TestDeviceWarns(t *testing.T) {
 	t.Parallel()
 	e := alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{newProperty(t, "Alexa.PowerController", "powerState", "DIM")}, nil)
 	_, warnings, err := e.Device()
-	want := []string{"event.payload.change.properties[0].value: none of ON, OFF", "context.properties: without the connectivity of Alexa.EndpointHealth"}
+	want := []string{"event.payload.change.properties[0].value: unknown, one of ON, OFF",
+		"context.properties: without the connectivity of Alexa.EndpointHealth"}
 	if diff := cmp.Diff(want, problems(warnings)); err != nil || diff != "" {
 		t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
 	}

@@ -76,7 +76,7 @@ func (d *decoder) event(doc []byte) (Event, error) {
 		if !absent(context) {
 			return Event{}, wrong("context", "belongs to an event, which is missing (the short form has \"unchanged\")")
 		}
-		return e, d.shortForm(&e, endpointID, cause, changed, unchanged)
+		return e, d.shortForm(&e, event, endpointID, cause, changed, unchanged)
 	}
 	for i, value := range [...][]byte{endpointID, cause, changed, unchanged} {
 		if !absent(value) {
@@ -99,9 +99,9 @@ func (d *decoder) event(doc []byte) (Event, error) {
 var shortMembers = [...]string{"endpointId", "cause", "changed", "unchanged"}
 
 // shortForm fills e from the short form of a ChangeReport.
-func (d *decoder) shortForm(e *Event, endpointID, cause, changed, unchanged []byte) error {
+func (d *decoder) shortForm(e *Event, event, endpointID, cause, changed, unchanged []byte) error {
 	if absent(endpointID) && absent(cause) && absent(changed) {
-		return wrong("event", "missing (the short form has endpointId, cause and changed instead)")
+		return wrong("event", "%s (the short form has endpointId, cause and changed instead)", missing(event))
 	}
 	d.short = true
 	e.Header = Header{Namespace: "Alexa", Name: "ChangeReport", PayloadVersion: "3"}

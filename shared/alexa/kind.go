@@ -46,8 +46,6 @@ const (
 	// LifeFact: a fact about the past, as that energy was used. It stays true,
 	// nothing later says it again, and it must be counted once.
 	LifeFact
-	// LifeAlert: ten seconds. A siren or a chime that sounds later alarms for nothing.
-	LifeAlert
 )
 
 // Lasting reports whether what an event tells stays true for ever: nothing later
@@ -56,8 +54,6 @@ func (l Life) Lasting() bool { return l == LifeEndless || l == LifeFact }
 
 // ShortLife is how long events of [LifeShort] live, and answers to directives.
 const ShortLife = time.Minute
-
-const alertLife = 10 * time.Second
 
 // Kind is what is known about one kind of asynchronous event, see
 // https://developer.amazon.com/docs/smarthome/send-events.html and the pages
@@ -123,10 +119,13 @@ func (e *Event) Kind() Kind { return KindOf(e.Header.Namespace, e.Header.Name) }
 
 // rule is where the rules about the kind are.
 func (k Kind) rule() string {
-	if source := k.source(); source != ruleSchema {
+	switch source := k.source(); {
+	case source != ruleSchema:
 		return page(source)
+	case k.Namespace == "Alexa":
+		return ruleEvents
 	}
-	return ruleEvents
+	return ruleSchema
 }
 
 // source is the interface whose page has the rules about the kind's payload, or
@@ -135,7 +134,7 @@ func (k Kind) source() string {
 	switch {
 	case isError(k.Name):
 		return k.Namespace + ".ErrorResponse"
-	case k.Namespace == "Alexa":
+	case k.Namespace == "Alexa", k.Namespace == "Alexa.AutomationManagement":
 		return ruleSchema // no page has their payloads
 	}
 	return k.Namespace
@@ -155,8 +154,6 @@ func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	switch {
 	case kind.Life.Lasting():
 		return 0
-	case kind.Life == LifeAlert:
-		return alertLife
 	case e.Answers(), kind.Life == LifeShort:
 		return ShortLife
 	}

@@ -67,7 +67,7 @@ var kinds = []Kind{
 	{Namespace: "Alexa.DeviceUsage.Meter", Name: "MeasurementsReport", Version: "1.0", Token: TokenInEndpoint,
 		Life: LifeFact, Once: true,
 		payload: openObjectOf(
-			might("electricityIntervals", listOf(intervalShape, 0)), might("naturalGasIntervals", listOf(intervalShape, 0))).withMembers(1)},
+			seen("electricityIntervals", listOf(intervalShape, 0)), seen("naturalGasIntervals", listOf(intervalShape, 0))).withMembers(1)},
 
 	// alexa-discovery, alexa-discovery-objects
 	{Namespace: "Alexa.Discovery", Name: "AddOrUpdateReport", Version: "3", Token: TokenInPayload, Answer: None,
@@ -96,7 +96,7 @@ var kinds = []Kind{
 	// them has not been seen.
 	{Namespace: "Alexa.InventoryLevelUsageSensor", Name: "InventoryReplaced", Version: "3", Token: TokenInEndpoint,
 		Answer: None, Context: None, Instance: Required,
-		Once: true, Life: LifeFact, payload: openObjectOf(might("newAbsoluteLevel", measurement), might("replaceDate", aText))},
+		Once: true, Life: LifeFact, payload: openObjectOf(seen("newAbsoluteLevel", measurement), seen("replaceDate", aText))},
 
 	{Namespace: "Alexa.MediaMetadata", Name: "GetMediaMetadata.Response", Version: "3", Token: TokenInPayload,
 		Answer: Required, Retired: "15 March 2023", official: true,
@@ -189,9 +189,9 @@ var kinds = []Kind{
 // kin is what is known of the other events of an interface, whose names have not
 // been seen.
 var kin = map[string]Kind{
-	// alexa-securitypanelcontroller-alert: a chime lasts a second, and what is
-	// repeated sounds again.
-	"Alexa.SecurityPanelController.Alert": {Life: LifeAlert, Once: true},
+	// alexa-securitypanelcontroller-alert: a chime is worth seconds, a siren lasts
+	// up to ten minutes, and what is repeated sounds again.
+	"Alexa.SecurityPanelController.Alert": {Life: LifeShort, Once: true},
 	"Alexa.SimpleEventSource":             {Life: LifeShort, Once: true},
 	// Events of data that the customer deleted.
 	"Alexa.DataController": {Instance: Expected},
@@ -230,9 +230,9 @@ var (
 	// measurement is what there is of a supply, or was used of it: a page's
 	// object, and a number in the schema.
 	measurement = either(chosenBy(map[string]*shape{
-		"Volume": objectOf(must("@type", aText), must("value", aNumber), ought("unit", aText)),
-		"Weight": objectOf(must("@type", aText), must("value", aNumber), ought("unit", aText)),
-	}, objectOf(must("@type", word("Count", "Percentage", "Volume", "Weight")), must("value", aNumber), might("unit", aText))),
+		"Volume": objectOf(must("@type", aText), must("value", aNumber), asked("unit", aText)),
+		"Weight": objectOf(must("@type", aText), must("value", aNumber), asked("unit", aText)),
+	}, objectOf(must("@type", word("Count", "Percentage", "Volume", "Weight")), must("value", aNumber), seen("unit", aText))),
 		(&shape{kind: "number"}).because("a number: of today's pages it is an object with @type, value and, for volume and weight, unit"))
 	consumedShape = openObjectOf(must("usage", measurement), must("timeOfSample", anInstant))
 	intervalShape = openObjectOf(must("usage", aNumber), must("start", aDateTime), must("end", aDateTime))

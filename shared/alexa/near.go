@@ -55,7 +55,10 @@ func didYouMean(name string, words []string) string {
 	return ""
 }
 
-// noneOf says which words there are, and which of them was meant.
-func noneOf(words []string, name string) string {
-	return "none of " + strings.Join(words, ", ") + didYouMean(name, words)
+// oneOfWords says which words there are, and which of them was meant by one that
+// is none of them.
+func oneOfWords(words []string, name string) string {
+	return "unknown, " + oneOfThese(words) + didYouMean(name, words)
 }
+
+func oneOfThese(words []string) string { return "one of " + strings.Join(words, ", ") }

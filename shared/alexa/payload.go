@@ -112,7 +112,7 @@ func (d *decoder) change(raw []byte) (*Change, error) {
 		return nil, in(path, err)
 	}
 	if absent(cause) {
-		return nil, breaks(ruleChange, path+".cause", "%s", missing(cause))
+		return nil, breaks(ruleChange, path+".cause", "%s, an object with type, %s", missing(cause), oneOfThese(causes))
 	}
 	if err := d.tolerate(in(path+".cause", pick(cause, nil, member{"type", &typ}, rest(&others)))); err != nil {
 		return nil, err
@@ -132,8 +132,12 @@ func (d *decoder) change(raw []byte) (*Change, error) {
 
 func (d *decoder) cause(path string, raw []byte) (string, error) {
 	cause, err := required(path, raw)
+	if field, ok := err.(*FieldError); ok {
+		field.Problem += ", " + oneOfThese(causes)
+		field.Rule = ruleChange
+	}
 	if err == nil && !slices.Contains(causes, cause) {
-		err = d.tolerate(breaks(ruleChange, path, "%s", noneOf(causes, cause)))
+		err = d.tolerate(breaks(ruleChange, path, "%s", oneOfWords(causes, cause)))
 	}
 	return cause, err
 }

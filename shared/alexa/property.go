@@ -116,6 +116,9 @@ func (d *decoder) near(p *Property) {
 		}
 		return
 	}
+	if slices.Contains(eventful, p.Namespace) {
+		d.warnOf(page(p.Namespace), "namespace", "the interface has no properties to report")
+	}
 	if word := Nearest(p.Name, PropertyNames(p.Namespace)); word != "" {
 		d.warnOf(page(p.Namespace), "name", "unknown: did you mean %s?", word)
 	}

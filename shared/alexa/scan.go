@@ -90,11 +90,13 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 }
 
 func unknownField(members []member, name []byte) string {
-	names := make([]string, len(members))
-	for i, m := range members {
-		names[i] = strings.Clone(m.name) // or all that pick fills in would move to the heap
+	names := make([]string, 0, len(members))
+	for _, m := range members {
+		if m.name != "messageId" && m.name != "scope" { // which Gatepost sets
+			names = append(names, strings.Clone(m.name)) // or all that pick fills in would move to the heap
+		}
 	}
-	return "unknown field, " + noneOf(names, string(name))
+	return "unknown field, " + oneOfThese(names) + didYouMean(string(name), names)
 }
 
 // memberName is the name between the quotes. It is copied only if it holds an

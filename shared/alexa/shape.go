@@ -56,6 +56,9 @@ func ought(name string, s *shape) shapeMember { return shapeMember{name, s, true
 
 func might(name string, s *shape) shapeMember { return shapeMember{name, s, false, true, ruleSchema} }
 
+// seen is might for what others send, and no page shows.
+func seen(name string, s *shape) shapeMember { return shapeMember{name, s, false, true, ruleUse} }
+
 // asked is ought for what a page of Amazon's asks for, and another source does
 // not.
 func asked(name string, s *shape) shapeMember { return shapeMember{name, s, true, true, ""} }

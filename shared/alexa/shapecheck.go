@@ -16,7 +16,7 @@ import (
 func (w *walk) check(s *shape, raw []byte) error {
 	if s.texts != nil {
 		if !slices.Contains(s.texts, string(raw)) {
-			return w.refuse("", "none of "+strings.Join(s.texts, ", "))
+			return w.refuse("", "must be "+oneOfThese(s.texts))
 		}
 		return nil
 	}
@@ -85,19 +85,25 @@ func (w *walk) checkObject(s *shape, raw []byte) error {
 		return refused
 	}
 	if bits.OnesCount64(found) < s.least {
-		w.warnOf(ruleSchema, "", "has fewer than %d of its members", s.least)
+		w.warn("has fewer than %d of %s", s.least, s)
 	}
 	for i := range s.members {
 		m := &s.members[i]
 		if !m.required || found&(1<<i) != 0 {
 			continue
 		}
+		warns := m.lenient || w.lenient > 0
+		if !w.lists(warns) {
+			continue
+		}
 		problem := missing(nil)
 		if nulls&(1<<i) != 0 {
 			problem = missing(null)
 		}
-		f := FieldError{Path: m.name, Problem: problem, Rule: cmp.Or(m.rule, w.rule), Warning: m.lenient || w.lenient > 0}
-		if err := w.fault(f); err != nil {
+		if m.shape.words != nil {
+			problem += ", " + oneOfThese(m.shape.words)
+		}
+		if err := w.add(FieldError{Path: m.name, Problem: problem, Rule: cmp.Or(m.rule, w.rule), Warning: warns}); err != nil {
 			return err
 		}
 	}
@@ -125,7 +131,9 @@ func (w *walk) checkMember(s *shape, quoted, value []byte, found, nulls *uint64)
 	if *found&(1<<i) != 0 {
 		return w.fault(FieldError{Path: m.name, Problem: "appears twice", Warning: w.lenient > 0})
 	}
-	*found |= 1 << i
+	if s.least == 0 || m.shape.kind != "array" || value[0] != '[' || value[skipSpace(value, 1)] != ']' {
+		*found |= 1 << i // of an object that has to say something, an empty list says nothing
+	}
 	w.enter(m.name)
 	defer func(rule string, lenient int) {
 		w.leave()
@@ -148,12 +156,19 @@ func (w *walk) checkOther(s *shape, name, value []byte) error {
 	if s.others != nil {
 		return w.check(s.others, value)
 	}
+	w.warn("unknown member%s", didYouMean(string(name), s.names()))
+	return nil
+}
+
+// String lists the members that the shape names.
+func (s *shape) String() string { return strings.Join(s.names(), ", ") }
+
+func (s *shape) names() []string {
 	names := make([]string, len(s.members))
 	for i, m := range s.members {
 		names[i] = m.name
 	}
-	w.warn("unknown member%s", didYouMean(string(name), names))
-	return nil
+	return names
 }
 
 // checkArray looks at no more items than there may be: what follows changes
@@ -241,7 +256,7 @@ func (w *walk) checkWord(s *shape, raw []byte) error {
 	if !w.lists(warns) {
 		return nil
 	}
-	return w.add(FieldError{Problem: noneOf(s.words, t), Rule: w.rule, Warning: warns})
+	return w.add(FieldError{Problem: oneOfWords(s.words, t), Rule: w.rule, Warning: warns})
 }
 
 // isText reports whether raw is the JSON string w, which needs no escapes.

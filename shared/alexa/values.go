@@ -58,7 +58,7 @@ var valueShapes = map[string]map[string]*shape{
 	"Alexa.PowerController":             {"powerState": onOff},
 	"Alexa.PowerLevelController":        {"powerLevel": percent},
 	"Alexa.RangeController":             {"rangeValue": aNumber},
-	"Alexa.RecordController":            {"RecordingState": word("RECORDING", "NOT_RECORDING")},
+	"Alexa.RecordController":            {"RecordingState": recording, "recordingState": recording}, // the schema's, the page's
 	"Alexa.SecurityPanelController": {
 		"armState":            word("ARMED_AWAY", "ARMED_STAY", "ARMED_NIGHT", "DISARMED"),
 		"burglaryAlarm":       alarm,
@@ -86,12 +86,13 @@ var valueShapes = map[string]map[string]*shape{
 }
 
 var (
-	percent  = whole(0, 100)
-	onOff    = word("ON", "OFF")
-	detected = word("DETECTED", "NOT_DETECTED")
-	alarm    = objectOf(must("value", word("ALARM", "OK")))
-	stage    = word("OFF", "STAGE_1", "STAGE_2", "STAGE_3")
-	health   = openObjectOf(may("state", word("OK", "WARNING", "CRITICAL")))
+	percent   = whole(0, 100)
+	onOff     = word("ON", "OFF")
+	detected  = word("DETECTED", "NOT_DETECTED")
+	alarm     = objectOf(must("value", word("ALARM", "OK")))
+	recording = word("RECORDING", "NOT_RECORDING")
+	stage     = word("OFF", "STAGE_1", "STAGE_2", "STAGE_3")
+	health    = openObjectOf(may("state", word("OK", "WARNING", "CRITICAL")))
 
 	thermostatMode = word("AUTO", "COOL", "CUSTOM", "ECO", "EM_HEAT", "HEAT", "OFF")
 
@@ -156,11 +157,20 @@ var interfaces = slices.Sorted(maps.Keys(payloadVersions))
 // nearInterface asks for the interface that one which is not known may be meant
 // to be.
 func nearInterface(namespace string) string {
-	if word := Nearest(namespace, interfaces); word != "" {
-		return "unknown: did you mean " + word + "?"
+	word := Nearest(namespace, interfaces)
+	if _, ok := payloadVersions["Alexa."+namespace]; ok {
+		word = "Alexa." + namespace
 	}
-	return ""
+	if word == "" {
+		return ""
+	}
+	return "unknown: did you mean " + word + "?"
 }
+
+// eventful are the interfaces without properties: they have events, or what
+// discovery says, and a ChangeReport of them says nothing to Alexa.
+var eventful = []string{"Alexa.DeviceUsage.Estimation", "Alexa.DeviceUsage.Meter", "Alexa.InventoryLevelUsageSensor",
+	"Alexa.InventoryUsageSensor", "Alexa.SimpleEventSource"}
 
 // unlisted are interfaces in older copies of Amazon's list only.
 const unlisted = "2026, when Amazon's list of interfaces lost it"

@@ -116,15 +116,21 @@ func (o object) seconds(name string) (value float64, ok bool) {
 	return value, err == nil
 }
 
-// audiences reads "aud", which is a text or a list of texts.
+// audiences reads "aud", which is a text or a list of texts. A number counts as its
+// digits, as in other claims.
 func (o object) audiences() []string {
-	var one string
-	if json.Unmarshal(o["aud"], &one) == nil {
+	if one, ok := text(o["aud"]); ok {
 		return []string{one}
 	}
-	var list []string
-	if json.Unmarshal(o["aud"], &list) != nil {
+	var raw []json.RawMessage
+	if json.Unmarshal(o["aud"], &raw) != nil {
 		return nil
+	}
+	list := make([]string, 0, len(raw))
+	for _, member := range raw {
+		if audience, ok := text(member); ok {
+			list = append(list, audience)
+		}
 	}
 	return list
 }

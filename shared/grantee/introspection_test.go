@@ -118,20 +118,22 @@ func TestIntrospectionAudience(t *testing.T) {
 		aud  string
 		want *fault
 	}{
-		"text":          {`"devices"`, nil},
-		"list":          {`["other","devices"]`, nil},
+		"text":          {`"1234"`, nil},
+		"list":          {`["other","1234"]`, nil},
+		"number":        {`1234`, nil},
+		"list with one": {`[7,1234]`, nil},
 		"other text":    {`"other"`, refused},
-		"other list":    {`["other","devices2"]`, refused},
-		"part of it":    {`"device"`, refused},
+		"other list":    {`["other","12345"]`, refused},
+		"part of it":    {`"123"`, refused},
 		"empty list":    {`[]`, refused},
 		"null":          {`null`, refused},
-		"a number":      {`1`, refused},
-		"list of lists": {`[["devices"]]`, refused},
+		"other number":  {`1`, refused},
+		"list of lists": {`[["1234"]]`, refused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, answer(http.StatusOK, `{"active":true,"sub":"u-1","aud":`+tt.aud+`}`))
-			o := grantee.Options{Credentials: credentials, Audience: "devices"}
+			o := grantee.Options{Credentials: credentials, Audience: "1234"}
 			id, err := resolve(t.Context(), t, newResolver(t, "introspection:"+s.URL, o), canary)
 			if tt.want != nil {
 				checkFault(t, err, *tt.want)
@@ -143,7 +145,7 @@ func TestIntrospectionAudience(t *testing.T) {
 	t.Run("absent", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, answer(http.StatusOK, `{"active":true,"sub":"u-1"}`))
-		o := grantee.Options{Credentials: credentials, Audience: "devices"}
+		o := grantee.Options{Credentials: credentials, Audience: "1234"}
 		_, err := resolve(t.Context(), t, newResolver(t, "introspection:"+s.URL, o), canary)
 		checkFault(t, err, *refused)
 	})
