@@ -46,6 +46,8 @@ const (
 	// LifeFact: a fact about the past, as that energy was used. It stays true,
 	// nothing later says it again, and it must be counted once.
 	LifeFact
+	// LifeAlert: ten seconds. A siren or a chime that sounds later alarms for nothing.
+	LifeAlert
 )
 
 // Lasting reports whether what an event tells stays true for ever: nothing later
@@ -54,6 +56,8 @@ func (l Life) Lasting() bool { return l == LifeEndless || l == LifeFact }
 
 // ShortLife is how long events of [LifeShort] live, and answers to directives.
 const ShortLife = time.Minute
+
+const alertLife = 10 * time.Second
 
 // Kind is what is known about one kind of asynchronous event, see
 // https://developer.amazon.com/docs/smarthome/send-events.html and the pages
@@ -154,6 +158,8 @@ func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	switch {
 	case kind.Life.Lasting():
 		return 0
+	case kind.Life == LifeAlert:
+		return alertLife
 	case e.Answers(), kind.Life == LifeShort:
 		return ShortLife
 	}

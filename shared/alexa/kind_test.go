@@ -29,7 +29,7 @@ func TestKindOf(t *testing.T) {
 		{"Alexa.DoorbellEventSource", "DoorbellPress", known{Version: "3", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
 		{"Alexa.SimpleEventSource", "Event", known{Version: "1.0", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
 		{"Alexa.SimpleEventSource", "NewEvent", known{Version: "1.0", Once: true, Life: alexa.LifeShort}},
-		{"Alexa.SecurityPanelController.Alert", "Chime", known{Version: "1.1", Once: true, Life: alexa.LifeShort}},
+		{"Alexa.SecurityPanelController.Alert", "Chime", known{Version: "1.1", Once: true, Life: alexa.LifeAlert}},
 		{"Alexa.SecurityPanelController.Alert", "ErrorResponse", known{Version: "1.1", Once: true}},
 		{"Alexa.InventoryUsageSensor", "InventoryConsumed", known{Version: "3", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeFact}},
 		{"Alexa.InventoryLevelUsageSensor", "InventoryReplaced", known{Version: "3", Token: alexa.TokenInEndpoint, Once: true,

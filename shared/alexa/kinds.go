@@ -189,9 +189,9 @@ var kinds = []Kind{
 // kin is what is known of the other events of an interface, whose names have not
 // been seen.
 var kin = map[string]Kind{
-	// alexa-securitypanelcontroller-alert: a chime is worth seconds, a siren lasts
-	// up to ten minutes, and what is repeated sounds again.
-	"Alexa.SecurityPanelController.Alert": {Life: LifeShort, Once: true},
+	// alexa-securitypanelcontroller-alert: a chime lasts a second, and what is
+	// repeated sounds again.
+	"Alexa.SecurityPanelController.Alert": {Life: LifeAlert, Once: true},
 	"Alexa.SimpleEventSource":             {Life: LifeShort, Once: true},
 	// Events of data that the customer deleted.
 	"Alexa.DataController": {Instance: Expected},
