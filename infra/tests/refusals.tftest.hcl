@@ -6,54 +6,23 @@
 # again, which the subscription for device events forbids.
 
 mock_provider "google" {
+  source          = "./tests/mocks/google"
   override_during = plan
-
-  mock_data "google_project" {
-    defaults = { number = "123456" }
-  }
-  mock_resource "google_cloudfunctions2_function" {
-    defaults = { service_config = { uri = "https://function-fake.a.run.app" } }
-  }
-  mock_resource "google_service_account" {
-    defaults = {
-      email  = "account-fake@maker-prod.iam.gserviceaccount.com"
-      member = "serviceAccount:account-fake@maker-prod.iam.gserviceaccount.com"
-      name   = "projects/maker-prod/serviceAccounts/account-fake@maker-prod.iam.gserviceaccount.com"
-    }
-  }
 }
 
 mock_provider "aws" {
-  alias = "na"
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_region" {
-    defaults = { name = "us-east-1" }
-  }
+  alias  = "na"
+  source = "./tests/mocks/aws-na"
 }
 
 mock_provider "aws" {
-  alias = "eu"
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_region" {
-    defaults = { name = "eu-west-1" }
-  }
+  alias  = "eu"
+  source = "./tests/mocks/aws-eu"
 }
 
 mock_provider "aws" {
-  alias = "fe"
-
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_region" {
-    defaults = { name = "us-west-2" }
-  }
+  alias  = "fe"
+  source = "./tests/mocks/aws-fe"
 }
 
 variables {
