@@ -11,13 +11,17 @@ import (
 
 // Parts of a discovery, each a line.
 const (
-	head    = `{"event":{"header":{"namespace":"Alexa.Discovery","name":"Discover.Response","payloadVersion":"3","messageId":"m-1"},"payload":{"endpoints":[`
-	tail    = `]}}}`
-	texts   = `"manufacturerName":"Example Co","friendlyName":"Lamp","description":"A lamp","displayCategories":["LIGHT"],`
-	alexa3  = `{"type":"AlexaInterface","interface":"Alexa","version":"3"}`
-	health  = `{"type":"AlexaInterface","interface":"Alexa.EndpointHealth","version":"3.1","properties":{"supported":[{"name":"connectivity"}],"proactivelyReported":true,"retrievable":true}}`
-	power   = `{"type":"AlexaInterface","interface":"Alexa.PowerController","version":"3","properties":{"supported":[{"name":"powerState"}],"proactivelyReported":true,"retrievable":true}}`
-	mode    = `{"type":"AlexaInterface","interface":"Alexa.ModeController","instance":"Lamp.Mode","version":"3","properties":{"supported":[{"name":"mode"}],"proactivelyReported":true,"retrievable":true}}`
+	head = `{"event":{"header":{"namespace":"Alexa.Discovery","name":"Discover.Response","payloadVersion":"3","messageId":"m-1"},` +
+		`"payload":{"endpoints":[`
+	tail   = `]}}}`
+	texts  = `"manufacturerName":"Example Co","friendlyName":"Lamp","description":"A lamp","displayCategories":["LIGHT"],`
+	alexa3 = `{"type":"AlexaInterface","interface":"Alexa","version":"3"}`
+	health = `{"type":"AlexaInterface","interface":"Alexa.EndpointHealth","version":"3.1",` +
+		`"properties":{"supported":[{"name":"connectivity"}],"proactivelyReported":true,"retrievable":true}}`
+	power = `{"type":"AlexaInterface","interface":"Alexa.PowerController","version":"3",` +
+		`"properties":{"supported":[{"name":"powerState"}],"proactivelyReported":true,"retrievable":true}}`
+	mode = `{"type":"AlexaInterface","interface":"Alexa.ModeController","instance":"Lamp.Mode","version":"3",` +
+		`"properties":{"supported":[{"name":"mode"}],"proactivelyReported":true,"retrievable":true}}`
 	bell    = `{"type":"AlexaInterface","interface":"Alexa.DoorbellEventSource","version":"3","proactivelyReported":true}`
 	inAlexa = "event.payload.endpoints"
 )
@@ -25,7 +29,8 @@ const (
 // endpoint is an endpoint of three lines, and one more for each capability that
 // it has besides the two that Amazon asks for.
 func endpoint(id string, capabilities ...string) string {
-	return fmt.Sprintf("{\"endpointId\":%q,\n%s\n\"capabilities\":[%s]}", id, texts, strings.Join(append([]string{alexa3 + "," + health}, capabilities...), ",\n"))
+	return fmt.Sprintf("{\"endpointId\":%q,\n%s\n\"capabilities\":[%s]}", id, texts,
+		strings.Join(append([]string{alexa3 + "," + health}, capabilities...), ",\n"))
 }
 
 func discovery(endpoints ...string) string { return head + strings.Join(endpoints, ",\n") + tail }
@@ -47,7 +52,8 @@ func TestDiscovery(t *testing.T) {
 		}
 		return list
 	}
-	report := edit(edit(discovery(endpoint("lamp-1", power)), "Discover.Response", "AddOrUpdateReport"), `"payload":{`, `"payload":{"scope":{"type":"BearerToken","token":"Atza|fake-1"},`)
+	report := edit(edit(discovery(endpoint("lamp-1", power)), "Discover.Response", "AddOrUpdateReport"), `"payload":{`,
+		`"payload":{"scope":{"type":"BearerToken","token":"Atza|fake-1"},`)
 	device := edit(edit(discovery(endpoint("lamp-1", power)), "Discover.Response", "AddOrUpdateReport"), `,"messageId":"m-1"`, "")
 	for _, test := range []struct {
 		name, input string
@@ -61,13 +67,15 @@ func TestDiscovery(t *testing.T) {
 		{"report as Alexa gets it", report, nil},
 		{"report to publish", edit(device, `{`, `{"userId":"u-1",`), nil},
 		{"report to publish, without a customer", device, []string{"1: error: userId: missing"}},
-		{"report to publish, with a message id", edit(edit(report, `"scope":{"type":"BearerToken","token":"Atza|fake-1"},`, ""), `{`, `{"userId":"u-1",`), []string{
-			"1: error: event.header.messageId: leave it out, Gatepost sets it",
-		}},
-		{"report to publish, with faults", edit(edit(edit(device, `{`, `{"userId":"u-1",`), `"Lamp"`, `""`), "retrievable", "retrieved"), []string{
-			"2: warning: " + inAlexa + "[0].friendlyName: empty" + byDiscovery,
-			"3: warning: " + inAlexa + "[0].capabilities[1].properties.retrievable: " + noState,
-		}},
+		{"report to publish, with a message id",
+			edit(edit(report, `"scope":{"type":"BearerToken","token":"Atza|fake-1"},`, ""), `{`, `{"userId":"u-1",`), []string{
+				"1: error: event.header.messageId: leave it out, Gatepost sets it",
+			}},
+		{"report to publish, with faults", edit(edit(edit(device, `{`, `{"userId":"u-1",`), `"Lamp"`, `""`), "retrievable", "retrieved"),
+			[]string{
+				"2: warning: " + inAlexa + "[0].friendlyName: empty" + byDiscovery,
+				"3: warning: " + inAlexa + "[0].capabilities[1].properties.retrievable: " + noState,
+			}},
 		{"texts", discovery(edit(edit(edit(endpoint("lamp/1"), "Example Co", strings.Repeat("é", 129)), `"friendlyName":"Lamp",`, ""),
 			`["LIGHT"]`, "[]")), []string{
 			"1: warning: " + inAlexa + "[0].friendlyName: missing" + byDiscovery,
@@ -75,17 +83,21 @@ func TestDiscovery(t *testing.T) {
 			"2: error: " + inAlexa + "[0].manufacturerName: longer than 128 characters" + byDiscovery,
 			"2: error: " + inAlexa + "[0].displayCategories: empty" + byDiscovery,
 		}},
-		{"attributes", discovery(edit(endpoint("lamp-1"), "\n", "\n\"additionalAttributes\":{\"model\":\""+strings.Repeat("x", 257)+"\"},")), []string{
-			"2: error: " + inAlexa + "[0].additionalAttributes.model: longer than 256 characters" + byDiscovery,
-		}},
-		{"an attribute for a terminal", discovery(edit(endpoint("lamp-1"), "\n", "\n\"additionalAttributes\":{\"a\\n\":\""+strings.Repeat("x", 257)+"\"},")), []string{
+		{"attributes", discovery(edit(endpoint("lamp-1"), "\n", "\n\"additionalAttributes\":{\"model\":\""+strings.Repeat("x", 257)+"\"},")),
+			[]string{
+				"2: error: " + inAlexa + "[0].additionalAttributes.model: longer than 256 characters" + byDiscovery,
+			}},
+		{"an attribute for a terminal", discovery(edit(endpoint("lamp-1"), "\n",
+			"\n\"additionalAttributes\":{\"a\\n\":\""+strings.Repeat("x", 257)+"\"},")), []string{
 			"2: error: " + inAlexa + "[0].additionalAttributes.a?: longer than 256 characters" + byDiscovery,
 		}},
 		{"the same endpoint twice", discovery(endpoint("lamp-1"), endpoint("lamp-2"), endpoint("lamp-1")), []string{
 			"7: error: " + inAlexa + "[2].endpointId: the same as that of endpoints[0]" + byDiscovery,
 		}},
-		{"301 endpoints", discovery(many(301, func(i int) string { return endpoint(fmt.Sprint("lamp-", i)) })...), []string{"1: error: " + inAlexa + ": more than 300" + byDiscovery}},
-		{"101 capabilities", discovery(endpoint("lamp-1", many(99, func(i int) string { return edit(mode, "Lamp.Mode", fmt.Sprint("Mode.", i)) })...)), []string{
+		{"301 endpoints", discovery(many(301, func(i int) string { return endpoint(fmt.Sprint("lamp-", i)) })...),
+			[]string{"1: error: " + inAlexa + ": more than 300" + byDiscovery}},
+		{"101 capabilities", discovery(endpoint("lamp-1",
+			many(99, func(i int) string { return edit(mode, "Lamp.Mode", fmt.Sprint("Mode.", i)) })...)), []string{
 			"3: error: " + capabilities + ": more than 100" + byDiscovery,
 		}},
 		{"answer of any size", discovery(many(300, func(i int) string {
@@ -132,18 +144,25 @@ func TestDiscovery(t *testing.T) {
 		{"version 3.1", discovery(endpoint("lamp-1", edit(bell, `"3"`, `"3.1"`))), nil},
 		{"version as a number", discovery(endpoint("lamp-1", edit(bell, `"3"`, `3`))), []string{"4: warning: " + second +
 			".version: ought to be a string: not every interface takes a number" + byDiscovery}},
-		{"version as an object", discovery(endpoint("lamp-1", edit(bell, `"3"`, `{}`))), []string{"4: error: " + second + ".version: must be a string" + byDiscovery}},
-		{"flags as some write them", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":"True"`), `"retrievable":true`, `"retrievable":"TRUE"`))), nil},
-		{"not reported, as some write it", discovery(endpoint("lamp-1", edit(power, `"proactivelyReported":true`, `"proactivelyReported":"FALSE"`))), []string{
+		{"version as an object", discovery(endpoint("lamp-1", edit(bell, `"3"`, `{}`))),
+			[]string{"4: error: " + second + ".version: must be a string" + byDiscovery}},
+		{"flags as some write them", discovery(endpoint("lamp-1",
+			edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":"True"`), `"retrievable":true`, `"retrievable":"TRUE"`))), nil},
+		{"not reported, as some write it", discovery(endpoint("lamp-1",
+			edit(power, `"proactivelyReported":true`, `"proactivelyReported":"FALSE"`))), []string{
 			"4: warning: " + second + ".properties.proactivelyReported: " + noReports,
 		}},
-		{"nothing of the interface", discovery(endpoint("lamp-1", `{"type":"AlexaInterface","interface":"Alexa.BrightnessController","version":"3"}`)), []string{
+		{"nothing of the interface", discovery(endpoint("lamp-1",
+			`{"type":"AlexaInterface","interface":"Alexa.BrightnessController","version":"3"}`)), []string{
 			"4: warning: " + second + ".properties: without supported: Alexa does not learn the state of brightness" + byReporting,
 		}},
-		{"nothing supported", discovery(endpoint("lamp-1", edit(power, `"supported":[{"name":"powerState"}],"proactivelyReported":true,"retrievable":true`, `"proactivelyReported":false,"retrievable":false`))), []string{
+		{"nothing supported", discovery(endpoint("lamp-1",
+			edit(power, `"supported":[{"name":"powerState"}],"proactivelyReported":true,"retrievable":true`,
+				`"proactivelyReported":false,"retrievable":false`))), []string{
 			"4: warning: " + second + ".properties: without supported: Alexa does not learn the state of powerState" + byReporting,
 		}},
-		{"interface without properties", discovery(endpoint("lamp-1", `{"type":"AlexaInterface","interface":"Alexa.SceneController","version":"3"}`)), nil},
+		{"interface without properties", discovery(endpoint("lamp-1",
+			`{"type":"AlexaInterface","interface":"Alexa.SceneController","version":"3"}`)), nil},
 		{"without Alexa", discovery(edit(endpoint("lamp-1"), alexa3+",", "")), []string{"3: warning: " + capabilities +
 			": without the interface Alexa" + byDiscovery}},
 		{"without health", discovery(edit(endpoint("lamp-1"), ","+health, "")), []string{
@@ -159,11 +178,14 @@ func TestDiscovery(t *testing.T) {
 			"7: error: " + capabilities + "[5]: the same interface as capabilities[3]" + byDiscovery,
 			"8: error: " + capabilities + "[6]: the same interface as capabilities[2]" + byDiscovery,
 		}},
-		{"not reported", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":false`), `"retrievable":true`, `"retrievable":"false"`))), []string{
-			"4: warning: " + second + ".properties.proactivelyReported: " + noReports,
-			"4: warning: " + second + ".properties.retrievable: " + noState,
-		}},
-		{"reported by other flags", discovery(endpoint("lamp-1", edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":1`), `"retrievable":true`, `"retrievable":"true"`))), nil},
+		{"not reported", discovery(endpoint("lamp-1",
+			edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":false`), `"retrievable":true`, `"retrievable":"false"`))),
+			[]string{
+				"4: warning: " + second + ".properties.proactivelyReported: " + noReports,
+				"4: warning: " + second + ".properties.retrievable: " + noState,
+			}},
+		{"reported by other flags", discovery(endpoint("lamp-1",
+			edit(edit(power, `"proactivelyReported":true`, `"proactivelyReported":1`), `"retrievable":true`, `"retrievable":"true"`))), nil},
 		{"neither true nor false", discovery(endpoint("lamp-1", edit(power, `"retrievable":true`, `"retrievable":"yes"`))), []string{
 			"4: error: " + second + ".properties.retrievable: must be true or false" + byDiscovery,
 		}},
@@ -200,7 +222,8 @@ func TestDeclared(t *testing.T) {
 	modeOf := func(instance string) string {
 		return edit(`Alexa.PowerController","name":"powerState"`, `Alexa.ModeController","name":"mode","instance":"`+instance+`"`)
 	}
-	added := strings.Replace(strings.Replace(discovery(endpoint("lamp-9", power)), "Discover.Response", "AddOrUpdateReport", 1), `"messageId":"m-1"`, `"payloadVersion":"3"`, 1)
+	added := strings.Replace(strings.Replace(discovery(endpoint("lamp-9", power)), "Discover.Response", "AddOrUpdateReport", 1),
+		`"messageId":"m-1"`, `"payloadVersion":"3"`, 1)
 	added = strings.Replace(strings.Replace(added, `"payloadVersion":"3",`, "", 1), "{", `{"userId":"u-1",`, 1)
 	for _, test := range []struct {
 		name, input string
@@ -216,26 +239,31 @@ func TestDeclared(t *testing.T) {
 		{"in the context", edit("connectivity", "battery"), []string{
 			"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting, "3: error: unchanged[0]: " + undeclared,
 		}},
-		{"not reported, and not changed", edit(`"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`, `"Alexa.BrightnessController","name":"brightness","value":5`), []string{
+		{"not reported, and not changed", edit(`"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}`,
+			`"Alexa.BrightnessController","name":"brightness","value":5`), []string{
 			"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting,
 		}},
 		{"of the long form", long, []string{
 			"3: error: event.payload.change.properties[0]: not declared as proactivelyReported in the discovery" + byReporting,
 			"6: error: context.properties[1]: " + undeclared,
 		}},
-		{"endpoint of the long form", strings.Replace(long, "lamp-1", "lamp-9", 1), []string{"1: error: event.endpoint.endpointId: " + undeclared}},
+		{"endpoint of the long form", strings.Replace(long, "lamp-1", "lamp-9", 1),
+			[]string{"1: error: event.endpoint.endpointId: " + undeclared}},
 		{"not decoded", edit(`,"value":"ON"`, ""), []string{"2: error: changed[0].value: missing (seen at the event gateway)"}},
 		{"event of an interface", strings.Replace(doorbell, "bell-1", "lamp-2", 1), nil},
 		{"event of another interface", strings.Replace(doorbell, "bell-1", "lamp-1", 1), []string{
 			"1: warning: event.header.namespace: not among the interfaces that the discovery declares for the endpoint" + byDiscovery,
 		}},
-		{"event without an endpoint", `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"lamp-9"}]}}}`, nil},
+		{"event without an endpoint", `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},` +
+			`"payload":{"endpoints":[{"endpointId":"lamp-9"}]}}}`, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			file := t.TempDir() + "/discovery.json"
-			brightness := strings.NewReplacer("PowerController", "BrightnessController", "powerState", "brightness", `"proactivelyReported":true,`, "").Replace(power)
-			if err := os.WriteFile(file, []byte(discovery(endpoint("lamp-1", power, mode, brightness), endpoint("lamp-2", bell))), 0o600); err != nil {
+			brightness := strings.NewReplacer("PowerController", "BrightnessController", "powerState", "brightness", `"proactivelyReported":true,`,
+				"").Replace(power)
+			if err := os.WriteFile(file, []byte(discovery(endpoint("lamp-1", power, mode, brightness), endpoint("lamp-2", bell))),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			status, stdout, stderr := lint(test.input, "-discovery", file)

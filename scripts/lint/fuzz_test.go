@@ -24,7 +24,8 @@ func FuzzJudge(f *testing.F) {
 		}
 		f.Add(text)
 	}
-	for _, text := range []string{sound, doorbell, discovery(endpoint("lamp-1", power, mode, bell)), `[{},5]{"":{"":[""]},".":1,"[":2}`, "{", "[[[", "\xff", "\ufeff" + sound, `{"userId":"\ud800"}`} {
+	for _, text := range []string{sound, doorbell, discovery(endpoint("lamp-1", power, mode, bell)), `[{},5]{"":{"":[""]},".":1,"[":2}`, "{",
+		"[[[", "\xff", "\ufeff" + sound, `{"userId":"\ud800"}`} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

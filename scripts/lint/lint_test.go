@@ -104,10 +104,13 @@ func TestEvents(t *testing.T) {
 			[]string{"2: error: changed[0].value: must be a string" + byPower}},
 		{"the same property twice", edit("Alexa.EndpointHealth", "Alexa.PowerController"),
 			[]string{"3: warning: unchanged: without the connectivity of Alexa.EndpointHealth" + byReporting}},
-		{"short form with context", edit("\n", "\n\"context\":{},\n"), []string{"2: error: context: belongs to an event, which is missing (the short form has \"unchanged\")"}},
+		{"short form with context", edit("\n", "\n\"context\":{},\n"),
+			[]string{"2: error: context: belongs to an event, which is missing (the short form has \"unchanged\")"}},
 		{"doorbell", strings.Replace(doorbell, "05Z", "05+01:00", 1), nil},
-		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress", "Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
-			"1: error: event.header.name: no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else (developer.amazon.com/docs/smarthome/send-events.html)",
+		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress",
+			"Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
+			"1: error: event.header.name: no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else " +
+				"(developer.amazon.com/docs/smarthome/send-events.html)",
 		}},
 		{"byte order mark", "\ufeff" + edit("PHYSICAL", "MENTAL"), []string{
 			"1: warning: begins with a byte order mark, which an event must not", "1: error: cause: " + noSuchCause,
@@ -161,7 +164,8 @@ func TestRefused(t *testing.T) {
 func TestPace(t *testing.T) {
 	t.Parallel()
 	measured := func(endpoint, end string) string {
-		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport"},"endpoint":{"endpointId":"` +
+		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport"},` +
+			`"endpoint":{"endpointId":"` +
 			endpoint + `"},"payload":{"electricityIntervals":[{"usage":1,"start":"2026-01-02T00:00:00Z","end":"` + end + "\"}]}}}\n"
 	}
 	level := func(instance, at string) string {
@@ -197,7 +201,8 @@ func TestManyFaults(t *testing.T) {
 		"top":      strings.Replace(sound, "{", "{"+members.String(), 1),
 		"property": strings.Replace(sound, `"value":"ON"`, members.String()+`"value":"ON"`, 1),
 		"value":    strings.Replace(sound, `{"value":"OK"`, "{"+members.String()+`"value":"OK"`, 1),
-		"payload": `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ErrorResponse","correlationToken":"c"},"endpoint":{"endpointId":"e"},"payload":{` +
+		"payload": `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ErrorResponse","correlationToken":"c"},` +
+			`"endpoint":{"endpointId":"e"},"payload":{` +
 			members.String() + `"type":"INTERNAL_ERROR","message":"m"}}}`,
 		"endpoints":    discovery(strings.TrimSuffix(strings.Repeat("{},", 30_000), ",")),
 		"capabilities": discovery(endpoint("lamp-1", strings.TrimSuffix(strings.Repeat("{},\n", 30_000), ",\n"))),
@@ -262,7 +267,8 @@ func TestJSON(t *testing.T) {
 func TestSecrets(t *testing.T) {
 	t.Parallel()
 	const canary = "Atza|fake-canary"
-	for _, old := range []string{`"u-1"`, `"lamp-1"`, `"PHYSICAL_INTERACTION"`, `"ON"`, `"OK"`, `"2026-01-02T03:04:05Z"`, `"Alexa.PowerController"`} {
+	for _, old := range []string{`"u-1"`, `"lamp-1"`, `"PHYSICAL_INTERACTION"`, `"ON"`, `"OK"`, `"2026-01-02T03:04:05Z"`,
+		`"Alexa.PowerController"`} {
 		input := strings.Replace(sound, old, `"`+canary+`"`, 1)
 		if _, stdout, stderr := lint(input, "-json"); strings.Contains(stdout+stderr, canary) {
 			t.Errorf("in place of %s it is shown: %s%s", old, stdout, stderr)

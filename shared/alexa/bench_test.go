@@ -42,7 +42,8 @@ func TestChangeReportAllocates(t *testing.T) {
 // largeReport is a thermostat's report, more than most endpoints have to say.
 func largeReport() []byte {
 	property := func(namespace, name, value string) string {
-		return `{"namespace":"` + namespace + `","name":"` + name + `","value":` + value + `,"timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":500}`
+		return `{"namespace":"` + namespace + `","name":"` + name + `","value":` + value +
+			`,"timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":500}`
 	}
 	changed := []string{
 		property("Alexa.ThermostatController", "targetSetpoint", `{"value":21.5,"scale":"CELSIUS"}`),

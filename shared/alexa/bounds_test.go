@@ -16,7 +16,8 @@ func hostile() map[string]string {
 		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"` + name + `"},"payload":` + payload + `}}`
 	}
 	property := func(namespace, name, value string) string {
-		return `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[{"namespace":"` + namespace + `","name":"` + name + `","value":` + value + `}]}`
+		return `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[{"namespace":"` + namespace + `","name":"` + name +
+			`","value":` + value + `}]}`
 	}
 	of := func(list ...string) string { return "[" + strings.Join(list, ",") + "]" }
 	members := func(template string) string {
@@ -29,8 +30,10 @@ func hostile() map[string]string {
 	fill := func(item string) []string {
 		return strings.Split(strings.Repeat(item+"\n", megabyte/(len(item)+1)-1)+item, "\n")
 	}
-	const endpoint = `{"endpointId":"e-1","manufacturerName":"m","friendlyName":"f","description":"d","displayCategories":["LIGHT"],"capabilities":`
-	const answer = `"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","correlationToken":"c"},"endpoint":{"endpointId":"e-1"},"payload":{"type":"INTERNAL_ERROR","message":"m",`
+	const endpoint = `{"endpointId":"e-1","manufacturerName":"m","friendlyName":"f","description":"d","displayCategories":["LIGHT"],` +
+		`"capabilities":`
+	const answer = `"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","correlationToken":"c"},` +
+		`"endpoint":{"endpointId":"e-1"},"payload":{"type":"INTERNAL_ERROR","message":"m",`
 	return map[string]string{
 		"endpoints":         discovery("AddOrUpdateReport", `{"endpoints":`+of(fill("{}")...)+`}`),
 		"endpoints' ids":    discovery("AddOrUpdateReport", `{"endpoints":[`+members(`{"endpointId":"#"},`)+`]}`),
@@ -41,11 +44,13 @@ func hostile() map[string]string {
 		"bands":             property("Alexa.EqualizerController", "bands", of(fill("{}")...)),
 		"levels":            property("Alexa.EqualizerController", "bands", "["+members(`{"name":"#","level":1},`)+"]"),
 		"channel":           property("Alexa.ChannelController", "channel", "{"+members(`"#":1,`)+"}"),
-		"media":             `{"userId":"u-1","event":{"header":{"namespace":"Alexa.MediaMetadata","name":"MediaDeleted"},"payload":{"mediaIds":` + of(fill("1")...) + `}}}`,
-		"members":           `{"userId":"u-1",` + answer + members(`"#":1,`) + `}}}`,
-		"one member":        `{"userId":"u-1",` + answer + strings.TrimSuffix(strings.Repeat(`"x":1,`, megabyte/6), ",") + `}}}`,
-		"properties":        `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":` + of(fill("{}")...) + `}`,
-		"context":           `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` + property1 + `],"unchanged":` + of(fill(property1)...) + `}`,
+		"media": `{"userId":"u-1","event":{"header":{"namespace":"Alexa.MediaMetadata","name":"MediaDeleted"},` +
+			`"payload":{"mediaIds":` + of(fill("1")...) + `}}}`,
+		"members":    `{"userId":"u-1",` + answer + members(`"#":1,`) + `}}}`,
+		"one member": `{"userId":"u-1",` + answer + strings.TrimSuffix(strings.Repeat(`"x":1,`, megabyte/6), ",") + `}}}`,
+		"properties": `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":` + of(fill("{}")...) + `}`,
+		"context": `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` + property1 + `],"unchanged":` +
+			of(fill(property1)...) + `}`,
 	}
 }
 
@@ -80,7 +85,8 @@ func TestFaultsAreCounted(t *testing.T) {
 	report := func(properties string) []byte {
 		return []byte(`{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` + strings.TrimSuffix(properties, ",") + `]}`)
 	}
-	const odd = `{"namespace":"Alexa.EndpointHealth","name":"connectivity","instance":"#","value":{"value":"ODD"},"timeOfSample":"2026-01-02T03:04:05Z"},`
+	const odd = `{"namespace":"Alexa.EndpointHealth","name":"connectivity","instance":"#","value":{"value":"ODD"},` +
+		`"timeOfSample":"2026-01-02T03:04:05Z"},`
 	tests := []struct {
 		name       string
 		properties string

@@ -41,8 +41,13 @@ func TestBuilders(t *testing.T) {
 	}
 	speed := newProperty(t, "Alexa.RangeController", "rangeValue", 3)
 	speed.Instance = "Fan.Speed"
-	lamp := decodeAny(t, []byte(example(t, "Alexa.Discovery.AddOrUpdateReport"))).(map[string]any)["event"].(map[string]any)["payload"].(map[string]any)["endpoints"].([]any)[0]
-	added, err := alexa.NewAddOrUpdateReport("u-1", lamp)
+	var found struct {
+		Event struct{ Payload struct{ Endpoints []any } }
+	}
+	if err := json.Unmarshal([]byte(example(t, "Alexa.Discovery.AddOrUpdateReport")), &found); err != nil {
+		t.Fatal(err)
+	}
+	added, err := alexa.NewAddOrUpdateReport("u-1", found.Event.Payload.Endpoints...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +56,10 @@ func TestBuilders(t *testing.T) {
 		event alexa.Event
 		want  string // part of the device event
 	}{
-		{"change", alexa.NewChangeReport("u-1", "lamp-1", "PHYSICAL_INTERACTION", on, online), `"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[{"namespace":"Alexa.PowerController"`},
-		{"change of an instance", alexa.NewChangeReport("u-1", "fan-1", "APP_INTERACTION", []alexa.Property{speed}, online), `"instance":"Fan.Speed","value":3`},
+		{"change", alexa.NewChangeReport("u-1", "lamp-1", "PHYSICAL_INTERACTION", on, online),
+			`"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[{"namespace":"Alexa.PowerController"`},
+		{"change of an instance", alexa.NewChangeReport("u-1", "fan-1", "APP_INTERACTION", []alexa.Property{speed}, online),
+			`"instance":"Fan.Speed","value":3`},
 		{"change of all", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", append(on, online...), nil), `"context":{"properties":[]}`},
 		{"connectivity lost", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", offline, []alexa.Property{battery}),
 			`"value":{"reason":"INTERNET_UNREACHABLE","value":"UNREACHABLE"}`},
@@ -60,12 +67,15 @@ func TestBuilders(t *testing.T) {
 			`"value":{"health":{"reasons":["LOW_CHARGE"],"state":"WARNING"},"levelPercentage":9}`},
 		{"consumed", consumed, `"name":"InventoryConsumed","instance":"Coffee.Pods","payloadVersion":"3"`},
 		{"added", added, `"payload":{"endpoints":[{`},
-		{"removed", alexa.NewDeleteReport("u-1", "lamp-1", "lamp-2"), `"payload":{"endpoints":[{"endpointId":"lamp-1"},{"endpointId":"lamp-2"}]}`},
-		{"press", alexa.NewDoorbellPress("u-1", "door-1", "PHYSICAL_INTERACTION", published.In(time.FixedZone("", 3600))), `"timestamp":"2026-01-02T03:04:06Z"}},"context":{}}`},
+		{"removed", alexa.NewDeleteReport("u-1", "lamp-1", "lamp-2"),
+			`"payload":{"endpoints":[{"endpointId":"lamp-1"},{"endpointId":"lamp-2"}]}`},
+		{"press", alexa.NewDoorbellPress("u-1", "door-1", "PHYSICAL_INTERACTION", published.In(time.FixedZone("", 3600))),
+			`"timestamp":"2026-01-02T03:04:06Z"}},"context":{}}`},
 		{"answer", alexa.NewResponse("u-1", "lamp-1", "fake-c", on), `"name":"Response","correlationToken":"fake-c","payloadVersion":"3"`},
 		{"state", alexa.NewStateReport("u-1", "lamp-1", "fake-c", on), `"name":"StateReport","correlationToken":"fake-c"`},
 		{"state of nothing", alexa.NewStateReport("u-1", "lamp-1", "fake-c", nil), `"context":{"properties":[]}`},
-		{"failure", alexa.NewErrorResponse("u-1", "lamp-1", "fake-c", "ENDPOINT_UNREACHABLE", `no "answer"`), `"payload":{"message":"no \"answer\"","type":"ENDPOINT_UNREACHABLE"}`},
+		{"failure", alexa.NewErrorResponse("u-1", "lamp-1", "fake-c", "ENDPOINT_UNREACHABLE", `no "answer"`),
+			`"payload":{"message":"no \"answer\"","type":"ENDPOINT_UNREACHABLE"}`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -108,7 +118,8 @@ func TestDeviceRefuses(t *testing.T) {
 		{"no endpoint", alexa.NewChangeReport("u-1", "", "PERIODIC_POLL", on, nil), "event.endpoint: missing"},
 		{"whim", alexa.NewChangeReport("u-1", "lamp-1", "WHIM", on, nil), "event.payload.change.cause.type: " + allCauses},
 		{"nothing changed", alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", nil, on), "event.payload.change.properties: empty"},
-		{"no directive", alexa.NewResponse("u-1", "lamp-1", "", on), "event.header.correlationToken: missing: it says which directive this answers"},
+		{"no directive", alexa.NewResponse("u-1", "lamp-1", "", on),
+			"event.header.correlationToken: missing: it says which directive this answers"},
 		{"nothing removed", alexa.NewDeleteReport("u-1"), "event.payload.endpoints: empty"},
 		{"half an endpoint", added, "event.payload.endpoints[0].manufacturerName: missing"},
 	}
@@ -129,7 +140,8 @@ func TestDeviceRefuses(t *testing.T) {
 
 func TestDeviceWarns(t *testing.T) {
 	t.Parallel()
-	e := alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL", []alexa.Property{newProperty(t, "Alexa.PowerController", "powerState", "DIM")}, nil)
+	e := alexa.NewChangeReport("u-1", "lamp-1", "PERIODIC_POLL",
+		[]alexa.Property{newProperty(t, "Alexa.PowerController", "powerState", "DIM")}, nil)
 	_, warnings, err := e.Device()
 	want := []string{"event.payload.change.properties[0].value: unknown, one of ON, OFF",
 		"context.properties: without the connectivity of Alexa.EndpointHealth"}
@@ -155,7 +167,8 @@ func TestLiterals(t *testing.T) {
 	}
 	bare := alexa.Event{UserID: "u-1", Header: alexa.Header{Namespace: "Alexa.New", Name: "Thing", PayloadVersion: "3"}}
 	data, _, err = bare.Device()
-	if err != nil || !strings.Contains(string(data), `"payload":{}`) || !strings.Contains(string(bare.Append(nil, "m-1", fakeToken)), `"payload":{"scope":`) {
+	if err != nil || !strings.Contains(string(data), `"payload":{}`) ||
+		!strings.Contains(string(bare.Append(nil, "m-1", fakeToken)), `"payload":{"scope":`) {
 		t.Errorf("without a payload: %v, %s", err, data)
 	}
 }
@@ -182,7 +195,8 @@ func TestValuesByteForByte(t *testing.T) {
 // which says where and not what.
 func TestUnwritable(t *testing.T) {
 	t.Parallel()
-	if _, err := alexa.NewProperty("Alexa.RangeController", "rangeValue", math.NaN(), published); err == nil || !strings.Contains(err.Error(), "Alexa.RangeController.rangeValue") {
+	if _, err := alexa.NewProperty("Alexa.RangeController", "rangeValue", math.NaN(), published); err == nil ||
+		!strings.Contains(err.Error(), "Alexa.RangeController.rangeValue") {
 		t.Errorf("a property that is no number: %v", err)
 	}
 	if _, err := alexa.NewAddOrUpdateReport("u-1", func() {}); err == nil || !strings.Contains(err.Error(), "AddOrUpdateReport") {

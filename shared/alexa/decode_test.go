@@ -17,16 +17,23 @@ import (
 var published = time.Date(2026, 1, 2, 3, 4, 6, 789_000_000, time.UTC)
 
 const (
-	property  = `{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}`
-	bare      = `{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}`
-	other     = `{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},"timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}`
-	longForm  = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":"lamp-1"},"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[` + property + `]}}},"context":{"properties":[` + other + `]}}`
-	shortForm = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[` + property + `],"unchanged":[` + other + `]}`
-	doorbell  = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"door-1"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
+	property = `{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05.678Z",` +
+		`"uncertaintyInMilliseconds":0}`
+	bare  = `{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}`
+	other = `{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},` +
+		`"timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}`
+	longForm = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":"lamp-1"},` +
+		`"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[` + property + `]}}},"context":{"properties":[` + other +
+		`]}}`
+	shortForm = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[` + property + `],"unchanged":[` + other +
+		`]}`
+	doorbell = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},` +
+		`"endpoint":{"endpointId":"door-1"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
 	allCauses = "unknown, " + theCauses
 	theCauses = "one of APP_INTERACTION, PHYSICAL_INTERACTION, PERIODIC_POLL, RULE_TRIGGER, VOICE_INTERACTION, " +
 		"INVALID_CREDENTIALS, SUBSCRIPTION_EXPIRED"
-	removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"fan-1"}]}}}`
+	removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},` +
+		`"payload":{"endpoints":[{"endpointId":"fan-1"}]}}}`
 )
 
 func encode(t *testing.T, event string) string {
@@ -42,7 +49,8 @@ func TestEncodeEvents(t *testing.T) {
 	t.Parallel()
 	const scope = `"scope":{"type":"BearerToken","token":"Atza|fake"}`
 	change := func(context string, properties ...string) string {
-		return `{"event":{"header":{"namespace":"Alexa","name":"ChangeReport","messageId":"m-1","payloadVersion":"3"},"endpoint":{` + scope + `,"endpointId":"lamp-1"},` +
+		return `{"event":{"header":{"namespace":"Alexa","name":"ChangeReport","messageId":"m-1","payloadVersion":"3"},"endpoint":{` + scope +
+			`,"endpointId":"lamp-1"},` +
 			`"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[` + strings.Join(properties, ",") + `]}}}` + context + `}`
 	}
 	second := strings.NewReplacer("powerState", "somethingElse").Replace(property)
@@ -51,31 +59,56 @@ func TestEncodeEvents(t *testing.T) {
 		{"long form", longForm, change(`,"context":{"properties":[`+other+`]}`, property)},
 		{"short form is equal", shortForm, change(`,"context":{"properties":[`+other+`]}`, property)},
 		{"short form without unchanged", strings.Replace(shortForm, `,"unchanged":[`+other+`]`, "", 1), change("", property)},
-		{"two properties", strings.Replace(shortForm, `"changed":[`, `"changed":[`+second+` , `, 1), change(`,"context":{"properties":[`+other+`]}`, second, property)},
-		{"empty context list", strings.Replace(longForm, `{"properties":[`+other+`]}}`, `{"properties":[]}}`, 1), change(`,"context":{"properties":[]}`, property)},
-		{"defaults", strings.Replace(shortForm, property, bare, 1), change(`,"context":{"properties":[`+other+`]}`, sampledAt("2026-01-02T03:04:06.789Z"))},
-		{"zone and microseconds", strings.Replace(shortForm, "2026-01-02T03:04:05.678Z", "2026-01-02T05:04:05.678999+02:00", 1), change(`,"context":{"properties":[`+other+`]}`, property)},
-		{"values byte for byte", strings.Replace(strings.Replace(shortForm, "Alexa.PowerController", "Alexa.New", 1), `"ON"`, `{"b" : 1.50, "a":[1e3,"<&\u003c>"],"a":12345678901234567890}`, 1),
-			change(`,"context":{"properties":[`+other+`]}`, strings.Replace(strings.Replace(property, "Alexa.PowerController", "Alexa.New", 1), `"ON"`, `{"b" : 1.50, "a":[1e3,"<&\u003c>"],"a":12345678901234567890}`, 1))},
-		{"instance and unit", strings.Replace(strings.Replace(shortForm, "Alexa.PowerController", "Alexa.New", 1), `"value":"ON"`, `"instance":"Fan.Speed","unit":{"@type":"Volume"},"value":7`, 1),
-			change(`,"context":{"properties":[`+other+`]}`, strings.Replace(strings.Replace(property, "Alexa.PowerController", "Alexa.New", 1), `"value":"ON"`, `"instance":"Fan.Speed","value":7,"unit":{"@type":"Volume"}`, 1))},
-		{"an empty instance is none", strings.Replace(shortForm, `"value":"ON"`, `"instance":"","value":"ON"`, 1), change(`,"context":{"properties":[`+other+`]}`, property)},
-		{"changed and in the context", strings.Replace(shortForm, `"unchanged":[`, `"unchanged":[`+strings.Replace(property, "ON", "OFF", 1)+`,`, 1), change(`,"context":{"properties":[`+other+`]}`, property)},
-		{"small letters in a time", strings.Replace(shortForm, "2026-01-02T03:04:05.678Z", "2026-01-02t03:04:05.678z", 1), change(`,"context":{"properties":[`+other+`]}`, property)},
+		{"two properties", strings.Replace(shortForm, `"changed":[`, `"changed":[`+second+` , `, 1),
+			change(`,"context":{"properties":[`+other+`]}`, second, property)},
+		{"empty context list", strings.Replace(longForm, `{"properties":[`+other+`]}}`, `{"properties":[]}}`, 1),
+			change(`,"context":{"properties":[]}`, property)},
+		{"defaults", strings.Replace(shortForm, property, bare, 1),
+			change(`,"context":{"properties":[`+other+`]}`, sampledAt("2026-01-02T03:04:06.789Z"))},
+		{"zone and microseconds", strings.Replace(shortForm, "2026-01-02T03:04:05.678Z", "2026-01-02T05:04:05.678999+02:00", 1),
+			change(`,"context":{"properties":[`+other+`]}`, property)},
+		{"values byte for byte", strings.Replace(strings.Replace(shortForm, "Alexa.PowerController", "Alexa.New", 1), `"ON"`,
+			`{"b" : 1.50, "a":[1e3,"<&\u003c>"],"a":12345678901234567890}`, 1),
+			change(`,"context":{"properties":[`+other+`]}`,
+				strings.Replace(strings.Replace(property, "Alexa.PowerController", "Alexa.New", 1), `"ON"`,
+					`{"b" : 1.50, "a":[1e3,"<&\u003c>"],"a":12345678901234567890}`, 1))},
+		{"instance and unit", strings.Replace(strings.Replace(shortForm, "Alexa.PowerController", "Alexa.New", 1), `"value":"ON"`,
+			`"instance":"Fan.Speed","unit":{"@type":"Volume"},"value":7`, 1),
+			change(`,"context":{"properties":[`+other+`]}`,
+				strings.Replace(strings.Replace(property, "Alexa.PowerController", "Alexa.New", 1), `"value":"ON"`,
+					`"instance":"Fan.Speed","value":7,"unit":{"@type":"Volume"}`, 1))},
+		{"an empty instance is none", strings.Replace(shortForm, `"value":"ON"`, `"instance":"","value":"ON"`, 1),
+			change(`,"context":{"properties":[`+other+`]}`, property)},
+		{"changed and in the context", strings.Replace(shortForm, `"unchanged":[`, `"unchanged":[`+strings.Replace(property, "ON", "OFF", 1)+`,`,
+			1), change(`,"context":{"properties":[`+other+`]}`, property)},
+		{"small letters in a time", strings.Replace(shortForm, "2026-01-02T03:04:05.678Z", "2026-01-02t03:04:05.678z", 1),
+			change(`,"context":{"properties":[`+other+`]}`, property)},
 		{"open payload", strings.Replace(longForm, `"change":{`, `"x" : [1], "change":{"y":null,`, 1),
 			strings.Replace(change(`,"context":{"properties":[`+other+`]}`, property), `]}}}`, `],"y":null},"x":[1]}}`, 1)},
-		{"doorbell keeps an empty context", doorbell, `{"event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress","messageId":"m-1","payloadVersion":"3"},"endpoint":{` + scope + `,"endpointId":"door-1"},` +
-			`"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`},
-		{"token in the payload", removal, `{"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport","messageId":"m-1","payloadVersion":"3"},"payload":{` + scope + `,"endpoints":[{"endpointId":"fan-1"}]}}}`},
-		{"token in an empty payload", `{"userId":"u","event":{"header":{"namespace":"Alexa.New","name":"Thing"},"payload":{ }}}`, `{"event":{"header":{"namespace":"Alexa.New","name":"Thing","messageId":"m-1","payloadVersion":"3"},"payload":{` + scope + `}}}`},
-		{"no payload", `{"userId":"u","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"c\"1"},"endpoint":{"endpointId":"e","cookie":{"k": "v"}}}}`,
-			`{"event":{"header":{"namespace":"Alexa","name":"Response","messageId":"m-1","correlationToken":"c\"1","payloadVersion":"3"},"endpoint":{` + scope + `,"endpointId":"e","cookie":{"k": "v"}},"payload":{}}}`},
-		{"version of the kind", `{"userId":"u","event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event","instance":"Button.1"},"endpoint":{"endpointId":"e"},"payload":{"id":"Button.SinglePush","timestamp":"2026-01-02T03:04:05Z"}}}`,
-			`{"event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event","instance":"Button.1","messageId":"m-1","payloadVersion":"1.0"},"endpoint":{` + scope + `,"endpointId":"e"},"payload":{"id":"Button.SinglePush","timestamp":"2026-01-02T03:04:05Z"}}}`},
-		{"measurements of an endpoint", `{"userId":"u","event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport"},"endpoint":{"endpointId":"e"},"payload":{"m":1}}}`,
-			`{"event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport","messageId":"m-1","payloadVersion":"1.0"},"endpoint":{` + scope + `,"endpointId":"e"},"payload":{"m":1}}}`},
+		{"doorbell keeps an empty context", doorbell,
+			`{"event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress","messageId":"m-1",` +
+				`"payloadVersion":"3"},"endpoint":{` + scope + `,"endpointId":"door-1"},` +
+				`"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`},
+		{"token in the payload", removal, `{"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport","messageId":"m-1",` +
+			`"payloadVersion":"3"},"payload":{` + scope + `,"endpoints":[{"endpointId":"fan-1"}]}}}`},
+		{"token in an empty payload", `{"userId":"u","event":{"header":{"namespace":"Alexa.New","name":"Thing"},"payload":{ }}}`,
+			`{"event":{"header":{"namespace":"Alexa.New","name":"Thing","messageId":"m-1","payloadVersion":"3"},"payload":{` + scope + `}}}`},
+		{"no payload", `{"userId":"u","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"c\"1"},` +
+			`"endpoint":{"endpointId":"e","cookie":{"k": "v"}}}}`,
+			`{"event":{"header":{"namespace":"Alexa","name":"Response","messageId":"m-1","correlationToken":"c\"1","payloadVersion":"3"},` +
+				`"endpoint":{` + scope + `,"endpointId":"e","cookie":{"k": "v"}},"payload":{}}}`},
+		{"version of the kind", `{"userId":"u","event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event",` +
+			`"instance":"Button.1"},"endpoint":{"endpointId":"e"},"payload":{"id":"Button.SinglePush","timestamp":"2026-01-02T03:04:05Z"}}}`,
+			`{"event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event","instance":"Button.1","messageId":"m-1",` +
+				`"payloadVersion":"1.0"},"endpoint":{` + scope +
+				`,"endpointId":"e"},"payload":{"id":"Button.SinglePush","timestamp":"2026-01-02T03:04:05Z"}}}`},
+		{"measurements of an endpoint", `{"userId":"u","event":{"header":{"namespace":"Alexa.DeviceUsage.Meter",` +
+			`"name":"MeasurementsReport"},"endpoint":{"endpointId":"e"},"payload":{"m":1}}}`,
+			`{"event":{"header":{"namespace":"Alexa.DeviceUsage.Meter","name":"MeasurementsReport","messageId":"m-1","payloadVersion":"1.0"},` +
+				`"endpoint":{` + scope + `,"endpointId":"e"},"payload":{"m":1}}}`},
 		{"instance in the header", strings.Replace(longForm, `"name":"ChangeReport"`, `"name":"ChangeReport","instance":"Fan.1"`, 1),
-			strings.Replace(change(`,"context":{"properties":[`+other+`]}`, property), `"name":"ChangeReport"`, `"name":"ChangeReport","instance":"Fan.1"`, 1)},
+			strings.Replace(change(`,"context":{"properties":[`+other+`]}`, property), `"name":"ChangeReport"`,
+				`"name":"ChangeReport","instance":"Fan.1"`, 1)},
 		{"null counts as absent", strings.NewReplacer(`"userId"`, `"cause":null,"userId"`, `"name":"ChangeReport"`,
 			`"name":"ChangeReport","messageId":null,"instance":null`,
 			`"endpointId"`, `"scope":null,"cookie":null,"endpointId"`, `"value":"ON"`, `"value":"ON","unit":null,"instance":null`).Replace(longForm),
@@ -90,7 +123,9 @@ func TestEncodeEvents(t *testing.T) {
 			`"value":"ON"`, `"extra":[2],"value":"ON"`).Replace(longForm),
 			strings.Replace(change(`,"context":{"properties":[`+other+`]}`, strings.Replace(property, `:0}`, `:0,"extra":[2]}`, 1)),
 				`"PHYSICAL_INTERACTION"`, `"PHYSICAL_INTERACTION","why":1`, 1)},
-		{"version given", strings.Replace(removal, `"name":"D`, `"payloadVersion":"3.1","name":"D`, 1), `{"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport","messageId":"m-1","payloadVersion":"3.1"},"payload":{` + scope + `,"endpoints":[{"endpointId":"fan-1"}]}}}`},
+		{"version given", strings.Replace(removal, `"name":"D`, `"payloadVersion":"3.1","name":"D`, 1),
+			`{"event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport","messageId":"m-1","payloadVersion":"3.1"},"payload":{` + scope +
+				`,"endpoints":[{"endpointId":"fan-1"}]}}}`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -129,7 +164,8 @@ func TestDecodeEventNamesTheField(t *testing.T) {
 			"a??b: unknown field, one of userId, event, context, endpointId, cause, changed, unchanged"},
 		{"neither form", longForm, longForm, `{"userId":"u"}`, "event: missing (the short form has endpointId, cause and changed instead)"},
 		{"both forms", longForm, `"userId"`, `"cause":"X","userId"`, "cause: belongs to the short form, which has no event"},
-		{"short form with context", shortForm, `"unchanged":[` + other + `]`, `"context":{}`, `context: belongs to an event, which is missing (the short form has "unchanged")`},
+		{"short form with context", shortForm, `"unchanged":[` + other + `]`, `"context":{}`,
+			`context: belongs to an event, which is missing (the short form has "unchanged")`},
 		{"unknown in event", longForm, `"payload":`, `"extra":1,"payload":`, "event.extra: unknown field, one of header, endpoint, payload"},
 		{"no header", longForm, `"header":{"namespace":"Alexa","name":"ChangeReport"},`, ``, "event.header: missing"},
 		{"no namespace", longForm, `"namespace":"Alexa",`, ``, "event.header.namespace: missing"},
@@ -168,7 +204,8 @@ func TestDecodeEventNamesTheField(t *testing.T) {
 			"unknown: unknown field, one of userId, event, context, endpointId, cause, changed, unchanged"},
 		{"changed not an array", shortForm, `"changed":[`, `"changed":{},"x":[`,
 			"x: unknown field, one of userId, event, context, endpointId, cause, changed, unchanged"},
-		{"changed an object", longForm, `"properties":[` + property + `]}}}`, `"properties":{}}}}`, "event.payload.change.properties: must be an array"},
+		{"changed an object", longForm, `"properties":[` + property + `]}}}`, `"properties":{}}}}`,
+			"event.payload.change.properties: must be an array"},
 		{"nothing changed", longForm, `"properties":[` + property + `]}}}`, `"properties":[]}}}`, "event.payload.change.properties: empty"},
 		{"nothing changed, short", shortForm, `"changed":[` + property + `]`, `"changed":[]`, "changed: empty"},
 		{"property not an object", shortForm, `"changed":[`, `"changed":[3,`, "changed[0]: must be an object"},
@@ -176,7 +213,8 @@ func TestDecodeEventNamesTheField(t *testing.T) {
 		{"null value", longForm, `"ON"`, `null`, "event.payload.change.properties[0].value: null, which counts as missing"},
 		{"second property", shortForm, `"changed":[`, `"changed":[` + property + `,{"namespace":"A"},`, "changed[1].name: missing"},
 		{"bad time", longForm, `03:04:05.678Z`, `yesterday`, "event.payload.change.properties[0].timeOfSample: must be an RFC 3339 time"},
-		{"time that leaves the years of RFC 3339", longForm, `2026-01-02T03:04:05.678Z`, `9999-12-31T23:59:59-23:59`, "event.payload.change.properties[0].timeOfSample: must be a time of the years 1000 to 9999"},
+		{"time that leaves the years of RFC 3339", longForm, `2026-01-02T03:04:05.678Z`, `9999-12-31T23:59:59-23:59`,
+			"event.payload.change.properties[0].timeOfSample: must be a time of the years 1000 to 9999"},
 		{"unknown in context", longForm, `"context":{`, `"context":{"x":1,`, "context.x: unknown field, one of properties"},
 		{"fault in context", longForm, `"context":{"properties":[`, `"context":{"properties":[{},`, "context.properties[0].namespace: missing"},
 		{"fault in unchanged", shortForm, `"unchanged":[`, `"unchanged":[{},`, "unchanged[0].namespace: missing"},
@@ -232,11 +270,13 @@ func TestChecks(t *testing.T) {
 		t.Fatalf("%v, warnings %v", err, warnings)
 	}
 	const filled = `,"value":1,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0,"extra":2}`
-	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(filled)) != 2 || !bytes.Contains(sent, []byte(`{"type":"PHYSICAL_INTERACTION","why":"x"}`)) || !json.Valid(sent) {
+	if sent := e.Append(nil, "m", sensitive.New("t")); bytes.Count(sent, []byte(filled)) != 2 ||
+		!bytes.Contains(sent, []byte(`{"type":"PHYSICAL_INTERACTION","why":"x"}`)) || !json.Valid(sent) {
 		t.Errorf("not carried with the defaults: %s", sent)
 	}
 
-	for _, noChange := range []string{strings.Replace(longForm, `"change"`, `"other"`, 1), strings.Replace(longForm, `"cause"`, `"because"`, 1)} {
+	for _, noChange := range []string{strings.Replace(longForm, `"change"`, `"other"`, 1),
+		strings.Replace(longForm, `"cause"`, `"because"`, 1)} {
 		e, warnings, err := alexa.DecodeEvent([]byte(noChange), published, alexa.CheckOff)
 		if err != nil || len(warnings) != 0 {
 			t.Fatalf("checks off: error %v, warnings %v", err, warnings)

@@ -17,7 +17,8 @@ const acceptGrant = `{"directive":{"header":{"namespace":"Alexa.Authorization","
 func TestDecodeAcceptGrant(t *testing.T) {
 	t.Parallel()
 	withMore := strings.Replace(acceptGrant, `"name"`, `"correlationToken":"c","name"`, 1)
-	for name, body := range map[string]string{"as documented": acceptGrant, "with what Amazon may add": withMore, "spread out": " \n" + strings.ReplaceAll(acceptGrant, ":", " : ") + "\n"} {
+	for name, body := range map[string]string{"as documented": acceptGrant, "with what Amazon may add": withMore,
+		"spread out": " \n" + strings.ReplaceAll(acceptGrant, ":", " : ") + "\n"} {
 		got, err := alexa.DecodeAcceptGrant([]byte(body))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -75,9 +76,11 @@ func TestAcceptGrantAnswers(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, got, want string }{
 		{"success", string(alexa.AcceptGrantResponse("m-2")),
-			`{"event":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant.Response","messageId":"m-2","payloadVersion":"3"},"payload":{}}}`},
+			`{"event":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant.Response","messageId":"m-2","payloadVersion":"3"},` +
+				`"payload":{}}}`},
 		{"failure", string(alexa.AcceptGrantFailed("m-3", `no "luck"`)),
-			`{"event":{"header":{"namespace":"Alexa.Authorization","name":"ErrorResponse","messageId":"m-3","payloadVersion":"3"},"payload":{"type":"ACCEPT_GRANT_FAILED","message":"no \"luck\""}}}`},
+			`{"event":{"header":{"namespace":"Alexa.Authorization","name":"ErrorResponse","messageId":"m-3","payloadVersion":"3"},` +
+				`"payload":{"type":"ACCEPT_GRANT_FAILED","message":"no \"luck\""}}}`},
 	}
 	for _, test := range tests {
 		if !json.Valid([]byte(test.got)) {

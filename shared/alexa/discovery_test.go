@@ -58,7 +58,8 @@ func TestDiscoveryAsAWhole(t *testing.T) {
 		})
 	}
 	late := strings.Replace(additions(t, numbered(302)...), `"e-301"`, `"e/301"`, 1)
-	if _, _, err := alexa.DecodeEvent([]byte(late), published, alexa.CheckStrict); err == nil || !strings.Contains(err.Error(), "endpoints[301].endpointId") {
+	if _, _, err := alexa.DecodeEvent([]byte(late), published, alexa.CheckStrict); err == nil ||
+		!strings.Contains(err.Error(), "endpoints[301].endpointId") {
 		t.Errorf("the endpoint behind the 300th is not looked at: %v", err)
 	}
 }
@@ -67,7 +68,8 @@ func TestDiscoveryAsAWhole(t *testing.T) {
 // it, and an event that has none is sent without.
 func TestEmptyContext(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"Alexa.ErrorResponse", "Alexa.Cooking.ErrorResponse", "Alexa.SimpleEventSource.Event", "Alexa.Discovery.DeleteReport", "Alexa.Discovery.AddOrUpdateReport"} {
+	for _, name := range []string{"Alexa.ErrorResponse", "Alexa.Cooking.ErrorResponse", "Alexa.SimpleEventSource.Event",
+		"Alexa.Discovery.DeleteReport", "Alexa.Discovery.AddOrUpdateReport"} {
 		without := example(t, name)
 		for _, context := range []string{`{}`, `{"properties":[]}`} {
 			with := strings.Replace(without, `{"userId":"u-1"`, `{"context":`+context+`,"userId":"u-1"`, 1)

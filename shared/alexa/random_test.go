@@ -86,7 +86,8 @@ func (r random) event(changes int) []byte {
 		}
 	}
 	if header := child(doc, "event", "header"); header != nil && r.chance(10) {
-		header[pick(r, []string{"instance", "payloadVersion", "correlationToken", "name"})] = pick(r, []any{"3", "1.0", "Thing.1", "ErrorResponse", ""})
+		header[pick(r, []string{"instance", "payloadVersion", "correlationToken", "name"})] = pick(r,
+			[]any{"3", "1.0", "Thing.1", "ErrorResponse", ""})
 	}
 	for range r.IntN(changes + 1) {
 		r.change(doc)
@@ -100,7 +101,8 @@ func (r random) propertyList() []any {
 	for range 1 + r.IntN(4) {
 		p := pick(r, r.properties)
 		property := map[string]any{"namespace": p.namespace, "name": p.name, "value": r.value(p.value)}
-		if r.chance(30) || r.chance(95) && strings.Contains("Alexa.InventoryLevelSensor Alexa.ModeController Alexa.RangeController Alexa.ToggleController", p.namespace) {
+		if r.chance(30) || r.chance(95) && strings.Contains("Alexa.InventoryLevelSensor Alexa.ModeController Alexa.RangeController "+
+			"Alexa.ToggleController", p.namespace) {
 			property["instance"] = pick(r, []string{"Fan.Speed", "Fan.Swing"})
 		}
 		if r.chance(5) {
@@ -161,12 +163,14 @@ func (r random) object(s map[string]any) any {
 
 var (
 	times = []any{"2026-01-02T03:04:05Z", "2026-01-02T03:04:05.6Z", "2026-01-02T03:04:05.678Z", "2026-01-02T05:04:05.678901+02:00",
-		"2024-02-29T23:59:59Z", "2026-02-29T00:00:00Z", "2026-01-02T3:04:05Z", "2026-01-02T03:04:05,6Z", "2026-01-02T03:04:05+24:00", "0999-01-02T03:04:05Z",
+		"2024-02-29T23:59:59Z", "2026-02-29T00:00:00Z", "2026-01-02T3:04:05Z", "2026-01-02T03:04:05,6Z", "2026-01-02T03:04:05+24:00",
+		"0999-01-02T03:04:05Z",
 		"1000-01-01T00:00:00+01:00", "2026-01-02 03:04:05Z", "now"}
 	numbers = []any{"0", "12.5e1", "1 ", 0, 1, 50, 100, 101, 256, 1000, 2700, 10001, 0.5, -1, -0.25, 1e21, 86_400_001}
 	texts   = []any{"", "x", "lamp 1", "lamp.1", `lamp\1`, "ON", "UNKNOWN_WORD", "https://example.com/x", "rtsp://[::1", "no uri",
 		"ü\u2028\"\\", strings.Repeat("y", 129), strings.Repeat("z", 257)}
-	names = []any{"value", "scale", "instance", "unit", "cause", "scope", "properties", "messageId", "correlationToken", "payloadVersion", "cookie", "type", "extra"}
+	names = []any{"value", "scale", "instance", "unit", "cause", "scope", "properties", "messageId", "correlationToken", "payloadVersion",
+		"cookie", "type", "extra"}
 )
 
 // change does one thing to a document, anywhere in it.

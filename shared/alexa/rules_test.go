@@ -224,7 +224,8 @@ func leaves(v any) []func(any) any {
 // TestEscapesAreRead: a word is the same word however JSON writes it.
 func TestEscapesAreRead(t *testing.T) {
 	t.Parallel()
-	event := strings.NewReplacer(`"HEAT"`, `"H\u0045AT"`, `"CELSIUS"`, `"\u0043ELSIUS"`, `"APP_INTERACTION"`, `"APP\u005fINTERACTION"`).Replace(example(t, report))
+	event := strings.NewReplacer(`"HEAT"`, `"H\u0045AT"`, `"CELSIUS"`, `"\u0043ELSIUS"`, `"APP_INTERACTION"`,
+		`"APP\u005fINTERACTION"`).Replace(example(t, report))
 	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
 	if err != nil || len(warnings) > 0 {
 		t.Errorf("error %v, warnings %q", err, problems(warnings))

@@ -18,11 +18,13 @@ import (
 const (
 	skillAccountLinked = `{"version":"1.0","context":{"System":{"application":{"applicationId":"amzn1.ask.skill.fake"},
  "user":{"userId":"amzn1.ask.account.fake"},"apiEndpoint":"https://api.eu.amazonalexa.com"}},
- "request":{"type":"AlexaSkillEvent.SkillAccountLinked","requestId":"r-1","timestamp":"2026-01-02T03:04:07Z","eventCreationTime":"2026-01-02T03:04:05Z",
+ "request":{"type":"AlexaSkillEvent.SkillAccountLinked","requestId":"r-1","timestamp":"2026-01-02T03:04:07Z",
+    "eventCreationTime":"2026-01-02T03:04:05Z",
  "eventPublishingTime":"2026-01-02T03:04:06Z","body":{"accessToken":"fake-grantee-token"}}}`
 	skillDisabled = `{"version":"1.0","context":{"System":{"application":{"applicationId":"amzn1.ask.skill.fake"},
  "user":{"userId":"amzn1.ask.account.fake","accessToken":"fake-other-token"},"apiEndpoint":"https://api.eu.amazonalexa.com"}},
- "request":{"type":"AlexaSkillEvent.SkillDisabled","requestId":"r-2","timestamp":"2026-01-02T03:04:07Z","eventCreationTime":"2026-01-02T03:04:05Z",
+ "request":{"type":"AlexaSkillEvent.SkillDisabled","requestId":"r-2","timestamp":"2026-01-02T03:04:07Z",
+    "eventCreationTime":"2026-01-02T03:04:05Z",
  "eventPublishingTime":"2026-01-02T03:04:06Z","body":{"userInformationPersistenceStatus":"NOT_PERSISTED"}}}`
 )
 
@@ -50,14 +52,17 @@ func TestDecodeSkillEvent(t *testing.T) {
 	}{
 		{"linked", skillAccountLinked, linked},
 		{"disabled", skillDisabled, disabled},
-		{"unlinked", strings.Replace(skillDisabled, "SkillDisabled", "SkillAccountUnlinked", 1), as(disabled, func(e *decoded) { e.Type = alexa.SkillAccountUnlinked })},
+		{"unlinked", strings.Replace(skillDisabled, "SkillDisabled", "SkillAccountUnlinked", 1),
+			as(disabled, func(e *decoded) { e.Type = alexa.SkillAccountUnlinked })},
 		{"disabled without a body", strings.Replace(skillDisabled, `"body"`, `"bodies"`, 1), disabled},
 		{"spread out", " \n" + strings.ReplaceAll(skillAccountLinked, `":`, "\" :\t") + "\n", linked},
 		{"with what Amazon may add", strings.Replace(skillAccountLinked, `"body"`, `"locale":"de-DE","body"`, 1), linked},
 		{"escaped token", strings.Replace(skillAccountLinked, "fake-grantee-token", `fake-\u0067rantee-token`, 1), linked},
 		{"no request id", strings.Replace(skillDisabled, `"requestId"`, `"id"`, 1), as(disabled, func(e *decoded) { e.RequestID = "" })},
-		{"another event of skills", `{"request":{"type":"AlexaSkillEvent.SkillPermissionChanged","requestId":"r-3","body":7},"context":[]}`, decoded{Type: "AlexaSkillEvent.SkillPermissionChanged", RequestID: "r-3"}},
-		{"an event of other things", `{"request":{"type":"Reminders.ReminderCreated","timestamp":"2026-01-02T03:04:05Z"}}`, decoded{Type: "Reminders.ReminderCreated", Created: eventCreated}},
+		{"another event of skills", `{"request":{"type":"AlexaSkillEvent.SkillPermissionChanged","requestId":"r-3","body":7},"context":[]}`,
+			decoded{Type: "AlexaSkillEvent.SkillPermissionChanged", RequestID: "r-3"}},
+		{"an event of other things", `{"request":{"type":"Reminders.ReminderCreated","timestamp":"2026-01-02T03:04:05Z"}}`,
+			decoded{Type: "Reminders.ReminderCreated", Created: eventCreated}},
 		{"another case", `{"request":{"type":"alexaskillevent.skilldisabled"}}`, decoded{Type: "alexaskillevent.skilldisabled"}},
 	}
 	for _, test := range tests {
@@ -117,7 +122,8 @@ func TestSkillEventTimes(t *testing.T) {
 			}
 		})
 	}
-	for name, without := range map[string]string{"neither is there": `"eventCreationTime":"2026-01-02T03:04:05Z",`, "creation is not there": ``} {
+	for name, without := range map[string]string{"neither is there": `"eventCreationTime":"2026-01-02T03:04:05Z",`,
+		"creation is not there": ``} {
 		event := strings.Replace(skillDisabled, `"timestamp":"2026-01-02T03:04:07Z",`, ``, 1)
 		got, err := decodeSkillEvent(strings.Replace(event, without, ``, 1))
 		if err != nil || got.Created.IsZero() != (without != "") {
@@ -155,14 +161,16 @@ func TestDecodeSkillEventNamesTheField(t *testing.T) {
 		{"user id empty", skillAccountLinked, user2, `"userId":""`, "context.System.user.userId: empty"},
 		{"user id no text", skillAccountLinked, user2, `"userId":7`, "context.System.user.userId: must be a string"},
 		{"user id twice", skillAccountLinked, user2, user2 + `,"userId":"x"`, "context.System.user.userId: appears twice"},
-		{"unlinked, no user", strings.Replace(skillDisabled, "SkillDisabled", "SkillAccountUnlinked", 1), `"user"`, `"person"`, "context.System.user.userId: missing"},
+		{"unlinked, no user", strings.Replace(skillDisabled, "SkillDisabled", "SkillAccountUnlinked", 1), `"user"`, `"person"`,
+			"context.System.user.userId: missing"},
 
 		{"no body", skillAccountLinked, `"body"`, `"bodies"`, "request.body.accessToken: missing"},
 		{"body no object", skillAccountLinked, `{"accessToken":"fake-grantee-token"}`, `"fake-grantee-token"`, "request.body: must be an object"},
 		{"no token", skillAccountLinked, `"accessToken"`, `"token"`, "request.body.accessToken: missing"},
 		{"token empty", skillAccountLinked, `"fake-grantee-token"`, `""`, "request.body.accessToken: empty"},
 		{"token no text", skillAccountLinked, `"fake-grantee-token"`, `["fake-grantee-token"]`, "request.body.accessToken: must be a string"},
-		{"token twice", skillAccountLinked, `"accessToken"`, `"accessToken":"fake-grantee-token","accessToken"`, "request.body.accessToken: appears twice"},
+		{"token twice", skillAccountLinked, `"accessToken"`, `"accessToken":"fake-grantee-token","accessToken"`,
+			"request.body.accessToken: appears twice"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -119,7 +119,8 @@ func TestQueryIndexes(t *testing.T) {
 		{name: "by name only", body: `func f() { c.Where(firestore.DocumentID, ">=", a).OrderBy(firestore.DocumentID, firestore.Asc) }`},
 		{
 			name: "equality, range and order",
-			body: `func f() { c.Where("bucket", "in", b).Where("refreshDue", "<=", now).OrderBy("refreshDue", firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc) }`,
+			body: `func f() { c.Where("bucket", "in", b).Where("refreshDue", "<=", now).OrderBy("refreshDue", ` +
+				`firestore.Asc).OrderBy(firestore.DocumentID, firestore.Asc) }`,
 			want: []index{{"bucket ASCENDING", "refreshDue ASCENDING", "__name__ ASCENDING"}},
 		},
 		{

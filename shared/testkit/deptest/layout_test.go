@@ -55,11 +55,13 @@ func layoutFaults(files fs.FS) ([]string, error) {
 			sources = append(sources, name)
 		}
 		if !slices.Contains(topLevel, name) && !strings.HasPrefix(name, ".") && !matches(name, ignored) {
-			faults = append(faults, fmt.Sprintf("%s: the root holds only %s and dot-files, so that a reader sees at once where to look", name, strings.Join(topLevel, ", ")))
+			faults = append(faults, fmt.Sprintf("%s: the root holds only %s and dot-files, so that a reader sees at once where to look", name,
+				strings.Join(topLevel, ", ")))
 		}
 	}
 	if len(sources) != 1 {
-		return append(faults, fmt.Sprintf("the root has %d Go files %v: the buildpack needs exactly one package there, and a second file, a test above all, is how a second one comes in", len(sources), sources)), nil
+		return append(faults, fmt.Sprintf("the root has %d Go files %v: the buildpack needs exactly one package there, and a second file, a "+
+			"test above all, is how a second one comes in", len(sources), sources)), nil
 	}
 	sourceFaults, err := rootSourceFaults(files, sources[0])
 	return append(faults, sourceFaults...), err
@@ -77,10 +79,12 @@ func rootSourceFaults(files fs.FS, name string) ([]string, error) {
 	}
 	var faults []string
 	if strings.HasSuffix(name, "_test.go") || parsed.Name.Name == "main" || strings.HasSuffix(parsed.Name.Name, "_test") {
-		faults = append(faults, fmt.Sprintf("%s: package %s cannot be imported, and the buildpack's generated main imports the root", name, parsed.Name.Name))
+		faults = append(faults, fmt.Sprintf("%s: package %s cannot be imported, and the buildpack's generated main imports the root", name,
+			parsed.Name.Name))
 	}
 	if !slices.ContainsFunc(parsed.Imports, func(spec *ast.ImportSpec) bool { return spec.Path.Value == `"`+frameworkImport+`"` }) {
-		faults = append(faults, fmt.Sprintf("%s: does not itself import %s, so the buildpack would look for one Go function named like the target", name, frameworkImport))
+		faults = append(faults, fmt.Sprintf("%s: does not itself import %s, so the buildpack would look for one Go function "+
+			"named like the target", name, frameworkImport))
 	}
 	return faults, nil
 }
@@ -142,15 +146,18 @@ func TestLayoutFaults(t *testing.T) {
 		{name: "no Go file", files: map[string]string{"gatepost.go": ""}, want: []string{sources + "0 Go files"}},
 		{name: "test in the root", files: map[string]string{"gatepost_test.go": "package m\n"}, want: []string{notMine, sources + "2 Go files"}},
 		{name: "only a test in the root", files: map[string]string{"gatepost.go": "", "m_test.go": source}, want: []string{notMine, notImport}},
-		{name: "external test package", files: map[string]string{"gatepost.go": strings.Replace(source, "m", "m_test", 1)}, want: []string{notImport}},
-		{name: "program in the root", files: map[string]string{"gatepost.go": strings.Replace(source, "m", "main", 1)}, want: []string{notImport}},
+		{name: "external test package", files: map[string]string{"gatepost.go": strings.Replace(source, "m", "m_test", 1)},
+			want: []string{notImport}},
+		{name: "program in the root", files: map[string]string{"gatepost.go": strings.Replace(source, "m", "main", 1)},
+			want: []string{notImport}},
 		{name: "no framework", files: map[string]string{"gatepost.go": "package m\n"}, want: []string{"does not itself import"}},
 		{name: "framework's other package", files: map[string]string{
 			"gatepost.go": "package m\n\nimport _ \"github.com/GoogleCloudPlatform/functions-framework-go/funcframework\"\n",
 		}, want: []string{"does not itself import"}},
 		{name: "module path without a dot", files: map[string]string{"go.mod": "module gatepost/x.y\n"}, want: []string{"no dot"}},
 		{name: "stray directory", files: map[string]string{"internal/x": "x"}, want: []string{notMine}},
-		{name: "stray file beside other patterns", files: map[string]string{".gitignore": "infra/*.txt\n#x.txt\n", "x.txt": "x"}, want: []string{notMine}},
+		{name: "stray file beside other patterns", files: map[string]string{".gitignore": "infra/*.txt\n#x.txt\n", "x.txt": "x"},
+			want: []string{notMine}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -32,7 +32,8 @@ type rule struct {
 
 var rules = []rule{{
 	name: "downward",
-	reason: "imports point downward only (root → functions → access, delivery → federation, gateway, grant, grantee, lwa, seal → alexa → sensitive): " +
+	reason: "imports point downward only (root → functions → access, delivery → federation, gateway, grant, grantee, lwa, seal → alexa → " +
+		"sensitive): " +
 		"a package that knew its callers could be neither understood nor tested without them",
 	indirect: true,
 	broken: func(from, to string) bool {
@@ -48,8 +49,9 @@ var rules = []rule{{
 		return in(from, "./shared/...") && in(to, ".", "./functions/...", "./scripts/...")
 	},
 }, {
-	name:   "functions apart",
-	reason: "functions never import each other: each is deployed, scaled and broken by itself, and what two of them need belongs in shared or functions/internal",
+	name: "functions apart",
+	reason: "functions never import each other: each is deployed, scaled and broken by itself, and what two of them need belongs in " +
+		"shared or functions/internal",
 	broken: func(from, to string) bool {
 		own, other := functionOf(from), functionOf(to)
 		return own != "" && other != "" && own != other && other != "internal"
@@ -83,12 +85,14 @@ var rules = []rule{{
 	indirect: true,
 	broken: func(from, to string) bool {
 		proxy, aws := []string{"./functions/skillproxy/..."}, []string{"github.com/aws/..."}
-		heavy := isCloudSDK(to) || in(to, "github.com/GoogleCloudPlatform/...", "./shared/host/...", "./shared/grant/...", "./shared/seal/...", "./shared/secret/...")
+		heavy := isCloudSDK(to) || in(to, "github.com/GoogleCloudPlatform/...", "./shared/host/...", "./shared/grant/...", "./shared/seal/...",
+			"./shared/secret/...")
 		return in(from, proxy...) && heavy || inModule(from) && !in(from, proxy...) && in(to, aws...)
 	},
 }, {
-	name:   "foundation",
-	reason: "alexa and sensitive import the standard library and each other only: they say what Alexa's messages and secrets are, whatever they are used for",
+	name: "foundation",
+	reason: "alexa and sensitive import the standard library and each other only: they say what Alexa's messages and secrets are, " +
+		"whatever they are used for",
 	broken: func(from, to string) bool {
 		foundation := []string{"./shared/alexa/...", "./shared/sensitive/..."}
 		return in(from, foundation...) && !in(to, foundation...) && !isStandard(to)

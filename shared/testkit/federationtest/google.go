@@ -193,7 +193,8 @@ func (g *Google) generate(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil || request.Audience == "" || !request.IncludeEmail {
 		return nil, fmt.Errorf("request is incomplete: %+v (%v)", request, err)
 	}
-	claims := fmt.Sprintf(`{"aud":%q,"email":%q,"exp":%d,"jti":"%d"}`, request.Audience, ServiceAccount, g.now().Add(g.lifetime).Unix(), len(g.calls))
+	claims := fmt.Sprintf(`{"aud":%q,"email":%q,"exp":%d,"jti":"%d"}`, request.Audience, ServiceAccount, g.now().Add(g.lifetime).Unix(),
+		len(g.calls))
 	id := "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".fake-signatures-canary"
 	g.tokens[id] = request.Audience
 	return map[string]any{"token": id}, nil
