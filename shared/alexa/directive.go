@@ -138,3 +138,112 @@ func appendAnswer(name, messageID, payload string) []byte {
 	dst = append(dst, `,"payloadVersion":"3"},"payload":`...)
 	return append(append(dst, payload...), "}}"...)
 }
+
+// Envelope is as much of a message to a skill's Lambda as tells where the
+// message goes, and what an answer to it must repeat. A smart home skill gets
+// directives; if it subscribes to skill events it also gets requests, in the
+// form of a custom skill's.
+type Envelope struct {
+	Namespace        string // directive.header.namespace
+	Name             string // directive.header.name
+	MessageID        string // directive.header.messageId
+	CorrelationToken string // directive.header.correlationToken, opaque, often absent
+	EndpointID       string // directive.endpoint.endpointId, absent from some directives
+	Payload          []byte // directive.payload as it came
+	RequestType      string // request.type of a message that is no directive
+}
+
+// ReadEnvelope reads what it can. It judges nothing: what is absent, given
+// twice or of another type is left empty, and so is all of what is not one
+// JSON object. Whoever the message is for says what is wrong with it.
+func ReadEnvelope(data []byte) Envelope {
+	var e Envelope
+	doc, err := document(data)
+	if err != nil {
+		return e
+	}
+	var directive, request []byte
+	members(doc, member{"directive", &directive}, member{"request", &request})
+	if directive == nil {
+		e.RequestType = textIn(request, "type")
+		return e
+	}
+	var header, endpoint []byte
+	members(directive, member{"header", &header}, member{"endpoint", &endpoint}, member{"payload", &e.Payload})
+	e.Namespace, e.Name = textIn(header, "namespace"), textIn(header, "name")
+	e.MessageID, e.CorrelationToken = textIn(header, "messageId"), textIn(header, "correlationToken")
+	e.EndpointID = textIn(endpoint, "endpointId")
+	return e
+}
+
+// HasEvent reports whether data is one JSON object with an object "event", as
+// every answer to a directive is.
+func HasEvent(data []byte) bool {
+	doc, err := document(data)
+	if err != nil {
+		return false
+	}
+	var event []byte
+	members(doc, member{"event", &event})
+	return event != nil && event[0] == '{'
+}
+
+// members is pick for those who take what there is.
+func members(raw []byte, wanted ...member) {
+	if raw == nil || pick(raw, ignore, wanted...) == nil {
+		return
+	}
+	for _, m := range wanted {
+		*m.value = nil
+	}
+}
+
+// textIn is the string by that name in an object, if there is one.
+func textIn(object []byte, name string) string {
+	var value []byte
+	members(object, member{name, &value})
+	if value == nil {
+		return ""
+	}
+	s, err := text(value)
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+// ErrorType is the type of an Alexa.ErrorResponse, see
+// https://developer.amazon.com/docs/device-apis/alexa-errorresponse.html.
+type ErrorType string
+
+// The types that say nothing about a device. Those about credentials are left
+// out on purpose: Alexa has been seen to disable a skill for a customer to
+// whom they were given for a passing fault.
+const (
+	// BridgeUnreachable: what stands between Alexa and the device does not answer.
+	BridgeUnreachable ErrorType = "BRIDGE_UNREACHABLE"
+	// InternalError: something failed for which there is no better type.
+	InternalError ErrorType = "INTERNAL_ERROR"
+	// InvalidDirective: the skill does not support the directive.
+	InvalidDirective ErrorType = "INVALID_DIRECTIVE"
+)
+
+// ErrorResponse is the synchronous answer to a directive that could not be
+// carried out. It repeats the directive's correlation token and endpoint id,
+// if it has any, and no token of the customer's. The message is for people;
+// Alexa does not show it to the customer. A failed AcceptGrant is answered by
+// [AcceptGrantFailed] instead.
+func ErrorResponse(directive Envelope, messageID string, typ ErrorType, message string) []byte {
+	dst := appendString([]byte(`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":`), messageID)
+	if directive.CorrelationToken != "" {
+		dst = appendString(append(dst, `,"correlationToken":`...), directive.CorrelationToken)
+	}
+	dst = append(dst, `,"payloadVersion":"3"}`...)
+	if directive.EndpointID != "" {
+		dst = appendString(append(dst, `,"endpoint":{"endpointId":`...), directive.EndpointID)
+		dst = append(dst, '}')
+	}
+	dst = appendString(append(dst, `,"payload":{"type":`...), string(typ))
+	dst = appendString(append(dst, `,"message":`...), message)
+	return append(dst, `}}}`...)
+}
