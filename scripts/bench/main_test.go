@@ -3,11 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
@@ -128,6 +136,150 @@ func TestReadme(t *testing.T) {
 			if !strings.Contains(section, "`-"+match[1]+"`") {
 				t.Errorf("README.md says nothing of -%s of %s", match[1], c.name)
 			}
+		}
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	t.Parallel()
+	const stat = "42 (odd ) name) S 1 42 42 0 -1 4194304 500 0 0 0 123 45 6 7 20 0 8 0 99 1000 200\n"
+	if got, err := parseStat(stat); err != nil || got != 1680*time.Millisecond {
+		t.Errorf("%v, %v; want 1.68s", got, err)
+	}
+	for _, wrong := range []string{"", "42 (x) S 1", strings.Replace(stat, "123", "x", 1), strings.Replace(stat, "45", "x", 1)} {
+		if got, err := parseStat(wrong); err == nil {
+			t.Errorf("%q gives %v", wrong, got)
+		}
+	}
+}
+
+// TestOwnProcess reads what there is of this one.
+func TestOwnProcess(t *testing.T) {
+	t.Parallel()
+	self := os.Getpid()
+	now, err := memoryOf(self, "VmRSS")
+	most, wrong := memoryOf(self, "VmHWM")
+	if err := errors.Join(err, wrong); err != nil || now < 1<<20 || most < now/2 {
+		t.Errorf("%d bytes, %d at most: %v", now, most, err)
+	}
+	const none = 1 << 30
+	_, cpu := cpuOf(none)
+	_, memory := memoryOf(none, "VmRSS")
+	if _, field := memoryOf(self, "Name"); cpu == nil || memory == nil || field == nil {
+		t.Errorf("of a process that is not there: %v, %v; a name as a number: %v", cpu, memory, field)
+	}
+}
+
+func TestPins(t *testing.T) {
+	t.Parallel()
+	if diff := cmp.Diff([]string{"a", "b"}, pins{}.on("1", []string{"a", "b"})); diff != "" {
+		t.Errorf("unpinned (-want +got):\n%s", diff)
+	}
+	p := pins{"/bin/taskset", "1", "0"}
+	if diff := cmp.Diff([]string{"/bin/taskset", "-c", "1", "a"}, p.on(p.sender, []string{"a"})); diff != "" {
+		t.Errorf("pinned (-want +got):\n%s", diff)
+	}
+	for list, want := range map[string][2]string{"0-3,8": {"8", "0"}, "1,3": {"3", "1"}, "0-1": {"1", "0"}, "5": {}} {
+		got, err := pinsOf("/bin/taskset", list)
+		if got.sender != want[0] || got.rest != want[1] || (err != nil) != (want[0] == "") {
+			t.Errorf("%s: %+v, %v; want %v", list, got, err, want)
+		}
+	}
+}
+
+// TestServe starts a program whose name and arguments need quotes.
+func TestServe(t *testing.T) {
+	t.Parallel()
+	_, err := serve(t.Context(), t.TempDir(), nil, "/bin/sh", "-c", "echo \"it's $0\" >&2; exit 3", "a b")
+	if err == nil || !strings.Contains(err.Error(), "it's a b") {
+		t.Errorf("%v, want an error with what the program wrote", err)
+	}
+}
+
+func TestColdCommand(t *testing.T) {
+	t.Parallel()
+	const ms = ` +\d[\d.]* ms`
+	wantLines(t, []string{"cold", "-program", built(t), "-starts", "2"},
+		`2 starts of each function, one after the other; grants in memory`,
+		`SendEvent`+ms+ms+ms+ms, `AcceptGrant`+ms+ms+ms+ms)
+}
+
+func TestLoadCommand(t *testing.T) {
+	t.Parallel()
+	args := []string{"load", "-program", built(t), "-events", "300", "-in-flight", "10", "-customers", "5",
+		"-latency", "1ms", "-slow", "100ms", "-slow-for", "300ms", "-after", "300ms"}
+	wantLines(t, args,
+		`10 in flight of 5 customers, a gateway that takes 1ms, .*`,
+		`start +100 +\d+ +\d+ % .* MiB +0 +\S+s`, `middle +100 .* 0 +\S+s`, `end +100 .* 0 +\S+s`,
+		`gateway takes 100ms +\d\d .* 0 +\S+s` /* ten each 100 ms */, `and is well again +[1-9]\d* .* 0 +\S+s`,
+		`memory of an event in flight: -?[\d.]+ KiB, over [1-9][\d.]* MiB without any`,
+		`of [1-9]\d* events while the gateway took 100ms, 0 were handed back with 503`, `half of the usual rate was reached again .+`)
+}
+
+func TestRecovery(t *testing.T) {
+	t.Parallel()
+	for want, seconds := range map[string][]int{
+		"within 1 s": {50}, "within 3 s": {0, 49, 51}, "not while it was watched": {49, 0},
+	} {
+		if got := recovery(seconds, 100); got != want {
+			t.Errorf("%v: %s, want %s", seconds, got, want)
+		}
+	}
+}
+
+// TestCounts: the other counts are proved elsewhere. When this fails, what is
+// proved there has changed, and so has the bill.
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"functions/sendevent/reads_test.go":    fmt.Sprintf(`read, none := map[string]int{"BatchGetDocuments": %d}, `, eventReads),
+		"shared/grant/grantfire/store_test.go": `{"due", 1, `,
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", file))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %s any more: %v", file, want, err)
+		}
+	}
+}
+
+// TestBills checks bills by head: a refresh waits 100 ms, so that a shard makes
+// 160 a second, and an event has 10 ms of an instance to itself.
+func TestBills(t *testing.T) {
+	t.Parallel()
+	c := &cost{
+		lwa: 60 * time.Millisecond, write: 20 * time.Millisecond, shards: 16, perInstance: 1,
+		eventCPU: time.Millisecond, gatewayIn: 99 * time.Millisecond,
+	}
+	// 2550 customers make a refresh a second, 2,628,000 in a month. 8760 sweeps
+	// publish 140,160 messages.
+	const refreshes, seconds = 2_628_000, 2_628_000*0.1/16 + 14_016
+	same := cmpopts.EquateApprox(1e-9, 0)
+	if diff := cmp.Diff(bill{
+		"Firestore reads": refreshes * 0.03 / 100_000, "Firestore writes": 2 * refreshes * 0.09 / 100_000,
+		"Firestore storage": 2550 * 1400.0 / (1 << 30) * 0.30,
+		"Cloud Run CPU":     seconds * 0.000024, "Cloud Run memory": seconds * 0.0000025 / 2,
+		"Cloud Run requests": 148_920 * 0.40 / 1e6, "Pub/Sub": 140_160 * 2000.0 / (1 << 40) * 40, "Cloud Scheduler": 0.10,
+		"egress": refreshes * 1500.0 / (1 << 30) * 0.12,
+	}, c.refreshing(2550, 0), same); diff != "" {
+		t.Errorf("bill of refreshes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(bill{
+		"Firestore reads": 0.15, "Cloud Run CPU": 10_000 * 0.000024, "Cloud Run memory": 5_000 * 0.0000025, "Cloud Run requests": 0.40,
+		"Pub/Sub": 2e9 / (1 << 40) * 40, "logs": 1.1e9 / (1 << 30) * 0.50, "egress": 2e9 / (1 << 30) * 0.12,
+	}, c.delivering(1e6, 10, 0.5, 0.5), same); diff != "" {
+		t.Errorf("bill of events (-want +got):\n%s", diff)
+	}
+	c.eventCPU = 20 * time.Millisecond
+	for name, test := range map[string]struct{ got, want float64 }{
+		"an event pays for its CPU at least": {c.delivering(1e6, 80, 1, 1)["Cloud Run CPU"], 20_000 * 0.000024},
+		"half of the customers idle":         {2 * c.refreshing(1e6, 0.5)["Firestore writes"], c.refreshing(1e6, 0)["Firestore writes"]},
+		// Of a period of 300 s a shard works for 43 s.
+		"refreshes a second of 16 shards": {c.capacity(16), 16 * 160 * 43.0 / 300},
+		// Twice as many customers as 16 shards can serve take 32.
+		"messages of more shards": {c.refreshing(2*2550*c.capacity(16), 0)["Pub/Sub"], 2 * 140_160 * 2000.0 / (1 << 40) * 40},
+	} {
+		if math.Abs(test.got-test.want) > 1e-9*test.want {
+			t.Errorf("%s: %v, want %v", name, test.got, test.want)
 		}
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -99,4 +101,253 @@ func breaks(path, problem string, args ...any) *alexa.FieldError {
 // warn is a fault that Alexa overlooks, for which something does not work.
 func warn(rule, path, problem string, args ...any) *alexa.FieldError {
 	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
+}
+
+// declarations is what discovery has declared, by endpointId; nil if nothing is
+// known of it.
+type declarations map[string][]capability
+
+// readDeclarations reads a file of discoveries. It is not held against any rule:
+// for that it is given as a file to lint.
+func readDeclarations(name string, stdin io.Reader) (declarations, error) {
+	text, err := readFile(name, stdin)
+	if err != nil {
+		return nil, err
+	}
+	list, broken := documents(text)
+	if broken != nil {
+		return nil, fmt.Errorf("%s is %s", shown(name), broken.Problem)
+	}
+	known, found := make(declarations), false
+	for _, d := range list {
+		header := d.member("event").member("header")
+		switch header.member("name").text() {
+		case "Discover.Response", "AddOrUpdateReport":
+			known.add(d.value)
+			found = true
+		}
+	}
+	if !found {
+		return nil, fmt.Errorf("%s has no Discover.Response and no AddOrUpdateReport", shown(name))
+	}
+	return known, nil
+}
+
+// add takes in what a discovery declares. What it says of an endpoint takes the
+// place of what was known.
+func (known declarations) add(discovery value) {
+	if known == nil {
+		return
+	}
+	for _, endpoint := range discovery.member("event").member("payload").member("endpoints").items {
+		list := []capability{}
+		for _, c := range endpoint.member("capabilities").items {
+			list = append(list, readCapability(c))
+		}
+		known[endpoint.member("endpointId").text()] = list
+	}
+}
+
+// faults says what an event reports that discovery did not declare. Alexa takes
+// such an event, and nothing comes of it.
+func (known declarations) faults(e *alexa.Event, short bool) []*alexa.FieldError {
+	path, changed, unchanged := "event.endpoint.endpointId", "event.payload.change.properties", "context.properties"
+	if short {
+		path, changed, unchanged = "endpointId", "changed", "unchanged"
+	}
+	id := e.EndpointID()
+	if id == "" {
+		return nil
+	}
+	endpoint, ok := known[id]
+	if !ok {
+		return []*alexa.FieldError{breaks(path, "not declared in the discovery")}
+	}
+	var faults []*alexa.FieldError
+	if e.Change != nil {
+		faults = undeclared(endpoint, changed, e.Change.Properties, true)
+	}
+	if e.Context != nil {
+		faults = append(faults, undeclared(endpoint, unchanged, e.Context.Properties, false)...)
+	}
+	if source := e.Header.Namespace; strings.HasPrefix(source, "Alexa.") && !has(endpoint, source, e.Header.Instance) {
+		faults = append(faults, warn(ruleDiscovery, "event.header.namespace",
+			"not among the interfaces that the discovery declares for the endpoint"))
+	}
+	return faults
+}
+
+// undeclared says which properties an endpoint did not declare, or, if they
+// are reported because they changed, did not declare to be reported.
+func undeclared(endpoint []capability, path string, properties []alexa.Property, changed bool) []*alexa.FieldError {
+	var faults []*alexa.FieldError
+	for i, p := range properties {
+		if p.Namespace == "" {
+			continue // it could not be decoded, as has been said
+		}
+		at := fmt.Sprintf("%s[%d]", path, i)
+		c := slices.IndexFunc(endpoint, func(c capability) bool {
+			return c.name == p.Namespace && c.instance == p.Instance && slices.Contains(c.supported, p.Name)
+		})
+		switch {
+		case c < 0:
+			faults = append(faults, breaks(at, "not declared in the discovery"))
+		case changed && !endpoint[c].reported:
+			faults = append(faults, &alexa.FieldError{
+				Path: at, Problem: "not declared as proactivelyReported in the discovery", Rule: ruleReporting})
+		}
+	}
+	return faults
+}
+
+func has(endpoint []capability, name, instance string) bool {
+	return slices.ContainsFunc(endpoint, func(c capability) bool {
+		return c.name == name && (instance == "" || c.instance == instance)
+	})
+}
+
+// capability is what a discovery says of one interface of an endpoint.
+type capability struct {
+	name, instance string   // of the interface
+	supported      []string // properties
+	reported       bool     // proactivelyReported
+}
+
+func readCapability(v value) capability {
+	properties := v.member("properties")
+	c := capability{
+		name: v.member("interface").text(), instance: v.member("instance").text(),
+		reported: isTrue(properties.member("proactivelyReported")),
+	}
+	for _, property := range properties.member("supported").items {
+		c.supported = append(c.supported, property.member("name").text())
+	}
+	return c
+}
+
+// isTrue reads a flag, which Amazon's message schema lets be a string or a
+// number too. A flag that is missing is false.
+func isTrue(v value) bool {
+	switch string(v.raw) {
+	case "true", `"true"`, `"True"`, `"TRUE"`, "1":
+		return true
+	}
+	return false
+}
+
+// flags of an interface's properties, false if missing, and what comes of that.
+var flags = []struct{ name, rule, consequence string }{
+	{"proactivelyReported", ruleReporting, "Alexa takes no ChangeReport of these properties"},
+	{"retrievable", ruleWWA, "Alexa cannot ask for the state of these properties"},
+}
+
+func isFlag(v value) bool {
+	switch string(v.raw) {
+	case "false", `"false"`, `"False"`, `"FALSE"`, "0":
+		return true
+	}
+	return isTrue(v)
+}
+
+// instanced are the interfaces of which an endpoint may have several.
+var instanced = []string{"Alexa.InventoryLevelSensor", "Alexa.InventoryLevelUsageSensor", "Alexa.InventoryUsageSensor",
+	"Alexa.ModeController", "Alexa.RangeController", "Alexa.SimpleEventSource", "Alexa.ToggleController"}
+
+// capabilityFaults says what is wrong with the capabilities of the endpoint at
+// path.
+func capabilityFaults(path string, endpoint value) []*alexa.FieldError {
+	capabilities := endpoint.member("capabilities")
+	if !capabilities.isArray() {
+		return nil
+	}
+	path += ".capabilities"
+	var faults []*alexa.FieldError
+	var list []capability
+	first := make(map[[2]string]int)
+	for i, v := range capabilities.items {
+		c, at := readCapability(v), fmt.Sprintf("%s[%d]", path, i)
+		faults = append(faults, c.faults(at, v)...)
+		name := [2]string{c.name, c.instance}
+		if j, ok := first[name]; ok && c.name != "" {
+			faults = append(faults, breaks(at, "the same interface as capabilities[%d]", j))
+		} else {
+			first[name] = i
+		}
+		list = append(list, c)
+	}
+	return append(faults, absent(path, list)...)
+}
+
+// absent says which interfaces are not there that Amazon asks for in every
+// endpoint.
+func absent(path string, list []capability) []*alexa.FieldError {
+	var faults []*alexa.FieldError
+	has := func(name string) int {
+		return slices.IndexFunc(list, func(c capability) bool { return c.name == name })
+	}
+	if has("Alexa") < 0 {
+		faults = append(faults, warn(ruleDiscovery, path, "without the interface Alexa"))
+	}
+	if i := has("Alexa.EndpointHealth"); i < 0 || !slices.Contains(list[i].supported, "connectivity") {
+		faults = append(faults, warn(ruleSkill, path, "without the property connectivity of Alexa.EndpointHealth"))
+	}
+	return faults
+}
+
+func (c capability) faults(path string, v value) []*alexa.FieldError {
+	if !v.isObject() {
+		return nil // as has been said
+	}
+	var faults []*alexa.FieldError
+	if kind := v.member("type").text(); kind != "" && kind != "AlexaInterface" {
+		faults = append(faults, warn(ruleDiscovery, path+".type", "not AlexaInterface"))
+	}
+	if since := alexa.KindOf(c.name, "").Retired; since != "" {
+		faults = append(faults, warn(ruleInterfaces, path+".interface", "retired since %s", since))
+	}
+	switch version := v.member("version"); {
+	case !version.there() && version.raw != nil:
+		faults = append(faults, breaks(path+".version", "null, which counts as missing"))
+	case !version.there():
+		faults = append(faults, breaks(path+".version", "missing"))
+	case version.text() == "3.0":
+		faults = append(faults, warn(ruleDiscovery, path+".version", `ought to be "3"`))
+	case c.name == "Alexa.EndpointHealth" && version.text() == "3":
+		faults = append(faults, warn(ruleHealth, path+".version", `ought to be "3.1", which tells why an endpoint is UNREACHABLE`))
+	case version.isNumber():
+		faults = append(faults, warn(ruleDiscovery, path+".version", "ought to be a string: not every interface takes a number"))
+	case version.text() == "":
+		faults = append(faults, breaks(path+".version", "must be a string"))
+	}
+	if slices.Contains(instanced, c.name) && c.instance == "" {
+		faults = append(faults, breaks(path+".instance", "missing: an endpoint may have several of this interface"))
+	}
+	return append(faults, c.propertyFaults(path+".properties", v.member("properties"))...)
+}
+
+// propertyFaults says which properties Alexa will not learn about, and how.
+func (c capability) propertyFaults(path string, v value) []*alexa.FieldError {
+	var faults []*alexa.FieldError
+	for i, name := range c.supported {
+		at := fmt.Sprintf("%s.supported[%d].name", path, i)
+		if name == "" {
+			faults = append(faults, breaks(at, "missing"))
+		}
+		if word := alexa.Nearest(name, alexa.PropertyNames(c.name)); word != "" {
+			faults = append(faults, warn(ruleDiscovery, at, "unknown: did you mean %s?", word))
+		}
+	}
+	if len(c.supported) == 0 && len(alexa.PropertyNames(c.name)) > 0 {
+		names := strings.Join(alexa.PropertyNames(c.name), ", ")
+		faults = append(faults, warn(ruleReporting, path, "without supported: Alexa does not learn the state of %s", names))
+	}
+	for _, flag := range flags {
+		switch set := v.member(flag.name); {
+		case set.there() && !isFlag(set):
+			faults = append(faults, breaks(path+"."+flag.name, "must be true or false"))
+		case len(c.supported) > 0 && !isTrue(set):
+			faults = append(faults, warn(flag.rule, path+"."+flag.name, "not true: %s", flag.consequence))
+		}
+	}
+	return faults
 }
