@@ -39,6 +39,10 @@ func (p *topic) Publish(_ context.Context, data []byte, attributes map[string]st
 	return nil
 }
 
+func announcer(store grant.Store, topic *topic) *lifecycle.Announcer {
+	return &lifecycle.Announcer{Store: store, Topic: topic, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+}
+
 // linked is a stored record with two messages that wait.
 func linked(t *testing.T, store grant.Store) grant.Record {
 	t.Helper()
@@ -55,21 +59,24 @@ func linked(t *testing.T, store grant.Store) grant.Record {
 }
 
 const (
-	first  = `{"type":"linked","userId":"u-1","region":"EU","skill":"default","grantId":"g-1","activeGrants":1,"at":"2026-01-02T03:04:05Z"}`
-	second = `{"type":"relinked","userId":"u-1","region":"EU","skill":"default","grantId":"g-2","activeGrants":2,"at":"2026-01-02T03:04:05Z"}`
+	first = `{"type":"linked","userId":"u-1","region":"EU","skill":"default","grantId":"g-1","activeGrants":1,` +
+		`"at":"2026-01-02T03:04:05Z"}`
+	second = `{"type":"relinked","userId":"u-1","region":"EU","skill":"default","grantId":"g-2","activeGrants":2,` +
+		`"at":"2026-01-02T03:04:05Z"}`
 )
 
 func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
 	t.Parallel()
 	store, events := grantmem.New(), new(topic)
-	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	a := announcer(store, events)
 	if err := a.Announce(t.Context(), linked(t, store)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{first, second}, events.data); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]map[string]string{{"type": "linked", "region": "EU"}, {"type": "relinked", "region": "EU"}}, events.attributes); diff != "" {
+	attributes := []map[string]string{{"type": "linked", "region": "EU"}, {"type": "relinked", "region": "EU"}}
+	if diff := cmp.Diff(attributes, events.attributes); diff != "" {
 		t.Errorf("attributes (-want +got):\n%s", diff)
 	}
 	record, err := store.Read(t.Context(), key)
@@ -84,7 +91,7 @@ func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
 func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 	t.Parallel()
 	store, events := grantmem.New(), &topic{failAt: 2}
-	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	a := announcer(store, events)
 	if err := a.Announce(t.Context(), linked(t, store)); err == nil {
 		t.Fatal("no error")
 	}
@@ -105,7 +112,7 @@ func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 func TestWhatCameMeanwhileStays(t *testing.T) {
 	t.Parallel()
 	store, events := grantmem.New(), new(topic)
-	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
+	a := announcer(store, events)
 	read := linked(t, store)
 	if _, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
 		r.Revoke("g-1", grant.ReasonInvalidGrant, now.Add(time.Second))
