@@ -191,24 +191,6 @@ func TestJustLinked(t *testing.T) {
 	}
 }
 
-// TestSuspectIsNotRemembered: the time of the probe, and the recovery, are seen
-// at once.
-func TestSuspectIsNotRemembered(t *testing.T) {
-	t.Parallel()
-	r := newRemembering(t)
-	id := r.Link(t, "u-1", alexa.EU, "amzn-1")
-	r.Sim.Script(eu, simulator.Fault{Code: simulator.InsufficientPermission, Times: 2})
-	for _, want := range []delivery.OutcomeName{delivery.Redeliver, delivery.Redeliver, delivery.Suspended} {
-		r.Forward(5 * time.Second)
-		got, _ := r.deliver(t, r.next())
-		outcomes{id: want}.check(t, "refused", got)
-	}
-	r.Change(t, "u-1", func(record *grant.Record) { record.Recover(id, r.Now(), r.Now()) })
-	if got, reads := r.deliver(t, r.next()); got[0].Name != delivery.Accepted || reads != 1 {
-		t.Errorf("after the recovery: %+v, %d reads", got, reads)
-	}
-}
-
 // TestGoneAndNotReadAgain: whether another grant took the place of the one that
 // is gone must be known before the event is acknowledged.
 func TestGoneAndNotReadAgain(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -114,6 +115,14 @@ func (s *counting) WriteDelivery(ctx context.Context, was, now grant.Delivery) (
 func (s *counting) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
 	s.regionMarks.Add(1)
 	return s.Store.WriteControl(ctx, was, now)
+}
+
+// inBubble runs a subtest in a bubble of its own.
+func inBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, test)
+	})
 }
 
 // linked is a world in which the customer u-1 has one grant, in EU.
@@ -271,34 +280,6 @@ func TestDeliverToOneGrant(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestFanOut(t *testing.T) {
-	t.Parallel()
-	w, eu1 := linked(t)
-	eu2, na3 := w.Link(t, "u-1", alexa.EU, "amzn-2"), w.Link(t, "u-1", alexa.NA, "amzn-3")
-	w.Link(t, "u-2", alexa.EU, "amzn-4")
-	w.Sim.Disable(alexa.EU, "amzn-2")
-	w.Sim.Always(eu, simulator.Fault{Status: 401, User: "amzn-2"})
-	outcomes{eu1: delivery.Accepted, eu2: delivery.Revoked, na3: delivery.Accepted}.
-		check(t, "all", deliverer(t, w).Deliver(t.Context(), message(w, report)))
-	accepted := map[string]alexa.Region{}
-	for _, region := range alexa.Regions() {
-		for _, r := range w.Sim.Events(region) {
-			if r.Accepted {
-				accepted[r.User] = r.Region
-			}
-		}
-	}
-	if diff := cmp.Diff(map[string]alexa.Region{"amzn-1": alexa.EU, "amzn-3": alexa.NA}, accepted); diff != "" {
-		t.Errorf("accepted (-want +got):\n%s", diff)
-	}
-	// A region's attribute, and a process that serves one region, leave out the
-	// others' grants.
-	m := message(w, report)
-	outcomes{na3: delivery.Accepted}.check(t, "process", deliverer(t, w, alexa.NA).Deliver(t.Context(), m))
-	m.Attributes = map[string]string{"region": "NA"}
-	outcomes{na3: delivery.Accepted}.check(t, "attribute", deliverer(t, w).Deliver(t.Context(), m))
 }
 
 // TestNoGrant: an event without a grant to go to is acknowledged, and the result says

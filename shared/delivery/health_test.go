@@ -135,23 +135,20 @@ func TestResends(t *testing.T) {
 		{"handed back early", []error{busy, busy}, 0, 4 * s, 15 * s, delivery.Redeliver, []time.Duration{0, 5 * s}},
 		{"no time for a first attempt", nil, 0, 0, 5 * s, delivery.Redeliver, nil},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				g := &scripted{answers: test.answers, takes: test.takes, started: time.Now()}
-				ctx, cancel := context.WithTimeout(t.Context(), test.time)
-				defer cancel()
-				results := bubble(t, g, test.draw, 1).Deliver(ctx, reportOf(1, 1, "lamp-1"))
-				if len(results) != 1 || results[0].Name != test.want {
-					t.Errorf("%+v, want %s", results, test.want)
-				}
-				if diff := cmp.Diff(test.asked, g.asked); diff != "" {
-					t.Errorf("asked (-want +got):\n%s", diff)
-				}
-				if ctx.Err() != nil {
-					t.Error("it came back too late")
-				}
-			})
+		inBubble(t, test.name, func(t *testing.T) {
+			g := &scripted{answers: test.answers, takes: test.takes, started: time.Now()}
+			ctx, cancel := context.WithTimeout(t.Context(), test.time)
+			defer cancel()
+			results := bubble(t, g, test.draw, 1).Deliver(ctx, reportOf(1, 1, "lamp-1"))
+			if len(results) != 1 || results[0].Name != test.want {
+				t.Errorf("%+v, want %s", results, test.want)
+			}
+			if diff := cmp.Diff(test.asked, g.asked); diff != "" {
+				t.Errorf("asked (-want +got):\n%s", diff)
+			}
+			if ctx.Err() != nil {
+				t.Error("it came back too late")
+			}
 		})
 	}
 }
@@ -185,51 +182,6 @@ func TestPauseOfAGrant(t *testing.T) {
 			t.Errorf("sent after %v, want after the pause of 30 s, which began after 1 s", last)
 		}
 	})
-}
-
-// TestChattyCustomersAreNotARegion: however many events of few customers are
-// throttled, the others' go out.
-func TestChattyCustomersAreNotARegion(t *testing.T) {
-	t.Parallel()
-	busy := refused(t, 429, "")
-	for _, every := range []int{1000, 100, 20, 7} { // 0.1 to 15 %
-		t.Run(fmt.Sprint("one of ", every), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				const customers, chatty = 1000, 100
-				d := bubble(t, gatewayFunc(func(_ context.Context, body string) error {
-					time.Sleep(100 * time.Millisecond)
-					if strings.Contains(body, "chatty") {
-						return busy
-					}
-					return nil
-				}), 0.5, customers)
-				var all sync.WaitGroup
-				var others, handedBack atomic.Int64
-				for n := range 20 * 500 { // 500 events a second
-					time.Sleep(2 * time.Millisecond)
-					m, isChatty := reportOf(n, n%(customers-chatty)+chatty+1, "lamp-1"), n%every == 0
-					if isChatty {
-						m = reportOf(n, n/every%chatty+1, "chatty")
-					}
-					all.Go(func() {
-						r := handle(d, m)
-						if isChatty {
-							return
-						}
-						others.Add(1)
-						if r[0].Name != delivery.Accepted {
-							handedBack.Add(1)
-						}
-					})
-				}
-				all.Wait()
-				if 100*handedBack.Load() >= others.Load() {
-					t.Errorf("%d of the others' %d events were handed back", handedBack.Load(), others.Load())
-				}
-			})
-		})
-	}
 }
 
 // TestThrottledGrantTakesOneSlot: of thirty events a second of a grant that is
@@ -319,56 +271,53 @@ func TestUnwellRegion(t *testing.T) {
 			return silent
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				const customers = 100
-				start := time.Now()
-				var opened atomic.Int64
-				var isOpen atomic.Bool
-				d := bubble(t, answer, 0.5, customers)
-				store := &counting{Store: d.Store}
-				options := d.Options
-				options.Store = store
-				options.OnBreaker = func(region alexa.Region, name string, _, to breaker.State) {
-					if region != alexa.EU || name != "gateway" {
-						t.Errorf("breaker %s of %s", name, region)
+		inBubble(t, name, func(t *testing.T) {
+			const customers = 100
+			start := time.Now()
+			var opened atomic.Int64
+			var isOpen atomic.Bool
+			d := bubble(t, answer, 0.5, customers)
+			store := &counting{Store: d.Store}
+			options := d.Options
+			options.Store = store
+			options.OnBreaker = func(region alexa.Region, name string, _, to breaker.State) {
+				if region != alexa.EU || name != "gateway" {
+					t.Errorf("breaker %s of %s", name, region)
+				}
+				opened.CompareAndSwap(0, int64(time.Since(start)))
+				isOpen.Store(to == breaker.Open)
+			}
+			d = delivery.New(options)
+			var all sync.WaitGroup
+			for n := range 3 * 60 * 50 { // three minutes at 50 events a second
+				time.Sleep(20 * time.Millisecond)
+				m := reportOf(n, n%customers+1, "lamp-1")
+				if n%2 == 0 {
+					m.Attempt = 3
+				}
+				wasOpen, reads := isOpen.Load(), store.reads.Load()
+				all.Go(func() {
+					if r := handle(d, m); r[0].Decision != delivery.Retry {
+						t.Errorf("%+v", r)
 					}
-					opened.CompareAndSwap(0, int64(time.Since(start)))
-					isOpen.Store(to == breaker.Open)
+				})
+				synctest.Wait()
+				if wasOpen && isOpen.Load() && store.reads.Load() != reads {
+					t.Fatalf("event %d was read while the breaker was open", n)
 				}
-				d = delivery.New(options)
-				var all sync.WaitGroup
-				for n := range 3 * 60 * 50 { // three minutes at 50 events a second
-					time.Sleep(20 * time.Millisecond)
-					m := reportOf(n, n%customers+1, "lamp-1")
-					if n%2 == 0 {
-						m.Attempt = 3
-					}
-					wasOpen, reads := isOpen.Load(), store.reads.Load()
-					all.Go(func() {
-						if r := handle(d, m); r[0].Decision != delivery.Retry {
-							t.Errorf("%+v", r)
-						}
-					})
-					synctest.Wait()
-					if wasOpen && isOpen.Load() && store.reads.Load() != reads {
-						t.Fatalf("event %d was read while the breaker was open", n)
-					}
-				}
-				all.Wait()
-				if at := time.Duration(opened.Load()); at == 0 || at > 11*time.Second {
-					t.Errorf("the breaker opened after %v, want at most 11 s", at)
-				}
-				if n, took := store.regionMarks.Load(), time.Since(start); n < 3 || n > int64(took/time.Minute)+1 {
-					t.Errorf("the sweep heard of it %d times in %v", n, took)
-				}
-				doc, err := d.Store.ReadControl(t.Context(), grant.RegionName("EU"))
-				mark, _ := grant.ParseRegionMark(doc.Document)
-				if err != nil || !mark.Unwell(time.Now()) {
-					t.Errorf("%+v %v", mark, err)
-				}
-			})
+			}
+			all.Wait()
+			if at := time.Duration(opened.Load()); at == 0 || at > 11*time.Second {
+				t.Errorf("the breaker opened after %v, want at most 11 s", at)
+			}
+			if n, took := store.regionMarks.Load(), time.Since(start); n < 3 || n > int64(took/time.Minute)+1 {
+				t.Errorf("the sweep heard of it %d times in %v", n, took)
+			}
+			doc, err := d.Store.ReadControl(t.Context(), grant.RegionName("EU"))
+			mark, _ := grant.ParseRegionMark(doc.Document)
+			if err != nil || !mark.Unwell(time.Now()) {
+				t.Errorf("%+v %v", mark, err)
+			}
 		})
 	}
 }
@@ -379,54 +328,51 @@ func TestDoorbellOnlyMaker(t *testing.T) {
 	t.Parallel()
 	down := refused(t, 503, "")
 	for name, reports := range map[string]bool{"only doorbells": false, "reports too": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				const customers = 20
-				var well atomic.Bool
-				var rings atomic.Int64
-				d := bubble(t, gatewayFunc(func(_ context.Context, body string) error {
-					if strings.Contains(body, "DoorbellPress") {
-						rings.Add(1)
-					}
-					if well.Load() {
-						return nil
-					}
-					return down
-				}), 0, customers)
-				store := &counting{Store: d.Store}
-				d.Store = store
-				var made atomic.Int64
-				ring := func() delivery.OutcomeName {
-					n := int(made.Add(1))
-					m := reportOf(n, n%customers+1, "lamp-1")
-					m.Data = []byte(strings.Replace(doorbell, "u-1", fmt.Sprint("u-", n%customers+1), 1))
-					return handle(d, m)[0].Name
+		inBubble(t, name, func(t *testing.T) {
+			const customers = 20
+			var well atomic.Bool
+			var rings atomic.Int64
+			d := bubble(t, gatewayFunc(func(_ context.Context, body string) error {
+				if strings.Contains(body, "DoorbellPress") {
+					rings.Add(1)
 				}
-				for range customers {
-					go ring()
+				if well.Load() {
+					return nil
 				}
-				time.Sleep(20 * time.Second)
-				well.Store(true)
-				rings.Store(0)
-				time.Sleep(2 * time.Minute)
-				accepted := 0
-				for range 30 {
-					if reports {
-						handle(d, reportOf(int(made.Add(1)), 1, "lamp-1"))
-					}
-					before := store.reads.Load()
-					if ring() == delivery.Accepted {
-						accepted++
-					} else if store.reads.Load() != before {
-						t.Error("a doorbell that is handed back was read")
-					}
-					time.Sleep(time.Second)
+				return down
+			}), 0, customers)
+			store := &counting{Store: d.Store}
+			d.Store = store
+			var made atomic.Int64
+			ring := func() delivery.OutcomeName {
+				n := int(made.Add(1))
+				m := reportOf(n, n%customers+1, "lamp-1")
+				m.Data = []byte(strings.Replace(doorbell, "u-1", fmt.Sprint("u-", n%customers+1), 1))
+				return handle(d, m)[0].Name
+			}
+			for range customers {
+				go ring()
+			}
+			time.Sleep(20 * time.Second)
+			well.Store(true)
+			rings.Store(0)
+			time.Sleep(2 * time.Minute)
+			accepted := 0
+			for range 30 {
+				if reports {
+					handle(d, reportOf(int(made.Add(1)), 1, "lamp-1"))
 				}
-				if want := map[bool]int{false: 30, true: 24}[reports]; accepted < want-1 || int(rings.Load()) != accepted {
-					t.Errorf("%d of 30 rings accepted after %d posts, want %d", accepted, rings.Load(), want)
+				before := store.reads.Load()
+				if ring() == delivery.Accepted {
+					accepted++
+				} else if store.reads.Load() != before {
+					t.Error("a doorbell that is handed back was read")
 				}
-			})
+				time.Sleep(time.Second)
+			}
+			if want := map[bool]int{false: 30, true: 24}[reports]; accepted < want-1 || int(rings.Load()) != accepted {
+				t.Errorf("%d of 30 rings accepted after %d posts, want %d", accepted, rings.Load(), want)
+			}
 		})
 	}
 }
@@ -453,49 +399,46 @@ func TestEverybodyIsRefused(t *testing.T) {
 		"as if it were the skill":     {false, simulator.Fault{Code: simulator.InsufficientPermission}},
 		"as if all had left, at once": {true, simulator.Fault{Code: simulator.SkillDisabled}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				const customers = 200
-				w := accesstest.InBubble(t, simulator.Options{})
-				linkMany(t, w, customers)
-				d := deliverer(t, w, alexa.EU)
-				topic := announced(w, d)
-				test.fault.Delay = 20 * time.Millisecond
-				w.Sim.Always(eu, test.fault)
-				linked := w.Sim.Counts().Refreshes
-				var waiting sync.WaitGroup
-				var accepted atomic.Int64
-				go func() { time.Sleep(time.Minute); w.Sim.Clear() }()
-				for i := range customers {
-					m := reportOf(i, i+1, "lamp-1")
-					waiting.Go(func() {
-						if redelivered(d, m)[0].Name == delivery.Accepted {
-							accepted.Add(1)
-						}
-					})
-					if !test.concurrent {
-						time.Sleep(100 * time.Millisecond)
+		inBubble(t, name, func(t *testing.T) {
+			const customers = 200
+			w := accesstest.InBubble(t, simulator.Options{})
+			linkMany(t, w, customers)
+			d := deliverer(t, w, alexa.EU)
+			topic := announced(w, d)
+			test.fault.Delay = 20 * time.Millisecond
+			w.Sim.Always(eu, test.fault)
+			linked := w.Sim.Counts().Refreshes
+			var waiting sync.WaitGroup
+			var accepted atomic.Int64
+			go func() { time.Sleep(time.Minute); w.Sim.Clear() }()
+			for i := range customers {
+				m := reportOf(i, i+1, "lamp-1")
+				waiting.Go(func() {
+					if redelivered(d, m)[0].Name == delivery.Accepted {
+						accepted.Add(1)
+					}
+				})
+				if !test.concurrent {
+					time.Sleep(100 * time.Millisecond)
+				}
+			}
+			waiting.Wait()
+			if n := w.Sim.Counts().Refreshes - linked; n >= 40 {
+				t.Errorf("%d refreshes", n)
+			}
+			if accepted.Load() != customers {
+				t.Errorf("%d of %d events were delivered", accepted.Load(), customers)
+			}
+			if got := told(t, topic); len(got) != 0 {
+				t.Errorf("told: %v", got)
+			}
+			for i := range customers {
+				for id, g := range w.Read(t, fmt.Sprint("u-", i+1)).Grants {
+					if g.State != grant.Active {
+						t.Errorf("grant %s is %s", id, g.State)
 					}
 				}
-				waiting.Wait()
-				if n := w.Sim.Counts().Refreshes - linked; n >= 40 {
-					t.Errorf("%d refreshes", n)
-				}
-				if accepted.Load() != customers {
-					t.Errorf("%d of %d events were delivered", accepted.Load(), customers)
-				}
-				if got := told(t, topic); len(got) != 0 {
-					t.Errorf("told: %v", got)
-				}
-				for i := range customers {
-					for id, g := range w.Read(t, fmt.Sprint("u-", i+1)).Grants {
-						if g.State != grant.Active {
-							t.Errorf("grant %s is %s", id, g.State)
-						}
-					}
-				}
-			})
+			}
 		})
 	}
 }

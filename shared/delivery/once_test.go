@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -348,41 +347,38 @@ func TestPressIsPostedOnce(t *testing.T) {
 			[]delivery.OutcomeName{unconfirmed, duplicate}, 2, time.Second},
 	} {
 		for kind, data := range map[string]string{"DoorbellPress": doorbell, "ObjectDetection": detection} {
-			t.Run(name+"/"+kind, func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					w := accesstest.InBubble(t, simulator.Options{})
-					w.Link(t, "u-1", alexa.EU, "amzn-1")
-					w.Sim.Script(eu, test.faults...)
-					m := message(w, strings.Replace(data, "2026-01-02T03:04:05Z", w.Now().Format(time.RFC3339), 1))
-					for n, want := range test.want {
-						d := deliverer(t, w, alexa.EU) // each a process of its own
-						d.Checks = alexa.CheckOff
-						d.Patient = map[alexa.Region]delivery.Gateway{alexa.EU: patient(t, w)}
-						m.Attempt = n + 1
-						began := time.Now()
-						if r := handle(d, m); len(r) != 1 || r[0].Name != want {
-							t.Errorf("delivery %d: %+v, want %s", n+1, r, want)
-						}
-						if took := time.Since(began); n == 0 && took != test.took {
-							t.Errorf("took %v, want %v", took, test.took)
-						}
-						w.Forward(5 * time.Second)
+			inBubble(t, name+"/"+kind, func(t *testing.T) {
+				w := accesstest.InBubble(t, simulator.Options{})
+				w.Link(t, "u-1", alexa.EU, "amzn-1")
+				w.Sim.Script(eu, test.faults...)
+				m := message(w, strings.Replace(data, "2026-01-02T03:04:05Z", w.Now().Format(time.RFC3339), 1))
+				for n, want := range test.want {
+					d := deliverer(t, w, alexa.EU) // each a process of its own
+					d.Checks = alexa.CheckOff
+					d.Patient = map[alexa.Region]delivery.Gateway{alexa.EU: patient(t, w)}
+					m.Attempt = n + 1
+					began := time.Now()
+					if r := handle(d, m); len(r) != 1 || r[0].Name != want {
+						t.Errorf("delivery %d: %+v, want %s", n+1, r, want)
 					}
-					var ids []string
-					for _, r := range w.Sim.Requests() {
-						if r.Target == eu {
-							ids = append(ids, r.MessageID)
-						}
+					if took := time.Since(began); n == 0 && took != test.took {
+						t.Errorf("took %v, want %v", took, test.took)
 					}
-					if posts := len(ids); posts != test.posts || len(slices.Compact(ids)) != 1 {
-						t.Errorf("%d posts, want %d of one event", posts, test.posts)
+					w.Forward(5 * time.Second)
+				}
+				var ids []string
+				for _, r := range w.Sim.Requests() {
+					if r.Target == eu {
+						ids = append(ids, r.MessageID)
 					}
-					sent, err := w.Store.ReadDelivery(t.Context(), grant.DeliveryKey{Customer: accesstest.Key("u-1").ID(), EventID: "m-1"})
-					if err != nil || sent.State != grant.Sent {
-						t.Errorf("delivery record %+v, want it Sent: %v", sent, err)
-					}
-				})
+				}
+				if posts := len(ids); posts != test.posts || len(slices.Compact(ids)) != 1 {
+					t.Errorf("%d posts, want %d of one event", posts, test.posts)
+				}
+				sent, err := w.Store.ReadDelivery(t.Context(), grant.DeliveryKey{Customer: accesstest.Key("u-1").ID(), EventID: "m-1"})
+				if err != nil || sent.State != grant.Sent {
+					t.Errorf("delivery record %+v, want it Sent: %v", sent, err)
+				}
 			})
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -390,43 +389,40 @@ func TestHealthyGrantDoesNotWait(t *testing.T) {
 		"not yet known there": {simulator.Fault{Code: simulator.SkillNeverEnabled}, false, 50 * time.Millisecond},
 		"failing":             {simulator.Fault{Code: simulator.InternalService}, false, 3 * time.Second},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := accesstest.InBubble(t, simulator.Options{})
-				well, sick := w.Link(t, "u-1", alexa.EU, "amzn-1"), w.Link(t, "u-1", alexa.EU, "amzn-2")
-				if test.former {
-					w.Change(t, "u-1", func(r *grant.Record) {
-						g := r.Grants[sick]
-						g.ClientID, g.ExpiresAt = "amzn1.application-oa2-client.former", w.Now().Add(-time.Hour)
-						r.Grants[sick] = g
-					})
-				} else {
-					test.fault.User = "amzn-2"
-					w.Sim.Always(eu, test.fault)
+		inBubble(t, name, func(t *testing.T) {
+			w := accesstest.InBubble(t, simulator.Options{})
+			well, sick := w.Link(t, "u-1", alexa.EU, "amzn-1"), w.Link(t, "u-1", alexa.EU, "amzn-2")
+			if test.former {
+				w.Change(t, "u-1", func(r *grant.Record) {
+					g := r.Grants[sick]
+					g.ClientID, g.ExpiresAt = "amzn1.application-oa2-client.former", w.Now().Add(-time.Hour)
+					r.Grants[sick] = g
+				})
+			} else {
+				test.fault.User = "amzn-2"
+				w.Sim.Always(eu, test.fault)
+			}
+			w.Sim.Always(eu, simulator.Fault{Status: 202, Body: " ", User: "amzn-1", Delay: 50 * time.Millisecond})
+			d, store := deliverer(t, w, alexa.EU), &counting{Store: w.Store}
+			d.Store = store
+			for n := range 5 {
+				began := time.Now()
+				got := names(handle(d, numbered(w, report, n)))
+				if took := time.Since(began); took > test.most+50*time.Millisecond { // a write that loses a race rests a little
+					t.Errorf("event %d took %v, want about %v", n, took, test.most)
 				}
-				w.Sim.Always(eu, simulator.Fault{Status: 202, Body: " ", User: "amzn-1", Delay: 50 * time.Millisecond})
-				d, store := deliverer(t, w, alexa.EU), &counting{Store: w.Store}
-				d.Store = store
-				for n := range 5 {
-					began := time.Now()
-					got := names(handle(d, numbered(w, report, n)))
-					if took := time.Since(began); took > test.most+50*time.Millisecond { // a write that loses a race rests a little
-						t.Errorf("event %d took %v, want about %v", n, took, test.most)
-					}
-					if got[well] != delivery.Accepted || got[sick] != delivery.Behind && (n == 0 || got[sick] != delivery.Suspended) {
-						t.Errorf("event %d: %v", n, got)
-					}
-					w.Forward(500 * time.Millisecond)
+				if got[well] != delivery.Accepted || got[sick] != delivery.Behind && (n == 0 || got[sick] != delivery.Suspended) {
+					t.Errorf("event %d: %v", n, got)
 				}
-				if n := store.writes.Load(); n != 1 {
-					t.Errorf("%d writes, want 1", n)
-				}
-				record := w.Read(t, "u-1")
-				if !record.Grants[sick].Behind.Has("lamp-1", false) || !record.Grants[well].Behind.Empty() {
-					t.Errorf("%+v and %+v", record.Grants[sick].Behind, record.Grants[well].Behind)
-				}
-			})
+				w.Forward(500 * time.Millisecond)
+			}
+			if n := store.writes.Load(); n != 1 {
+				t.Errorf("%d writes, want 1", n)
+			}
+			record := w.Read(t, "u-1")
+			if !record.Grants[sick].Behind.Has("lamp-1", false) || !record.Grants[well].Behind.Empty() {
+				t.Errorf("%+v and %+v", record.Grants[sick].Behind, record.Grants[well].Behind)
+			}
 		})
 	}
 }
