@@ -14,7 +14,6 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
-	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
@@ -174,47 +173,6 @@ func TestOnlyInvalidGrantRevokes(t *testing.T) {
 		if g := w.Read(t, customer).Grants[id]; g.State != grant.Active || g.RefreshToken == nil || g.TokenVersion != 1 {
 			t.Errorf("%s: %+v", name, g)
 		}
-	}
-}
-
-// TestHolderThatDied: a process took the lease and was never heard of again,
-// before or after it asked Login with Amazon.
-func TestHolderThatDied(t *testing.T) {
-	t.Parallel()
-	for _, asked := range []bool{false, true} {
-		t.Run(fmt.Sprint("asked ", asked), func(t *testing.T) {
-			t.Parallel()
-			w, id := linked(t, simulator.Options{})
-			w.Change(t, customer, func(r *grant.Record) { r.Take(id, "dead", w.Now().Add(15*time.Second)) })
-			if asked {
-				// Its answer was lost, and the refresh token with it.
-				place := seal.Place{Customer: key.ID(), Grant: id, Field: "refreshToken"}
-				refreshToken, err := w.Sealer.Open(w.Read(t, customer).Grants[id].RefreshToken, place)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := w.LWA.Refresh(t.Context(), simulator.DefaultClient().ID, refreshToken); err != nil {
-					t.Fatal(err)
-				}
-			}
-			w.Forward(16 * time.Second)
-			token, err := w.Process("p").Renew(t.Context(), key, id, 1)
-			g := w.Read(t, customer).Grants[id]
-			if !asked {
-				if err != nil || token.Version != 2 || g.Lease != (grant.Lease{}) {
-					t.Errorf("version %d, %v, %+v", token.Version, err, g)
-				}
-				return
-			}
-			due := w.Now().Add(5 * time.Minute)
-			if !errors.Is(err, access.ErrSuspect) || g.Reason != grant.ReasonRefreshUnknown || !g.RefreshDue.Equal(due) {
-				t.Errorf("%v, %+v", err, g)
-			}
-			w.Forward(time.Hour)
-			if _, err := w.Process("p").Refresh(t.Context(), w.Read(t, customer), id); !errors.Is(err, access.ErrRevoked) {
-				t.Error(err)
-			}
-		})
 	}
 }
 

@@ -187,22 +187,6 @@ func TestTimesAreCutToMicrosecondsUTC(t *testing.T) {
 	}
 }
 
-func TestDocumentSharesNothing(t *testing.T) {
-	t.Parallel()
-	record, _ := documented()
-	doc := record.Document()
-	token := doc["grants"].(map[string]any)["g1"].(map[string]any)["accessToken"].([]byte)
-	token[0] = 'X'
-	if got := record.Grants["g1"].AccessToken[0]; got == 'X' {
-		t.Error("a change to the document changed the record")
-	}
-	parsed := mustParse(t, doc)
-	token[0] = 'Y'
-	if got := parsed.Grants["g1"].AccessToken[0]; got != 'X' {
-		t.Error("a change to the document changed the parsed record")
-	}
-}
-
 func TestParseIgnoresUnknownFields(t *testing.T) {
 	t.Parallel()
 	want, doc := documented()
@@ -378,15 +362,6 @@ func FuzzParseRecord(f *testing.F) {
 			t.Errorf("Diff of equal records: %v", changes)
 		}
 	})
-}
-
-func BenchmarkParseRecord(b *testing.B) {
-	_, doc := documented()
-	for b.Loop() {
-		if _, err := grant.ParseRecord(doc); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
 
 // typed turns what JSON has into what a document has: integers, times and, for

@@ -39,23 +39,22 @@ func (p *topic) Publish(_ context.Context, data []byte, attributes map[string]st
 	return nil
 }
 
-func announcer(store grant.Store, topic *topic) *lifecycle.Announcer {
-	return &lifecycle.Announcer{Store: store, Topic: topic, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
-}
-
-// linked is a stored record with two messages that wait.
-func linked(t *testing.T, store grant.Store) grant.Record {
+// linked is an announcer, its store, and a stored record with two messages that
+// wait.
+func linked(t *testing.T, topic *topic) (*lifecycle.Announcer, grant.Store, grant.Record) {
 	t.Helper()
+	store := grantmem.New()
 	record, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
-		due := now.Add(40 * time.Minute)
-		r.Link("g-1", alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
-		r.Link("g-2", alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
+		for _, id := range []string{"g-1", "g-2"} {
+			r.Link(id, alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: now.Add(40 * time.Minute)}, now)
+		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return record
+	log := slog.New(slog.DiscardHandler)
+	return &lifecycle.Announcer{Store: store, Topic: topic, Log: log, Now: func() time.Time { return now }}, store, record
 }
 
 const (
@@ -67,9 +66,9 @@ const (
 
 func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
 	t.Parallel()
-	store, events := grantmem.New(), new(topic)
-	a := announcer(store, events)
-	if err := a.Announce(t.Context(), linked(t, store)); err != nil {
+	events := new(topic)
+	a, store, record := linked(t, events)
+	if err := a.Announce(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{first, second}, events.data); diff != "" {
@@ -90,9 +89,9 @@ func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
 
 func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 	t.Parallel()
-	store, events := grantmem.New(), &topic{failAt: 2}
-	a := announcer(store, events)
-	if err := a.Announce(t.Context(), linked(t, store)); err == nil {
+	events := &topic{failAt: 2}
+	a, store, record := linked(t, events)
+	if err := a.Announce(t.Context(), record); err == nil {
 		t.Fatal("no error")
 	}
 	record, err := store.Read(t.Context(), key)
@@ -111,9 +110,8 @@ func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 // changed, and has another.
 func TestWhatCameMeanwhileStays(t *testing.T) {
 	t.Parallel()
-	store, events := grantmem.New(), new(topic)
-	a := announcer(store, events)
-	read := linked(t, store)
+	events := new(topic)
+	a, store, read := linked(t, events)
 	if _, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
 		r.Revoke("g-1", grant.ReasonInvalidGrant, now.Add(time.Second))
 		return nil
