@@ -224,9 +224,9 @@ func TestUse(t *testing.T) {
 	w.Change(t, "u-1", func(r *grant.Record) { r.Used(start) })
 	store := &counting{Store: w.Store}
 	w.Store = store
-	d, other, without := deliverer(t, w), deliverer(t, w), deliverer(t, w) // three processes
-	d.IdleAfter = 5 * time.Hour                                            // less than ten hours: noted once an hour
-	other.IdleAfter = d.IdleAfter
+	// Three processes. What is less than ten hours is noted once an hour.
+	d, other, without := deliverer(t, w), deliverer(t, w), deliverer(t, w)
+	d.IdleAfter, other.IdleAfter = 5*time.Hour, 5*time.Hour
 	n := 0
 	deliver := func(d *delivery.Deliverer, when string, want delivery.OutcomeName, used time.Duration, tries int64) {
 		t.Helper()

@@ -37,27 +37,26 @@ func TestOnceOnly(t *testing.T) {
 	for _, step := range []struct {
 		name          string
 		m             push.Message
+		after         time.Duration
 		fault         string
 		want          delivery.OutcomeName
 		sent          int
 		reads, writes int64
 	}{
-		{"first", numbered(w, doorbell, 1), "", delivery.Accepted, 1, 0, 2},
-		{"redelivered", attempt(numbered(w, doorbell, 1), 2), "", delivery.Duplicate, 0, 1, 0},
-		{"delivered twice as the first", numbered(w, doorbell, 1), "", delivery.Duplicate, 0, 1, 1},
-		{"another", numbered(w, doorbell, 2), "", delivery.Accepted, 1, 0, 2},
-		{"the gateway hands back", numbered(w, doorbell, 3), simulator.SkillNeverEnabled, delivery.Redeliver, 1, 0, 2},
-		{"and takes it the next time", attempt(numbered(w, doorbell, 3), 2), "", delivery.Accepted, 1, 1, 2},
-		{"claimed by a process that died", attempt(numbered(w, doorbell, 4), 2), "", delivery.Redeliver, 0, 1, 0},
-		{"and is left after a while", attempt(numbered(w, doorbell, 4), 3), "", delivery.Accepted, 1, 1, 2},
-		{"a report costs nothing", numbered(w, report, 5), "", delivery.Accepted, 1, 0, 0},
+		{"first", numbered(w, doorbell, 1), 0, "", delivery.Accepted, 1, 0, 2},
+		{"redelivered", attempt(numbered(w, doorbell, 1), 2), 0, "", delivery.Duplicate, 0, 1, 0},
+		{"delivered twice as the first", numbered(w, doorbell, 1), 0, "", delivery.Duplicate, 0, 1, 1},
+		{"another", numbered(w, doorbell, 2), 0, "", delivery.Accepted, 1, 0, 2},
+		{"the gateway hands back", numbered(w, doorbell, 3), 0, simulator.SkillNeverEnabled, delivery.Redeliver, 1, 0, 2},
+		{"and takes it the next time", attempt(numbered(w, doorbell, 3), 2), 0, "", delivery.Accepted, 1, 1, 2},
+		{"claimed by a process that died", attempt(numbered(w, doorbell, 4), 2), 0, "", delivery.Redeliver, 0, 1, 0},
+		{"and is left after a while", attempt(numbered(w, doorbell, 4), 3), 31 * time.Second, "", delivery.Accepted, 1, 1, 2},
+		{"a report costs nothing", numbered(w, report, 5), 0, "", delivery.Accepted, 1, 0, 0},
 	} {
 		if step.fault != "" {
 			w.Sim.Script(eu, simulator.Fault{Code: step.fault})
 		}
-		if step.m.Attempt == 3 {
-			w.Forward(31 * time.Second)
-		}
+		w.Forward(step.after)
 		before := len(w.Sim.Events(alexa.EU))
 		d, store := deliverer(t, w), &counting{Store: w.Store} // each a process of its own
 		d.Store = store
@@ -75,18 +74,20 @@ func TestOnceOnly(t *testing.T) {
 // one, in another process.
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
-	for name, data := range map[string]string{"removal": removal, "doorbell": doorbell} {
+	for name, test := range map[string]struct {
+		data     string
+		attempts []int // of the redeliveries; 0: not counted
+	}{"removal": {removal, []int{2, 0}}, "doorbell": {doorbell, []int{2}}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, one := linked(t)
 			two := w.Link(t, "u-1", alexa.NA, "amzn-2")
 			w.Sim.Script(na, simulator.Fault{Code: simulator.SkillNeverEnabled}) // not sent again at once
-			m := message(w, data)
+			m := message(w, test.data)
 			outcomes{one: delivery.Accepted, two: delivery.Redeliver}.check(t, "first", deliverer(t, w).Deliver(t.Context(), m))
-			m.Attempt = 2
-			outcomes{one: delivery.Duplicate, two: delivery.Accepted}.check(t, "second", deliverer(t, w).Deliver(t.Context(), m))
-			if m.Attempt = 0; data == removal { // not counted
-				outcomes{one: delivery.Duplicate, two: delivery.Accepted}.check(t, "third", deliverer(t, w).Deliver(t.Context(), m))
+			for _, m.Attempt = range test.attempts {
+				again := deliverer(t, w).Deliver(t.Context(), m) // another process
+				outcomes{one: delivery.Duplicate, two: delivery.Accepted}.check(t, fmt.Sprint("attempt ", m.Attempt), again)
 			}
 			if n := len(w.Sim.Events(alexa.EU)); n != 1 {
 				t.Errorf("the grant that accepted got the event %d times", n)
