@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,35 +14,23 @@ import (
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
-// outage is a store whose writes fail from the nth on, until it is over.
+// outage is a store whose writes fail from the second on, until it is over.
 type outage struct {
 	grant.Store
-
-	mu   sync.Mutex
-	left int // writes that still succeed
-	over bool
-	code error
+	writes atomic.Int32
+	over   atomic.Bool
 }
 
 func (o *outage) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
-	o.mu.Lock()
-	o.left--
-	fails := o.left < 0 && !o.over
-	o.mu.Unlock()
-	if fails {
-		return grant.Record{}, o.code
+	if o.writes.Add(1) > 1 && !o.over.Load() {
+		return grant.Record{}, errStore
 	}
 	return o.Store.Write(ctx, was, now)
-}
-
-func (o *outage) end() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.over = true
 }
 
 var errStore = errors.New("firestore: rpc error: code = Internal")
@@ -66,13 +55,9 @@ func TestUnsavedTokensStayInTheProcess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
-				p, store := w.Process("p"), &outage{Store: w.Store, left: 1, code: errStore}
+				p, store := w.Process("p"), &outage{Store: w.Store}
 				p.Store = store
-				request := func() context.Context {
-					ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
-					t.Cleanup(cancel)
-					return ctx
-				}
+				request := func() context.Context { return testkit.Within(t, 25*time.Second) }
 				began := w.Now()
 				if _, err := p.Renew(request(), key, id, 1); !errors.Is(err, errStore) {
 					t.Fatal(err)
@@ -85,7 +70,7 @@ func TestUnsavedTokensStayInTheProcess(t *testing.T) {
 				if _, err := p.Refresh(request(), w.Read(t, customer), id); !errors.Is(err, errStore) {
 					t.Errorf("%v, want the store's error", err)
 				}
-				store.end()
+				store.over.Store(true)
 				if err := next(request(), w, p, id); err != nil {
 					t.Error(err)
 				}
@@ -107,11 +92,9 @@ func TestUnsavedTokensStayInTheProcess(t *testing.T) {
 // were refused with the old one.
 func TestUnsavedTokensUndoARevocation(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
-		p, store := w.Process("p"), &outage{Store: w.Store, left: 1, code: errStore}
+		p, store := w.Process("p"), &outage{Store: w.Store}
 		p.Store = store
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-		defer cancel()
-		if _, err := p.Renew(ctx, key, id, 1); !errors.Is(err, errStore) {
+		if _, err := p.Renew(testkit.Within(t, 15*time.Second), key, id, 1); !errors.Is(err, errStore) {
 			t.Fatal(err)
 		}
 		w.Forward(time.Minute)
@@ -119,49 +102,12 @@ func TestUnsavedTokensUndoARevocation(t *testing.T) {
 		if _, err := w.Process("q").Refresh(t.Context(), w.Read(t, customer), id); !errors.Is(err, access.ErrRevoked) {
 			t.Fatal(err)
 		}
-		store.end()
+		store.over.Store(true)
 		p.SavePending(t.Context())
 		if g := w.Read(t, customer).Grants[id]; g.State != grant.Active || g.TokenVersion != 2 {
 			t.Errorf("%+v", g)
 		}
 	})
-}
-
-// TestOneErrorLosesNothing meets each of the store's calls in a refresh with one
-// error of each kind.
-func TestOneErrorLosesNothing(t *testing.T) {
-	t.Parallel()
-	for n := range 4 {
-		for _, code := range []error{grant.ErrConflict, errStore} {
-			t.Run(fmt.Sprint("write ", n, ", ", code), func(t *testing.T) {
-				inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
-					p := w.Process("p")
-					p.Store = &oneError{Store: w.Store, at: n, code: code}
-					for range 3 {
-						_, _ = p.Refresh(t.Context(), w.Read(t, customer), id)
-						w.Forward(time.Minute)
-					}
-					if g := w.Read(t, customer).Grants[id]; g.State != grant.Active || g.TokenVersion < 3 || w.Sim.Counts().RotatedAway != 0 {
-						t.Errorf("%+v after %+v", g, w.Sim.Counts())
-					}
-				})
-			})
-		}
-	}
-}
-
-// oneError is a store of which one write fails.
-type oneError struct {
-	grant.Store
-	n, at int
-	code  error
-}
-
-func (o *oneError) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
-	if o.n++; o.n-1 == o.at {
-		return grant.Record{}, o.code
-	}
-	return o.Store.Write(ctx, was, now)
 }
 
 // TestFailingStoreLosesNobody has many processes refresh on a store of which

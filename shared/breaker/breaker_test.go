@@ -46,6 +46,14 @@ func (b *bench) answer(grant string, good bool) {
 	b.End(b.begin(grant), good)
 }
 
+// answers answers an attempt of each of the grants "0" to n-1.
+func (b *bench) answers(n int, good bool) {
+	b.t.Helper()
+	for i := range n {
+		b.answer(strconv.Itoa(i), good)
+	}
+}
+
 func (b *bench) refused(o breaker.Options) {
 	b.t.Helper()
 	if a, err := b.Begin(b.t.Context(), "refused", o); !errors.Is(err, breaker.ErrOpen) || a != (breaker.Attempt{}) {
@@ -99,10 +107,8 @@ func (b *bench) room() int {
 func TestOpensAtTenGrants(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, breaker.Config{})
-	for i := range 9 {
-		for range 10 {
-			b.answer(strconv.Itoa(i), false)
-		}
+	for range 10 {
+		b.answers(9, false)
 	}
 	b.want(breaker.Closed)
 	a := b.begin("9")
@@ -124,22 +130,16 @@ func TestOpensAtTenGrants(t *testing.T) {
 func TestLatestAttemptCounts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, breaker.Config{})
-	for i := range 9 {
-		b.answer(strconv.Itoa(i), false)
-	}
-	for i := range 9 {
-		b.answer(strconv.Itoa(i), true)
-	}
+	b.answers(9, false)
+	b.answers(9, true)
 	b.answer("9", false)
 	b.want(breaker.Closed)
 
 	// The latest attempt is the one that began last: a slow failure says nothing
 	// about what the service has done since.
-	slow := make([]breaker.Attempt, 20)
-	for i := range slow {
-		slow[i] = b.begin("s" + strconv.Itoa(i))
-	}
-	for i := range slow {
+	var slow []breaker.Attempt
+	for i := range 20 {
+		slow = append(slow, b.begin("s"+strconv.Itoa(i)))
 		b.answer("s"+strconv.Itoa(i), true)
 	}
 	for _, a := range slow {
@@ -177,9 +177,7 @@ func TestOldAnswersDoNotCount(t *testing.T) {
 func TestPendingCountsNeitherWay(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, breaker.Config{})
-	for i := range 9 {
-		b.answer(strconv.Itoa(i), false)
-	}
+	b.answers(9, false)
 	for i := range 100 {
 		b.begin("pending" + strconv.Itoa(i))
 	}
@@ -234,6 +232,21 @@ func TestLateAnswer(t *testing.T) {
 	}
 	b.want(breaker.Closed)
 	b.answer("9", false)
+	b.want(breaker.Open)
+}
+
+// A process whose every caller waits for 20 s begins nothing in between. If a
+// result were as old as its attempt, all would be too old to count when the
+// first caller returns, and the next eighty callers would wait as well.
+func TestFullOfCallers(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, breaker.Config{})
+	var callers []breaker.Attempt
+	for i := range 80 {
+		callers = append(callers, b.begin(strconv.Itoa(i)))
+	}
+	b.pass(20 * time.Second)
+	b.End(callers[0], false)
 	b.want(breaker.Open)
 }
 
@@ -292,10 +305,8 @@ func TestPauses(t *testing.T) {
 			b.refused(breaker.Options{Wait: time.Hour})
 			b.pass(time.Nanosecond)
 			b.want(breaker.HalfOpen)
-			for j := range 3 {
-				if i < 4 {
-					b.answer(strconv.Itoa(j), false)
-				}
+			if i < 4 {
+				b.answers(3, false)
 			}
 		}
 		b.recover(nil)
@@ -378,9 +389,7 @@ func TestSickGrantAsTrial(t *testing.T) {
 
 	b = newBench(t, breaker.Config{})
 	b.halfOpen()
-	for i := range 20 {
-		b.answer(strconv.Itoa(i), true)
-	}
+	b.answers(20, true)
 	for i := range 19 {
 		b.answer("sick", false)
 		b.answer("sick"+strconv.Itoa(i), false)
@@ -489,9 +498,7 @@ func TestForgottenTrial(t *testing.T) {
 	b.pass(time.Second)
 	b.answer("well", true)
 	trial := b.begin("slow")
-	for i := range 10_000 {
-		b.answer(strconv.Itoa(i), true)
-	}
+	b.answers(10_000, true)
 	b.End(trial, false)
 	if got := b.room(); got != 2 {
 		t.Errorf("room for %d, want 2", got)

@@ -1,122 +1,117 @@
 package breaker_test
 
 import (
-	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/breaker"
 )
 
-// simulation is a breaker between callers and a service, in simulated time.
-type simulation struct {
-	*bench
+// bubble is a breaker in a synctest bubble, between callers and a service. Its
+// time is the bubble's.
+type bubble struct {
+	*breaker.Breaker
 	*rand.Rand
-	events  schedule
-	refused int
-	opened  time.Time // first
+	t       *testing.T
+	refused atomic.Int64
+
+	mu      sync.Mutex
+	changes []string
+	since   time.Time // the last change
 }
 
-type event struct {
-	at time.Time
-	do func()
+func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := &bubble{t: t, since: time.Now(), Rand: rand.New(rand.NewPCG(1, 0))}
+		b.Breaker = breaker.New(breaker.Config{Now: time.Now, OnChange: func(from, to breaker.State) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.changes, b.since = append(b.changes, from.String()+" → "+to.String()), time.Now()
+		}})
+		test(t, b)
+		time.Sleep(time.Minute) // all answers have come
+	})
 }
 
-type schedule []event
-
-func (s schedule) Len() int           { return len(s) }
-func (s schedule) Less(i, j int) bool { return s[i].at.Before(s[j].at) }
-func (s schedule) Swap(i, j int)      { s[i], s[j] = s[j], s[i] }
-func (s *schedule) Push(e any)        { *s = append(*s, e.(event)) }
-func (s *schedule) Pop() any {
-	last := len(*s) - 1
-	e := (*s)[last]
-	*s = (*s)[:last]
-	return e
+// answer begins an attempt and, after a time, ends it. It returns Begin's error.
+func (b *bubble) answer(grant string, wait, after time.Duration, good bool) error {
+	a, err := b.Begin(b.t.Context(), grant, breaker.Options{Wait: wait})
+	if err == nil {
+		time.Sleep(after)
+		b.End(a, good)
+	}
+	return err
 }
 
-// answer is what the service does with an attempt.
-type answer struct {
+func (b *bubble) halfOpen() {
+	for i := range 10 {
+		_ = b.answer("outage"+strconv.Itoa(i), 0, 0, false)
+	}
+	time.Sleep(5 * time.Second)
+	if got := b.State(); got != breaker.HalfOpen {
+		b.t.Fatalf("%v, want half-open", got)
+	}
+}
+
+// attempt is one that callers make, and what the service does with it.
+type attempt struct {
+	grant int
 	after time.Duration
 	good  bool
 }
 
-func simulate(t *testing.T, seed uint64) *simulation {
-	t.Helper()
-	return &simulation{bench: newBench(t, breaker.Config{}), Rand: rand.New(rand.NewPCG(seed, 0))}
-}
-
-func (s *simulation) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(s.Int64N(int64(most-least)))
-}
-
-// run makes rate attempts a second. Each is for the grant and gets the answer that
-// next returns.
-func (s *simulation) run(length time.Duration, rate int, next func() (grant int, a answer)) {
+// run makes rate attempts a second. It does not wait for the last answers.
+func (b *bubble) run(length time.Duration, rate int, next func() attempt) {
 	for range int64(length) * int64(rate) / int64(time.Second) {
-		s.do(event{s.now.Add(time.Second / time.Duration(rate)), func() {
-			grant, a := next()
-			attempt, err := s.Begin(context.Background(), strconv.Itoa(grant), breaker.Options{})
-			if err != nil {
-				s.refused++
-				return
+		time.Sleep(time.Second / time.Duration(rate))
+		a := next()
+		go func() {
+			if b.answer(strconv.Itoa(a.grant), 0, a.after, a.good) != nil {
+				b.refused.Add(1)
 			}
-			heap.Push(&s.events, event{s.now.Add(a.after), func() { s.End(attempt, a.good) }})
-		}})
+		}()
+		synctest.Wait()
 	}
 }
 
-// do runs the events that are due before the last one, and then that one.
-func (s *simulation) do(last event) {
-	for len(s.events) > 0 && !s.events[0].at.After(last.at) {
-		s.step(heap.Pop(&s.events).(event))
-	}
-	s.step(last)
-}
-
-func (s *simulation) step(e event) {
-	s.now = e.at
-	e.do()
-	if s.opened.IsZero() && len(s.changes) > 0 {
-		s.opened = s.now
-	}
+func (b *bubble) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(b.Int64N(int64(most-least)))
 }
 
 const grants = 5000
 
 // healthy picks any grant and answers as a healthy gateway does.
-func (s *simulation) healthy() (int, answer) {
-	return s.IntN(grants), answer{s.between(200*time.Millisecond, 400*time.Millisecond), true}
+func (b *bubble) healthy() attempt {
+	return attempt{b.IntN(grants), b.between(200*time.Millisecond, 400*time.Millisecond), true}
 }
 
-// sometimes is healthy, but for a percentage of the attempts.
-func (s *simulation) sometimes(percent int, otherwise func() answer) func() (int, answer) {
-	return func() (int, answer) {
-		grant, a := s.healthy()
-		if s.IntN(100) < percent {
-			a = otherwise()
+// failing is healthy, but for a percentage of the attempts.
+func (b *bubble) failing(percent int, least, most time.Duration) func() attempt {
+	return func() attempt {
+		a := b.healthy()
+		if b.IntN(100) < percent {
+			a.after, a.good = b.between(least, most), false
 		}
-		return grant, a
-	}
-}
-
-// opensWithin fails the test unless the breaker opened within d of since.
-func (s *simulation) opensWithin(d time.Duration, since time.Time) {
-	s.t.Helper()
-	if s.opened.IsZero() || s.opened.Before(since) || s.opened.Sub(since) > d {
-		s.t.Errorf("opened: %t, after %v; want within %v", !s.opened.IsZero(), s.opened.Sub(since), d)
+		return a
 	}
 }
 
 // staysClosed fails the test if the breaker ever opened.
-func (s *simulation) staysClosed() {
-	s.t.Helper()
-	if s.refused > 0 || len(s.changes) > 0 {
-		s.t.Errorf("%d refused: %v", s.refused, s.changes)
+func (b *bubble) staysClosed() {
+	b.t.Helper()
+	if b.refused.Load() > 0 || len(b.changes) > 0 {
+		b.t.Errorf("%d refused: %v", b.refused.Load(), b.changes)
 	}
 }
 
@@ -132,76 +127,55 @@ func TestChattyGrants(t *testing.T) {
 	}{{0.1, 1000}, {0.1, 100}, {0.2, 50}, {0.4, 25}, {1, 10}, {5, 3}, {5, 1}, {15, 1}} {
 		t.Run(fmt.Sprintf("%g%% times %d", test.percent, test.loudness), func(t *testing.T) {
 			t.Parallel()
-			chatty := int(grants * test.percent / 100)
-			for seed := range uint64(2) {
-				s := simulate(t, seed)
-				s.run(20*time.Second, 500, func() (int, answer) {
-					grant, a := s.healthy()
-					if s.IntN(grants-chatty+chatty*test.loudness) < chatty*test.loudness {
-						return s.IntN(chatty), answer{s.between(10*time.Millisecond, 30*time.Millisecond), false}
+			inBubble(t, func(_ *testing.T, b *bubble) {
+				chatty := int(grants * test.percent / 100)
+				b.run(20*time.Second, 500, func() attempt {
+					a := b.healthy()
+					if b.IntN(grants-chatty+chatty*test.loudness) < chatty*test.loudness {
+						return attempt{b.IntN(chatty), b.between(10*time.Millisecond, 30*time.Millisecond), false}
 					}
-					return chatty + grant%(grants-chatty), a
+					a.grant = chatty + a.grant%(grants-chatty)
+					return a
 				})
-				s.staysClosed()
-			}
+				b.staysClosed()
+			})
 		})
 	}
 }
 
-// A healthy service fails for everyone. If older grants than the last 50
-// counted, a busy process would notice late.
+// A healthy service fails. If older grants than the last 50 counted, a busy
+// process would notice late. If only answers counted, callers that wait for 20 s
+// would notice after 20 s. If the sample could lie among the many that hang, the
+// few quick answers there would hide them.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	for rate, within := range map[int]time.Duration{5: 6 * time.Second, 50: 2 * time.Second, 500: 2 * time.Second} {
-		for _, least := range []time.Duration{10 * time.Millisecond, 500 * time.Millisecond} {
-			t.Run(fmt.Sprintf("%d/s after %v", rate, least), func(t *testing.T) {
+	const ms, s = time.Millisecond, time.Second
+	for name, test := range map[string]struct {
+		percent     int
+		least, most time.Duration // until the answer
+		within      map[int]time.Duration
+	}{
+		"quick":                 {100, 10 * ms, 20 * ms, map[int]time.Duration{5: 6 * s, 50: 2 * s, 500: 2 * s}},
+		"slow":                  {100, 500 * ms, s, map[int]time.Duration{5: 6 * s, 50: 2 * s, 500: 2 * s}},
+		"hangs for 5 s":         {100, 5 * s, 5*s + ms, map[int]time.Duration{2: 11 * s, 5: 11 * s, 50: 11 * s, 500: 11 * s}},
+		"hangs for 20 s":        {100, 20 * s, 20*s + ms, map[int]time.Duration{2: 11 * s, 5: 11 * s, 50: 11 * s, 500: 11 * s}},
+		"two of three hang":     {65, 5 * s, 5*s + ms, map[int]time.Duration{2: 15 * s, 5: 11 * s, 50: 11 * s, 500: 11 * s}},
+		"two of three hang 20s": {65, 20 * s, 20*s + ms, map[int]time.Duration{2: 15 * s, 5: 11 * s, 50: 11 * s, 500: 11 * s}},
+	} {
+		for rate, within := range test.within {
+			t.Run(fmt.Sprintf("%s, %d/s", name, rate), func(t *testing.T) {
 				t.Parallel()
-				s := simulate(t, 1)
-				s.run(20*time.Second, rate, s.healthy)
-				s.staysClosed()
-				since := s.now
-				s.run(15*time.Second, rate, s.sometimes(100, func() answer { return answer{s.between(least, 2*least), false} }))
-				s.opensWithin(within, since)
+				inBubble(t, func(t *testing.T, b *bubble) {
+					b.run(20*time.Second, rate, b.healthy)
+					b.staysClosed()
+					b.run(within, rate, b.failing(test.percent, test.least, test.most))
+					if b.State() == breaker.Closed {
+						t.Errorf("closed after %v", within)
+					}
+				})
 			})
 		}
 	}
-}
-
-// If only answers counted, callers that wait for 20 s would notice after 20 s. If
-// the sample could lie among the many that hang, the few quick answers there
-// would hide them.
-func TestHangingService(t *testing.T) {
-	t.Parallel()
-	for _, timeout := range []time.Duration{5 * time.Second, 20 * time.Second} {
-		for _, rate := range []int{2, 5, 50, 500} {
-			for _, percent := range []int{65, 100} {
-				t.Run(fmt.Sprintf("%v, %d/s, %d%%", timeout, rate, percent), func(t *testing.T) {
-					t.Parallel()
-					s := simulate(t, 1)
-					s.run(20*time.Second, rate, s.healthy)
-					s.staysClosed()
-					since := s.now
-					s.run(15*time.Second, rate, s.sometimes(percent, func() answer { return answer{timeout, false} }))
-					s.opensWithin(11*time.Second, since)
-				})
-			}
-		}
-	}
-}
-
-// A process whose every caller waits for 20 s begins nothing in between. If a
-// result were as old as its attempt, all would be too old to count when the
-// first caller returns, and the next eighty callers would wait as well.
-func TestFullOfCallers(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	var callers []breaker.Attempt
-	for i := range 80 {
-		callers = append(callers, b.begin(strconv.Itoa(i)))
-	}
-	b.pass(20 * time.Second)
-	b.End(callers[0], false)
-	b.want(breaker.Open)
 }
 
 // A hang of two seconds, as when one connection dies, is over when it is noticed.
@@ -210,38 +184,276 @@ func TestFullOfCallers(t *testing.T) {
 func TestShortHang(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []int{5, 50, 500} {
-		t.Run(strconv.Itoa(rate), func(t *testing.T) {
-			t.Parallel()
-			s := simulate(t, 1)
-			s.run(20*time.Second, rate, s.healthy)
-			s.run(2*time.Second, rate, s.sometimes(100, func() answer { return answer{5 * time.Second, false} }))
-			s.run(20*time.Second, rate, s.healthy)
-			s.staysClosed()
+		inBubble(t, func(_ *testing.T, b *bubble) {
+			b.run(20*time.Second, rate, b.healthy)
+			b.run(2*time.Second, rate, b.failing(100, 5*time.Second, 5*time.Second+1))
+			b.run(20*time.Second, rate, b.healthy)
+			b.staysClosed()
 		})
 	}
 }
 
-// Of 12 grants, 3 that fail are no outage and 12 are. Without the minimum of ten
-// grants the 3 would open the breaker whenever two of them come first.
-func TestSmallMaker(t *testing.T) {
+// Without an order among waiters an event could be overtaken at every try.
+// Without the limit a request would wait until its own deadline.
+func TestWaitForRoom(t *testing.T) {
 	t.Parallel()
-	twelve := func(s *simulation, failing int) func() (int, answer) {
-		return func() (int, answer) {
-			grant, a := s.healthy()
-			return grant % 12, answer{a.after, grant%12 >= failing}
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.halfOpen()
+		began := time.Now()
+		var order []string
+		var all sync.WaitGroup
+		for i, want := range []time.Duration{0, 800, 1600, 2000, 2000} { // ms, for 800 ms each
+			all.Go(func() {
+				a, err := b.Begin(t.Context(), "g", breaker.Options{Wait: 2 * time.Second})
+				took := time.Since(began)
+				if refused := errors.Is(err, breaker.ErrOpen); took != want*time.Millisecond || refused != (i > 2) {
+					t.Errorf("%d: %v after %v, want after %d ms", i, err, took, want)
+				}
+				if err == nil {
+					order = append(order, strconv.Itoa(i))
+					time.Sleep(800 * time.Millisecond)
+					b.Cancel(a)
+				}
+			})
+			synctest.Wait()
 		}
-	}
-	for _, rate := range []int{1, 4, 20} {
-		for _, failing := range []int{1, 2, 3} {
-			s := simulate(t, 1)
-			s.run(2*time.Minute, rate, twelve(s, failing))
-			s.staysClosed()
+		if err := b.answer("impatient", 0, 0, true); !errors.Is(err, breaker.ErrOpen) || time.Since(began) != 0 {
+			t.Errorf("does not wait: %v after %v", err, time.Since(began))
 		}
+		all.Wait()
+		if diff := cmp.Diff([]string{"0", "1", "2"}, order); diff != "" {
+			t.Errorf("order (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// If a waiter whose request is over stayed in the queue, it would be given room
+// that nobody gives back.
+func TestContextEndsWhileWaiting(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		b.halfOpen()
+		trial, err := b.Begin(t.Context(), "trial", breaker.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		a, err := b.Begin(ctx, "waits", breaker.Options{Wait: 2 * time.Second})
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, breaker.ErrOpen) || a != (breaker.Attempt{}) {
+			t.Errorf("%v, %v; want no attempt and the error of the context", a, err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("after %v, want 1s", took)
+		}
+		b.Cancel(trial)
+		if err := b.answer("next", 0, 0, true); err != nil {
+			t.Errorf("the room is lost: %v", err)
+		}
+	})
+}
+
+// If a change did not end the wait, waiters would hold their requests for nothing
+// when the breaker reopens, and be refused when it closes.
+func TestChangeEndsTheWait(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		good   bool
+		before int // seconds that raised the room
+		want   breaker.State
+	}{{false, 1, breaker.Open}, {true, 6, breaker.Closed}} {
+		inBubble(t, func(t *testing.T, b *bubble) {
+			b.halfOpen()
+			for range test.before {
+				_ = b.answer("well", 0, time.Second, true)
+			}
+			var all sync.WaitGroup
+			var refused atomic.Int64
+			began := time.Now()
+			for i := range 200 {
+				all.Go(func() {
+					// With room for two, the third bad answer comes in the second round.
+					err := b.answer(strconv.Itoa(i), 2*time.Second, time.Second-50*time.Millisecond, test.good)
+					if err != nil && time.Since(began) >= 2*time.Second {
+						t.Errorf("%v after %v", err, time.Since(began))
+					}
+					if err != nil {
+						refused.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if got := b.State(); got != test.want || test.good != (refused.Load() == 0) {
+				t.Errorf("%v, want %v; %d refused", got, test.want, refused.Load())
+			}
+		})
 	}
-	s := simulate(t, 1)
-	s.run(time.Minute, 4, twelve(s, 0))
-	s.staysClosed()
-	since := s.now
-	s.run(15*time.Second, 4, twelve(s, 12))
-	s.opensWithin(11*time.Second, since)
+}
+
+// After an outage of a minute the service serves 80 attempts a second and fails
+// the rest. If the room grew faster, all eighty callers of the process would come
+// in the first seconds. If it were miscounted, more would be in flight.
+func TestRecovery(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bubble) {
+		began := time.Now()
+		var mu sync.Mutex
+		taken, inFlight, failed := map[int]int{}, 0, 0
+		var peaks [10]int // in flight, in each second after the last change
+		enter := func() (good bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			now := time.Since(began)
+			taken[int(now.Seconds())]++
+			inFlight++
+			b.mu.Lock()
+			second := int(time.Since(b.since).Seconds())
+			b.mu.Unlock()
+			if now > 62*time.Second && b.State() == breaker.HalfOpen {
+				peaks[second] = max(peaks[second], inFlight)
+			}
+			if down := now > 2*time.Second && now <= 62*time.Second; down || taken[int(now.Seconds())] > 80 {
+				if !down {
+					failed++
+				}
+				return false
+			}
+			return true
+		}
+		var callers sync.WaitGroup
+		for range 80 {
+			callers.Go(func() {
+				for time.Since(began) < 2*time.Minute {
+					a, err := b.Begin(t.Context(), strconv.Itoa(rand.IntN(grants)), breaker.Options{Wait: 2 * time.Second})
+					if err != nil {
+						time.Sleep(100 * time.Millisecond)
+						continue
+					}
+					good := enter()
+					time.Sleep(map[bool]time.Duration{true: time.Second, false: 20 * time.Millisecond}[good])
+					mu.Lock()
+					inFlight--
+					mu.Unlock()
+					b.End(a, good)
+				}
+			})
+		}
+		callers.Wait()
+		if failed > 0 {
+			t.Errorf("%d failed although the service was up", failed)
+		}
+		if diff := cmp.Diff([10]int{1, 2, 4, 8, 16, 32, 64}, peaks); diff != "" {
+			t.Errorf("in flight at most, in each second (-want +got):\n%s", diff)
+		}
+		want := []string{"closed → open"}
+		for range 3 { // 5, 10, 20 s; then 30
+			want = append(want, "open → half-open", "half-open → open")
+		}
+		want = append(want, "open → half-open", "half-open → closed")
+		if diff := cmp.Diff(want, b.changes); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// If any way out of Begin, End or Cancel miscounted, room would be lost for good,
+// or more trials would be in flight than there is room for.
+func TestRoomUnderLoad(t *testing.T) {
+	t.Parallel()
+	for _, room := range []int64{1, 16} {
+		inBubble(t, func(t *testing.T, b *bubble) {
+			b.halfOpen()
+			for r := int64(1); r < room; r *= 2 {
+				_ = b.answer("well", 0, time.Second, true)
+			}
+			var inFlight, most, admitted atomic.Int64
+			var all sync.WaitGroup
+			for i := range 200 {
+				all.Go(func() {
+					for range 20 {
+						ctx, cancel := context.WithTimeout(t.Context(), rand.N(time.Second))
+						a, err := b.Begin(ctx, strconv.Itoa(i%2), breaker.Options{Wait: rand.N(time.Second), NoTrial: i%10 == 0})
+						cancel()
+						if err != nil {
+							continue
+						}
+						admitted.Add(1)
+						for now := inFlight.Add(1); ; {
+							if old := most.Load(); now <= old || most.CompareAndSwap(old, now) {
+								break
+							}
+						}
+						time.Sleep(rand.N(100 * time.Millisecond))
+						inFlight.Add(-1)
+						if rand.IntN(2) == 0 {
+							b.Cancel(a)
+						} else {
+							b.End(a, false) // for two grants only: it stays half-open
+						}
+					}
+				})
+			}
+			all.Wait()
+			if most.Load() != room || admitted.Load() < 100 {
+				t.Errorf("%d in flight, room for %d; %d admitted", most.Load(), room, admitted.Load())
+			}
+			for range room {
+				if _, err := b.Begin(t.Context(), "last", breaker.Options{}); err != nil {
+					t.Errorf("room is lost: %v", err)
+				}
+			}
+			if _, err := b.Begin(t.Context(), "last", breaker.Options{}); !errors.Is(err, breaker.ErrOpen) {
+				t.Errorf("room is made up: %v", err)
+			}
+		})
+	}
+}
+
+// Two hundred goroutines go through every state; the race detector watches. If a
+// change were reported twice or not at all, an outage would log two errors or none.
+func TestRace(t *testing.T) {
+	t.Parallel()
+	var clock atomic.Int64 // moved by each attempt, so that pauses pass
+	var opened, left atomic.Int64
+	b := breaker.New(breaker.Config{
+		Now: func() time.Time { return time.Unix(0, clock.Load()) },
+		OnChange: func(from, to breaker.State) {
+			switch {
+			case from == to:
+				t.Errorf("%v → %v", from, to)
+			case to == breaker.Open:
+				opened.Add(1)
+			case from == breaker.Open:
+				left.Add(1)
+			}
+		},
+	})
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	var all sync.WaitGroup
+	for i := range 200 {
+		all.Go(func() {
+			ctx := t.Context()
+			if i%5 == 0 {
+				ctx = ended
+			}
+			for j := range 200 {
+				clock.Add(int64(2 * time.Millisecond))
+				a, err := b.Begin(ctx, strconv.Itoa(i*j), breaker.Options{Wait: time.Duration(j%2) * time.Millisecond})
+				switch {
+				case err != nil:
+				case j%10 == 0:
+					b.Cancel(a)
+				default:
+					b.End(a, clock.Load()/int64(20*time.Second)%2 == 0) // up for 20 s, down for 20 s
+				}
+				_ = b.State()
+			}
+		})
+	}
+	all.Wait()
+	if opened.Load() == 0 || opened.Load()-left.Load() > 1 || left.Load() > opened.Load() {
+		t.Errorf("opened %d times, left that state %d times", opened.Load(), left.Load())
+	}
 }

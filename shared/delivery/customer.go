@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // customer is whom an event is for.
@@ -66,7 +68,9 @@ func allTake(record grant.Record, ids []string, now time.Time) bool {
 // again sends an event once more when a grant of a remembered record turned out
 // to be gone: to the grants that the customer has by now, among which may be
 // the one that took its place. What became of the others stays as it is.
-func (d *Deliverer) again(ctx context.Context, e *event, record grant.Record, results []Result, accepted []string) (grant.Record, []Result) {
+func (d *Deliverer) again(
+	ctx context.Context, e *event, record grant.Record, results []Result, accepted []string,
+) (grant.Record, []Result) {
 	doubtful := func(r Result) bool {
 		return r.Name == Revoked && record.Grants[r.GrantID].State != grant.Revoked || r.Decision == DeadLetter
 	}
@@ -114,4 +118,47 @@ func (d *Deliverer) addressees(record grant.Record, e *event) []string {
 func (d *Deliverer) isFor(e *event, id string, region alexa.Region) bool {
 	_, served := d.Gateways[region]
 	return served && (e.region == "" || region == e.region) && (e.grant == "" || e.grant == id)
+}
+
+// used notes that the customer gets events, if that matters and was not noted
+// for a while: whoever gets none for long leaves the sweep. It is done after
+// the event, which it does not hold up, and if it cannot be done the next event
+// does it.
+func (d *Deliverer) used(ctx context.Context, record grant.Record, results []Result) {
+	accepted := func(r Result) bool { return r.Name == Accepted }
+	if d.IdleAfter == 0 || !record.NoteUse(d.IdleAfter, d.Now()) || !slices.ContainsFunc(results, accepted) {
+		return
+	}
+	id := record.Key().ID()
+	if !d.memory.claimUse(id, d.IdleAfter, d.Now()) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+	defer cancel()
+	_, err := grant.ChangeFrom(ctx, d.Store, record, func(r *grant.Record) error {
+		if !r.Stored() {
+			return grant.ErrNotFound // erased meanwhile
+		}
+		if r.NoteUse(d.IdleAfter, d.Now()) {
+			r.Used(d.Now())
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, grant.ErrNotFound) {
+		d.memory.used.Remove(id)
+		telemetry.Add(ctx, slog.String("used_error", err.Error()))
+	}
+}
+
+// claimUse reports whether the caller is to note that a customer is used: of
+// the events that come at once, one is enough.
+func (m *memory) claimUse(id string, after time.Duration, now time.Time) bool {
+	claimed := false
+	m.used.Update(id, func(noted time.Time, _ bool) (time.Time, bool) {
+		if claimed = (grant.Record{UsedAt: noted}).NoteUse(after, now); claimed {
+			noted = now
+		}
+		return noted, true
+	})
+	return claimed
 }

@@ -2,11 +2,9 @@ package delivery_test
 
 import (
 	"context"
-	"errors"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
@@ -17,27 +15,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// readings is a store whose reads are counted, and may fail.
-type readings struct {
-	grant.Store
-	reads int
-	fail  error
-}
-
-func (s *readings) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
-	s.reads++
-	if s.fail != nil {
-		return grant.Record{}, s.fail
-	}
-	return s.Store.Read(ctx, key)
-}
-
 // remembering is a process that remembers its customers, beside others that
 // change what is stored.
 type remembering struct {
 	*accesstest.World // as the others see it
 	deliverer         *delivery.Deliverer
-	store             *readings
+	store             *counting
 	n                 int
 }
 
@@ -45,7 +28,7 @@ func newRemembering(t *testing.T) *remembering {
 	t.Helper()
 	w := accesstest.New(t, simulator.Options{})
 	p := *w // as this process sees it
-	store := &readings{Store: w.Store}
+	store := &counting{Store: w.Store}
 	cache := grantcache.New(store, 10, w.Now)
 	p.Store = cache
 	d := deliverer(t, &p)
@@ -59,13 +42,13 @@ func (r *remembering) next() push.Message {
 	return numbered(r.World, report, r.n)
 }
 
-// deliver delivers a message, and returns the outcomes and how often a record
+// deliver delivers a message, and returns the results and how often a record
 // was read for it.
-func (r *remembering) deliver(t *testing.T, m push.Message) (map[string]delivery.OutcomeName, int) {
+func (r *remembering) deliver(t *testing.T, m push.Message) ([]delivery.Result, int) {
 	t.Helper()
-	was := r.store.reads
-	got := names(r.deliverer.Deliver(t.Context(), m))
-	return got, r.store.reads - was
+	was := r.store.reads.Load()
+	results := r.deliverer.Deliver(t.Context(), m)
+	return results, int(r.store.reads.Load() - was)
 }
 
 // TestCustomerIsRemembered: an event for a customer who was seen within the
@@ -73,98 +56,96 @@ func (r *remembering) deliver(t *testing.T, m push.Message) (map[string]delivery
 func TestCustomerIsRemembered(t *testing.T) {
 	t.Parallel()
 	const accepted, revoked = delivery.Accepted, delivery.Revoked
+	// meanwhile is what happens after the customer was remembered. It may change
+	// the message that comes then, and returns the id of another grant.
+	type meanwhile = func(t *testing.T, r *remembering, old string, m *push.Message) (other string)
+	event := func(edit func(r *remembering, old string, m *push.Message)) meanwhile {
+		return func(_ *testing.T, r *remembering, old string, m *push.Message) string { edit(r, old, m); return "" }
+	}
+	alsoLinked := func(region alexa.Region, edit func(m *push.Message)) meanwhile {
+		return func(t *testing.T, r *remembering, _ string, m *push.Message) string {
+			edit(m)
+			return r.Link(t, "u-1", region, "amzn-2")
+		}
+	}
+	replaced := func(then func(r *remembering)) meanwhile {
+		return func(t *testing.T, r *remembering, old string, _ *push.Message) string {
+			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
+			r.Change(t, "u-1", func(r *grant.Record) { delete(r.Grants, old) })
+			then(r)
+			return id
+		}
+	}
+	disable := func(r *remembering) { r.Sim.Disable(alexa.EU, "amzn-1") }
+	refresh := func(t *testing.T, r *remembering, old string) {
+		if _, err := r.Process("other").Refresh(t.Context(), r.Read(t, "u-1"), old); err != nil {
+			t.Error(err)
+		}
+	}
 	tests := []struct {
-		name string
-		// meanwhile is what happens after the customer was remembered. It may
-		// change the message that comes then.
-		meanwhile func(t *testing.T, r *remembering, old string, m *push.Message) (other string)
+		name      string
+		meanwhile meanwhile
 		want      [2]delivery.OutcomeName // of the old grant and of the other; empty for none
 		reads     int
 	}{
-		{"nothing", func(*testing.T, *remembering, string, *push.Message) string { return "" }, [2]delivery.OutcomeName{accepted}, 0},
-		{"a minute", func(_ *testing.T, r *remembering, _ string, m *push.Message) string {
+		{"nothing", event(func(*remembering, string, *push.Message) {}), [2]delivery.OutcomeName{accepted}, 0},
+		{"a minute", event(func(r *remembering, _ string, m *push.Message) {
 			r.Forward(time.Minute)
 			m.PublishTime = r.Now()
-			return ""
-		}, [2]delivery.OutcomeName{accepted}, 1},
-		{"linked again elsewhere", func(t *testing.T, r *remembering, _ string, _ *push.Message) string {
-			return r.Link(t, "u-1", alexa.EU, "amzn-2")
-		}, [2]delivery.OutcomeName{accepted}, 0},
-		{"linked again elsewhere, and an endpoint goes", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
-			m.Data = []byte(`{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"d"}]}}}`)
-			return r.Link(t, "u-1", alexa.EU, "amzn-2")
-		}, [2]delivery.OutcomeName{accepted, accepted}, 1},
+		}), [2]delivery.OutcomeName{accepted}, 1},
+		{"too old", event(func(r *remembering, _ string, m *push.Message) { m.PublishTime = r.Now().Add(-6 * time.Minute) }),
+			[2]delivery.OutcomeName{delivery.Expired}, 1},
+		{"a replay", event(func(_ *remembering, old string, m *push.Message) {
+			m.Attributes = map[string]string{"gatepost-grant": old}
+		}), [2]delivery.OutcomeName{accepted}, 1},
 		{"erased elsewhere, and the doorbell rings", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
 			if err := r.Store.Delete(t.Context(), r.Read(t, "u-1")); err != nil {
 				t.Error(err)
 			}
-			m.Data = []byte(`{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"d"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}}}`)
+			m.Data = []byte(doorbell)
 			return ""
 		}, [2]delivery.OutcomeName{}, 1},
-		{"replaced elsewhere, and the gateway knows the old account no more", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
-			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
-			r.Change(t, "u-1", func(r *grant.Record) { delete(r.Grants, old) })
-			r.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.AccountNotFound})
-			return id
-		}, [2]delivery.OutcomeName{"", accepted}, 1},
-		{"linked again elsewhere, and the event comes back", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
-			m.Attempt = 2
-			return r.Link(t, "u-1", alexa.EU, "amzn-2")
-		}, [2]delivery.OutcomeName{accepted, accepted}, 1},
-		{"replaced elsewhere", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
-			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
-			r.Change(t, "u-1", func(r *grant.Record) { delete(r.Grants, old) })
-			r.Sim.Disable(alexa.EU, "amzn-1")
-			return id
-		}, [2]delivery.OutcomeName{"", accepted}, 2},
+		{"linked again elsewhere", alsoLinked(alexa.EU, func(*push.Message) {}), [2]delivery.OutcomeName{accepted}, 0},
+		{"linked again elsewhere, and an endpoint goes", alsoLinked(alexa.EU, func(m *push.Message) { m.Data = []byte(removal) }),
+			[2]delivery.OutcomeName{accepted, accepted}, 1},
+		{"linked again elsewhere, and the event comes back", alsoLinked(alexa.EU, func(m *push.Message) { m.Attempt = 2 }),
+			[2]delivery.OutcomeName{accepted, accepted}, 1},
+		{"linked in another region, which the event is for", alsoLinked(alexa.NA, func(m *push.Message) {
+			m.Attributes = map[string]string{"region": "NA"}
+		}), [2]delivery.OutcomeName{"", accepted}, 1},
+		{"replaced elsewhere", replaced(disable), [2]delivery.OutcomeName{"", accepted}, 2},
+		{"replaced elsewhere, and the gateway knows the old account no more", replaced(func(r *remembering) {
+			r.Sim.Script(eu, simulator.Fault{Code: simulator.AccountNotFound})
+		}), [2]delivery.OutcomeName{"", accepted}, 1},
 		{"revoked elsewhere", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
 			r.Change(t, "u-1", func(record *grant.Record) { record.Revoke(old, grant.ReasonInvalidGrant, r.Now()) })
-			r.Sim.Disable(alexa.EU, "amzn-1")
+			disable(r)
 			return ""
 		}, [2]delivery.OutcomeName{revoked}, 2},
+		{"revoked by this event", event(func(r *remembering, _ string, _ *push.Message) { disable(r) }),
+			[2]delivery.OutcomeName{revoked}, 2},
 		{"refreshed elsewhere, and the old token refused", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
 			r.Sim.ExpireAccessTokens(alexa.EU, "amzn-1")
-			if _, err := r.Process("other").Refresh(t.Context(), r.Read(t, "u-1"), old); err != nil {
-				t.Error(err)
-			}
+			refresh(t, r, old)
 			return ""
 		}, [2]delivery.OutcomeName{accepted}, 1},
 		{"refreshed elsewhere, and then disabled", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
-			if _, err := r.Process("other").Refresh(t.Context(), r.Read(t, "u-1"), old); err != nil {
-				t.Error(err)
-			}
-			r.Sim.Disable(alexa.EU, "amzn-1")
+			refresh(t, r, old)
+			disable(r)
 			return ""
 		}, [2]delivery.OutcomeName{revoked}, 3},
-		{"revoked by this event", func(_ *testing.T, r *remembering, _ string, _ *push.Message) string {
-			r.Sim.Disable(alexa.EU, "amzn-1")
-			return ""
-		}, [2]delivery.OutcomeName{revoked}, 2},
-		{"too old", func(_ *testing.T, r *remembering, _ string, m *push.Message) string {
-			m.PublishTime = r.Now().Add(-6 * time.Minute)
-			return ""
-		}, [2]delivery.OutcomeName{delivery.Expired}, 1},
-		{"linked in another region, which the event is for", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
-			m.Attributes = map[string]string{"region": "NA"}
-			return r.Link(t, "u-1", alexa.NA, "amzn-2")
-		}, [2]delivery.OutcomeName{"", accepted}, 1},
-		{"a replay", func(_ *testing.T, _ *remembering, old string, m *push.Message) string {
-			m.Attributes = map[string]string{"gatepost-grant": old}
-			return ""
-		}, [2]delivery.OutcomeName{accepted}, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRemembering(t)
 			old := r.Link(t, "u-1", alexa.EU, "amzn-1")
-			if got, reads := r.deliver(t, r.next()); got[old] != accepted || reads != 1 {
-				t.Fatalf("the first event is %v after %d reads", got, reads)
+			if got, reads := r.deliver(t, r.next()); got[0].Name != accepted || reads != 1 {
+				t.Fatalf("the first event is %+v after %d reads", got, reads)
 			}
 			m := r.next()
 			other := test.meanwhile(t, r, old, &m)
-			got, reads := r.deliver(t, m)
-			want := make(map[string]delivery.OutcomeName)
+			want := outcomes{}
 			for i, id := range []string{old, other} {
 				if test.want[i] != "" {
 					want[id] = test.want[i]
@@ -173,8 +154,9 @@ func TestCustomerIsRemembered(t *testing.T) {
 			if len(want) == 0 {
 				want[""] = delivery.NoGrant
 			}
-			if diff := cmp.Diff(want, got); diff != "" || reads != test.reads {
-				t.Errorf("%d reads, want %d; outcomes (-want +got):\n%s", reads, test.reads, diff)
+			got, reads := r.deliver(t, m)
+			if want.check(t, "then", got); reads != test.reads {
+				t.Errorf("%d reads, want %d", reads, test.reads)
 			}
 		})
 	}
@@ -202,29 +184,10 @@ func TestJustLinked(t *testing.T) {
 				}
 			}
 			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
-			if got, _ := r.deliver(t, r.next()); got[id] != delivery.Accepted {
-				t.Errorf("after the link: %v", got)
+			if got, _ := r.deliver(t, r.next()); names(got)[id] != delivery.Accepted {
+				t.Errorf("after the link: %+v", got)
 			}
 		})
-	}
-}
-
-// TestSuspectIsNotRemembered: the time of the probe, and the recovery, are seen
-// at once.
-func TestSuspectIsNotRemembered(t *testing.T) {
-	t.Parallel()
-	r := newRemembering(t)
-	id := r.Link(t, "u-1", alexa.EU, "amzn-1")
-	r.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InsufficientPermission, Times: 2})
-	for n, want := range []delivery.OutcomeName{delivery.Redeliver, delivery.Redeliver, delivery.Suspended} {
-		r.Forward(5 * time.Second)
-		if got, _ := r.deliver(t, r.next()); got[id] != want {
-			t.Errorf("event %d: %v, want %s", n, got, want)
-		}
-	}
-	r.Change(t, "u-1", func(record *grant.Record) { record.Recover(id, r.Now(), r.Now()) })
-	if got, reads := r.deliver(t, r.next()); got[id] != delivery.Accepted || reads != 1 {
-		t.Errorf("after the recovery: %v, %d reads", got, reads)
 	}
 }
 
@@ -240,17 +203,93 @@ func TestGoneAndNotReadAgain(t *testing.T) {
 	r.Sim.Disable(alexa.EU, "amzn-1")
 	m := r.next()
 	// The forced refresh reads once; what comes after it does not.
-	r.deliverer.Store = &readings{Store: r.store, fail: errors.New("out of order")}
-	want := map[string]delivery.OutcomeName{gone: delivery.Redeliver, stays: delivery.Accepted}
+	failing := &counting{Store: r.store}
+	failing.failReads.Store(true)
+	r.deliverer.Store = failing
 	got, _ := r.deliver(t, m)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	r.deliverer.Store = r.store
-	m.Attempt = 2
-	want = map[string]delivery.OutcomeName{gone: delivery.Revoked, stays: delivery.Duplicate}
+	outcomes{gone: delivery.Redeliver, stays: delivery.Accepted}.check(t, "not read", got)
+	r.deliverer.Store, m.Attempt = r.store, 2
 	got, _ = r.deliver(t, m)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("redelivered (-want +got):\n%s", diff)
+	outcomes{gone: delivery.Revoked, stays: delivery.Duplicate}.check(t, "redelivered", got)
+}
+
+// TestUse: use is noted at most once in a token's lifetime, however many events
+// come, and whoever delivers them. An event that is refused is no use, and
+// without a time after which customers rest nothing is noted.
+func TestUse(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{TokenLifetime: 48 * time.Hour})
+	w.Link(t, "u-1", alexa.EU, "amzn-1")
+	start := w.Now()
+	w.Change(t, "u-1", func(r *grant.Record) { r.Used(start) })
+	store := &counting{Store: w.Store}
+	w.Store = store
+	// Three processes. What is less than ten hours is noted once an hour.
+	d, other, without := deliverer(t, w), deliverer(t, w), deliverer(t, w)
+	d.IdleAfter, other.IdleAfter = 5*time.Hour, 5*time.Hour
+	n := 0
+	deliver := func(d *delivery.Deliverer, when string, want delivery.OutcomeName, used time.Duration, tries int64) {
+		t.Helper()
+		n++
+		if got := d.Deliver(t.Context(), numbered(w, report, n)); len(got) != 1 || got[0].Name != want {
+			t.Fatalf("%s: %+v", when, got)
+		}
+		if at := w.Read(t, "u-1").UsedAt.Sub(start); at != used || store.tries.Load() != tries {
+			t.Errorf("%s: used %v after the start, %d writes; want %v and %d", when, at, store.tries.Load(), used, tries)
+		}
 	}
+	w.Forward(time.Hour)
+	deliver(d, "an hour later", delivery.Accepted, 0, 0)
+	w.Forward(time.Second)
+	deliver(without, "without the rule", delivery.Accepted, 0, 0)
+	w.Sim.Script(eu, simulator.Fault{Code: simulator.InvalidRequest})
+	deliver(d, "refused", delivery.Dead, 0, 0)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() { d.Deliver(context.Background(), numbered(w, report, 100+i)) })
+	}
+	wg.Wait()
+	const noted = time.Hour + time.Second
+	for range 3 {
+		deliver(d, "after twenty at once", delivery.Accepted, noted, 1)
+		w.Forward(10 * time.Minute)
+		deliver(other, "in another process", delivery.Accepted, noted, 1)
+	}
+}
+
+// TestErasedMeanwhile: a customer who is erased while an event is under way is
+// not made again by what is noted about it.
+func TestErasedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, suspect := range map[string]bool{"use": false, "a missed report": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, id := linked(t)
+			if suspect {
+				w.Change(t, "u-1", func(r *grant.Record) { r.Suspect(id, "x", w.Now()) })
+			}
+			store := &erasing{Store: w.Store, record: w.Read(t, "u-1")}
+			d := deliverer(t, w)
+			d.Store, d.IdleAfter = store, time.Hour
+			d.Deliver(t.Context(), message(w, report))
+			if _, err := w.Store.Read(t.Context(), accesstest.Key("u-1")); err == nil || !store.done || store.err != nil {
+				t.Errorf("there is a record; erased: %t, %v", store.done, store.err)
+			}
+		})
+	}
+}
+
+// erasing is a store whose customer is erased right before the first write.
+type erasing struct {
+	grant.Store
+	record grant.Record
+	done   bool
+	err    error
+}
+
+func (s *erasing) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	if !s.done {
+		s.done, s.err = true, s.Store.Delete(ctx, s.record)
+	}
+	return s.Store.Write(ctx, was, now)
 }

@@ -2,15 +2,75 @@ package delivery_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
-	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
+
+func TestDeadLetters(t *testing.T) {
+	t.Parallel()
+	w, id := linked(t)
+	topic := new(letters)
+	d := deliverer(t, w)
+	d.DeadLetters = topic
+	with := func(data string, attempt int, attributes map[string]string) push.Message {
+		m := message(w, data)
+		m.Attempt, m.Attributes = attempt, attributes
+		return m
+	}
+	longID, padded := strings.Repeat("x", 129), report+strings.Repeat(" ", 1<<20-len(report))
+	w.Sim.Script(eu, simulator.Fault{Code: simulator.InvalidRequest, Description: "Payload conversion failed."})
+	const dead, invalid = "gatepost-description", "INVALID_EVENT"
+	tests := []struct {
+		name string
+		m    push.Message
+		want map[string]string // attributes that are not as most have them
+	}{
+		{"malformed", with(strings.Replace(report, "lamp-1", "lamp/1", 1), 3, map[string]string{"eventId": "e-1", "mine": "kept"}),
+			map[string]string{"eventId": "e-1", "mine": "kept", "gatepost-event-id": "e-1", "gatepost-attempt": "3",
+				dead: "endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ & " +
+					"(developer.amazon.com/docs/device-apis/alexa-discovery-objects.html)"}},
+		{"for no region", with(report, 1, map[string]string{"region": "eu"}),
+			map[string]string{"region": "eu", "gatepost-code": "UNKNOWN_REGION", dead: "attribute region: must be NA, EU or FE"}},
+		{"no JSON", message(w, "hello"), map[string]string{"gatepost-customer": "", dead: "not JSON (at byte 1)"}},
+		{"of a long id", with(report, 1, map[string]string{"eventId": longID}),
+			map[string]string{"eventId": longID, dead: "attribute eventId: longer than 128 characters"}},
+		// It is put aside at its first push, and not pushed a hundred times.
+		{"larger than Amazon takes", message(w, padded), map[string]string{dead: "data: 1048576 bytes, at most 786432 are taken"}},
+		{"refused by the gateway", message(w, report), map[string]string{"gatepost-code": "INVALID_REQUEST_EXCEPTION",
+			"gatepost-grant": id, "gatepost-region": "EU", dead: "Payload conversion failed."}},
+	}
+	for n, test := range tests {
+		test.m.OrderingKey = fmt.Sprint("key-", n)
+		if r := d.Deliver(t.Context(), test.m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != n+1 {
+			t.Fatalf("%s: %+v and %d dead letters", test.name, r, len(topic.sent))
+		}
+		want := map[string]string{"gatepost-reason": "dead_letter", "gatepost-code": invalid, "gatepost-customer": "a24a7f55f278dd49",
+			"gatepost-grant": "", "gatepost-event-id": "m-1", "gatepost-published": "2026-01-02T03:04:05.000Z", "gatepost-attempt": "1"}
+		maps.Copy(want, test.want)
+		if diff := cmp.Diff(want, topic.sent[n].Attributes); diff != "" || string(topic.sent[n].Data) != string(test.m.Data) {
+			t.Errorf("%s: %d bytes of %d; attributes (-want +got):\n%s", test.name, len(topic.sent[n].Data), len(test.m.Data), diff)
+		}
+		if topic.keys[n] != test.m.OrderingKey {
+			t.Errorf("%s: ordering key %q", test.name, topic.keys[n])
+		}
+	}
+	if got := asked(w); got != "EU 400" {
+		t.Errorf("asked %s", got)
+	}
+	topic.fail = errors.New("down")
+	if r := d.Deliver(t.Context(), message(w, "hello")); r[0].Decision != delivery.Retry {
+		t.Errorf("a dead letter that could not be put aside is acknowledged: %+v", r)
+	}
+}
 
 // TestDeadLetterHoldsNoToken: makers who move from a sender of their own publish
 // events with live tokens, which are refused for it and kept for days.
@@ -21,7 +81,8 @@ func TestDeadLetterHoldsNoToken(t *testing.T) {
 		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":"lamp-1"` + endpoint +
 			`},"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[]}` + payload + `}}}`
 	}
-	tests := []struct{ name, data, keeps string }{
+	w, _ := linked(t)
+	for _, test := range []struct{ name, data, keeps string }{
 		{"in the endpoint", event(","+scope, ""), "lamp-1"},
 		{"in the payload", event("", ","+scope), "lamp-1"},
 		{"in both, and a number that no float holds", event(","+scope, `,"n":12345678901234567890,`+scope), "12345678901234567890"},
@@ -35,54 +96,20 @@ func TestDeadLetterHoldsNoToken(t *testing.T) {
 		{"in broken JSON, of no known form", `{"userId":"u-1","x":{"scope": {"type":"BearerToken","token" : "CANARY"},`, "u-1"},
 		{"in broken JSON, escaped", `{"userId":"u-1","x":"Atza\u007cCANARY"`, "u-1"},
 		{"after the event", event("", "") + " Atza|CANARY", "lamp-1"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w := accesstest.New(t, simulator.Options{})
-			d, topic := deliverer(t, w), new(letters)
-			d.DeadLetters = topic
-			m := message(w, test.data)
-			m.OrderingKey = "u-1/lamp-1"
-			m.Attributes = map[string]string{"mine": "Atza|CANARY"}
-			if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != 1 {
-				t.Fatalf("%+v and %d dead letters", r, len(topic.sent))
-			}
-			letter := topic.sent[0]
-			if all := fmt.Sprint(string(letter.Data), letter.Attributes); strings.Contains(all, "CANARY") || !strings.Contains(all, test.keeps) {
-				t.Errorf("the dead letter has a token, or lacks %q: %s", test.keeps, all)
-			}
-			if json.Valid([]byte(test.data)) != json.Valid(letter.Data) {
-				t.Errorf("JSON before or after only: %s", letter.Data)
-			}
-			if topic.keys[0] != "u-1/lamp-1" {
-				t.Errorf("ordering key %q", topic.keys[0])
-			}
-		})
-	}
-}
-
-// TestTooLargeToLookAt: a message that Amazon would never take is put aside at
-// its first push, with the reason, and not pushed a hundred times.
-func TestTooLargeToLookAt(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	w.Link(t, "u-1", alexa.EU, "amzn-1")
-	d, topic := deliverer(t, w), new(letters)
-	d.DeadLetters = topic
-	m := message(w, report+strings.Repeat(" ", 1<<20-len(report)))
-	m.OrderingKey = "u-1/lamp-1"
-	if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != 1 {
-		t.Fatalf("%+v and %d dead letters", r, len(topic.sent))
-	}
-	const want = "data: 1048576 bytes, at most 786432 are taken"
-	if got := topic.sent[0].Attributes; got["gatepost-description"] != want || got["gatepost-code"] != "INVALID_EVENT" || topic.keys[0] != m.OrderingKey {
-		t.Errorf("%v with key %q", got, topic.keys[0])
-	}
-	if len(topic.sent[0].Data) != 1<<20 {
-		t.Errorf("%d bytes are kept", len(topic.sent[0].Data))
-	}
-	if n := len(w.Sim.Events(alexa.EU)); n != 0 {
-		t.Errorf("%d requests", n)
+	} {
+		d, topic := deliverer(t, w), new(letters)
+		d.DeadLetters = topic
+		m := message(w, test.data)
+		m.Attributes = map[string]string{"mine": "Atza|CANARY"}
+		if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != 1 {
+			t.Fatalf("%s: %+v and %d dead letters", test.name, r, len(topic.sent))
+		}
+		letter := topic.sent[0]
+		if all := fmt.Sprint(string(letter.Data), letter.Attributes); strings.Contains(all, "CANARY") || !strings.Contains(all, test.keeps) {
+			t.Errorf("%s: the dead letter has a token, or lacks %q: %s", test.name, test.keeps, all)
+		}
+		if json.Valid([]byte(test.data)) != json.Valid(letter.Data) {
+			t.Errorf("%s: JSON before or after only: %s", test.name, letter.Data)
+		}
 	}
 }

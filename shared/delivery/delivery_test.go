@@ -1,13 +1,17 @@
 package delivery_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,12 +21,33 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-const report = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
+const (
+	report = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION",` +
+		`"changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
+	doorbell = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},` +
+		`"endpoint":{"endpointId":"d"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
+	answer = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"c"},` +
+		`"endpoint":{"endpointId":"d"},"payload":{}},"context":{"properties":[]}}`
+	removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},` +
+		`"payload":{"endpoints":[{"endpointId":"d"}]}}}`
+)
 
-// letters is a dead-letter topic.
+// removalOf is a report that the endpoints e-0 to e-(n-1) are gone.
+func removalOf(n int) string {
+	endpoints := make([]string, n)
+	for i := range endpoints {
+		endpoints[i] = fmt.Sprintf(`{"endpointId":"e-%d"}`, i)
+	}
+	return strings.Replace(removal, `{"endpointId":"d"}`, strings.Join(endpoints, ","), 1)
+}
+
+var eu, na = simulator.Gateway(alexa.EU), simulator.Gateway(alexa.NA)
+
+// letters is a topic.
 type letters struct {
 	keys []string
 	mu   sync.Mutex
@@ -47,6 +72,66 @@ func (l *letters) Publish(_ context.Context, data []byte, attributes map[string]
 	return nil
 }
 
+// counting is a store whose operations are counted, and may fail.
+type counting struct {
+	grant.Store
+	failReads, failWrites                      atomic.Bool
+	reads, tries, writes                       atomic.Int64 // of records; writes are the tries that succeeded
+	deliveryReads, deliveryWrites, regionMarks atomic.Int64
+}
+
+var errOutOfOrder = errors.New("out of order")
+
+func (s *counting) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	s.reads.Add(1)
+	if s.failReads.Load() {
+		return grant.Record{}, errOutOfOrder
+	}
+	return s.Store.Read(ctx, key)
+}
+
+func (s *counting) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	s.tries.Add(1)
+	if s.failWrites.Load() {
+		return grant.Record{}, errOutOfOrder
+	}
+	written, err := s.Store.Write(ctx, was, now)
+	if err == nil {
+		s.writes.Add(1)
+	}
+	return written, err
+}
+
+func (s *counting) ReadDelivery(ctx context.Context, key grant.DeliveryKey) (grant.Delivery, error) {
+	s.deliveryReads.Add(1)
+	return s.Store.ReadDelivery(ctx, key)
+}
+
+func (s *counting) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
+	s.deliveryWrites.Add(1)
+	return s.Store.WriteDelivery(ctx, was, now)
+}
+
+func (s *counting) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+	s.regionMarks.Add(1)
+	return s.Store.WriteControl(ctx, was, now)
+}
+
+// inBubble runs a subtest in a bubble of its own.
+func inBubble(t *testing.T, name string, test func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, test)
+	})
+}
+
+// linked is a world in which the customer u-1 has one grant, in EU.
+func linked(t *testing.T) (w *accesstest.World, id string) {
+	t.Helper()
+	w = accesstest.New(t, simulator.Options{})
+	return w, w.Link(t, "u-1", alexa.EU, "amzn-1")
+}
+
 // deliverer is a Deliverer for the given regions, or for all.
 func deliverer(t *testing.T, w *accesstest.World, regions ...alexa.Region) *delivery.Deliverer {
 	t.Helper()
@@ -63,156 +148,137 @@ func deliverer(t *testing.T, w *accesstest.World, regions ...alexa.Region) *deli
 	})
 }
 
-func message(w *accesstest.World, data string) push.Message {
-	return push.Message{ID: "m-1", Data: []byte(data), PublishTime: w.Now(), Attempt: 1}
+func message(w *accesstest.World, data string) push.Message { return numbered(w, data, 1) }
+
+func numbered(w *accesstest.World, data string, n int) push.Message {
+	return push.Message{ID: fmt.Sprint("m-", n), Data: []byte(data), PublishTime: w.Now(), Attempt: 1}
 }
 
-// names are the outcomes, by grant.
-func names(results []delivery.Result) map[string]delivery.OutcomeName {
-	got := make(map[string]delivery.OutcomeName)
+// outcomes are the names of results, by grant.
+type outcomes map[string]delivery.OutcomeName
+
+func names(results []delivery.Result) outcomes {
+	got := make(outcomes)
 	for _, r := range results {
 		got[r.GrantID] = r.Name
 	}
 	return got
 }
 
-// seen is what the simulator's gateways were asked and answered, in order.
-func seen(w *accesstest.World) []string {
-	var list []string
-	for _, r := range w.Sim.Requests() {
-		list = append(list, strings.TrimSpace(fmt.Sprintf("%s %d %s", r.Target, r.Status, r.Code)))
+func (want outcomes) check(t *testing.T, when string, results []delivery.Result) {
+	t.Helper()
+	if diff := cmp.Diff(want, names(results)); diff != "" {
+		t.Errorf("%s: outcomes (-want +got):\n%s\n%+v", when, diff, results)
 	}
-	return list
 }
 
-// since drops the exchange that every test begins with.
-func since(list []string, exchanges int) []string { return list[exchanges:] }
+// asked is what the simulator was asked, and its answers' statuses, in order,
+// without the exchanges of the links.
+func asked(w *accesstest.World) string {
+	list := []string{}
+	for _, r := range w.Sim.Requests() {
+		if r.Target != simulator.Exchange {
+			list = append(list, fmt.Sprintf("%s %d", strings.TrimPrefix(string(r.Target), "gateway/"), r.Status))
+		}
+	}
+	return strings.ReplaceAll(strings.Join(list, ", "), "lwa/refresh", "LWA")
+}
 
 func TestDeliverToOneGrant(t *testing.T) {
 	t.Parallel()
-	eu := simulator.Gateway(alexa.EU)
-	script := func(faults ...simulator.Fault) func(*testing.T, *accesstest.World) {
-		return func(_ *testing.T, w *accesstest.World) { w.Sim.Script(eu, faults...) }
+	const accepted, revoked, retry, dead = delivery.Accepted, delivery.Revoked, delivery.Redeliver, delivery.Dead
+	type prepare = func(t *testing.T, w *accesstest.World, id string)
+	script := func(faults ...simulator.Fault) prepare {
+		return func(_ *testing.T, w *accesstest.World, _ string) { w.Sim.Script(eu, faults...) }
 	}
+	code := func(code string) prepare { return script(simulator.Fault{Code: code}) }
+	twice := func(code string) prepare { return script(simulator.Fault{Code: code, Times: 2}) }
+	change := func(edit func(r *grant.Record, id string, now time.Time)) prepare {
+		return func(t *testing.T, w *accesstest.World, id string) {
+			w.Change(t, "u-1", func(r *grant.Record) { edit(r, id, w.Now()) })
+		}
+	}
+	expire := func(_ *testing.T, w *accesstest.World, _ string) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }
+	disable := func(_ *testing.T, w *accesstest.World, _ string) { w.Sim.Disable(alexa.EU, "amzn-1") }
 	tests := []struct {
 		name    string
-		prepare func(t *testing.T, w *accesstest.World)
+		prepare prepare
 		want    delivery.OutcomeName
-		state   grant.State
-		reason  string
-		seen    []string
+		state   string // of the grant, and why
+		asked   string
 	}{
-		{"accepted", script(), delivery.Accepted, grant.Active, "", []string{"gateway/EU 202"}},
-		{"refreshed before use", func(_ *testing.T, w *accesstest.World) { w.Forward(59*time.Minute + 30*time.Second) }, delivery.Accepted, grant.Active, "", []string{"lwa/refresh 200", "gateway/EU 202"}},
-		{"token refused", func(_ *testing.T, w *accesstest.World) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }, delivery.Accepted, grant.Active, "",
-			[]string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
-		{"bare 403", script(simulator.Fault{Status: 403, Body: "<html>no</html>"}), delivery.Accepted, grant.Active, "", []string{"gateway/EU 403", "lwa/refresh 200", "gateway/EU 202"}},
-		{"403 with an unknown code", script(simulator.Fault{Status: 403, Code: "NEW_EXCEPTION"}), delivery.Accepted, grant.Active, "", []string{"gateway/EU 403 NEW_EXCEPTION", "lwa/refresh 200", "gateway/EU 202"}},
-		{"fresh token refused too", script(simulator.Fault{Status: 401, Times: 4}), delivery.Redeliver, grant.Suspect, "unauthorized",
-			[]string{"gateway/EU 401", "lwa/refresh 200", "gateway/EU 401", "gateway/EU 401", "gateway/EU 401"}},
-		{"token refused, grant gone", func(_ *testing.T, w *accesstest.World) {
-			w.Sim.Disable(alexa.EU, "amzn-1")
+		{"accepted", script(), accepted, "active", "EU 202"},
+		{"refreshed before use", func(_ *testing.T, w *accesstest.World, _ string) { w.Forward(59*time.Minute + 30*time.Second) },
+			accepted, "active", "LWA 200, EU 202"},
+		{"token refused", expire, accepted, "active", "EU 401, LWA 200, EU 202"},
+		{"bare 403", script(simulator.Fault{Status: 403, Body: "<html>no</html>"}), accepted, "active", "EU 403, LWA 200, EU 202"},
+		{"403 with an unknown code", script(simulator.Fault{Status: 403, Code: "NEW_EXCEPTION"}), accepted, "active",
+			"EU 403, LWA 200, EU 202"},
+		{"fresh token refused too", script(simulator.Fault{Status: 401, Times: 4}), retry, "suspect unauthorized",
+			"EU 401, LWA 200, EU 401, EU 401, EU 401"},
+		{"token refused, grant gone", func(t *testing.T, w *accesstest.World, id string) {
+			disable(t, w, id)
 			w.Sim.Script(eu, simulator.Fault{Status: 401})
-		}, delivery.Revoked, grant.Revoked, "invalid_grant", []string{"gateway/EU 401", "lwa/refresh 400 invalid_grant"}},
-		{"skill disabled", func(_ *testing.T, w *accesstest.World) { w.Sim.Disable(alexa.EU, "amzn-1") }, delivery.Revoked, grant.Revoked, "invalid_grant",
-			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 400 invalid_grant"}},
-		{"skill disabled, says only the gateway", script(simulator.Fault{Code: simulator.SkillDisabled, Times: 2}), delivery.Redeliver, grant.Suspect, "skill_disabled",
-			[]string{"gateway/EU 403 SKILL_DISABLED_EXCEPTION", "lwa/refresh 200", "gateway/EU 403 SKILL_DISABLED_EXCEPTION"}},
-		{"500 that means disabled", script(simulator.Fault{Code: simulator.InternalService, Description: "no SkillIdentifier found", Times: 2}), delivery.Redeliver, grant.Suspect, "skill_disabled",
-			[]string{"gateway/EU 500 INTERNAL_SERVICE_EXCEPTION", "lwa/refresh 200", "gateway/EU 500 INTERNAL_SERVICE_EXCEPTION"}},
-		{"never enabled, just linked", script(simulator.Fault{Code: simulator.SkillNeverEnabled}), delivery.Redeliver, grant.Active, "", []string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
-		{"never enabled, linked long ago", func(_ *testing.T, w *accesstest.World) {
-			w.Forward(11 * time.Minute)
-			w.Sim.Script(eu, simulator.Fault{Code: simulator.SkillNeverEnabled, Times: 2})
-		}, delivery.Redeliver, grant.Suspect, "skill_never_enabled",
-			[]string{"gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION", "gateway/EU 403 SKILL_NEVER_ENABLED_EXCEPTION"}},
-		{"no permission", script(simulator.Fault{Code: simulator.InsufficientPermission, Times: 2}), delivery.Redeliver, grant.Suspect, "insufficient_permission",
-			[]string{"gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION", "gateway/EU 403 INSUFFICIENT_PERMISSION_EXCEPTION"}},
-		{"skill not found", script(simulator.Fault{Code: simulator.SkillNotFound, Times: 2}), delivery.Redeliver, grant.Suspect, "skill_not_found",
-			[]string{"gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION", "gateway/EU 404 SKILL_NOT_FOUND_EXCEPTION"}},
-		{"LWA ill when a token is refused", func(_ *testing.T, w *accesstest.World) {
-			w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1")
+		}, revoked, "revoked invalid_grant", "EU 401, LWA 400"},
+		{"token refused, LWA out of order", func(t *testing.T, w *accesstest.World, id string) {
+			expire(t, w, id)
 			w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
-		}, delivery.Redeliver, grant.Active, "", []string{"gateway/EU 401 INVALID_ACCESS_TOKEN_EXCEPTION", "lwa/refresh 503"}},
-		{"malformed, says the gateway", script(simulator.Fault{Code: simulator.InvalidRequest}), delivery.Dead, grant.Active, "", []string{"gateway/EU 400 INVALID_REQUEST_EXCEPTION"}},
-		{"account not found", script(simulator.Fault{Code: simulator.AccountNotFound}), delivery.Dead, grant.Active, "", []string{"gateway/EU 404 ACCOUNT_NOT_FOUND_EXCEPTION"}},
-		{"too large, and no halves", script(simulator.Fault{Code: simulator.TooLarge}), delivery.Dead, grant.Active, "", []string{"gateway/EU 413 REQUEST_ENTITY_TOO_LARGE_EXCEPTION"}},
-		{"suspended", func(t *testing.T, w *accesstest.World) {
-			w.Change(t, "u-1", func(r *grant.Record) {
-				for id := range r.Grants {
-					r.Suspect(id, "x", w.Now())
-				}
-			})
-		}, delivery.Suspended, grant.Suspect, "x", []string{}},
+		}, retry, "active", "EU 401, LWA 503"},
+		{"skill disabled", disable, revoked, "revoked invalid_grant", "EU 403, LWA 400"},
+		{"skill disabled, and LWA had refused the grant", func(t *testing.T, w *accesstest.World, id string) {
+			disable(t, w, id)
+			_, _ = w.Process("sweep").Refresh(t.Context(), w.Read(t, "u-1"), id)
+		}, revoked, "revoked invalid_grant", "LWA 400, EU 403, LWA 400"},
+		{"skill disabled, says only the gateway", twice(simulator.SkillDisabled), retry, "suspect skill_disabled",
+			"EU 403, LWA 200, EU 403"},
+		{"500 that means disabled",
+			script(simulator.Fault{Code: simulator.InternalService, Description: "no SkillIdentifier found", Times: 2}),
+			retry, "suspect skill_disabled", "EU 500, LWA 200, EU 500"},
+		{"never enabled, just linked", code(simulator.SkillNeverEnabled), retry, "active", "EU 403"},
+		{"never enabled, linked long ago", func(t *testing.T, w *accesstest.World, id string) {
+			w.Forward(11 * time.Minute)
+			twice(simulator.SkillNeverEnabled)(t, w, id)
+		}, retry, "suspect skill_never_enabled", "EU 403, EU 403"},
+		{"no permission", twice(simulator.InsufficientPermission), retry, "suspect insufficient_permission", "EU 403, EU 403"},
+		{"skill not found", twice(simulator.SkillNotFound), retry, "suspect skill_not_found", "EU 404, EU 404"},
+		{"malformed, says the gateway", code(simulator.InvalidRequest), dead, "active", "EU 400"},
+		{"account not found", code(simulator.AccountNotFound), dead, "active", "EU 404"},
+		{"too large, and no halves", code(simulator.TooLarge), dead, "active", "EU 413"},
+		{"suspended", change(func(r *grant.Record, id string, now time.Time) { r.Suspect(id, "x", now) }), delivery.Suspended, "suspect x", ""},
+		// The refresh that the event asks for proves that the grant is alive.
+		{"restored", change(func(r *grant.Record, id string, now time.Time) {
+			r.Revoke(id, grant.ReasonInvalidGrant, now)
+			r.Restore(id, now)
+		}), accepted, "active", "LWA 200, EU 202"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := accesstest.New(t, simulator.Options{})
-			id := w.Link(t, "u-1", alexa.EU, "amzn-1")
-			test.prepare(t, w)
+			w, id := linked(t)
+			test.prepare(t, w, id)
+			state := func() string {
+				g := w.Read(t, "u-1").Grants[id]
+				return strings.TrimSpace(string(g.State) + " " + g.Reason)
+			}
 			d, m := deliverer(t, w), message(w, report)
 			results := d.Deliver(t.Context(), m)
-			if test.state == grant.Suspect && test.want == delivery.Redeliver {
+			if strings.HasPrefix(test.state, "suspect") && test.want == retry {
 				// The first refusal is handed back. The next one is the reason.
-				if g := w.Read(t, "u-1").Grants[id]; g.State != grant.Active || results[0].Decision != delivery.Retry {
-					t.Errorf("after one refusal the grant is %s and the outcome %+v", g.State, results[0])
+				if got := state(); got != "active" || results[0].Decision != delivery.Retry {
+					t.Errorf("after one refusal the grant is %s and the outcome %+v", got, results[0])
 				}
 				w.Forward(5 * time.Second)
 				m.Attempt = 2
 				results = d.Deliver(t.Context(), m)
 			}
-			if diff := cmp.Diff(map[string]delivery.OutcomeName{id: test.want}, names(results)); diff != "" {
-				t.Errorf("outcomes (-want +got):\n%s\n%v", diff, results[0].Err)
+			outcomes{id: test.want}.check(t, "at last", results)
+			if got := asked(w); got != test.asked {
+				t.Errorf("asked %s, want %s", got, test.asked)
 			}
-			if diff := cmp.Diff(test.seen, since(seen(w), 1)); diff != "" {
-				t.Errorf("requests (-want +got):\n%s", diff)
-			}
-			if g := w.Read(t, "u-1").Grants[id]; g.State != test.state || g.Reason != test.reason {
-				t.Errorf("grant is %s %s, want %s %s", g.State, g.Reason, test.state, test.reason)
+			if got := state(); got != test.state {
+				t.Errorf("grant is %s, want %s", got, test.state)
 			}
 		})
-	}
-}
-
-func TestFanOut(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	eu1 := w.Link(t, "u-1", alexa.EU, "amzn-1")
-	eu2 := w.Link(t, "u-1", alexa.EU, "amzn-2")
-	na := w.Link(t, "u-1", alexa.NA, "amzn-3")
-	w.Link(t, "u-2", alexa.EU, "amzn-4")
-	w.Sim.Disable(alexa.EU, "amzn-2")
-	w.Sim.Always(simulator.Gateway(alexa.EU), simulator.Fault{Status: 401, User: "amzn-2"})
-
-	results := deliverer(t, w).Deliver(t.Context(), message(w, report))
-	want := map[string]delivery.OutcomeName{eu1: delivery.Accepted, eu2: delivery.Revoked, na: delivery.Accepted}
-	if diff := cmp.Diff(want, names(results)); diff != "" {
-		t.Errorf("outcomes (-want +got):\n%s", diff)
-	}
-	accepted := map[string]string{}
-	for _, region := range alexa.Regions() {
-		for _, r := range w.Sim.Events(region) {
-			if r.Accepted {
-				accepted[r.User] = string(r.Region)
-			}
-		}
-	}
-	if diff := cmp.Diff(map[string]string{"amzn-1": "EU", "amzn-3": "NA"}, accepted); diff != "" {
-		t.Errorf("accepted (-want +got):\n%s", diff)
-	}
-
-	// A region's attribute, and a process that serves one region, leave out the
-	// others' grants.
-	m := message(w, report)
-	m.Attributes = map[string]string{"region": "NA"}
-	for name, got := range map[string]map[string]delivery.OutcomeName{
-		"attribute": names(deliverer(t, w).Deliver(t.Context(), m)),
-		"process":   names(deliverer(t, w, alexa.NA).Deliver(t.Context(), message(w, report))),
-	} {
-		if diff := cmp.Diff(map[string]delivery.OutcomeName{na: delivery.Accepted}, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
 	}
 }
 
@@ -234,32 +300,21 @@ func TestNoGrant(t *testing.T) {
 		"grant of a replay":       {"u-1", map[string]string{"gatepost-grant": "g-9"}, delivery.NoGrant, "the replay is for is gone"},
 		"region served elsewhere": {"u-1", map[string]string{"region": "FE"}, delivery.Elsewhere, "region FE; here: EU, NA"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m := message(w, strings.Replace(report, "u-1", tt.userID, 1))
-			m.Attributes = tt.attributes
-			results := deliverer(t, w, alexa.EU, alexa.NA).Deliver(t.Context(), m)
-			if len(results) != 1 || results[0].GrantID != "" || results[0].Decision != delivery.Ack || results[0].Name != tt.want {
-				t.Fatalf("%+v, want %s", results, tt.want)
-			}
-			if got := results[0].Err.Error(); !strings.Contains(got, tt.reason) {
-				t.Errorf("reason = %q, want it to say %q", got, tt.reason)
-			}
-		})
+		m := message(w, strings.Replace(report, "u-1", tt.userID, 1))
+		m.Attributes = tt.attributes
+		results := deliverer(t, w, alexa.EU, alexa.NA).Deliver(t.Context(), m)
+		if len(results) != 1 || results[0].GrantID != "" || results[0].Decision != delivery.Ack || results[0].Name != tt.want {
+			t.Fatalf("%s: %+v, want %s", name, results, tt.want)
+		}
+		if got := results[0].Err.Error(); !strings.Contains(got, tt.reason) {
+			t.Errorf("%s: reason = %q, want it to say %q", name, got, tt.reason)
+		}
 	}
 }
 
 // TestSent: a result tells what was sent for it, as Alexa knows it.
 func TestSent(t *testing.T) {
 	t.Parallel()
-	discovery := func(n int) string {
-		endpoints := make([]string, n)
-		for i := range endpoints {
-			endpoints[i] = fmt.Sprintf(`{"endpointId":"e-%d"}`, i)
-		}
-		return `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},` +
-			`"payload":{"endpoints":[` + strings.Join(endpoints, ",") + `]}}}`
-	}
 	for name, tt := range map[string]struct {
 		event         string
 		faults        []simulator.Fault
@@ -267,17 +322,16 @@ func TestSent(t *testing.T) {
 		messages      int // with ids of their own
 	}{
 		"accepted":          {report, nil, 1, 202, 1},
-		"refused":           {report, []simulator.Fault{{Code: "INVALID_REQUEST_EXCEPTION"}}, 1, 400, 1},
+		"refused":           {report, []simulator.Fault{{Code: simulator.InvalidRequest}}, 1, 400, 1},
 		"with a new token":  {report, []simulator.Fault{{Code: "INVALID_ACCESS_TOKEN_EXCEPTION"}}, 2, 202, 1},
 		"no answer":         {report, []simulator.Fault{{Reset: true}}, 1, 0, 1},
-		"in two parts":      {discovery(31), nil, 2, 202, 2},
-		"whole, and halves": {discovery(2), []simulator.Fault{{Code: "REQUEST_ENTITY_TOO_LARGE_EXCEPTION"}}, 3, 202, 3},
+		"in two parts":      {removalOf(31), nil, 2, 202, 2},
+		"whole, and halves": {removalOf(2), []simulator.Fault{{Code: simulator.TooLarge}}, 3, 202, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := accesstest.New(t, simulator.Options{})
-			w.Link(t, "u-1", alexa.EU, "amzn-1")
-			w.Sim.Script(simulator.Gateway(alexa.EU), tt.faults...)
+			w, _ := linked(t)
+			w.Sim.Script(eu, tt.faults...)
 			results := deliverer(t, w).Deliver(t.Context(), message(w, tt.event))
 			if len(results) != 1 || results[0].Region != alexa.EU {
 				t.Fatalf("%+v", results)
@@ -297,90 +351,43 @@ func TestSent(t *testing.T) {
 	}
 }
 
-func TestDeadLetters(t *testing.T) {
+// TestMessageIDs: an event has one id for each grant, by which Alexa tells a
+// repetition.
+func TestMessageIDs(t *testing.T) {
 	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	id := w.Link(t, "u-1", alexa.EU, "amzn-1")
-	topic := new(letters)
-	d := deliverer(t, w)
-	d.DeadLetters = topic
-
-	malformed := message(w, strings.Replace(report, "lamp-1", "lamp/1", 1))
-	malformed.Attributes = map[string]string{"eventId": "e-1", "mine": "kept"}
-	malformed.Attempt = 3
-	misdirected := message(w, report)
-	misdirected.Attributes = map[string]string{"region": "eu"}
-	noJSON := message(w, "hello")
-	w.Sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.InvalidRequest, Description: "Payload conversion failed."})
-	for _, m := range []push.Message{malformed, misdirected, noJSON, message(w, report)} {
-		if results := d.Deliver(t.Context(), m); len(results) != 1 || results[0].Decision != delivery.DeadLetter {
-			t.Errorf("%s: %+v", m.Data, results)
-		}
-	}
-	const customer, published = "a24a7f55f278dd49", "2026-01-02T03:04:05.000Z"
-	want := []push.Message{
-		{Data: malformed.Data, Attributes: map[string]string{"eventId": "e-1", "mine": "kept",
-			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_EVENT", "gatepost-customer": customer, "gatepost-grant": "",
-			"gatepost-description": "endpointId: has a character other than letters, digits, spaces and _ - = # ; : ? @ & " +
-				"(developer.amazon.com/docs/device-apis/alexa-discovery-objects.html)",
-			"gatepost-event-id": "e-1", "gatepost-published": published, "gatepost-attempt": "3"}},
-		{Data: misdirected.Data, Attributes: map[string]string{"region": "eu",
-			"gatepost-reason": "dead_letter", "gatepost-code": "UNKNOWN_REGION", "gatepost-customer": customer, "gatepost-grant": "",
-			"gatepost-description": "attribute region: must be NA, EU or FE",
-			"gatepost-event-id":    "m-1", "gatepost-published": published, "gatepost-attempt": "1"}},
-		{Data: noJSON.Data, Attributes: map[string]string{
-			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_EVENT", "gatepost-customer": "", "gatepost-grant": "",
-			"gatepost-description": "not JSON (at byte 1)",
-			"gatepost-event-id":    "m-1", "gatepost-published": published, "gatepost-attempt": "1"}},
-		{Data: []byte(report), Attributes: map[string]string{
-			"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_REQUEST_EXCEPTION", "gatepost-customer": customer, "gatepost-grant": id,
-			"gatepost-description": "Payload conversion failed.", "gatepost-region": "EU",
-			"gatepost-event-id": "m-1", "gatepost-published": published, "gatepost-attempt": "1"}},
-	}
-	if diff := cmp.Diff(want, topic.sent); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-
-	topic.fail = errors.New("down")
-	if results := d.Deliver(t.Context(), noJSON); results[0].Decision != delivery.Retry {
-		t.Errorf("a dead letter that could not be put aside is acknowledged: %+v", results)
-	}
-}
-
-func TestIdentityAndAge(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	w.Link(t, "u-1", alexa.EU, "amzn-1")
+	w, _ := linked(t)
 	w.Link(t, "u-1", alexa.EU, "amzn-2")
 	first := message(w, report)
 	first.Attributes = map[string]string{"eventId": "e-1"}
 	again := first
 	again.ID, again.Attempt = "m-2", 2
-	other := message(w, report)
-	for _, m := range []push.Message{first, again, other} {
+	for _, m := range []push.Message{first, again, message(w, report)} {
 		deliverer(t, w).Deliver(t.Context(), m) // each a process of its own
 	}
-	ids := map[string]int{}
+	ids, times := map[string]int{}, map[int]int{}
 	for _, r := range w.Sim.Events(alexa.EU) {
 		ids[r.MessageID]++
 	}
-	times := map[int]int{}
 	for _, n := range ids {
 		times[n]++
 	}
-	// Two grants: the repeated event has one id for each, sent twice; the other
-	// event has two ids of its own.
+	// The repeated event has two ids, sent twice. The other has two of its own.
 	if diff := cmp.Diff(map[int]int{2: 2, 1: 2}, times); diff != "" {
 		t.Errorf("message ids %v (-want +got):\n%s", ids, diff)
 	}
+}
 
-	const doorbell = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"d"},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
-	const answer = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"c"},"endpoint":{"endpointId":"d"},"payload":{}}}`
-	const removal = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"DeleteReport"},"payload":{"endpoints":[{"endpointId":"d"}]}}}`
+func TestAge(t *testing.T) {
+	t.Parallel()
+	w, _ := linked(t)
 	old := func(age time.Duration) func(*push.Message) {
 		return func(m *push.Message) { m.PublishTime = w.Now().Add(-age) }
 	}
-	tests := []struct {
+	published := func(attribute string) func(*push.Message) {
+		return func(m *push.Message) { m.Attributes = map[string]string{attribute: "2026-01-02T02:00:00.123456Z"} }
+	}
+	deviceOf1970 := strings.Replace(report, `"value"`, `"timeOfSample":"1970-01-01T00:00:00Z","value"`, 1)
+	for _, test := range []struct {
 		name, data string
 		age        func(*push.Message)
 		want       delivery.OutcomeName
@@ -391,29 +398,79 @@ func TestIdentityAndAge(t *testing.T) {
 		{"doorbell too old", doorbell, old(61 * time.Second), delivery.Expired},
 		{"answer too old", answer, old(61 * time.Second), delivery.Expired},
 		{"discovery never", removal, old(24 * time.Hour), delivery.Accepted},
-		{"moved by Pub/Sub", report, func(m *push.Message) {
-			m.Attributes = map[string]string{"CloudPubSubDeadLetterSourceTopicPublishTime": "2026-01-02T02:00:00.123456Z"}
-		}, delivery.Expired},
-		{"replayed", report, func(m *push.Message) {
-			m.Attributes = map[string]string{"gatepost-published": "2026-01-02T02:00:00.000Z"}
-		}, delivery.Expired},
+		{"moved by Pub/Sub", report, published("CloudPubSubDeadLetterSourceTopicPublishTime"), delivery.Expired},
+		{"replayed", report, published("gatepost-published"), delivery.Expired},
 		{"no publish time", report, func(m *push.Message) { m.PublishTime = time.Time{} }, delivery.Accepted},
-		{"device clock of 1970", strings.Replace(report, `"value"`, `"timeOfSample":"1970-01-01T00:00:00Z","value"`, 1), old(0), delivery.Accepted},
-	}
-	for _, test := range tests {
+		{"device clock of 1970", deviceOf1970, old(0), delivery.Accepted},
+	} {
 		m := message(w, test.data)
 		m.ID = test.name
 		test.age(&m)
-		for _, r := range deliverer(t, w).Deliver(t.Context(), m) {
-			if r.Name != test.want {
-				t.Errorf("%s: %s, want %s: %v", test.name, r.Name, test.want, r.Err)
-			}
+		if r := deliverer(t, w).Deliver(t.Context(), m); len(r) != 1 || r[0].Name != test.want {
+			t.Errorf("%s: %+v, want %s", test.name, r, test.want)
 		}
 	}
+}
 
-	long := message(w, report)
-	long.Attributes = map[string]string{"eventId": strings.Repeat("x", 129)}
-	if r := deliverer(t, w).Deliver(t.Context(), long); len(r) != 1 || r[0].Name != delivery.Dead || r[0].Err.Error() != "attribute eventId: longer than 128 characters" {
-		t.Errorf("long eventId: %+v", r)
+// TestWarnings: an event that Amazon takes, and would like otherwise, is sent. Its
+// line is no warning: it counts the warnings, and shows each once an hour.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	const at = `"timeOfSample":"2026-01-02T03:04:05Z"`
+	const sound = `{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION",` +
+		`"changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON",` + at + `}],"unchanged":[%s]}`
+	const reachable = `{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},` + at + `}`
+	const odd = `{"namespace":"Alexa.RangeController","instance":"canary-%d","name":"rangeValue","value":1,"unit":"canary",` + at + `}`
+	odds := make([]string, 20)
+	for i := range odds {
+		odds[i] = fmt.Sprintf(odd, i)
+	}
+	many := append([]string{reachable}, odds...)
+	w, _ := linked(t)
+	w.Sim.Always(eu, simulator.Fault{Status: 202, Body: " "})
+	d := deliverer(t, w)
+	const unit, health = "unchanged[1].unit", "unchanged"
+	for i, step := range []struct {
+		name    string
+		forward time.Duration
+		others  []string // properties that did not change
+		count   int
+		shown   []string // paths
+	}{
+		{"sound", 0, []string{reachable}, 0, nil},
+		{"many of one", 0, many, 20, []string{unit}},
+		{"the same", time.Minute, many, 20, nil},
+		{"another besides", 0, odds[:2], 3, []string{health}},
+		{"the first again", 59 * time.Minute, many, 20, []string{unit}},
+		{"the other again", time.Minute, odds[:2], 3, []string{health}},
+	} {
+		w.Forward(step.forward)
+		ctx, line := telemetry.Begin(t.Context())
+		m := numbered(w, fmt.Sprintf(sound, strings.Join(step.others, ",")), i)
+		if got := d.Deliver(ctx, m); len(got) != 1 || got[0].Name != delivery.Accepted {
+			t.Fatalf("%s: %+v", step.name, got)
+		}
+		var written bytes.Buffer
+		line.Write(ctx, telemetry.New(&written), "event")
+		var logged struct {
+			Severity string
+			Shown    []string `json:"event_advice"`
+			Count    int      `json:"event_advice_count"`
+		}
+		if err := json.Unmarshal(written.Bytes(), &logged); err != nil {
+			t.Fatal(err)
+		}
+		var paths []string
+		for _, text := range logged.Shown {
+			path, _, _ := strings.Cut(text, ": ")
+			paths = append(paths, path)
+		}
+		if diff := cmp.Diff(step.shown, paths); diff != "" || logged.Count != step.count || logged.Severity != "INFO" {
+			t.Errorf("%s: %s with %d warnings, want INFO with %d; shown (-want +got):\n%s",
+				step.name, logged.Severity, logged.Count, step.count, diff)
+		}
+		if strings.Contains(written.String(), "canary") {
+			t.Errorf("%s: the line shows the event's contents: %s", step.name, &written)
+		}
 	}
 }

@@ -20,7 +20,8 @@ func discovery(t *testing.T, name string, n int) *alexa.Event {
 	for i := range endpoints {
 		endpoints[i] = fmt.Sprintf(`{"endpointId":"e-%d"}`, i)
 	}
-	data := `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":"` + name + `"},"payload":{"endpoints":[` + strings.Join(endpoints, ",") + `]}}}`
+	data := fmt.Sprintf(`{"userId":"u-1","event":{"header":{"namespace":"Alexa.Discovery","name":%q},"payload":{"endpoints":[%s]}}}`,
+		name, strings.Join(endpoints, ","))
 	e, _, err := alexa.DecodeEvent([]byte(data), time.Unix(0, 0), alexa.CheckOff)
 	if err != nil {
 		t.Fatal(err)

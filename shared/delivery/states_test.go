@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -78,7 +79,9 @@ func (table transitions) keepsTrue(t *testing.T, events []string, leads func(t *
 func TestStatesOfAGrant(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	tokens := grant.Tokens{AccessToken: []byte("a"), RefreshToken: []byte("r"), ExpiresAt: now.Add(time.Hour), RefreshDue: now.Add(40 * time.Minute)}
+	tokens := grant.Tokens{
+		AccessToken: []byte("a"), RefreshToken: []byte("r"), ExpiresAt: now.Add(time.Hour), RefreshDue: now.Add(40 * time.Minute),
+	}
 	// refuse is what package access does about invalid_grant.
 	refuse := func(r *grant.Record, at time.Time) {
 		switch g := r.Grants["g"]; {
@@ -121,11 +124,7 @@ func TestStatesOfAGrant(t *testing.T) {
 		}
 		return string(g.State)
 	}
-	var names []string
-	for name := range events {
-		names = append(names, name)
-	}
-	tables(t)[0].keepsTrue(t, names, func(t *testing.T, state, event string) string {
+	tables(t)[0].keepsTrue(t, slices.Collect(maps.Keys(events)), func(t *testing.T, state, event string) string {
 		r := grant.New(grant.Key{Skill: "default", UserID: "u-1"})
 		r.Link("g", alexa.EU, "", tokens, now)
 		switch state {
@@ -143,7 +142,6 @@ func TestStatesOfAGrant(t *testing.T) {
 
 func TestStatesOfABreaker(t *testing.T) {
 	t.Parallel()
-	type maker = func(b *breaker.Breaker)
 	answer := func(b *breaker.Breaker, key string, good bool) {
 		if a, err := b.Begin(context.Background(), key, breaker.Options{}); err == nil {
 			b.End(a, good)
@@ -154,7 +152,7 @@ func TestStatesOfABreaker(t *testing.T) {
 			answer(b, fmt.Sprint("g-", i), false)
 		}
 	}
-	events := map[string]maker{
+	events := map[string]func(b *breaker.Breaker){
 		"10 of the last 50 grants, and half of them, got a bad answer": fail,
 		"5 s pass, after each reopening twice as many up to 30":        func(*breaker.Breaker) { time.Sleep(5 * time.Second) },
 		"every trial is answered well for some seconds": func(b *breaker.Breaker) {
@@ -172,11 +170,7 @@ func TestStatesOfABreaker(t *testing.T) {
 			}
 		},
 	}
-	var names []string
-	for name := range events {
-		names = append(names, name)
-	}
-	tables(t)[1].keepsTrue(t, names, func(t *testing.T, state, event string) (led string) {
+	tables(t)[1].keepsTrue(t, slices.Collect(maps.Keys(events)), func(t *testing.T, state, event string) (led string) {
 		synctest.Test(t, func(t *testing.T) {
 			b := breaker.New(breaker.Config{Now: time.Now})
 			if state != "closed" {
@@ -204,11 +198,7 @@ func TestStatesOfTheBrake(t *testing.T) {
 		"`grants brake on`":  func(b *grant.Brake) { b.On(now) },
 		"`grants brake off`": func(b *grant.Brake) { b.Off(now) },
 	}
-	var names []string
-	for name := range events {
-		names = append(names, name)
-	}
-	tables(t)[2].keepsTrue(t, names, func(_ *testing.T, state, event string) string {
+	tables(t)[2].keepsTrue(t, slices.Collect(maps.Keys(events)), func(_ *testing.T, state, event string) string {
 		var b grant.Brake
 		switch state {
 		case "latched":

@@ -40,26 +40,19 @@ func TestChangeLosesNoEdit(t *testing.T) {
 	}
 }
 
-// contested is a store whose every write loses the race.
-type contested struct {
-	grant.Store
-	writes int
-}
-
-func (c *contested) Write(context.Context, grant.Record, grant.Record) (grant.Record, error) {
-	c.writes++
-	return grant.Record{}, fmt.Errorf("wrapped: %w", grant.ErrConflict)
-}
-
 func TestChangeGivesUp(t *testing.T) {
 	t.Parallel()
 	edit := func(r *grant.Record) error { r.UsedAt = start; return nil }
-	store := &contested{Store: grantmem.New()}
+	conflicts := make([]answer, 20)
+	for i := range conflicts {
+		conflicts[i] = refuses(fmt.Errorf("wrapped: %w", grant.ErrConflict))
+	}
+	store := &scripted{Store: grantmem.New(), onWrite: conflicts}
 	if _, err := grant.Change(context.Background(), store, key, edit); !errors.Is(err, grant.ErrConflict) || store.writes != 10 {
 		t.Errorf("%v after %d writes", err, store.writes)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	store = &contested{Store: grantmem.New()}
+	store = &scripted{Store: grantmem.New(), onWrite: conflicts}
 	_, err := grant.Change(ctx, store, key, func(r *grant.Record) error { cancel(); return edit(r) })
 	if !errors.Is(err, context.Canceled) || store.writes != 1 {
 		t.Errorf("cancelled: %v after %d writes", err, store.writes)
@@ -178,14 +171,15 @@ func TestPersist(t *testing.T) {
 		{"a conflict", []answer{refuses(conflict)}, nil, time.Second},
 		{"many conflicts", many, nil, 20 * time.Second},
 		{"an error", []answer{refuses(errStore)}, nil, time.Second},
-		{"another request's end", []answer{refuses(context.Canceled), refuses(context.DeadlineExceeded)}, nil, time.Second},
 		{"the answer is lost", []answer{loses(errStore)}, nil, time.Second},
 		{"the answer is lost and the client tries again", []answer{loses(conflict)}, nil, time.Second},
-		{"the answer is lost and the record cannot be read", []answer{loses(errStore)}, []answer{refuses(errStore), refuses(errStore)}, time.Second},
+		{"the answer is lost and the record cannot be read", []answer{loses(errStore)}, []answer{refuses(errStore), refuses(errStore)},
+			time.Second},
 		{"hangs", []answer{hangs}, nil, 6 * time.Second},
 		{"hangs after it was done", []answer{hangsAfterwards}, nil, 6 * time.Second},
 		{"a read hangs", []answer{refuses(errStore)}, []answer{hangs}, 6 * time.Second},
-		{"everything", []answer{refuses(errStore), hangs, refuses(conflict), hangsAfterwards}, []answer{refuses(errStore), hangs, refuses(errStore)}, 18 * time.Second},
+		{"everything", []answer{refuses(errStore), hangs, refuses(conflict), hangsAfterwards},
+			[]answer{refuses(errStore), hangs, refuses(errStore)}, 18 * time.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -368,7 +362,8 @@ func TestChangeControl(t *testing.T) {
 		t.Errorf("left as it is: %d writes, %v", len(store.writes), err)
 	}
 	mine := errors.New("mine")
-	if err := change(func(map[string]any) (map[string]any, error) { return map[string]any{}, mine }); err != mine || len(store.writes) > 0 {
+	fail := func(map[string]any) (map[string]any, error) { return map[string]any{}, mine }
+	if err := change(fail); err != mine || len(store.writes) > 0 {
 		t.Errorf("edit's error came back as %v after %d writes", err, len(store.writes))
 	}
 	if err := errors.Join(change(count), change(count)); err != nil {
@@ -397,25 +392,28 @@ func TestChangeControl(t *testing.T) {
 
 func TestChangeControlGivesUp(t *testing.T) {
 	t.Parallel()
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	tests := []struct {
-		name   string
-		ctx    context.Context
+	for name, test := range map[string]struct {
 		err    error // of the store
+		ends   bool  // the context, with the first attempt
 		want   []error
 		writes int
 	}{
-		{"conflicts", context.Background(), fmt.Errorf("wrapped: %w", grant.ErrConflict), []error{grant.ErrConflict}, 10},
-		{"an error", context.Background(), errStore, []error{errStore}, 1},
-		{"a read fails", ended, nil, []error{context.Canceled}, 0},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+		"conflicts":        {fmt.Errorf("wrapped: %w", grant.ErrConflict), false, []error{grant.ErrConflict}, 10},
+		"an error":         {errStore, false, []error{errStore}, 1},
+		"its context ends": {grant.ErrConflict, true, []error{context.Canceled, grant.ErrConflict}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
 				store := &controls{Store: grantmem.New(), err: test.err}
-				err := grant.ChangeControl(test.ctx, store, "c", count)
+				err := grant.ChangeControl(ctx, store, "c", func(doc map[string]any) (map[string]any, error) {
+					if test.ends {
+						cancel()
+					}
+					return count(doc)
+				})
 				for _, want := range test.want {
 					if !errors.Is(err, want) {
 						t.Errorf("got error %v, want %v", err, want)
@@ -424,16 +422,11 @@ func TestChangeControlGivesUp(t *testing.T) {
 				if got := len(store.writes) / 2; got != test.writes {
 					t.Errorf("%d writes, want %d", got, test.writes)
 				}
+				cancel()
+				if err := grant.ChangeControl(ctx, store, "c", count); !errors.Is(err, context.Canceled) || len(store.writes)/2 != test.writes {
+					t.Errorf("a read fails: %v after %d writes", err, len(store.writes)/2)
+				}
 			})
 		})
 	}
-	t.Run("its context ends", func(t *testing.T) {
-		t.Parallel()
-		ctx, cancel := context.WithCancel(context.Background())
-		store := &controls{Store: grantmem.New(), err: grant.ErrConflict}
-		err := grant.ChangeControl(ctx, store, "c", func(doc map[string]any) (map[string]any, error) { cancel(); return count(doc) })
-		if !errors.Is(err, context.Canceled) || !errors.Is(err, grant.ErrConflict) || len(store.writes) != 2 {
-			t.Errorf("%v after %d writes", err, len(store.writes)/2)
-		}
-	})
 }

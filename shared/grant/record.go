@@ -99,8 +99,10 @@ type Record struct {
 	Bucket     int            // Key.Bucket, stored because the sweep's query needs it
 	RefreshDue time.Time      // the earliest RefreshDue of the grants, zero when no grant waits for the sweep
 	Announce   []Announcement // lifecycle messages that were not published yet, oldest first
-	UsedAt     time.Time      // when an event was last delivered, noted at most once in a token's lifetime; zero unless idle customers leave the sweep
-	Grants     map[string]Grant
+	// UsedAt is when an event was last delivered, noted at most once in a token's
+	// lifetime; zero unless idle customers leave the sweep.
+	UsedAt time.Time
+	Grants map[string]Grant
 
 	// Revision is the stored state this value was read from, zero for a record
 	// that is not stored. A Store sets it; nobody else may.
@@ -188,4 +190,37 @@ func (r Record) Clone() Record {
 		}
 	}
 	return c
+}
+
+// AnnouncementType names what happened to a link.
+type AnnouncementType string
+
+// The lifecycle messages of the grant-events topic.
+const (
+	Linked        AnnouncementType = "linked"    // the customer's first grant in this region
+	Relinked      AnnouncementType = "relinked"  // one more grant where there was one, alive or revoked
+	BecameSuspect AnnouncementType = "suspect"   // the gateway refuses a grant that LWA honours
+	Recovered     AnnouncementType = "recovered" // a suspect grant works again
+	WasRevoked    AnnouncementType = "revoked"   // a grant is gone
+	Stale         AnnouncementType = "stale"     // Alexa may not have the latest state of endpoints; report them again
+)
+
+// Announcement is one lifecycle message that waits to be published. It is
+// saved together with the change that it announces, and removed once the
+// topic has it, so that it is published at least once.
+type Announcement struct {
+	Type         AnnouncementType
+	GrantID      string
+	Region       alexa.Region
+	Reason       string
+	EndpointIDs  []string // only for Stale; none stands for all endpoints
+	Discovery    bool     // only for Stale: discovery events were missed too
+	ActiveGrants int      // what the customer has left in this region; only 0 means stop publishing
+	At           time.Time
+}
+
+// same reports whether a and b are one announcement. Two of a kind for a grant
+// have different times.
+func (a Announcement) same(b Announcement) bool {
+	return a.Type == b.Type && a.GrantID == b.GrantID && a.Reason == b.Reason && a.At.Equal(b.At)
 }

@@ -25,11 +25,14 @@ func TestRefusalsComeSeldomer(t *testing.T) {
 		r.Announced(r.Announce, now)
 		g := r.Grants["a"]
 		due, next := g.RefreshDue.Sub(start), g.NextTry.Sub(start)
-		if due != time.Duration(step.due)*time.Minute || next != time.Duration(step.next)*time.Minute || !r.RefreshDue.Equal(g.RefreshDue) {
+		if due.Minutes() != float64(step.due) || next.Minutes() != float64(step.next) || !r.RefreshDue.Equal(g.RefreshDue) {
 			t.Errorf("after refusal %d: due at %v and tried at %v, want minutes %d and %d", i+1, due, next, step.due, step.next)
 		}
-		if g.State != grant.Suspect || g.Reason != grant.ReasonRefreshRefused || !g.Since.Equal(start) || !g.RefusedAt.Equal(start) || g.Lease != (grant.Lease{}) {
+		if g.State != grant.Suspect || g.Reason != grant.ReasonRefreshRefused || g.Lease != (grant.Lease{}) {
 			t.Errorf("after refusal %d: %+v", i+1, g)
+		}
+		if !g.Since.Equal(start) || !g.RefusedAt.Equal(start) {
+			t.Errorf("after refusal %d: suspect since %v, refused at %v", i+1, g.Since, g.RefusedAt)
 		}
 	}
 }
@@ -82,26 +85,47 @@ func TestRefusedSuspectKeepsTheGatewaysReason(t *testing.T) {
 	}
 }
 
-func TestConfirms(t *testing.T) {
+// TestWhatTimeMakesOfAGrant has what a grant says of itself at the start.
+func TestWhatTimeMakesOfAGrant(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
+	past, future := start.Add(-time.Nanosecond), start.Add(time.Nanosecond)
+	refusedFor := func(d time.Duration) grant.Grant { return grant.Grant{RefusedAt: start.Add(-d)} }
+	endsIn := func(d time.Duration) grant.Grant { return grant.Grant{ExpiresAt: start.Add(d)} }
+	suspect := func(reason string, due, next time.Time) grant.Grant {
+		return grant.Grant{State: grant.Suspect, Reason: reason, RefreshDue: due, NextTry: next, ExpiresAt: start.Add(time.Hour)}
+	}
+	const doubt, refusal = grant.ReasonRefreshRefused, grant.ReasonUnauthorized
+	witnessed := grant.Grant{Witness: grant.Witness{By: grant.BySkillEvent, At: start}}
+	relinked := grant.Grant{RefusedAt: start, Witness: grant.Witness{By: grant.ByRelink, At: start}}
+	for _, test := range []struct {
 		name string
+		ask  func(grant.Grant, time.Time) bool
 		g    grant.Grant
 		want bool
 	}{
-		{"never refused", grant.Grant{}, false},
-		{"refused just now", grant.Grant{RefusedAt: start}, false},
-		{"refused almost an hour ago", grant.Grant{RefusedAt: start.Add(-time.Hour + time.Nanosecond)}, false},
-		{"refused an hour ago", grant.Grant{RefusedAt: start.Add(-time.Hour)}, true},
-		{"refused in the future, by another clock", grant.Grant{RefusedAt: start.Add(time.Hour)}, false},
-		{"a skill event", grant.Grant{Witness: grant.Witness{By: grant.BySkillEvent, At: start}}, true},
-		{"a relink, and refused just now", grant.Grant{RefusedAt: start, Witness: grant.Witness{By: grant.ByRelink, At: start}}, true},
-		{"not proven, but by whom", grant.Grant{UnprovenSince: start}, false},
-		{"refused by the gateway for long", grant.Grant{State: grant.Suspect, Reason: grant.ReasonUnauthorized, Since: start.Add(-time.Hour)}, false},
-	}
-	for _, test := range tests {
-		if got := test.g.Confirms(start); got != test.want {
-			t.Errorf("%s: got %t", test.name, got)
+		{"never refused", grant.Grant.Confirms, grant.Grant{}, false},
+		{"refused just now", grant.Grant.Confirms, refusedFor(0), false},
+		{"refused almost an hour ago", grant.Grant.Confirms, refusedFor(time.Hour - 1), false},
+		{"refused an hour ago", grant.Grant.Confirms, refusedFor(time.Hour), true},
+		{"refused in the future, by another clock", grant.Grant.Confirms, refusedFor(-time.Hour), false},
+		{"a skill event", grant.Grant.Confirms, witnessed, true},
+		{"a relink, and refused just now", grant.Grant.Confirms, relinked, true},
+		{"not proven, but by whom", grant.Grant.Confirms, grant.Grant{UnprovenSince: start}, false},
+		{"refused by the gateway", grant.Grant.Confirms, suspect(refusal, past, past), false},
+
+		{"too early", grant.Grant.Waits, suspect(doubt, future, future), true},
+		{"due", grant.Grant.Waits, suspect(doubt, start, future), false},
+		{"to be tried", grant.Grant.Waits, suspect(doubt, future, start), false},
+		{"refused by the gateway", grant.Grant.Waits, suspect(refusal, future, future), false},
+		{"active", grant.Grant.Waits, grant.Grant{State: grant.Active, RefreshDue: future, NextTry: future}, false},
+
+		{"a minute and more is left", grant.Grant.TokenEnded, endsIn(time.Minute + 1), false},
+		{"a minute is left", grant.Grant.TokenEnded, endsIn(time.Minute), true},
+		{"no token", grant.Grant.TokenEnded, grant.Grant{}, true},
+		{"unreadable", grant.Grant.TokenEnded, suspect(grant.ReasonUnreadable, past, past), true},
+	} {
+		if got := test.ask(test.g, start); got != test.want {
+			t.Errorf("%s: got %t, want %t of %+v", test.name, got, test.want, test.g)
 		}
 	}
 }
@@ -118,53 +142,6 @@ func TestDoubted(t *testing.T) {
 			if got := (grant.Grant{State: state, Reason: reason}).Doubted(); got != want {
 				t.Errorf("%s %q: got %t", state, reason, got)
 			}
-		}
-	}
-}
-
-func TestWaits(t *testing.T) {
-	t.Parallel()
-	past, future := start, start.Add(time.Nanosecond)
-	doubted := grant.Grant{State: grant.Suspect, Reason: grant.ReasonRefreshRefused}
-	refused := grant.Grant{State: grant.Suspect, Reason: grant.ReasonUnauthorized}
-	tests := []struct {
-		name      string
-		g         grant.Grant
-		due, next time.Time
-		want      bool
-	}{
-		{"too early", doubted, future, future, true},
-		{"due", doubted, past, future, false},
-		{"to be tried", doubted, future, past, false},
-		{"refused by the gateway", refused, future, future, false},
-		{"active", grant.Grant{State: grant.Active}, future, future, false},
-	}
-	for _, test := range tests {
-		test.g.RefreshDue, test.g.NextTry = test.due, test.next
-		if got := test.g.Waits(start); got != test.want {
-			t.Errorf("%s: got %t", test.name, got)
-		}
-	}
-}
-
-func TestTokenEnded(t *testing.T) {
-	t.Parallel()
-	ends := start.Add(time.Hour)
-	tests := []struct {
-		name string
-		g    grant.Grant
-		now  time.Time
-		want bool
-	}{
-		{"a minute and more is left", grant.Grant{ExpiresAt: ends}, ends.Add(-time.Minute - time.Nanosecond), false},
-		{"a minute is left", grant.Grant{ExpiresAt: ends}, ends.Add(-time.Minute), true},
-		{"ended", grant.Grant{ExpiresAt: ends}, ends, true},
-		{"none", grant.Grant{}, start, true},
-		{"unreadable", grant.Grant{ExpiresAt: ends, State: grant.Suspect, Reason: grant.ReasonUnreadable}, start, true},
-	}
-	for _, test := range tests {
-		if got := test.g.TokenEnded(test.now); got != test.want {
-			t.Errorf("%s: got %t", test.name, got)
 		}
 	}
 }
@@ -194,14 +171,14 @@ func TestCannotRefresh(t *testing.T) {
 			if test.before != nil {
 				test.before(&r)
 			}
-			for i, minutes := range []struct{ due, next time.Duration }{{1, 1}, {2, 2}, {4, 4}, {8, 8}, {16, 15}, {32, 15}, {60, 15}, {60, 15}} {
+			for i, minutes := range []struct{ due, next float64 }{{1, 1}, {2, 2}, {4, 4}, {8, 8}, {16, 15}, {32, 15}, {60, 15}} {
 				r.CannotRefresh("a", test.reason, start)
 				g := r.Grants["a"]
 				if g.State != grant.Suspect || g.Reason != test.reason || !g.Since.Equal(start) || !g.RefusedAt.IsZero() {
 					t.Errorf("%+v", g)
 				}
-				if due, next := g.RefreshDue.Sub(start), g.NextTry.Sub(start); due != minutes.due*time.Minute || next != minutes.next*time.Minute {
-					t.Errorf("time %d: due in %v and tried in %v, want minutes %d and %d", i+1, due, next, minutes.due, minutes.next)
+				if due, next := g.RefreshDue.Sub(start), g.NextTry.Sub(start); due.Minutes() != minutes.due || next.Minutes() != minutes.next {
+					t.Errorf("time %d: due in %v and tried in %v, want minutes %v and %v", i+1, due, next, minutes.due, minutes.next)
 				}
 			}
 			if diff := cmp.Diff(test.want, kinds(r)); diff != "" {
@@ -257,14 +234,13 @@ func TestSuspect(t *testing.T) {
 		probe  time.Duration
 	}{
 		{"active", func(*grant.Record) {}, day, told, now, time.Minute},
-		{"failures of refreshes do not count", func(r *grant.Record) { r.RefreshFailed("a", start); r.RefreshFailed("a", start) }, day, told, now, time.Minute},
+		{"failures of refreshes do not count", func(r *grant.Record) { r.RefreshFailed("a", start) }, day, told, now, time.Minute},
 		{"at rest", func(r *grant.Record) { r.Rest("a", start) }, day, told, now, time.Minute},
 		{"suspect for another reason", func(r *grant.Record) {
 			r.Suspect("a", grant.ReasonSkillDisabled, start)
 			r.ProbeFailed("a", grant.ReasonSkillDisabled, start)
 			r.Announced(r.Announce, start)
 		}, day, nil, start, 2 * time.Minute},
-		{"of another client", func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonOtherClient, start) }, day, told, now, time.Minute},
 		{"unreadable, which was told", func(r *grant.Record) {
 			r.CannotRefresh("a", grant.ReasonUnreadable, start)
 			r.Announced(r.Announce, start)
@@ -305,7 +281,6 @@ func TestProbesComeSeldomer(t *testing.T) {
 	t.Parallel()
 	for reason, pauses := range map[string][]time.Duration{
 		grant.ReasonUnauthorized:           {1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360},
-		grant.ReasonSkillDisabled:          {1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360},
 		grant.ReasonSkillNotFound:          {1, 2, 4, 8, 15, 15},
 		grant.ReasonInsufficientPermission: {1, 2, 4, 8, 15, 15},
 	} {
@@ -341,7 +316,7 @@ func TestRecover(t *testing.T) {
 			r.RefreshRefused("a", grant.ReasonRefreshUnknown, start.Add(minute*time.Minute))
 		}
 	}
-	suspect := func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start); r.Announced(r.Announce, start) }
+	suspect := func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start) }
 	active := grant.Grant{State: grant.Active, Since: now, RefreshDue: due}
 	tests := []struct {
 		name   string
@@ -352,8 +327,10 @@ func TestRecover(t *testing.T) {
 		{"active", nil, nil, nil},
 		{"revoked", []func(*grant.Record){func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, start) }}, nil, nil},
 		{"refused by Login with Amazon", []func(*grant.Record){refusedAt(90)}, nil, nil},
-		{"of another client", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonOtherClient, start) }}, &active, nil},
-		{"unreadable", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonUnreadable, start) }}, &active, []string{"recovered a EU 1"}},
+		{"of another client", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonOtherClient, start) }},
+			&active, nil},
+		{"unreadable", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonUnreadable, start) }},
+			&active, []string{"recovered a EU 1"}},
 		{"of another client and refused", []func(*grant.Record){
 			refusedAt(90), func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonOtherClient, start) },
 		}, nil, nil},

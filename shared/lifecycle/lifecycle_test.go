@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"testing"
@@ -39,37 +38,43 @@ func (p *topic) Publish(_ context.Context, data []byte, attributes map[string]st
 	return nil
 }
 
-// linked is a stored record with two messages that wait.
-func linked(t *testing.T, store grant.Store) grant.Record {
+// linked is an announcer, its store, and a stored record with two messages that
+// wait.
+func linked(t *testing.T, topic *topic) (*lifecycle.Announcer, grant.Store, grant.Record) {
 	t.Helper()
+	store := grantmem.New()
 	record, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
-		due := now.Add(40 * time.Minute)
-		r.Link("g-1", alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
-		r.Link("g-2", alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: due}, now)
+		for _, id := range []string{"g-1", "g-2"} {
+			r.Link(id, alexa.EU, "", grant.Tokens{AccessToken: []byte("x"), RefreshDue: now.Add(40 * time.Minute)}, now)
+		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return record
+	log := slog.New(slog.DiscardHandler)
+	return &lifecycle.Announcer{Store: store, Topic: topic, Log: log, Now: func() time.Time { return now }}, store, record
 }
 
 const (
-	first  = `{"type":"linked","userId":"u-1","region":"EU","skill":"default","grantId":"g-1","activeGrants":1,"at":"2026-01-02T03:04:05Z"}`
-	second = `{"type":"relinked","userId":"u-1","region":"EU","skill":"default","grantId":"g-2","activeGrants":2,"at":"2026-01-02T03:04:05Z"}`
+	first = `{"type":"linked","userId":"u-1","region":"EU","skill":"default","grantId":"g-1","activeGrants":1,` +
+		`"at":"2026-01-02T03:04:05Z"}`
+	second = `{"type":"relinked","userId":"u-1","region":"EU","skill":"default","grantId":"g-2","activeGrants":2,` +
+		`"at":"2026-01-02T03:04:05Z"}`
 )
 
 func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
 	t.Parallel()
-	store, events := grantmem.New(), new(topic)
-	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
-	if err := a.Announce(t.Context(), linked(t, store)); err != nil {
+	events := new(topic)
+	a, store, record := linked(t, events)
+	if err := a.Announce(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{first, second}, events.data); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]map[string]string{{"type": "linked", "region": "EU"}, {"type": "relinked", "region": "EU"}}, events.attributes); diff != "" {
+	attributes := []map[string]string{{"type": "linked", "region": "EU"}, {"type": "relinked", "region": "EU"}}
+	if diff := cmp.Diff(attributes, events.attributes); diff != "" {
 		t.Errorf("attributes (-want +got):\n%s", diff)
 	}
 	record, err := store.Read(t.Context(), key)
@@ -83,9 +88,9 @@ func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
 
 func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 	t.Parallel()
-	store, events := grantmem.New(), &topic{failAt: 2}
-	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
-	if err := a.Announce(t.Context(), linked(t, store)); err == nil {
+	events := &topic{failAt: 2}
+	a, store, record := linked(t, events)
+	if err := a.Announce(t.Context(), record); err == nil {
 		t.Fatal("no error")
 	}
 	record, err := store.Read(t.Context(), key)
@@ -104,9 +109,8 @@ func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 // changed, and has another.
 func TestWhatCameMeanwhileStays(t *testing.T) {
 	t.Parallel()
-	store, events := grantmem.New(), new(topic)
-	a := &lifecycle.Announcer{Store: store, Topic: events, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}
-	read := linked(t, store)
+	events := new(topic)
+	a, store, read := linked(t, events)
 	if _, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
 		r.Revoke("g-1", grant.ReasonInvalidGrant, now.Add(time.Second))
 		return nil
@@ -117,11 +121,7 @@ func TestWhatCameMeanwhileStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	record, err := store.Read(t.Context(), key)
-	if err != nil || len(record.Announce) != 1 || record.Announce[0].Type != grant.WasRevoked {
-		t.Errorf("waiting: %v, %v", record.Announce, err)
-	}
-	var m lifecycle.Message
-	if err := json.Unmarshal([]byte(events.data[0]), &m); err != nil || m.Type != grant.Linked {
-		t.Errorf("%v, %v", m, err)
+	if err != nil || len(record.Announce) != 1 || record.Announce[0].Type != grant.WasRevoked || events.data[0] != first {
+		t.Errorf("published: %v; waiting: %v, %v", events.data, record.Announce, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -154,7 +155,9 @@ func read(ctx context.Context, ref *firestore.DocumentRef) (*firestore.DocumentS
 // https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precondition.
 // So is Aborted, Firestore's answer to contention and to traffic that grows
 // fast, which the client library does not retry and the emulator never gives.
-func write(ctx context.Context, ref *firestore.DocumentRef, was grant.Revision, doc map[string]any, changes []grant.Field) (grant.Revision, error) {
+func write(
+	ctx context.Context, ref *firestore.DocumentRef, was grant.Revision, doc map[string]any, changes []grant.Field,
+) (grant.Revision, error) {
 	var result *firestore.WriteResult
 	var err error
 	var conflicts []codes.Code
@@ -233,3 +236,77 @@ func parseRecords(docs []*firestore.DocumentSnapshot) (records []grant.Record, u
 func revisionOf(updated time.Time) grant.Revision { return grant.Revision(updated.UnixNano()) }
 
 func updateTime(r grant.Revision) time.Time { return time.Unix(0, int64(r)) }
+
+// ReadAccount implements [grant.Store].
+func (s *Store) ReadAccount(ctx context.Context, id string) (grant.Account, error) {
+	doc, err := read(ctx, s.client.Collection(Accounts).Doc(id))
+	if err != nil {
+		return grant.Account{}, failed(ctx, "read an account", err)
+	}
+	a, err := grant.ParseAccount(id, doc.Data())
+	if err != nil {
+		return grant.Account{}, fmt.Errorf("grantfire: account %s: %w", id, err)
+	}
+	a.Revision = revisionOf(doc.UpdateTime)
+	return a, nil
+}
+
+// WriteAccount implements [grant.Store].
+func (s *Store) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+	if was.ID != now.ID {
+		return grant.Account{}, errors.New("grantfire: write an account: was and now have two ids")
+	}
+	if now.Customer == "" {
+		return grant.Account{}, errors.New("grantfire: write an account: it has no Customer")
+	}
+	doc := now.Document()
+	if reflect.DeepEqual(was.Document(), doc) {
+		return was, nil
+	}
+	var all []grant.Field
+	for name, value := range doc {
+		all = append(all, grant.Field{Path: []string{name}, Value: value})
+	}
+	revision, err := write(ctx, s.client.Collection(Accounts).Doc(now.ID), was.Revision, doc, all)
+	if err != nil {
+		return grant.Account{}, failed(ctx, "write an account", err)
+	}
+	stored, err := grant.ParseAccount(now.ID, doc)
+	stored.Revision = revision
+	return stored, err
+}
+
+// ReadControl implements [grant.Store].
+func (s *Store) ReadControl(ctx context.Context, name string) (grant.Control, error) {
+	doc, err := read(ctx, s.client.Collection(Controls).Doc(name))
+	if err != nil {
+		return grant.Control{}, failed(ctx, "read a control document", err)
+	}
+	return grant.Control{Name: name, Document: doc.Data(), Revision: revisionOf(doc.UpdateTime)}, nil
+}
+
+// WriteControl implements [grant.Store].
+func (s *Store) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+	if was.Name != now.Name {
+		return grant.Control{}, errors.New("grantfire: write a control document: was and now have two names")
+	}
+	var all []grant.Field
+	for name := range was.Document {
+		if _, stays := now.Document[name]; !stays {
+			all = append(all, grant.Field{Path: []string{name}})
+		}
+	}
+	for name, value := range now.Document {
+		all = append(all, grant.Field{Path: []string{name}, Value: value})
+	}
+	if len(all) == 0 { // an update must name a field
+		all = []grant.Field{{Path: []string{"none"}}}
+	}
+	var err error
+	now.Revision, err = write(ctx, s.client.Collection(Controls).Doc(now.Name), was.Revision, now.Document, all)
+	if err != nil {
+		return grant.Control{}, failed(ctx, "write a control document", err)
+	}
+	now.Document = maps.Clone(now.Document)
+	return now, nil
+}

@@ -3,6 +3,8 @@ package grantfire_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -149,11 +151,15 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 func TestOneCallEach(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
-	unary := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	unary := func(
+		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+	) error {
 		calls.Add(1)
 		return invoke(ctx, method, req, reply, cc, opts...)
 	}
-	stream := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream := func(
+		ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
+	) (grpc.ClientStream, error) {
 		calls.Add(1)
 		return open(ctx, desc, cc, method, opts...)
 	}
@@ -180,39 +186,24 @@ func TestOneCallEach(t *testing.T) {
 			record, err = store.Write(ctx, record, now)
 			return err
 		}},
-		{"no change", 0, func(ctx context.Context) error {
-			_, err := store.Write(ctx, record, record.Clone())
-			return err
-		}},
-		{"read", 1, func(ctx context.Context) error {
-			_, err := store.Read(ctx, key)
-			return err
-		}},
+		{"no change", 0, func(ctx context.Context) error { return second(store.Write(ctx, record, record.Clone())) }},
+		{"read", 1, func(ctx context.Context) error { return second(store.Read(ctx, key)) }},
 		{"due", 1, func(ctx context.Context) error {
-			_, err := store.Due(ctx, grant.DueQuery{Buckets: []int{key.Bucket()}, Before: at(60), Limit: 1})
-			return err
+			return second(store.Due(ctx, grant.DueQuery{Buckets: []int{key.Bucket()}, Before: at(60), Limit: 1}))
 		}},
 		{"count", 1, func(ctx context.Context) error {
-			_, err := store.CountDue(ctx, grant.DueQuery{Buckets: []int{key.Bucket()}, Before: at(60), Limit: 1000})
-			return err
+			return second(store.CountDue(ctx, grant.DueQuery{Buckets: []int{key.Bucket()}, Before: at(60), Limit: 1000}))
 		}},
-		{"list", 1, func(ctx context.Context) error {
-			_, err := store.List(ctx, "", 1000)
-			return err
-		}},
+		{"list", 1, func(ctx context.Context) error { return second(store.List(ctx, "", 1000)) }},
 		{"delete", 1, func(ctx context.Context) error { return store.Delete(ctx, record) }},
 		{"create a delivery", 1, func(ctx context.Context) (err error) {
 			delivery, err = store.WriteDelivery(ctx, grant.Delivery{Key: deliveryKey}, grant.Delivery{Key: deliveryKey, ExpireAt: at(1)})
 			return err
 		}},
 		{"update a delivery", 1, func(ctx context.Context) error {
-			_, err := store.WriteDelivery(ctx, delivery, grant.Delivery{Key: deliveryKey, ExpireAt: at(2)})
-			return err
+			return second(store.WriteDelivery(ctx, delivery, grant.Delivery{Key: deliveryKey, ExpireAt: at(2)}))
 		}},
-		{"read a delivery", 1, func(ctx context.Context) error {
-			_, err := store.ReadDelivery(ctx, deliveryKey)
-			return err
-		}},
+		{"read a delivery", 1, func(ctx context.Context) error { return second(store.ReadDelivery(ctx, deliveryKey)) }},
 		{"create an account", 1, func(ctx context.Context) (err error) {
 			account, err = store.WriteAccount(ctx, grant.Account{ID: account.ID}, account)
 			return err
@@ -223,29 +214,18 @@ func TestOneCallEach(t *testing.T) {
 			_, err := store.WriteAccount(ctx, account, now)
 			return err
 		}},
-		{"read an account", 1, func(ctx context.Context) error {
-			_, err := store.ReadAccount(ctx, account.ID)
-			return err
-		}},
+		{"read an account", 1, func(ctx context.Context) error { return second(store.ReadAccount(ctx, account.ID)) }},
 		{"create a control document", 1, func(ctx context.Context) (err error) {
 			control, err = store.WriteControl(ctx, grant.Control{Name: control.Name}, control)
 			return err
 		}},
 		{"update a control document", 1, func(ctx context.Context) error {
-			_, err := store.WriteControl(ctx, control, grant.Control{Name: control.Name, Document: map[string]any{"m": true}})
-			return err
+			return second(store.WriteControl(ctx, control, grant.Control{Name: control.Name, Document: map[string]any{"m": true}}))
 		}},
-		{"read a control document", 1, func(ctx context.Context) error {
-			_, err := store.ReadControl(ctx, control.Name)
-			return err
-		}},
-		{"count customers", 1, func(ctx context.Context) error {
-			_, err := store.CountCustomers(ctx)
-			return err
-		}},
+		{"read a control document", 1, func(ctx context.Context) error { return second(store.ReadControl(ctx, control.Name)) }},
+		{"count customers", 1, func(ctx context.Context) error { return second(store.CountCustomers(ctx)) }},
 		{"erase a delivery and an account: look for the record, and for each find, delete, find no more", 7, func(ctx context.Context) error {
-			_, err := store.Erase(ctx, key)
-			return err
+			return second(store.Erase(ctx, key))
 		}},
 	}
 	for _, step := range steps {
@@ -352,4 +332,20 @@ func editGrant(change func(*grant.Grant)) func(*grant.Record) {
 		change(&g)
 		r.Grants["g1"] = g
 	}
+}
+
+// Open a stack's database and look up a customer.
+func ExampleOpen() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	store, err := grantfire.Open(ctx, "", "gatepost-eu")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	record, err := store.Read(ctx, grant.Key{Skill: "default", UserID: "u-1"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(record.Grants), "grants")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync"
 
@@ -187,4 +188,92 @@ func apply(doc map[string]any, changes []grant.Field) {
 			into[c.Path[last]] = c.Value
 		}
 	}
+}
+
+// ReadAccount implements [grant.Store].
+func (s *Store) ReadAccount(ctx context.Context, id string) (grant.Account, error) {
+	if err := ctx.Err(); err != nil {
+		return grant.Account{}, fmt.Errorf("grantmem: read an account: %w", err)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.account(id)
+}
+
+// WriteAccount implements [grant.Store].
+func (s *Store) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+	if was.ID != now.ID {
+		return grant.Account{}, errors.New("grantmem: write an account: was and now have two ids")
+	}
+	if now.Customer == "" {
+		return grant.Account{}, errors.New("grantmem: write an account: it has no Customer")
+	}
+	fields := now.Document()
+	if reflect.DeepEqual(was.Document(), fields) {
+		return was, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return grant.Account{}, fmt.Errorf("grantmem: write an account: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.accounts[now.ID].revision != was.Revision {
+		return grant.Account{}, grant.ErrConflict
+	}
+	s.accounts[now.ID] = document{fields: fields, revision: s.next()}
+	return s.account(now.ID)
+}
+
+// account parses a stored account. The caller holds the lock.
+func (s *Store) account(id string) (grant.Account, error) {
+	doc, ok := s.accounts[id]
+	if !ok {
+		return grant.Account{}, grant.ErrNotFound
+	}
+	a, err := grant.ParseAccount(id, doc.fields)
+	a.Revision = doc.revision
+	return a, err
+}
+
+// ReadControl implements [grant.Store].
+func (s *Store) ReadControl(ctx context.Context, name string) (grant.Control, error) {
+	if err := ctx.Err(); err != nil {
+		return grant.Control{}, fmt.Errorf("grantmem: read a control document: %w", err)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	doc, ok := s.controls[name]
+	if !ok {
+		return grant.Control{}, grant.ErrNotFound
+	}
+	return grant.Control{Name: name, Document: maps.Clone(doc.fields), Revision: doc.revision}, nil
+}
+
+// WriteControl implements [grant.Store].
+func (s *Store) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+	if was.Name != now.Name {
+		return grant.Control{}, errors.New("grantmem: write a control document: was and now have two names")
+	}
+	if err := ctx.Err(); err != nil {
+		return grant.Control{}, fmt.Errorf("grantmem: write a control document: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.controls[now.Name].revision != was.Revision {
+		return grant.Control{}, grant.ErrConflict
+	}
+	now.Document, now.Revision = maps.Clone(now.Document), s.next()
+	s.controls[now.Name] = document{fields: now.Document, revision: now.Revision}
+	now.Document = maps.Clone(now.Document)
+	return now, nil
+}
+
+// CountCustomers implements [grant.Store].
+func (s *Store) CountCustomers(ctx context.Context) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, fmt.Errorf("grantmem: count customers: %w", err)
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.customers), nil
 }
