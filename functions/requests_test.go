@@ -262,7 +262,7 @@ func TestRequests(t *testing.T) {
 		{"AcceptGrant, GET", "GET", "/AcceptGrant", "", 405, "POST only"},
 		{"AcceptGrant, PUT", "PUT", "/AcceptGrant", directive, 405, "POST only"},
 		{"AcceptGrant, empty", "POST", "/AcceptGrant", "", 400, "not JSON"},
-		{"AcceptGrant, no code", "POST", "/AcceptGrant", strings.Replace(directive, `"code"`, `"key"`, 1), 400, "directive.payload.grant.code: missing"},
+		{"AcceptGrant, no directive", "POST", "/AcceptGrant", "{}", 400, "directive: missing"},
 		{"AcceptGrant, largest", "POST", "/AcceptGrant", large(64 << 10), 400, "directive: missing"},
 		{"AcceptGrant, too large", "POST", "/AcceptGrant", large(64<<10 + 1), 413, "too large"},
 
