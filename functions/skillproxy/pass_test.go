@@ -171,7 +171,8 @@ func TestSkillEvents(t *testing.T) {
 				t.Errorf("failed with %s", got.body)
 			}
 			line := l.logged(t, 1)
-			if line["outcome"] != test.log || line["kind"] != "AlexaSkillEvent.SkillDisabled" || (line["severity"] == "ERROR") != (test.log == "refused") {
+			severe := line["severity"] == "ERROR"
+			if line["outcome"] != test.log || line["kind"] != "AlexaSkillEvent.SkillDisabled" || severe != (test.log == "refused") {
 				t.Errorf("logged %v, want %s", line, test.log)
 			}
 			wantSuccess(t, l, turnOn) // the process goes on
@@ -206,8 +207,9 @@ func TestLogLine(t *testing.T) {
 		l.invoke(t, message, time.Minute)
 	}
 	w.skillEvent.then(answering(503, "canary"))
-	if got := l.invoke(t, disabled, time.Minute); string(got.body) != `{"errorMessage":"the skill event was not taken","errorType":"errorString"}` {
-		t.Errorf("a skill event that was not taken failed with %s", got.body)
+	const notTaken = `{"errorMessage":"the skill event was not taken","errorType":"errorString"}`
+	if got := l.invoke(t, disabled, time.Minute); string(got.body) != notTaken {
+		t.Errorf("a skill event that was not taken failed with %s, want %s", got.body, notTaken)
 	}
 	for i, want := range []map[string]any{
 		{"severity": "ERROR", "kind": "Alexa.PowerController.TurnOn", "message_id": "m-1", "status": 500.0,

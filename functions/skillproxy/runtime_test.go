@@ -12,11 +12,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -149,6 +147,7 @@ type instance struct {
 	output     func() string
 	waitOutput func(ctx context.Context, text string, n int) error
 	runs       int
+	later      time.Duration // that its clock is put forward, if it is in this process
 }
 
 // show looks at what an instance wrote in the end.
@@ -203,8 +202,12 @@ func start(t *testing.T, env map[string]string) *instance {
 func serve(t *testing.T, env map[string]string) *instance {
 	t.Helper()
 	var out bytes.Buffer
-	p := newProxy(readFrom(t, env), telemetry.New(&out), time.Now, rand.Float64)
 	l := &instance{output: out.String, waitOutput: func(context.Context, string, int) error { return nil }}
+	s, err := read(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProxy(s, telemetry.New(&out), func() time.Time { return time.Now().Add(l.later) }, rand.Float64)
 	l.run = func(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
@@ -216,16 +219,6 @@ func serve(t *testing.T, env map[string]string) *instance {
 	}
 	t.Cleanup(func() { l.show(t) })
 	return l
-}
-
-// readFrom reads the settings of an environment.
-func readFrom(t *testing.T, env map[string]string) settings {
-	t.Helper()
-	s, err := read(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // invoke invokes the function with Lambda's deadline that far away.
@@ -262,83 +255,4 @@ func (l *instance) logged(t *testing.T, n int) map[string]any {
 	}
 	t.Fatalf("the line is missing in %s", l.output())
 	return nil
-}
-
-// bare readies the program by itself: nothing that supervises it counts.
-func bare(b *testing.B, env map[string]string) (*exec.Cmd, *runtimeAPI) {
-	b.Helper()
-	path, err := program()
-	if err != nil {
-		b.Fatal(err)
-	}
-	api := newRuntimeAPI()
-	b.Cleanup(api.Close)
-	cmd := exec.Command(path)
-	cmd.Env = []string{"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(api.URL, "http://")}
-	for name, value := range env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	return cmd, api
-}
-
-// end ends the program and returns the processor time that it used.
-func end(b *testing.B, cmd *exec.Cmd) time.Duration {
-	b.Helper()
-	if err := cmd.Process.Signal(os.Kill); err != nil {
-		b.Fatal(err)
-	}
-	_ = cmd.Wait() // it was killed
-	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-}
-
-// BenchmarkColdStart measures from the start of the process to the first
-// request for an invocation.
-func BenchmarkColdStart(b *testing.B) {
-	env := newPlace(b).env(nil)
-	var took []time.Duration
-	for b.Loop() {
-		cmd, api := bare(b, env)
-		started := time.Now()
-		if err := cmd.Start(); err != nil {
-			b.Fatal(err)
-		}
-		<-api.first
-		took = append(took, time.Since(started))
-		end(b, cmd)
-	}
-	slices.Sort(took)
-	for name, at := range map[string]int{"p50": len(took) / 2, "p95": len(took) * 95 / 100} {
-		b.ReportMetric(float64(took[at].Microseconds())/1000, "ms-"+name)
-	}
-}
-
-// BenchmarkInvocation measures the program's processor time for an invocation
-// with a warm connection, start-up taken off.
-func BenchmarkInvocation(b *testing.B) {
-	for _, bench := range []struct{ name, message string }{{"directive", turnOn}, {"AcceptGrant", accept}} {
-		b.Run(bench.name, func(b *testing.B) {
-			env := newPlace(b).env(nil)
-			spent := func(n int) time.Duration {
-				cmd, api := bare(b, env)
-				if err := cmd.Start(); err != nil {
-					b.Fatal(err)
-				}
-				for range n {
-					ended, err := api.begin(context.Background(), []byte(bench.message), time.Now().Add(time.Minute))
-					if err != nil {
-						b.Fatal(err)
-					}
-					if r := <-ended; string(r.body) != done {
-						b.Fatalf("answer %s", r.body)
-					}
-				}
-				return end(b, cmd)
-			}
-			start := spent(1)
-			b.ResetTimer()
-			all := spent(b.N + 1)
-			b.ReportMetric(float64((all-start).Microseconds())/float64(b.N), "cpu-µs/op")
-		})
-	}
 }

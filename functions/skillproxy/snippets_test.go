@@ -128,9 +128,8 @@ func TestSnippets(t *testing.T) {
 				if len(got) != 3 {
 					t.Fatalf("%d requests, want 3", len(got))
 				}
-				first, second, third := got[0].header.Get("Authorization"), got[1].header.Get("Authorization"), got[2].header.Get("Authorization")
-				if first == second || second != third {
-					t.Errorf("with %q, %q, %q, want a new token after the refused one, and then the same", first, second, third)
+				if tokens := to.tokens(); tokens[0] == tokens[1] || tokens[1] != tokens[2] {
+					t.Errorf("with %q, want a new token after the refused one, and then the same", tokens)
 				}
 			}
 		})

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -22,7 +21,8 @@ import (
 // Messages of each kind, with what must never be logged.
 const (
 	turnOn = `{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3",` +
-		`"messageId":"m-1","correlationToken":"c-canary=="},"endpoint":{"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"lamp-1","cookie":{"k":"canary"}},"payload":{}}}`
+		`"messageId":"m-1","correlationToken":"c-canary=="},"endpoint":{` +
+		`"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"lamp-1","cookie":{"k":"canary"}},"payload":{}}}`
 	discover = `{"directive":{"header":{"namespace":"Alexa.Discovery","name":"Discover","payloadVersion":"3","messageId":"m-1"},` +
 		`"payload":{"scope":{"type":"BearerToken","token":"fake-canary"}}}}`
 	accept = `{"directive":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","payloadVersion":"3","messageId":"m-1"},` +
@@ -83,6 +83,14 @@ func (b *behind) got() []request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.requests
+}
+
+// tokens returns with which authorizations the requests came.
+func (b *behind) tokens() (tokens []string) {
+	for _, r := range b.got() {
+		tokens = append(tokens, r.header.Get("Authorization"))
+	}
+	return tokens
 }
 
 func answering(status int, body string) http.HandlerFunc {
@@ -170,7 +178,8 @@ func errorResponse(message, typ string) string {
 	switch message {
 	case accept:
 		header = strings.Replace(header, "Alexa", "Alexa.Authorization", 1)
-		return `{"event":{"header":{` + header + `,"payloadVersion":"3"},"payload":{"type":"ACCEPT_GRANT_FAILED","message":"the grant could not be accepted"}}}`
+		return `{"event":{"header":{` + header + `,"payloadVersion":"3"},` +
+			`"payload":{"type":"ACCEPT_GRANT_FAILED","message":"the grant could not be accepted"}}}`
 	case turnOn:
 		header += `,"correlationToken":"c-canary=="`
 		endpoint = `"endpoint":{"endpointId":"lamp-1"},`
@@ -213,24 +222,4 @@ func half(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, done[:20])
 	_ = http.NewResponseController(w).Flush()
 	hang(w, r)
-}
-
-// inProcess is the proxy in this process, whose clock can be put forward.
-func inProcess(t *testing.T, w *place, changes map[string]string) (p *proxy, later *time.Duration) {
-	t.Helper()
-	later = new(time.Duration)
-	now := func() time.Time { return time.Now().Add(*later) }
-	return newProxy(readFrom(t, w.env(changes)), slog.New(slog.DiscardHandler), now, func() float64 { return 0 }), later
-}
-
-// wantAnswer is wantSuccess and wantError for a proxy in this process.
-func wantAnswer(t *testing.T, p *proxy, message, typ string) {
-	t.Helper()
-	body, err := p.Invoke(t.Context(), []byte(message))
-	switch {
-	case typ != "":
-		wantError(t, result{body: body, failed: err != nil}, message, typ)
-	case err != nil || string(body) != done:
-		t.Errorf("answer %s (%v), want what is behind answered", body, err)
-	}
 }
