@@ -133,9 +133,10 @@ func (a *audit) event(p planned, was fate) {
 		}
 		user := a.accounts[grantID].AmazonUser
 		taken, lost, _ := a.taken(p, user)
-		accepted := outcome == "accepted" || outcome == "duplicate" && !a.settledBefore(p, was, taken)
+		accepted := outcome == "accepted" || outcome == "duplicate" && !settledBefore(p, was, grantID, taken)
 		if accepted && taken == 0 {
-			a.t.Errorf("%s: %s, but the gateway did not take it", p.id(), outcome)
+			a.t.Errorf("%s: %s, but the gateway did not take it; after %d attempts, of which %d were interrupted: %v",
+				p.id(), outcome, was.attempts, was.interrupted, was.acks)
 		}
 		if accepted || outcome == "unconfirmed" {
 			done[user]++
@@ -175,10 +176,10 @@ func (a *audit) users(p planned) map[string]bool {
 
 // settledBefore reports whether a duplicate is of an attempt that had settled
 // the event without the gateway, and was interrupted before Pub/Sub heard of
-// it: a press that was suspended, revoked or not answered is done with, and noted
-// as such.
-func (a *audit) settledBefore(p planned, was fate, taken int) bool {
-	return p.press && taken == 0 && was.interrupted > 0
+// it, or handed back for the sake of another grant: a press that was suspended,
+// revoked or not answered is done with, and noted as such.
+func settledBefore(p planned, was fate, grantID string, taken int) bool {
+	return p.press && taken == 0 && (was.interrupted > 0 || was.settled[grantID])
 }
 
 // untaken counts the requests that were not answered, and not taken.

@@ -52,6 +52,19 @@ type fate struct {
 	interrupted int                 // attempts that ended without an answer that Pub/Sub heard
 	partly      int                 // attempts handed back that a grant accepted: what the other missed could not be noted
 	acks        []map[string]string // outcomes that were acknowledged, by grant id
+	settled     map[string]bool     // grants that were done with, without the gateway, in an attempt that was handed back
+}
+
+// handedBack notes an attempt that is to come again.
+func (x *fate) handedBack(p planned, outcomes map[string]string) {
+	if !p.press && slices.Contains(slices.Collect(maps.Values(outcomes)), "accepted") {
+		x.partly++
+	}
+	for grantID, outcome := range outcomes {
+		if slices.Contains([]string{"suspended", "revoked", "unconfirmed"}, outcome) {
+			x.settled[grantID] = true
+		}
+	}
 }
 
 func newFleet(t *testing.T, w *suite, copies int, acked chan<- struct{}) *fleet {
@@ -73,7 +86,7 @@ func newFleet(t *testing.T, w *suite, copies int, acked chan<- struct{}) *fleet 
 func (f *fleet) add(p planned) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.plan[p.id()], f.fates[p.id()] = p, new(fate)
+	f.plan[p.id()], f.fates[p.id()] = p, &fate{settled: make(map[string]bool)}
 }
 
 // close ends the fleet. What its processes wrote was looked at.
@@ -119,10 +132,9 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	outcomes, status := outcomesOf(answer.Body), answer.Status
-	if status != http.StatusOK && !todo.press && slices.Contains(slices.Collect(maps.Values(outcomes)), "accepted") {
-		f.note(id, func(x *fate) { x.partly++ })
-	}
-	if status == http.StatusOK {
+	if status != http.StatusOK {
+		f.note(id, func(x *fate) { x.handedBack(todo, outcomes) })
+	} else {
 		f.note(id, func(x *fate) {
 			if x.acks = append(x.acks, outcomes); len(x.acks) == 1 {
 				f.acked <- struct{}{}

@@ -61,11 +61,11 @@ const (
 // Accept posts a directive to a process, and returns the name of the answer, with
 // the type of an error. The skill proxy says in a header in which region it runs.
 func Accept(ctx context.Context, url string, region alexa.Region, directive string) (string, error) {
-	header := map[string]string{}
+	where := map[string]string{}
 	if region != "" {
-		header["X-Alexa-Region"] = string(region)
+		where["X-Alexa-Region"] = string(region)
 	}
-	a, err := Post(ctx, url, header, directive)
+	a, err := Post(ctx, url, where, directive)
 	if err != nil {
 		return "", err
 	}
@@ -76,12 +76,12 @@ func Accept(ctx context.Context, url string, region alexa.Region, directive stri
 		}
 	}
 	err = json.Unmarshal([]byte(a.Body), &body)
-	event, payload := body.Event.Header, body.Event.Payload
-	if err != nil || a.Status != http.StatusOK || event.Namespace != "Alexa.Authorization" ||
-		event.PayloadVersion != "3" || event.MessageID == "" || (payload.Type == "") != (payload.Message == "") {
+	header, payload := body.Event.Header, body.Event.Payload
+	if err != nil || a.Status != http.StatusOK || header.Namespace != "Alexa.Authorization" || header.PayloadVersion != "3" ||
+		header.MessageID == "" || (payload.Type == "") != (payload.Message == "") {
 		return "", fmt.Errorf("AcceptGrant answered %d %s (%v), want 200 with an event", a.Status, a.Body, err)
 	}
-	return Words(event.Name, payload.Type), nil
+	return Words(header.Name, payload.Type), nil
 }
 
 // LinkIn has a customer enable the skill, by a process whose AcceptGrant is at url.

@@ -149,7 +149,11 @@ func (w *World) With(env map[string]string) *World {
 
 // For returns the same world for processes that serve these regions only.
 func (w *World) For(regions ...alexa.Region) *World {
-	return w.With(map[string]string{"ALEXA_REGIONS": strings.Trim(strings.ReplaceAll(fmt.Sprint(regions), " ", ","), "[]")})
+	var names []string
+	for _, region := range regions {
+		names = append(names, string(region))
+	}
+	return w.With(map[string]string{"ALEXA_REGIONS": strings.Join(names, ",")})
 }
 
 // with returns a copy of an environment with variables added or changed.
