@@ -364,7 +364,7 @@ func TestNothingIsWrittenWhenAllFail(t *testing.T) {
 		err  error
 		most int // grants that are tried
 	}{
-		"client refused": {fmt.Errorf("refresh: %w", lwa.ErrClientRefused), clientRefusals - 1 + concurrency + elsewhere},
+		"client refused": {fmt.Errorf("refresh: %w", lwa.ErrClientRefused), 3 - 1 + concurrency + elsewhere},
 		"throttled":      {lwaError(http.StatusTooManyRequests, http.Header{"Retry-After": {"60"}}), concurrency + elsewhere},
 		"down":           {lwaError(http.StatusInternalServerError, nil), few},
 		"braked":         {access.ErrBraked, few},
