@@ -1,17 +1,89 @@
 package functions_test
 
 import (
+	"fmt"
+	"maps"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
+
+const (
+	deviceEventsTopic = "device-events"
+	refreshShards     = 4 // messages that make a sweep
+)
+
+// stack is what is deployed for one Alexa region: each function a process of
+// its own, one database, one keyset.
+type stack struct {
+	*world.World
+	region alexa.Region
+
+	acceptGrant, refreshTokens, refreshShard, sendEvent *binary.Process
+}
+
+// deploy starts a stack for every region and connects it to the topics.
+func deploy(t *testing.T, w *world.World) map[alexa.Region]*stack {
+	t.Helper()
+	stacks := make(map[alexa.Region]*stack)
+	var all errgroup.Group
+	for _, region := range alexa.Regions() {
+		name := strings.ToLower(string(region))
+		w.CreateTopic(t, "refresh-"+name)
+		s := &stack{World: w.Stack(t, "gatepost-"+name).For(region), region: region}
+		s.Env["REFRESH_SHARDS"], s.Env["REFRESH_TOPIC"] = fmt.Sprint(refreshShards), "refresh-"+name
+		stacks[region] = s
+		for name, process := range map[string]**binary.Process{
+			"AcceptGrant": &s.acceptGrant, "RefreshTokens": &s.refreshTokens, "RefreshShard": &s.refreshShard, "SendEvent": &s.sendEvent,
+		} {
+			all.Go(func() (err error) {
+				*process, err = s.LaunchIn(testkit.Context(t), name)
+				return err
+			})
+		}
+	}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for region, s := range stacks {
+		push := func(topic, name, url, filter string) {
+			// The filter is there for emulators that apply filters: many do not, and the
+			// tests hold either way.
+			w.Subscribe(t, topic, &pubsubpb.Subscription{
+				Name: name + string(region), Filter: filter, EnableMessageOrdering: true, PushConfig: &pubsubpb.PushConfig{PushEndpoint: url},
+			})
+		}
+		push(s.Env["REFRESH_TOPIC"], "shards-", s.refreshShard.URL()+"/", "")
+		var others []string
+		for other := range stacks {
+			if other != region {
+				others = append(others, fmt.Sprintf(`NOT attributes.region = %q`, other))
+			}
+		}
+		push(deviceEventsTopic, "events-", s.sendEvent.URL()+"/", strings.Join(others, " AND "))
+	}
+	return stacks
+}
+
+// deployment is the three stacks, as a customer of one region sees them.
+type deployment struct {
+	*stack  // of the region
+	stacks  map[alexa.Region]*stack
+	publish func(t *testing.T, m *pubsub.Message) (eventID string)
+}
 
 // TestEndToEnd follows customers of every region through the three stacks of a
 // deployment, each function a process of the real program, over the emulators
@@ -22,17 +94,29 @@ import (
 // filters.
 func TestEndToEnd(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t)
 	// A token of ten minutes is due for its refresh when it is born.
-	a := newAmazon(t, simulator.Options{TokenLifetime: 10 * time.Minute})
-	stacks := deploy(t, c, a)
+	w := world.InCloud(t, simulator.Options{TokenLifetime: 10 * time.Minute})
+	w.CreateTopic(t, deviceEventsTopic)
+	events := w.PubSub.Publisher(deviceEventsTopic)
+	events.EnableMessageOrdering = true
+	events.PublishSettings.DelayThreshold = time.Millisecond
+	t.Cleanup(events.Stop)
+	publish := func(t *testing.T, m *pubsub.Message) string {
+		t.Helper()
+		id, err := events.Publish(testkit.Context(t), m).Get(testkit.Context(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	stacks := deploy(t, w)
 	for _, region := range alexa.Regions() {
 		t.Run(string(region), func(t *testing.T) {
 			t.Parallel()
-			d := deployment{cloud: c, amazon: a, stacks: stacks, region: region, stack: stacks[region]}
-			d.followOneWhoStays(t, newCustomer("stays-"+string(region)))
-			d.followOneWhoLeaves(t, newCustomer("leaves-"+string(region)))
-			d.publishMistakes(t, newCustomer("mistaken-"+string(region)))
+			d := deployment{stacks[region], stacks, publish}
+			d.followOneWhoStays(t)
+			d.followOneWhoLeaves(t)
+			d.publishMistakes(t)
 		})
 	}
 }
@@ -40,19 +124,19 @@ func TestEndToEnd(t *testing.T) {
 // followOneWhoStays links a customer, lets the access token expire, has the
 // sweep refresh it, and sends events with the new one. Then that one dies
 // early, and is refreshed because the gateway refuses it.
-func (d deployment) followOneWhoStays(t *testing.T, c customer) {
-	lamp := "lamp-of-" + c.userID
-	id := d.link(t, c)
-	d.wantStored(t, c, id)
-	d.wantAnnounced(t, c, id, "linked", "", 1)
+func (d deployment) followOneWhoStays(t *testing.T) {
+	c := d.Link(t, d.acceptGrant.URL(), "stays-"+string(d.region), d.region)
+	lamp := "lamp-of-" + c.UserID
+	d.wantStored(t, c)
+	wantAnnounced(t, d.World, c, "linked", "", 1)
 
-	d.amazon.ExpireAccessTokens(d.region, c.amazonUser)
-	d.sweep(t, c, id)
+	d.ExpireAccessTokens(d.region, c.AmazonUser)
+	d.sweep(t, c)
 
-	d.publish(t, c, lamp, c.report(lamp), nil, "accepted")
-	d.publish(t, c, lamp, c.shortReport(lamp), map[string]string{"region": string(d.region)}, "accepted")
-	d.amazon.ExpireAccessTokens(d.region, c.amazonUser)
-	d.publish(t, c, lamp, c.report(lamp), nil, "accepted")
+	d.report(t, c, lamp, report(c, lamp), nil, "accepted")
+	d.report(t, c, lamp, shortReport(c, lamp), map[string]string{"region": string(d.region)}, "accepted")
+	d.ExpireAccessTokens(d.region, c.AmazonUser)
+	d.report(t, c, lamp, report(c, lamp), nil, "accepted")
 
 	gateway := simulator.Gateway(d.region)
 	d.wantRequests(t, c,
@@ -66,7 +150,7 @@ func (d deployment) followOneWhoStays(t *testing.T, c customer) {
 		request{gateway, 202, ""},
 	)
 	d.wantEvents(t, lamp)
-	if got := d.grant(t, c, id)["tokenVersion"]; got != int64(3) {
+	if got := storedGrant(t, d.World, c)["tokenVersion"]; got != int64(3) {
 		t.Errorf("tokenVersion = %v after two refreshes, want 3", got)
 	}
 }
@@ -74,18 +158,18 @@ func (d deployment) followOneWhoStays(t *testing.T, c customer) {
 // followOneWhoLeaves links a customer who then disables the skill. The gateway
 // refuses the next event, Login with Amazon the refresh: that proves that the
 // grant is gone.
-func (d deployment) followOneWhoLeaves(t *testing.T, c customer) {
-	lamp := "lamp-of-" + c.userID
-	id := d.link(t, c)
-	d.amazon.Disable(d.region, c.amazonUser)
-	d.amazon.ExpireAccessTokens(d.region, c.amazonUser)
+func (d deployment) followOneWhoLeaves(t *testing.T) {
+	c := d.Link(t, d.acceptGrant.URL(), "leaves-"+string(d.region), d.region)
+	lamp := "lamp-of-" + c.UserID
+	d.Disable(d.region, c.AmazonUser)
+	d.ExpireAccessTokens(d.region, c.AmazonUser)
 
-	d.publish(t, c, lamp, c.report(lamp), nil, "revoked")
-	if got := d.grant(t, c, id)["state"]; got != "revoked" {
+	d.report(t, c, lamp, report(c, lamp), nil, "revoked")
+	if got := storedGrant(t, d.World, c)["state"]; got != "revoked" {
 		t.Errorf("the grant's state is %v, want revoked", got)
 	}
-	d.wantAnnounced(t, c, id, "revoked", "invalid_grant", 0)
-	d.publish(t, c, lamp, c.report(lamp), nil, "revoked")
+	wantAnnounced(t, d.World, c, "revoked", "invalid_grant", 0)
+	d.report(t, c, lamp, report(c, lamp), nil, "revoked")
 
 	d.wantRequests(t, c,
 		request{simulator.Exchange, 200, ""},
@@ -97,38 +181,309 @@ func (d deployment) followOneWhoLeaves(t *testing.T, c customer) {
 
 // publishMistakes publishes events that nobody can deliver. Every stack gets
 // them and puts them aside.
-func (d deployment) publishMistakes(t *testing.T, c customer) {
+func (d deployment) publishMistakes(t *testing.T) {
+	c := world.NewCustomer("mistaken-" + string(d.region))
+	good := report(c, "lamp-1")
 	tests := []struct {
-		name, event, region, code, description string
+		event, region, code, description string
 	}{
-		{"unknown region", c.report("lamp-1"), "US", "UNKNOWN_REGION", "attribute region: "},
-		{"malformed", strings.Replace(c.report("lamp-1"), "PHYSICAL_INTERACTION", "GHOST", 1), "", "INVALID_EVENT", "event.payload.change.cause.type: "},
+		{good, "US", "UNKNOWN_REGION", "attribute region: "},
+		{strings.Replace(good, "PHYSICAL_INTERACTION", "GHOST", 1), "", "INVALID_EVENT", "event.payload.change.cause.type: "},
 	}
 	for _, test := range tests {
 		attributes := map[string]string{"maker": "m-1"}
 		if test.region != "" {
 			attributes["region"] = test.region
 		}
-		eventID := d.publish(t, c, "lamp-1", test.event, attributes, "dead_letter")
-		letters := d.deadLetters.Wait(t, len(d.stacks), func(m *pubsub.Message) bool { return m.Attributes["gatepost-event-id"] == eventID })
+		eventID := d.report(t, c, "lamp-1", test.event, attributes, "dead_letter")
+		letters := d.DeadLetters.Wait(t, len(d.stacks), func(m *pubsub.Message) bool { return m.Attributes["gatepost-event-id"] == eventID })
 		for _, letter := range letters {
-			if string(letter.Data) != test.event {
-				t.Errorf("%s: the dead letter's data is %s, want %s", test.name, letter.Data, test.event)
-			}
-			want := with(attributes, map[string]string{
-				"gatepost-code":     test.code,
-				"gatepost-customer": grant.CustomerHash(c.userID),
-				"gatepost-event-id": eventID,
-			})
-			if diff := cmp.Diff(want, restrict(want, letter.Attributes)); diff != "" {
-				t.Errorf("%s: attributes of the dead letter differ (-want +got):\n%s", test.name, diff)
+			want := maps.Clone(attributes)
+			want["gatepost-code"], want["gatepost-customer"], want["gatepost-event-id"] = test.code, grant.CustomerHash(c.UserID), eventID
+			if diff := cmp.Diff(want, restrict(want, letter.Attributes)); diff != "" || string(letter.Data) != test.event {
+				t.Errorf("%s: data %s, want %s; attributes of the dead letter differ (-want +got):\n%s", test.code, letter.Data, test.event, diff)
 			}
 			if got := letter.Attributes["gatepost-description"]; !strings.HasPrefix(got, test.description) {
-				t.Errorf("%s: gatepost-description is %q, want %q first", test.name, got, test.description)
+				t.Errorf("%s: gatepost-description is %q, want %q first", test.code, got, test.description)
 			}
 			if _, err := time.Parse(time.RFC3339, letter.Attributes["gatepost-published"]); err != nil {
-				t.Errorf("%s: gatepost-published: %v", test.name, err)
+				t.Errorf("%s: gatepost-published: %v", test.code, err)
 			}
 		}
 	}
+}
+
+// sweep has the scheduler call RefreshTokens, and returns when every shard has
+// been worked on. The customer's grant must have been refreshed.
+func (d deployment) sweep(t *testing.T, c world.Customer) {
+	t.Helper()
+	if got := post(t, d.refreshTokens.URL(), ""); got.Status != http.StatusOK {
+		t.Fatalf("RefreshTokens answered %d %s, want 200", got.Status, got.Body)
+	}
+	if err := d.refreshShard.WaitOutput(testkit.Context(t), `"function":"RefreshShard"`, refreshShards); err != nil {
+		t.Fatal(err)
+	}
+	if got := storedGrant(t, d.World, c)["tokenVersion"]; got != int64(2) {
+		t.Fatalf("tokenVersion = %v after the sweep, want 2", got)
+	}
+}
+
+// report publishes a device event as the maker's cloud does, and returns its
+// id when every stack that it is for has dealt with it. The one of the region
+// must have come to the outcome, and no stack may have asked for the event
+// again.
+func (d deployment) report(t *testing.T, c world.Customer, endpointID, event string, attributes map[string]string, outcome string) string {
+	t.Helper()
+	eventID := d.publish(t, &pubsub.Message{Data: []byte(event), Attributes: attributes, OrderingKey: c.UserID + "/" + endpointID})
+	for region, s := range d.stacks {
+		if _, ok := d.stacks[alexa.Region(attributes["region"])]; ok && attributes["region"] != string(region) {
+			continue // its subscription's filter may keep the event away
+		}
+		mark := fmt.Sprintf(`"event_id":%q`, eventID)
+		if err := s.sendEvent.WaitOutput(testkit.Context(t), mark, 1); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(s.sendEvent.Output()) {
+			if !strings.Contains(line, mark) {
+				continue
+			}
+			got := decode[struct {
+				Status  int
+				Outcome string
+			}](t, line)
+			if got.Status != http.StatusOK || region == d.region && got.Outcome != outcome {
+				t.Errorf("SendEvent of %s: status %d, outcome %q, want 200, %q in %s", region, got.Status, got.Outcome, outcome, d.region)
+			}
+		}
+	}
+	return eventID
+}
+
+// stored reads a document of a customer.
+func stored(t *testing.T, w *world.World, c world.Customer, collection, id string) map[string]any {
+	t.Helper()
+	doc, err := w.Database.Collection(collection).Doc(id).Get(testkit.Context(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	world.Show("document of "+c.UserID, fmt.Sprintf("%q", doc.Data()))
+	return doc.Data()
+}
+
+// storedGrant reads the customer's grant.
+func storedGrant(t *testing.T, w *world.World, c world.Customer) map[string]any {
+	t.Helper()
+	grants, _ := stored(t, w, c, "customers", c.Key().ID())["grants"].(map[string]any)
+	g, ok := grants[c.GrantID].(map[string]any)
+	if !ok {
+		t.Fatalf("there is no grant %s", c.GrantID)
+	}
+	return g
+}
+
+// wantStored holds a new customer's document against the fields that the
+// record is agreed to have. There may be more.
+func (d deployment) wantStored(t *testing.T, c world.Customer) {
+	t.Helper()
+	want := map[string]any{
+		"v": int64(1), "userId": c.UserID, "region": string(d.region), "skill": "default",
+		"bucket": int64(c.Key().Bucket()), "refreshDue": moment,
+		"grants": map[string]any{c.GrantID: map[string]any{
+			"region": string(d.region), "state": "active", "since": moment, "clientId": world.Client.ID,
+			"accessToken": sealed, "refreshToken": sealed, "expiresAt": moment,
+			"tokenVersion": int64(1), "refreshDue": moment, "createdAt": moment,
+		}},
+	}
+	got := stored(t, d.World, c, "customers", c.Key().ID())
+	if got["announce"] != nil {
+		t.Error("the record waits to announce what has been announced")
+	}
+	if diff := cmp.Diff(want, restrict(want, outline(got))); diff != "" {
+		t.Errorf("the document differs (-want +got):\n%s", diff)
+	}
+}
+
+// What outline puts in the place of values that differ from run to run.
+const (
+	sealed = "sealed"
+	moment = "a time"
+)
+
+// outline returns a document without the values that differ from run to run.
+func outline(doc map[string]any) map[string]any {
+	outlined := make(map[string]any, len(doc))
+	for name, value := range doc {
+		switch v := value.(type) {
+		case map[string]any:
+			value = outline(v)
+		case []byte:
+			value = sealed
+		case time.Time:
+			value = moment
+		}
+		outlined[name] = value
+	}
+	return outlined
+}
+
+// restrict returns of got what want has as well, and of maps in it likewise.
+func restrict[V any](want, got map[string]V) map[string]V {
+	restricted := make(map[string]V)
+	for name, wanted := range want {
+		value, ok := got[name]
+		if !ok {
+			continue
+		}
+		inner, ok := any(value).(map[string]V)
+		if wantInner, both := any(wanted).(map[string]V); ok && both {
+			value = any(restrict(wantInner, inner)).(V)
+		}
+		restricted[name] = value
+	}
+	return restricted
+}
+
+// wantAnnounced waits for a lifecycle message about a customer.
+func wantAnnounced(t *testing.T, w *world.World, c world.Customer, kind, reason string, activeGrants int) {
+	t.Helper()
+	type announcement struct {
+		Type, UserID, Region, Skill, GrantID, Reason string
+		ActiveGrants                                 int
+		At                                           time.Time
+	}
+	found := w.GrantEvents.Wait(t, 1, func(m *pubsub.Message) bool {
+		got := decode[announcement](t, string(m.Data))
+		return got.Type == kind && got.UserID == c.UserID
+	})
+	got := decode[announcement](t, string(found[0].Data))
+	if age := time.Since(got.At); age < 0 || age > testkit.Patience {
+		t.Errorf("%s of %s is %v old", kind, c.UserID, age)
+	}
+	got.At = time.Time{}
+	want := announcement{kind, c.UserID, string(c.Region), "default", c.GrantID, reason, activeGrants, time.Time{}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the lifecycle message differs (-want +got):\n%s", diff)
+	}
+}
+
+// request is what is compared of a request to Amazon.
+type request struct {
+	Target simulator.Target
+	Status int
+	Code   string
+}
+
+// wantRequests holds everything that Amazon was asked about a customer,
+// wherever, against a list.
+func (d deployment) wantRequests(t *testing.T, c world.Customer, want ...request) {
+	t.Helper()
+	var got []request
+	for _, seen := range d.Requests() {
+		if seen.User == c.AmazonUser {
+			got = append(got, request{seen.Target, seen.Status, seen.Code})
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the requests to Amazon about %s differ (-want +got):\n%s", c.UserID, diff)
+	}
+}
+
+// wantEvents holds the events about a lamp that is reported three times, of
+// which the last is sent again, against what the gateway is to get: the same
+// body each time, and a message id that only the repetition shares.
+func (d deployment) wantEvents(t *testing.T, lamp string) {
+	t.Helper()
+	want := decode[map[string]any](t, fmt.Sprintf(`{"event":{"header":{"namespace":"Alexa","name":"ChangeReport","payloadVersion":"3"},
+		"endpoint":{"scope":{"type":"BearerToken","token":"[redacted]"},"endpointId":%q},
+		"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[%s]}}},"context":{"properties":[%s]}}`,
+		lamp, powerState, connectivity))
+	var ids []string
+	for _, seen := range d.Requests() {
+		if seen.EndpointID != lamp {
+			continue
+		}
+		body := decode[map[string]any](t, seen.Body)
+		header := body["event"].(map[string]any)["header"].(map[string]any)
+		ids = append(ids, header["messageId"].(string))
+		delete(header, "messageId")
+		if diff := cmp.Diff(want, body); diff != "" {
+			t.Errorf("the event differs (-want +got):\n%s", diff)
+		}
+	}
+	if len(ids) != 4 || ids[2] != ids[3] || ids[0] == ids[1] || ids[1] == ids[2] || ids[0] == ids[2] {
+		t.Errorf("the message ids are %q, want four, of which the last two are equal", ids)
+	}
+}
+
+// skillEvent is what Alexa sends to a skill that has subscribed to its events,
+// see https://developer.amazon.com/docs/smapi/skill-events-in-alexa-skills.html.
+func skillEvent(kind string, c world.Customer, body string) string {
+	return fmt.Sprintf(`{"version":"1.0","context":{"System":{"application":{"applicationId":"amzn1.ask.skill.fake"},
+		"user":{"userId":%q},"apiEndpoint":"https://api.eu.amazonalexa.com"}},
+		"request":{"type":"AlexaSkillEvent.%s","requestId":"amzn1.echo-api.request.fake","timestamp":"2026-01-02T03:04:05Z",
+		"eventCreationTime":"2026-01-02T03:04:05Z","eventPublishingTime":"2026-01-02T03:04:06Z","body":%s}}`, skillUserID(c), kind, body)
+}
+
+// skillUserID is Amazon's id of an account as skill events have it.
+func skillUserID(c world.Customer) string { return "amzn1.ask.account." + c.AmazonUser }
+
+// disabled is what Alexa sends after a customer has disabled the skill.
+func disabled(c world.Customer) string {
+	return skillEvent("SkillDisabled", c, `{"userInformationPersistenceStatus":"NOT_PERSISTED"}`)
+}
+
+// TestSkillDisabled follows a household of two Amazon accounts through the real
+// program, over the emulators of Firestore and Pub/Sub. One of them disables
+// the skill. Nothing is sent to the gateway: it is the skill event that has the
+// next sweep find out.
+func TestSkillDisabled(t *testing.T) {
+	t.Parallel()
+	w := world.InCloud(t, simulator.Options{}).For(alexa.EU)
+	p := w.Launch(t, "") // without a topic it sweeps by itself
+	tell := func(event, outcome string) {
+		t.Helper()
+		if got, want := post(t, p.URL()+"/SkillEvent", event), (world.Answer{Status: 200, Body: `{"outcome":"` + outcome + `"}`}); got != want {
+			t.Fatalf("SkillEvent answered %v, want %v", got, want)
+		}
+	}
+	wantSweep := func(refreshed, revoked float64) {
+		t.Helper()
+		got := decode[map[string]any](t, post(t, p.URL()+"/RefreshTokens", "").Body)
+		if got["refreshed"] != refreshed || got["revoked"] != revoked {
+			t.Errorf("the sweep answered %v, want %v refreshed and %v revoked", got, refreshed, revoked)
+		}
+	}
+	leaves := world.NewCustomer("household")
+	stays := world.Customer{UserID: leaves.UserID, AmazonUser: "amzn-spouse"}
+	tell(disabled(leaves), "unknown") // of an earlier time
+	for _, c := range []*world.Customer{&leaves, &stays} {
+		if err := w.LinkIn(testkit.Context(t), p.URL()+"/AcceptGrant", c, alexa.EU); err != nil {
+			t.Fatal(err)
+		}
+		tell(skillEvent("SkillAccountLinked", *c, fmt.Sprintf(`{"accessToken":%q}`, c.GranteeToken())), "learned")
+	}
+	account := stored(t, w, leaves, "accounts", grant.AccountKey{Skill: "default", AmazonUser: skillUserID(leaves)}.ID())
+	want := map[string]any{"customer": leaves.Key().ID(), "userId": leaves.UserID, "skill": "default", "linkedAt": moment, "expireAt": nil}
+	if diff := cmp.Diff(want, outline(account)); diff != "" {
+		t.Errorf("the account's document differs (-want +got):\n%s", diff)
+	}
+	wantSweep(0, 0) // nothing is due
+
+	w.Disable(alexa.EU, leaves.AmazonUser)
+	for range 2 { // Alexa may send it twice
+		tell(disabled(leaves), "proving")
+	}
+	wantSweep(1, 1)
+	wantAnnounced(t, w, leaves, "revoked", "invalid_grant", 1)
+	for c, state := range map[world.Customer]string{leaves: "revoked", stays: "active"} {
+		if got := storedGrant(t, w, c)["state"]; got != state {
+			t.Errorf("the grant of %s is %v, want %s", c.AmazonUser, got, state)
+		}
+	}
+	if got := deliver(t, p, world.Message(report(leaves, "lamp-1"), nil)); got != "200 revoked accepted" && got != "200 accepted revoked" {
+		t.Errorf("the next event was answered %q, want one revoked and one accepted", got)
+	}
+
+	tell(disabled(stays), "proving") // late: the spouse has long come back
+	wantSweep(1, 0)
 }

@@ -1,104 +1,363 @@
 package functions_test
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-	"io"
-	"maps"
+	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/functions"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// with returns a copy of an environment with variables added or changed.
-func with(env, more map[string]string) map[string]string {
-	both := maps.Clone(env)
-	maps.Copy(both, more)
-	return both
+// drainTime is how long the program may take to end after SIGTERM. Cloud Run
+// kills it after ten seconds.
+const drainTime = 9 * time.Second
+
+// TestTerminate sends SIGTERM while an event is at the gateway. What is in
+// flight is finished if the gateway answers, and handed back to Pub/Sub if it
+// does not; nothing new is begun.
+func TestTerminate(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		delay  time.Duration // of the gateway's answer
+		status int
+		most   time.Duration // for the answer, after SIGTERM
+	}{
+		{"gateway answers", 2 * time.Second, http.StatusOK, 7 * time.Second},
+		{"gateway hangs", time.Minute, http.StatusServiceUnavailable, 8 * time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := world.New(t, simulator.Options{})
+			p := w.Launch(t, "")
+			c := link(t, w, p, test.name, alexa.EU)
+			arrived := make(chan struct{})
+			arrive := sync.OnceFunc(func() { close(arrived) })
+			w.Always(simulator.Gateway(alexa.EU), simulator.Fault{
+				Delay: test.delay, Match: func(simulator.Request) bool { arrive(); return true },
+			})
+			inFlight := begin(t, testkit.Patience, p.URL()+"/SendEvent", pushed(t, report(c, "lamp-1")))
+			select {
+			case <-arrived:
+			case <-inFlight.done:
+				t.Fatalf("the event was answered %v (%v) before it was at the gateway", inFlight.answer, inFlight.err)
+			}
+			if err := p.Terminate(); err != nil {
+				t.Fatal(err)
+			}
+			terminated, untilKilled := time.Now(), testkit.Within(t, drainTime)
+			wantNoMore(t, p, inFlight)
+			<-inFlight.done
+			if took := time.Since(terminated); inFlight.err != nil || inFlight.answer.Status != test.status || took > test.most {
+				t.Errorf("the event in flight was answered %v (%v) after %v, want %d within %v",
+					inFlight.answer, inFlight.err, took, test.status, test.most)
+			}
+			status, err := p.Wait(untilKilled)
+			if err != nil || status != 0 {
+				t.Errorf("the program ended with status %d (%v), want 0", status, err)
+			}
+		})
+	}
 }
 
-// start starts the program. What it writes is looked through for secrets when
-// the test ends.
-func start(t *testing.T, env map[string]string) (*binary.Process, error) {
-	path, err := testkit.Program()
-	if err != nil {
-		return nil, err
+// flight is a request under way. The answer is there when done is closed.
+type flight struct {
+	done   chan struct{}
+	answer world.Answer
+	err    error
+}
+
+// begin makes a request that may take so long.
+func begin(t *testing.T, most time.Duration, url, body string) *flight {
+	f, ctx := &flight{done: make(chan struct{})}, testkit.Within(t, most)
+	go func() {
+		defer close(f.done)
+		f.answer, f.err = world.Post(ctx, url, nil, body)
+	}()
+	return f
+}
+
+// wantNoMore sees to it that the program begins nothing new: it refuses the
+// connection, or answers that it is shutting down. It asks until that is so,
+// because the signal takes a moment, and while the event is in flight, because
+// afterwards the program is gone.
+func wantNoMore(t *testing.T, p *binary.Process, inFlight *flight) {
+	t.Helper()
+	ctx := testkit.Context(t)
+	for {
+		a, err := world.Post(ctx, p.URL()+"/RefreshTokens", nil, "")
+		select {
+		case <-inFlight.done:
+			t.Error("the program took new requests for as long as the event was in flight")
+			return
+		default:
+		}
+		if err != nil || a.Status == http.StatusServiceUnavailable {
+			return
+		}
 	}
-	p, err := binary.Start(path, env)
-	if err != nil {
-		return nil, err
+}
+
+// TestOneFunction has the program run as on Google Cloud, where it serves the
+// function that FUNCTION_TARGET names at every path, and no other. It takes an
+// event as Pub/Sub pushes it, and as Eventarc does: a CloudEvent in binary mode, see
+// https://cloud.google.com/eventarc/docs/cloudevents. It writes a line for each
+// request, where the Functions Framework would add two empty ones, and ends when it
+// is told to.
+func TestOneFunction(t *testing.T) {
+	t.Parallel()
+	p := world.New(t, simulator.Options{}).With(map[string]string{
+		"K_SERVICE": "send-event", "CLOUD_RUN_TIMEOUT_SECONDS": "60",
+	}).Launch(t, "SendEvent")
+	eventarc := map[string]string{
+		"Content-Type":   "application/json",
+		"ce-id":          "1",
+		"ce-source":      "//pubsub.googleapis.com/projects/p/topics/device-events",
+		"ce-specversion": "1.0",
+		"ce-time":        "2026-01-02T03:04:05.678Z",
+		"ce-type":        "google.cloud.pubsub.topic.v1.messagePublished",
 	}
-	t.Cleanup(func() {
-		p.Kill()
-		shown.add(fmt.Sprintf("output of a process of %s %s", t.Name(), env["FUNCTION_TARGET"]), p.Output())
+	body := pushed(t, report(world.NewCustomer("unknown"), "lamp-1"))
+	requests := 0
+	for _, path := range []string{"", "/", "/AcceptGrant", "/projects/p/topics/t"} {
+		for _, header := range []map[string]string{nil, eventarc} {
+			requests++
+			got, err := world.Post(testkit.Context(t), p.URL()+path, header, body)
+			if want := (world.Answer{Status: http.StatusOK, Body: `{"outcomes":[]}`}); err != nil || got != want {
+				t.Errorf("POST %q with %v was answered %v (%v), want %v", path, header, got, err, want)
+			}
+		}
+	}
+	// What a program writes is seen a moment later; when it has ended, all is.
+	if err := p.Terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := p.Wait(testkit.Context(t)); err != nil || status != 0 {
+		t.Errorf("the program ended with status %d (%v), want 0", status, err)
+	}
+	got := p.Output()
+	if strings.Count(got, `"event_id"`) != requests || strings.Contains("\n"+got, "\n\n") {
+		t.Errorf("want a line for each of %d requests, and no empty one:\n%s", requests, got)
+	}
+}
+
+// TestWrongConfiguration configures the program with several faults at once. Each
+// has to be named, in one error, by its variable; no value may be shown.
+func TestWrongConfiguration(t *testing.T) {
+	t.Parallel()
+	good := world.New(t, simulator.Options{})
+	keyset := filepath.Join(t.TempDir(), "keyset")
+	if err := os.WriteFile(keyset, []byte(`{"primaryKeyId":1,"key":["canary-key"]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		in   *world.World
+		want []string // variables with a fault, in alphabetical order
+	}{
+		{
+			"nothing set", &world.World{},
+			[]string{"ALEXA_REGIONS", "GRANTEE_RESOLVER", "LWA_CREDENTIALS", "TOKEN_KEYSET"},
+		},
+		{
+			"everything wrong",
+			good.With(map[string]string{
+				"ALEXA_REGIONS":       "EU,canary",
+				"EVENT_CHECKS":        "canary",
+				"EVENT_GATEWAY_EU":    "https://canary:canary@api.example.com",
+				"GRANT_STORE":         "canary",
+				"GRANTEE_CREDENTIALS": "canary",
+				"GRANTEE_RESOLVER":    "introspection:https://canary.example.com",
+				"LWA_CREDENTIALS":     `{"client_id":"canary","client_secret":"canary"}`,
+				"LWA_MAX_RATE":        "canary",
+				"LWA_TOKEN_URL":       "http://canary.example.com",
+				"MAX_EVENT_AGE":       "canary",
+				"REFRESH_IDLE_AFTER":  "canary",
+				"REFRESH_PERIOD":      "canary",
+				"REFRESH_SHARDS":      "canary",
+				"SKILL":               "canary!",
+				"TOKEN_KEYSET":        `{"primaryKeyId":1,"key":["canary"]}`,
+			}),
+			[]string{
+				"ALEXA_REGIONS", "EVENT_CHECKS", "EVENT_GATEWAY_EU", "GRANTEE_CREDENTIALS", "GRANT_STORE", "LWA_CREDENTIALS",
+				"LWA_MAX_RATE", "LWA_TOKEN_URL", "MAX_EVENT_AGE", "REFRESH_IDLE_AFTER", "REFRESH_PERIOD", "REFRESH_SHARDS", "SKILL", "TOKEN_KEYSET",
+			},
+		},
+		{
+			"resolver unknown",
+			good.With(map[string]string{"GRANTEE_RESOLVER": "canary:https://canary.example.com", "REFRESH_SHARDS": "257"}),
+			[]string{"GRANTEE_RESOLVER", "REFRESH_SHARDS"},
+		},
+		{
+			"secrets missing",
+			good.With(map[string]string{"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:/missing", "LWA_CREDENTIALS": "env:MISSING"}),
+			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
+		},
+		{
+			"secrets malformed",
+			good.With(map[string]string{
+				"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:" + keyset,
+				"LWA_CREDENTIALS": "env:LWA_CLIENT", "LWA_CLIENT": `{"client_secret":"canary"}`,
+			}),
+			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
+		},
+		{
+			"no such function",
+			good.With(map[string]string{"FUNCTION_TARGET": "canary"}),
+			[]string{"FUNCTION_TARGET"},
+		},
+		{
+			"credentials for introspection missing", // which two functions need
+			good.With(map[string]string{"GRANTEE_RESOLVER": "introspection:https://id.example.com", "GRANTEE_CREDENTIALS": "env:MISSING"}),
+			[]string{"GRANTEE_CREDENTIALS"},
+		},
+		{
+			"resolver and audience at odds", // for two functions
+			good.With(map[string]string{"GRANTEE_AUDIENCE": "gatepost"}),
+			[]string{"GRANTEE_RESOLVER"},
+		},
+		{
+			"key set in the clear",
+			good.With(map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_JWKS": "http://canary.example.com/keys"}),
+			[]string{"GRANTEE_JWKS"},
+		},
+		{
+			"SkillEvent without identity provider",
+			good.With(map[string]string{"FUNCTION_TARGET": "SkillEvent", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": "not its business"}),
+			[]string{"GRANTEE_RESOLVER"},
+		},
+		{
+			"AcceptGrant without identity provider",
+			good.With(map[string]string{"FUNCTION_TARGET": "AcceptGrant", "GRANTEE_RESOLVER": "", "REFRESH_SHARDS": "not its business"}),
+			[]string{"GRANTEE_RESOLVER"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			lookup := func(name string) (string, bool) { value, ok := test.in.Env[name]; return value, ok }
+			_, err := functions.Register(lookup, slog.New(slog.DiscardHandler))
+			if err == nil {
+				t.Fatal("the configuration was taken")
+			}
+			world.Show(t.Name(), err.Error())
+			if diff := cmp.Diff(test.want, faults(t, err.Error())); diff != "" {
+				t.Errorf("the variables named differ (-want +got):\n%s%s", diff, err)
+			}
+		})
+	}
+}
+
+// TestWrongConfigurationEndsTheProcess with a status and one line.
+func TestWrongConfigurationEndsTheProcess(t *testing.T) {
+	t.Parallel()
+	p, err := world.New(t, simulator.Options{}).With(map[string]string{"SKILL": "canary!", "REFRESH_SHARDS": "257"}).Start("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := p.Wait(testkit.Context(t))
+	if err != nil || status != 1 || strings.Count(p.Output(), "\n") != 1 {
+		t.Fatalf("status %d (%v), want 1 and one line: %s", status, err, p.Output())
+	}
+	line := decode[struct{ Severity, Message string }](t, p.Output())
+	if diff := cmp.Diff([]string{"REFRESH_SHARDS", "SKILL"}, faults(t, line.Message)); diff != "" || line.Severity != "ERROR" {
+		t.Errorf("severity %s; the variables named differ (-want +got):\n%s", line.Severity, diff)
+	}
+}
+
+// faults reads a heading with the faults below it, and returns the variables that
+// it names, in alphabetical order.
+func faults(t *testing.T, message string) (names []string) {
+	t.Helper()
+	heading, list, _ := strings.Cut(message, "\n")
+	if heading != "configuration:" {
+		t.Errorf("the heading is %q, want %q", heading, "configuration:")
+	}
+	for fault := range strings.Lines(list) {
+		name, _, _ := strings.Cut(strings.TrimSpace(fault), ":")
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// TestConfigurationOfOneFunction starts each function with nothing but what it
+// needs where it is deployed. There is no Firestore or Pub/Sub at the addresses:
+// a process calls neither at its start.
+func TestConfigurationOfOneFunction(t *testing.T) {
+	t.Parallel()
+	keyset, _ := testkit.Keyset(t)
+	all := world.New(t, simulator.Options{}).With(map[string]string{
+		"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1", "PUBSUB_EMULATOR_HOST": "127.0.0.1:1", "GOOGLE_CLOUD_PROJECT": "p",
+		"GRANT_STORE": "firestore", "REFRESH_TOPIC": "refresh", "TOKEN_KEYSET": "file:" + keyset,
 	})
-	return p, nil
+	tokens := []string{"FIRESTORE_EMULATOR_HOST", "GRANT_STORE", "LWA_CLIENT", "LWA_CREDENTIALS", "TOKEN_KEYSET"}
+	for _, test := range []struct {
+		function  string
+		variables []string
+	}{
+		{"AcceptGrant", append(tokens, "GRANTEE_RESOLVER")},
+		{"SendEvent", tokens},
+		{"RefreshTokens", tokens},
+		{"RefreshTokens", []string{"PUBSUB_EMULATOR_HOST", "REFRESH_TOPIC"}},
+		{"RefreshShard", tokens},
+		{"SkillEvent", []string{"FIRESTORE_EMULATOR_HOST", "GRANT_STORE", "GRANTEE_RESOLVER"}},
+	} {
+		t.Run(test.function, func(t *testing.T) {
+			t.Parallel()
+			only := *all
+			only.Env = make(map[string]string)
+			for _, name := range append(test.variables, "ALEXA_REGIONS", "GOOGLE_CLOUD_PROJECT") {
+				only.Env[name] = all.Env[name]
+			}
+			only.Launch(t, test.function)
+		})
+	}
 }
 
-// launch starts the program and returns when it serves.
-func launch(t *testing.T, env map[string]string) *binary.Process {
-	t.Helper()
-	p, err := start(t, env)
-	if err == nil {
-		err = p.Ready(testkit.Context(t))
+// TestAnyAudience starts all functions, of which two recognize customers: that
+// any token of the issuer is accepted is one warning.
+func TestAnyAudience(t *testing.T) {
+	t.Parallel()
+	w := world.New(t, simulator.Options{})
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want int
+	}{
+		"jwt":                  {map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com"}, 1},
+		"jwt with an audience": {map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_AUDIENCE": "gatepost"}, 0},
+		"userinfo":             {nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			output := w.With(test.env).Launch(t, "").Output()
+			got := 0
+			for line := range strings.Lines(output) {
+				if !strings.Contains(line, "GRANTEE_AUDIENCE") {
+					continue
+				}
+				got++
+				if severity := decode[struct{ Severity string }](t, line).Severity; severity != "WARNING" {
+					t.Errorf("severity %q, want WARNING", severity)
+				}
+			}
+			if got != test.want {
+				t.Errorf("%d warnings, want %d: %s", got, test.want, output)
+			}
+		})
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// answer is what the program answered.
-type answer struct {
-	Status int
-	Body   string
-}
-
-// send makes a request on a connection of its own: none outlives its test, and
-// each finds out whether the program still listens. The answer is looked
-// through for secrets.
-func send(ctx context.Context, method, url string, header map[string]string, body string) (answer, error) {
-	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		return answer{}, err
-	}
-	request.Close = true
-	for name, value := range header {
-		request.Header.Set(name, value)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return answer{}, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		return answer{}, fmt.Errorf("reading the answer: %w", err)
-	}
-	shown.add("answer of "+request.URL.Path, fmt.Sprint(response.Header, string(text)))
-	return answer{Status: response.StatusCode, Body: string(text)}, nil
-}
-
-// post is send for a request that must be answered.
-func post(t *testing.T, url string, header map[string]string, body string) answer {
-	t.Helper()
-	a, err := send(testkit.Context(t), http.MethodPost, url, header, body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-// decode reads JSON.
-func decode[T any](t *testing.T, text string) T {
-	t.Helper()
-	var value T
-	if err := json.Unmarshal([]byte(text), &value); err != nil {
-		t.Fatalf("%v in %q", err, text)
-	}
-	return value
 }

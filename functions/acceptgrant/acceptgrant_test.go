@@ -44,7 +44,8 @@ func function(t *testing.T, w *accesstest.World) *acceptgrant.Function {
 }
 
 func directive(code, granteeToken string) host.Request {
-	return host.Request{Header: http.Header{}, Body: fmt.Appendf(nil, `{"directive":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","messageId":"m-1","payloadVersion":"3"},
+	return host.Request{Header: http.Header{}, Body: fmt.Appendf(nil, `{"directive":{
+		"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","messageId":"m-1","payloadVersion":"3"},
 		"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":%q}}}}`, code, granteeToken)}
 }
 
@@ -152,7 +153,8 @@ func severity(test, answer string) string {
 func TestNoDirective(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
-	answer := function(t, w).Handle(t.Context(), host.Request{Header: http.Header{}, Body: []byte(`{"directive":{"header":{"namespace":"Alexa.Discovery"}}}`)})
+	body := []byte(`{"directive":{"header":{"namespace":"Alexa.Discovery"}}}`)
+	answer := function(t, w).Handle(t.Context(), host.Request{Header: http.Header{}, Body: body})
 	const want = `{"error":"not an AcceptGrant directive: directive.header.namespace: must be \"Alexa.Authorization\""}`
 	if answer.Status != http.StatusBadRequest || string(answer.Body) != want {
 		t.Errorf("%d %s", answer.Status, answer.Body)

@@ -76,7 +76,8 @@ func TestIdentityProviderHiccup(t *testing.T) {
 			if failures > 1 {
 				want = failure
 			}
-			if got := name(t, f.Handle(inTime(t), directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != want || calls.Load() != 2 {
+			got := name(t, f.Handle(inTime(t), directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1")))
+			if got != want || calls.Load() != 2 {
 				t.Errorf("%s after %d calls, want %s after 2", got, calls.Load(), want)
 			}
 		})

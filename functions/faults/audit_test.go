@@ -25,7 +25,7 @@ var outcomeNames = []string{
 // Pub/Sub was told.
 type audit struct {
 	t        *testing.T
-	w        *world
+	w        *suite
 	fates    map[string]fate // by event id
 	events   []planned
 	accounts map[string]customer         // by grant id
@@ -51,7 +51,7 @@ func newAudit(t *testing.T, m *maker, fates map[string]fate) *audit {
 	}
 	for _, p := range a.events {
 		if p.disable || p.relink {
-			a.left[p.customer.userID], a.gone[p.customer.userID] = true, p.disable
+			a.left[p.customer.UserID], a.gone[p.customer.UserID] = true, p.disable
 		}
 	}
 	buried := 0
@@ -64,7 +64,7 @@ func newAudit(t *testing.T, m *maker, fates map[string]fate) *audit {
 			}
 		}
 	}
-	for _, id := range a.w.deadLetters.say(t, buried, func(m *pubsub.Message) string { return m.Attributes["eventId"] }) {
+	for _, id := range said(a.t, a.w.DeadLetters, buried, func(m *pubsub.Message) string { return m.Attributes["eventId"] }) {
 		a.dead[id]++
 	}
 	return a
@@ -127,15 +127,16 @@ func (a *audit) event(p planned, was fate) {
 	for grantID, outcome := range was.acks[0] {
 		a.counts[outcome]++
 		buried = buried || outcome == "dead_letter"
-		left := a.left[p.customer.userID]
+		left := a.left[p.customer.UserID]
 		if !slices.Contains(outcomeNames, outcome) || p.want != "" && outcome != p.want && (outcome != "revoked" || !left) {
 			a.t.Errorf("%s: %s, want one outcome %s", p.id(), outcome, p.want)
 		}
-		user := a.accounts[grantID].amazonUser
+		user := a.accounts[grantID].AmazonUser
 		taken, lost, _ := a.taken(p, user)
-		accepted := outcome == "accepted" || outcome == "duplicate" && !a.settledBefore(p, was, taken)
+		accepted := outcome == "accepted" || outcome == "duplicate" && !settledBefore(p, was, grantID, taken)
 		if accepted && taken == 0 {
-			a.t.Errorf("%s: %s, but the gateway did not take it", p.id(), outcome)
+			a.t.Errorf("%s: %s, but the gateway did not take it; after %d attempts, of which %d were interrupted: %v",
+				p.id(), outcome, was.attempts, was.interrupted, was.acks)
 		}
 		if accepted || outcome == "unconfirmed" {
 			done[user]++
@@ -149,7 +150,7 @@ func (a *audit) event(p planned, was fate) {
 	}
 	for user := range a.users(p) {
 		taken, lost, ids := a.taken(p, user)
-		if len(ids) > 1 && !a.left[p.customer.userID] {
+		if len(ids) > 1 && !a.left[p.customer.UserID] {
 			a.t.Errorf("%s: sent to %s with several message ids: %v", p.id(), user, ids)
 		}
 		repeated := taken - done[user]
@@ -175,10 +176,10 @@ func (a *audit) users(p planned) map[string]bool {
 
 // settledBefore reports whether a duplicate is of an attempt that had settled
 // the event without the gateway, and was interrupted before Pub/Sub heard of
-// it: a press that was suspended, revoked or not answered is done with, and noted
-// as such.
-func (a *audit) settledBefore(p planned, was fate, taken int) bool {
-	return p.press && taken == 0 && was.interrupted > 0
+// it, or handed back for the sake of another grant: a press that was suspended,
+// revoked or not answered is done with, and noted as such.
+func settledBefore(p planned, was fate, grantID string, taken int) bool {
+	return p.press && taken == 0 && (was.interrupted > 0 || was.settled[grantID])
 }
 
 // untaken counts the requests that were not answered, and not taken.
@@ -217,25 +218,25 @@ func (a *audit) taken(p planned, user string) (taken, lost int, ids []string) {
 func (a *audit) grants() {
 	newest := make(map[string]map[string]planned) // by userId and endpoint
 	for _, p := range a.events {
-		if newest[p.customer.userID] == nil {
-			newest[p.customer.userID] = make(map[string]planned)
+		if newest[p.customer.UserID] == nil {
+			newest[p.customer.UserID] = make(map[string]planned)
 		}
 		if p.isReport() {
-			newest[p.customer.userID][p.endpointID] = p
+			newest[p.customer.UserID][p.endpointID] = p
 		}
 	}
 	for grantID, account := range a.accounts {
-		g := a.w.grant(a.t, customer{userID: account.userID, grantID: grantID})
-		if g.State == grant.Revoked && !a.left[account.userID] {
-			a.t.Errorf("%s is revoked (%s), and has not disabled the skill", account.userID, g.Reason)
+		g := a.w.grant(a.t, customer{UserID: account.UserID, GrantID: grantID})
+		if g.State == grant.Revoked && !a.left[account.UserID] {
+			a.t.Errorf("%s is revoked (%s), and has not disabled the skill", account.UserID, g.Reason)
 		}
-		if g.State != grant.Active || a.gone[account.userID] {
+		if g.State != grant.Active || a.gone[account.UserID] {
 			continue
 		}
-		for endpoint, p := range newest[account.userID] {
+		for endpoint, p := range newest[account.UserID] {
 			if believed := a.w.brightness(account, endpoint); believed != float64(p.number) {
 				a.t.Errorf("%s is the newest report of %s, and %v; Alexa believes %v of %s",
-					p.id(), p.key(), a.fates[p.id()].acks, believed, account.amazonUser)
+					p.id(), p.key(), a.fates[p.id()].acks, believed, account.AmazonUser)
 			}
 		}
 	}

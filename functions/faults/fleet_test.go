@@ -1,30 +1,40 @@
 package faults_test
 
 import (
-	"bytes"
-	"encoding/json"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
 // fleet is some copies of SendEvent, and what is in front of them: it hands
 // each push to one that lives, kills as planned, and sees what Pub/Sub is
 // told.
 type fleet struct {
-	t      *testing.T
-	world  *world
-	client *http.Client
-	acked  chan<- struct{} // gets one element for each event that is acknowledged
+	t     *testing.T
+	w     *suite
+	acked chan<- struct{} // gets one element for each event that is acknowledged
 
 	mu        sync.Mutex
 	processes []*binary.Process // nil while one is dead
@@ -42,15 +52,27 @@ type fate struct {
 	interrupted int                 // attempts that ended without an answer that Pub/Sub heard
 	partly      int                 // attempts handed back that a grant accepted: what the other missed could not be noted
 	acks        []map[string]string // outcomes that were acknowledged, by grant id
+	settled     map[string]bool     // grants that were done with, without the gateway, in an attempt that was handed back
 }
 
-func newFleet(t *testing.T, w *world, copies int, acked chan<- struct{}) *fleet {
+// handedBack notes an attempt that is to come again.
+func (x *fate) handedBack(p planned, outcomes map[string]string) {
+	if !p.press && slices.Contains(slices.Collect(maps.Values(outcomes)), "accepted") {
+		x.partly++
+	}
+	for grantID, outcome := range outcomes {
+		if slices.Contains([]string{"suspended", "revoked", "unconfirmed"}, outcome) {
+			x.settled[grantID] = true
+		}
+	}
+}
+
+func newFleet(t *testing.T, w *suite, copies int, acked chan<- struct{}) *fleet {
 	f := &fleet{
-		t: t, world: w, plan: make(map[string]planned), acked: acked, fates: make(map[string]*fate),
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 100}, Timeout: testkit.Patience},
+		t: t, w: w, plan: make(map[string]planned), acked: acked, fates: make(map[string]*fate),
 	}
 	for range copies {
-		p, err := w.launch(testkit.Context(t), "SendEvent")
+		p, err := w.LaunchIn(testkit.Context(t), "SendEvent")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +86,7 @@ func newFleet(t *testing.T, w *world, copies int, acked chan<- struct{}) *fleet 
 func (f *fleet) add(p planned) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.plan[p.id()], f.fates[p.id()] = p, new(fate)
+	f.plan[p.id()], f.fates[p.id()] = p, &fate{settled: make(map[string]bool)}
 }
 
 // close ends the fleet. What its processes wrote was looked at.
@@ -73,7 +95,6 @@ func (f *fleet) close() {
 	for slot := range f.processes {
 		f.kill(slot, f.processes[slot], false)
 	}
-	f.client.CloseIdleConnections()
 }
 
 // ServeHTTP takes a push.
@@ -100,7 +121,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			f.kill(slot, process, true)
 		})
 	}
-	status, answer, err := f.forward(r, process, body)
+	answer, err := world.Post(r.Context(), process.URL(), nil, string(body))
 	if err == nil && todo.deed == killAtReply {
 		f.kill(slot, process, true)
 		err = http.ErrAbortHandler
@@ -110,11 +131,10 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
-	outcomes := outcomesOf(answer)
-	if status != http.StatusOK && !todo.press && slices.Contains(slices.Collect(maps.Values(outcomes)), "accepted") {
-		f.note(id, func(x *fate) { x.partly++ })
-	}
-	if status == http.StatusOK {
+	outcomes, status := outcomesOf(answer.Body), answer.Status
+	if status != http.StatusOK {
+		f.note(id, func(x *fate) { x.handedBack(todo, outcomes) })
+	} else {
 		f.note(id, func(x *fate) {
 			if x.acks = append(x.acks, outcomes); len(x.acks) == 1 {
 				f.acked <- struct{}{}
@@ -161,28 +181,14 @@ func (f *fleet) note(id string, edit func(*fate)) {
 	edit(f.fates[id])
 }
 
-func (f *fleet) forward(r *http.Request, p *binary.Process, body []byte) (status int, answer []byte, err error) {
-	request, err := http.NewRequestWithContext(r.Context(), http.MethodPost, p.URL(), bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	response, err := f.client.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err = io.ReadAll(response.Body)
-	return response.StatusCode, answer, err
-}
-
 // outcomesOf are the outcomes in an answer, by grant id, or what else it says.
-func outcomesOf(answer []byte) map[string]string {
-	var body outcomes
-	if err := json.Unmarshal(answer, &body); err != nil || len(body.Outcomes) == 0 {
+func outcomesOf(answer string) map[string]string {
+	outcomes, err := world.Outcomes(answer)
+	if err != nil || len(outcomes) == 0 {
 		return map[string]string{"": fmt.Sprintf("%s (%v)", answer, err)}
 	}
 	by := make(map[string]string)
-	for _, o := range body.Outcomes {
+	for _, o := range outcomes {
 		by[o.GrantID] = o.Outcome
 	}
 	return by
@@ -203,13 +209,12 @@ func (f *fleet) kill(slot int, process *binary.Process, restart bool) {
 	}
 	f.mu.Unlock()
 	process.Kill()
-	wroteNoSecret(f.t, process)
 	if !restart {
 		return
 	}
 	go func() {
 		defer f.pending.Done()
-		started, err := f.world.launch(f.t.Context(), "SendEvent")
+		started, err := f.w.LaunchIn(f.t.Context(), "SendEvent")
 		if err != nil {
 			f.t.Errorf("starting a process again: %v", err)
 			return
@@ -218,4 +223,118 @@ func (f *fleet) kill(slot int, process *binary.Process, restart bool) {
 		defer f.mu.Unlock()
 		f.processes[slot] = started
 	}()
+}
+
+// flakyStore stands between the processes and the Firestore emulator, which is
+// kinder than Firestore: it fails calls, some of them after they took effect.
+type flakyStore struct {
+	address string
+	failing atomic.Bool
+
+	emulator *grpc.ClientConn
+	failed   atomic.Int64
+	mu       sync.Mutex
+	draw     func(n int) int
+}
+
+// storeErrors are what Firestore answers when it is not well.
+var storeErrors = []codes.Code{
+	codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown,
+}
+
+func startFlakyStore(t *testing.T, host string, draw func(n int) int) *flakyStore {
+	t.Helper()
+	emulator, err := grpc.NewClient("passthrough:///"+host, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(asIs{})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &flakyStore{address: listener.Addr().String(), emulator: emulator, draw: draw}
+	server := grpc.NewServer(grpc.ForceServerCodecV2(asIs{}), grpc.UnknownServiceHandler(s.forward))
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() {
+		server.Stop()
+		serving.Wait()
+		_ = emulator.Close()
+	})
+	return s
+}
+
+// fails draws whether a call fails, as one in forty does, and with what.
+func (s *flakyStore) fails() error {
+	if !s.failing.Load() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draw(40) > 0 {
+		return nil
+	}
+	s.failed.Add(1)
+	return status.Error(storeErrors[s.draw(len(storeErrors))], "made up")
+}
+
+// forward hands on one call, of one request, and its answers.
+func (s *flakyStore) forward(_ any, from grpc.ServerStream) error {
+	method, _ := grpc.MethodFromServerStream(from)
+	headers, _ := metadata.FromIncomingContext(from.Context())
+	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(from.Context(), headers))
+	defer cancel()
+	if err := s.fails(); err != nil {
+		return err
+	}
+	to, err := s.emulator.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, method)
+	if err != nil {
+		return err
+	}
+	var request []byte
+	if err := errors.Join(from.RecvMsg(&request), to.SendMsg(request), to.CloseSend()); err != nil {
+		return err
+	}
+	for {
+		var answer []byte
+		if err := to.RecvMsg(&answer); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if strings.HasSuffix(method, "/Commit") {
+			if err := s.fails(); err != nil {
+				return err // the answer is lost
+			}
+		}
+		if err := from.SendMsg(answer); err != nil {
+			return err
+		}
+	}
+}
+
+// asIs is a codec that leaves messages as they are on the wire.
+type asIs struct{}
+
+// Name implements [encoding.CodecV2].
+func (asIs) Name() string { return "proto" }
+
+// Marshal implements [encoding.CodecV2].
+func (asIs) Marshal(message any) (mem.BufferSlice, error) {
+	data, ok := message.([]byte)
+	if !ok {
+		return nil, fmt.Errorf("a message is a %T", message)
+	}
+	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
+}
+
+// Unmarshal implements [encoding.CodecV2].
+func (asIs) Unmarshal(data mem.BufferSlice, message any) error {
+	into, ok := message.(*[]byte)
+	if !ok {
+		return fmt.Errorf("a message is a %T", message)
+	}
+	*into = data.Materialize()
+	return nil
 }

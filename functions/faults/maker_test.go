@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
 // outstanding is how many events are published and not acknowledged at most.
@@ -30,7 +31,7 @@ const lanes = 64
 // told.
 type maker struct {
 	t      *testing.T
-	w      *world
+	w      *suite
 	fleet  *fleet
 	acked  chan struct{}
 	topics []*pubsub.Publisher
@@ -42,14 +43,14 @@ type maker struct {
 	heard    int                 // messages of the grant-events topic that were obeyed
 }
 
-func newMaker(t *testing.T, w *world, customers []customer, events int) *maker {
+func newMaker(t *testing.T, w *suite, customers []customer, events int) *maker {
 	m := &maker{
 		t: t, w: w, acked: make(chan struct{}, 10*events),
 		accounts: make(map[string]customer), lanes: make(map[string]int),
 	}
 	for i, c := range customers {
-		m.accounts[c.grantID] = c
-		m.lanes[c.userID] = i % lanes
+		m.accounts[c.GrantID] = c
+		m.lanes[c.UserID] = i % lanes
 	}
 	m.fleet = newFleet(t, w, 2, m.acked)
 	door := httptest.NewServer(m.fleet)
@@ -80,7 +81,7 @@ func (m *maker) publish(ctx context.Context, events []planned) error {
 				return err
 			}
 		}
-		asked, more := m.w.grantEvents.Find(func(*pubsub.Message) bool { return true })
+		asked, more := m.w.GrantEvents.Find(func(*pubsub.Message) bool { return true })
 		for _, message := range asked[m.heard:] {
 			if err := m.obey(ctx, message.Data); err != nil {
 				return err
@@ -103,7 +104,7 @@ func (m *maker) publish(ctx context.Context, events []planned) error {
 func (m *maker) publishOne(ctx context.Context, p planned) error {
 	c := p.customer
 	if p.disable || p.relink {
-		m.w.Disable(c.region, c.amazonUser)
+		m.w.Disable(c.Region, c.AmazonUser)
 	}
 	if p.relink {
 		if err := m.link(ctx, c); err != nil {
@@ -114,7 +115,7 @@ func (m *maker) publishOne(ctx context.Context, p planned) error {
 		m.w.refusing.Store(p.refuse)
 	}
 	if p.expire {
-		m.w.ExpireAccessTokens(c.region, c.amazonUser)
+		m.w.ExpireAccessTokens(c.Region, c.AmazonUser)
 	}
 	if p.sweep {
 		if err := m.sweep(ctx); err != nil {
@@ -124,15 +125,15 @@ func (m *maker) publishOne(ctx context.Context, p planned) error {
 	m.events = append(m.events, p)
 	m.fleet.add(p)
 	message := &pubsub.Message{Data: []byte(p.data()), Attributes: p.attributes, OrderingKey: p.key()}
-	_, err := m.topics[m.lanes[c.userID]].Publish(ctx, message).Get(ctx)
+	_, err := m.topics[m.lanes[c.UserID]].Publish(ctx, message).Get(ctx)
 	return err
 }
 
 // link has a customer link an account, as often as it takes.
 func (m *maker) link(ctx context.Context, c customer) error {
 	for {
-		err := m.w.enable(ctx, &c, c.region)
-		m.accounts[c.grantID] = c // of a failure, too, something may have been stored
+		err := m.w.enable(ctx, &c, c.Region)
+		m.accounts[c.GrantID] = c // of a failure, too, something may have been stored
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -154,7 +155,7 @@ func (m *maker) obey(ctx context.Context, data []byte) error {
 	}
 	endpoints := make(map[string]customer)
 	for _, p := range m.events {
-		if p.customer.userID == message.UserID && p.isReport() &&
+		if p.customer.UserID == message.UserID && p.isReport() &&
 			(len(message.EndpointIDs) == 0 || slices.Contains(message.EndpointIDs, p.endpointID)) {
 			endpoints[p.endpointID] = p.customer
 		}
@@ -177,7 +178,7 @@ func (m *maker) sweep(ctx context.Context) error {
 	all.SetLimit(8)
 	for _, c := range m.customers() {
 		all.Go(func() error {
-			_, err := grant.Change(ctx, m.w.store, c.key(), func(r *grant.Record) error {
+			_, err := grant.Change(ctx, m.w.Store, c.Key(), func(r *grant.Record) error {
 				now := time.Now()
 				r.ProbeNow(now)
 				for id, g := range r.Grants {
@@ -196,7 +197,7 @@ func (m *maker) sweep(ctx context.Context) error {
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	_, _, err := post(ctx, m.w.office.URL()+"/RefreshTokens", nil, "") // it may well fail
+	_, err := world.Post(ctx, m.w.office.URL()+"/RefreshTokens", nil, "") // it may well fail
 	return err
 }
 
@@ -204,7 +205,7 @@ func (m *maker) sweep(ctx context.Context) error {
 func (m *maker) customers() map[string]customer {
 	customers := make(map[string]customer)
 	for _, c := range m.accounts {
-		customers[c.userID] = c
+		customers[c.UserID] = c
 	}
 	return customers
 }
@@ -218,7 +219,7 @@ func (m *maker) settle(ctx context.Context) error {
 		var events []planned
 		waiting := 0
 		for userID, c := range m.customers() {
-			record, err := m.w.store.Read(ctx, c.key())
+			record, err := m.w.Store.Read(ctx, c.Key())
 			if err != nil {
 				return fmt.Errorf("reading %s: %w", userID, err)
 			}
@@ -240,7 +241,7 @@ func (m *maker) settle(ctx context.Context) error {
 		if err := m.sweep(ctx); err != nil {
 			return err
 		}
-		m.w.grantEvents.say(m.t, 0, func(*pubsub.Message) string { return "" }) // what it asked has arrived
+		said(m.t, m.w.GrantEvents, 0, func(*pubsub.Message) string { return "" }) // what it asked has arrived
 		if err := m.publish(ctx, events); err != nil {
 			return err
 		}
@@ -250,7 +251,7 @@ func (m *maker) settle(ctx context.Context) error {
 // calm removes the marks of regions that were unwell a short time ago.
 func (m *maker) calm(ctx context.Context) error {
 	for _, region := range alexa.Regions() {
-		err := grant.ChangeControl(ctx, m.w.store, grant.RegionName(string(region)), func(map[string]any) (map[string]any, error) {
+		err := grant.ChangeControl(ctx, m.w.Store, grant.RegionName(string(region)), func(map[string]any) (map[string]any, error) {
 			return grant.RegionMark{}.Document(), nil
 		})
 		if err != nil {

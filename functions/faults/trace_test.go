@@ -1,14 +1,13 @@
 package faults_test
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -16,6 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
 // trace is all that can be seen of an event, or of one that is delivered again
@@ -29,6 +29,49 @@ type trace struct {
 	Dead    []string // codes of dead letters
 	Behind  string   // what the grant's record says that its gateway missed
 }
+
+// accepted is the trace of an event that the gateway takes in the end.
+func accepted(gateway ...int) trace {
+	return trace{Answers: []string{"200 accepted"}, Gateway: gateway, State: "active"}
+}
+
+// retried is the trace of an event that is handed back once, and taken then.
+func retried(code string, gateway ...int) trace {
+	return trace{Answers: []string{world.Words("503 retry", code), "200 accepted"}, Gateway: append(gateway, 202), State: "active"}
+}
+
+// dead is the trace of an event that is put aside.
+func dead(code string, gateway ...int) trace {
+	return trace{Answers: []string{world.Words("200 dead_letter", code)}, Gateway: gateway, State: "active", Dead: []string{code}}
+}
+
+// revoked is the trace of a grant that Login with Amazon says is gone.
+func revoked(gateway ...int) trace {
+	const why = "revoked invalid_grant"
+	return trace{Answers: []string{"200 revoked", "200 revoked"}, Gateway: gateway, Refresh: []int{400}, State: why, Told: []string{why}}
+}
+
+// suspected is the trace of a grant that becomes suspect after events were handed
+// back with these codes.
+func suspected(reason string, codes ...string) trace {
+	tr := trace{State: "suspect " + reason, Told: []string{"suspect " + reason}, Behind: "lamp-1"}
+	for _, code := range codes {
+		tr.Answers = append(tr.Answers, world.Words("503 retry", code))
+	}
+	tr.Answers = append(tr.Answers, "200 suspended")
+	return tr
+}
+
+// suspended is the trace of an event for a grant that is suspect already.
+func suspended(answer, behind string) trace {
+	return trace{Answers: []string{answer}, State: "suspect skill_not_found", Behind: behind}
+}
+
+// at returns the trace with requests at the gateway.
+func (tr trace) at(gateway ...int) trace { tr.Gateway = gateway; return tr }
+
+// refreshed returns the trace with refreshes.
+func (tr trace) refreshed(statuses ...int) trace { tr.Refresh = statuses; return tr }
 
 // row is one row of a table: what goes wrong, and what follows.
 type row struct {
@@ -55,15 +98,15 @@ const unwellGrants = 10
 
 // runApart is runRows with so few rows for each process that it does not blame
 // the gateway for all of them.
-func (w *world) runApart(t *testing.T, rows []row) {
+func (w *suite) runApart(t *testing.T, rows []row) {
 	t.Helper()
 	for few := range slices.Chunk(rows, unwellGrants-1) {
-		w.runRows(t, w.start(t, "SendEvent"), few)
+		w.runRows(t, w.Launch(t, "SendEvent"), few)
 	}
 }
 
 // runRows runs each row with a customer of its own, all at once.
-func (w *world) runRows(t *testing.T, p *binary.Process, rows []row) {
+func (w *suite) runRows(t *testing.T, p *binary.Process, rows []row) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +115,7 @@ func (w *world) runRows(t *testing.T, p *binary.Process, rows []row) {
 	}
 }
 
-func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
+func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 	c := w.prepare(t, r)
 	event := report(c, "lamp-1", 1)
 	if r.event != nil {
@@ -85,27 +128,23 @@ func (w *world) runRow(t *testing.T, p *binary.Process, r row) {
 			w.change(t, c, r.between)
 		}
 		if attempt > 0 && strings.HasPrefix(got.Answers[attempt-1], "503") {
-			backOff(t, cmp.Or(r.backOff, 1100*time.Millisecond))
+			backOff(t, max(r.backOff, 1100*time.Millisecond))
 		}
-		m := c.message(event, c.userID, attempt+1)
+		m := message(c, event, c.UserID, attempt+1)
 		if r.others {
-			m.Attributes["eventId"], m.Attempt = fmt.Sprint(c.userID, attempt), 1
+			m.Attributes["eventId"], m.Attempt = fmt.Sprint(c.UserID, attempt), 1
 		}
-		answer, err := deliver(testkit.Context(t), p, m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got.Answers = append(got.Answers, answer)
+		got.Answers = append(got.Answers, deliver(t, p, m))
 		first = append(first, len(w.eventsOf(c)))
 	}
 	g := w.grant(t, c)
-	got.State, got.Behind = words(string(g.State), g.Reason), missed(g.Behind)
+	got.State, got.Behind = world.Words(string(g.State), g.Reason), missed(g.Behind)
 	requests := recorded(t, len(r.want.Gateway), func() []simulator.Request { return w.eventsOf(c) })
 	got.Gateway = statuses(requests)
 	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.refreshesOf(c) }))
-	got.Told = w.grantEvents.say(t, len(r.want.Told), c.told)
-	got.Dead = w.deadLetters.say(t, len(r.want.Dead), c.buried)
-	if diff := gocmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
+	got.Told = said(t, w.GrantEvents, len(r.want.Told), told(c))
+	got.Dead = said(t, w.DeadLetters, len(r.want.Dead), buried(c))
+	if diff := cmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("what happened differs (-want +got):\n%s%s", diff, reasons(requests))
 	}
 	checkRequests(t, requests, first, r)
@@ -138,30 +177,30 @@ func missed(b grant.Behind) string {
 		text = "all"
 	}
 	if b.Discovery {
-		text = words(text, "discovery")
+		text = world.Words(text, "discovery")
 	}
 	return text
 }
 
 // prepare links the row's customer and sets the scene.
-func (w *world) prepare(t *testing.T, r row) customer {
+func (w *suite) prepare(t *testing.T, r row) customer {
 	t.Helper()
 	c := w.link(t, t.Name()[len("Test"):], alexa.EU)
 	if r.before != nil {
 		w.change(t, c, r.before)
 	}
 	if r.disabled {
-		w.Disable(c.region, c.amazonUser)
+		w.Disable(c.Region, c.AmazonUser)
 	}
 	if r.expired {
-		w.ExpireAccessTokens(c.region, c.amazonUser)
+		w.ExpireAccessTokens(c.Region, c.AmazonUser)
 	}
 	for _, f := range r.gateway {
-		f.User = c.amazonUser
-		w.Script(simulator.Gateway(c.region), f)
+		f.User = c.AmazonUser
+		w.Script(simulator.Gateway(c.Region), f)
 	}
 	for _, f := range r.refresh {
-		f.User = c.amazonUser
+		f.User = c.AmazonUser
 		w.Script(simulator.Refresh, f)
 	}
 	return c
@@ -184,14 +223,14 @@ func checkRequests(t *testing.T, requests []simulator.Request, first []int, r ro
 
 // eventsOf returns the requests at the gateway of a customer's region, in the
 // order in which they arrived.
-func (w *world) eventsOf(c customer) []simulator.Request {
-	return arrivals(w.Events(c.region), func(r simulator.Request) bool { return r.User == c.amazonUser })
+func (w *suite) eventsOf(c customer) []simulator.Request {
+	return arrivals(w.Events(c.Region), func(r simulator.Request) bool { return r.User == c.AmazonUser })
 }
 
 // refreshesOf returns a customer's refreshes.
-func (w *world) refreshesOf(c customer) []simulator.Request {
+func (w *suite) refreshesOf(c customer) []simulator.Request {
 	return arrivals(w.LWARequests(), func(r simulator.Request) bool {
-		return r.Target == simulator.Refresh && r.User == c.amazonUser
+		return r.Target == simulator.Refresh && r.User == c.AmazonUser
 	})
 }
 
@@ -250,5 +289,5 @@ func report(c customer, lamp string, brightness int) string {
 func reportAt(c customer, lamp string, brightness int, sampled time.Time, cause string) string {
 	return fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":%q,"changed":[
 		{"namespace":"Alexa.BrightnessController","name":"brightness","value":%d,"timeOfSample":%q,"uncertaintyInMilliseconds":0}]}`,
-		c.userID, lamp, cause, brightness, sampled.UTC().Format(time.RFC3339Nano))
+		c.UserID, lamp, cause, brightness, sampled.UTC().Format(time.RFC3339Nano))
 }

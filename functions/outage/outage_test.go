@@ -108,7 +108,8 @@ type place struct {
 
 func newWorld(t *testing.T, l load) *world {
 	w := &world{
-		World: accesstest.InBubble(t, simulator.Options{}), t: t, load: l, amazon: &amazon{answerTime: l.answerTime}, queue: newQueue(), free: slots,
+		World: accesstest.InBubble(t, simulator.Options{}), t: t, load: l,
+		amazon: &amazon{answerTime: l.answerTime}, queue: newQueue(), free: slots,
 		lost: make(map[string]time.Time), reported: make(map[string]time.Time), outcomes: make(map[delivery.OutcomeName]int),
 	}
 	for i := range withFew + withMany {
@@ -153,7 +154,8 @@ func (w *world) Publish(_ context.Context, data []byte, _ map[string]string) err
 // report publishes a report of an endpoint.
 func (w *world) report(p place, cause string) {
 	w.published++
-	data := fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":%q,"changed":[{"namespace":"Alexa.BrightnessController","name":"brightness","value":%d}]}`,
+	data := fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":%q,"changed":[
+		{"namespace":"Alexa.BrightnessController","name":"brightness","value":%d}]}`,
 		p.home.userID, p.name, cause, w.published%100)
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -291,7 +293,8 @@ func outage(t *testing.T, l load, mode string, down time.Duration) {
 	w.mu.Unlock()
 	w.run(settle, true)
 	if n := w.outcomes[delivery.Expired] - expired; n > 0 || w.oldest > time.Minute { // which the repetitions that were asked for may take
-		t.Errorf("from %v after the recovery on %d reports expired, and one was accepted %v after it was published; %d waited", after, n, w.oldest, held)
+		t.Errorf("from %v after the recovery on %d reports expired, and one was accepted %v after it was published; %d waited",
+			after, n, w.oldest, held)
 	}
 	w.run(quiet, false)
 	if w.queue.held > 0 {

@@ -33,32 +33,124 @@ func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, sweep *S
 		for i := range customers {
 			w.Link(t, fmt.Sprint("u-", i), alexa.EU, fmt.Sprint("amzn-", i))
 		}
-		test(t, w, &Sweep{Store: w.Store, Tokens: w.Process("p"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod})
+		test(t, w, sweepOf(w, nil))
 	})
 }
 
 func all() []int { return shard{Shard: 0, Shards: 1}.buckets() }
 
+// sweepOf is what sweeps a world, with tokens of its own process unless they are
+// given.
+func sweepOf(w *accesstest.World, tokens Refresher) *Sweep {
+	if tokens == nil {
+		tokens = w.Process("p")
+	}
+	return &Sweep{Store: w.Store, Tokens: tokens, Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod}
+}
+
+// spy is a store that counts what goes to it, and fails as it is told to.
+type spy struct {
+	grant.Store
+	beforeWrite func(was grant.Record)
+	unreadable  []error // of each page
+
+	mu            sync.Mutex
+	reads, writes int
+	controls      map[string]int // reads, by name
+	controlErr    error          // of the mark of the EU
+	from          []time.Time    // where sweeps began to look
+}
+
+func spyOn(store grant.Store) *spy { return &spy{Store: store, controls: make(map[string]int)} }
+
+func (s *spy) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	s.mu.Lock()
+	s.reads++
+	s.mu.Unlock()
+	return s.Store.Read(ctx, key)
+}
+
+func (s *spy) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	s.mu.Lock()
+	s.writes++
+	s.mu.Unlock()
+	if s.beforeWrite != nil {
+		s.beforeWrite(was)
+	}
+	return s.Store.Write(ctx, was, now)
+}
+
+func (s *spy) ReadControl(ctx context.Context, name string) (grant.Control, error) {
+	s.mu.Lock()
+	s.controls[name]++
+	err := s.controlErr
+	s.mu.Unlock()
+	if err != nil && name == grant.RegionName("EU") {
+		return grant.Control{}, err
+	}
+	return s.Store.ReadControl(ctx, name)
+}
+
+func (s *spy) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
+	s.mu.Lock()
+	s.from = append(s.from, q.From)
+	s.mu.Unlock()
+	page, err := s.Store.Due(ctx, q)
+	page.Unreadable = append(page.Unreadable, s.unreadable...)
+	return page, err
+}
+
+// announce is an Announcer.
+type announce func(ctx context.Context, record grant.Record) error
+
+func (f announce) Announce(ctx context.Context, record grant.Record) error { return f(ctx, record) }
+
+// topic keeps what is published, and fails while it is told to.
+type topic struct {
+	mu   sync.Mutex
+	data []string
+	err  error
+}
+
+func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.data = append(p.data, string(data))
+	}
+	return p.err
+}
+
+// take returns what was published since the last call, sorted.
+func (p *topic) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slices.Sort(p.data)
+	taken := p.data
+	p.data = nil
+	return taken
+}
+
+// swept sweeps all buckets and compares the counts.
+func swept(t *testing.T, sweep *Sweep, want Counts) {
+	t.Helper()
+	counts, err := sweep.Sweep(t.Context(), all())
+	if want.Failed == nil {
+		want.Failed = map[string]int{}
+	}
+	if diff := cmp.Diff(want, counts); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
 func TestSweepRefreshesWhatIsDue(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
-		counts, err := sweep.Sweep(t.Context(), all())
-		if diff := cmp.Diff(Counts{Failed: map[string]int{}}, counts); diff != "" || err != nil {
-			t.Errorf("before anything is due: %v (-want +got):\n%s", err, diff)
-		}
+		swept(t, sweep, Counts{}) // nothing is due
 		w.Forward(40*time.Minute + time.Second)
 		w.Sim.Disable(alexa.EU, "amzn-7")
-		counts, err = sweep.Sweep(t.Context(), all())
-		want := Counts{Refreshed: customers - 1, Refused: 1, Failed: map[string]int{}}
-		if diff := cmp.Diff(want, counts); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-		if g := w.Read(t, "u-8").Grants; len(g) != 1 {
-			t.Errorf("%v", g)
-		}
-		if again, err := sweep.Sweep(t.Context(), all()); again.Refreshed+again.Refused+again.Revoked != 0 || err != nil {
-			t.Errorf("a second sweep found %+v, %v", again, err)
-		}
+		swept(t, sweep, Counts{Refreshed: customers - 1, Refused: 1})
+		swept(t, sweep, Counts{})
 		if w.Sim.Counts().Refreshes != customers-1 {
 			t.Errorf("%d refreshes", w.Sim.Counts().Refreshes)
 		}
@@ -68,10 +160,9 @@ func TestSweepRefreshesWhatIsDue(t *testing.T) {
 func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
-		other := &Sweep{Store: w.Store, Tokens: w.Process("q"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod}
 		w.Forward(time.Hour)
 		var wg sync.WaitGroup
-		for _, s := range []*Sweep{sweep, other} {
+		for _, s := range []*Sweep{sweep, sweepOf(w, w.Process("q"))} {
 			wg.Go(func() {
 				if _, err := s.Sweep(context.Background(), all()); err != nil {
 					t.Error(err)
@@ -85,79 +176,13 @@ func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
 	})
 }
 
-func TestSweepLeavesAnIllServiceAlone(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name  string
-		fault simulator.Fault
-		cause string
-		most  int // requests: the limit, and what was under way
-	}{
-		{"down", simulator.Fault{Status: 503}, "login_with_amazon", sample + elsewhere},
-		{"throttling", simulator.Fault{Status: 429}, "login_with_amazon", sample + elsewhere},
-		{"asks to be left alone", simulator.Fault{Status: 503, RetryAfter: 30 * time.Second}, "login_with_amazon", concurrency + elsewhere},
-		{"our client is refused", simulator.Fault{Code: simulator.LWAInvalidClient}, "client_refused", clientRefusals - 1 + concurrency + elsewhere},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
-				w.Forward(time.Hour)
-				before, writes := len(w.Sim.LWARequests()), new(writes)
-				sweep.Store = counted{w.Store, writes}
-				w.Sim.Always(simulator.Refresh, test.fault)
-				counts, err := sweep.Sweep(t.Context(), all())
-				asked := len(w.Sim.LWARequests()) - before
-				if err == nil || !counts.Remaining || counts.Left != customers || counts.Failed[test.cause] < asked || asked > test.most {
-					t.Errorf("%+v after %d requests: %v", counts, asked, err)
-				}
-				if writes.n != 0 {
-					t.Errorf("%d writes because of an illness of Login with Amazon", writes.n)
-				}
-				for i := range customers {
-					for _, g := range w.Read(t, fmt.Sprint("u-", i)).Grants {
-						if g.State != grant.Active {
-							t.Fatalf("grant of u-%d is %s", i, g.State)
-						}
-					}
-				}
-			})
-		})
-	}
-}
-
-// counted is a store whose writes count, but for those of the Refresher.
-type counted struct {
-	grant.Store
-	*writes
-}
-
-type writes struct {
-	mu sync.Mutex
-	n  int
-}
-
-func (c counted) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
-	c.mu.Lock()
-	c.n++
-	c.mu.Unlock()
-	return c.Store.Write(ctx, was, now)
-}
-
-// damaged is a store with a record that cannot be read.
-type damaged struct{ grant.Store }
-
-func (d damaged) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
-	page, err := d.Store.Due(ctx, q)
-	page.Unreadable = append(page.Unreadable, errors.New("record x: grants: not a map"))
-	return page, err
-}
-
 func TestDamagedRecordHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
 		w.Forward(time.Hour)
-		sweep.Store = damaged{w.Store}
+		store := spyOn(w.Store)
+		store.unreadable = []error{errors.New("record x: grants: not a map")}
+		sweep.Store = store
 		counts, err := sweep.Sweep(t.Context(), []int{accesstest.Key("u-1").Bucket()})
 		if err != nil || counts.Refreshed == 0 || counts.Failed["unreadable"] != 1 {
 			t.Errorf("%+v, %v", counts, err)
@@ -172,7 +197,8 @@ func TestSweepStopsWhenTimeIsUp(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		w.Sim.Always(simulator.Refresh, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
 		counts, err := sweep.Sweep(ctx, all())
-		if err != nil || !counts.Remaining || counts.Refreshed == 0 || counts.Refreshed > concurrency+1 || counts.Left != customers-counts.Refreshed {
+		done := counts.Refreshed
+		if err != nil || !counts.Remaining || done == 0 || done > concurrency+1 || counts.Left != customers-done {
 			t.Errorf("%+v, %v", counts, err)
 		}
 	})
@@ -191,20 +217,6 @@ func TestShardsCoverEveryBucketOnce(t *testing.T) {
 	}
 }
 
-// topic keeps shards.
-type topic struct {
-	mu   sync.Mutex
-	data []string
-	err  error
-}
-
-func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.data = append(p.data, string(data))
-	return p.err
-}
-
 // recorded is a Sweeper that notes the buckets.
 type recorded struct{ buckets []int }
 
@@ -218,9 +230,8 @@ func TestRefreshTokensPublishesShards(t *testing.T) {
 	shards := new(topic)
 	f := &Function{Shards: 3, Topic: shards, Period: DefaultPeriod, Now: time.Now}
 	answer := f.RefreshTokens(t.Context(), host.Request{})
-	slices.Sort(shards.data)
 	want := []string{`{"shard":0,"shards":3}`, `{"shard":1,"shards":3}`, `{"shard":2,"shards":3}`}
-	if diff := cmp.Diff(want, shards.data); diff != "" || answer.Status != http.StatusOK || string(answer.Body) != `{"shards":3}` {
+	if diff := cmp.Diff(want, shards.take()); diff != "" || answer.Status != http.StatusOK || string(answer.Body) != `{"shards":3}` {
 		t.Errorf("%d %s (-want +got):\n%s", answer.Status, answer.Body, diff)
 	}
 	shards.err = errors.New("down")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,9 +56,9 @@ func newStack(t *testing.T, customers, processes int, store func(grant.Store) gr
 		source := s.Process(fmt.Sprint("p-", p))
 		source.Store = store(s.Store)
 		source.Brake = access.NewBrake(source.Store, s.Now)
-		s.sweeps = append(s.sweeps, &Sweep{
-			Store: source.Store, Tokens: source, Brake: source.Brake, Announce: s.Announcer(), Now: s.Now, Period: DefaultPeriod,
-		})
+		sweep := sweepOf(s.World, source)
+		sweep.Store, sweep.Brake = source.Store, source.Brake
+		s.sweeps = append(s.sweeps, sweep)
 	}
 	s.began = s.Now()
 	return s
@@ -178,14 +179,14 @@ func TestLateAnswersAreSaved(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := newStack(t, customers, 4, plain)
-				late := &lateAnswers{Refresher: s.LWA}
+				late := lateAnswers{Refresher: s.LWA, by: new(atomic.Int64)}
 				for _, sweep := range s.sweeps {
 					sweep.Tokens.(*access.Source).LWA = late
 				}
 				s.run(DefaultPeriod)
-				late.set(by)
+				late.by.Store(int64(by))
 				s.run(2 * DefaultPeriod)
-				late.set(0)
+				late.by.Store(0)
 				s.run(time.Hour)
 				if states := s.census(); states[grant.Active] != customers || s.Sim.Counts().RotatedAway != 0 {
 					t.Errorf("%v, and %d tokens that were ended were shown again", states, s.Sim.Counts().RotatedAway)
@@ -257,14 +258,15 @@ func TestSweepBeginsWhereTheLastEnded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStack(t, 60, 1, plain)
-		asked := &askedFrom{Store: s.Store}
+		asked := spyOn(s.Store)
 		s.sweeps[0].Store = asked
 		s.run(DefaultPeriod)
-		began := asked.take()
+		began := asked.from
+		asked.from = nil
 		for range 11 {
 			s.run(DefaultPeriod)
 		}
-		if from := asked.take(); !began[0].IsZero() || from[0].IsZero() || s.Now().Sub(from[len(from)-1]) > 3*DefaultPeriod+markMargin {
+		if from := asked.from; !began[0].IsZero() || from[0].IsZero() || s.Now().Sub(from[len(from)-1]) > 3*DefaultPeriod+markMargin {
 			t.Errorf("the first sweep began at %v, the others at %v", began[0], from)
 		}
 		// A grant that is overdue when it is written, as of a token that lasts a few
@@ -299,7 +301,7 @@ func TestWhatStaysDueIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStack(t, 1, 1, plain)
-		busy := new(busy)
+		busy := &refresher{fail: func(int) error { return access.ErrBusy }} // with another process
 		s.sweeps[0].Tokens = busy
 		for range 11 {
 			if _, err := s.sweeps[0].Sweep(t.Context(), all()); err != nil {
@@ -307,8 +309,8 @@ func TestWhatStaysDueIsFoundAgain(t *testing.T) {
 			}
 			s.Forward(DefaultPeriod)
 		}
-		if busy.asked != 11 {
-			t.Errorf("the grant was met %d times, want at each of 11 sweeps", busy.asked)
+		if busy.calls != 11 {
+			t.Errorf("the grant was met %d times, want at each of 11 sweeps", busy.calls)
 		}
 	})
 }
@@ -342,57 +344,15 @@ func TestMaxRate(t *testing.T) {
 // lateAnswers is Login with Amazon with answers that take their time.
 type lateAnswers struct {
 	access.Refresher
-
-	mu sync.Mutex
-	by time.Duration
+	by *atomic.Int64
 }
 
-func (l *lateAnswers) set(by time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.by = by
-}
-
-func (l *lateAnswers) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error) {
+func (l lateAnswers) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error) {
 	token, err := l.Refresher.Refresh(ctx, clientID, refreshToken)
-	l.mu.Lock()
-	by := l.by
-	l.mu.Unlock()
 	select {
-	case <-time.After(by): // in a bubble
+	case <-time.After(time.Duration(l.by.Load())): // in a bubble
 		return token, err
 	case <-ctx.Done():
 		return lwa.Token{}, ctx.Err()
 	}
-}
-
-// askedFrom notes where sweeps begin to look.
-type askedFrom struct {
-	grant.Store
-
-	mu   sync.Mutex
-	from []time.Time
-}
-
-func (a *askedFrom) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
-	a.mu.Lock()
-	a.from = append(a.from, q.From)
-	a.mu.Unlock()
-	return a.Store.Due(ctx, q)
-}
-
-func (a *askedFrom) take() []time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	from := a.from
-	a.from = nil
-	return from
-}
-
-// busy is a Refresher whose grant another process refreshes all the time.
-type busy struct{ asked int }
-
-func (b *busy) Refresh(context.Context, grant.Record, string) (access.Token, error) {
-	b.asked++
-	return access.Token{}, access.ErrBusy
 }

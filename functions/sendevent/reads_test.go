@@ -52,11 +52,15 @@ func (c *calls) take() map[string]int {
 func (c *calls) dial(t *testing.T) *firestore.Client {
 	t.Helper()
 	conn, err := grpc.NewClient(emulator.Firestore(t), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		grpc.WithUnaryInterceptor(func(
+			ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+		) error {
 			c.add(method)
 			return invoke(ctx, method, req, reply, cc, opts...)
 		}),
-		grpc.WithStreamInterceptor(func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, stream grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		grpc.WithStreamInterceptor(func(
+			ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, stream grpc.Streamer, opts ...grpc.CallOption,
+		) (grpc.ClientStream, error) {
 			c.add(method)
 			return stream(ctx, desc, cc, method, opts...)
 		}))
@@ -93,8 +97,10 @@ func TestReadsAndWrites(t *testing.T) {
 		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
 	})
 	const (
-		report   = `{"userId":%q,"endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
-		doorbell = `{"userId":%q,"event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},"endpoint":{"endpointId":"bell-1"},` +
+		report = `{"userId":%q,"endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION",` +
+			`"changed":[{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
+		doorbell = `{"userId":%q,"event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},` +
+			`"endpoint":{"endpointId":"bell-1"},` +
 			`"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":"2026-01-02T03:04:05Z"}},"context":{}}`
 	)
 	read, none := map[string]int{"BatchGetDocuments": 1}, map[string]int{}

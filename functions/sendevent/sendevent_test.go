@@ -43,6 +43,14 @@ func TestAnswers(t *testing.T) {
 	again := result("g-3", errors.New("secret cause"))
 	malformed := result("", &alexa.FieldError{Path: "userId", Problem: "missing"})
 	nowhere := result("", delivery.ErrUnknownRegion)
+	const (
+		took, waits = `{"grantId":"g-1","outcome":"accepted"}`, `{"grantId":"g-2","outcome":"suspended"}`
+		retry       = `{"grantId":"g-3","outcome":"retry","code":"INTERNAL"}`
+		invalid     = `{"outcome":"dead_letter","code":"INVALID_EVENT"}`
+		noRegion    = `{"outcome":"dead_letter","code":"UNKNOWN_REGION"}`
+		why         = `,"error":"userId: missing"`
+	)
+	of := func(results ...delivery.Result) []delivery.Result { return results }
 	tests := []struct {
 		name    string
 		keeps   bool
@@ -50,21 +58,22 @@ func TestAnswers(t *testing.T) {
 		status  int
 		body    string
 	}{
-		{"nothing to do", false, []delivery.Result{result("", delivery.ErrNoGrant)}, 200, `{"outcomes":[]}`},
-		{"nothing to do here", false, []delivery.Result{result("", delivery.ErrElsewhere)}, 200, `{"outcomes":[]}`},
-		{"accepted", false, []delivery.Result{accepted, suspended}, 200, `{"outcomes":[{"grantId":"g-1","outcome":"accepted"},{"grantId":"g-2","outcome":"suspended"}]}`},
-		{"one has to be sent again", false, []delivery.Result{accepted, again}, 503, `{"outcomes":[{"grantId":"g-1","outcome":"accepted"},{"grantId":"g-3","outcome":"retry","code":"INTERNAL"}]}`},
-		{"malformed", false, []delivery.Result{malformed}, 422, `{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`},
-		{"malformed, put aside", true, []delivery.Result{malformed}, 200, `{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`},
-		{"no such region", false, []delivery.Result{nowhere}, 422, `{"outcomes":[{"outcome":"dead_letter","code":"UNKNOWN_REGION"}],"error":"attribute region: must be NA, EU or FE"}`},
-		{"again before dead", false, []delivery.Result{again, malformed}, 503, `{"outcomes":[{"grantId":"g-3","outcome":"retry","code":"INTERNAL"},{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`},
+		{"nothing to do", false, of(result("", delivery.ErrNoGrant)), 200, `{"outcomes":[]}`},
+		{"nothing to do here", false, of(result("", delivery.ErrElsewhere)), 200, `{"outcomes":[]}`},
+		{"accepted", false, of(accepted, suspended), 200, `{"outcomes":[` + took + `,` + waits + `]}`},
+		{"one has to be sent again", false, of(accepted, again), 503, `{"outcomes":[` + took + `,` + retry + `]}`},
+		{"malformed", false, of(malformed), 422, `{"outcomes":[` + invalid + `]` + why + `}`},
+		{"malformed, put aside", true, of(malformed), 200, `{"outcomes":[` + invalid + `]` + why + `}`},
+		{"no such region", false, of(nowhere), 422, `{"outcomes":[` + noRegion + `],"error":"attribute region: must be NA, EU or FE"}`},
+		{"again before dead", false, of(again, malformed), 503, `{"outcomes":[` + retry + `,` + invalid + `]` + why + `}`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			d := &given{results: test.results}
 			f := &sendevent.Function{Deliverer: d, KeepsDeadLetters: test.keeps}
-			answer := f.Handle(t.Context(), host.Request{Body: []byte(`{"message":{"messageId":"7","data":"aGk=","orderingKey":"k"},"deliveryAttempt":2}`)})
+			const pushed = `{"message":{"messageId":"7","data":"aGk=","orderingKey":"k"},"deliveryAttempt":2}`
+			answer := f.Handle(t.Context(), host.Request{Body: []byte(pushed)})
 			if answer.Status != test.status || string(answer.Body) != test.body {
 				t.Errorf("got  %d %s\nwant %d %s", answer.Status, answer.Body, test.status, test.body)
 			}

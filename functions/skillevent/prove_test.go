@@ -1,105 +1,237 @@
 package skillevent_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/functions/refreshtokens"
+	"github.com/gatepostdev/gatepost/functions/skillevent"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// TestSpouseSurvives: two Amazon accounts of one customer, one of which
-// disables the skill. Both grants have to prove themselves; one can.
-func TestSpouseSurvives(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	gone, stays := w.link(t, "u-1", "a"), w.link(t, "u-1", "b")
-	neighbour := w.link(t, "u-2", "c")
-	w.sweep(t) // the second link has made the first grant due
-	if due := slices.Concat(w.due(t, "u-1"), w.due(t, "u-2")); len(due) > 0 {
-		t.Fatalf("%v are due before anything happens", due)
-	}
-	w.Forward(time.Minute)
+// provider is a maker's identity provider, who knows the tokens "grantee-u-1"
+// and the like, and fails for others in the way that they say.
+type provider struct{}
 
-	w.Sim.Disable(alexa.EU, "a")
-	w.want(t, "proving", disabled("a", w.Now()))
-	if diff := cmp.Diff(slices.Sorted(slices.Values([]string{gone, stays})), w.due(t, "u-1")); diff != "" {
-		t.Errorf("due of the customer (-want +got):\n%s", diff)
-	}
-	for id, g := range w.Read(t, "u-1").Grants {
-		if g.State != grant.Active {
-			t.Errorf("the event alone has made grant %s %s", id, g.State)
+func (provider) Resolve(_ context.Context, token sensitive.String) (string, error) {
+	for kind, text := range map[error]string{
+		grantee.ErrRejected: "grantee-old", grantee.ErrNoCustomer: "grantee-nobody", grantee.ErrUnavailable: "grantee-down",
+	} {
+		if token.Reveal() == text {
+			return "", &grantee.Error{Kind: kind, Asked: "userinfo", Reason: "as the test wants it"}
 		}
 	}
-	if due := w.due(t, "u-2"); len(due) > 0 {
-		t.Errorf("%v of another customer is due", due)
-	}
+	return strings.TrimPrefix(token.Reveal(), "grantee-"), nil
+}
 
-	counts := w.sweep(t)
-	if counts.Refreshed != 1 || counts.Revoked != 1 {
-		t.Errorf("the sweep made %+v", counts)
+// world is a world with the function in it.
+type world struct {
+	*accesstest.World
+	function *skillevent.Function
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := accesstest.New(t, simulator.Options{})
+	return &world{w, &skillevent.Function{Skill: accesstest.Skill, Grantees: provider{}, Store: w.Store, Now: w.Now}}
+}
+
+// amazonID is Amazon's id of an account as skill events have it. The id that
+// the simulator has for the account is another.
+func amazonID(account string) string { return "amzn1.ask.account." + account }
+
+// event is a skill event. A zero time is left out.
+func event(kind, account string, at time.Time, body string) string {
+	created := ""
+	if !at.IsZero() {
+		created = fmt.Sprintf(`"eventCreationTime":%q,`, at.Format(time.RFC3339Nano))
 	}
-	record := w.Read(t, "u-1")
-	if g := record.Grants[gone]; g.State != grant.Revoked || g.Reason != grant.ReasonInvalidGrant {
-		t.Errorf("the grant that is gone is %s %s", g.State, g.Reason)
+	return fmt.Sprintf(`{"version":"1.0","context":{"System":{"application":{"applicationId":"amzn1.ask.skill.fake"},"user":{"userId":%q}}},
+		"request":{"type":"AlexaSkillEvent.%s","requestId":"r-1",%s"body":%s}}`, amazonID(account), kind, created, body)
+}
+
+func linked(account, token string, at time.Time) string {
+	return event("SkillAccountLinked", account, at, fmt.Sprintf(`{"accessToken":%q}`, token))
+}
+
+func disabled(account string, at time.Time) string {
+	return event("SkillDisabled", account, at, `{"userInformationPersistenceStatus":"NOT_PERSISTED"}`)
+}
+
+// answered is an answer, and what the log says of it.
+type answered struct {
+	Status                                   int
+	Body, Severity, Outcome, Kind, Error, ID string
+	Of                                       string // hash of the customer
+}
+
+// handle has the function answer an event. Neither a token nor Amazon's id may
+// be in anything that it shows.
+func (w *world) handle(t *testing.T, body string) answered {
+	t.Helper()
+	var out bytes.Buffer
+	ctx, line := telemetry.Begin(t.Context())
+	answer := w.function.Handle(ctx, host.Request{Body: []byte(body)})
+	line.Write(ctx, telemetry.New(&out), "SkillEvent")
+	for _, shown := range []string{out.String(), string(answer.Body)} {
+		if strings.Contains(shown, "grantee-") || strings.Contains(shown, amazonID("")) {
+			t.Errorf("a token or Amazon's id is shown: %s", shown)
+		}
 	}
-	if g := record.Grants[stays]; g.State != grant.Active || !g.RefreshDue.After(w.Now()) {
-		t.Errorf("the spouse's grant is %s, due %v", g.State, g.RefreshDue)
+	var logged struct {
+		Severity, Outcome, Kind, Error, Customer string
+		MessageID                                string `json:"message_id"`
 	}
-	if g := w.Read(t, "u-2").Grants[neighbour]; g.State != grant.Active || g.TokenVersion != 1 {
-		t.Errorf("the neighbour's grant is %s, version %d", g.State, g.TokenVersion)
+	if err := json.Unmarshal(out.Bytes(), &logged); err != nil {
+		t.Fatalf("%v in %s", err, out.String())
 	}
+	return answered{
+		answer.Status, string(answer.Body), logged.Severity, logged.Outcome, logged.Kind, logged.Error, logged.MessageID, logged.Customer,
+	}
+}
+
+// wantDue holds the grants of a customer that the sweep would look at now against a
+// list.
+func (w *world) wantDue(t *testing.T, userID string, want ...string) {
+	t.Helper()
+	var due []string
+	for id, g := range w.Read(t, userID).Grants {
+		if !g.RefreshDue.IsZero() && !g.RefreshDue.After(w.Now()) {
+			due = append(due, id)
+		}
+	}
+	slices.Sort(due)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, due, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("due of %s (-want +got):\n%s", userID, diff)
+	}
+}
+
+// wantSweep sweeps, and holds how many were refreshed and revoked against numbers.
+func (w *world) wantSweep(t *testing.T, refreshed, revoked int) {
+	t.Helper()
+	if got := w.sweep(t); got.Refreshed != refreshed || got.Revoked != revoked || len(got.Failed) > 0 {
+		t.Errorf("the sweep made %+v, want %d refreshed and %d revoked", got, refreshed, revoked)
+	}
+}
+
+// wantExpiry holds when an account expires against a time.
+func (w *world) wantExpiry(t *testing.T, name string, want time.Time) {
+	t.Helper()
+	if got := w.account(t, name).ExpireAt; !got.Equal(want) {
+		t.Errorf("%s expires at %v, want %v", name, got, want)
+	}
+}
+
+// want wants an event to come to an outcome.
+func (w *world) want(t *testing.T, outcome, body string) {
+	t.Helper()
+	got := w.handle(t, body)
+	if got.Status != 200 || got.Outcome != outcome || got.Body != `{"outcome":"`+outcome+`"}` {
+		t.Fatalf("got %+v, want 200 %s", got, outcome)
+	}
+}
+
+// account returns whose an account is, zero if nobody knows.
+func (w *world) account(t *testing.T, name string) grant.Account {
+	t.Helper()
+	key := grant.AccountKey{Skill: accesstest.Skill, AmazonUser: amazonID(name)}
+	account, err := w.Store.ReadAccount(t.Context(), key.ID())
+	if err != nil && !errors.Is(err, grant.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return account
+}
+
+// link gives a customer a grant of an account, and has Alexa tell so.
+func (w *world) link(t *testing.T, userID, account string) (grantID string) {
+	t.Helper()
+	id := w.Link(t, userID, alexa.EU, account)
+	w.want(t, "learned", linked(account, "grantee-"+userID, w.Now()))
+	return id
+}
+
+// sweep sweeps as the scheduler has it done, with grants of customers at rest
+// who have not been used for a day.
+func (w *world) sweep(t *testing.T) refreshtokens.Counts {
+	t.Helper()
+	s := refreshtokens.Sweep{
+		Store: w.Store, Tokens: w.Process("p"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now,
+		Period: refreshtokens.DefaultPeriod, IdleAfter: 24 * time.Hour,
+	}
+	var buckets []int
+	for bucket := range grant.Buckets {
+		buckets = append(buckets, bucket)
+	}
+	counts, err := s.Sweep(t.Context(), buckets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counts
 }
 
 // TestDisabledInEveryState has a grant in each state it can be in when the
 // event comes, with the account still linked and with the account gone.
 func TestDisabledInEveryState(t *testing.T) {
 	t.Parallel()
-	refreshed, revoked := refreshtokens.Counts{Refreshed: 1}, refreshtokens.Counts{Revoked: 1}
 	tests := []struct {
-		name        string
-		prepare     func(r *grant.Record, id string, now time.Time)
-		alive, gone refreshtokens.Counts // the next sweep
+		name    string
+		prepare func(r *grant.Record, id string, now time.Time)
 	}{
-		{"active", nil, refreshed, revoked},
+		{"active", func(*grant.Record, string, time.Time) {}},
 		{"at rest, the customer idle", func(r *grant.Record, id string, now time.Time) {
 			r.Used(now.AddDate(0, -1, 0))
 			r.Rest(id, now)
-		}, refreshed, revoked},
+		}},
 		{"due, the customer idle", func(r *grant.Record, id string, now time.Time) {
 			r.Used(now.AddDate(0, -1, 0))
 			r.RefreshFailed(id, now.Add(-time.Hour))
-		}, refreshed, revoked},
-		{"a refresh has failed", func(r *grant.Record, id string, now time.Time) { r.RefreshFailed(id, now) }, refreshed, revoked},
-		{"suspect", func(r *grant.Record, id string, now time.Time) { r.Suspect(id, grant.ReasonSkillDisabled, now) }, refreshed, revoked},
+		}},
+		{"a refresh has failed", func(r *grant.Record, id string, now time.Time) { r.RefreshFailed(id, now) }},
+		{"suspect", func(r *grant.Record, id string, now time.Time) { r.Suspect(id, grant.ReasonSkillDisabled, now) }},
 		{"in doubt", func(r *grant.Record, id string, now time.Time) {
 			r.RefreshRefused(id, grant.ReasonRefreshUnknown, now)
-		}, refreshed, revoked}, // the event is the second witness
-		{"revoked", func(r *grant.Record, id string, now time.Time) { r.Revoke(id, grant.ReasonInvalidGrant, now) }, refreshtokens.Counts{}, refreshtokens.Counts{}},
+		}}, // the event is the second witness
+		{"revoked", func(r *grant.Record, id string, now time.Time) { r.Revoke(id, grant.ReasonInvalidGrant, now) }},
 	}
 	for _, test := range tests {
-		for name, want := range map[string]refreshtokens.Counts{"alive": test.alive, "gone": test.gone} {
-			t.Run(test.name+", "+name, func(t *testing.T) {
+		for _, gone := range []bool{false, true} {
+			t.Run(fmt.Sprint(test.name, ", gone: ", gone), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
 				id := w.link(t, "u-1", "a")
-				if test.prepare != nil {
-					w.Change(t, "u-1", func(r *grant.Record) {
-						test.prepare(r, id, w.Now())
-						r.Announced(r.Announce, w.Now())
-					})
-				}
-				if name == "gone" {
+				w.Change(t, "u-1", func(r *grant.Record) {
+					test.prepare(r, id, w.Now())
+					r.Announced(r.Announce, w.Now())
+				})
+				if gone {
 					w.Sim.Disable(alexa.EU, "a")
 				}
 				w.handle(t, disabled("a", w.Now()))
-				want.Failed = map[string]int{}
-				if diff := cmp.Diff(want, w.sweep(t)); diff != "" {
-					t.Errorf("the sweep (-want +got):\n%s", diff)
+				switch {
+				case test.name == "revoked":
+					w.wantSweep(t, 0, 0)
+				case gone:
+					w.wantSweep(t, 0, 1)
+				default:
+					w.wantSweep(t, 1, 0)
 				}
 			})
 		}
@@ -118,9 +250,7 @@ func TestEventsThatDoNoHarm(t *testing.T) {
 	for range 3 {
 		w.want(t, "proving", disabled("a", left))
 	}
-	if counts := w.sweep(t); counts.Revoked != 1 || counts.Refreshed != 0 {
-		t.Errorf("the first sweep: %+v", counts)
-	}
+	w.wantSweep(t, 0, 1)
 	w.want(t, "nothing", disabled("a", left))
 
 	w.Forward(time.Minute)
@@ -129,9 +259,7 @@ func TestEventsThatDoNoHarm(t *testing.T) {
 		w.want(t, "proving", disabled("a", left)) // late: the customer has come back
 	}
 	w.want(t, "learned", linked("a", "grantee-u-1", left.Add(-time.Minute)))
-	if counts := w.sweep(t); counts.Revoked != 0 || counts.Refreshed != 1 {
-		t.Errorf("the second sweep: %+v", counts)
-	}
+	w.wantSweep(t, 1, 0)
 	record := w.Read(t, "u-1")
 	if record.Grants[old].State != grant.Revoked || record.Grants[again].State != grant.Active || len(record.Grants) != 2 {
 		t.Errorf("%+v", record.Grants)
@@ -150,12 +278,8 @@ func TestDisabledFollowsTheAccount(t *testing.T) {
 	w.Forward(time.Minute)
 	second := w.link(t, "u-2", "a")
 	w.want(t, "proving", disabled("a", w.Now()))
-	if due := w.due(t, "u-1"); len(due) > 0 {
-		t.Errorf("%v of the former customer is due", due)
-	}
-	if diff := cmp.Diff([]string{second}, w.due(t, "u-2")); diff != "" {
-		t.Errorf("due (-want +got):\n%s", diff)
-	}
+	w.wantDue(t, "u-1")
+	w.wantDue(t, "u-2", second)
 }
 
 // TestUnlinkedAccountExpires: Amazon makes another id for the next enablement,
@@ -166,23 +290,17 @@ func TestUnlinkedAccountExpires(t *testing.T) {
 	const week = 7 * 24 * time.Hour
 	w := newWorld(t)
 	w.link(t, "u-1", "a")
-	if account := w.account(t, "a"); !account.ExpireAt.IsZero() {
-		t.Errorf("expires at %v although it is linked", account.ExpireAt)
-	}
+	w.wantExpiry(t, "a", time.Time{})
 	w.want(t, "proving", disabled("a", w.Now()))
 	expires := w.Now().Add(week)
 	w.Forward(time.Hour)
 	w.want(t, "proving", disabled("a", w.Now())) // doubled
-	if account := w.account(t, "a"); !account.ExpireAt.Equal(expires) {
-		t.Errorf("expires at %v, want %v", account.ExpireAt, expires)
-	}
+	w.wantExpiry(t, "a", expires)
 	w.Forward(week)
 	w.want(t, "unknown", disabled("a", w.Now()))
 
 	// The token of an event that comes after all, or of the same account again.
 	w.want(t, "learned", linked("a", "grantee-u-1", w.Now()))
-	if account := w.account(t, "a"); !account.ExpireAt.IsZero() {
-		t.Errorf("expires at %v although it is linked again", account.ExpireAt)
-	}
+	w.wantExpiry(t, "a", time.Time{})
 	w.want(t, "proving", disabled("a", w.Now()))
 }

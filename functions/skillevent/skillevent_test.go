@@ -1,62 +1,79 @@
 package skillevent_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/functions/skillevent"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
+// notHandled is the answer to an event that Alexa may send again.
+const notHandled = `{"error":"the skill event could not be handled"}`
+
 // TestAnswers has one event of each kind, and holds the whole answer and line.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
+	const (
+		providerSays = ": userinfo: as the test wants it"
+		linkedKind   = "AlexaSkillEvent.SkillAccountLinked"
+		disabledKind = "AlexaSkillEvent.SkillDisabled"
+	)
 	hash := grant.CustomerHash("u-1")
-	known := func(prepare func(t *testing.T, w *world)) func(t *testing.T, w *world) {
-		return func(t *testing.T, w *world) {
-			w.want(t, "learned", linked("a", "grantee-u-1", w.Now()))
-			if prepare != nil {
-				prepare(t, w)
-			}
-		}
+	unknownTime := time.Time{}
+	became := func(outcome, kind, of string) answered {
+		return answered{200, `{"outcome":"` + outcome + `"}`, "INFO", outcome, kind, "", "r-1", of}
 	}
-	const providerSays = ": userinfo: as the test wants it"
+	refused := func(severity, why string) answered {
+		a := became("refused", linkedKind, "")
+		a.Severity, a.Error = severity, "finding the customer: grantee: "+why+providerSays
+		return a
+	}
+	malformed := func(why string) answered {
+		quoted, _ := json.Marshal("not a skill event: " + why)
+		return answered{400, `{"error":` + string(quoted) + `}`, "WARNING", "", "", why, "", ""}
+	}
+	known := func(t *testing.T, w *world) { w.want(t, "learned", linked("a", "grantee-u-1", w.Now())) }
+	granted := func(t *testing.T, w *world) { w.link(t, "u-1", "a") }
+	revoked := func(t *testing.T, w *world) {
+		id := w.link(t, "u-1", "a")
+		w.Change(t, "u-1", func(r *grant.Record) { r.Revoke(id, grant.ReasonInvalidGrant, w.Now()) })
+	}
 	tests := []struct {
 		name    string
 		prepare func(t *testing.T, w *world)
 		body    string
 		want    answered
 	}{
-		{"linked", nil, linked("a", "grantee-u-1", time.Time{}), answered{200, `{"outcome":"learned"}`, "INFO", "learned", "AlexaSkillEvent.SkillAccountLinked", "", "r-1", hash}},
-		{"token rejected", nil, linked("a", "grantee-old", time.Time{}), answered{200, `{"outcome":"refused"}`, "WARNING", "refused", "AlexaSkillEvent.SkillAccountLinked",
-			"finding the customer: grantee: token rejected" + providerSays, "r-1", ""}},
-		{"token of nobody", nil, linked("a", "grantee-nobody", time.Time{}), answered{200, `{"outcome":"refused"}`, "ERROR", "refused", "AlexaSkillEvent.SkillAccountLinked",
-			"finding the customer: grantee: no customer" + providerSays, "r-1", ""}},
-		{"identity provider down", nil, linked("a", "grantee-down", time.Time{}), answered{503, `{"error":"the skill event could not be handled"}`, "WARNING", "", "AlexaSkillEvent.SkillAccountLinked",
-			"finding the customer: grantee: no verdict" + providerSays, "r-1", ""}},
-		{"disabled", known(func(t *testing.T, w *world) { w.Link(t, "u-1", alexa.EU, "a") }), disabled("a", time.Time{}),
-			answered{200, `{"outcome":"proving"}`, "INFO", "proving", "AlexaSkillEvent.SkillDisabled", "", "r-1", hash}},
-		{"unlinked", known(func(t *testing.T, w *world) { w.Link(t, "u-1", alexa.EU, "a") }), event("SkillAccountUnlinked", "a", time.Time{}, "{}"),
-			answered{200, `{"outcome":"proving"}`, "INFO", "proving", "AlexaSkillEvent.SkillAccountUnlinked", "", "r-1", hash}},
-		{"disabled, unknown account", known(nil), disabled("b", time.Time{}), answered{200, `{"outcome":"unknown"}`, "INFO", "unknown", "AlexaSkillEvent.SkillDisabled", "", "r-1", ""}},
-		{"disabled, customer without a record", known(nil), disabled("a", time.Time{}), answered{200, `{"outcome":"nothing"}`, "INFO", "nothing", "AlexaSkillEvent.SkillDisabled", "", "r-1", hash}},
-		{"disabled, all revoked", known(func(t *testing.T, w *world) {
-			id := w.Link(t, "u-1", alexa.EU, "a")
-			w.Change(t, "u-1", func(r *grant.Record) { r.Revoke(id, grant.ReasonInvalidGrant, w.Now()) })
-		}), disabled("a", time.Time{}), answered{200, `{"outcome":"nothing"}`, "INFO", "nothing", "AlexaSkillEvent.SkillDisabled", "", "r-1", hash}},
-		{"another skill event", nil, event("SkillEnabled", "a", time.Time{}, "{}"), answered{200, `{"outcome":"ignored"}`, "INFO", "ignored", "AlexaSkillEvent.SkillEnabled", "", "r-1", ""}},
-		{"unheard of", nil, `{"request":{"type":"Tomorrow.New","requestId":"r-2"}}`, answered{200, `{"outcome":"ignored"}`, "INFO", "ignored", "Tomorrow.New", "", "r-2", ""}},
-		{"a directive", nil, `{"directive":{"header":{"namespace":"Alexa","name":"ReportState"}}}`,
-			answered{400, `{"error":"not a skill event: request: missing"}`, "WARNING", "", "", "request: missing", "", ""}},
-		{"no user", nil, `{"request":{"type":"AlexaSkillEvent.SkillDisabled"}}`,
-			answered{400, `{"error":"not a skill event: context.System.user.userId: missing"}`, "WARNING", "", "", "context.System.user.userId: missing", "", ""}},
-		{"no token", nil, event("SkillAccountLinked", "a", time.Time{}, `{"accessToken":["grantee-u-1"]}`),
-			answered{400, `{"error":"not a skill event: request.body.accessToken: must be a string"}`, "WARNING", "", "", "request.body.accessToken: must be a string", "", ""}},
-		{"not JSON", nil, "grantee-u-1", answered{400, `{"error":"not a skill event: not JSON (at byte 1)"}`, "WARNING", "", "", "not JSON (at byte 1)", "", ""}},
+		{"linked", nil, linked("a", "grantee-u-1", unknownTime), became("learned", linkedKind, hash)},
+		{"token rejected", nil, linked("a", "grantee-old", unknownTime), refused("WARNING", "token rejected")},
+		{"token of nobody", nil, linked("a", "grantee-nobody", unknownTime), refused("ERROR", "no customer")},
+		{"identity provider down", nil, linked("a", "grantee-down", unknownTime), answered{
+			503, notHandled, "WARNING", "", linkedKind,
+			"finding the customer: grantee: no verdict" + providerSays, "r-1", "",
+		}},
+		{"disabled", granted, disabled("a", unknownTime), became("proving", disabledKind, hash)},
+		{"unlinked", granted, event("SkillAccountUnlinked", "a", unknownTime, "{}"),
+			became("proving", "AlexaSkillEvent.SkillAccountUnlinked", hash)},
+		{"disabled, unknown account", known, disabled("b", unknownTime), became("unknown", disabledKind, "")},
+		{"disabled, customer without a record", known, disabled("a", unknownTime), became("nothing", disabledKind, hash)},
+		{"disabled, all revoked", revoked, disabled("a", unknownTime), became("nothing", disabledKind, hash)},
+		{"another skill event", nil, event("SkillEnabled", "a", unknownTime, "{}"), became("ignored", "AlexaSkillEvent.SkillEnabled", "")},
+		{"unheard of", nil, `{"request":{"type":"Tomorrow.New","requestId":"r-1"}}`, became("ignored", "Tomorrow.New", "")},
+		{"a directive", nil, `{"directive":{"header":{"namespace":"Alexa","name":"ReportState"}}}`, malformed("request: missing")},
+		{"no user", nil, `{"request":{"type":"AlexaSkillEvent.SkillDisabled"}}`, malformed("context.System.user.userId: missing")},
+		{"no token", nil, event("SkillAccountLinked", "a", unknownTime, `{"accessToken":["grantee-u-1"]}`),
+			malformed("request.body.accessToken: must be a string")},
+		{"not JSON", nil, "grantee-u-1", malformed("not JSON (at byte 1)")},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -135,4 +152,156 @@ func TestLinkedTwiceIsWrittenOnce(t *testing.T) {
 	if after := w.account(t, "a"); after.Revision != before.Revision {
 		t.Error("the event was written twice")
 	}
+}
+
+// faulty is a store whose calls may fail.
+type faulty struct {
+	grant.Store
+	fail func(call string) error
+}
+
+func (f faulty) ReadAccount(ctx context.Context, id string) (grant.Account, error) {
+	if err := f.fail("read account"); err != nil {
+		return grant.Account{}, err
+	}
+	return f.Store.ReadAccount(ctx, id)
+}
+
+func (f faulty) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
+	if err := f.fail("write account"); err != nil {
+		return grant.Account{}, err
+	}
+	return f.Store.WriteAccount(ctx, was, now)
+}
+
+func (f faulty) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	if err := f.fail("read"); err != nil {
+		return grant.Record{}, err
+	}
+	return f.Store.Read(ctx, key)
+}
+
+func (f faulty) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	if err := f.fail("write"); err != nil {
+		return grant.Record{}, err
+	}
+	return f.Store.Write(ctx, was, now)
+}
+
+// TestStoreDown has each call to the store fail, of an event that Alexa may
+// send again.
+func TestStoreDown(t *testing.T) {
+	t.Parallel()
+	link, disable := linked("a", "grantee-u-1", time.Time{}), disabled("a", time.Time{})
+	tests := []struct{ name, call, body, says string }{
+		{"linked, read", "read account", link, "reading the account"},
+		{"linked, write", "write account", link, "saving the account"},
+		{"disabled, read the account", "read account", disable, "reading the account"},
+		{"disabled, read the record", "read", disable, "reading a record"},
+		{"disabled, write", "write", disable, "changing a record"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.link(t, "u-1", "a")
+			w.Forward(time.Minute)
+			w.function.Store = faulty{w.Store, func(call string) error {
+				if call == test.call {
+					return errors.New("disk on fire")
+				}
+				return nil
+			}}
+			got := w.handle(t, test.body)
+			says := test.says + ": disk on fire"
+			if got.Status != 503 || got.Body != notHandled || got.Severity != "WARNING" || got.Error != says {
+				t.Errorf("got %+v, want 503 and %q in the log", got, says)
+			}
+		})
+	}
+}
+
+// TestConflicts has others write at the same time.
+func TestConflicts(t *testing.T) {
+	t.Parallel()
+	// conflicts has a call fail with a conflict that often, and a rival write before.
+	conflicts := func(w *world, call string, n int, rival func(*world)) {
+		other := &world{w.World, &skillevent.Function{Skill: accesstest.Skill, Grantees: provider{}, Store: w.Store, Now: w.Now}}
+		w.function.Store = faulty{w.Store, func(called string) error {
+			if called != call || n == 0 {
+				return nil
+			}
+			n--
+			rival(other)
+			return grant.ErrConflict
+		}}
+	}
+	for _, test := range []struct {
+		name   string
+		writes int
+		rival  string // whose newer event comes first
+		status int
+		of     string // whose the account is afterwards
+	}{
+		{"passing", 2, "", 200, "u-1"},
+		{"a newer event was first", 1, "u-2", 200, "u-2"},
+		{"again and again", 1000, "", 503, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			conflicts(w, "write account", test.writes, func(other *world) {
+				if test.rival != "" {
+					other.want(t, "learned", linked("a", "grantee-"+test.rival, w.Now()))
+				}
+			})
+			if got := w.handle(t, linked("a", "grantee-u-1", w.Now().Add(-time.Minute))); got.Status != test.status {
+				t.Errorf("got %+v, want %d", got, test.status)
+			}
+			if got := w.account(t, "a").UserID; got != test.of {
+				t.Errorf("the account is %q's, want %q's", got, test.of)
+			}
+		})
+	}
+	t.Run("the grant was just revoked", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		id := w.link(t, "u-1", "a")
+		conflicts(w, "write", 1, func(*world) {
+			w.Change(t, "u-1", func(r *grant.Record) { r.Revoke(id, grant.ReasonInvalidGrant, w.Now()) })
+		})
+		w.want(t, "nothing", disabled("a", w.Now()))
+	})
+}
+
+// TestDoubledAtOnce has both copies of an event come at the same moment.
+func TestDoubledAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var grants []string
+	for i := range 20 {
+		account := fmt.Sprint("a-", i)
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				if got := w.handle(t, linked(account, "grantee-u-1", w.Now())); got.Outcome != "learned" {
+					t.Errorf("%+v", got)
+				}
+			})
+		}
+		both.Wait()
+	}
+	for i := range 3 {
+		grants = append(grants, w.Link(t, "u-1", alexa.EU, fmt.Sprint("a-", i)))
+	}
+	var all sync.WaitGroup
+	for i := range 20 {
+		all.Go(func() {
+			if got := w.handle(t, disabled(fmt.Sprint("a-", i), w.Now())); got.Outcome != "proving" {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	all.Wait()
+	w.wantDue(t, "u-1", grants...)
 }

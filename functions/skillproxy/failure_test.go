@@ -3,56 +3,19 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
-
-var (
-	anyID  = regexp.MustCompile(`"messageId":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"`)
-	anyWhy = regexp.MustCompile(`"message":"the (device cloud|skill)[^"]*"`)
-)
-
-// wantError holds an answer of the proxy's own against what Alexa expects.
-func wantError(t *testing.T, got result, message, typ string) {
-	t.Helper()
-	text := anyWhy.ReplaceAllString(anyID.ReplaceAllString(string(got.body), `"messageId":"ID"`), `"message":"WHY"`)
-	if diff := cmp.Diff(errorResponse(message, typ), text); got.failed || diff != "" {
-		t.Errorf("failed: %v, answer differs (-want +got):\n%s", got.failed, diff)
-	}
-}
-
-// hijack writes raw bytes instead of an answer, and closes the connection; with
-// reset, hard.
-func hijack(text string, reset bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		_, _ = io.WriteString(conn, text)
-		if reset {
-			_ = conn.(*net.TCPConn).SetLinger(0)
-		}
-		_ = conn.Close()
-	}
-}
-
-// half sends the beginning of a good answer, and then nothing.
-func half(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.WriteString(w, done[:20])
-	_ = http.NewResponseController(w).Flush()
-	hang(w, r)
-}
 
 const (
 	deviceCloud = "BRIDGE_UNREACHABLE"
@@ -76,7 +39,9 @@ func TestFailuresBehind(t *testing.T) {
 		{"resets", hijack("", true), deviceCloud, "unreachable", nil},
 		{"resets after half a body", hijack("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"+done[:20], true), deviceCloud, "unreachable", 200.0},
 		{"ends after half a body", hijack("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"+done[:20], false), deviceCloud, "unreachable", 200.0},
-		{"ends after half a gzip", hijack("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\n\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xaaV", false), deviceCloud, "unreachable", 200.0},
+		{"ends after half a gzip", hijack("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\n"+
+			"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\xaaV", false), deviceCloud, "unreachable", 200.0},
+		{"is not there", nil, deviceCloud, "unreachable", nil},
 		{"is no HTTP server", hijack("canary canary\r\n\r\n", false), deviceCloud, "unreachable", nil},
 		{"answers 401", answering(401, `canary`), internal, "refused", 401.0},
 		{"answers 403", answering(403, `canary`), internal, "refused", 403.0},
@@ -100,13 +65,13 @@ func TestFailuresBehind(t *testing.T) {
 		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn, "discovery": discover} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
-				to := w.directive
-				if message == accept {
-					to = w.acceptGrant
+				w := newPlace(t)
+				l := serve(t, w.env(nil))
+				if test.handle == nil {
+					w.to(message).Close()
+				} else {
+					w.to(message).then(test.handle)
 				}
-				to.then(test.handle)
-				l := start(t, w.env(nil))
 				got := l.invoke(t, message, 2*time.Second) // Lambda's deadline is nearer than seven seconds
 				wantError(t, got, message, test.typ)
 				if got.took > 2*time.Second {
@@ -119,20 +84,11 @@ func TestFailuresBehind(t *testing.T) {
 				if severe := line["severity"] == "ERROR"; severe != (message == accept || test.typ == internal) {
 					t.Errorf("severity %v", line["severity"])
 				}
-				wantSuccess(t, l, message) // the process goes on, and on a connection that works
+				if test.handle != nil {
+					wantSuccess(t, l, message) // the process goes on, and on a connection that works
+				}
 			})
 		}
-	}
-}
-
-func TestNobodyBehind(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	l := start(t, w.env(nil))
-	w.directive.Close()
-	wantError(t, l.invoke(t, turnOn, time.Minute), turnOn, deviceCloud)
-	if line := l.logged(t, 1); line["error"] == nil || !strings.Contains(line["error"].(string), "connection refused") {
-		t.Errorf("logged %v", line)
 	}
 }
 
@@ -140,17 +96,17 @@ func TestNobodyBehind(t *testing.T) {
 // hanging that can.
 func TestSevenSeconds(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func(w *world) (message string){
-		"the handler": func(w *world) string { w.directive.then(hang); return turnOn },
-		"AcceptGrant": func(w *world) string { w.acceptGrant.then(hang); return accept },
-		"AcceptGrant after a slow token": func(w *world) string {
+	for name, prepare := range map[string]func(w *place) (message string){
+		"the handler": func(w *place) string { w.directive.then(hang); return turnOn },
+		"AcceptGrant": func(w *place) string { w.acceptGrant.then(hang); return accept },
+		"AcceptGrant after a slow token": func(w *place) string {
 			w.google.Fail(federationtest.STS, hang)
 			return accept
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			l := start(t, w.env(nil))
 			message := prepare(w)
 			got := l.invoke(t, message, time.Minute)
@@ -166,7 +122,7 @@ func TestSevenSeconds(t *testing.T) {
 // on, after the two round trips for a token as well.
 func TestAcceptGrantHasItsFiveSeconds(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.acceptGrant.then(func(rw http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(5 * time.Second):
@@ -179,8 +135,8 @@ func TestAcceptGrantHasItsFiveSeconds(t *testing.T) {
 
 func TestNoHandler(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	l := start(t, w.env(map[string]string{"DIRECTIVE_URL": ""}))
+	w := newPlace(t)
+	l := serve(t, w.env(map[string]string{"DIRECTIVE_URL": ""}))
 	for _, message := range []string{turnOn, discover, `{"directive":7}`, `"?"`, `{"request":{"type":"LaunchRequest"}}`} {
 		wantError(t, l.invoke(t, message, time.Minute), message, "INVALID_DIRECTIVE")
 	}
@@ -190,24 +146,10 @@ func TestNoHandler(t *testing.T) {
 // TestNoTimeLeft: an invocation that comes when it is nearly over.
 func TestNoTimeLeft(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	l := start(t, w.env(nil))
+	w := newPlace(t)
+	l := serve(t, w.env(nil))
 	wantError(t, l.invoke(t, turnOn, 100*time.Millisecond), turnOn, deviceCloud)
 	wantSuccess(t, l, turnOn)
-}
-
-// TestOneDirectiveOnce: a connection that died while it was idle must not lead
-// to a directive that is carried out twice, or to one that is lost.
-func TestOneDirectiveOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	l := start(t, w.env(nil))
-	wantSuccess(t, l, turnOn)
-	w.directive.then(hijack("", false))
-	wantError(t, l.invoke(t, turnOn, time.Minute), turnOn, deviceCloud)
-	if n := len(w.directive.got()); n != 2 {
-		t.Errorf("%d directives arrived, want 2", n)
-	}
 }
 
 // TestPanic has a proxy without an HTTP client.
@@ -222,9 +164,124 @@ func TestPanic(t *testing.T) {
 			body, err := p.Invoke(context.Background(), []byte(message))
 			wantError(t, result{body: body, failed: err != nil}, message, internal)
 			var line map[string]any
-			if err := json.Unmarshal([]byte(log.String()), &line); err != nil || line["outcome"] != "panicked" || line["stack"] == nil || line["level"] != "ERROR" {
+			err = json.Unmarshal([]byte(log.String()), &line)
+			if err != nil || line["outcome"] != "panicked" || line["stack"] == nil || line["level"] != "ERROR" {
 				t.Errorf("logged %s (%v)", log.String(), err)
 			}
 		})
 	}
 }
+
+// TestPassingFaultOfAcceptGrant: AcceptGrant alone is asked once more.
+func TestPassingFaultOfAcceptGrant(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		handle http.HandlerFunc
+		why    string // logged
+	}{
+		{"has no instance", answering(429, `canary`), "status 429"},
+		{"is started", answering(503, ``), "status 503"},
+		{"is behind an ill front end", answering(502, `<html>canary`), "status 502"},
+		{"hangs up when it has stored", hijack("", false), "EOF"},
+		{"resets when it has stored", hijack("", true), "reset by peer"},
+		{"ends after half an answer", hijack("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"+done[:20], false), "unexpected EOF"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newPlace(t)
+			l := serve(t, w.env(nil))
+			w.acceptGrant.then(test.handle)
+			got := l.invoke(t, accept, time.Minute)
+			if got.failed || string(got.body) != done || got.took < resendPause {
+				t.Errorf("answer %s after %v, want the second of AcceptGrant's, after a pause", got.body, got.took)
+			}
+			line := l.logged(t, 1)
+			why, _ := line["resent_after"].(string)
+			if !strings.HasSuffix(why, test.why) || line["outcome"] != "passed" || line["severity"] != "INFO" {
+				t.Errorf("logged %v, want %q", line, test.why)
+			}
+			requests := w.acceptGrant.got()
+			if len(requests) != 2 {
+				t.Fatalf("%d requests, want 2", len(requests))
+			}
+			if diff := cmp.Diff(requests[0], requests[1], cmp.AllowUnexported(request{})); diff != "" {
+				t.Errorf("the second request differs (-first +second):\n%s", diff)
+			}
+			w.acceptGrant.then(test.handle)
+			w.acceptGrant.then(test.handle)
+			wantError(t, l.invoke(t, accept, time.Minute), accept, "")
+			if n := len(w.acceptGrant.got()); n != 4 {
+				t.Errorf("%d requests, want no third try", n)
+			}
+		})
+	}
+}
+
+// TestNotSentTwice: what is no bad luck, or not AcceptGrant's, or too late. Nor does
+// a connection that died while it was idle lead to a directive that is carried out
+// twice.
+func TestNotSentTwice(t *testing.T) {
+	t.Parallel()
+	slow := func(rw http.ResponseWriter, r *http.Request) {
+		<-time.After(2100 * time.Millisecond)
+		answering(503, ``)(rw, r)
+	}
+	for _, test := range []struct {
+		name, message string
+		handle        http.HandlerFunc
+		deadline      time.Duration // Lambda's
+	}{
+		{"AcceptGrant, 400", accept, answering(400, ``), time.Minute},
+		{"AcceptGrant, 403", accept, answering(403, ``), time.Minute},
+		{"AcceptGrant, 500", accept, answering(500, ``), time.Minute},
+		{"AcceptGrant, 504", accept, answering(504, ``), time.Minute},
+		{"AcceptGrant, no answer of Alexa's form", accept, answering(200, `{}`), time.Minute},
+		{"AcceptGrant, too large an answer", accept, answering(200, done+strings.Repeat(" ", maxAnswer)), time.Minute},
+		{"AcceptGrant, late", accept, slow, time.Minute},
+		{"AcceptGrant, in a Lambda with a short time-out", accept, answering(503, ``), 4 * time.Second},
+		{"directive, 503", turnOn, answering(503, ``), time.Minute},
+		{"directive, 429", turnOn, answering(429, ``), time.Minute},
+		{"directive, reset", turnOn, hijack("", true), time.Minute},
+		{"skill event, 503", disabled, answering(503, ``), time.Minute},
+		{"skill event, hung up", disabled, hijack("", false), time.Minute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newPlace(t)
+			l := serve(t, w.env(nil))
+			wantSuccess(t, l, test.message)
+			w.to(test.message).then(test.handle)
+			l.invoke(t, test.message, test.deadline)
+			if n := len(w.to(test.message).got()); n != 2 {
+				t.Errorf("sent %d times, want the first message and the second once", n)
+			}
+		})
+	}
+}
+
+// TestPauseIsRandom, and a connection that cannot be made is bad luck as well.
+func TestPauseIsRandom(t *testing.T) {
+	t.Parallel()
+	for draw, want := range map[float64]time.Duration{0: 300 * time.Millisecond, 0.5: 400 * time.Millisecond, 1: 500 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			var at []time.Duration
+			started := time.Now()
+			p := &proxy{settings: settings{acceptGrant: &target{url: "http://127.0.0.1:1"}}, log: slog.New(slog.DiscardHandler), now: time.Now,
+				draw: func() float64 { return draw }, http: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					at = append(at, time.Since(started))
+					return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+				})}}
+			body, err := p.Invoke(t.Context(), []byte(accept))
+			wantError(t, result{body: body, failed: err != nil}, accept, internal)
+			if diff := cmp.Diff([]time.Duration{0, want}, at); diff != "" {
+				t.Errorf("tries differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// roundTrip is a transport without a network.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -1,19 +1,58 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
+
+// The tests of this package meet the Lambda as AWS does: a compiled program,
+// configured by its environment, that fetches invocations from a Runtime API. Those
+// of many cases spare themselves the process: see [serve].
+
+// Every secret, and every message's contents, has a canary in it. The last test is
+// of what the programs of all the others wrote.
+func TestMain(m *testing.M) { testkit.Main(m, world.Leaks) }
+
+// program builds the program for this machine, when the first test asks. It does
+// so without -trimpath, which would compile every dependency again.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := testkit.WorkDir()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	path := filepath.Join(dir, "bootstrap")
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", "lambda.norpc",
+		"-ldflags", "-s -w -buildid=", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the program: %w: %s", err, output)
+	}
+	return path, nil
+})
+
+// patience bounds what takes far less on an idle machine.
+const patience = 30 * time.Second
 
 // runtimeAPI plays Lambda's Runtime API for one process, see
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
@@ -102,10 +141,22 @@ func (api *runtimeAPI) begin(ctx context.Context, payload []byte, deadline time.
 // mark is in the one line that each invocation writes.
 const mark = `"function":"SkillProxy"`
 
-// instance is the program as one Lambda instance runs it.
+// instance is the proxy as one Lambda instance runs it.
 type instance struct {
-	api     *runtimeAPI
-	process *binary.Process
+	run        func(ctx context.Context, payload []byte, deadline time.Time) (result, error)
+	output     func() string
+	waitOutput func(ctx context.Context, text string, n int) error
+	runs       int
+	later      time.Duration // that its clock is put forward, if it is in this process
+}
+
+// show looks at what an instance wrote in the end.
+func (l *instance) show(t *testing.T) {
+	t.Helper()
+	world.Show(t.Name(), l.output())
+	if lines := strings.Count(l.output(), mark); lines != l.runs {
+		t.Errorf("%d invocations, and %d lines: %s", l.runs, lines, l.output())
+	}
 }
 
 // start starts the program, and returns when it is ready.
@@ -121,59 +172,87 @@ func start(t *testing.T, env map[string]string) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := &instance{output: process.Output, waitOutput: process.WaitOutput}
+	l.run = func(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
+		ended, err := api.begin(ctx, payload, deadline)
+		if err != nil {
+			return result{}, fmt.Errorf("the program takes no invocation: %w", err)
+		}
+		select {
+		case r := <-ended:
+			return r, nil
+		case <-ctx.Done():
+			return result{}, fmt.Errorf("the invocation has not ended: %w", ctx.Err())
+		}
+	}
 	t.Cleanup(func() {
 		process.Kill()
 		api.Close()
-		written.add(t.Name(), process.Output())
-		if lines := strings.Count(process.Output(), mark); lines != api.n {
-			t.Errorf("%d invocations, and %d lines: %s", api.n, lines, process.Output())
-		}
+		l.show(t)
 	})
 	select {
 	case <-api.first: // what follows is not to be blamed for the start
 	case <-time.After(patience):
 		t.Fatalf("the program does not start; it wrote: %s", process.Output())
 	}
-	return &instance{api, process}
+	return l
+}
+
+// serve is [start] for a proxy in this process.
+func serve(t *testing.T, env map[string]string) *instance {
+	t.Helper()
+	var out bytes.Buffer
+	l := &instance{output: out.String, waitOutput: func(context.Context, string, int) error { return nil }}
+	s, err := read(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProxy(s, telemetry.New(&out), func() time.Time { return time.Now().Add(l.later) }, rand.Float64)
+	l.run = func(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
+		ctx, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		body, err := p.Invoke(ctx, payload)
+		if err != nil {
+			body = []byte(err.Error())
+		}
+		return result{body: body, failed: err != nil}, nil
+	}
+	t.Cleanup(func() { l.show(t) })
+	return l
 }
 
 // invoke invokes the function with Lambda's deadline that far away.
 func (l *instance) invoke(t *testing.T, message string, deadline time.Duration) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	l.runs++
 	started := time.Now()
-	ended, err := l.api.begin(ctx, []byte(message), started.Add(deadline))
+	r, err := l.run(testkit.Within(t, patience), []byte(message), started.Add(deadline))
 	if err != nil {
-		t.Fatalf("the program takes no invocation: %v; it wrote: %s", err, l.process.Output())
+		t.Fatalf("%v; the program wrote: %s", err, l.output())
 	}
-	select {
-	case r := <-ended:
-		r.took = time.Since(started)
-		return r
-	case <-ctx.Done():
-		t.Fatalf("the invocation has not ended; the program wrote: %s", l.process.Output())
-		return result{}
-	}
+	r.took = time.Since(started)
+	return r
 }
 
 // logged returns the nth line about an invocation.
 func (l *instance) logged(t *testing.T, n int) map[string]any {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := l.process.WaitOutput(ctx, mark, n); err != nil {
+	if err := l.waitOutput(testkit.Within(t, patience), mark, n); err != nil {
 		t.Fatal(err)
 	}
-	var lines []string
-	for line := range strings.Lines(l.process.Output()) {
-		if strings.Contains(line, mark) {
-			lines = append(lines, line)
+	for text := range strings.Lines(l.output()) {
+		if !strings.Contains(text, mark) {
+			continue
 		}
+		if n--; n > 0 {
+			continue
+		}
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%v: %s", err, text)
+		}
+		return line
 	}
-	var line map[string]any
-	if err := json.Unmarshal([]byte(lines[n-1]), &line); err != nil {
-		t.Fatalf("%v: %s", err, lines[n-1])
-	}
-	return line
+	t.Fatalf("the line is missing in %s", l.output())
+	return nil
 }

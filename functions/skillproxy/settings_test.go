@@ -1,15 +1,19 @@
 package main
 
 import (
-	"context"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
 var fault = regexp.MustCompile(`\\n  ([A-Z_]+): `)
@@ -18,7 +22,7 @@ var fault = regexp.MustCompile(`\\n  ([A-Z_]+): `)
 // says in one line what is wrong, but not what it is.
 func TestWrongConfiguration(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	for _, test := range []struct {
 		name string
 		env  map[string]string
@@ -52,10 +56,8 @@ func TestWrongConfiguration(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer process.Kill()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
-			defer cancel()
-			status, err := process.Wait(ctx)
-			written.add(t.Name(), process.Output())
+			status, err := process.Wait(testkit.Within(t, patience))
+			world.Show(t.Name(), process.Output())
 			if err != nil || status != 1 {
 				t.Errorf("exit status %d (%v), want 1", status, err)
 			}
@@ -85,6 +87,43 @@ func TestAudience(t *testing.T) {
 		}
 		if got := audience(parsed); got != want {
 			t.Errorf("audience(%s) = %s, want %s", at, got, want)
+		}
+	}
+}
+
+// TestReadme has the README show the snippets as they are, and name every
+// variable that is read and every outcome that is logged.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(data)
+	for _, name := range []string{"forward.mjs", "forward.py"} {
+		snippet, err := os.ReadFile(filepath.Join("snippets", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(readme, string(snippet)+"```\n") {
+			t.Errorf("README.md does not show snippets/%s as it is", name)
+		}
+	}
+	asked := map[string]bool{}
+	env := newPlace(t).env(nil)
+	if _, err := read(func(name string) (string, bool) { asked[name] = true; return env[name], true }); err != nil {
+		t.Fatal(err)
+	}
+	for name := range asked {
+		if !strings.Contains(readme, "`"+name+"`") {
+			t.Errorf("README.md says nothing of %s", name)
+		}
+	}
+	for _, o := range []outcome{
+		passed, acknowledged, unsupported, timedOut, unreachable, unavailable, refused, unusable, unauthenticated, panicked,
+	} {
+		if !strings.Contains(readme, "`"+string(o)+"`") {
+			t.Errorf("README.md says nothing of the outcome %s", o)
 		}
 	}
 }

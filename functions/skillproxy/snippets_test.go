@@ -1,8 +1,8 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,116 +10,39 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// Google's libraries are not on this machine. In their place stand these, which
-// give numbered tokens when they are asked as the libraries want to be, or
-// never, if NO_TOKEN is set.
-const (
-	fakeNode = `let n = 0;
-export class ExternalAccountClient {
-  static fromJSON(config) { return config.type === "external_account" ? "source" : null; }
-}
-export class Impersonated {
-  constructor(options) { Object.assign(this, options); }
-  async fetchIdToken(audience, { includeEmail }) {
-    if (process.env.NO_TOKEN) await new Promise(() => {});
-    if (this.sourceClient !== "source" || !includeEmail) throw new Error("options");
-    return ["fake-id-" + ++n, this.targetPrincipal, audience].join("|");
-  }
-}`
-	fakeAWS = `import json
-class Credentials:
-    @classmethod
-    def from_file(cls, filename, scopes):
-        assert 'cloud-platform' in scopes[0]
-        with open(filename) as file:
-            return 'source' if json.load(file)['type'] == 'external_account' else None
-`
-	fakeImpersonated = `import os, threading
-count = 0
-class Credentials:
-    def __init__(self, source_credentials, target_principal, target_scopes):
-        assert source_credentials == 'source' and 'cloud-platform' in target_scopes[0]
-        self.principal = target_principal
-class IDTokenCredentials:
-    def __init__(self, target_credentials, target_audience=None, include_email=False):
-        assert include_email
-        self.valid, self.text = False, "|".join([target_credentials.principal, target_audience])
-    def refresh(self, request):
-        if os.environ.get("NO_TOKEN"): threading.Event().wait()
-        global count
-        count += 1
-        self.valid, self.token = True, "fake-id-%d|%s" % (count, self.text)
-`
-	fakeTransport = "class Request: pass\n"
-)
+// snippet is one of the snippets for makers whose skill has a Lambda already. It is
+// run in a program of testdata that forwards what it reads. Google's libraries are
+// not on this machine. In their place stand some there, which give numbered tokens
+// when they are asked as the libraries want to be, or never, if NO_TOKEN is set.
+type snippet struct{ runtime, file, main string }
 
-// snippet is one of the snippets for makers whose skill has a Lambda already,
-// in a program that forwards what it reads.
-type snippet struct {
-	name, runtime, file string
-	files               map[string]string
-}
-
-var snippets = []snippet{
-	{"Node", "node", "forward.mjs", map[string]string{
-		"node_modules/google-auth-library/package.json": `{"name":"google-auth-library","type":"module","main":"index.js"}`,
-		"node_modules/google-auth-library/index.js":     fakeNode,
-		"google.json": `{"type":"external_account"}`,
-		"main.mjs": `import { forward } from "./forward.mjs";
-const answers = [];
-for (const event of JSON.parse(process.env.EVENTS)) answers.push((await forward(event).catch(() => "thrown")) ?? null);
-console.log(JSON.stringify(answers)); process.exit();`,
-	}},
-	{"Python", "python3", "forward.py", map[string]string{
-		"google/__init__.py":                      "",
-		"google.json":                             `{"type":"external_account"}`,
-		"google/auth/__init__.py":                 "",
-		"google/auth/aws.py":                      fakeAWS,
-		"google/auth/impersonated_credentials.py": fakeImpersonated,
-		"google/auth/transport/__init__.py":       "",
-		"google/auth/transport/requests.py":       fakeTransport,
-		"main.mjs": `import json, os
-from forward import forward
-answers = []
-for event in json.loads(os.environ["EVENTS"]):
-    try: answers.append(forward(event))
-    except Exception: answers.append("thrown")
-print(json.dumps(answers), flush=True); os._exit(0)`,
-	}},
-}
+var snippets = []snippet{{"node", "forward.mjs", "main.mjs"}, {"python3", "forward.py", "main.py"}}
 
 // forward runs a snippet on messages, with env besides its own environment, and
 // returns its answers.
-func (s snippet) forward(t *testing.T, w *world, env string, messages ...string) []json.RawMessage {
+func (s snippet) forward(t *testing.T, w *place, env string, messages ...string) []json.RawMessage {
 	t.Helper()
 	runtime, err := exec.LookPath(s.runtime)
 	if err != nil {
 		t.Skipf("%s is not installed: its snippet was not run", s.runtime)
 	}
 	dir := t.TempDir()
-	for name, text := range s.files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	source, err := os.ReadFile(filepath.Join("snippets", s.file))
-	if err != nil {
+	if err := errors.Join(err, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", s.runtime)))); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, s.file), source, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, runtime, filepath.Join(dir, "main.mjs"))
+	cmd := exec.CommandContext(testkit.Within(t, patience), runtime, filepath.Join(dir, s.main))
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "AWS_REGION=us-west-2", "GOOGLE_SERVICE_ACCOUNT=skill@maker.example", "GOOGLE_APPLICATION_CREDENTIALS=google.json", "ACCEPT_GRANT_URL="+w.acceptGrant.URL+"/AcceptGrant",
+	cmd.Env = append(os.Environ(), "AWS_REGION=us-west-2", "GOOGLE_SERVICE_ACCOUNT=skill@maker.example",
+		"GOOGLE_APPLICATION_CREDENTIALS=google.json", "ACCEPT_GRANT_URL="+w.acceptGrant.URL+"/AcceptGrant",
 		"SKILL_EVENT_URL="+w.skillEvent.URL, "EVENTS=["+strings.Join(messages, ",")+"]", "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1", env)
 	var logs strings.Builder
 	cmd.Stderr = &logs
@@ -128,7 +51,7 @@ func (s snippet) forward(t *testing.T, w *world, env string, messages ...string)
 		t.Fatalf("%v: %s%s", err, output, logs.String())
 	}
 	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
-	written.add(t.Name(), logs.String()+strings.Join(lines[:len(lines)-1], "\n"))
+	world.Show(t.Name(), logs.String()+strings.Join(lines[:len(lines)-1], "\n"))
 	var answers []json.RawMessage
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &answers); err != nil || len(answers) != len(messages) {
 		t.Fatalf("%v: %s", err, output)
@@ -160,9 +83,9 @@ func TestSnippets(t *testing.T) {
 		if lines := strings.Count(string(source), "\n"); err != nil || lines >= 40 {
 			t.Errorf("%s has %d lines (%v), and should have fewer than 40", s.file, lines, err)
 		}
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(s.runtime, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			w.skillEvent.then(answering(200, `{"ok":true}`))
 			w.skillEvent.then(answering(503, ``))
 			answers := s.forward(t, w, "", accept, disabled, disabled, turnOn, `{"key1":"value1"}`)
@@ -180,9 +103,9 @@ func TestSnippets(t *testing.T) {
 				t.Errorf("%d directives were forwarded", n)
 			}
 		})
-		t.Run(s.name+"/no token in time", func(t *testing.T) {
+		t.Run(s.runtime+"/no token in time", func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			started := time.Now()
 			if answers := s.forward(t, w, "NO_TOKEN=1", disabled); !same(t, answers[0], `"thrown"`) {
 				t.Errorf("answer %s", answers[0])
@@ -191,11 +114,11 @@ func TestSnippets(t *testing.T) {
 				t.Errorf("gave up after %v", took)
 			}
 		})
-		t.Run(s.name+"/refused token", func(t *testing.T) {
+		t.Run(s.runtime+"/refused token", func(t *testing.T) {
 			t.Parallel()
 			for _, message := range []string{accept, disabled} {
-				w := newWorld(t)
-				to := map[string]*behind{accept: w.acceptGrant, disabled: w.skillEvent}[message]
+				w := newPlace(t)
+				to := w.to(message)
 				to.then(answering(401, ``))
 				answers := s.forward(t, w, "", message, message, message)
 				if !same(t, answers[1], done) || !same(t, answers[2], done) {
@@ -205,15 +128,14 @@ func TestSnippets(t *testing.T) {
 				if len(got) != 3 {
 					t.Fatalf("%d requests, want 3", len(got))
 				}
-				first, second, third := got[0].header.Get("Authorization"), got[1].header.Get("Authorization"), got[2].header.Get("Authorization")
-				if first == second || second != third {
-					t.Errorf("with %q, %q, %q, want a new token after the refused one, and then the same", first, second, third)
+				if tokens := to.tokens(); tokens[0] == tokens[1] || tokens[1] != tokens[2] {
+					t.Errorf("with %q, want a new token after the refused one, and then the same", tokens)
 				}
 			}
 		})
-		t.Run(s.name+"/failures", func(t *testing.T) {
+		t.Run(s.runtime+"/failures", func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			messages := []string{accept, accept, accept, accept, accept}
 			w.acceptGrant.then(answering(401, `canary`))
 			w.acceptGrant.then(answering(200, `<html>canary`))

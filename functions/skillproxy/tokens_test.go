@@ -1,8 +1,12 @@
 package main
 
 import (
-	"log/slog"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +16,7 @@ import (
 
 func TestColdStartTakesTwoRoundTrips(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	l := start(t, w.env(nil))
 	wantSuccess(t, l, turnOn)
 	w.wantRoundTrips(t, 0)
@@ -32,8 +36,8 @@ func TestColdStartTakesTwoRoundTrips(t *testing.T) {
 
 func TestDirectiveAuth(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	l := start(t, w.env(map[string]string{"DIRECTIVE_AUTH": "google", "DIRECTIVE_AUDIENCE": "https://directives.example.com"}))
+	w := newPlace(t)
+	l := serve(t, w.env(map[string]string{"DIRECTIVE_AUTH": "google", "DIRECTIVE_AUDIENCE": "https://directives.example.com"}))
 	wantSuccess(t, l, turnOn)
 	if got := w.directive.got()[0].header.Get("Authorization"); !w.google.Accepts(got, "https://directives.example.com") {
 		t.Errorf("Authorization: %q", got)
@@ -45,9 +49,9 @@ func TestDirectiveAuth(t *testing.T) {
 // would be frozen on the way.
 func TestRenewalSideBySide(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.google.Lifetime(4 * time.Minute)
-	l := start(t, w.env(nil))
+	l := serve(t, w.env(nil))
 	wantSuccess(t, l, accept)
 	w.google.Lifetime(time.Hour)
 	w.google.Fail(federationtest.Credentials, func(rw http.ResponseWriter, r *http.Request) {
@@ -59,9 +63,8 @@ func TestRenewalSideBySide(t *testing.T) {
 		t.Errorf("answer %s after %v, want it after the renewal", got.body, got.took)
 	}
 	wantSuccess(t, l, accept)
-	got := w.acceptGrant.got()
-	first, second, third := got[0].header.Get("Authorization"), got[1].header.Get("Authorization"), got[2].header.Get("Authorization")
-	if first != second || second == third {
+	tokens := w.acceptGrant.tokens()
+	if tokens[0] != tokens[1] || tokens[1] == tokens[2] {
 		t.Error("want the old token for the request that renews it, and the new one afterwards")
 	}
 	if line := l.logged(t, 2); line["renewed"] != true {
@@ -74,65 +77,25 @@ func TestRenewalSideBySide(t *testing.T) {
 
 func TestRenewalFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newPlace(t)
 	w.google.Lifetime(4 * time.Minute)
-	l := start(t, w.env(nil))
+	l := serve(t, w.env(nil))
 	wantSuccess(t, l, accept)
 	for range 2 { // one fault would pass
 		w.google.Fail(federationtest.Credentials, federationtest.Refuse(503, `canary`))
 	}
 	wantSuccess(t, l, accept)
-	if line := l.logged(t, 2); line["severity"] != "WARNING" || line["renew_error"] != "getting an ID token: refused with status 503" || line["outcome"] != "passed" {
+	line := l.logged(t, 2)
+	if line["severity"] != "WARNING" || line["renew_error"] != "getting an ID token: refused with status 503" || line["outcome"] != "passed" {
 		t.Errorf("logged %v", line)
 	}
 	wantSuccess(t, l, accept)
 	w.wantRoundTrips(t, 4) // not tried again at once
 }
 
-// TestColdStartAfterAFault: one fault of Google's that passes costs no customer
-// the link.
-func TestColdStartAfterAFault(t *testing.T) {
-	t.Parallel()
-	for name, service := range map[string]federationtest.Service{"STS": federationtest.STS, "IAM Credentials": federationtest.Credentials} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.google.Fail(service, federationtest.Refuse(503, `canary`))
-			wantSuccess(t, start(t, w.env(nil)), accept)
-			w.wantRoundTrips(t, 3)
-			if n := len(w.acceptGrant.got()); n != 1 {
-				t.Errorf("AcceptGrant was asked %d times, want once", n)
-			}
-		})
-	}
-}
-
-// inProcess is the proxy in this process, whose clock can be put forward.
-func inProcess(t *testing.T, w *world, changes map[string]string) (p *proxy, later *time.Duration) {
-	t.Helper()
-	env := w.env(changes)
-	s, err := read(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
-	if err != nil {
-		t.Fatal(err)
-	}
-	later = new(time.Duration)
-	return newProxy(s, slog.New(slog.DiscardHandler), func() time.Time { return time.Now().Add(*later) }, func() float64 { return 0 }), later
-}
-
-// wantAnswer is wantSuccess and wantError for a proxy in this process.
-func wantAnswer(t *testing.T, p *proxy, message, typ string) {
-	t.Helper()
-	body, err := p.Invoke(t.Context(), []byte(message))
-	switch {
-	case typ != "":
-		wantError(t, result{body: body, failed: err != nil}, message, typ)
-	case err != nil || string(body) != done:
-		t.Errorf("answer %s (%v), want what is behind answered", body, err)
-	}
-}
-
 // TestRefusedToken: the function says 401 to a token. Only if it is not a new
-// one, another helps.
+// one, another helps: a handler that answers 401 for reasons of its own costs neither
+// a token nor a second delivery for each directive.
 func TestRefusedToken(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -150,21 +113,26 @@ func TestRefusedToken(t *testing.T) {
 		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				w := newWorld(t)
-				to := map[string]*behind{accept: w.acceptGrant, turnOn: w.directive}[message]
-				p, later := inProcess(t, w, map[string]string{"DIRECTIVE_AUTH": "google"})
-				wantAnswer(t, p, message, "")
-				*later = test.age
+				w := newPlace(t)
+				to := w.to(message)
+				l := serve(t, w.env(map[string]string{"DIRECTIVE_AUTH": "google"}))
+				wantSuccess(t, l, message)
+				l.later = test.age
 				for range test.refusals {
 					to.then(answering(401, "canary"))
 				}
-				wantAnswer(t, p, message, test.typ)
+				if test.typ == "" {
+					wantSuccess(t, l, message)
+				} else {
+					wantError(t, l.invoke(t, message, time.Minute), message, test.typ)
+				}
 				got := to.got()
 				if len(got) != test.requests {
 					t.Fatalf("%d requests, want %d", len(got), test.requests)
 				}
 				first, last := got[1], got[len(got)-1]
-				if another := first.header.Get("Authorization") != last.header.Get("Authorization"); another != (len(got) == 3) || first.body != last.body {
+				another := first.header.Get("Authorization") != last.header.Get("Authorization")
+				if another != (len(got) == 3) || first.body != last.body {
 					t.Error("the second try must be the same request with another token")
 				}
 				w.wantRoundTrips(t, test.trips)
@@ -173,26 +141,10 @@ func TestRefusedToken(t *testing.T) {
 	}
 }
 
-// TestHandlerOfItsOwnMind: a handler that answers 401 for reasons of its own
-// costs neither a token nor a second delivery for each directive.
-func TestHandlerOfItsOwnMind(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	p, later := inProcess(t, w, map[string]string{"DIRECTIVE_AUTH": "google"})
-	for range 10 {
-		w.directive.then(answering(401, "canary"))
-		wantAnswer(t, p, turnOn, internal)
-		*later += 10 * time.Second
-	}
-	if n := len(w.directive.got()); n != 10 {
-		t.Errorf("%d directives arrived, want 10", n)
-	}
-	w.wantRoundTrips(t, 2)
-}
-
 // TestNoToken: without one nobody is asked.
 func TestNoToken(t *testing.T) {
 	t.Parallel()
+	const why = "no ID token: getting "
 	for _, test := range []struct {
 		name    string
 		service federationtest.Service
@@ -200,35 +152,69 @@ func TestNoToken(t *testing.T) {
 		changes map[string]string
 		why     string
 	}{
-		{"the provider refuses", federationtest.STS, federationtest.Refuse(400, `{"error":"unauthorized_client","error_description":"canary"}`), nil,
-			"no ID token: getting a federated token: refused with status 400, unauthorized_client"},
-		{"no permission", federationtest.Credentials, federationtest.Refuse(403, `{"error":{"code":403,"message":"canary","status":"PERMISSION_DENIED"}}`), nil,
-			"no ID token: getting an ID token: refused with status 403, PERMISSION_DENIED"},
-		{"STS hangs", federationtest.STS, hang, nil, "no ID token: getting a federated token: context deadline exceeded"},
-		{"IAM Credentials hangs", federationtest.Credentials, hang, nil, "no ID token: getting an ID token: context deadline exceeded"},
-		{"no role", "", nil, map[string]string{"AWS_SECRET_ACCESS_KEY": ""}, "no ID token: getting a federated token: AWS_ACCESS_KEY_ID"},
-		{"another role", "", nil, map[string]string{"AWS_SECRET_ACCESS_KEY": "fake-canary"}, "no ID token: getting a federated token: refused with status 401, invalid_grant"},
+		{"the provider refuses", federationtest.STS,
+			federationtest.Refuse(400, `{"error":"unauthorized_client","error_description":"canary"}`), nil,
+			"a federated token: refused with status 400, unauthorized_client"},
+		{"STS hangs", federationtest.STS, hang, nil, "a federated token: context deadline exceeded"},
+		{"IAM Credentials hangs", federationtest.Credentials, hang, nil, "an ID token: context deadline exceeded"},
+		{"no role", "", nil, map[string]string{"AWS_SECRET_ACCESS_KEY": ""}, "a federated token: AWS_ACCESS_KEY_ID"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newPlace(t)
 			if test.fault != nil {
 				w.google.Fail(test.service, test.fault)
 			}
-			l := start(t, w.env(test.changes))
+			l := serve(t, w.env(test.changes))
 			got := l.invoke(t, accept, 2*time.Second)
 			wantError(t, got, accept, "")
 			if got.took > 2*time.Second || len(w.acceptGrant.got()) != 0 {
 				t.Errorf("after %v, and %d requests", got.took, len(w.acceptGrant.got()))
 			}
 			line := l.logged(t, 1)
-			if why, _ := line["error"].(string); line["outcome"] != "unauthenticated" || line["severity"] != "ERROR" || !strings.HasPrefix(why, test.why) {
-				t.Errorf("logged %v, want %q", line, test.why)
+			said, _ := line["error"].(string)
+			if line["outcome"] != "unauthenticated" || line["severity"] != "ERROR" || !strings.HasPrefix(said, why+test.why) {
+				t.Errorf("logged %v, want %q", line, why+test.why)
 			}
 			wantSuccess(t, l, turnOn) // which needs none
 			if test.fault != nil {
 				wantSuccess(t, l, accept)
 			}
 		})
+	}
+}
+
+// TestClient: the client's own settings must leave HTTP/2 and the server's
+// certificate's examination as they were, and make a second handshake cheap.
+func TestClient(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(answering(http.StatusOK, done))
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the client that refuses it
+	server.StartTLS()
+	t.Cleanup(server.Close)
+
+	client := newClient()
+	fetch := func() *http.Response {
+		resp, err := client.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return resp
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	client.Transport.(*http.Transport).TLSClientConfig.RootCAs = roots
+	first := fetch()
+	client.CloseIdleConnections()
+	second := fetch()
+	if first.ProtoMajor != 2 || first.TLS.Version != tls.VersionTLS13 || first.TLS.DidResume || !second.TLS.DidResume {
+		t.Errorf("first %s, resumed: %v; second resumed: %v", first.Proto, first.TLS.DidResume, second.TLS.DidResume)
+	}
+	if resp, err := newClient().Get(server.URL); err == nil {
+		_ = resp.Body.Close()
+		t.Error("an unknown certificate was accepted")
 	}
 }

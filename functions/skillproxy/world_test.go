@@ -4,24 +4,31 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
 // Messages of each kind, with what must never be logged.
 const (
-	turnOn = `{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3","messageId":"m-1","correlationToken":"c-canary=="},` +
-		`"endpoint":{"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"lamp-1","cookie":{"k":"canary"}},"payload":{}}}`
+	turnOn = `{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3",` +
+		`"messageId":"m-1","correlationToken":"c-canary=="},"endpoint":{` +
+		`"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"lamp-1","cookie":{"k":"canary"}},"payload":{}}}`
 	discover = `{"directive":{"header":{"namespace":"Alexa.Discovery","name":"Discover","payloadVersion":"3","messageId":"m-1"},` +
 		`"payload":{"scope":{"type":"BearerToken","token":"fake-canary"}}}}`
 	accept = `{"directive":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","payloadVersion":"3","messageId":"m-1"},` +
 		`"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":"RHfake-canary"},"grantee":{"type":"BearerToken","token":"fake-canary"}}}}`
-	disabled = `{"version":"1.0","context":{"System":{"user":{"userId":"canary"}}},"request":{"type":"AlexaSkillEvent.SkillDisabled","requestId":"canary"}}`
+	disabled = `{"version":"1.0","context":{"System":{"user":{"userId":"canary"}}},` +
+		`"request":{"type":"AlexaSkillEvent.SkillDisabled","requestId":"canary"}}`
 )
 
 // done is a good answer.
@@ -78,6 +85,14 @@ func (b *behind) got() []request {
 	return b.requests
 }
 
+// tokens returns with which authorizations the requests came.
+func (b *behind) tokens() (tokens []string) {
+	for _, r := range b.got() {
+		tokens = append(tokens, r.header.Get("Authorization"))
+	}
+	return tokens
+}
+
 func answering(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -91,14 +106,14 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// world is what is behind a proxy, and beside it.
-type world struct {
+// place is what is behind a proxy, and beside it.
+type place struct {
 	google                             *federationtest.Google
 	googleURL                          string
 	acceptGrant, skillEvent, directive *behind
 }
 
-func newWorld(t testing.TB) *world {
+func newPlace(t testing.TB) *place {
 	t.Helper()
 	google := federationtest.New(time.Now)
 	server := httptest.NewServer(google)
@@ -106,11 +121,23 @@ func newWorld(t testing.TB) *world {
 		server.CloseClientConnections()
 		server.Close()
 	})
-	return &world{google, server.URL, newBehind(t), newBehind(t), newBehind(t)}
+	return &place{google, server.URL, newBehind(t), newBehind(t), newBehind(t)}
+}
+
+// to is where a message goes.
+func (w *place) to(message string) *behind {
+	switch message {
+	case accept:
+		return w.acceptGrant
+	case disabled:
+		return w.skillEvent
+	default:
+		return w.directive
+	}
 }
 
 // env is a proxy's environment. Changes to "" take a variable away.
-func (w *world) env(changes map[string]string) map[string]string {
+func (w *place) env(changes map[string]string) map[string]string {
 	env := federationtest.Role()
 	maps.Copy(env, map[string]string{
 		"AWS_REGION":                 federationtest.AWSRegion,
@@ -127,7 +154,7 @@ func (w *world) env(changes map[string]string) map[string]string {
 }
 
 // wantRoundTrips holds the number of calls to Google so far against a number.
-func (w *world) wantRoundTrips(t *testing.T, want int) {
+func (w *place) wantRoundTrips(t *testing.T, want int) {
 	t.Helper()
 	if got := w.google.Calls(); len(got) != want {
 		t.Errorf("calls to Google: %v, want %d", got, want)
@@ -141,21 +168,58 @@ func (w *world) wantRoundTrips(t *testing.T, want int) {
 func wantSuccess(t *testing.T, l *instance, message string) {
 	t.Helper()
 	if got := l.invoke(t, message, time.Minute); got.failed || string(got.body) != done {
-		t.Fatalf("answer %s, want what is behind answered; the program wrote: %s", got.body, l.process.Output())
+		t.Fatalf("answer %s, want what is behind answered; the program wrote: %s", got.body, l.output())
 	}
 }
 
 // errorResponse is the answer of the proxy's own to a message.
 func errorResponse(message, typ string) string {
-	switch {
-	case message == accept:
-		return `{"event":{"header":{"namespace":"Alexa.Authorization","name":"ErrorResponse","messageId":"ID","payloadVersion":"3"},` +
+	header, endpoint := `"namespace":"Alexa","name":"ErrorResponse","messageId":"ID"`, ""
+	switch message {
+	case accept:
+		header = strings.Replace(header, "Alexa", "Alexa.Authorization", 1)
+		return `{"event":{"header":{` + header + `,"payloadVersion":"3"},` +
 			`"payload":{"type":"ACCEPT_GRANT_FAILED","message":"the grant could not be accepted"}}}`
-	case message == turnOn:
-		return fmt.Sprintf(`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":"ID","correlationToken":"c-canary==","payloadVersion":"3"},`+
-			`"endpoint":{"endpointId":"lamp-1"},"payload":{"type":%q,"message":"WHY"}}}`, typ)
-	default:
-		return fmt.Sprintf(`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":"ID","payloadVersion":"3"},`+
-			`"payload":{"type":%q,"message":"WHY"}}}`, typ)
+	case turnOn:
+		header += `,"correlationToken":"c-canary=="`
+		endpoint = `"endpoint":{"endpointId":"lamp-1"},`
 	}
+	return fmt.Sprintf(`{"event":{"header":{%s,"payloadVersion":"3"},%s"payload":{"type":%q,"message":"WHY"}}}`, header, endpoint, typ)
+}
+
+var (
+	anyID  = regexp.MustCompile(`"messageId":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"`)
+	anyWhy = regexp.MustCompile(`"message":"the (device cloud|skill)[^"]*"`)
+)
+
+// wantError holds an answer of the proxy's own against what Alexa expects.
+func wantError(t *testing.T, got result, message, typ string) {
+	t.Helper()
+	text := anyWhy.ReplaceAllString(anyID.ReplaceAllString(string(got.body), `"messageId":"ID"`), `"message":"WHY"`)
+	if diff := cmp.Diff(errorResponse(message, typ), text); got.failed || diff != "" {
+		t.Errorf("failed: %v, answer differs (-want +got):\n%s", got.failed, diff)
+	}
+}
+
+// hijack writes raw bytes instead of an answer, and closes the connection; with
+// reset, hard.
+func hijack(text string, reset bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, text)
+		if reset {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+}
+
+// half sends the beginning of a good answer, and then nothing.
+func half(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.WriteString(w, done[:20])
+	_ = http.NewResponseController(w).Flush()
+	hang(w, r)
 }

@@ -1,0 +1,185 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
+)
+
+func TestMain(m *testing.M) {
+	// The tests wait more than they work. The command line, which is parsed
+	// later, still has the last word.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+	testkit.Main(m)
+}
+
+// suite is Gatepost in its world, in the cloud.
+type suite struct {
+	*world.World
+	office *binary.Process // serves all functions; the tests link customers and sweep with it
+
+	// In the random run: whether a region's gateway refuses everybody, and whether
+	// there are no faults any more.
+	refusing, well atomic.Bool
+}
+
+type customer = world.Customer
+
+func newSuite(t *testing.T, options simulator.Options) *suite {
+	t.Helper()
+	options.KeepRequests = 100_000
+	w := &suite{World: world.InCloud(t, options)}
+	w.office = w.Launch(t, "")
+	return w
+}
+
+// link has a new customer enable the skill in a region.
+func (w *suite) link(t *testing.T, name string, region alexa.Region) customer {
+	t.Helper()
+	return w.Link(t, w.office.URL()+"/AcceptGrant", name, region)
+}
+
+// enable has a customer enable the skill, again or with another account.
+func (w *suite) enable(ctx context.Context, c *customer, region alexa.Region) error {
+	return w.LinkIn(ctx, w.office.URL()+"/AcceptGrant", c, region)
+}
+
+// linkSpouse has another account enable the skill for a customer.
+func (w *suite) linkSpouse(t *testing.T, c customer) customer {
+	t.Helper()
+	c.AmazonUser += "-spouse"
+	if err := w.enable(testkit.Context(t), &c, c.Region); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// linkMany links customers, spread over the regions, several at a time.
+func (w *suite) linkMany(t *testing.T, name string, n int) []customer {
+	t.Helper()
+	customers := make([]customer, n)
+	var all errgroup.Group
+	all.SetLimit(8)
+	for i := range customers {
+		customers[i] = world.NewCustomer(fmt.Sprint(name, "-", i))
+		regions := alexa.Regions()
+		all.Go(func() error { return w.enable(testkit.Context(t), &customers[i], regions[i%len(regions)]) })
+	}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return customers
+}
+
+// accept has a process of all functions answer the directive for a code.
+func (w *suite) accept(t *testing.T, c customer, code sensitive.String) (string, error) {
+	const grantTime = 5 * time.Second // how long AcceptGrant may take, whatever hangs
+	directive := world.Directive(code.Reveal(), c.GranteeToken())
+	return world.Accept(testkit.Within(t, grantTime), w.office.URL()+"/AcceptGrant", alexa.EU, directive)
+}
+
+// message is the push of a customer's event that was published just now.
+func message(c customer, event, eventID string, attempt int) push.Message {
+	m := world.Message(event, map[string]string{"eventId": eventID, "customer": c.UserID})
+	m.ID, m.Attempt = "m-"+eventID, attempt
+	return m
+}
+
+// deliver pushes an event to a process, and returns the answer.
+func deliver(t *testing.T, p *binary.Process, m push.Message) string {
+	t.Helper()
+	answer, err := world.Deliver(testkit.Context(t), p.URL(), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// wantAnswer pushes an event to a process.
+func wantAnswer(t *testing.T, p *binary.Process, m push.Message, want string) {
+	t.Helper()
+	if got := deliver(t, p, m); got != want {
+		t.Errorf("%s was answered %q, want %q", m.ID, got, want)
+	}
+}
+
+// change alters what is stored of a customer's grant: time passes for it, or
+// it was left by a process that died.
+func (w *suite) change(t *testing.T, c customer, edit func(*grant.Grant)) {
+	t.Helper()
+	w.changeRecord(t, c, func(r *grant.Record) {
+		g := r.Grants[c.GrantID]
+		edit(&g)
+		r.Grants[c.GrantID] = g
+	})
+}
+
+func (w *suite) changeRecord(t *testing.T, c customer, edit func(*grant.Record)) {
+	t.Helper()
+	_, err := grant.Change(testkit.Context(t), w.Store, c.Key(), func(r *grant.Record) error { edit(r); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// grant reads what is stored of a customer's grant.
+func (w *suite) grant(t *testing.T, c customer) grant.Grant {
+	t.Helper()
+	record, err := w.Store.Read(testkit.Context(t), c.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record.Grants[c.GrantID]
+}
+
+// said waits until say has something to say about n messages, and for whatever
+// else was published before. It returns all it says, sorted.
+func said(t *testing.T, box *cloud.Inbox, n int, say func(*pubsub.Message) string) (said []string) {
+	t.Helper()
+	for _, m := range box.Wait(t, n, func(m *pubsub.Message) bool { return say(m) != "" }) {
+		said = append(said, say(m))
+	}
+	slices.Sort(said)
+	return said
+}
+
+// told is what the maker is told of a customer, other than that it was linked.
+func told(c customer) func(*pubsub.Message) string {
+	return func(m *pubsub.Message) string {
+		var message struct{ Type, UserID, Reason string }
+		if json.Unmarshal(m.Data, &message) != nil || message.UserID != c.UserID || message.Type == "linked" {
+			return ""
+		}
+		return world.Words(message.Type, message.Reason)
+	}
+}
+
+// buried is the code of a customer's dead letter.
+func buried(c customer) func(*pubsub.Message) string {
+	return func(m *pubsub.Message) string {
+		if m.Attributes["eventId"] == "" || m.Attributes["customer"] != c.UserID {
+			return ""
+		}
+		return m.Attributes["gatepost-code"]
+	}
+}
