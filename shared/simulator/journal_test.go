@@ -218,11 +218,11 @@ func TestState(t *testing.T) {
 	other := r.link(alexa.EU, "amzn-2")
 	r.report(alexa.EU, p.Access)
 	for _, body := range []string{
-		edited(t, changeReport, edit{changed + "value", "OFF"}, edit{changed + "timeOfSample", "2026-01-02T03:04:06Z"}),
-		edited(t, changeReport, edit{changed + "instance", "Fan.Light"}),
-		edited(t, changeReport, edit{"event.endpoint.endpointId", "fan-2"}),
+		edited(changeReport, changed+"value", "OFF", changed+"timeOfSample", "2026-01-02T03:04:06Z"),
+		edited(changeReport, changed+"instance", "Fan.Light"),
+		edited(changeReport, "event.endpoint.endpointId", "fan-2"),
 		doorbell,
-		edited(t, changeReport, edit{changed + "value", "LOST"}, edit{"event.header.messageId", "_"}), // refused
+		edited(changeReport, changed+"value", "LOST", "event.header.messageId", "_"), // refused
 	} {
 		send(r.event(alexa.EU, p.Access, withToken(body, p.Access)))
 	}

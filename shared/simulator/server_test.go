@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -144,5 +146,98 @@ func TestIdentityProvider(t *testing.T) {
 	}
 	if seen := r.Requests(); len(seen) != 0 {
 		t.Errorf("%d requests on record, want none: they are not Amazon's", len(seen))
+	}
+}
+
+// TestHosts drives one listener, as a proxy that keeps the Host header would.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	sim := simulator.New(simulator.Options{})
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	gateways := map[alexa.Region]string{}
+	for _, region := range alexa.Regions() {
+		one := httptest.NewServer(sim.GatewayHandler(region))
+		t.Cleanup(one.Close)
+		gateways[region] = one.URL
+	}
+	tests := []struct {
+		name, method, host, path string
+		status                   int
+		allow                    string
+		target                   simulator.Target
+	}{
+		{"NA", "POST", "api.amazonalexa.com", "/v3/events", 401, "", "gateway/NA"},
+		{"EU", "POST", "api.eu.amazonalexa.com", "/v3/events", 401, "", "gateway/EU"},
+		{"FE", "POST", "api.fe.amazonalexa.com", "/v3/events", 401, "", "gateway/FE"},
+		{"with a port", "POST", "API.EU.amazonalexa.com:443", "/v3/events", 401, "", "gateway/EU"},
+		{"LWA", "POST", "api.amazon.com", "/auth/o2/token", 500, "", "lwa/token"},
+		{"unnamed", "GET", "", "/auth/o2/tokeninfo", 400, "", "lwa/tokeninfo"},
+		{"event to LWA", "POST", "api.amazon.com", "/v3/events", 404, "", ""},
+		{"token request to a gateway", "POST", "api.amazonalexa.com", "/auth/o2/token", 404, "", ""},
+		{"control at a gateway", "GET", "api.amazonalexa.com", "/simulator/counts", 404, "", ""},
+		{"unknown path", "POST", "api.amazonalexa.com", "/v2/events", 404, "", ""},
+		{"GET event", "GET", "api.amazonalexa.com", "/v3/events", 405, "POST", ""},
+		{"GET token", "GET", "", "/auth/o2/token", 405, "POST", ""},
+		{"POST tokeninfo", "POST", "", "/auth/o2/tokeninfo", 405, "GET, HEAD", ""},
+		{"handler of NA", "POST", gateways[alexa.NA], "/v3/events", 401, "", "gateway/NA"},
+		{"handler of EU", "POST", gateways[alexa.EU], "/v3/events", 401, "", "gateway/EU"},
+		{"handler of FE", "POST", gateways[alexa.FE], "/v3/events", 401, "", "gateway/FE"},
+	}
+	for _, test := range tests { // in order: each looks at the record's last request
+		base := server.URL
+		if strings.HasPrefix(test.host, "http://") {
+			base, test.host = test.host, ""
+		}
+		request, err := http.NewRequestWithContext(t.Context(), test.method, base+test.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = test.host
+		before := len(sim.Requests())
+		got := send(request)
+		if got.status != test.status || got.header.Get("Allow") != test.allow {
+			t.Errorf("%s: answered %d, Allow %q, want %d, %q", test.name, got.status, got.header.Get("Allow"), test.status, test.allow)
+		}
+		var target simulator.Target
+		if seen := sim.Requests(); len(seen) > before {
+			target = seen[len(seen)-1].Target
+		}
+		if target != test.target {
+			t.Errorf("%s: recorded as %q, want %q", test.name, target, test.target)
+		}
+	}
+	recorder := httptest.NewRecorder()
+	sim.GatewayHandler("XX").ServeHTTP(recorder, httptest.NewRequest("POST", "/v3/events", nil))
+	if recorder.Code != 404 {
+		t.Errorf("gateway of an unknown region answered %d, want 404", recorder.Code)
+	}
+}
+
+// BenchmarkEvent is what an accepted event costs without the network: it must
+// stay small beside what a load test measures.
+func BenchmarkEvent(b *testing.B) {
+	sim := simulator.New(simulator.Options{})
+	token := directPair(b, sim).Access
+	handler, body := sim.GatewayHandler(alexa.EU), withToken(changeReport, token)
+	b.ReportAllocs()
+	for b.Loop() {
+		direct(b.Context(), handler, body, token)
+	}
+	if got := sim.Counts().Accepted; got < int64(b.N) {
+		b.Fatalf("%d accepted of %d", got, b.N)
+	}
+}
+
+// BenchmarkRefresh is what a refresh costs without the network.
+func BenchmarkRefresh(b *testing.B) {
+	sim := simulator.New(simulator.Options{KeepRefreshToken: true})
+	values := form("grant_type", "refresh_token", "refresh_token", directPair(b, sim).Refresh).Encode()
+	b.ReportAllocs()
+	for b.Loop() {
+		directForm(sim, values)
+	}
+	if got := sim.Counts().Refreshes; got < int64(b.N) {
+		b.Fatalf("%d refreshes of %d", got, b.N)
 	}
 }
