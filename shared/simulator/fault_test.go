@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"regexp"
@@ -205,38 +206,48 @@ func TestTokenAnswerVariants(t *testing.T) {
 func TestFaultChoice(t *testing.T) {
 	t.Parallel()
 	eu := simulator.Gateway(alexa.EU)
-	type sim = *simulator.Simulator
-	fault := func(status int) simulator.Fault { return simulator.Fault{Status: status} }
-	of := func(user string) simulator.Fault { return simulator.Fault{Status: 500, User: user} }
 	for _, test := range []struct {
 		name   string
-		script func(sim)
+		script func(r *rig)
 		want   []int // statuses of: EU by amzn-1, EU by amzn-2, EU by amzn-1, NA by amzn-1
 	}{
-		{"none", func(sim) {}, []int{202, 202, 202, 202}},
-		{"in order", func(s sim) { s.Script(eu, fault(500), fault(503)) }, []int{500, 503, 202, 202}},
-		{"added later", func(s sim) { s.Script(eu, fault(500)); s.Script(eu, fault(503)) }, []int{500, 503, 202, 202}},
-		{"times", func(s sim) { s.Script(eu, simulator.Fault{Status: 500, Times: 2}, fault(503)) }, []int{500, 500, 503, 202}},
-		{"user", func(s sim) { s.Script(eu, of("amzn-2")) }, []int{202, 500, 202, 202}},
-		{"user, others pass it", func(s sim) { s.Script(eu, of("amzn-2"), fault(503)) }, []int{503, 500, 202, 202}},
-		{"endpoint", func(s sim) { s.Script(eu, simulator.Fault{Status: 500, EndpointID: "fan-1"}) }, []int{500, 202, 202, 202}},
-		{"another endpoint", func(s sim) { s.Script(eu, simulator.Fault{Status: 500, EndpointID: "fan-2"}) }, []int{202, 202, 202, 202}},
-		{"func", func(s sim) {
-			s.Script(eu, simulator.Fault{Status: 500, Match: func(r simulator.Request) bool {
+		{"none", func(*rig) {}, []int{202, 202, 202, 202}},
+		{"in order", func(r *rig) { r.Script(eu, simulator.Fault{Status: 500}, simulator.Fault{Status: 503}) }, []int{500, 503, 202, 202}},
+		{"added later", func(r *rig) { r.fault(eu, `"status":500`); r.fault(eu, `"status":503`) }, []int{500, 503, 202, 202}},
+		{"times", func(r *rig) { r.fault(eu, `"status":500,"times":2`); r.fault(eu, `"status":503`) }, []int{500, 500, 503, 202}},
+		{"user", func(r *rig) { r.fault(eu, `"status":500,"user":"amzn-2"`) }, []int{202, 500, 202, 202}},
+		{"user, others pass it", func(r *rig) {
+			r.fault(eu, `"status":500,"user":"amzn-2"`)
+			r.fault(eu, `"status":503`)
+		}, []int{503, 500, 202, 202}},
+		{"endpoint", func(r *rig) { r.fault(eu, `"status":500,"endpointId":"fan-1"`) }, []int{500, 202, 202, 202}},
+		{"another endpoint", func(r *rig) { r.fault(eu, `"status":500,"endpointId":"fan-2"`) }, []int{202, 202, 202, 202}},
+		{"func", func(r *rig) {
+			r.Script(eu, simulator.Fault{Status: 500, Match: func(r simulator.Request) bool {
 				return r.User == "amzn-2" && r.Name == "ChangeReport" && r.Status == 0
 			}})
 		}, []int{202, 500, 202, 202}},
-		{"other region", func(s sim) { s.Script(simulator.Gateway(alexa.NA), fault(500)) }, []int{202, 202, 202, 500}},
-		{"always", func(s sim) { s.Always(eu, fault(500)) }, []int{500, 500, 500, 202}},
-		{"always, newest", func(s sim) { s.Always(eu, fault(503)); s.Always(eu, of("amzn-2")) }, []int{503, 500, 503, 202}},
-		{"queued before always", func(s sim) { s.Always(eu, fault(500)); s.Script(eu, fault(503)) }, []int{503, 500, 500, 202}},
-		{"cleared", func(s sim) { s.Always(eu, fault(500)); s.Script(eu, fault(503)); s.Clear() }, []int{202, 202, 202, 202}},
+		{"other region", func(r *rig) { r.fault(simulator.Gateway(alexa.NA), `"status":500`) }, []int{202, 202, 202, 500}},
+		{"always", func(r *rig) { r.fault(eu, `"status":500,"always":true`) }, []int{500, 500, 500, 202}},
+		{"always, newest", func(r *rig) {
+			r.fault(eu, `"status":503,"always":true`)
+			r.fault(eu, `"status":500,"always":true,"user":"amzn-2"`)
+		}, []int{503, 500, 503, 202}},
+		{"queued before always", func(r *rig) {
+			r.fault(eu, `"status":500,"always":true`)
+			r.fault(eu, `"status":503`)
+		}, []int{503, 500, 500, 202}},
+		{"cleared", func(r *rig) {
+			r.fault(eu, `"status":500,"always":true`)
+			r.fault(eu, `"status":503`)
+			r.control("DELETE", "/faults", "")
+		}, []int{202, 202, 202, 202}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
 			one, two, na := r.link(alexa.EU, "amzn-1"), r.link(alexa.EU, "amzn-2"), r.link(alexa.NA, "amzn-1")
-			test.script(r.Simulator)
+			test.script(r)
 			got := []int{
 				r.report(alexa.EU, one.Access).status, r.report(alexa.EU, two.Access).status,
 				r.report(alexa.EU, one.Access).status, r.report(alexa.NA, na.Access).status,
@@ -286,28 +297,27 @@ func TestSenselessFaultsPanic(t *testing.T) {
 
 func TestDelay(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name        string
-		fault       simulator.Fault
+	for _, test := range []struct {
+		name, fault string
 		patience    time.Duration // of the client
 		wantElapsed time.Duration
 		wantAborted bool
 		wantDone    bool
 	}{
-		{"then the work", simulator.Fault{Delay: 2 * time.Second}, time.Hour, 2 * time.Second, false, true},
-		{"then an error", simulator.Fault{Delay: 2 * time.Second, Code: simulator.Throttling}, time.Hour, 2 * time.Second, false, false},
-		{"client gone", simulator.Fault{Delay: 2 * time.Second}, time.Second, time.Second, true, false},
-		{"then reset", simulator.Fault{Delay: 2 * time.Second, Reset: true}, time.Hour, 2 * time.Second, true, false},
-		{"answer lost", simulator.Fault{Delay: 2 * time.Second, AnswerLost: true}, time.Hour, 2 * time.Second, true, true},
-		{"answer lost, client gone", simulator.Fault{Delay: 2 * time.Second, AnswerLost: true}, time.Second, time.Second, true, true},
-	}
-	for _, test := range tests {
+		{"then the work", `"delay":"2s"`, time.Hour, 2 * time.Second, false, true},
+		{"then an error", `"delay":"2s","code":"THROTTLING_EXCEPTION"`, time.Hour, 2 * time.Second, false, false},
+		{"client gone", `"delay":"2s"`, time.Second, time.Second, true, false},
+		{"then reset", `"delay":"2s","reset":true`, time.Hour, 2 * time.Second, true, false},
+		{"answer lost", `"delay":"2s","answerLost":true`, time.Hour, 2 * time.Second, true, true},
+		{"answer lost, client gone", `"delay":"2s","answerLost":true`, time.Second, time.Second, true, true},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				sim := simulator.New(simulator.Options{})
 				token := directPair(t, sim).Access
-				sim.Script(simulator.Gateway(alexa.EU), test.fault)
+				fault := strings.NewReader(`{"target":"gateway/EU",` + test.fault + `}`)
+				sim.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/simulator/faults", fault))
 				ctx, cancel := context.WithTimeout(t.Context(), test.patience)
 				defer cancel()
 				start := time.Now()
@@ -333,40 +343,27 @@ func (r *rig) control(method, path, body string) reply {
 func TestControl(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
-	made := r.control("POST", "/codes", `{"region":"EU","user":"amzn-1"}`)
-	code, _ := made.json(t)["code"].(string)
+	const account = `{"region":"EU","user":"amzn-1"}`
+	code, _ := r.control("POST", "/codes", account).json(t)["code"].(string)
 	p := r.pair(r.exchange(code))
-	steps := []struct {
-		name               string
+	for _, step := range []struct {
 		method, path, body string
-		wantEvent          int // status of the next event
-		wantRefresh        int // status of the next refresh
+		event, refresh     int // statuses of the next ones
 	}{
-		{"fault", "POST", "/faults", `{"target":"gateway/EU","status":503,"code":"SERVICE_UNAVAILABLE_EXCEPTION","retryAfter":"1s"}`, 503, 200},
-		{"used up", "GET", "/counts", ``, 202, 200},
-		{"times", "POST", "/faults", `{"target":"gateway/EU","code":"THROTTLING_EXCEPTION","times":2}`, 429, 200},
-		{"second time", "GET", "/counts", ``, 429, 200},
-		{"used up again", "GET", "/counts", ``, 202, 200},
-		{"always", "POST", "/faults", `{"target":"lwa/refresh","always":true,"status":500,"body":"{}"}`, 202, 500},
-		{"still", "GET", "/counts", ``, 202, 500},
-		{"cleared", "DELETE", "/faults", ``, 202, 200},
-		{"for another user", "POST", "/faults", `{"target":"gateway/EU","user":"amzn-2","status":500}`, 202, 200},
-		{"for another endpoint", "POST", "/faults", `{"target":"gateway/EU","endpointId":"fan-2","status":500}`, 202, 200},
-		{"expired", "POST", "/expire", `{"region":"EU","user":"amzn-1"}`, 401, 200},
-		{"refreshed", "GET", "/counts", ``, 202, 200},
-		{"disabled", "POST", "/disable", `{"region":"EU","user":"amzn-1"}`, 403, 400},
-	}
-	for _, step := range steps {
-		if got := r.control(step.method, step.path, step.body); got.status != 200 && got.status != 204 || (got.status == 204) != (got.body == "") {
-			t.Fatalf("%s: control answered %d %q", step.name, got.status, got.body)
+		{"POST", "/expire", account, 401, 200},
+		{"GET", "/counts", "", 202, 200}, // with the new token
+		{"POST", "/disable", account, 403, 400},
+	} {
+		got := r.control(step.method, step.path, step.body)
+		if got.status != 200 && got.status != 204 || (got.status == 204) != (got.body == "") {
+			t.Fatalf("%s: control answered %d %q", step.path, got.status, got.body)
 		}
-		event := r.report(alexa.EU, p.Access)
-		refresh := r.refresh(p.Refresh)
+		event, refresh := r.report(alexa.EU, p.Access), r.refresh(p.Refresh)
+		if event.status != step.event || refresh.status != step.refresh {
+			t.Fatalf("%s: event answered %d, refresh %d, want %d, %d", step.path, event.status, refresh.status, step.event, step.refresh)
+		}
 		if refresh.status == 200 {
 			p = r.pair(refresh)
-		}
-		if event.status != step.wantEvent || refresh.status != step.wantRefresh {
-			t.Fatalf("%s: event answered %d, refresh %d, want %d, %d", step.name, event.status, refresh.status, step.wantEvent, step.wantRefresh)
 		}
 	}
 }
