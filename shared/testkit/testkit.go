@@ -15,8 +15,8 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
 // Patience bounds a wait for what takes far less on an idle machine.
