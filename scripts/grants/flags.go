@@ -121,7 +121,8 @@ func (o *options) flagSet(name string, now time.Time) *flag.FlagSet {
 	all.StringVar(&o.database, "database", "(default)", "Firestore `database` of the stack")
 	all.StringVar(&o.key.Skill, "skill", "default", "`skill` whose customers these are, as SKILL names it to the functions")
 	all.BoolVar(&o.json, "json", false, "write the result as JSON, and no list")
-	all.Func("revoked-since", "instead of USER: all grants revoked at this `time` or later: RFC 3339, or as long ago as 2h", timeInto(&o.revokedSince, now))
+	all.Func("revoked-since", "instead of USER: all grants revoked at this `time` or later: RFC 3339, or as long ago as 2h",
+		timeInto(&o.revokedSince, now))
 	all.Func("revoked-until", "with -revoked-since: only those revoked before this `time`", timeInto(&o.revokedUntil, now))
 	all.Func("keyset", "secret `reference` of the keyset, as TOKEN_KEYSET has it", func(text string) error {
 		// Not returned: package flag would show the text beside the error, and it

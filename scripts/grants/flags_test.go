@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -38,8 +40,8 @@ func TestParse(t *testing.T) {
 		{"restore", "restore u-1", options{command: "restore", key: key("u-1")}},
 		{"restore a grant", "restore u-1 g-1", options{command: "restore", key: key("u-1"), grantID: "g-1"}},
 		{"restore since", "restore -revoked-since 2h", options{command: "restore", key: key(""), revokedSince: noon.Add(-2 * time.Hour)}},
-		{"restore between", "restore -for-real -revoked-since 2026-01-02T12:00:00+01:00 -revoked-until 2026-01-02T11:30:00Z -after " + someID, options{
-			command: "restore", key: key(""), forReal: true, after: someID,
+		{"restore between", "restore -for-real -revoked-since 2026-01-02T12:00:00+01:00 -revoked-until 2026-01-02T11:30:00Z", options{
+			command: "restore", key: key(""), forReal: true,
 			revokedSince: time.Date(2026, 1, 2, 12, 0, 0, 0, time.FixedZone("", 3600)), revokedUntil: noon.Add(-30 * time.Minute),
 		}},
 		{"probe", "probe u-1", options{command: "probe", key: key("u-1")}},
@@ -62,7 +64,8 @@ func TestParse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}), cmp.Comparer(func(a, b secret.Ref) bool { return a == b })); diff != "" {
+			sameRef := cmp.Comparer(func(a, b secret.Ref) bool { return a == b })
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(options{}), sameRef); diff != "" {
 				t.Errorf("parse() differs (-want +got):\n%s", diff)
 			}
 		})
@@ -72,48 +75,51 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name string
 		args []string
 		says string
 	}{
-		{"no command", nil, "show"},
-		{"unknown command", []string{"delete", "u-1"}, "erase"},
-		{"no user", []string{"show"}, "USER"},
-		{"empty user", []string{"erase", ""}, "USER"},
-		{"empty grant", []string{"restore", "u-1", ""}, "GRANT"},
-		{"two users", []string{"show", "u-1", "u-2"}, "u-2"},
-		{"flag after the user", []string{"erase", "u-1", "-for-real"}, "flags go before"},
-		{"flag for a grant", []string{"restore", "u-1", "-json"}, "flags go before"},
-		{"flag of another command", []string{"show", "-for-real", "u-1"}, "-for-real"},
-		{"skill of a keyset", []string{"reseal", "-skill", "s", "-keyset", "env:K"}, "-skill"},
-		{"user and all", []string{"restore", "-revoked-since", "2h", "u-1"}, "not both"},
-		{"neither user nor all", []string{"restore"}, "USER"},
-		{"until alone", []string{"restore", "-revoked-until", "2h", "u-1"}, "-revoked-since"},
-		{"after alone", []string{"restore", "-after", someID, "u-1"}, "-revoked-since"},
-		{"no time between", []string{"restore", "-revoked-since", "1h", "-revoked-until", "2h"}, "not before"},
-		{"time", []string{"restore", "-revoked-since", "yesterday"}, "2h"},
-		{"time to come", []string{"restore", "-revoked-since", "-2h"}, "2h"},
-		{"no keyset", []string{"reseal"}, "-keyset"},
-		{"keyset for its reference", []string{"reseal", "-keyset", `{"primaryKeyId":"canary"}`}, "-keyset: secret reference"},
-		{"probe user after", []string{"probe", "-after", someID, "u-1"}, "not both"},
-		{"probe a grant", []string{"probe", "u-1", "g-1"}, "g-1"},
-		{"after what", []string{"reseal", "-keyset", "env:K", "-after", "u-1"}, "64"},
-		{"brake of a skill", []string{"brake", "-skill", "s"}, "-skill"},
-		{"brake as", []string{"brake", "loose"}, "want on, off"},
-		{"brake on what", []string{"brake", "on", "u-1"}, "u-1"},
-		{"brake, flag after on", []string{"brake", "on", "-json"}, "flags go before"},
-		{"brake, empty", []string{"brake", ""}, "on|off"},
-		{"user to reseal", []string{"reseal", "-keyset", "env:K", "u-1"}, "u-1"},
+		{nil, "show"},
+		{[]string{"delete", "u-1"}, "erase"},
+		{[]string{"show"}, "USER"},
+		{[]string{"erase", ""}, "USER"},
+		{[]string{"restore", "u-1", ""}, "GRANT"},
+		{[]string{"show", "u-1", "u-2"}, "u-2"},
+		{[]string{"erase", "u-1", "-for-real"}, "flags go before"},
+		{[]string{"restore", "u-1", "-json"}, "flags go before"},
+		{[]string{"show", "-for-real", "u-1"}, "-for-real"},
+		{[]string{"reseal", "-skill", "s", "-keyset", "env:K"}, "-skill"},
+		{[]string{"restore", "-revoked-since", "2h", "u-1"}, "not both"},
+		{[]string{"restore"}, "USER"},
+		{[]string{"restore", "-revoked-until", "2h", "u-1"}, "-revoked-since"},
+		{[]string{"restore", "-after", someID, "u-1"}, "-revoked-since"},
+		{[]string{"restore", "-revoked-since", "1h", "-revoked-until", "2h"}, "not before"},
+		{[]string{"restore", "-revoked-since", "yesterday"}, "2h"},
+		{[]string{"restore", "-revoked-since", "-2h"}, "2h"},
+		{[]string{"reseal"}, "-keyset"},
+		{[]string{"reseal", "-keyset", `{"primaryKeyId":"canary"}`}, "-keyset: secret reference"},
+		{[]string{"probe", "-after", someID, "u-1"}, "not both"},
+		{[]string{"probe", "u-1", "g-1"}, "g-1"},
+		{[]string{"reseal", "-keyset", "env:K", "-after", "u-1"}, "64"},
+		{[]string{"brake", "-skill", "s"}, "-skill"},
+		{[]string{"brake", "loose"}, "want on, off"},
+		{[]string{"brake", "on", "u-1"}, "u-1"},
+		{[]string{"brake", "on", "-json"}, "flags go before"},
+		{[]string{"brake", ""}, "on|off"},
+		{[]string{"reseal", "-keyset", "env:K", "u-1"}, "u-1"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			t.Parallel()
 			_, err := parse(test.args, io.Discard, noon)
-			if err == nil || errors.Is(err, flag.ErrHelp) || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "canary") {
+			if err == nil || errors.Is(err, flag.ErrHelp) {
+				t.Fatalf("parse(%q) = %v, want an error", test.args, err)
+			}
+			if text := err.Error(); !strings.Contains(text, test.says) || strings.Contains(text, "canary") {
 				t.Errorf("parse(%q) = %v, want an error that says %q", test.args, err, test.says)
 			}
 			var out, errs strings.Builder
 			p := &program{stdout: &out, stderr: &errs, now: time.Now}
-			if status := p.run(t.Context(), test.args); status != exitUsage || out.Len() > 0 || !strings.Contains(errs.String(), "-h lists the flags") {
+			status := p.run(t.Context(), test.args)
+			if status != exitUsage || out.Len() > 0 || !strings.Contains(errs.String(), "-h lists the flags") {
 				t.Errorf("run(%q) = %d and wrote %q, %q", test.args, status, out.String(), errs.String())
 			}
 		})
@@ -122,28 +128,61 @@ func TestParseRefuses(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		args string
-		want []string
-		none []string
-	}{
-		{"-h", []string{"show [flags] USER\n", "restore [flags] USER [GRANT]\n", "erase [flags] USER\n", "probe [flags] [USER]\n", "brake [flags] [on|off]\n", "reseal [flags]\n", "-keyset"}, nil},
-		{"erase -h", []string{"erase [flags] USER\n", "-project", "-database", "-skill", "-json", "-for-real"}, []string{"-keyset", "-after", "restore"}},
-	} {
+	help := func(args ...string) string {
 		var out, errs strings.Builder
 		p := &program{stdout: &out, stderr: &errs, now: time.Now}
-		if status := p.run(t.Context(), strings.Fields(test.args)); status != exitOK || errs.Len() > 0 {
-			t.Errorf("run(%s) = %d and wrote %q", test.args, status, errs.String())
+		if status := p.run(t.Context(), args); status != exitOK || errs.Len() > 0 {
+			t.Errorf("run(%s) = %d and wrote %q", args, status, errs.String())
 		}
-		for _, text := range test.want {
-			if !strings.Contains(out.String(), text) {
-				t.Errorf("%s says nothing of %s", test.args, text)
-			}
-		}
-		for _, text := range test.none {
-			if strings.Contains(out.String(), "\n  "+text) {
-				t.Errorf("%s lists %s", test.args, text)
-			}
+		return out.String()
+	}
+	all, one := help("-h"), help("erase", "-h")
+	for name, c := range commands {
+		usage := strings.TrimSpace(name+" [flags] "+c.arguments) + "\n"
+		if !strings.Contains(all, usage) || strings.Contains(one, usage) != (name == "erase") {
+			t.Errorf("the usage of %s is missing, or in that of erase:\n%s\n%s", name, all, one)
 		}
 	}
+	flags := regexp.MustCompile(`(?m)^  (-\S+)`).FindAllString(one, -1)
+	if diff := cmp.Diff([]string{"  -database", "  -for-real", "  -json", "  -project", "  -skill"}, flags); diff != "" {
+		t.Errorf("flags of erase (-want +got):\n%s", diff)
+	}
+}
+
+// TestReadmeExample has the README show what the example shows.
+func TestReadmeExample(t *testing.T) {
+	t.Parallel()
+	readme.Open(t, "README.md").Shows(readme.Output(t, "example_test.go"))
+}
+
+// TestReadmeCommands has every command in the README be one that the program
+// takes, and every command line of the package's documentation too.
+func TestReadmeCommands(t *testing.T) {
+	t.Parallel()
+	line := regexp.MustCompile(`(?m)^(?:    |//\t)go run ./scripts/grants (.*)$`)
+	seen := make(map[string]bool)
+	for _, found := range line.FindAllStringSubmatch(readme.Open(t, "README.md").Text+readme.Open(t, "doc.go").Text, -1) {
+		text, _, _ := strings.Cut(found[1], "     ") // a remark
+		text = strings.NewReplacer(" REF", " env:REF", "projects/P/", "projects/p/").Replace(text)
+		o, err := parse(strings.Fields(text), io.Discard, noon.AddDate(0, 1, 0))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		seen[o.command] = true
+	}
+	for name := range commands {
+		if !seen[name] {
+			t.Errorf("README.md has no command with %s", name)
+		}
+	}
+}
+
+// TestReadmeFlags has the README name every flag.
+func TestReadmeFlags(t *testing.T) {
+	t.Parallel()
+	var help strings.Builder
+	if _, err := parse([]string{"-h"}, &help, noon); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	readme.Open(t, "README.md").NamesFlags(help.String())
 }

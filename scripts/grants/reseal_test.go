@@ -16,7 +16,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-var ignored = []cmp.Option{cmpopts.IgnoreFields(resealing{}, "After"), cmpopts.IgnoreFields(restoration{}, "After"), cmpopts.IgnoreFields(probing{}, "After")}
+var ignored = []cmp.Option{
+	cmpopts.IgnoreFields(resealing{}, "After"), cmpopts.IgnoreFields(restoration{}, "After"), cmpopts.IgnoreFields(probing{}, "After"),
+}
 
 // ids returns the ids of the keys of the stack's keyset, the old one first.
 func (s *stack) ids() (old, primary uint32) {
@@ -49,23 +51,25 @@ func (s *stack) checkTokens(key grant.Key, version int, fresh bool) {
 	}
 }
 
-// tally returns what reseal is to tell of a stack with three customers, of whom
-// one has a revoked grant, one two grants, and one is new.
-func (s *stack) populate() (dry resealing) {
+// populate makes three customers, of whom one has a revoked grant, one two grants,
+// and one is new, and one of another skill.
+func (s *stack) populate() {
 	s.Helper()
 	s.link(key("u-1"), s.old, "a", "b")
 	s.link(key("u-2"), s.old, "c")
 	s.link(grant.Key{Skill: "other", UserID: "u-1"}, s.old, "d")
 	s.link(key("u-3"), s.both, "e")
 	s.revoke(key("u-2"), "c", start)
-	return s.want(true, 7, 2)
 }
 
 // want is the tally of a run that finds so many tokens sealed with the old key
 // and with the primary key, of four customers.
 func (s *stack) want(dryRun bool, old, primary int) resealing {
 	oldID, primaryID := s.ids()
-	keys := []*keyTally{{ID: oldID, InKeyset: true, Found: old, Moved: old}, {ID: primaryID, InKeyset: true, Primary: true, Found: primary, Left: primary}}
+	keys := []*keyTally{
+		{ID: oldID, InKeyset: true, Found: old, Moved: old},
+		{ID: primaryID, InKeyset: true, Primary: true, Found: primary, Left: primary},
+	}
 	if primaryID < oldID {
 		keys[0], keys[1] = keys[1], keys[0]
 	}
@@ -82,19 +86,11 @@ func (s *stack) reseal(status int, args ...string) resealing {
 func TestReseal(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
-		dry := s.populate()
-		before := s.read(key("u-1"))
-		got := s.reseal(exitOK)
-		if diff := cmp.Diff(dry, got, ignored...); diff != "" {
-			t.Errorf("dry run (-want +got):\n%s", diff)
-		}
-		if diff := cmp.Diff(before, s.read(key("u-1"))); diff != "" {
-			t.Errorf("the dry run changed a record (-was +now):\n%s", diff)
-		}
-		got = s.reseal(exitOK, "-for-real")
-		if diff := cmp.Diff(s.want(false, 7, 2), got, ignored...); diff != "" {
-			t.Errorf("real run (-want +got):\n%s", diff)
-		}
+		s.populate()
+		before, command := s.read(key("u-1")), "reseal -keyset "+s.keyset
+		shows(s, s.want(true, 7, 2), command, ignored...)
+		s.same(before)
+		shows(s, s.want(false, 7, 2), command+" -for-real", ignored...)
 		for _, k := range []grant.Key{key("u-1"), key("u-2"), key("u-3"), {Skill: "other", UserID: "u-1"}} {
 			s.checkTokens(k, 1, true)
 		}
@@ -102,9 +98,7 @@ func TestReseal(t *testing.T) {
 		if diff := cmp.Diff(before, s.read(key("u-1")), tokens, cmpopts.IgnoreFields(grant.Record{}, "Revision")); diff != "" {
 			t.Errorf("more than the sealed tokens has changed (-was +now):\n%s", diff)
 		}
-		if diff := cmp.Diff(s.want(false, 0, 9), s.reseal(exitOK, "-for-real"), ignored...); diff != "" {
-			t.Errorf("second run (-want +got):\n%s", diff)
-		}
+		shows(s, s.want(false, 0, 9), command+" -for-real", ignored...)
 	})
 }
 
@@ -114,18 +108,13 @@ func TestResealInWords(t *testing.T) {
 	s := newStack(t)
 	s.populate()
 	old, primary := s.ids()
-	for _, test := range []struct {
-		name, args    string
-		want, notPart string
-	}{
-		{"dry run", "", "found 7, would move 7, left 0\n", "may be removed"},
-		{"from some customer", "-for-real -after " + strings.Repeat("0", 64), "must have left nothing either", "must stay"},
-		{"for real", "-for-real", fmt.Sprintf("Key %d may be removed", old), fmt.Sprintf("Key %d ", primary)},
+	for _, test := range []struct{ args, want, not string }{ // each finds what the one before it left
+		{"", "found 7, would move 7, left 0\n", "may be removed"},
+		{" -for-real -after " + strings.Repeat("0", 64), "must have left nothing either", "must stay"},
+		{" -for-real", fmt.Sprintf("Key %d may be removed", old), fmt.Sprintf("Key %d ", primary)},
 	} {
-		// One after the other: each finds what the one before it left.
-		status, stdout, stderr := s.run(append([]string{"reseal", "-keyset", s.keyset}, strings.Fields(test.args)...)...)
-		if status != exitOK || stderr != "" || !strings.Contains(stdout, test.want) || strings.Contains(stdout, test.notPart) {
-			t.Errorf("%s: status %d, %q and\n%s", test.name, status, stderr, stdout)
+		if stdout := s.says(exitOK, "reseal -keyset "+s.keyset+test.args, test.want); strings.Contains(stdout, test.not) {
+			t.Errorf("reseal%s says %q:\n%s", test.args, test.not, stdout)
 		}
 	}
 }
@@ -135,10 +124,7 @@ func TestResealWhatDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
 		s.populate()
-		lost, err := seal.NewKeyset()
-		if err != nil {
-			t.Fatal(err)
-		}
+		lost := newKeyset(t)
 		s.link(key("u-4"), lost, "f")
 		s.change(key("u-3"), func(r *grant.Record) {
 			g := r.Grants["e"]
@@ -161,11 +147,8 @@ func TestResealWhatDoesNotOpen(t *testing.T) {
 			t.Errorf("%d were not opened, want 3; keys (-want +got):\n%s", got.Unopened, diff)
 		}
 		s.checkTokens(key("u-1"), 1, true)
-		status, stdout, stderr := s.run("reseal", "-keyset", s.keyset)
 		line := fmt.Sprintf("cannot be opened\t%s\tf\trefresh token\tkey %d\n", grant.CustomerHash("u-4"), keys[0].ID)
-		if status != exitFailed || stderr == "" || !strings.Contains(stdout, line) || !strings.Contains(stdout, "have to link again") {
-			t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
-		}
+		s.says(exitFailed, "reseal -keyset "+s.keyset, line, "have to link again")
 	})
 }
 
@@ -173,13 +156,9 @@ func TestResealWithoutKeyset(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	s.populate()
-	for name, ref := range map[string]string{
-		"none there": "file:" + t.TempDir() + "/none",
-		"no keyset":  s.keep("text", sensitive.New("fake-canary")),
-	} {
-		status, stdout, stderr := s.run("reseal", "-for-real", "-keyset", ref)
-		if status != exitFailed || stdout != "" || !strings.Contains(stderr, "-keyset") {
-			t.Errorf("%s: status %d, %q and %q", name, status, stderr, stdout)
+	for _, ref := range []string{"file:" + t.TempDir() + "/none", s.keep("text", sensitive.New("fake-canary"))} {
+		if stdout := s.says(exitFailed, "reseal -for-real -keyset "+ref, "-keyset"); stdout != "" {
+			t.Errorf("%s: it shows %q", ref, stdout)
 		}
 	}
 }
@@ -188,25 +167,25 @@ func TestResealWithoutKeyset(t *testing.T) {
 // reading of a record and its writing: they stay, whichever key sealed them.
 func TestResealBesideRefresh(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"by the new key", "by the old key"} {
+	for name, refreshedBy := range map[string]func(*stack) sensitive.String{
+		"by the new key": func(s *stack) sensitive.String { return s.both }, "by the old key": func(s *stack) sensitive.String { return s.old },
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newStack(t)
 			s.link(key("u-1"), s.old, "a")
-			keyset := map[string]sensitive.String{"by the new key": s.both, "by the old key": s.old}[name]
 			inner := s.store
-			s.store = &meddling{Admin: inner, beforeWrite: func(n int, key grant.Key) error {
+			s.meddle(func(n int, key grant.Key) error {
 				if n > 1 {
 					return nil
 				}
 				_, err := grant.Change(t.Context(), inner, key, func(r *grant.Record) error {
-					r.Refreshed("a", r.Grants["a"], s.tokens(keyset, key, "a", 2), start)
+					r.Refreshed("a", r.Grants["a"], s.tokens(refreshedBy(s), key, "a", 2), start)
 					return nil
 				})
 				return err
-			}}
-			got := s.reseal(exitOK, "-for-real")
-			if got.Customers != 1 || got.Unopened+got.Failed != 0 {
+			})
+			if got := s.reseal(exitOK, "-for-real"); got.Customers != 1 || got.Unopened+got.Failed != 0 {
 				t.Errorf("%+v", got)
 			}
 			s.checkTokens(key("u-1"), 2, true)
@@ -223,10 +202,10 @@ func TestResealErased(t *testing.T) {
 	s := newStack(t)
 	s.link(key("u-1"), s.old, "a")
 	inner := s.store
-	s.store = &meddling{Admin: inner, beforeWrite: func(_ int, key grant.Key) error {
+	s.meddle(func(_ int, key grant.Key) error {
 		_, err := inner.Erase(t.Context(), key)
 		return err
-	}}
+	})
 	s.reseal(exitOK, "-for-real")
 	if s.read(key("u-1")).Stored() {
 		t.Error("the record came back")
@@ -239,17 +218,13 @@ func TestResealCannotChange(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	s.populate()
-	s.store = &meddling{Admin: s.store, beforeWrite: func(_ int, k grant.Key) error {
+	s.meddle(func(_ int, k grant.Key) error {
 		if k == key("u-2") {
 			return grant.ErrConflict
 		}
 		return nil
-	}}
-	status, stdout, stderr := s.run("reseal", "-for-real", "-keyset", s.keyset)
-	if status != exitFailed || !strings.Contains(stderr, grant.CustomerHash("u-2")) ||
-		!strings.Contains(stdout, "must stay") || !strings.Contains(stdout, "found 7, moved 6, left 1") {
-		t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
-	}
+	})
+	s.says(exitFailed, "reseal -for-real -keyset "+s.keyset, grant.CustomerHash("u-2"), "must stay", "found 7, moved 6, left 1")
 	s.checkTokens(key("u-1"), 1, true)
 	s.checkTokens(key("u-2"), 1, false)
 }
@@ -266,14 +241,8 @@ func TestUnreadable(t *testing.T) {
 			page.Unreadable = []error{said}
 		}
 	}}
-	status, stdout, stderr := s.run("reseal", "-for-real", "-keyset", s.keyset)
-	if status != exitFailed || !strings.Contains(stderr, said.Error()) ||
-		!strings.Contains(stdout, "must stay") || !strings.Contains(stdout, "found 7, moved 7, left 0") {
-		t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
-	}
-	if status, _, stderr := s.run("restore", "-revoked-since", "2h"); status != exitFailed || !strings.Contains(stderr, said.Error()) {
-		t.Errorf("restore = %d and said %q", status, stderr)
-	}
+	s.says(exitFailed, "reseal -for-real -keyset "+s.keyset, said.Error(), "must stay", "found 7, moved 7, left 0")
+	s.says(exitFailed, "restore -revoked-since 2h", said.Error())
 }
 
 // TestInterrupt interrupts a run at each of its writes. What it says is what it
@@ -287,23 +256,25 @@ func TestInterrupt(t *testing.T) {
 			s.link(key(fmt.Sprint("u-", i)), s.old, "a")
 		}
 		ctx, interrupt := context.WithCancel(t.Context())
-		s.store = &meddling{Admin: s.store, beforeWrite: func(n int, _ grant.Key) error {
+		s.meddle(func(n int, _ grant.Key) error {
 			if n == at {
 				interrupt()
 			}
 			return nil
-		}}
+		})
 		first := s.resealUntil(ctx, at)
 		interrupt()
+		old, _ := s.ids()
 		moved := 0
 		for i := range customers {
 			sealed := s.read(key(fmt.Sprint("u-", i))).Grants["a"].RefreshToken
-			if id, _ := seal.KeyID(sealed); id != mustOld(s) {
+			if id, _ := seal.KeyID(sealed); id != old {
 				moved++
 			}
 		}
 		if got := movedBy(first); got != 2*moved || first.Customers != moved {
-			t.Errorf("interrupted at write %d: %d tokens of %d customers were moved, it said; they were %d customers", at, got, first.Customers, moved)
+			t.Errorf("interrupted at write %d: %d tokens of %d customers were moved, it said; they were %d customers",
+				at, got, first.Customers, moved)
 		}
 		if first.Complete {
 			continue // it came with the last customer
@@ -314,14 +285,10 @@ func TestInterrupt(t *testing.T) {
 		}
 		second := s.reseal(exitOK, args...)
 		if first.Customers+second.Customers != customers || movedBy(first)+movedBy(second) != 2*customers {
-			t.Errorf("interrupted at write %d: %d and %d customers, %d and %d tokens", at, first.Customers, second.Customers, movedBy(first), movedBy(second))
+			t.Errorf("interrupted at write %d: %d and %d customers, %d and %d tokens",
+				at, first.Customers, second.Customers, movedBy(first), movedBy(second))
 		}
 	}
-}
-
-func mustOld(s *stack) uint32 {
-	old, _ := s.ids()
-	return old
 }
 
 func movedBy(r resealing) (n int) {
@@ -352,26 +319,24 @@ func TestStoreFails(t *testing.T) {
 	for i := range 10 {
 		s.link(key(fmt.Sprint("u-", i)), s.old, "a")
 	}
-	broken := errors.New("out of order")
-	healthy := s.store
-	brokenAfter := func(writes int) grant.Admin {
-		return &meddling{Admin: healthy, beforeWrite: func(n int, _ grant.Key) error {
+	broken, healthy := errors.New("out of order"), s.store
+	breakAfter := func(writes int) {
+		s.store = healthy
+		s.meddle(func(n int, _ grant.Key) error {
 			if n > writes {
 				return broken
 			}
 			return nil
-		}}
+		})
 	}
-	s.store = brokenAfter(0)
-	if _, stdout, _ := s.run("reseal", "-for-real", "-keyset", s.keyset); !strings.Contains(stdout, "left 0\n") || !strings.Contains(stdout, "must stay") {
-		t.Errorf("a run that did not reach the end said\n%s", stdout)
-	}
-	s.store = brokenAfter(6)
+	breakAfter(0)
+	s.says(exitFailed, "reseal -for-real -keyset "+s.keyset, "left 0\n", "must stay")
+	breakAfter(6)
 	status, stdout, stderr := s.run("reseal", "-json", "-for-real", "-keyset", s.keyset)
 	var first resealing
 	decode(s, stdout, &first)
-	if status != exitFailed || first.Complete || first.Interrupted || movedBy(first) != 12 || !strings.Contains(stderr, broken.Error()) ||
-		!strings.Contains(stderr, "-after "+first.After) {
+	goOn := broken.Error() + "; go on with -after " + first.After
+	if status != exitFailed || first.Complete || first.Interrupted || movedBy(first) != 12 || !strings.Contains(stderr, goOn) {
 		t.Fatalf("status %d, %q and %s", status, stderr, stdout)
 	}
 	s.store = healthy

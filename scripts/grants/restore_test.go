@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,21 +19,22 @@ import (
 
 func TestRestoreOne(t *testing.T) {
 	t.Parallel()
+	const unchanged = "a revoked, b revoked, c revoked, d active"
 	for _, test := range []struct {
 		name   string
 		args   string
 		status int
-		want   string // states of u-1's grants a, b, c and d, of which d is active, and c has no refresh token
+		want   string // states of u-1's grants, of which d is active, and c has no refresh token
 		says   string
 	}{
 		{"all", "u-1", exitOK, "a suspect, b suspect, c revoked, d active", "restored\t"},
 		{"all, as for all customers", "-for-real u-1", exitOK, "a suspect, b suspect, c revoked, d active", "is suspect until"},
 		{"a grant", "u-1 b", exitOK, "a revoked, b suspect, c revoked, d active", "restored             1"},
-		{"without refresh token", "u-1 c", exitFailed, "a revoked, b revoked, c revoked, d active", "link again"},
-		{"active", "u-1 d", exitFailed, "a revoked, b revoked, c revoked, d active", "no such grant is revoked"},
-		{"unknown grant", "u-1 e", exitFailed, "a revoked, b revoked, c revoked, d active", `no grant "e"`},
-		{"unknown user", "u-2", exitFailed, "a revoked, b revoked, c revoked, d active", "nothing is kept"},
-		{"other skill", "-skill other u-1", exitFailed, "a revoked, b revoked, c revoked, d active", "nothing is kept"},
+		{"without refresh token", "u-1 c", exitFailed, unchanged, "link again"},
+		{"active", "u-1 d", exitFailed, unchanged, "no such grant is revoked"},
+		{"unknown grant", "u-1 e", exitFailed, unchanged, `no grant "e"`},
+		{"unknown user", "u-2", exitFailed, unchanged, "nothing is kept"},
+		{"other skill", "-skill other u-1", exitFailed, unchanged, "nothing is kept"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -50,16 +51,11 @@ func TestRestoreOne(t *testing.T) {
 					r.Grants["c"] = g
 				})
 				other := s.read(key("u-3"))
-				status, stdout, stderr := s.run(append([]string{"restore"}, strings.Fields(test.args)...)...)
-				if status != test.status || !strings.Contains(stdout+stderr, test.says) || (stderr == "") != (test.status == exitOK) {
-					t.Errorf("status %d, %q and %q", status, stderr, stdout)
-				}
+				s.says(test.status, "restore "+test.args, test.says)
 				if got := s.states(key("u-1")); got != test.want {
 					t.Errorf("the grants are %s, want %s", got, test.want)
 				}
-				if diff := cmp.Diff(other, s.read(key("u-3"))); diff != "" {
-					t.Errorf("another customer's record has changed (-was +now):\n%s", diff)
-				}
+				s.same(other)
 			})
 		})
 	}
@@ -76,32 +72,19 @@ func TestRestoreAll(t *testing.T) {
 		}
 		s.revoke(key("u-2"), "b", start.Add(3*time.Minute))
 		s.revoke(elsewhere, "b", start.Add(2*time.Minute))
-		args := []string{"restore", "-revoked-since", alexa.FormatTime(start.Add(time.Minute)), "-revoked-until", alexa.FormatTime(start.Add(3 * time.Minute))}
-		var got restoration
-		s.json(exitOK, &got, args...)
-		want := restoration{DryRun: true, Customers: 5, Restored: 2}
-		if diff := cmp.Diff(want, got, ignored...); diff != "" {
-			t.Errorf("dry run (-want +got):\n%s", diff)
+		at := func(minutes int) string { return alexa.FormatTime(start.Add(time.Duration(minutes) * time.Minute)) }
+		args := " -revoked-since " + at(1) + " -revoked-until " + at(3)
+		shows(s, restoration{DryRun: true, Customers: 5, Restored: 2}, "restore"+args, ignored...)
+		line := func(user string, minutes int) string {
+			return "would restore\t" + grant.CustomerHash(user) + "\ta\tEU\tinvalid_grant\trevoked " + at(minutes) + "\n"
 		}
-		status, stdout, stderr := s.run(args...)
-		for i, user := range []string{"u-2", "u-3"} {
-			line := fmt.Sprintf("would restore\t%s\ta\tEU\tinvalid_grant\trevoked %s\n", grant.CustomerHash(user), alexa.FormatTime(start.Add(time.Duration(i+1)*time.Minute)))
-			if !strings.Contains(stdout, line) {
-				t.Errorf("there is no line %q in\n%s", line, stdout)
-			}
-		}
-		if status != exitOK || stderr != "" || !strings.Contains(stdout, "a dry run") || strings.Contains(stdout, "u-2") {
-			t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
+		if stdout := s.says(exitOK, "restore"+args, line("u-2", 1), line("u-3", 2), "a dry run"); strings.Contains(stdout, "u-2") {
+			t.Errorf("it names a customer:\n%s", stdout)
 		}
 		if got := s.states(key("u-2")); got != "a revoked, b revoked" {
 			t.Errorf("after the dry runs the grants are %s", got)
 		}
-		got = restoration{}
-		s.json(exitOK, &got, slices.Insert(args, 1, "-for-real")...)
-		want.DryRun = false
-		if diff := cmp.Diff(want, got, ignored...); diff != "" {
-			t.Errorf("real run (-want +got):\n%s", diff)
-		}
+		shows(s, restoration{Customers: 5, Restored: 2}, "restore -for-real"+args, ignored...)
 		for k, want := range map[grant.Key]string{
 			key("u-1"): "a revoked, b active", key("u-2"): "a suspect, b revoked", key("u-3"): "a suspect, b active",
 			key("u-4"): "a revoked, b active", elsewhere: "a revoked, b revoked",
@@ -121,7 +104,7 @@ func TestRestoreDecidesAnew(t *testing.T) {
 	s.link(key("u-1"), s.both, "a", "b")
 	s.revoke(key("u-1"), "a", start)
 	inner := s.store
-	s.store = &meddling{Admin: inner, beforeWrite: func(n int, key grant.Key) error {
+	s.meddle(func(n int, key grant.Key) error {
 		if n > 1 {
 			return nil
 		}
@@ -131,10 +114,9 @@ func TestRestoreDecidesAnew(t *testing.T) {
 			return nil
 		})
 		return err
-	}}
-	status, stdout, stderr := s.run("restore", "u-1")
-	if status != exitOK || strings.Count(stdout, "restored\t") != 1 {
-		t.Errorf("status %d, %q and\n%s", status, stderr, stdout)
+	})
+	if stdout := s.says(exitOK, "restore u-1"); strings.Count(stdout, "restored\t") != 1 {
+		t.Errorf("want one restored:\n%s", stdout)
 	}
 	if got := s.states(key("u-1")); got != "a active, b suspect" {
 		t.Errorf("the grants are %s", got)
@@ -147,11 +129,10 @@ func TestRestoreCannotChange(t *testing.T) {
 	s := newStack(t)
 	s.link(key("u-1"), s.both, "a")
 	s.revoke(key("u-1"), "a", start)
-	s.store = &meddling{Admin: s.store, beforeWrite: func(int, grant.Key) error { return grant.ErrConflict }}
-	for _, args := range [][]string{{"restore", "u-1"}, {"restore", "-for-real", "-revoked-since", "2h"}} {
-		status, stdout, stderr := s.run(args...)
-		if status != exitFailed || strings.Contains(stdout, "restored\t") || !strings.Contains(stderr, grant.CustomerHash("u-1")) {
-			t.Errorf("%q: status %d, %q and %q", args, status, stderr, stdout)
+	s.meddle(func(int, grant.Key) error { return grant.ErrConflict })
+	for _, line := range []string{"restore u-1", "restore -for-real -revoked-since 2h"} {
+		if stdout := s.says(exitFailed, line, grant.CustomerHash("u-1")); strings.Contains(stdout, "restored\t") {
+			t.Errorf("%s: it was restored:\n%s", line, stdout)
 		}
 	}
 }
@@ -185,16 +166,12 @@ func TestRestoredGrantProvesItself(t *testing.T) {
 			w.Forward(2 * time.Hour)
 			s := newStack(t)
 			s.store, s.now = w.Store.(grant.Admin), w.Now
-			if status, stdout, stderr := s.run("restore", "u-1"); status != exitOK {
-				t.Fatalf("status %d, %q and %q", status, stderr, stdout)
-			}
+			s.says(exitOK, "restore u-1")
 			record := w.Read(t, "u-1")
 			if record.RefreshDue.After(w.Now()) || record.RefreshDue.IsZero() {
 				t.Errorf("due at %v, want at once", record.RefreshDue)
 			}
-			if _, stdout, _ := s.run("show", "u-1"); !strings.Contains(stdout, "to be announced      suspect of grant "+id+", EU restored, 1 left") {
-				t.Errorf("show says nothing of what is to be announced:\n%s", stdout)
-			}
+			s.says(exitOK, "show u-1", "to be announced      suspect of grant "+id+", EU restored, 1 left")
 			source := w.Process("p")
 			source.Announce = keeping{}
 			token, err := source.Token(t.Context(), record, id)
@@ -202,16 +179,206 @@ func TestRestoredGrantProvesItself(t *testing.T) {
 				t.Errorf("Token() = a token: %v, %v", !token.Access.Empty(), err)
 			}
 			record = w.Read(t, "u-1")
-			if got := record.Grants[id].State; got != test.want {
-				t.Errorf("the grant is %s, want %s", got, test.want)
-			}
 			var announced []grant.AnnouncementType
 			for _, a := range record.Announce {
 				announced = append(announced, a.Type)
 			}
-			if diff := cmp.Diff(test.announced, announced); diff != "" {
-				t.Errorf("announced (-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.announced, announced); diff != "" || record.Grants[id].State != test.want {
+				t.Errorf("the grant is %s, want %s; announced (-want +got):\n%s", record.Grants[id].State, test.want, diff)
 			}
 		})
 	}
+}
+
+// suspected makes a customer's grant suspect at the start: it is probed a minute
+// later, and refreshed a day later.
+func (s *stack) suspected(key grant.Key, id string) {
+	s.change(key, func(r *grant.Record) {
+		r.Suspect(id, grant.ReasonSkillNotFound, start)
+		r.Announced(r.Announce, start)
+	})
+}
+
+func TestProbeOne(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		args   string
+		status int
+		due    bool // u-1's suspect grant
+		says   string
+	}{
+		{"suspect", "u-1", exitOK, true, "due\t"},
+		{"suspect, as for all", "-for-real u-1", exitOK, true, "due                  1"},
+		{"active", "u-2", exitFailed, false, "no grant is suspect"},
+		{"unknown user", "u-3", exitFailed, false, "nothing is kept"},
+		{"other skill", "-skill other u-1", exitFailed, false, "nothing is kept"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			onBoth(t, func(t *testing.T, s *stack) {
+				was := s.link(key("u-1"), s.both, "a", "b")
+				s.link(key("u-2"), s.both, "c")
+				s.suspected(key("u-1"), "a")
+				s.says(test.status, "probe "+test.args, test.says)
+				record := s.read(key("u-1"))
+				a := record.Grants["a"]
+				now := time.Now()
+				due := a.NextTry.Equal(a.RefreshDue) && !a.RefreshDue.After(now) && !record.RefreshDue.After(now)
+				if due != test.due || a.State != grant.Suspect {
+					t.Errorf("%+v, the record due at %v", a, record.RefreshDue)
+				}
+				if diff := cmp.Diff(was.Grants["b"], record.Grants["b"]); diff != "" {
+					t.Errorf("the other grant has changed (-was +now):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func TestProbeAll(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *stack) {
+		elsewhere := grant.Key{Skill: "other", UserID: "u-1"}
+		for _, k := range []grant.Key{key("u-1"), key("u-2"), key("u-3"), elsewhere} {
+			s.link(k, s.both, "a", "b")
+		}
+		for _, k := range []grant.Key{key("u-1"), key("u-2"), elsewhere} {
+			s.suspected(k, "a")
+		}
+		s.suspected(key("u-2"), "b")
+		waiting := s.read(elsewhere)
+		shows(s, probing{DryRun: true, Customers: 4, Due: 3}, "probe", ignored...)
+		line := fmt.Sprintf("would probe\t%s\ta\tEU\tskill_not_found\tsuspect %s\n", grant.CustomerHash("u-1"), moment(start))
+		s.says(exitOK, "probe", line, "a dry run")
+		if due := s.read(key("u-1")).Grants["a"].NextTry; !due.Equal(start.Add(time.Minute)) {
+			t.Errorf("after the dry runs the probe is due at %v", due)
+		}
+		shows(s, probing{Customers: 4, Due: 3}, "probe -for-real", ignored...)
+		for user, ids := range map[string][]string{"u-1": {"a"}, "u-2": {"a", "b"}} {
+			for _, id := range ids {
+				if g := s.read(key(user)).Grants[id]; !g.NextTry.Equal(g.RefreshDue) || g.NextTry.After(time.Now()) {
+					t.Errorf("%s %s: the probe is due at %v", user, id, g.NextTry)
+				}
+			}
+		}
+		s.same(waiting)
+	})
+}
+
+// keeping is an announcer that leaves what is to be announced in the record.
+type keeping struct{}
+
+func (keeping) Announce(context.Context, grant.Record) error { return errors.New("not now") }
+
+// remember leaves three delivery records of a customer, and two Amazon accounts.
+func (s *stack) remember(key grant.Key) {
+	s.Helper()
+	for _, d := range deliveries(key) {
+		if _, err := s.store.WriteDelivery(s.Context(), grant.Delivery{Key: d}, grant.Delivery{Key: d, ExpireAt: start}); err != nil {
+			s.Fatal(err)
+		}
+	}
+	for _, id := range accounts(key) {
+		account := grant.NewAccount(id, key, start)
+		if _, err := s.store.WriteAccount(s.Context(), grant.Account{ID: account.ID}, account); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+func deliveries(key grant.Key) (all []grant.DeliveryKey) {
+	for _, event := range []string{"e-0", "e-1", "e-2"} {
+		all = append(all, grant.DeliveryKey{Customer: key.ID(), EventID: event})
+	}
+	return all
+}
+
+func accounts(key grant.Key) (all []grant.AccountKey) {
+	for _, of := range []string{"-0", "-1"} {
+		all = append(all, grant.AccountKey{Skill: key.Skill, AmazonUser: "amzn-of-" + key.UserID + of})
+	}
+	return all
+}
+
+// remembered counts what of this there is.
+func (s *stack) remembered(key grant.Key) (n [2]int) {
+	s.Helper()
+	count := func(kind int, err error) {
+		if err == nil {
+			n[kind]++
+		} else if !errors.Is(err, grant.ErrNotFound) {
+			s.Fatal(err)
+		}
+	}
+	for _, d := range deliveries(key) {
+		_, err := s.store.ReadDelivery(s.Context(), d)
+		count(0, err)
+	}
+	for _, id := range accounts(key) {
+		_, err := s.store.ReadAccount(s.Context(), id.ID())
+		count(1, err)
+	}
+	return n
+}
+
+func TestErase(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, s *stack) {
+		others := []grant.Key{key("u-2"), {Skill: "other", UserID: "u-1"}}
+		before := make(map[grant.Key]grant.Record)
+		for _, k := range append(others, key("u-1")) {
+			before[k] = s.link(k, s.both, "a", "b")
+			s.remember(k)
+		}
+		all, hash := [2]int{3, 2}, grant.CustomerHash("u-1")
+		shows(s, erasure{DryRun: true, Customer: hash, Records: 1, Grants: new(2)}, "erase u-1")
+		if s.same(before[key("u-1")]); s.remembered(key("u-1")) != all {
+			t.Errorf("the dry run left %d deliveries and accounts", s.remembered(key("u-1")))
+		}
+		shows(s, erasure{Customer: hash, Records: 1, Deliveries: new(3), Accounts: new(2)}, "erase -for-real u-1")
+		shows(s, erasure{Customer: hash, Deliveries: new(0), Accounts: new(0)}, "erase -for-real u-1")
+		if s.read(key("u-1")).Stored() || s.remembered(key("u-1")) != [2]int{} {
+			t.Error("something is left")
+		}
+		for _, k := range others {
+			if s.same(before[k]); s.remembered(k) != all {
+				t.Errorf("%v has %d deliveries and accounts left", k, s.remembered(k))
+			}
+		}
+		s.says(exitFailed, "show u-1", errNoRecord.Error())
+	})
+}
+
+func TestEraseInWords(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.link(key("u-1"), s.both, "a")
+	s.remember(key("u-1"))
+	hash := "customer in logs     " + grant.CustomerHash("u-1") + "\n"
+	const dry = "This was a dry run: nothing was erased. With -for-real it is.\n"
+	for _, test := range []struct{ args, want string }{ // each finds what the one before it left
+		{"u-1", "would erase          its record with 1 grants, the delivery records of its events, and its Amazon accounts\n" + dry},
+		{"-for-real u-1", "records erased       1\ndeliveries erased    3\naccounts erased      2\n" + remains},
+		{"-for-real u-1", "records erased       0\ndeliveries erased    0\naccounts erased      0\n" + remains},
+		{"u-1", "would erase          no record, and what is left of delivery records and Amazon accounts\n" + dry},
+	} {
+		if diff := cmp.Diff(hash+test.want, s.says(exitOK, "erase "+test.args)); diff != "" {
+			t.Errorf("erase %s (-want +got):\n%s", test.args, diff)
+		}
+	}
+}
+
+// unwilling is a store that erases half.
+type unwilling struct{ grant.Admin }
+
+func (unwilling) Erase(context.Context, grant.Key) (grant.Erased, error) {
+	return grant.Erased{Records: 1}, errors.New("out of order")
+}
+
+func TestEraseFails(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.store = unwilling{s.store}
+	s.says(exitFailed, "erase -for-real u-1", "run it again", "records erased       1")
 }

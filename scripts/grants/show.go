@@ -205,7 +205,8 @@ func (v *view) write(w io.Writer) {
 		if a.Type == grant.Stale {
 			about = missed(a.EndpointIDs, len(a.EndpointIDs) == 0, a.Discovery)
 		}
-		row(w, "to be announced", "%s of grant %s, %s %s, %d left, at %s", a.Type, a.GrantID, a.Region, cmp.Or(about, "-"), a.ActiveGrants, moment(a.At))
+		row(w, "to be announced", "%s of grant %s, %s %s, %d left, at %s",
+			a.Type, a.GrantID, a.Region, cmp.Or(about, "-"), a.ActiveGrants, moment(a.At))
 	}
 	for _, g := range v.Grants {
 		g.write(w)

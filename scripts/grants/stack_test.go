@@ -6,19 +6,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/firestore"
-	"google.golang.org/api/option"
+	"cloud.google.com/go/firestore/apiv1/firestorepb"
+	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -28,6 +31,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
@@ -38,7 +43,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	testkit.Main(m)
 }
 
 // onBoth runs a test on a store in memory with the program in this process, and
@@ -72,10 +77,8 @@ var start = time.Now().Add(-time.Hour).Truncate(time.Millisecond).UTC()
 func newStack(t *testing.T) *stack {
 	t.Helper()
 	s := &stack{T: t, store: grantmem.New(), project: "p", now: time.Now}
+	s.old = newKeyset(t)
 	var err error
-	if s.old, err = seal.NewKeyset(); err != nil {
-		t.Fatal(err)
-	}
 	if s.both, err = seal.Rotate(s.old); err != nil {
 		t.Fatal(err)
 	}
@@ -84,20 +87,17 @@ func newStack(t *testing.T) *stack {
 	return s
 }
 
+func newKeyset(t *testing.T) sensitive.String {
+	t.Helper()
+	_, keyset := testkit.Keyset(t)
+	return keyset
+}
+
 func newEmulated(t *testing.T) *stack {
 	t.Helper()
 	s := newStack(t)
-	s.host, s.project = emulator.Firestore(t), emulator.Project()
-	conn, err := grpc.NewClient(s.host, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := firestore.NewClient(t.Context(), s.project, option.WithGRPCConn(conn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close() })
-	s.store = grantfire.New(client)
+	p := cloud.Project{ID: emulator.Project(), FirestoreHost: emulator.Firestore(t)}
+	s.host, s.project, s.store = p.FirestoreHost, p.ID, grantfire.New(p.Database(t, firestore.DefaultDatabaseID))
 	return s
 }
 
@@ -202,6 +202,30 @@ func (s *stack) run(args ...string) (status int, stdout, stderr string) {
 	return s.runUntil(s.Context(), args...)
 }
 
+// says runs a command line of plain words, which must end with the status and say
+// all parts, on standard error if it fails.
+func (s *stack) says(status int, line string, parts ...string) (stdout string) {
+	s.Helper()
+	got, stdout, stderr := s.run(strings.Fields(line)...)
+	if got != status || (stderr == "") != (status == exitOK) {
+		s.Errorf("%s: status %d, and it said %q, want %d", line, got, stderr, status)
+	}
+	for _, part := range parts {
+		if !strings.Contains(stdout+stderr, part) {
+			s.Errorf("%s: it says nothing of %q: %q and\n%s", line, part, stderr, stdout)
+		}
+	}
+	return stdout
+}
+
+// same wants a record to be as it was.
+func (s *stack) same(was grant.Record) {
+	s.Helper()
+	if diff := cmp.Diff(was, s.read(was.Key())); diff != "" {
+		s.Errorf("a record has changed (-was +now):\n%s", diff)
+	}
+}
+
 func (s *stack) runUntil(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	s.Helper()
 	args = slices.Insert(args, 1, "-project", s.project)
@@ -240,6 +264,16 @@ func (s *stack) json(want int, into any, args ...string) {
 	decode(s, stdout, into)
 }
 
+// shows is json for a result that is known, but for fields.
+func shows[T any](s *stack, want T, line string, ignored ...cmp.Option) {
+	s.Helper()
+	var got T
+	s.json(exitOK, &got, strings.Fields(line)...)
+	if diff := cmp.Diff(want, got, ignored...); diff != "" {
+		s.Errorf("%s (-want +got):\n%s", line, diff)
+	}
+}
+
 func decode(s *stack, text string, into any) {
 	s.Helper()
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -247,6 +281,11 @@ func decode(s *stack, text string, into any) {
 	if err := decoder.Decode(into); err != nil {
 		s.Fatalf("%v in %q", err, text)
 	}
+}
+
+// meddle has others at work in the store: do is called before its n-th write.
+func (s *stack) meddle(do func(n int, key grant.Key) error) {
+	s.store = &meddling{Admin: s.store, beforeWrite: do}
 }
 
 // meddling is a store in which others are at work.
@@ -276,4 +315,69 @@ func (m *meddling) List(ctx context.Context, after string, limit int) (grant.Lis
 		m.afterList(&page)
 	}
 	return page, err
+}
+
+// hanging is a Firestore that answers nothing, and tells when it was asked.
+type hanging struct {
+	firestorepb.UnimplementedFirestoreServer
+	once  sync.Once
+	asked chan struct{}
+}
+
+func (h *hanging) RunQuery(_ *firestorepb.RunQueryRequest, s firestorepb.Firestore_RunQueryServer) error {
+	h.once.Do(func() { close(h.asked) })
+	<-s.Context().Done()
+	return status.FromContextError(s.Context().Err()).Err()
+}
+
+// serve returns its address.
+func (h *hanging) serve(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	firestorepb.RegisterFirestoreServer(server, h)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	return listener.Addr().String()
+}
+
+// TestSignals ends the program while it waits for the store.
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			s := newStack(t)
+			h := &hanging{asked: make(chan struct{})}
+			var out, errs bytes.Buffer
+			cmd := exec.CommandContext(t.Context(), os.Args[0],
+				"reseal", "-for-real", "-json", "-project", "p", "-keyset", s.keyset, "-after", someID)
+			cmd.Env = append(os.Environ(), asProgram+"=1", "FIRESTORE_EMULATOR_HOST="+h.serve(t))
+			cmd.Stdout, cmd.Stderr = &out, &errs
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended, stop := context.WithCancel(t.Context())
+			go func() {
+				select {
+				case <-h.asked:
+					_ = cmd.Process.Signal(signal)
+				case <-ended.Done():
+				}
+			}()
+			_ = cmd.Wait() // how it ended is in ProcessState
+			stop()
+			if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), "interrupted; go on with -after "+someID) {
+				t.Fatalf("%v after %v, and it said %q", cmd.ProcessState, signal, errs.String())
+			}
+			var got resealing
+			decode(s, out.String(), &got)
+			if !got.Interrupted || got.Complete || got.Customers != 0 {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
 }

@@ -85,9 +85,9 @@ func remove(ctx context.Context, w *secret.Writer, ref secret.Ref, id uint32) (s
 		return "", err
 	}
 	list, err := list(written, keyset)
-	return list + fmt.Sprintf("removed key %d.\n%s", id, `WARNING: what is still sealed with it will not open any more. Such a grant gets no token, and its customer
-has to link again.
-`), err
+	return list + fmt.Sprintf("removed key %d.\n"+
+		"WARNING: what is still sealed with it will not open any more. Such a grant gets no token, and its customer\n"+
+		"has to link again.\n", id), err
 }
 
 // list shows a keyset as far as it may be shown.

@@ -1,18 +1,31 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
 // asProgram in the environment makes the test binary the program itself.
@@ -22,7 +35,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	testkit.Main(m)
 }
 
 // ran is how the program ended and what it wrote.
@@ -141,12 +154,14 @@ func TestLifeOfAKeyset(t *testing.T) {
 		"remove the primary key": {"remove", ref, fmt.Sprint(second)},
 		"remove an unknown key":  {"remove", ref, "0"},
 	} {
-		if got := run(t, dir, args...); got.status != exitFailed || got.stdout != "" || got.stderr == "" || !read(t, dir).Equal(before) {
+		got := run(t, dir, args...)
+		if got.status != exitFailed || got.stdout != "" || got.stderr == "" || !read(t, dir).Equal(before) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 	shown := run(t, dir, "show", ref)
-	if want := fmt.Sprintf("%s\n  %10d  ENABLED    AesGcmKey\n  %10d  ENABLED    AesGcmKey  primary\n", ref, first, second); shown.stdout != want {
+	want := fmt.Sprintf("%s\n  %10d  ENABLED    AesGcmKey\n  %10d  ENABLED    AesGcmKey  primary\n", ref, first, second)
+	if shown.stdout != want {
 		t.Errorf("show (-want +got):\n%s", cmp.Diff(want, shown.stdout))
 	}
 
@@ -165,34 +180,31 @@ func TestCommandLine(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "other"), []byte("canary"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, tt := range map[string]struct {
-		args string
-		want int
-	}{
-		"nothing":                 {"", exitUsage},
-		"no such command":         {"canary file:keyset.json", exitUsage},
-		"no reference":            {"rotate", exitUsage},
-		"two references":          {"rotate file:keyset.json canary", exitUsage},
-		"no key":                  {"remove file:keyset.json", exitUsage},
-		"not a key":               {"remove file:keyset.json canary", exitUsage},
-		"a key too large":         {"remove file:keyset.json 4294967296", exitUsage},
-		"not a reference":         {`show {"canary"}`, exitUsage},
-		"a variable":              {"rotate env:KEYSET", exitUsage},
-		"a certain version":       {"create projects/p/secrets/s/versions/1", exitUsage},
-		"no such file":            {"rotate file:missing", exitFailed},
-		"not a keyset, to show":   {"show file:other", exitFailed},
-		"not a keyset, to rotate": {"rotate file:other", exitFailed},
-		"there already":           {"create file:other", exitFailed},
-		"help":                    {"-h", exitOK},
-		"help with a command":     {"rotate --help", exitOK},
+	for args, want := range map[string]int{
+		"":                                       exitUsage,
+		"canary file:keyset.json":                exitUsage,
+		"rotate":                                 exitUsage,
+		"rotate file:keyset.json canary":         exitUsage,
+		"remove file:keyset.json":                exitUsage,
+		"remove file:keyset.json canary":         exitUsage,
+		"remove file:keyset.json 4294967296":     exitUsage, // no key has such an id
+		`show {"canary"}`:                        exitUsage,
+		"rotate env:KEYSET":                      exitUsage,
+		"create projects/p/secrets/s/versions/1": exitUsage,
+		"rotate file:missing":                    exitFailed,
+		"show file:other":                        exitFailed,
+		"rotate file:other":                      exitFailed,
+		"create file:other":                      exitFailed,
+		"-h":                                     exitOK,
+		"rotate --help":                          exitOK,
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			got := run(t, dir, strings.Fields(tt.args)...)
-			if got.status != tt.want || strings.Contains(got.stdout+got.stderr, "canary") {
-				t.Errorf("%+v, want status %d and nothing of the command line's own", got, tt.want)
+			got, ok := run(t, dir, strings.Fields(args)...), want == exitOK
+			if got.status != want || strings.Contains(got.stdout+got.stderr, "canary") {
+				t.Errorf("%+v, want status %d and nothing of the command line's own", got, want)
 			}
-			if (got.stdout != "") != (tt.want == exitOK) || strings.Count(got.stderr, "\n") != map[bool]int{true: 0, false: 1}[tt.want == exitOK] {
+			if (got.stdout != "") != ok || (strings.Count(got.stderr, "\n") == 1) == ok {
 				t.Errorf("%+v, want the result, or one line that says what is wrong", got)
 			}
 		})
@@ -205,4 +217,176 @@ func TestCommandLine(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestReadme runs the README's commands of this program one after the other.
+// What it shows below each must be what the command writes, but for the ids of
+// keys.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	shown := newIDs("1111111111", "2222222222")
+	ran := 0
+	for _, part := range strings.Split(readme.Open(t, "README.md").Text, "\n    go run ./scripts/keyset ")[1:] {
+		line, rest, _ := strings.Cut(part, "\n")
+		want := block(strings.TrimPrefix(rest, "\n"))
+		args := strings.Fields(shown.real(line))
+		got := run(t, dir, args...)
+		if diff := cmp.Diff(want, shown.learn(got.stdout)); diff != "" || got.status != exitOK {
+			t.Errorf("keyset %s: status %d, %s (-README.md +got):\n%s", line, got.status, got.stderr, diff)
+		}
+		ran++
+	}
+	if ran != len(commands) {
+		t.Errorf("README.md shows %d commands, want each of the %d once", ran, len(commands))
+	}
+}
+
+// block is the indented lines with which text begins, less the indentation.
+func block(text string) string {
+	var lines strings.Builder
+	for line := range strings.Lines(text) {
+		line, indented := strings.CutPrefix(line, "    ")
+		if !indented {
+			break
+		}
+		lines.WriteString(line)
+	}
+	return lines.String()
+}
+
+// ids are the ids of keys that README.md shows, and the real ones.
+type ids struct {
+	shown []string
+	found map[string]string // by the one shown
+}
+
+func newIDs(shown ...string) *ids { return &ids{shown, map[string]string{}} }
+
+// real puts the real ids in the place of those shown.
+func (i *ids) real(text string) string {
+	for shown, found := range i.found {
+		text = strings.ReplaceAll(text, shown, found)
+	}
+	return text
+}
+
+var keyLine = regexp.MustCompile(`(?m)^  ([ 0-9]{10})  `)
+
+// learn puts the ids shown in the place of the real ones, which it learns in
+// the order of their appearance.
+func (i *ids) learn(text string) string {
+	for _, match := range keyLine.FindAllStringSubmatch(text, -1) {
+		id := strings.TrimSpace(match[1])
+		known := false
+		for _, found := range i.found {
+			known = known || found == id
+		}
+		if !known {
+			i.found[i.shown[len(i.found)]] = id
+		}
+	}
+	for shown, found := range i.found {
+		text = strings.ReplaceAll(text, strings.Repeat(" ", 10-len(found))+found+"  ", shown+"  ")
+		text = strings.ReplaceAll(text, found, shown)
+	}
+	return text
+}
+
+// vault is a Secret Manager with one secret. It is asked by one client, one
+// call at a time.
+type vault struct {
+	secretmanagerpb.UnimplementedSecretManagerServiceServer
+	versions [][]byte
+}
+
+const secretName = "projects/maker-1/secrets/keyset"
+
+func (v *vault) AccessSecretVersion(
+	_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest,
+) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	number := len(v.versions)
+	if r.GetName() != secretName+"/versions/latest" {
+		number, _ = strconv.Atoi(strings.TrimPrefix(r.GetName(), secretName+"/versions/"))
+	}
+	if number < 1 || number > len(v.versions) {
+		return nil, status.Error(codes.NotFound, "no such version")
+	}
+	data := v.versions[number-1]
+	sum := int64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+	return &secretmanagerpb.AccessSecretVersionResponse{
+		Name: fmt.Sprint(secretName, "/versions/", number), Payload: &secretmanagerpb.SecretPayload{Data: data, DataCrc32C: &sum},
+	}, nil
+}
+
+func (v *vault) AddSecretVersion(
+	_ context.Context, r *secretmanagerpb.AddSecretVersionRequest,
+) (*secretmanagerpb.SecretVersion, error) {
+	if r.GetParent() != secretName {
+		return nil, status.Error(codes.NotFound, "no such secret")
+	}
+	v.versions = append(v.versions, r.GetPayload().GetData())
+	return &secretmanagerpb.SecretVersion{Name: fmt.Sprint(secretName, "/versions/", len(v.versions))}, nil
+}
+
+// run runs the program as a client of the vault.
+func (v *vault) run(t *testing.T, args ...string) ran {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	secretmanagerpb.RegisterSecretManagerServiceServer(server, v)
+	go func() { _ = server.Serve(listener) }()
+	defer server.Stop()
+	var stdout, stderr strings.Builder
+	p := program{stdout: &stdout, stderr: &stderr, client: []option.ClientOption{
+		option.WithEndpoint(listener.Addr().String()), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+	}}
+	return ran{p.run(t.Context(), args), stdout.String(), stderr.String()}
+}
+
+func (v *vault) keys(t *testing.T, version int) []seal.Key {
+	t.Helper()
+	keys, err := seal.Keys(sensitive.New(string(v.versions[version-1])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// TestSecretManager does what the functions' keyset needs in its life.
+func TestSecretManager(t *testing.T) {
+	t.Parallel()
+	v := &vault{}
+	for _, step := range []struct {
+		args    string // FIRST is the first key
+		status  int
+		says    string
+		version int // the newest afterwards
+		keys    int // that it has
+	}{
+		{"rotate " + secretName, exitFailed, "not found", 0, 0},
+		{"create " + secretName, exitOK, "/versions/1\n", 1, 1},
+		{"create " + secretName, exitFailed, "exists already", 1, 1},
+		{"rotate " + secretName, exitOK, "/versions/2\n", 2, 2},
+		{"show " + secretName, exitOK, "/versions/2\n", 2, 2},
+		{"show " + secretName + "/versions/1", exitOK, "/versions/1\n", 2, 2},
+		{"remove " + secretName + " FIRST", exitOK, "/versions/3\n", 3, 1},
+		{"create projects/p/secrets/s", exitFailed, "not found", 3, 1},
+	} {
+		args := step.args
+		if strings.HasSuffix(args, "FIRST") {
+			args = strings.Replace(args, "FIRST", fmt.Sprint(v.keys(t, 1)[0].ID), 1)
+		}
+		got := v.run(t, strings.Fields(args)...)
+		if got.status != step.status || !strings.Contains(got.stdout+got.stderr, step.says) {
+			t.Fatalf("%s: %+v, want status %d and %q", step.args, got, step.status, step.says)
+		}
+		if len(v.versions) != step.version || step.version > 0 && len(v.keys(t, step.version)) != step.keys {
+			t.Fatalf("%s: %d versions, want %d, the newest of %d keys", step.args, len(v.versions), step.version, step.keys)
+		}
+	}
 }

@@ -3,20 +3,18 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 // mode is the variable that makes this test program the program under test.
@@ -24,29 +22,14 @@ import (
 // the client libraries read one environment, and signals go to a process.
 const mode = "GATEPOST_LOCAL_TEST"
 
-// patience is when a test gives up. Nothing waits for it to pass.
-const patience = 60 * time.Second
-
 func TestMain(m *testing.M) {
-	refuseOtherMachines()
 	switch os.Getenv(mode) {
 	case "program":
 		main()
 	case "holding":
 		holding()
 	}
-	os.Exit(m.Run())
-}
-
-// refuseOtherMachines lets nothing leave this one.
-func refuseOtherMachines() {
-	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {
-			return errors.New("tests dial nothing but loopback")
-		}
-		return nil
-	}}
-	http.DefaultTransport.(*http.Transport).DialContext = dialer.DialContext
+	testkit.Main(m)
 }
 
 // holding is main with a gateway that takes a second over the events of the
@@ -119,12 +102,12 @@ func launch(t *testing.T, as string, env []string, args ...string) *program {
 // until reads on until a line holds all parts, and returns that line.
 func (p *program) until(parts ...string) string {
 	p.t.Helper()
-	timeout := time.After(patience)
+	timeout := time.After(testkit.Patience)
 	for {
 		select {
 		case line, ok := <-p.lines:
 			p.shown.WriteString(line + "\n")
-			if holds(line, parts) {
+			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
 				return line
 			}
 			if !ok {
@@ -134,15 +117,6 @@ func (p *program) until(parts ...string) string {
 			p.t.Fatalf("waited in vain for a line with %q", parts)
 		}
 	}
-}
-
-func holds(line string, parts []string) bool {
-	for _, part := range parts {
-		if !strings.Contains(line, part) {
-			return false
-		}
-	}
-	return true
 }
 
 // terminate sends the signal that platforms send.
@@ -157,7 +131,7 @@ func (p *program) terminate() {
 // standard output.
 func (p *program) ends(status int) string {
 	p.t.Helper()
-	timeout := time.AfterFunc(patience, func() { _ = p.cmd.Process.Kill() })
+	timeout := time.AfterFunc(testkit.Patience, func() { _ = p.cmd.Process.Kill() })
 	defer timeout.Stop()
 	for line := range p.lines {
 		p.shown.WriteString(line + "\n")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,13 +15,17 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cloud.google.com/go/pubsub/v2/pstest"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 func TestSchedule(t *testing.T) {
@@ -142,7 +147,8 @@ func send(t *testing.T, sim *simulator.Simulator, region alexa.Region, sample st
 	if err := json.Unmarshal(recorder.Body.Bytes(), &tokens); err != nil {
 		t.Fatal(err)
 	}
-	event, _, err := alexa.DecodeEvent([]byte(strings.Replace(report("lamp-1"), `"ON"`, `"ON","timeOfSample":"`+sample+`"`, 1)), time.Now(), alexa.CheckStrict)
+	text := strings.Replace(report("lamp-1"), `"ON"`, `"ON","timeOfSample":"`+sample+`"`, 1)
+	event, _, err := alexa.DecodeEvent([]byte(text), time.Now(), alexa.CheckStrict)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,27 +165,26 @@ func send(t *testing.T, sim *simulator.Simulator, region alexa.Region, sample st
 
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name     string
-		delivery pump.Delivery
-		want     string
+	for _, test := range []struct {
+		status     int
+		body, want string
 	}{
-		{"accepted", pump.Delivery{Status: 200, Body: []byte(`{"outcomes":[{"grantId":"g","outcome":"accepted"}]}`)}, "status 200, accepted"},
-		{"two grants", pump.Delivery{Status: 503, Body: []byte(`{"outcomes":[{"outcome":"accepted"},{"outcome":"retry","code":"THROTTLING_EXCEPTION"}]}`)},
+		{200, `{"outcomes":[{"grantId":"g","outcome":"accepted"}]}`, "status 200, accepted"},
+		{503, `{"outcomes":[{"outcome":"accepted"},{"outcome":"retry","code":"THROTTLING_EXCEPTION"}]}`,
 			"status 503, accepted, retry THROTTLING_EXCEPTION"},
-		{"wrong", pump.Delivery{Status: 422, Body: []byte(`{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`)},
+		{422, `{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`,
 			"status 422, dead_letter INVALID_EVENT, userId: missing"},
-		{"no grant", pump.Delivery{Status: 200, Body: []byte(`{"outcomes":[]}`)}, "status 200, no grant"},
-		{"not JSON", pump.Delivery{Status: 500, Body: []byte(`oops`)}, "status 500"},
-		{"no answer", pump.Delivery{Err: context.DeadlineExceeded}, "no answer (context deadline exceeded)"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			if got := outcomes(test.delivery); got != test.want {
-				t.Errorf("got %q, want %q", got, test.want)
-			}
-		})
+		{200, `{"outcomes":[]}`, "status 200, no grant"},
+		{500, `oops`, "status 500"},
+		{0, ``, "no answer (context deadline exceeded)"},
+	} {
+		d := pump.Delivery{Status: test.status, Body: []byte(test.body)}
+		if test.status == 0 {
+			d.Err = context.DeadlineExceeded
+		}
+		if got := outcomes(d); got != test.want {
+			t.Errorf("%d %s: got %q, want %q", test.status, test.body, got, test.want)
+		}
 	}
 }
 
@@ -221,9 +226,118 @@ func TestSwept(t *testing.T) {
 			var shown strings.Builder
 			s := &stack{screen: &screen{w: &shown}, over: make(chan struct{})}
 			close(s.over)
-			s.swept(pump.Delivery{Body: []byte(test.answer), Acknowledged: test.acknowledged, Status: 503, Backoff: 2 * time.Second, Took: time.Millisecond})
+			s.swept(pump.Delivery{
+				Body: []byte(test.answer), Acknowledged: test.acknowledged, Status: 503, Backoff: 2 * time.Second, Took: time.Millisecond,
+			})
 			if shown.String() != test.want {
 				t.Errorf("got %q, want %q", shown.String(), test.want)
+			}
+		})
+	}
+}
+
+// newMaker starts the maker's cloud with a Pub/Sub of its own, and returns what
+// it shows.
+func newMaker(t *testing.T) (*maker, *broker, *strings.Builder) {
+	t.Helper()
+	server := cloud.Fake(t)
+	project := cloud.At(t, server.Addr)
+	b := &broker{project: project.ID, client: project.PubSub, server: server}
+	shown := &strings.Builder{}
+	m, err := startMaker(loopback+":0", project.PubSub, &screen{w: shown}, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.close)
+	return m, b, shown
+}
+
+// request posts to the maker's cloud.
+func request(t *testing.T, url, body string) (status int, answer string) {
+	t.Helper()
+	response, err := http.Post(url, "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, strings.TrimSpace(string(text))
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	m, b, _ := newMaker(t)
+	if status, _ := request(t, m.url+"/publish?key=u-1/lamp-1", `{"n":0}`); status != http.StatusBadGateway {
+		t.Errorf("status %d without a topic, want 502", status)
+	}
+	if err := b.create(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/publish?key=u-1/lamp-1&region=EU&eventId=e-1", "/publish"} {
+		status, answer := request(t, m.url+target, `{"n":1}`)
+		if status != http.StatusOK || !strings.HasPrefix(answer, `{"messageId":"m`) {
+			t.Errorf("%s: %d %s", target, status, answer)
+		}
+	}
+	if status, _ := request(t, m.url+"/publish", strings.Repeat("x", maxEventBytes+1)); status != http.StatusBadRequest {
+		t.Errorf("status %d for a large event, want 400", status)
+	}
+	want := []*pstest.Message{
+		{
+			Data: []byte(`{"n":1}`), OrderingKey: "u-1/lamp-1", Topic: b.topic(deviceEvents),
+			Attributes: map[string]string{"region": "EU", "eventId": "e-1"},
+		},
+		{Data: []byte(`{"n":1}`), Topic: b.topic(deviceEvents)},
+	}
+	ignore := cmpopts.IgnoreFields(pstest.Message{}, "ID", "PublishTime")
+	if diff := cmp.Diff(want, b.server.Messages(), ignore, cmpopts.IgnoreUnexported(pstest.Message{}), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("messages differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestPushed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		grant string            // event
+		dead  map[string]string // the attributes of a dead letter, if there is no grant event
+		want  string
+	}{
+		{"linked", `{"type":"linked","userId":"u-1","region":"EU","activeGrants":1}`, nil, "u-1 linked in EU, 1 active grant"},
+		{"revoked", `{"type":"revoked","userId":"u-1","region":"FE","reason":"invalid_grant","activeGrants":0}`, nil,
+			"u-1 revoked in FE (invalid_grant), 0 active grants"},
+		{"stale", `{"type":"stale","userId":"u-1","region":"EU","endpointIds":["lamp-1","lamp-2"],"activeGrants":1}`, nil,
+			"u-1 stale in EU, report again lamp-1, lamp-2, 1 active grant"},
+		{"stale, all", `{"type":"stale","userId":"u-1","region":"EU","discovery":true,"activeGrants":1}`, nil,
+			"u-1 stale in EU, report again all endpoints and what was discovered, 1 active grant"},
+		{"no grant event", `linked`, nil, "message m1 does not decode: invalid character 'l' looking for beginning of value"},
+		{"Gatepost's dead letter", "", map[string]string{
+			"gatepost-event-id": "e-1", "gatepost-code": "INVALID_EVENT", "gatepost-description": "userId: missing",
+		}, "event e-1 is a dead letter: INVALID_EVENT: userId: missing"},
+		{"Pub/Sub's dead letter", "", nil, "event m1 is a dead letter: given up after 100 attempts"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m, _, shown := newMaker(t)
+			path, row := "/grant-events", "  grant             "
+			if test.grant == "" {
+				path, row = "/dead-letters", "  dead              "
+			}
+			body, err := push.Encode(push.Message{ID: "m1", Data: []byte(test.grant), Attributes: test.dead})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, answer := request(t, m.url+path, string(body)); status != http.StatusNoContent {
+				t.Errorf("%d %s", status, answer)
+			}
+			if diff := cmp.Diff(row+test.want+"\n", shown.String()); diff != "" {
+				t.Errorf("what is shown differs (-want +got):\n%s", diff)
+			}
+			if status, _ := request(t, m.url+path, `{}`); status != http.StatusBadRequest {
+				t.Errorf("status %d for what is no push, want 400", status)
 			}
 		})
 	}

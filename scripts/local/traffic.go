@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
@@ -60,7 +64,8 @@ func (s *stack) swept(d pump.Delivery) {
 		for _, n := range counts.Failed {
 			failed += n
 		}
-		s.screen.row("sweep", d.Took, "a shard's tokens: %d refreshed, %d refused, %d revoked, %d failed", counts.Refreshed, counts.Refused, counts.Revoked, failed)
+		s.screen.row("sweep", d.Took, "a shard's tokens: %d refreshed, %d refused, %d revoked, %d failed",
+			counts.Refreshed, counts.Refused, counts.Revoked, failed)
 	}
 	s.tell(s.shards, d)
 }
@@ -71,4 +76,52 @@ func (s *stack) tell(who chan<- pump.Delivery, d pump.Delivery) {
 	case who <- d:
 	case <-s.over:
 	}
+}
+
+// schedule calls do once in every period until ctx ends, as Cloud Scheduler
+// calls RefreshTokens.
+func schedule(ctx context.Context, period time.Duration, do func(context.Context)) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			do(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// screen is what the person at the terminal sees. It may be used by many
+// goroutines at once.
+type screen struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+// print writes text as it is.
+func (s *screen) print(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Whoever closed the terminal does not read that it cannot be written to.
+	_, _ = fmt.Fprintf(s.w, format, args...)
+}
+
+// row writes a line about something that happened. took may be 0, for what has
+// no duration.
+func (s *screen) row(what string, took time.Duration, format string, args ...any) {
+	duration := ""
+	if took > 0 {
+		duration = fmt.Sprintf("%d ms", took.Round(time.Millisecond).Milliseconds())
+	}
+	s.print("  %-8s %7s  %s\n", what, duration, fmt.Sprintf(format, args...))
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

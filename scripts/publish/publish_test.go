@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,7 +20,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
 // programs are what README.md shows, and how each is run.
@@ -38,19 +39,9 @@ var programs = []struct {
 // TestReadme has README.md show the programs as they are.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := readme.Open(t, "../../README.md")
 	for _, p := range programs {
-		text, err := os.ReadFile(p.file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		block := "```" + p.language + "\n" + string(text) + "```\n"
-		if !strings.Contains(string(readme), block) {
-			t.Errorf("README.md does not show %s:\n%s", p.file, block)
-		}
+		page.ShowsFile(p.file, p.language)
 	}
 }
 
@@ -61,16 +52,12 @@ var events = regexp.MustCompile(`(?s)\{"userId": ?"u-1", ?"endpointId".*?\}\]\}`
 func TestEventsOfPages(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{"../../README.md", "../../infra/README.md"} {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		shown := events.FindAll(text, -1)
+		shown := events.FindAllString(readme.Open(t, page).Text, -1)
 		if len(shown) == 0 {
 			t.Errorf("%s shows no event", page)
 		}
 		for _, event := range shown {
-			_, warnings, err := alexa.DecodeEvent(event, time.Now(), alexa.CheckStrict)
+			_, warnings, err := alexa.DecodeEvent([]byte(event), time.Now(), alexa.CheckStrict)
 			if err != nil || len(warnings) > 0 {
 				t.Errorf("%s: %v, warnings %v: %s", page, err, warnings, event)
 			}
@@ -91,7 +78,7 @@ func TestPublish(t *testing.T) {
 				return
 			}
 			for name, host := range map[string]func(t *testing.T) string{
-				"fake":     fake,
+				"fake":     func(t *testing.T) string { return cloud.Fake(t).Addr },
 				"emulator": func(t *testing.T) string { return emulator.PubSub(t) },
 			} {
 				t.Run(name, func(t *testing.T) {
@@ -107,14 +94,17 @@ func TestPublish(t *testing.T) {
 // would notice to be broken where the true ones are installed.
 func TestStandIns(t *testing.T) {
 	t.Parallel()
-	t.Run("python", func(t *testing.T) {
-		t.Parallel()
-		wantSent(t, handedOver(t, command{args: []string{look(t, "python3"), "python/publish.py"}}.inPython("testdata/python")))
-	})
-	t.Run("node", func(t *testing.T) {
-		t.Parallel()
-		wantSent(t, handedOver(t, nodeWith(t, look(t, "node"), standInModules(t))))
-	})
+	for name, command := range map[string]func(t *testing.T) command{
+		"python": func(t *testing.T) command {
+			return command{args: []string{look(t, "python3"), "python/publish.py"}}.inPython("testdata/python")
+		},
+		"node": func(t *testing.T) command { return nodeWith(t, look(t, "node"), standInModules(t)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantSent(t, handedOver(t, command(t)))
+		})
+	}
 }
 
 // wantSent holds a message against what every program ought to publish.

@@ -2,15 +2,23 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"cloud.google.com/go/pubsub/v2"
+
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 // command is how a program is run.
@@ -158,3 +166,68 @@ func installed(name string, install func(ctx context.Context, dir string) *exec.
 	}
 	return dir, nil
 }
+
+// published runs a program with a Pub/Sub at host and returns what reached the
+// topic device-events.
+func published(t *testing.T, c command, host string) push.Message {
+	t.Helper()
+	project := cloud.At(t, host)
+	project.CreateTopic(t, "device-events")
+	inbox := project.Pull(t, "device-events")
+	c.run(t, "PUBSUB_EMULATOR_HOST="+host, "GOOGLE_CLOUD_PROJECT="+project.ID)
+	m := inbox.Wait(t, 1, func(*pubsub.Message) bool { return true })[0]
+	return push.Message{ID: m.ID, Data: m.Data, Attributes: m.Attributes, OrderingKey: m.OrderingKey, PublishTime: m.PublishTime}
+}
+
+// handedOver runs a program whose client library is a stand-in and returns
+// what the library was given.
+func handedOver(t *testing.T, c command) push.Message {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "published.json")
+	c.run(t, "PUBLISHED="+path, "GOOGLE_CLOUD_PROJECT=p")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct {
+		Topic, OrderingKey string
+		Data               []byte
+		Attributes         map[string]string
+	}
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Topic != "projects/p/topics/device-events" {
+		t.Errorf("published to %s", m.Topic)
+	}
+	return push.Message{Data: m.Data, OrderingKey: m.OrderingKey, Attributes: m.Attributes}
+}
+
+// run runs the program to its end.
+func (c command) run(t *testing.T, env ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(testkit.Context(t), c.args[0], c.args[1:]...)
+	cmd.Env = slices.Concat(os.Environ(), c.env, env)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", c.args, err, output)
+	}
+}
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// goProgram builds the Go program once.
+var goProgram = sync.OnceValues(func() (string, error) {
+	dir, err := testkit.WorkDir()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	path := filepath.Join(dir, "publish")
+	// Stamping with the commit fails where git distrusts the checkout.
+	output, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, "./go").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the Go program: %w: %s", err, output)
+	}
+	return path, nil
+})

@@ -11,11 +11,11 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"cloud.google.com/go/pubsub/v2/pstest"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
@@ -24,7 +24,7 @@ import (
 func onBoth(t *testing.T, test func(t *testing.T, c *cloud)) {
 	t.Run("fake", func(t *testing.T) {
 		t.Parallel()
-		test(t, newCloud(t, newServer(t).Addr))
+		test(t, newCloud(t, cloudtest.Fake(t).Addr))
 	})
 	t.Run("emulator", func(t *testing.T) {
 		t.Parallel()
@@ -38,13 +38,6 @@ func newEmulated(t *testing.T) *cloud {
 	c := newCloud(t, emulator.PubSub(t))
 	c.idle = "1s"
 	return c
-}
-
-func newServer(t *testing.T, o ...pstest.ServerReactorOption) *pstest.Server {
-	t.Helper()
-	server := pstest.NewServerWithAddress("127.0.0.1:0", o...)
-	t.Cleanup(func() { _ = server.Close() })
-	return server
 }
 
 // cloud is a project with the topics device-events and dead-letters, and a

@@ -29,7 +29,9 @@ func Example() {
 	})
 
 	p := program{stdout: os.Stdout, stderr: os.Stderr, now: time.Now, client: loopback(server.Addr)}
-	p.run(ctx, []string{"-project", "p", "-subscription", "dead-letters", "-topic", "device-events", "-code", "INVALID_REQUEST_EXCEPTION", "-idle", "500ms"})
+	p.run(ctx, []string{
+		"-project", "p", "-subscription", "dead-letters", "-topic", "device-events", "-code", "INVALID_REQUEST_EXCEPTION", "-idle", "500ms",
+	})
 	// Output:
 	// would replay	2026-01-02T12:00:00.000Z	EU	INVALID_REQUEST_EXCEPTION	a24a7f55f278dd49	Alexa.ChangeReport	lamp-1	value is out of range
 	// read               1

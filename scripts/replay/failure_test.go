@@ -18,6 +18,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 // failing makes calls of the fake fail while broken says so.
@@ -37,7 +39,7 @@ func (f *failing) React(request any) (handled bool, result any, err error) {
 
 func (f *failing) cloud(t *testing.T, call string) *cloud {
 	t.Helper()
-	return newCloud(t, newServer(t, pstest.ServerReactorOption{FuncName: call, Reactor: f}).Addr)
+	return newCloud(t, cloudtest.Fake(t, pstest.ServerReactorOption{FuncName: call, Reactor: f}).Addr)
 }
 
 // TestPublishRefused has the topic refuse two messages. The next of the one's
@@ -138,7 +140,7 @@ func TestLeaseFails(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t, newServer(t).Addr)
+	c := newCloud(t, cloudtest.Fake(t).Addr)
 	c.subscribe("own-policy", "dead-letters", func(s *pubsubpb.Subscription) {
 		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: c.name("topics", "device-events"), MaxDeliveryAttempts: 5}
 	})

@@ -110,7 +110,8 @@ func (f *filter) only(customer string) error {
 // register adds the flags that say what may be replayed, and as what.
 func (r *revival) register(flags *flag.FlagSet) {
 	flags.BoolVar(&r.force, "force", false, "replay DeleteReports older than an hour too: they remove endpoints that were added again since")
-	flags.BoolVar(&r.asNew, "as-new", false, "have old events delivered as if they had happened now: Alexa will say and show what is long past, and routines will run")
+	flags.BoolVar(&r.asNew, "as-new", false,
+		"have old events delivered as if they had happened now: Alexa will say and show what is long past, and routines will run")
 	flags.Func("set-region", "replay to this `region` what has an attribute region that names none", regionInto(&r.region))
 }
 

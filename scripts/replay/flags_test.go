@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
 func TestParse(t *testing.T) {
@@ -60,29 +61,16 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name string
-		args []string
-	}{
-		{"no subscription", []string{"-topic", "t"}},
-		{"no topic", []string{"-subscription", "s"}},
-		{"argument", []string{"-subscription", "s", "-topic", "t", "all"}},
-		{"unknown flag", []string{"-subscription", "s", "-topic", "t", "-everything"}},
-		{"region", []string{"-subscription", "s", "-topic", "t", "-region", "eu"}},
-		{"region to set", []string{"-subscription", "s", "-topic", "t", "-set-region", ""}},
-		{"user id as customer", []string{"-subscription", "s", "-topic", "t", "-customer", "u-1"}},
-		{"empty user", []string{"-subscription", "s", "-topic", "t", "-user", ""}},
-		{"two customers", []string{"-subscription", "s", "-topic", "t", "-user", "u-1", "-user", "u-2"}},
-		{"time", []string{"-subscription", "s", "-topic", "t", "-since", "yesterday"}},
-		{"time to come", []string{"-subscription", "s", "-topic", "t", "-since", "-2h"}},
-		{"no time between", []string{"-subscription", "s", "-topic", "t", "-since", "1h", "-until", "2h"}},
-		{"negative max", []string{"-subscription", "s", "-topic", "t", "-max", "-1"}},
-		{"no idle time", []string{"-subscription", "s", "-topic", "t", "-idle", "0s"}},
+	const required = "-subscription s -topic t "
+	for _, args := range []string{
+		"-topic t", "-subscription s", required + "all", required + "-everything", required + "-region eu", required + "-set-region=",
+		required + "-customer u-1", required + "-user=", required + "-user u-1 -user u-2", required + "-since yesterday",
+		required + "-since -2h", required + "-since 1h -until 2h", required + "-max -1", required + "-idle 0s",
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			if _, err := parse(test.args, io.Discard, noon); err == nil || errors.Is(err, flag.ErrHelp) {
-				t.Errorf("parse(%q) = %v, want an error", test.args, err)
+			if _, err := parse(strings.Fields(args), io.Discard, noon); err == nil || errors.Is(err, flag.ErrHelp) {
+				t.Errorf("parse(%q) = %v, want an error", args, err)
 			}
 		})
 	}
@@ -107,4 +95,17 @@ func TestHelp(t *testing.T) {
 	if status := p.run(t.Context(), nil); status != exitUsage || out.Len() > 0 || !strings.Contains(errs.String(), "-subscription") {
 		t.Errorf("run() = %d and wrote %q, %q, want %d and what is missing", status, out.String(), errs.String(), exitUsage)
 	}
+}
+
+// TestReadme has the README show what the example shows, and name every flag
+// that there is.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	page := readme.Open(t, "README.md")
+	page.Shows(readme.Output(t, "example_test.go"))
+	var help strings.Builder
+	if _, err := parse([]string{"-h"}, &help, noon); !errors.Is(err, flag.ErrHelp) {
+		t.Fatal(err)
+	}
+	page.NamesFlags(help.String())
 }

@@ -1,35 +1,54 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"maps"
+	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/pubsub/v2/pstest"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 // buried is what the dead-letter topic holds: the letters A to F.
 func buried() []*pubsub.Message {
 	ago := func(d time.Duration) string { return alexa.FormatTime(time.Now().Add(-d)) }
-	report := func(user string, attributes map[string]string) *pubsub.Message {
-		attributes[attrReason], attributes[attrCustomer] = "dead_letter", grant.CustomerHash(user)
-		return &pubsub.Message{Data: []byte(strings.Replace(changeReport, "u-1", user, 1)), Attributes: attributes}
+	letter := func(name, data string, age time.Duration, more map[string]string) *pubsub.Message {
+		m := &pubsub.Message{Data: []byte(data), Attributes: map[string]string{attrCode: name, letterName: name}}
+		if more[attrDeliveries] == "" { // SendEvent's
+			m.Attributes[attrIdentity], m.Attributes[attrPublished] = strings.ToLower(name), ago(age)
+		}
+		maps.Copy(m.Attributes, more)
+		return m
+	}
+	report := func(name, user string, age time.Duration, more map[string]string) *pubsub.Message {
+		more[attrReason], more[attrCustomer] = "dead_letter", grant.CustomerHash(user)
+		return letter(name, strings.Replace(changeReport, "u-1", user, 1), age, more)
 	}
 	return []*pubsub.Message{
-		report("u-1", map[string]string{attrCode: "A", letterName: "A", attrRefusedBy: "EU", attrGrant: "g-1", attrIdentity: "a", attrPublished: ago(time.Hour)}),
-		report("u-2", map[string]string{attrCode: "B", letterName: "B", attrRefusedBy: "NA", attrGrant: "g-2", attrIdentity: "b", attrPublished: ago(time.Minute)}),
-		report("u-1", map[string]string{attrCode: "C", letterName: "C", attrRegion: "eu", attrIdentity: "c", attrPublished: ago(2 * time.Hour)}),
-		{Data: []byte(deleteReport), Attributes: map[string]string{attrCode: "D", letterName: "D", attrIdentity: "d", attrPublished: ago(3 * time.Hour)}},
-		{Data: []byte(changeReport), Attributes: map[string]string{attrCode: "E", letterName: "E", attrDeliveries: "100", attrSourceTopic: ago(time.Minute)}},
-		{Data: []byte("?"), Attributes: map[string]string{attrCode: "F", letterName: "F", attrRegion: "NA", attrIdentity: "f", attrPublished: ago(time.Minute)}},
+		report("A", "u-1", time.Hour, map[string]string{attrRefusedBy: "EU", attrGrant: "g-1"}),
+		report("B", "u-2", time.Minute, map[string]string{attrRefusedBy: "NA", attrGrant: "g-2"}),
+		report("C", "u-1", 2*time.Hour, map[string]string{attrRegion: "eu"}),
+		letter("D", deleteReport, 3*time.Hour, nil),
+		letter("E", changeReport, 0, map[string]string{attrDeliveries: "100", attrSourceTopic: ago(time.Minute)}),
+		letter("F", "?", time.Minute, map[string]string{attrRegion: "NA"}),
 	}
 }
 
@@ -90,8 +109,9 @@ func TestOrder(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, c *cloud) {
 		for i, name := range strings.Split("CAFBDE", "") {
+			published := alexa.FormatTime(noon.Add(time.Duration(name[0]) * time.Second))
 			c.bury(&pubsub.Message{Data: []byte(changeReport), OrderingKey: "u-1/lamp-1", Attributes: map[string]string{
-				letterName: name, attrPublished: alexa.FormatTime(noon.Add(time.Duration(name[0]) * time.Second)), attrCode: strconv.Itoa(i),
+				letterName: name, attrPublished: published, attrCode: strconv.Itoa(i),
 			}})
 		}
 		if got := c.tally("-for-real"); got.Replayed != 6 {
@@ -120,7 +140,8 @@ func TestForwarded(t *testing.T) {
 	publisher := c.client.Publisher("device-events")
 	defer publisher.Stop()
 	attributes := map[string]string{letterName: "A", attrRegion: "EU"}
-	if _, err := publisher.Publish(t.Context(), &pubsub.Message{Data: []byte(changeReport), Attributes: attributes}).Get(t.Context()); err != nil {
+	published := publisher.Publish(t.Context(), &pubsub.Message{Data: []byte(changeReport), Attributes: attributes})
+	if _, err := published.Get(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	original := c.delivered(1)[0]
@@ -159,7 +180,7 @@ func TestForwarded(t *testing.T) {
 // TestLines shows everything about a message but its data.
 func TestLines(t *testing.T) {
 	t.Parallel()
-	c := newCloud(t, newServer(t).Addr)
+	c := newCloud(t, cloudtest.Fake(t).Addr)
 	m := func(data string, attributes map[string]string) *pubsub.Message {
 		attributes[attrPublished] = "2026-01-02T12:00:00.000Z"
 		return &pubsub.Message{Data: []byte(data), Attributes: attributes}
@@ -190,4 +211,146 @@ func TestLines(t *testing.T) {
 	if !strings.Contains(stderr, "read 3, selected 3,") {
 		t.Errorf("the progress is %q", stderr)
 	}
+}
+
+// asProgram in the environment makes the test binary the program itself, which
+// a test can then send signals.
+const asProgram = "REPLAY_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	testkit.Main(m)
+}
+
+// process is the program in a process of its own. As a reactor of the fake it
+// gets a signal when a call of some kind comes.
+type process struct {
+	*exec.Cmd
+	stdout, stderr bytes.Buffer
+	signal         syscall.Signal
+	sent           sync.Once
+	started, ended chan struct{}
+}
+
+func newProcess(signal syscall.Signal) *process {
+	return &process{Cmd: new(exec.Cmd), signal: signal, started: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// React sends the signal, and has the call fail that kills the program.
+func (p *process) React(any) (handled bool, result any, err error) {
+	select {
+	case <-p.ended:
+		return false, nil, nil
+	case <-p.started:
+	}
+	// Once: a second one ends the program at once. It may be gone already.
+	p.sent.Do(func() { _ = p.Process.Signal(p.signal) })
+	if p.signal == syscall.SIGKILL {
+		return true, nil, status.Error(codes.Unavailable, "broken")
+	}
+	return false, nil, nil
+}
+
+// run runs the program until it ends.
+func (p *process) run(c *cloud, host string, args ...string) {
+	c.Helper()
+	p.Path, p.Args = os.Args[0], append([]string{
+		"replay", "-project", c.project, "-subscription", "dead-letters", "-topic", "device-events", "-idle", "2s",
+	}, args...)
+	p.Env = append(os.Environ(), asProgram+"=1", "PUBSUB_EMULATOR_HOST="+host)
+	if p.Stdout == nil {
+		p.Stdout = &p.stdout
+	}
+	p.Stderr = &p.stderr
+	if err := p.Start(); err != nil {
+		c.Fatal(err)
+	}
+	close(p.started)
+	_ = p.Wait() // how it ended is in ProcessState
+	close(p.ended)
+}
+
+func TestSignals(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			p := newProcess(signal)
+			server := cloudtest.Fake(t, pstest.ServerReactorOption{FuncName: "Pull", Reactor: p})
+			c := newCloud(t, server.Addr)
+			c.bury(buried()...)
+			p.run(c, server.Addr, "-for-real", "-json")
+			if status := p.ProcessState.ExitCode(); status != exitFailed || !strings.Contains(p.stderr.String(), errInterrupted.Error()) {
+				t.Fatalf("%v after %v, and it said %q", p.ProcessState, signal, p.stderr.String())
+			}
+			result := c.parse(p.stdout.String())
+			delivered, left := names(c.delivered(result.Replayed)), c.left(result.Left)
+			if !result.Interrupted || len(delivered) != result.Replayed || len(left) != result.Left {
+				t.Errorf("delivered %s and left %s, but the tally is %+v", delivered, left, result)
+			}
+		})
+	}
+}
+
+// TestReaderGone writes the list to somebody who has seen enough.
+func TestReaderGone(t *testing.T) {
+	t.Parallel()
+	host := cloudtest.Fake(t).Addr
+	c := newCloud(t, host)
+	c.bury(buried()...)
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = reader.Close()
+	p := newProcess(0)
+	p.Stdout = writer
+	p.run(c, host)
+	_ = writer.Close()
+	if p.ProcessState.ExitCode() != exitFailed || !strings.Contains(p.stderr.String(), errInterrupted.Error()) {
+		t.Errorf("%v, and it said %q", p.ProcessState, p.stderr.String())
+	}
+	if left := c.left(6); left != "ABCDEF" {
+		t.Errorf("left %s, want all", left)
+	}
+}
+
+// TestKilled kills the program between publish and acknowledgement. What it
+// has published is published again by the next run, as the same events.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	p := newProcess(syscall.SIGKILL)
+	server := cloudtest.Fake(t, pstest.ServerReactorOption{FuncName: "Acknowledge", Reactor: p})
+	c := newCloud(t, server.Addr)
+	c.bury(buried()...)
+	args := []string{"-for-real", "-force", "-set-region", "EU"}
+	p.run(c, server.Addr, args...)
+	if p.ProcessState.ExitCode() != -1 {
+		t.Fatalf("%v, want killed", p.ProcessState)
+	}
+	before := identities(c.delivered(6))
+	if len(before) != 6 {
+		t.Errorf("delivered %v before it was killed, want all", before)
+	}
+	server.SetTimeNowFunc(func() time.Time { return time.Now().Add(leaseTime) })
+	if left := c.left(6); left != "ABCDEF" {
+		t.Errorf("left %s when the leases have run out, want all", left)
+	}
+	if got := c.tally(args...); got.Replayed != 6 {
+		t.Errorf("the next run: %+v, want all replayed", got)
+	}
+	if diff := cmp.Diff(before, identities(c.delivered(6))); diff != "" {
+		t.Errorf("the next run's events are others (-first +second):\n%s", diff)
+	}
+}
+
+// identities returns the identities of events by their names.
+func identities(messages []received) map[string]string {
+	ids := make(map[string]string)
+	for _, m := range messages {
+		ids[m.Attributes[letterName]] = m.Attributes[attrIdentity]
+	}
+	return ids
 }

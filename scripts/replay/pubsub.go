@@ -64,7 +64,8 @@ type subscription struct {
 
 // Why a subscription is not read.
 var (
-	errOwnPolicy = errors.New("it has a dead-letter policy of its own: every reading counts as a failed delivery, and the last one moves the message away")
+	errOwnPolicy = errors.New("it has a dead-letter policy of its own: " +
+		"every reading counts as a failed delivery, and the last one moves the message away")
 	errSameTopic = errors.New("it is the subscription of the very topic to publish to")
 )
 

@@ -1,7 +1,6 @@
 package simulator_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -78,17 +77,6 @@ func ExampleSimulator_Script() {
 	// 503
 	// 401
 	// INVALID_ACCESS_TOKEN_EXCEPTION
-}
-
-// Code that sends on its own time is waited for, and not polled.
-func ExampleSimulator_WaitAccepted() {
-	sim := simulator.New(simulator.Options{})
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // in a test: t.Context()
-	fmt.Println(sim.WaitAccepted(ctx, 1))
-
-	// Output:
-	// waiting for 1 accepted events, 0 so far: context canceled
 }
 
 // postReport sends a ChangeReport and returns the status of the answer.

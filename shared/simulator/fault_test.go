@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,40 +22,41 @@ import (
 // TestCodedFaults checks that each code is answered as Amazon would.
 func TestCodedFaults(t *testing.T) {
 	t.Parallel()
-	gateway := simulator.Gateway(alexa.EU)
-	tests := []struct {
+	eu := simulator.Gateway(alexa.EU)
+	for _, test := range []struct {
 		target      simulator.Target
 		code        string
 		status      int
 		description string
 	}{
-		{gateway, simulator.InvalidRequest, 400, malformedText},
-		{gateway, simulator.InvalidAccessToken, 401, badTokenText},
-		{gateway, simulator.SkillDisabled, 403, disabledText},
-		{gateway, simulator.SkillNeverEnabled, 403, "The user has never enabled the skill."},
-		{gateway, simulator.InsufficientPermission, 403, "The token lacks a required permission."},
-		{gateway, simulator.AccountNotFound, 404, "The account was not found."},
-		{gateway, simulator.SkillNotFound, 404, "The skill was not found."},
-		{gateway, simulator.TooLarge, 413, "The request is too large."},
-		{gateway, simulator.Throttling, 429, "Request could not be processed due to throttling."},
-		{gateway, simulator.InternalService, 500, "An internal error occurred."},
-		{gateway, simulator.ServiceUnavailable, 503, "The service is unavailable."},
+		{eu, simulator.InvalidRequest, 400, malformedText},
+		{eu, simulator.InvalidAccessToken, 401, badTokenText},
+		{eu, simulator.SkillDisabled, 403, disabledText},
+		{eu, simulator.SkillNeverEnabled, 403, "The user has never enabled the skill."},
+		{eu, simulator.InsufficientPermission, 403, "The token lacks a required permission."},
+		{eu, simulator.AccountNotFound, 404, "The account was not found."},
+		{eu, simulator.SkillNotFound, 404, "The skill was not found."},
+		{eu, simulator.TooLarge, 413, "The request is too large."},
+		{eu, simulator.Throttling, 429, "Request could not be processed due to throttling."},
+		{eu, simulator.InternalService, 500, "An internal error occurred."},
+		{eu, simulator.ServiceUnavailable, 503, "The service is unavailable."},
 		{simulator.Exchange, simulator.LWAInvalidGrant, 400, codeRefused},
 		{simulator.Refresh, simulator.LWAInvalidGrant, 400, refreshRefused},
 		{simulator.Refresh, simulator.LWAInvalidClient, 401, "Client authentication failed"},
-		{simulator.Refresh, simulator.LWAUnauthorizedClient, 400, "The client is not authorized to request an access token using this method"},
-		{simulator.Refresh, simulator.LWAUnsupportedGrantType, 400, "The authorization grant type is not supported by the authorization server"},
+		{simulator.Refresh, simulator.LWAUnauthorizedClient, 400,
+			"The client is not authorized to request an access token using this method"},
+		{simulator.Refresh, simulator.LWAUnsupportedGrantType, 400,
+			"The authorization grant type is not supported by the authorization server"},
 		{simulator.Refresh, simulator.LWAInvalidRequest, 400, "The request is missing a required parameter or otherwise malformed"},
 		{simulator.TokenInfo, simulator.LWAInvalidToken, 400, "The request has an invalid parameter : access_token"},
-	}
-	for _, test := range tests {
+	} {
 		t.Run(string(test.target)+" "+test.code, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
 			p := r.link(alexa.EU, "amzn-1")
 			r.Script(test.target, simulator.Fault{Code: test.code})
 			got := r.visit(test.target, p)
-			if test.target == gateway {
+			if test.target == eu {
 				wantRefused(t, got, test.status, test.code, test.description)
 			} else if body := got.json(t); got.status != test.status || body["error"] != test.code || body["error_description"] != test.description {
 				t.Errorf("answered %d %s, want %d %s %s", got.status, got.body, test.status, test.code, test.description)
@@ -75,50 +77,48 @@ func (r *rig) visit(target simulator.Target, p pair) reply {
 	case simulator.Refresh:
 		return r.refresh(p.Refresh)
 	case simulator.TokenInfo:
-		return send(r.request("GET", r.LWATokenInfoURL+"?access_token="+strings.ReplaceAll(p.Access, "+", "%2B"), "", ""))
+		return send(r.request("GET", r.LWATokenInfoURL+"?access_token="+url.QueryEscape(p.Access), "", ""))
 	}
 	return r.report(alexa.Region(strings.TrimPrefix(string(target), "gateway/")), p.Access)
 }
 
-// TestFaultAnswers checks what replaces an answer.
+// TestFaultAnswers checks what replaces an answer, as a control request asks for
+// it from another process.
 func TestFaultAnswers(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name       string
-		fault      simulator.Fault
-		status     int
-		body       string // unless it is in Amazon's shape
-		kind       string
-		retryAfter string
+	const html, json = "text/html", "application/json"
+	for _, test := range []struct {
+		name, fault            string
+		status                 int
+		body, kind, retryAfter string // of the body, a part
 	}{
-		{"status alone", simulator.Fault{Status: 503}, 503, "", "", ""},
-		{"another success", simulator.Fault{Status: 200}, 200, "", "", ""},
-		{"empty object", simulator.Fault{Status: 500, Body: "{}"}, 500, "{}", "application/json", ""},
-		{"HTML", simulator.Fault{Status: 502, Body: "<html>Bad Gateway</html>"}, 502, "<html>Bad Gateway</html>", "text/html", ""},
-		{"HTML with success", simulator.Fault{Body: "<html>Sign in</html>"}, 200, "<html>Sign in</html>", "text/html", ""},
-		{"a type that lies", simulator.Fault{Status: 200, Body: "<html>", ContentType: "application/json"}, 200, "<html>", "application/json", ""},
-		{"code with another status", simulator.Fault{Status: 400, Code: simulator.LWAInvalidClient}, 400, "", "application/json", ""},
-		{"code unknown to the simulator", simulator.Fault{Status: 418, Code: "TEAPOT", Description: "short and stout"}, 418, "", "application/json", ""},
-		{"retry after", simulator.Fault{Code: simulator.Throttling, RetryAfter: 2 * time.Second}, 429, "", "application/json", "2"},
-		{"retry after, rounded up", simulator.Fault{Status: 429, RetryAfter: 1200 * time.Millisecond}, 429, "", "", "2"},
-	}
-	for _, test := range tests {
+		{"status alone", `"status":503`, 503, "", "", ""},
+		{"another success", `"status":200`, 200, "", "", ""},
+		{"empty object", `"status":500,"body":"{}"`, 500, "{}", json, ""},
+		{"HTML", `"status":502,"body":"<html>Bad Gateway</html>"`, 502, "<html>Bad Gateway</html>", html, ""},
+		{"HTML with success", `"body":"<html>Sign in</html>"`, 200, "<html>Sign in</html>", html, ""},
+		{"a type that lies", `"status":200,"body":"<html>","contentType":"application/json"`, 200, "<html>", json, ""},
+		{"code with another status", `"status":400,"code":"invalid_client"`, 400, `"invalid_client"`, json, ""},
+		{"code unknown to the simulator", `"status":418,"code":"TEAPOT"`, 418, `"TEAPOT"`, json, ""},
+		{"description", `"code":"invalid_client","description":"mine"`, 401, `"mine"`, json, ""},
+		{"retry after", `"code":"THROTTLING_EXCEPTION","retryAfter":"2s"`, 429, "", json, "2"},
+		{"retry after, rounded up", `"status":429,"retryAfter":"1200ms"`, 429, "", "", "2"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
 			p := r.link(alexa.EU, "amzn-1")
 			for _, target := range []simulator.Target{simulator.Gateway(alexa.EU), simulator.Refresh} {
-				r.Script(target, test.fault)
+				r.fault(target, test.fault)
 				got := r.visit(target, p)
-				if got.status != test.status || got.header.Get("Content-Type") != test.kind || got.header.Get("Retry-After") != test.retryAfter {
-					t.Errorf("%s: answered %d, Content-Type %q, Retry-After %q, want %d, %q, %q", target,
-						got.status, got.header.Get("Content-Type"), got.header.Get("Retry-After"), test.status, test.kind, test.retryAfter)
+				kind, retryAfter := got.header.Get("Content-Type"), got.header.Get("Retry-After")
+				if got.status != test.status || kind != test.kind || retryAfter != test.retryAfter {
+					t.Errorf("%s: answered %d, Content-Type %q, Retry-After %q, want %d, %q, %q",
+						target, got.status, kind, retryAfter, test.status, test.kind, test.retryAfter)
 				}
-				if test.fault.Code == "" && got.body != test.body {
+				coded := strings.Contains(test.fault, `"code"`)
+				if !strings.Contains(got.body, test.body) || !coded && got.body != test.body {
 					t.Errorf("%s: body %q, want %q", target, got.body, test.body)
-				}
-				if !strings.Contains(got.body, test.fault.Code) || !strings.Contains(got.body, test.fault.Description) {
-					t.Errorf("%s: body %q lacks code or description", target, got.body)
 				}
 			}
 			if counts := r.Counts(); counts.Scripted != 2 || counts.Accepted+counts.Refreshes != 0 {
@@ -131,38 +131,40 @@ func TestFaultAnswers(t *testing.T) {
 	}
 }
 
-// TestFaultDelivery checks what the client gets, and whether the work was done.
+// TestFaultDelivery checks what the client gets of a refresh and of an event, and
+// whether the work was done.
 func TestFaultDelivery(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name     string
-		fault    simulator.Fault
-		wantErr  error // of reading the answer
-		wantDone bool
-		status   int // on record
+	for _, test := range []struct {
+		name, fault string
+		wantErr     error // of reading the answer
+		wantBody    string
+		wantDone    bool
+		status      int // on record; 0 for no answer
 	}{
-		{"reset", simulator.Fault{Reset: true}, io.EOF, false, 0},
-		{"answer lost", simulator.Fault{AnswerLost: true}, io.EOF, true, 0},
-		{"cut", simulator.Fault{CutBody: true}, io.ErrUnexpectedEOF, true, 200},
-		{"cut error", simulator.Fault{CutBody: true, Status: 500, Body: `{"error":"server_error"}`}, io.ErrUnexpectedEOF, false, 500},
-		{"cut nothing", simulator.Fault{CutBody: true, Status: 503}, io.ErrUnexpectedEOF, false, 503},
-	}
-	for _, test := range tests {
+		{"reset", `"reset":true`, io.EOF, "", false, 0},
+		{"answer lost", `"answerLost":true`, io.EOF, "", true, 0},
+		{"cut", `"cutBody":true`, io.ErrUnexpectedEOF, "", true, 200},
+		{"cut error", `"cutBody":true,"status":500,"body":"{\"error\":1}"`, io.ErrUnexpectedEOF, `{"err`, false, 500},
+		{"cut nothing", `"cutBody":true,"status":503`, io.ErrUnexpectedEOF, "", false, 503},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
 			p := r.link(alexa.EU, "amzn-1")
-			r.Script(simulator.Refresh, test.fault)
-			got := r.refresh(p.Refresh)
-			if !errors.Is(got.err, test.wantErr) {
-				t.Errorf("error %v, want %v", got.err, test.wantErr)
-			}
-			if test.fault.Body != "" && got.body != test.fault.Body[:len(test.fault.Body)/2] {
-				t.Errorf("body %q, want half of %q", got.body, test.fault.Body)
-			}
-			seen := r.LWARequests()[1]
-			if seen.Status != test.status || seen.Accepted != test.wantDone || !seen.Scripted {
-				t.Errorf("record %+v, want status %d, accepted %v", seen, test.status, test.wantDone)
+			for _, target := range []simulator.Target{simulator.Gateway(alexa.EU), simulator.Refresh} {
+				r.fault(target, test.fault)
+				got, seen := r.visit(target, p), r.Requests()
+				if !errors.Is(got.err, test.wantErr) || test.wantBody != "" && got.body != test.wantBody {
+					t.Errorf("%s: body %q, error %v, want %q, %v", target, got.body, got.err, test.wantBody, test.wantErr)
+				}
+				status := test.status
+				if status == 200 && target != simulator.Refresh {
+					status = 202
+				}
+				if last := seen[len(seen)-1]; last.Status != status || last.Accepted != test.wantDone || !last.Scripted {
+					t.Errorf("%s: record %+v, want status %d, accepted %v", target, last, status, test.wantDone)
+				}
 			}
 			want := map[bool]int{true: 400, false: 200}[test.wantDone] // 400: its token has been rotated away
 			if again := r.refresh(p.Refresh); again.status != want {
@@ -170,36 +172,27 @@ func TestFaultDelivery(t *testing.T) {
 			}
 		})
 	}
-	t.Run("an accepted event whose answer is lost", func(t *testing.T) {
-		t.Parallel()
-		r := newRig(t, simulator.Options{})
-		p := r.link(alexa.EU, "amzn-1")
-		r.Script(simulator.Gateway(alexa.EU), simulator.Fault{AnswerLost: true}, simulator.Fault{CutBody: true})
-		if got := r.report(alexa.EU, p.Access); !errors.Is(got.err, io.EOF) {
-			t.Errorf("error %v, want EOF", got.err)
-		}
-		if got := r.report(alexa.EU, p.Access); got.status != 202 || !errors.Is(got.err, io.ErrUnexpectedEOF) {
-			t.Errorf("answered %d, error %v, want 202 cut off", got.status, got.err)
-		}
-		if counts := r.Counts(); counts.Accepted != 2 {
-			t.Errorf("counts = %+v, want 2 accepted", counts)
-		}
-	})
 }
 
+// fault asks for a fault as curl would.
+func (r *rig) fault(target simulator.Target, fields string) {
+	r.t.Helper()
+	if got := r.control("POST", "/faults", `{"target":"`+string(target)+`",`+fields+`}`); got.status != 204 {
+		r.t.Fatalf("control answered %d %s", got.status, got.body)
+	}
+}
+
+// TestTokenAnswerVariants leaves fields out of token answers, and uses what is left.
 func TestTokenAnswerVariants(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
-	r.Script(simulator.Exchange, simulator.Fault{OmitExpiresIn: true})
+	r.fault(simulator.Exchange, `"omitExpiresIn":true`)
 	first := r.exchange(r.Code(alexa.EU, "amzn-1").Reveal())
-	if strings.Contains(first.body, "expires_in") {
-		t.Errorf("answer with expires_in: %s", first.body)
-	}
 	p := r.pair(first)
-	r.Script(simulator.Refresh, simulator.Fault{OmitRefreshToken: true})
+	r.fault(simulator.Refresh, `"omitRefreshToken":true`)
 	second := r.refresh(p.Refresh)
-	if strings.Contains(second.body, "refresh_token") {
-		t.Errorf("answer with refresh_token: %s", second.body)
+	if strings.Contains(first.body, "expires_in") || strings.Contains(second.body, "refresh_token") {
+		t.Errorf("answers with expires_in or refresh_token: %s %s", first.body, second.body)
 	}
 	if got := r.report(alexa.EU, r.pair(second).Access); got.status != 202 {
 		t.Errorf("its access token answered %d, want 202", got.status)
@@ -213,40 +206,48 @@ func TestTokenAnswerVariants(t *testing.T) {
 func TestFaultChoice(t *testing.T) {
 	t.Parallel()
 	eu := simulator.Gateway(alexa.EU)
-	fault := func(status int) simulator.Fault { return simulator.Fault{Status: status} }
-	tests := []struct {
+	for _, test := range []struct {
 		name   string
-		script func(*simulator.Simulator)
+		script func(r *rig)
 		want   []int // statuses of: EU by amzn-1, EU by amzn-2, EU by amzn-1, NA by amzn-1
 	}{
-		{"none", func(*simulator.Simulator) {}, []int{202, 202, 202, 202}},
-		{"in order", func(s *simulator.Simulator) { s.Script(eu, fault(500), fault(503)) }, []int{500, 503, 202, 202}},
-		{"added later", func(s *simulator.Simulator) { s.Script(eu, fault(500)); s.Script(eu, fault(503)) }, []int{500, 503, 202, 202}},
-		{"times", func(s *simulator.Simulator) { s.Script(eu, simulator.Fault{Status: 500, Times: 2}, fault(503)) }, []int{500, 500, 503, 202}},
-		{"user", func(s *simulator.Simulator) { s.Script(eu, simulator.Fault{Status: 500, User: "amzn-2"}) }, []int{202, 500, 202, 202}},
-		{"user, others pass it", func(s *simulator.Simulator) { s.Script(eu, simulator.Fault{Status: 500, User: "amzn-2"}, fault(503)) }, []int{503, 500, 202, 202}},
-		{"endpoint", func(s *simulator.Simulator) { s.Script(eu, simulator.Fault{Status: 500, EndpointID: "fan-1"}) }, []int{500, 202, 202, 202}},
-		{"another endpoint", func(s *simulator.Simulator) { s.Script(eu, simulator.Fault{Status: 500, EndpointID: "fan-2"}) }, []int{202, 202, 202, 202}},
-		{"func", func(s *simulator.Simulator) {
-			s.Script(eu, simulator.Fault{Status: 500, Match: func(r simulator.Request) bool {
+		{"none", func(*rig) {}, []int{202, 202, 202, 202}},
+		{"in order", func(r *rig) { r.Script(eu, simulator.Fault{Status: 500}, simulator.Fault{Status: 503}) }, []int{500, 503, 202, 202}},
+		{"added later", func(r *rig) { r.fault(eu, `"status":500`); r.fault(eu, `"status":503`) }, []int{500, 503, 202, 202}},
+		{"times", func(r *rig) { r.fault(eu, `"status":500,"times":2`); r.fault(eu, `"status":503`) }, []int{500, 500, 503, 202}},
+		{"user", func(r *rig) { r.fault(eu, `"status":500,"user":"amzn-2"`) }, []int{202, 500, 202, 202}},
+		{"user, others pass it", func(r *rig) {
+			r.fault(eu, `"status":500,"user":"amzn-2"`)
+			r.fault(eu, `"status":503`)
+		}, []int{503, 500, 202, 202}},
+		{"endpoint", func(r *rig) { r.fault(eu, `"status":500,"endpointId":"fan-1"`) }, []int{500, 202, 202, 202}},
+		{"another endpoint", func(r *rig) { r.fault(eu, `"status":500,"endpointId":"fan-2"`) }, []int{202, 202, 202, 202}},
+		{"func", func(r *rig) {
+			r.Script(eu, simulator.Fault{Status: 500, Match: func(r simulator.Request) bool {
 				return r.User == "amzn-2" && r.Name == "ChangeReport" && r.Status == 0
 			}})
 		}, []int{202, 500, 202, 202}},
-		{"other region", func(s *simulator.Simulator) { s.Script(simulator.Gateway(alexa.NA), fault(500)) }, []int{202, 202, 202, 500}},
-		{"always", func(s *simulator.Simulator) { s.Always(eu, fault(500)) }, []int{500, 500, 500, 202}},
-		{"always, newest", func(s *simulator.Simulator) {
-			s.Always(eu, fault(500))
-			s.Always(eu, simulator.Fault{Status: 503, User: "amzn-2"})
-		}, []int{500, 503, 500, 202}},
-		{"queued before always", func(s *simulator.Simulator) { s.Always(eu, fault(500)); s.Script(eu, fault(503)) }, []int{503, 500, 500, 202}},
-		{"cleared", func(s *simulator.Simulator) { s.Always(eu, fault(500)); s.Script(eu, fault(503)); s.Clear() }, []int{202, 202, 202, 202}},
-	}
-	for _, test := range tests {
+		{"other region", func(r *rig) { r.fault(simulator.Gateway(alexa.NA), `"status":500`) }, []int{202, 202, 202, 500}},
+		{"always", func(r *rig) { r.fault(eu, `"status":500,"always":true`) }, []int{500, 500, 500, 202}},
+		{"always, newest", func(r *rig) {
+			r.fault(eu, `"status":503,"always":true`)
+			r.fault(eu, `"status":500,"always":true,"user":"amzn-2"`)
+		}, []int{503, 500, 503, 202}},
+		{"queued before always", func(r *rig) {
+			r.fault(eu, `"status":500,"always":true`)
+			r.fault(eu, `"status":503`)
+		}, []int{503, 500, 500, 202}},
+		{"cleared", func(r *rig) {
+			r.fault(eu, `"status":500,"always":true`)
+			r.fault(eu, `"status":503`)
+			r.control("DELETE", "/faults", "")
+		}, []int{202, 202, 202, 202}},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
 			one, two, na := r.link(alexa.EU, "amzn-1"), r.link(alexa.EU, "amzn-2"), r.link(alexa.NA, "amzn-1")
-			test.script(r.Simulator)
+			test.script(r)
 			got := []int{
 				r.report(alexa.EU, one.Access).status, r.report(alexa.EU, two.Access).status,
 				r.report(alexa.EU, one.Access).status, r.report(alexa.NA, na.Access).status,
@@ -275,89 +276,52 @@ func TestFaultsOfLWAKnowTheUser(t *testing.T) {
 	}
 }
 
+// TestSenselessFaultsPanic: what the control interface refuses panics in Go.
 func TestSenselessFaultsPanic(t *testing.T) {
 	t.Parallel()
-	eu := simulator.Gateway(alexa.EU)
-	tests := []struct {
-		name   string
-		target simulator.Target
-		fault  simulator.Fault
-	}{
-		{"target", "gateway/XX", simulator.Fault{Status: 500}},
-		{"status", eu, simulator.Fault{Status: 99}},
-		{"code without status", eu, simulator.Fault{Code: "TEAPOT"}},
-		{"times", eu, simulator.Fault{Status: 500, Times: -1}},
-		{"delay", eu, simulator.Fault{Delay: -1}},
-		{"retry after", eu, simulator.Fault{Status: 500, RetryAfter: -1}},
-		{"answer lost of no work", eu, simulator.Fault{Status: 500, AnswerLost: true}},
-		{"endpoint at LWA", simulator.Refresh, simulator.Fault{Status: 500, EndpointID: "fan-1"}},
-		{"token variant at the gateway", eu, simulator.Fault{OmitRefreshToken: true}},
+	for name, add := range map[string]func(*simulator.Simulator){
+		"Script": func(s *simulator.Simulator) { s.Script(simulator.Refresh, simulator.Fault{Status: 99}) },
+		"Always": func(s *simulator.Simulator) { s.Always(simulator.Refresh, simulator.Fault{Status: 99}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			add(simulator.New(simulator.Options{}))
+		})
 	}
-	for _, test := range tests {
-		for name, add := range map[string]func(*simulator.Simulator){
-			"Script": func(s *simulator.Simulator) { s.Script(test.target, test.fault) },
-			"Always": func(s *simulator.Simulator) { s.Always(test.target, test.fault) },
-		} {
-			t.Run(test.name+" "+name, func(t *testing.T) {
-				t.Parallel()
-				defer func() {
-					if recover() == nil {
-						t.Error("no panic")
-					}
-				}()
-				add(simulator.New(simulator.Options{}))
-			})
-		}
-	}
-}
-
-// direct calls the handler without a network, so that it can run in a bubble
-// with a clock of its own. It reports whether the handler was aborted.
-func direct(ctx context.Context, handler http.Handler, body, token string) (recorder *httptest.ResponseRecorder, aborted bool) {
-	request := httptest.NewRequestWithContext(ctx, "POST", "/v3/events", strings.NewReader(withToken(body, token)))
-	request.Header.Set("Authorization", "Bearer "+token)
-	request.Header.Set("Content-Type", "application/json")
-	recorder = httptest.NewRecorder()
-	defer func() {
-		if recovered := recover(); recovered != nil {
-			if recovered != http.ErrAbortHandler {
-				panic(recovered)
-			}
-			aborted = true
-		}
-	}()
-	handler.ServeHTTP(recorder, request)
-	return recorder, false
 }
 
 func TestDelay(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name        string
-		fault       simulator.Fault
+	for _, test := range []struct {
+		name, fault string
 		patience    time.Duration // of the client
 		wantElapsed time.Duration
 		wantAborted bool
 		wantDone    bool
 	}{
-		{"then the work", simulator.Fault{Delay: 2 * time.Second}, time.Hour, 2 * time.Second, false, true},
-		{"then an error", simulator.Fault{Delay: 2 * time.Second, Code: simulator.Throttling}, time.Hour, 2 * time.Second, false, false},
-		{"client gone", simulator.Fault{Delay: 2 * time.Second}, time.Second, time.Second, true, false},
-		{"then reset", simulator.Fault{Delay: 2 * time.Second, Reset: true}, time.Hour, 2 * time.Second, true, false},
-		{"answer lost", simulator.Fault{Delay: 2 * time.Second, AnswerLost: true}, time.Hour, 2 * time.Second, true, true},
-		{"answer lost, client gone", simulator.Fault{Delay: 2 * time.Second, AnswerLost: true}, time.Second, time.Second, true, true},
-	}
-	for _, test := range tests {
+		{"then the work", `"delay":"2s"`, time.Hour, 2 * time.Second, false, true},
+		{"then an error", `"delay":"2s","code":"THROTTLING_EXCEPTION"`, time.Hour, 2 * time.Second, false, false},
+		{"client gone", `"delay":"2s"`, time.Second, time.Second, true, false},
+		{"then reset", `"delay":"2s","reset":true`, time.Hour, 2 * time.Second, true, false},
+		{"answer lost", `"delay":"2s","answerLost":true`, time.Hour, 2 * time.Second, true, true},
+		{"answer lost, client gone", `"delay":"2s","answerLost":true`, time.Second, time.Second, true, true},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				sim := simulator.New(simulator.Options{})
 				token := directPair(t, sim).Access
-				sim.Script(simulator.Gateway(alexa.EU), test.fault)
+				fault := strings.NewReader(`{"target":"gateway/EU",` + test.fault + `}`)
+				sim.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/simulator/faults", fault))
 				ctx, cancel := context.WithTimeout(t.Context(), test.patience)
 				defer cancel()
 				start := time.Now()
-				_, aborted := direct(ctx, sim.GatewayHandler(alexa.EU), changeReport, token)
+				aborted := direct(ctx, sim.GatewayHandler(alexa.EU), changeReport, token)
 				if elapsed := time.Since(start); elapsed != test.wantElapsed || aborted != test.wantAborted {
 					t.Errorf("took %v, aborted %v, want %v, %v", elapsed, aborted, test.wantElapsed, test.wantAborted)
 				}
@@ -369,35 +333,160 @@ func TestDelay(t *testing.T) {
 	}
 }
 
-// TestDelayEndsWithTheClient does the same with a connection: httptest's Close
-// returns only when the handler has.
-func TestDelayEndsWithTheClient(t *testing.T) {
+// control sends a control request, as curl would.
+func (r *rig) control(method, path, body string) reply {
+	r.t.Helper()
+	return send(r.request(method, r.ControlURL+path, formType, body))
+}
+
+// TestControl walks through a life that is steered from another process.
+func TestControl(t *testing.T) {
 	t.Parallel()
-	sim := simulator.New(simulator.Options{})
-	token := directPair(t, sim).Access
-	server := httptest.NewServer(sim.GatewayHandler(alexa.EU))
-	arrived := make(chan struct{})
-	sim.Script(simulator.Gateway(alexa.EU), simulator.Fault{Delay: time.Hour, Match: func(simulator.Request) bool {
-		close(arrived)
-		return true
-	}})
-	ctx, cancel := context.WithCancel(t.Context())
-	request, err := http.NewRequestWithContext(ctx, "POST", server.URL+"/v3/events", strings.NewReader(withToken(changeReport, token)))
+	r := newRig(t, simulator.Options{})
+	const account = `{"region":"EU","user":"amzn-1"}`
+	code, _ := r.control("POST", "/codes", account).json(t)["code"].(string)
+	p := r.pair(r.exchange(code))
+	for _, step := range []struct {
+		method, path, body string
+		event, refresh     int // statuses of the next ones
+	}{
+		{"POST", "/expire", account, 401, 200},
+		{"GET", "/counts", "", 202, 200}, // with the new token
+		{"POST", "/disable", account, 403, 400},
+	} {
+		got := r.control(step.method, step.path, step.body)
+		if got.status != 200 && got.status != 204 || (got.status == 204) != (got.body == "") {
+			t.Fatalf("%s: control answered %d %q", step.path, got.status, got.body)
+		}
+		event, refresh := r.report(alexa.EU, p.Access), r.refresh(p.Refresh)
+		if event.status != step.event || refresh.status != step.refresh {
+			t.Fatalf("%s: event answered %d, refresh %d, want %d, %d", step.path, event.status, refresh.status, step.event, step.refresh)
+		}
+		if refresh.status == 200 {
+			p = r.pair(refresh)
+		}
+	}
+}
+
+func TestControlRefusals(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Options{})
+	tests := []struct {
+		name               string
+		method, path, body string
+		field              string
+		problem            string // a part of it
+	}{
+		{"no JSON", "POST", "/codes", `region=EU`, "body", "invalid character"},
+		{"nothing", "POST", "/codes", ``, "body", "EOF"},
+		{"two values", "POST", "/codes", `{"region":"EU","user":"a"}{}`, "body", "more than one"},
+		{"misspelt field", "POST", "/codes", `{"region":"EU","usr":"a"}`, "body", `"usr"`},
+		{"wrong type", "POST", "/codes", `{"region":"EU","user":1}`, "user", "string"},
+		{"no region", "POST", "/codes", `{"user":"a"}`, "region", "NA, EU or FE"},
+		{"unknown region", "POST", "/codes", `{"region":"eu","user":"a"}`, "region", "NA, EU or FE"},
+		{"no user", "POST", "/codes", `{"region":"EU"}`, "user", "missing"},
+		{"disable a stranger", "POST", "/disable", `{"region":"EU","user":"amzn-9"}`, "user", "never enabled"},
+		{"expire a stranger", "POST", "/expire", `{"region":"EU","user":"amzn-9"}`, "user", "never enabled"},
+		{"negative retryAfter", "POST", "/faults", `{"target":"gateway/EU","status":429,"retryAfter":"-1s"}`, "retryAfter", "negative"},
+		{"code without status", "POST", "/faults", `{"target":"gateway/EU","code":"TEAPOT"}`, "code", "needs a status"},
+		{"token variant", "POST", "/faults", `{"target":"gateway/EU","omitExpiresIn":true}`, "omitRefreshToken, omitExpiresIn", "only for"},
+		{"no target", "POST", "/faults", `{"status":500}`, "target", "none of lwa/exchange"},
+		{"unknown target", "POST", "/faults", `{"target":"gateway/eu","status":500}`, "target", "none of lwa/exchange"},
+		{"status", "POST", "/faults", `{"target":"gateway/EU","status":1000}`, "status", "200 to 599"},
+		{"status is a string", "POST", "/faults", `{"target":"gateway/EU","status":"500"}`, "status", "int"},
+		{"unknown code", "POST", "/faults", `{"target":"gateway/EU","code":"THROTTLED"}`, "code", "needs a status"},
+		{"times", "POST", "/faults", `{"target":"gateway/EU","status":500,"times":-1}`, "times", "1 or more"},
+		{"delay", "POST", "/faults", `{"target":"gateway/EU","delay":"2"}`, "delay", `"1.5s"`},
+		{"negative delay", "POST", "/faults", `{"target":"gateway/EU","delay":"-2s"}`, "delay", "negative"},
+		{"retryAfter", "POST", "/faults", `{"target":"gateway/EU","status":429,"retryAfter":"soon"}`, "retryAfter", `"1.5s"`},
+		{"lost answer of an error", "POST", "/faults", `{"target":"gateway/EU","status":500,"answerLost":true}`, "answerLost", "real work"},
+		{"endpoint at LWA", "POST", "/faults", `{"target":"lwa/refresh","status":500,"endpointId":"fan-1"}`, "endpointId", "only events"},
+		{"since", "GET", "/requests?since=x", ``, "since", "seq"},
+		{"negative since", "GET", "/requests?since=-1", ``, "since", "seq"},
+		{"state of no region", "GET", "/state?user=a", ``, "region", "NA, EU or FE"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := r.control(test.method, test.path, test.body)
+			body := got.json(t)
+			problem, _ := body["error"].(string)
+			if got.status != 400 || body["field"] != test.field || !strings.Contains(problem, test.problem) {
+				t.Errorf("answered %d %s, want 400 about %q: %s", got.status, got.body, test.field, test.problem)
+			}
+		})
+	}
+	if got := r.control("GET", "/codes", ``); got.status != 405 {
+		t.Errorf("GET /codes answered %d, want 405", got.status)
+	}
+	if got := r.control("POST", "/nothing", ``); got.status != 404 {
+		t.Errorf("POST /nothing answered %d, want 404", got.status)
+	}
+}
+
+func TestControlViews(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Options{KeepRequests: 2})
+	p := r.link(alexa.EU, "amzn-1")
+	r.report(alexa.EU, p.Access)
+	send(r.event(alexa.EU, p.Access, "no JSON"))
+
+	view := r.control("GET", "/requests?since=2", "").json(t)
+	want := map[string]any{
+		"dropped": 1.0,
+		"requests": []any{map[string]any{
+			"seq": 3.0, "time": "2026-01-02T03:04:05Z", "target": "gateway/EU", "region": "EU", "user": "amzn-1",
+			"status": 400.0, "code": "INVALID_REQUEST_EXCEPTION", "reason": "the body is no JSON object", "accepted": false, "body": "no JSON",
+		}},
+	}
+	if diff := cmp.Diff(want, view); diff != "" {
+		t.Errorf("requests since 2 (-want +got):\n%s", diff)
+	}
+	all, _ := r.control("GET", "/requests", "").json(t)["requests"].([]any)
+	first, _ := all[0].(map[string]any)
+	if diff := cmp.Diff(reply{body: withToken(changeReport, "[redacted]")}.json(t), first["body"]); len(all) != 2 || diff != "" {
+		t.Errorf("%d requests, body of the first (-want +got):\n%s", len(all), diff)
+	}
+	if none, ok := r.control("GET", "/requests?since=3", "").json(t)["requests"].([]any); !ok || len(none) != 0 {
+		t.Error("no requests must be an empty list, not null")
+	}
+	counts := map[string]any{
+		"exchanges": 1.0, "refreshes": 0.0, "rotatedAway": 0.0, "lwaRefused": 0.0,
+		"accepted": 1.0, "refused": 1.0, "scripted": 0.0, "dropped": 1.0,
+	}
+	if diff := cmp.Diff(counts, r.control("GET", "/counts", "").json(t)); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+	state := r.control("GET", "/state?region=EU&user=amzn-1", "").json(t)
+	if properties, _ := state["fan-1"].([]any); len(properties) != 2 {
+		t.Errorf("state %v, want two properties of fan-1", state)
+	}
+}
+
+var documented = regexp.MustCompile(`(?m)^curl(?: -X (\w+))?(?: -d '(.*)')? '?http://127\.0\.0\.1:8090/simulator(/.*?)'?$`)
+
+// TestReadme sends every control request of the README, in its order.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	var waiting sync.WaitGroup
-	waiting.Go(func() {
-		if got := send(request); !errors.Is(got.err, context.Canceled) {
-			t.Errorf("error %v, want canceled", got.err)
+	r := newRig(t, simulator.Options{})
+	found := documented.FindAllStringSubmatch(string(readme), -1)
+	if lines := strings.Count(string(readme), "\ncurl "); len(found) != lines || lines == 0 {
+		t.Fatalf("%d of %d curl lines understood", len(found), lines)
+	}
+	for _, match := range found {
+		method, data, path := match[1], match[2], match[3]
+		switch {
+		case method == "" && data != "":
+			method = "POST"
+		case method == "":
+			method = "GET"
 		}
-	})
-	<-arrived
-	cancel()
-	waiting.Wait()
-	server.Close()
-	if seen := sim.Events(alexa.EU); len(seen) != 1 || seen[0].Status != 0 || seen[0].Accepted {
-		t.Errorf("record %+v, want one without answer", seen)
+		if got := r.control(method, path, data); got.status != 200 && got.status != 204 {
+			t.Errorf("%s\nanswered %d %s", match[0], got.status, got.body)
+		}
 	}
 }

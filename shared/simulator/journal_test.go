@@ -40,25 +40,17 @@ func TestRecord(t *testing.T) {
 		Body: withToken(changeReport, "[redacted]"), Status: 202, Accepted: true,
 	}
 	answer := report
-	answer.Seq, answer.Name, answer.MessageID, answer.CorrelationToken, answer.Body = 3, "Response", "m-1", "opaque", withToken(response, "[redacted]")
+	answer.Seq, answer.Name, answer.MessageID, answer.CorrelationToken = 3, "Response", "m-1", "opaque"
+	answer.Body = withToken(response, "[redacted]")
 	elsewhere := report
 	elsewhere.Seq, elsewhere.Target, elsewhere.Region = 4, "gateway/NA", alexa.NA
 	elsewhere.Status, elsewhere.Code, elsewhere.Accepted = 403, "SKILL_DISABLED_EXCEPTION", false
 
 	withoutReason := cmpopts.IgnoreFields(simulator.Request{}, "Reason")
-	for _, view := range []struct {
-		name      string
-		got, want []simulator.Request
-	}{
-		{"Requests", r.Requests(), []simulator.Request{exchange, report, answer, elsewhere, refresh}},
-		{"LWARequests", r.LWARequests(), []simulator.Request{exchange, refresh}},
-		{"Events EU", r.Events(alexa.EU), []simulator.Request{report, answer}},
-		{"Events NA", r.Events(alexa.NA), []simulator.Request{elsewhere}},
-		{"Events FE", r.Events(alexa.FE), nil},
-	} {
-		if diff := cmp.Diff(view.want, view.got, withoutReason); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", view.name, diff)
-		}
+	all := [][]simulator.Request{{exchange, report, answer, elsewhere, refresh}, {exchange, refresh}, {report, answer}, {elsewhere}, nil}
+	got := [][]simulator.Request{r.Requests(), r.LWARequests(), r.Events(alexa.EU), r.Events(alexa.NA), r.Events(alexa.FE)}
+	if diff := cmp.Diff(all, got, withoutReason); diff != "" {
+		t.Errorf("Requests, LWARequests, Events of EU, NA and FE (-want +got):\n%s", diff)
 	}
 	want := simulator.Counts{Exchanges: 1, Accepted: 2, Refused: 1, LWARefused: 1}
 	if diff := cmp.Diff(want, r.Counts()); diff != "" {
@@ -113,7 +105,8 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 	inHeader(`{"token":"Atzr\u007c` + canary + `"`)                    // the same, escaped and cut off
 	send(r.event(alexa.EU, canary, `{"note":"`+canary+`"}`))           // any bearer text
 	send(r.event(alexa.EU, p.Access, withToken(changeReport, secret))) // only in the body
-	r.postForm(form("grant_type", "refresh_token", "refresh_token", canary, "code", canary, "client_secret", canary, "redirect_uri", canary, canary, canary))
+	r.postForm(form("grant_type", "refresh_token", "refresh_token", canary, "code", canary, "client_secret", canary,
+		"redirect_uri", canary, canary, canary))
 	send(r.request("POST", r.LWATokenURL, formType, `{"refresh_token":"`+canary+`"}`))
 	send(r.request("POST", r.LWATokenURL+"?refresh_token="+canary, formType, canary+"=1"))
 	send(r.request("GET", r.LWATokenInfoURL+"?access_token="+canary, "", ""))
@@ -218,15 +211,17 @@ func TestState(t *testing.T) {
 	other := r.link(alexa.EU, "amzn-2")
 	r.report(alexa.EU, p.Access)
 	for _, body := range []string{
-		edited(t, changeReport, edit{changed + "value", "OFF"}, edit{changed + "timeOfSample", "2026-01-02T03:04:06Z"}),
-		edited(t, changeReport, edit{changed + "instance", "Fan.Light"}),
-		edited(t, changeReport, edit{"event.endpoint.endpointId", "fan-2"}),
+		edited(changeReport, changed+"value", "OFF", changed+"timeOfSample", "2026-01-02T03:04:06Z"),
+		edited(changeReport, changed+"instance", "Fan.Light"),
+		edited(changeReport, "event.endpoint.endpointId", "fan-2"),
 		doorbell,
-		edited(t, changeReport, edit{changed + "value", "LOST"}, edit{"event.header.messageId", "_"}), // refused
+		edited(changeReport, changed+"value", "LOST", "event.header.messageId", "_"), // refused
 	} {
 		send(r.event(alexa.EU, p.Access, withToken(body, p.Access)))
 	}
-	health := simulator.Property{Namespace: "Alexa.EndpointHealth", Name: "connectivity", Value: map[string]any{"value": "OK"}, TimeOfSample: "2026-01-02T03:00:00Z"}
+	health := simulator.Property{
+		Namespace: "Alexa.EndpointHealth", Name: "connectivity", Value: map[string]any{"value": "OK"}, TimeOfSample: "2026-01-02T03:00:00Z",
+	}
 	toggle := func(instance, value, at string) simulator.Property {
 		return simulator.Property{Namespace: "Alexa.ToggleController", Name: "toggleState", Instance: instance, Value: value, TimeOfSample: at}
 	}

@@ -1,6 +1,7 @@
 package simulator_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -49,102 +50,70 @@ func TestTokenAnswer(t *testing.T) {
 	}
 }
 
-func TestBasicAuthentication(t *testing.T) {
-	t.Parallel()
-	client := simulator.DefaultClient()
-	basic := func(r *rig, id, secret string, extra ...string) *http.Request {
-		values := url.Values{"grant_type": {"authorization_code"}, "code": {r.Code(alexa.NA, "amzn-1").Reveal()}}
-		for i := 0; i < len(extra); i += 2 {
-			values.Set(extra[i], extra[i+1])
-		}
-		request := r.request("POST", r.LWATokenURL, formType, values.Encode())
-		request.SetBasicAuth(id, secret)
-		return request
-	}
-	tests := []struct {
-		name       string
-		request    func(*rig) *http.Request
-		wantStatus int
-		wantError  any
-	}{
-		{"right", func(r *rig) *http.Request { return basic(r, client.ID, client.Secret.Reveal()) }, 200, nil},
-		{"wrong secret", func(r *rig) *http.Request { return basic(r, client.ID, "fake-wrong") }, 401, "invalid_client"},
-		{"in the form too", func(r *rig) *http.Request {
-			return basic(r, client.ID, client.Secret.Reveal(), "client_secret", client.Secret.Reveal())
-		}, 400, "invalid_request"},
-		{"another scheme", func(r *rig) *http.Request {
-			request := basic(r, "", "")
-			request.Header.Set("Authorization", "Bearer fake")
-			return request
-		}, 401, "invalid_client"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t, simulator.Options{})
-			got := send(test.request(r))
-			if got.status != test.wantStatus || got.json(t)["error"] != test.wantError {
-				t.Errorf("answered %d %s, want %d %v", got.status, got.body, test.wantStatus, test.wantError)
-			}
-		})
-	}
-}
-
 // TestTokenRefusals has one case for each way to call the token endpoint that
 // is wrong whatever the code or token.
 func TestTokenRefusals(t *testing.T) {
 	t.Parallel()
+	const missing, invalid = "The request is missing a required parameter : ", "invalid_request"
 	client := simulator.DefaultClient()
-	without := func(names ...string) func(*rig) *http.Request {
-		return func(r *rig) *http.Request {
-			values := form("grant_type", "authorization_code", "code", r.Code(alexa.EU, "amzn-1").Reveal())
-			for _, name := range names {
-				values.Del(name)
-			}
-			return r.request("POST", r.LWATokenURL, formType, values.Encode())
-		}
-	}
+	exchange := []string{"grant_type", "authorization_code", "code"}
+	// with changes the form of a good request; an empty value removes.
 	with := func(pairs ...string) func(*rig) *http.Request {
 		return func(r *rig) *http.Request {
-			code := r.Code(alexa.EU, "amzn-1").Reveal()
-			values := form(append([]string{"grant_type", "authorization_code", "code", code}, pairs...)...)
+			values := form(append(append(exchange, r.Code(alexa.EU, "amzn-1").Reveal()), pairs...)...)
+			maps.DeleteFunc(values, func(_ string, value []string) bool { return value[0] == "" })
 			return r.request("POST", r.LWATokenURL, formType, values.Encode())
 		}
 	}
-	raw := func(contentType, query string, body func(code string) string) func(*rig) *http.Request {
+	// sent sends a good request otherwise, with something added to the form.
+	sent := func(contentType, query, add string) func(*rig) *http.Request {
 		return func(r *rig) *http.Request {
-			return r.request("POST", r.LWATokenURL+query, contentType, body(r.Code(alexa.EU, "amzn-1").Reveal()))
+			return r.request("POST", r.LWATokenURL+query, contentType, form(append(exchange, r.Code(alexa.EU, "amzn-1").Reveal())...).Encode()+add)
 		}
 	}
-	good := func(code string) string { return form("grant_type", "authorization_code", "code", code).Encode() }
-	tests := []struct {
+	// basic sends the client in the header, and no secret in the form.
+	basic := func(id, secret string, pairs ...string) func(*rig) *http.Request {
+		return func(r *rig) *http.Request {
+			request := with(append([]string{"client_id", "", "client_secret", ""}, pairs...)...)(r)
+			request.SetBasicAuth(id, secret)
+			return request
+		}
+	}
+	for _, test := range []struct {
 		name        string
 		request     func(*rig) *http.Request
 		status      int
 		code        any
 		description any
 	}{
-		{"no grant type", without("grant_type"), 400, "invalid_request", "The request is missing a required parameter : grant_type"},
-		{"no code", without("code"), 400, "invalid_request", "The request is missing a required parameter : code"},
-		{"no client id", without("client_id"), 400, "invalid_request", "The request is missing a required parameter : client_id"},
-		{"no client secret", without("client_secret"), 400, "invalid_request", "The request is missing a required parameter : client_secret"},
-		{"no refresh token", with("grant_type", "refresh_token"), 400, "invalid_request", "The request is missing a required parameter : refresh_token"},
-		{"unknown grant type", with("grant_type", "password"), 400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server"},
-		{"redirect uri", with("redirect_uri", "https://example.com"), 400, "invalid_request", "The request has an invalid parameter : redirect_uri"},
+		{"no grant type", with("grant_type", ""), 400, invalid, missing + "grant_type"},
+		{"no code", with("code", ""), 400, invalid, missing + "code"},
+		{"no client id", with("client_id", ""), 400, invalid, missing + "client_id"},
+		{"no client secret", with("client_secret", ""), 400, invalid, missing + "client_secret"},
+		{"no refresh token", with("grant_type", "refresh_token"), 400, invalid, missing + "refresh_token"},
+		{"unknown grant type", with("grant_type", "password"), 400, "unsupported_grant_type",
+			"The authorization grant type is not supported by the authorization server"},
+		{"redirect uri", with("redirect_uri", "https://example.com"), 400, invalid, "The request has an invalid parameter : redirect_uri"},
 		{"unknown client", with("client_id", "amzn1.fake-other"), 401, "invalid_client", "Client authentication failed"},
 		{"wrong secret", with("client_secret", "fake-wrong"), 401, "invalid_client", "Client authentication failed"},
-		{"wrong secret and no grant type known", with("client_secret", "fake-wrong", "grant_type", "password"), 401, "invalid_client", "Client authentication failed"},
-		{"parameter twice", raw(formType, "", func(code string) string { return good(code) + "&code=" + code }), 400, "invalid_request", "The request repeats a parameter"},
-		{"bad escape", raw(formType, "", func(code string) string { return good(code) + "&scope=%zz" }), 400, "invalid_request", "The request is malformed"},
-		{"far too long", raw(formType, "", func(code string) string { return good(code) + "&scope=" + strings.Repeat("a", 70_000) }), 400, "invalid_request", "The request is malformed"},
-		{"JSON", raw("application/json", "", func(code string) string {
-			return `{"grant_type":"authorization_code","code":"` + code + `","client_id":"` + client.ID + `"}`
-		}), 500, nil, nil},
-		{"no content type", raw("", "", good), 500, nil, nil},
-		{"credentials in the query", raw(formType, "?client_id="+client.ID, good), 500, nil, nil},
-		{"everything in the query", raw("", "?"+form("grant_type", "authorization_code", "code", "fake").Encode(), func(string) string { return "" }), 500, nil, nil},
-	}
-	for _, test := range tests {
+		{"wrong secret and no grant type known", with("client_secret", "fake-wrong", "grant_type", "password"),
+			401, "invalid_client", "Client authentication failed"},
+		{"parameter twice", sent(formType, "", "&code=fake"), 400, invalid, "The request repeats a parameter"},
+		{"bad escape", sent(formType, "", "&scope=%zz"), 400, invalid, "The request is malformed"},
+		{"far too long", sent(formType, "", "&scope="+strings.Repeat("a", 70_000)), 400, invalid, "The request is malformed"},
+		{"JSON", sent("application/json", "", ""), 500, nil, nil},
+		{"no content type", sent("", "", ""), 500, nil, nil},
+		{"credentials in the query", sent(formType, "?client_id="+client.ID, ""), 500, nil, nil},
+		{"client in the header", basic(client.ID, client.Secret.Reveal()), 200, nil, nil},
+		{"wrong secret in the header", basic(client.ID, "fake-wrong"), 401, "invalid_client", "Client authentication failed"},
+		{"secret in header and form", basic(client.ID, client.Secret.Reveal(), "client_secret", client.Secret.Reveal()),
+			400, invalid, "The request has more than one client authentication"},
+		{"another scheme", func(r *rig) *http.Request {
+			request := with()(r)
+			request.Header.Set("Authorization", "Bearer fake")
+			return request
+		}, 401, "invalid_client", "Client authentication failed"},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
@@ -156,7 +125,7 @@ func TestTokenRefusals(t *testing.T) {
 			if test.status == 500 && (got.body != "{}" || got.header.Get("x-amzn-errortype") != "InternalFailure") {
 				t.Errorf("answered %s, x-amzn-errortype %q, want {}, InternalFailure", got.body, got.header.Get("x-amzn-errortype"))
 			}
-			if counts := r.Counts(); counts.LWARefused != 1 || counts.Exchanges+counts.Refreshes != 0 {
+			if counts := r.Counts(); (counts.LWARefused == 1) != (got.status != 200) || counts.Exchanges+counts.LWARefused != 1 {
 				t.Errorf("counts = %+v", counts)
 			}
 		})
@@ -210,130 +179,113 @@ func TestCodes(t *testing.T) {
 				r.pair(got)
 				return
 			}
-			body := got.json(t)
-			if got.status != 400 || body["error"] != "invalid_grant" || body["error_description"] != codeRefused {
-				t.Errorf("answered %d %s", got.status, got.body)
+			wantInvalidGrant(t, got, codeRefused)
+		})
+	}
+}
+
+// TestRefresh takes steps, of which the last is a refresh that is looked at:
+//
+//	first, newest  refresh with that token
+//	wait D         move the clock
+//	disable, link  the skill
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	grace, rotating := simulator.Options{OldRefreshTokenGrace: time.Minute}, simulator.Options{}
+	for _, test := range []struct {
+		name     string
+		options  simulator.Options
+		steps    string
+		wantOK   bool
+		wantAway int64 // refreshes with a token that was rotated away
+	}{
+		{"with the first token", rotating, "first", true, 0},
+		{"with the second token", rotating, "first, newest", true, 0},
+		{"twice with the first", rotating, "first, first", false, 1},
+		{"twice with the first, in its grace", grace, "first, wait 59s, first", true, 1},
+		{"twice with the first, after its grace", grace, "first, wait 60s, first", false, 1},
+		{"third use of the first, each in its grace", grace, "first, first, first", true, 2},
+		{"the newest after grace was used", grace, "first, first, wait 1h, newest", true, 1},
+		{"twice with the first, kept", simulator.Options{KeepRefreshToken: true}, "first, first", true, 0},
+		{"the newest, kept", simulator.Options{KeepRefreshToken: true}, "first, newest", true, 0},
+		{"years later", rotating, "wait 43800h, first", true, 0},
+		{"disabled", rotating, "disable, first", false, 0},
+		{"enabled again, old token", rotating, "disable, link, first", false, 0},
+		{"enabled again, new token", rotating, "disable, link, newest", true, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, test.options)
+			first := r.link(alexa.EU, "amzn-1")
+			newest, got := first, reply{}
+			for step := range strings.SplitSeq(test.steps, ", ") {
+				refreshed := step == "first" || step == "newest"
+				switch name, d, _ := strings.Cut(step, " "); name {
+				case "first":
+					got = r.refresh(first.Refresh)
+				case "newest":
+					got = r.refresh(newest.Refresh)
+				case "wait":
+					d, _ := time.ParseDuration(d)
+					r.clock.advance(d)
+				case "disable":
+					r.Disable(alexa.EU, "amzn-1")
+				case "link":
+					newest = r.link(alexa.EU, "amzn-1")
+				}
+				if refreshed && got.status == 200 {
+					newest = r.pair(got)
+				}
+			}
+			if away := r.Counts().RotatedAway; away != test.wantAway {
+				t.Errorf("RotatedAway = %d, want %d", away, test.wantAway)
+			}
+			if !test.wantOK {
+				wantInvalidGrant(t, got, refreshRefused)
+				return
+			}
+			p := r.pair(got)
+			if r.report(alexa.EU, p.Access).status != 202 || p.Access == first.Access {
+				t.Error("the gateway refuses the new access token, or it is the old one")
+			}
+			if kept := p.Refresh == first.Refresh; kept != test.options.KeepRefreshToken {
+				t.Errorf("the refresh token was kept: %v", kept)
 			}
 		})
 	}
 }
 
-func TestRefresh(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name     string
-		options  simulator.Options
-		try      func(r *rig, first pair) reply
-		wantOK   bool
-		wantAway int64 // refreshes with a token that was rotated away
-	}{
-		{"with the first token", simulator.Options{},
-			func(r *rig, first pair) reply { return r.refresh(first.Refresh) }, true, 0},
-		{"with the second token", simulator.Options{},
-			func(r *rig, first pair) reply { return r.refresh(r.pair(r.refresh(first.Refresh)).Refresh) }, true, 0},
-		{"twice with the first", simulator.Options{},
-			func(r *rig, first pair) reply { r.pair(r.refresh(first.Refresh)); return r.refresh(first.Refresh) }, false, 1},
-		{"twice with the first, in its grace", simulator.Options{OldRefreshTokenGrace: time.Minute},
-			func(r *rig, first pair) reply {
-				r.pair(r.refresh(first.Refresh))
-				r.clock.advance(time.Minute - time.Second)
-				return r.refresh(first.Refresh)
-			}, true, 1},
-		{"twice with the first, after its grace", simulator.Options{OldRefreshTokenGrace: time.Minute},
-			func(r *rig, first pair) reply {
-				r.pair(r.refresh(first.Refresh))
-				r.clock.advance(time.Minute)
-				return r.refresh(first.Refresh)
-			}, false, 1},
-		{"third use of the first, each in its grace", simulator.Options{OldRefreshTokenGrace: time.Minute},
-			func(r *rig, first pair) reply {
-				r.pair(r.refresh(first.Refresh))
-				r.pair(r.refresh(first.Refresh))
-				return r.refresh(first.Refresh)
-			}, true, 2},
-		{"the newest after grace was used", simulator.Options{OldRefreshTokenGrace: time.Minute},
-			func(r *rig, first pair) reply {
-				r.pair(r.refresh(first.Refresh))
-				newest := r.pair(r.refresh(first.Refresh))
-				r.clock.advance(time.Hour)
-				return r.refresh(newest.Refresh)
-			}, true, 1},
-		{"twice with the first, kept", simulator.Options{KeepRefreshToken: true},
-			func(r *rig, first pair) reply {
-				if p := r.pair(r.refresh(first.Refresh)); p.Refresh != first.Refresh || p.Access == first.Access {
-					r.t.Error("want the same refresh token, and another access token")
-				}
-				return r.refresh(first.Refresh)
-			}, true, 0},
-		{"years later", simulator.Options{},
-			func(r *rig, first pair) reply {
-				r.clock.advance(5 * 365 * 24 * time.Hour)
-				return r.refresh(first.Refresh)
-			}, true, 0},
-		{"disabled", simulator.Options{},
-			func(r *rig, first pair) reply { r.Disable(alexa.EU, "amzn-1"); return r.refresh(first.Refresh) }, false, 0},
-		{"enabled again, old token", simulator.Options{},
-			func(r *rig, first pair) reply {
-				r.Disable(alexa.EU, "amzn-1")
-				r.link(alexa.EU, "amzn-1")
-				return r.refresh(first.Refresh)
-			}, false, 0},
-		{"enabled again, new token", simulator.Options{},
-			func(r *rig, _ pair) reply {
-				r.Disable(alexa.EU, "amzn-1")
-				return r.refresh(r.link(alexa.EU, "amzn-1").Refresh)
-			}, true, 0},
-		{"another user disabled", simulator.Options{},
-			func(r *rig, first pair) reply {
-				r.link(alexa.EU, "amzn-2")
-				r.Disable(alexa.EU, "amzn-2")
-				return r.refresh(first.Refresh)
-			}, true, 0},
-		{"of another client", simulator.Options{},
-			func(r *rig, first pair) reply {
-				return r.postForm(asOther(form("grant_type", "refresh_token", "refresh_token", first.Refresh)))
-			}, false, 0},
-		{"an access token", simulator.Options{},
-			func(r *rig, first pair) reply { return r.refresh(first.Access) }, false, 0},
-		{"an access token made to look like one", simulator.Options{},
-			func(r *rig, first pair) reply { return r.refresh(strings.Replace(first.Access, "Atza", "Atzr", 1)) }, false, 0},
-		{"one character changed", simulator.Options{},
-			func(r *rig, first pair) reply {
-				last := len(first.Refresh) - 5
-				return r.refresh(first.Refresh[:last] + string(first.Refresh[last]^1) + first.Refresh[last+1:])
-			}, false, 0},
-		{"the start of one", simulator.Options{},
-			func(r *rig, first pair) reply { return r.refresh(first.Refresh[:len(first.Refresh)-8]) }, false, 0},
-		{"of another simulator", simulator.Options{},
-			func(r *rig, _ pair) reply {
-				return r.refresh(newRig(r.t, simulator.Options{}).link(alexa.EU, "amzn-1").Refresh)
-			}, false, 0},
-		{"not escaped", simulator.Options{},
-			func(r *rig, first pair) reply {
-				values := form("grant_type", "refresh_token")
-				return send(r.request("POST", r.LWATokenURL, formType, values.Encode()+"&refresh_token="+first.Refresh))
-			}, false, 0},
+func wantInvalidGrant(t *testing.T, got reply, description string) {
+	t.Helper()
+	body := got.json(t)
+	if got.status != 400 || body["error"] != "invalid_grant" || body["error_description"] != description {
+		t.Errorf("answered %d %s", got.status, got.body)
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			test.options.Clients = []simulator.Client{simulator.DefaultClient(), otherClient}
-			r := newRig(t, test.options)
-			got := test.try(r, r.link(alexa.EU, "amzn-1"))
-			if away := r.Counts().RotatedAway; away != test.wantAway {
-				t.Errorf("RotatedAway = %d, want %d", away, test.wantAway)
-			}
-			if test.wantOK {
-				if p := r.pair(got); r.report(alexa.EU, p.Access).status != 202 {
-					t.Error("the gateway refuses the new access token")
-				}
-				return
-			}
-			body := got.json(t)
-			if got.status != 400 || body["error"] != "invalid_grant" || body["error_description"] != refreshRefused {
-				t.Errorf("answered %d %s", got.status, got.body)
-			}
-		})
+}
+
+// TestRefreshWithNoToken refreshes with what is none of the client's tokens.
+func TestRefreshWithNoToken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, simulator.Options{Clients: []simulator.Client{simulator.DefaultClient(), otherClient}})
+	p := r.link(alexa.EU, "amzn-1")
+	last := len(p.Refresh) - 5
+	for name, token := range map[string]string{
+		"an access token":                       p.Access,
+		"an access token made to look like one": strings.Replace(p.Access, "Atza", "Atzr", 1),
+		"one character changed":                 p.Refresh[:last] + string(p.Refresh[last]^1) + p.Refresh[last+1:],
+		"the start of one":                      p.Refresh[:len(p.Refresh)-8],
+		"another simulator's":                   newRig(t, simulator.Options{}).link(alexa.EU, "amzn-1").Refresh,
+		"unescaped, of which + becomes a space": strings.ReplaceAll(p.Refresh, "+", " "),
+	} {
+		t.Run(name, func(t *testing.T) { wantInvalidGrant(t, r.refresh(token), refreshRefused) })
+	}
+	t.Run("another client's", func(t *testing.T) {
+		wantInvalidGrant(t, r.postForm(asOther(form("grant_type", "refresh_token", "refresh_token", p.Refresh))), refreshRefused)
+	})
+	r.link(alexa.EU, "amzn-2")
+	r.Disable(alexa.EU, "amzn-2")
+	if got := r.refresh(p.Refresh); got.status != 200 {
+		t.Errorf("afterwards, and with another user disabled, the token is answered %d %s", got.status, got.body)
 	}
 }
 
@@ -361,27 +313,30 @@ func TestConcurrentRefreshHasOneWinner(t *testing.T) {
 
 func TestTokenInfo(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name  string
-		token func(r *rig, p pair) string
-		want  map[string]any // of the answer
+	invalid := map[string]any{"status": 400, "error": "invalid_token"}
+	access := func(p pair) string { return p.Access }
+	for _, test := range []struct {
+		name   string
+		before func(r *rig)
+		token  func(p pair) string
+		want   map[string]any // of the answer
 	}{
-		{"good", func(r *rig, p pair) string { r.clock.advance(time.Minute); return p.Access }, map[string]any{
+		{"good", func(r *rig) { r.clock.advance(time.Minute) }, access, map[string]any{
 			"status": 200, "iss": "https://www.amazon.com", "user_id": "amzn-1", "aud": simulator.DefaultClient().ID,
 			"app_id": "amzn1.application.fake", "exp": 3540.0, "iat": 1767323045.0,
 		}},
-		{"missing", func(*rig, pair) string { return "" }, map[string]any{"status": 400, "error": "invalid_request"}},
-		{"unknown", func(*rig, pair) string { return "Atza|fake" }, map[string]any{"status": 400, "error": "invalid_token"}},
-		{"refresh token", func(_ *rig, p pair) string { return p.Refresh }, map[string]any{"status": 400, "error": "invalid_token"}},
-		{"expired", func(r *rig, p pair) string { r.clock.advance(time.Hour); return p.Access }, map[string]any{"status": 400, "error": "invalid_token"}},
-		{"disabled", func(r *rig, p pair) string { r.Disable(alexa.FE, "amzn-1"); return p.Access }, map[string]any{"status": 400, "error": "invalid_token"}},
-	}
-	for _, test := range tests {
+		{"missing", func(*rig) {}, func(pair) string { return "" }, map[string]any{"status": 400, "error": "invalid_request"}},
+		{"unknown", func(*rig) {}, func(pair) string { return "Atza|fake" }, invalid},
+		{"refresh token", func(*rig) {}, func(p pair) string { return p.Refresh }, invalid},
+		{"expired", func(r *rig) { r.clock.advance(time.Hour) }, access, invalid},
+		{"disabled", func(r *rig) { r.Disable(alexa.FE, "amzn-1") }, access, invalid},
+	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, simulator.Options{})
-			token := test.token(r, r.link(alexa.FE, "amzn-1"))
-			got := send(r.request("GET", r.LWATokenInfoURL+"?access_token="+url.QueryEscape(token), "", ""))
+			p := r.link(alexa.FE, "amzn-1")
+			test.before(r)
+			got := send(r.request("GET", r.LWATokenInfoURL+"?access_token="+url.QueryEscape(test.token(p)), "", ""))
 			body := got.json(t)
 			body["status"] = got.status
 			for _, varies := range []string{"error_description", "error_index", "request_id"} {

@@ -3,12 +3,11 @@ package simulator_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,20 +16,10 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-// TestMain lets no test leave this machine.
-func TestMain(m *testing.M) {
-	transport := http.DefaultTransport.(*http.Transport)
-	dial := transport.DialContext
-	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if host, _, err := net.SplitHostPort(address); err != nil || !net.ParseIP(host).IsLoopback() {
-			return nil, fmt.Errorf("refused to dial %s from a test", address)
-		}
-		return dial(ctx, network, address)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // clock is a clock that only moves when told.
 type clock struct {
@@ -178,6 +167,38 @@ func (r *rig) link(region alexa.Region, user string) pair {
 	return r.pair(r.exchange(r.Code(region, user).Reveal()))
 }
 
+// directPair is link without a network.
+func directPair(t testing.TB, sim *simulator.Simulator) pair {
+	t.Helper()
+	code := sim.Code(alexa.EU, "amzn-1").Reveal()
+	return decodePair(t, directForm(sim, form("grant_type", "authorization_code", "code", code).Encode()).Body.String())
+}
+
+func directForm(handler http.Handler, form string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest("POST", "/auth/o2/token", strings.NewReader(form))
+	request.Header.Set("Content-Type", formType)
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, request)
+	return recorder
+}
+
+// direct posts an event without a network, so that it can be done in a bubble with
+// a clock of its own. It reports whether the handler was aborted.
+func direct(ctx context.Context, handler http.Handler, body, token string) (aborted bool) {
+	request := httptest.NewRequestWithContext(ctx, "POST", "/v3/events", strings.NewReader(withToken(body, token)))
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
+	defer func() {
+		if recovered := recover(); recovered != nil && recovered != http.ErrAbortHandler {
+			panic(recovered)
+		} else {
+			aborted = recovered != nil
+		}
+	}()
+	handler.ServeHTTP(httptest.NewRecorder(), request)
+	return false
+}
+
 // event is a request that posts body with token in the header.
 func (r *rig) event(region alexa.Region, token, body string) *http.Request {
 	r.t.Helper()
@@ -209,25 +230,17 @@ const changeReport = `{
 // gone removes a field in an edit.
 var gone = new(int)
 
-// edit changes one field of a JSON body, by its path: names and array indexes
-// joined by dots.
-type edit struct {
-	at string
-	to any
-}
-
-func edited(t *testing.T, body string, edits ...edit) string {
-	t.Helper()
+// edited changes fields of a JSON body: each is named by its path, names and array
+// indexes joined by dots, and followed by its new value.
+func edited(body string, changes ...any) string {
 	var tree any
-	if err := json.Unmarshal([]byte(body), &tree); err != nil {
-		t.Fatal(err)
+	err := json.Unmarshal([]byte(body), &tree)
+	for i := 0; i < len(changes); i += 2 {
+		tree = replaced(tree, strings.Split(changes[i].(string), "."), changes[i+1])
 	}
-	for _, e := range edits {
-		tree = replaced(tree, strings.Split(e.at, "."), e.to)
-	}
-	encoded, err := json.Marshal(tree)
-	if err != nil {
-		t.Fatal(err)
+	encoded, encodeErr := json.Marshal(tree)
+	if err := errors.Join(err, encodeErr); err != nil {
+		panic(err)
 	}
 	return string(encoded)
 }
@@ -238,8 +251,7 @@ func replaced(node any, path []string, to any) any {
 	}
 	switch node := node.(type) {
 	case map[string]any:
-		child := replaced(node[path[0]], path[1:], to)
-		if node[path[0]] = child; child == any(gone) {
+		if node[path[0]] = replaced(node[path[0]], path[1:], to); node[path[0]] == any(gone) {
 			delete(node, path[0])
 		}
 		return node

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -32,38 +33,28 @@ func TestServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		hosts[parsed.Host] = true
-		if ip := net.ParseIP(parsed.Hostname()); !ip.IsLoopback() {
-			t.Errorf("%s = %s is not on the loopback interface", name, value)
-		}
-		if strings.HasPrefix(name, "EVENT_") && parsed.Path != "" {
-			t.Errorf("%s = %s has a path", name, value)
+		if !net.ParseIP(parsed.Hostname()).IsLoopback() || strings.HasPrefix(name, "EVENT_") && parsed.Path != "" {
+			t.Errorf("%s = %s has a path, or is not on the loopback interface", name, value)
 		}
 	}
 	if len(hosts) != 4 {
 		t.Errorf("%d listeners, want 4", len(hosts))
 	}
 	for _, region := range alexa.Regions() {
-		if got := r.report(region, r.link(region, "amzn-1").Access); got.status != 202 {
-			t.Errorf("%s: answered %d, want 202", region, got.status)
-		}
-		if seen := r.Events(region); len(seen) != 1 {
-			t.Errorf("%s: %d events on record, want 1", region, len(seen))
+		got := r.report(region, r.link(region, "amzn-1").Access)
+		if seen := r.Events(region); got.status != 202 || len(seen) != 1 {
+			t.Errorf("%s: answered %d, with %d events on record, want 202 and 1", region, got.status, len(seen))
 		}
 	}
 }
 
 func TestServerAddresses(t *testing.T) {
 	t.Parallel()
-	taken := newRig(t, simulator.Options{})
-	parsed, err := url.Parse(taken.GatewayURL(alexa.FE))
-	if err != nil {
-		t.Fatal(err)
-	}
+	taken, _ := strings.CutPrefix(newRig(t, simulator.Options{}).GatewayURL(alexa.FE), "http://")
 	sim := simulator.New(simulator.Options{})
-	if _, err := simulator.StartOn(sim, simulator.Addresses{FE: parsed.Host}); err == nil {
-		t.Error("no error for a port that is taken")
-	} else if opError, ok := errors.AsType[*net.OpError](err); !ok || opError.Addr.String() != parsed.Host {
-		t.Errorf("error %v does not hold the address %s", err, parsed.Host)
+	_, err := simulator.StartOn(sim, simulator.Addresses{FE: taken})
+	if opError, ok := errors.AsType[*net.OpError](err); !ok || opError.Addr.String() != taken {
+		t.Errorf("StartOn() with a port that is taken = %v, want an error with the address %s", err, taken)
 	}
 	if _, err := simulator.StartOn(sim, simulator.Addresses{LWA: "nowhere"}); err == nil {
 		t.Error("no error for an address without a port")
@@ -86,63 +77,110 @@ func TestServerAddresses(t *testing.T) {
 // TestCloseEndsDelayedRequests hangs if Close does not.
 func TestCloseEndsDelayedRequests(t *testing.T) {
 	t.Parallel()
-	sim := simulator.New(simulator.Options{})
-	server, err := simulator.Start(sim)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &rig{Simulator: sim, Server: server, t: t}
-	arrived := make(chan struct{})
-	sim.Script(simulator.Refresh, simulator.Fault{Delay: time.Hour, Match: func(simulator.Request) bool {
+	r := newRig(t, simulator.Options{}) // which closes the server once more
+	arrived, answered := make(chan struct{}), make(chan reply)
+	r.Script(simulator.Refresh, simulator.Fault{Delay: time.Hour, Match: func(simulator.Request) bool {
 		close(arrived)
 		return true
 	}})
-	answered := make(chan reply)
 	go func() { answered <- r.refresh("Atzr|fake") }()
 	<-arrived
-	if err := server.Close(); err != nil {
+	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
 	if got := <-answered; got.err == nil || errors.Is(got.err, context.Canceled) {
 		t.Errorf("answered %d, error %v, want a broken connection", got.status, got.err)
-	}
-	if err := server.Close(); err != nil {
-		t.Errorf("second Close() = %v", err)
 	}
 }
 
 func TestIdentityProvider(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
-	tests := []struct {
+	const refused = `{"error":"invalid_token"}`
+	for _, test := range []struct {
 		name, method, path, authorization string
 		status                            int
 		body                              string
 	}{
 		{"grantee token", "GET", "", "Bearer grantee-u-1", 200, `{"sub":"u-1"}`},
 		{"customer with a quote", "GET", "", `Bearer grantee-"`, 200, `{"sub":"\""}`},
-		{"another token", "GET", "", "Bearer Atza|fake", 401, `{"error":"invalid_token"}`},
-		{"of nobody", "GET", "", "Bearer grantee-", 401, `{"error":"invalid_token"}`},
-		{"another scheme", "GET", "", "Basic grantee-u-1", 401, `{"error":"invalid_token"}`},
-		{"none", "GET", "", "", 401, `{"error":"invalid_token"}`},
+		{"another token", "GET", "", "Bearer Atza|fake", 401, refused},
+		{"of nobody", "GET", "", "Bearer grantee-", 401, refused},
+		{"another scheme", "GET", "", "Basic grantee-u-1", 401, refused},
+		{"none", "GET", "", "", 401, refused},
 		{"POST", "POST", "", "Bearer grantee-u-1", 405, "Method Not Allowed\n"},
 		{"another path", "GET", "/more", "Bearer grantee-u-1", 404, "404 page not found\n"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			request := r.request(test.method, r.UserInfoURL+test.path, "", "")
-			request.Header.Set("Authorization", test.authorization)
-			got := send(request)
-			if got.status != test.status || got.body != test.body {
-				t.Errorf("answered %d %q, want %d %q", got.status, got.body, test.status, test.body)
-			}
-			if challenge := got.header.Get("WWW-Authenticate"); (challenge != "") != (test.status == 401) {
-				t.Errorf("WWW-Authenticate = %q", challenge)
-			}
-		})
+	} {
+		request := r.request(test.method, r.UserInfoURL+test.path, "", "")
+		request.Header.Set("Authorization", test.authorization)
+		got := send(request)
+		challenge := got.header.Get("WWW-Authenticate")
+		if got.status != test.status || got.body != test.body || (challenge != "") != (test.status == 401) {
+			t.Errorf("%s: answered %d %q with WWW-Authenticate %q, want %d %q", test.name, got.status, got.body, challenge, test.status, test.body)
+		}
 	}
 	if seen := r.Requests(); len(seen) != 0 {
 		t.Errorf("%d requests on record, want none: they are not Amazon's", len(seen))
+	}
+}
+
+// TestHosts drives one handler, as a proxy that keeps the Host header would, and
+// those of one gateway each.
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, method, host, path string // a host that is a region means its handler
+		status                   int
+		allow                    string
+		target                   simulator.Target
+	}{
+		{"NA", "POST", "api.amazonalexa.com", "/v3/events", 401, "", "gateway/NA"},
+		{"EU", "POST", "api.eu.amazonalexa.com", "/v3/events", 401, "", "gateway/EU"},
+		{"FE", "POST", "api.fe.amazonalexa.com", "/v3/events", 401, "", "gateway/FE"},
+		{"with a port", "POST", "API.EU.amazonalexa.com:443", "/v3/events", 401, "", "gateway/EU"},
+		{"LWA", "POST", "api.amazon.com", "/auth/o2/token", 500, "", "lwa/token"},
+		{"unnamed", "GET", "localhost", "/auth/o2/tokeninfo", 400, "", "lwa/tokeninfo"},
+		{"event to LWA", "POST", "api.amazon.com", "/v3/events", 404, "", ""},
+		{"token request to a gateway", "POST", "api.amazonalexa.com", "/auth/o2/token", 404, "", ""},
+		{"control at a gateway", "GET", "api.amazonalexa.com", "/simulator/counts", 404, "", ""},
+		{"unknown path", "POST", "api.amazonalexa.com", "/v2/events", 404, "", ""},
+		{"GET event", "GET", "api.amazonalexa.com", "/v3/events", 405, "POST", ""},
+		{"GET token", "GET", "localhost", "/auth/o2/token", 405, "POST", ""},
+		{"POST tokeninfo", "POST", "localhost", "/auth/o2/tokeninfo", 405, "GET, HEAD", ""},
+		{"handler of NA", "POST", "NA", "/v3/events", 401, "", "gateway/NA"},
+		{"handler of EU", "POST", "EU", "/v3/events", 401, "", "gateway/EU"},
+		{"handler of FE", "POST", "FE", "/v3/events", 401, "", "gateway/FE"},
+		{"handler of no region", "POST", "XX", "/v3/events", 404, "", ""},
+	} {
+		sim := simulator.New(simulator.Options{})
+		request, got := httptest.NewRequest(test.method, test.path, nil), httptest.NewRecorder()
+		if request.Host = test.host; len(test.host) == 2 {
+			sim.GatewayHandler(alexa.Region(test.host)).ServeHTTP(got, request)
+		} else {
+			sim.ServeHTTP(got, request)
+		}
+		var target simulator.Target
+		for _, seen := range sim.Requests() {
+			target = seen.Target
+		}
+		if allow := got.Header().Get("Allow"); got.Code != test.status || allow != test.allow || target != test.target {
+			t.Errorf("%s: answered %d, Allow %q, recorded as %q; want %d, %q, %q",
+				test.name, got.Code, allow, target, test.status, test.allow, test.target)
+		}
+	}
+}
+
+// BenchmarkEvent is what an accepted event costs without the network: it must
+// stay small beside what a load test measures.
+func BenchmarkEvent(b *testing.B) {
+	sim := simulator.New(simulator.Options{})
+	token := directPair(b, sim).Access
+	handler, body := sim.GatewayHandler(alexa.EU), withToken(changeReport, token)
+	b.ReportAllocs()
+	for b.Loop() {
+		direct(b.Context(), handler, body, token)
+	}
+	if got := sim.Counts().Accepted; got < int64(b.N) {
+		b.Fatalf("%d accepted of %d", got, b.N)
 	}
 }

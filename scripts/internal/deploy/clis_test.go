@@ -25,8 +25,8 @@ import (
 
 // TestRealCLIs runs the script of a region with the real gcloud and AWS CLI, which
 // talk to fakes: of all commands that differ in names only, the first, while the
-// model answers the others. The CLIs take them; what they describe they find
-// when the script is run again; and what they make is what Terraform would.
+// model answers the others. The first run does what changes something, and what it
+// makes is what Terraform would; the second does what describes, and finds it.
 func TestRealCLIs(t *testing.T) {
 	for _, name := range []string{"gcloud", "aws"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -43,7 +43,7 @@ func TestRealCLIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := scriptOf(t, "--region", "EU", "--source", source, "--proxy", source, settingsFile)
-	real := &realCLIs{model: newModel(t), gcloud: realGcloud(t, google.URL), awsEnv: awsEnv(t, amazon.URL)}
+	real := &realCLIs{model: newModel(t), ran: map[string]bool{}, gcloud: realGcloud(t, google.URL), aws: realAWS(t, amazon.URL)}
 	env := programs(t, real.answer, "gcloud", "aws", "unzip")
 
 	if status, out := shell(t, script, env); status != exitOK || google.Uploads() != 2 {
@@ -64,12 +64,11 @@ func TestRealCLIs(t *testing.T) {
 // realCLIs are the CLIs, and the model beside them.
 type realCLIs struct {
 	*model
-	gcloud func(args []string) reply
-	awsEnv []string
+	gcloud, aws func(args []string) reply
 
 	lock  sync.Mutex
 	ran   map[string]bool // by what is not a name
-	reads bool            // only commands that change nothing
+	reads bool            // commands that change nothing, and no others
 }
 
 func (r *realCLIs) answer(args []string) reply {
@@ -84,12 +83,9 @@ func (r *realCLIs) answer(args []string) reply {
 	shape := fmt.Sprint(c.kind, c.verb, slices.Sorted(maps.Keys(c.flags)), c.flags["format"], c.flags["condition"] == "None")
 	reading := slices.Contains([]string{"describe", "list", "get"}, c.verb)
 	r.lock.Lock()
-	skip := r.ran[shape] || r.reads && !reading
+	skip := r.ran[shape] || r.reads != reading
 	if c.kind == "gcloud functions" { // of which two are real, whoever comes first
-		skip = r.reads && !reading || c.name != "gatepost-eu-acceptgrant" && c.name != "gatepost-eu-sendevent"
-	}
-	if r.ran == nil {
-		r.ran = map[string]bool{}
+		skip = r.reads != reading || c.name != "gatepost-eu-acceptgrant" && c.name != "gatepost-eu-sendevent"
 	}
 	r.ran[shape] = true
 	r.lock.Unlock()
@@ -97,15 +93,9 @@ func (r *realCLIs) answer(args []string) reply {
 	case skip:
 		return modelled
 	case args[0] == "gcloud":
-		return r.gcloud(args)
+		return r.gcloud(args[1:])
 	}
-	var stdout, stderr bytes.Buffer
-	aws := exec.Command("aws", args[1:]...)
-	aws.Env, aws.Stdout, aws.Stderr = r.awsEnv, &stdout, &stderr
-	if err := aws.Run(); err != nil {
-		stderr.WriteString(err.Error())
-	}
-	return reply{stdout.String(), stderr.String(), aws.ProcessState.ExitCode()}
+	return r.aws(args[1:])
 }
 
 // wantMeant holds what the flags mean to the APIs against what Terraform would
@@ -182,23 +172,33 @@ func wantMeant(t *testing.T, made map[string]object) {
 	}
 }
 
-// awsEnv has the AWS CLI talk to the fake, and read nothing of this machine's.
-func awsEnv(t *testing.T, url string) []string {
+// realAWS answers with the AWS CLI itself, which talks to the fake, and reads nothing
+// of this machine's. Where the CLI is a package of Python's it is loaded once.
+func realAWS(t *testing.T, url string) func(args []string) reply {
 	t.Helper()
 	none := filepath.Join(t.TempDir(), "config")
 	if err := os.WriteFile(none, []byte("[default]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(),
-		"AWS_ENDPOINT_URL="+url, "AWS_ACCESS_KEY_ID=AKIAFAKEFAKEFAKEFAKE", "AWS_SECRET_ACCESS_KEY=fake",
-		"AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONFIG_FILE="+none, "AWS_SHARED_CREDENTIALS_FILE="+none, "AWS_PROFILE=default",
-		"AWS_SESSION_TOKEN=", "no_proxy=127.0.0.1", "AWS_PAGER=")
+	env := append(os.Environ(),
+		"AWS_ENDPOINT_URL="+url, "AWS_ACCESS_KEY_ID=AKIAFAKEFAKEFAKEFAKE", "AWS_SECRET_ACCESS_KEY=fake", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_CONFIG_FILE="+none, "AWS_SHARED_CREDENTIALS_FILE="+none, "AWS_PROFILE=default", "AWS_SESSION_TOKEN=",
+		"AWS_PAGER=", "AWS_DEFAULT_OUTPUT=json", "no_proxy=127.0.0.1") // as the script says, in another process
+	if exec.CommandContext(t.Context(), "python3", "-c", "import awscli.clidriver").Run() == nil {
+		return loaded(t, env, "python3", "aws")
+	}
+	return func(args []string) reply {
+		var stdout, stderr bytes.Buffer
+		aws := exec.Command("aws", args...)
+		aws.Env, aws.Stdout, aws.Stderr = env, &stdout, &stderr
+		if err := aws.Run(); err != nil {
+			stderr.WriteString(err.Error())
+		}
+		return reply{stdout.String(), stderr.String(), aws.ProcessState.ExitCode()}
+	}
 }
 
-// realGcloud answers with gcloud itself, which talks to the fake. Most of its
-// second goes by in loading, so each command is forked from a process that has
-// loaded it.
+// realGcloud answers with gcloud itself, which talks to the fake.
 func realGcloud(t *testing.T, url string) func(args []string) reply {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "gcloud", "info", "--format=value(installation.sdk_root,basic.python_location)").Output()
@@ -206,23 +206,30 @@ func realGcloud(t *testing.T, url string) func(args []string) reply {
 		t.Fatal(err)
 	}
 	root, python, _ := strings.Cut(strings.TrimSpace(string(out)), "\t")
-	dir, err := os.MkdirTemp("", "deploy") // a socket's path is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "gcloud")
-	server := exec.CommandContext(t.Context(), python, "testdata/gcloud_server.py", root, socket)
-	server.Stderr, server.Env = os.Stderr, append(os.Environ(),
-		"CLOUDSDK_CONFIG="+dir, "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_CHECK_GCE_METADATA=false",
+	env := append(os.Environ(),
+		"CLOUDSDK_CONFIG="+t.TempDir(), "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_CHECK_GCE_METADATA=false",
 		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
 		"CLOUDSDK_SURVEY_DISABLE_PROMPTS=true", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING=true", "no_proxy=127.0.0.1",
 		"CLOUDSDK_CORE_PROJECT=maker-prod", "CLOUDSDK_CORE_DISABLE_PROMPTS=1") // as the script says, in another process
 	for _, api := range []string{
 		"CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "FIRESTORE", "IAM", "PUBSUB", "RUN", "SECRETMANAGER", "SERVICEUSAGE",
 	} {
-		server.Env = append(server.Env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_"+api+"="+url+"/")
+		env = append(env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_"+api+"="+url+"/")
 	}
+	return loaded(t, env, python, "gcloud", root)
+}
+
+// loaded answers with a CLI that testdata/cli_server.py loads.
+func loaded(t *testing.T, env []string, python string, cli ...string) func(args []string) reply {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "deploy") // a socket's path is short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "cli")
+	server := exec.CommandContext(t.Context(), python, append([]string{"testdata/cli_server.py", socket}, cli...)...)
+	server.Stderr, server.Env = os.Stderr, env
 	stdin, err := server.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -239,9 +246,9 @@ func realGcloud(t *testing.T, url string) func(args []string) reply {
 		_ = server.Wait()
 	})
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("gcloud could not be loaded: %q, %v", line, err)
+		t.Fatalf("%s could not be loaded: %q, %v", cli[0], line, err)
 	}
-	return func(args []string) reply { return ask(socket, args[1:]) }
+	return func(args []string) reply { return ask(socket, args) }
 }
 
 // ask has the server run a command.

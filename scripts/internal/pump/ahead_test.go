@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,10 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/pump"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 // eager is a Pub/Sub server that sends all it has at once, as the real one and
@@ -44,7 +49,7 @@ func newEager(t *testing.T) (*eager, *broker) {
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	t.Cleanup(func() { server.Stop(); serving.Wait() })
-	return e, connect(t, listener.Addr().String())
+	return e, newBroker(t, listener.Addr().String())
 }
 
 // message makes a message whose text is its id as well.
@@ -105,7 +110,7 @@ func TestLanes(t *testing.T) {
 		accept(w, r, p)
 	})
 	server.send(message("a1", "a"), message("a2", "a"), message("a3", "a"), message("b1", "b"), message("b2", "b"), message("c", ""))
-	start(t, b.pump(b.project+"/subscriptions/s", url))
+	start(t, b.pump("s", url))
 
 	var acked []string
 	for range 3 { // while a1 is being posted
@@ -115,25 +120,12 @@ func TestLanes(t *testing.T) {
 	if diff := cmp.Diff([]string{"a1", "a2", "a3"}, receive(t, server.back, "the lane to go back")); diff != "" {
 		t.Errorf("handed back (-want +got):\n%s", diff)
 	}
-	got := map[string]int{}
-	for _, text := range texts(t, arrived, 4) {
-		got[text]++
-	}
-	if diff := cmp.Diff(map[string]int{"a1": 1, "b1": 1, "b2": 1, "c": 1}, got); diff != "" {
+	if diff := cmp.Diff(map[string]int{"a1": 1, "b1": 1, "b2": 1, "c": 1}, texts(t, arrived, 4)); diff != "" {
 		t.Errorf("requests differ (-want +got):\n%s", diff)
 	}
-	if before := func(text string) int { return index(acked, text) }; before("b1") > before("b2") {
+	if slices.Index(acked, "b1") > slices.Index(acked, "b2") {
 		t.Errorf("acknowledged %v, want b1 before b2", acked)
 	}
-}
-
-func index(list []string, text string) int {
-	for i, s := range list {
-		if s == text {
-			return i
-		}
-	}
-	return -1
 }
 
 // TestConcurrency gives a third request some time to join two that are held.
@@ -154,7 +146,7 @@ func TestConcurrency(t *testing.T) {
 		}
 		accept(w, r, p)
 	})
-	p := b.pump(b.project+"/subscriptions/s", url)
+	p := b.pump("s", url)
 	p.Concurrency = 2
 	server.send(message("1", ""), message("2", ""), message("3", ""), message("4", ""))
 	start(t, p)
@@ -170,8 +162,111 @@ func TestStreamBreaks(t *testing.T) {
 	server.streams <- func(pubsubpb.Subscriber_StreamingPullServer) error { return status.Error(codes.Unavailable, "moving") }
 	server.streams <- func(pubsubpb.Subscriber_StreamingPullServer) error { return nil } // as after its half hour
 	server.send(message("1", ""))
-	start(t, b.pump(b.project+"/subscriptions/s", url))
+	start(t, b.pump("s", url))
 	if got := receive(t, arrived, "the message of the third stream"); got.text() != "1" {
 		t.Errorf("got %q", got.text())
+	}
+}
+
+// TestStop ends a pump while it holds two messages of one key.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		grace time.Duration
+		// answer answers the first message; released is closed when the pump
+		// has been told to end.
+		answer func(w http.ResponseWriter, r *http.Request, released <-chan struct{})
+		want   pump.Rest
+		left   []string // what the next pump gets
+	}{
+		{"finished in time", testkit.Patience, func(w http.ResponseWriter, _ *http.Request, released <-chan struct{}) {
+			<-released
+			w.WriteHeader(http.StatusOK)
+		}, pump.Rest{Acknowledged: 1, HandedBack: 1}, []string{"2"}},
+		{"failed in time", testkit.Patience, func(w http.ResponseWriter, _ *http.Request, released <-chan struct{}) {
+			<-released
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}, pump.Rest{HandedBack: 2}, []string{"1", "2"}},
+		{"not finished in time", time.Millisecond, func(_ http.ResponseWriter, r *http.Request, _ <-chan struct{}) {
+			<-r.Context().Done()
+		}, pump.Rest{HandedBack: 2}, []string{"1", "2"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			server, b := newEager(t)
+			released := make(chan struct{})
+			url, arrived := endpoint(t, func(w http.ResponseWriter, r *http.Request, _ posted) { test.answer(w, r, released) })
+			p := b.pump("s", url)
+			p.Grace = test.grace
+			server.send(message("1", "key"), message("2", "key"))
+			running := start(t, p)
+			receive(t, arrived, "the request")
+			running.end()
+			close(released)
+
+			if diff := cmp.Diff(test.want, running.stop()); diff != "" {
+				t.Errorf("Run() differs (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.left, receive(t, server.back, "the handing back")); diff != "" {
+				t.Errorf("handed back (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestStopWhileBackingOff ends a pump that would wait for ever, and lets
+// another have the message.
+func TestStopWhileBackingOff(t *testing.T) {
+	t.Parallel()
+	b := newBroker(t, cloud.Fake(t).Addr)
+	url, arrived := endpoint(t, failing("bad", 1))
+	p := b.pumpOf("events", "dead", url)
+	waiting := make(chan struct{}, 1)
+	p.Wait = func(ctx context.Context, _ time.Duration) {
+		waiting <- struct{}{}
+		<-ctx.Done()
+	}
+	b.publish("events", "key", "bad")
+	first := start(t, p)
+	receive(t, waiting, "the back-off")
+	if diff := cmp.Diff(pump.Rest{HandedBack: 1}, first.stop()); diff != "" {
+		t.Errorf("Run() differs (-want +got):\n%s", diff)
+	}
+
+	start(t, b.pump(p.Subscription, url))
+	for attempt := 1; attempt <= 2; attempt++ {
+		if got := receive(t, arrived, "a request"); got.Attempt != attempt {
+			t.Errorf("attempt %d, want %d", got.Attempt, attempt)
+		}
+	}
+}
+
+// TestStopHandsBackWhatArrivesLate has the server send a message after the
+// pump has said that it wants none.
+func TestStopHandsBackWhatArrivesLate(t *testing.T) {
+	t.Parallel()
+	server, b := newEager(t)
+	url, arrived := endpoint(t, accept)
+	server.streams <- func(stream pubsubpb.Subscriber_StreamingPullServer) error {
+		if err := sendAll(stream, message("1", "")); err != nil {
+			return err
+		}
+		return stream.Send(&pubsubpb.StreamingPullResponse{ReceivedMessages: []*pubsubpb.ReceivedMessage{message("late", "")}})
+	}
+	p := b.pump("s", url)
+	settled := make(chan pump.Delivery, 1)
+	p.Observe = func(d pump.Delivery) { settled <- d }
+	running := start(t, p)
+	receive(t, settled, "the first message")
+	if diff := cmp.Diff(pump.Rest{HandedBack: 1}, running.stop()); diff != "" {
+		t.Errorf("Run() differs (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"late"}, receive(t, server.back, "the handing back")); diff != "" {
+		t.Errorf("handed back (-want +got):\n%s", diff)
+	}
+	if got := len(arrived); got != 1 {
+		t.Errorf("%d requests, want 1", got)
 	}
 }

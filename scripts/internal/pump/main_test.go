@@ -10,107 +10,75 @@ import (
 	"testing"
 	"time"
 
-	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"cloud.google.com/go/pubsub/v2/pstest"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
-// patience is when a test gives up. Nothing waits for it to pass.
-const patience = 30 * time.Second
+func TestMain(m *testing.M) { testkit.Main(m) }
 
 // broker is a Pub/Sub server and a project of its own in it.
 type broker struct {
-	t       *testing.T
-	client  *pubsub.Client
-	project string
-	server  *pstest.Server // nil if it is another kind
+	*cloud.Project
+	t *testing.T
 }
 
-// newBroker starts a pstest server.
-func newBroker(t *testing.T) *broker {
+func newBroker(t *testing.T, host string) *broker {
 	t.Helper()
-	server := pstest.NewServerWithAddress("127.0.0.1:0")
-	t.Cleanup(func() { _ = server.Close() })
-	b := connect(t, server.Addr)
-	b.server = server
-	return b
+	return &broker{cloud.At(t, host), t}
 }
 
-// newEmulator uses the emulator.
-func newEmulator(t *testing.T) *broker {
-	t.Helper()
-	return connect(t, emulator.PubSub(t))
+// onBoth runs a test with Google's fake and with the emulator.
+func onBoth(t *testing.T, test func(t *testing.T, b *broker)) {
+	t.Run("fake", func(t *testing.T) {
+		t.Parallel()
+		test(t, newBroker(t, cloud.Fake(t).Addr))
+	})
+	t.Run("emulator", func(t *testing.T) {
+		t.Parallel()
+		test(t, newBroker(t, emulator.PubSub(t)))
+	})
 }
 
-// connect makes a client of the server at an address.
-func connect(t *testing.T, address string) *broker {
-	t.Helper()
-	project := emulator.Project()
-	client, err := pubsub.NewClient(t.Context(), project, option.WithEndpoint(address),
-		option.WithoutAuthentication(), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
-	if err != nil {
-		t.Fatal(err)
+// topic is the full name of a topic.
+func (b *broker) topic(id string) string { return "projects/" + b.ID + "/topics/" + id }
+
+// pumpOf creates a topic and an ordered subscription of it, and returns a pump
+// from there. With a dead-letter topic, which is created too, Pub/Sub counts.
+func (b *broker) pumpOf(topic, dead, endpoint string) *pump.Pump {
+	b.t.Helper()
+	return b.pumpFrom(&pubsubpb.Subscription{Name: topic, EnableMessageOrdering: true}, topic, dead, endpoint)
+}
+
+func (b *broker) pumpFrom(s *pubsubpb.Subscription, topic, dead, endpoint string) *pump.Pump {
+	b.t.Helper()
+	b.CreateTopic(b.t, topic)
+	if dead != "" {
+		b.CreateTopic(b.t, dead)
+		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: b.topic(dead), MaxDeliveryAttempts: attempts}
 	}
-	t.Cleanup(func() { _ = client.Close() })
-	return &broker{t: t, client: client, project: "projects/" + project}
-}
-
-// topic creates a topic and returns its name.
-func (b *broker) topic(id string) string {
-	b.t.Helper()
-	topic, err := b.client.TopicAdminClient.CreateTopic(b.t.Context(), &pubsubpb.Topic{Name: b.project + "/topics/" + id})
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return topic.GetName()
-}
-
-// subscription creates a subscription and returns its name. It is ordered, and
-// has a dead-letter policy if dead is not empty.
-func (b *broker) subscription(id, topic, dead string) string {
-	b.t.Helper()
-	return b.create(&pubsubpb.Subscription{Name: b.project + "/subscriptions/" + id, Topic: topic, EnableMessageOrdering: true}, dead)
-}
-
-// unordered is subscription for one that is not.
-func (b *broker) unordered(id, topic, dead string) string {
-	b.t.Helper()
-	return b.create(&pubsubpb.Subscription{Name: b.project + "/subscriptions/" + id, Topic: topic}, dead)
+	b.Subscribe(b.t, topic, s)
+	return b.pump(s.Name, endpoint)
 }
 
 // attempts is how often a message is delivered before it is a dead letter.
 const attempts = 10
 
-func (b *broker) create(wanted *pubsubpb.Subscription, dead string) string {
-	b.t.Helper()
-	wanted.AckDeadlineSeconds = 60
-	if dead != "" {
-		wanted.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: dead, MaxDeliveryAttempts: attempts}
-	}
-	if _, err := b.client.SubscriptionAdminClient.CreateSubscription(b.t.Context(), wanted); err != nil {
-		b.t.Fatal(err)
-	}
-	return wanted.GetName()
-}
-
 // publish publishes messages with their texts for data, in order, and returns
 // their ids.
 func (b *broker) publish(topic, key string, texts ...string) []string {
 	b.t.Helper()
-	request := &pubsubpb.PublishRequest{Topic: topic}
+	request := &pubsubpb.PublishRequest{Topic: b.topic(topic)}
 	for _, text := range texts {
 		request.Messages = append(request.Messages, &pubsubpb.PubsubMessage{
 			Data: []byte(text), OrderingKey: key, Attributes: map[string]string{"region": "EU"},
 		})
 	}
-	response, err := b.client.TopicAdminClient.Publish(b.t.Context(), request)
+	response, err := b.PubSub.TopicAdminClient.Publish(b.t.Context(), request)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -120,9 +88,9 @@ func (b *broker) publish(topic, key string, texts ...string) []string {
 // pump returns a pump whose waits take no time.
 func (b *broker) pump(subscription, endpoint string) *pump.Pump {
 	return &pump.Pump{
-		Client: b.client.SubscriptionAdminClient, Subscription: subscription,
-		HTTP: http.DefaultClient, Endpoint: endpoint, Concurrency: 8, AckDeadline: 10 * patience,
-		MinBackoff: time.Second, MaxBackoff: 10 * time.Second, Grace: patience,
+		Client: b.PubSub.SubscriptionAdminClient, Subscription: subscription,
+		HTTP: http.DefaultClient, Endpoint: endpoint, Concurrency: 8, AckDeadline: 10 * testkit.Patience,
+		MinBackoff: time.Second, MaxBackoff: 10 * time.Second, Grace: testkit.Patience,
 		Now: time.Now, Wait: func(context.Context, time.Duration) {},
 	}
 }
@@ -166,7 +134,7 @@ func receive[T any](t *testing.T, from <-chan T, what string) T {
 	select {
 	case value := <-from:
 		return value
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience):
 		t.Fatalf("waited in vain for %s", what)
 		panic("not reached")
 	}
@@ -226,12 +194,12 @@ func failing(text string, n int) func(http.ResponseWriter, *http.Request, posted
 	}
 }
 
-// texts returns the data of the next n requests.
-func texts(t *testing.T, arrived <-chan posted, n int) []string {
+// texts counts the next n requests by their data.
+func texts(t *testing.T, arrived <-chan posted, n int) map[string]int {
 	t.Helper()
-	var got []string
+	got := map[string]int{}
 	for range n {
-		got = append(got, receive(t, arrived, "a request").text())
+		got[receive(t, arrived, "a request").text()]++
 	}
 	return got
 }

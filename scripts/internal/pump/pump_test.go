@@ -3,35 +3,38 @@ package pump_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 func TestEnvelope(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
-	topic := b.topic("events")
-	subscription := b.subscription("events", topic, b.topic("dead"))
+	server := cloud.Fake(t)
+	b := newBroker(t, server.Addr)
 	url, arrived := endpoint(t, accept)
-	id := b.publish(topic, "u-1/lamp-1", "hello")[0]
-	start(t, b.pump(subscription, url))
+	p := b.pumpOf("events", "dead", url)
+	id := b.publish("events", "u-1/lamp-1", "hello")[0]
+	start(t, p)
 
 	got := receive(t, arrived, "the request")
 	want := map[string]any{
 		"deliveryAttempt": 1.0,
-		"subscription":    subscription,
+		"subscription":    p.Subscription,
 		"message": map[string]any{
 			"attributes": map[string]any{"region": "EU"}, "data": "aGVsbG8=", "messageId": id, "orderingKey": "u-1/lamp-1",
-			"publishTime": b.server.Message(id).PublishTime.UTC().Format(time.RFC3339Nano),
+			"publishTime": server.Message(id).PublishTime.UTC().Format(time.RFC3339Nano),
 		},
 	}
 	if diff := cmp.Diff(want, got.raw); diff != "" {
@@ -54,34 +57,27 @@ func TestAnswers(t *testing.T) {
 			}
 		}
 	}
-	tests := []struct {
+	type answer struct {
 		name         string
 		answer       http.HandlerFunc
 		wantStatus   int
 		acknowledges bool
-	}{
-		{"200", status(200), 200, true},
-		{"201", status(201), 201, true},
-		{"202", status(202), 202, true},
-		{"204", status(204), 204, true},
+	}
+	tests := []answer{
 		{"102 before 200", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(102); status(200)(w, r) }, 200, true},
-		{"203", status(203), 203, false},
-		{"206", status(206), 206, false},
-		{"redirect", status(307), 307, false},
-		{"not modified", status(304), 304, false},
-		{"400", status(400), 400, false},
-		{"404", status(404), 404, false},
-		{"429", status(429), 429, false},
-		{"500", status(500), 500, false},
-		{"503", status(503), 503, false},
 		{"connection closed", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 0, false},
 		{"no answer in time", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, false},
+	}
+	for _, code := range []int{200, 201, 202, 204} {
+		tests = append(tests, answer{fmt.Sprint(code), status(code), code, true})
+	}
+	for _, code := range []int{203, 206, 304, 307, 400, 404, 429, 500, 503} {
+		tests = append(tests, answer{fmt.Sprint(code), status(code), code, false})
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			b := newBroker(t)
-			topic := b.topic("events")
+			b := newBroker(t, cloud.Fake(t).Addr)
 			url, _ := endpoint(t, func(w http.ResponseWriter, r *http.Request, p posted) {
 				if p.Attempt > 1 {
 					accept(w, r, p)
@@ -89,19 +85,20 @@ func TestAnswers(t *testing.T) {
 				}
 				test.answer(w, r)
 			})
-			p := b.pump(b.subscription("events", topic, b.topic("dead")), url)
+			p := b.pumpOf("events", "dead", url)
 			p.HTTP = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			if test.name == "no answer in time" {
 				p.AckDeadline = 200 * time.Millisecond
 			}
 			seen := make(chan pump.Delivery, 100)
 			p.Observe = func(d pump.Delivery) { seen <- d }
-			b.publish(topic, "key", "message")
+			b.publish("events", "key", "message")
 			start(t, p)
 
 			first := receive(t, seen, "the first delivery")
 			if first.Acknowledged != test.acknowledges || first.Status != test.wantStatus || (first.Err != nil) != (test.wantStatus == 0) {
-				t.Errorf("acknowledged %v, status %d, %v; want %v, %d", first.Acknowledged, first.Status, first.Err, test.acknowledges, test.wantStatus)
+				t.Errorf("acknowledged %v, status %d, %v; want %v, %d",
+					first.Acknowledged, first.Status, first.Err, test.acknowledges, test.wantStatus)
 			}
 			if test.acknowledges {
 				return
@@ -117,31 +114,23 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestBackoff fails a message seven times.
+// TestBackoff fails a message seven times. Without a dead-letter policy Pub/Sub does
+// not count.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name    string
-		counted bool // by Pub/Sub, which needs a dead-letter policy
-	}{{"Pub/Sub counts", true}, {"Pub/Sub does not count", false}} {
-		t.Run(test.name, func(t *testing.T) {
+	for dead, wantAttempts := range map[string][]int{"dead": {1, 2, 3, 4, 5, 6, 7, 8}, "": make([]int, 8)} {
+		t.Run("dead letters to "+dead, func(t *testing.T) {
 			t.Parallel()
-			b := newBroker(t)
-			topic, dead := b.topic("events"), ""
-			if test.counted {
-				dead = b.topic("dead")
-			}
+			b := newBroker(t, cloud.Fake(t).Addr)
 			url, _ := endpoint(t, failing("bad", 7))
-			p := b.pump(b.subscription("events", topic, dead), url)
-			waits := make(chan time.Duration, 100)
+			p := b.pumpOf("events", dead, url)
+			waits, seen := make(chan time.Duration, 100), make(chan pump.Delivery, 100)
 			p.Wait = func(_ context.Context, d time.Duration) { waits <- d }
-			seen := make(chan pump.Delivery, 100)
 			p.Observe = func(d pump.Delivery) { seen <- d }
-			b.publish(topic, "", "bad")
+			b.publish("events", "", "bad")
 			start(t, p)
 
-			var attempts, seconds []int
-			var backoffs []int
+			var attempts, seconds, backoffs []int
 			for range 8 {
 				d := receive(t, seen, "a delivery")
 				attempts = append(attempts, d.Message.Attempt)
@@ -150,21 +139,11 @@ func TestBackoff(t *testing.T) {
 			for range 7 {
 				seconds = append(seconds, int(receive(t, waits, "a wait").Seconds()))
 			}
-			wantAttempts := []int{1, 2, 3, 4, 5, 6, 7, 8}
-			if !test.counted {
-				wantAttempts = make([]int, 8)
+			want := [][]int{wantAttempts, {1, 2, 4, 8, 10, 10, 10}, {1, 2, 4, 8, 10, 10, 10, 0}}
+			if diff := cmp.Diff(want, [][]int{attempts, seconds, backoffs}); diff != "" {
+				t.Errorf("attempts, waits, and the waits that were observed (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(wantAttempts, attempts); diff != "" {
-				t.Errorf("attempts differ (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff([]int{1, 2, 4, 8, 10, 10, 10}, seconds); diff != "" {
-				t.Errorf("waits differ (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(append(seconds, 0), backoffs); diff != "" {
-				t.Errorf("what was observed differs from the waits (-want +got):\n%s", diff)
-			}
-			// The next message starts anew.
-			b.publish(topic, "", "good")
+			b.publish("events", "", "good") // which starts anew
 			if d := receive(t, seen, "another message"); !d.Acknowledged || d.Backoff != 0 {
 				t.Errorf("%+v", d)
 			}
@@ -177,42 +156,72 @@ func TestBackoff(t *testing.T) {
 // forwards a dead letter, and pstest 2.8.1 forwards it again and again.
 func TestDeadLetter(t *testing.T) {
 	t.Parallel()
-	for name, newBroker := range map[string]func(*testing.T) *broker{"pstest": newBroker, "emulator": newEmulator} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBroker(t)
-			topic, dead := b.topic("events"), b.topic("dead")
-			url, arrived := endpoint(t, failing("bad", 1000))
-			graveyard, buried := endpoint(t, accept)
-			events := b.pump(b.unordered("events", topic, dead), url)
-			letters := b.pump(b.unordered("dead", dead, ""), graveyard)
-			b.publish(topic, "", "bad", "good")
-			start(t, events)
-			start(t, letters)
+	onBoth(t, func(t *testing.T, b *broker) {
+		url, arrived := endpoint(t, failing("bad", 1000))
+		graveyard, buried := endpoint(t, accept)
+		events := b.pumpFrom(&pubsubpb.Subscription{Name: "events"}, "events", "dead", url)
+		letters := &pubsubpb.Subscription{Name: "dead"}
+		b.Subscribe(t, "dead", letters)
+		b.publish("events", "", "bad", "good")
+		start(t, events)
+		start(t, b.pump(letters.Name, graveyard))
 
-			if got := receive(t, buried, "the dead letter"); got.text() != "bad" {
-				t.Errorf("dead letter %q", got.text())
-			}
-			got := map[string]int{}
-			for _, text := range texts(t, arrived, attempts+1) {
-				got[text]++
-			}
-			if diff := cmp.Diff(map[string]int{"bad": attempts, "good": 1}, got); diff != "" {
-				t.Errorf("requests differ (-want +got):\n%s", diff)
-			}
-			if more := len(arrived); more != 0 {
-				t.Errorf("%d more requests", more)
-			}
-		})
-	}
+		if got := receive(t, buried, "the dead letter"); got.text() != "bad" {
+			t.Errorf("dead letter %q", got.text())
+		}
+		if diff := cmp.Diff(map[string]int{"bad": attempts, "good": 1}, texts(t, arrived, attempts+1)); diff != "" || len(arrived) != 0 {
+			t.Errorf("requests differ, and there are %d more (-want +got):\n%s", len(arrived), diff)
+		}
+	})
 }
 
 func TestNothingToPullFrom(t *testing.T) {
 	t.Parallel()
-	b := newBroker(t)
-	_, err := b.pump(b.project+"/subscriptions/none", "http://127.0.0.1:1").Run(t.Context())
+	b := newBroker(t, cloud.Fake(t).Addr)
+	_, err := b.pump("projects/p/subscriptions/none", "http://127.0.0.1:1").Run(t.Context())
 	var asked interface{ GRPCStatus() *status.Status }
 	if !errors.As(err, &asked) || asked.GRPCStatus().Code() != codes.NotFound || !strings.Contains(err.Error(), "/subscriptions/none") {
 		t.Errorf("Run() = %v, want NotFound with the subscription's name", err)
 	}
+}
+
+// TestOrder fails the first message of key a twice, and keeps it waiting until
+// all of key b have gone. One request at a time proves that a message which
+// waits takes nobody's place.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, b *broker) {
+		url, arrived := endpoint(t, failing("a1", 2))
+		p := b.pumpOf("events", "dead", url)
+		p.Concurrency = 1
+		othersGone := make(chan struct{})
+		p.Wait = func(ctx context.Context, _ time.Duration) {
+			select {
+			case <-othersGone:
+			case <-ctx.Done():
+			}
+		}
+		b.publish("events", "a", "a1", "a2", "a3")
+		b.publish("events", "b", "b1", "b2", "b3")
+		start(t, p)
+
+		got := map[string][]string{}
+		note := func() {
+			r := receive(t, arrived, "a request")
+			got[r.OrderingKey] = append(got[r.OrderingKey], r.text())
+		}
+		for range 4 {
+			note()
+		}
+		if diff := cmp.Diff(map[string][]string{"a": {"a1"}, "b": {"b1", "b2", "b3"}}, got); diff != "" {
+			t.Fatalf("before the back-off was over (-want +got):\n%s", diff)
+		}
+		close(othersGone)
+		for range 4 {
+			note()
+		}
+		if diff := cmp.Diff([]string{"a1", "a1", "a1", "a2", "a3"}, got["a"]); diff != "" {
+			t.Errorf("key a (-want +got):\n%s", diff)
+		}
+	})
 }

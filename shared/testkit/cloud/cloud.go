@@ -12,6 +12,7 @@ import (
 	"cloud.google.com/go/firestore"
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/pubsub/v2/pstest"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -31,7 +32,15 @@ type Project struct {
 // package emulator.
 func New(t *testing.T) *Project {
 	t.Helper()
-	p := &Project{ID: emulator.Project(), FirestoreHost: emulator.Firestore(t), PubSubHost: emulator.PubSub(t)}
+	p := At(t, emulator.PubSub(t))
+	p.FirestoreHost = emulator.Firestore(t)
+	return p
+}
+
+// At returns a new project of a Pub/Sub server, without databases.
+func At(t *testing.T, pubSubHost string) *Project {
+	t.Helper()
+	p := &Project{ID: emulator.Project(), PubSubHost: pubSubHost}
 	client, err := pubsub.NewClient(t.Context(), p.ID, Dial(t, p.PubSubHost))
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +48,14 @@ func New(t *testing.T) *Project {
 	t.Cleanup(func() { _ = client.Close() })
 	p.PubSub = client
 	return p
+}
+
+// Fake starts Google's fake of Pub/Sub in this process.
+func Fake(t *testing.T, o ...pstest.ServerReactorOption) *pstest.Server {
+	t.Helper()
+	server := pstest.NewServerWithAddress("127.0.0.1:0", o...)
+	t.Cleanup(func() { _ = server.Close() })
+	return server
 }
 
 // Dial connects to an emulator. The client libraries would find it by variables

@@ -1,10 +1,11 @@
-"""Runs gcloud commands in processes forked from one that has gcloud loaded.
+"""Runs commands of a CLI in processes forked from one that has it loaded.
 
-A gcloud command takes most of its second to load gcloud. The tests run more
-than a hundred; here each is gcloud's own main function, in a process of its
-own, with nothing but that loading left out.
+A command of gcloud or AWS takes most of its second to load the CLI. The tests run
+dozens; here each is the CLI's own main function, in a process of its own, with
+nothing but that loading left out.
 
-usage: python3 gcloud_server.py SDK_ROOT SOCKET
+usage: python3 cli_server.py SOCKET gcloud SDK_ROOT
+       python3 cli_server.py SOCKET aws
 
 A client connects, sends one line of JSON, {"args": […], "stdout": PATH,
 "stderr": PATH}, and reads the exit status. The server ends when its standard
@@ -20,8 +21,18 @@ import sys
 import traceback
 
 
-def load(root):
+def load_aws():
+    """Returns the AWS CLI's module main, with what every command needs loaded."""
+    import awscli.clidriver
+    session = awscli.clidriver.create_clidriver().session
+    for service in ('iam', 'lambda', 'logs', 'sts'):
+        session.create_client(service, region_name='eu-west-1')
+    return awscli.clidriver
+
+
+def load_gcloud(root):
     """Returns gcloud's module main, with what every command needs loaded."""
+    sys.argv[0] = os.path.join(root, 'lib', 'gcloud.py')
     lib = os.path.join(root, 'lib')
     sys.path[:0] = [lib, os.path.join(lib, 'third_party')]
     import gcloud
@@ -43,7 +54,7 @@ def run(main, connection):
     sys.argv[1:] = request['args']
     status = 0
     try:
-        main.main()
+        status = main.main() or 0
     except SystemExit as end:
         status = end.code or 0
     except BaseException:
@@ -73,5 +84,4 @@ def serve(main, path):
 
 
 if __name__ == '__main__':
-    sys.argv[0] = os.path.join(sys.argv[1], 'lib', 'gcloud.py')
-    serve(load(sys.argv[1]), sys.argv[2])
+    serve({'aws': load_aws, 'gcloud': load_gcloud}[sys.argv[2]](*sys.argv[3:]), sys.argv[1])

@@ -1,0 +1,81 @@
+// Package readme holds a page to what the tests of its package know: what commands
+// write, which flags there are, and how programs read.
+//
+//	page := readme.Open(t, "README.md")
+//	page.Shows(readme.Output(t, "example_test.go"))
+//	page.NamesFlags(help)
+package readme
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// Page is the text of a page. What it lacks fails the test.
+type Page struct {
+	Text string
+	t    *testing.T
+	path string
+}
+
+// Open reads a page.
+func Open(t *testing.T, path string) Page {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Page{string(text), t, path}
+}
+
+// Shows wants a text as it is.
+func (p Page) Shows(text string) {
+	p.t.Helper()
+	if !strings.Contains(p.Text, text) {
+		p.t.Errorf("%s does not show this:\n%s", p.path, text)
+	}
+}
+
+// ShowsFile wants a file as it is, in a block of a language.
+func (p Page) ShowsFile(path, language string) {
+	p.t.Helper()
+	p.Shows("```" + language + "\n" + Open(p.t, path).Text + "```\n")
+}
+
+// Names wants each word in backquotes.
+func (p Page) Names(words ...string) {
+	p.t.Helper()
+	for _, word := range words {
+		if !strings.Contains(p.Text, "`"+word+"`") {
+			p.t.Errorf("%s says nothing of %s", p.path, word)
+		}
+	}
+}
+
+// NamesFlags wants each flag of what package flag prints.
+func (p Page) NamesFlags(help string) {
+	p.t.Helper()
+	for line := range strings.Lines(help) {
+		flagged, ok := strings.CutPrefix(line, "  -") // descriptions are indented by more
+		if !ok {
+			continue
+		}
+		name := "-" + strings.Fields(flagged)[0]
+		if !strings.Contains(p.Text, "`"+name) && !strings.Contains(p.Text, " "+name+" ") {
+			p.t.Errorf("%s says nothing of %s", p.path, name)
+		}
+	}
+}
+
+// Output is what the first example of a file writes, as a page shows it: indented
+// by four spaces.
+func Output(t *testing.T, path string) string {
+	t.Helper()
+	_, output, found := strings.Cut(Open(t, path).Text, "// Output:\n")
+	if !found {
+		t.Fatalf("%s has no example with output", path)
+	}
+	output, _, _ = strings.Cut(output, "}\n")
+	return strings.ReplaceAll(strings.ReplaceAll(output, "\t// ", "    "), "\t//\n", "\n")
+}
