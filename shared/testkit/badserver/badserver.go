@@ -306,12 +306,10 @@ func EachFault(t *testing.T, secrets []string, more map[string]http.Handler, cal
 // of all that it wraps.
 func NoSecret(t *testing.T, value any, secrets ...string) {
 	t.Helper()
-	for _, verb := range []string{"%v", "%+v", "%s", "%q", "%x"} {
-		text := fmt.Sprintf(verb, value)
-		for _, secret := range secrets {
-			if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
-				t.Errorf("%s of %T shows %q: %s", verb, value, secret, text)
-			}
+	shown := fmt.Sprintf("%[1]v %+[1]v %[1]s %[1]q %[1]x", value)
+	for _, secret := range secrets {
+		if strings.Contains(shown, secret) || strings.Contains(shown, fmt.Sprintf("%x", secret)) {
+			t.Errorf("%T shows %q: %s", value, secret, shown)
 		}
 	}
 	switch wraps := value.(type) {
