@@ -52,7 +52,8 @@ func TestErrorsShowNothing(t *testing.T) {
 		"description": answer{Status: 401, Body: exception("INVALID_ACCESS_TOKEN_EXCEPTION", "Bearer "+token+" "+event)},
 		"code":        answer{Status: 400, Body: exception(token, "")},
 		"request id":  answer{Status: 503}.With("X-Amzn-Requestid", token),
-	}, func(t *testing.T, s *badserver.Server) error {
+	}, func(t *testing.T, fault http.Handler) error {
+		s := badserver.NewInBubble(t, fault)
 		client := newClient(t, s.URL, s.Client())
 		_, err := client.Send(t.Context(), sensitive.New(token), []byte(event))
 		// The description may repeat parts of the event: it is for the dead

@@ -3,6 +3,7 @@ package grantee
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -72,6 +73,48 @@ func TestCustomerRefuses(t *testing.T) {
 				t.Errorf("customer() = %q, %q, want a fault", got, fault)
 			}
 		})
+	}
+}
+
+// TestRefusal is about the times and the audience of a token, which introspection
+// and jwt judge alike.
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	const now, audience = 1767323045, "devices" // the time is 2026-01-02 03:04:05 UTC
+	const expired, early, another = "it has expired", "it is not valid yet", "it is not for the configured audience"
+	for members, want := range map[string]string{
+		`{}`:                                      `it has no "aud", and an audience is configured`,
+		`{"aud":"devices"}`:                       "",
+		`{"aud":["other","devices"]}`:             "",
+		`{"aud":"other"}`:                         another,
+		`{"aud":["other","devices2"]}`:            another,
+		`{"aud":"device"}`:                        another,
+		`{"aud":[]}`:                              another,
+		`{"aud":null}`:                            `it has no "aud", and an audience is configured`,
+		`{"aud":1}`:                               another,
+		`{"aud":[["devices"]]}`:                   another,
+		`{"aud":"devices","exp":1767323045}`:      expired,
+		`{"aud":"devices","exp":"1767323045"}`:    expired,
+		`{"aud":"devices","exp":1767323046}`:      "",
+		`{"aud":"devices","exp":1767323045.5}`:    "",
+		`{"aud":"devices","exp":"1767323046"}`:    "",
+		`{"aud":"devices","exp":1e300}`:           "",
+		`{"aud":"devices","exp":null,"nbf":null}`: "",
+		`{"aud":"devices","exp":"2025-01-01"}`:    "",
+		`{"aud":"devices","nbf":[],"iat":[7]}`:    "",
+		`{"aud":"devices","nbf":"1767323345"}`:    "",
+		`{"aud":"devices","nbf":1767323346}`:      early,
+		`{"aud":"devices","nbf":"1767323346"}`:    early,
+	} {
+		claims, ok := decode([]byte(members))
+		if got := claims.refusal(time.Unix(now, 0), audience); !ok || got != want {
+			t.Errorf("%s: refused for %q, want %q", members, got, want)
+		}
+	}
+	for _, members := range []string{`{}`, `{"aud":"another"}`} {
+		if claims, ok := decode([]byte(members)); !ok || claims.refusal(time.Unix(now, 0), "") != "" {
+			t.Errorf("%s is refused, and no audience is configured", members)
+		}
 	}
 }
 

@@ -226,7 +226,8 @@ func TestErrorsShowNothing(t *testing.T) {
 		"cut in the access token":         says(200, `{"access_token":"Atza|`+canary).Cut(),
 		"status 429, nonsense to wait":    says(429, echo).With("Retry-After", canary),
 		"hangs in the body with a status": badserver.Hang("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + echo),
-	}, func(t *testing.T, s *badserver.Server) error {
+	}, func(t *testing.T, fault http.Handler) error {
+		s := badserver.NewInBubble(t, fault)
 		client := newClient(t, s.URL, s.Client(), credentials(fakeID, canary))
 		_, exchanged := client.Exchange(t.Context(), sensitive.New("AN"+canary))
 		_, refreshed := client.Refresh(t.Context(), fakeID, sensitive.New("Atzr|"+canary))

@@ -194,9 +194,9 @@ func TestAccount(t *testing.T) {
 		"refused": answer{Status: 400, Body: `{"error":"invalid_token","user_id":"x","echo":"canary"}`},
 		"no user": answer{Status: 200, Body: `{"aud":"x"}`},
 		"page":    badserver.Page(200, "canary"),
-	}, func(t *testing.T, s *badserver.Server) error {
+	}, func(t *testing.T, fault http.Handler) error {
 		started := time.Now()
-		got, err := account(t.Context(), t, s)
+		got, err := account(t.Context(), t, badserver.NewInBubble(t, fault))
 		if took := time.Since(started); got != "" || took > lwa.AccountTimeout {
 			t.Errorf("got %q after %v", got, took)
 		}

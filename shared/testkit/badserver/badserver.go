@@ -283,15 +283,16 @@ func Faults(echo string) map[string]http.Handler {
 }
 
 // EachFault has the client meet each of [Faults], and more of its own, in a bubble
-// of its own. The call must return an error that shows none of the secrets.
-func EachFault(t *testing.T, secrets []string, more map[string]http.Handler, call func(*testing.T, *Server) error) {
+// of its own. The call starts a server in the bubble and must return an error that
+// shows none of the secrets.
+func EachFault(t *testing.T, secrets []string, more map[string]http.Handler, call func(*testing.T, http.Handler) error) {
 	t.Helper()
 	for _, faults := range []map[string]http.Handler{Faults(strings.Join(secrets, "&")), more} {
 		for name, fault := range faults {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					err := call(t, NewInBubble(t, fault))
+					err := call(t, fault)
 					if err == nil {
 						t.Fatal("no error")
 					}
