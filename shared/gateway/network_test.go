@@ -111,7 +111,7 @@ func TestTime(t *testing.T) {
 				server := badserver.NewInBubble(t, test.gateway)
 				client := newClient(t, server.URL, server.Client())
 				if test.patient {
-					client = gateway.NewPatient(alexa.EU, &url.URL{Scheme: "http", Host: "127.0.0.1"}, server.Client())
+					client = gateway.NewPatient(alexa.EU, &url.URL{Scheme: "http", Host: "gateway"}, server.Client())
 				}
 				started := time.Now()
 				receipt, err := send(ctx, client)

@@ -215,12 +215,13 @@ func TestJWTProviderFaults(t *testing.T) {
 	for _, asked := range []string{"discovery", "keys"} {
 		t.Run(asked, func(t *testing.T) {
 			badserver.EachFault(t, []string{"canary"}, nil, func(t *testing.T, answer http.Handler) error {
-				document := says(200, `{"issuer":"http://127.0.0.1","jwks_uri":"http://127.0.0.1/keys"}`)
+				const issuer = "http://127.0.0.1:443" // as the server in a bubble is called
+				document := says(200, `{"issuer":"`+issuer+`","jwks_uri":"`+issuer+`/keys"}`)
 				answers := map[string][]http.Handler{"discovery": {answer}, "keys": {document, answer}}[asked]
 				server := badserver.NewInBubble(t, answers...)
-				r := newResolver(t, "jwt:"+server.URL, grantee.Options{HTTPClient: server.Client()})
+				r := newResolver(t, "jwt:"+issuer, grantee.Options{HTTPClient: server.Client()})
 				began := time.Now()
-				_, err := resolve(t.Context(), t, r, s.sign(t, map[string]any{"iss": server.URL, "sub": "u-1", "exp": now.Unix() + 1}))
+				_, err := resolve(t.Context(), t, r, s.sign(t, map[string]any{"iss": issuer, "sub": "u-1", "exp": now.Unix() + 1}))
 				failed, ok := errors.AsType[*grantee.Error](err)
 				if took := time.Since(began); !ok || failed.Kind != grantee.ErrUnavailable || failed.Asked != asked || took > 2*time.Second {
 					t.Errorf("error = %v after %v, want it unavailable, having asked for %s", err, took, asked)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -56,43 +57,44 @@ func (r Request) Form() url.Values {
 // New starts a server that ends with the test.
 func New(t *testing.T, answers ...http.Handler) *Server {
 	t.Helper()
-	s := newServer(t, answers)
-	s.server.Start()
-	s.URL = s.server.URL
-	return s
+	return start(t, nil, (*httptest.Server).Start, answers)
 }
 
 // NewHTTP2 is New for HTTP/2 over TLS.
 func NewHTTP2(t *testing.T, answers ...http.Handler) *Server {
 	t.Helper()
-	s := newServer(t, answers)
-	s.server.EnableHTTP2 = true
-	s.server.StartTLS()
-	s.URL = s.server.URL
-	return s
+	return start(t, nil, (*httptest.Server).StartTLS, answers)
 }
 
-// NewInBubble is New for a test in a bubble. Only the server's own Client reaches it.
+// NewInBubble is New for a test in a bubble. Only the server's own clients reach it.
 func NewInBubble(t *testing.T, answers ...http.Handler) *Server {
 	t.Helper()
-	listener := pipes{make(chan net.Conn), t.Context()}
-	s := newServer(t, answers)
-	_ = s.server.Listener.Close()
-	s.server.Listener, s.dial = listener, listener.dial
-	s.server.Start()
-	s.URL = "http://127.0.0.1"
-	return s
+	return start(t, newPipes(t), (*httptest.Server).Start, answers)
 }
 
-func newServer(t *testing.T, answers []http.Handler) *Server {
+// NewHTTP2InBubble is NewInBubble for HTTP/2 over TLS.
+func NewHTTP2InBubble(t *testing.T, answers ...http.Handler) *Server {
+	t.Helper()
+	return start(t, newPipes(t), (*httptest.Server).StartTLS, answers)
+}
+
+func start(t *testing.T, instead *pipes, start func(*httptest.Server), answers []http.Handler) *Server {
 	s := &Server{answers: answers}
 	s.server = httptest.NewUnstartedServer(s)
+	s.server.EnableHTTP2 = true
+	s.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			s.dialled.Add(1)
 		}
 	}
+	if instead != nil {
+		_ = s.server.Listener.Close()
+		s.server.Listener, s.dial = instead, instead.dial
+	}
+	start(s.server)
 	t.Cleanup(s.server.Close)
+	s.URL = s.server.URL
 	return s
 }
 
@@ -100,9 +102,11 @@ func newServer(t *testing.T, answers []http.Handler) *Server {
 // follows no redirects.
 func (s *Server) Client() *http.Client {
 	client := transport.NewClient(64)
-	if dialer := client.Transport.(*http.Transport); s.dial != nil {
+	dialer := client.Transport.(*http.Transport)
+	if s.dial != nil {
 		dialer.DialContext = s.dial
-	} else if s.server.TLS != nil {
+	}
+	if s.server.TLS != nil {
 		dialer.TLSClientConfig = s.server.Client().Transport.(*http.Transport).TLSClientConfig
 	}
 	return client
@@ -133,13 +137,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	next.ServeHTTP(w, r)
 }
 
-// pipes is a listener without a network.
+// pipes is a listener without a network. It ends with the test.
 type pipes struct {
 	conns chan net.Conn
 	ctx   context.Context
 }
 
-func (p pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func newPipes(t *testing.T) *pipes { return &pipes{make(chan net.Conn), t.Context()} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	near, far := net.Pipe()
 	select {
 	case p.conns <- far:
@@ -149,7 +155,7 @@ func (p pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-func (p pipes) Accept() (net.Conn, error) {
+func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case conn := <-p.conns:
 		return conn, nil
@@ -158,8 +164,8 @@ func (p pipes) Accept() (net.Conn, error) {
 	}
 }
 
-func (pipes) Close() error   { return nil }
-func (pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)} }
+func (*pipes) Close() error   { return nil }
+func (*pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
 
 // Answer is a whole answer. Its content type is JSON's, unless the header has
 // another.
@@ -218,6 +224,36 @@ func After(wait time.Duration, answer http.Handler) http.HandlerFunc {
 		<-time.After(wait)
 		answer.ServeHTTP(w, r)
 	}
+}
+
+// Together gives an answer when n requests are there, so that each of them needs a
+// connection of its own.
+func Together(n int, answer http.Handler) http.Handler {
+	return &rendezvous{n: n, answer: answer, all: make(chan struct{})}
+}
+
+type rendezvous struct {
+	n      int
+	answer http.Handler
+
+	mu    sync.Mutex
+	there int
+	all   chan struct{}
+}
+
+func (m *rendezvous) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	m.mu.Lock()
+	all := m.all
+	if m.there++; m.there == m.n {
+		close(all)
+		m.there, m.all = 0, make(chan struct{})
+	}
+	m.mu.Unlock()
+	select {
+	case <-all:
+	case <-r.Context().Done():
+	}
+	m.answer.ServeHTTP(w, r)
 }
 
 // Raw writes the text as it is, status line and all, and closes the connection.
