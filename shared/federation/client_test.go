@@ -3,11 +3,9 @@ package federation_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,11 +14,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/federation"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-const audience = "https://accept-grant.example.com"
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+const (
+	audience = "https://accept-grant.example.com"
+
+	sts, credentials = federationtest.STS, federationtest.Credentials
+)
 
 // world is Google, and a Lambda's side of it.
 type world struct {
@@ -31,9 +37,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	google := federationtest.New(time.Now)
-	server := httptest.NewServer(google)
-	t.Cleanup(server.Close)
-	base, err := url.Parse(server.URL)
+	base, err := url.Parse(badserver.New(t, google).URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,13 +75,13 @@ func TestTwoRoundTrips(t *testing.T) {
 	if left := time.Until(token.ExpiresAt); left < 59*time.Minute || left > time.Hour {
 		t.Errorf("the token lives %v, want 1h", left)
 	}
-	w.wantCalls(t, federationtest.STS, federationtest.Credentials)
+	w.wantCalls(t, sts, credentials)
 
 	// The federated token serves another audience as well.
 	if _, err := client.IDToken(t.Context(), "https://directives.example.com"); err != nil {
 		t.Fatal(err)
 	}
-	w.wantCalls(t, federationtest.STS, federationtest.Credentials, federationtest.Credentials)
+	w.wantCalls(t, sts, credentials, credentials)
 }
 
 func TestFederatedTokenIsRenewed(t *testing.T) {
@@ -87,12 +91,12 @@ func TestFederatedTokenIsRenewed(t *testing.T) {
 		spoil func(w *world, later *time.Duration)
 		want  []federationtest.Service // after the first two
 	}{
-		{"good", func(*world, *time.Duration) {}, []federationtest.Service{federationtest.Credentials}},
-		{"still good", func(_ *world, later *time.Duration) { *later = 58 * time.Minute }, []federationtest.Service{federationtest.Credentials}},
+		{"good", func(*world, *time.Duration) {}, []federationtest.Service{credentials}},
+		{"still good", func(_ *world, later *time.Duration) { *later = 58 * time.Minute }, []federationtest.Service{credentials}},
 		{"about to expire", func(_ *world, later *time.Duration) { *later = 59*time.Minute + 30*time.Second },
-			[]federationtest.Service{federationtest.STS, federationtest.Credentials}},
+			[]federationtest.Service{sts, credentials}},
 		{"revoked", func(w *world, _ *time.Duration) { w.google.Revoke() },
-			[]federationtest.Service{federationtest.Credentials, federationtest.STS, federationtest.Credentials}},
+			[]federationtest.Service{credentials, sts, credentials}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -106,61 +110,85 @@ func TestFederatedTokenIsRenewed(t *testing.T) {
 			if _, err := client.IDToken(t.Context(), audience); err != nil {
 				t.Fatal(err)
 			}
-			w.wantCalls(t, append([]federationtest.Service{federationtest.STS, federationtest.Credentials}, test.want...)...)
+			w.wantCalls(t, append([]federationtest.Service{sts, credentials}, test.want...)...)
 		})
 	}
 }
 
+// TestRefusals meets each fault twice: a call that tries again meets the second one
+// by itself, and otherwise the next call does.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	const canary = "canary"
+	const exchange, issue = "getting a federated token: ", "getting an ID token: "
+	const unusable = "the answer holds no usable token"
+	says := func(status int, body string) http.Handler { return badserver.Answer{Status: status, Body: body} }
 	for _, test := range []struct {
 		name    string
 		service federationtest.Service
-		fault   http.HandlerFunc
+		fault   http.Handler
 		want    federation.RefusedError // zero for another error
 		text    string
-		once    bool // the call does not try again
+		again   bool // the call tries again
 	}{
-		{"no such provider", federationtest.STS, federationtest.Refuse(400, `{"error":"invalid_target","error_description":"canary"}`),
-			federation.RefusedError{Status: 400, Code: "invalid_target"}, "getting a federated token: refused with status 400, invalid_target", true},
-		{"not a code", federationtest.STS, federationtest.Refuse(400, `{"error":"canary 1"}`),
-			federation.RefusedError{Status: 400}, "getting a federated token: refused with status 400", true},
-		{"HTML", federationtest.STS, federationtest.Refuse(502, `<html>canary`),
-			federation.RefusedError{Status: 502}, "getting a federated token: refused with status 502", false},
-		{"no JSON", federationtest.STS, federationtest.Refuse(200, `canary`), federation.RefusedError{}, "getting a federated token: no usable answer", false},
-		{"no token", federationtest.STS, federationtest.Refuse(200, `{"expires_in":3599}`), federation.RefusedError{},
-			"getting a federated token: the answer holds no usable token", true},
-		{"no expiry", federationtest.STS, federationtest.Refuse(200, `{"access_token":"canary"}`), federation.RefusedError{}, "getting a federated token: no usable answer", false},
-		{"hung up", federationtest.STS, hangUp, federation.RefusedError{}, "getting a federated token: EOF", false},
-		{"redirect", federationtest.STS, http.RedirectHandler("/v1/canary", http.StatusTemporaryRedirect).ServeHTTP, federation.RefusedError{Status: 307}, "getting a federated token: refused with status 307", true},
-		{"no permission", federationtest.Credentials, federationtest.Refuse(403, `{"error":{"code":403,"message":"canary","status":"PERMISSION_DENIED"}}`),
-			federation.RefusedError{Status: 403, Code: "PERMISSION_DENIED"}, "getting an ID token: refused with status 403, PERMISSION_DENIED", true},
-		{"no ID token", federationtest.Credentials, federationtest.Refuse(200, `{}`), federation.RefusedError{}, "getting an ID token: the answer holds no usable token", true},
-		{"no JWT", federationtest.Credentials, federationtest.Refuse(200, `{"token":"canary.canary.canary"}`), federation.RefusedError{},
-			"getting an ID token: the answer holds no usable token", true},
-		{"JWT without an end", federationtest.Credentials, federationtest.Refuse(200, `{"token":"e30.e30.canary"}`), federation.RefusedError{},
-			"getting an ID token: the answer holds no usable token", true},
-		{"hung up on the second", federationtest.Credentials, hangUp, federation.RefusedError{}, "getting an ID token: EOF", false},
+		{"no such provider", sts, says(400, `{"error":"invalid_target","error_description":"canary"}`),
+			federation.RefusedError{Status: 400, Code: "invalid_target"}, exchange + "refused with status 400, invalid_target", false},
+		{"not a code", sts, says(400, `{"error":"canary 1"}`),
+			federation.RefusedError{Status: 400}, exchange + "refused with status 400", false},
+		{"HTML", sts, badserver.Page(502, "canary"), federation.RefusedError{Status: 502}, exchange + "refused with status 502", true},
+		{"no JSON", sts, says(200, `canary`), federation.RefusedError{}, exchange + "no usable answer", true},
+		{"no token", sts, says(200, `{"expires_in":3599}`), federation.RefusedError{}, exchange + unusable, false},
+		{"no expiry", sts, says(200, `{"access_token":"canary"}`), federation.RefusedError{}, exchange + "no usable answer", true},
+		{"redirect", sts, http.RedirectHandler("/v1/canary", http.StatusTemporaryRedirect),
+			federation.RefusedError{Status: 307}, exchange + "refused with status 307", false},
+		{"hung up", sts, badserver.Raw(""), federation.RefusedError{}, exchange + "EOF", true},
+		{"no permission", credentials, says(403, `{"error":{"code":403,"message":"canary","status":"PERMISSION_DENIED"}}`),
+			federation.RefusedError{Status: 403, Code: "PERMISSION_DENIED"}, issue + "refused with status 403, PERMISSION_DENIED", false},
+		{"no ID token", credentials, says(200, `{}`), federation.RefusedError{}, issue + unusable, false},
+		{"no JWT", credentials, says(200, `{"token":"canary.canary.canary"}`), federation.RefusedError{}, issue + unusable, false},
+		{"JWT without an end", credentials, says(200, `{"token":"e30.e30.canary"}`), federation.RefusedError{}, issue + unusable, false},
+		{"hung up on the second", credentials, badserver.Raw(""), federation.RefusedError{}, issue + "EOF", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			for range 2 { // or a fault that may pass would have passed
-				w.google.Fail(test.service, test.fault)
+			for range 2 {
+				w.google.Fail(test.service, test.fault.ServeHTTP)
 			}
 			client := w.client()
 			_, err := client.IDToken(t.Context(), audience)
-			if err == nil || err.Error() != test.text || strings.Contains(fmt.Sprintf("%+v", err), canary) {
+			if err == nil || err.Error() != test.text {
 				t.Errorf("error %v, want %q", err, test.text)
 			}
+			badserver.NoSecret(t, err, "canary")
 			refused, ok := errors.AsType[*federation.RefusedError](err)
 			if ok != (test.want.Status != 0) || ok && *refused != test.want {
 				t.Errorf("error %#v, want %#v", err, test.want)
 			}
-			if _, err := client.IDToken(t.Context(), audience); test.once == (err == nil) {
-				t.Errorf("the next call: %v; want it to meet the second fault: %v", err, test.once)
+			if _, err := client.IDToken(t.Context(), audience); test.again != (err == nil) {
+				t.Errorf("the next call: %v; want it to succeed: %v", err, test.again)
 			}
+		})
+	}
+}
+
+// TestErrorsShowNothing has both services repeat what they were sent.
+func TestErrorsShowNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	role := federationtest.Role()
+	secrets := []string{role["AWS_SECRET_ACCESS_KEY"], role["AWS_SESSION_TOKEN"], "federated-canary"}
+	granted := badserver.Answer{Status: 200, Body: `{"access_token":"federated-canary","expires_in":3599}`}
+	for name, before := range map[string][]http.Handler{"STS": nil, "IAM Credentials": {granted}} {
+		t.Run(name, func(t *testing.T) {
+			badserver.EachFault(t, secrets, nil, func(t *testing.T, fault http.Handler) error {
+				server := badserver.NewInBubble(t, append(slices.Clone(before), fault)...)
+				config := w.config
+				config.STSURL, config.CredentialsURL = &url.URL{Scheme: "http", Host: "sts"}, &url.URL{Scheme: "http", Host: "iam"}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err := federation.New(config, server.Client(), time.Now).IDToken(ctx, audience)
+				return err
+			})
 		})
 	}
 }
@@ -169,33 +197,31 @@ func TestRefusals(t *testing.T) {
 // round trip that had succeeded.
 func TestPassingFault(t *testing.T) {
 	t.Parallel()
-	sts, credentials := federationtest.STS, federationtest.Credentials
-	for _, test := range []struct {
-		name    string
-		service federationtest.Service
-		fault   http.HandlerFunc
-		want    []federationtest.Service
-	}{
-		{"503 from STS", sts, federationtest.Refuse(503, ``), []federationtest.Service{sts, sts, credentials}},
-		{"429 from STS", sts, federationtest.Refuse(429, `{"error":"rate_limit_exceeded"}`), []federationtest.Service{sts, sts, credentials}},
-		{"STS hangs up", sts, hangUp, []federationtest.Service{sts, sts, credentials}},
-		{"500 from IAM Credentials", credentials, federationtest.Refuse(500, ``), []federationtest.Service{sts, credentials, credentials}},
-		{"429 from IAM Credentials", credentials, federationtest.Refuse(429, ``), []federationtest.Service{sts, credentials, credentials}},
-		{"IAM Credentials hangs up", credentials, hangUp, []federationtest.Service{sts, credentials, credentials}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.google.Fail(test.service, test.fault)
-			started := time.Now()
-			if _, err := w.client().IDToken(t.Context(), audience); err != nil {
-				t.Error(err)
-			}
-			if took := time.Since(started); took < 200*time.Millisecond {
-				t.Errorf("tried again within %v, want a pause", took)
-			}
-			w.wantCalls(t, test.want...)
-		})
+	for name, test := range map[string]struct {
+		status int // 0 hangs up
+		again  bool
+	}{"hangs up": {0, true}, "429": {429, true}, "500": {500, true}, "503": {503, true}, "403": {403, false}} {
+		for service, want := range map[federationtest.Service][]federationtest.Service{
+			sts: {sts, sts, credentials}, credentials: {sts, credentials, credentials},
+		} {
+			t.Run(name+" from "+string(service), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				fault := badserver.Raw("")
+				if test.status != 0 {
+					fault = badserver.Answer{Status: test.status}.ServeHTTP
+				}
+				w.google.Fail(service, fault)
+				started := time.Now()
+				_, err := w.client().IDToken(t.Context(), audience)
+				if took := time.Since(started); (err == nil) != test.again || test.again && took < 200*time.Millisecond {
+					t.Errorf("%v after %v, want another try: %v, and a pause before", err, took, test.again)
+				}
+				if test.again {
+					w.wantCalls(t, want...)
+				}
+			})
+		}
 	}
 }
 
@@ -204,41 +230,24 @@ func TestEndDuringThePause(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	synctest.Test(t, func(t *testing.T) {
-		calls := 0
-		client := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-			calls++
-			return &http.Response{StatusCode: 503, Body: http.NoBody}, nil
-		})}
+		server := badserver.NewInBubble(t, badserver.Answer{Status: 503})
+		w.config.STSURL = &url.URL{Scheme: "http", Host: "sts"}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		started := time.Now()
-		_, err := federation.New(w.config, client, time.Now).IDToken(ctx, audience)
+		_, err := federation.New(w.config, server.Client(), time.Now).IDToken(ctx, audience)
 		refused, ok := errors.AsType[*federation.RefusedError](err)
-		if !ok || refused.Status != 503 || calls != 1 || time.Since(started) != 100*time.Millisecond {
+		if calls := len(server.Requests()); !ok || refused.Status != 503 || calls != 1 || time.Since(started) != 100*time.Millisecond {
 			t.Errorf("error %v after %d calls and %v, want the fault", err, calls, time.Since(started))
 		}
 	})
-}
-
-// roundTrip is a transport without a network.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
-// hangUp closes the connection instead of answering.
-func hangUp(w http.ResponseWriter, _ *http.Request) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err == nil {
-		_ = conn.Close()
-	}
 }
 
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	w.google.Fail(federationtest.STS, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that the client is gone
+	w.google.Fail(sts, func(_ http.ResponseWriter, r *http.Request) {
 		cancel()
 		<-r.Context().Done()
 	})

@@ -3,24 +3,63 @@ package gateway_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/transport"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
-// request is everything of a request that the gateway sees.
-type request struct {
-	Method, URI, Host, Body string
-	Header                  http.Header
+const (
+	fakeToken = "Atza|fake-access/+=="
+	fakeEvent = `{"event":{"header":{"namespace":"Alexa","name":"ChangeReport"}}}`
+)
+
+type answer = badserver.Answer
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+func newClient(t *testing.T, base string, client *http.Client) *gateway.Client {
+	t.Helper()
+	baseURL, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gateway.New(alexa.EU, baseURL, client)
+}
+
+// serve starts a gateway, and returns its client as well.
+func serve(t *testing.T, answers ...http.Handler) (*badserver.Server, *gateway.Client) {
+	t.Helper()
+	server := badserver.New(t, answers...)
+	return server, newClient(t, server.URL, server.Client())
+}
+
+func send(ctx context.Context, client *gateway.Client) (gateway.Receipt, error) {
+	return client.Send(ctx, sensitive.New(fakeToken), []byte(fakeEvent))
+}
+
+// exception is the body of the gateway's error answers.
+func exception(code, description string) string {
+	body, err := json.Marshal(map[string]map[string]string{
+		"header":  {"namespace": "System", "name": "Exception", "messageId": "00000000-0000-4000-8000-000000000021"},
+		"payload": {"code": code, "description": description},
+	})
+	if err != nil {
+		panic(err) // strings can always be encoded
+	}
+	return string(body)
 }
 
 func TestSendsExactly(t *testing.T) {
@@ -31,22 +70,13 @@ func TestSendsExactly(t *testing.T) {
 	for name, path := range map[string]string{"bare host": "", "slash": "/"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got request
-			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body, err := io.ReadAll(r.Body)
-				if err != nil {
-					t.Error(err)
-				}
-				got = request{r.Method, r.RequestURI, r.Host, string(body), r.Header}
-				w.WriteHeader(http.StatusAccepted)
-			}))
-			t.Cleanup(srv.Close)
-			client := newClient(t, srv.URL+path, transport.NewClient(1))
+			server := badserver.New(t, answer{Status: 202})
+			client := newClient(t, server.URL+path, server.Client())
 			if _, err := client.Send(t.Context(), sensitive.New(fakeToken), []byte(event)); err != nil {
 				t.Fatal(err)
 			}
-			want := request{
-				Method: "POST", URI: "/v3/events", Host: srv.Listener.Addr().String(), Body: event,
+			want := []badserver.Request{{
+				Method: "POST", URI: "/v3/events", Host: server.URL[len("http://"):], Body: event,
 				Header: http.Header{
 					"Authorization":   {"Bearer " + fakeToken},
 					"Content-Type":    {"application/json"},
@@ -54,9 +84,9 @@ func TestSendsExactly(t *testing.T) {
 					"Accept-Encoding": {"gzip"},
 					"User-Agent":      {"gatepost"},
 				},
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("request (-want +got):\n%s", diff)
+			}}
+			if diff := cmp.Diff(want, server.Requests()); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -64,28 +94,26 @@ func TestSendsExactly(t *testing.T) {
 
 func TestAccepted(t *testing.T) {
 	t.Parallel()
+	accepted := answer{Status: 202}
 	tests := []struct {
 		name   string
 		answer http.Handler
 		want   gateway.Receipt
 	}{
-		{"202 without a body", answer{status: 202}, gateway.Receipt{Status: 202}},
-		{"another 2xx", answer{status: 204}, gateway.Receipt{Status: 204}},
-		{"request id", answer{status: 202, header: http.Header{"X-Amzn-Requestid": {"req-1"}}},
+		{"202 without a body", accepted, gateway.Receipt{Status: 202}},
+		{"another 2xx", answer{Status: 204}, gateway.Receipt{Status: 204}},
+		{"request id in the older header", accepted.With("X-Amz-Rid", "RID1"), gateway.Receipt{Status: 202, RequestID: "RID1"}},
+		{"both request ids", accepted.With("X-Amz-Rid", "RID1").With("X-Amzn-Requestid", "req-1"),
 			gateway.Receipt{Status: 202, RequestID: "req-1"}},
-		{"request id in the older header", answer{status: 202, header: http.Header{"X-Amz-Rid": {"RID1"}}},
-			gateway.Receipt{Status: 202, RequestID: "RID1"}},
-		{"both request ids", answer{status: 202, header: http.Header{"X-Amz-Rid": {"RID1"}, "X-Amzn-Requestid": {"req-1"}}},
-			gateway.Receipt{Status: 202, RequestID: "req-1"}},
-		{"the body does not count", answer{status: 202, body: exception("INVALID_ACCESS_TOKEN_EXCEPTION", "no")},
+		{"the body does not count", answer{Status: 202, Body: exception("INVALID_ACCESS_TOKEN_EXCEPTION", "no")},
 			gateway.Receipt{Status: 202}},
-		{"nor does its end", answer{status: 202, header: http.Header{"Content-Length": {"500"}}, body: "{"},
-			gateway.Receipt{Status: 202}},
+		{"nor does its end", answer{Status: 202, Body: "{"}.Cut(), gateway.Receipt{Status: 202}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := send(t.Context(), serve(t, test.answer.ServeHTTP))
+			_, client := serve(t, test.answer)
+			got, err := send(t.Context(), client)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,73 +128,54 @@ func TestAccepted(t *testing.T) {
 // of it: the status decides, and none of it is a failure of its own.
 func TestOddBodies(t *testing.T) {
 	t.Parallel()
-	disabled := exception("SKILL_DISABLED_EXCEPTION", "disabled")
-	long := http.Header{"Content-Length": {"5000"}}
-	type body struct {
-		kind error
-		code string
-	}
-	status := body{gateway.ErrForbidden, ""}
-	code := body{gateway.ErrSkillDisabled, "SKILL_DISABLED_EXCEPTION"}
+	const code = "SKILL_DISABLED_EXCEPTION"
+	disabled := exception(code, "disabled")
+	refused := func(body string) answer { return answer{Status: 403, Body: body} }
 	tests := []struct {
 		name   string
 		answer http.Handler
-		want   body
+		code   string // empty when the status decides
 	}{
-		{"empty", answer{status: 403}, status},
-		{"empty object", answer{status: 403, body: `{}`}, status},
-		{"null", answer{status: 403, body: `null`}, status},
-		{"array", answer{status: 403, body: `[]`}, status},
-		{"empty payload", answer{status: 403, body: `{"payload":{}}`}, status},
-		{"empty code", answer{status: 403, body: exception("", "")}, status},
-		{"code is no text", answer{status: 403, body: `{"payload":{"code":7}}`}, status},
-		{"description is no text", answer{status: 403, body: `{"payload":{"code":"SKILL_DISABLED_EXCEPTION","description":{}}}`}, code},
-		{"type and message", answer{status: 403, body: `{"payload":{"type":"SKILL_DISABLED_EXCEPTION","message":"x"}}`}, status},
-		{"HTML", answer{status: 403, header: http.Header{"Content-Type": {"text/html"}}, body: "<html>403 Forbidden</html>"}, status},
-		{"cut in the JSON", answer{status: 403, header: long, body: disabled[:len(disabled)-10]}, status},
-		{"cut after the JSON", answer{status: 403, header: long, body: disabled}, code},
-		{"something after the JSON", answer{status: 403, body: disabled + "x"}, status},
-		{"gzip", gzipped(403, disabled, 0), code},
-		{"gzip, cut", gzipped(403, disabled, 20), status},
-		{"endless", endless(t), status},
+		{"empty", refused(""), ""},
+		{"null", refused(`null`), ""},
+		{"array", refused(`[]`), ""},
+		{"empty payload", refused(`{"payload":{}}`), ""},
+		{"empty code", refused(exception("", "")), ""},
+		{"code is no text", refused(`{"payload":{"code":7}}`), ""},
+		{"description is no text", refused(`{"payload":{"code":"` + code + `","description":{}}}`), code},
+		{"type and message", refused(`{"payload":{"type":"` + code + `","message":"x"}}`), ""},
+		{"HTML", badserver.Page(403, "403 Forbidden"), ""},
+		{"cut in the JSON", refused(disabled[:len(disabled)-10]).Cut(), ""},
+		{"cut after the JSON", refused(disabled).Cut(), code},
+		{"something after the JSON", refused(disabled + "x"), ""},
+		{"gzip", gzipped(disabled, 0), code},
+		{"gzip, cut", gzipped(disabled, 20), ""},
+		{"endless", badserver.Endless(t, 403), ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := send(t.Context(), serve(t, test.answer.ServeHTTP))
-			var refusal *gateway.Error
-			if !errors.As(err, &refusal) || refusal.Status != 403 {
-				t.Fatalf("error = %v, want a *gateway.Error with status 403", err)
+			_, client := serve(t, test.answer)
+			_, err := send(t.Context(), client)
+			if test.code == "" {
+				wantKind(t, err, gateway.ErrForbidden)
+			} else {
+				wantKind(t, err, gateway.ErrSkillDisabled)
 			}
-			wantKind(t, err, test.want.kind)
-			if refusal.Code != test.want.code {
-				t.Errorf("Code = %q, want %q", refusal.Code, test.want.code)
+			var refusal *gateway.Error
+			if !errors.As(err, &refusal) || refusal.Status != 403 || refusal.Code != test.code {
+				t.Errorf("error = %v, want status 403 and code %q", err, test.code)
 			}
 		})
 	}
 }
 
-// gzipped compresses body and leaves out the last bytes of that.
-func gzipped(status int, body string, cut int) answer {
+// gzipped is a refusal whose body is compressed, less the last bytes of that.
+func gzipped(body string, cut int) answer {
 	var zipped bytes.Buffer
 	zip := gzip.NewWriter(&zipped)
 	_, _ = io.WriteString(zip, body) // a Buffer refuses nothing
 	_ = zip.Close()
 	zipped.Truncate(zipped.Len() - cut)
-	return answer{status: status, header: http.Header{"Content-Encoding": {"gzip"}}, body: zipped.String()}
-}
-
-// endless does not stop before the client has had enough, which must be long
-// before a call's time is over.
-func endless(t *testing.T) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusForbidden)
-		page := make([]byte, 32<<10)
-		for range 2000 {
-			if _, err := w.Write(page); err != nil {
-				return
-			}
-		}
-		t.Error("the client took a body of 64 MB")
-	}
+	return answer{Status: 403, Body: zipped.String()}.With("Content-Encoding", "gzip")
 }

@@ -3,16 +3,21 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
+	"net/url"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
+	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -29,15 +34,141 @@ func wantNoAnswer(t *testing.T, err, cause error) {
 	}
 }
 
-func TestRefusedConnection(t *testing.T) {
-	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+func wantUnanswered(t *testing.T, err error, want bool) {
+	t.Helper()
+	var failed *gateway.Error
+	if !errors.As(err, &failed) || failed.Unanswered() != want {
+		t.Errorf("error = %v, want a *gateway.Error whose Unanswered is %t", err, want)
 	}
-	_ = listener.Close()
-	_, err = send(t.Context(), newClient(t, "http://"+listener.Addr().String(), transport.NewClient(1)))
-	wantNoAnswer(t, err, syscall.ECONNREFUSED)
+}
+
+// TestErrorsShowNothing makes the gateway repeat what it was sent, in every
+// place of an answer that could end up in an error.
+func TestErrorsShowNothing(t *testing.T) {
+	t.Parallel()
+	const token, inBody = "Atza|canary-token-8f1c", "canary-body-2b7e"
+	const event = `{"event":{"payload":"` + inBody + `"}}`
+	badserver.EachFault(t, []string{token, inBody}, map[string]http.Handler{
+		"description": answer{Status: 401, Body: exception("INVALID_ACCESS_TOKEN_EXCEPTION", "Bearer "+token+" "+event)},
+		"code":        answer{Status: 400, Body: exception(token, "")},
+		"request id":  answer{Status: 503}.With("X-Amzn-Requestid", token),
+	}, func(t *testing.T, fault http.Handler) error {
+		s := badserver.NewInBubble(t, fault)
+		client := newClient(t, s.URL, s.Client())
+		_, err := client.Send(t.Context(), sensitive.New(token), []byte(event))
+		// The description may repeat parts of the event: it is for the dead
+		// letter, and no text of an error.
+		badserver.NoSecret(t, fmt.Sprintf("%#v", err), token)
+		if _, err := client.Send(t.Context(), sensitive.New(token+"\r\nX-Injected: 1"), []byte(event)); err == nil {
+			t.Error("a token with a line break was sent")
+		} else {
+			badserver.NoSecret(t, err, token)
+		}
+		return err
+	})
+}
+
+// TestTime is about calls that take long, or get no answer: how long they take, what
+// they return, and whether the event may have been taken, which it may if a part of
+// it was sent and no answer came.
+func TestTime(t *testing.T) {
+	t.Parallel()
+	const second = time.Second
+	accepted := answer{Status: 202}
+	tests := []struct {
+		name       string
+		gateway    http.Handler
+		patient    bool
+		within     time.Duration // the caller's own deadline
+		took       time.Duration
+		kind       error // nil when the event counts as accepted
+		unanswered bool
+	}{
+		{"no answer", badserver.Hang(""), false, time.Hour, gateway.CallTimeout, gateway.ErrUnavailable, true},
+		{"no answer, less time", badserver.Hang(""), false, 3 * second, 3 * second, gateway.ErrUnavailable, true},
+		{"no time from the start", badserver.Hang(""), false, -second, 0, gateway.ErrUnavailable, false},
+		{"slow", badserver.After(4900*time.Millisecond, accepted), false, time.Hour, 4900 * time.Millisecond, nil, false},
+		{"slow, and patient", badserver.After(19*second, accepted), true, time.Hour, 19 * second, nil, false},
+		{"no answer, and patient", badserver.Hang(""), true, time.Hour, 20 * second, gateway.ErrUnavailable, true},
+		{"half a header", badserver.Hang("HTTP/1.1 202 Accepted\r\nContent-Le"), false, time.Hour, gateway.CallTimeout,
+			gateway.ErrUnavailable, true},
+		{"closed without an answer", badserver.Raw(""), false, time.Hour, 0, gateway.ErrUnavailable, true},
+		{"closed in the answer", badserver.Raw("HTTP/1.1 202 Acc"), false, time.Hour, 0, gateway.ErrUnavailable, true},
+		{"refused", answer{Status: 503}, false, time.Hour, 0, gateway.ErrUnavailable, false},
+		{"no answer to a proxy", answer{Status: 504}, false, time.Hour, 0, gateway.ErrUnavailable, true},
+		// Once the status is there, the rest of the answer changes nothing.
+		{"202 that does not end", badserver.Hang("HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\n{"), false, time.Hour,
+			gateway.CallTimeout, nil, false},
+		{"401 that does not end", badserver.Hang("HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n{"), false, time.Hour,
+			gateway.CallTimeout, gateway.ErrInvalidAccessToken, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), test.within)
+				defer cancel()
+				server := badserver.NewInBubble(t, test.gateway)
+				client := newClient(t, server.URL, server.Client())
+				if test.patient {
+					client = gateway.NewPatient(alexa.EU, &url.URL{Scheme: "http", Host: "gateway"}, server.Client())
+				}
+				started := time.Now()
+				receipt, err := send(ctx, client)
+				if took := time.Since(started); took != test.took {
+					t.Errorf("took %v, want %v", took, test.took)
+				}
+				if test.kind == nil {
+					if err != nil || receipt.Status != 202 {
+						t.Errorf("%v, %v, want status 202", receipt, err)
+					}
+					return
+				}
+				wantKind(t, err, test.kind)
+				wantUnanswered(t, err, test.unanswered)
+				if test.kind == gateway.ErrUnavailable && test.took > 0 {
+					wantNoAnswer(t, err, context.DeadlineExceeded)
+				}
+			})
+		})
+	}
+}
+
+// TestNoConnection: nothing was sent, so that the event may be sent again.
+func TestNoConnection(t *testing.T) {
+	t.Parallel()
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = listener.Close()
+		_, err = send(t.Context(), newClient(t, "http://"+listener.Addr().String(), transport.NewClient(1)))
+		wantNoAnswer(t, err, syscall.ECONNREFUSED)
+		wantUnanswered(t, err, false)
+	})
+	t.Run("not in time", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			// net/http gives a dial more time than the call that asked for it: what
+			// it finds may serve another.
+			over := make(chan struct{})
+			defer close(over)
+			client := transport.NewClient(1)
+			client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+				<-over
+				return nil, net.ErrClosed
+			}
+			started := time.Now()
+			_, err := send(t.Context(), newClient(t, "http://127.0.0.1", client))
+			wantNoAnswer(t, err, context.DeadlineExceeded)
+			wantUnanswered(t, err, false)
+			if took := time.Since(started); took != gateway.CallTimeout {
+				t.Errorf("took %v, want %v", took, gateway.CallTimeout)
+			}
+		})
+	})
 }
 
 // TestBrokenConnection breaks the second call's connection, after the first
@@ -47,101 +178,84 @@ func TestBrokenConnection(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		broken func(*net.TCPConn)
+		broken http.HandlerFunc
 		cause  error
 	}{
-		{"reset", func(conn *net.TCPConn) { _ = conn.SetLinger(0) }, syscall.ECONNRESET},
-		{"closed", func(*net.TCPConn) {}, io.EOF},
-		{"closed in the header", func(conn *net.TCPConn) { _, _ = io.WriteString(conn, "HTTP/1.1 202 Acc") }, io.ErrUnexpectedEOF},
+		{"reset", badserver.Reset, syscall.ECONNRESET},
+		{"closed", badserver.Raw(""), io.EOF},
+		{"closed in the header", badserver.Raw("HTTP/1.1 202 Acc"), io.ErrUnexpectedEOF},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var requests atomic.Int64
-			client := serve(t, func(w http.ResponseWriter, r *http.Request) {
-				if requests.Add(1) > 1 {
-					hijacked(t, test.broken)(w, r)
-				}
-			})
+			server, client := serve(t, answer{Status: 202}, test.broken)
 			if _, err := send(t.Context(), client); err != nil {
 				t.Fatal(err)
 			}
 			_, err := send(t.Context(), client)
 			wantNoAnswer(t, err, test.cause)
-			if requests.Load() != 2 {
-				t.Errorf("%d requests for 2 calls", requests.Load())
+			if n := len(server.Requests()); n != 2 {
+				t.Errorf("%d requests for 2 calls", n)
+			}
+		})
+	}
+	t.Run("HTTP/2 stream", func(t *testing.T) {
+		t.Parallel()
+		server := badserver.NewHTTP2(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+		_, err := send(t.Context(), newClient(t, server.URL, server.Client()))
+		wantKind(t, err, gateway.ErrUnavailable)
+		if n := len(server.Requests()); n != 1 {
+			t.Errorf("%d requests, want 1", n)
+		}
+	})
+}
+
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		cause    error // given to the context, which net/http then reports instead
+		before   bool  // the call
+		requests int
+	}{
+		"plainly":         {nil, false, 1},
+		"with a cause":    {errors.New("another grant's event failed"), false, 1},
+		"before the call": {nil, true, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			server, client := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				cancel(test.cause)
+				<-r.Context().Done()
+			}))
+			if test.before {
+				cancel(test.cause)
+			}
+			_, err := send(ctx, client)
+			wantNoAnswer(t, err, context.Canceled)
+			if n := len(server.Requests()); n != test.requests {
+				t.Errorf("%d requests, want %d", n, test.requests)
 			}
 		})
 	}
 }
 
-func TestBrokenHTTP2Stream(t *testing.T) {
-	t.Parallel()
-	var requests atomic.Int64
-	srv := httptest.NewUnstartedServer(counted(&requests, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		panic(http.ErrAbortHandler)
-	})))
-	_, err := send(t.Context(), startHTTP2(t, srv))
-	wantKind(t, err, gateway.ErrUnavailable)
-	if requests.Load() != 1 {
-		t.Errorf("%d requests, want 1", requests.Load())
-	}
-}
-
-func TestCancelled(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name  string
-		cause error // given to the context, which net/http then reports instead
-	}{
-		{"plainly", nil},
-		{"with a cause", errors.New("another grant's event failed")},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithCancelCause(t.Context())
-			client := serve(t, func(_ http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client is gone
-				cancel(test.cause)
-				<-r.Context().Done()
-			})
-			_, err := send(ctx, client)
-			wantNoAnswer(t, err, context.Canceled)
-		})
-	}
-}
-
-func TestCancelledBefore(t *testing.T) {
-	t.Parallel()
-	var requests atomic.Int64
-	client := serve(t, counted(&requests, answer{status: 202}))
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := send(ctx, client)
-	wantNoAnswer(t, err, context.Canceled)
-	if requests.Load() != 0 {
-		t.Error("the event was sent nevertheless")
-	}
-}
-
+// TestRedirectsAreNotFollowed: the token stays with the host that was configured.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
-			var elsewhere atomic.Int64
-			other := httptest.NewServer(counted(&elsewhere, answer{status: 202}))
-			t.Cleanup(other.Close)
-			client := serve(t, http.RedirectHandler(other.URL+"/v3/events", status).ServeHTTP)
+			elsewhere := badserver.New(t, answer{Status: 202})
+			_, client := serve(t, http.RedirectHandler(elsewhere.URL+"/v3/events", status))
 			_, err := send(t.Context(), client)
 			wantKind(t, err, gateway.ErrUnavailable)
 			var refusal *gateway.Error
 			if !errors.As(err, &refusal) || refusal.Status != status {
 				t.Errorf("error = %v, want status %d", err, status)
 			}
-			if elsewhere.Load() != 0 {
-				t.Error("the token was carried to another host")
+			if sent := elsewhere.Requests(); len(sent) != 0 {
+				t.Errorf("another host was sent %v", sent)
 			}
 		})
 	}

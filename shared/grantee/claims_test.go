@@ -3,6 +3,7 @@ package grantee
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -72,6 +73,50 @@ func TestCustomerRefuses(t *testing.T) {
 				t.Errorf("customer() = %q, %q, want a fault", got, fault)
 			}
 		})
+	}
+}
+
+// TestRefusal is about the times and the audience of a token, which introspection
+// and jwt judge alike.
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	const now, audience = 1767323045, "1234" // the time is 2026-01-02 03:04:05 UTC
+	const expired, early, another = "it has expired", "it is not valid yet", "it is not for the configured audience"
+	for members, want := range map[string]string{
+		`{}`:                                   `it has no "aud", and an audience is configured`,
+		`{"aud":"1234"}`:                       "",
+		`{"aud":["other","1234"]}`:             "",
+		`{"aud":1234}`:                         "",
+		`{"aud":[7,1234]}`:                     "",
+		`{"aud":"other"}`:                      another,
+		`{"aud":["other","12345"]}`:            another,
+		`{"aud":"123"}`:                        another,
+		`{"aud":[]}`:                           another,
+		`{"aud":null}`:                         `it has no "aud", and an audience is configured`,
+		`{"aud":1}`:                            another,
+		`{"aud":[["1234"]]}`:                   another,
+		`{"aud":"1234","exp":1767323045}`:      expired,
+		`{"aud":"1234","exp":"1767323045"}`:    expired,
+		`{"aud":"1234","exp":1767323046}`:      "",
+		`{"aud":"1234","exp":1767323045.5}`:    "",
+		`{"aud":"1234","exp":"1767323046"}`:    "",
+		`{"aud":"1234","exp":1e300}`:           "",
+		`{"aud":"1234","exp":null,"nbf":null}`: "",
+		`{"aud":"1234","exp":"2025-01-01"}`:    "",
+		`{"aud":"1234","nbf":[],"iat":[7]}`:    "",
+		`{"aud":"1234","nbf":"1767323345"}`:    "",
+		`{"aud":"1234","nbf":1767323346}`:      early,
+		`{"aud":"1234","nbf":"1767323346"}`:    early,
+	} {
+		claims, ok := decode([]byte(members))
+		if got := claims.refusal(time.Unix(now, 0), audience); !ok || got != want {
+			t.Errorf("%s: refused for %q, want %q", members, got, want)
+		}
+	}
+	for _, members := range []string{`{}`, `{"aud":"another"}`} {
+		if claims, ok := decode([]byte(members)); !ok || claims.refusal(time.Unix(now, 0), "") != "" {
+			t.Errorf("%s is refused, and no audience is configured", members)
+		}
 	}
 }
 

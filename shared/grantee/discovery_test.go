@@ -10,6 +10,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
 // ageing is an issuer whose discovery document a resolver has, and a clock.
@@ -39,15 +40,12 @@ func (a *ageing) token(t *testing.T, s signer) string {
 
 func (a *ageing) accepts(t *testing.T, s signer) {
 	t.Helper()
-	if id, err := resolve(t.Context(), t, a.resolver, a.token(t, s)); err != nil || id != "u-1" {
-		t.Errorf("Resolve() = %q, %v, want u-1", id, err)
-	}
+	wantCustomer(t, a.resolver, a.token(t, s), "u-1")
 }
 
 func (a *ageing) refuses(t *testing.T, s signer, want fault) {
 	t.Helper()
-	_, err := resolve(t.Context(), t, a.resolver, a.token(t, s))
-	checkFault(t, err, want)
+	wantFault(t, a.resolver, a.token(t, s), want)
 }
 
 func (a *ageing) fetched(t *testing.T, documents, keys int32) {
@@ -59,7 +57,7 @@ func (a *ageing) fetched(t *testing.T, documents, keys int32) {
 
 // move publishes the keys at another address. What the old one answers is up to
 // old.
-func (a *ageing) move(old http.HandlerFunc, keys ...jose.JSONWebKey) {
+func (a *ageing) move(old http.Handler, keys ...jose.JSONWebKey) {
 	a.set(func() {
 		a.document["jwks_uri"] = a.URL + "/moved"
 		a.keys, a.keySet = keys, old
@@ -94,10 +92,10 @@ func TestDiscoveryIsRepeatedOnce(t *testing.T) {
 // A document that cannot be had costs nobody a good token.
 func TestDiscoveryFailsLater(t *testing.T) {
 	t.Parallel()
-	for name, fails := range map[string]http.HandlerFunc{
-		"503":            answer(http.StatusServiceUnavailable, ""),
-		"hangs":          hang("{"),
-		"another issuer": answer(http.StatusOK, `{"issuer":"https://other.example.com"}`),
+	for name, fails := range map[string]http.Handler{
+		"503":            says(503, ""),
+		"hangs":          badserver.Hang("HTTP/1.1 200 OK\r\n\r\n{"),
+		"another issuer": says(200, `{"issuer":"https://other.example.com"}`),
 		"no keys":        nil,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +128,7 @@ func TestDiscoveryFailsLater(t *testing.T) {
 		a := newAgeing(t, grantee.Options{Timeout: time.Second})
 		next := newSigner(t, "k2")
 		a.set(func() {
-			a.discovery = hang("")
+			a.discovery = badserver.Hang("")
 			a.keys = []jose.JSONWebKey{next.public()}
 		})
 		a.pass(time.Hour)
@@ -142,15 +140,15 @@ func TestDiscoveryFailsLater(t *testing.T) {
 func TestKeysMove(t *testing.T) {
 	t.Parallel()
 	next := newSigner(t, "k2")
-	for name, old := range map[string]http.HandlerFunc{
+	for name, old := range map[string]http.Handler{
 		"old address has the old key": nil,
-		"old address is gone":         answer(http.StatusNotFound, ""),
+		"old address is gone":         says(404, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAgeing(t, grantee.Options{})
 			if old == nil {
-				old = answer(http.StatusOK, keySet(t, a.signer.public()))
+				old = says(200, keySet(t, a.signer.public()))
 			}
 			a.move(old, next.public())
 			a.pass(time.Minute)
@@ -164,7 +162,7 @@ func TestKeysMove(t *testing.T) {
 	t.Run("old address hangs", func(t *testing.T) {
 		t.Parallel()
 		a := newAgeing(t, grantee.Options{Timeout: time.Second})
-		a.move(hang(""), next.public())
+		a.move(badserver.Hang(""), next.public())
 		a.pass(time.Minute)
 		// As a rule the first call spends its time on the old address. The next
 		// begins with the document.

@@ -3,12 +3,8 @@ package grantee_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +13,8 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
 // canary is the token of most tests, and canarySecret the client secret: no
@@ -35,15 +32,18 @@ func clock() time.Time { return now }
 // TestMain refuses every connection that would leave this machine, and every
 // use of the default client: transports are copies of the default one.
 func TestMain(m *testing.M) {
-	loopback.Only()
 	http.DefaultClient.Transport = refuse{}
-	os.Exit(m.Run())
+	testkit.Main(m)
 }
 
 type refuse struct{}
 
 func (refuse) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, errors.New("the package used the default client")
+}
+
+func credentials(context.Context) (grantee.Credentials, error) {
+	return grantee.Credentials{ClientID: "gate post", ClientSecret: sensitive.New(canarySecret)}, nil
 }
 
 func newResolver(t *testing.T, method string, o grantee.Options) grantee.Resolver {
@@ -54,6 +54,9 @@ func newResolver(t *testing.T, method string, o grantee.Options) grantee.Resolve
 	}
 	if o.Now == nil {
 		o.Now = clock
+	}
+	if m.NeedsCredentials() && o.Credentials == nil {
+		o.Credentials = credentials
 	}
 	r, err := grantee.New(m, o)
 	if err != nil {
@@ -72,13 +75,18 @@ func resolve(ctx context.Context, t *testing.T, r grantee.Resolver, token string
 	if id != "" {
 		t.Errorf("Resolve returned the customer %q with the error %v", id, err)
 	}
-	shown := fmt.Sprintf("%v %+v %#v %s", err, err, err, errors.Unwrap(err))
-	for _, secret := range []string{token, "canary"} {
-		if secret != "" && strings.Contains(shown, secret) {
-			t.Errorf("the error shows a secret: %s", shown)
-		}
+	if token != "" {
+		badserver.NoSecret(t, err, token)
 	}
+	badserver.NoSecret(t, err, "canary")
 	return "", err
+}
+
+func wantCustomer(t *testing.T, r grantee.Resolver, token, want string) {
+	t.Helper()
+	if id, err := resolve(t.Context(), t, r, token); err != nil || id != want {
+		t.Errorf("Resolve() = %q, %v, want %s", id, err, want)
+	}
 }
 
 // fault is what tests compare of an error.
@@ -86,6 +94,14 @@ type fault struct {
 	Kind   error
 	Asked  string
 	Status int
+}
+
+// wantFault resolves a token, and returns the error.
+func wantFault(t *testing.T, r grantee.Resolver, token string, want fault) error {
+	t.Helper()
+	_, err := resolve(t.Context(), t, r, token)
+	checkFault(t, err, want)
+	return err
 }
 
 func checkFault(t *testing.T, err error, want fault) {
@@ -108,39 +124,8 @@ func checkFault(t *testing.T, err error, want fault) {
 	}
 }
 
-func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// answer is a handler that always gives the same answer.
-func answer(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		_, _ = w.Write([]byte(body))
-	}
-}
-
-// hang is a handler that writes head, and then nothing until the client has
-// closed the connection.
-func hang(head string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		// Only after the body does the server look for the end of the connection.
-		_, _ = io.Copy(io.Discard, r.Body)
-		if head != "" {
-			_, _ = w.Write([]byte(head))
-			_ = http.NewResponseController(w).Flush()
-		}
-		<-r.Context().Done()
-	}
-}
-
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	credentials := func(context.Context) (grantee.Credentials, error) { return grantee.Credentials{}, nil }
 	for name, tt := range map[string]struct {
 		method  string
 		options grantee.Options
@@ -177,16 +162,13 @@ func TestNewRefuses(t *testing.T) {
 // method: net/http would call some of them a fault of the connection.
 func TestImpossibleToken(t *testing.T) {
 	t.Parallel()
-	s := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the provider was asked") })
-	for name, token := range map[string]string{
-		"empty": "", "line break": "fake\r\nX: y", "space": "fake one", "not ASCII": "fäke", "delete": "fake\x7f",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newResolver(t, "userinfo:"+s.URL, grantee.Options{})
-			_, err := resolve(t.Context(), t, r, token)
-			checkFault(t, err, fault{Kind: grantee.ErrRejected, Asked: "userinfo"})
-		})
+	s := badserver.New(t, says(200, `{"sub":"u-1"}`))
+	r := newResolver(t, "userinfo:"+s.URL, grantee.Options{})
+	for _, token := range []string{"", "fake\r\nX: y", "fake one", "fäke", "fake\x7f"} {
+		wantFault(t, r, token, fault{Kind: grantee.ErrRejected, Asked: "userinfo"})
+	}
+	if n := len(s.Requests()); n != 0 {
+		t.Errorf("the provider was asked %d times", n)
 	}
 }
 
@@ -194,55 +176,87 @@ func TestImpossibleToken(t *testing.T) {
 // not.
 func TestCallersClient(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewTLSServer(answer(http.StatusOK, `{"sub":"u-1"}`))
+	s := httptest.NewTLSServer(says(200, `{"sub":"u-1"}`))
 	t.Cleanup(s.Close)
+	wantCustomer(t, newResolver(t, "userinfo:"+s.URL, grantee.Options{HTTPClient: s.Client()}), canary, "u-1")
 
-	r := newResolver(t, "userinfo:"+s.URL, grantee.Options{HTTPClient: s.Client()})
-	if id, err := resolve(t.Context(), t, r, canary); err != nil || id != "u-1" {
-		t.Errorf("with the server's own client: Resolve() = %q, %v, want u-1", id, err)
-	}
-
-	r = newResolver(t, "userinfo:"+s.URL, grantee.Options{HTTPClient: &http.Client{Transport: &http.Transport{}}})
-	_, err := resolve(t.Context(), t, r, canary)
-	checkFault(t, err, fault{Kind: grantee.ErrUnavailable, Asked: "userinfo"})
+	r := newResolver(t, "userinfo:"+s.URL, grantee.Options{HTTPClient: &http.Client{Transport: &http.Transport{}}})
+	err := wantFault(t, r, canary, fault{Kind: grantee.ErrUnavailable, Asked: "userinfo"})
 	if !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("error = %v, want it to name the certificate", err)
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestParseMethod(t *testing.T) {
 	t.Parallel()
-	s := httptest.NewServer(answer(http.StatusOK, ""))
-	s.Close()
-	r := newResolver(t, "userinfo:"+s.URL+"?key="+"canary", grantee.Options{})
-	_, err := resolve(t.Context(), t, r, canary)
-	checkFault(t, err, fault{Kind: grantee.ErrUnavailable, Asked: "userinfo"})
-	if _, ok := errors.AsType[*net.OpError](err); !ok {
-		t.Errorf("error = %v, want a *net.OpError inside", err)
+	for name, tt := range map[string]struct {
+		in, shown   string
+		credentials bool
+	}{
+		"userinfo": {in: "userinfo:https://id.example.com/me?key=canary", shown: "userinfo:https://id.example.com"},
+		"introspection": {
+			in: "introspection:https://id.example.com:8443/i", shown: "introspection:https://id.example.com:8443", credentials: true,
+		},
+		"jwt":                 {in: "jwt:https://id.example.com/tenant/", shown: "jwt:https://id.example.com"},
+		"http on localhost":   {in: "userinfo:http://localhost:8080/me", shown: "userinfo:http://localhost:8080"},
+		"http on 127.0.0.0/8": {in: "userinfo:http://127.9.9.9/me", shown: "userinfo:http://127.9.9.9"},
+		"http on ::1":         {in: "jwt:http://[::1]:8080", shown: "jwt:http://[::1]:8080"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := grantee.ParseMethod(tt.in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.String() != tt.shown || m.NeedsCredentials() != tt.credentials {
+				t.Errorf("got %s, credentials %t, want %s, %t",
+					m, m.NeedsCredentials(), tt.shown, tt.credentials)
+			}
+		})
+	}
+	var none grantee.Method
+	if none.String() != "none" {
+		t.Errorf("the zero Method reads %q", none)
 	}
 }
 
-// The grantee token may come back in what is no HTTP at all; net/http quotes
-// the first line of that.
-func TestEchoIsNotShown(t *testing.T) {
+// Each fault names the rule, and never shows what was given: the canary.
+func TestParseMethodRefuses(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
+	for name, tt := range map[string]struct{ in, rule string }{
+		"empty":                 {"", "userinfo:URL"},
+		"no method":             {"https://canary.example.com/me", "userinfo:URL"},
+		"unknown method":        {"canary:https://id.example.com", "userinfo:URL"},
+		"other case":            {"JWT:https://canary.example.com", "userinfo:URL"},
+		"no URL":                {"userinfo", "absolute"},
+		"empty URL":             {"userinfo:", "absolute"},
+		"relative":              {"userinfo:/canary", "absolute"},
+		"no host":               {"userinfo:https:///canary", "absolute"},
+		"port only":             {"userinfo:https://:443/canary", "absolute"},
+		"opaque":                {"userinfo:https:canary", "absolute"},
+		"other scheme":          {"userinfo:ftp://canary.example.com/", "absolute"},
+		"not a URL":             {"userinfo:https://id.example.com/%zzcanary", "absolute"},
+		"control character":     {"userinfo:https://id.example.com/canary\n", "absolute"},
+		"http":                  {"userinfo:http://canary.example.com/me", "https"},
+		"http on a false local": {"userinfo:http://localhost.canary.example.com/me", "https"},
+		"http on 0.0.0.0":       {"userinfo:http://0.0.0.0/canary", "https"},
+		"user info":             {"introspection:https://id:canary@id.example.com/i", "user name"},
+		"fragment":              {"userinfo:https://id.example.com/me#canary", "fragment"},
+		"issuer with query":     {"jwt:https://id.example.com/?canary", "query"},
+		"issuer, empty query":   {"jwt:https://id.example.com/?", "query"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := grantee.ParseMethod(tt.in)
+			if err == nil {
+				t.Fatalf("ParseMethod() = %v, want an error", m)
 			}
-			_, _ = conn.Read(make([]byte, 4096))
-			_, _ = conn.Write([]byte(canary + "\r\n\r\n"))
-			_ = conn.Close()
-		}
-	}()
-	r := newResolver(t, "userinfo:http://"+listener.Addr().String(), grantee.Options{})
-	_, err = resolve(t.Context(), t, r, canary)
-	checkFault(t, err, fault{Kind: grantee.ErrUnavailable, Asked: "userinfo"})
+			if !strings.Contains(err.Error(), tt.rule) {
+				t.Errorf("error = %v, want it to say %q", err, tt.rule)
+			}
+			if strings.Contains(err.Error(), "canary") {
+				t.Errorf("the error shows the value: %v", err)
+			}
+		})
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,36 +14,27 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
 const audience = "https://devices.maker.example"
 
 // issuer is an identity provider that publishes keys.
 type issuer struct {
-	*httptest.Server
+	URL                  string
 	discoveries, fetches atomic.Int32
 
 	mu        sync.Mutex
 	keys      []jose.JSONWebKey
-	document  map[string]any   // of discovery
-	discovery http.HandlerFunc // instead of the document, if not nil
-	keySet    http.HandlerFunc // instead of the keys, if not nil
+	document  map[string]any // of discovery
+	discovery http.Handler   // instead of the document, if not nil
+	keySet    http.Handler   // instead of the keys, if not nil
 }
 
 func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
 	t.Helper()
 	i := &issuer{keys: keys}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, r *http.Request) {
-		i.discoveries.Add(1)
-		i.answer(w, r, "discovery", func() http.HandlerFunc { return i.discovery })
-	})
-	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
-		i.fetches.Add(1)
-		i.answer(w, r, "keys", func() http.HandlerFunc { return i.keySet })
-	})
-	mux.HandleFunc("GET /moved", func(w http.ResponseWriter, _ *http.Request) { i.serve(w, "keys") })
-	i.Server = serve(t, mux.ServeHTTP)
+	i.URL = badserver.New(t, i).URL
 	i.document = map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/keys",
 		// The last two are what no key set can make safe.
@@ -53,12 +43,21 @@ func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
 	return i
 }
 
-func (i *issuer) answer(w http.ResponseWriter, r *http.Request, what string, instead func() http.HandlerFunc) {
+// ServeHTTP implements [http.Handler].
+func (i *issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	what, count, instead := "keys", &i.fetches, &i.keySet
+	switch r.URL.Path {
+	case "/.well-known/openid-configuration":
+		what, count, instead = "discovery", &i.discoveries, &i.discovery
+	case "/moved":
+		count, instead = new(atomic.Int32), new(http.Handler)
+	}
+	count.Add(1)
 	i.mu.Lock()
-	special := instead()
+	special := *instead
 	i.mu.Unlock()
 	if special != nil {
-		special(w, r)
+		special.ServeHTTP(w, r)
 		return
 	}
 	i.serve(w, what)

@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
 type members map[string]any
@@ -117,7 +118,7 @@ func TestProviders(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			mux := http.NewServeMux()
-			s := serve(t, mux.ServeHTTP)
+			s := badserver.New(t, mux)
 			issuer := s.URL + tt.issuer
 			mux.HandleFunc("GET "+tt.keys, writes(members{"keys": append(tt.others, publicOf(t, rs256, tt.key))}))
 			o := grantee.Options{Claim: tt.claim, Audience: tt.audience}
@@ -138,10 +139,7 @@ func TestProviders(t *testing.T) {
 			if tt.typ != "" {
 				options.WithType(tt.typ)
 			}
-			id, err := resolve(t.Context(), t, newResolver(t, "jwt:"+issuer, o), rs256.signBytes(t, payload, options))
-			if err != nil || id != tt.want {
-				t.Errorf("Resolve() = %q, %v, want %s", id, err, tt.want)
-			}
+			wantCustomer(t, newResolver(t, "jwt:"+issuer, o), rs256.signBytes(t, payload, options), tt.want)
 		})
 	}
 }

@@ -44,6 +44,8 @@ func (l *logged) String() string {
 	return l.buf.String()
 }
 
+func quiet() *host.Host { return host.New(slog.New(slog.DiscardHandler), "", time.Now) }
+
 func echo(_ context.Context, r host.Request) host.Answer {
 	return host.JSON(http.StatusOK, map[string]string{"got": string(r.Body)})
 }
@@ -57,11 +59,15 @@ func TestRequestsAreBounded(t *testing.T) {
 		answer             string
 		logs               []string
 	}{
-		{"good", "POST", "hello", echo, 200, `{"got":"hello"}`, []string{`"severity":"INFO"`, `"message":"Echo"`, `"status":200`, `"duration_ms":`, `"function":"Echo"`, `"logging.googleapis.com/trace":"projects/p/traces/0af7651916cd43dd8448eb211c80319c"`}},
+		{"good", "POST", "hello", echo, 200, `{"got":"hello"}`, []string{
+			`"severity":"INFO"`, `"message":"Echo"`, `"status":200`, `"duration_ms":`, `"function":"Echo"`,
+			`"logging.googleapis.com/trace":"projects/p/traces/0af7651916cd43dd8448eb211c80319c"`,
+		}},
 		{"largest", "POST", strings.Repeat("x", 16), echo, 200, `{"got":"xxxxxxxxxxxxxxxx"}`, nil},
 		{"too large", "POST", strings.Repeat("x", 17), echo, 413, `{"error":"body too large"}`, []string{`"severity":"WARNING"`, `"status":413`}},
 		{"GET", "GET", "", echo, 405, `{"error":"POST only"}`, []string{`"status":405`}},
-		{"panic", "POST", "x", func(context.Context, host.Request) host.Answer { panic("canary") }, 500, `{"error":"internal error"}`, []string{`"severity":"ERROR"`, "canary", "host_test.go"}},
+		{"panic", "POST", "x", func(context.Context, host.Request) host.Answer { panic("canary") },
+			500, `{"error":"internal error"}`, []string{`"severity":"ERROR"`, "canary", "host_test.go"}},
 		{"deadline", "POST", "x", func(ctx context.Context, _ host.Request) host.Answer {
 			deadline, ok := ctx.Deadline()
 			return host.JSON(http.StatusOK, ok && time.Until(deadline) <= limits.Time)
@@ -133,7 +139,7 @@ func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 func TestSlowBodyIsGivenUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
+		h := quiet()
 		conn := connect(t, h.Wrap("Echo", limits, echo))
 		started := time.Now()
 		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe"); err != nil {
@@ -145,31 +151,6 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 		}
 		if resp.StatusCode != http.StatusBadRequest || time.Since(started) != 10*time.Second {
 			t.Errorf("status %d after %v", resp.StatusCode, time.Since(started))
-		}
-	})
-}
-
-func TestBodyDeadlineDoesNotCutTheWorkOff(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
-		conn := connect(t, h.Wrap("Slow", host.Limits{Body: 16, Time: time.Minute}, func(ctx context.Context, _ host.Request) host.Answer {
-			select {
-			case <-ctx.Done():
-				return host.Fail(http.StatusServiceUnavailable, context.Cause(ctx).Error())
-			case <-time.After(30 * time.Second):
-				return host.JSON(http.StatusOK, "done")
-			}
-		}))
-		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"); err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resp.StatusCode != http.StatusOK {
-			t.Errorf("status %d", resp.StatusCode)
 		}
 	})
 }
@@ -192,6 +173,23 @@ func request(t *testing.T, h http.Handler) <-chan int {
 	return status
 }
 
+func TestBodyDeadlineDoesNotCutTheWorkOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		work := quiet().Wrap("Slow", host.Limits{Body: 16, Time: time.Minute}, func(ctx context.Context, _ host.Request) host.Answer {
+			select {
+			case <-ctx.Done():
+				return host.Fail(http.StatusServiceUnavailable, context.Cause(ctx).Error())
+			case <-time.After(30 * time.Second):
+				return host.JSON(http.StatusOK, "done")
+			}
+		})
+		if status := <-request(t, work); status != http.StatusOK {
+			t.Errorf("status %d", status)
+		}
+	})
+}
+
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -211,7 +209,7 @@ func TestDrain(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
+				h := quiet()
 				stop, drained, lefts := make(chan struct{}), make(chan struct{}), make(chan time.Duration, 1)
 				defer close(stop)
 				work := h.Wrap("Work", host.Limits{Body: 16, Time: 2 * time.Hour}, func(ctx context.Context, _ host.Request) host.Answer {
@@ -273,7 +271,7 @@ func TestDrain(t *testing.T) {
 func TestFirstAndLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h := host.New(slog.New(slog.DiscardHandler), "", time.Now)
+		h := quiet()
 		var done []string
 		h.First(func(context.Context) { done = append(done, "first") })
 		h.Last(func(ctx context.Context) {
@@ -303,4 +301,50 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal(got.Body, &body); err != nil || body["error"] != `a "quoted" text` || got.Status != 400 {
 		t.Errorf("%d %s: %v", got.Status, got.Body, err)
 	}
+}
+
+// recorder is a ResponseWriter that a read deadline can be set on.
+type recorder struct{ *httptest.ResponseRecorder }
+
+func (recorder) SetReadDeadline(time.Time) error { return nil }
+
+// TestTooManyAtATime: what comes on top of two thousand requests is handed back
+// at once, and taken again when there is room.
+func TestTooManyAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const most = 2000
+		release := make(chan struct{})
+		wait := func(context.Context, host.Request) host.Answer {
+			<-release
+			return host.JSON(http.StatusOK, true)
+		}
+		var logs logged
+		handler := host.New(telemetry.New(&logs), "", time.Now).Wrap("Wait", limits, wait)
+		ask := func() recorder {
+			w := recorder{httptest.NewRecorder()}
+			handler(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x")))
+			return w
+		}
+		var all sync.WaitGroup
+		for range most {
+			all.Go(func() {
+				if w := ask(); w.Code != http.StatusOK {
+					t.Errorf("answered %d", w.Code)
+				}
+			})
+		}
+		synctest.Wait()
+		if w := ask(); w.Code != http.StatusServiceUnavailable || w.Body.String() != `{"error":"too many requests at a time"}` {
+			t.Errorf("one more is answered %d %s", w.Code, w.Body)
+		}
+		if line := logs.String(); !strings.Contains(line, `"severity":"WARNING"`) || !strings.Contains(line, `"status":503`) {
+			t.Errorf("the log has %q", line)
+		}
+		close(release)
+		all.Wait()
+		if w := ask(); w.Code != http.StatusOK {
+			t.Errorf("answered %d when there is room again", w.Code)
+		}
+	})
 }

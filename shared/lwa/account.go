@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
 const (
@@ -37,12 +38,12 @@ func (c *Client) Account(ctx context.Context, tokenInfoURL *url.URL, accessToken
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("login with amazon: tokeninfo: %w", withoutURL(err))
+		return "", fmt.Errorf("login with amazon: tokeninfo: %w", transport.Cause(ctx, err))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAccount))
 	if err != nil {
-		return "", fmt.Errorf("login with amazon: tokeninfo: %w", withoutURL(err))
+		return "", fmt.Errorf("login with amazon: tokeninfo: %w", transport.Cause(ctx, err))
 	}
 	var info struct {
 		UserID string `json:"user_id"`
@@ -51,13 +52,4 @@ func (c *Client) Account(ctx context.Context, tokenInfoURL *url.URL, accessToken
 		return "", fmt.Errorf("login with amazon: tokeninfo: status %d and no user_id", resp.StatusCode)
 	}
 	return info.UserID, nil
-}
-
-// withoutURL takes the URL out of an error of net/http.
-func withoutURL(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		return failed.Err
-	}
-	return err
 }

@@ -1,10 +1,13 @@
 package lwa_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,135 +15,102 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/lwa"
-	"github.com/gatepostdev/gatepost/shared/transport"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
+
+// revealed is a token that can be compared.
+type revealed struct {
+	Access, Refresh string
+	Lifetime        time.Duration
+	Client          string
+}
+
+func reveal(token lwa.Token) revealed {
+	return revealed{token.AccessToken.Reveal(), token.RefreshToken.Reveal(), token.ExpiresAt.Sub(today), token.ClientID}
+}
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
-	lasting := func(refresh string, lifetime time.Duration) map[string]string {
-		return map[string]string{
-			"access": "Atza|fake-new", "refresh": refresh, "expires": today.Add(lifetime).String(), "client": fakeID,
-		}
+	body := func(members string) answer {
+		return answer{Status: 200, Body: `{"access_token":"Atza|fake-new","refresh_token":"Atzr|fake-new"` + members + `}`}
 	}
-	body := func(members string) string { return `{"access_token":"Atza|fake-new",` + members + `}` }
-	const fresh = `"refresh_token":"Atzr|fake-new"`
+	const most = (1<<31 - 1) * time.Second
 	tests := []struct {
-		name, body string
-		want       map[string]string
+		name     string
+		answer   answer
+		lifetime time.Duration
 	}{
-		{"as documented", newTokens, lasting("Atzr|fake-new", time.Hour)},
-		{"another lifetime", body(fresh + `,"expires_in":120`), lasting("Atzr|fake-new", 2*time.Minute)},
-		{"no lifetime", body(fresh), lasting("Atzr|fake-new", time.Hour)},
-		{"null lifetime", body(fresh + `,"expires_in":null`), lasting("Atzr|fake-new", time.Hour)},
-		{"zero lifetime", body(fresh + `,"expires_in":0`), lasting("Atzr|fake-new", time.Hour)},
-		{"negative lifetime", body(fresh + `,"expires_in":-5`), lasting("Atzr|fake-new", time.Hour)},
-		{"lifetime with a fraction", body(fresh + `,"expires_in":3600.0`), lasting("Atzr|fake-new", time.Hour)},
-		{"lifetime as text with a fraction", body(fresh + `,"expires_in":"120.9"`), lasting("Atzr|fake-new", 2*time.Minute)},
-		{"lifetime that is no number", body(`"expires_in":"soon",` + fresh), lasting("Atzr|fake-new", time.Hour)},
-		{"lifetime as an object", body(`"expires_in":{"seconds":7},` + fresh), lasting("Atzr|fake-new", time.Hour)},
-		{"lifetime larger than any number", body(fresh + `,"expires_in":1e999`), lasting("Atzr|fake-new", time.Hour)},
-		{"lifetime as text", body(fresh + `,"expires_in":"120"`), lasting("Atzr|fake-new", 2*time.Minute)},
-		{"huge lifetime", body(fresh + `,"expires_in":99999999999`), lasting("Atzr|fake-new", (1<<31-1)*time.Second)},
-		{"no token type", body(fresh), lasting("Atzr|fake-new", time.Hour)},
-		{"token type in capitals", body(fresh + `,"token_type":"Bearer"`), lasting("Atzr|fake-new", time.Hour)},
-		{"more members", body(fresh + `,"scope":"x","user":{"id":[1]}`), lasting("Atzr|fake-new", time.Hour)},
-		{"escapes", `{"access_token":"Atza\u007cfake-new",` + fresh + `}`, lasting("Atzr|fake-new", time.Hour)},
+		{"as documented", works, time.Hour},
+		{"another lifetime", body(`,"expires_in":120`), 2 * time.Minute},
+		{"no lifetime", body(``), time.Hour},
+		{"null lifetime", body(`,"expires_in":null`), time.Hour},
+		{"zero lifetime", body(`,"expires_in":0`), time.Hour},
+		{"negative lifetime", body(`,"expires_in":-5`), time.Hour},
+		{"lifetime with a fraction", body(`,"expires_in":120.0`), 2 * time.Minute},
+		{"lifetime as text with a fraction", body(`,"expires_in":"120.9"`), 2 * time.Minute},
+		{"lifetime that is no number", body(`,"expires_in":"soon"`), time.Hour},
+		{"lifetime as an object", body(`,"expires_in":{"seconds":7}`), time.Hour},
+		{"lifetime larger than any number", body(`,"expires_in":1e999`), time.Hour},
+		{"huge lifetime", body(`,"expires_in":99999999999`), most},
+		{"token type in capitals", body(`,"token_type":"Bearer"`), time.Hour},
+		{"more members", body(`,"scope":"x","user":{"id":[1]}`), time.Hour},
+		{"escapes", answer{Status: 200, Body: strings.ReplaceAll(newTokens, "|", `\u007c`)}, time.Hour},
+		// The body decides, and not its label.
+		{"plain text", works.With("Content-Type", "text/plain; charset=utf-8"), time.Hour},
+		{"form", works.With("Content-Type", "application/x-www-form-urlencoded"), time.Hour},
+		{"HTML", works.With("Content-Type", "text/html"), time.Hour},
+		{"malformed label", works.With("Content-Type", "%"), time.Hour},
+		{"empty label", works.With("Content-Type", ""), time.Hour},
 	}
 	for _, test := range tests {
-		for op, call := range calls {
-			t.Run(op+", "+test.name, func(t *testing.T) {
-				t.Parallel()
-				token, err := call(t.Context(), serve(t, answer{status: 200, body: test.body}))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(test.want, revealed(token)); diff != "" {
-					t.Errorf("token (-want +got):\n%s", diff)
-				}
-			})
-		}
+		each(t, test.name, func(t *testing.T, _ string, call call) {
+			_, client := serve(t, test.answer)
+			token, err := call(t.Context(), client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(revealed{"Atza|fake-new", "Atzr|fake-new", test.lifetime, fakeID}, reveal(token)); diff != "" {
+				t.Errorf("token (-want +got):\n%s", diff)
+			}
+		})
 	}
-}
-
-// TestLabels: the body decides, and not its label.
-func TestLabels(t *testing.T) {
-	t.Parallel()
-	for _, label := range []string{"text/plain; charset=utf-8", "application/x-www-form-urlencoded", "text/html", "%", ""} {
-		for op, call := range calls {
-			t.Run(op+", "+label, func(t *testing.T) {
-				t.Parallel()
-				token, err := call(t.Context(), serve(t, answer{200, http.Header{"Content-Type": {label}}, newTokens}))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if token.AccessToken.Reveal() != "Atza|fake-new" || token.RefreshToken.Reveal() != "Atzr|fake-new" {
-					t.Errorf("token = %v", revealed(token))
-				}
-			})
-		}
-	}
-}
-
-// revealed is a token that can be compared.
-func revealed(token lwa.Token) map[string]string {
-	return map[string]string{
-		"access": token.AccessToken.Reveal(), "refresh": token.RefreshToken.Reveal(),
-		"expires": token.ExpiresAt.String(), "client": token.ClientID,
-	}
-}
-
-func TestNoNewRefreshToken(t *testing.T) {
-	t.Parallel()
-	want := map[string]string{"exchange": "", "refresh": fakeRefresh}
 	for name, member := range map[string]string{
 		"absent": "", "empty": `,"refresh_token":""`, "null": `,"refresh_token":null`, "no text": `,"refresh_token":7`,
 	} {
-		for op, call := range calls {
-			t.Run(op+", "+name, func(t *testing.T) {
-				t.Parallel()
-				token, err := call(t.Context(), serve(t, answer{status: 200, body: `{"access_token":"Atza|fake-new"` + member + `}`}))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if got := token.RefreshToken.Reveal(); got != want[op] {
-					t.Errorf("RefreshToken = %q, want %q", got, want[op])
-				}
-			})
-		}
+		each(t, "refresh token "+name, func(t *testing.T, op string, call call) {
+			_, client := serve(t, answer{Status: 200, Body: `{"access_token":"Atza|fake-new"` + member + `}`})
+			token, err := call(t.Context(), client)
+			want := map[string]string{"exchange": "", "refresh": fakeRefresh}[op]
+			if got := token.RefreshToken.Reveal(); err != nil || got != want {
+				t.Errorf("RefreshToken = %q, %v, want %q", got, err, want)
+			}
+		})
 	}
 }
 
 // TestLifeBeginsBeforeTheCall has a clock that moves on while LWA works.
 func TestLifeBeginsBeforeTheCall(t *testing.T) {
 	t.Parallel()
-	srv := httptest.NewServer(answer{status: 200, body: newTokens})
-	t.Cleanup(srv.Close)
-	tokenURL, err := url.Parse(srv.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := badserver.New(t, works)
 	clock := today
-	moving := func() time.Time {
+	client := lwa.New(&url.URL{Scheme: "http", Host: server.URL[len("http://"):]}, server.Client(), fakeCredentials(), func() time.Time {
 		defer func() { clock = clock.Add(time.Minute) }()
 		return clock
-	}
-	client := lwa.New(tokenURL, transport.NewClient(1), fakeCredentials(), moving)
+	})
 	token, err := calls["refresh"](t.Context(), client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := today.Add(time.Hour); !token.ExpiresAt.Equal(want) {
-		t.Errorf("ExpiresAt = %v, want %v", token.ExpiresAt, want)
+	if got := reveal(token).Lifetime; err != nil || got != time.Hour {
+		t.Errorf("it lives %v, %v, want an hour", got, err)
 	}
 }
 
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	says := func(code string) string {
-		return fmt.Sprintf(`{"error_description":"The request has an invalid parameter","error":%q,"request_id":"r-1"}`, code)
+	says := func(status int, code string) answer {
+		const body = `{"error_description":"The request has an invalid parameter","error":%q,"request_id":"r-1"}`
+		return answer{Status: status, Body: fmt.Sprintf(body, code)}
 	}
-	html := http.Header{"Content-Type": {"text/html"}}
-	plain := http.Header{"Content-Type": {"text/plain"}}
+	page, gone := badserver.Page, says(400, "invalid_grant")
 	tests := []struct {
 		name   string
 		answer answer
@@ -148,57 +118,54 @@ func TestRefusals(t *testing.T) {
 		code   string
 	}{
 		// As LWA documents them, and as they have been seen.
-		{"code or token", answer{status: 400, body: says("invalid_grant")}, lwa.ErrInvalidGrant, "invalid_grant"},
-		{"client", answer{status: 401, body: says("invalid_client")}, lwa.ErrClientRefused, "invalid_client"},
-		{"client in 400", answer{status: 400, body: says("invalid_client")}, lwa.ErrClientRefused, "invalid_client"},
-		{"request", answer{status: 400, body: says("invalid_request")}, lwa.ErrClientRefused, "invalid_request"},
-		{"grant type not for the client", answer{status: 400, body: says("unauthorized_client")}, lwa.ErrClientRefused, "unauthorized_client"},
-		{"grant type", answer{status: 400, body: says("unsupported_grant_type")}, lwa.ErrClientRefused, "unsupported_grant_type"},
-		{"scope", answer{status: 400, body: says("invalid_scope")}, lwa.ErrClientRefused, "invalid_scope"},
-		{"insufficient scope", answer{status: 403, body: says("insufficient_scope")}, lwa.ErrClientRefused, "insufficient_scope"},
-		{"throttled", answer{status: 429, body: says("slow_down")}, lwa.ErrThrottled, ""},
-		{"throttled without a body", answer{status: 429}, lwa.ErrThrottled, ""},
-		{"ServerError", answer{status: 500, body: says("ServerError")}, lwa.ErrUnavailable, ""},
-		{"500 with an empty object", answer{status: 500, body: `{}`}, lwa.ErrUnavailable, ""},
-		{"503", answer{status: 503}, lwa.ErrUnavailable, ""},
-		{"503 of a proxy", answer{503, html, "<html>invalid_grant</html>"}, lwa.ErrUnavailable, ""},
+		{"code or token", gone, lwa.ErrInvalidGrant, "invalid_grant"},
+		{"client", says(401, "invalid_client"), lwa.ErrClientRefused, "invalid_client"},
+		{"client in 400", says(400, "invalid_client"), lwa.ErrClientRefused, "invalid_client"},
+		{"request", says(400, "invalid_request"), lwa.ErrClientRefused, "invalid_request"},
+		{"grant type not for the client", says(400, "unauthorized_client"), lwa.ErrClientRefused, "unauthorized_client"},
+		{"grant type", says(400, "unsupported_grant_type"), lwa.ErrClientRefused, "unsupported_grant_type"},
+		{"scope", says(400, "invalid_scope"), lwa.ErrClientRefused, "invalid_scope"},
+		{"insufficient scope", says(403, "insufficient_scope"), lwa.ErrClientRefused, "insufficient_scope"},
+		{"throttled", says(429, "slow_down"), lwa.ErrThrottled, ""},
+		{"throttled without a body", answer{Status: 429}, lwa.ErrThrottled, ""},
+		{"ServerError", says(500, "ServerError"), lwa.ErrUnavailable, ""},
+		{"500 with an empty object", answer{Status: 500, Body: `{}`}, lwa.ErrUnavailable, ""},
+		{"503", answer{Status: 503}, lwa.ErrUnavailable, ""},
+		{"503 of a proxy", page(503, "invalid_grant"), lwa.ErrUnavailable, ""},
 
 		// The code decides before the status.
-		{"code or token in 500", answer{status: 500, body: says("invalid_grant")}, lwa.ErrInvalidGrant, "invalid_grant"},
-		{"code or token in 401", answer{status: 401, body: says("invalid_grant")}, lwa.ErrInvalidGrant, "invalid_grant"},
-		{"code or token in 200", answer{status: 200, body: says("invalid_grant")}, lwa.ErrInvalidGrant, "invalid_grant"},
-		{"client in 429", answer{status: 429, body: says("invalid_client")}, lwa.ErrClientRefused, "invalid_client"},
-		{"capitals", answer{status: 400, body: says("INVALID_GRANT")}, lwa.ErrInvalidGrant, "invalid_grant"},
-		{"an error beside a token", answer{status: 200, body: `{"error":"invalid_client","access_token":"Atza|fake-new"}`},
+		{"code or token in 500", says(500, "invalid_grant"), lwa.ErrInvalidGrant, "invalid_grant"},
+		{"code or token in 401", says(401, "invalid_grant"), lwa.ErrInvalidGrant, "invalid_grant"},
+		{"code or token in 200", says(200, "invalid_grant"), lwa.ErrInvalidGrant, "invalid_grant"},
+		{"client in 429", says(429, "invalid_client"), lwa.ErrClientRefused, "invalid_client"},
+		{"capitals", says(400, "INVALID_GRANT"), lwa.ErrInvalidGrant, "invalid_grant"},
+		{"an error beside a token", answer{Status: 200, Body: `{"error":"invalid_client","access_token":"Atza|fake-new"}`},
 			lwa.ErrClientRefused, "invalid_client"},
-		{"an unknown error beside a token", answer{status: 200, body: `{"error":"odd","access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
-
-		{"an error that is no text", answer{status: 200, body: `{"error":{},"access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
+		{"an unknown error beside a token", answer{Status: 200, Body: `{"error":"odd","access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
+		{"an error that is no text", answer{Status: 200, Body: `{"error":{},"access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
 
 		// The body decides, and not its label.
-		{"code or token in plain text", answer{400, plain, says("invalid_grant")}, lwa.ErrInvalidGrant, "invalid_grant"},
-		{"client in HTML", answer{401, html, says("invalid_client")}, lwa.ErrClientRefused, "invalid_client"},
+		{"code or token in plain text", gone.With("Content-Type", "text/plain"), lwa.ErrInvalidGrant, "invalid_grant"},
+		{"client in HTML", says(401, "invalid_client").With("Content-Type", "text/html"), lwa.ErrClientRefused, "invalid_client"},
 
 		// Nothing but the code proves that a grant is gone.
-		{"400 without a body", answer{status: 400}, lwa.ErrUnavailable, ""},
-		{"400 with an empty object", answer{status: 400, body: `{}`}, lwa.ErrUnavailable, ""},
-		{"400 with an unknown error", answer{status: 400, body: says("invalid_grants")}, lwa.ErrUnavailable, ""},
-		{"400 of a proxy", answer{400, html, "<html>invalid_grant</html>"}, lwa.ErrUnavailable, ""},
-		{"400 with half an object", answer{status: 400, body: says("invalid_grant")[:80]}, lwa.ErrUnavailable, ""},
-		{"400 with a list", answer{status: 400, body: "[" + says("invalid_grant") + "]"}, lwa.ErrUnavailable, ""},
-		{"400 with it in the description", answer{status: 400, body: `{"error_description":"invalid_grant"}`}, lwa.ErrUnavailable, ""},
-		{"400 too large to be read", answer{status: 400, body: strings.Repeat(" ", 1<<20) + says("invalid_grant")}, lwa.ErrUnavailable, ""},
-		{"401 without a body", answer{status: 401}, lwa.ErrUnavailable, ""},
-		{"404", answer{404, html, "<html></html>"}, lwa.ErrUnavailable, ""},
+		{"400 without a body", answer{Status: 400}, lwa.ErrUnavailable, ""},
+		{"400 with an empty object", answer{Status: 400, Body: `{}`}, lwa.ErrUnavailable, ""},
+		{"400 with an unknown error", says(400, "invalid_grants"), lwa.ErrUnavailable, ""},
+		{"400 of a proxy", page(400, "invalid_grant"), lwa.ErrUnavailable, ""},
+		{"400 with half an object", answer{Status: 400, Body: gone.Body[:80]}, lwa.ErrUnavailable, ""},
+		{"400 with a list", answer{Status: 400, Body: "[" + gone.Body + "]"}, lwa.ErrUnavailable, ""},
+		{"400 with it in the description", answer{Status: 400, Body: `{"error_description":"invalid_grant"}`}, lwa.ErrUnavailable, ""},
+		{"400 too large to be read", answer{Status: 400, Body: strings.Repeat(" ", 1<<20) + gone.Body}, lwa.ErrUnavailable, ""},
+		{"401 without a body", answer{Status: 401}, lwa.ErrUnavailable, ""},
+		{"404", page(404, ""), lwa.ErrUnavailable, ""},
 	}
 	for _, test := range tests {
-		for op, call := range calls {
-			t.Run(op+", "+test.name, func(t *testing.T) {
-				t.Parallel()
-				token, err := call(t.Context(), serve(t, test.answer))
-				wantError(t, token, err, test.kind, lwa.Error{Op: op, Status: test.answer.status, Code: test.code})
-			})
-		}
+		each(t, test.name, func(t *testing.T, op string, call call) {
+			_, client := serve(t, test.answer)
+			token, err := call(t.Context(), client)
+			wantError(t, token, err, test.kind, lwa.Error{Op: op, Status: test.answer.Status, Code: test.code})
+		})
 	}
 }
 
@@ -206,48 +173,155 @@ func TestRefusals(t *testing.T) {
 // believed: it promised tokens, or the rest of the answer never came.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
-	html := http.Header{"Content-Type": {"text/html"}}
-	cut := http.Header{"Content-Length": {"500"}}
-	tests := []struct {
-		name   string
-		answer answer
-	}{
-		{"200 of a proxy", answer{200, html, "<html></html>"}},
-		{"200 without a body", answer{status: 200}},
-		{"200 with an empty object", answer{status: 200, body: `{}`}},
-		{"200 without access token", answer{status: 200, body: `{"refresh_token":"Atzr|fake-new","expires_in":3600}`}},
-		{"200 with an empty access token", answer{status: 200, body: `{"access_token":""}`}},
-		{"200 with a list", answer{status: 200, body: "[" + newTokens + "]"}},
-		{"200 with an access token that is no text", answer{status: 200, body: `{"access_token":7}`}},
-		{"200 with a form", answer{200, http.Header{"Content-Type": {"text/plain"}}, "access_token=Atza|fake-new&expires_in=120"}},
-		{"200 too large to be read", answer{status: 200, body: strings.Repeat(" ", 1<<20) + newTokens}},
-		{"200 cut", answer{200, cut, newTokens[:40]}},
-		{"200 cut after the object", answer{200, cut, newTokens}},
-		{"400 cut", answer{400, cut, `{"error":"invalid_grant"}`}},
-		{"500 cut", answer{500, cut, `{`}},
-	}
-	for _, test := range tests {
-		for op, call := range calls {
-			t.Run(op+", "+test.name, func(t *testing.T) {
-				t.Parallel()
-				token, err := call(t.Context(), serve(t, test.answer))
-				wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op})
-			})
-		}
+	says := func(body string) answer { return answer{Status: 200, Body: body} }
+	for name, answer := range map[string]answer{
+		"200 of a proxy":                           badserver.Page(200, ""),
+		"200 without a body":                       says(""),
+		"200 without access token":                 says(`{"refresh_token":"Atzr|fake-new","expires_in":3600}`),
+		"200 with an empty access token":           says(`{"access_token":""}`),
+		"200 with a list":                          says("[" + newTokens + "]"),
+		"200 with an access token that is no text": says(`{"access_token":7}`),
+		"200 with a form":                          says("access_token=Atza|fake-new&expires_in=120").With("Content-Type", "text/plain"),
+		"200 too large to be read":                 says(strings.Repeat(" ", 1<<20) + newTokens),
+		"200 cut":                                  says(newTokens[:40]).Cut(),
+		"200 cut after the object":                 works.Cut(),
+		"400 cut":                                  disowned.Cut(),
+		"500 cut":                                  failing.Cut(),
+	} {
+		each(t, name, func(t *testing.T, op string, call call) {
+			_, client := serve(t, answer)
+			token, err := call(t.Context(), client)
+			wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op})
+		})
 	}
 }
 
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
-	for value, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "soon": 0, "Fri, 02 Jan 2026 03:05:05 GMT": time.Minute} {
-		for _, status := range []int{429, 503} {
-			t.Run(fmt.Sprintf("%d %q", status, value), func(t *testing.T) {
-				t.Parallel()
-				header := http.Header{"Retry-After": {value}, "Date": {"Fri, 02 Jan 2026 03:04:05 GMT"}}
-				token, err := calls["refresh"](t.Context(), serve(t, answer{status: status, header: header}))
-				kind := map[int]error{429: lwa.ErrThrottled, 503: lwa.ErrUnavailable}[status]
-				wantError(t, token, err, kind, lwa.Error{Op: "refresh", Status: status, RetryAfter: want})
-			})
+	for status, kind := range map[int]error{429: lwa.ErrThrottled, 503: lwa.ErrUnavailable} {
+		each(t, fmt.Sprint(status), func(t *testing.T, op string, call call) {
+			_, client := serve(t, answer{Status: status}.With("Retry-After", "7"))
+			token, err := call(t.Context(), client)
+			wantError(t, token, err, kind, lwa.Error{Op: op, Status: status, RetryAfter: 7 * time.Second})
+		})
+	}
+}
+
+// TestErrorsShowNothing makes LWA repeat what it was sent, and the tokens that
+// it gives, in every place of an answer that could end up in an error.
+func TestErrorsShowNothing(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-8f1c"
+	const echo = "code=" + canary + "&refresh_token=Atzr|" + canary + "&client_secret=" + canary
+	says := func(status int, body string) answer { return answer{Status: status, Body: body} }
+	badserver.EachFault(t, []string{canary}, map[string]http.Handler{
+		"description of a refused grant":  says(400, `{"error":"invalid_grant","error_description":"`+echo+`"}`),
+		"URI of a refused client":         says(401, `{"error":"invalid_client","error_uri":"`+echo+`"}`),
+		"error":                           says(400, `{"error":"`+canary+`"}`),
+		"error in 200":                    says(200, `{"error":"`+canary+`","access_token":"Atza|`+canary+`"}`),
+		"HTML in 200":                     badserver.Page(200, echo),
+		"malformed form":                  says(200, "%"+canary+echo).With("Content-Type", "text/plain"),
+		"no access token":                 says(200, `{"refresh_token":"Atzr|`+canary+`"}`),
+		"access token of another type":    says(200, `{"access_token":{"`+canary+`":1}}`),
+		"cut in the access token":         says(200, `{"access_token":"Atza|`+canary).Cut(),
+		"status 429, nonsense to wait":    says(429, echo).With("Retry-After", canary),
+		"hangs in the body with a status": badserver.Hang("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + echo),
+	}, func(t *testing.T, fault http.Handler) error {
+		s := badserver.NewInBubble(t, fault)
+		client := newClient(t, s.URL, s.Client(), credentials(fakeID, canary))
+		_, exchanged := client.Exchange(t.Context(), sensitive.New("AN"+canary))
+		_, refreshed := client.Refresh(t.Context(), fakeID, sensitive.New("Atzr|"+canary))
+		badserver.NoSecret(t, exchanged, canary)
+		badserver.NoSecret(t, fmt.Sprintf("%#v %#v", exchanged, refreshed), canary)
+		if exchanged == nil {
+			t.Error("exchange: no error")
+		}
+		return refreshed
+	})
+}
+
+// TestValuesShowNothing is about what the package hands out and takes in.
+func TestValuesShowNothing(t *testing.T) {
+	t.Parallel()
+	const canary = "canary-8f1c"
+	server := badserver.New(t, answer{Status: 200, Body: `{"access_token":"Atza|` + canary + `","refresh_token":"Atzr|` + canary + `"}`})
+	shown := credentials(fakeID, canary)
+	client := newClient(t, server.URL, server.Client(), shown)
+	token, err := client.Refresh(context.Background(), fakeID, sensitive.New("Atzr|"+canary))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []any{token, shown, client} {
+		badserver.NoSecret(t, value, canary)
+		badserver.NoSecret(t, fmt.Sprintf("%#v", value), canary)
+	}
+}
+
+// canned is a transport that answers without a network.
+type canned struct {
+	status            int
+	contentType, body string
+}
+
+func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: c.status,
+		Header:     http.Header{"Content-Type": {c.contentType}},
+		Body:       io.NopCloser(strings.NewReader(c.body)),
+		Request:    req,
+	}, nil
+}
+
+// FuzzAnswer proves of any answer that it is a token or a failure of one kind,
+// and that a failure's text is made of this package's words only.
+func FuzzAnswer(f *testing.F) {
+	const json = "application/json"
+	f.Add(200, json, newTokens)
+	f.Add(200, json, `{"access_token":"Atza|fake-new","expires_in":"120"}`)
+	f.Add(200, json, `{"access_token":7,"expires_in":1e999}`)
+	f.Add(200, "text/plain", "access_token=Atza|fake-new&expires_in=120")
+	f.Add(200, "text/plain", "%zz")
+	f.Add(400, json, `{"error":"invalid_grant","error_description":"gone"}`)
+	f.Add(401, json, `{"error":"invalid_client"}`)
+	f.Add(429, json, `{}`)
+	f.Add(502, "text/html", "<html></html>")
+	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
+		if status < 200 || status > 599 {
+			return // no status of a final answer
+		}
+		client := lwa.New(&url.URL{Scheme: "http", Host: "127.0.0.1"},
+			&http.Client{Transport: canned{status, contentType, body}}, fakeCredentials(), now)
+		token, err := client.Refresh(context.Background(), fakeID, sensitive.New(fakeRefresh))
+		if err == nil {
+			if token.AccessToken.Empty() || token.RefreshToken.Empty() || !token.ExpiresAt.After(today) || token.ClientID != fakeID {
+				t.Errorf("incomplete token %v", token)
+			}
+			return
+		}
+		var failed *lwa.Error
+		if !errors.As(err, &failed) || token != (lwa.Token{}) {
+			t.Fatalf("token %v with error %v", token, err)
+		}
+		if !possible(failed) {
+			t.Errorf("an error that may quote the answer: %v", err)
+		}
+	})
+}
+
+// possible reports whether the text of an error is one of those that there are
+// for its status.
+func possible(failed *lwa.Error) bool {
+	texts := []string{"login with amazon: refresh: unavailable: no usable answer"}
+	for kind, codes := range map[error][]string{
+		lwa.ErrInvalidGrant: {"invalid_grant"},
+		lwa.ErrClientRefused: {"invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type",
+			"invalid_scope", "insufficient_scope"},
+		lwa.ErrThrottled:   {""},
+		lwa.ErrUnavailable: {""},
+	} {
+		for _, code := range codes {
+			texts = append(texts, fmt.Sprintf("login with amazon: refresh: %v (status %d, error %q)", kind, failed.Status, code))
 		}
 	}
+	return slices.Contains(texts, failed.Error())
 }

@@ -1,79 +1,198 @@
 package lwa_test
 
 import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
+
+const noJSON = "not a JSON object or array with client_id and client_secret"
 
 func TestParseCredentials(t *testing.T) {
 	t.Parallel()
-	const noJSON = "not a JSON object or array with client_id and client_secret"
+	const one = `{"client_id":"id-1","client_secret":"canary"}`
 	tests := []struct {
 		name, text string
-		want       [][2]string
+		want       []lwa.Credentials
 		err        string
 	}{
-		{name: "object", text: `{"client_id":"id-1","client_secret":"canary"}`, want: [][2]string{{"id-1", "canary"}}},
-		{name: "white space around", text: "\n {\"client_id\":\"id-1\",\"client_secret\":\"canary\"}\r\n", want: [][2]string{{"id-1", "canary"}}},
-		{name: "array of one", text: `[{"client_id":"id-1","client_secret":"canary"}]`, want: [][2]string{{"id-1", "canary"}}},
-		{
-			name: "array in its order",
-			text: `[{"client_id":"id-2","client_secret":"canary-2"},{"client_id":"id-1","client_secret":"canary-1"}]`,
-			want: [][2]string{{"id-2", "canary-2"}, {"id-1", "canary-1"}},
-		},
-		{
-			name: "two secrets of one client",
-			text: `[{"client_id":"id-1","client_secret":"canary-2"},{"client_id":"id-1","client_secret":"canary-1"}]`,
-			want: [][2]string{{"id-1", "canary-2"}, {"id-1", "canary-1"}},
-		},
-		{name: "members of somebody else", text: `{"client_id":"id-1","client_secret":"canary","note":"x"}`, want: [][2]string{{"id-1", "canary"}}},
-		{name: "escapes", text: `{"client_id":"id-1","client_secret":"can\u0061ry|"}`, want: [][2]string{{"id-1", "canary|"}}},
+		{"object", one, credentials("id-1", "canary"), ""},
+		{"white space around", "\n " + one + "\r\n", credentials("id-1", "canary"), ""},
+		{"array in its order", `[{"client_id":"id-2","client_secret":"canary-2"},` + one + `]`,
+			credentials("id-2", "canary-2", "id-1", "canary"), ""},
+		{"two secrets of one client", `[{"client_id":"id-1","client_secret":"canary-2"},` + one + `]`,
+			credentials("id-1", "canary-2", "id-1", "canary"), ""},
+		{"another member", `{"client_id":"id-1","client_secret":"canary","note":"x"}`, credentials("id-1", "canary"), ""},
+		{"escapes", `{"client_id":"id-1","client_secret":"can\u0061ry|"}`, credentials("id-1", "canary|"), ""},
 
-		{name: "nothing", text: ``, err: noJSON},
-		{name: "bare secret", text: `canary`, err: noJSON},
-		{name: "quoted secret", text: `"canary"`, err: noJSON},
-		{name: "number", text: `1234567890`, err: noJSON},
-		{name: "array of texts", text: `["id-1","canary"]`, err: noJSON},
-		{name: "cut", text: `{"client_id":"id-1","client_secret":"canary`, err: noJSON},
-		{name: "something after it", text: `{"client_id":"id-1","client_secret":"canary"}canary`, err: noJSON},
-		{name: "secret is a number", text: `{"client_id":"id-1","client_secret":1234567890}`, err: noJSON},
-		{name: "secret is an object", text: `{"client_id":"id-1","client_secret":{"canary":1}}`, err: noJSON},
-		{name: "null", text: `null`, err: "empty array"},
-		{name: "empty array", text: `[]`, err: "empty array"},
-		{name: "empty object", text: `{}`, err: "[0].client_id: missing"},
-		{name: "null in an array", text: `[null]`, err: "[0].client_id: missing"},
-		{name: "no client id", text: `{"client_secret":"canary"}`, err: "[0].client_id: missing"},
-		{name: "empty client id", text: `{"client_id":"","client_secret":"canary"}`, err: "[0].client_id: missing"},
-		{name: "no secret", text: `{"client_id":"canary"}`, err: "[0].client_secret: missing"},
-		{name: "empty secret", text: `{"client_id":"canary","client_secret":""}`, err: "[0].client_secret: missing"},
-		{name: "no secret in the second", text: `[{"client_id":"canary","client_secret":"canary"},{"client_id":"canary"}]`,
-			err: "[1].client_secret: missing"},
-		{name: "other names", text: `{"clientId":"id-1","clientSecret":"canary"}`, err: "[0].client_id: missing"},
+		{"nothing", ``, nil, noJSON},
+		{"bare secret", `canary`, nil, noJSON},
+		{"quoted secret", `"canary"`, nil, noJSON},
+		{"array of texts", `["id-1","canary"]`, nil, noJSON},
+		{"cut", `{"client_id":"id-1","client_secret":"canary`, nil, noJSON},
+		{"something after it", one + `canary`, nil, noJSON},
+		{"secret is a number", `{"client_id":"id-1","client_secret":1234567890}`, nil, noJSON},
+		{"secret is an object", `{"client_id":"id-1","client_secret":{"canary":1}}`, nil, noJSON},
+		{"null", `null`, nil, "empty array"},
+		{"empty array", `[]`, nil, "empty array"},
+		{"null in an array", `[null]`, nil, "[0].client_id: missing"},
+		{"no client id", `{"client_secret":"canary"}`, nil, "[0].client_id: missing"},
+		{"empty client id", `{"client_id":"","client_secret":"canary"}`, nil, "[0].client_id: missing"},
+		{"no secret in the second", `[` + one + `,{"client_id":"canary"}]`, nil, "[1].client_secret: missing"},
+		{"empty secret", `{"client_id":"canary","client_secret":""}`, nil, "[0].client_secret: missing"},
+		{"other names", `{"clientId":"id-1","clientSecret":"canary"}`, nil, "[0].client_id: missing"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			got, err := lwa.ParseCredentials(sensitive.New(test.text))
-			if text := message(err); text != test.err {
-				t.Errorf("error = %q, want %q", text, test.err)
+			if (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
+				t.Errorf("error = %v, want %q", err, test.err)
 			}
-			if diff := cmp.Diff(test.want, identities(got)); diff != "" {
+			if diff := cmp.Diff(pairs(test.want), pairs(got)); diff != "" {
 				t.Errorf("credentials (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-func message(err error) string {
-	if err == nil {
-		return ""
+// TestRotation is about secrets in rotation: which are tried, in what order, and
+// whose tokens came.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	secrets := []string{"fake-secret-3", "fake-secret-2", "fake-secret-1"}
+	unauthorized := answer{Status: 400, Body: `{"error":"unauthorized_client"}`}
+	tests := []struct {
+		name    string
+		answers []http.Handler
+		tried   int
+		kind    error
+	}{
+		{"the newest works", []http.Handler{works}, 1, nil},
+		{"the second works", []http.Handler{refused, works}, 2, nil},
+		{"the last works", []http.Handler{refused, refused, works}, 3, nil},
+		{"none works", []http.Handler{refused}, 3, lwa.ErrClientRefused},
+		{"unauthorized_client", []http.Handler{unauthorized, works}, 2, nil},
+		{"disowned", []http.Handler{disowned, works}, 1, lwa.ErrInvalidGrant},
+		{"disowned by the second", []http.Handler{refused, disowned, works}, 2, lwa.ErrInvalidGrant},
+		{"throttled", []http.Handler{answer{Status: 429}, works}, 1, lwa.ErrThrottled},
+		{"400 of a proxy", []http.Handler{badserver.Page(400, ""), works}, 1, lwa.ErrUnavailable},
 	}
-	return err.Error()
+	for _, test := range tests {
+		each(t, test.name, func(t *testing.T, _ string, call call) {
+			server := badserver.New(t, test.answers...)
+			all := credentials(fakeID, secrets[0], fakeID, secrets[1], fakeID, secrets[2])
+			token, err := call(t.Context(), newClient(t, server.URL, server.Client(), all))
+			wantTried(t, server, all[:test.tried]...)
+			if (token.ClientID == fakeID) != (test.kind == nil) || !errors.Is(err, test.kind) {
+				t.Errorf("tokens of %q, %v; want error %v", token.ClientID, err, test.kind)
+			}
+		})
+	}
+	each(t, "no credentials", func(t *testing.T, op string, call call) {
+		server := badserver.New(t, works)
+		token, err := call(t.Context(), newClient(t, server.URL, server.Client(), nil))
+		wantError(t, token, err, lwa.ErrClientRefused, lwa.Error{Op: op})
+		wantTried(t, server)
+	})
+}
+
+func pairs(list []lwa.Credentials) (pairs [][2]string) {
+	for _, c := range list {
+		pairs = append(pairs, [2]string{c.ClientID, c.ClientSecret.Reveal()})
+	}
+	return pairs
+}
+
+// wantTried holds the credentials that were presented so far against a list.
+func wantTried(t *testing.T, server *badserver.Server, want ...lwa.Credentials) {
+	t.Helper()
+	var presented [][2]string
+	for _, r := range server.Requests() {
+		presented = append(presented, [2]string{r.Form().Get("client_id"), r.Form().Get("client_secret")})
+	}
+	if diff := cmp.Diff(pairs(want), presented); diff != "" {
+		t.Errorf("credentials tried (-want +got):\n%s", diff)
+	}
+}
+
+// TestRefreshOfAnotherClientsGrant: to another client a good token is refused
+// like a dead one, which would revoke a living grant.
+func TestRefreshOfAnotherClientsGrant(t *testing.T) {
+	t.Parallel()
+	server := badserver.New(t, works)
+	both := credentials("new", "fake-2", "old", "fake-1")
+	client := newClient(t, server.URL, server.Client(), both)
+	if token, err := client.Refresh(t.Context(), "old", sensitive.New(fakeRefresh)); err != nil || token.ClientID != "old" {
+		t.Errorf("tokens of %q, %v", token.ClientID, err)
+	}
+	if _, err := client.Refresh(t.Context(), "gone", sensitive.New(fakeRefresh)); !errors.Is(err, lwa.ErrClientRefused) {
+		t.Errorf("%v, want %v", err, lwa.ErrClientRefused)
+	}
+	wantTried(t, server, both[1])
+}
+
+// TestNewSecretWithoutADeploy: the secret was rotated while the process ran.
+func TestNewSecretWithoutADeploy(t *testing.T) {
+	t.Parallel()
+	old, renewed := credentials(fakeID, "fake-old"), credentials(fakeID, "fake-new")
+	each(t, "a new secret", func(t *testing.T, _ string, call call) {
+		server := badserver.New(t, refused, refused, refused, works)
+		looks, stored := 0, old
+		newClient := func() *lwa.Client {
+			client := newClient(t, server.URL, server.Client(), old)
+			client.ReloadFrom(func(context.Context) ([]lwa.Credentials, error) { looks++; return stored, nil })
+			return client
+		}
+		client := newClient()
+		for range 2 { // nothing new yet, and looked for only once a minute
+			if _, err := call(t.Context(), client); !errors.Is(err, lwa.ErrClientRefused) || looks != 1 {
+				t.Errorf("%v after %d looks", err, looks)
+			}
+		}
+		stored = renewed
+		if _, err := call(t.Context(), newClient()); err != nil || looks != 2 {
+			t.Errorf("%v after %d looks", err, looks)
+		}
+		wantTried(t, server, old[0], old[0], old[0], renewed[0])
+	})
+}
+
+// TestKnows: the credentials of another client come into the secret, and grants
+// that were given to it.
+func TestKnows(t *testing.T) {
+	t.Parallel()
+	clock, stored, looks := today, credentials("former", "fake-secret"), 0
+	client := lwa.New(&url.URL{}, http.DefaultClient, stored, func() time.Time { return clock })
+	knows := func(looked int, want map[string]bool) {
+		t.Helper()
+		for id, want := range want {
+			if got := client.Knows(id); got != want || looks != looked {
+				t.Errorf("Knows(%q) = %v after %d looks, want %v after %d", id, got, looks, want, looked)
+			}
+		}
+	}
+	knows(0, map[string]bool{"former": true, "FORMER": false, "": false, fakeID: false}) // nowhere to look
+	client.ReloadFrom(func(context.Context) ([]lwa.Credentials, error) { looks++; return stored, nil })
+	knows(0, map[string]bool{"former": true})
+	knows(1, map[string]bool{fakeID: false})
+	stored = credentials(fakeID, "fake-secret", "former", "fake-secret")
+	clock = clock.Add(time.Minute - 1)
+	knows(1, map[string]bool{fakeID: false, "former": true})
+	clock = clock.Add(1)
+	knows(2, map[string]bool{fakeID: true})
+	knows(2, map[string]bool{fakeID: true, "former": true})
 }
 
 func FuzzParseCredentials(f *testing.F) {
@@ -92,8 +211,8 @@ func FuzzParseCredentials(f *testing.F) {
 				t.Error("incomplete credentials and no error")
 			}
 		}
-		known := func(suffix string) bool { return strings.HasSuffix(message(err), suffix) }
-		if err != nil && !known("client_secret") && !known("empty array") && !known("].client_id: missing") && !known("].client_secret: missing") {
+		said := func(end string) bool { return strings.HasSuffix(err.Error(), end) }
+		if err != nil && !slices.ContainsFunc([]string{noJSON, "empty array", "].client_id: missing", "].client_secret: missing"}, said) {
 			t.Errorf("an error that may quote the text: %v", err)
 		}
 	})

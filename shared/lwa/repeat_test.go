@@ -6,98 +6,70 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strconv"
-	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/lwa"
-	"github.com/gatepostdev/gatepost/shared/transport"
-)
-
-var (
-	works    = answer{status: 200, body: newTokens}
-	disowned = answer{status: 400, body: `{"error":"invalid_grant"}`}
-	refused  = answer{status: 401, body: `{"error":"invalid_client"}`}
-	failing  = answer{status: 503, body: `<html>`}
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
 // TestRepeats proves how often each call is made: an exchange once more after
 // LWA's own failure, a refresh never.
 func TestRepeats(t *testing.T) {
 	t.Parallel()
-	hangUp := hijacked(t, func(net.Conn) {})
-	reset := hijacked(t, func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) })
 	tests := []struct {
 		name      string
 		answers   []http.Handler
 		exchanges int
 		succeeds  bool // the exchange, at last
 	}{
-		{"500, then tokens", []http.Handler{answer{status: 500, body: `{}`}, works}, 2, true},
+		{"500, then tokens", []http.Handler{answer{Status: 500, Body: `{}`}, works}, 2, true},
 		{"503 of a proxy, then tokens", []http.Handler{failing, works}, 2, true},
 		{"503, then refused", []http.Handler{failing, disowned}, 2, false},
 		{"503 for good", []http.Handler{failing}, 2, false},
-		{"500 that knows the reason", []http.Handler{answer{status: 500, body: disowned.body}, works}, 1, false},
+		{"500 that knows the reason", []http.Handler{answer{Status: 500, Body: disowned.Body}, works}, 1, false},
 		{"disowned", []http.Handler{disowned, works}, 1, false},
 		{"client refused", []http.Handler{refused, works}, 1, false},
-		{"throttled", []http.Handler{answer{status: 429}, works}, 1, false},
-		{"403 of a proxy", []http.Handler{answer{status: 403, body: "<html>"}, works}, 1, false},
-		{"200 of a proxy", []http.Handler{answer{status: 200, body: "<html>"}, works}, 1, false},
-		{"200 without a token", []http.Handler{answer{status: 200, body: "{}"}, works}, 1, false},
-		{"redirect", []http.Handler{answer{status: 307, header: http.Header{"Location": {"/again"}}}, works}, 1, false},
+		{"throttled", []http.Handler{answer{Status: 429}, works}, 1, false},
+		{"403 of a proxy", []http.Handler{badserver.Page(403, ""), works}, 1, false},
+		{"200 of a proxy", []http.Handler{badserver.Page(200, ""), works}, 1, false},
+		{"200 without a token", []http.Handler{answer{Status: 200, Body: "{}"}, works}, 1, false},
 		// The code may be used up by then.
-		{"closed instead of an answer", []http.Handler{hangUp, works}, 1, false},
-		{"reset instead of an answer", []http.Handler{reset, works}, 1, false},
+		{"closed instead of an answer", []http.Handler{badserver.Raw(""), works}, 1, false},
+		{"reset instead of an answer", []http.Handler{http.HandlerFunc(badserver.Reset), works}, 1, false},
 	}
 	for _, test := range tests {
-		for op, call := range calls {
-			t.Run(op+", "+test.name, func(t *testing.T) {
-				t.Parallel()
-				amazon := &script{answers: test.answers}
-				_, err := call(t.Context(), serve(t, amazon))
-				want := map[string]int{"exchange": test.exchanges, "refresh": 1}[op]
-				forms := amazon.asked()
-				if len(forms) != want {
-					t.Fatalf("%d requests, want %d (%v)", len(forms), want, err)
-				}
-				if succeeded := err == nil; succeeded != (test.succeeds && op == "exchange") {
-					t.Errorf("error = %v", err)
-				}
-				if diff := cmp.Diff(forms[0], forms[len(forms)-1]); diff != "" {
-					t.Errorf("the second request differs (-first +second):\n%s", diff)
-				}
-			})
-		}
+		each(t, test.name, func(t *testing.T, op string, call call) {
+			server, client := serve(t, test.answers...)
+			_, err := call(t.Context(), client)
+			sent, want := server.Requests(), map[string]int{"exchange": test.exchanges, "refresh": 1}[op]
+			if len(sent) != want {
+				t.Fatalf("%d requests, want %d (%v)", len(sent), want, err)
+			}
+			if succeeded := err == nil; succeeded != (test.succeeds && op == "exchange") {
+				t.Errorf("error = %v", err)
+			}
+			if diff := cmp.Diff(sent[0], sent[len(sent)-1]); diff != "" {
+				t.Errorf("the second request differs (-first +second):\n%s", diff)
+			}
+		})
 	}
 }
 
-// failDials makes the first dials of the client fail and counts all of them.
-func failDials(client *http.Client, failures int64, err error) *atomic.Int64 {
-	dials := new(atomic.Int64)
-	t := client.Transport.(*http.Transport)
-	dial := t.DialContext
-	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if dials.Add(1) <= failures {
-			return nil, &net.OpError{Op: "dial", Net: network, Err: err}
-		}
-		return dial(ctx, network, address)
-	}
-	return dials
-}
-
+// TestRepeatsDials: without a connection nothing was sent, so that a code is still
+// good.
 func TestRepeatsDials(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name     string
-		op       string
-		failures int64
-		dials    int64
-		succeeds bool
+		name, op        string
+		failures, dials int
+		succeeds        bool
 	}{
 		{"exchange, first fails", "exchange", 1, 2, true},
 		{"exchange, both fail", "exchange", 2, 2, false},
@@ -106,48 +78,97 @@ func TestRepeatsDials(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			srv := httptest.NewServer(works)
-			t.Cleanup(srv.Close)
-			client := transport.NewClient(1)
-			dials := failDials(client, test.failures, os.NewSyscallError("connect", syscall.ECONNREFUSED))
-			token, err := calls[test.op](t.Context(), newClient(t, srv.URL, client, fakeCredentials()))
-			if !test.succeeds {
+			server := badserver.New(t, works)
+			client, dials := server.Client(), 0
+			transport := client.Transport.(*http.Transport)
+			dial := transport.DialContext
+			transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if dials++; dials <= test.failures {
+					return nil, &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+				}
+				return dial(ctx, network, address)
+			}
+			token, err := calls[test.op](t.Context(), newClient(t, server.URL, client, fakeCredentials()))
+			if test.succeeds != (err == nil) || dials != test.dials {
+				t.Errorf("%v after %d dials, want %d", err, dials, test.dials)
+			}
+			if err != nil {
 				wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: test.op})
 				if !errors.Is(err, syscall.ECONNREFUSED) {
 					t.Errorf("error = %v, want it to wrap the cause", err)
 				}
-			} else if err != nil {
-				t.Error(err)
-			}
-			if dials.Load() != test.dials {
-				t.Errorf("%d dials, want %d", dials.Load(), test.dials)
 			}
 		})
 	}
 }
 
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	limits := map[string]time.Duration{"exchange": lwa.ExchangeTimeout, "refresh": lwa.RefreshTimeout}
+	tests := []struct {
+		name   string
+		amazon http.Handler
+		within time.Duration // the caller's own deadline
+	}{
+		{"no answer", badserver.Hang(""), time.Hour},
+		{"no answer, less time", badserver.Hang(""), time.Second},
+		{"half a header", badserver.Hang("HTTP/1.1 200 OK\r\nContent-Le"), time.Hour},
+		{"half a body", badserver.Hang("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + newTokens), time.Hour},
+		{"half a refusal", badserver.Hang("HTTP/1.1 503 Unavailable\r\nContent-Length: 500\r\n\r\n{"), time.Hour},
+	}
+	for _, test := range tests {
+		each(t, test.name, func(t *testing.T, op string, call call) {
+			synctest.Test(t, func(t *testing.T) {
+				server := badserver.NewInBubble(t, test.amazon)
+				ctx, cancel := context.WithTimeout(t.Context(), test.within)
+				defer cancel()
+				started := time.Now()
+				token, err := call(ctx, newClient(t, server.URL, server.Client(), fakeCredentials()))
+				if took, want := time.Since(started), min(test.within, limits[op]); took != want {
+					t.Errorf("took %v, want %v", took, want)
+				}
+				wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op})
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("error = %v, want it to wrap %v", err, context.DeadlineExceeded)
+				}
+				// Without an answer nobody knows what became of the code.
+				if n := len(server.Requests()); n != 1 {
+					t.Errorf("%d requests, want 1", n)
+				}
+			})
+		})
+	}
+	t.Run("a repeated exchange shares the time", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			slow := badserver.After(lwa.ExchangeTimeout-time.Second, answer{Status: 500, Body: "{}"})
+			server := badserver.NewInBubble(t, slow, badserver.Hang(""))
+			started := time.Now()
+			token, err := calls["exchange"](t.Context(), newClient(t, server.URL, server.Client(), fakeCredentials()))
+			wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: "exchange"})
+			if took, n := time.Since(started), len(server.Requests()); took != lwa.ExchangeTimeout || n != 2 {
+				t.Errorf("%d requests in %v, want 2 in %v", n, took, lwa.ExchangeTimeout)
+			}
+		})
+	})
+}
+
 // TestCancelled ends the context while LWA is at work on its failure.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
-	for op, call := range calls {
-		t.Run(op, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithCancelCause(t.Context())
-			amazon := &script{answers: []http.Handler{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				cancel(errors.New("another grant failed"))
-				<-r.Context().Done()
-				failing.ServeHTTP(w, r)
-			})}}
-			token, err := call(ctx, serve(t, amazon))
-			wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op})
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("error = %v, want it to wrap %v", err, context.Canceled)
-			}
-			if n := len(amazon.asked()); n != 1 {
-				t.Errorf("%d requests, want 1", n)
-			}
-		})
-	}
+	each(t, "at work", func(t *testing.T, op string, call call) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		server, client := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			cancel(errors.New("another grant failed"))
+			<-r.Context().Done()
+			failing.ServeHTTP(w, r)
+		}))
+		token, err := call(ctx, client)
+		wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op})
+		if n := len(server.Requests()); n != 1 || !errors.Is(err, context.Canceled) {
+			t.Errorf("error = %v after %d requests, want it to wrap %v after 1", err, n, context.Canceled)
+		}
+	})
 }
 
 // TestNobodyWaitsForTheRepeat ends the context when LWA's failure has just been
@@ -185,22 +206,18 @@ func (l leaving) Close() error {
 	return l.ReadCloser.Close()
 }
 
+// TestRedirectsAreNotFollowed: tokens stay with the host that was configured.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		for op, call := range calls {
-			t.Run(op+" "+strconv.Itoa(status), func(t *testing.T) {
-				t.Parallel()
-				elsewhere := &script{answers: []http.Handler{works}}
-				other := httptest.NewServer(elsewhere)
-				t.Cleanup(other.Close)
-				client := serve(t, http.RedirectHandler(other.URL, status))
-				token, err := call(t.Context(), client)
-				wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op, Status: status})
-				if forms := elsewhere.asked(); len(forms) != 0 {
-					t.Errorf("another host was sent %v", forms)
-				}
-			})
-		}
+		each(t, strconv.Itoa(status), func(t *testing.T, op string, call call) {
+			elsewhere := badserver.New(t, works)
+			server, client := serve(t, http.RedirectHandler(elsewhere.URL, status))
+			token, err := call(t.Context(), client)
+			wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op, Status: status})
+			if sent, n := elsewhere.Requests(), len(server.Requests()); len(sent) != 0 || n != 1 {
+				t.Errorf("after %d requests another host was sent %v", n, sent)
+			}
+		})
 	}
 }

@@ -27,11 +27,7 @@ type source struct {
 
 func newSource(t *testing.T) *source {
 	t.Helper()
-	keyset, err := seal.NewKeyset()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &source{keyset: keyset}
+	return &source{keyset: newKeyset(t)}
 }
 
 func (s *source) load(ctx context.Context) (sensitive.String, error) {
@@ -48,30 +44,14 @@ func (s *source) load(ctx context.Context) (sensitive.String, error) {
 // sealer is the Sealer of a process that starts now.
 func (s *source) sealer(t *testing.T) *seal.Sealer {
 	t.Helper()
-	sealer, err := seal.New(s.keyset)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sealer := newSealer(t, s.keyset)
 	sealer.ReloadFrom(s.load, time.Now)
 	return sealer
 }
 
 func (s *source) rotate(t *testing.T) {
 	t.Helper()
-	keyset, err := seal.Rotate(s.keyset)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.keyset = keyset
-}
-
-func mustSeal(t *testing.T, s *seal.Sealer) []byte {
-	t.Helper()
-	sealed, err := s.Seal(token, place)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sealed
+	s.keyset = rotated(t, s.keyset)
 }
 
 // wantOpen opens a value, and checks how often the keyset was loaded so far.
@@ -137,12 +117,6 @@ func TestUnreadableDoesNotLoad(t *testing.T) {
 		for _, sealed := range [][]byte{damaged, sealed[:5], sealed[:4], {0}, []byte("Atza|fake-not-sealed")} {
 			s.wantClosed(t, sealer, sealed, 0)
 		}
-		moved := place
-		moved.Customer = "c2"
-		if _, err := sealer.Open(sealed, moved); !errors.Is(err, seal.ErrOpen) {
-			t.Errorf("moved: %v, want ErrOpen", err)
-		}
-		s.wantLoads(t, 0)
 	})
 }
 
@@ -282,10 +256,7 @@ func TestSealLoadsHourly(t *testing.T) {
 func TestSealWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)
-	sealer, err := seal.New(s.keyset)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sealer := newSealer(t, s.keyset)
 	var moved atomic.Int64 // the clock
 	looking, enough := make(chan struct{}), make(chan struct{})
 	sealer.ReloadFrom(func(context.Context) (sensitive.String, error) {

@@ -2,8 +2,14 @@ package seal_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -14,28 +20,59 @@ var (
 	place = seal.Place{Customer: "c1", Grant: "g1", Field: "accessToken"}
 )
 
-func TestSealedValuesAreBoundToTheirPlace(t *testing.T) {
-	t.Parallel()
+func newKeyset(t *testing.T) sensitive.String {
+	t.Helper()
 	keyset, err := seal.NewKeyset()
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := seal.New(keyset)
+	return keyset
+}
+
+func newSealer(t *testing.T, keyset sensitive.String) *seal.Sealer {
+	t.Helper()
+	sealer, err := seal.New(keyset)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := first.Seal(token, place)
+	return sealer
+}
+
+func mustSeal(t *testing.T, s *seal.Sealer) []byte {
+	t.Helper()
+	sealed, err := s.Seal(token, place)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return sealed
+}
+
+func rotated(t *testing.T, keyset sensitive.String) sensitive.String {
+	t.Helper()
+	keyset, err := seal.Rotate(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keyset
+}
+
+func keys(t *testing.T, keyset sensitive.String) []seal.Key {
+	t.Helper()
+	keys, err := seal.Keys(keyset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func TestSealedValuesAreBoundToTheirPlace(t *testing.T) {
+	t.Parallel()
+	keyset := newKeyset(t)
+	sealed := mustSeal(t, newSealer(t, keyset))
 	if bytes.Contains(sealed, []byte("fake")) {
 		t.Error("the sealed value shows the token")
 	}
-
-	second, err := seal.New(keyset) // as another process has it
-	if err != nil {
-		t.Fatal(err)
-	}
+	second := newSealer(t, keyset) // as another process has it
 	if got, err := second.Open(sealed, place); err != nil || !got.Equal(token) {
 		t.Errorf("Open: %v", err)
 	}
@@ -49,11 +86,6 @@ func TestSealedValuesAreBoundToTheirPlace(t *testing.T) {
 			t.Errorf("moved to another %s: %v, want ErrOpen", name, err)
 		}
 	}
-	damaged := append([]byte(nil), sealed...)
-	damaged[len(damaged)-1] ^= 1
-	if _, err := second.Open(damaged, place); !errors.Is(err, seal.ErrOpen) {
-		t.Errorf("damaged: %v, want ErrOpen", err)
-	}
 	stranger, err := seal.NewEphemeral()
 	if err != nil {
 		t.Fatal(err)
@@ -61,19 +93,139 @@ func TestSealedValuesAreBoundToTheirPlace(t *testing.T) {
 	if _, err := stranger.Open(sealed, place); !errors.Is(err, seal.ErrOpen) {
 		t.Errorf("another keyset: %v, want ErrOpen", err)
 	}
+	// What is empty stays empty.
+	if sealed, err := second.Seal(sensitive.String{}, place); err != nil || sealed != nil {
+		t.Errorf("Seal of nothing: %v, %v", sealed, err)
+	}
+	if got, err := second.Open(nil, place); err != nil || !got.Empty() {
+		t.Errorf("Open of nothing: %v", err)
+	}
 }
 
-func TestEmptyStaysEmpty(t *testing.T) {
+func TestRotateAndRemove(t *testing.T) {
 	t.Parallel()
-	s, err := seal.NewEphemeral()
+	one := newKeyset(t)
+	three := rotated(t, rotated(t, one))
+	key := func(primary bool) seal.Key {
+		return seal.Key{Primary: primary, Status: "ENABLED", Type: "AesGcmKey"}
+	}
+	got := keys(t, three)
+	want := []seal.Key{key(false), key(false), key(true)}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(seal.Key{}, "ID")); diff != "" {
+		t.Errorf("rotated twice (-want +got):\n%s", diff)
+	}
+	if keys(t, one)[0].ID != got[0].ID {
+		t.Error("rotation has changed the id of the old key")
+	}
+	less, err := seal.Remove(three, got[1].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := s.Seal(sensitive.String{}, place)
-	if err != nil || sealed != nil {
-		t.Errorf("Seal of nothing: %v, %v", sealed, err)
+	if diff := cmp.Diff(slices.Delete(slices.Clone(got), 1, 2), keys(t, less)); diff != "" {
+		t.Errorf("after a removal (-want +got):\n%s", diff)
 	}
-	if got, err := s.Open(nil, place); err != nil || !got.Empty() {
-		t.Errorf("Open of nothing: %v", err)
+	for name, id := range map[string]uint32{"primary": got[2].ID, "removed": got[1].ID} {
+		if _, err := seal.Remove(less, id); err == nil {
+			t.Errorf("Remove() of the %s key gave no error", name)
+		}
+	}
+}
+
+// TestRotatedKeysAre256Bits looks at the key material itself, which nothing
+// but Tink looks at otherwise.
+func TestRotatedKeysAre256Bits(t *testing.T) {
+	t.Parallel()
+	var keyset struct {
+		Key []struct{ KeyData struct{ Value []byte } }
+	}
+	if err := json.Unmarshal([]byte(rotated(t, newKeyset(t)).Reveal()), &keyset); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]bool{}
+	for _, key := range keyset.Key {
+		// A protocol buffer whose only field, number 3, is of 32 bytes.
+		value := string(key.KeyData.Value)
+		if len(value) != 34 || !strings.HasPrefix(value, "\x1a\x20") {
+			t.Errorf("a key is of %d bytes", len(value))
+		}
+		values[value] = true
+	}
+	if len(values) != 2 {
+		t.Errorf("%d different keys, want 2", len(values))
+	}
+}
+
+// TestDisabledKeyIsUnknown has an operator disable a key and enable it again.
+func TestDisabledKeyIsUnknown(t *testing.T) {
+	t.Parallel()
+	s := newSource(t)
+	sealed := mustSeal(t, s.sealer(t))
+	s.rotate(t)
+	enabled := s.keyset
+	s.keyset = sensitive.New(strings.Replace(enabled.Reveal(), "ENABLED", "DISABLED", 1))
+	if got := keys(t, s.keyset); got[0].Status != "DISABLED" || got[1].Status != "ENABLED" {
+		t.Errorf("Keys() = %+v, want the first disabled", got)
+	}
+	sealer := s.sealer(t)
+	s.keyset = enabled
+	s.wantOpen(t, sealer, sealed, 1)
+}
+
+func TestWhatIsNoKeyset(t *testing.T) {
+	t.Parallel()
+	good := newKeyset(t).Reveal()
+	for name, text := range map[string]string{
+		"nothing":        "",
+		"no keys":        "{}",
+		"no JSON":        "canary-secret",
+		"primary absent": `{"primaryKeyId":1,"key":[]}`,
+		"cut":            `{"canary-secret"`,
+		"no key ids":     strings.Replace(good, "TINK", "RAW", 1),
+		"other ids":      strings.Replace(good, "TINK", "CRUNCHY", 1),
+		"not for AEAD":   strings.Replace(good, "AesGcmKey", "HmacKey", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := seal.New(sensitive.New(text)); err == nil || strings.Contains(err.Error(), "canary") {
+				t.Errorf("New() = %v", err)
+			}
+		})
+	}
+	for name, f := range map[string]func(sensitive.String) error{
+		"Rotate": func(s sensitive.String) error { _, err := seal.Rotate(s); return err },
+		"Remove": func(s sensitive.String) error { _, err := seal.Remove(s, 1); return err },
+		"Keys":   func(s sensitive.String) error { _, err := seal.Keys(s); return err },
+	} {
+		if err := f(sensitive.New(`{"canary-secret"`)); err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%s() = %v", name, err)
+		}
+	}
+}
+
+func TestKeyID(t *testing.T) {
+	t.Parallel()
+	keyset := newKeyset(t)
+	sealer := newSealer(t, keyset)
+	primary := keys(t, keyset)[0].ID
+	if id, ok := seal.KeyID(mustSeal(t, sealer)); !ok || id != primary {
+		t.Errorf("KeyID() = %d, %t, want %d", id, ok, primary)
+	}
+	for name, tt := range map[string]struct {
+		sealed string
+		id     uint32
+		ok     bool
+	}{
+		"prefix only": {"\x01\x00\x01\x02\x03", 0x010203, true},
+		"cut":         {"\x01\x00\x01\x02", 0, false},
+		"empty":       {"", 0, false},
+		"legacy":      {"\x00\x00\x01\x02\x03", 0, false},
+		"not sealed":  {"Atza|fake", 0, false},
+	} {
+		if id, ok := seal.KeyID([]byte(tt.sealed)); id != tt.id || ok != tt.ok {
+			t.Errorf("%s: KeyID() = %d, %t, want %d, %t", name, id, ok, tt.id, tt.ok)
+		}
+	}
+	if !sealer.Fresh(nil) || sealer.Fresh([]byte("Atza|fake")) {
+		t.Error("Fresh() is wrong of nil, or of what nobody sealed")
 	}
 }

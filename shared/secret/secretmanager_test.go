@@ -3,96 +3,19 @@ package secret_test
 import (
 	"context"
 	"errors"
-	"hash/crc32"
-	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/api/option"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
-
-const (
-	base   = "projects/maker-1/secrets/lwa"
-	latest = base + "/versions/latest"
-)
-
-// access answers one AccessSecretVersion.
-type access func(context.Context, *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error)
-
-// add answers one AddSecretVersion.
-type add func(context.Context, *secretmanagerpb.AddSecretVersionRequest) (*secretmanagerpb.SecretVersion, error)
-
-// secretManager is a real gRPC server on the loopback interface.
-type secretManager struct {
-	secretmanagerpb.UnimplementedSecretManagerServiceServer
-	net.Listener
-	access      access
-	add         add
-	connections atomic.Int32
-}
-
-func (m *secretManager) AccessSecretVersion(ctx context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-	return m.access(ctx, r)
-}
-
-func (m *secretManager) AddSecretVersion(ctx context.Context, r *secretmanagerpb.AddSecretVersionRequest) (*secretmanagerpb.SecretVersion, error) {
-	return m.add(ctx, r)
-}
-
-// Accept implements net.Listener.
-func (m *secretManager) Accept() (net.Conn, error) {
-	conn, err := m.Listener.Accept()
-	if err == nil {
-		m.connections.Add(1)
-	}
-	return conn, err
-}
-
-func startManager(t *testing.T, a access) *secretManager {
-	t.Helper()
-	return start(t, &secretManager{access: a})
-}
-
-func start(t *testing.T, m *secretManager) *secretManager {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Listener = listener
-	server := grpc.NewServer()
-	secretmanagerpb.RegisterSecretManagerServiceServer(server, m)
-	go func() { _ = server.Serve(m) }()
-	t.Cleanup(server.Stop)
-	return m
-}
-
-func (m *secretManager) reader(t *testing.T) *secret.Reader {
-	t.Helper()
-	return newReader(t,
-		option.WithEndpoint(m.Addr().String()),
-		option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
-}
-
-// version is a good answer.
-func version(name, value string) *secretmanagerpb.AccessSecretVersionResponse {
-	sum := int64(crc32.Checksum([]byte(value), crc32.MakeTable(crc32.Castagnoli)))
-	return &secretmanagerpb.AccessSecretVersionResponse{
-		Name:    name,
-		Payload: &secretmanagerpb.SecretPayload{Data: []byte(value), DataCrc32C: &sum},
-	}
-}
 
 func TestReadManager(t *testing.T) {
 	t.Parallel()
@@ -101,33 +24,43 @@ func TestReadManager(t *testing.T) {
 	if sum := version("", "123456789").Payload.GetDataCrc32C(); sum != 0xE3069283 {
 		t.Fatalf("CRC-32C of 123456789 = %#x, want 0xe3069283", sum)
 	}
-	m := startManager(t, func(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		return version(r.GetName(), canary+" of "+r.GetName()+"\n"), nil
-	})
-	r := m.reader(t)
-	for in, want := range map[string]string{base: latest, latest: latest, base + "/versions/7": base + "/versions/7"} {
-		if got, err := read(t.Context(), t, r, in); err != nil || got != canary+" of "+want+"\n" {
-			t.Errorf("Read(%s) = %q, %v, want the payload of %s, byte for byte", in, got, err, want)
+	v := newVault(t, "fake-one", canary+"\n")
+	r := v.reader(t)
+	want := func(reference, want string) {
+		t.Helper()
+		if got, err := read(t.Context(), t, r, reference); err != nil || got != want {
+			t.Errorf("Read(%s) = %q, %v, want %q, byte for byte", reference, got, err, want)
 		}
 	}
-}
-
-func TestReadManagerRotated(t *testing.T) {
-	t.Parallel()
-	var current atomic.Pointer[string]
-	m := startManager(t, func(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		return version(r.GetName(), *current.Load()), nil
-	})
-	r := m.reader(t)
-	for _, want := range []string{"fake-old", "fake-new"} {
-		current.Store(&want)
-		if got, err := read(t.Context(), t, r, base); err != nil || got != want {
-			t.Errorf("Read() = %q, %v, want %q", got, err, want)
-		}
+	want("env:FULL", canary+"\n")
+	if got := v.connections.Load(); got != 0 {
+		t.Errorf("%d connections for a variable, want none", got)
 	}
-	if got := m.connections.Load(); got != 1 {
+	// The client is made once, however many ask for it at the same time.
+	var calls sync.WaitGroup
+	for range 16 {
+		calls.Go(func() { want(base, canary+"\n") })
+	}
+	calls.Wait()
+	want(latest, canary+"\n")
+	want(base+"/versions/1", "fake-one")
+	v.mu.Lock()
+	v.versions[1] = "fake-rotated"
+	v.mu.Unlock()
+	want(base, "fake-rotated")
+	if got := v.connections.Load(); got != 1 {
 		t.Errorf("%d connections, want 1", got)
 	}
+
+	for range 2 {
+		if err := r.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+	}
+	if _, err := read(t.Context(), t, r, base); err == nil {
+		t.Error("Secret Manager is still read after Close")
+	}
+	want("env:FULL", canary+"\n")
 }
 
 func TestReadManagerRefusals(t *testing.T) {
@@ -144,82 +77,102 @@ func TestReadManagerRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := startManager(t, func(context.Context, *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+			v := answering(t, func(context.Context, *accessRequest) (*accessed, error) {
 				return nil, status.Error(tt.code, "because of the moon")
 			})
-			_, err := read(t.Context(), t, m.reader(t), base)
-			if err == nil {
-				t.Fatal("Read() gave no error")
+			_, err := read(t.Context(), t, v.reader(t), base)
+			if err == nil || !strings.Contains(err.Error(), "moon") {
+				t.Fatalf("error = %v, want Secret Manager's own reason", err)
 			}
 			for _, kind := range []error{secret.ErrNotFound, secret.ErrDenied} {
 				if errors.Is(err, kind) != (kind == tt.want) {
 					t.Errorf("errors.Is(%v, %v) = %t", err, kind, kind != tt.want)
 				}
 			}
-			if !strings.Contains(err.Error(), "moon") {
-				t.Errorf("error = %v, want Secret Manager's own reason", err)
-			}
 		})
 	}
+	t.Run("no client", func(t *testing.T) {
+		t.Parallel()
+		r := newReader(t, option.WithAuthCredentialsFile(option.ServiceAccount, write(t, "no JSON")))
+		if _, err := read(t.Context(), t, r, base); err == nil {
+			t.Error("Read() gave no error")
+		}
+	})
 }
 
 func TestReadManagerBadPayload(t *testing.T) {
 	t.Parallel()
-	for name, spoil := range map[string]func(*secretmanagerpb.AccessSecretVersionResponse){
-		"byte changed":    func(v *secretmanagerpb.AccessSecretVersionResponse) { v.Payload.Data[0] ^= 1 },
-		"cut":             func(v *secretmanagerpb.AccessSecretVersionResponse) { v.Payload.Data = v.Payload.Data[1:] },
-		"no checksum":     func(v *secretmanagerpb.AccessSecretVersionResponse) { v.Payload.DataCrc32C = nil },
-		"no payload":      func(v *secretmanagerpb.AccessSecretVersionResponse) { v.Payload = nil },
-		"empty, and fine": func(v *secretmanagerpb.AccessSecretVersionResponse) { v.Payload = version("", "").Payload },
+	for name, spoil := range map[string]func(*accessed){
+		"byte changed":    func(v *accessed) { v.Payload.Data[0] ^= 1 },
+		"cut":             func(v *accessed) { v.Payload.Data = v.Payload.Data[1:] },
+		"no checksum":     func(v *accessed) { v.Payload.DataCrc32C = nil },
+		"no payload":      func(v *accessed) { v.Payload = nil },
+		"empty, and fine": func(v *accessed) { v.Payload = version("", "").Payload },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := startManager(t, func(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-				v := version(r.GetName(), canary)
-				spoil(v)
-				return v, nil
+			v := answering(t, func(_ context.Context, r *accessRequest) (*accessed, error) {
+				answer := version(r.GetName(), canary)
+				spoil(answer)
+				return answer, nil
 			})
-			if got, err := read(t.Context(), t, m.reader(t), base); err == nil {
+			if got, err := read(t.Context(), t, v.reader(t), base); err == nil {
 				t.Errorf("Read() = %q, want an error", got)
 			}
 		})
 	}
 }
 
-func TestReadManagerDeadline(t *testing.T) {
+// TestDeadline: a call has five seconds, or what its context leaves it; the two
+// calls of Newest share them.
+func TestDeadline(t *testing.T) {
 	t.Parallel()
-	left := make(chan time.Duration, 1)
-	m := startManager(t, func(ctx context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	deadlines := make(chan time.Time, 2)
+	v := newVault(t, canary)
+	v.answer = func(ctx context.Context, r *accessRequest) (*accessed, error) {
 		deadline, _ := ctx.Deadline()
-		left <- time.Until(deadline)
-		return version(r.GetName(), canary), nil
-	})
-	r := m.reader(t)
+		deadlines <- deadline
+		if strings.HasSuffix(r.GetName(), "/2") {
+			return nil, status.Error(codes.NotFound, "no such version")
+		}
+		return version(base+"/versions/1", canary), nil
+	}
+	r := v.reader(t)
+	want := func(least, most time.Duration) time.Time {
+		t.Helper()
+		deadline := <-deadlines
+		if left := time.Until(deadline); left <= least || left > most {
+			t.Errorf("the call has %v left, want more than %v and at most %v", left, least, most)
+		}
+		return deadline
+	}
 	if _, err := read(t.Context(), t, r, base); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-left; got <= 0 || got > 5*time.Second {
-		t.Errorf("without a deadline the call has %v left, want at most 5 s", got)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, err := read(ctx, t, r, base); err != nil {
+	want(0, 5*time.Second)
+	if _, err := read(testkit.Within(t, time.Minute), t, r, base); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-left; got <= 5*time.Second || got > time.Minute {
-		t.Errorf("with a deadline in a minute the call has %v left", got)
+	want(5*time.Second, time.Minute)
+	if _, _, err := r.Newest(t.Context(), parse(t, base)); err != nil {
+		t.Fatal(err)
+	}
+	first, second := want(0, 5*time.Second), want(0, 5*time.Second)
+	// The server learns how much time is left, to the millisecond or so.
+	if apart := second.Sub(first).Abs(); apart > 500*time.Millisecond {
+		t.Errorf("the second call ends %v after the first", apart)
 	}
 }
 
 func TestReadManagerEnds(t *testing.T) {
 	t.Parallel()
 	called := make(chan struct{}, 2)
-	m := startManager(t, func(ctx context.Context, _ *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	v := answering(t, func(ctx context.Context, _ *accessRequest) (*accessed, error) {
 		called <- struct{}{}
 		<-ctx.Done()
 		return nil, ctx.Err()
 	})
-	r := m.reader(t)
+	r := v.reader(t)
 
 	cancelled, cancel := context.WithCancel(t.Context())
 	go func() {
@@ -229,68 +182,72 @@ func TestReadManagerEnds(t *testing.T) {
 	if _, err := read(cancelled, t, r, base); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: Read() = %v, want context.Canceled", err)
 	}
-
-	short, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer stop()
-	if _, err := read(short, t, r, base); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := read(testkit.Within(t, 50*time.Millisecond), t, r, base); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("too slow: Read() = %v, want context.DeadlineExceeded", err)
 	}
 }
 
-// The client is made once, however many ask for it at the same time, and not
-// before a reference asks for it.
-func TestManagerClientMadeOnce(t *testing.T) {
+func TestNewest(t *testing.T) {
 	t.Parallel()
-	m := startManager(t, func(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		return version(r.GetName(), canary), nil
-	})
-	r := m.reader(t)
-	if _, err := read(t.Context(), t, r, "env:FULL"); err != nil {
-		t.Fatal(err)
-	}
-	if got := m.connections.Load(); got != 0 {
-		t.Errorf("%d connections for a variable, want none", got)
-	}
-	var calls sync.WaitGroup
-	for range 16 {
-		calls.Go(func() {
-			if got, err := read(t.Context(), t, r, base); err != nil || got != canary {
-				t.Errorf("Read() = %q, %v", got, err)
+	path := write(t, canary)
+	for name, tt := range map[string]struct {
+		versions  []string
+		latest    int
+		reference string
+		want      string
+		version   string
+	}{
+		"latest is the newest": {[]string{"1", "2"}, 2, base, "2", base + "/versions/2"},
+		"latest written out":   {[]string{"1", "2"}, 2, latest, "2", base + "/versions/2"},
+		"latest is old":        {[]string{"1", "2", "3", "4"}, 2, base, "4", base + "/versions/4"},
+		"latest is none yet":   {[]string{"1"}, 0, base, "1", base + "/versions/1"},
+		"a version":            {[]string{"1", "2"}, 2, base + "/versions/1", "1", base + "/versions/1"},
+		"a file":               {nil, 0, "file:" + path, canary, "file:" + path},
+		"a variable":           {nil, 0, "env:FULL", canary + "\n", "env:FULL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVault(t, tt.versions...)
+			v.latest = tt.latest
+			got, version, err := v.reader(t).Newest(t.Context(), parse(t, tt.reference))
+			if err != nil || got.Reveal() != tt.want || version.String() != tt.version {
+				t.Errorf("Newest() = %q of %s, %v, want %q of %s", got.Reveal(), version, err, tt.want, tt.version)
+			}
+			if again, err := v.reader(t).Read(t.Context(), version); err != nil || !again.Equal(got) {
+				t.Errorf("Read() of that version = %q, %v", again.Reveal(), err)
 			}
 		})
 	}
-	calls.Wait()
-	if got := m.connections.Load(); got != 1 {
-		t.Errorf("%d connections, want 1", got)
-	}
 }
 
-func TestManagerClientCannotBeMade(t *testing.T) {
+func TestNewestFaults(t *testing.T) {
 	t.Parallel()
-	r := newReader(t, option.WithAuthCredentialsFile(option.ServiceAccount, write(t, "no JSON")))
-	if _, err := read(t.Context(), t, r, base); err == nil {
-		t.Error("Read() gave no error")
-	}
-}
-
-func TestClose(t *testing.T) {
-	t.Parallel()
-	m := startManager(t, func(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		return version(r.GetName(), canary), nil
-	})
-	r := m.reader(t)
-	if _, err := read(t.Context(), t, r, base); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := r.Close(); err != nil {
-			t.Errorf("Close() = %v", err)
-		}
-	}
-	if _, err := read(t.Context(), t, r, base); err == nil {
-		t.Error("Secret Manager is still read after Close")
-	}
-	if _, err := read(t.Context(), t, r, "env:FULL"); err != nil {
-		t.Errorf("a variable cannot be read after Close: %v", err)
+	for name, tt := range map[string]struct {
+		vault    func(t *testing.T) *vault
+		notFound bool
+		says     string
+	}{
+		"no version": {func(t *testing.T) *vault { return newVault(t) }, true, latest},
+		"empty":      {func(t *testing.T) *vault { return newVault(t, "") }, false, "is empty"},
+		"the newest is disabled": {func(t *testing.T) *vault {
+			v := newVault(t, canary, canary)
+			v.latest, v.disabled = 1, 2
+			return v
+		}, false, "version 2"},
+		"a version without a number": {func(t *testing.T) *vault {
+			return answering(t, func(context.Context, *accessRequest) (*accessed, error) { return version(latest, canary), nil })
+		}, false, "has no number"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, version, err := tt.vault(t).reader(t).Newest(t.Context(), parse(t, base))
+			if err == nil || !got.Empty() || version != (secret.Ref{}) {
+				t.Fatalf("Newest() = %s of %s, %v, want an error only", got, version, err)
+			}
+			badserver.NoSecret(t, err, canary)
+			if errors.Is(err, secret.ErrNotFound) != tt.notFound || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("error = %v, want it to say %q; not found: %t", err, tt.says, tt.notFound)
+			}
+		})
 	}
 }

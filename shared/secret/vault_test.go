@@ -4,21 +4,42 @@ import (
 	"cmp"
 	"context"
 	"hash/crc32"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/secret"
 )
 
-// vault is the one secret of a Secret Manager, whose versions are its values.
+const (
+	base   = "projects/maker-1/secrets/lwa"
+	latest = base + "/versions/latest"
+)
+
+// Messages of Secret Manager.
+type (
+	accessRequest = secretmanagerpb.AccessSecretVersionRequest
+	accessed      = secretmanagerpb.AccessSecretVersionResponse
+	addRequest    = secretmanagerpb.AddSecretVersionRequest
+)
+
+// vault is a real gRPC server on the loopback interface: the one secret of a Secret
+// Manager, whose versions are its values.
 type vault struct {
-	*secretManager
+	secretmanagerpb.UnimplementedSecretManagerServiceServer
+	net.Listener
+	connections atomic.Int32
+	answer      func(context.Context, *accessRequest) (*accessed, error) // instead of access, unless nil
 
 	mu       sync.Mutex
 	versions []string
@@ -31,12 +52,52 @@ type vault struct {
 
 func newVault(t *testing.T, versions ...string) *vault {
 	t.Helper()
-	v := &vault{versions: versions, latest: len(versions)}
-	v.secretManager = start(t, &secretManager{access: v.access, add: v.add})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &vault{Listener: listener, versions: versions, latest: len(versions)}
+	server := grpc.NewServer()
+	secretmanagerpb.RegisterSecretManagerServiceServer(server, v)
+	go func() { _ = server.Serve(v) }()
+	t.Cleanup(server.Stop)
 	return v
 }
 
-func (v *vault) access(_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+// answering is a vault that answers by itself.
+func answering(t *testing.T, answer func(context.Context, *accessRequest) (*accessed, error)) *vault {
+	t.Helper()
+	v := newVault(t)
+	v.answer = answer
+	return v
+}
+
+// Accept implements net.Listener.
+func (v *vault) Accept() (net.Conn, error) {
+	conn, err := v.Listener.Accept()
+	if err == nil {
+		v.connections.Add(1)
+	}
+	return conn, err
+}
+
+func (v *vault) reader(t *testing.T) *secret.Reader {
+	t.Helper()
+	return newReader(t,
+		option.WithEndpoint(v.Addr().String()),
+		option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+}
+
+func (v *vault) writer(t *testing.T) *secret.Writer {
+	t.Helper()
+	return secret.NewWriter(v.reader(t))
+}
+
+func (v *vault) AccessSecretVersion(ctx context.Context, r *accessRequest) (*accessed, error) {
+	if v.answer != nil {
+		return v.answer(ctx, r)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	number, err := strconv.Atoi(strings.TrimPrefix(r.GetName(), base+"/versions/"))
@@ -59,7 +120,7 @@ func fullName(number int) string {
 	return "projects/123456/secrets/lwa/versions/" + strconv.Itoa(number)
 }
 
-func (v *vault) add(_ context.Context, r *secretmanagerpb.AddSecretVersionRequest) (*secretmanagerpb.SecretVersion, error) {
+func (v *vault) AddSecretVersion(_ context.Context, r *addRequest) (*secretmanagerpb.SecretVersion, error) {
 	if v.between != nil {
 		v.between()
 	}
@@ -79,7 +140,8 @@ func (v *vault) add(_ context.Context, r *secretmanagerpb.AddSecretVersionReques
 	return &secretmanagerpb.SecretVersion{Name: fullName(len(v.versions))}, nil
 }
 
-func (v *vault) writer(t *testing.T) *secret.Writer {
-	t.Helper()
-	return secret.NewWriter(v.reader(t))
+// version is a good answer.
+func version(name, value string) *accessed {
+	sum := int64(crc32.Checksum([]byte(value), crc32.MakeTable(crc32.Castagnoli)))
+	return &accessed{Name: name, Payload: &secretmanagerpb.SecretPayload{Data: []byte(value), DataCrc32C: &sum}}
 }

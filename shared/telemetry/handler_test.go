@@ -21,7 +21,9 @@ func TestHandlersAgree(t *testing.T) {
 		attrs []slog.Attr
 		plain bool
 	}{
-		{"plain", at, slog.LevelInfo, "SendEvent", []slog.Attr{slog.String("a", "b"), slog.Int64("n", -5), slog.Int("m", 1<<40), slog.Bool("t", true), slog.Bool("f", false)}, true},
+		{"plain", at, slog.LevelInfo, "SendEvent", []slog.Attr{
+			slog.String("a", "b"), slog.Int64("n", -5), slog.Int("m", 1<<40), slog.Bool("t", true), slog.Bool("f", false),
+		}, true},
 		{"times", at, slog.LevelInfo, "x", []slog.Attr{slog.Time("a", at), slog.Time("b", at.In(time.FixedZone("", 3600)))}, true},
 		{"no fields", at, slog.LevelWarn, "", nil, true},
 		{"error", at.Local(), slog.LevelError, "x", []slog.Attr{slog.String("", "")}, true},

@@ -8,10 +8,13 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -133,4 +136,59 @@ func lastOfEach(attrs []slog.Attr) []slog.Attr {
 		}
 	}
 	return kept
+}
+
+// Trace returns the field that ties a line to the request's trace, or the
+// empty field when the request has none. It reads the W3C traceparent header
+// and Google's older X-Cloud-Trace-Context. project is the Google Cloud
+// project, without which Cloud Logging cannot find a trace.
+func Trace(h http.Header, project string) slog.Attr {
+	id := traceID(h)
+	if id == "" {
+		return slog.Attr{}
+	}
+	if project != "" {
+		id = "projects/" + project + "/traces/" + id
+	}
+	return slog.String(TraceID, id)
+}
+
+func traceID(h http.Header) string {
+	// https://www.w3.org/TR/trace-context/: version-traceid-parentid-flags
+	_, rest, _ := strings.Cut(h.Get("Traceparent"), "-")
+	if id, flags, _ := strings.Cut(rest, "-"); strings.Contains(flags, "-") && isTraceID(id) {
+		return id
+	}
+	// TRACE_ID/SPAN_ID;o=OPTIONS
+	if id, _, _ := strings.Cut(h.Get("X-Cloud-Trace-Context"), "/"); isTraceID(id) {
+		return id
+	}
+	return ""
+}
+
+func isTraceID(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == "" && strings.Trim(s, "0") != ""
+}
+
+// unsolicited begins the line that net/http writes to the standard logger when
+// a server sends more than it announced. It goes on with the bytes from the
+// wire, which may be the tokens of another request.
+var unsolicited = []byte("Unsolicited response received on idle HTTP channel")
+
+// WithoutWire returns a writer for the standard logger that passes lines on to
+// w, less what they quote from the wire.
+func WithoutWire(w io.Writer) io.Writer { return withoutWire{w} }
+
+type withoutWire struct{ to io.Writer }
+
+// Write takes one line, as package log writes them.
+func (w withoutWire) Write(line []byte) (int, error) {
+	shown := line
+	if i := bytes.Index(line, unsolicited); i >= 0 {
+		shown = append(append([]byte(nil), line[:i+len(unsolicited)]...), '\n')
+	}
+	if _, err := w.to.Write(shown); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }

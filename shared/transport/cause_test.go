@@ -7,16 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -63,30 +63,47 @@ func TestCauseOfAnEndedContext(t *testing.T) {
 
 func TestCauseOfRealFailures(t *testing.T) {
 	t.Parallel()
-	quiet := log.New(io.Discard, "", 0)
-	untrusted := httptest.NewUnstartedServer(http.NotFoundHandler())
-	untrusted.Config.ErrorLog = quiet
-	start(t, untrusted, true)
+	untrusted := badserver.NewHTTP2(t, fine)
 	_, err := post(t.Context(), transport.NewClient(1), untrusted.URL)
 	if got := transport.Cause(t.Context(), err); !errors.As(got, new(x509.UnknownAuthorityError)) {
 		t.Errorf("untrusted certificate: Cause(%v) = %v", err, got)
 	}
 
-	raw := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		_, _ = io.WriteString(conn, r.Header.Get("Authorization")+"\r\n\r\n")
-		_ = conn.Close()
+	raw := badserver.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		badserver.Raw(r.Header.Get("Authorization")+"\r\n\r\n")(w, r)
 	}))
-	t.Cleanup(raw.Close)
 	_, err = post(t.Context(), transport.NewClient(1), raw.URL)
 	if err == nil || !strings.Contains(err.Error(), "fake-access") {
 		t.Fatalf("net/http no longer quotes an answer that is not HTTP: %v", err)
 	}
 	if got := transport.Cause(t.Context(), err); strings.Contains(got.Error(), "fake-access") {
 		t.Errorf("Cause shows the token: %v", got)
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	const now = "Fri, 02 Jan 2026 03:04:05 GMT"
+	tests := []struct {
+		name, value, date string
+		want              time.Duration
+	}{
+		{"absent", "", now, 0},
+		{"seconds", "7", now, 7 * time.Second},
+		{"zero", "0", now, 0},
+		{"negative", "-3", now, 0},
+		{"too many", "99999999999999999999", now, 0},
+		{"date", "Fri, 02 Jan 2026 03:05:05 GMT", now, time.Minute},
+		{"date passed", "Fri, 02 Jan 2026 03:03:05 GMT", now, 0},
+		{"date without a Date", "Fri, 02 Jan 2026 03:05:05 GMT", "", 0},
+		{"nonsense", "soon", now, 0},
+	}
+	for _, test := range tests {
+		h := http.Header{}
+		h.Set("Retry-After", test.value)
+		h.Set("Date", test.date)
+		if got := transport.RetryAfter(h); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
 	}
 }

@@ -1,17 +1,45 @@
 package transport_test
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+var fine = badserver.Answer{Status: 200}
+
+// post makes one request and reads its answer to the end.
+func post(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer Atza|fake-access")
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp, err
+}
 
 // TestConnectionsAreKept proves the reason of this package, and that the
 // measure would notice the settings that it replaces.
@@ -42,7 +70,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			most := int64(conns * test.hosts)
+			most := conns * test.hosts
 			if got := dials(t, test.client, test.hosts, conns, rounds); (got <= most) != test.kept {
 				t.Errorf("%d dials for %d requests at a time, want at most that: %v", got, most, test.kept)
 			}
@@ -53,108 +81,74 @@ func TestConnectionsAreKept(t *testing.T) {
 // dials posts n requests at once to each of some hosts, several rounds of
 // them, and returns how many connections that took. A host answers a round when
 // all of it is there, so that every request needs a connection of its own.
-func dials(t *testing.T, client *http.Client, hosts, n, rounds int) int64 {
+func dials(t *testing.T, client *http.Client, hosts, n, rounds int) (sum int) {
 	t.Helper()
-	var urls []string
-	var counts []*atomic.Int64
+	var servers []*badserver.Server
 	for range hosts {
-		srv := httptest.NewUnstartedServer(newGathering(n))
-		counts = append(counts, start(t, srv, false))
-		urls = append(urls, srv.URL)
+		servers = append(servers, badserver.New(t, badserver.Together(n, fine)))
 	}
 	for range rounds {
 		round, ctx := errgroup.WithContext(t.Context())
-		for _, url := range urls {
+		for _, server := range servers {
 			for range n {
-				round.Go(func() error { _, err := post(ctx, client, url); return err })
+				round.Go(func() error { _, err := post(ctx, client, server.URL); return err })
 			}
 		}
 		if err := round.Wait(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var sum int64
-	for _, count := range counts {
-		sum += count.Load()
+	for _, server := range servers {
+		sum += server.Dialled()
 	}
 	return sum
 }
 
+// TestHTTP2: it is spoken where it is offered, on one connection for any number of
+// requests.
 func TestHTTP2(t *testing.T) {
 	t.Parallel()
-	for name, major := range map[string]int{"offered": 2, "not offered": 1} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			srv := httptest.NewUnstartedServer(http.NotFoundHandler())
-			srv.EnableHTTP2 = major == 2
-			dialled := start(t, srv, true)
-			client := transport.NewClient(1)
-			trust(client, srv)
-			for range 8 {
-				resp, err := post(t.Context(), client, srv.URL)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if resp.ProtoMajor != major {
-					t.Errorf("the server was spoken to in %s, want HTTP/%d", resp.Proto, major)
-				}
-			}
-			if dialled.Load() != 1 {
-				t.Errorf("%d connections, want 1", dialled.Load())
-			}
-		})
-	}
-}
-
-func TestHTTP2SharesOneConnection(t *testing.T) {
-	t.Parallel()
 	const n = 64
-	everyone := newGathering(n)
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/together" {
-			everyone.ServeHTTP(w, r)
-		}
-	}))
-	srv.EnableHTTP2 = true
-	dialled := start(t, srv, true)
-	client := transport.NewClient(n)
-	trust(client, srv)
+	server := badserver.NewHTTP2(t, fine, badserver.Together(n, fine))
+	client := server.Client()
 	// The first request finds out that it is HTTP/2; calls that begin before
 	// it has may dial as well.
-	if _, err := post(t.Context(), client, srv.URL); err != nil {
-		t.Fatal(err)
+	resp, err := post(t.Context(), client, server.URL)
+	if err != nil || resp.ProtoMajor != 2 {
+		t.Fatalf("%v, %v, want HTTP/2", resp, err)
 	}
 	group, ctx := errgroup.WithContext(t.Context())
 	for range n {
-		group.Go(func() error { _, err := post(ctx, client, srv.URL+"/together"); return err })
+		group.Go(func() error { _, err := post(ctx, client, server.URL); return err })
 	}
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if dialled.Load() != 1 {
-		t.Errorf("%d requests at once took %d connections, want 1", n, dialled.Load())
+	if dialled := server.Dialled(); dialled != 1 {
+		t.Errorf("%d requests at once took %d connections, want 1", n, dialled)
+	}
+
+	old := httptest.NewTLSServer(fine)
+	t.Cleanup(old.Close)
+	client = transport.NewClient(1)
+	client.Transport.(*http.Transport).TLSClientConfig = old.Client().Transport.(*http.Transport).TLSClientConfig
+	if resp, err := post(t.Context(), client, old.URL); err != nil || resp.ProtoMajor != 1 {
+		t.Errorf("%v, %v, want HTTP/1 where no other is offered", resp, err)
 	}
 }
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	var visits atomic.Int64
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { visits.Add(1) }))
-	t.Cleanup(elsewhere.Close)
+	elsewhere := badserver.New(t, fine)
 	client := transport.NewClient(1)
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		srv := httptest.NewServer(http.RedirectHandler(elsewhere.URL, status))
-		t.Cleanup(srv.Close)
-		resp, err := post(t.Context(), client, srv.URL)
-		if err != nil {
-			t.Fatalf("%d: %v", status, err)
-		}
-		if resp.StatusCode != status {
-			t.Errorf("status %d, want the %d itself", resp.StatusCode, status)
+		server := badserver.New(t, http.RedirectHandler(elsewhere.URL, status))
+		if resp, err := post(t.Context(), client, server.URL); err != nil || resp.StatusCode != status {
+			t.Errorf("%v, %v, want the %d itself", resp, err, status)
 		}
 	}
-	if visits.Load() != 0 {
-		t.Errorf("%d redirects were followed", visits.Load())
+	if n := len(elsewhere.Requests()); n != 0 {
+		t.Errorf("%d redirects were followed", n)
 	}
 }
 
@@ -168,4 +162,58 @@ func TestDialerOfTheProcess(t *testing.T) {
 	if _, err := post(t.Context(), client, "http://192.0.2.1/"); !errors.Is(err, loopback.ErrElsewhere) {
 		t.Errorf("%v, want the dialer's refusal", err)
 	}
+}
+
+// mortal is a connection that can die as those of a frozen process do: nothing
+// arrives any more, and nobody says so.
+type mortal struct {
+	net.Conn
+	dead atomic.Bool
+}
+
+func (c *mortal) Write(p []byte) (int, error) {
+	if c.dead.Load() {
+		return len(p), nil
+	}
+	return c.Conn.Write(p)
+}
+
+// TestDeadConnectionIsFound freezes the process, as it were, while the server
+// forgets the connection. Without the ping a call would wait as long as its
+// context lets it, and so would every later one.
+func TestDeadConnectionIsFound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := badserver.NewHTTP2InBubble(t, fine)
+		client := server.Client()
+		defer client.CloseIdleConnections()
+		dialer := client.Transport.(*http.Transport)
+		dial := dialer.DialContext
+		var conns []*mortal
+		dialer.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := dial(ctx, network, address)
+			conns = append(conns, &mortal{Conn: conn})
+			return conns[len(conns)-1], err
+		}
+		if _, err := post(t.Context(), client, server.URL); err != nil {
+			t.Fatal(err)
+		}
+		conns[0].dead.Store(true)
+
+		started := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := post(ctx, client, server.URL); err == nil || ctx.Err() != nil {
+			t.Errorf("a call over a dead connection: %v, want an error before the deadline", err)
+		}
+		if took := time.Since(started); took > 12*time.Second {
+			t.Errorf("found after %v, want 12s at most", took)
+		}
+		if _, err := post(t.Context(), client, server.URL); err != nil {
+			t.Errorf("the next call: %v, want a new connection", err)
+		}
+		if len(conns) != 2 {
+			t.Errorf("%d connections, want 2", len(conns))
+		}
+	})
 }
