@@ -134,7 +134,8 @@ func decodeShard(data []byte) (shard, error) {
 func (f *Function) sweep(ctx context.Context, s shard) host.Answer {
 	counts, err := f.Sweeper.Sweep(ctx, s.buckets())
 	telemetry.Add(ctx, slog.Int(telemetry.Refreshed, counts.Refreshed), slog.Int(telemetry.Skipped, counts.Skipped),
-		slog.Int("revoked", counts.Revoked), slog.Int("refused", counts.Refused), slog.Int("rested", counts.Rested), slog.Int("removed", counts.Removed),
+		slog.Int("revoked", counts.Revoked), slog.Int("refused", counts.Refused), slog.Int("rested", counts.Rested),
+		slog.Int("removed", counts.Removed),
 		slog.Any(telemetry.Failed, counts.Failed), slog.Bool(telemetry.Remaining, counts.Remaining), slog.Int("left", counts.Left))
 	if err != nil {
 		telemetry.Raise(ctx, slog.LevelError)

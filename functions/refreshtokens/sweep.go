@@ -71,7 +71,8 @@ var errTime = errors.New("time is up")
 // ctx ends. It returns an error if it could not look at all of them for another
 // reason than time.
 func (s *Sweep) Sweep(ctx context.Context, buckets []int) (Counts, error) {
-	r := &run{sweep: s, started: s.Now(), pace: newPace(), rate: s.limiter(len(buckets)), regions: make(map[alexa.Region]func() (bool, error)), counts: Counts{Failed: make(map[string]int)}}
+	r := &run{sweep: s, started: s.Now(), pace: newPace(), rate: s.limiter(len(buckets)), regions: make(map[alexa.Region]func() (bool, error)),
+		counts: Counts{Failed: make(map[string]int)}}
 	latched := r.latched(ctx)
 	var err error
 	for _, group := range r.groups(buckets) {

@@ -80,7 +80,8 @@ func (w *warmup) end(err error, now time.Time, rest time.Duration) {
 		if w.unanswered++; w.unanswered >= mostUnanswered {
 			w.unanswered, w.until = 0, now.Add(rest)
 		}
-	case err == nil, failed != nil && failed.Status != 0, errors.Is(err, access.ErrRevoked), errors.Is(err, access.ErrSuspect), errors.Is(err, access.ErrBraked):
+	case err == nil, failed != nil && failed.Status != 0, errors.Is(err, access.ErrRevoked), errors.Is(err, access.ErrSuspect),
+		errors.Is(err, access.ErrBraked):
 		w.unanswered, w.width = 0, min(2*w.width+1, widest)
 	}
 }

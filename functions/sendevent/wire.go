@@ -16,7 +16,8 @@ func EntryPoint(p *wiring.Process) wiring.Builder {
 	p.NeedRecent()
 	p.NeedDeadLetters()
 	maxAge := p.Source.Duration("MAX_EVENT_AGE", 5*time.Minute, time.Second, 7*24*time.Hour)
-	checks := map[string]alexa.Checks{"strict": alexa.CheckStrict, "advise": alexa.CheckWarn, "off": alexa.CheckOff}[p.Source.OneOf("EVENT_CHECKS", "strict", "advise", "off")]
+	checks := map[string]alexa.Checks{"strict": alexa.CheckStrict, "advise": alexa.CheckWarn,
+		"off": alexa.CheckOff}[p.Source.OneOf("EVENT_CHECKS", "strict", "advise", "off")]
 	idleAfter := p.NeedIdleAfter()
 	return func() (host.Handler, host.Limits) {
 		options := delivery.Options{

@@ -118,7 +118,8 @@ func judge(k kind, m alexa.Envelope, r reply) answer {
 // neverTaken reports whether a message was refused for what it is. Everything
 // else that is no success is about the way there, which may be better next time.
 func neverTaken(r reply) bool {
-	return r.err == nil && (r.status == http.StatusBadRequest || r.status == http.StatusRequestEntityTooLarge || r.status == http.StatusUnprocessableEntity)
+	return r.err == nil && (r.status == http.StatusBadRequest || r.status == http.StatusRequestEntityTooLarge ||
+		r.status == http.StatusUnprocessableEntity)
 }
 
 func outcomeOf(k kind, m alexa.Envelope, r reply) outcome {

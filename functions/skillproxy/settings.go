@@ -97,7 +97,8 @@ func readProvider(source *config.Source) string {
 	const name = "GOOGLE_WORKLOAD_PROVIDER"
 	value := source.Required(name, "the workload identity provider that trusts this Lambda's role")
 	parts := strings.Split(value, "/")
-	for i, want := range []string{"", "", "iam.googleapis.com", "projects", "*", "locations", "global", "workloadIdentityPools", "*", "providers", "*"} {
+	for i, want := range []string{"", "", "iam.googleapis.com", "projects", "*", "locations", "global", "workloadIdentityPools", "*",
+		"providers", "*"} {
 		if value != "" && (len(parts) != 11 || parts[i] != want && want != "*" || want == "*" && parts[i] == "") {
 			source.Fault(name, "must be //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER")
 			break

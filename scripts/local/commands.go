@@ -37,14 +37,17 @@ func (s *stack) commands() []command {
   {"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}}]}`
 	const curl = `curl -sS -w '\n'`
 	return []command{
-		{"Link another customer, u-2 in North America", fmt.Sprintf(`code=$(curl -sS -d '{"region":"NA","user":"amzn-2"}' %[2]s/codes | cut -d '"' -f 4)
+		{"Link another customer, u-2 in North America",
+			fmt.Sprintf(`code=$(curl -sS -d '{"region":"NA","user":"amzn-2"}' %[2]s/codes | cut -d '"' -f 4)
 %[1]s -H 'X-Alexa-Region: NA' %[3]s/AcceptGrant -d '{"directive":{
   "header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","payloadVersion":"3","messageId":"m-2"},
   "payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":"'"$code"'"},"grantee":{"type":"BearerToken","token":"grantee-u-2"}}}}'`,
-			curl, s.amazon.ControlURL, s.functions)},
-		{"Publish a device event; what comes of it is shown here", fmt.Sprintf(`%s '%s/publish?region=EU&key=u-1/lamp-1' -d '%s'`, curl, s.maker.url, event)},
+				curl, s.amazon.ControlURL, s.functions)},
+		{"Publish a device event; what comes of it is shown here",
+			fmt.Sprintf(`%s '%s/publish?region=EU&key=u-1/lamp-1' -d '%s'`, curl, s.maker.url, event)},
 		{"Push an event to the function as Pub/Sub would", fmt.Sprintf(`data=$(printf %%s '%s' | base64 | tr -d '\n')
-%s %s/SendEvent -d '{"message":{"messageId":"by-hand-'"$(date +%%s)"'","data":"'"$data"'"},"subscription":"by-hand"}'`, event, curl, s.functions)},
+%s %s/SendEvent -d '{"message":{"messageId":"by-hand-'"$(date +%%s)"'","data":"'"$data"'"},"subscription":"by-hand"}'`, event, curl,
+			s.functions)},
 		{"Throttle the next two events for Europe", fmt.Sprintf(
 			`%s %s/faults -d '{"target":"gateway/EU","code":"THROTTLING_EXCEPTION","times":2}'`, curl, s.amazon.ControlURL)},
 		{"Make the access token of u-1 worthless", fmt.Sprintf(`%s %s/expire -d '{"region":"EU","user":"amzn-1"}'`, curl, s.amazon.ControlURL)},

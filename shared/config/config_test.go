@@ -47,7 +47,8 @@ func TestEveryFaultIsNamedOnceAndNoValueShown(t *testing.T) {
 		env[name] = "canary value"
 	}
 	env["SMALL"], env["LARGE"], env["SHORT"] = "0", "10", "1s"
-	env["REMOTE"], env["USER"], env["QUERY"], env["PATHED"] = "http://canary.example", "https://canary@x", "https://x?canary", "https://x/canary"
+	env["REMOTE"], env["USER"], env["QUERY"], env["PATHED"] = "http://canary.example", "https://canary@x", "https://x?canary",
+		"https://x/canary"
 	s := source(env)
 	for range 2 { // as two functions of one process would
 		s.Required("NONE", "the reason")

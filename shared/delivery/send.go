@@ -166,7 +166,8 @@ func (s *sending) mayResend() bool { return s.health.unwell.State() == breaker.C
 // for less of them.
 func (s *sending) noteThrottled(err error) {
 	var refusal *gateway.Error
-	if !errors.As(err, &refusal) || refusal.RetryAfter == 0 && !errors.Is(err, gateway.ErrThrottled) && refusal.Status != http.StatusServiceUnavailable {
+	if !errors.As(err, &refusal) || refusal.RetryAfter == 0 && !errors.Is(err, gateway.ErrThrottled) &&
+		refusal.Status != http.StatusServiceUnavailable {
 		return
 	}
 	until := s.d.Now().Add(min(max(refusal.RetryAfter, leastPause), mostPause))

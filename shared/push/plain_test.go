@@ -9,14 +9,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const pushed = `{"deliveryAttempt":2,"message":{"attributes":{"region":"EU","eventId":"e-1"},"data":"aGVsbG8=","messageId":"77","message_id":"77","orderingKey":"u-1/lamp-1",` +
+const pushed = `{"deliveryAttempt":2,"message":{"attributes":{"region":"EU","eventId":"e-1"},"data":"aGVsbG8=","messageId":"77",` +
+	`"message_id":"77","orderingKey":"u-1/lamp-1",` +
 	`"publishTime":"2026-01-02T03:04:05.678Z","publish_time":"2026-01-02T03:04:05.678Z"},"subscription":"projects/p/subscriptions/s"}`
 
 // TestPlain: what Pub/Sub sends is in the plain form, or the form would be of
 // no use.
 func TestPlain(t *testing.T) {
 	t.Parallel()
-	byEncode, err := Encode(Message{ID: "1", Data: []byte("x"), Attributes: map[string]string{"a": "b"}, PublishTime: time.Unix(1, 5), OrderingKey: "k", Attempt: 1})
+	byEncode, err := Encode(Message{ID: "1", Data: []byte("x"), Attributes: map[string]string{"a": "b"}, PublishTime: time.Unix(1, 5),
+		OrderingKey: "k", Attempt: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,15 +35,19 @@ func TestPlain(t *testing.T) {
 // odd are bodies that are another's to read, or nobody's.
 var odd = []string{
 	``, `{`, `{}`, `[]`, `null`, `{"message":null}`, `{"message":{}}`, `{"message":{"messageId":""}}`,
-	`{"message":{"messageId":"1"}} x`, `{"message":{"messageId":"1"}`, `{"message":{"messageId":"1"},}`, `{"message":{"messageId":"1",}}`, `{"message":{"messageId":"1"}}}`,
+	`{"message":{"messageId":"1"}} x`, `{"message":{"messageId":"1"}`, `{"message":{"messageId":"1"},}`, `{"message":{"messageId":"1",}}`,
+	`{"message":{"messageId":"1"}}}`,
 	`{"message":{"messageId":"1"},"message":{"messageId":"2"}}`, `{"message":{"messageId":"1","messageId":"2"}}`,
 	`{"message":{"messageId":"1","more":"2"}}`, `{"message":{"messageId":"1"},"more":2}`, `{"MESSAGE":{"messageId":"1"}}`,
-	`{"message":{"messageId":"\u0031"}}`, `{"message":{"messageId":"ä"}}`, "{\"message\":{\"messageId\":\"\xff\"}}", "{\"message\":{\"messageId\":\"1\n\"}}",
+	`{"message":{"messageId":"\u0031"}}`, `{"message":{"messageId":"ä"}}`, "{\"message\":{\"messageId\":\"\xff\"}}",
+	"{\"message\":{\"messageId\":\"1\n\"}}",
 	`{"message":{"messageId":1}}`, `{"message":{"messageId":"1","data":"%%%"}}`, `{"message":{"messageId":"1","data":null}}`,
 	`{"message":{"messageId":"1","publishTime":"x"}}`, `{"message":{"messageId":"1","publishTime":"2026-01-02 03:04:05Z"}}`,
 	`{"message":{"messageId":"1","attributes":{"a":1}}}`, `{"message":{"messageId":"1","attributes":["a"]}}`,
-	`{"message":{"messageId":"1"},"deliveryAttempt":01}`, `{"message":{"messageId":"1"},"deliveryAttempt":-1}`, `{"message":{"messageId":"1"},"deliveryAttempt":1.5}`,
-	`{"message":{"messageId":"1"},"deliveryAttempt":99999999999999999999}`, `{"message":{"messageId":"1"},"deliveryAttempt":"1"}`, `{"message":{"messageId":"1"},"deliveryAttempt":}`,
+	`{"message":{"messageId":"1"},"deliveryAttempt":01}`, `{"message":{"messageId":"1"},"deliveryAttempt":-1}`,
+	`{"message":{"messageId":"1"},"deliveryAttempt":1.5}`,
+	`{"message":{"messageId":"1"},"deliveryAttempt":99999999999999999999}`, `{"message":{"messageId":"1"},"deliveryAttempt":"1"}`,
+	`{"message":{"messageId":"1"},"deliveryAttempt":}`,
 	`{"message":{"messageId" "1"}}`, `{"message":{"messageId":"1" "data":""}}`, `{message:{"messageId":"1"}}`,
 }
 
@@ -61,7 +67,8 @@ func FuzzPlain(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	for n := range 3 {
-		f.Add(fmt.Appendf(nil, `{"message":{"messageId":"1","attributes":{"a":"b","a":"c"},"data":"%s"},"deliveryAttempt":%d}`, strings.Repeat("QUJD", n), n))
+		f.Add(fmt.Appendf(nil, `{"message":{"messageId":"1","attributes":{"a":"b","a":"c"},"data":"%s"},"deliveryAttempt":%d}`,
+			strings.Repeat("QUJD", n), n))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		got, ok := decodePlain(body)

@@ -21,8 +21,11 @@ func TestDecode(t *testing.T) {
 		name, body string
 		want       push.Message
 	}{
-		{"real", `{"deliveryAttempt":2,"message":{"attributes":{"region":"EU"},"data":"aGVsbG8=","messageId":"77","message_id":"77","orderingKey":"u-1/lamp-1","publishTime":"2026-01-02T03:04:05.678Z","publish_time":"2026-01-02T03:04:05.678Z"},"subscription":"projects/p/subscriptions/s"}`, whole},
-		{"emulator", `{"subscription":"s","message":{"publishTime":"2026-01-02T03:04:05.678Z","data":"aGVsbG8=","messageId":"1","attributes":{},"message_id":"1"}}`,
+		{"real", `{"deliveryAttempt":2,"message":{"attributes":{"region":"EU"},"data":"aGVsbG8=","messageId":"77","message_id":"77",` +
+			`"orderingKey":"u-1/lamp-1","publishTime":"2026-01-02T03:04:05.678Z","publish_time":"2026-01-02T03:04:05.678Z"},` +
+			`"subscription":"projects/p/subscriptions/s"}`, whole},
+		{"emulator", `{"subscription":"s","message":{"publishTime":"2026-01-02T03:04:05.678Z","data":"aGVsbG8=","messageId":"1",` +
+			`"attributes":{},"message_id":"1"}}`,
 			push.Message{ID: "1", Data: []byte("hello"), Attributes: map[string]string{}, PublishTime: whole.PublishTime, Subscription: "s"}},
 		{"no data", `{"message":{"messageId":"1"}}`, push.Message{ID: "1"}},
 	}

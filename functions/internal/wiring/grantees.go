@@ -69,7 +69,8 @@ func (p *Process) newGrantees() grantee.Resolver {
 		return nil
 	}
 	if method.TrustsSignature() && options.Audience == "" {
-		p.Log.Warn("GRANTEE_AUDIENCE is not set: any token that the issuer of GRANTEE_RESOLVER signed is accepted, ID tokens and tokens for other APIs included")
+		p.Log.Warn("GRANTEE_AUDIENCE is not set: any token that the issuer of GRANTEE_RESOLVER signed is accepted, ID tokens and tokens for " +
+			"other APIs included")
 	}
 	return resolver
 }

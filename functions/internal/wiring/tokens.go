@@ -105,7 +105,8 @@ func (p *Process) logBreaker(name string) func(from, to breaker.State) {
 		if from == breaker.Closed {
 			level = slog.LevelError
 		}
-		p.Log.Log(context.Background(), level, "circuit breaker", slog.String("breaker", name), slog.String("from", from.String()), slog.String("to", to.String()))
+		p.Log.Log(context.Background(), level, "circuit breaker", slog.String("breaker", name), slog.String("from", from.String()),
+			slog.String("to", to.String()))
 	}
 }
 

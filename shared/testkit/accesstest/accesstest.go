@@ -86,7 +86,8 @@ func New(t testing.TB, options simulator.Options) *World {
 	})
 	w.Server = server
 	client := simulator.DefaultClient()
-	w.LWA = lwa.New(mustParse(t, server.LWATokenURL), transport.NewClient(64), []lwa.Credentials{{ClientID: client.ID, ClientSecret: client.Secret}}, w.Now)
+	w.LWA = lwa.New(mustParse(t, server.LWATokenURL), transport.NewClient(64),
+		[]lwa.Credentials{{ClientID: client.ID, ClientSecret: client.Secret}}, w.Now)
 	if w.Sealer, err = seal.NewEphemeral(); err != nil {
 		t.Fatal(err)
 	}
