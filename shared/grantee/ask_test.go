@@ -72,7 +72,7 @@ func TestAnswers(t *testing.T) {
 		"500":            {says(500, canary), fault{Kind: grantee.ErrUnavailable, Status: 500}},
 		"201":            {says(201, vouched+"}"), fault{Kind: grantee.ErrUnavailable, Status: 201}},
 		"204":            {says(204, ""), fault{Kind: grantee.ErrUnavailable, Status: 204}},
-		"redirect":       {http.RedirectHandler("/elsewhere", 307), fault{Kind: grantee.ErrUnavailable, Status: 307}},
+		"redirect":       {http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect), fault{Kind: grantee.ErrUnavailable, Status: 307}},
 		"HTML":           {badserver.Page(200, canary), fault{Kind: grantee.ErrUnavailable, Status: 200}},
 		"empty":          {says(200, ""), fault{Kind: grantee.ErrUnavailable, Status: 200}},
 		"cut JSON":       {says(200, vouched), fault{Kind: grantee.ErrUnavailable, Status: 200}},

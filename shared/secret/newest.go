@@ -20,7 +20,7 @@ import (
 // asks for the numbers that come after it. It takes two calls where Read takes
 // one, and has 5 seconds for them if ctx has no deadline.
 func (r *Reader) Newest(ctx context.Context, ref Ref) (sensitive.String, Ref, error) {
-	if !ref.latest() {
+	if !ref.Latest() {
 		value, err := r.Read(ctx, ref)
 		return value, ref, err
 	}
@@ -33,7 +33,7 @@ func (r *Reader) Newest(ctx context.Context, ref Ref) (sensitive.String, Ref, er
 	if value.Empty() {
 		return sensitive.String{}, Ref{}, fmt.Errorf("secret %s: is empty", ref)
 	}
-	return value, ref.version(number), nil
+	return value, ref.Version(number), nil
 }
 
 // newest returns the newest version and its number, or ErrNotFound.
@@ -45,7 +45,7 @@ func (r *Reader) newest(ctx context.Context, ref Ref) (sensitive.String, uint64,
 	// That there is no version is no more certain than which one is the latest.
 	missing := err
 	for {
-		next, _, err := r.access(ctx, ref.version(number+1).name)
+		next, _, err := r.access(ctx, ref.Version(number+1).Name)
 		switch {
 		case errors.Is(err, ErrNotFound) && number == 0:
 			return sensitive.String{}, 0, missing
@@ -60,26 +60,12 @@ func (r *Reader) newest(ctx context.Context, ref Ref) (sensitive.String, uint64,
 
 // numbered returns the latest version and its number.
 func (r *Reader) numbered(ctx context.Context, ref Ref) (sensitive.String, uint64, error) {
-	value, name, err := r.access(ctx, ref.name)
+	value, name, err := r.access(ctx, ref.Name)
 	if err != nil {
 		return sensitive.String{}, 0, err
 	}
 	number, err := versionNumber(name)
 	return value, number, err
-}
-
-// latestVersion is how the name of a secret's latest version ends.
-const latestVersion = "/versions/latest"
-
-// latest reports whether the reference means whichever version is the latest.
-func (r Ref) latest() bool { return r.source == manager && strings.HasSuffix(r.name, latestVersion) }
-
-// secret is the name of the secret whose latest version r is.
-func (r Ref) secret() string { return strings.TrimSuffix(r.name, latestVersion) }
-
-// version is another version of that secret.
-func (r Ref) version(number uint64) Ref {
-	return Ref{manager, r.secret() + "/versions/" + strconv.FormatUint(number, 10)}
 }
 
 // versionNumber is the number in a version's full name. Secret Manager counts

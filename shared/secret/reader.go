@@ -9,8 +9,16 @@ import (
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 	"google.golang.org/api/option"
 
+	"github.com/gatepostdev/gatepost/shared/secret/internal/reference"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
+
+// Ref says where a secret is. The zero Ref is nowhere; only ParseRef makes others.
+// Equal references are ==.
+type Ref = reference.Ref
+
+// ParseRef reads a reference to a secret. The error shows nothing of s.
+func ParseRef(s string) (Ref, error) { return reference.Parse(s) }
 
 // What a failed call may mean for the configuration.
 var (
@@ -51,13 +59,13 @@ func (r *Reader) Read(ctx context.Context, ref Ref) (sensitive.String, error) {
 }
 
 func (r *Reader) read(ctx context.Context, ref Ref) (sensitive.String, error) {
-	switch ref.source {
-	case manager:
-		return r.readManager(ctx, ref.name)
-	case file:
-		return readFile(ref.name)
-	case env:
-		value, ok := r.lookupEnv(ref.name)
+	switch ref.Source {
+	case reference.Manager:
+		return r.readManager(ctx, ref.Name)
+	case reference.File:
+		return readFile(ref.Name)
+	case reference.Env:
+		value, ok := r.lookupEnv(ref.Name)
 		if !ok {
 			return sensitive.String{}, ErrNotFound
 		}

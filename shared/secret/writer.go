@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 
+	"github.com/gatepostdev/gatepost/shared/secret/internal/reference"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
@@ -77,9 +78,9 @@ func (w *Writer) write(ctx context.Context, ref Ref, next successor) (Ref, error
 	}
 	var err error
 	switch {
-	case ref.source == file:
-		err = rewriteFile(ref.name, checked)
-	case ref.latest():
+	case ref.Source == reference.File:
+		err = rewriteFile(ref.Name, checked)
+	case ref.Latest():
 		written, err = w.addVersion(ctx, ref, checked)
 	default:
 		err = ErrReadOnly
@@ -115,7 +116,7 @@ func (w *Writer) addVersion(ctx context.Context, ref Ref, next successor) (Ref, 
 	if added != number+1 {
 		return Ref{}, fmt.Errorf("%w: version %d was made from version %d, and knows nothing of those between", ErrChanged, added, number)
 	}
-	return ref.version(added), nil
+	return ref.Version(added), nil
 }
 
 // add returns the number of the new version. The library does not repeat this
@@ -128,7 +129,7 @@ func (w *Writer) add(ctx context.Context, ref Ref, value sensitive.String) (uint
 	data := []byte(value.Reveal())
 	sum := checksum(data)
 	version, err := client.AddSecretVersion(ctx, &secretmanagerpb.AddSecretVersionRequest{
-		Parent:  ref.secret(),
+		Parent:  ref.Secret(),
 		Payload: &secretmanagerpb.SecretPayload{Data: data, DataCrc32C: &sum},
 	})
 	if err != nil {
