@@ -95,12 +95,18 @@ func (s *stack) census() map[grant.State]int {
 	return states
 }
 
-// sizes are how many customers and processes a test is made with.
-var sizes = []struct{ customers, processes int }{{1, 1}, {60, 3}, {3000, 20}}
+// crowd is how many customers the larger tests have. The race detector, which gets
+// -short, needs fewer.
+func crowd() int {
+	if testing.Short() {
+		return 300
+	}
+	return 3000
+}
 
 func forSizes(t *testing.T, test func(t *testing.T, customers, processes int)) {
 	t.Helper()
-	for _, size := range sizes {
+	for _, size := range []struct{ customers, processes int }{{1, 1}, {60, 3}, {crowd(), 20}} {
 		t.Run(fmt.Sprint(size.customers, " customers in ", size.processes, " processes"), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { test(t, size.customers, size.processes) })
@@ -173,7 +179,7 @@ func TestLeaverIsFoundOut(t *testing.T) {
 // asked, ends the old token, and answers late. Nobody is lost.
 func TestLateAnswersAreSaved(t *testing.T) {
 	t.Parallel()
-	const customers = 3000
+	customers := crowd()
 	for _, by := range []time.Duration{6 * time.Second, 18 * time.Second} {
 		t.Run(by.String(), func(t *testing.T) {
 			t.Parallel()
@@ -201,7 +207,8 @@ func TestLateAnswersAreSaved(t *testing.T) {
 // does; so the sweeps of a process ask no more than a handful of times.
 func TestLostAnswersCostFew(t *testing.T) {
 	t.Parallel()
-	const customers, processes, periods, most = 3000, 4, 2, 8
+	const processes, periods, most = 4, 2, 8
+	customers := crowd()
 	synctest.Test(t, func(t *testing.T) {
 		s := newStack(t, customers, processes, plain)
 		s.run(DefaultPeriod)

@@ -298,6 +298,9 @@ func TestBrake(t *testing.T) {
 	for _, size := range []struct{ customers, processes, most int }{{1, 1, 1}, {60, 1, 5}, {60, 20, 5}, {3000, 20, 30}} {
 		t.Run(fmt.Sprint(size.customers, " customers, ", size.processes, " processes"), func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && size.customers > 1000 {
+				t.Skip("takes long under the race detector")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				w := accesstest.InBubble(t, simulator.Options{})
 				users := names(size.customers)
