@@ -12,6 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 const (
@@ -107,7 +108,7 @@ func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delive
 
 // end notes who is done with the event, if a redelivery has to know: because
 // it failed for some, or because it must not be repeated. A note that cannot be
-// saved may cost a repetition, and is no reason to ask for one.
+// saved within noteTime may cost a repetition, and is no reason to ask for one.
 func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, results []Result) {
 	again := slices.ContainsFunc(results, func(r Result) bool { return r.Decision == Retry })
 	if e.isReport() || !e.once && !again {
@@ -132,8 +133,16 @@ func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, resul
 	// Whoever is about to be cut off must still leave its note.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	if _, err := d.Store.WriteDelivery(ctx, was, now); err != nil {
-		telemetry.Add(ctx, slog.String("delivery_error", err.Error()))
+	for tried := false; ; tried = true {
+		_, err := d.Store.WriteDelivery(ctx, was, now)
+		conflict := errors.Is(err, grant.ErrConflict)
+		switch {
+		case err == nil, tried && conflict: // with the write whose answer was lost
+			return
+		case conflict, wait.For(ctx, notePause) != nil:
+			telemetry.Add(ctx, slog.String("delivery_error", err.Error()))
+			return
+		}
 	}
 }
 
@@ -142,3 +151,6 @@ var doneWith = []OutcomeName{Accepted, Dead, Unconfirmed, Superseded}
 
 // noteTime bounds a note that is written even if the request has ended.
 const noteTime = 2 * time.Second
+
+// notePause is how long a note that could not be saved waits for the next try.
+const notePause = 50 * time.Millisecond

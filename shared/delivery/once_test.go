@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -77,14 +78,23 @@ func TestRedelivery(t *testing.T) {
 	for name, test := range map[string]struct {
 		data     string
 		attempts []int // of the redeliveries; 0: not counted
-	}{"removal": {removal, []int{2, 0}}, "doorbell": {doorbell, []int{2}}} {
+		note     lapsing
+	}{
+		"removal":                             {removal, []int{2, 0}, lapsing{}},
+		"doorbell":                            {doorbell, []int{2}, lapsing{}},
+		"doorbell, the note fails twice":      {doorbell, []int{2}, lapsing{fails: 2}},
+		"doorbell, the note's answer is lost": {doorbell, []int{2}, lapsing{fails: 1, made: true}},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, one := linked(t)
 			two := w.Link(t, "u-1", alexa.NA, "amzn-2")
 			w.Sim.Script(na, simulator.Fault{Code: simulator.SkillNeverEnabled}) // not sent again at once
 			m := message(w, test.data)
-			outcomes{one: delivery.Accepted, two: delivery.Redeliver}.check(t, "first", deliverer(t, w).Deliver(t.Context(), m))
+			first := deliverer(t, w)
+			test.note.Store = w.Store
+			first.Store = &test.note
+			outcomes{one: delivery.Accepted, two: delivery.Redeliver}.check(t, "first", first.Deliver(t.Context(), m))
 			for _, m.Attempt = range test.attempts {
 				again := deliverer(t, w).Deliver(t.Context(), m) // another process
 				outcomes{one: delivery.Duplicate, two: delivery.Accepted}.check(t, fmt.Sprint("attempt ", m.Attempt), again)
@@ -97,6 +107,25 @@ func TestRedelivery(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lapsing is a store that fails to note, at first, who is done with an event. The
+// write may have been made all the same.
+type lapsing struct {
+	grant.Store
+	fails int
+	made  bool
+}
+
+func (s *lapsing) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
+	if s.fails == 0 || now.State == grant.Claimed {
+		return s.Store.WriteDelivery(ctx, was, now)
+	}
+	s.fails--
+	if s.made {
+		_, _ = s.Store.WriteDelivery(ctx, was, now)
+	}
+	return grant.Delivery{}, errOutOfOrder
 }
 
 // TestAnswerIsForOneAccount: accepted by one grant, the others' refusals are
