@@ -50,8 +50,8 @@ const (
 	LifeAlert
 )
 
-// Lasting reports whether what an event tells stays true for ever: nothing later
-// tells it again.
+// Lasting reports whether an event never expires: what it says stays true, and no
+// later event repeats it.
 func (l Life) Lasting() bool { return l == LifeEndless || l == LifeFact }
 
 // ShortLife is how long events of [LifeShort] live, and answers to directives.

@@ -49,7 +49,8 @@ func rulesIn(t *testing.T, file string) []rule {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("⟨error types⟩", errorTypes, "⟨causes⟩", theCauses[len("one of "):], "⟨property⟩", other).Replace(string(data))
+	names := strings.NewReplacer("⟨error types⟩", errorTypes, "⟨causes⟩", theCauses[len("one of "):], "⟨property⟩", other)
+	text := names.Replace(string(data))
 	text = repeated.ReplaceAllStringFunc(text, func(short string) string {
 		parts := repeated.FindStringSubmatch(short)
 		n, _ := strconv.Atoi(parts[1])

@@ -12,7 +12,7 @@ import (
 
 // noteBehind notes in the record what grants have missed of an event that will
 // not be sent again: a report that expired, was suspended, or was taken by the
-// customer's other grants only, and a lasting event that was put aside. The
+// customer's other grants only, and a lasting event that was dead-lettered. The
 // sweep asks the maker for it, once for each customer. What cannot be noted is
 // not acknowledged.
 func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, results []Result) []Result {

@@ -148,8 +148,8 @@ type rule struct {
 
 var rules = []rule{{
 	name: "downward",
-	reason: "imports point downward only (root → functions → access, delivery → federation, gateway, grant, grantee, lwa, seal → alexa → " +
-		"sensitive): " +
+	reason: "imports point downward only " +
+		"(root → functions → access, delivery → federation, gateway, grant, grantee, lwa, seal → alexa → sensitive): " +
 		"a package that knew its callers could be neither understood nor tested without them",
 	indirect: true,
 	broken: func(from, to string) bool {
