@@ -20,9 +20,7 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 	if !discovery && !e.isReport() {
 		return results
 	}
-	took := slices.ContainsFunc(results, func(r Result) bool {
-		return r.Name == Accepted || r.Name == Duplicate || r.Name == Superseded
-	})
+	taken := slices.ContainsFunc(results, Result.taken)
 	var behind []int
 	news := false
 	for i, r := range results {
@@ -30,23 +28,28 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 		case r.GrantID == "":
 			continue
 		case discovery && errors.Is(r.Err, ErrMissed) && r.Decision == DeadLetter, !discovery && (r.Name == Expired || r.Name == Suspended):
-		case !discovery && took && r.Decision == Retry:
+		case !discovery && taken && r.Decision == Retry && !c.remembered: // else the grant may be replaced
 			results[i] = r.instead(fmt.Errorf("%w: %w", ErrBehind, r.Err))
 		default:
 			continue
 		}
 		behind = append(behind, i)
-		news = news || c.remembered || !c.record.Grants[r.GrantID].Behind.Has(e.EndpointID(), discovery)
+		news = news || !c.record.Grants[r.GrantID].Behind.Has(e.EndpointID(), discovery)
 	}
 	if !news {
 		return results
 	}
-	if err := d.saveBehind(ctx, e, c.record, c.remembered, grantsOf(results, behind)); err != nil {
+	if err := d.saveBehind(ctx, e, c.record, grantsOf(results, behind)); err != nil {
 		for _, i := range behind {
 			results[i] = results[i].instead(fmt.Errorf("noting what was missed: %w", err))
 		}
 	}
 	return results
+}
+
+// taken reports whether the grant needs the event no more.
+func (r Result) taken() bool {
+	return r.Name == Accepted || r.Name == Duplicate || r.Name == Superseded
 }
 
 // grantsOf returns the ids of the grants that some results are for.
@@ -59,10 +62,7 @@ func grantsOf(results []Result, indices []int) []string {
 }
 
 // saveBehind notes in the record that grants have missed an event.
-func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Record, remembered bool, ids []string) error {
-	if remembered {
-		record = grant.Record{Skill: record.Skill, UserID: record.UserID} // to be read
-	}
+func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Record, ids []string) error {
 	_, err := grant.ChangeFrom(ctx, d.Store, record, func(r *grant.Record) error {
 		if !r.Stored() {
 			return grant.ErrNotFound // erased meanwhile

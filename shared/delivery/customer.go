@@ -65,21 +65,25 @@ func allTake(record grant.Record, ids []string, now time.Time) bool {
 	return len(ids) > 0
 }
 
-// again sends an event once more when a grant of a remembered record turned out
-// to be gone: to the grants that the customer has by now, among which may be
-// the one that took its place. What became of the others stays as it is.
-func (d *Deliverer) again(
-	ctx context.Context, e *event, record grant.Record, results []Result, accepted []string,
-) (grant.Record, []Result) {
+// again sends an event once more when a grant of a remembered record may be
+// gone: to the grants that the customer has by now, among which may be the one
+// that took its place. What became of the others stays as it is. It returns the
+// customer as read, if that was necessary.
+//
+// A retry counts where another grant took the event: the event is not redelivered
+// then, see noteBehind.
+func (d *Deliverer) again(ctx context.Context, e *event, c customer, results []Result, accepted []string) (customer, []Result) {
+	taken := slices.ContainsFunc(results, Result.taken)
 	doubtful := func(r Result) bool {
-		return r.Name == Revoked && record.Grants[r.GrantID].State != grant.Revoked || r.Decision == DeadLetter
+		return r.Name == Revoked && c.record.Grants[r.GrantID].State != grant.Revoked ||
+			r.Decision == DeadLetter || taken && r.Decision == Retry
 	}
 	if !slices.ContainsFunc(results, doubtful) {
-		return record, results
+		return c, results
 	}
-	stored, err := d.Store.Read(ctx, record.Key())
+	stored, err := d.Store.Read(ctx, c.record.Key())
 	if errors.Is(err, grant.ErrNotFound) {
-		return record, results // gone with its customer
+		return c, results // gone with its customer
 	}
 	if err != nil {
 		err = fmt.Errorf("reading the customer again: %w", err)
@@ -88,16 +92,17 @@ func (d *Deliverer) again(
 				results[i] = r.instead(err)
 			}
 		}
-		return record, results
+		return c, results
 	}
-	// Where the grant is still there, a dead letter is not tried a second time.
+	// A grant that is still there keeps its result, unless that is a revocation.
 	done := slices.DeleteFunc(results, func(r Result) bool {
 		_, there := stored.Grants[r.GrantID]
 		return doubtful(r) && (r.Name == Revoked || !there)
 	})
 	isDone := func(id string) bool { return slices.ContainsFunc(done, func(r Result) bool { return r.GrantID == id }) }
 	left := slices.DeleteFunc(d.addressees(stored, e), isDone)
-	return stored, append(done, d.fanOut(ctx, e, stored, left, accepted)...)
+	c.record, c.remembered = stored, false
+	return c, append(done, d.fanOut(ctx, e, stored, left, accepted)...)
 }
 
 // addressees returns the ids of the grants that an event is for, in a fixed

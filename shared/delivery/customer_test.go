@@ -213,6 +213,30 @@ func TestGoneAndNotReadAgain(t *testing.T) {
 	outcomes{gone: delivery.Revoked, stays: delivery.Duplicate}.check(t, "redelivered", got)
 }
 
+// TestReplacedMeanwhile: a report that another grant took is not redelivered. If
+// the grant that failed was replaced since the customer was remembered, the new
+// one gets the report at once; if that cannot be known, it is redelivered.
+func TestReplacedMeanwhile(t *testing.T) {
+	t.Parallel()
+	r := newRemembering(t)
+	old, stays := r.Link(t, "u-1", alexa.EU, "amzn-1"), r.Link(t, "u-1", alexa.NA, "amzn-2")
+	if _, reads := r.deliver(t, r.next()); reads != 1 {
+		t.Fatalf("%d reads", reads)
+	}
+	replacement := r.Link(t, "u-1", alexa.EU, "amzn-3")
+	r.Change(t, "u-1", func(record *grant.Record) { delete(record.Grants, old) })
+	r.Sim.Always(eu, simulator.Fault{Code: simulator.Throttling, RetryAfter: time.Minute, User: "amzn-1"})
+	failing := &counting{Store: r.store}
+	failing.failReads.Store(true)
+	r.deliverer.Store = failing
+	m := r.next()
+	got, _ := r.deliver(t, m)
+	outcomes{old: delivery.Redeliver, stays: delivery.Accepted}.check(t, "not read", got)
+	r.deliverer.Store = r.store
+	got, _ = r.deliver(t, m)
+	outcomes{replacement: delivery.Accepted, stays: delivery.Duplicate}.check(t, "read", got)
+}
+
 // TestUse: use is noted at most once in a token's lifetime, however many events
 // come, and whoever delivers them. An event that is refused is no use, and
 // without a time after which customers rest nothing is noted.

@@ -144,10 +144,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	}
 	results := d.fanOut(ctx, event, c.record, c.grants, before.Accepted)
 	if c.remembered {
-		var stored grant.Record
-		if stored, results = d.again(ctx, event, c.record, results, before.Accepted); stored.Revision != c.record.Revision {
-			c.record, c.remembered = stored, false
-		}
+		c, results = d.again(ctx, event, c, results, before.Accepted)
 	}
 	results = d.finish(ctx, m, event, c, results)
 	d.end(ctx, event, before, results)
