@@ -1,10 +1,9 @@
 // Package functions assembles Gatepost's functions and registers them with the
 // Functions Framework.
 //
-// [EntryPoints] says which name is which function. A function reads its
-// configuration first and is built only when the configuration of every
-// function that the process serves is known to be right, so that one message
-// can name everything that is wrong.
+// A function reads its configuration first, and serves only if the configuration
+// of every function of the process is right: one message names everything that
+// is wrong.
 package functions
 
 import (
@@ -14,6 +13,7 @@ import (
 	stdlog "log"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -35,27 +35,29 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// entryPoints maps the names that FUNCTION_TARGET may have to functions.
-var entryPoints = map[string]wiring.EntryPoint{
-	"AcceptGrant":   acceptgrant.EntryPoint,
-	"RefreshTokens": refreshtokens.TokensEntryPoint,
-	"RefreshShard":  refreshtokens.ShardEntryPoint,
-	"SendEvent":     sendevent.EntryPoint,
-	"SkillEvent":    skillevent.EntryPoint,
+// entryPoints maps the names that FUNCTION_TARGET may have to what reads the
+// configuration of the function.
+var entryPoints = map[string]func(*config.Source) wiring.Config{
+	"AcceptGrant":   acceptgrant.ReadConfig,
+	"RefreshTokens": refreshtokens.ReadTokensConfig,
+	"RefreshShard":  refreshtokens.ReadShardConfig,
+	"SendEvent":     sendevent.ReadConfig,
+	"SkillEvent":    skillevent.ReadConfig,
 }
 
 // startTime bounds what a process does before it serves: reading secrets.
 const startTime = 10 * time.Second
 
-// Main registers what this process serves, with the process's environment,
-// tunes the runtime for it, and ends the process when it is told to. A wrong configuration ends it now,
-// with status 1 and a message that names every fault.
+// Main registers what this process serves, with the process's environment, tunes
+// the runtime for it, and ends the process when it is told to. A wrong
+// configuration ends it now, with status 1 and a message that names every fault.
 func Main() {
-	tune(os.LookupEnv)
+	env := config.Environ()
+	tune(env)
 	unburden()
 	stdlog.SetOutput(telemetry.WithoutWire(os.Stderr))
 	log := telemetry.New(os.Stdout)
-	h, err := Register(os.LookupEnv, log)
+	h, err := Register(env, log)
 	if err != nil {
 		log.Error(err.Error())
 		os.Exit(1)
@@ -68,30 +70,66 @@ func Main() {
 // Register registers functions with the Functions Framework: the one that
 // FUNCTION_TARGET names, or all of them if it names none. Only those are
 // built. The Host that it returns drains them. An error names everything that
-// is wrong with the configuration.
-func Register(lookup config.Lookup, log *slog.Logger) (*host.Host, error) {
-	source := config.NewSource(lookup)
-	process := wiring.New(source, lookup, log)
-	builders := make(map[string]wiring.Builder)
-	for _, name := range served(source) {
-		builders[name] = entryPoints[name](process)
+// is wrong with the configuration. If there is none, one line says what is served,
+// and how.
+func Register(env config.Env, log *slog.Logger) (*host.Host, error) {
+	source := config.NewSource(env)
+	process := wiring.New(source, env, log)
+	names := served(source)
+	configs := make(map[string]wiring.Config)
+	for _, name := range names {
+		configs[name] = entryPoints[name](source)
 	}
+	_, process.Remember = configs["SendEvent"]
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	// What did parse is built even if something did not: a secret that cannot
-	// be read is one more fault to name.
-	if err := errors.Join(source.Err(), process.Build(ctx)); err != nil {
+	h := host.New(log, process.Project, process.Now)
+	handlers := make(map[string]http.HandlerFunc)
+	for _, name := range names {
+		handle, limits := configs[name].Build(ctx, process)
+		handlers[name] = h.Wrap(name, limits, handle)
+		process.Note(slog.Group("limits", slog.Group(name, slog.Int64("body_bytes", limits.Body), slog.String("time", limits.Time.String()))))
+	}
+	if err := errors.Join(source.Err(), process.Err()); err != nil {
 		return nil, fmt.Errorf("configuration:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
-	h := host.New(log, process.Project, process.Now)
 	h.First(process.SavePending)
 	h.Last(process.SaveBeforeExit)
-	for name, build := range builders {
-		handle, limits := build()
-		functions.HTTP(name, h.Wrap(name, limits, handle))
+	for name, handler := range handlers {
+		functions.HTTP(name, handler)
 	}
+	for _, warning := range source.Misspelled() {
+		log.Warn(warning)
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "ready", append([]slog.Attr{
+		slog.String("version", version()), slog.Any("functions", names), slog.String("regions", env["ALEXA_REGIONS"]),
+		slog.String("skill", process.Skill),
+	}, process.Facts()...)...)
 	return h, nil
 }
+
+// version is the version of the module that the program was built from, or the
+// commit where it was built in a repository.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value
+		}
+	}
+	for _, module := range append(info.Deps, &info.Main) {
+		if module.Path == modulePath {
+			return module.Version
+		}
+	}
+	return "unknown"
+}
+
+// modulePath is this module's: the buildpack's main program is in another one.
+const modulePath = "github.com/gatepostdev/gatepost"
 
 // Serve serves what is registered, each function at the path of its name unless
 // FUNCTION_TARGET names one, and returns only if that fails. It is for programs
@@ -110,7 +148,7 @@ func served(source *config.Source) []string {
 		return []string{target}
 	}
 	source.Fault("FUNCTION_TARGET", "must be one of %s", strings.Join(names, ", "))
-	return nil
+	return names
 }
 
 const (
@@ -128,11 +166,11 @@ const (
 )
 
 // tune sets what the garbage collector does, unless the environment says it.
-func tune(lookup config.Lookup) {
-	if _, given := lookup("GOGC"); !given {
+func tune(env config.Env) {
+	if _, given := env["GOGC"]; !given {
 		debug.SetGCPercent(gcPercent)
 	}
-	if _, given := lookup("GOMEMLIMIT"); !given {
+	if _, given := env["GOMEMLIMIT"]; !given {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 }

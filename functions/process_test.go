@@ -158,7 +158,9 @@ func TestOneFunction(t *testing.T) {
 // TestWrongConfiguration configures the program with several faults at once. Each
 // has to be named, in one error, by its variable; no value may be shown.
 func TestWrongConfiguration(t *testing.T) {
-	t.Parallel()
+	// Clients that a function would not get to use need no credentials then.
+	t.Setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
+	t.Setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
 	good := world.New(t, simulator.Options{})
 	keyset := filepath.Join(t.TempDir(), "keyset")
 	if err := os.WriteFile(keyset, []byte(`{"primaryKeyId":1,"key":["canary-key"]}`), 0o600); err != nil {
@@ -216,9 +218,22 @@ func TestWrongConfiguration(t *testing.T) {
 			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
 		},
 		{
-			"no such function",
-			good.With(map[string]string{"FUNCTION_TARGET": "canary"}),
-			[]string{"FUNCTION_TARGET"},
+			"no such function, and other faults",
+			good.With(map[string]string{"FUNCTION_TARGET": "canary", "GOGC": "canary", "REFRESH_SHARDS": "canary"}),
+			[]string{"FUNCTION_TARGET", "GOGC", "REFRESH_SHARDS"},
+		},
+		{
+			"names that Google does not take",
+			good.With(map[string]string{
+				"DEAD_LETTER_TOPIC": "canary/", "GRANT_EVENTS_TOPIC": "-canary", "FIRESTORE_DATABASE": "Canary", "GRANT_STORE": "firestore",
+				"REFRESH_TOPIC": "projects/canary", "TOKEN_KEYSET": "env:LWA_CLIENT",
+			}),
+			[]string{"DEAD_LETTER_TOPIC", "FIRESTORE_DATABASE", "GRANT_EVENTS_TOPIC", "REFRESH_TOPIC", "TOKEN_KEYSET"},
+		},
+		{
+			"at odds with each other",
+			good.With(map[string]string{"FIRESTORE_DATABASE": "canary", "GRANTEE_CREDENTIALS": "env:CANARY", "TOKEN_KEYSET": "env:CANARY"}),
+			[]string{"FIRESTORE_DATABASE", "GRANTEE_CREDENTIALS", "TOKEN_KEYSET"},
 		},
 		{
 			"credentials for introspection missing", // which two functions need
@@ -248,9 +263,7 @@ func TestWrongConfiguration(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			lookup := func(name string) (string, bool) { value, ok := test.in.Env[name]; return value, ok }
-			_, err := functions.Register(lookup, slog.New(slog.DiscardHandler))
+			_, err := functions.Register(test.in.Env, slog.New(slog.DiscardHandler))
 			if err == nil {
 				t.Fatal("the configuration was taken")
 			}
@@ -326,6 +339,44 @@ func TestConfigurationOfOneFunction(t *testing.T) {
 			}
 			only.Launch(t, test.function)
 		})
+	}
+}
+
+// TestReady: a process that starts well says in one line what it serves and how,
+// and warns of a variable that is nearly one it knows.
+func TestReady(t *testing.T) {
+	t.Parallel()
+	output := world.New(t, simulator.Options{}).With(map[string]string{"MAX_EVENT_AGES": "1m", "EVENT_CHECKS": "advise"}).
+		Launch(t, "SendEvent").Output()
+	type line struct {
+		Severity, Message, Version, Regions, Skill, Store, Checks string
+
+		Functions []string
+		MaxAge    string `json:"max_event_age"`
+		Limits    map[string]map[string]any
+	}
+	var warning, ready line
+	for text := range strings.Lines(output) {
+		switch l := decode[line](t, text); {
+		case l.Severity == "WARNING":
+			warning = l
+		case l.Message == "ready":
+			ready = l
+		}
+	}
+	if ready.Version == "" {
+		t.Errorf("no version: %s", output)
+	}
+	ready.Version = ""
+	want := line{
+		Severity: "INFO", Message: "ready", Regions: "NA,EU,FE", Skill: "default", Store: "memory", Checks: "advise",
+		Functions: []string{"SendEvent"}, MaxAge: "5m0s", Limits: map[string]map[string]any{"SendEvent": {"body_bytes": 15728640.0, "time": "25s"}},
+	}
+	if diff := cmp.Diff(want, ready); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if want := "the variable MAX_EVENT_AGES is not known: did you mean MAX_EVENT_AGE?"; warning.Message != want {
+		t.Errorf("the warning is %q, want %q", warning.Message, want)
 	}
 }
 

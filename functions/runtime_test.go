@@ -31,7 +31,7 @@ func TestTune(t *testing.T) {
 			percent, limit := debug.SetGCPercent(50), debug.SetMemoryLimit(1<<30)
 			defer debug.SetGCPercent(percent)
 			defer debug.SetMemoryLimit(limit)
-			tune(func(name string) (string, bool) { value, ok := test.env[name]; return value, ok })
+			tune(test.env)
 			got := settings{debug.SetGCPercent(50), debug.SetMemoryLimit(-1)}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

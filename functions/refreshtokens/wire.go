@@ -1,61 +1,78 @@
 package refreshtokens
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
+	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/host"
 )
 
-// TokensEntryPoint wires the function RefreshTokens. With a topic for shards
-// it needs nothing but the topic.
-func TokensEntryPoint(p *wiring.Process) wiring.Builder {
-	p.NeedRefresh()
-	shards := p.Source.Int("REFRESH_SHARDS", 16, 1, grant.Buckets)
-	var s settings
-	if !p.HasRefresh() {
-		s = needSweep(p)
-	}
-	return func() (host.Handler, host.Limits) {
-		f := &Function{Shards: shards, Now: p.Now}
-		if p.HasRefresh() {
-			f.Topic = p.Refresh()
-		} else {
-			f.Sweeper = s.newSweep(p)
-		}
-		return f.RefreshTokens, Limits
+// SweepConfig is what a function reads that sweeps.
+type SweepConfig struct {
+	Tokens    wiring.TokensConfig
+	Period    time.Duration // REFRESH_PERIOD
+	MaxRate   float64       // LWA_MAX_RATE, refreshes a second; 0 is no limit
+	IdleAfter time.Duration // REFRESH_IDLE_AFTER
+}
+
+func readSweep(s *config.Source) SweepConfig {
+	return SweepConfig{
+		Tokens:    wiring.ReadTokens(s),
+		Period:    s.Duration("REFRESH_PERIOD", DefaultPeriod, time.Minute, DefaultPeriod),
+		MaxRate:   float64(s.Int("LWA_MAX_RATE", 0, 0, 100_000)),
+		IdleAfter: wiring.ReadIdleAfter(s),
 	}
 }
 
-// ShardEntryPoint wires the function RefreshShard.
-func ShardEntryPoint(p *wiring.Process) wiring.Builder {
-	s := needSweep(p)
-	return func() (host.Handler, host.Limits) {
-		f := &Function{Sweeper: s.newSweep(p), Period: s.period, Now: p.Now}
-		return f.RefreshShard, Limits
-	}
-}
-
-// settings are those of a sweep.
-type settings struct {
-	period    time.Duration
-	maxRate   float64
-	idleAfter time.Duration
-}
-
-func needSweep(p *wiring.Process) settings {
-	p.NeedTokens()
-	return settings{
-		period:    p.Source.Duration("REFRESH_PERIOD", DefaultPeriod, time.Minute, DefaultPeriod),
-		maxRate:   float64(p.Source.Int("LWA_MAX_RATE", 0, 0, 100_000)),
-		idleAfter: p.NeedIdleAfter(),
-	}
-}
-
-func (s settings) newSweep(p *wiring.Process) *Sweep {
+func (c SweepConfig) sweeper(ctx context.Context, p *wiring.Process) *Sweep {
+	t := p.Tokens(ctx, c.Tokens)
 	return &Sweep{
-		Store: p.Store(), Tokens: p.Tokens(), Brake: p.Brake(), Announce: p.Announcer(), Now: p.Now,
-		Period: s.period, MaxRate: s.maxRate, IdleAfter: s.idleAfter,
+		Store: t.Store, Tokens: t.Source, Brake: t.Brake, Announce: t.Announcer, Now: p.Now,
+		Period: c.Period, MaxRate: c.MaxRate, IdleAfter: c.IdleAfter,
 	}
+}
+
+// TokensConfig is what RefreshTokens reads from the environment. With a topic for
+// the shards of a sweep it needs nothing else.
+type TokensConfig struct {
+	Topic  string // REFRESH_TOPIC
+	Shards int    // REFRESH_SHARDS
+	Sweep  SweepConfig
+}
+
+// ReadTokensConfig reads the configuration. Faults go to s.
+func ReadTokensConfig(s *config.Source) wiring.Config {
+	c := TokensConfig{Topic: wiring.ReadTopic(s, "REFRESH_TOPIC"), Shards: s.Int("REFRESH_SHARDS", 16, 1, grant.Buckets)}
+	if c.Topic == "" {
+		c.Sweep = readSweep(s)
+	}
+	return c
+}
+
+// Build implements [wiring.Config].
+func (c TokensConfig) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+	p.Note(slog.Int("shards", c.Shards))
+	f := &Function{Shards: c.Shards, Now: p.Now}
+	if c.Topic != "" {
+		f.Topic = p.Topic(ctx, c.Topic)
+	} else {
+		f.Sweeper = c.Sweep.sweeper(ctx, p)
+	}
+	return f.RefreshTokens, Limits
+}
+
+// ShardConfig is what RefreshShard reads from the environment.
+type ShardConfig struct{ Sweep SweepConfig }
+
+// ReadShardConfig reads the configuration. Faults go to s.
+func ReadShardConfig(s *config.Source) wiring.Config { return ShardConfig{readSweep(s)} }
+
+// Build implements [wiring.Config].
+func (c ShardConfig) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+	f := &Function{Sweeper: c.Sweep.sweeper(ctx, p), Period: c.Sweep.Period, Now: p.Now}
+	return f.RefreshShard, Limits
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
@@ -16,10 +17,15 @@ import (
 func main() {
 	stdlog.SetOutput(telemetry.WithoutWire(os.Stderr))
 	log := telemetry.New(os.Stdout)
-	s, err := read(os.LookupEnv)
+	env := config.Environ()
+	source := config.NewSource(env)
+	s, err := read(source, env)
 	if err != nil {
 		log.Error(err.Error())
 		os.Exit(1)
+	}
+	for _, warning := range source.Misspelled() {
+		log.Warn(warning)
 	}
 	lambda.Start(newProxy(s, log, time.Now, rand.Float64))
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
@@ -203,7 +204,7 @@ func serve(t *testing.T, env map[string]string) *instance {
 	t.Helper()
 	var out bytes.Buffer
 	l := &instance{output: out.String, waitOutput: func(context.Context, string, int) error { return nil }}
-	s, err := read(func(name string) (string, bool) { value, ok := env[name]; return value, ok })
+	s, err := read(config.NewSource(env), env)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,10 +25,9 @@ type target struct {
 	audience string // of the ID token that it wants; empty if it wants none
 }
 
-// read reads the environment. An error names everything that is wrong with it,
-// and no value.
-func read(lookup config.Lookup) (settings, error) {
-	source := config.NewSource(lookup)
+// read reads the environment env, of which source is the reader. An error names
+// everything that is wrong with it, and no value.
+func read(source *config.Source, env config.Env) (settings, error) {
 	s := settings{
 		region:      readRegion(source),
 		acceptGrant: readFunction(source, "ACCEPT_GRANT", "where AcceptGrant directives go"),
@@ -38,7 +37,7 @@ func read(lookup config.Lookup) (settings, error) {
 			Provider:       readProvider(source),
 			ServiceAccount: readServiceAccount(source),
 			AWSRegion:      source.Text("AWS_REGION", ""),
-			AWS:            lookup,
+			AWS:            env,
 			STSURL:         source.URL("GOOGLE_STS_URL", "https://sts.googleapis.com/v1/token"),
 			CredentialsURL: source.BaseURL("GOOGLE_IAM_CREDENTIALS_URL", "https://iamcredentials.googleapis.com"),
 		},

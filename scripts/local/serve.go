@@ -20,11 +20,7 @@ func serveFunctions(ctx context.Context, o options, env map[string]string, log *
 	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would be the only one
 		return "", nil, err
 	}
-	lookup := func(name string) (string, bool) {
-		value, ok := env[name]
-		return value, ok
-	}
-	h, err := functions.Register(lookup, log)
+	h, err := functions.Register(env, log)
 	if err != nil {
 		return "", nil, err
 	}

@@ -7,29 +7,50 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Lookup finds an environment variable, as os.LookupEnv does. Product code
-// reads the environment through a Lookup only, so that a test, or a program
-// that runs all functions in one process, can give its own.
-type Lookup func(name string) (string, bool)
+// Env is an environment, variables by name. Product code reads the process's own
+// only in its main, so that a test, or a program that runs all functions in one
+// process, can give another.
+type Env map[string]string
 
-// Source reads variables and remembers what was wrong with them.
+// Environ returns the environment of the process.
+func Environ() Env {
+	env := make(Env)
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		env[name] = value
+	}
+	return env
+}
+
+// Lookup finds a variable, as [os.LookupEnv] does.
+func (e Env) Lookup(name string) (string, bool) {
+	value, ok := e[name]
+	return value, ok
+}
+
+// Source reads variables and collects what is wrong with them.
 type Source struct {
-	lookup Lookup
+	env    Env
+	known  map[string]bool // the variables that were asked for
 	faults []string
 }
 
-// NewSource returns a Source over lookup.
-func NewSource(lookup Lookup) *Source { return &Source{lookup: lookup} }
+// NewSource returns a Source that reads env.
+func NewSource(env Env) *Source { return &Source{env: env, known: make(map[string]bool)} }
 
 // Err returns nil, or one error that lists every fault, one a line.
 func (s *Source) Err() error {
@@ -50,10 +71,59 @@ func (s *Source) Fault(name, rule string, args ...any) {
 
 // Text returns a variable, or otherwise if it is not set or empty.
 func (s *Source) Text(name, otherwise string) string {
-	if value, ok := s.lookup(name); ok && value != "" {
-		return value
+	s.known[name] = true
+	return cmp.Or(s.env[name], otherwise)
+}
+
+// Matching returns a variable that must match a pattern, or otherwise if it is not
+// set or empty. The rule says in words what the pattern allows.
+func (s *Source) Matching(name, otherwise string, pattern *regexp.Regexp, rule string) string {
+	value := s.Text(name, "")
+	if value == "" {
+		return otherwise
 	}
-	return otherwise
+	if !pattern.MatchString(value) {
+		s.Fault(name, "must be %s", rule)
+		return otherwise
+	}
+	return value
+}
+
+// Unused records a fault if a variable is set that has no meaning beside another.
+func (s *Source) Unused(name, beside string) {
+	if s.Text(name, "") != "" {
+		s.Fault(name, "must not be set with %s", beside)
+	}
+}
+
+// Known returns the variables that were asked for, in alphabetical order.
+func (s *Source) Known() []string { return slices.Sorted(maps.Keys(s.known)) }
+
+// Misspelled returns a warning for each variable that is set, was not asked for,
+// and is one letter away from one that was asked for and is not set. Call it when
+// everything has been read.
+func (s *Source) Misspelled() []string {
+	var warnings []string
+	for _, name := range slices.Sorted(maps.Keys(s.env)) {
+		for _, known := range s.Known() {
+			if !s.known[name] && s.env[known] == "" && oneEdit(name, known) {
+				warnings = append(warnings, fmt.Sprintf("the variable %s is not known: did you mean %s?", name, known))
+			}
+		}
+	}
+	return warnings
+}
+
+// oneEdit reports whether two words differ by one letter that is added, missing or
+// another, or by two neighbours that are swapped.
+func oneEdit(a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 }
 
 // Required returns a variable that must be set.

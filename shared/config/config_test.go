@@ -10,13 +10,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/config"
 )
 
-func source(env map[string]string) *config.Source {
-	return config.NewSource(func(name string) (string, bool) { v, ok := env[name]; return v, ok })
-}
-
 func TestDefaultsAndValues(t *testing.T) {
 	t.Parallel()
-	s := source(map[string]string{
+	s := config.NewSource(map[string]string{
 		"TEXT": "a", "EMPTY": "", "ONE": "memory", "INT": "7", "FOR": "90s",
 		"URL": "https://x.example/p", "LOCAL": "http://127.0.0.1:8080", "V6": "http://[::1]:1", "BASE": "https://x.example/",
 	})
@@ -49,7 +45,7 @@ func TestEveryFaultIsNamedOnceAndNoValueShown(t *testing.T) {
 	env["SMALL"], env["LARGE"], env["SHORT"] = "0", "10", "1s"
 	env["REMOTE"], env["USER"], env["QUERY"], env["PATHED"] = "http://canary.example", "https://canary@x", "https://x?canary",
 		"https://x/canary"
-	s := source(env)
+	s := config.NewSource(env)
 	for range 2 { // as two functions of one process would
 		s.Required("NONE", "the reason")
 		s.OneOf("ONE", "a", "b")
@@ -81,6 +77,25 @@ PATHED: must have no path, which is added`
 		t.Fatalf("Err() = %v", err)
 	}
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestMisspelled(t *testing.T) {
+	t.Parallel()
+	s := config.NewSource(config.Env{
+		"MAX_AGES": "1", "MAX_AG": "1", "MXA_AGE": "1", "MIN_AGE": "1", "SKILL": "a", "SKILLS": "b", "REGION": "1", "REGIONS": "1",
+	})
+	s.Text("MAX_AGE", "")
+	s.Text("SKILL", "")
+	s.Text("REGION", "")
+	s.Text("REGIONS", "")
+	want := []string{
+		"the variable MAX_AG is not known: did you mean MAX_AGE?",
+		"the variable MAX_AGES is not known: did you mean MAX_AGE?",
+		"the variable MXA_AGE is not known: did you mean MAX_AGE?",
+	}
+	if diff := cmp.Diff(want, s.Misspelled()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

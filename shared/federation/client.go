@@ -44,9 +44,8 @@ type Config struct {
 	// on it.
 	ServiceAccount string
 	AWSRegion      string
-	// AWS finds the role's credentials, in the variables in which Lambda gives
-	// them. They are looked up for each exchange.
-	AWS config.Lookup
+	// AWS has the role's credentials, in the variables in which Lambda gives them.
+	AWS config.Env
 
 	STSURL         *url.URL // https://sts.googleapis.com/v1/token
 	CredentialsURL *url.URL // https://iamcredentials.googleapis.com

@@ -44,7 +44,7 @@ func newWorld(t *testing.T) *world {
 	role := federationtest.Role()
 	return &world{google, federation.Config{
 		Provider: federationtest.Provider, ServiceAccount: federationtest.ServiceAccount, AWSRegion: federationtest.AWSRegion,
-		AWS:    func(name string) (string, bool) { value, ok := role[name]; return value, ok },
+		AWS:    role,
 		STSURL: base.JoinPath("/v1/token"), CredentialsURL: base,
 	}}
 }
@@ -271,7 +271,7 @@ func TestSignature(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			role := federationtest.Role()
-			w.config.AWS = func(name string) (string, bool) { value, ok := role[name]; return value, ok }
+			w.config.AWS = role
 			spoil(&w.config, role)
 			_, err := w.client().IDToken(t.Context(), audience)
 			if refused, ok := errors.AsType[*federation.RefusedError](err); !ok || refused.Status != 401 || len(w.google.Problems()) == 0 {
@@ -284,7 +284,7 @@ func TestSignature(t *testing.T) {
 func TestNoRole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.config.AWS = func(string) (string, bool) { return "", false }
+	w.config.AWS = nil
 	_, err := w.client().IDToken(t.Context(), audience)
 	if err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
 		t.Errorf("error %v, want the variables named", err)

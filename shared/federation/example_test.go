@@ -22,12 +22,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	role := federationtest.Role() // os.LookupEnv in a Lambda
+	role := federationtest.Role() // config.Environ() in a Lambda
 	client := federation.New(federation.Config{
 		Provider:       federationtest.Provider,
 		ServiceAccount: federationtest.ServiceAccount,
 		AWSRegion:      federationtest.AWSRegion,
-		AWS:            func(name string) (string, bool) { value, ok := role[name]; return value, ok },
+		AWS:            role,
 		STSURL:         base.JoinPath("/v1/token"),
 		CredentialsURL: base,
 	}, transport.NewClient(2), time.Now)

@@ -18,7 +18,7 @@ var errNoRole = errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not 
 // role gives the library the credentials of the Lambda's role.
 type role struct {
 	region string
-	lookup config.Lookup
+	env    config.Env
 }
 
 // AwsRegion implements [externalaccount.AwsSecurityCredentialsSupplier].
@@ -30,13 +30,11 @@ func (r role) AwsRegion(context.Context, externalaccount.SupplierOptions) (strin
 // The variables are those of
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime.
 func (r role) AwsSecurityCredentials(context.Context, externalaccount.SupplierOptions) (*externalaccount.AwsSecurityCredentials, error) {
-	id, _ := r.lookup("AWS_ACCESS_KEY_ID")
-	secret, _ := r.lookup("AWS_SECRET_ACCESS_KEY")
-	session, _ := r.lookup("AWS_SESSION_TOKEN")
+	id, secret := r.env["AWS_ACCESS_KEY_ID"], r.env["AWS_SECRET_ACCESS_KEY"]
 	if id == "" || secret == "" {
 		return nil, errNoRole
 	}
-	return &externalaccount.AwsSecurityCredentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: session}, nil
+	return &externalaccount.AwsSecurityCredentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: r.env["AWS_SESSION_TOKEN"]}, nil
 }
 
 // witness remembers how an exchange went wrong. The library's own error is a

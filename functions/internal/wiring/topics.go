@@ -7,68 +7,29 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
-
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 )
 
-// topicPart is the Pub/Sub topics that functions publish to. An empty id is a
-// topic that is not configured.
-type topicPart struct {
-	grantEvents, deadLetters, refresh string
-
-	client     *pubsubClient
-	publishers map[string]*Publisher
-}
-
-// NeedGrantEvents reads the topic for lifecycle messages.
-func (p *Process) NeedGrantEvents() { p.topics.grantEvents = p.Source.Text("GRANT_EVENTS_TOPIC", "") }
-
-// NeedDeadLetters reads the topic for events that cannot be delivered.
-func (p *Process) NeedDeadLetters() { p.topics.deadLetters = p.Source.Text("DEAD_LETTER_TOPIC", "") }
-
-// NeedRefresh reads the topic for the shards of a sweep.
-func (p *Process) NeedRefresh() { p.topics.refresh = p.Source.Text("REFRESH_TOPIC", "") }
-
-func (p *Process) buildTopics(ctx context.Context) error {
-	t := &p.topics
-	if cmp.Or(t.grantEvents, t.deadLetters, t.refresh) == "" {
-		return nil
-	}
-	// Not ctx: the client lives as long as the process.
-	client, err := openPubSub(context.WithoutCancel(ctx), p.Project)
-	if err != nil {
-		return fmt.Errorf("GRANT_EVENTS_TOPIC, DEAD_LETTER_TOPIC, REFRESH_TOPIC: %w", err)
-	}
-	t.client, t.publishers = client, make(map[string]*Publisher)
-	return nil
-}
-
-// DeadLetters returns the topic for dead letters, nil if there is none.
-func (p *Process) DeadLetters() *Publisher { return p.publisher(p.topics.deadLetters) }
-
-// HasRefresh reports whether there is a topic for the shards of a sweep.
-func (p *Process) HasRefresh() bool { return p.topics.refresh != "" }
-
-// Refresh returns the topic for the shards of a sweep, nil if there is none.
-func (p *Process) Refresh() *Publisher { return p.publisher(p.topics.refresh) }
-
-func (p *Process) publisher(id string) *Publisher {
+// Topic returns the publisher of the topic that a variable names, nil if the id is
+// empty.
+func (p *Process) Topic(ctx context.Context, id string) *Publisher {
 	if id == "" {
 		return nil
 	}
-	if p.topics.publishers[id] == nil {
-		p.topics.publishers[id] = p.topics.client.Publisher(id)
+	// Not ctx: the client lives as long as the process.
+	client := p.pubsub.get(p, func() (*pubsubClient, error) {
+		client, err := openPubSub(context.WithoutCancel(ctx), p.Project)
+		if err != nil {
+			return nil, fmt.Errorf("GRANT_EVENTS_TOPIC, DEAD_LETTER_TOPIC, REFRESH_TOPIC: %w", err)
+		}
+		return client, nil
+	})
+	if client == nil {
+		return nil
 	}
-	return p.topics.publishers[id]
-}
-
-// Announcer returns who publishes lifecycle messages.
-func (p *Process) Announcer() *lifecycle.Announcer {
-	a := &lifecycle.Announcer{Store: p.Store(), Log: p.Log, Now: p.Now}
-	if events := p.publisher(p.topics.grantEvents); events != nil {
-		a.Topic = events
+	if p.topics[id] == nil {
+		p.topics[id] = client.Publisher(id)
 	}
-	return a
+	return p.topics[id]
 }
 
 // publishTime bounds one publish with the client library's own retries.

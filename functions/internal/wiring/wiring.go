@@ -1,10 +1,12 @@
-// Package wiring builds what the functions of one process have in common: the
-// store, the clients of Login with Amazon and of the gateways, the topics.
+// Package wiring builds what the functions of one process share: the store, the
+// clients of Login with Amazon and of the gateways, the topics.
 //
-// It works in two steps. While a function reads its configuration it says what
-// it will need (Need…), which reads and checks the variables of just that part.
-// When every function has done so and no fault was found, the parts are built,
-// each once and only if it is needed.
+// It works in two steps, so that one message can name everything that is wrong
+// with a configuration. First each function reads its Config; faults go to the
+// [config.Source]. Then each builds its handler from the parts of the [Process],
+// of which each is built once and only if a function asks for it. What was read
+// right is built even if something else was not: a secret that cannot be read is
+// one more fault to name.
 package wiring
 
 import (
@@ -13,74 +15,93 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/config"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
+	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/secret"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// EntryPoint reads the configuration of a function, faults going to the
-// process's source, and returns what builds the function once the whole
-// configuration is known to be right.
-type EntryPoint func(*Process) Builder
-
-// Builder builds a function. The parts of the process are there by then.
-type Builder func() (host.Handler, host.Limits)
+// Config is what a function has read from the environment.
+type Config interface {
+	// Build builds the function. Parts that cannot be built are nil: the process
+	// has the fault then, and the handler is not used. ctx bounds the work, not
+	// the life of the parts.
+	Build(ctx context.Context, p *Process) (host.Handler, host.Limits)
+}
 
 // Concurrency is how many requests a process works on at a time; the
 // deployment sets the same number. Connection pools are of this size.
 const Concurrency = 80
 
-// Process holds the settings and, once they are built, the parts of a process.
-// It is not safe for concurrent use: a process is wired before it serves.
+// Process holds the parts that the functions of a process share. It is not safe
+// for concurrent use: a process is wired before it serves.
 type Process struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Draw    func() float64 // from 0 to 1, random
 	Owner   string         // names this process in leases
-	Skill   string
-	Project string // empty means: the one the credentials belong to
+	Skill   string         // SKILL
+	Project string         // GOOGLE_CLOUD_PROJECT; if empty, the one that the credentials belong to
 
-	// Source is what settings are read from. Functions read their own from it.
-	Source *config.Source
+	// Remember puts a cache of customers in front of the store, for all functions
+	// of the process: a cache has to see what the process writes. Set it before
+	// anything is built.
+	Remember bool
 
 	secrets *secret.Reader
-	regions []alexa.Region
-	checks  []func(context.Context) error // of what is not kept
+	facts   []slog.Attr
+	faults  []error
 
-	grantees granteePart
-	store    storePart
-	tokens   tokenPart
-	gateway  map[alexa.Region]*url.URL
-	topics   topicPart
+	store    part[grant.Store]
+	recent   *grantcache.Store
+	tokens   part[Tokens]
+	grantees part[grantee.Resolver]
+	pubsub   part[*pubsubClient]
+	topics   map[string]*Publisher
+}
+
+// part is built at the first call of get.
+type part[T any] struct {
+	built bool
+	value T
+}
+
+func (t *part[T]) get(p *Process, build func() (T, error)) T {
+	if !t.built {
+		var err error
+		t.built = true
+		if t.value, err = build(); err != nil {
+			p.faults = append(p.faults, err)
+		}
+	}
+	return t.value
 }
 
 // skillName allows the skill's own id, amzn1.ask.skill.…
-var skillName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+var skillName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
-// New begins the wiring of a process. Faults go to source.
-func New(source *config.Source, lookup config.Lookup, log *slog.Logger) *Process {
-	p := &Process{
+var gogc = regexp.MustCompile(`^(off|[0-9]+)$`)
+
+// New begins the wiring of a process with the environment env, of which source is
+// the reader.
+func New(source *config.Source, env config.Env, log *slog.Logger) *Process {
+	// The runtime takes a GOGC that it cannot read for one that is not set.
+	source.Matching("GOGC", "", gogc, "off or a whole number")
+	return &Process{
 		Log: log, Now: time.Now, Draw: rand.Float64, Owner: owner(),
-		Skill:   source.Text("SKILL", "default"),
+		Skill:   source.Matching("SKILL", "default", skillName, "1 to 128 letters, digits, dots, hyphens and underscores"),
 		Project: source.Text("GOOGLE_CLOUD_PROJECT", ""),
-		Source:  source, secrets: secret.NewReader(lookup),
+		secrets: secret.NewReader(env.Lookup), topics: make(map[string]*Publisher),
 	}
-	if !skillName.MatchString(p.Skill) || len(p.Skill) > 128 {
-		source.Fault("SKILL", "must be 1 to 128 letters, digits, dots, hyphens and underscores")
-	}
-	p.NeedRegions() // by whichever function
-	return p
 }
 
 // owner is a name that no other process has. The host's name is for people
@@ -93,53 +114,21 @@ func owner() string {
 	return host + "/" + uuid.NewString()
 }
 
-// NeedRegions reads which Alexa regions the process serves.
-func (p *Process) NeedRegions() []alexa.Region {
-	text := p.Source.Required("ALEXA_REGIONS", "NA, EU, FE, comma-separated")
-	if text == "" || p.regions != nil {
-		return p.regions
-	}
-	for name := range strings.SplitSeq(text, ",") {
-		region, err := alexa.ParseRegion(strings.TrimSpace(name))
-		if err != nil || slices.Contains(p.regions, region) {
-			p.Source.Fault("ALEXA_REGIONS", "must be NA, EU, FE or several of them, each once, comma-separated")
-			continue
-		}
-		p.regions = append(p.regions, region)
-	}
-	return p.regions
-}
+// Err returns what could not be built, nil if there is no fault.
+func (p *Process) Err() error { return errors.Join(p.faults...) }
 
-// secret reads a secret that was found to be configured. Its errors name the
-// variable and what is wrong, not what the variable says.
+// Note adds fields to the line that the process logs when it is ready.
+func (p *Process) Note(facts ...slog.Attr) { p.facts = append(p.facts, facts...) }
+
+// Facts returns what was noted.
+func (p *Process) Facts() []slog.Attr { return p.facts }
+
+// secret reads the secret that a variable refers to. Errors name the variable and
+// what is wrong, not its value.
 func (p *Process) secret(ctx context.Context, name string, ref secret.Ref) (sensitive.String, error) {
 	text, err := p.secrets.Read(ctx, ref)
 	if err != nil {
 		return sensitive.String{}, fmt.Errorf("%s: the secret cannot be read: %w", name, errors.Unwrap(err))
 	}
 	return text, nil
-}
-
-// needSecret reads a variable that refers to a secret.
-func (p *Process) needSecret(name, why string) secret.Ref {
-	text := p.Source.Required(name, why)
-	if text == "" {
-		return secret.Ref{}
-	}
-	ref, err := secret.ParseRef(text)
-	if err != nil {
-		p.Source.Fault(name, "%v", err)
-	}
-	return ref
-}
-
-// Build builds the parts that were asked for, and whose configuration is right.
-// It returns every fault it finds, and may be called once. ctx bounds what it
-// does, not the life of the parts.
-func (p *Process) Build(ctx context.Context) error {
-	faults := []error{p.buildStore(ctx), p.buildTopics(ctx), p.buildTokens(ctx)}
-	for _, check := range p.checks {
-		faults = append(faults, check(ctx))
-	}
-	return errors.Join(faults...)
 }

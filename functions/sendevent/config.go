@@ -1,0 +1,77 @@
+package sendevent
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gatepostdev/gatepost/functions/internal/wiring"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/breaker"
+	"github.com/gatepostdev/gatepost/shared/config"
+	"github.com/gatepostdev/gatepost/shared/delivery"
+	"github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/transport"
+)
+
+// gatewayConnections is how many connections to a gateway a process has: a few
+// for each request that it works on, since a customer may have several grants.
+const gatewayConnections = 4 * wiring.Concurrency
+
+// idleConnection is how long a connection may have been idle on which an event
+// is sent that must not be repeated.
+const idleConnection = 20 * time.Second
+
+// Config is what SendEvent reads from the environment.
+type Config struct {
+	Tokens      wiring.TokensConfig
+	Gateways    map[alexa.Region]*url.URL // of ALEXA_REGIONS; EVENT_GATEWAY_NA, …
+	DeadLetters string                    // DEAD_LETTER_TOPIC, empty for none
+	MaxEventAge time.Duration             // MAX_EVENT_AGE
+	Checks      string                    // EVENT_CHECKS
+	IdleAfter   time.Duration             // REFRESH_IDLE_AFTER
+}
+
+// checks are the values of EVENT_CHECKS.
+var checks = map[string]alexa.Checks{"strict": alexa.CheckStrict, "advise": alexa.CheckWarn, "off": alexa.CheckOff}
+
+// ReadConfig reads the configuration. Faults go to s.
+func ReadConfig(s *config.Source) wiring.Config {
+	return Config{
+		Tokens:      wiring.ReadTokens(s),
+		Gateways:    wiring.ReadGateways(s, wiring.ReadRegions(s)),
+		DeadLetters: wiring.ReadTopic(s, "DEAD_LETTER_TOPIC"),
+		MaxEventAge: s.Duration("MAX_EVENT_AGE", 5*time.Minute, time.Second, 7*24*time.Hour),
+		Checks:      s.OneOf("EVENT_CHECKS", "strict", "advise", "off"),
+		IdleAfter:   wiring.ReadIdleAfter(s),
+	}
+}
+
+// Build implements [wiring.Config].
+func (c Config) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+	p.Note(slog.String("checks", c.Checks), slog.String("max_event_age", c.MaxEventAge.String()))
+	t := p.Tokens(ctx, c.Tokens)
+	options := delivery.Options{
+		Skill: p.Skill, Store: t.Store, Customers: p.Recent(), Tokens: t.Source, Announcer: t.Announcer,
+		Gateways: make(map[alexa.Region]delivery.Gateway), Patient: make(map[alexa.Region]delivery.Gateway),
+		OnBreaker: func(region alexa.Region, name string, from, to breaker.State) {
+			p.LogBreaker(name+" "+string(region))(from, to)
+		},
+		MaxEventAge: c.MaxEventAge, Checks: checks[c.Checks], IdleAfter: c.IdleAfter, Draw: p.Draw, Now: p.Now,
+	}
+	for region, base := range c.Gateways {
+		options.Gateways[region] = gateway.New(region, base, transport.NewBounded(gatewayConnections))
+		patient := transport.NewBounded(wiring.Concurrency) // for events that must not be repeated
+		patient.Transport.(*http.Transport).IdleConnTimeout = idleConnection
+		options.Patient[region] = gateway.NewPatient(region, base, patient)
+	}
+	deadLetters := p.Topic(ctx, c.DeadLetters)
+	if deadLetters != nil {
+		options.DeadLetters = deadLetters
+	}
+	f := &Function{Deliverer: delivery.New(options), KeepsDeadLetters: deadLetters != nil}
+	return f.Handle, Limits
+}
