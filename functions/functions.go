@@ -75,7 +75,7 @@ func Main() {
 func Register(env config.Env, log *slog.Logger) (*host.Host, error) {
 	source := config.NewSource(env)
 	process := wiring.New(source, env, log)
-	names := served(source)
+	names := target(source)
 	configs := make(map[string]wiring.Config)
 	for _, name := range names {
 		configs[name] = entryPoints[name](source)
@@ -84,11 +84,11 @@ func Register(env config.Env, log *slog.Logger) (*host.Host, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	h := host.New(log, process.Project, process.Now)
-	handlers := make(map[string]http.HandlerFunc)
+	handlers, served := make(map[string]http.HandlerFunc), make(map[string]string)
 	for _, name := range names {
 		handle, limits := configs[name].Build(ctx, process)
 		handlers[name] = h.Wrap(name, limits, handle)
-		process.Note(slog.Group("limits", slog.Group(name, slog.Int64("body_bytes", limits.Body), slog.String("time", limits.Time.String()))))
+		served[name] = fmt.Sprintf("%d bytes, %s", limits.Body, limits.Time)
 	}
 	if err := errors.Join(source.Err(), process.Err()); err != nil {
 		return nil, fmt.Errorf("configuration:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
@@ -101,10 +101,9 @@ func Register(env config.Env, log *slog.Logger) (*host.Host, error) {
 	for _, warning := range source.Misspelled() {
 		log.Warn(warning)
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "ready", append([]slog.Attr{
-		slog.String("version", version()), slog.Any("functions", names), slog.String("regions", env["ALEXA_REGIONS"]),
-		slog.String("skill", process.Skill),
-	}, process.Facts()...)...)
+	log.With(process.Facts()...).Info("ready",
+		slog.String("version", version()), slog.Any("functions", served), slog.String("regions", env["ALEXA_REGIONS"]),
+		slog.String("skill", process.Skill))
 	return h, nil
 }
 
@@ -137,15 +136,15 @@ const modulePath = "github.com/gatepostdev/gatepost"
 // the buildpack generates does the same on all interfaces.
 func Serve(hostname, port string) error { return funcframework.StartHostPort(hostname, port) }
 
-// served returns the names of the functions that a process serves.
-func served(source *config.Source) []string {
+// target returns the names of the functions that a process serves.
+func target(source *config.Source) []string {
 	names := slices.Sorted(maps.Keys(entryPoints))
-	target := source.Text("FUNCTION_TARGET", "")
+	name := source.Text("FUNCTION_TARGET", "")
 	switch {
-	case target == "":
+	case name == "":
 		return names
-	case slices.Contains(names, target):
-		return []string{target}
+	case slices.Contains(names, name):
+		return []string{name}
 	}
 	source.Fault("FUNCTION_TARGET", "must be one of %s", strings.Join(names, ", "))
 	return names

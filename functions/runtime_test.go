@@ -1,10 +1,16 @@
 package functions
 
 import (
+	"log/slog"
+	"os"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/functions/internal/wiring"
+	"github.com/gatepostdev/gatepost/shared/config"
 )
 
 // TestTune: what the environment says about the garbage collector is left alone,
@@ -37,5 +43,30 @@ func TestTune(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestVariables: the README lists every variable that a function reads.
+func TestVariables(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(readme), "| variable |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	env := config.Env{"ALEXA_REGIONS": "NA", "GRANTEE_RESOLVER": "introspection:https://id.example.com"}
+	source := config.NewSource(env)
+	wiring.New(source, env, slog.New(slog.DiscardHandler))
+	for _, name := range target(source) {
+		entryPoints[name](source)
+	}
+	if len(source.Known()) < 20 {
+		t.Errorf("read: %v", source.Known())
+	}
+	for _, name := range source.Known() {
+		if !strings.Contains(table, "`"+name+"`") {
+			t.Errorf("the README does not list %s", name)
+		}
 	}
 }

@@ -2,7 +2,6 @@ package refreshtokens
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
@@ -55,7 +54,7 @@ func ReadTokensConfig(s *config.Source) wiring.Config {
 
 // Build implements [wiring.Config].
 func (c TokensConfig) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
-	p.Note(slog.Int("shards", c.Shards))
+	p.Note("refresh_shards", c.Shards)
 	f := &Function{Shards: c.Shards, Now: p.Now}
 	if c.Topic != "" {
 		f.Topic = p.Topic(ctx, c.Topic)

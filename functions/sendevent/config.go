@@ -2,7 +2,6 @@ package sendevent
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -52,7 +51,8 @@ func ReadConfig(s *config.Source) wiring.Config {
 
 // Build implements [wiring.Config].
 func (c Config) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
-	p.Note(slog.String("checks", c.Checks), slog.String("max_event_age", c.MaxEventAge.String()))
+	p.Note("checks", c.Checks)
+	p.Note("max_event_age", c.MaxEventAge.String())
 	t := p.Tokens(ctx, c.Tokens)
 	options := delivery.Options{
 		Skill: p.Skill, Store: t.Store, Customers: p.Recent(), Tokens: t.Source, Announcer: t.Announcer,

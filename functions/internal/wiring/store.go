@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
@@ -38,10 +37,10 @@ func (p *Process) Recent() *grantcache.Store { return p.recent }
 
 func (p *Process) openStore(ctx context.Context, c StoreConfig) (grant.Store, error) {
 	if c.Memory {
-		p.Note(slog.String("store", "memory"))
+		p.Note("store", "memory")
 		return grantmem.New(), nil
 	}
-	p.Note(slog.String("store", "firestore "+c.Database))
+	p.Note("store", "firestore "+c.Database)
 	// Not ctx: the client lives as long as the process.
 	store, err := grantfire.Open(context.WithoutCancel(ctx), p.Project, c.Database)
 	if err != nil {

@@ -58,7 +58,7 @@ type Process struct {
 	Remember bool
 
 	secrets *secret.Reader
-	facts   []slog.Attr
+	facts   []any
 	faults  []error
 
 	store    part[grant.Store]
@@ -117,11 +117,11 @@ func owner() string {
 // Err returns what could not be built, nil if there is no fault.
 func (p *Process) Err() error { return errors.Join(p.faults...) }
 
-// Note adds fields to the line that the process logs when it is ready.
-func (p *Process) Note(facts ...slog.Attr) { p.facts = append(p.facts, facts...) }
+// Note adds a field to the line that the process logs when it is ready.
+func (p *Process) Note(name string, value any) { p.facts = append(p.facts, name, value) }
 
-// Facts returns what was noted.
-func (p *Process) Facts() []slog.Attr { return p.facts }
+// Facts returns what was noted, names and values in turn.
+func (p *Process) Facts() []any { return p.facts }
 
 // secret reads the secret that a variable refers to. Errors name the variable and
 // what is wrong, not its value.

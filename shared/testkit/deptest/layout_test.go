@@ -190,6 +190,7 @@ func TestLayoutFaults(t *testing.T) {
 
 // lines are the log lines that a package's fields appear in.
 var lines = map[string][]string{
+	"functions":                 {"ready"},
 	"functions/acceptgrant":     {"AcceptGrant"},
 	"functions/skillevent":      {"SkillEvent"},
 	"functions/refreshtokens":   {"RefreshTokens", "RefreshShard"},
@@ -208,6 +209,8 @@ var (
 	// field is a field that product code puts into a line: its name, and what is
 	// added to that.
 	field = regexp.MustCompile(`slog\.(?:String|Int|Int64|Bool|Any|Time)\(("[^"]*"|[\w.]+)(\+)?`)
+	// note is a field of the line of a process that is ready.
+	note = regexp.MustCompile(`\.Note\("([^"]*)"`)
 	// row is a row of FIELDS.md: name, meaning, lines.
 	row = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]+) \\|$")
 )
@@ -225,6 +228,9 @@ func TestFields(t *testing.T) {
 		err := fs.WalkDir(tree, dir, func(file string, _ fs.DirEntry, err error) error {
 			if err != nil || path.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
 				return err
+			}
+			for _, f := range note.FindAllStringSubmatch(read(t, file), -1) {
+				found[f[1]] = map[string]bool{"ready": true}
 			}
 			for _, f := range field.FindAllStringSubmatch(read(t, file), -1) {
 				name, literal := strings.CutPrefix(f[1], `"`)
