@@ -10,11 +10,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// noteBehind notes in the record what grants have missed of an event that will
-// not be sent again: a report that expired, was suspended, or was taken by the
-// customer's other grants only, and a lasting event that was dead-lettered. The
-// sweep asks the maker for it, once for each customer. What cannot be noted is
-// not acknowledged.
+// noteBehind notes in the record that grants have missed an event that will not be
+// redelivered: a report that expired, was suspended, or was taken by the customer's
+// other grants only, and a lasting event that was dead-lettered. The sweep then has
+// the maker report again, once for each customer. If the note cannot be saved, the
+// event is not acknowledged.
 func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, results []Result) []Result {
 	discovery := e.Kind().Life.Lasting()
 	if !discovery && !e.isReport() {
@@ -28,7 +28,7 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 		case r.GrantID == "":
 			continue
 		case discovery && errors.Is(r.Err, ErrMissed) && r.Decision == DeadLetter, !discovery && (r.Name == Expired || r.Name == Suspended):
-		case !discovery && taken && r.Decision == Retry && !c.remembered: // else the grant may be replaced
+		case !discovery && taken && r.Decision == Retry && !c.cached: // else the grant may be replaced
 			results[i] = r.instead(fmt.Errorf("%w: %w", ErrBehind, r.Err))
 		default:
 			continue
@@ -47,7 +47,7 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 	return results
 }
 
-// taken reports whether the grant needs the event no more.
+// taken reports whether the grant has the event, or a newer one.
 func (r Result) taken() bool {
 	return r.Name == Accepted || r.Name == Duplicate || r.Name == Superseded
 }
@@ -81,6 +81,5 @@ func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Recor
 	return err
 }
 
-// isReport reports whether an event tells a state, which a later report tells
-// again.
+// isReport reports whether an event reports a state, which a later report supersedes.
 func (e *event) isReport() bool { return !e.once && !e.answers && e.Kind().Life == alexa.LifeReport }

@@ -14,27 +14,26 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// customer is whom an event is for.
+// customer is the customer of an event.
 type customer struct {
-	record     grant.Record
-	grants     []string // ids of the grants that the event is for
-	remembered bool     // record was not read for this event
+	record grant.Record
+	grants []string // ids of the grants that the event is for
+	cached bool     // record was not read for this event
 }
 
-// customer returns the customer of an event.
+// findCustomer returns the customer of an event.
 //
-// A remembered record is good for sending: a token that is no longer good is
-// refused and refreshed, and whoever changes the record finds out that it is
-// not the stored one. It is not good for saying anything about the customer, so
-// that one who has nobody to send to is believed only if it was read after the
-// event was published: an event that follows a link at once is not lost.
-func (d *Deliverer) customer(ctx context.Context, e *event, m push.Message) (customer, error) {
+// A cached record is good enough to send with: the gateway refuses a token that is
+// no longer valid, and a change to the record fails if the stored one is newer. A
+// cached record without an active grant is trusted only if it was read after the
+// event was published; otherwise an event right after linking would be dropped.
+func (d *Deliverer) findCustomer(ctx context.Context, e *event, m push.Message) (customer, error) {
 	key := grant.Key{Skill: d.Skill, UserID: e.UserID}
-	if d.Customers != nil && m.Attempt <= 1 && e.recent() {
+	if d.Customers != nil && m.Attempt <= 1 && e.cacheable() {
 		record, asOf, err := d.Customers.Recent(ctx, key)
 		grants := d.addressees(record, e)
 		switch {
-		case asOf.IsZero(), err == nil && allTake(record, grants, d.Now()), asOf.After(e.published.Add(clockSkew)):
+		case asOf.IsZero(), err == nil && allUsable(record, grants, d.Now()), asOf.After(e.published.Add(clockSkew)):
 			return customer{record, grants, !asOf.IsZero()}, err
 		}
 	}
@@ -45,17 +44,16 @@ func (d *Deliverer) customer(ctx context.Context, e *event, m push.Message) (cus
 // clockSkew is how far Pub/Sub's clock may be behind this process's.
 const clockSkew = time.Second
 
-// recent reports whether there is no more to an event than sending it, and it is
-// one of many. Of an endpoint that came or went there is one event only, which a
-// grant of this minute must not miss; one that must not be repeated writes a
-// record about the customer, who should be there; of one that is too old the
-// maker is told.
-func (e *event) recent() bool {
+// cacheable reports whether a cached record is good enough for this event. It is
+// not for an event that has no successor, such as discovery, which a grant of this
+// minute must not miss; nor for one that must not be repeated or has expired, since
+// both write to the customer's records.
+func (e *event) cacheable() bool {
 	return e.grant == "" && !e.expired && !e.once && !e.answers && !e.Kind().Life.Lasting()
 }
 
-// allTake reports whether there are grants to send to, and no others.
-func allTake(record grant.Record, ids []string, now time.Time) bool {
+// allUsable reports whether there are grants, and events can be sent to all.
+func allUsable(record grant.Record, ids []string, now time.Time) bool {
 	for _, id := range ids {
 		g := record.Grants[id]
 		if g.State != grant.Active && !(g.Doubted() && !g.TokenEnded(now)) {
@@ -65,14 +63,13 @@ func allTake(record grant.Record, ids []string, now time.Time) bool {
 	return len(ids) > 0
 }
 
-// again sends an event once more when a grant of a remembered record may be
-// gone: to the grants that the customer has by now, among which may be the one
-// that took its place. What became of the others stays as it is. It returns the
-// customer as read, if that was necessary.
+// retryOnStored reads the customer if a result suggests that a grant of the cached
+// record is gone, and sends the event to the grants that replaced it. Other results
+// stay. It returns the customer as read, if it was.
 //
-// A retry counts where another grant took the event: the event is not redelivered
-// then, see noteBehind.
-func (d *Deliverer) again(ctx context.Context, e *event, c customer, results []Result, accepted []string) (customer, []Result) {
+// A retry is such a result only if another grant took the event, since the event is
+// not redelivered then: see noteBehind.
+func (d *Deliverer) retryOnStored(ctx context.Context, e *event, c customer, results []Result, accepted []string) (customer, []Result) {
 	taken := slices.ContainsFunc(results, Result.taken)
 	doubtful := func(r Result) bool {
 		return r.Name == Revoked && c.record.Grants[r.GrantID].State != grant.Revoked ||
@@ -83,10 +80,10 @@ func (d *Deliverer) again(ctx context.Context, e *event, c customer, results []R
 	}
 	stored, err := d.Store.Read(ctx, c.record.Key())
 	if errors.Is(err, grant.ErrNotFound) {
-		return c, results // gone with its customer
+		return c, results // the customer is gone as well
 	}
 	if err != nil {
-		err = fmt.Errorf("reading the customer again: %w", err)
+		err = fmt.Errorf("rereading the customer: %w", err)
 		for i, r := range results {
 			if doubtful(r) {
 				results[i] = r.instead(err)
@@ -101,12 +98,11 @@ func (d *Deliverer) again(ctx context.Context, e *event, c customer, results []R
 	})
 	isDone := func(id string) bool { return slices.ContainsFunc(done, func(r Result) bool { return r.GrantID == id }) }
 	left := slices.DeleteFunc(d.addressees(stored, e), isDone)
-	c.record, c.remembered = stored, false
+	c.record, c.cached = stored, false
 	return c, append(done, d.fanOut(ctx, e, stored, left, accepted)...)
 }
 
-// addressees returns the ids of the grants that an event is for, in a fixed
-// order.
+// addressees returns the ids of the grants that an event is for, sorted.
 func (d *Deliverer) addressees(record grant.Record, e *event) []string {
 	ids := make([]string, 0, len(record.Grants))
 	for id, g := range record.Grants {
@@ -118,18 +114,17 @@ func (d *Deliverer) addressees(record grant.Record, e *event) []string {
 	return ids
 }
 
-// isFor reports whether an event is for a grant. Grants of regions that this
-// process does not serve are not its business.
+// isFor reports whether an event is for a grant of a region that this process
+// serves.
 func (d *Deliverer) isFor(e *event, id string, region alexa.Region) bool {
 	_, served := d.Gateways[region]
 	return served && (e.region == "" || region == e.region) && (e.grant == "" || e.grant == id)
 }
 
-// used notes that the customer gets events, if that matters and was not noted
-// for a while: whoever gets none for long leaves the sweep. It is done after
-// the event, which it does not hold up, and if it cannot be done the next event
-// does it.
-func (d *Deliverer) used(ctx context.Context, record grant.Record, results []Result) {
+// noteUse notes that the customer gets events, unless that was noted lately: the
+// sweep leaves out customers without events. It runs after the event was sent, so
+// that it delays nothing. If it fails, the next event tries again.
+func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []Result) {
 	accepted := func(r Result) bool { return r.Name == Accepted }
 	if d.IdleAfter == 0 || !record.NoteUse(d.IdleAfter, d.Now()) || !slices.ContainsFunc(results, accepted) {
 		return
@@ -155,8 +150,8 @@ func (d *Deliverer) used(ctx context.Context, record grant.Record, results []Res
 	}
 }
 
-// claimUse reports whether the caller is to note that a customer is used: of
-// the events that come at once, one is enough.
+// claimUse reports whether the caller is to note the use of a customer. Of events
+// that arrive together, one does.
 func (m *memory) claimUse(id string, after time.Duration, now time.Time) bool {
 	claimed := false
 	m.used.Update(id, func(noted time.Time, _ bool) (time.Time, bool) {

@@ -23,16 +23,16 @@ type DeadLetters interface {
 	PublishOrdered(ctx context.Context, orderingKey string, data []byte, attributes map[string]string) error
 }
 
-// bury publishes a message that can never be delivered to the dead-letter
-// topic, if there is one: its own data and attributes, and what an operator has
-// to know to mend and replay it. It holds no token: one that the publisher sent by
-// mistake is cut out. Results other than dead letters stay as they are.
-func (d *Deliverer) bury(ctx context.Context, m push.Message, result Result) Result {
+// deadLetter publishes a message that can never be delivered to the dead-letter topic,
+// if there is one: its data and attributes, and what an operator needs to repair and
+// replay it. A token that the publisher sent by mistake is redacted. Results other
+// than dead letters are returned as they are.
+func (d *Deliverer) deadLetter(ctx context.Context, m push.Message, result Result) Result {
 	if result.Decision != DeadLetter || d.DeadLetters == nil {
 		return result
 	}
-	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.epitaph(m, result)); err != nil {
-		return result.instead(fmt.Errorf("putting a dead letter aside: %w", err))
+	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.deadLetterAttributes(m, result)); err != nil {
+		return result.instead(fmt.Errorf("publishing a dead letter: %w", err))
 	}
 	return result
 }
@@ -101,13 +101,13 @@ func redact(value any) (clean any, changed bool) {
 	return value, changed
 }
 
-// epitaph is the attributes of a dead letter.
-func (d *Deliverer) epitaph(m push.Message, result Result) map[string]string {
+// deadLetterAttributes returns the attributes of a dead letter.
+func (d *Deliverer) deadLetterAttributes(m push.Message, result Result) map[string]string {
 	id, err := identity(m)
 	if err != nil {
 		id = m.ID
 	}
-	attributes := theirs(m.Attributes)
+	attributes := publisherAttributes(m.Attributes)
 	maps.Copy(attributes, map[string]string{
 		"gatepost-reason":      string(result.Name),
 		"gatepost-code":        result.Code,
@@ -131,9 +131,10 @@ func (d *Deliverer) epitaph(m push.Message, result Result) map[string]string {
 	return attributes
 }
 
-// theirs is the message's own attributes, of which Pub/Sub takes a hundred: as
-// many as there is room for beside ours, the ones with a meaning first.
-func theirs(attributes map[string]string) map[string]string {
+// publisherAttributes returns the message's own attributes. Pub/Sub takes a hundred:
+// those with a meaning come first, and the others as long as there is room beside
+// Gatepost's.
+func publisherAttributes(attributes map[string]string) map[string]string {
 	const room = 100 - 9
 	kept := make(map[string]string)
 	for _, name := range append([]string{attrRegion, attrEventID}, slices.Sorted(maps.Keys(attributes))...) {
@@ -144,7 +145,7 @@ func theirs(attributes map[string]string) map[string]string {
 	return kept
 }
 
-// description says what is wrong: the gateway's own text, or the field.
+// description returns what is wrong: the gateway's text, or the field.
 func description(err error) string {
 	var refusal *gateway.Error
 	if errors.As(err, &refusal) && refusal.Description != "" {
@@ -155,7 +156,7 @@ func description(err error) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
-// customerOf is how logs name the customer of an event that may not decode.
+// customerOf returns the hash of the customer of an event that may not decode.
 func customerOf(data []byte) string {
 	var event struct {
 		UserID string `json:"userId"`

@@ -49,10 +49,11 @@ type Options struct {
 	Customers Customers // nil: every event reads its customer's record
 	Tokens    Tokens
 	Gateways  map[alexa.Region]Gateway // of the regions that this process serves
-	// Patient are gateways for events that must not be repeated, which wait
-	// longer for an answer; nil: Gateways.
+	// Patient are gateways with a longer time-out, for events that must not be
+	// repeated; nil: Gateways.
 	Patient map[alexa.Region]Gateway
-	// OnBreaker hears of each change of a region's circuit breakers; may be nil.
+	// OnBreaker is called when a circuit breaker of a region changes its state; may
+	// be nil.
 	OnBreaker   func(region alexa.Region, name string, from, to breaker.State)
 	Announcer   Announcer
 	DeadLetters DeadLetters   // nil: there is no dead-letter topic
@@ -85,8 +86,8 @@ func New(options Options) *Deliverer {
 	return d
 }
 
-// Result is what became of one event for one grant; GrantID is empty when the
-// event did not get as far as a grant.
+// Result is the outcome of one event for one grant. GrantID is empty if the event
+// did not get as far as a grant.
 type Result struct {
 	GrantID string
 	Region  alexa.Region // of the grant, or that the event is for; empty if neither is known
@@ -104,27 +105,25 @@ type Sent struct {
 	RequestID string // Amazon's, of the last answer; empty if it gave none
 }
 
-// Deliver brings the message's event to every grant it is for, and returns one
+// Deliver sends the message's event to every grant it is for, and returns one
 // result for each, or else one without a grant: NoGrant if there is none that the
-// event is for, Elsewhere if it is for a region served elsewhere. A
-// result whose decision is DeadLetter has been published to the dead-letter
-// topic, if there is one; if that failed its decision is Retry. A result that
-// is Retry means that the whole message has to be delivered again: whoever
-// accepted it this time will not get it a second time.
+// event is for, Elsewhere if it is for a region served elsewhere. A result whose
+// decision is DeadLetter has been published to the dead-letter topic, if there is
+// one; if that failed its decision is Retry. Retry means that the whole message has
+// to be redelivered. A grant that accepted the event does not get it twice.
 //
-// It comes back before ctx ends: an attempt that could not be finished is not
-// begun.
+// Deliver returns before ctx ends: it begins no attempt that it could not finish.
 func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
-	event, err := d.read(ctx, m)
+	event, err := d.decode(ctx, m)
 	if err != nil {
-		return []Result{d.bury(ctx, m, resultOf("", err))}
+		return []Result{d.deadLetter(ctx, m, resultOf("", err))}
 	}
-	if h := d.paused(event); h != nil {
-		// Before anything is read: an outage must not cost a read for each try.
-		d.unwellSince(ctx, h, false)
+	if h := d.pausedRegion(event); h != nil {
+		// Before the read: an outage must not cost a read for each redelivery.
+		d.markUnwell(ctx, h, false)
 		return event.undelivered(ErrPaused)
 	}
-	c, err := d.customer(ctx, event, m)
+	c, err := d.findCustomer(ctx, event, m)
 	if errors.Is(err, grant.ErrNotFound) {
 		return event.undelivered(errNotLinked)
 	}
@@ -136,25 +135,26 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 		return event.undelivered(d.noGrant(event))
 	}
 	if event.expired {
-		return d.finish(ctx, m, event, c, d.expire(ctx, event, c.record, c.grants, m))
+		return d.settle(ctx, m, event, c, d.expire(ctx, event, c.record, c.grants, m))
 	}
-	before, err := d.begin(ctx, event, c.record.Key(), m)
+	before, err := d.claim(ctx, event, c.record.Key(), m)
 	if err != nil {
-		return d.finish(ctx, m, event, c, all(c.grants, err))
+		return d.settle(ctx, m, event, c, resultForAll(c.grants, err))
 	}
 	results := d.fanOut(ctx, event, c.record, c.grants, before.Accepted)
-	if c.remembered {
-		c, results = d.again(ctx, event, c, results, before.Accepted)
+	if c.cached {
+		c, results = d.retryOnStored(ctx, event, c, results, before.Accepted)
 	}
-	results = d.finish(ctx, m, event, c, results)
-	d.end(ctx, event, before, results)
-	d.used(ctx, c.record, results)
+	results = d.settle(ctx, m, event, c, results)
+	d.recordDelivery(ctx, event, before, results)
+	d.noteUse(ctx, c.record, results)
 	return results
 }
 
-// paused returns the region that an event is for if nothing can be sent there
-// now, and that can be told without reading whose the event is.
-func (d *Deliverer) paused(e *event) *health {
+// pausedRegion returns the region that an event is for if its circuit breakers let
+// nothing through now. It returns nil if the region is not known before the
+// customer is read.
+func (d *Deliverer) pausedRegion(e *event) *health {
 	if e.expired {
 		return nil
 	}
@@ -169,17 +169,17 @@ func (d *Deliverer) paused(e *event) *health {
 	return h
 }
 
-// finish does what outcomes ask for before they may be acknowledged: a dead
-// letter is put aside, and what grants have missed is noted.
-func (d *Deliverer) finish(ctx context.Context, m push.Message, e *event, c customer, results []Result) []Result {
+// settle does what must be done before an outcome may be acknowledged: it publishes
+// dead letters, and notes in the record what grants have missed.
+func (d *Deliverer) settle(ctx context.Context, m push.Message, e *event, c customer, results []Result) []Result {
 	if e.answers {
 		results = oneAccount(results)
 	}
 	for i, result := range results {
 		result.Region = c.record.Grants[result.GrantID].Region
-		results[i] = d.bury(ctx, m, result)
+		results[i] = d.deadLetter(ctx, m, result)
 		if h := d.health[result.Region]; h != nil && (result.Name == Expired || result.Decision == Retry) {
-			d.unwellSince(ctx, h, result.Name == Expired)
+			d.markUnwell(ctx, h, result.Name == Expired)
 		}
 	}
 	return d.noteBehind(ctx, e, c, results)
@@ -195,7 +195,7 @@ func (r Result) instead(err error) Result {
 	return r
 }
 
-// undelivered is the result of an event that did not get as far as a grant.
+// undelivered returns the result of an event that did not get as far as a grant.
 func (e *event) undelivered(err error) []Result {
 	result := resultOf("", err)
 	result.Region = e.region
@@ -207,7 +207,7 @@ var (
 	errGone      = fmt.Errorf("%w: the one that the replay is for is gone", ErrNoGrant)
 )
 
-// noGrant says why no grant of the customer is one that the event is for.
+// noGrant returns why the event is for none of the customer's grants.
 func (d *Deliverer) noGrant(e *event) error {
 	switch {
 	case e.grant != "":
@@ -218,7 +218,7 @@ func (d *Deliverer) noGrant(e *event) error {
 	return fmt.Errorf("%w: the customer has none in a region that is served here (%s)", ErrNoGrant, d.served())
 }
 
-// served names the regions that this process serves.
+// served returns the names of the regions that this process serves.
 func (d *Deliverer) served() string {
 	var names []string
 	for region := range d.Gateways {
@@ -228,8 +228,8 @@ func (d *Deliverer) served() string {
 	return strings.Join(names, ", ")
 }
 
-// all gives every grant the same result.
-func all(ids []string, err error) []Result {
+// resultForAll gives every grant the same result.
+func resultForAll(ids []string, err error) []Result {
 	results := make([]Result, len(ids))
 	for i, id := range ids {
 		results[i] = resultOf(id, err)
@@ -249,11 +249,11 @@ type event struct {
 	once      bool   // must not be repeated
 }
 
-// maxData is the largest event that is looked at. Amazon's largest is 256 KB.
+// maxData is the largest event that is decoded. Amazon's largest is 256 KB.
 const maxData = 768 << 10
 
-// read decodes the message and notes what it is in the log line.
-func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
+// decode decodes the message, and adds its fields to the log line.
+func (d *Deliverer) decode(ctx context.Context, m push.Message) (*event, error) {
 	id, err := identity(m)
 	if err != nil {
 		return nil, err
@@ -296,7 +296,7 @@ func (d *Deliverer) read(ctx context.Context, m push.Message) (*event, error) {
 	}, nil
 }
 
-// kindOf is the kind of an event as the log line has it.
+// kindOf returns the kind of an event for the log line.
 func kindOf(e *alexa.Event) string {
 	if e.IsChangeReport() {
 		return "Alexa.ChangeReport" // which most are
@@ -307,7 +307,7 @@ func kindOf(e *alexa.Event) string {
 // mostChanged is how many changed properties the log line names.
 const mostChanged = 10
 
-// changed names the first of the changed properties.
+// changed returns the names of the first changed properties, for the log line.
 func changed(properties []alexa.Property) string {
 	var names strings.Builder
 	for i := range properties[:min(len(properties), mostChanged)] {

@@ -12,20 +12,20 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// fanOut sends an event to grants, side by side, but for those who have it.
+// fanOut sends an event to grants in parallel, except to those that accepted it.
 func (d *Deliverer) fanOut(ctx context.Context, e *event, record grant.Record, ids, accepted []string) []Result {
-	if len(ids) == 1 { // as most customers have: that needs no goroutine
+	if len(ids) == 1 { // as most customers have: no goroutine
 		return []Result{d.sendOne(ctx, e, record, ids[0], accepted, nil)}
 	}
-	return d.sideBySide(ctx, e, record, ids, accepted)
+	return d.sendAll(ctx, e, record, ids, accepted)
 }
 
-// healthyWait is how long the grants that took a report wait for the others: no
-// resend begins later.
+// healthyWait is how long a report that one grant took is held for the others. No
+// resend begins after that: the grants that work must not lag behind.
 const healthyWait = 3 * time.Second
 
-// taken is when the first of a customer's grants took a report. A nil taken is
-// for an event whose grants do not wait for each other.
+// taken is when the first of a customer's grants took a report. It is nil for an
+// event whose grants do not wait for each other.
 type taken struct {
 	once sync.Once
 	done chan struct{} // closed when a grant takes the report
@@ -49,8 +49,7 @@ func (t *taken) isDone() <-chan struct{} {
 	return t.done
 }
 
-// tooLate reports whether, at the given time, another grant took the report so
-// long ago that it must be acknowledged.
+// tooLate reports whether the report has been held for healthyWait at the given time.
 func (t *taken) tooLate(at time.Time) bool {
 	select {
 	case <-t.isDone():
@@ -60,7 +59,7 @@ func (t *taken) tooLate(at time.Time) bool {
 	}
 }
 
-func (d *Deliverer) sideBySide(ctx context.Context, e *event, record grant.Record, ids, accepted []string) []Result {
+func (d *Deliverer) sendAll(ctx context.Context, e *event, record grant.Record, ids, accepted []string) []Result {
 	results := make([]Result, len(ids))
 	var first *taken
 	if e.isReport() {
@@ -74,7 +73,7 @@ func (d *Deliverer) sideBySide(ctx context.Context, e *event, record grant.Recor
 	return results
 }
 
-// sendOne sends an event to a grant, unless it has it.
+// sendOne sends an event to a grant, unless the grant accepted it before.
 func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, id string, accepted []string, first *taken) Result {
 	if slices.Contains(accepted, id) {
 		return resultOf(id, ErrDuplicate)
@@ -85,29 +84,28 @@ func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, 
 	return result
 }
 
-// oneAccount settles the results of an answer to a directive. It is for one
-// Amazon account, and which one it does not say: accepted by any grant it is
-// accepted, and that the others refuse it is as it should be.
+// oneAccount settles the results of an answer to a directive. The answer is for one
+// Amazon account and does not say for which: if one grant accepts it, the refusals
+// of the others are expected.
 func oneAccount(results []Result) []Result {
 	took := func(r Result) bool { return r.Name == Accepted || r.Name == Duplicate }
 	if slices.ContainsFunc(results, took) {
 		return slices.DeleteFunc(results, func(r Result) bool { return !took(r) })
 	}
-	// While one may still accept it, the others' refusals mean nothing.
+	// As long as one may still accept it, the refusals of the others mean nothing.
 	if slices.ContainsFunc(results, func(r Result) bool { return r.Decision == Retry }) {
 		return slices.DeleteFunc(results, func(r Result) bool { return r.Decision == DeadLetter })
 	}
 	return results
 }
 
-// partSizes are how many endpoints one discovery report names: the gateway has
-// answered 500 to a DeleteReport with 134, and takes thirty; of an
-// AddOrUpdateReport Amazon's pages say what it takes.
+// partSizes are how many endpoints one discovery report names. The gateway has
+// answered 500 to a DeleteReport with 134 endpoints, and takes thirty. Amazon
+// documents the limit of an AddOrUpdateReport.
 var partSizes = map[string]int{"DeleteReport": 30, "AddOrUpdateReport": alexa.MaxEndpoints}
 
-// part is an event, or the piece of one that is small enough to be taken.
-// Pieces have names, so that each has the same message id however often the
-// event is taken apart.
+// part is an event, or a piece of one that was too large. A piece has a name, so
+// that its message id stays the same each time the event is split.
 type part struct {
 	whole     *alexa.Event
 	endpoints alexa.Endpoints // of the piece
@@ -115,7 +113,7 @@ type part struct {
 	name      string
 }
 
-// parts takes an event apart that is known to be too large as a whole.
+// parts splits an event that names too many endpoints.
 func parts(e *alexa.Event) []part {
 	all := e.Endpoints()
 	n, size := all.Len(), partSizes[e.Header.Name]
@@ -129,8 +127,8 @@ func parts(e *alexa.Event) []part {
 	return list
 }
 
-// event makes the part's event. A piece is made when it is sent, and not kept:
-// all pieces together may be much larger than the whole.
+// event returns the part's event. A piece is made when it is sent, and not kept: all
+// pieces together may be much larger than the whole.
 func (p part) event() alexa.Event {
 	if !p.piece {
 		return *p.whole
@@ -138,8 +136,8 @@ func (p part) event() alexa.Event {
 	return p.whole.WithEndpoints(p.endpoints)
 }
 
-// halves takes a part apart that the gateway found too large. One that names
-// a single endpoint, or none, has no halves.
+// halves splits a part that the gateway found too large. It returns nil if the part
+// names fewer than two endpoints.
 func (p part) halves() []part {
 	n := p.endpoints.Len()
 	if n < 2 {

@@ -21,20 +21,20 @@ import (
 )
 
 const (
-	// resends is how often Amazon wants an event sent again, at most, and
-	// leastPause how long it asks to wait in between.
+	// resends is how often Amazon wants an event to be resent at most, and leastPause
+	// the pause that it asks for in between.
 	// https://developer.amazon.com/docs/smarthome/send-events.html
 	resends    = 3
 	leastPause = time.Second
-	mostPause  = time.Minute // that a Retry-After is believed
-	// newcomerPause is the longest pause that an event waits out which was not
-	// sent yet. A longer one it spends in Pub/Sub: the events of one chatty
-	// customer would else fill the process with waiting.
+	mostPause  = time.Minute // the longest Retry-After that is honoured
+	// newcomerPause is the longest pause that an event waits out in the process before
+	// its first attempt. For a longer one it goes back to Pub/Sub: the events of one
+	// chatty customer would otherwise fill the process.
 	newcomerPause = 2 * time.Second
-	// unwellPause is how often a process tells the sweep that a region is unwell.
+	// unwellPause is how often a process marks a region as unwell for the sweep.
 	unwellPause = time.Minute
-	// othersTrials is how long after the last event that may be repeated those
-	// that may not be leave the trials to such events.
+	// othersTrials is how long after the last event that may be repeated the trials of
+	// a breaker are left to such events.
 	othersTrials = time.Minute
 )
 
@@ -45,8 +45,8 @@ type health struct {
 	refused *breaker.Breaker // opened by 401 and 403
 	took    atomic.Int64     // when the gateway last took an event, in Unix nanoseconds
 	proofs  proofs
-	trial   atomic.Int64 // when an event that may be a trial was last there
-	told    atomic.Int64 // when the sweep was last told that the region is unwell
+	trial   atomic.Int64 // when an event that may be a trial last came
+	told    atomic.Int64 // when the region was last marked as unwell
 }
 
 func newHealth(region alexa.Region, now func() time.Time, onChange func(alexa.Region, string, breaker.State, breaker.State)) *health {
@@ -66,26 +66,26 @@ func newHealth(region alexa.Region, now func() time.Time, onChange func(alexa.Re
 	return h
 }
 
-// open reports whether no event can be sent now.
+// open reports whether a breaker is open: no event can be sent now.
 func (h *health) open() bool {
 	return h.unwell.State() == breaker.Open || h.refused.State() == breaker.Open
 }
 
-// closed reports whether nothing is held against the region.
+// closed reports whether both breakers are closed.
 func (h *health) closed() bool {
 	return h.unwell.State() == breaker.Closed && h.refused.State() == breaker.Closed
 }
 
-// mostProofs is how many events may force a refresh within confirmAfter without
-// being taken. When a gateway refuses everybody, so many are refused at once that
-// the breaker knows only after most of them have their answers.
+// mostProofs is how many events may force a refresh in vain within confirmAfter. When
+// a gateway begins to refuse every grant, many events are refused before the breaker
+// opens; without the bound each would cost Login with Amazon a refresh.
 const mostProofs = 10
 
 // proofs counts the events that forced a refresh.
 type proofs struct {
 	mu      sync.Mutex
 	running int
-	vain    []time.Time // when those ended that were not taken all the same
+	vain    []time.Time // when those ended that the gateway refused all the same
 }
 
 // begin reports whether one more event may force a refresh.
@@ -108,8 +108,8 @@ func (p *proofs) end(now time.Time, vain bool) {
 	}
 }
 
-// mayProve reports whether the event may force a refresh. A trial may: if Amazon
-// ended every token of the region, only a refresh closes the breaker.
+// mayProve reports whether the event may force a refresh. A trial of the breaker may:
+// if Amazon revoked every token of the region, only a refresh closes the breaker.
 func (s *sending) mayProve() bool {
 	if s.health.refused.State() == breaker.Open {
 		return false
@@ -118,22 +118,21 @@ func (s *sending) mayProve() bool {
 	return s.proof
 }
 
-// noTrial reports whether an event that must not be repeated is kept from being
-// a trial. It is while other events make the trials. A maker who sends nothing
-// else would never get a breaker closed, so after a minute without others it is
-// a trial itself.
+// noTrial reports whether an event must not be a trial of a breaker: one that must not
+// be repeated is none as long as other events make the trials. After a minute without
+// others it is one, or the breaker would never close for a maker who sends no others.
 func (h *health) noTrial(once bool, now time.Time) bool {
 	return once && now.UnixNano()-h.trial.Load() < int64(othersTrials)
 }
 
-// attempt is the first attempt of an event, which the breakers judge by.
+// attempt is the first attempt of an event, which the breakers count.
 type attempt struct {
 	h               *health
 	unwell, refused breaker.Attempt
 }
 
-// begin admits a first attempt. While a breaker is not closed, an event that is
-// no trial is not sent, and others wait a little for room.
+// begin admits a first attempt. While a breaker is half-open, only trials are admitted,
+// and they may wait for a slot.
 func (h *health) begin(ctx context.Context, grantID string, once bool, now time.Time) (attempt, error) {
 	options := breaker.Options{NoTrial: h.noTrial(once, now), Wait: newcomerPause}
 	a := attempt{h: h}
@@ -151,14 +150,14 @@ func (h *health) begin(ctx context.Context, grantID string, once bool, now time.
 	return a, nil
 }
 
-// cancel gives back the room of an attempt that was not made.
+// cancel gives back the slot of an attempt that was not made.
 func (a attempt) cancel() {
 	a.h.unwell.Cancel(a.unwell)
 	a.h.refused.Cancel(a.refused)
 }
 
-// end judges the answer. A refusal is no sign of a region's health when it is to
-// be expected of the grant.
+// end counts the answer. A refusal that is expected of the grant says nothing about
+// the region.
 func (a attempt) end(err error, expected bool) {
 	if a.h == nil {
 		return
@@ -172,8 +171,8 @@ func (a attempt) end(err error, expected bool) {
 	}
 }
 
-// isUnwell reports whether an answer, or the lack of one, says that the gateway
-// cannot take the event now.
+// isUnwell reports whether an answer, or the lack of one, says that the gateway is
+// overloaded or down.
 func isUnwell(err error) bool {
 	if errors.Is(err, gateway.ErrUnavailable) {
 		var refusal *gateway.Error // not above: it costs an allocation
@@ -188,11 +187,10 @@ func isRefusal(err error) bool {
 	return errors.As(err, &refusal) && (refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusForbidden)
 }
 
-// unwellSince tells the sweep that a region cannot take what the maker would
-// report again: once a minute, while a breaker is not closed, or if a report
-// expired and nothing was taken for a minute. If that fails the next event does
-// it.
-func (d *Deliverer) unwellSince(ctx context.Context, h *health, expired bool) {
+// markUnwell marks the region as unwell, so that the sweep does not have makers report
+// again now: once a minute while a breaker is not closed, or if a report expired and
+// the gateway took nothing for a minute. If it fails, the next event tries again.
+func (d *Deliverer) markUnwell(ctx context.Context, h *health, expired bool) {
 	now := d.Now()
 	told := h.told.Load()
 	idle := expired && now.UnixNano()-h.took.Load() >= int64(unwellPause)
@@ -210,19 +208,19 @@ func (d *Deliverer) unwellSince(ctx context.Context, h *health, expired bool) {
 	}
 }
 
-// throttle knows which grants are throttled. Of the events of such a grant one at
-// a time is tried, and waits; the others are handed back.
+// throttle tracks the grants that the gateway throttles. Of the events of such a grant
+// one at a time waits and is tried; the others are handed back to Pub/Sub.
 type throttle struct {
 	grants cache.Cache[string, throttled]
 }
 
 type throttled struct {
 	until time.Time
-	taken bool // by an event that waits, or is being sent
+	taken bool // an event waits, or is in flight
 }
 
-// enter admits a new event to a grant's gateway, and says how long it has to
-// wait. An event that was admitted leaves.
+// enter admits a new event of a grant, and returns how long it has to wait. An event
+// that got the slot has to leave.
 func (t *throttle) enter(id string, now time.Time) (wait time.Duration, slot, ok bool) {
 	ok = true
 	t.grants.Update(id, func(g throttled, known bool) (throttled, bool) {
@@ -238,8 +236,8 @@ func (t *throttle) enter(id string, now time.Time) (wait time.Duration, slot, ok
 	return wait, slot, ok
 }
 
-// pause notes that a grant is throttled for a time. It returns until when it is
-// by now, and whether the event that found out, which may have a slot, has one.
+// pause notes that a grant is throttled until a time. It returns until when the grant
+// is throttled, and whether the event that was told so has the slot now.
 func (t *throttle) pause(id string, until time.Time, slot bool) (time.Time, bool) {
 	t.grants.Update(id, func(g throttled, _ bool) (throttled, bool) {
 		if until.Before(g.until) {
@@ -251,8 +249,7 @@ func (t *throttle) pause(id string, until time.Time, slot bool) (time.Time, bool
 	return until, slot
 }
 
-// leave gives back the slot of an event. A grant whose event was taken is not
-// throttled any more.
+// leave gives back the slot. A grant whose event was taken is no longer throttled.
 func (t *throttle) leave(id string, took bool) {
 	t.grants.Update(id, func(g throttled, known bool) (throttled, bool) {
 		g.taken = false
@@ -260,10 +257,9 @@ func (t *throttle) leave(id string, took bool) {
 	})
 }
 
-// rest waits. It returns ErrNoTime as soon as it is known that the event
-// must not be sent after that: no attempt could be finished, or the customer's
-// other grants cannot wait so long.
-func (s *sending) rest(ctx context.Context, pause time.Duration) error {
+// sleep waits for a pause. It returns ErrNoTime as soon as an attempt after the pause
+// could not be finished, or would hold up the customer's other grants.
+func (s *sending) sleep(ctx context.Context, pause time.Duration) error {
 	end := s.d.Now().Add(pause)
 	if !wait.HasTime(ctx, pause+attemptTime) || s.first.tooLate(end) {
 		return ErrNoTime
@@ -278,15 +274,15 @@ func (s *sending) rest(ctx context.Context, pause time.Duration) error {
 			return ErrNoTime
 		}
 	case <-ctx.Done():
-		return fmt.Errorf("waiting to send again: %w", context.Cause(ctx))
+		return fmt.Errorf("waiting to resend: %w", context.Cause(ctx))
 	}
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting to send again: %w", context.Cause(ctx))
+		return fmt.Errorf("waiting to resend: %w", context.Cause(ctx))
 	}
 }
 
-// attemptTime is what one attempt may need, with what has to be noted after it.
+// attemptTime is what one attempt may take, with the notes after it.
 const attemptTime = gateway.CallTimeout + time.Second

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	acceptedKept = 20_000 // events, by grant, that a process remembers as accepted
-	samplesKept  = 50_000 // properties whose newest accepted sample it remembers
-	// clockAhead is how far ahead of the event's first publish a sample may be
-	// before the device's clock is not believed.
+	acceptedKept = 20_000 // accepted events, by grant
+	samplesKept  = 50_000 // properties with their newest accepted sample
+	// clockAhead is how far a sample may be ahead of the event's first publish; the
+	// device's clock is wrong beyond that.
 	clockAhead = time.Minute
 )
 
@@ -23,14 +23,13 @@ const (
 // adds up for how long each stage of a heater or cooler was on.
 const addedUp = "Alexa.ThermostatController.HVAC."
 
-// memory is what a process remembers of the events it delivered. A new process
-// remembers nothing, and that is no fault: it may repeat what Alexa can tell to
-// be a repetition.
+// memory is what a process remembers of the events that it delivered. A new process
+// has none: it may repeat an event, which Alexa recognizes by its message id.
 type memory struct {
 	seed     maphash.Seed
 	accepted cache.Cache[uuid.UUID, struct{}] // events and parts, by message id
 	samples  cache.Cache[sampleKey, sample]   // of the accepted report that was published last, by property
-	refusals cache.Cache[string, time.Time]   // when the gateway first refused a grant that no forced refresh mends
+	refusals cache.Cache[string, time.Time]   // when the gateway first refused a grant in spite of a forced refresh
 	used     cache.Cache[string, time.Time]   // when use was noted, by the id of the customer's record
 }
 
@@ -48,9 +47,9 @@ func (m *memory) hasAccepted(message uuid.UUID) bool {
 	return ok
 }
 
-// newest returns the event without the properties of a ChangeReport that are
-// outdated by what the grant's gateway has accepted for the same endpoint: e
-// itself if there are none, and nil if no changed property is left.
+// newest returns the event without the properties of a ChangeReport that are older
+// than what the grant's gateway accepted for the same endpoint: e itself if there are
+// none, nil if no changed property is left.
 func (m *memory) newest(e *event, id string) *event {
 	if e.Change == nil {
 		return e
@@ -96,10 +95,9 @@ func (m *memory) without(e *event, id string, list []alexa.Property) []alexa.Pro
 // sample is when a property was sampled and when its report was published.
 type sample struct{ published, sampled time.Time }
 
-// outdated reports whether a property tells less than what was accepted: the
-// accepted report was published no earlier, and sampled later. A device's clock
-// alone never drops a report that was published later, and what Alexa adds up is
-// never dropped.
+// outdated reports whether a property is older than the accepted one: published no
+// later, and sampled earlier. The device's clock alone never drops a report that was
+// published later. Properties that Alexa adds up are never dropped.
 func (m *memory) outdated(e *event, id string, p *alexa.Property) bool {
 	if strings.HasPrefix(p.Namespace, addedUp) {
 		return false
@@ -108,8 +106,7 @@ func (m *memory) outdated(e *event, id string, p *alexa.Property) bool {
 	return ok && !newest.published.Before(e.published) && sampledAt(e, p).Before(newest.sampled)
 }
 
-// note remembers what a grant's gateway accepted: an event, by its message id
-// for the grant, and the samples in it.
+// note remembers an event that a grant's gateway accepted, and its samples.
 func (m *memory) note(e *event, id string, message uuid.UUID) {
 	m.accepted.Put(message, struct{}{})
 	if e.Change == nil {
@@ -126,9 +123,9 @@ func (m *memory) note(e *event, id string, message uuid.UUID) {
 	}
 }
 
-// sampledAt is when a property was sampled, or when the event was published if
-// the device's clock is plainly ahead: a clock of 2036 would otherwise outdate
-// what comes with it.
+// sampledAt returns when a property was sampled, or when the event was published if
+// the device's clock is ahead: a clock in 2036 would otherwise make all that follows
+// outdated.
 func sampledAt(e *event, p *alexa.Property) time.Time {
 	if p.TimeOfSample.Sub(e.published) > clockAhead {
 		return e.published
@@ -136,9 +133,9 @@ func sampledAt(e *event, p *alexa.Property) time.Time {
 	return p.TimeOfSample
 }
 
-// sampleKey stands for a property of an endpoint of a grant: a hash, because
-// there are many and the names are long. Its seed is the process's, so that
-// nobody can find two that are alike.
+// sampleKey is a hash of a property of an endpoint of a grant: there are many, and
+// the names are long. The seed is the process's own, so that a publisher cannot make
+// collisions.
 type sampleKey uint64
 
 func (m *memory) keyOf(e *event, id string, p *alexa.Property) sampleKey {

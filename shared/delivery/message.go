@@ -11,21 +11,21 @@ import (
 // Attributes of a message on the device-events topic.
 const (
 	attrRegion  = "region"  // NA, EU or FE: only that stack delivers the event
-	attrEventID = "eventId" // the event's identity, when it may be published twice
-	// attrPublished and attrReplayedID come with replays of dead letters.
+	attrEventID = "eventId" // the event's identity, for an event that may be published twice
+	// attrPublished and attrReplayedID are set by replays of dead letters.
 	attrPublished  = "gatepost-published"
 	attrReplayedID = "gatepost-event-id"
 	attrGrant      = "gatepost-grant" // the one grant that a replay is for
-	// attrSourcePublish is what Pub/Sub adds when it moves a message to a
-	// dead-letter topic.
+	// attrSourcePublish is set by Pub/Sub when it forwards a message to a dead-letter
+	// topic.
 	attrSourcePublish = "CloudPubSubDeadLetterSourceTopicPublishTime"
 )
 
 // maxEventID is the longest identity a publisher may give, in characters.
 const maxEventID = 128
 
-// identity is what makes two deliveries the same event: what the publisher
-// says, or else the Pub/Sub message.
+// identity returns the event's identity, the same for all its deliveries: the
+// publisher's, or else the id of the Pub/Sub message.
 func identity(m push.Message) (string, error) {
 	for _, name := range []string{attrReplayedID, attrEventID} {
 		id := m.Attributes[name]
@@ -39,9 +39,8 @@ func identity(m push.Message) (string, error) {
 	return m.ID, nil
 }
 
-// firstPublished is when the event was published for the first time, however
-// often it was moved or replayed since. Ages count from it, never from a
-// device's clock.
+// firstPublished returns when the event was first published, before it was forwarded
+// or replayed. Ages count from it, never from a device's clock.
 func firstPublished(m push.Message, now time.Time) time.Time {
 	for _, name := range []string{attrPublished, attrSourcePublish} {
 		text := m.Attributes[name]
@@ -58,7 +57,7 @@ func firstPublished(m push.Message, now time.Time) time.Time {
 	return m.PublishTime
 }
 
-// addressee is the region that the message is for, empty for all.
+// addressee returns the region that the message is for, empty for all.
 func addressee(m push.Message) (alexa.Region, error) {
 	name, ok := m.Attributes[attrRegion]
 	if !ok || name == "" {

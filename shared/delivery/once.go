@@ -16,34 +16,34 @@ import (
 )
 
 const (
-	// claimTime is how long an event that must not be repeated belongs to the
-	// process that sends it. One that dies leaves it to the next after that.
+	// claimTime is how long a process has an event to itself that must not be
+	// repeated. If the process dies, another may send the event after that.
 	claimTime = 30 * time.Second
-	// deliveryKept is how long a delivery record means something: longer than
-	// Pub/Sub goes on delivering a message that fails, at a minute a time.
+	// deliveryKept is how long a delivery record is valid: longer than Pub/Sub
+	// redelivers a message that fails, with 100 attempts a minute apart.
 	deliveryKept = 24 * time.Hour
 )
 
-// begin returns the delivery record of an event, as far as there is a reason
-// to look for one: a redelivery may find who accepted it before, and an event
-// that must not be repeated is claimed. That costs such an event two writes, the
-// claim and the mark, and a read and a write more for each time it comes back;
-// other events cost nothing while all is well. It returns ErrDuplicate if the
-// event is done with and ErrClaimed if it is another process's.
-func (d *Deliverer) begin(ctx context.Context, e *event, key grant.Key, m push.Message) (grant.Delivery, error) {
+// claim returns the delivery record of an event, if the event needs one: a
+// redelivery reads which grants accepted it before, and an event that must not be
+// repeated is claimed. Such an event costs two writes, the claim and the result, and
+// a read and a write for each redelivery; other events cost nothing unless they are
+// redelivered. It returns ErrDuplicate if the event is done with, and ErrClaimed if
+// another process has it.
+func (d *Deliverer) claim(ctx context.Context, e *event, key grant.Key, m push.Message) (grant.Delivery, error) {
 	delivery := grant.Delivery{Key: grant.DeliveryKey{Customer: key.ID(), EventID: e.id}}
 	if e.grant != "" {
-		// A replay, of what the record holds to be done with.
+		// A replay: the delivery record says that the event is done with.
 		return delivery, nil
 	}
 	if e.once && m.Attempt <= 1 {
-		// Most likely nobody has seen it: no read before the write.
-		claimed, err := d.claim(ctx, delivery)
+		// Most likely this is the first delivery: write without a read.
+		claimed, err := d.writeClaim(ctx, delivery)
 		if !errors.Is(err, grant.ErrConflict) {
 			return claimed, err
 		}
 	} else if e.isReport() || !e.once && m.Attempt == 1 {
-		return delivery, nil // a report that some grants took is not delivered again
+		return delivery, nil // a report that some grants took is not redelivered
 	}
 	found, err := d.Store.ReadDelivery(ctx, delivery.Key)
 	switch {
@@ -62,21 +62,21 @@ func (d *Deliverer) begin(ctx context.Context, e *event, key grant.Key, m push.M
 	case !e.once:
 		return found, nil
 	}
-	claimed, err := d.claim(ctx, found)
+	claimed, err := d.writeClaim(ctx, found)
 	if errors.Is(err, grant.ErrConflict) {
 		err = ErrClaimed
 	}
 	return claimed, err
 }
 
-// expire gives every grant the result of an event that is too old: expired,
-// unless it has had the event before, or is gone.
+// expire returns the results of an event that is too old: expired, unless the grant
+// accepted the event before, or is revoked.
 func (d *Deliverer) expire(ctx context.Context, e *event, record grant.Record, ids []string, m push.Message) []Result {
 	var before grant.Delivery
 	if m.Attempt != 1 && !e.isReport() {
 		found, err := d.Store.ReadDelivery(ctx, grant.DeliveryKey{Customer: record.Key().ID(), EventID: e.id})
 		if err != nil && !errors.Is(err, grant.ErrNotFound) {
-			return all(ids, fmt.Errorf("reading what was delivered: %w", err))
+			return resultForAll(ids, fmt.Errorf("reading what was delivered: %w", err))
 		}
 		if found.Live(d.Now()) {
 			before = found
@@ -96,7 +96,7 @@ func (d *Deliverer) expire(ctx context.Context, e *event, record grant.Record, i
 	return results
 }
 
-func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delivery, error) {
+func (d *Deliverer) writeClaim(ctx context.Context, was grant.Delivery) (grant.Delivery, error) {
 	now := was
 	now.State, now.ClaimedUntil, now.ExpireAt = grant.Claimed, d.Now().Add(claimTime), d.Now().Add(deliveryKept)
 	claimed, err := d.Store.WriteDelivery(ctx, was, now)
@@ -106,10 +106,10 @@ func (d *Deliverer) claim(ctx context.Context, was grant.Delivery) (grant.Delive
 	return claimed, err
 }
 
-// end notes who is done with the event, if a redelivery has to know: because
-// it failed for some, or because it must not be repeated. A note that cannot be
-// saved within noteTime may cost a repetition, and is no reason to ask for one.
-func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, results []Result) {
+// recordDelivery notes which grants are done with the event, if a redelivery has to
+// know: the event failed for some, or must not be repeated. A note that cannot be
+// saved within noteTime may cost a repetition, and is no reason to cause one.
+func (d *Deliverer) recordDelivery(ctx context.Context, e *event, was grant.Delivery, results []Result) {
 	again := slices.ContainsFunc(results, func(r Result) bool { return r.Decision == Retry })
 	if e.isReport() || !e.once && !again {
 		return
@@ -130,14 +130,14 @@ func (d *Deliverer) end(ctx context.Context, e *event, was grant.Delivery, resul
 	if e.once && !again {
 		now.State = grant.Sent
 	}
-	// Whoever is about to be cut off must still leave its note.
+	// The note is saved even if the request is about to be cut off.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
 	for tried := false; ; tried = true {
 		_, err := d.Store.WriteDelivery(ctx, was, now)
 		conflict := errors.Is(err, grant.ErrConflict)
 		switch {
-		case err == nil, tried && conflict: // with the write whose answer was lost
+		case err == nil, tried && conflict: // the first write succeeded, and its answer was lost
 			return
 		case conflict, wait.For(ctx, notePause) != nil:
 			telemetry.Add(ctx, slog.String("delivery_error", err.Error()))
@@ -152,5 +152,5 @@ var doneWith = []OutcomeName{Accepted, Dead, Unconfirmed, Superseded}
 // noteTime bounds a note that is written even if the request has ended.
 const noteTime = 2 * time.Second
 
-// notePause is how long a note that could not be saved waits for the next try.
+// notePause is the pause before a note is retried.
 const notePause = 50 * time.Millisecond

@@ -18,11 +18,11 @@ const (
 	Retry Decision = iota
 	// Ack: there is nothing more to do.
 	Ack
-	// DeadLetter: it can never be delivered as it is, and somebody should look.
+	// DeadLetter: it can never be delivered as it is, and an operator should look.
 	DeadLetter
 )
 
-// String is the decision as logs call it.
+// String returns the decision as in the logs.
 func (d Decision) String() string {
 	switch d {
 	case Ack:
@@ -33,7 +33,7 @@ func (d Decision) String() string {
 	return "retry"
 }
 
-// OutcomeName is the outcome as the answer of SendEvent and the logs call it.
+// OutcomeName is the outcome as in SendEvent's answer and in the logs.
 type OutcomeName string
 
 // The names of the outcomes.
@@ -44,14 +44,14 @@ const (
 	Expired    OutcomeName = "expired"
 	Suspended  OutcomeName = "suspended"
 	Revoked    OutcomeName = "revoked"
-	// Unconfirmed: an event that must not be repeated was sent, and no answer
-	// came. It may have been taken, and is not sent again.
+	// Unconfirmed: an event that must not be repeated was sent, and no answer came. It
+	// may have been taken, and is not resent.
 	Unconfirmed OutcomeName = "unconfirmed"
-	// Behind: other grants of the customer took the report, and the maker will
-	// be asked for the endpoint's state on behalf of this one.
+	// Behind: other grants of the customer took the report. The sweep will have the
+	// maker report the endpoint again for this one.
 	Behind OutcomeName = "behind"
-	// NoGrant and Elsewhere: there is no grant that the event is for. They are in
-	// no list of outcomes, which has one for each grant.
+	// NoGrant and Elsewhere: the event is for no grant here. SendEvent's answer does
+	// not list them: it has one outcome for each grant.
 	NoGrant   OutcomeName = "no_grant"
 	Elsewhere OutcomeName = "elsewhere"
 
@@ -64,7 +64,7 @@ const (
 type Outcome struct {
 	Decision Decision
 	Name     OutcomeName
-	Code     string // the gateway's code, or a word of ours that says why
+	Code     string // the gateway's code, or one of Gatepost's
 }
 
 var (
@@ -76,8 +76,7 @@ var (
 	ErrElsewhere = errors.New("served elsewhere")
 	// ErrSuspended: the grant is suspect, and it is not yet time to try it again.
 	ErrSuspended = errors.New("grant is suspect, and not to be tried yet")
-	// ErrMissed: the grant is suspect, and the event tells what no later report
-	// tells again.
+	// ErrMissed: the grant is suspect, and no later event supersedes this one.
 	ErrMissed = errors.New("grant is suspect, and the event must not be lost")
 	// ErrUnconfirmed: the event must not be repeated, and no answer came.
 	ErrUnconfirmed = errors.New("event was sent once, and no answer came")
@@ -85,8 +84,8 @@ var (
 	// as behind.
 	ErrBehind = errors.New("other grants took the report")
 	// ErrPaused: the region's circuit breaker is open, or has no room.
-	ErrPaused = errors.New("the region's gateway is not well")
-	// ErrSuspect: the grant has become suspect by this very event.
+	ErrPaused = errors.New("the region's circuit breaker is open")
+	// ErrSuspect: the grant has become suspect by this event.
 	ErrSuspect = errors.New("grant is suspect")
 	// ErrDuplicate: the event was accepted before.
 	ErrDuplicate = errors.New("event was accepted before")
@@ -94,8 +93,8 @@ var (
 	ErrSuperseded = errors.New("a newer report was accepted before")
 	// ErrClaimed: another process is sending the event, or died while it was.
 	ErrClaimed = errors.New("another process is sending this event")
-	// ErrNoTime: the event could not be finished in the time that is left. It
-	// is handed back before it is cut off.
+	// ErrNoTime: another attempt could not be finished in the time that is left. The
+	// event is handed back to Pub/Sub before it is cut off.
 	ErrNoTime = errors.New("not enough time left for another attempt")
 	// ErrUnproven: the grant may be the same link as a newer one, which has the
 	// event, and the event must not be announced twice.
@@ -124,7 +123,7 @@ func OutcomeOf(err error) Outcome {
 	return Outcome{Decision: Retry, Name: Redeliver, Code: code(err, "INTERNAL")}
 }
 
-// table lists every kind of error that is not simply tried again.
+// table lists the kinds of errors that mean more than a retry.
 var table = []struct {
 	err      error
 	decision Decision
@@ -150,7 +149,7 @@ var table = []struct {
 	{gateway.ErrInvalidRequest, DeadLetter, Dead, "INVALID_REQUEST_EXCEPTION"},
 	{gateway.ErrAccountNotFound, DeadLetter, Dead, "ACCOUNT_NOT_FOUND_EXCEPTION"},
 	{gateway.ErrTooLarge, DeadLetter, Dead, "REQUEST_ENTITY_TOO_LARGE_EXCEPTION"},
-	// The rest is tried again, under a name of its own.
+	// These are retried, with a code of their own.
 	{access.ErrBusy, Retry, Redeliver, "REFRESH_BUSY"},
 	{access.ErrSuspect, Retry, Redeliver, "SUSPECT"},
 	{access.ErrBraked, Retry, Redeliver, "BRAKED"},
@@ -158,7 +157,7 @@ var table = []struct {
 	{access.ErrOtherClient, Retry, Redeliver, "OTHER_CLIENT"},
 }
 
-// code prefers the gateway's own word.
+// code returns the gateway's code if there is one.
 func code(err error, otherwise string) string {
 	var refusal *gateway.Error
 	if errors.As(err, &refusal) && refusal.Code != "" {

@@ -12,31 +12,31 @@ import (
 type reaction int
 
 const (
-	// settle: nothing more to do here; OutcomeOf knows what it means.
-	settle reaction = iota
-	// resend: the gateway is not well. The same event may be taken in a moment.
+	// final: no further attempt; OutcomeOf maps the error to an outcome.
+	final reaction = iota
+	// resend: the gateway is overloaded or down. The event may be taken in a moment.
 	resend
-	// renew: the token may be the fault. A forced refresh proves the grant, and
-	// the event is sent again with the new token.
+	// renew: the token may be at fault. A forced refresh proves the grant, and the
+	// event is resent with the new token.
 	renew
-	// prove: the gateway says that the grant is gone. A forced refresh proves
-	// whether it is; if not the gateway is not believed, and the grant suspect.
+	// prove: the gateway says that the grant is gone. A forced refresh shows whether it
+	// is; if the refresh succeeds, the grant becomes suspect.
 	prove
-	// suspect: the gateway refuses the grant for a reason that no refresh mends.
+	// suspect: the gateway refuses the grant for a reason that no refresh cures.
 	suspect
-	// unanswered: the event was sent, and no answer came. It is not known whether
-	// it was taken.
+	// unanswered: the event was sent, and no answer came. The gateway may have taken
+	// it.
 	unanswered
 	// halve: the event is too large.
 	halve
 )
 
-// youngGrant is how long after linking the gateway may not know yet that the
-// skill was enabled.
+// youngGrant is how long after linking the gateway may not know yet that the skill
+// is enabled.
 const youngGrant = 10 * time.Minute
 
-// reactTo decides what to do about an attempt's error. reason is why the grant
-// becomes suspect, if it does.
+// reactTo returns what to do about an attempt's error, and why the grant becomes
+// suspect, if it does.
 func reactTo(err error, g grant.Grant, now time.Time) (do reaction, reason string) {
 	var refusal *gateway.Error
 	switch {
@@ -48,7 +48,7 @@ func reactTo(err error, g grant.Grant, now time.Time) (do reaction, reason strin
 		return prove, grant.ReasonSkillDisabled
 	case errors.Is(err, gateway.ErrSkillNeverEnabled):
 		if now.Sub(g.CreatedAt) < youngGrant {
-			return settle, ""
+			return final, ""
 		}
 		return suspect, grant.ReasonSkillNeverEnabled
 	case errors.Is(err, gateway.ErrInsufficientPermission):
@@ -60,5 +60,5 @@ func reactTo(err error, g grant.Grant, now time.Time) (do reaction, reason strin
 	case errors.Is(err, gateway.ErrThrottled), errors.Is(err, gateway.ErrInternal), errors.Is(err, gateway.ErrUnavailable):
 		return resend, ""
 	}
-	return settle, ""
+	return final, ""
 }

@@ -30,28 +30,28 @@ type sending struct {
 	grant   grant.Grant
 
 	health  *health   // of the grant's region
-	first   *taken    // when another of the customer's grants took the report; nil if that is nothing to this one
+	first   *taken    // when another of the customer's grants took the report; nil if this one does not wait
 	slot    bool      // the event is the one that a throttled grant may have in flight
-	crowded bool      // another event is
+	crowded bool      // another event has that slot
 	resumes time.Time // when the throttled grant may be tried again
 	// open is the first attempt, while attempting.
 	open       attempt
 	attempting bool
-	// doubted is the first attempt, refused, until a refresh has shown whether the
-	// token was at fault; refusal is the gateway's answer.
+	// doubted is the first attempt, if it was refused, until a refresh has shown
+	// whether the token was at fault; refusal is the gateway's answer.
 	doubted attempt
 	refusal error
 
 	started time.Time
 	probe   bool         // the event is the probe of a grant that the gateway refuses
 	proof   bool         // the event has forced a refresh
-	renewed bool         // the token is the fruit of a forced refresh
-	token   access.Token // once it was asked for
+	renewed bool         // the token comes from a forced refresh
+	token   access.Token // zero until prepare got it
 	sent    Sent
 }
 
-// send brings the event to one grant's gateway, whole or in parts, and notes
-// in the record what the gateway's answer means for the grant.
+// send sends the event to one grant's gateway, whole or in parts, and notes in the
+// record what the gateway's answer means for the grant.
 func (s *sending) send(ctx context.Context) (err error) {
 	d, e, id := s.d, s.event, s.id
 	s.health = d.health[s.grant.Region]
@@ -66,7 +66,7 @@ func (s *sending) send(ctx context.Context) (err error) {
 		return ErrSuperseded
 	}
 	defer func() {
-		if s.attempting { // ended by a panic, which must not keep the room
+		if s.attempting { // a panic must not keep the breaker's slot
 			s.open.cancel()
 		}
 		s.doubted.end(s.verdict(err), false)
@@ -83,7 +83,7 @@ func (s *sending) send(ctx context.Context) (err error) {
 		}
 	}
 	for _, p := range parts(&s.event.Event) {
-		if err := s.part(ctx, p); err != nil {
+		if err := s.sendPart(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -96,17 +96,17 @@ func (s *sending) send(ctx context.Context) (err error) {
 	return nil
 }
 
-// part sends one part, as often as the gateway's answers ask for.
-func (s *sending) part(ctx context.Context, p part) error {
+// sendPart sends one part, and resends it as reactTo says.
+func (s *sending) sendPart(ctx context.Context, p part) error {
 	message := s.message
 	if p.piece {
 		message = messageID(s.event.id, s.id, p.name)
 		if s.d.memory.hasAccepted(message) {
-			return nil // by an earlier delivery that failed later on
+			return nil // an earlier delivery got this far
 		}
 	}
 	for sent := 0; ; sent++ {
-		if err := s.ready(ctx, sent); err != nil {
+		if err := s.prepare(ctx, sent); err != nil {
 			return err
 		}
 		err := s.attempt(ctx, p, message, sent == 0)
@@ -116,7 +116,7 @@ func (s *sending) part(ctx context.Context, p part) error {
 		s.noteThrottled(err)
 		do, reason := reactTo(err, s.grant, s.d.Now())
 		switch do {
-		case settle:
+		case final:
 			if err == nil && p.piece {
 				s.d.memory.accepted.Put(message, struct{}{})
 			}
@@ -125,16 +125,16 @@ func (s *sending) part(ctx context.Context, p part) error {
 			if s.event.once {
 				return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
 			}
-			return err // redelivery is the resend
+			return err // Pub/Sub redelivers it
 		case halve:
-			return s.halves(ctx, p, err)
+			return s.sendHalves(ctx, p, err)
 		case suspect:
 			return s.suspect(ctx, reason, err)
 		case prove:
 			refused := s.renew(ctx)
 			switch {
 			case refused == nil && s.token.Stored:
-				continue // a later token is no proof: it is sent with first
+				continue // another process refreshed: that token is no proof yet, so try it first
 			case refused != nil && !errors.Is(refused, access.ErrProven):
 				return refused
 			}
@@ -151,19 +151,19 @@ func (s *sending) part(ctx context.Context, p part) error {
 			}
 			s.renewed = refused != nil || !s.token.Stored
 		case resend:
-			if sent >= resends || !s.mayResend() || s.rest(ctx, s.pause(sent, err)) != nil {
+			if sent >= resends || !s.mayResend() || s.sleep(ctx, s.backoff(sent, err)) != nil {
 				return err
 			}
 		}
 	}
 }
 
-// mayResend reports whether the event may wait to be sent again: not while the
-// region is unwell, nor while another event has the grant's one slot.
+// mayResend reports whether the event may wait for a resend: not while the region's
+// breaker is open, nor while another event has the grant's one slot.
 func (s *sending) mayResend() bool { return s.health.unwell.State() == breaker.Closed && !s.crowded }
 
-// noteThrottled has the grant's other events handed back, when the gateway asks
-// for less of them.
+// noteThrottled notes that the gateway throttles the grant: its other events are
+// handed back to Pub/Sub meanwhile.
 func (s *sending) noteThrottled(err error) {
 	var refusal *gateway.Error
 	if !errors.As(err, &refusal) || refusal.RetryAfter == 0 && !errors.Is(err, gateway.ErrThrottled) &&
@@ -175,8 +175,7 @@ func (s *sending) noteThrottled(err error) {
 	s.crowded = !s.slot
 }
 
-// attempt makes one attempt. The first of an event is what the region's health is
-// judged by.
+// attempt makes one attempt. The circuit breakers count the first of each event.
 func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first bool) error {
 	if !first {
 		return s.post(ctx, p, message)
@@ -185,7 +184,7 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 	if err != nil {
 		return err
 	}
-	if !wait.HasTime(ctx, attemptTime) { // it has waited for room
+	if !wait.HasTime(ctx, attemptTime) { // begin may have waited
 		a.cancel()
 		return ErrNoTime
 	}
@@ -201,8 +200,8 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 	return err
 }
 
-// verdict is what a refused first attempt says of the region, given the event's
-// end: nothing if a refresh mended it, or proved that the customer has left.
+// verdict returns what a refused first attempt says about the region, given how the
+// event ended: nothing if a refresh mended it, or proved that the customer left.
 func (s *sending) verdict(end error) error {
 	if end == nil || errors.Is(end, access.ErrRevoked) {
 		return nil
@@ -210,23 +209,23 @@ func (s *sending) verdict(end error) error {
 	return s.refusal
 }
 
-// halves sends the halves of a part that was too large, one after the other.
-func (s *sending) halves(ctx context.Context, p part, tooLarge error) error {
+// sendHalves splits a part that was too large, and sends the halves in turn.
+func (s *sending) sendHalves(ctx context.Context, p part, tooLarge error) error {
 	halves := p.halves()
 	if halves == nil {
 		return tooLarge
 	}
 	for _, half := range halves {
-		if err := s.part(ctx, half); err != nil {
+		if err := s.sendPart(ctx, half); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// ready waits until the gateway may be called, and gets the token. It returns
-// an error at once if the attempt could not be finished in time.
-func (s *sending) ready(ctx context.Context, sent int) error {
+// prepare waits until the gateway may be called, and gets the token. It returns an
+// error at once if the attempt could not be finished in time.
+func (s *sending) prepare(ctx context.Context, sent int) error {
 	if sent == 0 && !s.slot {
 		wait, slot, ok := s.d.throttle.enter(s.id, s.d.Now())
 		if !ok {
@@ -234,7 +233,7 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 		}
 		s.slot = slot
 		if wait > 0 {
-			if err := s.rest(ctx, wait+s.d.jitter(0)); err != nil {
+			if err := s.sleep(ctx, wait+s.d.jitter(0)); err != nil {
 				return err
 			}
 		}
@@ -246,8 +245,8 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 		}
 		s.token = token
 	}
-	// Until it is proven, the grant may be the link that a newer one replaced,
-	// and what both announce is announced twice.
+	// An unproven grant may be the same Amazon account as a newer one: a doorbell
+	// would ring twice.
 	if s.event.once && s.token.Unproven != nil {
 		if errors.Is(s.token.Unproven, access.ErrBusy) {
 			return s.token.Unproven
@@ -260,9 +259,9 @@ func (s *sending) ready(ctx context.Context, sent int) error {
 	return nil
 }
 
-// renew gets a token by a forced refresh. access.ErrProven means that there
-// was one a short time ago, which proves the grant as well.
-// While the gateway refuses everybody it proves nothing.
+// renew gets a token by a forced refresh. access.ErrProven means that a refresh
+// succeeded a short time ago, which proves the grant as well. While the gateway
+// refuses all grants of the region a refresh proves nothing, and is not made.
 func (s *sending) renew(ctx context.Context) error {
 	if !s.mayProve() {
 		return ErrPaused
@@ -275,10 +274,10 @@ func (s *sending) renew(ctx context.Context) error {
 	return nil
 }
 
-// pause is how long to wait before an event is sent again: what the gateway
-// asks for, be it the answer to another event of the grant, at least a second, and
-// a random while longer, which grows.
-func (s *sending) pause(sent int, err error) time.Duration {
+// backoff returns how long to wait before a resend: as long as the gateway asked
+// for, in this answer or one to another event of the grant, at least a second, plus
+// jitter that grows with each resend.
+func (s *sending) backoff(sent int, err error) time.Duration {
 	pause := max(leastPause, s.resumes.Sub(s.d.Now()))
 	var refusal *gateway.Error
 	if errors.As(err, &refusal) {
@@ -287,13 +286,13 @@ func (s *sending) pause(sent int, err error) time.Duration {
 	return pause + s.d.jitter(sent)
 }
 
-// jitter keeps those who wait from coming back together.
+// jitter keeps events that wait from being resent together.
 func (d *Deliverer) jitter(sent int) time.Duration {
 	return time.Duration(d.Draw() * float64(time.Second<<sent))
 }
 
-// post makes one attempt. The token is in the header and in the body, so the
-// body is encoded anew for each.
+// post sends one request. The token is in the header and in the body, so the body
+// is encoded for each.
 func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 	if s.token.Renewed {
 		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))
@@ -304,7 +303,7 @@ func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 	to := s.d.Gateways[s.grant.Region]
 	if s.event.once {
 		var cancel context.CancelFunc
-		ctx, cancel = wait.Less(ctx, time.Second) // in which to note that it was sent
+		ctx, cancel = wait.Less(ctx, time.Second) // the rest is for recordDelivery
 		defer cancel()
 		if patient, ok := s.d.Patient[s.grant.Region]; ok {
 			to = patient
@@ -330,14 +329,14 @@ func (s *Sent) note(messageID string, receipt gateway.Receipt, err error) {
 	}
 }
 
-// messageSpace is the name space of message ids, as RFC 9562 wants one for ids
+// messageSpace is the namespace of message ids: RFC 9562 wants one for ids that are
 // made from names.
 var messageSpace = uuid.MustParse("7c9a1f0e-5d0b-4f3a-9a52-0d6a5f2f6c11")
 
-// messageID is the gateway's id of one part of an event for one grant. The
-// same part has the same id however often, and by whichever process, it is
-// sent, so that Alexa can tell a repetition. It is a UUID, whose characters
-// Amazon's schema allows: version 8 of RFC 9562, by SHA-256.
+// messageID returns the messageId of one part of an event for one grant. It is the
+// same for each attempt of each process, so that Alexa can recognize a repetition.
+// It is a UUID, whose characters Amazon's schema allows: version 8 of RFC 9562, by
+// SHA-256.
 func messageID(event, grantID, part string) uuid.UUID {
 	name := append(make([]byte, 0, 512), messageSpace[:]...) // not on the heap, unless it is longer
 	name = append(append(append(append(append(name, event...), 0), grantID...), 0), part...)

@@ -13,7 +13,7 @@ import (
 )
 
 // SuspectError: the gateway's refusal has made the grant suspect. The event is
-// asked for again, and is suspended then like all that follow.
+// retried, and is suspended then like those that follow.
 type SuspectError struct {
 	Reason  string // why, as the record has it
 	Refusal error  // the gateway's answer
@@ -27,9 +27,9 @@ func (e *SuspectError) Error() string {
 // Unwrap returns the refusal and ErrSuspect.
 func (e *SuspectError) Unwrap() []error { return []error{ErrSuspect, e.Refusal} }
 
-// admit lets the event of a suspect grant through, or not. One that Login with
-// Amazon refuses gets events for as long as its access token lasts, and from then
-// on the event that finds that it is time to refresh it.
+// admit returns nil if an event of a suspect grant may be sent. A grant whose refresh
+// Login with Amazon refused gets events until its access token expires, and then the
+// event that finds the next refresh due.
 func (s *sending) admit(ctx context.Context) error {
 	now := s.d.Now()
 	switch {
@@ -38,12 +38,12 @@ func (s *sending) admit(ctx context.Context) error {
 	case !s.grant.TokenEnded(now), !s.grant.Waits(now):
 		return nil
 	}
-	s.tell(ctx)
+	s.tellMaker(ctx)
 	return s.suspended()
 }
 
-// suspended is what becomes of an event that is not sent to a suspect grant. What
-// no later event tells again is put aside.
+// suspended returns the error for an event that is not sent to a suspect grant. An
+// event that no later one supersedes is dead-lettered.
 func (s *sending) suspended() error {
 	if s.event.Kind().Life.Lasting() {
 		return ErrMissed
@@ -51,9 +51,9 @@ func (s *sending) suspended() error {
 	return ErrSuspended
 }
 
-// tell tells the maker that the events of a grant are held back, unless that was
-// done. If it cannot be done the next event does it.
-func (s *sending) tell(ctx context.Context) {
+// tellMaker announces that the events of a grant are held back, unless that was
+// announced. If it fails, the next event tries again.
+func (s *sending) tellMaker(ctx context.Context) {
 	if !s.grant.ToldAt.IsZero() {
 		return
 	}
@@ -70,9 +70,8 @@ func (s *sending) tell(ctx context.Context) {
 	s.d.announce(ctx, saved)
 }
 
-// claimProbe lets the event through as the probe of a suspect grant, if it is
-// time for one and no other process takes it: whoever moves the time of the
-// next probe sends this one.
+// claimProbe returns nil if the event is the probe of a suspect grant: a probe is due,
+// and this process is the one that moved the time of the next.
 func (s *sending) claimProbe(ctx context.Context) error {
 	if s.d.Now().Before(s.grant.NextTry) {
 		return s.suspended()
@@ -81,14 +80,14 @@ func (s *sending) claimProbe(ctx context.Context) error {
 	if s.health.open() {
 		return ErrPaused
 	}
-	if err := s.ready(ctx, 0); err != nil {
+	if err := s.prepare(ctx, 0); err != nil {
 		return err
 	}
 	saved, err := grant.ChangeFrom(ctx, s.d.Store, s.record, func(r *grant.Record) error {
 		g := r.Grants[s.id]
 		switch {
 		case g.State == grant.Active:
-			return nil // the refresh for this event was the proof that it wanted
+			return nil // the refresh for this event proved the grant
 		case g.State != grant.Suspect, !g.NextTry.Equal(s.grant.NextTry):
 			return ErrSuspended // another process has the probe
 		}
@@ -105,17 +104,17 @@ func (s *sending) claimProbe(ctx context.Context) error {
 	return nil
 }
 
-// A grant that the gateway refuses is suspect only if it still does confirmAfter
-// later, and without a word if confirmWithin has passed since.
+// A grant becomes suspect only if the gateway refuses it twice, at least confirmAfter
+// and at most confirmWithin apart.
 const (
 	confirmAfter  = 5 * time.Second
 	confirmWithin = 10 * time.Minute
 )
 
-// suspect makes the grant suspect because of the gateway's refusal, if the
-// gateway refused it some time ago too: by then it is known whether it refuses
-// everybody, which is not the grants' fault. A grant that was suspect before has
-// failed its probe; the next is due later.
+// suspect makes the grant suspect because of the gateway's refusal, if the gateway
+// refused it confirmAfter ago as well: by then the breaker shows whether the gateway
+// refuses every grant, which is not this one's fault. A grant that was suspect before
+// has failed its probe.
 func (s *sending) suspect(ctx context.Context, reason string, refusal error) error {
 	if s.health.refused.State() != breaker.Closed {
 		return fmt.Errorf("%w: %w", ErrPaused, refusal)
@@ -128,7 +127,7 @@ func (s *sending) suspect(ctx context.Context, reason string, refusal error) err
 		switch {
 		case !ok || g.State == grant.Revoked:
 		case g.Since.After(s.started):
-			// It has been judged since this event set out.
+			// Its state has changed since this event began.
 		case g.State == grant.Active, g.Doubted():
 			r.Suspect(s.id, reason, s.d.Now())
 		case s.probe:
@@ -146,7 +145,8 @@ func (s *sending) suspect(ctx context.Context, reason string, refusal error) err
 	return &SuspectError{Reason: reason, Refusal: refusal}
 }
 
-// confirms reports whether the gateway refused a grant some time ago too.
+// confirms reports whether the gateway refused the grant before, confirmAfter to
+// confirmWithin ago.
 func (m *memory) confirms(id string, now time.Time) bool {
 	first, ok := m.refusals.Get(id)
 	if !ok || now.Sub(first) > confirmWithin {
@@ -156,10 +156,10 @@ func (m *memory) confirms(id string, now time.Time) bool {
 	return now.Sub(first) >= confirmAfter
 }
 
-// recovered notes that the gateway took an event of a grant that it, or the
-// configuration, had made suspect. If that cannot be saved the grant stays
-// suspect, and the next event does it. A doubt of Login with Amazon's is not the
-// gateway's to end.
+// recovered notes that the gateway took an event of a grant that the gateway, or the
+// configuration, had made suspect. If that cannot be saved the grant stays suspect,
+// and the next event tries again. A grant that Login with Amazon refuses does not
+// recover by this.
 func (s *sending) recovered(ctx context.Context) {
 	mended := s.grant.Doubted() && s.grant.RefusedAt.IsZero() && !s.token.Renewed
 	if !s.probe && !mended {
@@ -176,8 +176,8 @@ func (s *sending) recovered(ctx context.Context) {
 	s.d.announce(ctx, saved)
 }
 
-// announce publishes what a change left to be announced. If that fails the
-// message stays in the record, and the sweep publishes it.
+// announce publishes the announcements that wait in a record. If that fails they stay
+// there, and the sweep publishes them.
 func (d *Deliverer) announce(ctx context.Context, record grant.Record) {
 	if len(record.Announce) == 0 {
 		return

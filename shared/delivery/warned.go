@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// warnAgain is after how long it logs a warning again.
+	// warnAgain is how long a warning is not logged again.
 	warnAgain = time.Hour
-	// mostWarnings is how many one line shows. A later event's line shows the rest.
+	// mostWarnings is how many one line shows. Later lines show the others.
 	mostWarnings = 5
 )
 
@@ -24,8 +24,8 @@ type warned struct {
 	at cache.Cache[string, time.Time] // when a warning was logged
 }
 
-// note counts the warnings about an event in its log line, and shows those that
-// were not shown within the hour.
+// note adds the number of warnings to the log line, and those that were not logged
+// within the hour.
 func (w *warned) note(ctx context.Context, now time.Time, warnings []*alexa.FieldError) {
 	telemetry.Add(ctx, slog.Int(telemetry.AdviceCount, len(warnings)))
 	if shown := w.fresh(now, warnings); len(shown) > 0 {
