@@ -16,39 +16,38 @@ import (
 )
 
 var (
-	// ErrRevoked: the grant is gone, now or since earlier. There is no token
-	// and there will be none.
+	// ErrRevoked: the grant is gone. There is no token, and there will be none.
 	ErrRevoked = errors.New("access: grant is revoked")
-	// ErrSuspect: the grant is suspect, perhaps since just now; its reason is in
-	// the record. It is tried again later.
+	// ErrSuspect: the grant is, or has just become, suspect; the reason is in the
+	// record. It is retried later.
 	ErrSuspect = errors.New("access: grant is suspect")
-	// ErrBusy: another process is refreshing the grant and was not done in the
-	// time there was, or there was not enough time for a refresh.
+	// ErrBusy: another process is refreshing the grant and did not finish in time, or
+	// there is not enough time left for a refresh.
 	ErrBusy = errors.New("access: no time to refresh the grant, or to wait for another process that does")
-	// ErrNoTime: Login with Amazon is so slow that its answer might come too late
-	// to be saved. It is an ErrBusy too.
+	// ErrNoTime: Login with Amazon is so slow that its answer might come too late to
+	// be saved. It wraps ErrBusy.
 	ErrNoTime = fmt.Errorf("%w: login with amazon is slow", ErrBusy)
-	// ErrOtherClient: the grant was given to an LWA client that is not among
-	// the credentials in use, so that nothing can be learned about it.
+	// ErrOtherClient: the grant belongs to an LWA client that is not among the
+	// credentials in use, so that it cannot be refreshed.
 	ErrOtherClient = errors.New("access: grant belongs to another LWA client")
 )
 
 const (
-	// A refresh takes the lease, asks Login with Amazon, and saves the answer:
-	// each has its own time, so that none can use up the save's.
+	// A refresh takes the lease, calls Login with Amazon, and saves the answer. Each
+	// step has its own time, so that none can use up the time to save.
 	takeTime = 2 * time.Second
-	callTime = 5 * time.Second // at least; more if the request has it
-	saveTime = 5 * time.Second // at least; until the request's time is up
-	// RefreshTime is how long a refresh may take. One that could not be
-	// finished before its caller's context ends is not begun.
+	callTime = 5 * time.Second // at least; longer if the request has more time
+	saveTime = 5 * time.Second // at least; until the request's deadline
+	// RefreshTime is how long a refresh may take. A refresh that could not finish
+	// before the caller's deadline is not begun.
 	RefreshTime = takeTime + callTime + saveTime
 	// leaseMargin is how much longer than a refresh its lease lasts.
 	leaseMargin = 3 * time.Second
 )
 
-// timeToAnswer is how long Login with Amazon may take to answer a refresh that
-// begins now: a late answer is worth waiting for, since it may hold the only
-// refresh token that is still good.
+// timeToAnswer returns how long Login with Amazon may take to answer a refresh that
+// begins now. A late answer is worth waiting for: it may hold the only refresh token
+// that is still valid.
 func timeToAnswer(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -68,8 +67,8 @@ type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
 }
 
-// Source gives out access tokens. All fields but Breaker are required. It may be
-// used by many goroutines at once.
+// Source returns access tokens. All fields but Breaker are required. It may be used
+// by many goroutines at once.
 type Source struct {
 	Store    grant.Store
 	LWA      Refresher
@@ -93,18 +92,18 @@ type Source struct {
 type Token struct {
 	Access  sensitive.String
 	Version int64
-	Renewed bool // it was refreshed, by whomever, since the record at hand was read
-	Stored  bool // Renew found it: nobody asked Login with Amazon for it just now
-	// Unproven is why the grant, which may be the same link as a newer one,
-	// could not be proven: see [grant.Grant]. Nil for a grant that is proven.
+	Renewed bool // it was refreshed, by any process, since the caller read the record
+	Stored  bool // it was in the store already: this call did not refresh
+	// Unproven is why the grant, which may be the same link as a newer one, could not
+	// be proven: see [grant.Grant]. It is nil for a proven grant.
 	Unproven error
 }
 
-// Token returns an access token of a grant of record, which the caller has
-// read: just now, or a short time ago, since nothing is done about a grant whose
-// record was changed meanwhile. A token that has expired, or is about to, is
-// refreshed first, and so is a grant that is unproven since the customer linked
-// again; if that fails, the old one is returned for as long as it is valid.
+// Token returns an access token of a grant of record, which the caller has read now
+// or a short time ago: a change fails if the stored record is newer. A token that has
+// expired, or is about to, is refreshed first, and so is a grant that is unproven
+// since the customer linked again. If the refresh fails, the old token is returned as
+// long as it is valid.
 func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Token, error) {
 	g := record.Grants[id]
 	switch {
@@ -113,7 +112,7 @@ func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Tok
 	case !g.TokenEnded(s.Now()) && g.UnprovenSince.IsZero():
 		return s.open(ctx, record, id)
 	}
-	token, err := s.fly(ctx, record, request{id: id, from: g.TokenVersion, forEvent: true})
+	token, err := s.shareRefresh(ctx, record, request{id: id, from: g.TokenVersion, forEvent: true})
 	if err == nil || errors.Is(err, ErrRevoked) || errors.Is(err, ErrSuspect) || !s.Now().Before(g.ExpiresAt) {
 		return token, err
 	}
@@ -124,28 +123,27 @@ func (s *Source) Token(ctx context.Context, record grant.Record, id string) (Tok
 	return token, openErr
 }
 
-// Refresh asks Login with Amazon for new tokens of a grant of record, which
-// the caller has read, unless somebody else did so since then.
+// Refresh refreshes a grant of record, which the caller has read, unless another
+// caller or process has refreshed it since.
 func (s *Source) Refresh(ctx context.Context, record grant.Record, id string) (Token, error) {
-	return s.fly(ctx, record, request{id: id, from: record.Grants[id].TokenVersion})
+	return s.shareRefresh(ctx, record, request{id: id, from: record.Grants[id].TokenVersion})
 }
 
-// request is what is wanted of a grant.
+// request is a wish for newer tokens of a grant.
 type request struct {
 	id       string
-	from     int64 // the version of the tokens that are of no use
+	from     int64 // the version of the tokens that will not do
 	forced   bool  // by a refusal of the gateway
-	forEvent bool  // an event waits
+	forEvent bool  // an event waits for it
 }
 
-// TimeFor reports whether a refresh that begins now can be finished before ctx
-// ends.
+// TimeFor reports whether a refresh that begins now can finish before ctx ends.
 func TimeFor(ctx context.Context) bool { return wait.HasTime(ctx, RefreshTime) }
 
-// fly lets one goroutine of the process do the work for all that want a token
-// newer than the version from. They all wait for it, and it does not begin what
-// it cannot finish in the time of the one whose request it runs in.
-func (s *Source) fly(ctx context.Context, record grant.Record, want request) (Token, error) {
+// shareRefresh has one goroutine of the process refresh for all callers that want a
+// token newer than the version from. The goroutine is one of the callers, and begins
+// nothing that it cannot finish before its own deadline.
+func (s *Source) shareRefresh(ctx context.Context, record grant.Record, want request) (Token, error) {
 	key := versionName(record.Key(), want.id, want.from)
 	for {
 		token, led, err := s.flights.Do(ctx, key, func() (Token, error) { return s.refresh(ctx, record, want) })
@@ -153,7 +151,7 @@ func (s *Source) fly(ctx context.Context, record grant.Record, want request) (To
 		case errors.Is(err, flight.ErrLeft):
 			return Token{}, ErrBusy
 		case errors.Is(err, ErrBusy) && !led && TimeFor(ctx):
-			continue // it was the leader who had no time
+			continue // the other caller had no time left; this one has
 		case err != nil:
 			return Token{}, err
 		}
@@ -172,7 +170,7 @@ func (s *Source) open(ctx context.Context, record grant.Record, id string) (Toke
 			return Token{}, s.unreadable(ctx, record, id, false, err)
 		}
 		s.opened.note(key, g.AccessToken, access, s.Now())
-		s.configuration.isWell(grant.ReasonUnreadable, s.Now())
+		s.configuration.noteFit(grant.ReasonUnreadable, s.Now())
 	}
 	return Token{Access: access, Version: g.TokenVersion}, nil
 }
@@ -187,8 +185,8 @@ func place(record grant.Record, id, field string) seal.Place {
 	return seal.Place{Customer: record.Key().ID(), Grant: id, Field: field}
 }
 
-// Seal turns what Login with Amazon gave for a grant of a customer into what
-// is kept of it. draw is from 0 to 1, see [grant.RefreshDue].
+// Seal returns the tokens of a customer's grant as they are stored. draw is from 0 to
+// 1, see [grant.RefreshDue].
 func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw float64) (grant.Tokens, error) {
 	record := grant.Record{Skill: key.Skill, UserID: key.UserID}
 	sealedAccess, err := sealer.Seal(token.AccessToken, place(record, id, accessField))
@@ -205,11 +203,10 @@ func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw f
 	}, nil
 }
 
-// Reseal seals the tokens of a grant of record anew that are not sealed with
-// the keyset's primary key, and returns how many these were. A token that does
-// not open stays as it is and is a [seal.ErrOpen]; the other one is resealed
-// all the same. The tokens are the same afterwards, so nothing else of the
-// grant changes: a refresh that is under way saves as if nothing had happened.
+// Reseal reseals those tokens of a grant of record that are not sealed with the
+// keyset's primary key, and returns how many they were. A token that does not open
+// stays as it is and is a [seal.ErrOpen]; the other one is resealed all the same. The
+// tokens themselves stay, so that a refresh in flight saves as usual.
 func Reseal(sealer *seal.Sealer, record *grant.Record, id string) (moved int, err error) {
 	g := record.Grants[id]
 	var faults []error

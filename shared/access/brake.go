@@ -10,8 +10,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
-// ErrBraked: Login with Amazon refuses a refresh, and so many others that it is
-// not believed. Nothing was changed. Take it for an illness of Login with Amazon.
+// ErrBraked: Login with Amazon refuses a refresh, and too many others with it to be
+// believed. Nothing was changed. Treat it as an outage of Login with Amazon.
 var ErrBraked = errors.New("access: too many refreshes are refused for a refusal to be believed")
 
 // brakePause is the least time between two writes of a process to the brake,
@@ -25,7 +25,7 @@ type Brake struct {
 	now   func() time.Time
 
 	turn    chan struct{} // holds one element while a request writes for all that wait
-	written time.Time     // when the last write began; belongs to who has the turn
+	written time.Time     // when the last write began; belongs to the request that has the turn
 
 	mu      sync.Mutex
 	waiting []*verdict
@@ -36,7 +36,7 @@ func NewBrake(store grant.Store, now func() time.Time) *Brake {
 	return &Brake{store: store, now: now, turn: make(chan struct{}, 1)}
 }
 
-// verdict is what the brake says to one refusal.
+// verdict is the brake's answer to one refusal.
 type verdict struct {
 	revokes  bool // or is a grant's first refusal
 	admitted bool
@@ -45,7 +45,7 @@ type verdict struct {
 }
 
 // Admit counts the first refusal of a grant, or a revocation that is about to be
-// saved, and returns ErrBraked if it must not be. One request writes for all
+// saved, and returns ErrBraked if it must not be saved. One request writes for all
 // that wait, at most once a second.
 func (b *Brake) Admit(ctx context.Context, revokes bool) error {
 	mine := &verdict{revokes: revokes, done: make(chan struct{})}
@@ -54,7 +54,7 @@ func (b *Brake) Admit(ctx context.Context, revokes bool) error {
 	b.mu.Unlock()
 	select {
 	case b.turn <- struct{}{}:
-		b.lead(ctx)
+		b.writeBatch(ctx)
 	case <-mine.done:
 	case <-ctx.Done():
 	}
@@ -72,11 +72,11 @@ func (b *Brake) Admit(ctx context.Context, revokes bool) error {
 	return nil
 }
 
-// writeTime bounds one write to the brake, which is made for others as well.
+// writeTime bounds one write to the brake, for which other requests wait as well.
 const writeTime = 3 * time.Second
 
-// lead writes and gives the turn back.
-func (b *Brake) lead(ctx context.Context) {
+// writeBatch writes, and gives the turn back.
+func (b *Brake) writeBatch(ctx context.Context) {
 	defer func() { <-b.turn }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brakePause+writeTime)
 	defer cancel()
@@ -85,12 +85,12 @@ func (b *Brake) lead(ctx context.Context) {
 
 // write counts for all that wait. The caller has the turn.
 func (b *Brake) write(ctx context.Context) {
-	_ = wait.For(ctx, b.written.Add(brakePause).Sub(b.now())) // the write says if ctx has ended
+	_ = wait.For(ctx, b.written.Add(brakePause).Sub(b.now())) // if ctx has ended, the write fails
 	b.mu.Lock()
 	batch := b.waiting
 	b.waiting = nil
 	b.mu.Unlock()
-	if len(batch) == 0 { // who had the turn before wrote for this one too
+	if len(batch) == 0 { // an earlier batch had this request
 		return
 	}
 	b.written = b.now()
@@ -133,7 +133,7 @@ func (b *Brake) Read(ctx context.Context) (grant.Brake, error) {
 	return grant.ParseBrake(stored.Document)
 }
 
-// Latched reports whether nobody may be revoked, by a read of what is stored.
+// Latched reads the brake, and reports whether it forbids revocations.
 func (b *Brake) Latched(ctx context.Context) (bool, error) {
 	now, err := b.Read(ctx)
 	return now.Latched(), err
@@ -149,19 +149,19 @@ func (b *Brake) Off(ctx context.Context) error {
 	return b.change(ctx, func(now *grant.Brake) { now.Off(b.now()) })
 }
 
-// Observe adds the refreshes of a sweep to a latched brake: those that went well,
-// and those that were refused. It reports whether the caller is to log that the
-// brake is latched, which is once an hour.
+// Observe adds the refreshes of a sweep to a latched brake: those that succeeded, and
+// those that were refused. It reports whether the caller is to log that the brake is
+// latched: once an hour.
 func (b *Brake) Observe(ctx context.Context, good, bad int) (report bool, err error) {
 	err = b.change(ctx, func(now *grant.Brake) { report = now.Observe(good, bad, b.now()) })
 	return report && err == nil, err
 }
 
-// countPause is how often the customers are counted, on whom the brake's limit
-// depends.
+// countPause is how often the customers are counted, whose number sets the brake's
+// limit.
 const countPause = 24 * time.Hour
 
-// CountCustomers counts the stack's customers, unless that was done within a day.
+// CountCustomers counts the stack's customers, at most once a day.
 func (b *Brake) CountCustomers(ctx context.Context) error {
 	now, err := b.Read(ctx)
 	if err != nil || b.now().Sub(now.CountedAt) < countPause {

@@ -12,33 +12,32 @@ import (
 	"github.com/gatepostdev/gatepost/shared/seal"
 )
 
-// evidenceTime is how long a grant that is of our client, or opens, shows that
-// the configuration is right.
+// evidenceTime is how long a grant that fits the configuration shows that the
+// configuration is right.
 const evidenceTime = 10 * time.Minute
 
-// configuration tells a grant of another client, or sealed with another keyset,
-// from a process that has the wrong client or keyset. The former shows only
-// beside others that are well: it is a grant's own fault if another grant was
-// well after this one had failed. The zero value is ready.
+// configuration tells a grant of another LWA client, or sealed with another keyset,
+// from a process with the wrong credentials or keyset. It is the grant's fault only
+// if another grant fitted after this one had failed. The zero value is ready to use.
 type configuration struct {
 	mu     sync.Mutex
-	well   map[string]time.Time           // by reason, when a grant was last well in that respect
-	failed cache.Cache[string, time.Time] // by grant and reason, when it first had the fault
+	fitted map[string]time.Time           // by reason, when a grant last fitted
+	failed cache.Cache[string, time.Time] // by grant and reason, when the grant first failed
 }
 
-// isWell notes that a grant does not have the fault that reason names.
-func (c *configuration) isWell(reason string, now time.Time) {
+// noteFit notes that a grant does not have the fault that reason names.
+func (c *configuration) noteFit(reason string, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.well == nil {
-		c.well = make(map[string]time.Time)
+	if c.fitted == nil {
+		c.fitted = make(map[string]time.Time)
 	}
-	c.well[reason] = now
+	c.fitted[reason] = now
 }
 
-// isOwn notes that a grant has the fault that reason names, and reports whether
-// that is the grant's own.
-func (c *configuration) isOwn(name, reason string, now time.Time) bool {
+// isGrantsFault notes that a grant has the fault that reason names, and reports
+// whether that is the grant's fault.
+func (c *configuration) isGrantsFault(name, reason string, now time.Time) bool {
 	first, known := c.failed.Get(name + reason)
 	if !known {
 		c.failed.Put(name+reason, now)
@@ -46,14 +45,14 @@ func (c *configuration) isOwn(name, reason string, now time.Time) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	well := c.well[reason]
-	return well.After(first) && now.Sub(well) < evidenceTime
+	fitted := c.fitted[reason]
+	return fitted.After(first) && now.Sub(fitted) < evidenceTime
 }
 
-// cannotRefresh makes a grant suspect that the configuration does not fit, for
-// the reason that cause stands for, and returns cause. Nothing is written, and
-// no ErrSuspect returned, if the configuration may be at fault, or while the
-// access token can be used all the same.
+// cannotRefresh makes a grant suspect that does not fit the configuration, for the
+// reason that cause stands for, and returns cause. It writes nothing, and returns no
+// ErrSuspect, if the configuration may be at fault, or while the access token is
+// usable.
 func (s *Source) cannotRefresh(ctx context.Context, record grant.Record, id string, usable bool, cause error) error {
 	if usable {
 		return cause
@@ -62,7 +61,7 @@ func (s *Source) cannotRefresh(ctx context.Context, record grant.Record, id stri
 	if errors.Is(cause, ErrOtherClient) {
 		reason = grant.ReasonOtherClient
 	}
-	if !s.configuration.isOwn(grantName(record.Key(), id), reason, now) {
+	if !s.configuration.isGrantsFault(grantName(record.Key(), id), reason, now) {
 		return cause
 	}
 	changed, err := grant.ChangeFrom(ctx, s.Store, record, func(r *grant.Record) error {
@@ -78,8 +77,8 @@ func (s *Source) cannotRefresh(ctx context.Context, record grant.Record, id stri
 	return fmt.Errorf("%w: %w", ErrSuspect, cause)
 }
 
-// unreadable is cannotRefresh for a token that does not open. Any other error
-// comes back as it is.
+// unreadable is cannotRefresh for a token that does not open. It returns any other
+// error as it is.
 func (s *Source) unreadable(ctx context.Context, record grant.Record, id string, usable bool, err error) error {
 	err = fmt.Errorf("access: %w", err)
 	if errors.Is(err, seal.ErrOpen) {

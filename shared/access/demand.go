@@ -12,15 +12,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/lwa"
 )
 
-// attempt is the place of a refresh at the circuit breaker. The zero value is one
-// that the breaker does not know of.
+// attempt is a refresh that the circuit breaker counts. The zero value is one that it
+// does not count.
 type attempt struct {
 	breaker *breaker.Breaker
 	place   breaker.Attempt
 }
 
-// admit asks the breaker for a place, if an event waits for the refresh. The
-// sweep has a pace of its own.
+// admit passes the circuit breaker, if an event waits for the refresh. The sweep has
+// a limiter and a breaker of its own.
 func (s *Source) admit(ctx context.Context, key grant.Key, want request) (attempt, error) {
 	if s.Breaker == nil || !want.forEvent {
 		return attempt{}, nil
@@ -32,39 +32,40 @@ func (s *Source) admit(ctx context.Context, key grant.Key, want request) (attemp
 	return attempt{s.Breaker, place}, nil
 }
 
-// end tells the breaker whether Login with Amazon has answered, whatever it was.
+// end tells the breaker whether Login with Amazon has answered. A refusal is an answer.
 func (a attempt) end(err error) {
 	if a.breaker != nil {
 		a.breaker.End(a.place, !errors.Is(err, lwa.ErrThrottled) && !errors.Is(err, lwa.ErrUnavailable))
 	}
 }
 
-// cancel gives back the place of a refresh that was not made.
+// cancel takes back a refresh that was not made.
 func (a attempt) cancel() {
 	if a.breaker != nil {
 		a.breaker.Cancel(a.place)
 	}
 }
 
-// slowTime is how long a slow answer is remembered.
+// slowTime is how long the slowest answer counts.
 const slowTime = 20 * time.Second
 
-// slowness knows how long Login with Amazon took to answer lately, so that no
-// refresh is begun whose answer would come when nobody can save it any more. The
-// zero value is ready.
+// slowness tracks how long Login with Amazon took to answer lately. A refresh whose
+// answer would come too late to be saved is not begun: its refresh token might be
+// lost. The zero value is ready to use.
 type slowness struct {
 	mu      sync.Mutex
 	slowest time.Duration
 	at      time.Time
 }
 
-// note learns from an answer; that none came is for others to judge.
+// note takes the time of an answer. A missing answer does not count: the breaker has
+// it.
 func (s *slowness) note(took time.Duration, err error) {
 	var failed *lwa.Error
 	if errors.As(err, &failed) && failed.Status == 0 {
 		return
 	}
-	took = min(took, lwa.RefreshTimeout-time.Second) // of a process that was frozen
+	took = min(took, lwa.RefreshTimeout-time.Second) // the process may have been frozen
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if took >= s.slowest || time.Since(s.at) > slowTime {
@@ -72,7 +73,7 @@ func (s *slowness) note(took time.Duration, err error) {
 	}
 }
 
-// latest is how long the slowest answer of late took.
+// latest returns the time of the slowest recent answer.
 func (s *slowness) latest() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

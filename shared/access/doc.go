@@ -1,17 +1,16 @@
-// Package access gives out access tokens of grants that may be used now.
+// Package access returns access tokens of grants, and refreshes them.
 //
-// An access token lives an hour, and Login with Amazon may end the old refresh
-// token with each refresh, so that two refreshes of one grant at once can lose
-// it. A [Source] therefore lets one refresh run at a time: within a process
-// callers share one flight, and across processes the grant's lease, a
-// conditional write, decides who asks Login with Amazon while the others read
-// the record again until the new token is there.
+// An access token lives an hour, and Login with Amazon may revoke the old refresh
+// token with each refresh, so that two concurrent refreshes of one grant can lose
+// it. A [Source] therefore runs one refresh at a time: callers in a process share
+// it, and a lease on the grant, taken by a conditional write, keeps other processes
+// from refreshing. They poll the record until the new token is there.
 //
-// What Login with Amazon gave is saved before it is used, and saved even if
-// the request that asked for it has ended meanwhile. A refresh answered with
-// invalid_grant is the one proof that a grant is gone; the Source then revokes
-// it and returns [ErrRevoked]. Every other failure leaves the grant as it is.
+// New tokens are saved before they are used, even if the request that needed them
+// has ended. A refresh answered with invalid_grant is the only proof that a grant is
+// gone: the Source then revokes it and returns [ErrRevoked]. Every other failure
+// leaves the grant as it is.
 //
-// The package refuses to talk to the event gateway and to judge its answers:
-// whoever was refused a token asks for a newer one with [Source.Renew].
+// The package does not call the event gateway, or judge its answers: a caller whose
+// token the gateway refused gets a newer one from [Source.Renew].
 package access

@@ -12,15 +12,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/lwa"
 )
 
-// ErrProven: the gateway refuses a token although a forced refresh succeeded
-// within the last ten minutes. Another would prove nothing.
+// ErrProven: the gateway refuses a token although a forced refresh succeeded within
+// the last ten minutes. Another refresh would prove nothing.
 var ErrProven = errors.New("access: grant was refreshed by force a short time ago")
 
-// BackingOffError: Login with Amazon failed to answer the last refresh of the
-// grant, and it is too early for the next.
+// BackingOffError: Login with Amazon did not answer the last refresh of the grant, and
+// the next one is not due yet.
 type BackingOffError struct{ For time.Duration }
 
-// Error says how long it is until the next.
+// Error says when the next refresh is due.
 func (e *BackingOffError) Error() string {
 	return fmt.Sprintf("access: the last refresh failed; the next in %v", e.For)
 }
@@ -28,34 +28,34 @@ func (e *BackingOffError) Error() string {
 const (
 	// provenTime is how long a forced refresh that succeeded proves the grant.
 	provenTime = 10 * time.Minute
-	// A refresh that failed is tried again after firstPause, then twice as long
-	// each time, up to lastPause.
+	// A failed refresh is retried after firstPause, then with exponential backoff up to
+	// lastPause.
 	firstPause = time.Second
 	lastPause  = 5 * time.Minute
 )
 
-// Renew returns an access token of a later version than refused, which the
-// gateway did not take: the stored one if that is later, or else a new one by
-// a forced refresh. A forced refresh is also the proof of a grant: if Login
-// with Amazon refuses it as well the grant is gone, which is [ErrRevoked].
+// Renew returns an access token of a later version than refused, which the gateway
+// did not take: the stored one if that is later, or else a new one by a forced
+// refresh. A forced refresh also proves the grant: if Login with Amazon refuses it as
+// well the grant is gone, and Renew returns [ErrRevoked].
 //
-// A grant that was in doubt is not spared: the gateway's refusal and Login with
-// Amazon's are two.
+// A suspect grant is refreshed too: the gateway and Login with Amazon are two
+// witnesses.
 //
-// [ErrProven] and [BackingOffError] mean that none was made, because one has
-// succeeded, or failed, only just.
+// [ErrProven] and [BackingOffError] mean that no refresh was made, because one
+// succeeded, or failed, a short time ago.
 func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused int64) (Token, error) {
-	return s.fly(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, request{id: id, from: refused, forced: true, forEvent: true})
+	return s.shareRefresh(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, request{id: id, from: refused, forced: true, forEvent: true})
 }
 
-// grantName names a grant within a process.
+// grantName returns a name for a grant within a process.
 func grantName(key grant.Key, id string) string { return key.ID() + "/" + id }
 
-// failures remembers the refreshes that Login with Amazon failed to answer, so
-// that one customer's events do not storm a service that is ill, and for how long
-// it asked to be left alone. The zero value is ready.
+// failures tracks the refreshes that Login with Amazon did not answer, so that one
+// customer's events do not storm it during an outage, and its Retry-After. The zero
+// value is ready to use.
 type failures struct {
-	grants cache.Cache[string, failure] // one that is dropped is tried again too early
+	grants cache.Cache[string, failure] // a grant that is evicted is retried early
 	mu     sync.Mutex
 	until  time.Time // no refresh before, by a Retry-After
 }
@@ -65,18 +65,18 @@ type failure struct {
 	pause time.Duration
 }
 
-// longestRest is the longest Retry-After that is obeyed.
-const longestRest = 5 * time.Minute
+// longestRetryAfter is the longest Retry-After that is honoured.
+const longestRetryAfter = 5 * time.Minute
 
-// rest is how long Login with Amazon asked the process to wait.
-func (f *failures) rest(now time.Time) time.Duration {
+// retryAfter returns how long Login with Amazon asked the process to wait.
+func (f *failures) retryAfter(now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.until.Sub(now)
 }
 
-// wait is how long a grant's next refresh has to wait.
-func (f *failures) wait(id string, now time.Time) time.Duration {
+// backoff returns how long a grant's next refresh has to wait.
+func (f *failures) backoff(id string, now time.Time) time.Duration {
 	last, _ := f.grants.Get(id)
 	return last.until.Sub(now)
 }
@@ -85,14 +85,14 @@ func (f *failures) note(id string, err error, now time.Time) {
 	var failed *lwa.Error
 	if errors.As(err, &failed) && failed.RetryAfter > 0 {
 		f.mu.Lock()
-		if until := now.Add(min(failed.RetryAfter, longestRest)); until.After(f.until) {
+		if until := now.Add(min(failed.RetryAfter, longestRetryAfter)); until.After(f.until) {
 			f.until = until
 		}
 		f.mu.Unlock()
 	}
 	f.grants.Update(id, func(last failure, _ bool) (failure, bool) {
 		if now.Sub(last.until) > lastPause {
-			last.pause = 0 // that was another day's trouble
+			last.pause = 0 // long ago: begin anew
 		}
 		pause := min(max(firstPause, 2*last.pause), lastPause)
 		return failure{until: now.Add(pause), pause: pause}, true

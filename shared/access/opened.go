@@ -9,13 +9,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// openedTime is how long an access token that was opened is remembered.
+// openedTime is how long an opened access token is cached.
 const openedTime = time.Minute
 
-// opened remembers access tokens that were opened a short time ago, so that a
-// customer's events do not each open the same one. It gives out nothing that
-// opening would not: what is stored, the sealed token, has to be the same. The
-// zero value is ready.
+// opened caches opened access tokens, so that a customer's events do not each open the
+// same one. A cached token is used only while the sealed one in the record is the
+// same. The zero value is ready to use.
 type opened struct {
 	tokens cache.Cache[openedKey, openedToken]
 }
@@ -26,13 +25,12 @@ type openedKey struct {
 }
 
 type openedToken struct {
-	sealed []byte // of a record, where nobody changes it
+	sealed []byte // the record's own, which is never changed in place
 	access sensitive.String
 	until  time.Time
 }
 
-// find returns the token that sealed holds, if it was opened within the last
-// minute.
+// find returns the token that sealed holds, if it is cached.
 func (o *opened) find(key openedKey, sealed []byte, now time.Time) (sensitive.String, bool) {
 	token, ok := o.tokens.Get(key)
 	if !ok {

@@ -14,11 +14,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// pending holds the tokens that Login with Amazon gave and that are not saved
-// yet. They exist nowhere else. The zero value is ready.
+// pending holds the new tokens that are not saved yet. They exist nowhere else. The
+// zero value is ready to use.
 type pending struct {
-	left   atomic.Int32 // tokens that no request is saving: every request looks
-	saving sync.Mutex   // one request at a time saves those
+	left   atomic.Int32 // tokens that no request is saving; every request reads it
+	saving sync.Mutex   // one request at a time saves them
 
 	mu     sync.Mutex
 	tokens map[string]unsaved // by grant and version
@@ -29,15 +29,14 @@ type unsaved struct {
 	busy int // requests that are saving them
 }
 
-// refreshed is a refresh that Login with Amazon has answered and that is to be
-// saved.
+// refreshed is a refresh that Login with Amazon answered, and that is to be saved.
 type refreshed struct {
 	refreshing
 	held   grant.Record // the record with the lease under which it was made
 	tokens grant.Tokens
 }
 
-// versionName names a version of a grant's tokens within a process.
+// versionName returns a name for a version of a grant's tokens within a process.
 func versionName(key grant.Key, id string, version int64) string {
 	return fmt.Sprintf("%s/%s/%d", key.ID(), id, version)
 }
@@ -55,7 +54,7 @@ func (p *pending) begin(r refreshed) {
 	p.count()
 }
 
-// end notes that a request has saved tokens, or has given up.
+// end notes that a request saved tokens, or gave up.
 func (p *pending) end(r refreshed, saved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +80,7 @@ func (p *pending) count() {
 	p.left.Store(int32(left))
 }
 
-// of returns the tokens of a grant that would replace a version, if there are any.
+// of returns the unsaved tokens that replace a version of a grant's tokens.
 func (p *pending) of(key grant.Key, id string, version int64) (refreshed, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +91,8 @@ func (p *pending) of(key grant.Key, id string, version int64) (refreshed, bool) 
 	return u.refreshed, ok
 }
 
-// take begins to save the tokens that no request is saving, or all of them.
+// take returns the tokens that no request is saving, or all, and counts the caller as
+// saving them.
 func (p *pending) take(all bool) []refreshed {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,9 +111,9 @@ func (p *pending) take(all bool) []refreshed {
 // pendingTime is how long a request may spend on the tokens of earlier ones.
 const pendingTime = 2 * time.Second
 
-// SavePending saves the tokens that earlier requests could not save. It is the
-// first thing that every request does; while there are none it costs nothing.
-// What still cannot be saved stays for the next.
+// SavePending saves the tokens that earlier requests could not save. Every request
+// calls it first; it costs nothing if there are none. Tokens that still cannot be
+// saved stay for the next request.
 func (s *Source) SavePending(ctx context.Context) {
 	if s.pending.left.Load() == 0 || !s.pending.saving.TryLock() {
 		return
@@ -124,11 +124,11 @@ func (s *Source) SavePending(ctx context.Context) {
 	s.saveAll(ctx, s.pending.take(false))
 }
 
-// SaveBeforeExit saves every token that is not saved yet, in all the time that
-// ctx has: it is the last thing that the process does.
+// SaveBeforeExit saves every unsaved token, and retries until ctx ends. It is the last
+// thing that a process does.
 func (s *Source) SaveBeforeExit(ctx context.Context) { s.saveAll(ctx, s.pending.take(true)) }
 
-// saveAll saves tokens side by side.
+// saveAll saves tokens in parallel.
 func (s *Source) saveAll(ctx context.Context, list []refreshed) {
 	var all errgroup.Group
 	all.SetLimit(16)

@@ -14,11 +14,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
-// errHeld: another process has the lease by now.
+// errHeld: another process has the lease.
 var errHeld = errors.New("access: another process refreshes the grant")
 
-// refresh takes the grant's lease and asks Login with Amazon, or waits for
-// whoever has the lease. record may be a mere key, and is then read first.
+// refresh takes the grant's lease and calls Login with Amazon, or waits for the
+// process that has the lease. If record has only its key, it is read first.
 func (s *Source) refresh(ctx context.Context, record grant.Record, want request) (Token, error) {
 	id := want.id
 	for wait := newBackoff(); ; {
@@ -38,7 +38,7 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, want request)
 			return token, err
 		}
 		if r, ok := s.pending.of(record.Key(), id, want.from); ok {
-			return s.save(ctx, r) // Login with Amazon would refuse the token that is stored
+			return s.save(ctx, r) // newer than what is stored, which Login with Amazon may refuse
 		}
 		switch {
 		case want.forced && !g.LastForcedRefresh.IsZero() && s.Now().Sub(g.LastForcedRefresh) < provenTime:
@@ -49,8 +49,8 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, want request)
 		if !s.LWA.Knows(g.ClientID) {
 			return Token{}, s.cannotRefresh(ctx, record, id, !g.TokenEnded(s.Now()) && !want.forced, ErrOtherClient)
 		}
-		s.configuration.isWell(grant.ReasonOtherClient, s.Now())
-		if err := s.mayAsk(ctx, record.Key(), id); err != nil {
+		s.configuration.noteFit(grant.ReasonOtherClient, s.Now())
+		if err := s.mayRefresh(ctx, record.Key(), id); err != nil {
 			return Token{}, err
 		}
 		if g.Lease.Held(s.Owner, s.Now()) {
@@ -60,7 +60,7 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, want request)
 			record = keyOf(record)
 			continue
 		}
-		token, err := s.lead(ctx, record, want)
+		token, err := s.refreshUnderLease(ctx, record, want)
 		if errors.Is(err, grant.ErrConflict) || errors.Is(err, errHeld) {
 			if err := wait.pause(ctx); err != nil {
 				return Token{}, err
@@ -72,17 +72,17 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, want request)
 	}
 }
 
-// keyOf is a record that has yet to be read.
+// keyOf returns a record with only its key, which is yet to be read.
 func keyOf(record grant.Record) grant.Record {
 	return grant.Record{Skill: record.Skill, UserID: record.UserID}
 }
 
-// mayAsk returns why Login with Amazon must not be asked now.
-func (s *Source) mayAsk(ctx context.Context, key grant.Key, id string) error {
-	if rest := s.failures.rest(s.Now()); rest > 0 {
-		return fmt.Errorf("access: %w", lwa.Resting(rest))
+// mayRefresh returns why Login with Amazon must not be called now.
+func (s *Source) mayRefresh(ctx context.Context, key grant.Key, id string) error {
+	if after := s.failures.retryAfter(s.Now()); after > 0 {
+		return fmt.Errorf("access: %w", lwa.Resting(after))
 	}
-	if pause := s.failures.wait(grantName(key, id), s.Now()); pause > 0 {
+	if pause := s.failures.backoff(grantName(key, id), s.Now()); pause > 0 {
 		return &BackingOffError{For: pause}
 	}
 	if !TimeFor(ctx) {
@@ -94,38 +94,37 @@ func (s *Source) mayAsk(ctx context.Context, key grant.Key, id string) error {
 	return nil
 }
 
-// lead opens the refresh token, takes the lease and refreshes. It returns
-// grant.ErrConflict if the record was changed meanwhile.
-func (s *Source) lead(ctx context.Context, record grant.Record, want request) (Token, error) {
+// refreshUnderLease opens the refresh token, takes the lease and refreshes. It returns
+// grant.ErrConflict if the record has changed.
+func (s *Source) refreshUnderLease(ctx context.Context, record grant.Record, want request) (Token, error) {
 	id := want.id
 	g := record.Grants[id]
-	// Before the lease: what does not open must not cost others a wait.
+	// Before the lease: other processes must not wait for a token that does not open.
 	refreshToken, err := s.Sealer.Open(g.RefreshToken, place(record, id, refreshField))
 	if err != nil {
 		return Token{}, s.unreadable(ctx, record, id, !g.TokenEnded(s.Now()) && !want.forced, err)
 	}
-	s.configuration.isWell(grant.ReasonUnreadable, s.Now())
+	s.configuration.noteFit(grant.ReasonUnreadable, s.Now())
 	admitted, err := s.admit(ctx, record.Key(), want)
 	if err != nil {
 		return Token{}, err
 	}
 	now := refreshing{
 		request: want, token: refreshToken, timeout: timeToAnswer(ctx), attempt: admitted,
-		// A lease that was left behind, by this process or another, belongs to a
-		// refresh whose end nobody knows.
+		// The lease of a refresh that did not finish: how it ended is unknown.
 		abandoned: g.Lease.Owner != "",
 	}
 	leased := record.Clone()
 	leased.Take(id, s.Owner, s.Now().Add(takeTime+now.timeout+saveTime+leaseMargin))
-	held, err := s.take(ctx, record, leased)
+	held, err := s.acquireLease(ctx, record, leased)
 	if err != nil {
 		admitted.cancel()
 		return Token{}, fmt.Errorf("access: taking the lease: %w", err)
 	}
-	return s.ask(ctx, held, now)
+	return s.callLWA(ctx, held, now)
 }
 
-func (s *Source) take(ctx context.Context, record, leased grant.Record) (grant.Record, error) {
+func (s *Source) acquireLease(ctx context.Context, record, leased grant.Record) (grant.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeTime)
 	defer cancel()
 	return s.Store.Write(ctx, record, leased)
@@ -148,12 +147,12 @@ type refreshing struct {
 	token     sensitive.String
 	timeout   time.Duration // of the call
 	attempt   attempt       // at the breaker
-	abandoned bool          // an earlier refresh of the same version has no known end
+	abandoned bool          // an earlier refresh of the same version ended in an unknown way
 }
 
-// ask refreshes under the lease that held shows. From here on the end of the
-// request does not count: what Login with Amazon answers must be saved.
-func (s *Source) ask(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
+// callLWA refreshes under the lease in held. From here on the end of the request no
+// longer counts: the answer of Login with Amazon must be saved.
+func (s *Source) callLWA(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
 	name := grantName(held.Key(), now.id)
 	began := time.Now()
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), now.timeout)
@@ -170,16 +169,16 @@ func (s *Source) ask(ctx context.Context, held grant.Record, now refreshing) (To
 		}
 		return s.save(ctx, refreshed{refreshing: now, held: held, tokens: tokens})
 	case errors.Is(err, lwa.ErrInvalidGrant):
-		return s.refused(ctx, held, now)
+		return s.handleInvalidGrant(ctx, held, now)
 	}
 	s.failures.note(name, err, s.Now())
-	// Nothing is written: what ails Login with Amazon as a whole must not cost
-	// a write for each customer. The lease runs out by itself.
+	// Nothing is written: an outage of Login with Amazon must not cost a write for each
+	// customer. The lease expires.
 	return Token{}, fmt.Errorf("access: %w", err)
 }
 
-// untilSaved is a context for what must be saved: it ends with the request's
-// time, not with the request, and leaves saveTime in any case.
+// untilSaved returns a context to save with: it ends at the request's deadline, not
+// with the request, and lasts at least saveTime.
 func untilSaved(ctx context.Context) (context.Context, context.CancelFunc) {
 	left := saveTime
 	if deadline, ok := ctx.Deadline(); ok {
@@ -188,8 +187,8 @@ func untilSaved(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), left)
 }
 
-// save stores what Login with Amazon gave, and tries until the request's time is
-// up. What cannot be stored by then stays in the process.
+// save stores new tokens, and retries until the request's deadline. Tokens that cannot
+// be stored by then stay in the process, see [Source.SavePending].
 func (s *Source) save(ctx context.Context, r refreshed) (Token, error) {
 	ctx, cancel := untilSaved(ctx)
 	defer cancel()
@@ -208,9 +207,9 @@ func (s *Source) save(ctx context.Context, r refreshed) (Token, error) {
 	return token, err
 }
 
-// store stores what Login with Amazon gave, for as long as ctx lasts. It is
-// allowed as long as the stored tokens are the ones that were refreshed, whoever
-// has the lease by now; only newer ones discard it.
+// store stores new tokens, and retries until ctx ends. It does so as long as the
+// stored tokens are the ones that were refreshed, even if another process has the
+// lease by now. Newer stored tokens win.
 func (s *Source) store(ctx context.Context, r refreshed) (grant.Record, error) {
 	saved, err := grant.Persist(ctx, s.Store, r.held, func(record *grant.Record) error {
 		if g, ok := record.Grants[r.id]; ok && g.TokenVersion == r.from {
@@ -228,19 +227,20 @@ func (s *Source) store(ctx context.Context, r refreshed) (grant.Record, error) {
 	return saved, nil
 }
 
-// refused decides what invalid_grant means: another process was first, or is at
-// it; too many are refused for it to be believed; a second witness says that the
-// customer took the grant back; or the grant is in doubt.
-func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
+// handleInvalidGrant decides what invalid_grant means: another process refreshed, or
+// is refreshing, the grant; too many grants are refused for it to be believed; a
+// second witness confirms that the customer unlinked; or the grant becomes suspect.
+func (s *Source) handleInvalidGrant(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
 	ctx, cancel := untilSaved(ctx)
 	defer cancel()
 	asked := held.Grants[now.id]
-	// A refresh without a known end may be why the gateway refuses the access
-	// token and Login with Amazon the refresh token: these are not two witnesses.
+	// An earlier refresh whose answer was lost may be why both tokens are refused, the
+	// access token by the gateway and the refresh token by Login with Amazon: these are
+	// not two witnesses.
 	unknown := now.abandoned || asked.Reason == grant.ReasonRefreshUnknown
-	// Nor are they if the access token had ended by itself.
+	// Nor are they if the access token had expired.
 	revokes := asked.Confirms(s.Now()) || now.forced && !unknown && !asked.TokenEnded(s.Now())
-	if err := s.mayRefuse(ctx, asked, revokes); err != nil {
+	if err := s.countRefusal(ctx, asked, revokes); err != nil {
 		s.failures.note(grantName(held.Key(), now.id), err, s.Now())
 		return Token{}, err
 	}
@@ -257,7 +257,7 @@ func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing)
 		case g.TokenVersion != now.from:
 			verdict = nil
 		case g.Lease.Held(s.Owner, s.Now()):
-			return errHeld // by somebody who was faster, and saves perhaps at this moment
+			return errHeld // another process was faster, and may be saving
 		case revokes:
 			verdict = ErrRevoked
 			r.Revoke(now.id, grant.ReasonInvalidGrant, s.Now())
@@ -273,7 +273,7 @@ func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing)
 	if errors.Is(err, errHeld) {
 		return Token{}, err
 	}
-	if err != nil { // not to be taken for a lease that somebody else got
+	if err != nil { // %v: the caller must not take it for a lost lease
 		return Token{}, fmt.Errorf("access: saving a refused refresh: %v", err)
 	}
 	s.announce(ctx, changed)
@@ -285,10 +285,10 @@ func (s *Source) refused(ctx context.Context, held grant.Record, now refreshing)
 	return token, err
 }
 
-// mayRefuse asks the brake, which counts a grant's first refusal and its
-// revocation. That a customer links again is nothing unusual, however many do:
-// the proof of the older link does not count.
-func (s *Source) mayRefuse(ctx context.Context, asked grant.Grant, revokes bool) error {
+// countRefusal counts a grant's first refusal, or its revocation, with the brake, and
+// returns ErrBraked if it must not be saved. The refusal of a link that a newer one
+// replaced does not count: customers may relink in any number.
+func (s *Source) countRefusal(ctx context.Context, asked grant.Grant, revokes bool) error {
 	var err error
 	switch proof := !asked.UnprovenSince.IsZero(); {
 	case proof && revokes:
@@ -305,8 +305,8 @@ func (s *Source) mayRefuse(ctx context.Context, asked grant.Grant, revokes bool)
 	return err
 }
 
-// announce publishes what a change left to be announced. If that fails the
-// message stays in the record, and the sweep publishes it.
+// announce publishes the announcements that wait in a record. If that fails they stay
+// there, and the sweep publishes them.
 func (s *Source) announce(ctx context.Context, record grant.Record) {
 	if len(record.Announce) == 0 {
 		return
@@ -316,10 +316,9 @@ func (s *Source) announce(ctx context.Context, record grant.Record) {
 	}
 }
 
-// backoff is the wait of those who watch another process refresh: short at
-// first, because a refresh takes a few hundred milliseconds, then longer, so
-// that a holder who died costs few reads. By the time the longest lease ends
-// there is nothing left to wait for.
+// backoff paces the polls while another process refreshes: short at first, since a
+// refresh takes a few hundred milliseconds, then longer, so that a process that died
+// with the lease costs few reads. It ends when the longest lease has expired.
 type backoff struct {
 	next time.Duration
 	left time.Duration
@@ -329,7 +328,7 @@ func newBackoff() *backoff {
 	return &backoff{next: 50 * time.Millisecond, left: takeTime + lwa.RefreshTimeout + saveTime + leaseMargin + time.Second}
 }
 
-// pause returns ErrBusy if ctx ends during the wait, or the waiting is in vain.
+// pause waits for the next poll. It returns ErrBusy if ctx ends or the polls are over.
 func (b *backoff) pause(ctx context.Context) error {
 	if b.left < b.next {
 		return ErrBusy
