@@ -46,10 +46,10 @@ func TestTune(t *testing.T) {
 	}
 }
 
-// TestVariables: the README lists every variable that a function reads.
+// TestVariables: CONTRACTS.md lists every variable that a function reads.
 func TestVariables(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
+	readme, err := os.ReadFile("CONTRACTS.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestVariables(t *testing.T) {
 	}
 	for _, name := range source.Known() {
 		if !strings.Contains(table, "`"+name+"`") {
-			t.Errorf("the README does not list %s", name)
+			t.Errorf("CONTRACTS.md does not list %s", name)
 		}
 	}
 }

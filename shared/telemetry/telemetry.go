@@ -18,7 +18,7 @@ import (
 	"sync"
 )
 
-// Names of fields in log lines. FIELDS.md beside this file says what each of them
+// Names of fields in log lines. functions/CONTRACTS.md says what each of them
 // means, and where it appears.
 const (
 	Function  = "function"

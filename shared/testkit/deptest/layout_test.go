@@ -211,11 +211,11 @@ var (
 	field = regexp.MustCompile(`slog\.(?:String|Int|Int64|Bool|Any|Time)\(("[^"]*"|[\w.]+)(\+)?`)
 	// note is a field of the line of a process that is ready.
 	note = regexp.MustCompile(`\.Note\("([^"]*)"`)
-	// row is a row of FIELDS.md: name, meaning, lines.
+	// row is a row of CONTRACTS.md: name, meaning, lines.
 	row = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]+) \\|$")
 )
 
-// TestFields: FIELDS.md lists the fields of log lines, all of them and no others,
+// TestFields: CONTRACTS.md lists the fields of log lines, all of them and no others,
 // and says where they appear.
 func TestFields(t *testing.T) {
 	t.Parallel()
@@ -267,12 +267,43 @@ func TestFields(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range row.FindAllStringSubmatch(read(t, "shared/telemetry/FIELDS.md"), -1) {
+	for _, r := range row.FindAllStringSubmatch(section(t, "Log fields"), -1) {
 		got[r[1]] = r[3]
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("FIELDS.md and the code differ (-code +page):\n%s", diff)
+		t.Errorf("CONTRACTS.md and the code differ (-code +page):\n%s", diff)
 	}
+}
+
+// TestContracts: CONTRACTS.md lists Gatepost's codes and attributes, all of them and
+// no others.
+func TestContracts(t *testing.T) {
+	t.Parallel()
+	inCode, onPage := make(map[string]bool), make(map[string]bool)
+	const attribute = `"(gatepost-[a-z-]+)"`
+	for file, pattern := range map[string]string{"outcome.go": `"([A-Z_]{4,})"`, "message.go": attribute, "deadletter.go": attribute} {
+		for _, found := range regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, "shared/delivery/"+file), -1) {
+			if !strings.HasSuffix(found[1], "_EXCEPTION") { // the gateway's
+				inCode[found[1]] = true
+			}
+		}
+	}
+	for _, found := range row.FindAllStringSubmatch(section(t, "Outcomes")+section(t, "Attributes"), -1) {
+		if strings.ToUpper(found[1]) == found[1] || strings.HasPrefix(found[1], "gatepost-") {
+			onPage[found[1]] = true
+		}
+	}
+	if diff := cmp.Diff(inCode, onPage); diff != "" {
+		t.Errorf("CONTRACTS.md and the code differ (-code +page):\n%s", diff)
+	}
+}
+
+// section returns a section of CONTRACTS.md.
+func section(t *testing.T, title string) string {
+	t.Helper()
+	_, page, _ := strings.Cut(read(t, "functions/CONTRACTS.md"), "## "+title+"\n")
+	page, _, _ = strings.Cut(page, "\n## ")
+	return page
 }
 
 func read(t *testing.T, file string) string {
