@@ -131,10 +131,9 @@ func TestShowNothing(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
 		s.link(key("u-1"), s.both, "a")
-		for _, args := range []string{"show u-2", "show -skill other u-1", "show -json u-2"} {
-			status, stdout, stderr := s.run(strings.Fields(args)...)
-			if status != exitFailed || stdout != "" || stderr != "grants: "+errNoRecord.Error()+"\n" {
-				t.Errorf("%s: status %d, %q and %q", args, status, stderr, stdout)
+		for _, line := range []string{"show u-2", "show -skill other u-1", "show -json u-2"} {
+			if stdout := s.says(exitFailed, line, "grants: "+errNoRecord.Error()+"\n"); stdout != "" {
+				t.Errorf("%s: it shows %q", line, stdout)
 			}
 		}
 	})
