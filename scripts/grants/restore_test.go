@@ -110,17 +110,9 @@ func TestRestoreDecidesAnew(t *testing.T) {
 	s := newStack(t)
 	s.link(key("u-1"), s.both, "a", "b")
 	s.revoke(key("u-1"), "a", start)
-	inner := s.store
-	s.meddle(func(n int, key grant.Key) error {
-		if n > 1 {
-			return nil
-		}
-		_, err := grant.Change(t.Context(), inner, key, func(r *grant.Record) error {
-			r.Refreshed("a", r.Grants["a"], s.tokens(s.both, key, "a", 2), start)
-			r.Revoke("b", grant.ReasonInvalidGrant, start)
-			return nil
-		})
-		return err
+	s.meddleOnce(func(r *grant.Record) {
+		r.Refreshed("a", r.Grants["a"], s.tokens(s.both, key("u-1"), "a", 2), start)
+		r.Revoke("b", grant.ReasonInvalidGrant, start)
 	})
 	if stdout := s.says(exitOK, "restore u-1"); strings.Count(stdout, "restored\t") != 1 {
 		t.Errorf("want one restored:\n%s", stdout)
