@@ -1,3 +1,7 @@
+//go:build !race
+
+// The scripts run in other processes, which the race detector does not see.
+
 package main
 
 import (
