@@ -139,7 +139,8 @@ func TestSnippets(t *testing.T) {
 		t.Run(s.runtime+"/failures", func(t *testing.T) {
 			t.Parallel()
 			w := newPlace(t)
-			w.acceptGrant.then(answering(401, `canary`), answering(200, `<html>canary`), answering(200, `{"error":"canary"}`), hijack("", true), hang)
+			w.acceptGrant.then(answering(401, `canary`), answering(200, `<html>canary`), answering(200, `{"error":"canary"}`),
+				hijack("", true), hang)
 			answers, took := s.forward(t, w, []string{"SHORT=1"}, accept, accept, accept, accept, accept)
 			for i, answer := range answers {
 				if !same(t, answer, errorResponse(accept, "")) {

@@ -89,7 +89,9 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env = slices.Concat(os.Environ(), []string{"PATH=" + filepath.Dir(python) + ":" + os.Getenv("PATH"), "HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false"}, env)
+	env = slices.Concat(os.Environ(), []string{
+		"PATH=" + filepath.Dir(python) + ":" + os.Getenv("PATH"), "HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false",
+	}, env)
 	env = append(env, noting(t, &notes, func(args []string) string {
 		switch line := strings.Join(args, " "); {
 		case args[0] != "curl":

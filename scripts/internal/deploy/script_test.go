@@ -215,7 +215,8 @@ func TestBuilds(t *testing.T) {
 
 	m.made["gcloud functions gatepost-eu-skillevent"]["state"] = "FAILED"
 	m.deploy(append(args, settingsWith(t, settingsFile, object{
-		"refresh_schedule": "*/4 * * * *", "lwa_max_rate": 7, "scaling": object{"AcceptGrant": object{"min_instances": nil, "max_instances": "7"}},
+		"refresh_schedule": "*/4 * * * *", "lwa_max_rate": 7,
+		"scaling": object{"AcceptGrant": object{"min_instances": nil, "max_instances": "7"}},
 	}))...)
 	built("acceptgrant", "refreshshard", "skillevent")
 	schedule := m.made["gcloud scheduler jobs gatepost-eu-refresh"]["schedule"]

@@ -198,7 +198,8 @@ func wantBuild(t *testing.T, files map[string]string) {
 			t.Errorf("the buildpack would build from a module that go.sum does not name: %s", sum)
 		}
 	}
-	needed := strings.Fields(command(t, dir, env, "go", "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}", "."))
+	ours := "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}"
+	needed := strings.Fields(command(t, dir, env, "go", "list", "-deps", "-f", ours, "."))
 	for name := range files {
 		if pkg := path.Join("github.com/gatepostdev/gatepost", path.Dir(name)); path.Ext(name) == ".go" && path.Base(name) != "doc.go" &&
 			!slices.Contains(needed, pkg) {
