@@ -6,7 +6,7 @@ import (
 	"crypto/sha256"
 	"debug/elf"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,17 +48,6 @@ func build(t *testing.T, root string, env ...string) []byte {
 	return data
 }
 
-// withoutGNU returns a PATH on which GNU's own programs fail, which a
-// developer's Mac does not have.
-func withoutGNU(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"realpath", "sha256sum"} {
-		testkit.Script(t, filepath.Join(dir, name), "#!/bin/sh\nexit 1\n")
-	}
-	return dir + string(filepath.ListSeparator) + os.Getenv("PATH")
-}
-
 // TestReproducibleZip builds here, and once more from a copy of the source in
 // another place, under other settings of the person who builds.
 func TestReproducibleZip(t *testing.T) {
@@ -74,9 +63,13 @@ func TestReproducibleZip(t *testing.T) {
 			t.Fatalf("%v: %s", err, text)
 		}
 	}
+	noGNU := t.TempDir() // of whose own programs a developer's Mac has none
+	for _, name := range []string{"realpath", "sha256sum"} {
+		testkit.Script(t, filepath.Join(noGNU, name), "#!/bin/sh\nexit 1\n")
+	}
 	first := build(t, root)
 	second := build(t, copied, "TZ=Asia/Tokyo", "GOFLAGS=-buildvcs=false -tags=other -ldflags=-X=main.x=y",
-		"GOOS=windows", "GOARCH=386", "GOEXPERIMENT=arenas", "GOFIPS140=latest", "CGO_ENABLED=1", "PATH="+withoutGNU(t))
+		"GOOS=windows", "GOARCH=386", "GOEXPERIMENT=arenas", "GOFIPS140=latest", "CGO_ENABLED=1", "PATH="+noGNU+":"+os.Getenv("PATH"))
 	if !bytes.Equal(first, second) {
 		t.Errorf("two builds differ: %d and %d bytes", len(first), len(second))
 	}
@@ -97,11 +90,7 @@ func wantBootstrap(t *testing.T, data []byte) {
 	if len(archive.File) != 1 || archive.File[0].Name != "bootstrap" || archive.File[0].Mode() != 0o755 {
 		t.Fatalf("the zip holds %v", archive.File)
 	}
-	file, err := archive.File[0].Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program, err := io.ReadAll(file)
+	program, err := fs.ReadFile(archive, "bootstrap")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,22 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
 const (
 	deviceCloud = "BRIDGE_UNREACHABLE"
 	internal    = "INTERNAL_ERROR"
+	notGranted  = "ACCEPT_GRANT_FAILED"
 )
 
 // TestFailuresBehind: whatever is behind does, Alexa gets an answer that it
@@ -33,7 +29,6 @@ func TestFailuresBehind(t *testing.T) {
 		outcome string
 		status  any // of what is behind, as logged
 	}{
-		{"hangs", hang, deviceCloud, "timed_out", nil},
 		{"hangs after half a body", half, deviceCloud, "timed_out", 200.0},
 		{"hangs up", hijack("", false), deviceCloud, "unreachable", nil},
 		{"resets", hijack("", true), deviceCloud, "unreachable", nil},
@@ -65,18 +60,14 @@ func TestFailuresBehind(t *testing.T) {
 		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn, "discovery": discover} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				w := newPlace(t)
-				l := serve(t, w.env(nil))
+				w, changes := newPlace(t), map[string]string{}
 				if test.handle == nil {
-					w.to(message).Close()
+					changes["ACCEPT_GRANT_URL"], changes["DIRECTIVE_URL"] = "http://127.0.0.1:1", "http://127.0.0.1:1"
 				} else {
 					w.to(message).then(test.handle)
 				}
-				got := l.invoke(t, message, 2*time.Second) // Lambda's deadline is nearer than seven seconds
-				wantError(t, got, message, test.typ)
-				if got.took > 2*time.Second {
-					t.Errorf("answered after %v", got.took)
-				}
+				l := serve(t, w, changes)
+				wantError(t, l.invoke(t, message, deadlineSpare+500*time.Millisecond), message, test.typ)
 				line := l.logged(t, 1)
 				if line["outcome"] != test.outcome || line["status"] != test.status {
 					t.Errorf("logged %v, want %s and %v", line, test.outcome, test.status)
@@ -92,64 +83,115 @@ func TestFailuresBehind(t *testing.T) {
 	}
 }
 
-// TestSevenSeconds: without Lambda's deadline to help, and with everybody
-// hanging that can.
-func TestSevenSeconds(t *testing.T) {
+// slow answers well, or with another status, after a time.
+func slow(after time.Duration, status int) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(after):
+			answering(status, done)(rw, r)
+		case <-r.Context().Done():
+		}
+	}
+}
+
+// TestExchanges: what is answered and when, to the millisecond, and how often what is
+// behind is asked. A time-out of Lambda's own that is nearer than seven seconds is kept.
+func TestExchanges(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func(w *place) (message string){
-		"the handler": func(w *place) string { w.directive.then(hang); return turnOn },
-		"AcceptGrant": func(w *place) string { w.acceptGrant.then(hang); return accept },
-		"AcceptGrant after a slow token": func(w *place) string {
-			w.google.Fail(federationtest.STS, hang)
-			return accept
-		},
+	const (
+		lambda = time.Minute // a time-out that does not matter
+		inTwo  = 2*time.Second - deadlineSpare
+	)
+	for _, test := range []struct {
+		name, message string
+		behind        http.HandlerFunc
+		timeout       time.Duration // of Lambda
+		want          string        // the answer from behind or the type of the proxy's own; empty if the invocation fails
+		took          time.Duration
+		outcome       string
+		requests      int
+	}{
+		{"directive, hangs", turnOn, hang, lambda, deviceCloud, answerTime, "timed_out", 1},
+		{"directive, hangs in a short Lambda", turnOn, hang, 2 * time.Second, deviceCloud, inTwo, "timed_out", 1},
+		{"directive, no time is left", turnOn, hang, 100 * time.Millisecond, deviceCloud, 0, "timed_out", 1},
+		{"directive, 503", turnOn, answering(503, ``), lambda, deviceCloud, 0, "unavailable", 1},
+		{"directive, 429", turnOn, answering(429, ``), lambda, internal, 0, "refused", 1},
+		{"discovery, hangs in a short Lambda", discover, hang, 2 * time.Second, deviceCloud, inTwo, "timed_out", 1},
+
+		{"AcceptGrant, hangs", accept, hang, lambda, notGranted, answerTime, "timed_out", 1},
+		{"AcceptGrant, hangs in a short Lambda", accept, hang, 2 * time.Second, notGranted, inTwo, "timed_out", 1},
+		{"AcceptGrant, its five seconds", accept, slow(5*time.Second, 200), lambda, done, 5 * time.Second, "passed", 1},
+		{"AcceptGrant, fails and has time", accept, slow(1600*time.Millisecond, 503), lambda, done, 1900 * time.Millisecond, "passed", 2},
+		{"AcceptGrant, fails late", accept, slow(2100*time.Millisecond, 503), lambda, notGranted, 2100 * time.Millisecond, "unavailable", 1},
+		{"AcceptGrant, fails in a short Lambda", accept, answering(503, ``), 4 * time.Second, notGranted, 0, "unavailable", 1},
+		{"AcceptGrant, 400", accept, answering(400, ``), lambda, notGranted, 0, "refused", 1},
+		{"AcceptGrant, 403", accept, answering(403, ``), lambda, notGranted, 0, "refused", 1},
+		{"AcceptGrant, 500", accept, answering(500, ``), lambda, notGranted, 0, "refused", 1},
+		{"AcceptGrant, 504", accept, answering(504, ``), lambda, notGranted, 0, "unavailable", 1},
+		{"AcceptGrant, nothing of Alexa's", accept, answering(200, `{}`), lambda, notGranted, 0, "unusable", 1},
+		{"AcceptGrant, over 6 MB", accept, answering(200, done+strings.Repeat(" ", maxAnswer)), lambda, notGranted, 0, "unusable", 1},
+
+		{"event, taken", disabled, answering(200, `{"ok":true}`), lambda, `{"ok":true}`, 0, "passed", 1},
+		{"event, taken without a body", disabled, answering(204, ``), lambda, `{}`, 0, "passed", 1},
+		{"event, taken with nonsense", disabled, answering(200, `OK`), lambda, `{}`, 0, "passed", 1},
+		{"event, refused for ever", disabled, answering(400, `{"error":"canary"}`), lambda, `{}`, 0, "refused", 1},
+		{"event, too large for ever", disabled, answering(413, ``), lambda, `{}`, 0, "refused", 1},
+		{"event, not understood for ever", disabled, answering(422, done), lambda, `{}`, 0, "refused", 1},
+		{"event, unauthorized", disabled, answering(401, ``), lambda, ``, 0, "refused", 1},
+		{"event, forbidden", disabled, answering(403, ``), lambda, ``, 0, "refused", 1},
+		{"event, not there", disabled, answering(404, ``), lambda, ``, 0, "refused", 1},
+		{"event, throttled", disabled, answering(429, ``), lambda, ``, 0, "refused", 1},
+		{"event, failed", disabled, answering(500, ``), lambda, ``, 0, "refused", 1},
+		{"event, unavailable", disabled, answering(503, ``), lambda, ``, 0, "unavailable", 1},
+		{"event, hung up", disabled, abort, lambda, ``, 0, "unreachable", 1},
+		{"event, hung", disabled, hang, time.Second, ``, 500 * time.Millisecond, "timed_out", 1},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newPlace(t)
-			l := start(t, w.env(nil))
-			message := prepare(w)
-			got := l.invoke(t, message, time.Minute)
-			wantError(t, got, message, deviceCloud)
-			if got.took > 7*time.Second {
-				t.Errorf("answered after %v, want 7s at most", got.took)
-			}
+			inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+				w.to(test.message).then(test.behind)
+				got, line := l.invoke(t, test.message, test.timeout), l.logged(t, 1)
+				switch {
+				case test.want == "":
+					if !got.failed || string(got.body) != "the skill event was not taken" {
+						t.Errorf("failed: %v, with %s", got.failed, got.body)
+					}
+				case strings.HasPrefix(test.want, "{"):
+					if got.failed || string(got.body) != test.want {
+						t.Errorf("failed: %v, answer %s, want %s", got.failed, got.body, test.want)
+					}
+				default:
+					wantError(t, got, test.message, test.want)
+					if line["alexa_code"] != test.want {
+						t.Errorf("logged %v, want the code %s", line, test.want)
+					}
+				}
+				if n := len(w.to(test.message).got()); got.took != test.took || n != test.requests {
+					t.Errorf("%v and %d requests, want %v and %d", got.took, n, test.took, test.requests)
+				}
+				severe := test.outcome == "refused" || test.want == notGranted
+				if line["outcome"] != test.outcome || severe != (line["severity"] == "ERROR") {
+					t.Errorf("logged %v, want %s, an error: %v", line, test.outcome, severe)
+				}
+				wantSuccess(t, l, test.message) // the process goes on
+			})
 		})
 	}
 }
 
-// TestAcceptGrantHasItsFiveSeconds: what answers late, but in time, is passed
-// on, after the two round trips for a token as well.
-func TestAcceptGrantHasItsFiveSeconds(t *testing.T) {
+// TestNoTarget: what nobody is there for, and the rest goes on.
+func TestNoTarget(t *testing.T) {
 	t.Parallel()
-	w := newPlace(t)
-	w.acceptGrant.then(func(rw http.ResponseWriter, r *http.Request) {
-		select {
-		case <-time.After(5 * time.Second):
-			answering(200, done)(rw, r)
-		case <-r.Context().Done():
+	inBubble(t, map[string]string{"DIRECTIVE_URL": "", "SKILL_EVENT_URL": ""}, func(t *testing.T, _ *place, l *instance) {
+		for _, message := range []string{turnOn, discover, `{"directive":7}`, `"?"`, `{"request":{"type":"LaunchRequest"}}`} {
+			wantError(t, l.invoke(t, message, time.Minute), message, "INVALID_DIRECTIVE")
 		}
+		got, line := l.invoke(t, disabled, time.Minute), l.logged(t, 6)
+		if got.failed || string(got.body) != `{}` || line["outcome"] != "acknowledged" || line["kind"] != "AlexaSkillEvent.SkillDisabled" {
+			t.Errorf("a skill event: %s, logged %v", got.body, line)
+		}
+		wantSuccess(t, l, accept)
 	})
-	wantSuccess(t, start(t, w.env(nil)), accept)
-}
-
-func TestNoHandler(t *testing.T) {
-	t.Parallel()
-	w := newPlace(t)
-	l := serve(t, w.env(map[string]string{"DIRECTIVE_URL": ""}))
-	for _, message := range []string{turnOn, discover, `{"directive":7}`, `"?"`, `{"request":{"type":"LaunchRequest"}}`} {
-		wantError(t, l.invoke(t, message, time.Minute), message, "INVALID_DIRECTIVE")
-	}
-	wantSuccess(t, l, accept)
-}
-
-// TestNoTimeLeft: an invocation that comes when it is nearly over.
-func TestNoTimeLeft(t *testing.T) {
-	t.Parallel()
-	w := newPlace(t)
-	l := serve(t, w.env(nil))
-	wantError(t, l.invoke(t, turnOn, 100*time.Millisecond), turnOn, deviceCloud)
-	wantSuccess(t, l, turnOn)
 }
 
 // TestPanic has a proxy without an HTTP client.
@@ -172,116 +214,77 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// TestPassingFaultOfAcceptGrant: AcceptGrant alone is asked once more.
+// TestPassingFaultOfAcceptGrant: AcceptGrant alone is asked once more, after a random
+// pause.
 func TestPassingFaultOfAcceptGrant(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		handle http.HandlerFunc
 		why    string // logged
+		draw   float64
+		pause  time.Duration
 	}{
-		{"has no instance", answering(429, `canary`), "status 429"},
-		{"is started", answering(503, ``), "status 503"},
-		{"is behind an ill front end", answering(502, `<html>canary`), "status 502"},
-		{"hangs up when it has stored", hijack("", false), "EOF"},
-		{"resets when it has stored", hijack("", true), "reset by peer"},
-		{"ends after half an answer", hijack("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"+done[:20], false), "unexpected EOF"},
+		{"has no instance", answering(429, `canary`), "status 429", 0, 300 * time.Millisecond},
+		{"is started", answering(503, ``), "status 503", 0.5, 400 * time.Millisecond},
+		{"is behind an ill front end", answering(502, `<html>canary`), "status 502", 1, 500 * time.Millisecond},
+		{"hangs up when it has stored", abort, "unexpected EOF", 0, 300 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newPlace(t)
-			l := serve(t, w.env(nil))
-			w.acceptGrant.then(test.handle)
-			got := l.invoke(t, accept, time.Minute)
-			if got.failed || string(got.body) != done || got.took < resendPause {
-				t.Errorf("answer %s after %v, want the second of AcceptGrant's, after a pause", got.body, got.took)
-			}
-			line := l.logged(t, 1)
-			why, _ := line["resent_after"].(string)
-			if !strings.HasSuffix(why, test.why) || line["outcome"] != "passed" || line["severity"] != "INFO" {
-				t.Errorf("logged %v, want %q", line, test.why)
-			}
-			requests := w.acceptGrant.got()
-			if len(requests) != 2 {
-				t.Fatalf("%d requests, want 2", len(requests))
-			}
-			if diff := cmp.Diff(requests[0], requests[1], cmp.AllowUnexported(request{})); diff != "" {
-				t.Errorf("the second request differs (-first +second):\n%s", diff)
-			}
-			w.acceptGrant.then(test.handle)
-			w.acceptGrant.then(test.handle)
-			wantError(t, l.invoke(t, accept, time.Minute), accept, "")
-			if n := len(w.acceptGrant.got()); n != 4 {
-				t.Errorf("%d requests, want no third try", n)
-			}
+			inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+				l.draw = test.draw
+				wantSecondTry(t, w, l, test.handle, test.why, test.pause)
+				w.acceptGrant.then(test.handle, test.handle)
+				wantError(t, l.invoke(t, accept, time.Minute), accept, "")
+				if n := len(w.acceptGrant.got()); n != 4 {
+					t.Errorf("%d requests, want no third try", n)
+				}
+			})
 		})
+	}
+	t.Run("resets on the network", func(t *testing.T) {
+		t.Parallel()
+		w := newPlace(t)
+		wantSecondTry(t, w, serve(t, w, nil), hijack("", true), "reset by peer", 0)
+	})
+}
+
+// wantSecondTry has AcceptGrant fail once, and wants the same request after a pause; 0
+// means any.
+func wantSecondTry(t *testing.T, w *place, l *instance, handle http.HandlerFunc, why string, pause time.Duration) {
+	t.Helper()
+	w.acceptGrant.then(handle)
+	got := l.invoke(t, accept, time.Minute)
+	if got.failed || string(got.body) != done || pause != 0 && got.took != pause {
+		t.Errorf("answer %s after %v, want the second of AcceptGrant's, after %v", got.body, got.took, pause)
+	}
+	line := l.logged(t, 1)
+	after, _ := line["resent_after"].(string)
+	if !strings.HasSuffix(after, why) || line["outcome"] != "passed" || line["severity"] != "INFO" {
+		t.Errorf("logged %v, want %q", line, why)
+	}
+	requests := w.acceptGrant.got()
+	if len(requests) != 2 {
+		t.Fatalf("%d requests, want 2", len(requests))
+	}
+	if diff := cmp.Diff(requests[0], requests[1], cmp.AllowUnexported(request{})); diff != "" {
+		t.Errorf("the second request differs (-first +second):\n%s", diff)
 	}
 }
 
-// TestNotSentTwice: what is no bad luck, or not AcceptGrant's, or too late. Nor does
-// a connection that died while it was idle lead to a directive that is carried out
+// TestIdleConnection: one that dies does not lead to a message that is carried out
 // twice.
-func TestNotSentTwice(t *testing.T) {
+func TestIdleConnection(t *testing.T) {
 	t.Parallel()
-	slow := func(rw http.ResponseWriter, r *http.Request) {
-		<-time.After(2100 * time.Millisecond)
-		answering(503, ``)(rw, r)
-	}
-	for _, test := range []struct {
-		name, message string
-		handle        http.HandlerFunc
-		deadline      time.Duration // Lambda's
-	}{
-		{"AcceptGrant, 400", accept, answering(400, ``), time.Minute},
-		{"AcceptGrant, 403", accept, answering(403, ``), time.Minute},
-		{"AcceptGrant, 500", accept, answering(500, ``), time.Minute},
-		{"AcceptGrant, 504", accept, answering(504, ``), time.Minute},
-		{"AcceptGrant, no answer of Alexa's form", accept, answering(200, `{}`), time.Minute},
-		{"AcceptGrant, too large an answer", accept, answering(200, done+strings.Repeat(" ", maxAnswer)), time.Minute},
-		{"AcceptGrant, late", accept, slow, time.Minute},
-		{"AcceptGrant, in a Lambda with a short time-out", accept, answering(503, ``), 4 * time.Second},
-		{"directive, 503", turnOn, answering(503, ``), time.Minute},
-		{"directive, 429", turnOn, answering(429, ``), time.Minute},
-		{"directive, reset", turnOn, hijack("", true), time.Minute},
-		{"skill event, 503", disabled, answering(503, ``), time.Minute},
-		{"skill event, hung up", disabled, hijack("", false), time.Minute},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w := newPlace(t)
-			l := serve(t, w.env(nil))
-			wantSuccess(t, l, test.message)
-			w.to(test.message).then(test.handle)
-			l.invoke(t, test.message, test.deadline)
-			if n := len(w.to(test.message).got()); n != 2 {
-				t.Errorf("sent %d times, want the first message and the second once", n)
-			}
-		})
+	for message, handle := range map[string]http.HandlerFunc{turnOn: hijack("", true), disabled: hijack("", false)} {
+		w := newPlace(t)
+		l := serve(t, w, nil)
+		wantSuccess(t, l, message)
+		w.to(message).then(handle)
+		l.invoke(t, message, time.Minute)
+		if n := len(w.to(message).got()); n != 2 {
+			t.Errorf("sent %d times, want the first message and the second once", n)
+		}
 	}
 }
-
-// TestPauseIsRandom, and a connection that cannot be made is bad luck as well.
-func TestPauseIsRandom(t *testing.T) {
-	t.Parallel()
-	for draw, want := range map[float64]time.Duration{0: 300 * time.Millisecond, 0.5: 400 * time.Millisecond, 1: 500 * time.Millisecond} {
-		synctest.Test(t, func(t *testing.T) {
-			var at []time.Duration
-			started := time.Now()
-			p := &proxy{settings: settings{acceptGrant: &target{url: "http://127.0.0.1:1"}}, log: slog.New(slog.DiscardHandler), now: time.Now,
-				draw: func() float64 { return draw }, http: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-					at = append(at, time.Since(started))
-					return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-				})}}
-			body, err := p.Invoke(t.Context(), []byte(accept))
-			wantError(t, result{body: body, failed: err != nil}, accept, internal)
-			if diff := cmp.Diff([]time.Duration{0, want}, at); diff != "" {
-				t.Errorf("tries differ (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// roundTrip is a transport without a network.
-type roundTrip func(*http.Request) (*http.Response, error)
-
-func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

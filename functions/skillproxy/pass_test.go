@@ -15,20 +15,20 @@ import (
 func TestRouting(t *testing.T) {
 	t.Parallel()
 	w := newPlace(t)
-	l := start(t, w.env(nil))
+	l := start(t, w)
 	for _, test := range []struct {
 		name, message string
 		to            *behind
 		authenticated bool
 	}{
-		{"AcceptGrant", accept, w.acceptGrant, true},
-		{"another authorization", strings.Replace(accept, `"AcceptGrant"`, `"Later"`, 1), w.acceptGrant, true},
-		{"skill event", disabled, w.skillEvent, true},
-		{"directive", turnOn, w.directive, false},
-		{"discovery", discover, w.directive, false},
-		{"custom skill's request", `{"version":"1.0","request":{"type":"LaunchRequest"}}`, w.directive, false},
-		{"something else", `{"key1":"value1"}`, w.directive, false},
-		{"no object", `[1]`, w.directive, false},
+		{"AcceptGrant", accept, &w.acceptGrant, true},
+		{"another authorization", strings.Replace(accept, `"AcceptGrant"`, `"Later"`, 1), &w.acceptGrant, true},
+		{"skill event", disabled, &w.skillEvent, true},
+		{"directive", turnOn, &w.directive, false},
+		{"discovery", discover, &w.directive, false},
+		{"custom skill's request", `{"version":"1.0","request":{"type":"LaunchRequest"}}`, &w.directive, false},
+		{"something else", `{"key1":"value1"}`, &w.directive, false},
+		{"no object", `[1]`, &w.directive, false},
 	} {
 		before := len(test.to.got())
 		wantSuccess(t, l, test.message)
@@ -42,7 +42,7 @@ func TestRouting(t *testing.T) {
 			t.Errorf("%s: arrived as %q with %v", test.name, last.body, last.header)
 		}
 		authorization := last.header.Get("Authorization")
-		if test.authenticated != w.google.Accepts(authorization, test.to.URL) || !test.authenticated && authorization != "" {
+		if test.authenticated != w.google.Accepts(authorization, w.url) || !test.authenticated && authorization != "" {
 			t.Errorf("%s: with Authorization %q, want an ID token: %v", test.name, authorization, test.authenticated)
 		}
 	}
@@ -51,12 +51,10 @@ func TestRouting(t *testing.T) {
 func TestRegions(t *testing.T) {
 	t.Parallel()
 	for at, region := range map[string]string{"us-east-1": "NA", "eu-west-1": "EU", "us-west-2": "FE"} {
-		t.Run(region, func(t *testing.T) {
-			t.Parallel()
-			w := newPlace(t)
-			wantSuccess(t, serve(t, w.env(map[string]string{"AWS_REGION": at})), turnOn)
+		inBubble(t, map[string]string{"AWS_REGION": at}, func(t *testing.T, w *place, l *instance) {
+			wantSuccess(t, l, turnOn)
 			if got := w.directive.got()[0].header.Get("X-Alexa-Region"); got != region {
-				t.Errorf("X-Alexa-Region: %s, want %s", got, region)
+				t.Errorf("%s: X-Alexa-Region is %s, want %s", at, got, region)
 			}
 		})
 	}
@@ -70,21 +68,21 @@ func TestFaultsAreWarnings(t *testing.T) {
 		return `{"directive":{"header":{"namespace":"` + namespace + `","name":"` + name + `","payloadVersion":"1.0","messageId":"m-1"},` +
 			`"endpoint":{"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"plug-1"},"payload":{"code":"TOO_HIGH"}}}`
 	}
-	w := newPlace(t)
-	l := serve(t, w.env(nil))
-	for i, test := range []struct{ namespace, name, severity string }{
-		{"Alexa.DeviceUsage.Meter", "InvalidMeasurementError", "WARNING"},
-		{"Alexa.DeviceUsage.Meter", "ReduceResolution", "WARNING"},
-		{"Alexa.New", "InvalidThingError", "WARNING"},
-		{"Alexa.DeviceUsage.Meter", "ReportMeasurements", "INFO"},
-	} {
-		wantSuccess(t, l, directive(test.namespace, test.name))
-		line := l.logged(t, i+1)
-		told := line["fault"] == `{"code":"TOO_HIGH"}` && line["endpoint_id"] == "plug-1"
-		if line["severity"] != test.severity || line["outcome"] != "passed" || told != (test.severity == "WARNING") {
-			t.Errorf("%s: %v", test.name, line)
+	inBubble(t, nil, func(t *testing.T, _ *place, l *instance) {
+		for i, test := range []struct{ namespace, name, severity string }{
+			{"Alexa.DeviceUsage.Meter", "InvalidMeasurementError", "WARNING"},
+			{"Alexa.DeviceUsage.Meter", "ReduceResolution", "WARNING"},
+			{"Alexa.New", "InvalidThingError", "WARNING"},
+			{"Alexa.DeviceUsage.Meter", "ReportMeasurements", "INFO"},
+		} {
+			wantSuccess(t, l, directive(test.namespace, test.name))
+			line := l.logged(t, i+1)
+			told := line["fault"] == `{"code":"TOO_HIGH"}` && line["endpoint_id"] == "plug-1"
+			if line["severity"] != test.severity || line["outcome"] != "passed" || told != (test.severity == "WARNING") {
+				t.Errorf("%s: %v", test.name, line)
+			}
 		}
-	}
+	})
 }
 
 // TestByteExact: numbers, escapes, spaces and the order of members would not
@@ -93,7 +91,9 @@ func TestByteExact(t *testing.T) {
 	t.Parallel()
 	const odd = " {\n\"x\" : 1.0e+2, \"a\":\"\\u00e9 \\/ é <&>\", \"big\":123456789012345678901234567890,\t\"z\":[ ]\r\n"
 	long := strings.Repeat(`{"endpointId":"lamp-canary"},`, 1<<20/29)
-	for _, test := range []struct {
+	w := newPlace(t)
+	l := start(t, w)
+	for i, test := range []struct {
 		name, message, answer string
 		compressed            bool
 	}{
@@ -104,79 +104,26 @@ func TestByteExact(t *testing.T) {
 		{"byte order mark", turnOn, "\uFEFF" + done, false},
 		{"nearly 6 MB", turnOn, `{"event":{}}` + strings.Repeat(" ", maxAnswer-12), true},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w := newPlace(t)
-			w.directive.then(func(rw http.ResponseWriter, r *http.Request) {
-				if !test.compressed {
-					_, _ = io.WriteString(rw, test.answer)
-					return
-				}
-				if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-					t.Error("the proxy takes no gzip")
-				}
-				rw.Header().Set("Content-Encoding", "gzip")
-				z := gzip.NewWriter(rw)
-				_, _ = io.WriteString(z, test.answer)
-				_ = z.Close()
-			})
-			got := start(t, w.env(nil)).invoke(t, test.message, time.Minute)
-			if got.failed || string(got.body) != test.answer {
-				t.Errorf("answer of %d bytes, want %d; it begins %.300s", len(got.body), len(test.answer), got.body)
+		w.directive.then(func(rw http.ResponseWriter, r *http.Request) {
+			if !test.compressed {
+				_, _ = io.WriteString(rw, test.answer)
+				return
 			}
-			if sent := w.directive.got()[0].body; sent != test.message {
-				t.Errorf("%d bytes went behind, want %d; they begin %.300s", len(sent), len(test.message), sent)
+			if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+				t.Error("the proxy takes no gzip")
 			}
+			rw.Header().Set("Content-Encoding", "gzip")
+			z, _ := gzip.NewWriterLevel(rw, gzip.BestSpeed)
+			_, _ = io.WriteString(z, test.answer)
+			_ = z.Close()
 		})
-	}
-}
-
-func TestSkillEvents(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name    string
-		changes map[string]string
-		handle  http.HandlerFunc
-		want    string // empty: the invocation fails
-		log     string
-	}{
-		{"taken", nil, answering(200, `{"ok":true}`), `{"ok":true}`, "passed"},
-		{"taken without a body", nil, answering(204, ``), `{}`, "passed"},
-		{"taken with nonsense", nil, answering(200, `OK`), `{}`, "passed"},
-		{"not taken", nil, answering(503, ``), ``, "unavailable"},
-		{"refused for ever", nil, answering(400, `{"error":"canary"}`), `{}`, "refused"},
-		{"too large for ever", nil, answering(413, ``), `{}`, "refused"},
-		{"not understood for ever", nil, answering(422, done), `{}`, "refused"},
-		{"unauthorized", nil, answering(401, ``), ``, "refused"},
-		{"forbidden", nil, answering(403, ``), ``, "refused"},
-		{"not there", nil, answering(404, ``), ``, "refused"},
-		{"throttled", nil, answering(429, ``), ``, "refused"},
-		{"failed", nil, answering(500, ``), ``, "refused"},
-		{"hung up", nil, hijack("", false), ``, "unreachable"},
-		{"hung", nil, hang, ``, "timed_out"},
-		{"nobody wants it", map[string]string{"SKILL_EVENT_URL": ""}, nil, `{}`, "acknowledged"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w := newPlace(t)
-			if test.handle != nil {
-				w.skillEvent.then(test.handle)
-			}
-			l := serve(t, w.env(test.changes))
-			got := l.invoke(t, disabled, time.Second)
-			if got.failed != (test.want == "") || !got.failed && string(got.body) != test.want {
-				t.Errorf("failed: %v, answer %s, want %s", got.failed, got.body, test.want)
-			}
-			if got.failed && string(got.body) != "the skill event was not taken" {
-				t.Errorf("failed with %s", got.body)
-			}
-			line := l.logged(t, 1)
-			severe := line["severity"] == "ERROR"
-			if line["outcome"] != test.log || line["kind"] != "AlexaSkillEvent.SkillDisabled" || severe != (test.log == "refused") {
-				t.Errorf("logged %v, want %s", line, test.log)
-			}
-			wantSuccess(t, l, turnOn) // the process goes on
-		})
+		got := l.invoke(t, test.message, time.Minute)
+		if got.failed || string(got.body) != test.answer {
+			t.Errorf("%s: answer of %d bytes, want %d; it begins %.300s", test.name, len(got.body), len(test.answer), got.body)
+		}
+		if sent := w.directive.got()[i].body; sent != test.message {
+			t.Errorf("%s: %d bytes went behind, want %d; they begin %.300s", test.name, len(sent), len(test.message), sent)
+		}
 	}
 }
 
@@ -185,23 +132,23 @@ func TestSkillEvents(t *testing.T) {
 func TestCustomSkill(t *testing.T) {
 	t.Parallel()
 	const answer = `{"version":"1.0","response":{}}`
-	w := newPlace(t)
-	l := serve(t, w.env(nil))
-	for _, form := range []string{answer, "\uFEFF" + answer} {
-		w.directive.then(answering(200, form))
-		if got := l.invoke(t, `{"version":"1.0","request":{"type":"LaunchRequest"}}`, time.Minute); string(got.body) != form {
-			t.Errorf("answer %s", got.body)
+	inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+		for _, form := range []string{answer, "\uFEFF" + answer} {
+			w.directive.then(answering(200, form))
+			if got := l.invoke(t, `{"version":"1.0","request":{"type":"LaunchRequest"}}`, time.Minute); string(got.body) != form {
+				t.Errorf("answer %s", got.body)
+			}
 		}
-	}
-	w.directive.then(answering(200, answer))
-	wantError(t, l.invoke(t, turnOn, time.Minute), turnOn, internal)
+		w.directive.then(answering(200, answer))
+		wantError(t, l.invoke(t, turnOn, time.Minute), turnOn, internal)
+	})
 }
 
 // TestLogLine holds whole lines against what they should be.
 func TestLogLine(t *testing.T) {
 	t.Parallel()
 	w := newPlace(t)
-	l := start(t, w.env(nil))
+	l := start(t, w)
 	w.directive.then(answering(500, "canary"))
 	for _, message := range []string{turnOn, accept, strings.ReplaceAll(turnOn, `"m-1"`, `"fake token canary"`)} {
 		l.invoke(t, message, time.Minute)

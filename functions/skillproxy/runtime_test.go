@@ -6,16 +6,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/config"
@@ -25,32 +25,42 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// The tests of this package meet the Lambda as AWS does: a compiled program,
-// configured by its environment, that fetches invocations from a Runtime API. Those
-// of many cases spare themselves the process: see [serve].
+// role is the variable that makes the test binary the Lambda.
+const role = "SKILLPROXY_TEST_ROLE"
 
-// Every secret, and every message's contents, has a canary in it. The last test is
-// of what the programs of all the others wrote.
-func TestMain(m *testing.M) { testkit.Main(m, world.Leaks) }
+// TestMain runs the program itself in the processes that the tests start: [start]
+// meets the Lambda as AWS does, configured by its environment, fetching invocations
+// from a Runtime API. Tests of many cases spare themselves the process: see [serve].
+//
+// Every secret, and every message's contents, has a canary in it. Afterwards they are
+// looked for in what all the programs wrote.
+func TestMain(m *testing.M) {
+	if os.Getenv(role) != "" {
+		main()
+		return
+	}
+	testkit.Main(m, world.Leaks)
+}
 
-// program builds the program for this machine, when the first test asks. It does
-// so without -trimpath, which would compile every dependency again.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := testkit.WorkDir()
+// launch starts the program with env for an environment.
+func launch(t *testing.T, env map[string]string) *binary.Process {
+	t.Helper()
+	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	path := filepath.Join(dir, "bootstrap")
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", "lambda.norpc",
-		"-ldflags", "-s -w -buildid=", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the program: %w: %s", err, output)
+	all := map[string]string{role: "lambda"}
+	maps.Copy(all, env)
+	process, err := binary.Start(self, all)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return path, nil
-})
+	t.Cleanup(func() {
+		process.Kill()
+		world.Show(t.Name(), process.Output())
+	})
+	return process
+}
 
 // patience bounds what takes far less on an idle machine.
 const patience = 30 * time.Second
@@ -59,18 +69,18 @@ const patience = 30 * time.Second
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 type runtimeAPI struct {
 	*httptest.Server
-	queue chan invocation
-
-	mu      sync.Mutex
-	n       int
-	running map[string]chan result
-	first   chan struct{} // closed at the first GET next
+	queue chan *invocation
+	ready chan struct{} // closed at the first GET next
+	once  sync.Once
+	n     atomic.Int32 // of invocations so far
+	now   atomic.Pointer[invocation]
 }
 
+// invocation is one that is queued or under way; an instance has one at a time.
 type invocation struct {
-	id       string
 	payload  []byte
 	deadline time.Time
+	ended    chan result
 }
 
 // result is what became of an invocation.
@@ -80,27 +90,26 @@ type result struct {
 	took   time.Duration
 }
 
-func newRuntimeAPI() *runtimeAPI {
-	api := &runtimeAPI{queue: make(chan invocation), running: make(map[string]chan result), first: make(chan struct{})}
+func newRuntimeAPI(t *testing.T) *runtimeAPI {
+	t.Helper()
+	api := &runtimeAPI{queue: make(chan *invocation), ready: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", api.next)
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", func(w http.ResponseWriter, r *http.Request) { api.end(w, r, false) })
-	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", func(w http.ResponseWriter, r *http.Request) { api.end(w, r, true) })
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/{as}", api.end)
 	api.Server = httptest.NewServer(mux)
+	t.Cleanup(api.Close)
 	return api
 }
 
+func (api *runtimeAPI) id() string { return fmt.Sprint("request-", api.n.Load()) }
+
 func (api *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
-	api.mu.Lock()
-	select {
-	case <-api.first:
-	default:
-		close(api.first)
-	}
-	api.mu.Unlock()
+	api.once.Do(func() { close(api.ready) })
 	select {
 	case i := <-api.queue:
-		w.Header().Set("Lambda-Runtime-Aws-Request-Id", i.id)
+		api.n.Add(1)
+		api.now.Store(i)
+		w.Header().Set("Lambda-Runtime-Aws-Request-Id", api.id())
 		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
 		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:skillproxy")
 		w.Header().Set("Lambda-Runtime-Trace-Id", "Root=1-0-0")
@@ -109,33 +118,30 @@ func (api *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (api *runtimeAPI) end(w http.ResponseWriter, r *http.Request, failed bool) {
+func (api *runtimeAPI) end(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	waiting, ok := api.running[r.PathValue("id")]
-	if err != nil || !ok {
+	i, as := api.now.Swap(nil), r.PathValue("as")
+	if err != nil || i == nil || r.PathValue("id") != api.id() || as != "response" && as != "error" {
 		http.Error(w, "no such invocation", http.StatusBadRequest)
 		return
 	}
-	delete(api.running, r.PathValue("id"))
-	waiting <- result{body: body, failed: failed}
 	w.WriteHeader(http.StatusAccepted)
+	i.ended <- result{body: body, failed: as == "error"}
 }
 
-// begin queues an invocation.
-func (api *runtimeAPI) begin(ctx context.Context, payload []byte, deadline time.Time) (<-chan result, error) {
-	ended := make(chan result, 1)
-	api.mu.Lock()
-	api.n++
-	i := invocation{"request-" + strconv.Itoa(api.n), payload, deadline}
-	api.running[i.id] = ended
-	api.mu.Unlock()
+// run has the process carry out an invocation.
+func (api *runtimeAPI) run(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
+	i := &invocation{payload, deadline, make(chan result, 1)}
 	select {
 	case api.queue <- i:
-		return ended, nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return result{}, fmt.Errorf("the program takes no invocation: %w", ctx.Err())
+	}
+	select {
+	case r := <-i.ended:
+		return r, nil
+	case <-ctx.Done():
+		return result{}, fmt.Errorf("the invocation has not ended: %w", ctx.Err())
 	}
 }
 
@@ -148,51 +154,29 @@ type instance struct {
 	output     func() string
 	waitOutput func(ctx context.Context, text string, n int) error
 	runs       int
-	later      time.Duration // that its clock is put forward, if it is in this process
+	draw       float64 // of a proxy in this process
 }
 
-// show looks at what an instance wrote in the end.
-func (l *instance) show(t *testing.T) {
+// count holds the lines that an instance wrote against the invocations.
+func (l *instance) count(t *testing.T) {
 	t.Helper()
-	world.Show(t.Name(), l.output())
 	if lines := strings.Count(l.output(), mark); lines != l.runs {
 		t.Errorf("%d invocations, and %d lines: %s", l.runs, lines, l.output())
 	}
 }
 
 // start starts the program, and returns when it is ready.
-func start(t *testing.T, env map[string]string) *instance {
+func start(t *testing.T, w *place) *instance {
 	t.Helper()
-	path, err := program()
-	if err != nil {
-		t.Fatal(err)
-	}
-	api := newRuntimeAPI()
-	env["AWS_LAMBDA_RUNTIME_API"] = strings.TrimPrefix(api.URL, "http://")
-	process, err := binary.Start(path, env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &instance{output: process.Output, waitOutput: process.WaitOutput}
-	l.run = func(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
-		ended, err := api.begin(ctx, payload, deadline)
-		if err != nil {
-			return result{}, fmt.Errorf("the program takes no invocation: %w", err)
-		}
-		select {
-		case r := <-ended:
-			return r, nil
-		case <-ctx.Done():
-			return result{}, fmt.Errorf("the invocation has not ended: %w", ctx.Err())
-		}
-	}
+	api := newRuntimeAPI(t)
+	process := launch(t, w.env(map[string]string{"AWS_LAMBDA_RUNTIME_API": strings.TrimPrefix(api.URL, "http://")}))
+	l := &instance{run: api.run, output: process.Output, waitOutput: process.WaitOutput}
 	t.Cleanup(func() {
 		process.Kill()
-		api.Close()
-		l.show(t)
+		l.count(t)
 	})
 	select {
-	case <-api.first: // what follows is not to be blamed for the start
+	case <-api.ready: // what follows is not to be blamed for the start
 	case <-time.After(patience):
 		t.Fatalf("the program does not start; it wrote: %s", process.Output())
 	}
@@ -200,15 +184,19 @@ func start(t *testing.T, env map[string]string) *instance {
 }
 
 // serve is [start] for a proxy in this process.
-func serve(t *testing.T, env map[string]string) *instance {
+func serve(t *testing.T, w *place, changes map[string]string) *instance {
 	t.Helper()
 	var out bytes.Buffer
 	l := &instance{output: out.String, waitOutput: func(context.Context, string, int) error { return nil }}
+	env := w.env(changes)
 	s, err := read(config.NewSource(env), env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newProxy(s, telemetry.New(&out), func() time.Time { return time.Now().Add(l.later) }, rand.Float64)
+	p := newProxy(s, telemetry.New(&out), time.Now, func() float64 { return l.draw })
+	if w.url == quiet {
+		p.http.Transport = w
+	}
 	l.run = func(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
 		ctx, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
@@ -218,8 +206,21 @@ func serve(t *testing.T, env map[string]string) *instance {
 		}
 		return result{body: body, failed: err != nil}, nil
 	}
-	t.Cleanup(func() { l.show(t) })
+	t.Cleanup(func() {
+		world.Show(t.Name(), l.output())
+		l.count(t)
+	})
 	return l
+}
+
+// inBubble runs a test of a proxy in this process where time passes at once whenever
+// all wait. No network reaches into a bubble: requests go straight to their handlers.
+func inBubble(t *testing.T, changes map[string]string, test func(t *testing.T, w *place, l *instance)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newQuietPlace()
+		test(t, w, serve(t, w, changes))
+	})
 }
 
 // invoke invokes the function with Lambda's deadline that far away.

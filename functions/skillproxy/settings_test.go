@@ -13,8 +13,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/testkit"
-	"github.com/gatepostdev/gatepost/shared/testkit/binary"
-	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
 var fault = regexp.MustCompile(`\\n  ([A-Z_]+): `)
@@ -23,7 +21,7 @@ var fault = regexp.MustCompile(`\\n  ([A-Z_]+): `)
 // says in one line what is wrong, but not what it is.
 func TestWrongConfiguration(t *testing.T) {
 	t.Parallel()
-	w := newPlace(t)
+	w := newQuietPlace()
 	for _, test := range []struct {
 		name string
 		env  map[string]string
@@ -48,17 +46,8 @@ func TestWrongConfiguration(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			path, err := program()
-			if err != nil {
-				t.Fatal(err)
-			}
-			process, err := binary.Start(path, test.env)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer process.Kill()
+			process := launch(t, test.env)
 			status, err := process.Wait(testkit.Within(t, patience))
-			world.Show(t.Name(), process.Output())
 			if err != nil || status != 1 {
 				t.Errorf("exit status %d (%v), want 1", status, err)
 			}
@@ -110,7 +99,7 @@ func TestReadme(t *testing.T) {
 			t.Errorf("README.md does not show snippets/%s as it is", name)
 		}
 	}
-	env := config.Env(newPlace(t).env(nil))
+	env := config.Env(newQuietPlace().env(nil))
 	source := config.NewSource(env)
 	if _, err := read(source, env); err != nil {
 		t.Fatal(err)

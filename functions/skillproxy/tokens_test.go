@@ -14,34 +14,28 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
-func TestColdStartTakesTwoRoundTrips(t *testing.T) {
+// TestColdStart: a token takes two round trips, and for another audience one more.
+func TestColdStart(t *testing.T) {
 	t.Parallel()
-	w := newPlace(t)
-	l := start(t, w.env(nil))
-	wantSuccess(t, l, turnOn)
-	w.wantRoundTrips(t, 0)
-	wantSuccess(t, l, accept)
-	w.wantRoundTrips(t, 2)
-	if line := l.logged(t, 2); line["renewed"] != true {
-		t.Errorf("logged %v, want a new token", line)
-	}
-	wantSuccess(t, l, accept)
-	w.wantRoundTrips(t, 2)
-	if line := l.logged(t, 3); line["renewed"] != nil {
-		t.Errorf("logged %v, want no new token", line)
-	}
-	wantSuccess(t, l, disabled) // for another audience
-	w.wantRoundTrips(t, 3)
-}
-
-func TestDirectiveAuth(t *testing.T) {
-	t.Parallel()
-	w := newPlace(t)
-	l := serve(t, w.env(map[string]string{"DIRECTIVE_AUTH": "google", "DIRECTIVE_AUDIENCE": "https://directives.example.com"}))
-	wantSuccess(t, l, turnOn)
-	if got := w.directive.got()[0].header.Get("Authorization"); !w.google.Accepts(got, "https://directives.example.com") {
-		t.Errorf("Authorization: %q", got)
-	}
+	const skillEvents, directives = "https://skill-events.test", "https://directives.test"
+	inBubble(t, map[string]string{
+		"SKILL_EVENT_AUDIENCE": skillEvents, "DIRECTIVE_AUDIENCE": directives, "DIRECTIVE_AUTH": "google",
+	}, func(t *testing.T, w *place, l *instance) {
+		for i, test := range []struct {
+			message, audience string
+			trips             int
+			renewed           any
+		}{
+			{accept, quiet, 2, true}, {accept, quiet, 2, nil}, {disabled, skillEvents, 3, true}, {turnOn, directives, 4, true},
+		} {
+			wantSuccess(t, l, test.message)
+			w.wantRoundTrips(t, test.trips)
+			tokens := w.to(test.message).tokens()
+			if line := l.logged(t, i+1); line["renewed"] != test.renewed || !w.google.Accepts(tokens[len(tokens)-1], test.audience) {
+				t.Errorf("%s: logged %v, want a new token: %v", test.audience, line, test.renewed)
+			}
+		}
+	})
 }
 
 // TestRenewalSideBySide: a token with minutes to live is used, and another is
@@ -49,48 +43,44 @@ func TestDirectiveAuth(t *testing.T) {
 // would be frozen on the way.
 func TestRenewalSideBySide(t *testing.T) {
 	t.Parallel()
-	w := newPlace(t)
-	w.google.Lifetime(4 * time.Minute)
-	l := serve(t, w.env(nil))
-	wantSuccess(t, l, accept)
-	w.google.Lifetime(time.Hour)
-	w.google.Fail(federationtest.Credentials, func(rw http.ResponseWriter, r *http.Request) {
-		<-time.After(300 * time.Millisecond) // the answer from behind is there long before
-		r.URL.Path = string(federationtest.Credentials)
-		w.google.ServeHTTP(rw, r)
+	inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+		w.google.Lifetime(4 * time.Minute)
+		wantSuccess(t, l, accept)
+		w.google.Lifetime(time.Hour)
+		w.google.Fail(federationtest.Credentials, func(rw http.ResponseWriter, r *http.Request) {
+			<-time.After(300 * time.Millisecond) // the answer from behind is there long before
+			w.google.ServeHTTP(rw, r)
+		})
+		if got := l.invoke(t, accept, time.Minute); string(got.body) != done || got.took != 300*time.Millisecond {
+			t.Errorf("answer %s after %v, want it after the renewal", got.body, got.took)
+		}
+		wantSuccess(t, l, accept)
+		tokens := w.acceptGrant.tokens()
+		if tokens[0] != tokens[1] || tokens[1] == tokens[2] {
+			t.Error("want the old token for the request that renews it, and the new one afterwards")
+		}
+		if second, third := l.logged(t, 2), l.logged(t, 3); second["renewed"] != true || third["renewed"] != nil {
+			t.Errorf("logged %v and %v, want a new token in the first", second, third)
+		}
 	})
-	if got := l.invoke(t, accept, time.Minute); string(got.body) != done || got.took < 300*time.Millisecond {
-		t.Errorf("answer %s after %v, want it after the renewal", got.body, got.took)
-	}
-	wantSuccess(t, l, accept)
-	tokens := w.acceptGrant.tokens()
-	if tokens[0] != tokens[1] || tokens[1] == tokens[2] {
-		t.Error("want the old token for the request that renews it, and the new one afterwards")
-	}
-	if line := l.logged(t, 2); line["renewed"] != true {
-		t.Errorf("logged %v, want a new token", line)
-	}
-	if line := l.logged(t, 3); line["renewed"] != nil {
-		t.Errorf("logged %v, want no new token", line)
-	}
 }
 
 func TestRenewalFails(t *testing.T) {
 	t.Parallel()
-	w := newPlace(t)
-	w.google.Lifetime(4 * time.Minute)
-	l := serve(t, w.env(nil))
-	wantSuccess(t, l, accept)
-	for range 2 { // one fault would pass
-		w.google.Fail(federationtest.Credentials, federationtest.Refuse(503, `canary`))
-	}
-	wantSuccess(t, l, accept)
-	line := l.logged(t, 2)
-	if line["severity"] != "WARNING" || line["renew_error"] != "getting an ID token: refused with status 503" || line["outcome"] != "passed" {
-		t.Errorf("logged %v", line)
-	}
-	wantSuccess(t, l, accept)
-	w.wantRoundTrips(t, 4) // not tried again at once
+	inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+		w.google.Lifetime(4 * time.Minute)
+		wantSuccess(t, l, accept)
+		for range 2 { // one fault would pass
+			w.google.Fail(federationtest.Credentials, federationtest.Refuse(503, `canary`))
+		}
+		wantSuccess(t, l, accept)
+		line := l.logged(t, 2)
+		if line["severity"] != "WARNING" || line["renew_error"] != "getting an ID token: refused with status 503" || line["outcome"] != "passed" {
+			t.Errorf("logged %v", line)
+		}
+		wantSuccess(t, l, accept)
+		w.wantRoundTrips(t, 4) // not tried again at once
+	})
 }
 
 // TestRefusedToken: the function says 401 to a token. Only if it is not a new
@@ -113,29 +103,29 @@ func TestRefusedToken(t *testing.T) {
 		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				w := newPlace(t)
-				to := w.to(message)
-				l := serve(t, w.env(map[string]string{"DIRECTIVE_AUTH": "google"}))
-				wantSuccess(t, l, message)
-				l.later = test.age
-				for range test.refusals {
-					to.then(answering(401, "canary"))
-				}
-				if test.typ == "" {
+				inBubble(t, map[string]string{"DIRECTIVE_AUTH": "google"}, func(t *testing.T, w *place, l *instance) {
+					to := w.to(message)
 					wantSuccess(t, l, message)
-				} else {
-					wantError(t, l.invoke(t, message, time.Minute), message, test.typ)
-				}
-				got := to.got()
-				if len(got) != test.requests {
-					t.Fatalf("%d requests, want %d", len(got), test.requests)
-				}
-				first, last := got[1], got[len(got)-1]
-				another := first.header.Get("Authorization") != last.header.Get("Authorization")
-				if another != (len(got) == 3) || first.body != last.body {
-					t.Error("the second try must be the same request with another token")
-				}
-				w.wantRoundTrips(t, test.trips)
+					<-time.After(test.age)
+					for range test.refusals {
+						to.then(answering(401, "canary"))
+					}
+					if test.typ == "" {
+						wantSuccess(t, l, message)
+					} else {
+						wantError(t, l.invoke(t, message, time.Minute), message, test.typ)
+					}
+					got := to.got()
+					if len(got) != test.requests {
+						t.Fatalf("%d requests, want %d", len(got), test.requests)
+					}
+					first, last := got[1], got[len(got)-1]
+					another := first.header.Get("Authorization") != last.header.Get("Authorization")
+					if another != (len(got) == 3) || first.body != last.body {
+						t.Error("the second try must be the same request with another token")
+					}
+					w.wantRoundTrips(t, test.trips)
+				})
 			})
 		}
 	}
@@ -144,42 +134,48 @@ func TestRefusedToken(t *testing.T) {
 // TestNoToken: without one nobody is asked.
 func TestNoToken(t *testing.T) {
 	t.Parallel()
-	const why = "no ID token: getting "
+	const (
+		why  = "no ID token: getting "
+		late = "context deadline exceeded"
+	)
 	for _, test := range []struct {
 		name    string
 		service federationtest.Service
 		fault   http.HandlerFunc
 		changes map[string]string
+		timeout time.Duration
+		took    time.Duration
 		why     string
 	}{
 		{"the provider refuses", federationtest.STS,
-			federationtest.Refuse(400, `{"error":"unauthorized_client","error_description":"canary"}`), nil,
+			federationtest.Refuse(400, `{"error":"unauthorized_client","error_description":"canary"}`), nil, time.Minute, 0,
 			"a federated token: refused with status 400, unauthorized_client"},
-		{"STS hangs", federationtest.STS, hang, nil, "a federated token: context deadline exceeded"},
-		{"IAM Credentials hangs", federationtest.Credentials, hang, nil, "an ID token: context deadline exceeded"},
-		{"no role", "", nil, map[string]string{"AWS_SECRET_ACCESS_KEY": ""}, "a federated token: AWS_ACCESS_KEY_ID"},
+		{"STS hangs in a long Lambda", federationtest.STS, hang, nil, time.Minute, 3 * time.Second, "a federated token: " + late},
+		{"STS hangs", federationtest.STS, hang, nil, 2 * time.Second, 1500 * time.Millisecond, "a federated token: " + late},
+		{"IAM Credentials hangs", federationtest.Credentials, hang, nil, 2 * time.Second, 1500 * time.Millisecond, "an ID token: " + late},
+		{"no role", "", nil, map[string]string{"AWS_SECRET_ACCESS_KEY": ""}, time.Minute, 0, "a federated token: AWS_ACCESS_KEY_ID"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w := newPlace(t)
-			if test.fault != nil {
-				w.google.Fail(test.service, test.fault)
-			}
-			l := serve(t, w.env(test.changes))
-			got := l.invoke(t, accept, 2*time.Second)
-			wantError(t, got, accept, "")
-			if got.took > 2*time.Second || len(w.acceptGrant.got()) != 0 {
-				t.Errorf("after %v, and %d requests", got.took, len(w.acceptGrant.got()))
-			}
-			line := l.logged(t, 1)
-			said, _ := line["error"].(string)
-			if line["outcome"] != "unauthenticated" || line["severity"] != "ERROR" || !strings.HasPrefix(said, why+test.why) {
-				t.Errorf("logged %v, want %q", line, why+test.why)
-			}
-			wantSuccess(t, l, turnOn) // which needs none
-			if test.fault != nil {
-				wantSuccess(t, l, accept)
-			}
+			inBubble(t, test.changes, func(t *testing.T, w *place, l *instance) {
+				if test.fault != nil {
+					w.google.Fail(test.service, test.fault)
+				}
+				got := l.invoke(t, accept, test.timeout)
+				wantError(t, got, accept, "")
+				if got.took != test.took || len(w.acceptGrant.got()) != 0 {
+					t.Errorf("after %v, and %d requests", got.took, len(w.acceptGrant.got()))
+				}
+				line := l.logged(t, 1)
+				said, _ := line["error"].(string)
+				if line["outcome"] != "unauthenticated" || line["severity"] != "ERROR" || !strings.HasPrefix(said, why+test.why) {
+					t.Errorf("logged %v, want %q", line, why+test.why)
+				}
+				wantSuccess(t, l, turnOn) // which needs none
+				if test.fault != nil {
+					wantSuccess(t, l, accept)
+				}
+			})
 		})
 	}
 }

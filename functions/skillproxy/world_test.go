@@ -34,10 +34,8 @@ const (
 // done is a good answer.
 const done = `{"event":{"header":{"namespace":"Alexa","name":"Response","messageId":"canary","payloadVersion":"3"},"payload":{}}}`
 
-// behind is a server behind the proxy.
+// behind is something behind the proxy.
 type behind struct {
-	*httptest.Server
-
 	mu       sync.Mutex
 	handlers []http.HandlerFunc // for the next requests; then done
 	requests []request
@@ -48,22 +46,11 @@ type request struct {
 	body   string
 }
 
-func newBehind(t testing.TB) *behind {
-	t.Helper()
-	b := &behind{}
-	b.Server = httptest.NewServer(b)
-	t.Cleanup(func() {
-		b.CloseClientConnections() // some hang
-		b.Close()
-	})
-	return b
-}
-
-// then has the next request answered by h.
-func (b *behind) then(h http.HandlerFunc) {
+// then has the next requests answered so.
+func (b *behind) then(handlers ...http.HandlerFunc) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.handlers = append(b.handlers, h)
+	b.handlers = append(b.handlers, handlers...)
 }
 
 func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -106,33 +93,73 @@ func hang(_ http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// place is what is behind a proxy, and beside it.
+// abort closes the connection without an answer.
+func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+// place is one server with all that is behind a proxy and beside it.
 type place struct {
+	url                                string
 	google                             *federationtest.Google
-	googleURL                          string
-	acceptGrant, skillEvent, directive *behind
+	acceptGrant, skillEvent, directive behind
 }
 
-func newPlace(t testing.TB) *place {
+// newPlace returns a place on this machine's network.
+func newPlace(t *testing.T) *place {
 	t.Helper()
-	google := federationtest.New(time.Now)
-	server := httptest.NewServer(google)
+	w := &place{google: federationtest.New(time.Now)}
+	server := httptest.NewServer(w)
 	t.Cleanup(func() {
-		server.CloseClientConnections()
+		server.CloseClientConnections() // some hang
 		server.Close()
 	})
-	return &place{google, server.URL, newBehind(t), newBehind(t), newBehind(t)}
+	w.url = server.URL
+	return w
+}
+
+// quiet is the URL of a place without a network.
+const quiet = "https://place.test"
+
+func newQuietPlace() *place { return &place{url: quiet, google: federationtest.New(time.Now)} }
+
+func (w *place) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/acceptgrant":
+		w.acceptGrant.ServeHTTP(rw, r)
+	case "/skillevent":
+		w.skillEvent.ServeHTTP(rw, r)
+	case "/directive":
+		w.directive.ServeHTTP(rw, r)
+	default:
+		w.google.ServeHTTP(rw, r)
+	}
+}
+
+// RoundTrip implements [http.RoundTripper] for a quiet place.
+func (w *place) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+	defer func() {
+		if gaveUp := recover(); gaveUp == http.ErrAbortHandler {
+			err = io.ErrUnexpectedEOF
+		} else if gaveUp != nil {
+			panic(gaveUp)
+		}
+	}()
+	recorder := httptest.NewRecorder()
+	w.ServeHTTP(recorder, r)
+	if r.Context().Err() != nil {
+		return nil, r.Context().Err()
+	}
+	return recorder.Result(), nil
 }
 
 // to is where a message goes.
 func (w *place) to(message string) *behind {
 	switch message {
 	case accept:
-		return w.acceptGrant
+		return &w.acceptGrant
 	case disabled:
-		return w.skillEvent
+		return &w.skillEvent
 	default:
-		return w.directive
+		return &w.directive
 	}
 }
 
@@ -141,13 +168,13 @@ func (w *place) env(changes map[string]string) map[string]string {
 	env := federationtest.Role()
 	maps.Copy(env, map[string]string{
 		"AWS_REGION":                 federationtest.AWSRegion,
-		"ACCEPT_GRANT_URL":           w.acceptGrant.URL,
-		"SKILL_EVENT_URL":            w.skillEvent.URL,
-		"DIRECTIVE_URL":              w.directive.URL,
+		"ACCEPT_GRANT_URL":           w.url + "/acceptgrant",
+		"SKILL_EVENT_URL":            w.url + "/skillevent",
+		"DIRECTIVE_URL":              w.url + "/directive",
 		"GOOGLE_WORKLOAD_PROVIDER":   federationtest.Provider,
 		"GOOGLE_SERVICE_ACCOUNT":     federationtest.ServiceAccount,
-		"GOOGLE_STS_URL":             w.googleURL + "/v1/token",
-		"GOOGLE_IAM_CREDENTIALS_URL": w.googleURL,
+		"GOOGLE_STS_URL":             w.url + "/v1/token",
+		"GOOGLE_IAM_CREDENTIALS_URL": w.url,
 	})
 	maps.Copy(env, changes)
 	return env
@@ -188,7 +215,7 @@ func errorResponse(message, typ string) string {
 }
 
 var (
-	anyID  = regexp.MustCompile(`"messageId":"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"`)
+	anyID  = regexp.MustCompile(`"messageId": ?"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"`)
 	anyWhy = regexp.MustCompile(`"message":"the (device cloud|skill)[^"]*"`)
 )
 

@@ -44,6 +44,9 @@ func TestParse(t *testing.T) {
 			command: "restore", key: key(""), forReal: true,
 			revokedSince: time.Date(2026, 1, 2, 12, 0, 0, 0, time.FixedZone("", 3600)), revokedUntil: noon.Add(-30 * time.Minute),
 		}},
+		{"restore after", "restore -revoked-since 2h -after " + someID, options{
+			command: "restore", key: key(""), revokedSince: noon.Add(-2 * time.Hour), after: someID,
+		}},
 		{"probe", "probe u-1", options{command: "probe", key: key("u-1")}},
 		{"probe all", "probe -for-real -after " + someID, options{command: "probe", key: key(""), forReal: true, after: someID}},
 		{"erase", "erase -for-real u-1", options{command: "erase", key: key("u-1"), forReal: true}},

@@ -167,32 +167,20 @@ func TestResealWithoutKeyset(t *testing.T) {
 // reading of a record and its writing: they stay, whichever key sealed them.
 func TestResealBesideRefresh(t *testing.T) {
 	t.Parallel()
-	for name, refreshedBy := range map[string]func(*stack) sensitive.String{
-		"by the new key": func(s *stack) sensitive.String { return s.both }, "by the old key": func(s *stack) sensitive.String { return s.old },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newStack(t)
-			s.link(key("u-1"), s.old, "a")
-			inner := s.store
-			s.meddle(func(n int, key grant.Key) error {
-				if n > 1 {
-					return nil
-				}
-				_, err := grant.Change(t.Context(), inner, key, func(r *grant.Record) error {
-					r.Refreshed("a", r.Grants["a"], s.tokens(refreshedBy(s), key, "a", 2), start)
-					return nil
-				})
-				return err
-			})
-			if got := s.reseal(exitOK, "-for-real"); got.Customers != 1 || got.Unopened+got.Failed != 0 {
-				t.Errorf("%+v", got)
-			}
-			s.checkTokens(key("u-1"), 2, true)
-			if g := s.read(key("u-1")).Grants["a"]; g.TokenVersion != 2 {
-				t.Errorf("the token version is %d, want that of the refresh", g.TokenVersion)
-			}
+	for _, newKey := range []bool{true, false} {
+		s := newStack(t)
+		s.link(key("u-1"), s.old, "a")
+		keyset := map[bool]sensitive.String{true: s.both, false: s.old}[newKey]
+		s.meddleOnce(func(r *grant.Record) {
+			r.Refreshed("a", r.Grants["a"], s.tokens(keyset, key("u-1"), "a", 2), start)
 		})
+		if got := s.reseal(exitOK, "-for-real"); got.Customers != 1 || got.Unopened+got.Failed != 0 {
+			t.Errorf("by the new key %v: %+v", newKey, got)
+		}
+		s.checkTokens(key("u-1"), 2, true)
+		if g := s.read(key("u-1")).Grants["a"]; g.TokenVersion != 2 {
+			t.Errorf("by the new key %v: the token version is %d, want that of the refresh", newKey, g.TokenVersion)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,25 +39,23 @@ func TestRestoreOne(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			onBoth(t, func(t *testing.T, s *stack) {
-				s.link(key("u-1"), s.both, "a", "b", "c", "d")
-				s.link(key("u-3"), s.both, "e")
-				for _, id := range []string{"a", "b", "c"} {
-					s.revoke(key("u-1"), id, start)
-				}
-				s.revoke(key("u-3"), "e", start)
-				s.change(key("u-1"), func(r *grant.Record) {
-					g := r.Grants["c"]
-					g.RefreshToken = nil
-					r.Grants["c"] = g
-				})
-				other := s.read(key("u-3"))
-				s.says(test.status, "restore "+test.args, test.says)
-				if got := s.states(key("u-1")); got != test.want {
-					t.Errorf("the grants are %s, want %s", got, test.want)
-				}
-				s.same(other)
+			s := newStack(t)
+			s.link(key("u-1"), s.both, "a", "b", "c", "d")
+			s.link(key("u-3"), s.both, "e")
+			for _, id := range []string{"a", "b", "c"} {
+				s.revoke(key("u-1"), id, start)
+			}
+			s.change(key("u-1"), func(r *grant.Record) {
+				g := r.Grants["c"]
+				g.RefreshToken = nil
+				r.Grants["c"] = g
 			})
+			other := s.revoke(key("u-3"), "e", start)
+			s.says(test.status, "restore "+test.args, test.says)
+			if got := s.states(key("u-1")); got != test.want {
+				t.Errorf("the grants are %s, want %s", got, test.want)
+			}
+			s.same(other)
 		})
 	}
 }
@@ -66,7 +65,8 @@ func TestRestoreAll(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
 		elsewhere := grant.Key{Skill: "other", UserID: "u-1"}
-		for i, k := range []grant.Key{key("u-1"), key("u-2"), key("u-3"), key("u-4"), elsewhere} {
+		keys := []grant.Key{key("u-1"), key("u-2"), key("u-3"), key("u-4"), elsewhere}
+		for i, k := range keys {
 			s.link(k, s.both, "a", "b")
 			s.revoke(k, "a", start.Add(time.Duration(i)*time.Minute))
 		}
@@ -80,6 +80,13 @@ func TestRestoreAll(t *testing.T) {
 		}
 		if stdout := s.says(exitOK, "restore"+args, line("u-2", 1), line("u-3", 2), "a dry run"); strings.Contains(stdout, "u-2") {
 			t.Errorf("it names a customer:\n%s", stdout)
+		}
+		slices.SortFunc(keys, func(a, b grant.Key) int { return strings.Compare(a.ID(), b.ID()) })
+		for left, k := range map[int]grant.Key{2: keys[2], 0: keys[4]} {
+			var got restoration
+			if s.json(exitOK, &got, strings.Fields("restore -after "+k.ID()+args)...); got.Customers != left {
+				t.Errorf("it looked at %d customers after the one of %d, want %d", got.Customers, 5-left, left)
+			}
 		}
 		if got := s.states(key("u-2")); got != "a revoked, b revoked" {
 			t.Errorf("after the dry runs the grants are %s", got)
@@ -103,17 +110,9 @@ func TestRestoreDecidesAnew(t *testing.T) {
 	s := newStack(t)
 	s.link(key("u-1"), s.both, "a", "b")
 	s.revoke(key("u-1"), "a", start)
-	inner := s.store
-	s.meddle(func(n int, key grant.Key) error {
-		if n > 1 {
-			return nil
-		}
-		_, err := grant.Change(t.Context(), inner, key, func(r *grant.Record) error {
-			r.Refreshed("a", r.Grants["a"], s.tokens(s.both, key, "a", 2), start)
-			r.Revoke("b", grant.ReasonInvalidGrant, start)
-			return nil
-		})
-		return err
+	s.meddleOnce(func(r *grant.Record) {
+		r.Refreshed("a", r.Grants["a"], s.tokens(s.both, key("u-1"), "a", 2), start)
+		r.Revoke("b", grant.ReasonInvalidGrant, start)
 	})
 	if stdout := s.says(exitOK, "restore u-1"); strings.Count(stdout, "restored\t") != 1 {
 		t.Errorf("want one restored:\n%s", stdout)
@@ -216,22 +215,20 @@ func TestProbeOne(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			onBoth(t, func(t *testing.T, s *stack) {
-				was := s.link(key("u-1"), s.both, "a", "b")
-				s.link(key("u-2"), s.both, "c")
-				s.suspected(key("u-1"), "a")
-				s.says(test.status, "probe "+test.args, test.says)
-				record := s.read(key("u-1"))
-				a := record.Grants["a"]
-				now := time.Now()
-				due := a.NextTry.Equal(a.RefreshDue) && !a.RefreshDue.After(now) && !record.RefreshDue.After(now)
-				if due != test.due || a.State != grant.Suspect {
-					t.Errorf("%+v, the record due at %v", a, record.RefreshDue)
-				}
-				if diff := cmp.Diff(was.Grants["b"], record.Grants["b"]); diff != "" {
-					t.Errorf("the other grant has changed (-was +now):\n%s", diff)
-				}
-			})
+			s := newStack(t)
+			was := s.link(key("u-1"), s.both, "a", "b")
+			s.link(key("u-2"), s.both, "c")
+			s.suspected(key("u-1"), "a")
+			s.says(test.status, "probe "+test.args, test.says)
+			record, now := s.read(key("u-1")), time.Now()
+			a := record.Grants["a"]
+			due := a.NextTry.Equal(a.RefreshDue) && !a.RefreshDue.After(now) && !record.RefreshDue.After(now)
+			if due != test.due || a.State != grant.Suspect {
+				t.Errorf("%+v, the record due at %v", a, record.RefreshDue)
+			}
+			if diff := cmp.Diff(was.Grants["b"], record.Grants["b"]); diff != "" {
+				t.Errorf("the other grant has changed (-was +now):\n%s", diff)
+			}
 		})
 	}
 }

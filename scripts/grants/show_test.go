@@ -131,10 +131,9 @@ func TestShowNothing(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
 		s.link(key("u-1"), s.both, "a")
-		for _, args := range []string{"show u-2", "show -skill other u-1", "show -json u-2"} {
-			status, stdout, stderr := s.run(strings.Fields(args)...)
-			if status != exitFailed || stdout != "" || stderr != "grants: "+errNoRecord.Error()+"\n" {
-				t.Errorf("%s: status %d, %q and %q", args, status, stderr, stdout)
+		for _, line := range []string{"show u-2", "show -skill other u-1", "show -json u-2"} {
+			if stdout := s.says(exitFailed, line, "grants: "+errNoRecord.Error()+"\n"); stdout != "" {
+				t.Errorf("%s: it shows %q", line, stdout)
 			}
 		}
 	})
@@ -181,24 +180,23 @@ var toCome = start.Add(3 * time.Hour)
 
 func TestBrakeShows(t *testing.T) {
 	t.Parallel()
-	onBoth(t, func(t *testing.T, s *stack) {
-		shows(s, brakeView{Limit: 5}, "brake")
-		if s.brake() != (grant.Brake{}) {
-			t.Error("a look at the brake has stored one")
-		}
-		b := grant.Brake{
-			Hour: toCome.Truncate(time.Hour), Refused: 2, Revoked: 1, LastRefused: 4, LastRevoked: 3,
-			Customers: 700, CountedAt: start, LatchedAt: start.Add(time.Minute), Since: start.Add(2 * time.Minute), Good: 8, Bad: 9,
-		}
-		s.setBrake(b)
-		shows(s, brakeView{
-			Latched: true, LatchedAt: b.LatchedAt, ThisHour: hourView{2, 1}, LastHour: hourView{4, 3}, Limit: 7, Customers: 700,
-			CountedAt: start, Trial: &trialView{b.Since, 8, 9},
-		}, "brake")
-		if diff := cmp.Diff(b, s.brake()); diff != "" {
-			t.Errorf("a look at the brake has changed it (-was +now):\n%s", diff)
-		}
-	})
+	s := newStack(t)
+	shows(s, brakeView{Limit: 5}, "brake")
+	if s.brake() != (grant.Brake{}) {
+		t.Error("a look at the brake has stored one")
+	}
+	b := grant.Brake{
+		Hour: toCome.Truncate(time.Hour), Refused: 2, Revoked: 1, LastRefused: 4, LastRevoked: 3,
+		Customers: 700, CountedAt: start, LatchedAt: start.Add(time.Minute), Since: start.Add(2 * time.Minute), Good: 8, Bad: 9,
+	}
+	s.setBrake(b)
+	shows(s, brakeView{
+		Latched: true, LatchedAt: b.LatchedAt, ThisHour: hourView{2, 1}, LastHour: hourView{4, 3}, Limit: 7, Customers: 700,
+		CountedAt: start, Trial: &trialView{b.Since, 8, 9},
+	}, "brake")
+	if diff := cmp.Diff(b, s.brake()); diff != "" {
+		t.Errorf("a look at the brake has changed it (-was +now):\n%s", diff)
+	}
 }
 
 // TestBrakeChanges latches the brake and releases it, and has a process that

@@ -288,6 +288,18 @@ func (s *stack) meddle(do func(n int, key grant.Key) error) {
 	s.store = &meddling{Admin: s.store, beforeWrite: do}
 }
 
+// meddleOnce has others change the record that is written first.
+func (s *stack) meddleOnce(edit func(*grant.Record)) {
+	inner := s.store
+	s.meddle(func(n int, key grant.Key) error {
+		if n > 1 {
+			return nil
+		}
+		_, err := grant.Change(s.Context(), inner, key, func(r *grant.Record) error { edit(r); return nil })
+		return err
+	})
+}
+
 // meddling is a store in which others are at work.
 type meddling struct {
 	grant.Admin

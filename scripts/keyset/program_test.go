@@ -26,6 +26,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/readme"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
 // asProgram in the environment makes the test binary the program itself.
@@ -35,7 +36,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	testkit.Main(m)
+	testkit.Main(m, world.Leaks)
 }
 
 // ran is how the program ended and what it wrote.

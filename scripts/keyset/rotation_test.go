@@ -24,7 +24,6 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/lwa"
-	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -32,6 +31,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
 // TestRotationWithoutDeployment rotates the keyset while the program runs. A
@@ -43,28 +43,44 @@ func TestRotationWithoutDeployment(t *testing.T) {
 	if got := run(t, dir, "create", "file:"+fileName); got.status != exitOK {
 		t.Fatalf("create: %+v", got)
 	}
-	s := newStack(t, dir)
-	first := s.start(t)
-	s.link(t, first)
-	s.deliver(t, first, "lamp-1")
-	wantKey(t, stored(t, s.store), keysIn(t, dir)[0])
+	project := database(t)
+	store := grantfire.New(project.Database(t, firestore.DefaultDatabaseID))
+	w := world.New(t, simulator.Options{}).With(map[string]string{
+		"FIRESTORE_EMULATOR_HOST": project.FirestoreHost, "GOOGLE_CLOUD_PROJECT": project.ID, "GRANT_STORE": "firestore",
+		"TOKEN_KEYSET": "file:" + dir + "/" + fileName,
+	})
+	deliver := func(p *binary.Process, endpointID string) {
+		t.Helper()
+		m := world.Message(`{"userId":"u-1","endpointId":"`+endpointID+`","cause":"PHYSICAL_INTERACTION","changed":[
+			{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05Z"}]}`, nil)
+		m.ID = endpointID
+		if answer, err := world.Deliver(testkit.Context(t), p.URL()+"/SendEvent", m); err != nil || answer != "200 accepted" {
+			t.Fatalf("SendEvent for %s answered %q (%v), want it accepted", endpointID, answer, err)
+		}
+	}
+	first := w.Launch(t, "")
+	c := w.Link(t, first.URL()+"/AcceptGrant", "1", alexa.EU)
+	deliver(first, "lamp-1")
+	wantKey(t, stored(t, store), keysIn(t, dir)[0])
 
 	if got := run(t, dir, "rotate", "file:"+fileName); got.status != exitOK {
 		t.Fatalf("rotate: %+v", got)
 	}
-	second := s.start(t)
-	s.deliver(t, second, "lamp-2") // with the token that the old key has sealed
-	s.sim.ExpireAccessTokens(alexa.EU, amazonUser)
-	s.deliver(t, second, "lamp-3")
-	wantKey(t, stored(t, s.store), keysIn(t, dir)[1])
+	second := w.Launch(t, "")
+	deliver(second, "lamp-2") // with the token that the old key has sealed
+	w.ExpireAccessTokens(alexa.EU, c.AmazonUser)
+	deliver(second, "lamp-3")
+	wantKey(t, stored(t, store), keysIn(t, dir)[1])
 
-	s.deliver(t, first, "lamp-4")
-	if got := s.sim.Counts(); got.Refreshes != 1 || got.Accepted != 4 {
+	deliver(first, "lamp-4")
+	if got := w.Counts(); got.Refreshes != 1 || got.Accepted != 4 {
 		t.Errorf("%+v, want 1 refresh, whose token the first process uses, and 4 events", got)
 	}
 	// From then on it seals with that key.
-	s.link(t, first)
-	wantKey(t, stored(t, s.store), keysIn(t, dir)[1])
+	if err := w.LinkIn(testkit.Context(t), first.URL()+"/AcceptGrant", &c, alexa.EU); err != nil {
+		t.Fatal(err)
+	}
+	wantKey(t, stored(t, store), keysIn(t, dir)[1])
 }
 
 // wantKey checks which key all tokens are sealed with.
@@ -85,92 +101,12 @@ func wantKey(t *testing.T, record grant.Record, want seal.Key) {
 	}
 }
 
-const userID, amazonUser = "u-1", "amzn-1"
-
-var customer = grant.Key{Skill: "default", UserID: userID}
-
-// stack is what the program needs around it.
-type stack struct {
-	sim     *simulator.Simulator
-	store   grant.Store
-	program string
-	env     map[string]string
-}
-
-func newStack(t *testing.T, keysetDir string) *stack {
-	t.Helper()
-	s := &stack{sim: simulator.New(simulator.Options{})}
-	project := database(t)
-	s.store = grantfire.New(project.Database(t, firestore.DefaultDatabaseID))
-	server, err := simulator.Start(s.sim)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	if s.program, err = testkit.Program(); err != nil {
-		t.Fatal(err)
-	}
-	client := simulator.DefaultClient()
-	s.env = server.Env()
-	for name, value := range map[string]string{
-		"ALEXA_REGIONS": "EU", "FIRESTORE_EMULATOR_HOST": project.FirestoreHost, "GOOGLE_CLOUD_PROJECT": project.ID,
-		"GRANTEE_RESOLVER": "userinfo:" + server.UserInfoURL, "TOKEN_KEYSET": "file:" + keysetDir + "/" + fileName,
-		"LWA_CREDENTIALS": "env:LWA", "LWA": fmt.Sprintf(`{"client_id":%q,"client_secret":%q}`, client.ID, client.Secret.Reveal()),
-	} {
-		s.env[name] = value
-	}
-	return s
-}
+var customer = grant.Key{Skill: "default", UserID: "u-1"}
 
 // database is a project with Firestore.
 func database(t *testing.T) *cloud.Project {
 	t.Helper()
 	return &cloud.Project{ID: emulator.Project(), FirestoreHost: emulator.Firestore(t)}
-}
-
-// start starts a process that serves all functions.
-func (s *stack) start(t *testing.T) *binary.Process {
-	t.Helper()
-	p, err := binary.Start(s.program, s.env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		p.Kill()
-		if t.Failed() {
-			t.Logf("a process wrote: %s", p.Output())
-		}
-	})
-	if err := p.Ready(testkit.Context(t)); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// link has the customer enable the skill.
-func (s *stack) link(t *testing.T, p *binary.Process) {
-	t.Helper()
-	directive := fmt.Sprintf(`{"directive":{
-		"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","messageId":"5f8a426e-01e4-4cc9-8b79-65f8bd0fd8a4","payloadVersion":"3"},
-		"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":%q}}}}`,
-		s.sim.Code(alexa.EU, amazonUser).Reveal(), "grantee-"+userID)
-	if status, body := post(t, p.URL()+"/AcceptGrant", directive); status != http.StatusOK || !strings.Contains(body, "AcceptGrant.Response") {
-		t.Fatalf("AcceptGrant answered %d %s", status, body)
-	}
-}
-
-// deliver pushes an event as Pub/Sub does. It has to be accepted at once.
-func (s *stack) deliver(t *testing.T, p *binary.Process, endpointID string) {
-	t.Helper()
-	event := fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":"PHYSICAL_INTERACTION","changed":[
-		{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"2026-01-02T03:04:05Z"}]}`, userID, endpointID)
-	message, err := push.Encode(push.Message{ID: endpointID, Data: []byte(event), PublishTime: time.Now(), Attempt: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if status, body := post(t, p.URL()+"/SendEvent", string(message)); status != http.StatusOK || !strings.Contains(body, `"accepted"`) {
-		t.Fatalf("SendEvent for %s answered %d %s, want it accepted", endpointID, status, body)
-	}
 }
 
 func stored(t *testing.T, store grant.Store) grant.Record {
@@ -180,27 +116,6 @@ func stored(t *testing.T, store grant.Store) grant.Record {
 		t.Fatal(err)
 	}
 	return record
-}
-
-// post makes a request, and returns the answer's status and body.
-func post(t *testing.T, url, body string) (int, string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(answer)
 }
 
 // The tokens that a customer is given: first, and by the refresh.
@@ -259,7 +174,7 @@ func TestExportShowsNoToken(t *testing.T) {
 	}
 
 	documents := export(t, project)
-	for _, word := range []string{userID, "kept", "renewed", "accessToken", "refreshToken"} {
+	for _, word := range []string{customer.UserID, "kept", "renewed", "accessToken", "refreshToken"} {
 		if !bytes.Contains(documents, []byte(word)) {
 			t.Errorf("the export has no %s: %s", word, documents)
 		}
@@ -327,12 +242,17 @@ func change(t *testing.T, store grant.Store, edit func(*grant.Record)) {
 func export(t *testing.T, p *cloud.Project) []byte {
 	t.Helper()
 	url := fmt.Sprintf("http://%s/v1/projects/%s/databases/(default)/documents:runQuery", p.FirestoreHost, p.ID)
-	status, answer := post(t, url, `{"structuredQuery":{"from":[{"allDescendants":true}]}}`)
-	var found []struct{ Document json.RawMessage }
-	if err := json.Unmarshal([]byte(answer), &found); err != nil || status != http.StatusOK || len(found) == 0 || found[0].Document == nil {
-		t.Fatalf("the query for every document was answered %d %s (%v)", status, answer, err)
+	response, err := http.Post(url, "application/json", strings.NewReader(`{"structuredQuery":{"from":[{"allDescendants":true}]}}`))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return []byte(answer)
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	var found []struct{ Document json.RawMessage }
+	if err := errors.Join(err, json.Unmarshal(answer, &found)); err != nil || len(found) == 0 || found[0].Document == nil {
+		t.Fatalf("the query for every document was answered %s %s (%v)", response.Status, answer, err)
+	}
+	return answer
 }
 
 // tokensIn returns the tokens that text shows, as they are or within anything

@@ -274,7 +274,7 @@ func TestTermHandsBackWhatFails(t *testing.T) {
 	p.ready()
 	p.refuseAlways("lamp-9")
 	id := p.publish("lamp-9")
-	p.until(id+" of u-1/lamp-9, attempt 2: status 503", "again in 2s")
+	p.until(id+" of u-1/lamp-9, attempt 1: status 503", "again in 1s")
 	p.terminate()
 	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 handed back to Pub/Sub (which ends with this process).")
 	p.ends(0)

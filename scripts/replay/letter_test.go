@@ -138,12 +138,9 @@ func TestSelects(t *testing.T) {
 		{"since", filter{since: noon.Add(1)}, false},
 		{"until", filter{until: noon}, false},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			if got := test.filter.selects(l); got != test.want {
-				t.Errorf("selects() = %v, want %v", got, test.want)
-			}
-		})
+		if got := test.filter.selects(l); got != test.want {
+			t.Errorf("%s: selects() = %v, want %v", test.name, got, test.want)
+		}
 	}
 }
 
@@ -230,13 +227,10 @@ func TestReviveRefuses(t *testing.T) {
 		{name: "region that is none, forced", revival: revival{force: true}, data: changeReport, region: "eu", want: errWrongRegion},
 		{name: "region that is none, given one", revival: revival{region: alexa.EU}, data: changeReport, region: "eu"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			l := open(dead(test.data, map[string]string{attrRegion: test.region, attrPublished: alexa.FormatTime(noon)}))
-			if _, err := test.revival.revive(l, noon.Add(test.age)); !errors.Is(err, test.want) {
-				t.Errorf("revive() = %v, want %v", err, test.want)
-			}
-		})
+		l := open(dead(test.data, map[string]string{attrRegion: test.region, attrPublished: alexa.FormatTime(noon)}))
+		if _, err := test.revival.revive(l, noon.Add(test.age)); !errors.Is(err, test.want) {
+			t.Errorf("%s: revive() = %v, want %v", test.name, err, test.want)
+		}
 	}
 }
 
@@ -254,12 +248,9 @@ func TestExpires(t *testing.T) {
 		{"report as new", changeReport, time.Hour, true, false},
 		{"discovery", deleteReport, time.Hour, false, false},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			l := open(dead(test.data, map[string]string{attrPublished: alexa.FormatTime(noon)}))
-			if got := (revival{asNew: test.asNew}).expires(l, noon.Add(test.age)); got != test.want {
-				t.Errorf("expires() = %v, want %v", got, test.want)
-			}
-		})
+		l := open(dead(test.data, map[string]string{attrPublished: alexa.FormatTime(noon)}))
+		if got := (revival{asNew: test.asNew}).expires(l, noon.Add(test.age)); got != test.want {
+			t.Errorf("%s: expires() = %v, want %v", test.name, got, test.want)
+		}
 	}
 }

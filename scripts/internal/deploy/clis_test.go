@@ -5,12 +5,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -222,13 +221,7 @@ func realGcloud(t *testing.T, url string) func(args []string) reply {
 // loaded answers with a CLI that testdata/cli_server.py loads.
 func loaded(t *testing.T, env []string, python string, cli ...string) func(args []string) reply {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "deploy") // a socket's path is short
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "cli")
-	server := exec.CommandContext(t.Context(), python, append([]string{"testdata/cli_server.py", socket}, cli...)...)
+	server := exec.CommandContext(t.Context(), python, append([]string{"testdata/cli_server.py"}, cli...)...)
 	server.Stderr, server.Env = os.Stderr, env
 	stdin, err := server.StdinPipe()
 	if err != nil {
@@ -245,34 +238,22 @@ func loaded(t *testing.T, env []string, python string, cli ...string) func(args 
 		_ = stdin.Close()
 		_ = server.Wait()
 	})
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("%s could not be loaded: %q, %v", cli[0], line, err)
+	ask, answers := json.NewEncoder(stdin), json.NewDecoder(stdout)
+	var ready string
+	if err := answers.Decode(&ready); err != nil {
+		t.Fatalf("%s could not be loaded: %v", cli[0], err)
 	}
-	return func(args []string) reply { return ask(socket, args) }
-}
-
-// ask has the server run a command.
-func ask(socket string, args []string) reply {
-	failed := func(err error) reply { return reply{stderr: err.Error(), status: 1} }
-	connection, err := net.Dial("unix", socket)
-	if err != nil {
-		return failed(err)
+	var lock sync.Mutex
+	return func(args []string) reply {
+		lock.Lock()
+		defer lock.Unlock()
+		var got struct {
+			Status         int
+			Stdout, Stderr string
+		}
+		if err := errors.Join(ask.Encode(args), answers.Decode(&got)); err != nil {
+			return reply{stderr: err.Error(), status: 1}
+		}
+		return reply{got.Stdout, got.Stderr, got.Status}
 	}
-	defer func() { _ = connection.Close() }()
-	out, err := os.MkdirTemp(filepath.Dir(socket), "")
-	if err != nil {
-		return failed(err)
-	}
-	files := object{"args": args, "stdout": filepath.Join(out, "out"), "stderr": filepath.Join(out, "err")}
-	if err := json.NewEncoder(connection).Encode(files); err != nil {
-		return failed(err)
-	}
-	var got reply
-	if _, err := fmt.Fscan(connection, &got.status); err != nil {
-		return failed(err)
-	}
-	stdout, _ := os.ReadFile(filepath.Join(out, "out"))
-	stderr, _ := os.ReadFile(filepath.Join(out, "err"))
-	got.stdout, got.stderr = string(stdout), string(stderr)
-	return got
 }

@@ -37,14 +37,13 @@ func TestCloudBuild(t *testing.T) {
 		fails     bool
 	}{
 		{name: "no state", env: []string{"TAG=v1", "SETTINGS=gs://state/settings"}, committed: true},
-		{name: "settings in the tree", env: []string{"STATE=state"}, committed: true, want: [][]string{token, start, reads}},
-		{
-			name: "settings elsewhere", env: []string{"STATE=state", "SETTINGS=gs://state/settings"},
-			want: [][]string{{"gcloud storage cp gs://state/settings infra/terraform.tfvars.json"}, token, start, reads},
-		},
 		{name: "no settings", env: []string{"STATE=state", "TAG=v1"}, fails: true},
+		{name: "settings in the tree", env: []string{"STATE=state"}, committed: true, want: [][]string{token, start, reads}},
 		{name: "tag", env: []string{"STATE=state", "TAG=v1"}, committed: true, want: [][]string{token, start, locks}},
-		{name: "by hand", env: []string{"STATE=state", "APPLY=true"}, committed: true, want: [][]string{token, start, locks}},
+		{
+			name: "by hand, settings elsewhere", env: []string{"STATE=state", "APPLY=true", "SETTINGS=gs://state/settings"},
+			want: [][]string{{"gcloud storage cp gs://state/settings infra/terraform.tfvars.json"}, token, start, locks},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -52,16 +51,19 @@ func TestCloudBuild(t *testing.T) {
 			if (err != nil) != test.fails {
 				t.Errorf("error %v", err)
 			}
-			var want []string
-			for _, lines := range test.want {
-				want = append(want, lines...)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(slices.Concat(test.want...), got); diff != "" {
 				t.Errorf("commands differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
+
+// interpreter is where python3 is, which may be found by a slow script of a version
+// manager's.
+var interpreter = sync.OnceValues(func() (string, error) {
+	path, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	return strings.TrimSpace(string(path)), err
+})
 
 // build runs the steps in a tree of its own, and returns the commands they run.
 func build(t *testing.T, env []string, committed bool) ([]string, error) {
@@ -83,7 +85,13 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 		}
 	}
 	var notes []string
-	env = slices.Concat(os.Environ(), []string{"HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false"}, env)
+	python, err := interpreter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env = slices.Concat(os.Environ(), []string{
+		"PATH=" + filepath.Dir(python) + ":" + os.Getenv("PATH"), "HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false",
+	}, env)
 	env = append(env, noting(t, &notes, func(args []string) string {
 		switch line := strings.Join(args, " "); {
 		case args[0] != "curl":

@@ -225,7 +225,7 @@ func dictionary(value string) string {
 }
 
 // TestSameAsTerraform runs the scripts of two settings. They make what Terraform
-// plans for them, flag by attribute, and a second run changes nothing.
+// plans for them, flag by attribute.
 func TestSameAsTerraform(t *testing.T) {
 	t.Parallel()
 	for file, settings := range plans {
@@ -243,14 +243,6 @@ func TestSameAsTerraform(t *testing.T) {
 			}
 			if diff := cmp.Diff(openFlags(want), open); diff != "" {
 				t.Errorf("what Terraform leaves open until it applies differs (-want +deploy):\n%s", diff)
-			}
-			if settings != ownFile {
-				return // one of them is enough, being slow
-			}
-			before := maps.Clone(m.made)
-			m.deploy(settings)
-			if diff := cmp.Diff(before, m.made); diff != "" || len(m.built) > 0 {
-				t.Errorf("a second run builds %v and changes (-before +after):\n%s", m.built, diff)
 			}
 		})
 	}

@@ -118,30 +118,52 @@ func wantOutput(t *testing.T, out string) {
 	}
 }
 
-// TestSecretsFirst: nothing is built before each secret has a value. The script
-// says how to fill them, and goes on once they are filled. It is of one region:
-// nothing is made of the other, and no right is taken from its Lambda.
-func TestSecretsFirst(t *testing.T) {
-	t.Parallel()
+// TestStatus deploys one region step by step. The status says how each run ended, and
+// running again goes on from there: nothing is built before each secret has a value,
+// and the script says how to fill them. Nothing is made of the other region, and no
+// right is taken from its Lambda.
+func TestStatus(t *testing.T) {
 	m := newModel(t)
-	m.empty = true
-	script := scriptOf(t, "--region", "EU", "--source", ownFile, ownFile)
-	status, out := m.run(script)
-	for _, want := range []string{
-		"\ngcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE\n",
-		"\ngcloud secrets versions add gatepost-grantee-credentials --project=maker-prod --data-file=FILE\n",
-		"\ngo run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu\n",
+	for _, variable := range programs(t, m.answer, "gcloud", "aws", "unzip") {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	for _, test := range []struct {
+		fails          string
+		empty, nowhere bool
+		status         int
+		says           []string
+		built          int    // so far
+		never          string // how no command begins
+	}{
+		{"gcloud services", false, false, exitFailed, []string{"the model refuses", "running this again goes on from there"}, 0, "gcloud iam"},
+		{"", true, false, exitSecrets, []string{
+			"Fill the secrets, and run this again",
+			"\ngcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE\n",
+			"\ngcloud secrets versions add gatepost-grantee-credentials --project=maker-prod --data-file=FILE\n",
+			"\ngo run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu\n",
+		}, 0, "gcloud pubsub"},
+		{"gcloud pubsub topics create grant-events", false, false, exitFailed, []string{"NOT_FOUND"}, 0, "gcloud functions"},
+		{"gcloud functions deploy gatepost-eu-skillevent", false, false, exitFailed, []string{"the model refuses"}, 4, "gcloud run"},
+		{"", false, true, exitFailed, nil, 5, "gcloud pubsub subscriptions"},
+		{"", false, false, exitOK, []string{"# The environment of your own Lambda for EU:"}, 5, "gcloud functions deploy"},
 	} {
-		if !strings.Contains(out, want) {
-			t.Errorf("it does not say: %s\n%s", want, out)
+		m.fails, m.empty, m.nowhere, m.calls = test.fails, test.empty, test.nowhere, nil
+		var out strings.Builder
+		status := run([]string{"--region=EU", "--source=testdata/own.json", ownFile}, &out, &out)
+		if status != test.status || len(m.built) != test.built {
+			t.Errorf("status %d and %v built, want %d and %d functions\n%s", status, m.built, test.status, test.built, out.String())
 		}
-	}
-	if status != exitSecrets || len(m.built) > 0 || m.made["gcloud secrets gatepost-token-keyset-eu"] == nil {
-		t.Errorf("status %d, want %d, with the secrets made and nothing built: %v", status, exitSecrets, m.built)
-	}
-	m.empty = false
-	if status, out := m.run(script); status != exitOK || len(m.built) != 5 {
-		t.Errorf("status %d, and %v was built, want 0 and 5 functions\n%s", status, m.built, out)
+		for _, want := range test.says {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("it does not say: %s\n%s", want, out.String())
+			}
+		}
+		for _, call := range m.calls {
+			if strings.HasPrefix(call, test.never) {
+				t.Errorf("the script went on with %s", call)
+			}
+		}
 	}
 	for key := range m.made {
 		if strings.Contains(key, "gatepost-fe") || strings.Contains(key, "events-fe") || strings.HasPrefix(key, "aws") {
@@ -151,43 +173,6 @@ func TestSecretsFirst(t *testing.T) {
 	condition := m.made["gcloud iam workload-identity-pools providers aws-lambda"]["attribute-condition"]
 	if !strings.Contains(condition, "lights-proxy-fe") || !strings.Contains(condition, "maker-skill-eu") {
 		t.Errorf("condition %s, want the roles of both regions", condition)
-	}
-}
-
-// TestFailures: the script ends at the first command that is refused, and goes
-// on from there when it is run again.
-func TestFailures(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name, fails string
-		says        string
-		never       string // how no later command begins
-	}{
-		{"create", "gcloud pubsub topics create grant-events", "NOT_FOUND", "gcloud functions"},
-		{"build", "gcloud functions deploy gatepost-eu-skillevent", "the model refuses", "gcloud run"},
-		{"no address", "gcloud nothing", "", "gcloud pubsub subscriptions"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			m := newModel(t)
-			m.fails, m.nowhere = test.fails, test.name == "no address"
-			script := scriptOf(t, "--region", "EU", "--source", ownFile, "--proxy", "p.zip", settingsFile)
-			if status, out := m.run(script); status == exitOK || status == exitSecrets || !strings.Contains(out, test.says) {
-				t.Errorf("status %d, want a failure with %q\n%s", status, test.says, out)
-			}
-			for _, call := range m.calls {
-				if strings.HasPrefix(call, test.never) {
-					t.Errorf("the script went on with %s", call)
-				}
-			}
-			m.fails = ""
-			if test.name != "build" {
-				return
-			}
-			if status, out := m.run(script); status != exitOK || len(m.built) != 1 {
-				t.Errorf("status %d when it is run again, and it builds %v, want the one function\n%s", status, m.built, out)
-			}
-		})
 	}
 }
 
@@ -202,65 +187,51 @@ func TestOtherAccount(t *testing.T) {
 	}
 }
 
-// TestBuilds: a function is built again if its source or settings have changed,
-// or it does not work, and no other is.
+// TestBuilds: a second run changes nothing. A function is built again if its source or
+// settings have changed, or it does not work, and no other is.
 func TestBuilds(t *testing.T) {
 	t.Parallel()
-	region := []string{"--region", "EU"}
-	before := newModel(t)
-	before.deploy(append(region, settingsFile)...)
-	for _, test := range []struct {
-		name    string
-		changes object
-		args    []string
-		state   string // of SkillEvent
-		want    []string
-	}{
-		{
-			name: "source", args: []string{"--source", settingsFile},
-			want: []string{"acceptgrant", "refreshshard", "refreshtokens", "sendevent", "skillevent"},
-		},
-		{name: "schedule and rate", changes: object{"refresh_schedule": "*/4 * * * *", "lwa_max_rate": 7}, want: []string{"refreshshard"}},
-		{
-			name: "others", state: "FAILED", want: []string{"acceptgrant", "sendevent", "skillevent"},
-			changes: object{"max_event_age": "6m", "scaling": object{"AcceptGrant": object{"min_instances": nil, "max_instances": "7"}}},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			m := newModel(t)
-			m.made = maps.Clone(before.made)
-			if test.state != "" {
-				failed := maps.Clone(m.made["gcloud functions gatepost-eu-skillevent"])
-				failed["state"] = test.state
-				m.made["gcloud functions gatepost-eu-skillevent"] = failed
-			}
-			m.deploy(append(slices.Concat(region, test.args), settingsWith(t, settingsFile, test.changes))...)
-			var got []string
-			for _, name := range m.built {
-				got = append(got, strings.TrimPrefix(name, "gatepost-eu-"))
-			}
-			slices.Sort(got)
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("built functions differ (-want +got):\n%s", diff)
-			}
-			schedule := m.made["gcloud scheduler jobs gatepost-eu-refresh"]["schedule"]
-			told := m.made["gcloud functions gatepost-eu-refreshshard"]["set-env-vars"]
-			if (schedule == "*/4 * * * *") != strings.Contains(told, "REFRESH_PERIOD=4m") {
-				t.Errorf("the job's schedule is %s, and RefreshShard has %s", schedule, told)
-			}
-		})
-	}
-	t.Run("another skill", func(t *testing.T) {
-		t.Parallel()
-		m := newModel(t)
-		m.made = maps.Clone(before.made)
-		settings := settingsWith(t, settingsFile, object{"skill_id": "amzn1.ask.skill.00000000-0000-4000-8000-000000000000"})
-		status, out := m.run(scriptOf(t, append(region, "--source", ownFile, "--proxy", "p.zip", settings)...))
-		if status == exitOK || !strings.Contains(out, "ALREADY_EXISTS") {
-			t.Errorf("status %d, want that AWS refuses another skill\n%s", status, out)
+	args := []string{"--region", "EU"}
+	m := newModel(t)
+	m.deploy(append(args, settingsFile)...)
+	built := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, name := range m.built {
+			got = append(got, strings.TrimPrefix(name, "gatepost-eu-"))
 		}
-	})
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("built functions differ (-want +got):\n%s", diff)
+		}
+	}
+
+	before := maps.Clone(m.made)
+	m.deploy(append(args, settingsFile)...)
+	built()
+	if diff := cmp.Diff(before, m.made); diff != "" {
+		t.Errorf("a second run changes something (-before +after):\n%s", diff)
+	}
+
+	m.made["gcloud functions gatepost-eu-skillevent"]["state"] = "FAILED"
+	m.deploy(append(args, settingsWith(t, settingsFile, object{
+		"refresh_schedule": "*/4 * * * *", "lwa_max_rate": 7,
+		"scaling": object{"AcceptGrant": object{"min_instances": nil, "max_instances": "7"}},
+	}))...)
+	built("acceptgrant", "refreshshard", "skillevent")
+	schedule := m.made["gcloud scheduler jobs gatepost-eu-refresh"]["schedule"]
+	told := m.made["gcloud functions gatepost-eu-refreshshard"]["set-env-vars"]
+	if schedule != "*/4 * * * *" || !strings.Contains(told, "REFRESH_PERIOD=4m") {
+		t.Errorf("the job's schedule is %s, and RefreshShard has %s", schedule, told)
+	}
+
+	// Another source, and another skill, which AWS refuses.
+	settings := settingsWith(t, settingsFile, object{"skill_id": "amzn1.ask.skill.00000000-0000-4000-8000-000000000000"})
+	status, out := m.run(scriptOf(t, append(args, "--source", settingsFile, "--proxy", "p.zip", settings)...))
+	if status == exitOK || !strings.Contains(out, "ALREADY_EXISTS") {
+		t.Errorf("status %d, want that AWS refuses another skill\n%s", status, out)
+	}
+	built("acceptgrant", "refreshshard", "refreshtokens", "sendevent", "skillevent")
 }
 
 // TestRefreshPeriod: RefreshShard is told of a schedule what is not its default.
@@ -335,32 +306,6 @@ func TestProgram(t *testing.T) {
 	tree, _ := filepath.Abs("../../..")
 	if err != nil || !strings.Contains(string(out), "\n  source="+source+"\n") || !strings.Contains(string(out), "\n  cd "+tree+"\n") {
 		t.Errorf("%v, want a script with %s and %s\n%s", err, source, tree, out)
-	}
-}
-
-// TestStatus pipes the script into bash. The status says how it ended.
-func TestStatus(t *testing.T) {
-	m := newModel(t)
-	for _, variable := range programs(t, m.answer, "gcloud", "aws", "unzip") {
-		name, value, _ := strings.Cut(variable, "=")
-		t.Setenv(name, value)
-	}
-	args := []string{"--region=EU", "--source=testdata/own.json", ownFile}
-	for _, test := range []struct {
-		fails  string
-		empty  bool
-		status int
-		says   string
-	}{
-		{"gcloud services", true, exitFailed, "running this again goes on from there"},
-		{"", true, exitSecrets, "Fill the secrets, and run this again"},
-		{"", false, exitOK, "# The environment of your own Lambda for EU:"},
-	} {
-		m.fails, m.empty = test.fails, test.empty
-		var out strings.Builder
-		if status := run(args, &out, &out); status != test.status || !strings.Contains(out.String(), test.says) {
-			t.Errorf("status %d, want %d and %q\n%s", status, test.status, test.says, out.String())
-		}
 	}
 }
 

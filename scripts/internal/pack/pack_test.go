@@ -1,10 +1,16 @@
+//go:build !race
+
+// The scripts run in other processes, which the race detector does not see.
+
 package main
 
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -132,6 +138,9 @@ func TestPackage(t *testing.T) {
 		if !slices.Contains([]string{"go.mod", "go.sum", "gatepost.go", "functions", "shared"}, top) {
 			t.Errorf("%s is nothing that the functions are built from", name)
 		}
+		if text != string(readFile(t, filepath.Join(tree, name))) {
+			t.Errorf("%s is not as it was", name)
+		}
 		if strings.HasSuffix(name, "_test.go") || regexp.MustCompile(`\n(import |\t)"testing"\n`).MatchString(text) {
 			t.Errorf("%s is for tests", name)
 		}
@@ -139,6 +148,8 @@ func TestPackage(t *testing.T) {
 			t.Errorf("%s holds what looks like a secret: it begins with %.5q", name, found)
 		}
 	}
+	t.Run("as gcloud", func(t *testing.T) { wantUpload(t, tree, files) })
+	t.Run("build", func(t *testing.T) { wantBuild(t, files) })
 
 	git := func(args ...string) {
 		args = append([]string{"-c", "user.name=x", "-c", "user.email=x@x"}, args...)
@@ -156,6 +167,71 @@ func TestPackage(t *testing.T) {
 	if !strings.Contains(printed, "not committed are left out") {
 		t.Errorf("the script does not say that it leaves out changes: %s", printed)
 	}
+}
+
+// wantUpload compares the package with what gcloud would upload by the same rules.
+func wantUpload(t *testing.T, tree string, files map[string]string) {
+	if _, err := exec.LookPath("gcloud"); err != nil {
+		t.Skip("gcloud is not installed: what it would upload was not compared with the package")
+	}
+	env := []string{"CLOUDSDK_CONFIG=" + t.TempDir(), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1"}
+	got := strings.Fields(command(t, tree, env, "gcloud", "meta", "list-files-for-upload"))
+	slices.Sort(got)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(files)), got); diff != "" {
+		t.Errorf("package and upload differ (-package +upload):\n%s", diff)
+	}
+}
+
+// wantBuild does with the package what Google's Go buildpack does, see
+// https://github.com/GoogleCloudPlatform/buildpacks/blob/main/cmd/go/functions_framework/lib/lib.go:
+// it tidies the module, and builds the root for a generated main. Tidying fetches
+// what a new module cache lacks: it reads the tests of the dependencies, which go
+// test and go mod download do not.
+func wantBuild(t *testing.T, files map[string]string) {
+	dir, env := t.TempDir(), []string{"GOWORK=off", "GOFLAGS="}
+	for name, text := range files {
+		writeFile(t, filepath.Join(dir, name), text)
+	}
+	command(t, dir, env, "go", "mod", "tidy")
+	for sum := range strings.Lines(string(readFile(t, filepath.Join(dir, "go.sum")))) {
+		if !strings.Contains(files["go.sum"], sum) {
+			t.Errorf("the buildpack would build from a module that go.sum does not name: %s", sum)
+		}
+	}
+	ours := "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}"
+	needed := strings.Fields(command(t, dir, env, "go", "list", "-deps", "-f", ours, "."))
+	for name := range files {
+		if pkg := path.Join("github.com/gatepostdev/gatepost", path.Dir(name)); path.Ext(name) == ".go" && path.Base(name) != "doc.go" &&
+			!slices.Contains(needed, pkg) {
+			t.Errorf("%s is of package %s, which no function needs: leave it out in .gcloudignore", name, pkg)
+		}
+	}
+
+	// In another directory everything would be compiled again. This one, without what
+	// is not packed, is mostly in the cache.
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := map[string]string{}
+	for _, part := range []string{"functions", "shared"} {
+		err := filepath.WalkDir(filepath.Join(root, part), func(file string, entry os.DirEntry, err error) error {
+			name, _ := filepath.Rel(root, file)
+			if _, packed := files[filepath.ToSlash(name)]; err == nil && !entry.IsDir() && !packed {
+				replace[file] = "" // gone
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "overlay.json"), string(overlay))
+	command(t, root, env, "go", "build", "-buildvcs=false", "-overlay", filepath.Join(dir, "overlay.json"), ".")
 }
 
 // TestRefused has the script fail, and the last good package stay.
@@ -184,49 +260,5 @@ func TestRefused(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Dir(output)); err != nil || len(left) != 1 {
 		t.Errorf("%v (%v) is left, want the last package alone", left, err)
-	}
-}
-
-// TestAsGcloud compares the package with what gcloud would upload by the same
-// rules.
-func TestAsGcloud(t *testing.T) {
-	t.Parallel()
-	if _, err := exec.LookPath("gcloud"); err != nil {
-		t.Skip("gcloud is not installed: what it would upload was not compared with the package")
-	}
-	tree := upload(t)
-	data, _ := packed(t, tree)
-	want := map[string]bool{}
-	for name := range entries(t, data) {
-		want[name] = true
-	}
-	env := []string{"CLOUDSDK_CONFIG=" + t.TempDir(), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1"}
-	got := map[string]bool{}
-	for name := range strings.FieldsSeq(command(t, tree, env, "gcloud", "meta", "list-files-for-upload")) {
-		got[name] = true
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("package and upload differ (-package +upload):\n%s", diff)
-	}
-}
-
-// wantNeeded fails for code in dir that the root package does not reach. A
-// package that is nothing but a doc.go is no code.
-func wantNeeded(t *testing.T, dir string) {
-	t.Helper()
-	listed := command(t, dir, nil, "go", "list", "-deps", "-f", "{{if .Module}}{{if .Module.Main}}{{.ImportPath}}{{end}}{{end}}", ".")
-	needed := strings.Fields(listed)
-	err := filepath.WalkDir(dir, func(name string, entry os.DirEntry, err error) error {
-		if err != nil || path.Ext(name) != ".go" || path.Base(name) == "doc.go" {
-			return err
-		}
-		in, err := filepath.Rel(dir, filepath.Dir(name))
-		if pkg := path.Join("github.com/gatepostdev/gatepost", filepath.ToSlash(in)); !slices.Contains(needed, pkg) {
-			t.Errorf("%s is of package %s, which no function needs: leave it out in .gcloudignore", entry.Name(), pkg)
-		}
-		return err
-	})
-	if err != nil || len(needed) < 2 {
-		t.Errorf("looking for what is not needed, where %d packages are: %v", len(needed), err)
 	}
 }

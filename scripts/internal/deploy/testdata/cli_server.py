@@ -1,37 +1,32 @@
-"""Runs commands of a CLI in processes forked from one that has it loaded.
+"""Runs commands of a CLI, one after the other, in one process that has it loaded.
 
-A command of gcloud or AWS takes most of its second to load the CLI. The tests run
-dozens; here each is the CLI's own main function, in a process of its own, with
-nothing but that loading left out.
+A command of gcloud or AWS takes most of its second to load the CLI and what the
+command is made of. The tests run dozens; here each is the CLI's own main function,
+with nothing but that loading left out.
 
-usage: python3 cli_server.py SOCKET gcloud SDK_ROOT
-       python3 cli_server.py SOCKET aws
+usage: python3 cli_server.py gcloud SDK_ROOT
+       python3 cli_server.py aws
 
-A client connects, sends one line of JSON, {"args": […], "stdout": PATH,
-"stderr": PATH}, and reads the exit status. The server ends when its standard
-input does.
+Each line of standard input is a JSON array of arguments, and each line of standard
+output is what became of them: {"status": 0, "stdout": "…", "stderr": "…"}. The
+server ends with its standard input.
 """
 
 import json
 import os
-import select
-import signal
-import socket
 import sys
+import tempfile
 import traceback
 
 
 def load_aws():
-    """Returns the AWS CLI's module main, with what every command needs loaded."""
+    """Returns the AWS CLI's main function, which shares its session."""
     import awscli.clidriver
-    session = awscli.clidriver.create_clidriver().session
-    for service in ('iam', 'lambda', 'logs', 'sts'):
-        session.create_client(service, region_name='eu-west-1')
-    return awscli.clidriver
+    return awscli.clidriver.create_clidriver().main
 
 
 def load_gcloud(root):
-    """Returns gcloud's module main, with what every command needs loaded."""
+    """Returns gcloud's main function, which shares what is loaded of the CLI."""
     sys.argv[0] = os.path.join(root, 'lib', 'gcloud.py')
     lib = os.path.join(root, 'lib')
     sys.path[:0] = [lib, os.path.join(lib, 'third_party')]
@@ -39,22 +34,19 @@ def load_gcloud(root):
     sys.path = gcloud.reorder_sys_path(sys.path)
     gcloud._fix_google_module()
     main = gcloud._import_gcloud_main()
-    main.CreateCLI([])
-    import googlecloudsdk.calliope.concepts.concepts
-    import googlecloudsdk.core.credentials.transports
-    import googlecloudsdk.core.resources
-    return main
+    cli = main.CreateCLI([])
+    return lambda: main.main(cli)
 
 
-def run(main, connection):
-    """Runs one command in this process, which is its alone, and ends."""
-    request = json.loads(connection.makefile().readline())
-    for number, name in ((1, 'stdout'), (2, 'stderr')):
-        os.dup2(os.open(request[name], os.O_WRONLY | os.O_CREAT, 0o600), number)
-    sys.argv[1:] = request['args']
-    status = 0
+def run(main, args):
+    """Returns what became of one command."""
+    written = []
+    for number in (1, 2):
+        written.append(tempfile.TemporaryFile())
+        os.dup2(written[-1].fileno(), number)
+    sys.argv[1:] = args
     try:
-        status = main.main() or 0
+        status = main() or 0
     except SystemExit as end:
         status = end.code or 0
     except BaseException:
@@ -62,26 +54,23 @@ def run(main, connection):
         status = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    connection.sendall(b'%d\n' % status)
-    os._exit(0)
+    texts = []
+    for file in written:
+        file.seek(0)
+        texts.append(file.read().decode())
+        file.close()
+    return {'status': status, 'stdout': texts[0], 'stderr': texts[1]}
 
 
-def serve(main, path):
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    print('ready', flush=True)
-    while True:
-        ready, _, _ = select.select([listener, sys.stdin], [], [])
-        if sys.stdin in ready:
-            return
-        connection, _ = listener.accept()
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            run(main, connection)
-        connection.close()
+def serve(main):
+    with os.fdopen(os.dup(1), 'w') as answers:
+        answers.write('"ready"\n')
+        answers.flush()
+        for line in os.fdopen(os.dup(0)):
+            json.dump(run(main, json.loads(line)), answers)
+            answers.write('\n')
+            answers.flush()
 
 
 if __name__ == '__main__':
-    serve({'aws': load_aws, 'gcloud': load_gcloud}[sys.argv[2]](*sys.argv[3:]), sys.argv[1])
+    serve({'aws': load_aws, 'gcloud': load_gcloud}[sys.argv[1]](*sys.argv[2:]))
