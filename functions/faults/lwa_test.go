@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -277,31 +275,5 @@ func TestTwoRefreshes(t *testing.T) {
 	}
 	if n := len(w.eventsOf(c)); n != 6 {
 		t.Errorf("%d requests at the gateway, want 6", n)
-	}
-}
-
-// TestMassInvalidGrant has Login with Amazon refuse everybody, as for a skill
-// that was suspended. Not everybody may be unlinked.
-func TestMassInvalidGrant(t *testing.T) {
-	t.Parallel()
-	w := newSuite(t, simulator.Options{})
-	customers := w.linkMany(t, "mass", 40)
-	for _, c := range customers {
-		w.change(t, c, func(g *grant.Grant) { g.RefreshDue = ago(time.Minute) })
-		// The record's own time follows from the grants' with any transition.
-		w.changeRecord(t, c, func(r *grant.Record) { r.RefreshDue = ago(time.Minute) })
-	}
-	w.Always(simulator.Refresh, simulator.Fault{Code: simulator.LWAInvalidGrant})
-	answer, err := world.Post(testkit.Context(t), w.office.URL()+"/RefreshTokens", nil, "")
-	if err != nil || answer.Status != http.StatusOK || !strings.Contains(answer.Body, `"remaining":true`) {
-		t.Errorf("the sweep was answered %v (%v), want that there is a rest", answer, err)
-	}
-	states := map[grant.State]int{}
-	for _, c := range customers {
-		states[w.grant(t, c).State]++
-	}
-	gone, doubted, active := states[grant.Revoked], states[grant.Suspect], states[grant.Active]
-	if gone >= 20 || gone+doubted+active != len(customers) || active == 0 {
-		t.Errorf("after the sweep the grants are %v; want fewer than 20 revoked, and some that were left alone", states)
 	}
 }

@@ -38,9 +38,7 @@ type suite struct {
 	*world.World
 	office *binary.Process // serves all functions; the tests link customers and sweep with it
 
-	// In the random run: whether a region's gateway refuses everybody, and whether
-	// there are no faults any more.
-	refusing, well atomic.Bool
+	refusing atomic.Bool // in the random run, a region's gateway refuses everybody
 }
 
 type customer = world.Customer
