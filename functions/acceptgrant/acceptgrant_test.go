@@ -161,6 +161,17 @@ func TestNoDirective(t *testing.T) {
 	}
 }
 
+// TestRegionIsNotGuessed: with two regions served, the skill proxy has to say which.
+func TestRegionIsNotGuessed(t *testing.T) {
+	t.Parallel()
+	w := accesstest.New(t, simulator.Options{})
+	f := function(t, w)
+	f.Regions = append(f.Regions, alexa.NA)
+	if got := name(t, f.Handle(t.Context(), directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != failure {
+		t.Errorf("got %s, want %s", got, failure)
+	}
+}
+
 // TestPartition: a unit of Alexa Smart Properties is refused in Alexa's own way,
 // and the answer says why.
 func TestPartition(t *testing.T) {
