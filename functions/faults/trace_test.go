@@ -88,7 +88,6 @@ type row struct {
 	backOff         time.Duration // before a redelivery; 0 is a little over a second
 	pause           time.Duration // between two requests at the gateway, at least
 	parts           bool          // the event goes in parts, each with an id of its own
-	others          bool          // each delivery is of another event
 	after           func(grant.Grant) error
 }
 
@@ -131,9 +130,6 @@ func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 			backOff(t, max(r.backOff, 1100*time.Millisecond))
 		}
 		m := message(c, event, c.UserID, attempt+1)
-		if r.others {
-			m.Attributes["eventId"], m.Attempt = fmt.Sprint(c.UserID, attempt), 1
-		}
 		got.Answers = append(got.Answers, deliver(t, p, m))
 		first = append(first, len(w.eventsOf(c)))
 	}
@@ -212,7 +208,7 @@ func checkRequests(t *testing.T, requests []simulator.Request, first []int, r ro
 	t.Helper()
 	for i := 1; i < len(requests); i++ {
 		was, now := requests[i-1], requests[i]
-		if same := was.MessageID == now.MessageID; same == (r.parts || r.others) {
+		if same := was.MessageID == now.MessageID; same == r.parts {
 			t.Errorf("request %d has message id %s, the one before %s", i, now.MessageID, was.MessageID)
 		}
 		if pause := now.Time.Sub(was.Time); pause < r.pause && !slices.Contains(first, i) {
