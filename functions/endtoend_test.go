@@ -182,7 +182,8 @@ func (d deployment) publishMistakes(t *testing.T) {
 	c := world.NewCustomer("mistaken-" + string(d.region))
 	event := report(c, "lamp-1")
 	eventID := d.report(t, c, "lamp-1", event, map[string]string{"maker": "m-1", "region": "US"}, "dead_letter")
-	for _, letter := range d.DeadLetters.Wait(t, len(d.stacks), func(m *pubsub.Message) bool { return m.Attributes["gatepost-event-id"] == eventID }) {
+	mine := func(m *pubsub.Message) bool { return m.Attributes["gatepost-event-id"] == eventID }
+	for _, letter := range d.DeadLetters.Wait(t, len(d.stacks), mine) {
 		if letter.Attributes["gatepost-code"] != "UNKNOWN_REGION" || letter.Attributes["maker"] != "m-1" || string(letter.Data) != event {
 			t.Errorf("the dead letter is %s with %v", letter.Data, letter.Attributes)
 		}

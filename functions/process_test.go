@@ -164,99 +164,61 @@ func TestWrongConfiguration(t *testing.T) {
 	if err := os.WriteFile(keyset, []byte(`{"primaryKeyId":1,"key":["canary-key"]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tests := []struct {
-		name string
-		in   *world.World
-		want []string // variables with a fault, in alphabetical order
+	for name, test := range map[string]struct {
+		env  map[string]string // on top of a good one
+		want string            // variables with a fault, in alphabetical order
 	}{
-		{
-			"nothing set", &world.World{},
-			[]string{"ALEXA_REGIONS", "GRANTEE_RESOLVER", "LWA_CREDENTIALS", "TOKEN_KEYSET"},
-		},
-		{
-			"everything wrong",
-			good.With(map[string]string{
-				"ALEXA_REGIONS":       "EU,canary",
-				"EVENT_CHECKS":        "canary",
-				"EVENT_GATEWAY_EU":    "https://canary:canary@api.example.com",
-				"GRANT_STORE":         "canary",
-				"GRANTEE_CREDENTIALS": "canary",
-				"GRANTEE_RESOLVER":    "introspection:https://canary.example.com",
-				"LWA_CREDENTIALS":     `{"client_id":"canary","client_secret":"canary"}`,
-				"LWA_MAX_RATE":        "canary",
-				"LWA_TOKEN_URL":       "http://canary.example.com",
-				"MAX_EVENT_AGE":       "canary",
-				"REFRESH_IDLE_AFTER":  "canary",
-				"REFRESH_PERIOD":      "canary",
-				"REFRESH_SHARDS":      "canary",
-				"SKILL":               "canary!",
-				"TOKEN_KEYSET":        `{"primaryKeyId":1,"key":["canary"]}`,
-			}),
-			[]string{
-				"ALEXA_REGIONS", "EVENT_CHECKS", "EVENT_GATEWAY_EU", "GRANTEE_CREDENTIALS", "GRANT_STORE", "LWA_CREDENTIALS",
-				"LWA_MAX_RATE", "LWA_TOKEN_URL", "MAX_EVENT_AGE", "REFRESH_IDLE_AFTER", "REFRESH_PERIOD", "REFRESH_SHARDS", "SKILL", "TOKEN_KEYSET",
-			},
-		},
-		{
-			"resolver unknown",
-			good.With(map[string]string{"GRANTEE_RESOLVER": "canary:https://canary.example.com", "REFRESH_SHARDS": "257"}),
-			[]string{"GRANTEE_RESOLVER", "REFRESH_SHARDS"},
-		},
-		{
-			"secrets missing",
-			good.With(map[string]string{"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:/missing", "LWA_CREDENTIALS": "env:MISSING"}),
-			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
-		},
-		{
-			"secrets malformed",
-			good.With(map[string]string{
-				"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:" + keyset,
-				"LWA_CREDENTIALS": "env:LWA_CLIENT", "LWA_CLIENT": `{"client_secret":"canary"}`,
-			}),
-			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
-		},
-		{
-			"no such function",
-			good.With(map[string]string{"FUNCTION_TARGET": "canary"}),
-			[]string{"FUNCTION_TARGET"},
-		},
-		{
-			"credentials for introspection missing", // which two functions need
-			good.With(map[string]string{"GRANTEE_RESOLVER": "introspection:https://id.example.com", "GRANTEE_CREDENTIALS": "env:MISSING"}),
-			[]string{"GRANTEE_CREDENTIALS"},
-		},
-		{
-			"resolver and audience at odds", // for two functions
-			good.With(map[string]string{"GRANTEE_AUDIENCE": "gatepost"}),
-			[]string{"GRANTEE_RESOLVER"},
-		},
-		{
-			"key set in the clear",
-			good.With(map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_JWKS": "http://canary.example.com/keys"}),
-			[]string{"GRANTEE_JWKS"},
-		},
-		{
-			"SkillEvent without identity provider",
-			good.With(map[string]string{"FUNCTION_TARGET": "SkillEvent", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": "not its business"}),
-			[]string{"GRANTEE_RESOLVER"},
-		},
-		{
-			"AcceptGrant without identity provider",
-			good.With(map[string]string{"FUNCTION_TARGET": "AcceptGrant", "GRANTEE_RESOLVER": "", "REFRESH_SHARDS": "not its business"}),
-			[]string{"GRANTEE_RESOLVER"},
-		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+		"everything wrong": {map[string]string{
+			"ALEXA_REGIONS":       "EU,canary",
+			"EVENT_CHECKS":        "canary",
+			"EVENT_GATEWAY_EU":    "https://canary:canary@api.example.com",
+			"GRANT_STORE":         "canary",
+			"GRANTEE_CREDENTIALS": "canary",
+			"GRANTEE_RESOLVER":    "introspection:https://canary.example.com",
+			"LWA_CREDENTIALS":     `{"client_id":"canary","client_secret":"canary"}`,
+			"LWA_MAX_RATE":        "canary",
+			"LWA_TOKEN_URL":       "http://canary.example.com",
+			"MAX_EVENT_AGE":       "canary",
+			"REFRESH_IDLE_AFTER":  "canary",
+			"REFRESH_PERIOD":      "canary",
+			"REFRESH_SHARDS":      "canary",
+			"SKILL":               "canary!",
+			"TOKEN_KEYSET":        `{"primaryKeyId":1,"key":["canary"]}`,
+		}, "ALEXA_REGIONS EVENT_CHECKS EVENT_GATEWAY_EU GRANTEE_CREDENTIALS GRANT_STORE LWA_CREDENTIALS LWA_MAX_RATE LWA_TOKEN_URL " +
+			"MAX_EVENT_AGE REFRESH_IDLE_AFTER REFRESH_PERIOD REFRESH_SHARDS SKILL TOKEN_KEYSET"},
+		"nothing set": {map[string]string{"ALEXA_REGIONS": "", "GRANT_STORE": "", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": ""},
+			"ALEXA_REGIONS GRANTEE_RESOLVER LWA_CREDENTIALS TOKEN_KEYSET"},
+		"resolver unknown": {map[string]string{"GRANTEE_RESOLVER": "canary:https://canary.example.com", "REFRESH_SHARDS": "257"},
+			"GRANTEE_RESOLVER REFRESH_SHARDS"},
+		"secrets missing": {map[string]string{"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:/missing", "LWA_CREDENTIALS": "env:MISSING"},
+			"LWA_CREDENTIALS TOKEN_KEYSET"},
+		"secrets malformed": {map[string]string{
+			"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:" + keyset,
+			"LWA_CREDENTIALS": "env:LWA_CLIENT", "LWA_CLIENT": `{"client_secret":"canary"}`,
+		}, "LWA_CREDENTIALS TOKEN_KEYSET"},
+		"no such function": {map[string]string{"FUNCTION_TARGET": "canary"}, "FUNCTION_TARGET"},
+		"credentials for introspection missing": { // which two functions need
+			map[string]string{"GRANTEE_RESOLVER": "introspection:https://id.example.com", "GRANTEE_CREDENTIALS": "env:MISSING"},
+			"GRANTEE_CREDENTIALS"},
+		"resolver and audience at odds": {map[string]string{"GRANTEE_AUDIENCE": "gatepost"}, "GRANTEE_RESOLVER"}, // for two functions
+		"key set in the clear": {
+			map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_JWKS": "http://canary.example.com/keys"}, "GRANTEE_JWKS"},
+		"SkillEvent without identity provider": {
+			map[string]string{"FUNCTION_TARGET": "SkillEvent", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": "not its business"}, "GRANTEE_RESOLVER"},
+		"AcceptGrant without identity provider": {
+			map[string]string{"FUNCTION_TARGET": "AcceptGrant", "GRANTEE_RESOLVER": "", "REFRESH_SHARDS": "not its business"}, "GRANTEE_RESOLVER"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lookup := func(name string) (string, bool) { value, ok := test.in.Env[name]; return value, ok }
+			env := good.With(test.env).Env
+			lookup := func(name string) (string, bool) { value, ok := env[name]; return value, ok }
 			_, err := functions.Register(lookup, slog.New(slog.DiscardHandler))
 			if err == nil {
 				t.Fatal("the configuration was taken")
 			}
 			world.Show(t.Name(), err.Error())
-			if diff := cmp.Diff(test.want, faults(t, err.Error())); diff != "" {
-				t.Errorf("the variables named differ (-want +got):\n%s%s", diff, err)
+			if got := strings.Join(faults(t, err.Error()), " "); got != test.want {
+				t.Errorf("the variables named are %s, want %s: %v", got, test.want, err)
 			}
 		})
 	}
@@ -347,12 +309,8 @@ func TestAnyAudience(t *testing.T) {
 			output := w.With(test.env).Launch(t, "").Output()
 			got := 0
 			for line := range strings.Lines(output) {
-				if !strings.Contains(line, "GRANTEE_AUDIENCE") {
-					continue
-				}
-				got++
-				if severity := decode[struct{ Severity string }](t, line).Severity; severity != "WARNING" {
-					t.Errorf("severity %q, want WARNING", severity)
+				if strings.Contains(line, "GRANTEE_AUDIENCE") && strings.Contains(line, `"severity":"WARNING"`) {
+					got++
 				}
 			}
 			if got != test.want {
