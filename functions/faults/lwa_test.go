@@ -64,7 +64,7 @@ func TestExchange(t *testing.T) {
 					c = w.link(t, t.Name(), alexa.EU)
 					wantGrants = []string{c.GrantID}
 				}
-				before := len(w.exchangesOf(c))
+				before := len(w.requestsOf(c, simulator.Exchange))
 				for _, fault := range test.faults {
 					fault.User = c.AmazonUser
 					w.Script(simulator.Exchange, fault)
@@ -77,7 +77,7 @@ func TestExchange(t *testing.T) {
 				if test.want == world.Linked { // the same Amazon account: the new grant replaces the old
 					wantGrants = []string{world.GrantID(alexa.EU, code)}
 				}
-				exchanges := recorded(t, before+len(test.requests), func() []simulator.Request { return w.exchangesOf(c) })
+				exchanges := recorded(t, before+len(test.requests), func() []simulator.Request { return w.requestsOf(c, simulator.Exchange) })
 				if diff := cmp.Diff(test.requests, statuses(exchanges[before:])); diff != "" {
 					t.Errorf("the exchanges differ (-want +got):\n%s", diff)
 				}
@@ -90,12 +90,6 @@ func TestExchange(t *testing.T) {
 			})
 		}
 	}
-}
-
-func (w *suite) exchangesOf(c customer) []simulator.Request {
-	return arrivals(w.LWARequests(), func(r simulator.Request) bool {
-		return r.Target == simulator.Exchange && r.User == c.AmazonUser
-	})
 }
 
 // wantGrants checks that a customer has these grants and that they are

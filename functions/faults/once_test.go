@@ -107,7 +107,7 @@ func (w *suite) runOnce(t *testing.T, second *binary.Process, event func(custome
 		<-arrived
 	}
 	if r.fault.AnswerLost {
-		w.waitEvents(t, c, 1)
+		recorded(t, 1, func() []simulator.Request { return w.eventsOf(c) })
 	}
 	if r.first == "" {
 		p.Kill()
@@ -136,17 +136,6 @@ func (w *suite) runOnce(t *testing.T, second *binary.Process, event func(custome
 		t.Errorf("the second process's answers, or the requests at the gateway, differ (-want +got):\n%s", diff)
 	}
 	checkRequests(t, requests, nil, row{})
-}
-
-// waitEvents waits until requests of a customer at the gateway are recorded.
-func (w *suite) waitEvents(t *testing.T, c customer, n int) {
-	t.Helper()
-	ctx := testkit.Context(t)
-	for total := 1; len(w.eventsOf(c)) < n; total++ {
-		if err := w.WaitAccepted(ctx, total); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // endClaim lets the claim of a process that died run out, which takes 30 s.

@@ -169,7 +169,7 @@ func plan(draw *rand.Rand, customers []customer, events int) []planned {
 	list[events/3].refuse, list[events/3+events/5].relent = true, true
 	for k := 0; k < kills; {
 		// In the first half, so that what was interrupted is delivered again among
-		// others: the claim of a process that was killed lasts 30 s.
+		// others.
 		p := &list[draw.IntN(events/2)]
 		if p.deed != spare || p.want != "" || p.press != (k%2 == 0) {
 			continue
