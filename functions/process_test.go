@@ -50,7 +50,7 @@ func TestTerminate(t *testing.T) {
 			w.Always(simulator.Gateway(alexa.EU), simulator.Fault{
 				Delay: test.delay, Match: func(simulator.Request) bool { arrive(); return true },
 			})
-			inFlight := begin(t, testkit.Patience, p.URL()+"/SendEvent", pushed(t, report(c, "lamp-1")))
+			inFlight := begin(t, p.URL()+"/SendEvent", pushed(t, report(c, "lamp-1")))
 			select {
 			case <-arrived:
 			case <-inFlight.done:
@@ -81,9 +81,9 @@ type flight struct {
 	err    error
 }
 
-// begin makes a request that may take so long.
-func begin(t *testing.T, most time.Duration, url, body string) *flight {
-	f, ctx := &flight{done: make(chan struct{})}, testkit.Within(t, most)
+// begin makes a request.
+func begin(t *testing.T, url, body string) *flight {
+	f, ctx := &flight{done: make(chan struct{})}, testkit.Context(t)
 	go func() {
 		defer close(f.done)
 		f.answer, f.err = world.Post(ctx, url, nil, body)
@@ -166,110 +166,67 @@ func TestWrongConfiguration(t *testing.T) {
 	if err := os.WriteFile(keyset, []byte(`{"primaryKeyId":1,"key":["canary-key"]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	tests := []struct {
-		name string
-		in   *world.World
-		want []string // variables with a fault, in alphabetical order
+	for name, test := range map[string]struct {
+		env  map[string]string // on top of a good one
+		want string            // variables with a fault, in alphabetical order
 	}{
-		{
-			"nothing set", &world.World{},
-			[]string{"ALEXA_REGIONS", "GRANTEE_RESOLVER", "LWA_CREDENTIALS", "TOKEN_KEYSET"},
-		},
-		{
-			"everything wrong",
-			good.With(map[string]string{
-				"ALEXA_REGIONS":       "EU,canary",
-				"EVENT_CHECKS":        "canary",
-				"EVENT_GATEWAY_EU":    "https://canary:canary@api.example.com",
-				"GRANT_STORE":         "canary",
-				"GRANTEE_CREDENTIALS": "canary",
-				"GRANTEE_RESOLVER":    "introspection:https://canary.example.com",
-				"LWA_CREDENTIALS":     `{"client_id":"canary","client_secret":"canary"}`,
-				"LWA_MAX_RATE":        "canary",
-				"LWA_TOKEN_URL":       "http://canary.example.com",
-				"MAX_EVENT_AGE":       "canary",
-				"REFRESH_IDLE_AFTER":  "canary",
-				"REFRESH_PERIOD":      "canary",
-				"REFRESH_SHARDS":      "canary",
-				"SKILL":               "canary!",
-				"TOKEN_KEYSET":        `{"primaryKeyId":1,"key":["canary"]}`,
-			}),
-			[]string{
-				"ALEXA_REGIONS", "EVENT_CHECKS", "EVENT_GATEWAY_EU", "GRANTEE_CREDENTIALS", "GRANT_STORE", "LWA_CREDENTIALS",
-				"LWA_MAX_RATE", "LWA_TOKEN_URL", "MAX_EVENT_AGE", "REFRESH_IDLE_AFTER", "REFRESH_PERIOD", "REFRESH_SHARDS", "SKILL", "TOKEN_KEYSET",
-			},
-		},
-		{
-			"resolver unknown",
-			good.With(map[string]string{"GRANTEE_RESOLVER": "canary:https://canary.example.com", "REFRESH_SHARDS": "257"}),
-			[]string{"GRANTEE_RESOLVER", "REFRESH_SHARDS"},
-		},
-		{
-			"secrets missing",
-			good.With(map[string]string{"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:/missing", "LWA_CREDENTIALS": "env:MISSING"}),
-			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
-		},
-		{
-			"secrets malformed",
-			good.With(map[string]string{
-				"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:" + keyset,
-				"LWA_CREDENTIALS": "env:LWA_CLIENT", "LWA_CLIENT": `{"client_secret":"canary"}`,
-			}),
-			[]string{"LWA_CREDENTIALS", "TOKEN_KEYSET"},
-		},
-		{
-			"no such function, and other faults",
-			good.With(map[string]string{"FUNCTION_TARGET": "canary", "GOGC": "canary", "REFRESH_SHARDS": "canary"}),
-			[]string{"FUNCTION_TARGET", "GOGC", "REFRESH_SHARDS"},
-		},
-		{
-			"names that Google does not take",
-			good.With(map[string]string{
-				"DEAD_LETTER_TOPIC": "canary/", "GRANT_EVENTS_TOPIC": "-canary", "FIRESTORE_DATABASE": "Canary", "GRANT_STORE": "firestore",
-				"REFRESH_TOPIC": "projects/canary", "TOKEN_KEYSET": "env:LWA_CLIENT",
-			}),
-			[]string{"DEAD_LETTER_TOPIC", "FIRESTORE_DATABASE", "GRANT_EVENTS_TOPIC", "REFRESH_TOPIC", "TOKEN_KEYSET"},
-		},
-		{
-			"at odds with each other",
-			good.With(map[string]string{"FIRESTORE_DATABASE": "canary", "GRANTEE_CREDENTIALS": "env:CANARY", "TOKEN_KEYSET": "env:CANARY"}),
-			[]string{"FIRESTORE_DATABASE", "GRANTEE_CREDENTIALS", "TOKEN_KEYSET"},
-		},
-		{
-			"credentials for introspection missing", // which two functions need
-			good.With(map[string]string{"GRANTEE_RESOLVER": "introspection:https://id.example.com", "GRANTEE_CREDENTIALS": "env:MISSING"}),
-			[]string{"GRANTEE_CREDENTIALS"},
-		},
-		{
-			"resolver and audience at odds", // for two functions
-			good.With(map[string]string{"GRANTEE_AUDIENCE": "gatepost"}),
-			[]string{"GRANTEE_RESOLVER"},
-		},
-		{
-			"key set in the clear",
-			good.With(map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_JWKS": "http://canary.example.com/keys"}),
-			[]string{"GRANTEE_JWKS"},
-		},
-		{
-			"SkillEvent without identity provider",
-			good.With(map[string]string{"FUNCTION_TARGET": "SkillEvent", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": "not its business"}),
-			[]string{"GRANTEE_RESOLVER"},
-		},
-		{
-			"AcceptGrant without identity provider",
-			good.With(map[string]string{"FUNCTION_TARGET": "AcceptGrant", "GRANTEE_RESOLVER": "", "REFRESH_SHARDS": "not its business"}),
-			[]string{"GRANTEE_RESOLVER"},
-		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			_, err := functions.Register(test.in.Env, slog.New(slog.DiscardHandler))
+		"everything wrong": {map[string]string{
+			"ALEXA_REGIONS":       "EU,canary",
+			"EVENT_CHECKS":        "canary",
+			"EVENT_GATEWAY_EU":    "https://canary:canary@api.example.com",
+			"GRANT_STORE":         "canary",
+			"GRANTEE_CREDENTIALS": "canary",
+			"GRANTEE_RESOLVER":    "introspection:https://canary.example.com",
+			"LWA_CREDENTIALS":     `{"client_id":"canary","client_secret":"canary"}`,
+			"LWA_MAX_RATE":        "canary",
+			"LWA_TOKEN_URL":       "http://canary.example.com",
+			"MAX_EVENT_AGE":       "canary",
+			"REFRESH_IDLE_AFTER":  "canary",
+			"REFRESH_PERIOD":      "canary",
+			"REFRESH_SHARDS":      "canary",
+			"SKILL":               "canary!",
+			"TOKEN_KEYSET":        `{"primaryKeyId":1,"key":["canary"]}`,
+		}, "ALEXA_REGIONS EVENT_CHECKS EVENT_GATEWAY_EU GRANTEE_CREDENTIALS GRANT_STORE LWA_CREDENTIALS LWA_MAX_RATE LWA_TOKEN_URL " +
+			"MAX_EVENT_AGE REFRESH_IDLE_AFTER REFRESH_PERIOD REFRESH_SHARDS SKILL TOKEN_KEYSET"},
+		"nothing set": {map[string]string{"ALEXA_REGIONS": "", "GRANT_STORE": "", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": ""},
+			"ALEXA_REGIONS GRANTEE_RESOLVER LWA_CREDENTIALS TOKEN_KEYSET"},
+		"resolver unknown": {map[string]string{"GRANTEE_RESOLVER": "canary:https://canary.example.com", "REFRESH_SHARDS": "257"},
+			"GRANTEE_RESOLVER REFRESH_SHARDS"},
+		"secrets missing": {map[string]string{"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:/missing", "LWA_CREDENTIALS": "env:MISSING"},
+			"LWA_CREDENTIALS TOKEN_KEYSET"},
+		"secrets malformed": {map[string]string{
+			"GRANT_STORE": "firestore", "TOKEN_KEYSET": "file:" + keyset,
+			"LWA_CREDENTIALS": "env:LWA_CLIENT", "LWA_CLIENT": `{"client_secret":"canary"}`,
+		}, "LWA_CREDENTIALS TOKEN_KEYSET"},
+		"no such function, and other faults": {
+			map[string]string{"FUNCTION_TARGET": "canary", "GOGC": "canary", "REFRESH_SHARDS": "canary"},
+			"FUNCTION_TARGET GOGC REFRESH_SHARDS"},
+		"names that Google does not take": {map[string]string{
+			"DEAD_LETTER_TOPIC": "canary/", "GRANT_EVENTS_TOPIC": "-canary", "FIRESTORE_DATABASE": "Canary", "GRANT_STORE": "firestore",
+			"REFRESH_TOPIC": "projects/canary", "TOKEN_KEYSET": "env:LWA_CLIENT",
+		}, "DEAD_LETTER_TOPIC FIRESTORE_DATABASE GRANT_EVENTS_TOPIC REFRESH_TOPIC TOKEN_KEYSET"},
+		"at odds with each other": {
+			map[string]string{"FIRESTORE_DATABASE": "canary", "GRANTEE_CREDENTIALS": "env:CANARY", "TOKEN_KEYSET": "env:CANARY"},
+			"FIRESTORE_DATABASE GRANTEE_CREDENTIALS TOKEN_KEYSET"},
+		"credentials for introspection missing": { // which two functions need
+			map[string]string{"GRANTEE_RESOLVER": "introspection:https://id.example.com", "GRANTEE_CREDENTIALS": "env:MISSING"},
+			"GRANTEE_CREDENTIALS"},
+		"resolver and audience at odds": {map[string]string{"GRANTEE_AUDIENCE": "gatepost"}, "GRANTEE_RESOLVER"}, // for two functions
+		"key set in the clear": {
+			map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_JWKS": "http://canary.example.com/keys"}, "GRANTEE_JWKS"},
+		"SkillEvent without identity provider": {
+			map[string]string{"FUNCTION_TARGET": "SkillEvent", "GRANTEE_RESOLVER": "", "LWA_CREDENTIALS": "not its business"}, "GRANTEE_RESOLVER"},
+		"AcceptGrant without identity provider": {
+			map[string]string{"FUNCTION_TARGET": "AcceptGrant", "GRANTEE_RESOLVER": "", "REFRESH_SHARDS": "not its business"}, "GRANTEE_RESOLVER"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := functions.Register(good.With(test.env).Env, slog.New(slog.DiscardHandler))
 			if err == nil {
 				t.Fatal("the configuration was taken")
 			}
 			world.Show(t.Name(), err.Error())
-			if diff := cmp.Diff(test.want, faults(t, err.Error())); diff != "" {
-				t.Errorf("the variables named differ (-want +got):\n%s%s", diff, err)
+			if got := strings.Join(faults(t, err.Error()), " "); got != test.want {
+				t.Errorf("the variables named are %s, want %s: %v", got, test.want, err)
 			}
 		})
 	}
@@ -397,12 +354,8 @@ func TestAnyAudience(t *testing.T) {
 			output := w.With(test.env).Launch(t, "").Output()
 			got := 0
 			for line := range strings.Lines(output) {
-				if !strings.Contains(line, "GRANTEE_AUDIENCE") {
-					continue
-				}
-				got++
-				if severity := decode[struct{ Severity string }](t, line).Severity; severity != "WARNING" {
-					t.Errorf("severity %q, want WARNING", severity)
+				if strings.Contains(line, "GRANTEE_AUDIENCE") && strings.Contains(line, `"severity":"WARNING"`) {
+					got++
 				}
 			}
 			if got != test.want {

@@ -3,15 +3,11 @@ package functions_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/push"
@@ -85,62 +81,6 @@ func shortReport(c world.Customer, lamp string) string {
 		c.UserID, lamp, powerState, connectivity)
 }
 
-// TestSendEvent pushes events as Pub/Sub does, and holds the acknowledgement
-// against what the gateways saw.
-func TestSendEvent(t *testing.T) {
-	t.Parallel()
-	w := world.New(t, simulator.Options{}).For(alexa.NA, alexa.EU)
-	p := w.Launch(t, "")
-	inEurope, inBoth := []alexa.Region{alexa.EU}, []alexa.Region{alexa.NA, alexa.EU}
-	tests := []struct {
-		name     string
-		enabled  []alexa.Region // where the customer has enabled the skill
-		event    func(c world.Customer, endpointID string) string
-		region   string // attribute
-		age      time.Duration
-		want     string
-		arrivals []alexa.Region // whose gateway saw the event
-	}{
-		{"long form", inEurope, report, "", 0, "200 accepted", inEurope},
-		{"short form", inEurope, shortReport, "", 0, "200 accepted", inEurope},
-		{"two regions", inBoth, report, "", 0, "200 accepted accepted", inBoth},
-		{"one of two regions", inBoth, report, "EU", 0, "200 accepted", inEurope},
-		{"unknown customer", nil, report, "", 0, "200", nil},
-		{"region without a grant", inEurope, report, "NA", 0, "200", nil},
-		{"region served elsewhere", inBoth, report, "FE", 0, "200", nil},
-		{"old", inEurope, report, "", time.Hour, "200 expired", nil},
-		{"never to be delivered", inEurope, report, "eu", 0, "422 dead_letter UNKNOWN_REGION", nil}, // there is no dead-letter topic
-	}
-	for i, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			c, lamp := world.NewCustomer(test.name), fmt.Sprint("lamp-", i)
-			for _, region := range test.enabled {
-				c = link(t, w, p, test.name, region)
-			}
-			m := world.Message(test.event(c, lamp), nil)
-			m.PublishTime = m.PublishTime.Add(-test.age)
-			if test.region != "" {
-				m.Attributes = map[string]string{"region": test.region}
-			}
-			if got := deliver(t, p, m); got != test.want {
-				t.Errorf("answered %q, want %q", got, test.want)
-			}
-			var arrivals []alexa.Region
-			for _, region := range alexa.Regions() {
-				for _, seen := range w.Events(region) {
-					if seen.EndpointID == lamp {
-						arrivals = append(arrivals, region)
-					}
-				}
-			}
-			if diff := cmp.Diff(test.arrivals, arrivals); diff != "" {
-				t.Errorf("the gateways that saw the event differ (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 // TestExamples publishes every example of a device event to the program, and what
 // others send to it. The gateway takes each at the first try: the examples are what
 // a maker copies.
@@ -193,55 +133,6 @@ func TestExamples(t *testing.T) {
 			want := fmt.Sprint(202, " ", header.Namespace, " ", header.Name, " ", decoded.EndpointID())
 			if len(got) != 1 || err == nil && got[0] != want {
 				t.Errorf("at the gateway arrived %q, want %q", got, want)
-			}
-		})
-	}
-}
-
-// TestAcceptGrantFails sends good directives that cannot be accepted because of
-// how the program is configured, or the request is. Alexa knows one answer for all
-// of them, and nothing may be left behind. What Login with Amazon may answer is in
-// package faults.
-func TestAcceptGrantFails(t *testing.T) {
-	t.Parallel()
-	w := world.New(t, simulator.Options{})
-	hangs := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	t.Cleanup(hangs.Close)
-	severalRegions := w.For(alexa.NA, alexa.EU).Launch(t, "")
-	wrongSecret := w.For(alexa.EU).With(map[string]string{
-		"LWA_CLIENT": `{"client_id":"amzn1.application-oa2-client.fake","client_secret":"amzn1.oa2-cs.v1.fake-wrong"}`,
-	}).Launch(t, "")
-	lostProvider := w.For(alexa.EU).With(map[string]string{"GRANTEE_RESOLVER": "userinfo:" + hangs.URL + "/userinfo"}).Launch(t, "")
-	tests := []struct {
-		name    string
-		process *binary.Process
-		region  alexa.Region // header
-		grantee string       // empty: a good one
-	}{
-		{"no region", severalRegions, "", ""},
-		{"no such region", severalRegions, "eu", ""},
-		{"region not served", severalRegions, "FE", ""},
-		{"region not served by one of one", wrongSecret, "NA", ""},
-		{"grantee token of nobody", severalRegions, "EU", "expired-grantee-u-1"},
-		{"identity provider hangs", lostProvider, "EU", ""},
-		{"client secret wrong", wrongSecret, "EU", ""},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			c := world.NewCustomer(test.name)
-			grantee := c.GranteeToken()
-			if test.grantee != "" {
-				grantee = test.grantee
-			}
-			const most = 5 * time.Second // Alexa waits eight, and the skill proxy is on the way
-			directive := world.Directive(w.Code(alexa.EU, c.AmazonUser).Reveal(), grantee)
-			got, err := world.Accept(testkit.Within(t, most), test.process.URL()+"/AcceptGrant", test.region, directive)
-			if err != nil || got != world.NotLinked {
-				t.Errorf("answered %q (%v), want %q", got, err, world.NotLinked)
-			}
-			if got := deliver(t, test.process, world.Message(report(c, "lamp-1"), nil)); got != "200" {
-				t.Errorf("an event for the customer was answered %q, want %q", got, "200")
 			}
 		})
 	}

@@ -252,3 +252,14 @@ func (a *audit) summary() string {
 	return text + fmt.Sprintf("%d taken again; the gateways took %d requests and refused %d, of which %d met faults",
 		a.repeated, counts.Accepted, counts.Refused, counts.Scripted)
 }
+
+// brightness is what Alexa believes of a customer's lamp: the number of the
+// report, nil if there was none.
+func (w *suite) brightness(c customer, lamp string) any {
+	for _, p := range w.State(c.Region, c.AmazonUser)[lamp] {
+		if p.Name == "brightness" {
+			return p.Value
+		}
+	}
+	return nil
+}

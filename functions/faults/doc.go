@@ -14,13 +14,13 @@
 //     and what the maker is told.
 //   - What must happen once: doorbell presses and simple events, sent by two
 //     processes of which one is killed between claim, send and mark.
-//   - What other systems of this kind got wrong, where the tables do not show
-//     it.
-//   - A random run: thousands of events by way of Pub/Sub's push, with faults
+//   - What two processes, or a region's customers, do to one another.
+//   - A random run: hundreds of events by way of Pub/Sub's push, with faults
 //     on a fifth of all answers, while processes are killed. Afterwards every
 //     event is accounted for.
 //
 // The random run prints its seed; FAULT_SEED repeats it, as far as the
-// scheduling of processes can be repeated. The suite is skipped where there
-// are no emulators, and fails there with REQUIRE_EMULATORS=1.
+// scheduling of processes can be repeated. FAULT_EVENTS is how many events it
+// has, 600 or more. The suite is skipped where there are no emulators, and fails
+// there with REQUIRE_EMULATORS=1.
 package faults

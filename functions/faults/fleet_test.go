@@ -6,21 +6,21 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/testkit"
@@ -78,7 +78,7 @@ func newFleet(t *testing.T, w *suite, copies int, acked chan<- struct{}) *fleet 
 		}
 		f.processes = append(f.processes, p)
 	}
-	t.Cleanup(f.close)
+	t.Cleanup(f.pending.Wait)
 	return f
 }
 
@@ -87,14 +87,6 @@ func (f *fleet) add(p planned) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.plan[p.id()], f.fates[p.id()] = p, &fate{settled: make(map[string]bool)}
-}
-
-// close ends the fleet. What its processes wrote was looked at.
-func (f *fleet) close() {
-	f.pending.Wait()
-	for slot := range f.processes {
-		f.kill(slot, f.processes[slot], false)
-	}
 }
 
 // ServeHTTP takes a push.
@@ -118,12 +110,12 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.pending.Add(1)
 		time.AfterFunc(todo.after, func() {
 			defer f.pending.Done()
-			f.kill(slot, process, true)
+			f.kill(slot, process)
 		})
 	}
 	answer, err := world.Post(r.Context(), process.URL(), nil, string(body))
 	if err == nil && todo.deed == killAtReply {
-		f.kill(slot, process, true)
+		f.kill(slot, process)
 		err = http.ErrAbortHandler
 	}
 	if err != nil {
@@ -132,6 +124,13 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	outcomes, status := outcomesOf(answer.Body), answer.Status
+	// Pub/Sub has an event of one key with one process at a time: the one that
+	// claimed this is dead, or could not note what became of it.
+	if strings.Contains(answer.Body, `"CLAIMED"`) {
+		if err := f.w.endClaim(r.Context(), todo.customer, id); err != nil {
+			f.t.Errorf("%s was claimed: %v", id, err)
+		}
+	}
 	if status != http.StatusOK {
 		f.note(id, func(x *fate) { x.handedBack(todo, outcomes) })
 	} else {
@@ -194,26 +193,17 @@ func outcomesOf(answer string) map[string]string {
 	return by
 }
 
-// kill kills a process unless somebody has done so, and starts another in its
-// place.
-func (f *fleet) kill(slot int, process *binary.Process, restart bool) {
+// kill kills a process unless that was done, and starts another in its place.
+func (f *fleet) kill(slot int, process *binary.Process) {
 	f.mu.Lock()
-	if process == nil || f.processes[slot] != process {
-		f.mu.Unlock()
+	defer f.mu.Unlock()
+	if f.processes[slot] != process {
 		return
 	}
 	f.processes[slot] = nil
-	if restart {
-		f.kills++
-		f.pending.Add(1)
-	}
-	f.mu.Unlock()
+	f.kills++
 	process.Kill()
-	if !restart {
-		return
-	}
-	go func() {
-		defer f.pending.Done()
+	f.pending.Go(func() {
 		started, err := f.w.LaunchIn(f.t.Context(), "SendEvent")
 		if err != nil {
 			f.t.Errorf("starting a process again: %v", err)
@@ -222,19 +212,19 @@ func (f *fleet) kill(slot int, process *binary.Process, restart bool) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.processes[slot] = started
-	}()
+	})
 }
 
 // flakyStore stands between the processes and the Firestore emulator, which is
 // kinder than Firestore: it fails calls, some of them after they took effect.
 type flakyStore struct {
-	address string
-	failing atomic.Bool
-
+	address  string
 	emulator *grpc.ClientConn
-	failed   atomic.Int64
-	mu       sync.Mutex
-	draw     func(n int) int
+
+	mu   sync.Mutex
+	deal func() int // nil: no call fails
+	next int        // of storeErrors
+	met  map[string]int
 }
 
 // storeErrors are what Firestore answers when it is not well.
@@ -242,10 +232,9 @@ var storeErrors = []codes.Code{
 	codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown,
 }
 
-func startFlakyStore(t *testing.T, host string, draw func(n int) int) *flakyStore {
+func startFlakyStore(t *testing.T, host string) *flakyStore {
 	t.Helper()
-	emulator, err := grpc.NewClient("passthrough:///"+host, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(asIs{})))
+	emulator, err := grpc.NewClient("passthrough:///"+host, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,8 +242,8 @@ func startFlakyStore(t *testing.T, host string, draw func(n int) int) *flakyStor
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &flakyStore{address: listener.Addr().String(), emulator: emulator, draw: draw}
-	server := grpc.NewServer(grpc.ForceServerCodecV2(asIs{}), grpc.UnknownServiceHandler(s.forward))
+	s := &flakyStore{address: listener.Addr().String(), emulator: emulator, met: make(map[string]int)}
+	server := grpc.NewServer(grpc.UnknownServiceHandler(s.forward))
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	t.Cleanup(func() {
@@ -265,76 +254,68 @@ func startFlakyStore(t *testing.T, host string, draw func(n int) int) *flakyStor
 	return s
 }
 
-// fails draws whether a call fails, as one in forty does, and with what.
-func (s *flakyStore) fails() error {
-	if !s.failing.Load() {
-		return nil
-	}
+// spoil has one call in forty fail from now on.
+func (s *flakyStore) spoil(draw *rand.Rand) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draw(40) > 0 {
-		return nil
-	}
-	s.failed.Add(1)
-	return status.Error(storeErrors[s.draw(len(storeErrors))], "made up")
+	s.deal = rounds(draw, 40)
 }
 
-// forward hands on one call, of one request, and its answers.
+// calm ends that, and returns how often each failure was met.
+func (s *flakyStore) calm() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deal = nil
+	return s.met
+}
+
+// fails draws whether a call fails, and with what.
+func (s *flakyStore) fails(lost bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deal == nil || s.deal() > 0 {
+		return nil
+	}
+	code := storeErrors[s.next%len(storeErrors)]
+	s.next++
+	s.met["store "+code.String()]++
+	if lost {
+		s.met["store answer lost"]++
+	}
+	return status.Error(code, "made up")
+}
+
+// forward hands on one call, of one request, and its answers. An empty message
+// keeps the fields that it does not know.
 func (s *flakyStore) forward(_ any, from grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(from)
 	headers, _ := metadata.FromIncomingContext(from.Context())
 	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(from.Context(), headers))
 	defer cancel()
-	if err := s.fails(); err != nil {
+	if err := s.fails(false); err != nil {
 		return err
 	}
 	to, err := s.emulator.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, method)
 	if err != nil {
 		return err
 	}
-	var request []byte
-	if err := errors.Join(from.RecvMsg(&request), to.SendMsg(request), to.CloseSend()); err != nil {
+	var message emptypb.Empty
+	if err := errors.Join(from.RecvMsg(&message), to.SendMsg(&message), to.CloseSend()); err != nil {
 		return err
 	}
 	for {
-		var answer []byte
-		if err := to.RecvMsg(&answer); errors.Is(err, io.EOF) {
+		if err := to.RecvMsg(&message); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
 		}
 		if strings.HasSuffix(method, "/Commit") {
-			if err := s.fails(); err != nil {
-				return err // the answer is lost
+			if err := s.fails(true); err != nil {
+				return err
 			}
 		}
-		if err := from.SendMsg(answer); err != nil {
+		if err := from.SendMsg(&message); err != nil {
 			return err
 		}
 	}
-}
-
-// asIs is a codec that leaves messages as they are on the wire.
-type asIs struct{}
-
-// Name implements [encoding.CodecV2].
-func (asIs) Name() string { return "proto" }
-
-// Marshal implements [encoding.CodecV2].
-func (asIs) Marshal(message any) (mem.BufferSlice, error) {
-	data, ok := message.([]byte)
-	if !ok {
-		return nil, fmt.Errorf("a message is a %T", message)
-	}
-	return mem.BufferSlice{mem.SliceBuffer(data)}, nil
-}
-
-// Unmarshal implements [encoding.CodecV2].
-func (asIs) Unmarshal(data mem.BufferSlice, message any) error {
-	into, ok := message.(*[]byte)
-	if !ok {
-		return fmt.Errorf("a message is a %T", message)
-	}
-	*into = data.Materialize()
-	return nil
 }

@@ -2,14 +2,10 @@ package faults_test
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
@@ -114,7 +110,7 @@ func TestRefusedGrants(t *testing.T) {
 		},
 		{
 			name: "suspect, a press", before: suspectUntil(time.Minute),
-			event: func(c customer) string { return press(c, "door-1") }, want: suspended("200 suspended", ""),
+			event: doorbell, want: suspended("200 suspended", ""),
 		},
 		{
 			name: "suspect, a repetition that was asked for", before: suspectUntil(time.Minute),
@@ -222,7 +218,6 @@ func TestUnwellGateway(t *testing.T) {
 	wait := func(n int, after time.Duration) []simulator.Fault {
 		return times(n, simulator.Fault{Code: throttling, RetryAfter: after})
 	}
-	doorbell := onceEvents["doorbell"]
 	rows := []row{
 		{name: "429", gateway: coded(2, throttling), want: accepted(429, 429, 202)},
 		{name: "429, bare", gateway: bare(1, 429), want: accepted(429, 202)},
@@ -255,59 +250,4 @@ func TestUnwellGateway(t *testing.T) {
 		rows[i].pause -= 20 * time.Millisecond // the first request took some of it to arrive
 	}
 	w.runApart(t, rows)
-}
-
-// TestSomeGrants has the gateway fail for one of a customer's two grants. The
-// other does not wait for it, and the maker will be asked on behalf of the one.
-func TestSomeGrants(t *testing.T) {
-	t.Parallel()
-	w := newSuite(t, simulator.Options{})
-	p := w.Launch(t, "SendEvent")
-	one := w.link(t, "two-accounts", alexa.EU)
-	two := w.linkSpouse(t, one)
-	w.Always(simulator.Gateway(alexa.EU), simulator.Fault{User: two.AmazonUser, Status: 500})
-	// The outcomes are in the order of the grants' ids.
-	want := "200 accepted behind"
-	if one.GrantID > two.GrantID {
-		want = "200 behind accepted"
-	}
-	for i := range 3 {
-		wantAnswer(t, p, message(one, report(one, fmt.Sprint("lamp-", i%2), i), fmt.Sprint("e-", i), 1), want)
-	}
-	if diff := cmp.Diff([]int{202, 202, 202}, statuses(w.eventsOf(one))); diff != "" {
-		t.Errorf("requests for the grant that worked differ (-want +got):\n%s", diff)
-	}
-	if n := len(w.eventsOf(two)); n < 3 || n > 3*4 {
-		t.Errorf("%d requests for the other", n)
-	}
-	if got := missed(w.grant(t, two).Behind) + "; " + missed(w.grant(t, one).Behind); got != "lamp-0 lamp-1; " {
-		t.Errorf("missed: %s", got)
-	}
-	if told := said(t, w.GrantEvents, 0, told(one)); len(told) > 1 || len(told) == 1 && told[0] != "relinked" {
-		t.Errorf("the maker is told %v", told)
-	}
-}
-
-// TestAnswerToOneAccount sends an event that answers a directive. It is for
-// one of the customer's two Amazon accounts, and which one it does not say.
-func TestAnswerToOneAccount(t *testing.T) {
-	t.Parallel()
-	w := newSuite(t, simulator.Options{})
-	p := w.Launch(t, "SendEvent")
-	one := w.link(t, "answers", alexa.EU)
-	two := w.linkSpouse(t, one)
-	w.Script(simulator.Gateway(alexa.EU), simulator.Fault{User: two.AmazonUser, Code: simulator.AccountNotFound})
-	event := `{"userId":"` + one.UserID + `","event":{"header":{"namespace":"Alexa","name":"Response","correlationToken":"fake-correlation"},
-		"endpoint":{"endpointId":"lamp-1"},"payload":{}},"context":{"properties":[]}}`
-	wantAnswer(t, p, message(one, event, "e-1", 1), "200 accepted")
-	got := slices.Concat(statuses(w.eventsOf(one)), statuses(w.eventsOf(two)))
-	if diff := cmp.Diff([]int{202, 404}, got); diff != "" {
-		t.Errorf("the requests differ (-want +got):\n%s", diff)
-	}
-	if dead := said(t, w.DeadLetters, 0, buried(one)); len(dead) != 0 {
-		t.Errorf("dead letters: %v", dead)
-	}
-	if g := w.grant(t, two); g.State != grant.Active {
-		t.Errorf("the grant that refused is %s %s", g.State, g.Reason)
-	}
 }

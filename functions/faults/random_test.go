@@ -2,9 +2,11 @@ package faults_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,25 +23,26 @@ const refusingRegion = alexa.FE
 // runTime bounds a random run.
 const runTime = 4 * time.Minute
 
+// fewEvents is enough: each kind of fault is met at least three times, each kind of
+// event at least six, and each kind of kill once. FAULT_EVENTS asks for more.
+const fewEvents = 600
+
 // TestRandom delivers many events by way of Pub/Sub, with faults on a fifth of
 // all answers and on one in forty of Firestore's, while processes are killed,
 // customers leave and link again, and the maker reports again as it is told.
 // Afterwards every event is accounted for, and Alexa has the latest state.
 func TestRandom(t *testing.T) {
 	t.Parallel()
-	seed := seed(t)
+	seed, many := fromEnv(t, "FAULT_SEED", uint64(time.Now().UnixNano())), int(fromEnv(t, "FAULT_EVENTS", fewEvents))
 	t.Logf("seed %d: repeat with FAULT_SEED=%d", seed, seed)
-	many, households, kills := 2000, 200, 20
-	if testing.Short() {
-		many, households, kills = 300, 40, 4
-	}
+	source := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
 	// Of a lost answer to a refresh, or a killed process, remains the old
 	// refresh token; without grace the customer would really be gone.
 	w := newSuite(t, simulator.Options{OldRefreshTokenGrace: time.Hour})
-	store := startFlakyStore(t, w.FirestoreHost, rand.New(rand.NewPCG(seed, 8)).IntN)
+	store := startFlakyStore(t, w.FirestoreHost)
 	w.Env["FIRESTORE_EMULATOR_HOST"] = store.address
 	w.office = w.Launch(t, "")
-	customers := w.linkMany(t, "random", households)
+	customers := w.linkMany(t, "random", many/10)
 	m := newMaker(t, w, customers, many)
 	for i := 0; i < len(customers); i += 10 { // a spouse
 		c := customers[i]
@@ -50,19 +53,19 @@ func TestRandom(t *testing.T) {
 	}
 	m.heard = len(w.GrantEvents.Wait(t, len(m.accounts), func(*pubsub.Message) bool { return true }))
 
+	met := make(map[string]int)
 	for i, region := range alexa.Regions() {
-		spoil(w, rand.New(rand.NewPCG(seed, uint64(2+i))), simulator.Gateway(region), gatewayFaults)
+		spoil(w, source(uint64(2+i)), simulator.Gateway(region), 100, gatewayFaults, met)
 	}
-	spoil(w, rand.New(rand.NewPCG(seed, 9)), simulator.Refresh, refreshFaults)
+	spoil(w, source(9), simulator.Refresh, 12, refreshFaults, met)
 	w.Always(simulator.Gateway(refusingRegion), simulator.Fault{Status: 403, Match: func(simulator.Request) bool { return w.refusing.Load() }})
-	store.failing.Store(true)
+	store.spoil(source(8))
 	started := time.Now()
-	err := m.publish(testkit.Within(t, runTime), plan(rand.New(rand.NewPCG(seed, 1)), customers, many, kills))
-	if err != nil {
+	if err := m.publish(testkit.Within(t, runTime), plan(source(1), customers, many)); err != nil {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
-	store.failing.Store(false)
-	w.well.Store(true)
+	w.Clear() // all is well from now on
+	maps.Copy(met, store.calm())
 	if err := m.settle(testkit.Within(t, runTime)); err != nil {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
@@ -70,26 +73,32 @@ func TestRandom(t *testing.T) {
 	if killed < kills/2 {
 		t.Errorf("%d processes were killed, want %d or a few less", killed, kills)
 	}
-	if store.failed.Load() < int64(many/20) {
-		t.Errorf("%d calls of Firestore failed", store.failed.Load())
+	if kinds := len(gatewayFaults) + len(refreshFaults) + len(storeErrors) + 1; len(met) != kinds {
+		t.Errorf("%d kinds of faults were met, want %d: %v", len(met), kinds, met)
+	}
+	for kind, n := range met {
+		if n < 3 {
+			t.Errorf("fault %s was met %d times, want 3 or more", kind, n)
+		}
 	}
 	a := newAudit(t, m, fates)
 	a.run()
-	t.Logf("seed %d: %d events in %v, %d processes killed, %d calls of Firestore failed, %s",
-		seed, len(m.events), time.Since(started).Round(time.Second), killed, store.failed.Load(), a.summary())
+	t.Logf("seed %d: %d events in %v, %d processes killed, faults %v, %s",
+		seed, len(m.events), time.Since(started).Round(time.Second), killed, met, a.summary())
 }
 
-func seed(t *testing.T) uint64 {
+// fromEnv reads a number.
+func fromEnv(t *testing.T, name string, unset uint64) uint64 {
 	t.Helper()
-	text, ok := os.LookupEnv("FAULT_SEED")
+	text, ok := os.LookupEnv(name)
 	if !ok {
-		return uint64(time.Now().UnixNano())
+		return unset
 	}
-	seed, err := strconv.ParseUint(text, 10, 64)
+	number, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		t.Fatalf("FAULT_SEED: %v", err)
+		t.Fatalf("%s: %v", name, err)
 	}
-	return seed
+	return number
 }
 
 // deed is what happens to the process that an event is first delivered to.
@@ -135,48 +144,66 @@ func (p planned) isReport() bool { return !p.press && p.want == "" }
 func (p planned) id() string  { return fmt.Sprint("e-", p.number) }
 func (p planned) key() string { return p.customer.UserID + "/" + p.endpointID }
 
+// kills is how many processes are killed: four for presses and four for reports, of
+// which two each are killed when they have answered.
+const kills = 8
+
 // plan draws the events of a run.
-func plan(draw *rand.Rand, customers []customer, events, kills int) []planned {
+func plan(draw *rand.Rand, customers []customer, events int) []planned {
 	list := make([]planned, events)
+	kind := rounds(draw, 100)
 	for i := range list {
-		list[i] = planEvent(draw, i, customers[draw.IntN(len(customers))])
+		list[i] = planEvent(draw, i, customers[draw.IntN(len(customers))], kind())
 	}
 	// Those who leave have sent some events by then.
-	for i, n := range draw.Perm(events / 2)[:min(12, events/50+2)] {
+	for i, n := range draw.Perm(events / 2)[:12] {
 		p := &list[events/2+n]
 		p.disable, p.relink = i%4 == 0, i%4 != 0
 	}
 	for i := events / 10; i < events; i += events / 10 {
 		list[i].sweep = true
 	}
-	for _, i := range draw.Perm(events)[:events/50] {
+	for _, i := range draw.Perm(events)[:events/20] {
 		list[i].expire = true
 	}
 	list[events/3].refuse, list[events/3+events/5].relent = true, true
 	for k := 0; k < kills; {
-		// Not the last tenth, so that what was interrupted is delivered again
-		// among others. Every second time it is a press.
-		i := draw.IntN(events * 9 / 10)
-		if list[i].deed != spare || list[i].want != "" || list[i].press != (k%2 == 0) {
+		// In the first half, so that what was interrupted is delivered again among
+		// others.
+		p := &list[draw.IntN(events/2)]
+		if p.deed != spare || p.want != "" || p.press != (k%2 == 0) {
 			continue
 		}
-		list[i].deed = killAtWork
-		list[i].after = time.Duration(draw.IntN(25)) * time.Millisecond
-		if draw.IntN(3) == 0 {
-			list[i].deed = killAtReply
+		p.deed, p.after = killAtWork, time.Duration(draw.IntN(25))*time.Millisecond
+		if k >= kills/2 {
+			p.deed = killAtReply
 		}
 		k++
 	}
 	return list
 }
 
-func planEvent(draw *rand.Rand, number int, c customer) planned {
+// rounds returns a function that draws the numbers below n, each once before any is
+// drawn again.
+func rounds(draw *rand.Rand, n int) func() int {
+	var left []int
+	return func() int {
+		if len(left) == 0 {
+			left = draw.Perm(n)
+		}
+		next := left[0]
+		left = left[1:]
+		return next
+	}
+}
+
+func planEvent(draw *rand.Rand, number int, c customer, kind int) planned {
 	p := planned{
 		number: number, customer: c, endpointID: fmt.Sprint("lamp-", draw.IntN(2)),
 		attributes: map[string]string{"customer": c.UserID},
 	}
 	p.attributes["eventId"] = p.id()
-	switch kind := draw.IntN(100); {
+	switch {
 	case kind < 8:
 		p.press, p.endpointID = true, fmt.Sprint("door-", number)
 	case kind < 10:
@@ -200,27 +227,28 @@ func (p planned) data() string {
 	return report(p.customer, p.endpointID, p.number)
 }
 
-// Faults of a fifth of all answers, by weight in a thousand.
+// Faults of a fifth of the gateway's answers, and of a third and more of the few
+// refreshes: how many requests of a round meet each.
 var (
 	gatewayFaults = []weighted{
-		{40, simulator.Fault{Code: simulator.InternalService}},
-		{30, simulator.Fault{Reset: true}},
-		{30, simulator.Fault{AnswerLost: true}},
-		{25, simulator.Fault{Code: simulator.InternalService, CutBody: true}},
-		{25, simulator.Fault{Status: 502, Body: proxyPage}},
-		{10, simulator.Fault{Code: simulator.InvalidAccessToken}},
-		{10, simulator.Fault{Status: 403}},
-		{10, simulator.Fault{Status: 403, Body: proxyPage}},
-		{10, simulator.Fault{Code: simulator.Throttling, RetryAfter: time.Second}},
-		{20, simulator.Fault{Delay: 1500 * time.Millisecond}}, // slow, and works
-		{10, simulator.Fault{Status: 503}},
+		{4, simulator.Fault{Code: simulator.InternalService}},
+		{3, simulator.Fault{Reset: true}},
+		{3, simulator.Fault{AnswerLost: true}},
+		{3, simulator.Fault{Code: simulator.InternalService, CutBody: true}},
+		{2, simulator.Fault{Status: 502, Body: proxyPage}},
+		{1, simulator.Fault{Code: simulator.InvalidAccessToken}},
+		{1, simulator.Fault{Status: 403}},
+		{1, simulator.Fault{Status: 403, Body: proxyPage}},
+		{1, simulator.Fault{Code: simulator.Throttling, RetryAfter: time.Second}},
+		{2, simulator.Fault{Delay: 1500 * time.Millisecond}}, // slow, and works
+		{1, simulator.Fault{Status: 503}},
 	}
 	refreshFaults = []weighted{
-		{40, simulator.Fault{Status: 500, Body: "{}"}},
-		{40, simulator.Fault{Code: simulator.LWAInvalidRequest}},
-		{40, simulator.Fault{AnswerLost: true}},
-		{40, simulator.Fault{Body: proxyPage}},
-		{40, simulator.Fault{Status: 429}},
+		{1, simulator.Fault{Status: 500, Body: "{}"}},
+		{1, simulator.Fault{Code: simulator.LWAInvalidRequest}},
+		{1, simulator.Fault{AnswerLost: true}},
+		{1, simulator.Fault{Body: proxyPage}},
+		{1, simulator.Fault{Status: 429}},
 	}
 )
 
@@ -229,17 +257,25 @@ type weighted struct {
 	fault  simulator.Fault
 }
 
-// spoil has a target answer with faults from now on. Each request draws once
-// for each fault that it has not met yet, so that the weights hold.
-func spoil(w *suite, draw *rand.Rand, target simulator.Target, faults []weighted) {
-	left := 1000
-	for _, f := range faults {
-		left -= f.weight
-	}
-	for _, f := range faults { // the last is asked first
-		left += f.weight
-		of := left
-		f.fault.Match = func(simulator.Request) bool { return !w.well.Load() && draw.IntN(of) < f.weight }
+// spoil has a target answer with faults from now on, and counts those that are met.
+// Each request draws a number of a round, of which every fault has its weight.
+func spoil(w *suite, draw *rand.Rand, target simulator.Target, round int, faults []weighted, met map[string]int) {
+	deal, number, from := rounds(draw, round), 0, 0
+	where, _, _ := strings.Cut(string(target), "/")
+	for i, f := range faults {
+		first := from
+		from += f.weight
+		f.fault.Match = func(simulator.Request) bool {
+			if number < first || number >= first+f.weight {
+				return false
+			}
+			met[fmt.Sprint(where, " ", i)]++
+			return true
+		}
 		w.Always(target, f.fault)
 	}
+	w.Always(target, simulator.Fault{Match: func(simulator.Request) bool { // asked first
+		number = deal()
+		return false
+	}})
 }

@@ -38,9 +38,7 @@ type suite struct {
 	*world.World
 	office *binary.Process // serves all functions; the tests link customers and sweep with it
 
-	// In the random run: whether a region's gateway refuses everybody, and whether
-	// there are no faults any more.
-	refusing, well atomic.Bool
+	refusing atomic.Bool // in the random run, a region's gateway refuses everybody
 }
 
 type customer = world.Customer
@@ -62,16 +60,6 @@ func (w *suite) link(t *testing.T, name string, region alexa.Region) customer {
 // enable has a customer enable the skill, again or with another account.
 func (w *suite) enable(ctx context.Context, c *customer, region alexa.Region) error {
 	return w.LinkIn(ctx, w.office.URL()+"/AcceptGrant", c, region)
-}
-
-// linkSpouse has another account enable the skill for a customer.
-func (w *suite) linkSpouse(t *testing.T, c customer) customer {
-	t.Helper()
-	c.AmazonUser += "-spouse"
-	if err := w.enable(testkit.Context(t), &c, c.Region); err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // linkMany links customers, spread over the regions, several at a time.
@@ -127,16 +115,12 @@ func wantAnswer(t *testing.T, p *binary.Process, m push.Message, want string) {
 // it was left by a process that died.
 func (w *suite) change(t *testing.T, c customer, edit func(*grant.Grant)) {
 	t.Helper()
-	w.changeRecord(t, c, func(r *grant.Record) {
+	_, err := grant.Change(testkit.Context(t), w.Store, c.Key(), func(r *grant.Record) error {
 		g := r.Grants[c.GrantID]
 		edit(&g)
 		r.Grants[c.GrantID] = g
+		return nil
 	})
-}
-
-func (w *suite) changeRecord(t *testing.T, c customer, edit func(*grant.Record)) {
-	t.Helper()
-	_, err := grant.Change(testkit.Context(t), w.Store, c.Key(), func(r *grant.Record) error { edit(r); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

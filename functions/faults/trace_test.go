@@ -88,7 +88,6 @@ type row struct {
 	backOff         time.Duration // before a redelivery; 0 is a little over a second
 	pause           time.Duration // between two requests at the gateway, at least
 	parts           bool          // the event goes in parts, each with an id of its own
-	others          bool          // each delivery is of another event
 	after           func(grant.Grant) error
 }
 
@@ -131,9 +130,6 @@ func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 			backOff(t, max(r.backOff, 1100*time.Millisecond))
 		}
 		m := message(c, event, c.UserID, attempt+1)
-		if r.others {
-			m.Attributes["eventId"], m.Attempt = fmt.Sprint(c.UserID, attempt), 1
-		}
 		got.Answers = append(got.Answers, deliver(t, p, m))
 		first = append(first, len(w.eventsOf(c)))
 	}
@@ -141,11 +137,11 @@ func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 	got.State, got.Behind = world.Words(string(g.State), g.Reason), missed(g.Behind)
 	requests := recorded(t, len(r.want.Gateway), func() []simulator.Request { return w.eventsOf(c) })
 	got.Gateway = statuses(requests)
-	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.refreshesOf(c) }))
+	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.requestsOf(c, simulator.Refresh) }))
 	got.Told = said(t, w.GrantEvents, len(r.want.Told), told(c))
 	got.Dead = said(t, w.DeadLetters, len(r.want.Dead), buried(c))
 	if diff := cmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("what happened differs (-want +got):\n%s%s", diff, reasons(requests))
+		t.Errorf("what happened differs (-want +got):\n%s", diff)
 	}
 	checkRequests(t, requests, first, r)
 	if r.after != nil {
@@ -212,7 +208,7 @@ func checkRequests(t *testing.T, requests []simulator.Request, first []int, r ro
 	t.Helper()
 	for i := 1; i < len(requests); i++ {
 		was, now := requests[i-1], requests[i]
-		if same := was.MessageID == now.MessageID; same == (r.parts || r.others) {
+		if same := was.MessageID == now.MessageID; same == r.parts {
 			t.Errorf("request %d has message id %s, the one before %s", i, now.MessageID, was.MessageID)
 		}
 		if pause := now.Time.Sub(was.Time); pause < r.pause && !slices.Contains(first, i) {
@@ -221,17 +217,16 @@ func checkRequests(t *testing.T, requests []simulator.Request, first []int, r ro
 	}
 }
 
-// eventsOf returns the requests at the gateway of a customer's region, in the
-// order in which they arrived.
+// eventsOf returns the requests at the gateway of a customer's region.
 func (w *suite) eventsOf(c customer) []simulator.Request {
-	return arrivals(w.Events(c.Region), func(r simulator.Request) bool { return r.User == c.AmazonUser })
+	return w.requestsOf(c, simulator.Gateway(c.Region))
 }
 
-// refreshesOf returns a customer's refreshes.
-func (w *suite) refreshesOf(c customer) []simulator.Request {
-	return arrivals(w.LWARequests(), func(r simulator.Request) bool {
-		return r.Target == simulator.Refresh && r.User == c.AmazonUser
-	})
+// requestsOf returns a customer's requests, in the order in which they arrived.
+func (w *suite) requestsOf(c customer, target simulator.Target) []simulator.Request {
+	all := slices.DeleteFunc(w.Requests(), func(r simulator.Request) bool { return r.Target != target || r.User != c.AmazonUser })
+	slices.SortStableFunc(all, func(a, b simulator.Request) int { return a.Time.Compare(b.Time) })
+	return all
 }
 
 // recorded returns requests as soon as n of them are recorded, or what there
@@ -254,30 +249,12 @@ func recorded(t *testing.T, n int, list func() []simulator.Request) []simulator.
 	}
 }
 
-// arrivals sorts requests by their arrival, and keeps those that are wanted.
-func arrivals(all []simulator.Request, want func(simulator.Request) bool) []simulator.Request {
-	all = slices.DeleteFunc(all, func(r simulator.Request) bool { return !want(r) })
-	slices.SortStableFunc(all, func(a, b simulator.Request) int { return a.Time.Compare(b.Time) })
-	return all
-}
-
 func statuses(requests []simulator.Request) []int {
 	var list []int
 	for _, r := range requests {
 		list = append(list, r.Status)
 	}
 	return list
-}
-
-// reasons says why the simulator refused what it refused by itself.
-func reasons(requests []simulator.Request) string {
-	var text string
-	for i, r := range requests {
-		if r.Reason != "" {
-			text += fmt.Sprintf("request %d: %s\n", i, r.Reason)
-		}
-	}
-	return text
 }
 
 // report is a ChangeReport of a customer's lamp, whose brightness tells which

@@ -4,15 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/functions/skillevent"
-	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
@@ -272,36 +269,4 @@ func TestConflicts(t *testing.T) {
 		})
 		w.want(t, "nothing", disabled("a", w.Now()))
 	})
-}
-
-// TestDoubledAtOnce has both copies of an event come at the same moment.
-func TestDoubledAtOnce(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	var grants []string
-	for i := range 20 {
-		account := fmt.Sprint("a-", i)
-		var both sync.WaitGroup
-		for range 2 {
-			both.Go(func() {
-				if got := w.handle(t, linked(account, "grantee-u-1", w.Now())); got.Outcome != "learned" {
-					t.Errorf("%+v", got)
-				}
-			})
-		}
-		both.Wait()
-	}
-	for i := range 3 {
-		grants = append(grants, w.Link(t, "u-1", alexa.EU, fmt.Sprint("a-", i)))
-	}
-	var all sync.WaitGroup
-	for i := range 20 {
-		all.Go(func() {
-			if got := w.handle(t, disabled(fmt.Sprint("a-", i), w.Now())); got.Outcome != "proving" {
-				t.Errorf("%+v", got)
-			}
-		})
-	}
-	all.Wait()
-	w.wantDue(t, "u-1", grants...)
 }

@@ -440,21 +440,26 @@ func TestUndecodablePropertiesAreNotCompared(t *testing.T) {
 func TestParseTime(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"2026-01-02t03:04:05z":        "2026-01-02T03:04:05.000Z",
-		"2026-01-02t05:04:05.5+02:00": "2026-01-02T03:04:05.500Z",
-		"2016-12-31T23:59:60Z":        "2017-01-01T00:00:00.000Z",
-		"2016-12-31T23:59:60.5Z":      "2017-01-01T00:00:00.500Z",
-		"2016-12-31T15:59:60-08:00":   "2017-01-01T00:00:00.000Z",
-		"2016-12-31T23:58:60Z":        "", // no leap second is there
-		"2017-01-01T00:29:60Z":        "",
-		"2016-12-31T23:59:61Z":        "",
-		"2016-12-31T23:59:60":         "",
-		"2016-12-31X23:59:05Z":        "",
-		":60":                         "",
+		"2026-01-02T03:04:05Z":                "2026-01-02T03:04:05.000Z",
+		"2026-01-02T03:04:05.6789Z":           "2026-01-02T03:04:05.678Z",
+		"2026-01-02T03:04:05.999999999+09:30": "2026-01-01T17:34:05.999Z",
+		"2026-12-31T23:59:59.9-01:00":         "2027-01-01T00:59:59.900Z",
+		"2026-01-02t03:04:05z":                "2026-01-02T03:04:05.000Z",
+		"2026-01-02t05:04:05.5+02:00":         "2026-01-02T03:04:05.500Z",
+		"2016-12-31T23:59:60Z":                "2017-01-01T00:00:00.000Z",
+		"2016-12-31T23:59:60.5Z":              "2017-01-01T00:00:00.500Z",
+		"2016-12-31T15:59:60-08:00":           "2017-01-01T00:00:00.000Z",
+		"2016-12-31T23:58:60Z":                "", // no leap second is there
+		"2017-01-01T00:29:60Z":                "",
+		"2016-12-31T23:59:61Z":                "",
+		"2016-12-31T23:59:60":                 "",
+		"2016-12-31X23:59:05Z":                "",
+		":60":                                 "",
 	} {
 		read, err := alexa.ParseTime(text)
-		if want == "" && err == nil || want != "" && (err != nil || alexa.FormatTime(read) != want) {
-			t.Errorf("%s is read as %s (error %v), want %q", text, alexa.FormatTime(read), err, want)
+		got, appended := alexa.FormatTime(read), string(alexa.AppendTime(nil, read.In(time.FixedZone("x", 3600))))
+		if want == "" && err == nil || want != "" && (err != nil || got != want || appended != want) {
+			t.Errorf("%s is read as %s, appended as %s (error %v), want %q", text, got, appended, err, want)
 		}
 	}
 }

@@ -72,22 +72,25 @@ func TestDecodeAcceptGrantNamesTheField(t *testing.T) {
 	}
 }
 
-func TestAcceptGrantAnswers(t *testing.T) {
+func TestDirectivesAnswers(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ name, got, want string }{
-		{"success", string(alexa.AcceptGrantResponse("m-2")),
-			`{"event":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant.Response","messageId":"m-2","payloadVersion":"3"},` +
-				`"payload":{}}}`},
-		{"failure", string(alexa.AcceptGrantFailed("m-3", `no "luck"`)),
-			`{"event":{"header":{"namespace":"Alexa.Authorization","name":"ErrorResponse","messageId":"m-3","payloadVersion":"3"},` +
-				`"payload":{"type":"ACCEPT_GRANT_FAILED","message":"no \"luck\""}}}`},
+	header := func(namespace, name, more string) string {
+		return `{"event":{"header":{"namespace":"` + namespace + `","name":"` + name + `","messageId":"m-2",` + more + `"payloadVersion":"3"},`
 	}
-	for _, test := range tests {
-		if !json.Valid([]byte(test.got)) {
-			t.Errorf("%s: not JSON", test.name)
-		}
-		if diff := cmp.Diff(test.want, test.got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+	failed := func(directive alexa.Envelope) []byte {
+		return alexa.ErrorResponse(directive, "m-2", alexa.InternalError, "why")
+	}
+	for want, got := range map[string][]byte{
+		header("Alexa.Authorization", "AcceptGrant.Response", "") + `"payload":{}}}`: alexa.AcceptGrantResponse("m-2"),
+		header("Alexa.Authorization", "ErrorResponse", "") +
+			`"payload":{"type":"ACCEPT_GRANT_FAILED","message":"no \"luck\""}}}`: alexa.AcceptGrantFailed("m-2", `no "luck"`),
+		header("Alexa", "ErrorResponse", `"correlationToken":"c\"1",`) +
+			`"endpoint":{"endpointId":"lamp-1"},"payload":{"type":"INTERNAL_ERROR","message":"why"}}}`: failed(
+			alexa.Envelope{CorrelationToken: `c"1`, EndpointID: "lamp-1", MessageID: "not this"}),
+		header("Alexa", "ErrorResponse", "") + `"payload":{"type":"INTERNAL_ERROR","message":"why"}}}`: failed(alexa.Envelope{}),
+	} {
+		if diff := cmp.Diff(want, string(got)); diff != "" || !json.Valid(got) {
+			t.Errorf("JSON: %v (-want +got):\n%s", json.Valid(got), diff)
 		}
 	}
 }
@@ -167,35 +170,6 @@ func TestHasEvent(t *testing.T) {
 		if got := alexa.HasEvent([]byte(data)); got != want {
 			t.Errorf("HasEvent(%s) = %v", data, got)
 		}
-	}
-}
-
-func TestErrorResponse(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name      string
-		directive alexa.Envelope
-		want      string
-	}{
-		{
-			"everything", alexa.Envelope{CorrelationToken: `c"1`, EndpointID: "lamp-1", MessageID: "not this"},
-			`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":"m-2","correlationToken":"c\"1","payloadVersion":"3"},` +
-				`"endpoint":{"endpointId":"lamp-1"},"payload":{"type":"INTERNAL_ERROR","message":"why"}}}`,
-		},
-		{
-			"nothing to repeat", alexa.Envelope{},
-			`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":"m-2","payloadVersion":"3"},` +
-				`"payload":{"type":"INTERNAL_ERROR","message":"why"}}}`,
-		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			got := alexa.ErrorResponse(test.directive, "m-2", alexa.InternalError, "why")
-			if diff := cmp.Diff(test.want, string(got)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
 	}
 }
 

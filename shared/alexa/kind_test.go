@@ -1,6 +1,8 @@
 package alexa_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +52,7 @@ func TestKindOf(t *testing.T) {
 		{"Alexa.CustomIntent", "Anything", known{Version: "3", Retired: "an unknown date"}},
 		{"Alexa.EventDetectionSensor", "Anything", known{Version: "3", Retired: "February 2023"}},
 	}
+	alexa.Kinds()[0] = alexa.Kind{} // a copy
 	for _, test := range tests {
 		k := alexa.KindOf(test.namespace, test.name)
 		if k.Namespace != test.namespace || k.Name != test.name {
@@ -61,69 +64,41 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
-// TestKindsIsACopy: nobody changes the table by way of what Kinds returned.
-func TestKindsIsACopy(t *testing.T) {
-	t.Parallel()
-	list := alexa.Kinds()
-	before := list[0].Name
-	list[0].Name = "Changed"
-	if got := alexa.Kinds()[0].Name; got != before {
-		t.Errorf("the table's first kind is now %s", got)
-	}
-}
-
-func TestMaxAge(t *testing.T) {
-	t.Parallel()
-	const reports = 5 * time.Minute
-	tests := map[string]time.Duration{
-		"Alexa.ChangeReport":                           reports,
-		"Alexa.ChangeReport.short":                     reports,
-		"Alexa.StateReport":                            time.Minute,
-		"Alexa.ErrorResponse":                          time.Minute,
-		"Alexa.DoorbellEventSource.DoorbellPress":      time.Minute,
-		"Alexa.SimpleEventSource.Event":                time.Minute,
-		"Alexa.Discovery.AddOrUpdateReport":            0,
-		"Alexa.Discovery.DeleteReport":                 0,
-		"Alexa.DeviceUsage.Meter.MeasurementsReport":   0,
-		"Alexa.InventoryUsageSensor.InventoryConsumed": 0,
-	}
-	for name, want := range tests {
-		e := decode(t, example(t, name))
-		if got := e.MaxAge(reports); got != want {
-			t.Errorf("%s is sent for %v, want %v", name, got, want)
-		}
-	}
-}
-
 // TestAnswers: a correlationToken has a meaning only where a directive may have
-// asked for the event, and elsewhere changes nothing but the warnings.
+// asked for the event: such an answer is sent for a minute. Elsewhere it changes
+// nothing but the warnings.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const reports = 5 * time.Minute
-	tests := []struct {
-		example string
+	for name, want := range map[string]struct {
 		answers bool
-		age     time.Duration
+		age     time.Duration // as the example has it, and with a correlationToken; 0 for ever
 	}{
-		{"Alexa.Response", true, time.Minute},
-		{"Alexa.ErrorResponse", true, time.Minute},
-		{"Alexa.WakeOnLANController.WakeUp", true, time.Minute},
-		{"Alexa.SceneController.ActivationStarted", true, time.Minute},
-		{"Alexa.DataController.DataReport", true, time.Minute},
-		{"Alexa.ChangeReport", false, reports},
-		{"Alexa.DoorbellEventSource.DoorbellPress", false, time.Minute},
-		{"Alexa.Discovery.AddOrUpdateReport", false, 0},
-		{"Alexa.Discovery.DeleteReport", false, 0},
-	}
-	for _, test := range tests {
-		e := decode(t, example(t, test.example))
+		"Alexa.Response":                               {true, time.Minute},
+		"Alexa.StateReport":                            {true, time.Minute},
+		"Alexa.ErrorResponse":                          {true, time.Minute},
+		"Alexa.WakeOnLANController.WakeUp":             {true, time.Minute},
+		"Alexa.ChangeReport":                           {false, reports},
+		"Alexa.ChangeReport.short":                     {false, reports},
+		"Alexa.DoorbellEventSource.DoorbellPress":      {false, time.Minute},
+		"Alexa.SimpleEventSource.Event":                {false, time.Minute},
+		"Alexa.Discovery.AddOrUpdateReport":            {false, 0},
+		"Alexa.Discovery.DeleteReport":                 {false, 0},
+		"Alexa.DeviceUsage.Meter.MeasurementsReport":   {true, 0},
+		"Alexa.InventoryUsageSensor.InventoryConsumed": {false, 0},
+		"Alexa.SceneController.ActivationStarted":      {true, time.Minute},
+		"Alexa.DataController.DataReport":              {true, time.Minute},
+	} {
+		e := decode(t, example(t, name))
+		if got := e.MaxAge(reports); got != want.age {
+			t.Errorf("%s is sent for %v, want %v", name, got, want.age)
+		}
 		e.Header.CorrelationToken = "c"
-		if got := e.Answers(); got != test.answers || e.MaxAge(reports) != test.age {
-			t.Errorf("%s with a correlationToken: answers %v, sent for %v; want %v, %v", test.example, got, e.MaxAge(reports), test.answers,
-				test.age)
+		if got := e.Answers(); got != want.answers || e.MaxAge(reports) != want.age {
+			t.Errorf("%s with a correlationToken: answers %v, sent for %v; want %+v", name, got, e.MaxAge(reports), want)
 		}
 		if e.Header.CorrelationToken = ""; e.Answers() {
-			t.Errorf("%s without a correlationToken answers a directive", test.example)
+			t.Errorf("%s without a correlationToken answers a directive", name)
 		}
 	}
 }
@@ -163,32 +138,44 @@ func TestUnknownIsCarried(t *testing.T) {
 	}
 }
 
-// TestErrorOfAnyInterface: an error says which directive failed, in interfaces
-// that are not in the table too.
-func TestErrorOfAnyInterface(t *testing.T) {
+// TestWarnings has what is carried and draws warnings, and is in no table of rules.
+func TestWarnings(t *testing.T) {
 	t.Parallel()
-	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.Safety","name":"Close.ErrorResponse"},` +
-		`"endpoint":{"endpointId":"e-1"}}}`
-	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
-	want := []string{"event.header.correlationToken: missing: it says which directive this answers"}
-	if diff := cmp.Diff(want, problems(warnings)); diff != "" || err != nil {
-		t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
+	without, _, _ := strings.Cut(example(t, "Alexa.StateReport"), `,"context":`)
+	event := func(namespace, name, more string) string {
+		return fmt.Sprintf(`{"userId":"u-1","event":{"header":{"namespace":%q,"name":%q},%s}}`, namespace, name, more)
 	}
-}
-
-// TestRetiredIsFlagged: whether a retired kind still arrives is for Amazon to
-// say, and what its payload must be nobody can look up.
-func TestRetiredIsFlagged(t *testing.T) {
-	t.Parallel()
-	for event, want := range map[string][]string{
-		`{"userId":"u-1","event":{"header":{"namespace":"Alexa.Networking","name":"Anything"},"endpoint":{"endpointId":"e-1"}}}`: {
-			"event.header.namespace: retired since 1 April 2024"},
-		`{"userId":"u-1","event":{"header":{"namespace":"Alexa.MediaMetadata","name":"MediaDeleted"},"payload":{"mediaIds":[]}}}`: {
-			"event.header.namespace: retired since 15 March 2023", "event.payload.mediaIds: empty"},
+	const endpoint = `"endpoint":{"endpointId":"e-1"}`
+	for name, test := range map[string]struct {
+		event string
+		want  []string
+	}{
+		"state of nothing": {without + "}", []string{"context: missing: the state of the endpoint's properties"}},
+		// An error says which directive failed, in interfaces that are not in the table too.
+		"error of any interface": {event("Alexa.Safety", "Close.ErrorResponse", endpoint), []string{
+			"event.header.correlationToken: missing: it says which directive this answers"}},
+		// Whether a retired kind still arrives is for Amazon to say.
+		"retired interface": {event("Alexa.Networking", "Anything", endpoint), []string{"event.header.namespace: retired since 1 April 2024"}},
+		"retired kind": {event("Alexa.MediaMetadata", "MediaDeleted", `"payload":{"mediaIds":[]}`), []string{
+			"event.header.namespace: retired since 15 March 2023", "event.payload.mediaIds: empty"}},
+		// A word is the same word however JSON writes it.
+		"escapes": {strings.NewReplacer(`"HEAT"`, `"H\u0045AT"`, `"CELSIUS"`, `"\u0043ELSIUS"`, `"APP_INTERACTION"`,
+			`"APP\u005fINTERACTION"`).Replace(example(t, report)), nil},
+		// The number of endpoints is for the delivery to mend or for Amazon to judge.
+		"no endpoints":    {additions(t), []string{"event.payload.endpoints: empty"}},
+		"300 endpoints":   {additions(t, numbered(300)...), nil},
+		"301 endpoints":   {additions(t, numbered(301)...), []string{"event.payload.endpoints: more than 300: they are sent in parts"}},
+		"endpoints twice": {additions(t, "a", "b", "c", "b"), []string{"event.payload.endpoints[3].endpointId: the same as item 1"}},
 	} {
-		_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
-		if diff := cmp.Diff(want, problems(warnings)); diff != "" || err != nil {
-			t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, warnings, err := alexa.DecodeEvent([]byte(test.event), published, alexa.CheckStrict)
+			if diff := cmp.Diff(test.want, problems(warnings)); diff != "" || err != nil {
+				t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
+			}
+			if err := compiledSchema(t).Validate(instance(t, []byte(test.event))); err != nil {
+				t.Errorf("the JSON Schema refuses it: %v", err)
+			}
+		})
 	}
 }

@@ -159,18 +159,6 @@ func TestWarned(t *testing.T) {
 	}
 }
 
-func TestStateReportWithoutContext(t *testing.T) {
-	t.Parallel()
-	event, _, _ := strings.Cut(example(t, "Alexa.StateReport"), `,"context":`)
-	_, warnings, err := alexa.DecodeEvent([]byte(event+"}"), published, alexa.CheckStrict)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"context: missing: the state of the endpoint's properties"}, problems(warnings)); diff != "" {
-		t.Errorf("warnings (-want +got):\n%s", diff)
-	}
-}
-
 // TestFaultsHoldNoValue: whatever is wrong with a value, it may be a secret, and
 // what is said names the field only.
 func TestFaultsHoldNoValue(t *testing.T) {
@@ -220,15 +208,4 @@ func leaves(v any) []func(any) any {
 		}
 	}
 	return list
-}
-
-// TestEscapesAreRead: a word is the same word however JSON writes it.
-func TestEscapesAreRead(t *testing.T) {
-	t.Parallel()
-	event := strings.NewReplacer(`"HEAT"`, `"H\u0045AT"`, `"CELSIUS"`, `"\u0043ELSIUS"`, `"APP_INTERACTION"`,
-		`"APP\u005fINTERACTION"`).Replace(example(t, report))
-	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
-	if err != nil || len(warnings) > 0 {
-		t.Errorf("error %v, warnings %q", err, problems(warnings))
-	}
 }

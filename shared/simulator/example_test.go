@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 
@@ -53,30 +52,6 @@ func Example() {
 	// Europe answers 202
 	// North America answers 403
 	// amzn-1 fan-1 Alexa ChangeReport
-}
-
-// Faults come in the order they were scripted. An httptest server is enough
-// for one region's gateway.
-func ExampleSimulator_Script() {
-	sim := simulator.New(simulator.Options{})
-	gateway := httptest.NewServer(sim.GatewayHandler(alexa.NA))
-	defer gateway.Close()
-
-	sim.Script(simulator.Gateway(alexa.NA),
-		simulator.Fault{Code: simulator.Throttling, Times: 2},
-		simulator.Fault{Status: 503, Body: "<html>try later</html>"},
-	)
-	for range 4 {
-		fmt.Println(postReport(gateway.URL, "Atza|fake-unknown"))
-	}
-	fmt.Println(sim.Events(alexa.NA)[3].Code)
-
-	// Output:
-	// 429
-	// 429
-	// 503
-	// 401
-	// INVALID_ACCESS_TOKEN_EXCEPTION
 }
 
 // postReport sends a ChangeReport and returns the status of the answer.

@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,24 +22,13 @@ import (
 func TestMain(m *testing.M) { testkit.Main(m) }
 
 // clock is a clock that only moves when told.
-type clock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func newClock() *clock { return &clock{at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
+type clock struct{ moved atomic.Int64 }
 
 func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
+	return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(time.Duration(c.moved.Load()))
 }
 
-func (c *clock) advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(d)
-}
+func (c *clock) advance(d time.Duration) { c.moved.Add(int64(d)) }
 
 // rig is a simulator that listens, and a client for it.
 type rig struct {
@@ -51,7 +40,7 @@ type rig struct {
 
 func newRig(t *testing.T, options simulator.Options) *rig {
 	t.Helper()
-	r := &rig{t: t, clock: newClock()}
+	r := &rig{t: t, clock: new(clock)}
 	if options.Now == nil {
 		options.Now = r.clock.now
 	}

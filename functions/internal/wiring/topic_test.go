@@ -3,17 +3,16 @@ package wiring
 import (
 	"context"
 	"testing"
-	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// open starts a Pub/Sub server of the client library's own, with one topic.
-// Not for parallel tests: the client finds the server by the environment.
-func open(t *testing.T) (*pubsubClient, *pstest.Server) {
-	t.Helper()
+// TestPublish publishes to a Pub/Sub server of the client library's own, with one
+// topic. The client finds the server by the environment, so that this is not parallel.
+func TestPublish(t *testing.T) {
 	server := pstest.NewServer()
 	t.Cleanup(func() { _ = server.Close() })
 	if _, err := server.GServer.CreateTopic(t.Context(), &pubsubpb.Topic{Name: "projects/p/topics/events"}); err != nil {
@@ -25,51 +24,37 @@ func open(t *testing.T) (*pubsubClient, *pstest.Server) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = client.Close() })
-	return client, server
-}
 
-func TestPublishIsAwaited(t *testing.T) {
-	client, server := open(t)
+	type sent struct {
+		Key, Data  string
+		Attributes map[string]string
+	}
+	linked := map[string]string{"type": "linked"}
 	publisher := client.Publisher("events")
-	if err := publisher.Publish(t.Context(), []byte("hello"), map[string]string{"type": "linked"}); err != nil {
+	if err := publisher.Publish(t.Context(), []byte("hello"), linked); err != nil {
 		t.Fatal(err)
 	}
-	messages := server.Messages()
-	if len(messages) != 1 || string(messages[0].Data) != "hello" {
-		t.Fatalf("the topic has %v when Publish returns", messages)
-	}
-	if diff := cmp.Diff(map[string]string{"type": "linked"}, messages[0].Attributes); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestPublishFails(t *testing.T) {
-	client, _ := open(t)
-	if err := client.Publisher("nowhere").Publish(t.Context(), []byte("x"), nil); err == nil {
-		t.Error("published to a topic that does not exist")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-	cancel()
-	if err := client.Publisher("events").Publish(ctx, []byte("x"), nil); err == nil {
-		t.Error("published after the request had ended")
-	}
-}
-
-// TestPublishOrdered: the ordering key is kept, and a message without one goes
-// to the same publisher.
-func TestPublishOrdered(t *testing.T) {
-	client, server := open(t)
-	publisher := client.Publisher("events")
-	for _, key := range []string{"u-1/lamp-1", ""} {
+	want := []sent{{"", "hello", linked}}
+	for _, key := range []string{"u-1/lamp-1", ""} { // a message without a key goes to the same publisher
 		if err := publisher.PublishOrdered(t.Context(), key, []byte(key), nil); err != nil {
 			t.Fatal(err)
 		}
+		want = append(want, sent{key, key, nil})
 	}
-	var got []string
+	var got []sent // when the calls return
 	for _, m := range server.Messages() {
-		got = append(got, m.OrderingKey)
+		got = append(got, sent{m.OrderingKey, string(m.Data), m.Attributes})
 	}
-	if diff := cmp.Diff([]string{"u-1/lamp-1", ""}, got); diff != "" {
-		t.Errorf("ordering keys (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("the topic's messages differ (-want +got):\n%s", diff)
+	}
+
+	if err := client.Publisher("nowhere").Publish(t.Context(), []byte("x"), nil); err == nil {
+		t.Error("published to a topic that does not exist")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := client.Publisher("events").Publish(ctx, []byte("x"), nil); err == nil {
+		t.Error("published after the request had ended")
 	}
 }

@@ -3,7 +3,6 @@ package emulator
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,64 +12,24 @@ import (
 	"testing"
 )
 
-func TestFirestore(t *testing.T) {
+// TestOneOfEach: there is one emulator of each product, on this machine, and it answers.
+func TestOneOfEach(t *testing.T) {
 	t.Parallel()
-	host := Firestore(t)
-	wantLoopback(t, host)
-	doc := "http://" + host + "/v1/projects/" + Project() + "/databases/(default)/documents/c/d"
-	if status, body := request(t, http.MethodGet, doc, ""); status != http.StatusNotFound {
-		t.Fatalf("a new project has the document: %d %s", status, body)
-	}
-	if status, body := request(t, http.MethodPatch, doc, `{"fields":{"a":{"stringValue":"b"}}}`); status != http.StatusOK {
-		t.Fatalf("write a document: %d %s", status, body)
-	}
-	if status, body := request(t, http.MethodGet, doc, ""); status != http.StatusOK || !strings.Contains(body, `"stringValue":`) {
-		t.Fatalf("read the document: %d %s", status, body)
-	}
-	if again := Firestore(t); again != host {
-		t.Errorf("the second emulator is at %s, the first at %s: want one", again, host)
-	}
-}
-
-func TestPubSub(t *testing.T) {
-	t.Parallel()
-	host := PubSub(t)
-	wantLoopback(t, host)
-	topic := "http://" + host + "/v1/projects/" + Project() + "/topics/some-topic"
-	if status, body := request(t, http.MethodPut, topic, "{}"); status != http.StatusOK {
-		t.Fatalf("create a topic: %d %s", status, body)
-	}
-	if status, body := request(t, http.MethodGet, topic, ""); status != http.StatusOK {
-		t.Fatalf("read the topic: %d %s", status, body)
-	}
-	if again := PubSub(t); again != host {
-		t.Errorf("the second emulator is at %s, the first at %s: want one", again, host)
-	}
-}
-
-func request(t *testing.T, method, url, body string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(answer)
-}
-
-func wantLoopback(t *testing.T, address string) {
-	t.Helper()
-	host, _, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err != nil || (host != "localhost" && !ip.IsLoopback()) {
-		t.Errorf("the emulator is at %q, want a loopback address", address)
+	for name, product := range map[string]struct {
+		address func(testing.TB) string
+		call    call
+	}{
+		"Firestore": {Firestore, call{http.MethodPatch, "/v1/projects/" + Project() + "/databases/(default)/documents/c/d", `{"fields":{}}`}},
+		"Pub/Sub":   {PubSub, call{http.MethodPut, "/v1/projects/" + Project() + "/topics/some-topic", "{}"}},
+	} {
+		first, second := product.address(t), product.address(t)
+		host, _, err := net.SplitHostPort(first)
+		if ip := net.ParseIP(host); err != nil || first != second || host != "localhost" && !ip.IsLoopback() {
+			t.Errorf("%s is at %q and %q, want one loopback address", name, first, second)
+		}
+		if !product.call.succeeds(t.Context(), first) {
+			t.Errorf("%s does not answer", name)
+		}
 	}
 }
 
