@@ -184,6 +184,22 @@ func asked(w *accesstest.World) string {
 	return strings.ReplaceAll(strings.Join(list, ", "), "lwa/refresh", "LWA")
 }
 
+// checkSent compares what a result says was sent for it with what the simulator
+// saw since the first seen requests.
+func checkSent(t *testing.T, w *accesstest.World, seen int, result delivery.Result) {
+	t.Helper()
+	want := delivery.Sent{RequestID: result.Sent.RequestID}
+	var ids []string
+	for _, r := range w.Sim.Events(alexa.EU)[seen:] {
+		ids = append(ids, r.MessageID)
+		want.Tries, want.Status = want.Tries+1, r.Status
+	}
+	want.MessageID = strings.Join(slices.Compact(ids), " ")
+	if diff := cmp.Diff(want, result.Sent); diff != "" || (want.RequestID != "") != (want.Status != 0) || result.Region != alexa.EU {
+		t.Errorf("sent to %s (-want +got):\n%s", result.Region, diff)
+	}
+}
+
 func TestDeliverToOneGrant(t *testing.T) {
 	t.Parallel()
 	const accepted, revoked, retry, dead = delivery.Accepted, delivery.Revoked, delivery.Redeliver, delivery.Dead
@@ -243,6 +259,7 @@ func TestDeliverToOneGrant(t *testing.T) {
 		{"skill not found", twice(simulator.SkillNotFound), retry, "suspect skill_not_found", "EU 404, EU 404"},
 		{"malformed, says the gateway", code(simulator.InvalidRequest), dead, "active", "EU 400"},
 		{"account not found", code(simulator.AccountNotFound), dead, "active", "EU 404"},
+		{"no answer", script(simulator.Fault{Reset: true}), retry, "active", "EU 0"},
 		{"too large, and no halves", code(simulator.TooLarge), dead, "active", "EU 413"},
 		{"suspended", change(func(r *grant.Record, id string, now time.Time) { r.Suspect(id, "x", now) }), delivery.Suspended, "suspect x", ""},
 		// The refresh that the event asks for proves that the grant is alive.
@@ -261,17 +278,18 @@ func TestDeliverToOneGrant(t *testing.T) {
 				return strings.TrimSpace(string(g.State) + " " + g.Reason)
 			}
 			d, m := deliverer(t, w), message(w, report)
-			results := d.Deliver(t.Context(), m)
+			results, seen := d.Deliver(t.Context(), m), 0
 			if strings.HasPrefix(test.state, "suspect") && test.want == retry {
 				// The first refusal is handed back. The next one is the reason.
 				if got := state(); got != "active" || results[0].Decision != delivery.Retry {
 					t.Errorf("after one refusal the grant is %s and the outcome %+v", got, results[0])
 				}
 				w.Forward(5 * time.Second)
-				m.Attempt = 2
+				m.Attempt, seen = 2, len(w.Sim.Events(alexa.EU))
 				results = d.Deliver(t.Context(), m)
 			}
 			outcomes{id: test.want}.check(t, "at last", results)
+			checkSent(t, w, seen, results[0])
 			if got := asked(w); got != test.asked {
 				t.Errorf("asked %s, want %s", got, test.asked)
 			}
@@ -309,71 +327,6 @@ func TestNoGrant(t *testing.T) {
 		if got := results[0].Err.Error(); !strings.Contains(got, tt.reason) {
 			t.Errorf("%s: reason = %q, want it to say %q", name, got, tt.reason)
 		}
-	}
-}
-
-// TestSent: a result tells what was sent for it, as Alexa knows it.
-func TestSent(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		event         string
-		faults        []simulator.Fault
-		tries, status int
-		messages      int // with ids of their own
-	}{
-		"accepted":          {report, nil, 1, 202, 1},
-		"refused":           {report, []simulator.Fault{{Code: simulator.InvalidRequest}}, 1, 400, 1},
-		"with a new token":  {report, []simulator.Fault{{Code: "INVALID_ACCESS_TOKEN_EXCEPTION"}}, 2, 202, 1},
-		"no answer":         {report, []simulator.Fault{{Reset: true}}, 1, 0, 1},
-		"in two parts":      {removalOf(31), nil, 2, 202, 2},
-		"whole, and halves": {removalOf(2), []simulator.Fault{{Code: simulator.TooLarge}}, 3, 202, 3},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w, _ := linked(t)
-			w.Sim.Script(eu, tt.faults...)
-			results := deliverer(t, w).Deliver(t.Context(), message(w, tt.event))
-			if len(results) != 1 || results[0].Region != alexa.EU {
-				t.Fatalf("%+v", results)
-			}
-			got := results[0].Sent
-			var ids []string
-			for _, seen := range w.Sim.Events(alexa.EU) {
-				if !slices.Contains(ids, seen.MessageID) {
-					ids = append(ids, seen.MessageID)
-				}
-			}
-			want := delivery.Sent{MessageID: strings.Join(ids, " "), Tries: tt.tries, Status: tt.status, RequestID: got.RequestID}
-			if diff := cmp.Diff(want, got); diff != "" || len(ids) != tt.messages || (got.RequestID != "") != (tt.status != 0) {
-				t.Errorf("%d messages, want %d; (-want +got):\n%s", len(ids), tt.messages, diff)
-			}
-		})
-	}
-}
-
-// TestMessageIDs: an event has one id for each grant, by which Alexa tells a
-// repetition.
-func TestMessageIDs(t *testing.T) {
-	t.Parallel()
-	w, _ := linked(t)
-	w.Link(t, "u-1", alexa.EU, "amzn-2")
-	first := message(w, report)
-	first.Attributes = map[string]string{"eventId": "e-1"}
-	again := first
-	again.ID, again.Attempt = "m-2", 2
-	for _, m := range []push.Message{first, again, message(w, report)} {
-		deliverer(t, w).Deliver(t.Context(), m) // each a process of its own
-	}
-	ids, times := map[string]int{}, map[int]int{}
-	for _, r := range w.Sim.Events(alexa.EU) {
-		ids[r.MessageID]++
-	}
-	for _, n := range ids {
-		times[n]++
-	}
-	// The repeated event has two ids, sent twice. The other has two of its own.
-	if diff := cmp.Diff(map[int]int{2: 2, 1: 2}, times); diff != "" {
-		t.Errorf("message ids %v (-want +got):\n%s", ids, diff)
 	}
 }
 
