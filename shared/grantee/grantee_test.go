@@ -196,7 +196,8 @@ func TestParseMethod(t *testing.T) {
 		"issuer, empty query":   {"jwt:https://id.example.com/?", "none", "query"},
 	} {
 		m, err := grantee.ParseMethod(tt.in)
-		if m.String() != tt.shown || m.NeedsCredentials() != (name == "introspection") || (err != nil) != (tt.rule != "") {
+		credentials, signature := strings.HasPrefix(tt.shown, "introspection"), strings.HasPrefix(tt.shown, "jwt")
+		if m.String() != tt.shown || m.NeedsCredentials() != credentials || m.TrustsSignature() != signature || (err != nil) != (tt.rule != "") {
 			t.Errorf("%s: got %s, credentials %t, error %v; want %s", name, m, m.NeedsCredentials(), err, tt.shown)
 		}
 		if err != nil && (!strings.Contains(err.Error(), tt.rule) || strings.Contains(err.Error(), "canary")) {
