@@ -176,13 +176,13 @@ func TestBreaker(t *testing.T) {
 	}
 	const halfOpen = "open, pass 5s, is half-open, "
 	for name, script := range map[string]string{
-		"a process's first failure opens it":    strings.Repeat("bad 0-8, ", 10) + "is closed, begin 9, is closed, end 9 bad, is open, refused",
-		"ten failures of one grant open it":     strings.Repeat("bad chatty, pass 5ms, ", 1000) + "is closed",
-		"failures that are over open it":        "bad 0-8, good 0-8, bad 9, is closed",
-		"slow failures that are over open it":   "begin s0-19, good s0-19, end s0-19 bad, is closed",
-		"failures of a quiet night add up":      "bad 0-99 1.2s, is closed",                               // 9 grants in 10 s
-		"a busy process needs 5 s of failures":  "good 0-999 2ms, bad b0-23, is closed, bad b24, is open", // 25 of 50
-		"a burst opens it, or hides an outage":  "bad 0-8, begin p0-99, pass 4s, begin 0-8, is closed, begin 9-10, end 9 bad, is closed, " +
+		"a process's first failure opens it":   strings.Repeat("bad 0-8, ", 10) + "is closed, begin 9, is closed, end 9 bad, is open, refused",
+		"ten failures of one grant open it":    strings.Repeat("bad chatty, pass 5ms, ", 1000) + "is closed",
+		"failures that are over open it":       "bad 0-8, good 0-8, bad 9, is closed",
+		"slow failures that are over open it":  "begin s0-19, good s0-19, end s0-19 bad, is closed",
+		"failures of a quiet night add up":     "bad 0-99 1.2s, is closed",                               // 9 grants in 10 s
+		"a busy process needs 5 s of failures": "good 0-999 2ms, bad b0-23, is closed, bad b24, is open", // 25 of 50
+		"a burst opens it, or hides an outage": "bad 0-8, begin p0-99, pass 4s, begin 0-8, is closed, begin 9-10, end 9 bad, is closed, " +
 			"pass 1s, is open",
 		"quick refusals are a biased sample":    oneInFlight(2) + ", is closed",
 		"and those of two in three":             oneInFlight(3) + ", is closed",
