@@ -205,6 +205,11 @@ func TestRecover(t *testing.T) {
 		{"suspect unauthorized 0, recover 120", "a: active since 120 due 150; suspect a EU 1 unauthorized; recovered a EU 1"},
 		{"suspect unauthorized 0, refused refresh_outcome_unknown 90, recover 120",
 			"a: suspect refresh_refused since 120 due 150 next 150 refused 90; suspect a EU 1 unauthorized; recovered a EU 1"},
+		// Whoever says that the grant may be gone wants it refreshed now.
+		{"suspect unauthorized 0, publish 0, prove skill_event 60, recover 120",
+			"a: active since 120 due 60 by skill_event 60; recovered a EU 1; found true"},
+		{"suspect unauthorized 0, publish 0, prove skill_event 60, rest 60, recover 120",
+			"a: active since 120 due 150 by skill_event 60; recovered a EU 1; found true"},
 		// Events are not held back for a day.
 		{"suspect unauthorized 0, refused refresh_outcome_unknown 0, refused refresh_outcome_unknown 60, recover 120",
 			"a: suspect refresh_refused since 120 due 1500 next 180 refused 0; suspect a EU 1 unauthorized; recovered a EU 1"},
