@@ -3,7 +3,6 @@ package access_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -126,53 +125,6 @@ func TestOldTokenServesWhileItIsValid(t *testing.T) {
 	}
 	if g := w.Read(t, customer).Grants[id]; g.State != grant.Active {
 		t.Errorf("the grant is %s because LWA was ill", g.State)
-	}
-}
-
-// TestManyRefreshOneToken is the race that loses tokens elsewhere: Login with
-// Amazon ends the old refresh token at once, and many want a new one.
-func TestManyRefreshOneToken(t *testing.T) {
-	t.Parallel()
-	w, id := linked(t, simulator.Options{})
-	w.Forward(2 * time.Hour)
-	record := w.Read(t, customer)
-	var wg sync.WaitGroup
-	for p := range 4 {
-		process := w.Process(fmt.Sprint("process-", p))
-		for range 16 {
-			wg.Go(func() {
-				if token, err := process.Token(context.Background(), record, id); err != nil || token.Version != 2 {
-					t.Errorf("version %d: %v", token.Version, err)
-				}
-			})
-		}
-	}
-	wg.Wait()
-	if c := w.Sim.Counts(); c.Refreshes != 1 || c.RotatedAway != 0 {
-		t.Errorf("%d refreshes, %d with a token that was rotated away; want 1 and 0", c.Refreshes, c.RotatedAway)
-	}
-}
-
-func TestOnlyInvalidGrantRevokes(t *testing.T) {
-	t.Parallel()
-	for name, fault := range map[string]simulator.Fault{
-		"invalid client":      {Code: simulator.LWAInvalidClient},
-		"unauthorized client": {Code: simulator.LWAUnauthorizedClient},
-		"invalid request":     {Code: simulator.LWAInvalidRequest},
-		"400 page":            {Status: 400, Body: "<html>invalid_grant</html>"},
-		"throttled":           {Status: 429},
-		"server error":        {Status: 500, Body: "{}"},
-		"cut":                 {CutBody: true},
-		"reset":               {Reset: true},
-	} {
-		w, id := linked(t, simulator.Options{})
-		w.Sim.Script(simulator.Refresh, fault)
-		if _, err := w.Process("p").Renew(t.Context(), key, id, 1); err == nil {
-			t.Errorf("%s: no error", name)
-		}
-		if g := w.Read(t, customer).Grants[id]; g.State != grant.Active || g.RefreshToken == nil || g.TokenVersion != 1 {
-			t.Errorf("%s: %+v", name, g)
-		}
 	}
 }
 

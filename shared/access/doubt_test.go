@@ -21,7 +21,6 @@ import (
 // grant, which becomes suspect by that. They must not ask again on the spot, or
 // the first of them would revoke what was only doubted.
 func TestWaitersLeaveADoubtAlone(t *testing.T) {
-	t.Parallel()
 	for reason, prepare := range map[string]func(t *testing.T, w *accesstest.World, id string){
 		grant.ReasonRefreshRefused: func(*testing.T, *accesstest.World, string) {},
 		grant.ReasonRefreshUnknown: func(t *testing.T, w *accesstest.World, id string) {
@@ -29,10 +28,7 @@ func TestWaitersLeaveADoubtAlone(t *testing.T) {
 		},
 	} {
 		t.Run(reason, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				w := accesstest.InBubble(t, simulator.Options{})
-				id := w.Link(t, customer, alexa.EU, user)
+			inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 				prepare(t, w, id)
 				w.Sim.Disable(alexa.EU, user)
 				w.Sim.Always(simulator.Refresh, simulator.Fault{User: user, Delay: time.Second})

@@ -3,11 +3,12 @@ package breaker_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/breaker"
 )
@@ -15,25 +16,20 @@ import (
 // bench is a breaker whose time moves by hand.
 type bench struct {
 	*breaker.Breaker
-	t       *testing.T
-	now     time.Time
-	changes []string
+	t    *testing.T
+	now  time.Time
+	held map[string]breaker.Attempt // by grant
 }
 
 func newBench(t *testing.T, config breaker.Config) *bench {
-	t.Helper()
-	b := &bench{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	b := &bench{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), held: make(map[string]breaker.Attempt)}
 	config.Now = func() time.Time { return b.now }
-	config.OnChange = func(from, to breaker.State) { b.changes = append(b.changes, from.String()+" → "+to.String()) }
 	b.Breaker = breaker.New(config)
 	return b
 }
 
-func (b *bench) pass(d time.Duration) { b.now = b.now.Add(d) }
-
 // begin fails the test unless the attempt is admitted.
 func (b *bench) begin(grant string) breaker.Attempt {
-	b.t.Helper()
 	a, err := b.Begin(b.t.Context(), grant, breaker.Options{})
 	if err != nil {
 		b.t.Fatalf("%s is refused while %v: %v", grant, b.State(), err)
@@ -41,53 +37,8 @@ func (b *bench) begin(grant string) breaker.Attempt {
 	return a
 }
 
-func (b *bench) answer(grant string, good bool) {
-	b.t.Helper()
-	b.End(b.begin(grant), good)
-}
-
-// answers answers an attempt of each of the grants "0" to n-1.
-func (b *bench) answers(n int, good bool) {
-	b.t.Helper()
-	for i := range n {
-		b.answer(strconv.Itoa(i), good)
-	}
-}
-
-func (b *bench) refused(o breaker.Options) {
-	b.t.Helper()
-	if a, err := b.Begin(b.t.Context(), "refused", o); !errors.Is(err, breaker.ErrOpen) || a != (breaker.Attempt{}) {
-		b.t.Errorf("%v, %v while %v; want no attempt and ErrOpen", a, err, b.State())
-	}
-}
-
-func (b *bench) want(state breaker.State) {
-	b.t.Helper()
-	if got := b.State(); got != state {
-		b.t.Fatalf("%v, want %v", got, state)
-	}
-}
-
-// open has grants fail until the breaker is open.
-func (b *bench) open() {
-	b.t.Helper()
-	for i := 0; i < 50 && b.State() == breaker.Closed; i++ {
-		b.answer("outage"+strconv.Itoa(i), false)
-	}
-	b.want(breaker.Open)
-}
-
-// halfOpen opens the breaker and has the first pause pass.
-func (b *bench) halfOpen() {
-	b.t.Helper()
-	b.open()
-	b.pass(5 * time.Second)
-	b.want(breaker.HalfOpen)
-}
-
 // room takes all the room there is, gives it back, and returns how much it was.
 func (b *bench) room() int {
-	b.t.Helper()
 	var trials []breaker.Attempt
 	for b.State() == breaker.HalfOpen {
 		a, err := b.Begin(b.t.Context(), "room", breaker.Options{})
@@ -102,429 +53,171 @@ func (b *bench) room() int {
 	return len(trials)
 }
 
-// Without the minimum of ten grants a process's first failure would open the
-// breaker. Without the distinction by grant ten failures of one grant would.
-func TestOpensAtTenGrants(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	for range 10 {
-		b.answers(9, false)
-	}
-	b.want(breaker.Closed)
-	a := b.begin("9")
-	b.want(breaker.Closed) // an attempt is no failure yet
-	b.End(a, false)
-	b.want(breaker.Open)
-	b.refused(breaker.Options{Wait: time.Hour}) // at once
-
-	one := newBench(t, breaker.Config{})
-	for range 1000 {
-		one.answer("chatty", false)
-		one.pass(5 * time.Millisecond)
-	}
-	one.want(breaker.Closed)
-}
-
-// If any attempt of a grant counted, and not its latest, the breaker would open
-// for failures that are over.
-func TestLatestAttemptCounts(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	b.answers(9, false)
-	b.answers(9, true)
-	b.answer("9", false)
-	b.want(breaker.Closed)
-
-	// The latest attempt is the one that began last: a slow failure says nothing
-	// about what the service has done since.
-	var slow []breaker.Attempt
-	for i := range 20 {
-		slow = append(slow, b.begin("s"+strconv.Itoa(i)))
-		b.answer("s"+strconv.Itoa(i), true)
-	}
-	for _, a := range slow {
-		b.End(a, false)
-	}
-	b.want(breaker.Closed)
-}
-
-// Without the limit of 10 s the scattered failures of a quiet night would add
-// up. Without the limit of 50 grants a busy process would need 5 s of failures.
-func TestOldAnswersDoNotCount(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	for i := range 100 {
-		b.answer(strconv.Itoa(i), false)
-		b.pass(1200 * time.Millisecond) // 9 grants in 10 s
-	}
-	b.want(breaker.Closed)
-
-	busy := newBench(t, breaker.Config{})
-	for i := range 1000 {
-		busy.answer(strconv.Itoa(i), true)
-		busy.pass(2 * time.Millisecond)
-	}
-	for i := range 24 {
-		busy.answer("bad"+strconv.Itoa(i), false)
-	}
-	busy.want(breaker.Closed)
-	busy.answer("bad", false) // 25 of 50
-	busy.want(breaker.Open)
-}
-
-// If pending attempts counted as bad, a burst would open the breaker. If they
-// hid a grant's earlier attempt, the next burst would hide an outage.
-func TestPendingCountsNeitherWay(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	b.answers(9, false)
-	for i := range 100 {
-		b.begin("pending" + strconv.Itoa(i))
-	}
-	b.pass(4 * time.Second)
-	for i := range 9 {
-		b.begin(strconv.Itoa(i)) // the grant's earlier attempt still counts
-	}
-	b.want(breaker.Closed)
-	a := b.begin("9")
-	b.begin("10")
-	b.End(a, false)
-	b.want(breaker.Closed) // the sample starts before the hundred: nine grants
-	b.pass(time.Second)
-	b.want(breaker.Open) // the hundred have been unanswered for 5 s
-}
-
-// Quick refusals among slower attempts are a biased sample. If it counted, a
-// service that throttles one grant in seven could open the breaker of a process
-// that has just started. If too few pending attempts discarded a sample, one
-// that hangs would hide an outage.
-func TestManyPending(t *testing.T) {
-	t.Parallel()
-	for every, want := range map[int]breaker.State{2: breaker.Closed, 3: breaker.Closed, 4: breaker.Open} {
-		b := newBench(t, breaker.Config{})
-		var bad []breaker.Attempt
-		for i := range 60 {
-			if a := b.begin(strconv.Itoa(i)); i%every != 0 {
-				bad = append(bad, a)
-			}
+// recover has one trial a second answered well until the breaker closes. Each
+// second a hundred trials of another grant are answered: well if it is "quick".
+func (b *bench) recover(another string) {
+	second := 0
+	for ; b.State() == breaker.HalfOpen; second++ {
+		for n := 0; n < 100 && another != ""; n++ {
+			b.End(b.begin(another), another == "quick")
 		}
-		for _, a := range bad {
-			b.End(a, false)
+		if got := b.room(); got != 1<<second {
+			b.t.Fatalf("room for %d in second %d, want %d", got, second, 1<<second)
 		}
-		if got := b.State(); got != want {
-			t.Errorf("one of %d in flight: %v, want %v", every, got, want)
-		}
+		b.now = b.now.Add(time.Second)
+		b.End(b.begin("well"+strconv.Itoa(second)), true)
+	}
+	if second != 7 || b.State() != breaker.Closed {
+		b.t.Fatalf("%v after %d s, want closed after 7 s", b.State(), second)
 	}
 }
 
-// If a late answer replaced the verdict, a service that answers everything after
-// 20 s would be healthy.
-func TestLateAnswer(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	var late []breaker.Attempt
-	for i := range 9 {
-		late = append(late, b.begin(strconv.Itoa(i)))
+var numbered = regexp.MustCompile(`^([a-z]*)([0-9]+)-([0-9]+)$`)
+
+// grants are those that a script names: "b7", or "b0-9" for ten.
+func grants(names string) []string {
+	m := numbered.FindStringSubmatch(names)
+	if m == nil {
+		return []string{names}
 	}
-	b.pass(5 * time.Second)
-	for _, a := range late {
-		b.End(a, true)
+	first, _ := strconv.Atoi(m[2])
+	last, _ := strconv.Atoi(m[3])
+	var list []string
+	for n := first; n <= last; n++ {
+		list = append(list, m[1]+strconv.Itoa(n))
 	}
-	b.want(breaker.Closed)
-	b.answer("9", false)
-	b.want(breaker.Open)
+	return list
 }
 
-// A process whose every caller waits for 20 s begins nothing in between. If a
-// result were as old as its attempt, all would be too old to count when the
-// first caller returns, and the next eighty callers would wait as well.
-func TestFullOfCallers(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	var callers []breaker.Attempt
-	for i := range 80 {
-		callers = append(callers, b.begin(strconv.Itoa(i)))
-	}
-	b.pass(20 * time.Second)
-	b.End(callers[0], false)
-	b.want(breaker.Open)
-}
-
-// Without AnswersOnly a breaker that looks for 401 would open, and blame the
-// tokens, when the service hangs.
-func TestAnswersOnly(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{AnswersOnly: true})
-	var hanging []breaker.Attempt
-	for i := range 30 {
-		hanging = append(hanging, b.begin(strconv.Itoa(i)))
-		b.pass(time.Second)
-	}
-	for i, a := range hanging[:20] {
-		b.want(breaker.Closed)
-		b.End(a, i%2 == 0)
-	}
-	b.want(breaker.Open) // 10 of 20
-}
-
-// Without Cancel an attempt that was never sent would count as unanswered, or as
-// good, or would keep its room.
-func TestCancel(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	for i := range 100 {
-		b.Cancel(b.begin(strconv.Itoa(i)))
-	}
-	b.pass(5 * time.Second)
-	b.want(breaker.Closed)
-	for i := range 10 {
-		b.want(breaker.Closed)
-		b.answer(strconv.Itoa(i), false)
-	}
-	b.want(breaker.Open) // the hundred do not count as good either
-	b.pass(5 * time.Second)
-	for range 100 {
-		b.Cancel(b.begin("trial"))
-	}
-	if got := b.room(); got != 1 {
-		t.Errorf("room for %d, want 1", got)
-	}
-}
-
-// Without the doubling every process would try a service that is down for an
-// hour each 5 s. Without the reset the next short outage would last 30 s.
-func TestPauses(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	for range 2 {
-		b.open()
-		for i, pause := range []time.Duration{5, 10, 20, 30, 30} {
-			pause *= time.Second
-			b.pass(pause - time.Nanosecond)
-			b.want(breaker.Open)
-			b.refused(breaker.Options{Wait: time.Hour})
-			b.pass(time.Nanosecond)
-			b.want(breaker.HalfOpen)
-			if i < 4 {
-				b.answers(3, false)
-			}
-		}
-		b.recover(nil)
-	}
-	round := []string{"closed → open"}
-	for range 4 {
-		round = append(round, "open → half-open", "half-open → open")
-	}
-	round = append(round, "open → half-open", "half-open → closed")
-	if diff := cmp.Diff(append(round, round...), b.changes); diff != "" {
-		t.Errorf("changes (-want +got):\n%s", diff)
-	}
-}
-
-// recover has one trial a second answered well until the breaker closes. It
-// calls each, if not nil, at the start of each second.
-func (b *bench) recover(each func(second int)) {
+// play plays a script: "bad 0-9" is a bad answer to each of ten grants, and
+// "bad 0-9 1s" a second between them. An attempt that begins is ended later.
+func (b *bench) play(script string) {
 	b.t.Helper()
-	for second := 0; b.State() == breaker.HalfOpen; second++ {
-		if want := 1 << second; b.room() != want {
-			b.t.Fatalf("room for %d in second %d, want %d", b.room(), second, want)
+	for step := range strings.SplitSeq(script, ", ") {
+		args := append(strings.Fields(step), "", "")
+		pause, _ := time.ParseDuration(args[2])
+		state := b.State()
+		switch args[0] {
+		case "pass":
+			pause, _ = time.ParseDuration(args[1])
+			b.now = b.now.Add(pause)
+		case "is":
+			if state.String() != args[1] {
+				b.t.Fatalf("%v, want %s", state, args[1])
+			}
+		case "room":
+			if got := strconv.Itoa(b.room()); got != args[1] {
+				b.t.Fatalf("room for %s, want %s", got, args[1])
+			}
+		case "refused": // one that would wait, or may be no trial
+			o := breaker.Options{NoTrial: args[1] == "press"}
+			if state == breaker.Open || o.NoTrial {
+				o.Wait = time.Hour
+			}
+			if a, err := b.Begin(b.t.Context(), "refused", o); !errors.Is(err, breaker.ErrOpen) || a != (breaker.Attempt{}) {
+				b.t.Fatalf("%v, %v while %v; want no attempt and ErrOpen", a, err, state)
+			}
+		case "press":
+			a, err := b.Begin(b.t.Context(), "press", breaker.Options{NoTrial: true})
+			if err != nil {
+				b.t.Fatalf("%v while %v", err, state)
+			}
+			b.End(a, true)
+		case "open":
+			b.play("bad outage0-9, is open")
+		case "recover":
+			b.recover(args[1])
+		default:
+			for _, grant := range grants(args[1]) {
+				b.step(args[0], grant, args[2] == "good")
+				b.now = b.now.Add(pause)
+			}
 		}
-		if each != nil {
-			each(second)
-		}
-		b.pass(time.Second)
-		b.answer("well"+strconv.Itoa(second), true)
-	}
-	b.want(breaker.Closed)
-}
-
-// If every good answer doubled the room, seven of them would close the breaker,
-// and a service with cold caches would fail again.
-func TestRoomDoublesEachSecond(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	b.halfOpen()
-	began := b.now
-	b.recover(func(second int) {
-		for range 100 {
-			b.answer("quick", true)
-		}
-		if got, want := b.room(), 1<<second; got != want {
-			t.Errorf("room for %d after quick answers, want %d", got, want)
-		}
-	})
-	if took := b.now.Sub(began); took != 7*time.Second {
-		t.Errorf("closed after %v, want 7s", took)
-	}
-	// The failures from before it opened are forgotten.
-	b.answer("0", false)
-	b.want(breaker.Closed)
-
-	// A second without a good answer does not double the room.
-	b = newBench(t, breaker.Config{})
-	b.halfOpen()
-	b.pass(time.Minute)
-	b.answer("bad", false)
-	if got := b.room(); got != 1 {
-		t.Errorf("room for %d after a bad answer, want 1", got)
-	}
-}
-
-// Without the minimum of three grants one sick grant would reopen the breaker
-// each time. If trials were counted, and not grants, its many trials would.
-func TestSickGrantAsTrial(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	b.halfOpen()
-	for range 100 {
-		b.answer("sick", false)
-	}
-	b.want(breaker.HalfOpen)
-	b.answer("sick too", false)
-	b.recover(func(int) {
-		for range 100 {
-			b.answer("sick", false)
-		}
-	})
-
-	b = newBench(t, breaker.Config{})
-	b.halfOpen()
-	b.answers(20, true)
-	for i := range 19 {
-		b.answer("sick", false)
-		b.answer("sick"+strconv.Itoa(i), false)
-	}
-	b.want(breaker.Open) // 20 of 40
-}
-
-// If trials did not reopen the breaker, or only those of the last 10 s did, a
-// small maker's trials would go on for as long as the outage lasts.
-func TestThreeGrantsReopen(t *testing.T) {
-	t.Parallel()
-	for _, good := range []int{0, 3, 4} {
-		b := newBench(t, breaker.Config{})
-		b.halfOpen()
-		for i := range good {
-			b.answer("good"+strconv.Itoa(i), true)
-			b.pass(time.Minute) // a small maker's trials are far between
-		}
-		for i := range max(3, good) {
-			b.want(breaker.HalfOpen)
-			b.answer("bad"+strconv.Itoa(i), false)
-		}
-		b.want(breaker.Open)
 	}
 }
 
-// If unanswered trials did not count, a hanging service would keep the breaker
-// half-open. A trial keeps its room until it ends, as it is still in flight.
-func TestTrialWithoutAnswer(t *testing.T) {
+// step is a step of one grant.
+func (b *bench) step(what, grant string, good bool) {
+	switch what {
+	case "good", "bad":
+		b.End(b.begin(grant), what == "good")
+	case "begin":
+		b.held[grant] = b.begin(grant)
+	case "end":
+		b.End(b.held[grant], good)
+	case "cancel":
+		b.Cancel(b.held[grant])
+	case "drop":
+		b.Cancel(b.begin(grant))
+	default:
+		panic("no step " + what)
+	}
+}
+
+// TestBreaker: the name of each script says what would happen otherwise.
+func TestBreaker(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	b.halfOpen()
-	for i := range 3 {
-		a := b.begin(strconv.Itoa(i))
-		b.pass(5*time.Second - time.Nanosecond)
-		b.want(breaker.HalfOpen)
-		b.refused(breaker.Options{})
-		b.pass(time.Nanosecond)
-		if i == 2 {
-			b.want(breaker.Open)
-		} else {
-			b.want(breaker.HalfOpen)
-			b.refused(breaker.Options{})
+	// oneInFlight begins sixty attempts, of which one of so many stays in flight.
+	oneInFlight := func(of int) string {
+		script := "begin 0-59"
+		for i := range 60 {
+			if i%of != 0 {
+				script += fmt.Sprintf(", end %d bad", i)
+			}
 		}
-		b.End(a, true) // too late
+		return script
 	}
-	b.want(breaker.Open)
-}
-
-// Without NoTrial a doorbell press, which cannot be repeated, would be sent to
-// find out whether the service is back.
-func TestNoTrial(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	press := breaker.Options{NoTrial: true, Wait: time.Hour}
-	a, err := b.Begin(t.Context(), "press", press)
-	if err != nil {
-		t.Errorf("closed: %v", err)
+	pauses := "open"
+	for i, s := range []int{5, 10, 20, 30, 30} {
+		if i > 0 {
+			pauses += ", bad 0-2"
+		}
+		pauses += fmt.Sprintf(", pass %d.999999999s, is open, refused, pass 1ns, is half-open", s-1)
 	}
-	b.End(a, true)
-	b.open()
-	b.refused(press)
-	b.pass(5 * time.Second)
-	b.refused(press)
-	b.recover(nil)
-	if _, err = b.Begin(t.Context(), "press", press); err != nil {
-		t.Errorf("closed again: %v", err)
+	const halfOpen = "open, pass 5s, is half-open, "
+	for name, script := range map[string]string{
+		"a process's first failure opens it":   strings.Repeat("bad 0-8, ", 10) + "is closed, begin 9, is closed, end 9 bad, is open, refused",
+		"ten failures of one grant open it":    strings.Repeat("bad chatty, pass 5ms, ", 1000) + "is closed",
+		"failures that are over open it":       "bad 0-8, good 0-8, bad 9, is closed",
+		"slow failures that are over open it":  "begin s0-19, good s0-19, end s0-19 bad, is closed",
+		"failures of a quiet night add up":     "bad 0-99 1.2s, is closed",                               // 9 grants in 10 s
+		"a busy process needs 5 s of failures": "good 0-999 2ms, bad b0-23, is closed, bad b24, is open", // 25 of 50
+		"a burst opens it, or hides an outage": "bad 0-8, begin p0-99, pass 4s, begin 0-8, is closed, begin 9-10, end 9 bad, is closed, " +
+			"pass 1s, is open",
+		"quick refusals are a biased sample":    oneInFlight(2) + ", is closed",
+		"and those of two in three":             oneInFlight(3) + ", is closed",
+		"an attempt that hangs hides an outage": oneInFlight(4) + ", is open",
+		"who answers after 20 s is healthy":     "begin 0-8, pass 5s, end 0-8 good, is closed, bad 9, is open",
+		"all are too old when one returns":      "begin 0-79, pass 20s, end 0 bad, is open",
+		"what was never sent counts": "drop 0-99, begin a0-99, cancel a0-99, pass 5s, is closed, bad 0-8, is closed, bad 9, is open, " +
+			"pass 5s, " + strings.Repeat("drop trial, ", 100) + "room 1",
+		"each pause is 5 s, or 30 s the next time":       pauses + ", recover, " + pauses,
+		"seven good answers close it":                    halfOpen + "recover quick, bad 0, is closed",
+		"a second without a good answer raises the room": halfOpen + "pass 60s, bad bad, room 1",
+		"one sick grant reopens it":                      halfOpen + strings.Repeat("bad sick, ", 100) + "is half-open, bad s1, recover sick",
+		"half of the trials do not":                      halfOpen + "good 0-19, bad sick, bad s0-17, is half-open, bad s18, is open", // 20 of 40
+		"trials do not reopen it":                        halfOpen + "bad b0-1, is half-open, bad b2, is open",
+		// A small maker's trials are far between.
+		"good trials of long ago do not count":   halfOpen + "good 0-2 60s, bad b0-1, is half-open, bad b2, is open",
+		"four good trials are outvoted by three": halfOpen + "good 0-3 60s, bad b0-2, is half-open, bad b3, is open",
+		"a hanging service keeps it half-open": halfOpen + "begin 0, pass 4.999999999s, is half-open, refused, pass 1ns, is half-open, " +
+			"refused, end 0 good, begin 1, pass 5s, is half-open, end 1 good, begin 2, pass 5s, is open, end 2 good, is open",
+		"a press is a trial": "press, open, refused press, pass 5s, refused press, recover, press",
+		"an outage's own requests reopen it": "begin b0-49, end b10-49 bad, is open, end b0 bad, cancel b1, pass 5s, begin trial, pass 1s, " +
+			"end b2-5 good, end b6-9 bad, is half-open, refused, end trial good, room 2",
+		"a trial that left the ring keeps its room": halfOpen + "pass 1s, good well, begin slow, good 0-9999, end slow bad, room 2",
+		// The oldest in the ring is 4996 ms old when it must not open yet.
+		"what left the ring counts for another": "begin 0-5095 1ms, end 0-999 bad, is closed, pass 900ms, is closed, pass 100ms, is open",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newBench(t, breaker.Config{}).play(script)
+		})
 	}
-}
-
-// If answers to attempts from before the breaker opened counted, the outage's own
-// requests would reopen it, raise its room, or give back room that a trial has.
-func TestAnswerOfBeforeItOpened(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	var before []breaker.Attempt
-	for i := range 50 {
-		before = append(before, b.begin("before"+strconv.Itoa(i)))
-	}
-	for _, a := range before[10:] {
-		b.End(a, false)
-	}
-	b.want(breaker.Open)
-	b.End(before[0], false)
-	b.Cancel(before[1])
-	b.pass(5 * time.Second)
-	trial := b.begin("trial")
-	b.pass(time.Second)
-	for i, a := range before[2:10] {
-		b.End(a, i < 4)
-	}
-	b.want(breaker.HalfOpen)
-	b.refused(breaker.Options{})
-	b.End(trial, true)
-	if got := b.room(); got != 2 {
-		t.Errorf("room for %d, want 2", got)
-	}
-}
-
-// If a trial that is no longer in the ring did not give its room back, the room
-// would be lost.
-func TestForgottenTrial(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, breaker.Config{})
-	b.halfOpen()
-	b.pass(time.Second)
-	b.answer("well", true)
-	trial := b.begin("slow")
-	b.answers(10_000, true)
-	b.End(trial, false)
-	if got := b.room(); got != 2 {
-		t.Errorf("room for %d, want 2", got)
-	}
-}
-
-// If the answer to an attempt that is no longer in the ring counted, it would
-// count for another grant's attempt. If the ring's tail fell behind, a hanging
-// service would be noticed late.
-func TestForgottenAttempts(t *testing.T) {
-	t.Parallel()
-	const size = 4096
-	b := newBench(t, breaker.Config{})
-	var attempts []breaker.Attempt
-	for i := range size + 1000 {
-		attempts = append(attempts, b.begin(strconv.Itoa(i)))
-		b.pass(time.Millisecond)
-	}
-	for _, a := range attempts[:1000] {
-		b.End(a, false)
-	}
-	b.want(breaker.Closed)
-	b.pass(900 * time.Millisecond) // the oldest in the ring is 4996 ms old
-	b.want(breaker.Closed)
-	b.pass(100 * time.Millisecond)
-	b.want(breaker.Open)
+	// Without AnswersOnly a breaker that looks for 401 would open, and blame the
+	// tokens, when the service hangs.
+	b := newBench(t, breaker.Config{AnswersOnly: true})
+	b.play("begin 0-29 1s, end 0-9 good, is closed, end 10-18 bad, is closed, end 19 bad, is open") // 10 of 20
 }
 
 // The words are those of the log lines.

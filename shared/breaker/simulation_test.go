@@ -89,11 +89,11 @@ func (b *bubble) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(b.Int64N(int64(most-least)))
 }
 
-const grants = 5000
+const customers = 5000
 
 // healthy picks any grant and answers as a healthy gateway does.
 func (b *bubble) healthy() attempt {
-	return attempt{b.IntN(grants), b.between(200*time.Millisecond, 400*time.Millisecond), true}
+	return attempt{b.IntN(customers), b.between(200*time.Millisecond, 400*time.Millisecond), true}
 }
 
 // failing is healthy, but for a percentage of the attempts.
@@ -128,13 +128,13 @@ func TestChattyGrants(t *testing.T) {
 		t.Run(fmt.Sprintf("%g%% times %d", test.percent, test.loudness), func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(_ *testing.T, b *bubble) {
-				chatty := int(grants * test.percent / 100)
+				chatty := int(customers * test.percent / 100)
 				b.run(20*time.Second, 500, func() attempt {
 					a := b.healthy()
-					if b.IntN(grants-chatty+chatty*test.loudness) < chatty*test.loudness {
+					if b.IntN(customers-chatty+chatty*test.loudness) < chatty*test.loudness {
 						return attempt{b.IntN(chatty), b.between(10*time.Millisecond, 30*time.Millisecond), false}
 					}
-					a.grant = chatty + a.grant%(grants-chatty)
+					a.grant = chatty + a.grant%(customers-chatty)
 					return a
 				})
 				b.staysClosed()
@@ -325,7 +325,7 @@ func TestRecovery(t *testing.T) {
 		for range 80 {
 			callers.Go(func() {
 				for time.Since(began) < 2*time.Minute {
-					a, err := b.Begin(t.Context(), strconv.Itoa(rand.IntN(grants)), breaker.Options{Wait: 2 * time.Second})
+					a, err := b.Begin(t.Context(), strconv.Itoa(rand.IntN(customers)), breaker.Options{Wait: 2 * time.Second})
 					if err != nil {
 						time.Sleep(100 * time.Millisecond)
 						continue

@@ -3,11 +3,6 @@ package delivery_test
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httptrace"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -285,9 +280,11 @@ func TestParts(t *testing.T) {
 		before := len(w.Sim.Events(alexa.EU))
 		m := message(w, removalOf(70))
 		m.Attempt = attempt
-		if r := d.Deliver(t.Context(), m); r[0].Name != want {
+		r := d.Deliver(t.Context(), m)
+		if r[0].Name != want {
 			t.Errorf("%+v, want %s", r, want)
 		}
+		checkSent(t, w, before, r[0])
 		ids, endpoints = make(map[string]int), make(map[string]int)
 		for _, r := range w.Sim.Events(alexa.EU)[before:] {
 			ids[r.MessageID]++
@@ -321,34 +318,6 @@ func TestParts(t *testing.T) {
 	if rest, third, _ := send(d, 2, delivery.Accepted); !cmp.Equal(first, second) || !cmp.Equal(rest, []int{10}) {
 		t.Errorf("the same ids: %t; the second time it sends %v of %v", cmp.Equal(first, second), rest, third)
 	}
-}
-
-// patient is a gateway that waits as one of [gateway.NewPatient] does. It calls
-// the simulator directly, since no network reaches into a bubble.
-func patient(t *testing.T, w *accesstest.World) delivery.Gateway {
-	t.Helper()
-	base, err := url.Parse(alexa.EU.GatewayURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return gateway.NewPatient(alexa.EU, base, &http.Client{Transport: simulated{w.Sim}})
-}
-
-// simulated is a transport to the simulator.
-type simulated struct{ http.Handler }
-
-func (s simulated) RoundTrip(r *http.Request) (answer *http.Response, err error) {
-	defer func() {
-		if recover() != nil { // the simulator gave up
-			if answer, err = nil, r.Context().Err(); err == nil {
-				err = io.ErrUnexpectedEOF
-			}
-		}
-	}()
-	httptrace.ContextClientTrace(r.Context()).WroteHeaders()
-	recorder := httptest.NewRecorder()
-	s.ServeHTTP(recorder, r)
-	return recorder.Result(), nil
 }
 
 // TestPressIsPostedOnce: the gateway works at once on what must not be repeated,
@@ -385,7 +354,7 @@ func TestPressIsPostedOnce(t *testing.T) {
 				for n, want := range test.want {
 					d := deliverer(t, w, alexa.EU) // each a process of its own
 					d.Checks = alexa.CheckOff
-					d.Patient = map[alexa.Region]delivery.Gateway{alexa.EU: patient(t, w)}
+					d.Patient = map[alexa.Region]delivery.Gateway{alexa.EU: w.Patient(t, alexa.EU)}
 					m.Attempt = n + 1
 					began := time.Now()
 					if r := handle(d, m); len(r) != 1 || r[0].Name != want {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -235,27 +234,6 @@ func TestCancelled(t *testing.T) {
 			wantNoAnswer(t, err, context.Canceled)
 			if n := len(server.Requests()); n != test.requests {
 				t.Errorf("%d requests, want %d", n, test.requests)
-			}
-		})
-	}
-}
-
-// TestRedirectsAreNotFollowed: the token stays with the host that was configured.
-func TestRedirectsAreNotFollowed(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{301, 302, 303, 307, 308} {
-		t.Run(strconv.Itoa(status), func(t *testing.T) {
-			t.Parallel()
-			elsewhere := badserver.New(t, answer{Status: 202})
-			_, client := serve(t, http.RedirectHandler(elsewhere.URL+"/v3/events", status))
-			_, err := send(t.Context(), client)
-			wantKind(t, err, gateway.ErrUnavailable)
-			var refusal *gateway.Error
-			if !errors.As(err, &refusal) || refusal.Status != status {
-				t.Errorf("error = %v, want status %d", err, status)
-			}
-			if sent := elsewhere.Requests(); len(sent) != 0 {
-				t.Errorf("another host was sent %v", sent)
 			}
 		})
 	}

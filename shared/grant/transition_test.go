@@ -6,72 +6,257 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-var (
-	start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	key   = grant.Key{Skill: "default", UserID: "u-1"}
-)
-
-func tokens(n int) grant.Tokens {
-	return grant.Tokens{
-		AccessToken: fmt.Appendf(nil, "sealed-access-%d", n), RefreshToken: fmt.Appendf(nil, "sealed-refresh-%d", n), ClientID: "client",
-		ExpiresAt: start.Add(time.Hour), RefreshDue: start.Add(40 * time.Minute),
-	}
-}
-
-// do makes changes one after the other.
-func do(r *grant.Record, changes []func(*grant.Record)) {
-	for _, change := range changes {
-		change(r)
-	}
-}
-
-// kinds are the types of the pending announcements, with what is left.
-func kinds(r grant.Record) []string {
-	var list []string
-	for _, a := range r.Announce {
-		list = append(list, fmt.Sprintf("%s %s %s %d", a.Type, a.GrantID, a.Region, a.ActiveGrants))
-	}
-	return list
-}
-
 func TestLink(t *testing.T) {
 	t.Parallel()
-	r := grant.New(key)
-	r.Link("a", alexa.EU, "", tokens(1), start)
-	if diff := cmp.Diff([]string{"linked a EU 1"}, kinds(r)); diff != "" {
-		t.Errorf("first (-want +got):\n%s", diff)
-	}
-	r.Announced(r.Announce, start)
-	if !r.RefreshDue.Equal(start.Add(40*time.Minute)) || !r.UsedAt.IsZero() {
-		t.Errorf("due %v, not when the grant is; used at %v", r.RefreshDue, r.UsedAt)
-	}
+	playAll(t, []script{
+		// The first.
+		{"link a EU 0", "a: active; linked a EU 1"},
+		// The same code again.
+		{"link a EU 0, publish 0, link a EU 1", "a: active"},
+		// Each grant has its region, the record the newest grant's.
+		{"link b EU 1, link c NA 2",
+			"a: active due 1 unproven 1 by relink 1; b: active; c: active; region NA; relinked b EU 2; linked c NA 1"},
+		// A link is use, where use is noted.
+		{"used 0, link d NA 60", "a: active; d: active; region NA; used 60; linked d NA 1"},
+	})
+}
 
-	r.Link("a", alexa.EU, "", tokens(9), start.Add(time.Minute))
-	if string(r.Grants["a"].AccessToken) != "sealed-access-1" || len(r.Announce) != 0 {
-		t.Error("the same code again changed the grant")
-	}
+// TestRelink: the same account's older grant of the region goes, another's stays, and one that may be the same is in doubt.
+func TestRelink(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"link b EU 10", "a: active due 10 unproven 10 by relink 10; b: active; relinked b EU 2"},
+		{"link a EU 0, publish 0, link b EU x 10", "a: active due 10 unproven 10 by relink 10; b: active; relinked b EU 2"},
+		{"link a EU x 0, publish 0, link b EU 10", "a: active due 10 unproven 10 by relink 10; b: active; relinked b EU 2"},
+		{"link a EU x 0, publish 0, link b EU x 10", "b: active; relinked b EU 1"},
+		{"link a EU x 0, publish 0, link b EU y 10", "a: active; b: active; relinked b EU 2"},
+		{"link b NA 10", "a: active; b: active; region NA; linked b NA 1"},
+		{"link a EU x 0, publish 0, link b NA x 10", "a: active; b: active; region NA; linked b NA 1"},
+		{"suspect unauthorized 0, publish 0, link b EU 10",
+			"a: suspect unauthorized due 10 next 1 unproven 10 by relink 10 told 0; b: active; relinked b EU 2"},
+		{"rest 0, link b EU 10", "a: active due 10 unproven 10 by relink 10; b: active; relinked b EU 2"},
+		{"revoke a invalid_grant 0, publish 0, link b EU 10",
+			"a: revoked invalid_grant due never erase 10080 without access token; b: active; relinked b EU 1"},
+	})
+}
 
-	r.Link("b", alexa.EU, "", tokens(2), start.Add(time.Minute))
-	r.Link("c", alexa.NA, "", tokens(3), start.Add(2*time.Minute))
-	if diff := cmp.Diff([]string{"relinked b EU 2", "linked c NA 1"}, kinds(r)); diff != "" {
-		t.Errorf("more (-want +got):\n%s", diff)
-	}
-	if g := r.Grants["a"]; g.State != grant.Active || !g.RefreshDue.Equal(start.Add(time.Minute)) {
-		t.Errorf("the older grant is %s and due %v; want it active, and due when its region was linked again", g.State, g.RefreshDue)
-	}
-	r.Used(start) // only then it is noted
-	if r.Link("d", alexa.NA, "", tokens(4), start.Add(time.Hour)); !r.UsedAt.Equal(start.Add(time.Hour)) {
-		t.Errorf("used at %v: a link is use", r.UsedAt)
-	}
-	if r.Region != alexa.NA || r.Grants["a"].Region != alexa.EU {
-		t.Error("regions: the record has the newest grant's, each grant its own")
-	}
+// TestRefreshed: what was known when Login with Amazon was asked is settled, what was noted since is not.
+func TestRefreshed(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"ask 10, refreshed 12", "a: active due 50 ends 90 tokens 2"},
+		// Of tokens that were saved late.
+		{"ask 10, refreshed 55", "a: active due 55 ends 90 tokens 2"},
+		{"rest 0, ask 10, refreshed 12", "a: active due 50 ends 90 tokens 2"},
+		{"refused refresh_refused 10, ask 10, refreshed 12", "a: active since 12 due 50 ends 90 tokens 2"},
+		{"refused refresh_refused 10, tell 10, ask 10, refreshed 12",
+			"a: active since 12 due 50 ends 90 tokens 2; suspect a EU 1 refresh_refused; recovered a EU 1"},
+		{"cannot other_client 0, ask 10, refreshed 12", "a: active since 12 due 50 ends 90 tokens 2"},
+		{"cannot unreadable 0, ask 10, refreshed 12",
+			"a: active since 12 due 50 ends 90 tokens 2; suspect a EU 1 unreadable; recovered a EU 1"},
+		{"ask 10, refused refresh_refused 10, refreshed 12", "a: active since 12 due 50 ends 90 tokens 2"},
+		{"ask 10, failed 10, refreshed 12", "a: active due 50 ends 90 tokens 2"},
+		{"ask 10, revoke a x 11, refreshed 12", "a: active since 12 due 50 ends 90 tokens 2; revoked a EU 0 x; recovered a EU 1"},
+		// A skill event or a relink, before and meanwhile.
+		{"prove skill_event 10, ask 10, refreshed 12", "a: active due 50 ends 90 tokens 2; found true"},
+		{"ask 10, prove skill_event 11, refreshed 12", "a: active due 11 by skill_event 11 ends 90 tokens 2; found true"},
+		{"prove skill_event 10, ask 10, prove skill_event 11, refreshed 12",
+			"a: active due 10 by skill_event 11 ends 90 tokens 2; found true; found true"},
+		{"link b EU 10, publish 10, ask 10, refreshed 12", "a: active due 50 ends 90 tokens 2; b: active"},
+		{"ask 10, link b EU 11, publish 11, refreshed 12", "a: active due 11 unproven 11 by relink 11 ends 90 tokens 2; b: active"},
+		{"link b EU 10, publish 10, ask 10, prove skill_event 11, refreshed 12",
+			"a: active due 10 by skill_event 11 ends 90 tokens 2; b: active due 11 by skill_event 11; found true"},
+		// What the gateway refuses stays suspect, keeps the time of its probe, and is due in about a day.
+		{"suspect unauthorized 0, probefailed unauthorized 0, ask 0, refreshed 60",
+			"a: suspect unauthorized due 1704 next 2 told 0 failures 1 ends 90 tokens 2; suspect a EU 1 unauthorized"},
+		{"suspect unauthorized 0, refused refresh_refused 0, ask 0, refreshed 60",
+			"a: suspect unauthorized due 1704 next 1 told 0 ends 90 tokens 2; suspect a EU 1 unauthorized"},
+		{"suspect unauthorized 0, prove skill_event 59, ask 60, refreshed 60",
+			"a: suspect unauthorized due 1704 next 1 told 0 ends 90 tokens 2; suspect a EU 1 unauthorized; found true"},
+		{"ask 0, suspect unauthorized 0, refreshed 60",
+			"a: suspect unauthorized due 1704 next 1 told 0 ends 90 tokens 2; suspect a EU 1 unauthorized"},
+		{"suspect unauthorized 0, ask 0, prove skill_event 59, refreshed 60",
+			"a: suspect unauthorized due 59 next 1 by skill_event 59 told 0 ends 90 tokens 2; suspect a EU 1 unauthorized; found true"},
+	})
+}
+
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		// The pauses grow, and there is one refusal an hour after the first.
+		{"refused refresh_refused 0", "a: suspect refresh_refused due 5 next 5 refused 0 failures 1"},
+		{"refused refresh_refused 0, refused refresh_refused 5", "a: suspect refresh_refused due 15 next 15 refused 0 failures 2"},
+		{"refused refresh_refused 0, 2*refused refresh_refused 5", "a: suspect refresh_refused due 25 next 25 refused 0 failures 3"},
+		{"refused refresh_refused 0, 3*refused refresh_refused 35", "a: suspect refresh_refused due 60 next 60 refused 0 failures 4"},
+		{"refused refresh_refused 0, 4*refused refresh_refused 60",
+			"a: suspect refresh_refused due 140 next 120 refused 0 told 60 failures 5; suspect a EU 1 refresh_refused"},
+		{"refused refresh_refused 0, 5*refused refresh_refused 60",
+			"a: suspect refresh_refused due 220 next 120 refused 0 told 60 failures 6; suspect a EU 1 refresh_refused"},
+		{"refused refresh_refused 0, 9*refused refresh_refused 60",
+			"a: suspect refresh_refused due 1500 next 120 refused 0 told 60 failures 10; suspect a EU 1 refresh_refused"},
+		// The maker is told once, when the token has a minute left.
+		{"refused refresh_outcome_unknown 0, refused refresh_refused 58",
+			"a: suspect refresh_refused due 60 next 60 refused 0 failures 2"},
+		{"refused refresh_outcome_unknown 0, refused refresh_refused 59",
+			"a: suspect refresh_refused due 60 next 60 refused 0 told 59 failures 2; suspect a EU 1 refresh_refused"},
+		{"refused refresh_refused 0, refused refresh_refused 59, refused refresh_refused 70",
+			"a: suspect refresh_refused due 90 next 90 refused 0 told 59 failures 3; suspect a EU 1 refresh_refused"},
+		// What the gateway refuses keeps its reason and its probes.
+		{"suspect skill_disabled 0, probefailed skill_disabled 0, publish 0, ask 0, refused refresh_refused 0",
+			"a: suspect skill_disabled due 60 next 2 refused 0 told 0 failures 1"},
+		{"suspect skill_disabled 0, publish 0, refused refresh_refused 0, refused refresh_refused 59",
+			"a: suspect skill_disabled due 60 next 1 refused 0 told 0"},
+		{"suspect skill_disabled 0, publish 0, refused refresh_refused 0, refused refresh_refused 60",
+			"a: suspect skill_disabled due 1500 next 1 refused 0 told 0"},
+		{"suspect skill_disabled 0, publish 0, refused refresh_refused 0, refused refresh_refused 600",
+			"a: suspect skill_disabled due 2040 next 1 refused 0 told 0"},
+		// Failed for another reason, by the grant's id up to a quarter later.
+		{"failed 0", "a: active due 1 failures 1"},
+		{"2*failed 0", "a: active due 2 failures 2"},
+		{"6*failed 0", "a: active due 37 failures 6"},
+		{"7*failed 0", "a: active due 68 failures 7"},
+		{"8*failed 0", "a: active due 68 failures 8"},
+		{"refused refresh_refused 0, failed 0", "a: suspect refresh_refused due 2 next 5 refused 0 failures 2"},
+	})
+}
+
+func TestCannotRefresh(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"cannot other_client 0", "a: suspect other_client due 1 next 1 failures 1"},
+		{"2*cannot other_client 0", "a: suspect other_client due 2 next 2 failures 2"},
+		{"4*cannot other_client 0", "a: suspect other_client due 8 next 8 failures 4"},
+		{"5*cannot other_client 0", "a: suspect other_client due 16 next 15 failures 5"},
+		{"7*cannot other_client 0", "a: suspect other_client due 60 next 15 failures 7"},
+		{"cannot unreadable 0", "a: suspect unreadable due 1 next 1 told 0 failures 1; suspect a EU 1 unreadable"},
+		{"ends 1, 2*cannot other_client 0", "a: suspect other_client due 2 next 2 told 0 failures 2 ends 1; suspect a EU 1 other_client"},
+		{"suspect unauthorized 0, probefailed unauthorized 0, publish 0, ends 31, cannot other_client 30",
+			"a: suspect other_client since 30 due 31 next 31 told 0 failures 1 ends 31"},
+	})
+}
+
+func TestTell(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"refused refresh_refused 0, 2*tell 1",
+			"a: suspect refresh_refused due 5 next 5 refused 0 told 1 failures 1; suspect a EU 1 refresh_refused"},
+		{"suspect unauthorized 0, publish 0, tell 1", "a: suspect unauthorized due 1644 next 1 told 0"},
+		{"tell 1", "a: active"},
+		{"revoke a invalid_grant 0, publish 0, tell 1", "a: revoked invalid_grant due never erase 10080 without access token"},
+		{"remove 0, tell 1", ""},
+	})
+}
+
+func TestSuspect(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"suspect insufficient_permission 20",
+			"a: suspect insufficient_permission since 20 due 1664 next 21 told 20; suspect a EU 1 insufficient_permission"},
+		{"failed 0, suspect insufficient_permission 20",
+			"a: suspect insufficient_permission since 20 due 1664 next 21 told 20; suspect a EU 1 insufficient_permission"},
+		{"rest 0, suspect insufficient_permission 20",
+			"a: suspect insufficient_permission since 20 due 1664 next 21 told 20; suspect a EU 1 insufficient_permission"},
+		{"suspect skill_disabled 0, probefailed skill_disabled 0, publish 0, suspect insufficient_permission 20",
+			"a: suspect insufficient_permission due 1664 next 22 told 0 failures 1"},
+		{"cannot unreadable 0, publish 0, suspect insufficient_permission 20",
+			"a: suspect insufficient_permission since 20 due 1664 next 21 told 0"},
+		{"refused refresh_refused 0, refused refresh_refused 15, suspect insufficient_permission 20",
+			"a: suspect insufficient_permission since 20 due 25 next 21 refused 0 told 20; suspect a EU 1 insufficient_permission"},
+		{"prove skill_event 0, suspect insufficient_permission 20",
+			"a: suspect insufficient_permission since 20 due 0 next 21 by skill_event 0 told 20; suspect a EU 1 insufficient_permission; " +
+				"found true"},
+		// Probes come seldomer, but for those where the skill is at fault; one that came to nothing makes no difference.
+		{"suspect skill_never_enabled 0, 2*probe 5",
+			"a: suspect skill_never_enabled due 1644 next 6 told 0; suspect a EU 1 skill_never_enabled"},
+		{"suspect skill_never_enabled 0, probefailed unauthorized 0",
+			"a: suspect unauthorized due 1644 next 2 told 0 failures 1; suspect a EU 1 skill_never_enabled"},
+		{"suspect skill_never_enabled 0, 8*probefailed unauthorized 0",
+			"a: suspect unauthorized due 1644 next 256 told 0 failures 8; suspect a EU 1 skill_never_enabled"},
+		{"suspect skill_never_enabled 0, 9*probefailed unauthorized 0",
+			"a: suspect unauthorized due 1644 next 360 told 0 failures 9; suspect a EU 1 skill_never_enabled"},
+		{"suspect skill_never_enabled 0, 3*probefailed insufficient_permission 0",
+			"a: suspect insufficient_permission due 1644 next 8 told 0 failures 3; suspect a EU 1 skill_never_enabled"},
+		{"suspect skill_never_enabled 0, 4*probefailed insufficient_permission 0",
+			"a: suspect insufficient_permission due 1644 next 15 told 0 failures 4; suspect a EU 1 skill_never_enabled"},
+		{"suspect skill_never_enabled 0, 4*probefailed skill_not_found 0",
+			"a: suspect skill_not_found due 1644 next 15 told 0 failures 4; suspect a EU 1 skill_never_enabled"},
+		// A failed refresh is no probe.
+		{"suspect unauthorized 0, publish 0, 3*failed 0", "a: suspect unauthorized due 68 next 1 told 0"},
+	})
+}
+
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"recover 120", "a: active"},
+		{"revoke a invalid_grant 0, recover 120",
+			"a: revoked invalid_grant due never erase 10080 without access token; revoked a EU 0 invalid_grant"},
+		{"refused refresh_outcome_unknown 90, recover 120",
+			"a: suspect refresh_outcome_unknown since 90 due 95 next 95 refused 90 told 90 failures 1; suspect a EU 1 refresh_outcome_unknown"},
+		{"cannot other_client 0, recover 120", "a: active since 120 due 150"},
+		{"cannot unreadable 0, recover 120", "a: active since 120 due 150; suspect a EU 1 unreadable; recovered a EU 1"},
+		{"refused refresh_outcome_unknown 90, cannot other_client 0, recover 120",
+			"a: suspect other_client since 90 due 2 next 2 refused 90 told 90 failures 2; suspect a EU 1 refresh_outcome_unknown"},
+		{"suspect unauthorized 0, recover 120", "a: active since 120 due 150; suspect a EU 1 unauthorized; recovered a EU 1"},
+		{"suspect unauthorized 0, refused refresh_outcome_unknown 90, recover 120",
+			"a: suspect refresh_refused since 120 due 150 next 150 refused 90; suspect a EU 1 unauthorized; recovered a EU 1"},
+		// Whoever says that the grant may be gone wants it refreshed now.
+		{"suspect unauthorized 0, publish 0, prove skill_event 60, recover 120",
+			"a: active since 120 due 60 by skill_event 60; recovered a EU 1; found true"},
+		{"suspect unauthorized 0, publish 0, prove skill_event 60, rest 60, recover 120",
+			"a: active since 120 due 150 by skill_event 60; recovered a EU 1; found true"},
+		// Events are not held back for a day.
+		{"suspect unauthorized 0, refused refresh_outcome_unknown 0, refused refresh_outcome_unknown 60, recover 120",
+			"a: suspect refresh_refused since 120 due 1500 next 180 refused 0; suspect a EU 1 unauthorized; recovered a EU 1"},
+	})
+}
+
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"link b EU 0, suspect unauthorized 0, publish 0, ask 0, revoke a invalid_grant 0",
+			"a: revoked invalid_grant due never by relink 0 erase 10080 without access token; b: active; revoked a EU 1 invalid_grant"},
+		{"link b EU 0, publish 0, revoke b invalid_grant 0, revoke a invalid_grant 0",
+			"a: revoked invalid_grant due never by relink 0 erase 10080 without access token; " +
+				"b: revoked invalid_grant due never erase 10080 without access token; revoked b EU 1 invalid_grant; revoked a EU 0 invalid_grant"},
+		{"link b EU 0, publish 0, remove 0", "b: active"},
+		// Restored, the refusals that led to it are forgotten, and the next is the first.
+		{"restore 0", "a: active; restored false"},
+		{"remove 0, restore 0", "restored false"},
+		{"revoke a invalid_grant 0, forget 0, publish 0, restore 60",
+			"a: revoked invalid_grant due never erase 10080 without access token without refresh token; restored false"},
+		{"refused refresh_refused 0, prove skill_event 0, revoke a invalid_grant 0, publish 0, restore 60",
+			"a: suspect restored since 60 due 60 next 60 told 60 ends never without access token; suspect a EU 1 restored; found true; " +
+				"restored true"},
+		{"refused refresh_refused 0, revoke a invalid_grant 0, publish 0, restore 60, ask 60, refreshed 60",
+			"a: active since 60 due 60 ends 90 tokens 2; suspect a EU 1 restored; recovered a EU 1; restored true"},
+	})
+}
+
+// TestProve: whatever may be alive is due, the next refusal of it final, and the customer in use.
+func TestProve(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"used 0, prove skill_event 10", "a: active due 10 by skill_event 10; used 10; found true"},
+		{"prove skill_event 10", "a: active due 10 by skill_event 10; found true"},
+		{"used 0, rest 0, 2*prove skill_event 10", "a: active due 10 by skill_event 10; used 10; found true; found true"},
+		{"used 0, prove skill_event 50", "a: active by skill_event 50; used 50; found true"},
+		{"suspect unauthorized 0, publish 0, prove skill_event 10",
+			"a: suspect unauthorized due 10 next 1 by skill_event 10 told 0; found true"},
+		{"refused refresh_refused 10, prove skill_event 10",
+			"a: suspect refresh_refused since 10 due 10 next 15 refused 10 by skill_event 10 failures 1; found true"},
+		{"prove relink 9, prove skill_event 10", "a: active due 9 by skill_event 10; found true; found true"},
+		{"link b EU 0, revoke a invalid_grant 0, publish 0, prove skill_event 10",
+			"a: revoked invalid_grant due never by relink 0 erase 10080 without access token; b: active due 10 by skill_event 10; found true"},
+		{"used 0, revoke a invalid_grant 0, publish 0, prove skill_event 10",
+			"a: revoked invalid_grant due never erase 10080 without access token; used 0; found false"},
+		{"used 0, remove 0, prove skill_event 10", "used 0; found false"},
+	})
 }
 
 func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
@@ -95,227 +280,38 @@ func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
 			r.Suspect("2", "x", start)
 			r.Revoke("5", "x", start)
 			r.Revoke("6", "x", start)
-		}, []string{"relinked new EU 7"}},
-		{"suspect before active", "4", func(r *grant.Record) { r.Suspect("4", "x", start) }, []string{"revoked 4 EU 8", "relinked new EU 8"}},
-		{"oldest", "0", func(*grant.Record) {}, []string{"revoked 0 EU 8", "relinked new EU 8"}},
+		}, []string{"relinked new 7"}},
+		{"suspect before active", "4", func(r *grant.Record) { r.Suspect("4", "x", start) }, []string{"revoked 4 8", "relinked new 8"}},
+		{"oldest", "0", func(*grant.Record) {}, []string{"revoked 0 8", "relinked new 8"}},
 	}
 	for _, test := range tests {
 		r := full(test.change)
 		if _, ok := r.Grants[test.gone]; ok || len(r.Grants) != grant.MaxGrants {
 			t.Errorf("%s: %d grants are left, and %s among them: %v", test.name, len(r.Grants), test.gone, ok)
 		}
-		if diff := cmp.Diff(test.announced, kinds(r)); diff != "" {
+		var announced []string
+		for _, a := range r.Announce {
+			announced = append(announced, fmt.Sprint(a.Type, " ", a.GrantID, " ", a.ActiveGrants))
+		}
+		if diff := cmp.Diff(test.announced, announced); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
 	}
 }
 
-// TestRelink has what becomes of the older grant when a customer links again.
-func TestRelink(t *testing.T) {
+// TestFailedTogether: what failed together must not come back together.
+func TestFailedTogether(t *testing.T) {
 	t.Parallel()
-	now := start.Add(10 * time.Minute)
-	tests := []struct {
-		name       string
-		older, new string // Amazon accounts
-		region     alexa.Region
-		before     func(*grant.Record)
-		want       string // replaced, untouched, or in doubt
-	}{
-		{"both unknown", "", "", alexa.EU, nil, "in doubt"},
-		{"the older unknown", "", "x", alexa.EU, nil, "in doubt"},
-		{"the new one unknown", "x", "", alexa.EU, nil, "in doubt"},
-		{"the same account", "x", "x", alexa.EU, nil, "replaced"},
-		{"another account", "x", "y", alexa.EU, nil, "untouched"},
-		{"both unknown in another region", "", "", alexa.NA, nil, "untouched"},
-		{"the same account in another region", "x", "x", alexa.NA, nil, "untouched"},
-		{"suspect", "", "", alexa.EU, func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start) }, "in doubt"},
-		{"at rest", "", "", alexa.EU, func(r *grant.Record) { r.Rest("a", start) }, "in doubt"},
-		{"revoked", "", "", alexa.EU, func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, start) }, "untouched"},
+	times := make(map[time.Time]bool)
+	for i := range 64 {
+		id := grant.ID(alexa.EU, "s", fmt.Sprint(i))
+		r := grant.New(key)
+		r.Link(id, alexa.EU, "", tokens(1), start)
+		r.RefreshFailed(id, start)
+		times[r.Grants[id].RefreshDue] = true
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			r := grant.New(key)
-			r.Link("a", alexa.EU, test.older, tokens(1), start)
-			if test.before != nil {
-				test.before(&r)
-			}
-			r.Announced(r.Announce, start)
-			want, stays := r.Grants["a"], test.want != "replaced"
-			if test.want == "in doubt" {
-				want.RefreshDue, want.UnprovenSince, want.Witness = now, now, grant.Witness{By: grant.ByRelink, At: now}
-			}
-			r.Link("b", test.region, test.new, tokens(2), now)
-			got, ok := r.Grants["a"]
-			if diff := cmp.Diff(want, got); ok != stays || ok && diff != "" {
-				t.Errorf("the older grant stays: %t, want %t (-want +got):\n%s", ok, stays, diff)
-			}
-			if g := r.Grants["b"]; g.State != grant.Active || g.Witness != (grant.Witness{}) || !g.UnprovenSince.IsZero() {
-				t.Errorf("the new grant is %+v", g)
-			}
-			r.Announced(r.Announce, now)
-			if test.want == "in doubt" && !r.RefreshDue.Equal(now) {
-				t.Errorf("the sweep looks at the record at %v, want now", r.RefreshDue)
-			}
-		})
-	}
-}
-
-// TestRefreshed has what a saved refresh makes of a grant: what was known when
-// Login with Amazon was asked is settled, what was noted since is not.
-func TestRefreshed(t *testing.T) {
-	t.Parallel()
-	asked := start.Add(10 * time.Minute)
-	between, now := asked.Add(time.Second), asked.Add(5*time.Second)
-	due := start.Add(50 * time.Minute) // of the new tokens
-	refused := func(r *grant.Record) { r.RefreshRefused("a", grant.ReasonRefreshRefused, asked) }
-	disabled := func(at time.Time) func(*grant.Record) {
-		return func(r *grant.Record) { r.Prove(grant.BySkillEvent, at) }
-	}
-	relink := func(at time.Time) func(*grant.Record) {
-		return func(r *grant.Record) { r.Link("b", alexa.EU, "", tokens(3), at); r.Announced(r.Announce, at) }
-	}
-	type outcome struct {
-		State     grant.State
-		Reason    string
-		Due       time.Time
-		Witness   grant.Witness
-		Unproven  time.Time
-		Told      bool
-		Announced []string
-	}
-	active := outcome{State: grant.Active, Due: due}
-	with := func(change func(*outcome)) outcome { o := active; change(&o); return o }
-	tests := []struct {
-		name              string
-		before, meanwhile []func(*grant.Record) // before Login with Amazon was asked, and since
-		want              outcome
-	}{
-		{"active", nil, nil, active},
-		{"at rest", []func(*grant.Record){func(r *grant.Record) { r.Rest("a", start) }}, nil, active},
-		{"refused", []func(*grant.Record){refused}, nil, active},
-		{"refused and told", []func(*grant.Record){refused, func(r *grant.Record) { r.Tell("a", start) }}, nil,
-			with(func(o *outcome) { o.Announced = []string{"suspect a EU 1", "recovered a EU 1"} })},
-		{"of another client", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonOtherClient, start) }}, nil, active},
-		{"unreadable", []func(*grant.Record){func(r *grant.Record) { r.CannotRefresh("a", grant.ReasonUnreadable, start) }}, nil,
-			with(func(o *outcome) { o.Announced = []string{"suspect a EU 1", "recovered a EU 1"} })},
-		{"refused meanwhile", nil, []func(*grant.Record){refused}, active},
-		{"failed meanwhile", nil, []func(*grant.Record){func(r *grant.Record) { r.RefreshFailed("a", asked) }}, active},
-		{"revoked meanwhile", nil, []func(*grant.Record){func(r *grant.Record) { r.Revoke("a", "x", between) }},
-			with(func(o *outcome) { o.Announced = []string{"revoked a EU 0", "recovered a EU 1"} })},
-
-		{"a skill event before", []func(*grant.Record){disabled(asked)}, nil, active},
-		{"a skill event meanwhile", nil, []func(*grant.Record){disabled(between)},
-			with(func(o *outcome) { o.Due, o.Witness = between, grant.Witness{By: grant.BySkillEvent, At: between} })},
-		{"a skill event before and another meanwhile", []func(*grant.Record){disabled(asked)}, []func(*grant.Record){disabled(between)},
-			with(func(o *outcome) { o.Due, o.Witness = asked, grant.Witness{By: grant.BySkillEvent, At: between} })},
-		{"a relink before", []func(*grant.Record){relink(asked)}, nil, active},
-		{"a relink meanwhile", nil, []func(*grant.Record){relink(between)}, with(func(o *outcome) {
-			o.Due, o.Unproven, o.Witness = between, between, grant.Witness{By: grant.ByRelink, At: between}
-		})},
-		{"a relink before and a skill event meanwhile", []func(*grant.Record){relink(asked)}, []func(*grant.Record){disabled(between)},
-			with(func(o *outcome) { o.Due, o.Witness = asked, grant.Witness{By: grant.BySkillEvent, At: between} })},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			r := one()
-			do(&r, test.before)
-			r.Take("a", "me", asked.Add(time.Minute))
-			was := r.Grants["a"]
-			do(&r, test.meanwhile)
-			fresh := tokens(2)
-			fresh.RefreshDue = due
-			r.Refreshed("a", was, fresh, now)
-			g := r.Grants["a"]
-			got := outcome{g.State, g.Reason, g.RefreshDue, g.Witness, g.UnprovenSince, !g.ToldAt.IsZero(), kinds(r)}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-			if g.TokenVersion != 2 || g.Lease != (grant.Lease{}) || string(g.AccessToken) != "sealed-access-2" ||
-				!g.EraseAt.IsZero() || !g.RefusedAt.IsZero() || !g.NextTry.IsZero() || g.Failures != 0 {
-				t.Errorf("%+v", g)
-			}
-		})
-	}
-}
-
-// TestRefreshedDoesNotMendTheGateway has grants that the gateway refuses, which
-// a refresh leaves suspect, with the time of their probe, for about a day.
-func TestRefreshedDoesNotMendTheGateway(t *testing.T) {
-	t.Parallel()
-	now := start.Add(time.Hour)
-	day := func(due time.Time) bool {
-		return !due.Before(now.Add(24*time.Hour)) && !due.After(now.Add(30*time.Hour))
-	}
-	suspect := func(r *grant.Record) {
-		r.Suspect("a", grant.ReasonUnauthorized, start)
-		r.ProbeFailed("a", grant.ReasonUnauthorized, start)
-	}
-	refused := func(r *grant.Record) { r.RefreshRefused("a", grant.ReasonRefreshRefused, start) }
-	disabled := func(r *grant.Record) { r.Prove(grant.BySkillEvent, now.Add(-time.Second)) }
-	tests := []struct {
-		name              string
-		before, meanwhile []func(*grant.Record)
-		due               func(time.Time) bool
-		witness           bool
-	}{
-		{"suspect", []func(*grant.Record){suspect}, nil, day, false},
-		{"and refused", []func(*grant.Record){suspect, refused}, nil, day, false},
-		{"proven", []func(*grant.Record){suspect, disabled}, nil, day, false},
-		{"suspect meanwhile", nil, []func(*grant.Record){suspect}, day, false},
-		{"a skill event meanwhile", []func(*grant.Record){suspect}, []func(*grant.Record){disabled}, now.Add(-time.Second).Equal, true},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			r := one()
-			do(&r, test.before)
-			was := r.Grants["a"]
-			do(&r, test.meanwhile)
-			before := r.Clone()
-			r.Refreshed("a", was, tokens(2), now)
-			g := r.Grants["a"]
-			if !test.due(g.RefreshDue) || !g.RefusedAt.IsZero() || g.Witness != (grant.Witness{}) != test.witness || g.TokenVersion != 2 {
-				t.Errorf("due in %v: %+v", g.RefreshDue.Sub(now), g)
-			}
-			refreshed := cmpopts.IgnoreFields(grant.Grant{}, "AccessToken", "RefreshToken", "ExpiresAt", "TokenVersion", "RefreshDue",
-				"RefusedAt", "Witness")
-			if diff := cmp.Diff(before.Grants["a"], g, refreshed); diff != "" {
-				t.Errorf("the suspicion changed (-was +now):\n%s", diff)
-			}
-			if diff := cmp.Diff(kinds(before), kinds(r)); diff != "" {
-				t.Errorf("announced (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestRevokeKeepsOnlyTheRefreshToken(t *testing.T) {
-	t.Parallel()
-	r := grant.New(key)
-	r.Link("a", alexa.EU, "", tokens(1), start)
-	r.Link("b", alexa.EU, "", tokens(2), start)
-	r.Suspect("a", grant.ReasonUnauthorized, start)
-	r.Announced(r.Announce, start)
-	r.Revoke("a", grant.ReasonInvalidGrant, start)
-	g := r.Grants["a"]
-	if g.State != grant.Revoked || !g.UnprovenSince.IsZero() || !g.ToldAt.IsZero() {
-		t.Errorf("a revoked grant is neither unproven nor suspect: %+v", g)
-	}
-	if g.AccessToken != nil || g.RefreshToken == nil || !g.RefreshDue.IsZero() || !g.EraseAt.Equal(start.Add(7*24*time.Hour)) {
-		t.Errorf("%+v", g)
-	}
-	r.Revoke("b", grant.ReasonInvalidGrant, start)
-	if diff := cmp.Diff([]string{"revoked a EU 1", "revoked b EU 0"}, kinds(r)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if !r.RefreshDue.Equal(start) {
-		t.Error("a record whose messages wait must be due, so that the sweep publishes them")
-	}
-	r.Announced(r.Announce, start)
-	if !r.RefreshDue.Equal(start.Add(7*24*time.Hour)) || r.Announce != nil {
-		t.Errorf("the sweep has to remove what is left of them: due %v, announces %v", r.RefreshDue, r.Announce)
+	if len(times) < 32 {
+		t.Errorf("64 failures come back at %d times", len(times))
 	}
 }
 
@@ -351,187 +347,63 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// one is a record with one grant, whose announcement has been made.
-func one() grant.Record {
-	r := grant.New(key)
-	r.Link("a", alexa.EU, "", tokens(1), start)
-	r.Announced(r.Announce, start)
-	return r
-}
-
-// TestFailedRefreshesComeSeldomer: those of a doubted grant like any other's. What
-// failed together must not come back together.
-func TestFailedRefreshesComeSeldomer(t *testing.T) {
+// TestWhatTimeMakesOfAGrant has what a grant says of itself at the start.
+func TestWhatTimeMakesOfAGrant(t *testing.T) {
 	t.Parallel()
-	for name, doubt := range map[string]bool{"active": false, "doubted": true} {
-		r, now := one(), start
-		pauses := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60}
-		if doubt {
-			r.RefreshRefused("a", grant.ReasonRefreshRefused, start)
-			pauses = pauses[1:] // it has failed once
-		}
-		before := r.Grants["a"]
-		for try, want := range pauses {
-			r.RefreshFailed("a", now)
-			g := r.Grants["a"]
-			if got := r.RefreshDue.Sub(now); got < want*time.Minute || got > want*time.Minute*5/4 || !g.RefreshDue.Equal(r.RefreshDue) {
-				t.Errorf("%s, after failure %d: due in %v, want %v", name, try+1, got, want*time.Minute)
-			}
-			if g.Failures != before.Failures+try+1 || g.NextTry != before.NextTry || g.RefusedAt != before.RefusedAt {
-				t.Errorf("%s: %+v, was %+v", name, g, before)
-			}
-			now = r.RefreshDue
-		}
+	past, future := start.Add(-time.Nanosecond), start.Add(time.Nanosecond)
+	refusedFor := func(d time.Duration) grant.Grant { return grant.Grant{RefusedAt: start.Add(-d)} }
+	endsIn := func(d time.Duration) grant.Grant { return grant.Grant{ExpiresAt: start.Add(d)} }
+	suspect := func(reason string, due, next time.Time) grant.Grant {
+		return grant.Grant{State: grant.Suspect, Reason: reason, RefreshDue: due, NextTry: next, ExpiresAt: start.Add(time.Hour)}
 	}
-	times := make(map[time.Time]bool)
-	for i := range 64 {
-		id := grant.ID(alexa.EU, "s", fmt.Sprint(i))
-		r := grant.New(key)
-		r.Link(id, alexa.EU, "", tokens(1), start)
-		r.RefreshFailed(id, start)
-		times[r.Grants[id].RefreshDue] = true
-	}
-	if len(times) < 32 {
-		t.Errorf("64 failures come back at %d times", len(times))
-	}
-}
-
-// TestFailedRefreshIsNoProbe: a grant that the gateway refuses, and that could
-// not be refreshed, keeps the times of its probes.
-func TestFailedRefreshIsNoProbe(t *testing.T) {
-	t.Parallel()
-	r := one()
-	r.Suspect("a", grant.ReasonUnauthorized, start)
-	r.Announced(r.Announce, start)
-	want := r.Grants["a"]
-	for range 3 {
-		r.RefreshFailed("a", start)
-		if pause := r.RefreshDue.Sub(start); pause < time.Hour || pause > 75*time.Minute {
-			t.Errorf("due in %v, want about an hour", pause)
-		}
-		want.RefreshDue = r.RefreshDue
-		if diff := cmp.Diff(want, r.Grants["a"]); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
-	}
-}
-
-func TestRestoreWaitsForProof(t *testing.T) {
-	t.Parallel()
-	r := one()
-	if r.Restore("a", start) || r.Restore("b", start) {
-		t.Error("restored what was not revoked")
-	}
-	r.RefreshRefused("a", grant.ReasonRefreshRefused, start)
-	r.Prove(grant.BySkillEvent, start)
-	r.Revoke("a", grant.ReasonInvalidGrant, start)
-	r.Announced(r.Announce, start)
-	erased := r.Clone()
-	edit(&erased, "a", func(g *grant.Grant) { g.RefreshToken = nil })
-	later := start.Add(time.Hour)
-	if erased.Restore("a", later) {
-		t.Error("restored without a refresh token")
-	}
-	if !r.Restore("a", later) {
-		t.Fatal("not restored")
-	}
-	g := r.Grants["a"]
-	if g.Confirms(later.Add(time.Hour)) || !g.RefusedAt.IsZero() || g.Failures != 0 || !g.Since.Equal(later) || !g.ToldAt.Equal(later) {
-		t.Errorf("the next refusal must be the first: %+v", g)
-	}
-	if g.State != grant.Suspect || g.Reason != grant.ReasonRestored || !g.EraseAt.IsZero() || !g.ExpiresAt.IsZero() {
-		t.Errorf("%+v", g)
-	}
-	if !g.RefreshDue.Equal(later) || g.NextTry.After(later) {
-		t.Errorf("due at %v, tried at %v", g.RefreshDue, g.NextTry)
-	}
-	r.Refreshed("a", r.Grants["a"], tokens(2), later)
-	if g := r.Grants["a"]; g.State != grant.Active || g.RefreshDue.IsZero() {
-		t.Errorf("after a refresh: %+v", g)
-	}
-	if diff := cmp.Diff([]string{"suspect a EU 1", "recovered a EU 1"}, kinds(r)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestRemoveLeavesTheOthers(t *testing.T) {
-	t.Parallel()
-	r := one()
-	r.Link("b", alexa.EU, "", tokens(2), start)
-	r.Announced(r.Announce, start)
-	r.Remove("a", start)
-	if len(r.Grants) != 1 || !r.RefreshDue.Equal(r.Grants["b"].RefreshDue) || len(r.Announce) != 0 {
-		t.Errorf("%+v", r)
-	}
-}
-
-// TestProve makes due whatever may be alive, and the next refusal of it final.
-func TestProve(t *testing.T) {
-	t.Parallel()
-	const ago = -time.Minute
-	now := start.Add(10 * time.Minute)
-	tests := []struct {
-		name  string
-		edit  func(*grant.Record)
-		found bool
-		want  time.Duration // from now to when the sweep looks at the record
+	const doubt, refusal = grant.ReasonRefreshRefused, grant.ReasonUnauthorized
+	witnessed := grant.Grant{Witness: grant.Witness{By: grant.BySkillEvent, At: start}}
+	relinked := grant.Grant{RefusedAt: start, Witness: grant.Witness{By: grant.ByRelink, At: start}}
+	for _, test := range []struct {
+		name string
+		ask  func(grant.Grant, time.Time) bool
+		g    grant.Grant
+		want bool
 	}{
-		{"active", func(*grant.Record) {}, true, 0},
-		{"at rest", func(r *grant.Record) { r.Rest("a", start) }, true, 0},
-		{"overdue", func(r *grant.Record) { edit(r, "a", func(g *grant.Grant) { g.RefreshDue = now.Add(ago) }) }, true, 0},
-		{"refused by the gateway", func(r *grant.Record) { r.Suspect("a", grant.ReasonUnauthorized, start) }, true, 0},
-		{"refused by Login with Amazon", func(r *grant.Record) { r.RefreshRefused("a", grant.ReasonRefreshRefused, now) }, true, 0},
-		{"proven before", func(r *grant.Record) { r.Prove(grant.ByRelink, now.Add(ago)) }, true, 0},
-		{"one revoked and one not", func(r *grant.Record) {
-			r.Link("b", alexa.EU, "", tokens(2), start)
-			r.Revoke("a", grant.ReasonInvalidGrant, start)
-		}, true, 0},
-		{"revoked", func(r *grant.Record) { r.Revoke("a", grant.ReasonInvalidGrant, now) }, false, grant.KeepRevoked},
-		{"no grants", func(r *grant.Record) { r.Remove("a", start) }, false, time.Time{}.Sub(now)},
+		{"never refused", grant.Grant.Confirms, grant.Grant{}, false},
+		{"refused just now", grant.Grant.Confirms, refusedFor(0), false},
+		{"refused almost an hour ago", grant.Grant.Confirms, refusedFor(time.Hour - 1), false},
+		{"refused an hour ago", grant.Grant.Confirms, refusedFor(time.Hour), true},
+		{"refused in the future, by another clock", grant.Grant.Confirms, refusedFor(-time.Hour), false},
+		{"a skill event", grant.Grant.Confirms, witnessed, true},
+		{"a relink, and refused just now", grant.Grant.Confirms, relinked, true},
+		{"not proven, but by whom", grant.Grant.Confirms, grant.Grant{UnprovenSince: start}, false},
+		{"refused by the gateway", grant.Grant.Confirms, suspect(refusal, past, past), false},
+
+		{"too early", grant.Grant.Waits, suspect(doubt, future, future), true},
+		{"due", grant.Grant.Waits, suspect(doubt, start, future), false},
+		{"to be tried", grant.Grant.Waits, suspect(doubt, future, start), false},
+		{"refused by the gateway", grant.Grant.Waits, suspect(refusal, future, future), false},
+		{"active", grant.Grant.Waits, grant.Grant{State: grant.Active, RefreshDue: future, NextTry: future}, false},
+
+		{"a minute and more is left", grant.Grant.TokenEnded, endsIn(time.Minute + 1), false},
+		{"a minute is left", grant.Grant.TokenEnded, endsIn(time.Minute), true},
+		{"no token", grant.Grant.TokenEnded, grant.Grant{}, true},
+		{"unreadable", grant.Grant.TokenEnded, suspect(grant.ReasonUnreadable, past, past), true},
+	} {
+		if got := test.ask(test.g, start); got != test.want {
+			t.Errorf("%s: got %t, want %t of %+v", test.name, got, test.want, test.g)
+		}
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			r := one()
-			r.Used(start)
-			test.edit(&r)
-			r.Announced(r.Announce, now)
-			before := r.Clone()
-			if got := r.Prove(grant.BySkillEvent, now); got != test.found {
-				t.Errorf("found one: %t, want %t", got, test.found)
+}
+
+func TestDoubted(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]bool{
+		grant.ReasonRefreshRefused: true, grant.ReasonRefreshUnknown: true, grant.ReasonRestored: true,
+		grant.ReasonOtherClient: true, grant.ReasonUnreadable: true, "mass_invalid_grant": true,
+		grant.ReasonUnauthorized: false, grant.ReasonSkillDisabled: false, grant.ReasonSkillNeverEnabled: false,
+		grant.ReasonInsufficientPermission: false, grant.ReasonSkillNotFound: false, grant.ReasonInvalidGrant: false, "": false,
+	} {
+		for state, want := range map[grant.State]bool{grant.Suspect: want, grant.Active: false, grant.Revoked: false} {
+			if got := (grant.Grant{State: state, Reason: reason}).Doubted(); got != want {
+				t.Errorf("%s %q: got %t", state, reason, got)
 			}
-			if got := r.RefreshDue.Sub(now); got != test.want {
-				t.Errorf("due in %v, want %v", got, test.want)
-			}
-			if !test.found {
-				if diff := cmp.Diff(before, r); diff != "" {
-					t.Errorf("it changed (-was +now):\n%s", diff)
-				}
-				return
-			}
-			if !r.UsedAt.Equal(now) {
-				t.Errorf("used at %v, want now, or the sweep puts the grant to rest", r.UsedAt)
-			}
-			again := r.Clone()
-			again.Prove(grant.BySkillEvent, now)
-			if diff := cmp.Diff(r, again); diff != "" {
-				t.Errorf("a second time makes a difference (-once +twice):\n%s", diff)
-			}
-			for id, got := range r.Grants {
-				want := before.Grants[id]
-				if want.State != grant.Revoked {
-					want.RefreshDue, want.Witness = got.RefreshDue, grant.Witness{By: grant.BySkillEvent, At: now}
-					if got.RefreshDue.IsZero() || got.RefreshDue.After(now) || got.Waits(now) || !got.Confirms(now) {
-						t.Errorf("%s is not proven now: %+v", id, got)
-					}
-				}
-				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("more than that changed of %s (-want +got):\n%s", id, diff)
-				}
-			}
-			if len(r.Announce) > 0 {
-				t.Errorf("it announces %v: nothing is known yet", kinds(r))
-			}
-		})
+		}
 	}
 }

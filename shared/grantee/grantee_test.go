@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -138,23 +137,13 @@ func TestNewRefuses(t *testing.T) {
 		"userinfo with credentials":         {"userinfo:https://id.example.com/me", grantee.Options{Credentials: credentials}},
 		"jwt with credentials":              {"jwt:https://id.example.com", grantee.Options{Audience: "api", Credentials: credentials}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var m grantee.Method
-			if tt.method != "" {
-				var err error
-				if m, err = grantee.ParseMethod(tt.method); err != nil {
-					t.Fatal(err)
-				}
-			}
-			r, err := grantee.New(m, tt.options)
-			if err == nil {
-				t.Errorf("New() = %v, want an error", r)
-			}
-			if errors.Is(err, grantee.ErrJWKS) != (tt.options.JWKS != "") {
-				t.Errorf("errors.Is(%v, ErrJWKS) = %t", err, errors.Is(err, grantee.ErrJWKS))
-			}
-		})
+		m, err := grantee.ParseMethod(tt.method)
+		if (err != nil) != (tt.method == "") {
+			t.Fatal(err)
+		}
+		if r, err := grantee.New(m, tt.options); err == nil || errors.Is(err, grantee.ErrJWKS) != (tt.options.JWKS != "") {
+			t.Errorf("%s: New() = %v, %v", name, r, err)
+		}
 	}
 }
 
@@ -172,91 +161,47 @@ func TestImpossibleToken(t *testing.T) {
 	}
 }
 
-// The transport of the caller's client is used; its redirects and cookies are
-// not.
-func TestCallersClient(t *testing.T) {
-	t.Parallel()
-	s := httptest.NewTLSServer(says(200, `{"sub":"u-1"}`))
-	t.Cleanup(s.Close)
-	wantCustomer(t, newResolver(t, "userinfo:"+s.URL, grantee.Options{HTTPClient: s.Client()}), canary, "u-1")
-
-	r := newResolver(t, "userinfo:"+s.URL, grantee.Options{HTTPClient: &http.Client{Transport: &http.Transport{}}})
-	err := wantFault(t, r, canary, fault{Kind: grantee.ErrUnavailable, Asked: "userinfo"})
-	if !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("error = %v, want it to name the certificate", err)
-	}
-}
-
+// TestParseMethod: each fault names the rule, and never shows what was given, the
+// canary.
 func TestParseMethod(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
-		in, shown   string
-		credentials bool
-	}{
-		"userinfo": {in: "userinfo:https://id.example.com/me?key=canary", shown: "userinfo:https://id.example.com"},
-		"introspection": {
-			in: "introspection:https://id.example.com:8443/i", shown: "introspection:https://id.example.com:8443", credentials: true,
-		},
-		"jwt":                 {in: "jwt:https://id.example.com/tenant/", shown: "jwt:https://id.example.com"},
-		"http on localhost":   {in: "userinfo:http://localhost:8080/me", shown: "userinfo:http://localhost:8080"},
-		"http on 127.0.0.0/8": {in: "userinfo:http://127.9.9.9/me", shown: "userinfo:http://127.9.9.9"},
-		"http on ::1":         {in: "jwt:http://[::1]:8080", shown: "jwt:http://[::1]:8080"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m, err := grantee.ParseMethod(tt.in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if m.String() != tt.shown || m.NeedsCredentials() != tt.credentials {
-				t.Errorf("got %s, credentials %t, want %s, %t",
-					m, m.NeedsCredentials(), tt.shown, tt.credentials)
-			}
-		})
-	}
-	var none grantee.Method
-	if none.String() != "none" {
-		t.Errorf("the zero Method reads %q", none)
-	}
-}
+	const absolute = "must be absolute"
+	for name, tt := range map[string]struct{ in, shown, rule string }{
+		"userinfo":            {"userinfo:https://id.example.com/me?key=canary", "userinfo:https://id.example.com", ""},
+		"introspection":       {"introspection:https://id.example.com:8443/i", "introspection:https://id.example.com:8443", ""},
+		"jwt":                 {"jwt:https://id.example.com/tenant/", "jwt:https://id.example.com", ""},
+		"http on localhost":   {"userinfo:http://localhost:8080/me", "userinfo:http://localhost:8080", ""},
+		"http on 127.0.0.0/8": {"userinfo:http://127.9.9.9/me", "userinfo:http://127.9.9.9", ""},
+		"http on ::1":         {"jwt:http://[::1]:8080", "jwt:http://[::1]:8080", ""},
 
-// Each fault names the rule, and never shows what was given: the canary.
-func TestParseMethodRefuses(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct{ in, rule string }{
-		"empty":                 {"", "userinfo:URL"},
-		"no method":             {"https://canary.example.com/me", "userinfo:URL"},
-		"unknown method":        {"canary:https://id.example.com", "userinfo:URL"},
-		"other case":            {"JWT:https://canary.example.com", "userinfo:URL"},
-		"no URL":                {"userinfo", "absolute"},
-		"empty URL":             {"userinfo:", "absolute"},
-		"relative":              {"userinfo:/canary", "absolute"},
-		"no host":               {"userinfo:https:///canary", "absolute"},
-		"port only":             {"userinfo:https://:443/canary", "absolute"},
-		"opaque":                {"userinfo:https:canary", "absolute"},
-		"other scheme":          {"userinfo:ftp://canary.example.com/", "absolute"},
-		"not a URL":             {"userinfo:https://id.example.com/%zzcanary", "absolute"},
-		"control character":     {"userinfo:https://id.example.com/canary\n", "absolute"},
-		"http":                  {"userinfo:http://canary.example.com/me", "https"},
-		"http on a false local": {"userinfo:http://localhost.canary.example.com/me", "https"},
-		"http on 0.0.0.0":       {"userinfo:http://0.0.0.0/canary", "https"},
-		"user info":             {"introspection:https://id:canary@id.example.com/i", "user name"},
-		"fragment":              {"userinfo:https://id.example.com/me#canary", "fragment"},
-		"issuer with query":     {"jwt:https://id.example.com/?canary", "query"},
-		"issuer, empty query":   {"jwt:https://id.example.com/?", "query"},
+		"empty":                 {"", "none", "userinfo:URL"},
+		"no method":             {"https://canary.example.com/me", "none", "userinfo:URL"},
+		"unknown method":        {"canary:https://id.example.com", "none", "userinfo:URL"},
+		"other case":            {"JWT:https://canary.example.com", "none", "userinfo:URL"},
+		"no URL":                {"userinfo", "none", absolute},
+		"empty URL":             {"userinfo:", "none", absolute},
+		"relative":              {"userinfo:/canary", "none", absolute},
+		"no host":               {"userinfo:https:///canary", "none", absolute},
+		"port only":             {"userinfo:https://:443/canary", "none", absolute},
+		"opaque":                {"userinfo:https:canary", "none", absolute},
+		"other scheme":          {"userinfo:ftp://canary.example.com/", "none", absolute},
+		"not a URL":             {"userinfo:https://id.example.com/%zzcanary", "none", absolute},
+		"control character":     {"userinfo:https://id.example.com/canary\n", "none", absolute},
+		"http":                  {"userinfo:http://canary.example.com/me", "none", "must be https"},
+		"http on a false local": {"userinfo:http://localhost.canary.example.com/me", "none", "must be https"},
+		"http on 0.0.0.0":       {"userinfo:http://0.0.0.0/canary", "none", "must be https"},
+		"user info":             {"introspection:https://id:canary@id.example.com/i", "none", "user name"},
+		"fragment":              {"userinfo:https://id.example.com/me#canary", "none", "fragment"},
+		"issuer with query":     {"jwt:https://id.example.com/?canary", "none", "query"},
+		"issuer, empty query":   {"jwt:https://id.example.com/?", "none", "query"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			m, err := grantee.ParseMethod(tt.in)
-			if err == nil {
-				t.Fatalf("ParseMethod() = %v, want an error", m)
-			}
-			if !strings.Contains(err.Error(), tt.rule) {
-				t.Errorf("error = %v, want it to say %q", err, tt.rule)
-			}
-			if strings.Contains(err.Error(), "canary") {
-				t.Errorf("the error shows the value: %v", err)
-			}
-		})
+		m, err := grantee.ParseMethod(tt.in)
+		credentials, signature := strings.HasPrefix(tt.shown, "introspection"), strings.HasPrefix(tt.shown, "jwt")
+		if m.String() != tt.shown || m.NeedsCredentials() != credentials || m.TrustsSignature() != signature || (err != nil) != (tt.rule != "") {
+			t.Errorf("%s: got %s, credentials %t, error %v; want %s", name, m, m.NeedsCredentials(), err, tt.shown)
+		}
+		if err != nil && (!strings.Contains(err.Error(), tt.rule) || strings.Contains(err.Error(), "canary")) {
+			t.Errorf("%s: error = %v, want it to say %q and not the value", name, err, tt.rule)
+		}
 	}
 }

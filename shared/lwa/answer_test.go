@@ -127,10 +127,10 @@ func TestRefusals(t *testing.T) {
 		{"scope", says(400, "invalid_scope"), lwa.ErrClientRefused, "invalid_scope"},
 		{"insufficient scope", says(403, "insufficient_scope"), lwa.ErrClientRefused, "insufficient_scope"},
 		{"throttled", says(429, "slow_down"), lwa.ErrThrottled, ""},
-		{"throttled without a body", answer{Status: 429}, lwa.ErrThrottled, ""},
+		{"throttled without a body", answer{Status: 429}.With("Retry-After", "7"), lwa.ErrThrottled, ""},
 		{"ServerError", says(500, "ServerError"), lwa.ErrUnavailable, ""},
 		{"500 with an empty object", answer{Status: 500, Body: `{}`}, lwa.ErrUnavailable, ""},
-		{"503", answer{Status: 503}, lwa.ErrUnavailable, ""},
+		{"503", answer{Status: 503}.With("Retry-After", "7"), lwa.ErrUnavailable, ""},
 		{"503 of a proxy", page(503, "invalid_grant"), lwa.ErrUnavailable, ""},
 
 		// The code decides before the status.
@@ -159,31 +159,36 @@ func TestRefusals(t *testing.T) {
 		{"400 too large to be read", answer{Status: 400, Body: strings.Repeat(" ", 1<<20) + gone.Body}, lwa.ErrUnavailable, ""},
 		{"401 without a body", answer{Status: 401}, lwa.ErrUnavailable, ""},
 		{"404", page(404, ""), lwa.ErrUnavailable, ""},
+
+		// Tokens stay with the host that was configured: another answer to the redirect
+		// would end in an error without a status.
+		{"302", answer{Status: 302}.With("Location", "/"), lwa.ErrUnavailable, ""},
+		{"307", answer{Status: 307}.With("Location", "/"), lwa.ErrUnavailable, ""},
 	}
 	for _, test := range tests {
 		each(t, test.name, func(t *testing.T, op string, call call) {
 			_, client := serve(t, test.answer)
 			token, err := call(t.Context(), client)
-			wantError(t, token, err, test.kind, lwa.Error{Op: op, Status: test.answer.Status, Code: test.code})
+			want := lwa.Error{Op: op, Status: test.answer.Status, Code: test.code}
+			if test.answer.Header.Get("Retry-After") != "" {
+				want.RetryAfter = 7 * time.Second
+			}
+			wantError(t, token, err, test.kind, want)
 		})
 	}
-}
-
-// TestUnreadable is about answers of which not even the status can be
-// believed: it promised tokens, or the rest of the answer never came.
-func TestUnreadable(t *testing.T) {
-	t.Parallel()
-	says := func(body string) answer { return answer{Status: 200, Body: body} }
+	// Not even the status can be believed of an answer that promised tokens, or the
+	// rest of which never came.
+	text := func(body string) answer { return answer{Status: 200, Body: body} }
 	for name, answer := range map[string]answer{
-		"200 of a proxy":                           badserver.Page(200, ""),
-		"200 without a body":                       says(""),
-		"200 without access token":                 says(`{"refresh_token":"Atzr|fake-new","expires_in":3600}`),
-		"200 with an empty access token":           says(`{"access_token":""}`),
-		"200 with a list":                          says("[" + newTokens + "]"),
-		"200 with an access token that is no text": says(`{"access_token":7}`),
-		"200 with a form":                          says("access_token=Atza|fake-new&expires_in=120").With("Content-Type", "text/plain"),
-		"200 too large to be read":                 says(strings.Repeat(" ", 1<<20) + newTokens),
-		"200 cut":                                  says(newTokens[:40]).Cut(),
+		"200 of a proxy":                           page(200, ""),
+		"200 without a body":                       text(""),
+		"200 without access token":                 text(`{"refresh_token":"Atzr|fake-new","expires_in":3600}`),
+		"200 with an empty access token":           text(`{"access_token":""}`),
+		"200 with a list":                          text("[" + newTokens + "]"),
+		"200 with an access token that is no text": text(`{"access_token":7}`),
+		"200 with a form":                          text("access_token=Atza|fake-new&expires_in=120").With("Content-Type", "text/plain"),
+		"200 too large to be read":                 text(strings.Repeat(" ", 1<<20) + newTokens),
+		"200 cut":                                  text(newTokens[:40]).Cut(),
 		"200 cut after the object":                 works.Cut(),
 		"400 cut":                                  disowned.Cut(),
 		"500 cut":                                  failing.Cut(),
@@ -192,17 +197,6 @@ func TestUnreadable(t *testing.T) {
 			_, client := serve(t, answer)
 			token, err := call(t.Context(), client)
 			wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op})
-		})
-	}
-}
-
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	for status, kind := range map[int]error{429: lwa.ErrThrottled, 503: lwa.ErrUnavailable} {
-		each(t, fmt.Sprint(status), func(t *testing.T, op string, call call) {
-			_, client := serve(t, answer{Status: status}.With("Retry-After", "7"))
-			token, err := call(t.Context(), client)
-			wantError(t, token, err, kind, lwa.Error{Op: op, Status: status, RetryAfter: 7 * time.Second})
 		})
 	}
 }

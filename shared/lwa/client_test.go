@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -142,28 +141,6 @@ func TestSendsExactly(t *testing.T) {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 	})
-}
-
-// TestManyAtOnce proves that calls of one client do not mix their tokens.
-func TestManyAtOnce(t *testing.T) {
-	t.Parallel()
-	_, client := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer{Status: 200, Body: `{"access_token":"for ` + r.PostFormValue("refresh_token") + `"}`}.ServeHTTP(w, r)
-	}))
-	var all errgroup.Group
-	for i := range 32 {
-		all.Go(func() error {
-			refresh := "Atzr|fake-" + strconv.Itoa(i)
-			token, err := client.Refresh(t.Context(), fakeID, sensitive.New(refresh))
-			if got := token.AccessToken.Reveal(); err == nil && got != "for "+refresh {
-				t.Errorf("refresh of %s: %q", refresh, got)
-			}
-			return err
-		})
-	}
-	if err := all.Wait(); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestAccount(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -204,20 +203,4 @@ type leaving struct {
 func (l leaving) Close() error {
 	l.leave()
 	return l.ReadCloser.Close()
-}
-
-// TestRedirectsAreNotFollowed: tokens stay with the host that was configured.
-func TestRedirectsAreNotFollowed(t *testing.T) {
-	t.Parallel()
-	for _, status := range []int{301, 302, 303, 307, 308} {
-		each(t, strconv.Itoa(status), func(t *testing.T, op string, call call) {
-			elsewhere := badserver.New(t, works)
-			server, client := serve(t, http.RedirectHandler(elsewhere.URL, status))
-			token, err := call(t.Context(), client)
-			wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: op, Status: status})
-			if sent, n := elsewhere.Requests(), len(server.Requests()); len(sent) != 0 || n != 1 {
-				t.Errorf("after %d requests another host was sent %v", n, sent)
-			}
-		})
-	}
 }

@@ -105,20 +105,6 @@ func TestRead(t *testing.T) {
 // errAny stands for an error that is not ErrNotFound.
 var errAny = errors.New("another error")
 
-// A file is read anew each time, so that a mounted secret can be rotated.
-func TestReadFileRotated(t *testing.T) {
-	t.Parallel()
-	path, r := write(t, "fake-old"), newReader(t)
-	for _, want := range []string{"fake-old", "fake-new"} {
-		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := read(t.Context(), t, r, "file:"+path); err != nil || got != want {
-			t.Errorf("Read() = %q, %v, want %q", got, err, want)
-		}
-	}
-}
-
 func write(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "secret")

@@ -63,26 +63,42 @@ func TestReadManager(t *testing.T) {
 	want("env:FULL", canary+"\n")
 }
 
-func TestReadManagerRefusals(t *testing.T) {
+func TestReadManagerFaults(t *testing.T) {
 	t.Parallel()
+	type answer = func(context.Context, *accessRequest) (*accessed, error)
+	refusal := func(code codes.Code) answer {
+		return func(context.Context, *accessRequest) (*accessed, error) {
+			return nil, status.Error(code, "because of the moon")
+		}
+	}
+	spoilt := func(spoil func(*accessed)) answer {
+		return func(_ context.Context, r *accessRequest) (*accessed, error) {
+			v := version(r.GetName(), canary)
+			spoil(v)
+			return v, nil
+		}
+	}
 	for name, tt := range map[string]struct {
-		code codes.Code
-		want error
+		answer answer
+		want   error // nil for none of ours
+		says   string
 	}{
-		"no such secret":   {codes.NotFound, secret.ErrNotFound},
-		"not allowed":      {codes.PermissionDenied, secret.ErrDenied},
-		"unknown caller":   {codes.Unauthenticated, secret.ErrDenied},
-		"version disabled": {codes.FailedPrecondition, nil},
-		"internal":         {codes.Internal, nil},
+		"no such secret":   {refusal(codes.NotFound), secret.ErrNotFound, "moon"},
+		"not allowed":      {refusal(codes.PermissionDenied), secret.ErrDenied, "moon"},
+		"unknown caller":   {refusal(codes.Unauthenticated), secret.ErrDenied, "moon"},
+		"version disabled": {refusal(codes.FailedPrecondition), nil, "moon"},
+		"internal":         {refusal(codes.Internal), nil, "moon"},
+		"byte changed":     {spoilt(func(v *accessed) { v.Payload.Data[0] ^= 1 }), nil, ""},
+		"cut":              {spoilt(func(v *accessed) { v.Payload.Data = v.Payload.Data[1:] }), nil, ""},
+		"no checksum":      {spoilt(func(v *accessed) { v.Payload.DataCrc32C = nil }), nil, ""},
+		"no payload":       {spoilt(func(v *accessed) { v.Payload = nil }), nil, ""},
+		"empty, and fine":  {spoilt(func(v *accessed) { v.Payload = version("", "").Payload }), nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			v := answering(t, func(context.Context, *accessRequest) (*accessed, error) {
-				return nil, status.Error(tt.code, "because of the moon")
-			})
-			_, err := read(t.Context(), t, v.reader(t), base)
-			if err == nil || !strings.Contains(err.Error(), "moon") {
-				t.Fatalf("error = %v, want Secret Manager's own reason", err)
+			got, err := read(t.Context(), t, answering(t, tt.answer).reader(t), base)
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Fatalf("Read() = %q, %v, want an error that says %q", got, err, tt.says)
 			}
 			for _, kind := range []error{secret.ErrNotFound, secret.ErrDenied} {
 				if errors.Is(err, kind) != (kind == tt.want) {
@@ -91,35 +107,9 @@ func TestReadManagerRefusals(t *testing.T) {
 			}
 		})
 	}
-	t.Run("no client", func(t *testing.T) {
-		t.Parallel()
-		r := newReader(t, option.WithAuthCredentialsFile(option.ServiceAccount, write(t, "no JSON")))
-		if _, err := read(t.Context(), t, r, base); err == nil {
-			t.Error("Read() gave no error")
-		}
-	})
-}
-
-func TestReadManagerBadPayload(t *testing.T) {
-	t.Parallel()
-	for name, spoil := range map[string]func(*accessed){
-		"byte changed":    func(v *accessed) { v.Payload.Data[0] ^= 1 },
-		"cut":             func(v *accessed) { v.Payload.Data = v.Payload.Data[1:] },
-		"no checksum":     func(v *accessed) { v.Payload.DataCrc32C = nil },
-		"no payload":      func(v *accessed) { v.Payload = nil },
-		"empty, and fine": func(v *accessed) { v.Payload = version("", "").Payload },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			v := answering(t, func(_ context.Context, r *accessRequest) (*accessed, error) {
-				answer := version(r.GetName(), canary)
-				spoil(answer)
-				return answer, nil
-			})
-			if got, err := read(t.Context(), t, v.reader(t), base); err == nil {
-				t.Errorf("Read() = %q, want an error", got)
-			}
-		})
+	r := newReader(t, option.WithAuthCredentialsFile(option.ServiceAccount, write(t, "no JSON")))
+	if _, err := read(t.Context(), t, r, base); err == nil {
+		t.Error("no client: Read() gave no error")
 	}
 }
 

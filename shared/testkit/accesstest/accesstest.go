@@ -170,3 +170,9 @@ func (w *World) Gateway(t testing.TB, region alexa.Region) *gateway.Client {
 	}
 	return gateway.New(region, mustParse(t, w.Server.GatewayURL(region)), transport.NewClient(64))
 }
+
+// Patient returns a patient client of a region's gateway, in a bubble.
+func (w *World) Patient(t testing.TB, region alexa.Region) *gateway.Client {
+	t.Helper()
+	return gateway.NewPatient(region, mustParse(t, region.GatewayURL()), direct(w.Sim))
+}

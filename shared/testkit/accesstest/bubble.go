@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"testing"
 
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
@@ -53,6 +54,9 @@ func (d directly) RoundTrip(r *http.Request) (answer *http.Response, err error) 
 			panic(gaveUp)
 		}
 	}()
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
+		trace.WroteHeaders()
+	}
 	recorder := httptest.NewRecorder()
 	d.ServeHTTP(recorder, r)
 	return recorder.Result(), nil
