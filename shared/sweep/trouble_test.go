@@ -1,4 +1,4 @@
-package refreshtokens
+package sweep
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type stack struct {
 	t      *testing.T
 	users  []string
 	ids    map[string]string // of the grants, by customer
-	sweeps []*Sweep
+	sweeps []*Sweeper
 	began  time.Time
 }
 
@@ -73,11 +73,11 @@ func (s *stack) run(during time.Duration) {
 		var all sync.WaitGroup
 		for i := range shards {
 			all.Go(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), Limits.Time)
+				ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 				defer cancel()
 				sweep := s.sweeps[i%len(s.sweeps)]
 				sweep.Tokens.(*access.Source).SavePending(ctx)
-				_, _ = sweep.Sweep(ctx, shard{Shard: i, Shards: shards}.buckets()) // what is left the census shows
+				_, _ = sweep.Sweep(ctx, Buckets(i, shards)) // what is left the census shows
 			})
 		}
 		all.Wait()

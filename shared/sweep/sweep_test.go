@@ -1,11 +1,9 @@
-package refreshtokens
+package sweep
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -16,8 +14,6 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/host"
-	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
@@ -26,7 +22,7 @@ const customers = 150 // more than a page in a group of buckets
 
 // inWorld runs a test in a bubble, with customers who are linked and what
 // sweeps them.
-func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, sweep *Sweep)) {
+func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, sweep *Sweeper)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := accesstest.InBubble(t, simulator.Options{})
@@ -37,15 +33,15 @@ func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, sweep *S
 	})
 }
 
-func all() []int { return shard{Shard: 0, Shards: 1}.buckets() }
+func all() []int { return Buckets(0, 1) }
 
 // sweepOf is what sweeps a world, with tokens of its own process unless they are
 // given.
-func sweepOf(w *accesstest.World, tokens Refresher) *Sweep {
+func sweepOf(w *accesstest.World, tokens Refresher) *Sweeper {
 	if tokens == nil {
 		tokens = w.Process("p")
 	}
-	return &Sweep{Store: w.Store, Tokens: tokens, Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod}
+	return &Sweeper{Store: w.Store, Tokens: tokens, Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod}
 }
 
 // spy is a store that counts what goes to it, and fails as it is told to.
@@ -132,7 +128,7 @@ func (p *topic) take() []string {
 }
 
 // swept sweeps all buckets and compares the counts.
-func swept(t *testing.T, sweep *Sweep, want Counts) {
+func swept(t *testing.T, sweep *Sweeper, want Counts) {
 	t.Helper()
 	counts, err := sweep.Sweep(t.Context(), all())
 	if want.Failed == nil {
@@ -145,7 +141,7 @@ func swept(t *testing.T, sweep *Sweep, want Counts) {
 
 func TestSweepRefreshesWhatIsDue(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 		swept(t, sweep, Counts{}) // nothing is due
 		w.Forward(40*time.Minute + time.Second)
 		w.Sim.Disable(alexa.EU, "amzn-7")
@@ -159,10 +155,10 @@ func TestSweepRefreshesWhatIsDue(t *testing.T) {
 
 func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 		w.Forward(time.Hour)
 		var wg sync.WaitGroup
-		for _, s := range []*Sweep{sweep, sweepOf(w, w.Process("q"))} {
+		for _, s := range []*Sweeper{sweep, sweepOf(w, w.Process("q"))} {
 			wg.Go(func() {
 				if _, err := s.Sweep(context.Background(), all()); err != nil {
 					t.Error(err)
@@ -178,7 +174,7 @@ func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
 
 func TestDamagedRecordHoldsNobodyUp(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 		w.Forward(time.Hour)
 		store := spyOn(w.Store)
 		store.unreadable = []error{errors.New("record x: grants: not a map")}
@@ -192,7 +188,7 @@ func TestDamagedRecordHoldsNobodyUp(t *testing.T) {
 
 func TestSweepStopsWhenTimeIsUp(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 		w.Forward(time.Hour)
 		ctx, cancel := context.WithCancel(t.Context())
 		w.Sim.Always(simulator.Refresh, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
@@ -209,73 +205,10 @@ func TestShardsCoverEveryBucketOnce(t *testing.T) {
 	for shards := 1; shards <= grant.Buckets; shards++ {
 		var covered []int
 		for i := range shards {
-			covered = append(covered, shard{Shard: i, Shards: shards}.buckets()...)
+			covered = append(covered, Buckets(i, shards)...)
 		}
 		if len(covered) != grant.Buckets || !slices.IsSorted(covered) || len(slices.Compact(covered)) != grant.Buckets {
 			t.Errorf("%d shards cover %v", shards, covered)
 		}
-	}
-}
-
-// recorded is a Sweeper that notes the buckets.
-type recorded struct{ buckets []int }
-
-func (r *recorded) Sweep(_ context.Context, buckets []int) (Counts, error) {
-	r.buckets = buckets
-	return Counts{Refreshed: 3}, errors.New("stopped early")
-}
-
-func TestRefreshTokensPublishesShards(t *testing.T) {
-	t.Parallel()
-	shards := new(topic)
-	f := &Function{Shards: 3, Topic: shards, Period: DefaultPeriod, Now: time.Now}
-	answer := f.RefreshTokens(t.Context(), host.Request{})
-	want := []string{`{"shard":0,"shards":3}`, `{"shard":1,"shards":3}`, `{"shard":2,"shards":3}`}
-	if diff := cmp.Diff(want, shards.take()); diff != "" || answer.Status != http.StatusOK || string(answer.Body) != `{"shards":3}` {
-		t.Errorf("%d %s (-want +got):\n%s", answer.Status, answer.Body, diff)
-	}
-	shards.err = errors.New("down")
-	if answer := f.RefreshTokens(t.Context(), host.Request{}); answer.Status != http.StatusServiceUnavailable {
-		t.Errorf("with the topic down: %d", answer.Status)
-	}
-}
-
-func TestRefreshShard(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	tests := []struct {
-		name, data string
-		age        time.Duration
-		body       string
-		first, n   int // buckets swept
-	}{
-		{"good", `{"shard":1,"shards":16}`, 0, `{"refreshed":3,"skipped":0,"revoked":0,"remaining":false}`, 16, 16},
-		{"late", `{"shard":1,"shards":16}`, 5*time.Minute + 1, `{"refreshed":0,"skipped":0,"revoked":0,"remaining":false}`, 0, 0},
-		{"no JSON", `x`, 0, `{"error":"not a shard: not JSON, or a field of the wrong type"}`, 0, 0},
-		{"too many", `{"shard":0,"shards":257}`, 0, `{"error":"not a shard: shards: must be from 1 to 256"}`, 0, 0},
-		{"outside", `{"shard":16,"shards":16}`, 0, `{"error":"not a shard: shard: must be from 0 to shards - 1"}`, 0, 0},
-	}
-	for _, test := range tests {
-		sweeper := new(recorded)
-		f := &Function{Sweeper: sweeper, Period: DefaultPeriod, Now: func() time.Time { return now }}
-		body, err := push.Encode(push.Message{ID: "1", Data: []byte(test.data), PublishTime: now.Add(-test.age)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer := f.RefreshShard(t.Context(), host.Request{Body: body})
-		if answer.Status != http.StatusOK || string(answer.Body) != test.body {
-			t.Errorf("%s: %d %s", test.name, answer.Status, answer.Body)
-		}
-		if len(sweeper.buckets) != test.n || test.n > 0 && sweeper.buckets[0] != test.first {
-			t.Errorf("%s: swept %v", test.name, sweeper.buckets)
-		}
-	}
-	f := &Function{Sweeper: new(recorded), Period: DefaultPeriod, Now: func() time.Time { return now }}
-	if answer := f.RefreshShard(t.Context(), host.Request{Body: []byte("{}")}); answer.Status != http.StatusBadRequest {
-		t.Errorf("no message: %d", answer.Status)
-	}
-	var counts Counts
-	if answer := f.RefreshTokens(t.Context(), host.Request{}); json.Unmarshal(answer.Body, &counts) != nil || counts.Refreshed != 3 {
-		t.Errorf("without a topic: %d %s", answer.Status, answer.Body)
 	}
 }

@@ -1,4 +1,4 @@
-package refreshtokens
+package sweep
 
 import (
 	"context"
@@ -64,7 +64,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // dueSweep is a sweep of n customers, who are all due.
-func dueSweep(t *testing.T, n int, r *refresher) *Sweep {
+func dueSweep(t *testing.T, n int, r *refresher) *Sweeper {
 	t.Helper()
 	w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New()}
 	for i := range n {
@@ -163,9 +163,9 @@ func TestWhenASweepEnds(t *testing.T) {
 	}{
 		"refusals between successes": {func(call int) bool { return call%10 == 0 }, refused, false, "client_refused", 40},
 		"down after it was well for long": {
-			func(call int) bool { return call > 200 }, down, true, "login_with_amazon", window/2 + concurrency + elsewhere,
+			func(call int) bool { return call > 200 }, down, true, "login_with_amazon", window/2 + concurrency + sampleSize,
 		},
-		"a store that fails": {func(int) bool { return true }, errors.New("firestore: unavailable"), true, "internal", sample + elsewhere},
+		"a store that fails": {func(int) bool { return true }, errors.New("firestore: unavailable"), true, "internal", minAnswers + sampleSize},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +179,7 @@ func TestWhenASweepEnds(t *testing.T) {
 				counts, err := dueSweep(t, 400, r).Sweep(t.Context(), all())
 				failed := counts.Failed[test.cause]
 				if (err != nil) != test.ends || counts.Remaining != test.ends || failed == 0 || failed > test.most ||
-					!test.ends && counts.Refreshed+failed != 400 || test.err == down && !errors.Is(err, errIll) {
+					!test.ends && counts.Refreshed+failed != 400 || test.err == down && !errors.Is(err, errUnhealthy) {
 					t.Errorf("%+v, %v", counts, err)
 				}
 			})
@@ -213,7 +213,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		throttled := lwaError(http.StatusTooManyRequests, http.Header{"Retry-After": {"60"}})
 		r := &refresher{fail: func(int) error { return throttled }}
 		counts, err := dueSweep(t, 200, r).Sweep(t.Context(), all())
-		if !errors.Is(err, errIll) || !strings.Contains(err.Error(), "1m0s") || r.calls > concurrency+elsewhere || !counts.Remaining {
+		if !errors.Is(err, errUnhealthy) || !strings.Contains(err.Error(), "1m0s") || r.calls > concurrency+sampleSize || !counts.Remaining {
 			t.Errorf("%+v, %v after %d calls", counts, err, r.calls)
 		}
 	})
@@ -253,7 +253,7 @@ func (f *fleet) Refresh(ctx context.Context, record grant.Record, id string) (ac
 // newFleet links n customers of the first buckets, who become due one after the
 // other over a time, and returns what sweeps them. The first to become due are
 // the first of users.
-func newFleet(t *testing.T, n, buckets int, over time.Duration) (sweep *Sweep, f *fleet, users []string) {
+func newFleet(t *testing.T, n, buckets int, over time.Duration) (sweep *Sweeper, f *fleet, users []string) {
 	t.Helper()
 	w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New()}
 	f = &fleet{store: w.Store, sick: make(map[string]error), takes: 100 * time.Millisecond, refreshed: make(map[string]int)}
@@ -275,11 +275,11 @@ func newFleet(t *testing.T, n, buckets int, over time.Duration) (sweep *Sweep, f
 }
 
 // sweepsOf sweeps buckets each period for a time, as a function would.
-func sweepsOf(t *testing.T, sweep *Sweep, buckets int, during time.Duration) {
+func sweepsOf(t *testing.T, sweep *Sweeper, buckets int, during time.Duration) {
 	t.Helper()
 	for range int(during / DefaultPeriod) {
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), Limits.Time)
+		ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 		_, _ = sweep.Sweep(ctx, all()[:buckets])
 		cancel()
 		time.Sleep(DefaultPeriod - time.Since(began))
@@ -346,7 +346,7 @@ func TestSickAreMovedFromAmongTheUnwell(t *testing.T) {
 		if _, err := sweep.Sweep(t.Context(), all()[:16]); err != nil {
 			t.Fatal(err)
 		}
-		for _, user := range users[:sample] {
+		for _, user := range users[:minAnswers] {
 			record, err := sweep.Store.Read(t.Context(), accesstest.Key(user))
 			if err != nil || !record.RefreshDue.After(time.Now()) {
 				t.Errorf("%s is still at the head of the queue: %v", user, err)
@@ -359,17 +359,17 @@ func TestSickAreMovedFromAmongTheUnwell(t *testing.T) {
 // a write for each customer.
 func TestNothingIsWrittenWhenAllFail(t *testing.T) {
 	t.Parallel()
-	const n, few = mostOurs + 200, sample + concurrency + elsewhere
+	const n, few = maxConfigFaults + 200, minAnswers + concurrency + sampleSize
 	for name, test := range map[string]struct {
 		err  error
 		most int // grants that are tried
 	}{
-		"client refused": {fmt.Errorf("refresh: %w", lwa.ErrClientRefused), 3 - 1 + concurrency + elsewhere},
-		"throttled":      {lwaError(http.StatusTooManyRequests, http.Header{"Retry-After": {"60"}}), concurrency + elsewhere},
+		"client refused": {fmt.Errorf("refresh: %w", lwa.ErrClientRefused), 3 - 1 + concurrency + sampleSize},
+		"throttled":      {lwaError(http.StatusTooManyRequests, http.Header{"Retry-After": {"60"}}), concurrency + sampleSize},
 		"down":           {lwaError(http.StatusInternalServerError, nil), few},
 		"braked":         {access.ErrBraked, few},
-		"another client": {access.ErrOtherClient, mostOurs + concurrency},
-		"another keyset": {seal.ErrOpen, mostOurs + concurrency},
+		"another client": {access.ErrOtherClient, maxConfigFaults + concurrency},
+		"another keyset": {seal.ErrOpen, maxConfigFaults + concurrency},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -383,7 +383,7 @@ func TestNothingIsWrittenWhenAllFail(t *testing.T) {
 				time.Sleep(time.Hour)
 				began := time.Now()
 				counts, err := sweep.Sweep(t.Context(), all()[:16])
-				if took := time.Since(began); name == "throttled" && took < mostRest {
+				if took := time.Since(began); name == "throttled" && took < maxRest {
 					t.Errorf("it looked elsewhere after %v, although it was to leave Login with Amazon alone", took)
 				}
 				if err == nil || store.writes != 0 || !counts.Remaining || counts.Left != n || f.asked > test.most {
@@ -429,7 +429,7 @@ func TestTopicThatHangsHoldsNoRefreshUp(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
-		ctx, cancel := context.WithTimeout(t.Context(), Limits.Time)
+		ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 		defer cancel()
 		counts, err := sweep.Sweep(ctx, all()[:16])
 		if err != nil || len(f.refreshed) != 600 {

@@ -6,6 +6,7 @@ import (
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
 // TokensEntryPoint wires the function RefreshTokens. With a topic for shards
@@ -22,7 +23,7 @@ func TokensEntryPoint(p *wiring.Process) wiring.Builder {
 		if p.HasRefresh() {
 			f.Topic = p.Refresh()
 		} else {
-			f.Sweeper = s.newSweep(p)
+			f.Sweeper = s.newSweeper(p)
 		}
 		return f.RefreshTokens, Limits
 	}
@@ -32,7 +33,7 @@ func TokensEntryPoint(p *wiring.Process) wiring.Builder {
 func ShardEntryPoint(p *wiring.Process) wiring.Builder {
 	s := needSweep(p)
 	return func() (host.Handler, host.Limits) {
-		f := &Function{Sweeper: s.newSweep(p), Period: s.period, Now: p.Now}
+		f := &Function{Sweeper: s.newSweeper(p), Period: s.period, Now: p.Now}
 		return f.RefreshShard, Limits
 	}
 }
@@ -47,14 +48,14 @@ type settings struct {
 func needSweep(p *wiring.Process) settings {
 	p.NeedTokens()
 	return settings{
-		period:    p.Source.Duration("REFRESH_PERIOD", DefaultPeriod, time.Minute, DefaultPeriod),
+		period:    p.Source.Duration("REFRESH_PERIOD", sweep.DefaultPeriod, time.Minute, sweep.DefaultPeriod),
 		maxRate:   float64(p.Source.Int("LWA_MAX_RATE", 0, 0, 100_000)),
 		idleAfter: p.NeedIdleAfter(),
 	}
 }
 
-func (s settings) newSweep(p *wiring.Process) *Sweep {
-	return &Sweep{
+func (s settings) newSweeper(p *wiring.Process) *sweep.Sweeper {
+	return &sweep.Sweeper{
 		Store: p.Store(), Tokens: p.Tokens(), Brake: p.Brake(), Announce: p.Announcer(), Now: p.Now,
 		Period: s.period, MaxRate: s.maxRate, IdleAfter: s.idleAfter,
 	}

@@ -1,4 +1,4 @@
-package refreshtokens
+package sweep
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func TestFailingGrantMovesOutOfTheWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+			inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 				test.spoil(t, w)
 				w.Forward(time.Hour)
 				swept(t, sweep, Counts{Refreshed: customers - 1, Failed: map[string]int{test.cause: 1}})
@@ -72,7 +72,7 @@ func TestFailingGrantMovesOutOfTheWay(t *testing.T) {
 func TestIdleCustomersLeaveTheSweep(t *testing.T) {
 	t.Parallel()
 	const month = 30 * 24 * time.Hour
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 		w.Forward(12 * month)
 		swept(t, sweep, Counts{Refreshed: customers})
 		w.Forward(time.Hour)
@@ -123,7 +123,7 @@ func TestSweepLeavesTheErasedErased(t *testing.T) {
 
 func TestRemainsOfRevokedGrantsGo(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 		w.Sim.Disable(alexa.EU, "amzn-7")
 		w.Sim.Disable(alexa.EU, "amzn-8")
 		w.Forward(time.Hour)
@@ -164,7 +164,7 @@ func TestRemainsOfRevokedGrantsGo(t *testing.T) {
 // saves, and the sweep must not do so again.
 func TestMessageIsAnnouncedOnce(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweep) {
+	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
 		var announced atomic.Int64
 		works := w.Announcer()
 		heard := announce(func(ctx context.Context, record grant.Record) error {
@@ -191,7 +191,7 @@ type behindWorld struct {
 	*accesstest.World
 	topic *topic
 	store *spy
-	sweep *Sweep
+	sweep *Sweeper
 }
 
 // newBehind links customers u-0 to u-9.
