@@ -148,17 +148,6 @@ func (b *breaker) configFault(err error) {
 	}
 }
 
-// anyWell reports whether any refresh of the sweep went well.
-func (b *breaker) anyWell() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.everWell
-}
-
-// slowed reports whether too many answers are failures for them to be the
-// grants' own.
-func (b *breaker) slowed() bool { return b.failing() > slowPercent }
-
 // failing is the share of failures among the latest answers, in percent.
 func (b *breaker) failing() int {
 	b.mu.Lock()

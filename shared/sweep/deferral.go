@@ -73,22 +73,21 @@ func (d *deferral) blameGrants() {
 	}
 }
 
-// putOff moves failed grants out of the way: a write for each.
+// putOff moves failed grants out of the way: a write for each. The sweep's workers
+// have ended.
 func (p *pass) putOff(ctx context.Context) {
 	// As long as no grant went well the fault may be ours, and the same for every
 	// customer: that must not cost a write for each.
-	if !p.breaker.anyWell() {
+	if !p.breaker.everWell {
 		return
 	}
 	d := &p.deferral
-	d.mu.Lock()
 	failed := d.failed
 	d.failed = nil
-	d.mu.Unlock()
 	for i, f := range failed {
 		// What Login with Amazon fails while it fails many stays where it is, for the
 		// same reason.
-		if !f.own && p.breaker.slowed() {
+		if !f.own && p.breaker.failing() > slowPercent {
 			d.stays(f.record)
 			continue
 		}

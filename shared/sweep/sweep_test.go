@@ -2,8 +2,10 @@ package sweep
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -12,36 +14,128 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-const customers = 150 // more than a page in a group of buckets
+// world is a stack in a bubble: customers u-0, u-1, … who are linked, and several
+// processes that sweep.
+type world struct {
+	*accesstest.World
+	t        *testing.T
+	store    *spy
+	topic    topic
+	ids      []string   // of the grants, by customer
+	sweepers []*Sweeper // by process
+}
 
-// inWorld runs a test in a bubble, with customers who are linked and what
-// sweeps them.
-func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, sweep *Sweeper)) {
+// inWorld runs a test in a bubble. Tokens are due 40 minutes after its start.
+func inWorld(t *testing.T, customers, processes int, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := accesstest.InBubble(t, simulator.Options{})
+		w := &world{World: accesstest.InBubble(t, simulator.Options{}), t: t}
+		w.store = &spy{Store: w.Store, controls: make(map[string]int)}
 		for i := range customers {
-			w.Link(t, fmt.Sprint("u-", i), alexa.EU, fmt.Sprint("amzn-", i))
+			w.ids = append(w.ids, w.Link(t, user(i), alexa.EU, fmt.Sprint("amzn-", i)))
 		}
-		test(t, w, sweepOf(w, nil))
+		for p := range processes {
+			w.sweepers = append(w.sweepers, &Sweeper{Tokens: w.Process(fmt.Sprint("p-", p)), Now: w.Now, Period: DefaultPeriod})
+			w.use(p, w.store)
+		}
+		test(t, w)
 	})
 }
 
-func all() []int { return Buckets(0, 1) }
+func user(i int) string { return fmt.Sprint("u-", i) }
 
-// sweepOf is what sweeps a world, with tokens of its own process unless they are
-// given.
-func sweepOf(w *accesstest.World, tokens Refresher) *Sweeper {
-	if tokens == nil {
-		tokens = w.Process("p")
+// use has a process use a store.
+func (w *world) use(process int, store grant.Store) {
+	sweeper := w.sweepers[process]
+	sweeper.Store, sweeper.Brake = store, access.NewBrake(store, w.Now)
+	sweeper.Announce = &lifecycle.Announcer{Store: store, Topic: &w.topic, Log: slog.New(slog.DiscardHandler), Now: w.Now}
+	source := sweeper.Tokens.(*access.Source)
+	source.Store, source.Brake, source.Announce = store, access.NewBrake(store, w.Now), sweeper.Announce
+}
+
+// edit changes each grant of a customer.
+func (w *world) edit(user string, edit func(r *grant.Record, id string, g *grant.Grant)) {
+	w.t.Helper()
+	w.Change(w.t, user, func(r *grant.Record) {
+		for id, g := range r.Grants {
+			edit(r, id, &g)
+		}
+		r.Announced(r.Announce, w.Now()) // settles when the record is due
+	})
+}
+
+// set is edit for fields of the grants.
+func (w *world) set(user string, set func(g *grant.Grant)) {
+	w.t.Helper()
+	w.edit(user, func(r *grant.Record, id string, g *grant.Grant) { set(g); r.Grants[id] = *g })
+}
+
+// sweep sweeps all buckets.
+func (w *world) sweep() Counts {
+	w.t.Helper()
+	counts, err := w.sweepers[0].Sweep(w.t.Context(), Buckets(0, 1))
+	if err != nil {
+		w.t.Error(err)
 	}
-	return &Sweeper{Store: w.Store, Tokens: tokens, Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: DefaultPeriod}
+	return counts
+}
+
+// swept sweeps all buckets and compares the counts.
+func (w *world) swept(want Counts) {
+	w.t.Helper()
+	if want.Failed == nil {
+		want.Failed = map[string]int{}
+	}
+	if diff := cmp.Diff(want, w.sweep()); diff != "" {
+		w.t.Errorf("swept (-want +got):\n%s", diff)
+	}
+}
+
+// publishes sweeps all buckets and compares what was published.
+func (w *world) publishes(want ...string) {
+	w.t.Helper()
+	w.sweep()
+	if diff := cmp.Diff(want, w.topic.take()); diff != "" {
+		w.t.Errorf("published (-want +got):\n%s", diff)
+	}
+}
+
+// topic keeps what is published, and fails while it is told to.
+type topic struct {
+	mu    sync.Mutex
+	lines []string
+	err   error
+}
+
+func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
+	var m lifecycle.Message
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.lines = append(p.lines, fmt.Sprint(m.Type, " ", m.UserID, " ", m.Region, " ", m.EndpointIDs, " ", m.ActiveGrants))
+	}
+	return p.err
+}
+
+// take returns what was published since the last call, sorted.
+func (p *topic) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slices.Sort(p.lines)
+	taken := p.lines
+	p.lines = nil
+	return taken
 }
 
 // spy is a store that counts what goes to it, and fails as it is told to.
@@ -49,15 +143,13 @@ type spy struct {
 	grant.Store
 	beforeWrite func(was grant.Record)
 	unreadable  []error // of each page
+	regionErr   error   // of the marks of regions
 
 	mu            sync.Mutex
 	reads, writes int
 	controls      map[string]int // reads, by name
-	controlErr    error          // of the mark of the EU
 	from          []time.Time    // where sweeps began to look
 }
-
-func spyOn(store grant.Store) *spy { return &spy{Store: store, controls: make(map[string]int)} }
 
 func (s *spy) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	s.mu.Lock()
@@ -79,10 +171,9 @@ func (s *spy) Write(ctx context.Context, was, now grant.Record) (grant.Record, e
 func (s *spy) ReadControl(ctx context.Context, name string) (grant.Control, error) {
 	s.mu.Lock()
 	s.controls[name]++
-	err := s.controlErr
 	s.mu.Unlock()
-	if err != nil && name == grant.RegionName("EU") {
-		return grant.Control{}, err
+	if s.regionErr != nil && (name == grant.RegionName("EU") || name == grant.RegionName("FE")) {
+		return grant.Control{}, s.regionErr
 	}
 	return s.Store.ReadControl(ctx, name)
 }
@@ -96,105 +187,31 @@ func (s *spy) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) 
 	return page, err
 }
 
-// announce is an Announcer.
-type announce func(ctx context.Context, record grant.Record) error
-
-func (f announce) Announce(ctx context.Context, record grant.Record) error { return f(ctx, record) }
-
-// topic keeps what is published, and fails while it is told to.
-type topic struct {
-	mu   sync.Mutex
-	data []string
-	err  error
-}
-
-func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err == nil {
-		p.data = append(p.data, string(data))
-	}
-	return p.err
-}
-
-// take returns what was published since the last call, sorted.
-func (p *topic) take() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	slices.Sort(p.data)
-	taken := p.data
-	p.data = nil
-	return taken
-}
-
-// swept sweeps all buckets and compares the counts.
-func swept(t *testing.T, sweep *Sweeper, want Counts) {
-	t.Helper()
-	counts, err := sweep.Sweep(t.Context(), all())
-	if want.Failed == nil {
-		want.Failed = map[string]int{}
-	}
-	if diff := cmp.Diff(want, counts); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
-	}
-}
-
 func TestSweepRefreshesWhatIsDue(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
-		swept(t, sweep, Counts{}) // nothing is due
+	inWorld(t, 60, 1, func(t *testing.T, w *world) {
+		w.swept(Counts{}) // nothing is due
 		w.Forward(40*time.Minute + time.Second)
 		w.Sim.Disable(alexa.EU, "amzn-7")
-		swept(t, sweep, Counts{Refreshed: customers - 1, Refused: 1})
-		swept(t, sweep, Counts{})
-		if w.Sim.Counts().Refreshes != customers-1 {
-			t.Errorf("%d refreshes", w.Sim.Counts().Refreshes)
-		}
-	})
-}
-
-func TestTwoSweepsAtOnceRefreshOnce(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
-		w.Forward(time.Hour)
-		var wg sync.WaitGroup
-		for _, s := range []*Sweeper{sweep, sweepOf(w, w.Process("q"))} {
-			wg.Go(func() {
-				if _, err := s.Sweep(context.Background(), all()); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if c := w.Sim.Counts(); c.Refreshes != customers || c.RotatedAway != 0 {
-			t.Errorf("%d refreshes, %d with a token that was rotated away; want %d and 0", c.Refreshes, c.RotatedAway, customers)
-		}
-	})
-}
-
-func TestDamagedRecordHoldsNobodyUp(t *testing.T) {
-	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
-		w.Forward(time.Hour)
-		store := spyOn(w.Store)
-		store.unreadable = []error{errors.New("record x: grants: not a map")}
-		sweep.Store = store
-		counts, err := sweep.Sweep(t.Context(), []int{accesstest.Key("u-1").Bucket()})
-		if err != nil || counts.Refreshed == 0 || counts.Failed["unreadable"] != 1 {
-			t.Errorf("%+v, %v", counts, err)
+		w.store.unreadable = []error{errors.New("record x: grants: not a map")} // holds up nobody
+		w.swept(Counts{Refreshed: 59, Refused: 1, Failed: map[string]int{"unreadable": 9}})
+		w.store.unreadable = nil
+		w.swept(Counts{})
+		if n := w.Sim.Counts().Refreshes; n != 59 {
+			t.Errorf("%d refreshes", n)
 		}
 	})
 }
 
 func TestSweepStopsWhenTimeIsUp(t *testing.T) {
 	t.Parallel()
-	inWorld(t, func(t *testing.T, w *accesstest.World, sweep *Sweeper) {
+	inWorld(t, 60, 1, func(t *testing.T, w *world) {
 		w.Forward(time.Hour)
 		ctx, cancel := context.WithCancel(t.Context())
 		w.Sim.Always(simulator.Refresh, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
-		counts, err := sweep.Sweep(ctx, all())
+		counts, err := w.sweepers[0].Sweep(ctx, Buckets(0, 1))
 		done := counts.Refreshed
-		if err != nil || !counts.Remaining || done == 0 || done > concurrency+1 || counts.Left != customers-done {
+		if err != nil || !counts.Remaining || done == 0 || done > concurrency+1 || counts.Left != 60-done {
 			t.Errorf("%+v, %v", counts, err)
 		}
 	})
@@ -207,8 +224,41 @@ func TestShardsCoverEveryBucketOnce(t *testing.T) {
 		for i := range shards {
 			covered = append(covered, Buckets(i, shards)...)
 		}
-		if len(covered) != grant.Buckets || !slices.IsSorted(covered) || len(slices.Compact(covered)) != grant.Buckets {
+		if !slices.Equal(covered, Buckets(0, 1)) || len(covered) != grant.Buckets {
 			t.Errorf("%d shards cover %v", shards, covered)
 		}
 	}
+}
+
+// TestSweepBeginsWhereTheLastEnded: the index entries of what was refreshed
+// lately are not read over and over again, and nothing is missed all the same.
+func TestSweepBeginsWhereTheLastEnded(t *testing.T) {
+	t.Parallel()
+	inWorld(t, 60, 1, func(t *testing.T, w *world) {
+		w.spread()
+		w.run(DefaultPeriod)
+		began := w.store.from
+		w.store.from = nil
+		w.run(11 * DefaultPeriod)
+		if from := w.store.from; !began[0].IsZero() || from[0].IsZero() || w.Now().Sub(from[len(from)-1]) > 3*DefaultPeriod+markMargin {
+			t.Errorf("the first sweep began at %v, the others at %v", began[0], from)
+		}
+		w.run(2 * DefaultPeriod) // an hour is over
+		overdue := func(g *grant.Grant) { g.RefreshDue = w.Now().Add(-3 * time.Hour) }
+		found := func(i int, within time.Duration) {
+			t.Helper()
+			w.run(within)
+			if due := w.Read(t, user(i)).Grants[w.ids[i]].RefreshDue; due.Before(w.Now().Add(-within)) {
+				t.Errorf("u-%d is due since %v, and was not found within %v", i, due, within)
+			}
+		}
+		// A grant that is overdue when it is written, as of a token that lasts a few
+		// minutes, is found by the next sweep. Once an hour everything is, even a record
+		// that was stored with a wrong time.
+		w.set(user(4), overdue)
+		found(4, 2*DefaultPeriod)
+		w.set(user(3), overdue)
+		w.Change(t, user(3), func(r *grant.Record) { r.RefreshDue = r.Grants[w.ids[3]].RefreshDue })
+		found(3, time.Hour)
+	})
 }
