@@ -56,7 +56,7 @@ func TestRefreshTokensPublishesShards(t *testing.T) {
 
 func TestRefreshShard(t *testing.T) {
 	t.Parallel()
-	const swept, nothing = `{"refreshed":3,"skipped":0,"revoked":0,"remaining":false}`, `{"refreshed":0,"skipped":0,"revoked":0,"remaining":false}`
+	const swept = `{"refreshed":3,"skipped":0,"revoked":0,"remaining":false}`
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, test := range []struct {
 		name, data string
@@ -65,7 +65,7 @@ func TestRefreshShard(t *testing.T) {
 		buckets    []int
 	}{
 		{"good", `{"shard":1,"shards":16}`, sweep.DefaultPeriod, swept, sweep.Buckets(1, 16)},
-		{"late", `{"shard":1,"shards":16}`, sweep.DefaultPeriod + 1, nothing, nil},
+		{"late", `{"shard":1,"shards":16}`, sweep.DefaultPeriod + 1, `{"refreshed":0,"skipped":0,"revoked":0,"remaining":false}`, nil},
 		{"no JSON", `x`, 0, `{"error":"not a shard: not JSON, or a field of the wrong type"}`, nil},
 		{"too many", `{"shard":0,"shards":257}`, 0, `{"error":"not a shard: shards: must be from 1 to 256"}`, nil},
 		{"outside", `{"shard":16,"shards":16}`, 0, `{"error":"not a shard: shard: must be from 0 to shards - 1"}`, nil},

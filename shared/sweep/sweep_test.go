@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +19,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lifecycle"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // world is a stack in a bubble: customers u-0, u-1, … who are linked, and several
@@ -38,7 +42,7 @@ func inWorld(t *testing.T, customers, processes int, test func(t *testing.T, w *
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{World: accesstest.InBubble(t, simulator.Options{}), t: t}
-		w.store = &spy{Store: w.Store, controls: make(map[string]int)}
+		w.store = &spy{Store: w.Store, calls: make(map[string]int)}
 		for i := range customers {
 			w.ids = append(w.ids, w.Link(t, user(i), alexa.EU, fmt.Sprint("amzn-", i)))
 		}
@@ -108,6 +112,60 @@ func (w *world) publishes(want ...string) {
 	}
 }
 
+const shards = 16
+
+// spread makes customers due one after the other within half an hour, and counts
+// them for the brake.
+func (w *world) spread() {
+	w.t.Helper()
+	for i := range w.ids {
+		due := w.Now().Add(time.Duration(i) * 30 * time.Minute / time.Duration(len(w.ids)))
+		w.set(user(i), func(g *grant.Grant) { g.RefreshDue = due })
+	}
+	if err := w.Brake().CountCustomers(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run sweeps for some time, each period with all shards at once.
+func (w *world) run(during time.Duration) {
+	for end := w.Now().Add(during); w.Now().Before(end); {
+		next := w.Now().Add(DefaultPeriod)
+		var all sync.WaitGroup
+		for i := range shards {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), Timeout)
+				defer cancel()
+				sweeper := w.sweepers[i%len(w.sweepers)]
+				sweeper.Tokens.(*access.Source).SavePending(ctx)
+				_, _ = sweeper.Sweep(ctx, Buckets(i, shards)) // what is left the census shows
+			})
+		}
+		all.Wait()
+		w.Forward(next.Sub(w.Now()))
+	}
+}
+
+// census counts grants by state.
+func (w *world) census() map[grant.State]int {
+	w.t.Helper()
+	states := make(map[grant.State]int)
+	for i, id := range w.ids {
+		states[w.Read(w.t, user(i)).Grants[id].State]++
+	}
+	return states
+}
+
+// crowd is how many customers the larger tests have: one in a hundred is more
+// than the least limit of the brake. The race detector, which gets -short, needs
+// fewer.
+func crowd() int {
+	if testing.Short() {
+		return 300
+	}
+	return 1000
+}
+
 // topic keeps what is published, and fails while it is told to.
 type topic struct {
 	mu    sync.Mutex
@@ -145,23 +203,24 @@ type spy struct {
 	unreadable  []error // of each page
 	regionErr   error   // of the marks of regions
 
-	mu            sync.Mutex
-	reads, writes int
-	controls      map[string]int // reads, by name
-	from          []time.Time    // where sweeps began to look
+	mu    sync.Mutex
+	calls map[string]int // "read", "write", and the names of shared documents
+	from  []time.Time    // where sweeps began to look
+}
+
+func (s *spy) count(call string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[call]++
 }
 
 func (s *spy) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
-	s.mu.Lock()
-	s.reads++
-	s.mu.Unlock()
+	s.count("read")
 	return s.Store.Read(ctx, key)
 }
 
 func (s *spy) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
-	s.mu.Lock()
-	s.writes++
-	s.mu.Unlock()
+	s.count("write")
 	if s.beforeWrite != nil {
 		s.beforeWrite(was)
 	}
@@ -169,9 +228,7 @@ func (s *spy) Write(ctx context.Context, was, now grant.Record) (grant.Record, e
 }
 
 func (s *spy) ReadControl(ctx context.Context, name string) (grant.Control, error) {
-	s.mu.Lock()
-	s.controls[name]++
-	s.mu.Unlock()
+	s.count(name)
 	if s.regionErr != nil && (name == grant.RegionName("EU") || name == grant.RegionName("FE")) {
 		return grant.Control{}, s.regionErr
 	}
@@ -260,5 +317,121 @@ func TestSweepBeginsWhereTheLastEnded(t *testing.T) {
 		w.set(user(3), overdue)
 		w.Change(t, user(3), func(r *grant.Record) { r.RefreshDue = r.Grants[w.ids[3]].RefreshDue })
 		found(3, time.Hour)
+	})
+}
+
+// TestRefusedByLoginWithAmazonAlone: for an hour it refuses everybody, and the
+// gateway nobody. All are there afterwards, and the brake releases itself.
+func TestRefusedByLoginWithAmazonAlone(t *testing.T) {
+	t.Parallel()
+	for customers, processes := range map[int]int{1: 1, 60: 3, crowd(): 20} {
+		t.Run(fmt.Sprint(customers, " customers in ", processes, " processes"), func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, customers, processes, func(t *testing.T, w *world) {
+				w.spread()
+				w.run(20 * time.Minute)
+				w.Sim.Always(simulator.Refresh, simulator.Fault{Code: simulator.LWAInvalidGrant})
+				w.run(time.Hour)
+				most := max(5, customers/100)
+				if states := w.census(); states[grant.Revoked] != 0 || states[grant.Suspect] > most {
+					t.Errorf("after an hour: %v, want nobody revoked and at most %d suspect", states, most)
+				}
+				if latched, err := w.Brake().Latched(t.Context()); err != nil || latched != (customers > most) {
+					t.Errorf("latched: %t, %v", latched, err)
+				}
+				w.Sim.Clear()
+				w.run(5 * time.Hour)
+				if states := w.census(); states[grant.Active] != customers {
+					t.Errorf("when it is over: %v, want %d active", states, customers)
+				}
+				if latched, err := w.Brake().Latched(t.Context()); err != nil || latched {
+					t.Errorf("the brake is latched five hours later: %t, %v", latched, err)
+				}
+			})
+		})
+	}
+}
+
+// TestLeaverIsFoundOut: one of many disables the skill, and no skill event says so.
+// The sweeps end the grant within the lifetime of a token and an hour.
+func TestLeaverIsFoundOut(t *testing.T) {
+	t.Parallel()
+	inWorld(t, crowd(), 20, func(t *testing.T, w *world) {
+		w.spread()
+		w.run(40 * time.Minute) // the customer's token is new
+		w.Sim.Disable(alexa.EU, "amzn-0")
+		for left := w.Now(); w.Read(t, user(0)).Grants[w.ids[0]].State != grant.Revoked; w.run(DefaultPeriod) {
+			if w.Now().Sub(left) > 2*time.Hour+10*time.Minute {
+				t.Fatalf("still %+v", w.Read(t, user(0)).Grants[w.ids[0]])
+			}
+		}
+		if states := w.census(); states[grant.Active] != len(w.ids)-1 {
+			t.Errorf("%v", states)
+		}
+	})
+}
+
+// lateAnswers is Login with Amazon with answers that take their time.
+type lateAnswers struct {
+	access.Refresher
+	by atomic.Int64
+}
+
+func (l *lateAnswers) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error) {
+	token, err := l.Refresher.Refresh(ctx, clientID, refreshToken)
+	if wait.For(ctx, time.Duration(l.by.Load())) != nil {
+		return lwa.Token{}, ctx.Err()
+	}
+	return token, err
+}
+
+// TestLateAnswersAreSaved: for ten minutes Login with Amazon does what it is
+// asked, ends the old token, and answers late. Nobody is lost.
+func TestLateAnswersAreSaved(t *testing.T) {
+	t.Parallel()
+	for _, by := range []time.Duration{6 * time.Second, 18 * time.Second} {
+		inWorld(t, crowd(), 4, func(t *testing.T, w *world) {
+			w.spread()
+			late := &lateAnswers{Refresher: w.LWA}
+			for _, sweeper := range w.sweepers {
+				sweeper.Tokens.(*access.Source).LWA = late
+			}
+			w.run(DefaultPeriod)
+			late.by.Store(int64(by))
+			w.run(2 * DefaultPeriod)
+			late.by.Store(0)
+			w.run(time.Hour)
+			if states := w.census(); states[grant.Active] != len(w.ids) || w.Sim.Counts().RotatedAway != 0 {
+				t.Errorf("%v late: %v, and %d tokens that were ended were shown again", by, states, w.Sim.Counts().RotatedAway)
+			}
+		})
+	}
+}
+
+// TestLostAnswersCostFew: for ten minutes Login with Amazon ends the old token,
+// and the answer never comes. Each costs a customer the link, whatever is done
+// later; so the sweeps of a process begin no more than a handful of refreshes.
+func TestLostAnswersCostFew(t *testing.T) {
+	t.Parallel()
+	const processes, periods, most = 4, 2, 8
+	inWorld(t, crowd(), processes, func(t *testing.T, w *world) {
+		w.spread()
+		w.run(DefaultPeriod)
+		w.Sim.Always(simulator.Refresh, simulator.Fault{AnswerLost: true, Delay: 6 * time.Second})
+		w.run(periods * DefaultPeriod)
+		w.Sim.Clear()
+		lost := 0
+		for _, r := range w.Sim.LWARequests() {
+			if r.Target == simulator.Refresh && r.Accepted && r.Scripted {
+				lost++
+			}
+		}
+		if lost == 0 || lost > processes*periods*most {
+			t.Errorf("%d of %d customers lost the link, want at most %d for each process and sweep", lost, len(w.ids), most)
+		}
+		w.run(time.Hour)
+		if states := w.census(); states[grant.Suspect] > lost || states[grant.Revoked] != 0 {
+			t.Errorf("%v, with %d who lost the link", states, lost)
+		}
 	})
 }
