@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,15 +102,6 @@ func (w *world) swept(want Counts) {
 	}
 }
 
-// publishes sweeps all buckets and compares what was published.
-func (w *world) publishes(want ...string) {
-	w.t.Helper()
-	w.sweep()
-	if diff := cmp.Diff(want, w.topic.take()); diff != "" {
-		w.t.Errorf("published (-want +got):\n%s", diff)
-	}
-}
-
 const shards = 16
 
 // spread makes customers due one after the other within half an hour, and counts
@@ -164,36 +154,6 @@ func crowd() int {
 		return 300
 	}
 	return 1000
-}
-
-// topic keeps what is published, and fails while it is told to.
-type topic struct {
-	mu    sync.Mutex
-	lines []string
-	err   error
-}
-
-func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
-	var m lifecycle.Message
-	if err := json.Unmarshal(data, &m); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.err == nil {
-		p.lines = append(p.lines, fmt.Sprint(m.Type, " ", m.UserID, " ", m.Region, " ", m.EndpointIDs, " ", m.ActiveGrants))
-	}
-	return p.err
-}
-
-// take returns what was published since the last call, sorted.
-func (p *topic) take() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	slices.Sort(p.lines)
-	taken := p.lines
-	p.lines = nil
-	return taken
 }
 
 // spy is a store that counts what goes to it, and fails as it is told to.

@@ -1,13 +1,20 @@
 package sweep
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
@@ -138,6 +145,45 @@ func TestMessageIsAnnouncedOnce(t *testing.T) {
 			t.Errorf("%d refreshes", n)
 		}
 	})
+}
+
+// topic keeps what is published, and fails while it is told to.
+type topic struct {
+	mu    sync.Mutex
+	lines []string
+	err   error
+}
+
+func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
+	var m lifecycle.Message
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		p.lines = append(p.lines, fmt.Sprint(m.Type, " ", m.UserID, " ", m.Region, " ", m.EndpointIDs, " ", m.ActiveGrants))
+	}
+	return p.err
+}
+
+// take returns what was published since the last call, sorted.
+func (p *topic) take() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	slices.Sort(p.lines)
+	taken := p.lines
+	p.lines = nil
+	return taken
+}
+
+// publishes sweeps all buckets and compares what was published.
+func (w *world) publishes(want ...string) {
+	w.t.Helper()
+	w.sweep()
+	if diff := cmp.Diff(want, w.topic.take()); diff != "" {
+		w.t.Errorf("published (-want +got):\n%s", diff)
+	}
 }
 
 // miss has all grants of a customer in a region miss reports, due in ten minutes.
