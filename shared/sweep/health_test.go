@@ -230,6 +230,37 @@ func TestHowSweepsEnd(t *testing.T) {
 	}
 }
 
+// latched is a brake that is latched.
+type latched struct{ good, bad, counted int }
+
+func (b *latched) Latched(context.Context) (bool, error) { return true, nil }
+func (b *latched) CountCustomers(context.Context) error  { b.counted++; return nil }
+func (b *latched) Observe(_ context.Context, good, bad int) (bool, error) {
+	b.good, b.bad = good, bad
+	return false, nil
+}
+
+// TestBrakeIsTold what becomes of a sweep's refreshes, and the number of customers
+// by one shard.
+func TestBrakeIsTold(t *testing.T) {
+	t.Parallel()
+	inFleet(t, 6, 16, func(t *testing.T, f *fleet) {
+		b := new(latched)
+		f.Brake = b
+		f.fail = func(_, user int) error {
+			return []error{nil, nil, access.ErrSuspect, access.ErrRevoked, access.ErrBraked, errDown}[user]
+		}
+		_, _ = f.sweep()
+		if want := (latched{good: 2, bad: 3, counted: 1}); *b != want {
+			t.Errorf("%+v, want %+v", *b, want)
+		}
+		f.buckets = f.buckets[1:]
+		if _, _ = f.sweep(); b.counted != 1 {
+			t.Error("another shard counted the customers too")
+		}
+	})
+}
+
 // TestSickGrantsHoldNobodyUp: they stand together at the head of the queue, and
 // every sweep begins with them.
 func TestSickGrantsHoldNobodyUp(t *testing.T) {
