@@ -58,7 +58,8 @@ func inFleet(t *testing.T, n, buckets int, test func(t *testing.T, f *fleet)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New()}
 		f := &fleet{t: t, store: &spy{Store: w.Store, calls: make(map[string]int)}, buckets: Buckets(0, 1)[:buckets],
-			takes: 100 * time.Millisecond, fail: func(int, int) error { return nil }, place: make(map[string]int), refreshed: make(map[string]int)}
+			takes: 100 * time.Millisecond, fail: func(int, int) error { return nil },
+			place: make(map[string]int), refreshed: make(map[string]int)}
 		f.Sweeper = &Sweeper{Store: f.store, Tokens: f, Brake: w.Brake(), Announce: w.Announcer(), Now: time.Now, Period: DefaultPeriod}
 		for i := 0; len(f.users) < n; i++ {
 			if accesstest.Key(user(i)).Bucket() < buckets {
@@ -95,7 +96,8 @@ func (f *fleet) Refresh(ctx context.Context, record grant.Record, id string) (ac
 	f.refreshed[record.UserID]++
 	_, err = grant.ChangeFrom(ctx, f.store.Store, record, func(r *grant.Record) error {
 		expires := time.Now().Add(time.Hour)
-		r.Refreshed(id, r.Grants[id], grant.Tokens{ExpiresAt: expires, RefreshDue: grant.RefreshDue(expires, float64(call%97)/97)}, time.Now())
+		due := grant.RefreshDue(expires, float64(call%97)/97)
+		r.Refreshed(id, r.Grants[id], grant.Tokens{ExpiresAt: expires, RefreshDue: due}, time.Now())
 		return nil
 	})
 	return access.Token{}, err
