@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
@@ -22,6 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
@@ -85,7 +85,7 @@ type world struct {
 	load      load
 	amazon    *amazon
 	deliverer *delivery.Deliverer
-	sweep     *refreshtokens.Sweep
+	sweeper   *sweep.Sweeper
 	queue     *queue
 	homes     []*household
 	places    []place
@@ -133,8 +133,8 @@ func newWorld(t *testing.T, l load) *world {
 		Gateways:    map[alexa.Region]delivery.Gateway{alexa.EU: gateway.New(alexa.EU, base, &http.Client{Transport: w.amazon})},
 		MaxEventAge: maxAge, Draw: func() float64 { return 0.5 }, Now: w.Now,
 	})
-	w.sweep = &refreshtokens.Sweep{
-		Store: w.Store, Tokens: w.Process("sweep"), Brake: w.Brake(), Announce: announcer, Now: w.Now, Period: refreshtokens.DefaultPeriod,
+	w.sweeper = &sweep.Sweeper{
+		Store: w.Store, Tokens: w.Process("sweep"), Brake: w.Brake(), Announce: announcer, Now: w.Now, Period: sweep.DefaultPeriod,
 	}
 	return w
 }
@@ -241,15 +241,11 @@ func (w *world) run(during time.Duration, changes bool) {
 			go w.push(l)
 		}
 		w.mu.Unlock()
-		if w.Now().Unix()%int64(refreshtokens.DefaultPeriod/time.Second) == 0 && w.Now().Nanosecond() < int(tick) {
+		if w.Now().Unix()%int64(sweep.DefaultPeriod/time.Second) == 0 && w.Now().Nanosecond() < int(tick) {
 			go func() {
-				buckets := make([]int, grant.Buckets)
-				for i := range buckets {
-					buckets[i] = i
-				}
-				ctx, cancel := context.WithTimeout(context.Background(), refreshtokens.Limits.Time)
+				ctx, cancel := context.WithTimeout(context.Background(), sweep.Timeout)
 				defer cancel()
-				if _, err := w.sweep.Sweep(ctx, buckets); err != nil {
+				if _, err := w.sweeper.Sweep(ctx, sweep.Buckets(0, 1)); err != nil {
 					w.t.Error(err)
 				}
 			}()

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/functions/skillevent"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -22,6 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
@@ -170,17 +170,13 @@ func (w *world) link(t *testing.T, userID, account string) (grantID string) {
 
 // sweep sweeps as the scheduler has it done, with grants of customers at rest
 // who have not been used for a day.
-func (w *world) sweep(t *testing.T) refreshtokens.Counts {
+func (w *world) sweep(t *testing.T) sweep.Counts {
 	t.Helper()
-	s := refreshtokens.Sweep{
+	s := sweep.Sweeper{
 		Store: w.Store, Tokens: w.Process("p"), Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now,
-		Period: refreshtokens.DefaultPeriod, IdleAfter: 24 * time.Hour,
+		Period: sweep.DefaultPeriod, IdleAfter: 24 * time.Hour,
 	}
-	var buckets []int
-	for bucket := range grant.Buckets {
-		buckets = append(buckets, bucket)
-	}
-	counts, err := s.Sweep(t.Context(), buckets)
+	counts, err := s.Sweep(t.Context(), sweep.Buckets(0, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

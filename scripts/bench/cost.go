@@ -8,9 +8,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
 // What Firestore is asked, which tests prove: [TestCounts] fails when one of
@@ -75,7 +75,7 @@ const databaseWrites = 10_000
 
 // interval is the mean time between two refreshes of a grant: on average a token
 // is due twenty minutes before its end and waits half a period for the sweep.
-const interval = lifetime - 20*time.Minute + refreshtokens.DefaultPeriod/2
+const interval = lifetime - 20*time.Minute + sweep.DefaultPeriod/2
 
 // cost is the command.
 type cost struct {
@@ -109,8 +109,8 @@ func (c *cost) waiting() time.Duration { return c.lwa + refreshWrites*c.write }
 // capacity is the refreshes a second, on average, that so many shards can do: a
 // period's function has time less what a last refresh may take.
 func (c *cost) capacity(shards int) float64 {
-	working := refreshtokens.Limits.Time - access.RefreshTime
-	return float64(shards) * perShard / c.waiting().Seconds() * working.Seconds() / refreshtokens.DefaultPeriod.Seconds()
+	working := sweep.Timeout - access.RefreshTime
+	return float64(shards) * perShard / c.waiting().Seconds() * working.Seconds() / sweep.DefaultPeriod.Seconds()
 }
 
 // bill is dollars by item.
@@ -126,7 +126,7 @@ var items = []string{
 func (c *cost) refreshing(customers, idle float64) bill {
 	rate := customers * (1 - idle) / interval.Seconds()
 	refreshes := rate * month.Seconds()
-	sweeps := float64(month / refreshtokens.DefaultPeriod)
+	sweeps := float64(month / sweep.DefaultPeriod)
 	messages := sweeps * max(rate/c.capacity(1), float64(c.shards))
 	seconds := refreshes*c.waiting().Seconds()/perShard/c.perInstance + messages*rounding.Seconds()
 	return bill{
@@ -206,8 +206,8 @@ func (c *cost) limits(out io.Writer) error {
 		name string
 		rate float64
 	}{
-		{fmt.Sprintf("%d shards every %v", c.shards, refreshtokens.DefaultPeriod), c.capacity(c.shards)},
-		{fmt.Sprintf("%d shards every %v", grant.Buckets, refreshtokens.DefaultPeriod), c.capacity(grant.Buckets)},
+		{fmt.Sprintf("%d shards every %v", c.shards, sweep.DefaultPeriod), c.capacity(c.shards)},
+		{fmt.Sprintf("%d shards every %v", grant.Buckets, sweep.DefaultPeriod), c.capacity(grant.Buckets)},
 		{fmt.Sprintf("%d writes a second to the database", databaseWrites), databaseWrites / refreshWrites},
 	} {
 		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t\n", l.name, l.rate, l.rate*interval.Seconds())

@@ -19,7 +19,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
@@ -27,6 +26,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -336,19 +336,15 @@ func (f *fleet) CountCustomers(context.Context) (n int, err error) {
 // of it fits into a function's time.
 func (f *fleet) sweep(ctx context.Context, shards int) error {
 	f.passed += lifetime
-	sweep := &refreshtokens.Sweep{
+	sweeper := &sweep.Sweeper{
 		Store: f.source.Store, Tokens: f.source, Brake: access.NewBrake(f, f.now), Announce: silent{},
-		Now: f.now, Period: refreshtokens.DefaultPeriod,
+		Now: f.now, Period: sweep.DefaultPeriod,
 	}
-	counts := make([]refreshtokens.Counts, shards)
+	counts := make([]sweep.Counts, shards)
 	var all errgroup.Group
 	for shard := range shards {
 		all.Go(func() (err error) {
-			var buckets []int
-			for bucket := shard * grant.Buckets / shards; bucket < (shard+1)*grant.Buckets/shards; bucket++ {
-				buckets = append(buckets, bucket)
-			}
-			counts[shard], err = sweep.Sweep(ctx, buckets)
+			counts[shard], err = sweeper.Sweep(ctx, sweep.Buckets(shard, shards))
 			return err
 		})
 	}

@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -104,7 +104,7 @@ func (s *stack) startWork() {
 	s.push(ctx, grantEvents, s.maker.url+"/grant-events", nil, nil)
 	s.push(ctx, deadLetters, s.maker.url+"/dead-letters", nil, nil)
 	s.work.Go(func() {
-		schedule(ctx, refreshtokens.DefaultPeriod, func(ctx context.Context) {
+		schedule(ctx, sweep.DefaultPeriod, func(ctx context.Context) {
 			if _, err := s.post(ctx, s.functions+"/RefreshTokens", nil, nil); err != nil {
 				s.screen.row("sweep", 0, "could not be started: %v", err)
 			}

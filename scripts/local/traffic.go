@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gatepostdev/gatepost/functions/refreshtokens"
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
 // sent shows what became of a device event.
@@ -54,7 +54,7 @@ func outcomes(d pump.Delivery) string {
 
 // swept shows what became of a shard, if anything was due in it.
 func (s *stack) swept(d pump.Delivery) {
-	var counts refreshtokens.Counts
+	var counts sweep.Counts
 	err := json.Unmarshal(d.Body, &counts)
 	switch {
 	case !d.Acknowledged:

@@ -201,6 +201,7 @@ var lines = map[string][]string{
 	"shared/delivery":           {"SendEvent"},
 	"shared/host":               {"every function"},
 	"shared/lifecycle":          {"grant …"},
+	"shared/sweep":              {"RefreshTokens", "RefreshShard"},
 	"shared/telemetry":          {"every function"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
 // SweepConfig is what a function reads that sweeps.
@@ -21,15 +22,15 @@ type SweepConfig struct {
 func readSweep(s *config.Source) SweepConfig {
 	return SweepConfig{
 		Tokens:    wiring.ReadTokens(s),
-		Period:    s.Duration("REFRESH_PERIOD", DefaultPeriod, time.Minute, DefaultPeriod),
+		Period:    s.Duration("REFRESH_PERIOD", sweep.DefaultPeriod, time.Minute, sweep.DefaultPeriod),
 		MaxRate:   float64(s.Int("LWA_MAX_RATE", 0, 0, 100_000)),
 		IdleAfter: wiring.ReadIdleAfter(s),
 	}
 }
 
-func (c SweepConfig) sweeper(ctx context.Context, p *wiring.Process) *Sweep {
+func (c SweepConfig) sweeper(ctx context.Context, p *wiring.Process) *sweep.Sweeper {
 	t := p.Tokens(ctx, c.Tokens)
-	return &Sweep{
+	return &sweep.Sweeper{
 		Store: t.Store, Tokens: t.Source, Brake: t.Brake, Announce: t.Announcer, Now: p.Now,
 		Period: c.Period, MaxRate: c.MaxRate, IdleAfter: c.IdleAfter,
 	}

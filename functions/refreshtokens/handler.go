@@ -1,11 +1,9 @@
 // Package refreshtokens is the functions RefreshTokens and RefreshShard, which
-// together are the sweep: they refresh the access tokens that will expire
-// soon, so that an event finds a token ready.
+// start and run the sweeps of package sweep.
 //
 // Cloud Scheduler calls RefreshTokens, which publishes one message for each
 // shard, a group of buckets; Pub/Sub pushes the shards to RefreshShard. With
-// no topic configured RefreshTokens sweeps all buckets itself. A sweep that is
-// cut short loses nothing: what was due is due at the next.
+// no topic configured RefreshTokens sweeps all buckets itself.
 package refreshtokens
 
 import (
@@ -21,16 +19,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/host"
 	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// DefaultPeriod is how often Cloud Scheduler calls RefreshTokens if nothing else
-// is configured.
-const DefaultPeriod = 5 * time.Minute
-
-// Limits of both functions. The platform allows sixty seconds; a sweep begins no
-// refresh that could take longer than its time.
-var Limits = host.Limits{Body: 64 << 10, Time: 55 * time.Second}
+// Limits of both functions.
+var Limits = host.Limits{Body: 64 << 10, Time: sweep.Timeout}
 
 // Publisher is a topic.
 type Publisher interface {
@@ -39,7 +33,7 @@ type Publisher interface {
 
 // Sweeper sweeps buckets.
 type Sweeper interface {
-	Sweep(ctx context.Context, buckets []int) (Counts, error)
+	Sweep(ctx context.Context, buckets []int) (sweep.Counts, error)
 }
 
 // Function is both functions.
@@ -48,7 +42,7 @@ type Function struct {
 	Topic   Publisher // nil: RefreshTokens sweeps in its own process
 	Sweeper Sweeper
 	// Period is how often Cloud Scheduler calls RefreshTokens. A shard message
-	// that is older is worth nothing: the next sweep has published its successor.
+	// that is older is worth nothing: its successor is published already.
 	Period time.Duration
 	Now    func() time.Time
 }
@@ -57,15 +51,6 @@ type Function struct {
 type shard struct {
 	Shard  int `json:"shard"`  // from 0
 	Shards int `json:"shards"` // of how many
-}
-
-// buckets are the buckets of a shard. Every bucket is in exactly one of them.
-func (s shard) buckets() []int {
-	var list []int
-	for bucket := s.Shard * grant.Buckets / s.Shards; bucket < (s.Shard+1)*grant.Buckets/s.Shards; bucket++ {
-		list = append(list, bucket)
-	}
-	return list
 }
 
 // RefreshTokens starts a sweep. It answers 200 with counts, or 503 if the
@@ -94,8 +79,8 @@ func (f *Function) RefreshTokens(ctx context.Context, _ host.Request) host.Answe
 	return host.JSON(http.StatusOK, map[string]int{"shards": f.Shards})
 }
 
-// RefreshShard sweeps one shard. It answers 200 with counts; what is left over
-// is due at the next sweep, so that a message is never asked for again.
+// RefreshShard sweeps one shard. It answers 200 with counts, so that a message is
+// never redelivered: what is left over is due at the next sweep.
 func (f *Function) RefreshShard(ctx context.Context, r host.Request) host.Answer {
 	m, err := push.Decode(r.Body)
 	if err != nil {
@@ -112,7 +97,7 @@ func (f *Function) RefreshShard(ctx context.Context, r host.Request) host.Answer
 	}
 	if !m.PublishTime.IsZero() && f.Now().Sub(m.PublishTime) > f.Period {
 		telemetry.Add(ctx, slog.Bool("late", true))
-		return host.JSON(http.StatusOK, Counts{})
+		return host.JSON(http.StatusOK, sweep.Counts{})
 	}
 	return f.sweep(ctx, s)
 }
@@ -132,7 +117,7 @@ func decodeShard(data []byte) (shard, error) {
 }
 
 func (f *Function) sweep(ctx context.Context, s shard) host.Answer {
-	counts, err := f.Sweeper.Sweep(ctx, s.buckets())
+	counts, err := f.Sweeper.Sweep(ctx, sweep.Buckets(s.Shard, s.Shards))
 	telemetry.Add(ctx, slog.Int(telemetry.Refreshed, counts.Refreshed), slog.Int(telemetry.Skipped, counts.Skipped),
 		slog.Int("revoked", counts.Revoked), slog.Int("refused", counts.Refused), slog.Int("rested", counts.Rested),
 		slog.Int("removed", counts.Removed),

@@ -1,0 +1,93 @@
+package refreshtokens
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/push"
+	"github.com/gatepostdev/gatepost/shared/sweep"
+)
+
+// topic keeps what is published, and fails while it is told to.
+type topic struct {
+	mu   sync.Mutex
+	data []string
+	err  error
+}
+
+func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.data = append(p.data, string(data))
+	return p.err
+}
+
+// sweeper notes the buckets.
+type sweeper struct{ buckets []int }
+
+func (s *sweeper) Sweep(_ context.Context, buckets []int) (sweep.Counts, error) {
+	s.buckets = buckets
+	return sweep.Counts{Refreshed: 3}, errors.New("stopped early")
+}
+
+func TestRefreshTokensPublishesShards(t *testing.T) {
+	t.Parallel()
+	shards := new(topic)
+	f := &Function{Shards: 3, Topic: shards}
+	answer := f.RefreshTokens(t.Context(), host.Request{})
+	slices.Sort(shards.data)
+	want := []string{`{"shard":0,"shards":3}`, `{"shard":1,"shards":3}`, `{"shard":2,"shards":3}`}
+	if diff := cmp.Diff(want, shards.data); diff != "" || answer.Status != http.StatusOK || string(answer.Body) != `{"shards":3}` {
+		t.Errorf("%d %s (-want +got):\n%s", answer.Status, answer.Body, diff)
+	}
+	shards.err = errors.New("down")
+	if answer := f.RefreshTokens(t.Context(), host.Request{}); answer.Status != http.StatusServiceUnavailable {
+		t.Errorf("with the topic down: %d", answer.Status)
+	}
+}
+
+func TestRefreshShard(t *testing.T) {
+	t.Parallel()
+	const swept = `{"refreshed":3,"skipped":0,"revoked":0,"remaining":false}`
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, test := range []struct {
+		name, data string
+		age        time.Duration
+		body       string
+		buckets    []int
+	}{
+		{"good", `{"shard":1,"shards":16}`, sweep.DefaultPeriod, swept, sweep.Buckets(1, 16)},
+		{"late", `{"shard":1,"shards":16}`, sweep.DefaultPeriod + 1, `{"refreshed":0,"skipped":0,"revoked":0,"remaining":false}`, nil},
+		{"no JSON", `x`, 0, `{"error":"not a shard: not JSON, or a field of the wrong type"}`, nil},
+		{"too many", `{"shard":0,"shards":257}`, 0, `{"error":"not a shard: shards: must be from 1 to 256"}`, nil},
+		{"outside", `{"shard":16,"shards":16}`, 0, `{"error":"not a shard: shard: must be from 0 to shards - 1"}`, nil},
+	} {
+		s := new(sweeper)
+		f := &Function{Sweeper: s, Period: sweep.DefaultPeriod, Now: func() time.Time { return now }}
+		body, err := push.Encode(push.Message{ID: "1", Data: []byte(test.data), PublishTime: now.Add(-test.age)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := f.RefreshShard(t.Context(), host.Request{Body: body})
+		if answer.Status != http.StatusOK || string(answer.Body) != test.body || !slices.Equal(s.buckets, test.buckets) {
+			t.Errorf("%s: %d %s, swept %v", test.name, answer.Status, answer.Body, s.buckets)
+		}
+	}
+	s := new(sweeper)
+	f := &Function{Sweeper: s}
+	if answer := f.RefreshShard(t.Context(), host.Request{Body: []byte("{}")}); answer.Status != http.StatusBadRequest {
+		t.Errorf("no message: %d", answer.Status)
+	}
+	answer := f.RefreshTokens(t.Context(), host.Request{})
+	if string(answer.Body) != swept || !slices.Equal(s.buckets, sweep.Buckets(0, 1)) {
+		t.Errorf("without a topic: %d %s, swept %v", answer.Status, answer.Body, s.buckets)
+	}
+}

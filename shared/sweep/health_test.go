@@ -1,0 +1,373 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+)
+
+var (
+	errDown    = lwaError(http.StatusInternalServerError, 0)
+	errRefused = fmt.Errorf("refresh: %w", lwa.ErrClientRefused)
+)
+
+// lwaError is an answer of Login with Amazon that is no token.
+func lwaError(status int, retryAfter time.Duration) error {
+	err := lwa.Resting(retryAfter)
+	err.Status = status
+	return err
+}
+
+// fleet is many customers, the Sweeper that sweeps them, and its Refresher.
+type fleet struct {
+	*Sweeper
+	t       *testing.T
+	store   *spy // of the Sweeper
+	buckets []int
+	users   []string // in the order in which they are due
+	place   map[string]int
+	takes   time.Duration
+	fail    func(call, user int) error // both from 0
+
+	mu        sync.Mutex
+	calls     int
+	running   int
+	widths    []int // how many were running, by call
+	refreshed map[string]int
+}
+
+// inFleet runs a test in a bubble with n customers of the first buckets, who have
+// become due one after the other.
+func inFleet(t *testing.T, n, buckets int, test func(t *testing.T, f *fleet)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New()}
+		f := &fleet{t: t, store: &spy{Store: w.Store, calls: make(map[string]int)}, buckets: Buckets(0, 1)[:buckets],
+			takes: 100 * time.Millisecond, fail: func(int, int) error { return nil },
+			place: make(map[string]int), refreshed: make(map[string]int)}
+		f.Sweeper = &Sweeper{Store: f.store, Tokens: f, Brake: w.Brake(), Announce: w.Announcer(), Now: time.Now, Period: DefaultPeriod}
+		for i := 0; len(f.users) < n; i++ {
+			if accesstest.Key(user(i)).Bucket() < buckets {
+				due := time.Now().Add(time.Duration(len(f.users)) * time.Minute / time.Duration(n))
+				w.Change(t, user(i), func(r *grant.Record) {
+					r.Link("g", alexa.EU, "", grant.Tokens{RefreshDue: due}, time.Now())
+					r.Announced(r.Announce, time.Now())
+				})
+				f.place[user(i)] = len(f.users)
+				f.users = append(f.users, user(i))
+			}
+		}
+		<-time.After(time.Hour)
+		test(t, f)
+	})
+}
+
+// Refresh implements [Refresher]. It takes a while, and fails as it is told to.
+func (f *fleet) Refresh(ctx context.Context, record grant.Record, id string) (access.Token, error) {
+	f.mu.Lock()
+	call := f.calls
+	f.calls++
+	f.running++
+	f.widths = append(f.widths, f.running)
+	err := f.fail(call, f.place[record.UserID])
+	f.mu.Unlock()
+	<-time.After(f.takes)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running--
+	if err != nil {
+		return access.Token{}, err
+	}
+	f.refreshed[record.UserID]++
+	_, err = grant.ChangeFrom(ctx, f.store.Store, record, func(r *grant.Record) error {
+		expires := time.Now().Add(time.Hour)
+		due := grant.RefreshDue(expires, float64(call%97)/97)
+		r.Refreshed(id, r.Grants[id], grant.Tokens{ExpiresAt: expires, RefreshDue: due}, time.Now())
+		return nil
+	})
+	return access.Token{}, err
+}
+
+// sweep sweeps within the time of a function.
+func (f *fleet) sweep() (Counts, error) {
+	ctx, cancel := context.WithTimeout(f.t.Context(), Timeout)
+	defer cancel()
+	return f.Sweep(ctx, f.buckets)
+}
+
+// sweeps sweeps each period for a time.
+func (f *fleet) sweeps(during time.Duration) {
+	for range during / DefaultPeriod {
+		next := time.After(DefaultPeriod)
+		_, _ = f.sweep()
+		<-next
+	}
+}
+
+// moved returns which customers are out of the way of the next sweep.
+func (f *fleet) moved() (list []int) {
+	f.t.Helper()
+	for i, user := range f.users {
+		record, err := f.store.Read(f.t.Context(), accesstest.Key(user))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if record.RefreshDue.After(time.Now()) && f.refreshed[user] == 0 {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func TestLimiterFollowsHealth(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name          string
+		one           int // of so many fails, 0 for none
+		err           error
+		least, widest int           // running at a time, towards the end
+		takes         time.Duration // at least
+	}{
+		{"well", 0, nil, concurrency, concurrency, 0},
+		{"one in twenty does not slow the sweep", 20, errDown, concurrency, concurrency, 0},
+		{"one in four", 4, errDown, 6, 10, 0},
+		{"nearly half", 3, errDown, 3, 7, 0},
+		{"refusals of our client between successes", 10, errRefused, concurrency, concurrency, 0},
+		{"Retry-After, twice", 150, lwaError(http.StatusTooManyRequests, 4*time.Second), concurrency, concurrency, 8 * time.Second},
+		{"a long Retry-After", 300, lwaError(http.StatusTooManyRequests, time.Minute), concurrency, concurrency, maxRest},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			inFleet(t, 400, 16, func(t *testing.T, f *fleet) {
+				f.fail = func(call, _ int) error {
+					if test.one > 0 && call%test.one == test.one-1 {
+						return test.err
+					}
+					return nil
+				}
+				began := time.Now()
+				counts, err := f.sweep()
+				if took := time.Since(began); err != nil || counts.Remaining || f.calls != 400 || took < test.takes {
+					t.Errorf("%+v, %v after %d calls and %v", counts, err, f.calls, took)
+				}
+				if late := slices.Max(f.widths[300:380]); late < test.least || late > test.widest {
+					t.Errorf("%d at a time, want %d to %d", late, test.least, test.widest)
+				}
+			})
+		})
+	}
+}
+
+// TestMaxRate: half of the buckets have half of the rate.
+func TestMaxRate(t *testing.T) {
+	t.Parallel()
+	inFleet(t, 600, grant.Buckets/2, func(t *testing.T, f *fleet) {
+		f.MaxRate = 16
+		least := 8 * int((Timeout-access.RefreshTime)/time.Second)
+		if counts, err := f.sweep(); err != nil || counts.Refreshed < least || counts.Refreshed > least+1+concurrency {
+			t.Errorf("%+v, %v, want %d, and those that wait when time is up", counts, err, least)
+		}
+	})
+}
+
+// TestHowSweepsEnd: soon when most refreshes fail. An outage, or a fault of ours,
+// must not cost a write for each customer.
+func TestHowSweepsEnd(t *testing.T) {
+	t.Parallel()
+	const n, few = maxConfigFaults + 200, minAnswers + concurrency + sampleSize
+	for name, test := range map[string]struct {
+		well  int // refreshes, before all fail
+		err   error
+		most  int // failures
+		opens error
+		text  string
+	}{
+		"client refused":     {0, errRefused, maxClientRefusals - 1 + concurrency + sampleSize, errClientRefused, "refuses our client"},
+		"throttled":          {0, lwaError(http.StatusTooManyRequests, time.Minute), concurrency + sampleSize, errUnhealthy, "1m0s"},
+		"down":               {0, errDown, few, errUnhealthy, "500"},
+		"down late":          {200, errDown, window/2 + concurrency + sampleSize, errUnhealthy, "500"},
+		"braked":             {0, access.ErrBraked, few, errUnhealthy, "refused"},
+		"a store that fails": {0, errors.New("firestore: unavailable"), minAnswers + sampleSize, errUnhealthy, "firestore"},
+		"another client":     {0, access.ErrOtherClient, maxConfigFaults + concurrency, errMisconfigured, "client"},
+		"another keyset":     {0, seal.ErrOpen, maxConfigFaults + concurrency, errMisconfigured, "keyset"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inFleet(t, n, 16, func(t *testing.T, f *fleet) {
+				f.fail = func(call, _ int) error {
+					if call < test.well {
+						return nil
+					}
+					return test.err
+				}
+				f.takes = 10 * time.Millisecond
+				began := time.Now()
+				counts, err := f.sweep()
+				if took := time.Since(began); name == "throttled" && took < maxRest {
+					t.Errorf("it probed after %v, although Login with Amazon asked for a pause", took)
+				}
+				if !errors.Is(err, test.opens) || !strings.Contains(err.Error(), test.text) {
+					t.Errorf("%v, want %v", err, test.opens)
+				}
+				if f.store.calls["write"] != 0 || !counts.Remaining || counts.Left != n-counts.Refreshed || f.calls > test.well+test.most {
+					t.Errorf("%+v: %v after %d refreshes", counts, f.store.calls, f.calls)
+				}
+			})
+		})
+	}
+}
+
+// latched is a brake that is latched.
+type latched struct{ good, bad, counted int }
+
+func (b *latched) Latched(context.Context) (bool, error) { return true, nil }
+func (b *latched) CountCustomers(context.Context) error  { b.counted++; return nil }
+func (b *latched) Observe(_ context.Context, good, bad int) (bool, error) {
+	b.good, b.bad = good, bad
+	return false, nil
+}
+
+// TestBrakeIsTold what becomes of a sweep's refreshes, and the number of customers
+// by one shard.
+func TestBrakeIsTold(t *testing.T) {
+	t.Parallel()
+	inFleet(t, 6, 16, func(t *testing.T, f *fleet) {
+		b := new(latched)
+		f.Brake = b
+		f.fail = func(_, user int) error {
+			return []error{nil, nil, access.ErrSuspect, access.ErrRevoked, access.ErrBraked, errDown}[user]
+		}
+		_, _ = f.sweep()
+		if want := (latched{good: 2, bad: 3, counted: 1}); *b != want {
+			t.Errorf("%+v, want %+v", *b, want)
+		}
+		f.buckets = f.buckets[1:]
+		if _, _ = f.sweep(); b.counted != 1 {
+			t.Error("another shard counted the customers too")
+		}
+	})
+}
+
+// TestSickGrantsHoldNobodyUp: they stand together at the head of the queue, and
+// every sweep begins with them.
+func TestSickGrantsHoldNobodyUp(t *testing.T) {
+	t.Parallel()
+	const n = 400
+	for name, test := range map[string]struct {
+		sick int
+		err  error
+	}{
+		"invalid requests":            {3, errRefused},
+		"throttled for long":          {2, lwaError(http.StatusTooManyRequests, time.Minute)},
+		"failed by Login with Amazon": {40, errDown},
+		"that cannot be saved":        {40, errors.New("firestore: invalid argument")},
+		"of another client":           {250, access.ErrOtherClient},
+		"sealed by another keyset":    {250, fmt.Errorf("opening: %w", seal.ErrOpen)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inFleet(t, n, 16, func(t *testing.T, f *fleet) {
+				f.fail = func(_, user int) error {
+					if user < test.sick {
+						return test.err
+					}
+					return nil
+				}
+				f.sweeps(40 * time.Minute)
+				if len(f.refreshed) != n-test.sick {
+					t.Errorf("%d of %d were refreshed", len(f.refreshed), n-test.sick)
+				}
+				before := f.calls
+				f.sweeps(2 * time.Hour)
+				if calls, most := f.calls-before, (n-test.sick)*4+test.sick*12; calls > most {
+					t.Errorf("%d calls in two hours, want %d at most", calls, most)
+				}
+				for _, user := range f.users[test.sick:] {
+					if f.refreshed[user] < 3 {
+						t.Fatalf("%s was refreshed %d times in two hours and 40 minutes", user, f.refreshed[user])
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestWhichFailuresMove: a grant that fails for its own reason moves out of the
+// way even while Login with Amazon fails others, which do not. Once a probe has
+// shown that it fails only those at the head of the queue, these move too.
+func TestWhichFailuresMove(t *testing.T) {
+	t.Parallel()
+	inFleet(t, 100, 16, func(t *testing.T, f *fleet) {
+		var want []int
+		for i := 9; i < 100; i += 10 {
+			want = append(want, i)
+		}
+		f.fail = func(_, user int) error {
+			switch {
+			case user%10 == 9:
+				return access.ErrOtherClient
+			case user%3 == 2:
+				return errDown
+			}
+			return nil
+		}
+		if counts, err := f.sweep(); err != nil || !slices.Equal(f.moved(), want) || counts.Failed["login_with_amazon"] < 20 {
+			t.Errorf("%v were moved, of %+v, %v", f.moved(), counts, err)
+		}
+	})
+	inFleet(t, pageSize, 16, func(t *testing.T, f *fleet) {
+		f.fail = func(_, user int) error {
+			if user < 30 || user%7 == 0 {
+				return errDown
+			}
+			return nil
+		}
+		_, err := f.sweep()
+		if moved := f.moved(); err != nil || len(moved) < minAnswers || moved[minAnswers-1] != minAnswers-1 {
+			t.Errorf("only %v were moved from the head of the queue, %v", moved, err)
+		}
+	})
+}
+
+// TestWhatStaysDueIsFoundAgain: a grant that another process refreshes is skipped
+// for as long as that takes.
+func TestWhatStaysDueIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	inFleet(t, 1, 16, func(t *testing.T, f *fleet) {
+		f.fail = func(int, int) error { return access.ErrBusy }
+		f.sweeps(11 * DefaultPeriod)
+		if f.calls != 11 {
+			t.Errorf("the grant was met %d times, want at each of 11 sweeps", f.calls)
+		}
+	})
+}
+
+// TestEveryGroupHasItsTurn: a sweep that never comes to the end must not always
+// leave out the same customers.
+func TestEveryGroupHasItsTurn(t *testing.T) {
+	t.Parallel()
+	inFleet(t, 3000, grant.Buckets, func(t *testing.T, f *fleet) {
+		f.takes = 2 * time.Second // a sweep manages some three hundred and fifty
+		f.sweeps(2 * time.Hour)
+		for _, user := range f.users {
+			if f.refreshed[user] == 0 {
+				t.Fatalf("%s of bucket %d was not refreshed in two hours", user, accesstest.Key(user).Bucket())
+			}
+		}
+	})
+}
