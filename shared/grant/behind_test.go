@@ -26,6 +26,8 @@ func TestNoteBehind(t *testing.T) {
 		// Later notes do not move the first one's time, which is not that of the refresh.
 		{"missed a lamp-1 0, missed a lamp-2 1", "a: active behind lamp-1+lamp-2 since 0 due 10"},
 		{"missed a lamp-1 0, rest 0", "a: active due never behind lamp-1 since 0 due 10"},
+		// Nor does a refresh of an active grant, which is no recovery.
+		{"missed a lamp-1 0, ask 5, refreshed 5", "a: active due 50 ends 90 behind lamp-1 since 0 due 10 tokens 2"},
 		// A revoked grant gets no note and keeps none.
 		{"missed a lamp-1 0, revoke a invalid_grant 0, missed a lamp-2 0, missed unknown lamp-1 0",
 			"a: revoked invalid_grant due never erase 10080 without access token; revoked a EU 0 invalid_grant"},

@@ -262,8 +262,8 @@ func (r *Record) Recover(id string, now, due time.Time) {
 func (r *Record) recovered(id string, g Grant, now time.Time) {
 	told := !g.ToldAt.IsZero()
 	g.ToldAt = time.Time{}
-	if !g.Behind.Empty() && g.State == Active {
-		g.Behind.Due = now // the link works again: there is somebody to report to
+	if !g.Behind.Empty() && g.State == Active && r.Grants[id].State != Active {
+		g.Behind.Due = now // the link works again, so that the maker may report
 	}
 	r.Grants[id] = g
 	if told {
