@@ -76,7 +76,7 @@ func TestAnswers(t *testing.T) {
 		"500":            {both, says(500, canary), gone(500)},
 		"201":            {both, says(201, vouched+"}"), gone(201)},
 		"204":            {both, says(204, ""), gone(204)},
-		"redirect":       {both, http.RedirectHandler("/elsewhere", 307), gone(307)},
+		"redirect":       {both, http.RedirectHandler("/elsewhere", http.StatusTemporaryRedirect), gone(307)},
 		"HTML":           {both, badserver.Page(200, canary), gone(200)},
 		"empty":          {both, says(200, ""), gone(200)},
 		"cut JSON":       {both, says(200, vouched), gone(200)},
