@@ -14,7 +14,7 @@ import (
 // Store is a [grant.Store] in memory. Make one with [New].
 type Store struct {
 	mu         sync.RWMutex
-	last       grant.Revision // of the latest write to any document
+	last       grant.Revision // revision of the latest write to any document
 	customers  map[string]document
 	deliveries map[string]document
 	accounts   map[string]document
@@ -24,8 +24,8 @@ type Store struct {
 
 var _ grant.Admin = (*Store)(nil)
 
-// document is what is stored under one id. Its fields never leave the lock:
-// parsing them copies.
+// document is stored under one id. Its fields stay under the lock: parsing copies
+// them.
 type document struct {
 	fields   map[string]any
 	revision grant.Revision
@@ -101,7 +101,7 @@ func (s *Store) Delete(ctx context.Context, was grant.Record) error {
 	return nil
 }
 
-// remove removes a record that is stored. The caller holds the lock.
+// remove removes a stored record. The caller holds the lock.
 func (s *Store) remove(id string) {
 	s.due.remove(id, s.customers[id].fields)
 	delete(s.customers, id)
@@ -164,13 +164,14 @@ func (s *Store) delivery(id string) (grant.Delivery, error) {
 	return d, err
 }
 
-// next counts the store's writes, so no document has one revision twice.
+// next returns a new revision: it counts all writes, so that no document has one
+// revision twice.
 func (s *Store) next() grant.Revision {
 	s.last++
 	return s.last
 }
 
-// apply writes changed fields into a document, and the maps that lead there.
+// apply writes changed fields into a document, and makes the maps on the way.
 func apply(doc map[string]any, changes []grant.Field) {
 	for _, c := range changes {
 		into, last := doc, len(c.Path)-1
