@@ -110,7 +110,7 @@ func newKeys(handle *keyset.Handle) (*keys, error) {
 	for _, key := range info.GetKeyInfo() {
 		k.enabled[key.GetKeyId()] = key.GetStatus() == tinkpb.KeyStatusType_ENABLED
 		if key.GetKeyId() == k.primary && key.GetOutputPrefixType() != tinkpb.OutputPrefixType_TINK {
-			return nil, errors.New("not a keyset for rotation: values sealed with its primary key would lack the key's id (want outputPrefixType TINK)")
+			return nil, errors.New("not a keyset for rotation: its primary key does not prefix values with its id (want outputPrefixType TINK)")
 		}
 	}
 	return k, nil
