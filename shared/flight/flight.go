@@ -33,9 +33,9 @@ var ErrLeft = errors.New("flight: left before the end")
 // errGone is the result of a call whose leader left before the work began.
 var errGone = errors.New("flight: the leader has gone")
 
-// Do returns the result of work, or that of the call in flight for the same key.
-// led reports whether work ran. A panic in work is an error. [ErrLeft] wraps the
-// error of ctx.
+// Do returns the result of work, or of the call in flight for the same key. led
+// reports whether its own work ran. A panic in work is returned as an error. An
+// error that wraps [ErrLeft] also wraps the error of ctx.
 func (g *Group[T]) Do(ctx context.Context, key string, work func() (T, error)) (value T, led bool, err error) {
 	for {
 		var state atomic.Int32

@@ -102,8 +102,9 @@ const (
 
 // RefreshRefused makes a grant suspect because Login with Amazon answered
 // invalid_grant, and sets its next refresh: after a growing pause, but no later
-// than a refusal would confirm this one. A grant that the gateway refuses keeps
-// that reason. The maker is told once the access token has expired.
+// than the time from which another refusal confirms this one. A grant that the
+// gateway refuses keeps that reason. The maker is told once the access token has
+// expired.
 func (r *Record) RefreshRefused(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	if g.RefusedAt.IsZero() {

@@ -108,24 +108,24 @@ func (r *Record) makeRoom() (id string, gone Grant) {
 // meanwhile from the same tokens is undone, since Login with Amazon has just proved
 // it wrong.
 //
-// asked is the grant as it was before the call to Login with Amazon. The notes of a
+// before is the grant as it was before the call to Login with Amazon. The notes of a
 // skill event or a relink since then are newer than the answer, and stay.
-func (r *Record) Refreshed(id string, asked Grant, tokens Tokens, now time.Time) {
+func (r *Record) Refreshed(id string, before Grant, tokens Tokens, now time.Time) {
 	g := r.Grants[id]
 	due := later(tokens.RefreshDue, now)                 // if saved late: a sweep misses a due time in the past
 	gatewayRefuses := g.State == Suspect && !g.Doubted() // a refresh does not change that
 	if gatewayRefuses {
 		due = now.Add(spread(id, suspectRefresh))
 	}
-	g.RefreshDue = keepEarlierDue(due, asked, g)
+	g.RefreshDue = keepEarlierDue(due, before, g)
 	g.AccessToken, g.RefreshToken, g.ExpiresAt = tokens.AccessToken, tokens.RefreshToken, tokens.ExpiresAt
 	g.ClientID = tokens.ClientID
 	g.TokenVersion++
 	g.Lease, g.EraseAt, g.RefusedAt = Lease{}, time.Time{}, time.Time{}
-	if g.Witness == asked.Witness {
+	if g.Witness == before.Witness {
 		g.Witness = Witness{}
 	}
-	if g.UnprovenSince.Equal(asked.UnprovenSince) {
+	if g.UnprovenSince.Equal(before.UnprovenSince) {
 		g.UnprovenSince = time.Time{}
 	}
 	switch {
@@ -146,11 +146,11 @@ func (r *Record) Refreshed(id string, asked Grant, tokens Tokens, now time.Time)
 // keepEarlierDue keeps an earlier due time that was set while the refresh ran, or
 // that belongs to a new witness. The due time of a failure or a doubt is not kept:
 // the refresh has just ended these.
-func keepEarlierDue(due time.Time, asked, stored Grant) time.Time {
-	stays := stored.RefreshDue
-	broughtForward := stored.State == asked.State && stored.Failures == asked.Failures && !stays.Equal(asked.RefreshDue)
-	if (broughtForward || stored.Witness != asked.Witness) && !stays.IsZero() && stays.Before(due) {
-		return stays
+func keepEarlierDue(due time.Time, before, stored Grant) time.Time {
+	current := stored.RefreshDue
+	broughtForward := stored.State == before.State && stored.Failures == before.Failures && !current.Equal(before.RefreshDue)
+	if (broughtForward || stored.Witness != before.Witness) && !current.IsZero() && current.Before(due) {
+		return current
 	}
 	return due
 }
@@ -219,7 +219,7 @@ func (r *Record) addAnnouncement(a Announcement, now time.Time) {
 
 // schedule sets when the sweep next reads the record: at the earliest due time of
 // its grants, when a revoked grant's remains are to be erased, when the maker is to
-// be asked for an active grant's missed reports, or now if a message waits to be
+// be before for an active grant's missed reports, or now if a message waits to be
 // published. It is never before now: a sweep looks no further back than the one
 // before did, and would miss a record that is written with an earlier time, such as
 // one with a token that lasts a few minutes.

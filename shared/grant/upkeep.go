@@ -115,9 +115,9 @@ func (r *Record) Restore(id string, now time.Time) bool {
 	return true
 }
 
-// Idle reports whether no event was delivered to the customer for longer than after
-// and the time between two notes of use: see [Record.NoteUse]. A record without
-// UsedAt is not idle.
+// Idle reports whether no event was delivered to the customer for longer than
+// after, plus the time between two notes of use: see [Record.NoteUse]. A record
+// without UsedAt is not idle, nor is one whose missed reports are due.
 func (r Record) Idle(after time.Duration, now time.Time) bool {
 	for _, g := range r.Grants {
 		if g.BehindDue(now) {
@@ -127,8 +127,8 @@ func (r Record) Idle(after time.Duration, now time.Time) bool {
 	return !r.UsedAt.IsZero() && now.Sub(r.UsedAt) > after+useInterval(after)
 }
 
-// NoteUse reports whether it is time to note use of the customer again, if
-// customers are idle when they were not used for longer than after.
+// NoteUse reports whether it is time to note again that the customer is in use.
+// after is the time until a customer without events is idle.
 func (r Record) NoteUse(after time.Duration, now time.Time) bool {
 	return now.Sub(r.UsedAt) > useInterval(after)
 }

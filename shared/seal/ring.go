@@ -56,7 +56,7 @@ func (r *ring) keysWith(id uint32) (*keys, error) {
 	if r.failure != nil {
 		return nil, r.failure
 	}
-	return nil, errors.New("the keyset has no such key, nor had it when it was last loaded")
+	return nil, errors.New("the keyset has no such key, as of its last reload")
 }
 
 // reloadIfOld reloads the keyset if the last reload is long ago.

@@ -40,10 +40,10 @@ type customer struct {
 	step   uint64
 }
 
-// New returns a Store in front of store that caches most customers, at least one.
-// now is the clock.
-func New(store grant.Store, most int, now func() time.Time) *Store {
-	customers, err := simplelru.NewLRU[grant.Key, customer](most, nil)
+// New returns a Store in front of store that caches the records of up to size
+// customers, at least one. now is the clock.
+func New(store grant.Store, size int, now func() time.Time) *Store {
+	customers, err := simplelru.NewLRU[grant.Key, customer](size, nil)
 	if err != nil {
 		panic(err) // a programming error: fewer than one
 	}

@@ -55,7 +55,7 @@ func (s *Store) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 // Write implements [grant.Store].
 func (s *Store) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 	if was.Key() != now.Key() {
-		return grant.Record{}, errors.New("grantmem: write a record: was and now have two keys")
+		return grant.Record{}, errors.New("grantmem: write a record: was and now have different keys")
 	}
 	changes := grant.Diff(was, now)
 	if len(changes) == 0 {
@@ -120,7 +120,7 @@ func (s *Store) ReadDelivery(ctx context.Context, key grant.DeliveryKey) (grant.
 // WriteDelivery implements [grant.Store].
 func (s *Store) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 	if was.Key != now.Key {
-		return grant.Delivery{}, errors.New("grantmem: write a delivery: was and now have two keys")
+		return grant.Delivery{}, errors.New("grantmem: write a delivery: was and now have different keys")
 	}
 	if now.ExpireAt.IsZero() {
 		return grant.Delivery{}, errors.New("grantmem: write a delivery: it has no ExpireAt")
@@ -204,7 +204,7 @@ func (s *Store) ReadAccount(ctx context.Context, id string) (grant.Account, erro
 // WriteAccount implements [grant.Store].
 func (s *Store) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
 	if was.ID != now.ID {
-		return grant.Account{}, errors.New("grantmem: write an account: was and now have two ids")
+		return grant.Account{}, errors.New("grantmem: write an account: was and now have different ids")
 	}
 	if now.Customer == "" {
 		return grant.Account{}, errors.New("grantmem: write an account: it has no Customer")
@@ -253,7 +253,7 @@ func (s *Store) ReadControl(ctx context.Context, name string) (grant.Control, er
 // WriteControl implements [grant.Store].
 func (s *Store) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
 	if was.Name != now.Name {
-		return grant.Control{}, errors.New("grantmem: write a control document: was and now have two names")
+		return grant.Control{}, errors.New("grantmem: write a control document: was and now have different names")
 	}
 	if err := ctx.Err(); err != nil {
 		return grant.Control{}, fmt.Errorf("grantmem: write a control document: %w", err)
