@@ -197,7 +197,8 @@ func (b *Breaker) end(a Attempt, r result) {
 func (b *Breaker) judge(now time.Duration) {
 	enough, since := enoughGrants, now-recent
 	if b.state == HalfOpen {
-		// All attempts are trials. With few customers they are minutes apart, so none is too old.
+		// All attempts are trials. With few customers they are minutes apart, so
+		// none is too old.
 		enough, since = enoughTrials, 0
 	}
 	if grants, bad := b.attempts.count(since); bad < enough || bad*half < grants {
