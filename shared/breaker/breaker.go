@@ -14,10 +14,10 @@ const (
 	longestPause  = 30 * time.Second
 
 	// fullRoom is how many requests an instance serves at once. With that much
-	// room, half-open is no different from closed.
+	// room, half-open admits as many attempts as closed.
 	fullRoom = 80
-	// raiseEvery is how long the breaker tries a room before it doubles it, so
-	// that a service with cold caches meets the load step by step.
+	// raiseEvery is how long the breaker keeps a room before it doubles it, so that
+	// a service with cold caches gets the load step by step.
 	raiseEvery = time.Second
 )
 
@@ -26,7 +26,7 @@ const (
 // nothing.
 type Breaker struct {
 	config Config
-	epoch  time.Time // the breaker's times are measured from it
+	epoch  time.Time // zero of the breaker's times
 	seed   maphash.Seed
 
 	mu       sync.Mutex
@@ -55,13 +55,13 @@ func New(config Config) *Breaker {
 	return b
 }
 
-// Begin admits a first attempt for the grant or refuses it with [ErrOpen]. It
-// waits only for room while half-open, first come, first served. If ctx ends
-// during the wait, Begin returns an error that wraps ctx.Err() and is not
-// ErrOpen. The grant is any string that identifies it; the breaker keeps a hash.
+// Begin admits a first attempt for the grant, or refuses it with [ErrOpen]. It
+// waits only for room while half-open, in order of arrival. If ctx ends during the
+// wait, Begin returns an error that wraps ctx.Err() and is not ErrOpen. The grant
+// is any string that identifies it; the breaker keeps a hash.
 //
 // Every admitted attempt needs exactly one [Breaker.End] or [Breaker.Cancel]. A
-// resend is not a first attempt: its sender checks [Breaker.State] instead.
+// resend is not a first attempt: the caller checks [Breaker.State] instead.
 func (b *Breaker) Begin(ctx context.Context, grant string, o Options) (Attempt, error) {
 	a, w := b.admit(grant, o)
 	if w != nil {
@@ -73,7 +73,7 @@ func (b *Breaker) Begin(ctx context.Context, grant string, o Options) (Attempt, 
 	return a, nil
 }
 
-// End records the answer to an attempt. No answer is a bad one.
+// End records whether the answer to an attempt was good. A missing answer is bad.
 func (b *Breaker) End(a Attempt, good bool) {
 	if good {
 		b.end(a, answeredGood)
@@ -82,12 +82,12 @@ func (b *Breaker) End(a Attempt, good bool) {
 	}
 }
 
-// Cancel forgets an attempt and gives its room back. It is for an attempt that
-// was never sent, and for an answer that this breaker does not judge by.
+// Cancel removes an attempt and releases its room. It is for an attempt that was
+// never sent, and for an answer that does not count for this breaker.
 func (b *Breaker) Cancel(a Attempt) { b.end(a, canceled) }
 
-// State returns the current state. While half-open, an attempt may still be
-// refused for want of room.
+// State returns the current state. While half-open, the breaker may still refuse an
+// attempt, because it has no room.
 func (b *Breaker) State() State {
 	now, was := b.lock()
 	defer b.unlock(now, was)
@@ -129,8 +129,8 @@ func (b *Breaker) hasRoom() bool {
 	return b.state == Closed || b.state == HalfOpen && b.inFlight < b.room
 }
 
-// admit returns an attempt, or a waiter if the attempt has to wait, or neither
-// if it is refused.
+// admit returns an attempt, a waiter if the attempt has to wait, or neither if it
+// is refused.
 func (b *Breaker) admit(grant string, o Options) (Attempt, *waiter) {
 	key := maphash.String(b.seed, grant)
 	now, was := b.lock()
@@ -163,7 +163,7 @@ func (b *Breaker) await(ctx context.Context, w *waiter, wait time.Duration) (Att
 	b.waiting.Remove(w.place)
 	a := w.attempt
 	b.mu.Unlock()
-	if a != (Attempt{}) { // possibly admitted just as the wait ended
+	if a != (Attempt{}) { // it may be admitted just as the wait ends
 		return a, nil
 	}
 	return Attempt{}, err
@@ -174,7 +174,7 @@ func (b *Breaker) begin(key uint64, now time.Duration) Attempt {
 	return Attempt{b.attempts.add(key, now)}
 }
 
-// end records the result of an attempt and gives its room back.
+// end records the result of an attempt and releases its room.
 func (b *Breaker) end(a Attempt, r result) {
 	now, was := b.lock()
 	defer b.unlock(now, was)
@@ -182,7 +182,7 @@ func (b *Breaker) end(a Attempt, r result) {
 		return // it began before the breaker opened, and took no trial's room
 	}
 	b.inFlight--
-	if !b.attempts.settle(a.number, r, now) {
+	if !b.attempts.record(a.number, r, now) {
 		return
 	}
 	switch {
@@ -197,7 +197,8 @@ func (b *Breaker) end(a Attempt, r result) {
 func (b *Breaker) judge(now time.Duration) {
 	enough, since := enoughGrants, now-recent
 	if b.state == HalfOpen {
-		// All attempts are trials. A small maker's are minutes apart, so none is too old.
+		// All attempts are trials. With few customers they are minutes apart, so
+		// none is too old.
 		enough, since = enoughTrials, 0
 	}
 	if grants, bad := b.attempts.count(since); bad < enough || bad*half < grants {
@@ -208,8 +209,8 @@ func (b *Breaker) judge(now time.Duration) {
 	b.attempts.reset()
 }
 
-// raise doubles the room, and closes the breaker once it is full. The trials
-// stay in the ring: without them the first few answers would decide alone.
+// raise doubles the room, and closes the breaker at fullRoom. The trials stay in
+// the ring: without them the first few answers would decide alone.
 func (b *Breaker) raise(now time.Duration) {
 	b.room, b.raised = 2*b.room, now
 	if b.room >= fullRoom {

@@ -1,24 +1,24 @@
-// Package breaker is a circuit breaker that judges a service by the share of
-// grants whose latest attempt failed, never by a count of failures. One grant
-// that is throttled all day says nothing about the service.
+// Package breaker is a circuit breaker that judges a service by the share of grants
+// whose latest attempt failed, not by a count of failures: one grant that is
+// throttled all day says nothing about the service.
 //
 // While closed, the breaker admits every attempt. It looks at the last 50 grants
-// that got an answer within 10 s and opens when at least 10 of them, and at
-// least half, got a bad one. An attempt that is unanswered for 5 s counts as bad;
-// until then it counts neither way.
+// that got an answer within 10 s, and opens when at least 10 of them, and at least
+// half, got a bad one. An attempt that is unanswered for 5 s counts as bad; until
+// then it counts neither way.
 //
-// While open, the breaker refuses every attempt. It stays open for 5 s, and
-// twice as long after each reopening, up to 30 s.
+// While open, the breaker refuses every attempt. It stays open for 5 s, and twice
+// as long after each reopening, up to 30 s.
 //
-// While half-open, the breaker admits attempts as trials: one in flight at
-// first, twice as many after each second that brought a good answer. With room
-// for 80 it closes. It reopens when at least 3 of the trials' grants, and at
-// least half, got a bad answer.
+// While half-open, the breaker admits attempts as trials: one in flight at first,
+// twice as many after each second that brought a good answer. With room for 80 it
+// closes. It reopens when at least 3 of the trials' grants, and at least half, got
+// a bad answer.
 //
-// The breaker has no goroutine and no ticker: its state changes inside its
-// callers' calls, and [Config.OnChange] reports each change. It ignores the
-// answer to an attempt that began before it opened. It does not send, resend or
-// decide which answers are bad; its caller does. It has no failure of its own.
+// The breaker has no goroutine and no ticker: its state changes inside its callers'
+// calls, and [Config.OnChange] reports each change. It ignores the answer to an
+// attempt that began before it opened. It does not send or resend, and does not
+// decide which answers are bad: its caller does.
 package breaker
 
 import (
@@ -66,17 +66,17 @@ type Config struct {
 	// reported in either order.
 	OnChange func(from, to State)
 
-	// AnswersOnly makes an unanswered attempt count neither way, however long
-	// it takes. It is for a breaker that looks for one kind of answer, such as
-	// 401, of which a hanging service is no sign.
+	// AnswersOnly makes an unanswered attempt count neither way, however long it
+	// takes. It is for a breaker that looks for one kind of answer, such as 401: a
+	// service that hangs does not give it.
 	AnswersOnly bool
 }
 
 // Options says what an attempt may do while the breaker is half-open. The zero
 // value is an attempt that may be a trial and does not wait for room.
 type Options struct {
-	// NoTrial refuses the attempt unless the breaker is closed. It is for what
-	// must not repeat: a trial that fails is lost.
+	// NoTrial refuses the attempt unless the breaker is closed. It is for an event
+	// that must not be repeated: if its trial fails, the event is lost.
 	NoTrial bool
 
 	// Wait is how long the attempt may wait for room.

@@ -14,17 +14,17 @@ const (
 	unanswered = 5 * time.Second  // after which a pending attempt counts as bad
 	recent     = 10 * time.Second // after which a result no longer counts
 
-	sampleGrants = 50 // the most grants that are looked at
-	enoughGrants = 10 // bad answers to fewer grants say nothing about a service
+	sampleGrants = 50 // the most grants in a sample
+	enoughGrants = 10 // with fewer bad grants the breaker stays closed
 	enoughTrials = 3  // the same while half-open
-	half         = 2  // one of so many
+	half         = 2  // the breaker opens at one bad grant in half
 
 	// answersPerPending is how many grants need an answer for each pending
 	// attempt among them. With fewer the sample is biased, see ring.count.
 	answersPerPending = 3
 )
 
-// result is what is known of an attempt.
+// result is the state of an attempt.
 type result uint8
 
 const (
@@ -38,9 +38,9 @@ const (
 // numbered from 1, and no number is reused.
 type ring struct {
 	entries [ringSize]entry
-	first   uint64 // earlier attempts began before the breaker opened
+	first   uint64 // attempts before it began before the breaker opened
 	next    uint64 // number of the next attempt
-	tail    uint64 // no earlier attempt is pending and still in the ring
+	tail    uint64 // no attempt before it is pending and still in the ring
 }
 
 type entry struct {
@@ -49,7 +49,7 @@ type entry struct {
 	result result
 }
 
-// reset forgets every attempt.
+// reset drops every attempt.
 func (r *ring) reset() {
 	r.next = max(r.next, 1)
 	r.first, r.tail = r.next, r.next
@@ -68,10 +68,10 @@ func (r *ring) add(grant uint64, now time.Duration) (number uint64) {
 	return number
 }
 
-// settle records the result of a pending attempt. It returns false if the
-// attempt is no longer in the ring or already counts as bad because it was
-// unanswered for too long: a late answer does not change that.
-func (r *ring) settle(number uint64, res result, now time.Duration) bool {
+// record records the result of a pending attempt. It returns false if the attempt
+// is no longer in the ring, or already counts as bad because it was unanswered for
+// too long: a late answer does not change that.
+func (r *ring) record(number uint64, res result, now time.Duration) bool {
 	e := r.entry(number)
 	if number < r.oldest() || e.result != pending {
 		return false
@@ -80,8 +80,8 @@ func (r *ring) settle(number uint64, res result, now time.Duration) bool {
 	return true
 }
 
-// expire makes attempts bad that are unanswered for too long, and reports
-// whether there were any. It passes each attempt once: O(1) a call, amortized.
+// expire marks attempts as bad that are unanswered for too long, and reports
+// whether there were any. It visits each attempt once: O(1) a call, amortized.
 func (r *ring) expire(now time.Duration) (expired bool) {
 	for ; r.tail < r.next; r.tail++ {
 		e := r.entry(r.tail)
@@ -91,23 +91,23 @@ func (r *ring) expire(now time.Duration) (expired bool) {
 		if now-e.at < unanswered {
 			break
 		}
-		// The result is as old as its discovery. A process whose every caller
-		// waits for 20 s discovers nothing before the first of them returns, and
-		// results dated back to 5 s would then be too old to count.
+		// The result counts from now. A process whose callers all wait for 20 s
+		// calls expire only when the first of them returns; results dated back to
+		// 5 s after the attempt would then be too old to count.
 		e.result, e.at = answeredBad, now
 		expired = true
 	}
 	return expired
 }
 
-// count returns the number of grants, up to sampleGrants, that got an answer
-// since the given time, and for how many of them the latest was bad. The latest
-// is that of the attempt which began last.
+// count returns the number of grants, up to sampleGrants, that got an answer since
+// the given time, and for how many of them the latest was bad. The latest is the
+// answer to the attempt that began last.
 //
-// A pending attempt counts neither way. But where many are pending, the others
-// are a biased sample: a service that throttles a tenth of the grants refuses
-// these in 20 ms and serves the rest in 300 ms, so the latest answers are all
-// refusals. The sample therefore starts before such a stretch.
+// A pending attempt counts neither way. But where many are pending, the others are
+// a biased sample: a service that throttles a tenth of the grants refuses these in
+// 20 ms and serves the rest in 300 ms, so the latest answers are all refusals. The
+// sample therefore starts before such a stretch.
 func (r *ring) count(since time.Duration) (grants, bad int) {
 	var seen [sampleGrants]uint64
 	waiting := 0

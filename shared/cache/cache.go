@@ -1,6 +1,6 @@
-// Package cache remembers what a process used last, up to a number of entries.
-// It adds to hashicorp/golang-lru what each of its users would add: a zero value
-// that is ready, and changes of an entry that nothing comes between.
+// Package cache is an LRU cache of a bounded number of entries. It adds to
+// hashicorp/golang-lru a zero value that is ready to use, and atomic updates of an
+// entry.
 package cache
 
 import (
@@ -9,26 +9,26 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// DefaultSize is how many entries a Cache keeps unless it says otherwise.
+// DefaultSize is the number of entries of a Cache without a Size.
 const DefaultSize = 10_000
 
-// Cache keeps the entries that were used last and drops the others. The zero value
-// is ready. It may be used by many goroutines at once.
+// Cache keeps the entries that were used last and evicts the others. The zero value
+// is ready to use. It may be used by many goroutines at once.
 type Cache[K comparable, V any] struct {
-	Size int // how many entries are kept, 0 for DefaultSize; fixed by the first use
+	Size int // number of entries, 0 for DefaultSize; fixed by the first use
 
 	mu      sync.Mutex
 	entries *simplelru.LRU[K, V]
 }
 
-// locked returns the entries; the caller holds the lock.
+// locked returns the entries. The caller holds the lock.
 func (c *Cache[K, V]) locked() *simplelru.LRU[K, V] {
 	if c.entries == nil {
 		size := c.Size
 		if size < 1 {
 			size = DefaultSize
 		}
-		c.entries, _ = simplelru.NewLRU[K, V](size, nil) // fails for sizes below 1 only
+		c.entries, _ = simplelru.NewLRU[K, V](size, nil) // fails only for sizes below 1
 	}
 	return c.entries
 }
@@ -47,16 +47,16 @@ func (c *Cache[K, V]) Put(key K, value V) {
 	c.locked().Add(key, value)
 }
 
-// Remove drops the entry of a key.
+// Remove removes the entry of a key.
 func (c *Cache[K, V]) Remove(key K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.locked().Remove(key)
 }
 
-// Update sets the entry of a key to what edit returns, or drops it unless keep is
-// true. Edit is given the entry there is, if known is true. It runs under the
-// cache's lock, and must not use the cache.
+// Update sets the entry of a key to the result of edit, or removes it if keep is
+// false. edit gets the current entry, if known is true. It runs under the lock of
+// the cache, and must not use the cache.
 func (c *Cache[K, V]) Update(key K, edit func(was V, known bool) (now V, keep bool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

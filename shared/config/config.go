@@ -1,9 +1,9 @@
 // Package config reads a process's configuration from its environment.
 //
-// A [Source] is asked for one variable after the other, by type, and collects
-// what is wrong instead of stopping at the first fault; [Source.Err] then
-// names every fault at once. Faults name the variable and the rule, never the
-// value, which may be a secret that was pasted into the wrong place.
+// A [Source] returns one variable after the other, by type, and collects faults
+// instead of stopping at the first; [Source.Err] then returns them all. A fault
+// names the variable and the rule, never the value, which may be a secret that was
+// pasted into the wrong place.
 package config
 
 import (
@@ -21,9 +21,9 @@ import (
 	"time"
 )
 
-// Env is an environment, variables by name. Product code reads the process's own
+// Env is an environment: variables by name. Product code reads that of the process
 // only in its main, so that a test, or a program that runs all functions in one
-// process, can give another.
+// process, can pass another.
 type Env map[string]string
 
 // Environ returns the environment of the process.
@@ -36,23 +36,23 @@ func Environ() Env {
 	return env
 }
 
-// Lookup finds a variable, as [os.LookupEnv] does.
+// Lookup returns a variable, as [os.LookupEnv] does.
 func (e Env) Lookup(name string) (string, bool) {
 	value, ok := e[name]
 	return value, ok
 }
 
-// Source reads variables and collects what is wrong with them.
+// Source reads variables and collects their faults.
 type Source struct {
 	env    Env
-	known  map[string]bool // the variables that were asked for
+	known  map[string]bool // the variables that were read
 	faults []string
 }
 
 // NewSource returns a Source that reads env.
 func NewSource(env Env) *Source { return &Source{env: env, known: make(map[string]bool)} }
 
-// Err returns nil, or one error that lists every fault, one a line.
+// Err returns nil, or one error that lists all faults, one a line.
 func (s *Source) Err() error {
 	if len(s.faults) == 0 {
 		return nil
@@ -60,8 +60,8 @@ func (s *Source) Err() error {
 	return errors.New(strings.Join(s.faults, "\n"))
 }
 
-// Fault records that a variable breaks a rule. A fault that is known already
-// is not recorded twice: functions of one process share variables.
+// Fault records that a variable breaks a rule. A repeated fault is recorded once:
+// functions of one process share variables.
 func (s *Source) Fault(name, rule string, args ...any) {
 	fault := name + ": " + fmt.Sprintf(rule, args...)
 	if !slices.Contains(s.faults, fault) {
@@ -69,39 +69,40 @@ func (s *Source) Fault(name, rule string, args ...any) {
 	}
 }
 
-// Text returns a variable, or otherwise if it is not set or empty.
-func (s *Source) Text(name, otherwise string) string {
+// Text returns a variable, or fallback if it is unset or empty.
+func (s *Source) Text(name, fallback string) string {
 	s.known[name] = true
-	return cmp.Or(s.env[name], otherwise)
+	return cmp.Or(s.env[name], fallback)
 }
 
-// Matching returns a variable that must match a pattern, or otherwise if it is not
-// set or empty. The rule says in words what the pattern allows.
-func (s *Source) Matching(name, otherwise string, pattern *regexp.Regexp, rule string) string {
+// Matching returns a variable that must match a pattern, or fallback if it is unset
+// or empty. rule describes the pattern in words.
+func (s *Source) Matching(name, fallback string, pattern *regexp.Regexp, rule string) string {
 	value := s.Text(name, "")
 	if value == "" {
-		return otherwise
+		return fallback
 	}
 	if !pattern.MatchString(value) {
 		s.Fault(name, "must be %s", rule)
-		return otherwise
+		return fallback
 	}
 	return value
 }
 
-// Unused records a fault if a variable is set that has no meaning beside another.
+// Unused records a fault if a variable is set that must not be set together with
+// another.
 func (s *Source) Unused(name, beside string) {
 	if s.Text(name, "") != "" {
 		s.Fault(name, "must not be set with %s", beside)
 	}
 }
 
-// Known returns the variables that were asked for, in alphabetical order.
+// Known returns the variables that were read, in alphabetical order.
 func (s *Source) Known() []string { return slices.Sorted(maps.Keys(s.known)) }
 
-// Misspelled returns a warning for each variable that is set, was not asked for,
-// and is one letter away from one that was asked for and is not set. Call it when
-// everything has been read.
+// Misspelled returns a warning for each set variable that was not read and is one
+// letter away from an unset one that was read. Call it when all variables have been
+// read.
 func (s *Source) Misspelled() []string {
 	var warnings []string
 	for _, name := range slices.Sorted(maps.Keys(s.env)) {
@@ -115,7 +116,7 @@ func (s *Source) Misspelled() []string {
 }
 
 // oneEdit reports whether two words differ by one letter that is added, missing or
-// another, or by two neighbours that are swapped.
+// different, or by two adjacent letters that are swapped.
 func oneEdit(a, b string) bool {
 	for a != "" && b != "" && a[0] == b[0] {
 		a, b = a[1:], b[1:]
@@ -135,8 +136,8 @@ func (s *Source) Required(name, why string) string {
 	return value
 }
 
-// OneOf returns a variable that must have one of the given values, the first
-// of which is the default.
+// OneOf returns a variable that must have one of the given values. The first is the
+// default.
 func (s *Source) OneOf(name string, values ...string) string {
 	value := s.Text(name, values[0])
 	if !slices.Contains(values, value) {
@@ -147,30 +148,30 @@ func (s *Source) OneOf(name string, values ...string) string {
 }
 
 // Int returns a variable that must be a whole number from least to most.
-func (s *Source) Int(name string, otherwise, least, most int) int {
-	n, err := strconv.Atoi(s.Text(name, strconv.Itoa(otherwise)))
+func (s *Source) Int(name string, fallback, least, most int) int {
+	n, err := strconv.Atoi(s.Text(name, strconv.Itoa(fallback)))
 	if err != nil || n < least || n > most {
 		s.Fault(name, "must be a whole number from %d to %d", least, most)
-		return otherwise
+		return fallback
 	}
 	return n
 }
 
 // Duration returns a variable that must be a duration, such as 5m or 90s, from
 // least to most.
-func (s *Source) Duration(name string, otherwise, least, most time.Duration) time.Duration {
-	d, err := time.ParseDuration(s.Text(name, otherwise.String()))
+func (s *Source) Duration(name string, fallback, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(s.Text(name, fallback.String()))
 	if err != nil || d < least || d > most {
-		s.Fault(name, "must be a duration from %s to %s, such as %s", least, most, otherwise)
-		return otherwise
+		s.Fault(name, "must be a duration from %s to %s, such as %s", least, most, fallback)
+		return fallback
 	}
 	return d
 }
 
-// URL returns a variable that must be an absolute https URL; plain http is
-// taken for addresses of this machine, where tests and the local run live.
-func (s *Source) URL(name, otherwise string) *url.URL {
-	u, err := url.Parse(s.Text(name, otherwise))
+// URL returns a variable that must be an absolute https URL. Plain http is allowed
+// for loopback addresses, which tests and the local run use.
+func (s *Source) URL(name, fallback string) *url.URL {
+	u, err := url.Parse(s.Text(name, fallback))
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
 		s.Fault(name, "must be an absolute URL")
@@ -181,13 +182,13 @@ func (s *Source) URL(name, otherwise string) *url.URL {
 	default:
 		return u
 	}
-	fallback, _ := url.Parse(otherwise)
-	return fallback
+	u, _ = url.Parse(fallback)
+	return u
 }
 
-// BaseURL is URL for a variable that must not have a path either.
-func (s *Source) BaseURL(name, otherwise string) *url.URL {
-	u := s.URL(name, otherwise)
+// BaseURL is URL for a variable that must have no path either.
+func (s *Source) BaseURL(name, fallback string) *url.URL {
+	u := s.URL(name, fallback)
 	if u != nil && strings.Trim(u.Path, "/") != "" {
 		s.Fault(name, "must have no path, which is added")
 	}

@@ -1,10 +1,9 @@
-// Package flight lets those who want the same thing at the same time share the
-// work for it, inside of their requests.
+// Package flight lets concurrent requests for the same result share the work.
 //
-// It is golang.org/x/sync/singleflight for a process that may do nothing after
-// it has answered: the one whose work it is waits for its end, even if the
-// request ends before; the others wait no longer than their own requests last.
-// It refuses to cancel the work: that is for the context that the work uses.
+// It is golang.org/x/sync/singleflight for a process that may do no work after its
+// responses: the leader, whose function runs, waits for its end even if the request
+// ends before. Others wait no longer than their own requests last. The package does
+// not cancel the function: that is up to the context that it uses.
 package flight
 
 import (
@@ -17,31 +16,31 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Group is a set of works, by key. The zero value is ready. It may be used by
-// many goroutines at once.
-type Group[T any] struct{ works singleflight.Group }
+// Group is a set of calls in flight, by key. The zero value is ready to use. It may
+// be used by many goroutines at once.
+type Group[T any] struct{ calls singleflight.Group }
 
-// How it is with one who asks.
+// The states of a caller of Do.
 const (
-	asking int32 = iota
+	waiting int32 = iota
 	leading
 	gone
 )
 
-// ErrLeft: the context of somebody who waited for another's work ended first.
+// ErrLeft: the context of a caller that waited for another's work ended first.
 var ErrLeft = errors.New("flight: left before the end")
 
-// errGone is the result of a work whose leader had gone before it began.
+// errGone is the result of a call whose leader left before the work began.
 var errGone = errors.New("flight: the leader has gone")
 
-// Do returns what work returns, or what the work of another returns that is
-// under way for the same key; led says whose it was. A panic in work is an
-// error. [ErrLeft] comes with the error of ctx.
+// Do returns the result of work, or of the call in flight for the same key. led
+// reports whether its own work ran. A panic in work is returned as an error. An
+// error that wraps [ErrLeft] also wraps the error of ctx.
 func (g *Group[T]) Do(ctx context.Context, key string, work func() (T, error)) (value T, led bool, err error) {
 	for {
 		var state atomic.Int32
-		landed := g.works.DoChan(key, func() (any, error) {
-			if !state.CompareAndSwap(asking, leading) {
+		landed := g.calls.DoChan(key, func() (any, error) {
+			if !state.CompareAndSwap(waiting, leading) {
 				return nil, errGone
 			}
 			var found T
@@ -55,10 +54,10 @@ func (g *Group[T]) Do(ctx context.Context, key string, work func() (T, error)) (
 		select {
 		case result = <-landed:
 		case <-ctx.Done():
-			if state.CompareAndSwap(asking, gone) {
+			if state.CompareAndSwap(waiting, gone) {
 				return value, false, fmt.Errorf("%w: %w", ErrLeft, ctx.Err())
 			}
-			result = <-landed // nothing outlives its request
+			result = <-landed // no work outlives its request
 		}
 		if errors.Is(result.Err, errGone) {
 			continue
@@ -68,13 +67,12 @@ func (g *Group[T]) Do(ctx context.Context, key string, work func() (T, error)) (
 	}
 }
 
-// Forget has those who ask from now on begin anew, instead of sharing a work
-// that is under way.
-func (g *Group[T]) Forget(key string) { g.works.Forget(key) }
+// Forget makes later calls begin anew, instead of sharing the call in flight.
+func (g *Group[T]) Forget(key string) { g.calls.Forget(key) }
 
 // Guard calls f and returns its error, or its panic and the stack as an error. A
 // server recovers the panics of its handlers, but not those of goroutines that a
-// handler starts; there a panic ends the process, and every request in it.
+// handler starts: there a panic ends the process, with every request in it.
 func Guard(f func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

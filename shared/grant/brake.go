@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Brake keeps a mistake of Login with Amazon's, or of ours, from unlinking many
-// customers. It is one document for a stack, since a process sees few of them.
+// Brake keeps an error of Login with Amazon, or of ours, from unlinking many
+// customers. It is one document for a stack, since each process sees few of them.
 //
-// It counts first refusals and revocations by the hour. When either exceeds
-// [Brake.Limit] within this hour and the last it latches, and no grant is
-// revoked until the sweeps' refreshes go well again, or an operator releases it.
+// It counts first refusals and revocations by the hour. When either would exceed
+// [Brake.Limit] in this hour and the last together, the brake latches: no grant is
+// revoked until the sweeps' refreshes succeed again, or an operator releases it.
 type Brake struct {
-	Hour        time.Time // the hour that is being counted
+	Hour        time.Time // the hour that is counted now
 	Refused     int       // grants whose first refusal fell into that hour
 	Revoked     int
-	LastRefused int // the same of the hour before
+	LastRefused int // the counts of the hour before
 	LastRevoked int
 
 	Customers int // of the stack, counted once a day
@@ -25,32 +25,31 @@ type Brake struct {
 	ByHand    bool      // an operator latched it, and only an operator releases it
 	OffUntil  time.Time // an operator released it: it does not latch before
 
-	// The sweeps' refreshes while it is latched, and since when they count.
+	// The sweeps' refreshes since Since, while it is latched.
 	Since     time.Time
 	Good, Bad int
 
-	ReportedAt time.Time // when a log line last said that it is latched
+	ReportedAt time.Time // when it was last logged that it is latched
 }
 
 const (
-	// leastLimit is how many customers may leave within an hour or two however
-	// few there are.
+	// leastLimit is the limit for a small stack.
 	leastLimit = 5
-	// brakeTrial is how long refreshes are watched before they release the
-	// brake, and goodRefreshes how many must go well for each that is refused.
+	// A latched brake is released after brakeTrial in which goodRefreshes succeeded
+	// for each refresh that was refused.
 	brakeTrial    = 2 * time.Hour
 	goodRefreshes = 9
 	// brakeOff is how long an operator's release lasts.
 	brakeOff = 24 * time.Hour
-	// brakeReport is how often a log line says that the brake is latched.
+	// brakeReport is how often it is logged that the brake is latched.
 	brakeReport = time.Hour
 )
 
 // Latched reports whether no grant may be revoked.
 func (b Brake) Latched() bool { return !b.LatchedAt.IsZero() }
 
-// Limit is how many first refusals, or revocations, this hour and the last may
-// bring: five, or one for each hundred customers.
+// Limit returns how many first refusals, or revocations, this hour and the last may
+// have: five, or one for each hundred customers if that is more.
 func (b Brake) Limit() int { return max(leastLimit, b.Customers/100) }
 
 // At returns the brake with its counts moved on to the hour of now.
@@ -60,7 +59,7 @@ func (b Brake) At(now time.Time) Brake {
 }
 
 // Admit counts first refusals and revocations that are about to be saved, and
-// returns how many of each may be. The brake latches if that is not all.
+// returns how many of each are allowed. The brake latches if some are not.
 func (b *Brake) Admit(refused, revoked int, now time.Time) (mayRefuse, mayRevoke int) {
 	b.roll(now)
 	if b.Latched() {
@@ -78,9 +77,9 @@ func (b *Brake) Admit(refused, revoked int, now time.Time) (mayRefuse, mayRevoke
 	return mayRefuse, mayRevoke
 }
 
-// Observe adds the refreshes of a sweep to what is known of a latched brake, and
-// releases it when nine of ten went well for two hours. It reports whether it is
-// time to log that the brake is latched.
+// Observe adds the refreshes of a sweep to a latched brake, and releases it when
+// nine of ten succeeded for two hours. It reports whether it is time to log that
+// the brake is latched.
 func (b *Brake) Observe(good, bad int, now time.Time) (report bool) {
 	if !b.Latched() {
 		return false
@@ -116,13 +115,13 @@ func (b *Brake) latch(now time.Time) {
 	b.LatchedAt, b.Since, b.Good, b.Bad = now, now, 0, 0
 }
 
-// release forgets what latched the brake as well: it would latch at once.
+// release also clears the counts, or the brake would latch again at once.
 func (b *Brake) release() {
 	*b = Brake{Customers: b.Customers, CountedAt: b.CountedAt}
 }
 
-// roll moves the counts on to the hour of now. A clock that is behind others
-// counts for their hour.
+// roll moves the counts on to the hour of now. A process whose clock is behind
+// counts for the hour of the others.
 func (b *Brake) roll(now time.Time) {
 	hour := now.UTC().Truncate(time.Hour)
 	if !hour.After(b.Hour) {
@@ -138,7 +137,7 @@ func (b *Brake) roll(now time.Time) {
 // Document returns the brake as the document of a [Control].
 func (b Brake) Document() map[string]any { return encode(brakeFields, &b) }
 
-// ParseBrake is the inverse of [Brake.Document], on the terms of [ParseRecord].
+// ParseBrake is the inverse of [Brake.Document], under the rules of [ParseRecord].
 func ParseBrake(doc map[string]any) (Brake, error) {
 	var b Brake
 	if err := decode("", brakeFields, doc, &b); err != nil {
@@ -165,32 +164,32 @@ var brakeFields = []field[Brake]{
 }
 
 // Control is one of the few documents that the processes of a stack share. Its
-// fields are strings, int64, bools and times, without further levels.
+// fields are strings, int64, bools and times; none is nested.
 type Control struct {
 	Name     string         // document id
-	Document map[string]any // as the Document method of its type makes it
+	Document map[string]any // from the Document method of its type
 	Revision Revision       // set by the store, zero for one that is not stored
 }
 
 // BrakeName is the name of the [Brake].
 const BrakeName = "brake"
 
-// SweepMark is how far the sweeps of some buckets have come, so that the next
+// SweepMark records how far the sweeps of some buckets have come, so that the next
 // one need not skip the index entries that they have left behind. See
 // https://cloud.google.com/firestore/docs/best-practices, "Avoid skipping over
 // deleted data".
 type SweepMark struct {
-	From   time.Time // nothing that a sweep could do was due before
-	FullAt time.Time // when a sweep last looked at everything, however long it was due
+	From   time.Time // no work of a sweep was due before
+	FullAt time.Time // when a sweep last read all due records, without a lower bound
 }
 
-// SweepMarkName is the name of the mark of the buckets from first to last.
+// SweepMarkName returns the name of the mark of the buckets from first to last.
 func SweepMarkName(first, last int) string { return fmt.Sprintf("sweep-%03d-%03d", first, last) }
 
 // Document returns the mark as the document of a [Control].
 func (m SweepMark) Document() map[string]any { return encode(sweepMarkFields, &m) }
 
-// ParseSweepMark is the inverse of [SweepMark.Document], on the terms of
+// ParseSweepMark is the inverse of [SweepMark.Document], under the rules of
 // [ParseRecord].
 func ParseSweepMark(doc map[string]any) (SweepMark, error) {
 	var m SweepMark

@@ -11,12 +11,12 @@ import (
 // field is one field of the struct T and its place in the document.
 type field[T any] struct {
 	path  []string
-	value func(*T) any       // what the document holds, nil for a zero value
-	set   func(*T, any) bool // the way back, false for a value of a wrong type
+	value func(*T) any       // the value in the document, nil for a zero value
+	set   func(*T, any) bool // the inverse, false for a value of a wrong type
 }
 
-// newField makes a field of two functions that turn its value into what the
-// document holds and back. They must copy what could be shared.
+// newField returns a field whose value write converts for the document, and read
+// converts back. They must copy values that could be shared.
 func newField[T, V any](of func(*T) *V, write func(V) any, read func(any) (V, bool), path ...string) field[T] {
 	return field[T]{
 		path:  path,
@@ -87,11 +87,11 @@ func parseAnnouncement(v any) (a Announcement, ok bool) {
 	return a, ok && decode("", announcementFields, doc, &a) == nil
 }
 
-func encodeWord(s string) any             { return s }
-func parseWord(v any) (s string, ok bool) { s, ok = v.(string); return s, ok }
+func encodeString(s string) any             { return s }
+func parseString(v any) (s string, ok bool) { s, ok = v.(string); return s, ok }
 
-// zeroToo makes of f a field that holds zero where f is absent.
-func (f field[T]) zeroToo(zero any) field[T] {
+// withZero returns f with zero stored where f would be absent.
+func (f field[T]) withZero(zero any) field[T] {
 	value := f.value
 	f.value = func(from *T) any {
 		if v := value(from); v != nil {
@@ -119,7 +119,7 @@ func encode[T any](fields []field[T], from *T) map[string]any {
 	return doc
 }
 
-// put stores v at path, with the maps that lead there.
+// put stores v at path, and makes the maps on the way.
 func put(doc map[string]any, path []string, v any) {
 	for len(path) > 1 {
 		next, ok := doc[path[0]].(map[string]any)
@@ -132,7 +132,7 @@ func put(doc map[string]any, path []string, v any) {
 	doc[path[0]] = v
 }
 
-// decode fills into from doc. Errors name fields with prefix in front.
+// decode fills into from doc. Errors name the field, after prefix.
 func decode[T any](prefix string, fields []field[T], doc map[string]any, into *T) error {
 	for _, f := range fields {
 		v, ok := find(doc, f.path)
@@ -146,11 +146,11 @@ func decode[T any](prefix string, fields []field[T], doc map[string]any, into *T
 	return nil
 }
 
-// find returns what doc holds at path, or nil; or, with false, what is in the
-// way because it is no map.
+// find returns the value of doc at path, or nil. If a value on the way is not a
+// map, it returns that value and false.
 func find(doc map[string]any, path []string) (any, bool) {
 	for _, name := range path[:len(path)-1] {
-		next, ok := below(doc, name)
+		next, ok := submap(doc, name)
 		if !ok {
 			return doc[name], false
 		}
@@ -159,8 +159,9 @@ func find(doc map[string]any, path []string) (any, bool) {
 	return doc[path[len(path)-1]], true
 }
 
-// below returns the map that doc holds as name, nil if there is nothing.
-func below(doc map[string]any, name string) (map[string]any, bool) {
+// submap returns the map that doc holds under name, nil if there is none, and false
+// if the value is not a map.
+func submap(doc map[string]any, name string) (map[string]any, bool) {
 	v := doc[name]
 	if v == nil {
 		return nil, true

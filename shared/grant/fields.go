@@ -8,21 +8,21 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// This file is, with codec.go, the one place that knows how records look as documents, so that
-// every store keeps the same fields under the same names. A document is made
-// of string, int64, bool, time.Time, []byte, []any and map[string]any. Times are cut
-// to microseconds, which is what Firestore keeps.
+// This file and codec.go alone define how values are stored as documents, so that
+// every store keeps the same fields under the same names. A document consists of
+// string, int64, bool, time.Time, []byte, []any and map[string]any. Times are
+// truncated to microseconds, as in Firestore.
 
-// Field is one field of a record's document and what to put there.
+// Field is one field of a record's document and its new value.
 type Field struct {
 	// Path leads to the field, for example {"grants", grantID, "state"}.
 	Path []string
-	// Value is nil for a field that is to be removed, with all below it.
+	// Value is nil for a field to remove, with all fields below it.
 	Value any
 }
 
-// Document returns the record as the document to create. Zero values are
-// absent from it, and it shares nothing with the record.
+// Document returns the document to create for the record. Zero values are absent
+// from it, and it shares nothing with the record.
 func (r Record) Document() map[string]any {
 	doc := encode(recordFields, &r)
 	if len(r.Grants) > 0 {
@@ -35,16 +35,16 @@ func (r Record) Document() map[string]any {
 	return doc
 }
 
-// ParseRecord is the inverse of [Record.Document]. It ignores fields it does
-// not know: they belong to another version of the code. A field of a wrong
-// type is an error that names the field and never shows its value. The record
-// shares nothing with the document, and has no Revision.
+// ParseRecord is the inverse of [Record.Document]. It ignores unknown fields: they
+// belong to another version of the code. A field of a wrong type is an error that
+// names the field and never shows its value. The record shares nothing with the
+// document, and has no Revision.
 func ParseRecord(doc map[string]any) (Record, error) {
 	var r Record
 	if err := decode("", recordFields, doc, &r); err != nil {
 		return Record{}, err
 	}
-	grants, ok := below(doc, "grants")
+	grants, ok := submap(doc, "grants")
 	if !ok {
 		return Record{}, wrongType("grants", doc["grants"])
 	}
@@ -52,7 +52,7 @@ func ParseRecord(doc map[string]any) (Record, error) {
 		r.Grants = make(map[string]Grant, len(grants))
 	}
 	for id := range grants {
-		fields, ok := below(grants, id)
+		fields, ok := submap(grants, id)
 		if !ok {
 			return Record{}, wrongType("grants."+id, grants[id])
 		}
@@ -65,8 +65,8 @@ func ParseRecord(doc map[string]any) (Record, error) {
 	return r, nil
 }
 
-// Diff returns the fields in which now differs from was: all that a store may
-// write to a document that holds was. No path is the beginning of another one.
+// Diff returns the fields in which now differs from was: all that a store may write
+// to a document that holds was. No path is a prefix of another.
 func Diff(was, now Record) []Field {
 	changes := diff(nil, recordFields, &was, &now)
 	for _, id := range slices.Sorted(maps.Keys(was.Grants)) {
@@ -87,8 +87,8 @@ func Diff(was, now Record) []Field {
 	return changes
 }
 
-// Document returns the delivery record as a document. It holds every field,
-// nil for a zero value, so that writing all of them replaces what was stored.
+// Document returns the delivery record as a document. It holds every field, nil for
+// a zero value, so that writing them all replaces the stored document.
 func (d Delivery) Document() map[string]any {
 	doc := make(map[string]any, len(deliveryFields))
 	for _, f := range deliveryFields {
@@ -97,7 +97,7 @@ func (d Delivery) Document() map[string]any {
 	return doc
 }
 
-// ParseDelivery is the inverse of [Delivery.Document], on the terms of
+// ParseDelivery is the inverse of [Delivery.Document], under the rules of
 // [ParseRecord].
 func ParseDelivery(doc map[string]any) (Delivery, error) {
 	var d Delivery
@@ -112,9 +112,8 @@ var recordFields = []field[Record]{
 	text(func(r *Record) *string { return &r.UserID }, "userId"),
 	text(func(r *Record) *string { return &r.Skill }, "skill"),
 	text(func(r *Record) *alexa.Region { return &r.Region }, "region"),
-	// Bucket 0 is a bucket like any other, and a query for it finds only
-	// documents that have the field.
-	number(func(r *Record) *int { return &r.Bucket }, "bucket").zeroToo(int64(0)),
+	// A query for bucket 0 finds only documents that have the field.
+	number(func(r *Record) *int { return &r.Bucket }, "bucket").withZero(int64(0)),
 	moment(func(r *Record) *time.Time { return &r.RefreshDue }, "refreshDue"),
 	list(func(r *Record) *[]Announcement { return &r.Announce }, encodeAnnouncement, parseAnnouncement, "announce"),
 	moment(func(r *Record) *time.Time { return &r.UsedAt }, "usedAt"),
@@ -125,7 +124,7 @@ var announcementFields = []field[Announcement]{
 	text(func(a *Announcement) *string { return &a.GrantID }, "grantId"),
 	text(func(a *Announcement) *alexa.Region { return &a.Region }, "region"),
 	text(func(a *Announcement) *string { return &a.Reason }, "reason"),
-	list(func(a *Announcement) *[]string { return &a.EndpointIDs }, encodeWord, parseWord, "endpointIds"),
+	list(func(a *Announcement) *[]string { return &a.EndpointIDs }, encodeString, parseString, "endpointIds"),
 	flag(func(a *Announcement) *bool { return &a.Discovery }, "discovery"),
 	number(func(a *Announcement) *int { return &a.ActiveGrants }, "activeGrants"),
 	moment(func(a *Announcement) *time.Time { return &a.At }, "at"),
@@ -154,7 +153,7 @@ var grantFields = []field[Grant]{
 	moment(func(g *Grant) *time.Time { return &g.ToldAt }, "told"),
 	moment(func(g *Grant) *time.Time { return &g.Behind.Since }, "behind", "since"),
 	moment(func(g *Grant) *time.Time { return &g.Behind.Due }, "behind", "due"),
-	list(func(g *Grant) *[]string { return &g.Behind.Endpoints }, encodeWord, parseWord, "behind", "endpoints"),
+	list(func(g *Grant) *[]string { return &g.Behind.Endpoints }, encodeString, parseString, "behind", "endpoints"),
 	flag(func(g *Grant) *bool { return &g.Behind.All }, "behind", "all"),
 	flag(func(g *Grant) *bool { return &g.Behind.Discovery }, "behind", "discovery"),
 	moment(func(g *Grant) *time.Time { return &g.LastForcedRefresh }, "lastForcedRefresh"),
@@ -167,6 +166,6 @@ var deliveryFields = []field[Delivery]{
 	text(func(d *Delivery) *string { return &d.Key.EventID }, "eventId"),
 	text(func(d *Delivery) *DeliveryState { return &d.State }, "state"),
 	moment(func(d *Delivery) *time.Time { return &d.ClaimedUntil }, "claimedUntil"),
-	list(func(d *Delivery) *[]string { return &d.Accepted }, encodeWord, parseWord, "accepted"),
+	list(func(d *Delivery) *[]string { return &d.Accepted }, encodeString, parseString, "accepted"),
 	moment(func(d *Delivery) *time.Time { return &d.ExpireAt }, "expireAt"),
 }

@@ -8,116 +8,112 @@ import (
 
 // Errors that every Store returns, wrapped or not.
 var (
-	// ErrNotFound: there is no such record.
+	// ErrNotFound: there is no such document.
 	ErrNotFound = errors.New("grant: not found")
-	// ErrConflict: the record was changed, created or deleted since it was
-	// read. Nothing was written. Read it again and decide anew; whoever changed
-	// it may be the same call, when its answer was lost and a client library
-	// tried it again.
+	// ErrConflict: the document was changed, created or deleted since it was read,
+	// and nothing was written. Read it again and decide anew. The other writer may
+	// be the same call, if its response was lost and a client library retried it.
 	ErrConflict = errors.New("grant: changed since it was read")
 )
 
-// Revision identifies one stored state of a record, delivery or account. It is opaque:
-// compare it for equality, and with zero, which means "not stored". Every
-// write gives a revision that no earlier state of the same document had.
+// Revision identifies one stored state of a document. It is opaque: compare it for
+// equality, and with zero, which means "not stored". Every write gives a revision
+// that no earlier state of the same document had.
 type Revision int64
 
-// Store keeps records, delivery records, Amazon accounts and the few documents
-// that the processes of a stack share.
+// Store keeps records, delivery records, Amazon accounts and the few documents that
+// the processes of a stack share.
 //
-// A store may be shared by any number of goroutines and processes. Values it
-// returns belong to the caller, and it keeps no reference to values it is
-// given, so neither side can change the other's by accident. Every method
-// returns the context's error, wrapped, when ctx ends first; a write whose
-// context ended may or may not have happened. Other errors mean that the
-// store is out of order, and that the call may be tried again.
+// A store may be used by any number of goroutines and processes. Values that it
+// returns belong to the caller, and it keeps no reference to its arguments, so that
+// neither side changes the other's values by accident. Every method returns the
+// context's error, wrapped, when ctx ends first; a write whose context ended may or
+// may not have happened. Unless a method says otherwise, other errors mean that the
+// store is unavailable, and the call may be retried.
 //
-// Times are kept in UTC to the microsecond: finer digits are cut off on the
-// way in. A zero time, an empty string and a zero number are "absent" and
-// read back as such.
+// Times are kept in UTC, truncated to microseconds. A zero time, an empty string
+// and a zero number are stored as absent, and read back as zero.
 type Store interface {
-	// Read returns the record of a customer, with its Revision set, or
-	// ErrNotFound. A read sees every write that had returned before the read
-	// began, by whichever process.
+	// Read returns the record of a customer, with its Revision set, or ErrNotFound.
+	// It sees every write of any process that returned before the read began.
 	Read(ctx context.Context, key Key) (Record, error)
 
 	// Write replaces was by now, and returns now as it is stored, with its new
-	// Revision. It succeeds only if the stored record still has was.Revision,
-	// or, when that is zero, if no record is stored; otherwise it returns
-	// ErrConflict and writes nothing. Of several writers that start from one
-	// revision exactly one succeeds.
+	// Revision. It succeeds only if the stored record still has was.Revision or,
+	// when that is zero, if no record is stored. Otherwise it returns ErrConflict
+	// and writes nothing. Of concurrent writers that start from one revision
+	// exactly one succeeds.
 	//
-	// Only fields that differ between was and now are written (each field of
-	// each grant counts by itself; a grant missing in now is removed whole).
-	// All other fields of the stored document stay as they are, the ones this
-	// version of the code does not know included. If nothing differs, nothing
-	// is written, and was is returned without a look at the store. A record
-	// that is not stored yet is created with everything in now.
+	// Only fields that differ between was and now are written. Each field of each
+	// grant counts by itself, and a grant missing in now is removed whole. All
+	// other fields of the stored document stay as they are, including fields that
+	// this version of the code does not know. If nothing differs, nothing is
+	// written, and was is returned without a call to the database. A record that is
+	// not stored yet is created with everything in now.
 	//
-	// was and now must have one Key: a store does not move records, and returns
-	// an error.
+	// was and now must have the same Key: a store does not move records, and
+	// returns an error.
 	Write(ctx context.Context, was, now Record) (Record, error)
 
-	// Due returns a page of the records whose RefreshDue is set, not before
-	// q.From and not after q.Before, in the given buckets, the earliest first. A record changed
-	// while the pages are read may be missed or seen twice; each record seen
-	// is a consistent state with its Revision, fit for Write. A query outside
-	// the limits that DueQuery states is an error.
+	// Due returns a page of the records in the given buckets whose RefreshDue is
+	// set, not before q.From and not after q.Before, earliest first. A record that
+	// changes between two pages may be missed or returned twice. Each returned
+	// record is a consistent state with its Revision, fit for Write. A query
+	// outside the limits of DueQuery is an error.
 	Due(ctx context.Context, q DueQuery) (DuePage, error)
 
-	// CountDue counts the records that Due would find with q on all its pages,
-	// unreadable ones included, but counts no further than q.Limit. It begins
-	// after q.After.
+	// CountDue returns the number of records that Due would find with q on all its
+	// pages, unreadable ones included, but at most q.Limit. It begins after
+	// q.After.
 	CountDue(ctx context.Context, q DueQuery) (int, error)
 
-	// Delete removes the record was, if the stored one still has its Revision;
-	// otherwise it returns ErrConflict and removes nothing. A record that is not
-	// stored cannot be deleted: that is an error.
+	// Delete removes the record was, if the stored one still has its Revision.
+	// Otherwise it returns ErrConflict and removes nothing. A was without a
+	// Revision is an error.
 	Delete(ctx context.Context, was Record) error
 
 	// ReadDelivery returns the delivery record of an event, or ErrNotFound. An
-	// expired one may be returned or not: see Delivery.Live.
+	// expired record may be returned or not: see Delivery.Live.
 	ReadDelivery(ctx context.Context, key DeliveryKey) (Delivery, error)
 
-	// WriteDelivery replaces was by now on the terms of Write, whole and
+	// WriteDelivery replaces was by now under the rules of Write, but whole,
 	// without a field mask.
 	WriteDelivery(ctx context.Context, was, now Delivery) (Delivery, error)
 
 	// ReadAccount returns the account with an id, or ErrNotFound.
 	ReadAccount(ctx context.Context, id string) (Account, error)
 
-	// WriteAccount replaces was by now on the terms of Write, whole and without
-	// a field mask. Both must have one ID. An account without a Customer, whom
-	// nobody could erase, is an error.
+	// WriteAccount replaces was by now like WriteDelivery. Both must have the same
+	// ID. An account without a Customer is an error: it could not be erased.
 	WriteAccount(ctx context.Context, was, now Account) (Account, error)
 
-	// ReadControl returns the shared document of a name, or ErrNotFound.
+	// ReadControl returns the shared document with a name, or ErrNotFound.
 	ReadControl(ctx context.Context, name string) (Control, error)
 
-	// WriteControl replaces was by now on the terms of Write, whole and without
-	// a field mask. Both must have one Name, and was is as it was read. It looks
-	// at the store even if nothing differs; the Revision may stay then.
+	// WriteControl replaces was by now like WriteDelivery. Both must have the same
+	// Name, and was must be as it was read. It checks the stored document even if
+	// nothing differs; the Revision may stay the same then.
 	WriteControl(ctx context.Context, was, now Control) (Control, error)
 
-	// CountCustomers counts all records.
+	// CountCustomers returns the number of records.
 	CountCustomers(ctx context.Context) (int, error)
 }
 
-// Admin is what operators' tools need of a store besides. No deployed function
-// has it.
+// Admin is a Store with the methods that only operators' tools need. No deployed
+// function uses it.
 type Admin interface {
 	Store
 
-	// List returns a page of all records, at most limit of them and at least
-	// one if there are more, ordered by Key.ID, those after the one with the id
-	// after; the empty id begins. On the terms of Due, a record that is changed
-	// meanwhile is seen once, in its old state or in its new.
+	// List returns a page of all records, ordered by Key.ID: at most limit of them,
+	// and at least one if there are more. It begins after the id after; the empty
+	// id is the beginning. A record that is changed meanwhile is returned once, in
+	// its old state or in its new.
 	List(ctx context.Context, after string, limit int) (ListPage, error)
 
-	// Erase removes everything that is kept about a customer: the record,
-	// whatever its revision, the delivery records of all events, and the Amazon
-	// accounts. A customer of whom nothing is kept is no error. When it fails
-	// some of it may be gone; call it again.
+	// Erase removes everything that is kept about a customer: the record, at any
+	// revision, the delivery records of all events, and the Amazon accounts. It is
+	// no error if nothing is kept. If it fails, part of it may be gone; call it
+	// again.
 	Erase(ctx context.Context, key Key) (Erased, error)
 }
 
@@ -129,83 +125,83 @@ type ListPage struct {
 	Unreadable []error
 }
 
-// Erased says what was removed.
+// Erased counts the documents that were removed.
 type Erased struct {
 	Records    int // 1, or 0 when there was none
 	Deliveries int
 	Accounts   int
 }
 
-// MaxDueBuckets is the largest number of buckets in one DueQuery: Firestore
-// takes no more than 30 values in an "in" filter.
+// MaxDueBuckets is the largest number of buckets in one DueQuery: Firestore allows
+// at most 30 values in an "in" filter.
 const MaxDueBuckets = 30
 
 // DueQuery selects records for the sweep.
 type DueQuery struct {
 	Buckets []int     // 1 to MaxDueBuckets of them
-	From    time.Time // records due at this time or later; zero: however long they are due
+	From    time.Time // records due at this time or later; zero for no bound
 	Before  time.Time // records due at this time or earlier
 	Limit   int       // at most this many records in a page, at least 1
 	After   *DueCursor
 }
 
-// DueCursor is a place between two pages.
+// DueCursor is the position after a page.
 type DueCursor struct {
 	RefreshDue time.Time
 	ID         string // Key.ID of the last record of the page
 }
 
-// DuePage is one page of records. Next is nil on the last page; a page may be
-// shorter than the limit, and empty, without being the last.
+// DuePage is one page of records. Next is nil on the last page only: a page may be
+// shorter than the limit, or empty, without being the last.
 type DuePage struct {
 	Records []Record
 	Next    *DueCursor
-	// Unreadable says, for each record that this version of the code cannot
-	// decode, which one and why. They are left out of Records, so that one
-	// bad record does not hold up the sweep of all the others.
+	// Unreadable has an error for each record that this version of the code cannot
+	// decode. It names the record, which is left out of Records, so that one bad
+	// record does not hold up the sweep of the others.
 	Unreadable []error
 }
 
-// DeliveryKey names the delivery record of one event to one customer.
+// DeliveryKey identifies the delivery record of one event to one customer.
 type DeliveryKey struct {
 	Customer string // Key.ID of the customer's record
 	EventID  string // identity of the event, as the publisher or Pub/Sub gave it
 }
 
-// ID is the document id. It starts with the customer's, so that everything
+// ID returns the document id. It starts with the customer's, so that everything
 // kept about a customer can be found without an index.
 func (k DeliveryKey) ID() string {
 	return DeliveryPrefix(k.Customer) + shortHex(digest(k.EventID))
 }
 
-// DeliveryPrefix is what the ids of all delivery records of a customer begin
-// with, and no others; hex digits follow.
+// DeliveryPrefix returns the prefix of the ids of a customer's delivery records,
+// and of no others; hex digits follow it.
 func DeliveryPrefix(customer string) string { return customer + "." }
 
-// DeliveryState says how far an event that must not be repeated has come.
+// DeliveryState is the progress of an event that must not be repeated.
 type DeliveryState string
 
 const (
-	// Claimed: a process is about to send the event; until ClaimedUntil nobody
-	// else may.
+	// Claimed: a process is about to send the event. No other process may until
+	// ClaimedUntil.
 	Claimed DeliveryState = "claimed"
 	// Sent: every grant that was to get the event has it.
 	Sent DeliveryState = "sent"
 )
 
-// Delivery says who accepted an event. It exists only for an event that
-// failed for some of a customer's grants, or that must not be repeated.
+// Delivery records which grants' gateways accepted an event. It exists only for an
+// event that failed for some of a customer's grants, or that must not be repeated.
 type Delivery struct {
 	Key          DeliveryKey
 	State        DeliveryState // empty for an event that may be repeated
 	ClaimedUntil time.Time
 	Accepted     []string  // ids of the grants whose gateway accepted the event, in no order
-	ExpireAt     time.Time // required; from then on the record means nothing
+	ExpireAt     time.Time // required; from then on the record is ignored
 	Revision     Revision  // set by the store, zero for a delivery that is not stored
 }
 
-// Live reports whether the record still means something. Stores delete
-// expired records late or never, so whoever reads one asks.
+// Live reports whether the record is stored and has not expired. Stores delete
+// expired records late or never, so that readers must check.
 func (d Delivery) Live(now time.Time) bool {
 	return d.Revision != 0 && now.Before(d.ExpireAt)
 }

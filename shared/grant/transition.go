@@ -9,14 +9,14 @@ import (
 )
 
 // KeepRevoked is how long the remains of a revoked grant are kept, so that an
-// operator can undo a revocation that was a mistake.
+// operator can undo a mistaken revocation.
 const KeepRevoked = 7 * 24 * time.Hour
 
-// maxAnnouncements bounds the lifecycle messages that wait in one record. They
-// wait only while their topic is out of order; the oldest go first.
+// maxAnnouncements bounds the lifecycle messages that wait in one record. They wait
+// only while their topic is unavailable; the oldest are dropped first.
 const maxAnnouncements = 64
 
-// Tokens is what a refresh or an exchange brought, sealed.
+// Tokens is the result of a refresh or a code exchange, sealed.
 type Tokens struct {
 	AccessToken  []byte
 	RefreshToken []byte
@@ -26,22 +26,22 @@ type Tokens struct {
 }
 
 // RefreshDue returns when the sweep should refresh a token that expires at
-// expiresAt: ten minutes earlier, and up to twenty more by draw, which is from
-// 0 to 1 and drawn anew each time. The draw spreads customers who were linked
-// in the same minute, or served late in the same outage.
+// expiresAt: ten to thirty minutes earlier. draw, a new random number from 0 to 1
+// each time, spreads customers who were linked in the same minute, or served late
+// in the same outage.
 func RefreshDue(expiresAt time.Time, draw float64) time.Time {
 	return expiresAt.Add(-10*time.Minute - time.Duration(draw*float64(20*time.Minute)))
 }
 
-// Link adds a new grant with its tokens, active from now on, and announces it.
-// A grant whose id the record has already is left as it is.
+// Link adds a new active grant with its tokens, and announces it. It does nothing
+// if the record has a grant with this id.
 //
-// amazonUser is the hash of the Amazon account that the grant is for, empty if
-// it is unknown, since Alexa does not say. The same account's older grant of
-// that region is replaced, another account's stays. Where one of the two is
-// unknown, the older grant may be the same link. Only a refresh can tell, since
-// Login with Amazon ends a link's old tokens: the older grant is due now, not
-// used before, and revoked by the first refusal.
+// amazonUser is the hash of the grant's Amazon account, empty if unknown, since
+// Alexa does not say. An older grant of the same account and region is replaced; a
+// grant of another account stays. If either account is unknown, the older grant may
+// be the same link. Only a refresh can tell, since Login with Amazon revokes a
+// link's old tokens. The older grant is therefore due now, not used before, and
+// revoked by the first refusal.
 func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens Tokens, now time.Time) {
 	if _, ok := r.Grants[id]; ok {
 		return
@@ -67,7 +67,7 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 		r.Grants = make(map[string]Grant)
 	}
 	r.Region = region
-	if !r.UsedAt.IsZero() { // use is noted
+	if !r.UsedAt.IsZero() { // idle customers leave the sweep
 		r.UsedAt = now
 	}
 	r.Grants[id] = Grant{
@@ -75,18 +75,17 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,
 		ExpiresAt: tokens.ExpiresAt, TokenVersion: 1, RefreshDue: tokens.RefreshDue, CreatedAt: now,
 	}
-	// After the new grant is there: for a moment of none the maker would stop
+	// Announced after the new grant is in: at a count of 0 the maker would stop
 	// publishing.
 	if dropped != "" && gone.State != Revoked {
 		r.announce(WasRevoked, dropped, gone.Region, "too_many_grants", now)
 	}
 	r.announce(kind, id, region, "", now)
-	r.settle(now)
+	r.schedule(now)
 }
 
-// makeRoom removes and returns the least useful grant of a full record: a
-// revoked one before a suspect one before an active one, and among equals the
-// oldest.
+// makeRoom removes and returns the least useful grant of a full record: revoked
+// before suspect before active, then the oldest.
 func (r *Record) makeRoom() (id string, gone Grant) {
 	if len(r.Grants) < MaxGrants {
 		return "", Grant{}
@@ -104,38 +103,38 @@ func (r *Record) makeRoom() (id string, gone Grant) {
 	return least, gone
 }
 
-// Refreshed saves what a refresh brought: the tokens replace the old ones, the
-// lease ends, failures are forgotten, and a refusal or a revocation decided
-// meanwhile from the same tokens is undone, since Login with Amazon has just
-// proved it wrong.
+// Refreshed saves the result of a refresh: the tokens replace the old ones, the
+// lease ends, and failures are reset. A refusal or a revocation that was decided
+// meanwhile from the same tokens is undone, since Login with Amazon has just proved
+// it wrong.
 //
-// asked is the grant as it was when Login with Amazon was asked. What was noted
-// of it since, by a skill event or a relink, is newer than the answer and stays.
-func (r *Record) Refreshed(id string, asked Grant, tokens Tokens, now time.Time) {
+// before is the grant as it was before the call to Login with Amazon. The notes of a
+// skill event or a relink since then are newer than the answer, and stay.
+func (r *Record) Refreshed(id string, before Grant, tokens Tokens, now time.Time) {
 	g := r.Grants[id]
-	due := later(tokens.RefreshDue, now)                 // of tokens that were saved late: a sweep does not look far back
-	gatewayRefuses := g.State == Suspect && !g.Doubted() // which no refresh mends
+	due := later(tokens.RefreshDue, now)                 // if saved late: a sweep misses a due time in the past
+	gatewayRefuses := g.State == Suspect && !g.Doubted() // a refresh does not change that
 	if gatewayRefuses {
 		due = now.Add(spread(id, suspectRefresh))
 	}
-	g.RefreshDue = keepEarlierDue(due, asked, g)
+	g.RefreshDue = keepEarlierDue(due, before, g)
 	g.AccessToken, g.RefreshToken, g.ExpiresAt = tokens.AccessToken, tokens.RefreshToken, tokens.ExpiresAt
 	g.ClientID = tokens.ClientID
 	g.TokenVersion++
 	g.Lease, g.EraseAt, g.RefusedAt = Lease{}, time.Time{}, time.Time{}
-	if g.Witness == asked.Witness {
+	if g.Witness == before.Witness {
 		g.Witness = Witness{}
 	}
-	if g.UnprovenSince.Equal(asked.UnprovenSince) {
+	if g.UnprovenSince.Equal(before.UnprovenSince) {
 		g.UnprovenSince = time.Time{}
 	}
 	switch {
 	case gatewayRefuses:
 		r.Grants[id] = g
-		r.settle(now)
+		r.schedule(now)
 		return
 	case g.State == Revoked:
-		g.ToldAt = g.Since // of the revocation
+		g.ToldAt = g.Since // the revocation was announced
 	}
 	if g.State != Active {
 		g.Reason, g.Since = "", now
@@ -144,28 +143,28 @@ func (r *Record) Refreshed(id string, asked Grant, tokens Tokens, now time.Time)
 	r.recovered(id, g, now)
 }
 
-// keepEarlierDue keeps a due time that was brought forward while the refresh
-// ran, and that of a witness who came meanwhile. A due time that belongs to a
-// failure or a doubt is not kept: the refresh has just ended these.
-func keepEarlierDue(due time.Time, asked, stored Grant) time.Time {
-	stays := stored.RefreshDue
-	brought := stored.State == asked.State && stored.Failures == asked.Failures && !stays.Equal(asked.RefreshDue)
-	if (brought || stored.Witness != asked.Witness) && !stays.IsZero() && stays.Before(due) {
-		return stays
+// keepEarlierDue keeps an earlier due time that was set while the refresh ran, or
+// that belongs to a new witness. The due time of a failure or a doubt is not kept:
+// the refresh has just ended these.
+func keepEarlierDue(due time.Time, before, stored Grant) time.Time {
+	current := stored.RefreshDue
+	broughtForward := stored.State == before.State && stored.Failures == before.Failures && !current.Equal(before.RefreshDue)
+	if (broughtForward || stored.Witness != before.Witness) && !current.IsZero() && current.Before(due) {
+		return current
 	}
 	return due
 }
 
-// Forced notes that the refresh that was just saved was forced by a refusal of
-// the gateway.
+// Forced notes that the refresh that was just saved was forced by a refusal of the
+// gateway.
 func (r *Record) Forced(id string, now time.Time) {
 	g := r.Grants[id]
 	g.LastForcedRefresh = now
 	r.Grants[id] = g
 }
 
-// Revoke ends a grant. Its sealed refresh token stays for KeepRevoked; the
-// access token, which nobody may use any more, goes now.
+// Revoke ends a grant. The sealed refresh token stays for KeepRevoked; the access
+// token is removed now.
 func (r *Record) Revoke(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	g.State, g.Reason, g.Since = Revoked, reason, now
@@ -174,7 +173,7 @@ func (r *Record) Revoke(id, reason string, now time.Time) {
 	g.EraseAt = now.Add(KeepRevoked)
 	r.Grants[id] = g
 	r.announce(WasRevoked, id, g.Region, reason, now)
-	r.settle(now)
+	r.schedule(now)
 }
 
 // Take puts owner's lease on a grant.
@@ -184,18 +183,18 @@ func (r *Record) Take(id, owner string, until time.Time) {
 	r.Grants[id] = g
 }
 
-// Announced removes lifecycle messages that have been published.
+// Announced removes the lifecycle messages that have been published.
 func (r *Record) Announced(published []Announcement, now time.Time) {
 	r.Announce = slices.DeleteFunc(r.Announce, func(a Announcement) bool { return slices.ContainsFunc(published, a.same) })
 	if len(r.Announce) == 0 {
 		r.Announce = nil
 	}
-	r.settle(now)
+	r.schedule(now)
 }
 
-// Left counts the grants that a customer has in a region and that may still
-// receive events: a suspect grant counts, since it recovers only if the maker
-// goes on publishing.
+// Left returns how many of a customer's grants in a region may still receive
+// events. A suspect grant counts, since it recovers only if the maker goes on
+// publishing.
 func (r *Record) Left(region alexa.Region) int {
 	n := 0
 	for _, g := range r.Grants {
@@ -218,13 +217,13 @@ func (r *Record) addAnnouncement(a Announcement, now time.Time) {
 	}
 }
 
-// settle sets when the sweep has to look at the record: at the earliest due
-// time of its grants, when the remains of a revoked one are to go, when the maker
-// is to be asked for what an active one missed, or now when a message waits to be
-// published. It is never before now: a sweep looks no further back than its
-// predecessor did, and would miss a record that is written with an earlier time,
-// as a token that lasts a few minutes would have it.
-func (r *Record) settle(now time.Time) {
+// schedule sets when the sweep next reads the record: at the earliest due time of
+// its grants, when a revoked grant's remains are to be erased, when the maker is to
+// be before for an active grant's missed reports, or now if a message waits to be
+// published. It is never before now: a sweep looks no further back than the one
+// before did, and would miss a record that is written with an earlier time, such as
+// one with a token that lasts a few minutes.
+func (r *Record) schedule(now time.Time) {
 	r.RefreshDue = time.Time{}
 	if len(r.Announce) > 0 {
 		r.RefreshDue = now

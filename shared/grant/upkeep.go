@@ -2,19 +2,17 @@ package grant
 
 import "time"
 
-// This file is what the sweep and operators do to a record, other than
-// refreshing its tokens.
+// This file has the changes that the sweep and operators make to a record, other than
+// new tokens.
 
 const (
 	firstRefreshPause = time.Minute
 	lastRefreshPause  = time.Hour
 )
 
-// RefreshFailed notes that a grant could not be refreshed, for a reason that is
-// its own and not the same for everybody: the sweep leaves it alone for a
-// minute, then for twice the time, at most an hour, so that it does not hold up
-// others. Up to a quarter comes on top, by the grant's id, so that those that
-// failed together do not come back together.
+// RefreshFailed notes that a grant could not be refreshed, for a reason of its own
+// that does not affect other grants. The sweep retries it after a minute, then with
+// exponential backoff up to an hour, so that it does not hold up others.
 //
 // A grant that the gateway refuses waits an hour: its failures are its probes'.
 func (r *Record) RefreshFailed(id string, now time.Time) {
@@ -26,27 +24,27 @@ func (r *Record) RefreshFailed(id string, now time.Time) {
 		g.Failures++
 	}
 	r.Grants[id] = g
-	r.settle(now)
+	r.schedule(now)
 }
 
-// spread is pause and up to a quarter more, by the grant's id.
+// spread returns pause and up to a quarter more, by the grant's id, so that grants
+// that failed together are not retried together.
 func spread(id string, pause time.Duration) time.Duration {
 	sum := digest("refresh failed", id)
 	return pause + pause/4*time.Duration(sum[0])/256
 }
 
-// Rest takes a grant out of the sweep. It is refreshed when an event needs it,
-// and is in the sweep again from then on.
+// Rest takes a grant out of the sweep, until it is refreshed for an event.
 func (r *Record) Rest(id string, now time.Time) {
 	g := r.Grants[id]
 	g.RefreshDue = time.Time{}
 	r.Grants[id] = g
-	r.settle(now)
+	r.schedule(now)
 }
 
-// Prove makes every grant of a customer due for a refresh, and notes who says
-// that the grants may be gone: the next refusal by Login with Amazon revokes. It
-// reports whether there was one to prove.
+// Prove makes every grant of a customer due for a refresh, and notes a witness
+// against it: the next refusal by Login with Amazon revokes the grant. It reports
+// whether there was a grant to prove.
 func (r *Record) Prove(by string, now time.Time) bool {
 	found := false
 	for id, g := range r.Grants {
@@ -57,9 +55,9 @@ func (r *Record) Prove(by string, now time.Time) bool {
 		r.witness(id, by, now)
 	}
 	if found && !r.UsedAt.IsZero() {
-		r.Used(now) // or the sweep would put an idle customer's grants to rest again
+		r.Used(now) // or the sweep would take an idle customer's grants out again
 	}
-	r.settle(now)
+	r.schedule(now)
 	return found
 }
 
@@ -74,7 +72,7 @@ func (r *Record) witness(id, by string, now time.Time) {
 }
 
 // ProbeNow makes the suspect grants of a customer due for a refresh, and the next
-// event their probe. It returns how many there are.
+// event their probe. It returns their number.
 func (r *Record) ProbeNow(now time.Time) (suspects int) {
 	for id, g := range r.Grants {
 		if g.State != Suspect {
@@ -87,23 +85,22 @@ func (r *Record) ProbeNow(now time.Time) (suspects int) {
 		}
 		r.Grants[id] = g
 	}
-	r.settle(now)
+	r.schedule(now)
 	return suspects
 }
 
 // Used notes that an event was delivered to the customer.
 func (r *Record) Used(now time.Time) { r.UsedAt = now }
 
-// Remove removes what is left of a grant, without a word to anybody.
+// Remove removes the remains of a grant, without an announcement.
 func (r *Record) Remove(id string, now time.Time) {
 	delete(r.Grants, id)
-	r.settle(now)
+	r.schedule(now)
 }
 
-// Restore undoes the revocation of a grant whose refresh token is still there,
-// and reports whether it could. The grant is suspect until a refresh, which is
-// due now, has shown what it is worth. The refusals that led to the revocation
-// are forgotten.
+// Restore undoes the revocation of a grant whose refresh token is still there, and
+// reports whether it could. The grant is suspect until a refresh, which is due now,
+// succeeds.
 func (r *Record) Restore(id string, now time.Time) bool {
 	g, ok := r.Grants[id]
 	if !ok || g.State != Revoked || len(g.RefreshToken) == 0 {
@@ -111,7 +108,7 @@ func (r *Record) Restore(id string, now time.Time) bool {
 	}
 	g = doubted(g, ReasonRestored, now)
 	g.EraseAt, g.ExpiresAt = time.Time{}, time.Time{} // its access token is gone
-	g.RefusedAt, g.Witness = time.Time{}, Witness{}   // they led to the mistake
+	g.RefusedAt, g.Witness = time.Time{}, Witness{}   // they led to the revocation
 	g.RefreshDue, g.NextTry = now, now
 	r.Grants[id] = g
 	r.tellIfEnded(id, now)
@@ -119,23 +116,23 @@ func (r *Record) Restore(id string, now time.Time) bool {
 }
 
 // Idle reports whether no event was delivered to the customer for longer than
-// after. It is always more than after, since use is not noted each time: see
-// [Record.NoteUse]. A record that does not say when it was used is not idle.
+// after, plus the time between two notes of use: see [Record.NoteUse]. A record
+// without UsedAt is not idle, nor is one whose missed reports are due.
 func (r Record) Idle(after time.Duration, now time.Time) bool {
 	for _, g := range r.Grants {
 		if g.BehindDue(now) {
 			return false
 		}
 	}
-	return !r.UsedAt.IsZero() && now.Sub(r.UsedAt) > after+useNoted(after)
+	return !r.UsedAt.IsZero() && now.Sub(r.UsedAt) > after+useInterval(after)
 }
 
-// NoteUse reports whether it is time to note again that the customer is used,
-// if those are idle who were not for longer than after.
+// NoteUse reports whether it is time to note again that the customer is in use.
+// after is the time until a customer without events is idle.
 func (r Record) NoteUse(after time.Duration, now time.Time) bool {
-	return now.Sub(r.UsedAt) > useNoted(after)
+	return now.Sub(r.UsedAt) > useInterval(after)
 }
 
-// useNoted is how seldom use is noted: a tenth of the time after which it
-// matters, and never twice in the lifetime of a token.
-func useNoted(after time.Duration) time.Duration { return max(after/10, time.Hour) }
+// useInterval returns the least time between two notes of use: a tenth of the time
+// after which a customer is idle, and at least the lifetime of a token.
+func useInterval(after time.Duration) time.Duration { return max(after/10, time.Hour) }

@@ -8,13 +8,13 @@ import (
 
 // decodePlain is decodeJSON for bodies in the form that Pub/Sub writes: known
 // members, each once, and strings without escapes. It takes a fifth of the time.
-// What is in any other form it leaves to decodeJSON, which also says what is
-// wrong with it; ok is false then.
+// For any other form ok is false: decodeJSON then decodes the body, or returns the
+// error.
 func decodePlain(body []byte) (m Message, ok bool) {
 	p := plain{rest: body}
 	var seen members
 	p.object(func(name []byte) {
-		p.odd = p.odd || !seen.first(name)
+		p.unsupported = p.unsupported || !seen.first(name)
 		switch string(name) {
 		case "message":
 			p.message(&m)
@@ -23,17 +23,17 @@ func decodePlain(body []byte) (m Message, ok bool) {
 		case "deliveryAttempt":
 			m.Attempt = p.number()
 		default:
-			p.odd = true
+			p.unsupported = true
 		}
 	})
-	p.space()
-	return m, !p.odd && len(p.rest) == 0 && m.ID != ""
+	p.skipSpace()
+	return m, !p.unsupported && len(p.rest) == 0 && m.ID != ""
 }
 
 func (p *plain) message(m *Message) {
 	var seen members
 	p.object(func(name []byte) {
-		p.odd = p.odd || !seen.first(name)
+		p.unsupported = p.unsupported || !seen.first(name)
 		switch string(name) {
 		case "messageId":
 			m.ID = string(p.string())
@@ -46,28 +46,28 @@ func (p *plain) message(m *Message) {
 			m.PublishTime = p.time()
 		case "orderingKey":
 			m.OrderingKey = string(p.string())
-		case "message_id", "publish_time": // the same again
+		case "message_id", "publish_time": // duplicates of the camel-case names
 			p.string()
 		default:
-			p.odd = true
+			p.unsupported = true
 		}
 	})
 }
 
-// plain reads JSON of which only a part is understood.
+// plain parses a subset of JSON.
 type plain struct {
-	rest []byte // what is not read yet
-	odd  bool   // it went on with something that is not understood; what was read means nothing
+	rest        []byte // the unread input
+	unsupported bool   // the input is outside the subset, and the results are meaningless
 }
 
-// members are the names that an object had so far.
+// members holds the names of an object so far.
 type members struct {
 	names [8][]byte
 	n     int
 }
 
-// first reports whether a name comes for the first time. An object with more
-// members than are known is not one of those read here.
+// first reports whether a name occurs for the first time. It returns false for an
+// object with more members than fit.
 func (s *members) first(name []byte) bool {
 	for _, other := range s.names[:s.n] {
 		if bytes.Equal(name, other) {
@@ -82,15 +82,15 @@ func (s *members) first(name []byte) bool {
 	return true
 }
 
-func (p *plain) space() {
+func (p *plain) skipSpace() {
 	for len(p.rest) > 0 && (p.rest[0] == ' ' || p.rest[0] == '\n' || p.rest[0] == '\r' || p.rest[0] == '\t') {
 		p.rest = p.rest[1:]
 	}
 }
 
-// next moves over c and reports whether it came next.
+// next skips c, and reports whether it was the next byte after spaces.
 func (p *plain) next(c byte) bool {
-	p.space()
+	p.skipSpace()
 	if len(p.rest) == 0 || p.rest[0] != c {
 		return false
 	}
@@ -98,29 +98,29 @@ func (p *plain) next(c byte) bool {
 	return true
 }
 
-func (p *plain) want(c byte) { p.odd = !p.next(c) || p.odd }
+func (p *plain) expect(c byte) { p.unsupported = !p.next(c) || p.unsupported }
 
-// object calls member with the name of each member of an object; it reads the
+// object calls member with the name of each member of an object. member parses the
 // value.
 func (p *plain) object(member func(name []byte)) {
-	p.want('{')
+	p.expect('{')
 	if p.next('}') {
 		return
 	}
-	for !p.odd {
+	for !p.unsupported {
 		name := p.string()
-		p.want(':')
+		p.expect(':')
 		member(name)
 		if p.next('}') {
 			return
 		}
-		p.want(',')
+		p.expect(',')
 	}
 }
 
-// string returns what is between the quotes.
+// string returns the text between the quotes.
 func (p *plain) string() []byte {
-	p.want('"')
+	p.expect('"')
 	for i, c := range p.rest {
 		switch {
 		case c == '"':
@@ -128,11 +128,11 @@ func (p *plain) string() []byte {
 			p.rest = p.rest[i+1:]
 			return s
 		case c < ' ', c == '\\', c >= 0x80:
-			p.odd = true
+			p.unsupported = true
 			return nil
 		}
 	}
-	p.odd = true
+	p.unsupported = true
 	return nil
 }
 
@@ -140,24 +140,24 @@ func (p *plain) base64() []byte {
 	text := p.string()
 	data := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	n, err := base64.StdEncoding.Decode(data, text)
-	p.odd = p.odd || err != nil
+	p.unsupported = p.unsupported || err != nil
 	return data[:n]
 }
 
 func (p *plain) time() (t time.Time) {
-	p.odd = t.UnmarshalText(p.string()) != nil || p.odd
+	p.unsupported = t.UnmarshalText(p.string()) != nil || p.unsupported
 	return t
 }
 
-// number reads a whole number that is not negative, and small.
+// number parses a non-negative integer of at most 9 digits.
 func (p *plain) number() (n int) {
-	p.space()
+	p.skipSpace()
 	digits := 0
 	for ; digits < len(p.rest) && '0' <= p.rest[digits] && p.rest[digits] <= '9'; digits++ {
 		n = 10*n + int(p.rest[digits]-'0')
 	}
 	if digits == 0 || digits > 9 || p.rest[0] == '0' {
-		p.odd = true
+		p.unsupported = true
 	}
 	p.rest = p.rest[digits:]
 	return n

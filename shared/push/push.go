@@ -1,10 +1,10 @@
-// Package push decodes what Pub/Sub sends to a function: the body of a wrapped
-// push request (https://cloud.google.com/pubsub/docs/push), which is also the
-// body of an Eventarc CloudEvent of type
+// Package push decodes the body with which Pub/Sub calls a function: that of a
+// wrapped push request (https://cloud.google.com/pubsub/docs/push), which is also
+// the body of an Eventarc CloudEvent of type
 // google.cloud.pubsub.topic.v1.messagePublished.
 //
-// The functions framework would decode it too, but drops the ordering key and
-// the delivery attempt on the way.
+// The functions framework decodes it too, but drops the ordering key and the
+// delivery attempt.
 package push
 
 import (
@@ -18,10 +18,10 @@ type Message struct {
 	ID           string
 	Data         []byte
 	Attributes   map[string]string
-	PublishTime  time.Time // zero when the sender gave none
+	PublishTime  time.Time // zero if absent
 	OrderingKey  string
 	Subscription string
-	Attempt      int // 1 for the first delivery; 0 when Pub/Sub does not count, which needs a dead-letter policy
+	Attempt      int // 1 for the first delivery; 0 without a dead-letter policy: Pub/Sub does not count then
 }
 
 // Errors of Decode.
@@ -31,8 +31,8 @@ var (
 	errNoMessageID = errors.New("not a Pub/Sub message: message.messageId: missing")
 )
 
-// Decode reads the body of a push request. Its errors say what is missing and
-// are fit to be shown to the sender.
+// Decode decodes the body of a push request. Its errors name the missing field, and
+// may be shown to the sender.
 func Decode(body []byte) (Message, error) {
 	if m, ok := decodePlain(body); ok {
 		return m, nil
@@ -81,7 +81,7 @@ type envelope struct {
 	DeliveryAttempt int    `json:"deliveryAttempt,omitempty"`
 }
 
-// Encode writes the body of a push request as Pub/Sub does, for the local run
+// Encode returns the body of a push request as Pub/Sub writes it, for the local run
 // and for tests.
 func Encode(m Message) ([]byte, error) {
 	var e envelope

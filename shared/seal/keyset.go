@@ -15,7 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Key is what may be shown of a key in a keyset.
+// Key describes a key of a keyset, without its key material.
 type Key struct {
 	ID      uint32
 	Primary bool   // new values are sealed with it
@@ -23,13 +23,14 @@ type Key struct {
 	Type    string // such as AesGcmKey
 }
 
-// NewKeyset returns a new keyset as New reads it: one AES-256-GCM key.
+// NewKeyset returns a new keyset with one AES-256-GCM key, in the form that New
+// reads.
 func NewKeyset() (sensitive.String, error) {
 	return addPrimary(keyset.NewManager())
 }
 
-// Rotate returns the keyset with a new AES-256-GCM key that is its primary key.
-// All other keys stay, so that what they have sealed still opens.
+// Rotate returns the keyset with a new AES-256-GCM key as its primary key. All
+// other keys stay, so that values sealed with them still open.
 func Rotate(keysetJSON sensitive.String) (sensitive.String, error) {
 	handle, err := read(keysetJSON)
 	if err != nil {
@@ -49,7 +50,7 @@ func addPrimary(manager *keyset.Manager) (sensitive.String, error) {
 	return write(manager)
 }
 
-// Keys lists the keys of a keyset in its order, in which Rotate appends.
+// Keys returns the keys of a keyset in its order. Rotate appends.
 func Keys(keysetJSON sensitive.String) ([]Key, error) {
 	handle, err := read(keysetJSON)
 	if err != nil {
@@ -67,8 +68,8 @@ func Keys(keysetJSON sensitive.String) ([]Key, error) {
 	return keys, nil
 }
 
-// Remove returns the keyset without a key. What was sealed with that key can
-// then never be opened again. The primary key is not removed.
+// Remove returns the keyset without a key. Values sealed with that key can never be
+// opened again. It refuses to remove the primary key.
 func Remove(keysetJSON sensitive.String, id uint32) (sensitive.String, error) {
 	handle, err := read(keysetJSON)
 	if err != nil {
@@ -78,13 +79,13 @@ func Remove(keysetJSON sensitive.String, id uint32) (sensitive.String, error) {
 		return sensitive.String{}, fmt.Errorf("seal: key %d is the primary key, which seals new values: rotate first", id)
 	}
 	manager := keyset.NewManagerFromHandle(handle)
-	if err := manager.Delete(id); err != nil { // only for want of the key
+	if err := manager.Delete(id); err != nil { // fails only if there is no such key
 		return sensitive.String{}, fmt.Errorf("seal: the keyset has no key %d", id)
 	}
 	return write(manager)
 }
 
-// keys is a keyset that is ready for use. It does not change.
+// keys is a parsed keyset. It is immutable.
 type keys struct {
 	primitive tink.AEAD
 	primary   uint32
@@ -109,13 +110,13 @@ func newKeys(handle *keyset.Handle) (*keys, error) {
 	for _, key := range info.GetKeyInfo() {
 		k.enabled[key.GetKeyId()] = key.GetStatus() == tinkpb.KeyStatusType_ENABLED
 		if key.GetKeyId() == k.primary && key.GetOutputPrefixType() != tinkpb.OutputPrefixType_TINK {
-			return nil, errors.New("not a keyset for rotation: what its primary key seals would not tell the key's id (want outputPrefixType TINK)")
+			return nil, errors.New("not a keyset for rotation: its primary key does not prefix values with its id (want outputPrefixType TINK)")
 		}
 	}
 	return k, nil
 }
 
-// read reads a keyset. Tink's own error may quote the text.
+// read reads a keyset. It drops Tink's own error, which may quote the text.
 func read(keysetJSON sensitive.String) (*keyset.Handle, error) {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(strings.NewReader(keysetJSON.Reveal())))
 	if err != nil {

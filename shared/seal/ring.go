@@ -12,44 +12,43 @@ import (
 )
 
 const (
-	// findPause is the least time between two looks for an unknown key: a storm
-	// of values that nothing opens must not become one of the keyset's source.
-	findPause = 10 * time.Second
-	// findTime is how long such a look may take. Whoever refreshes a token opens
-	// the old one under a lease, which leaves not much more than that.
-	findTime = 2 * time.Second
-	// maxAge is when a keyset is loaded again without anything unknown.
+	// unknownPause is the least time between two reloads for an unknown key: a storm
+	// of values that no key opens must not become a storm of reads.
+	unknownPause = 10 * time.Second
+	// unknownTimeout bounds such a reload. A refresh opens the old token under a
+	// lease, which leaves not much more time.
+	unknownTimeout = 2 * time.Second
+	// maxAge is the age at which a keyset is reloaded without an unknown key.
 	maxAge = time.Hour
-	// renewTime is how long that may take. It is the time of somebody who has a
-	// token to save.
-	renewTime = time.Second
-	// renewPause is when it is tried again, after it failed.
-	renewPause = time.Minute
+	// maxAgeTimeout bounds such a reload: the caller has a token to save.
+	maxAgeTimeout = time.Second
+	// retryPause is how long after a failed reload the next is due.
+	retryPause = time.Minute
 )
 
-// ring holds the keyset in use, and looks for newer ones.
+// ring holds the keyset in use, and reloads it.
 type ring struct {
 	keys atomic.Pointer[keys] // never nil
 
-	load func(context.Context) (sensitive.String, error) // nil: there is no other keyset
+	load func(context.Context) (sensitive.String, error) // nil if there is no source
 	now  func() time.Time
 
-	mu      sync.Mutex // held while looking
-	renewal time.Time  // when the keyset is to be looked for again, in any case
-	paused  time.Time  // until then nobody looks for an unknown key
-	failure error      // of the last look
+	mu      sync.Mutex // held during a reload
+	due     time.Time  // when the keyset is reloaded in any case
+	paused  time.Time  // no reload for an unknown key before
+	failure error      // of the last reload
 }
 
-// find returns a keyset that has a key which the one in use did not have when
-// the caller looked. Whoever has waited finds what another has just loaded.
-func (r *ring) find(id uint32) (*keys, error) {
+// keysWith returns a keyset with a key that the one in use did not have when the
+// caller checked. It reloads the keyset, unless another caller has just done so.
+func (r *ring) keysWith(id uint32) (*keys, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.load == nil {
 		return nil, errors.New("the keyset has no such key")
 	}
 	if !r.now().Before(r.paused) {
-		r.look(findTime)
+		r.reload(unknownTimeout)
 	}
 	if keys := r.keys.Load(); keys.enabled[id] {
 		return keys, nil
@@ -57,35 +56,35 @@ func (r *ring) find(id uint32) (*keys, error) {
 	if r.failure != nil {
 		return nil, r.failure
 	}
-	return nil, errors.New("the keyset has no such key, nor had it when it was last loaded")
+	return nil, errors.New("the keyset has no such key, as of its last reload")
 }
 
-// renew looks for a new keyset when the last look is long ago.
-func (r *ring) renew() {
-	// Whoever finds the lock held goes on with the keyset at hand: a look is
-	// under way, and waiting for it would gain nothing that is worth the time.
+// reloadIfOld reloads the keyset if the last reload is long ago.
+func (r *ring) reloadIfOld() {
+	// If the lock is held a reload is in flight. The current keyset will do: the
+	// newer one is not worth the wait.
 	if r.load == nil || !r.mu.TryLock() {
 		return
 	}
 	defer r.mu.Unlock()
-	if !r.now().Before(r.renewal) {
-		r.look(renewTime)
+	if !r.now().Before(r.due) {
+		r.reload(maxAgeTimeout)
 	}
 }
 
-// look loads the keyset and puts it in use, if it is one. The lock is held.
-func (r *ring) look(limit time.Duration) {
+// reload loads the keyset and uses it if it is valid. The caller holds the lock.
+func (r *ring) reload(timeout time.Duration) {
 	now := r.now()
-	r.paused = now.Add(findPause)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	r.paused = now.Add(unknownPause)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	found, err := r.loadKeys(ctx)
 	if err != nil {
 		r.failure = fmt.Errorf("loading the keyset: %w", err)
-		r.renewal = now.Add(renewPause)
+		r.due = now.Add(retryPause)
 		return
 	}
-	r.failure, r.renewal = nil, now.Add(maxAge)
+	r.failure, r.due = nil, now.Add(maxAge)
 	r.keys.Store(found)
 }
 

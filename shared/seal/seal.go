@@ -14,8 +14,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// ErrOpen is returned for a value that no key of the keyset opens at that
-// place: sealed by an unknown key, damaged, or moved.
+// ErrOpen means that no key of the keyset opens the value at that place: its key is
+// unknown, or it was damaged or moved.
 var ErrOpen = errors.New("seal: does not open")
 
 // Place is where a sealed value is kept.
@@ -32,8 +32,8 @@ func (p Place) associatedData() []byte {
 // Sealer seals and opens values. It may be used by many goroutines at once.
 type Sealer struct{ ring ring }
 
-// New returns a Sealer for a Tink keyset in JSON, unencrypted: what protects
-// it is the secret it is kept in.
+// New returns a Sealer for a Tink keyset in unencrypted JSON, which is protected by
+// the secret store that holds it.
 func New(keysetJSON sensitive.String) (*Sealer, error) {
 	keys, err := parse(keysetJSON)
 	if err != nil {
@@ -42,8 +42,8 @@ func New(keysetJSON sensitive.String) (*Sealer, error) {
 	return newSealer(keys), nil
 }
 
-// NewEphemeral returns a Sealer with a new key that is kept nowhere else, for
-// stores that do not outlive the process.
+// NewEphemeral returns a Sealer with a new key that is not stored. It is for stores
+// that do not outlive the process.
 func NewEphemeral() (*Sealer, error) {
 	handle, err := keyset.NewHandle(aead.AES256GCMKeyTemplate())
 	if err != nil {
@@ -62,21 +62,21 @@ func newSealer(keys *keys) *Sealer {
 	return s
 }
 
-// ReloadFrom has the Sealer load the keyset again when it meets a key that it
-// does not know, and when the keyset is an hour old; see the package's
-// documentation. load must end with its context, and its errors must show no
-// secret. Call ReloadFrom before the Sealer is used.
+// ReloadFrom makes the Sealer reload the keyset when it meets an unknown key, and
+// when the keyset is an hour old: see the package's documentation. load must return
+// when its context ends, and its errors must show no secret. Call ReloadFrom before
+// the Sealer is used.
 func (s *Sealer) ReloadFrom(load func(context.Context) (sensitive.String, error), now func() time.Time) {
-	s.ring.load, s.ring.now, s.ring.renewal = load, now, now().Add(maxAge)
+	s.ring.load, s.ring.now, s.ring.due = load, now, now().Add(maxAge)
 }
 
-// Seal encrypts value for place with the primary key. The empty value seals to
-// nil.
+// Seal encrypts value for place with the primary key. It returns nil for the empty
+// value.
 func (s *Sealer) Seal(value sensitive.String, place Place) ([]byte, error) {
 	if value.Empty() {
 		return nil, nil
 	}
-	s.ring.renew()
+	s.ring.reloadIfOld()
 	sealed, err := s.ring.keys.Load().primitive.Encrypt([]byte(value.Reveal()), place.associatedData())
 	if err != nil {
 		return nil, fmt.Errorf("seal: sealing %s: %w", place.Field, err)
@@ -84,9 +84,9 @@ func (s *Sealer) Seal(value sensitive.String, place Place) ([]byte, error) {
 	return sealed, nil
 }
 
-// Open decrypts what Seal made for the same place, or returns ErrOpen. Nil
-// opens to the empty value. It takes up to 2 seconds when the keyset has to be
-// loaded.
+// Open decrypts a value that Seal returned for the same place, or returns ErrOpen.
+// Nil opens to the empty value. It takes up to 2 seconds if the keyset has to be
+// reloaded.
 func (s *Sealer) Open(sealed []byte, place Place) (sensitive.String, error) {
 	if len(sealed) == 0 {
 		return sensitive.String{}, nil
@@ -100,9 +100,9 @@ func (s *Sealer) Open(sealed []byte, place Place) (sensitive.String, error) {
 	if !ok || keys.enabled[id] {
 		return sensitive.String{}, fmt.Errorf("%w: %s", ErrOpen, place.Field)
 	}
-	if keys, err = s.ring.find(id); err != nil {
-		// Not %w: that the keyset could not be loaded in time, say, does not mean
-		// that the caller's time is up.
+	if keys, err = s.ring.keysWith(id); err != nil {
+		// Not %w: a timeout of the reload, for example, does not mean that the
+		// caller's deadline has passed.
 		return sensitive.String{}, fmt.Errorf("%w: %s: sealed with key %d: %v", ErrOpen, place.Field, id, err)
 	}
 	if value, err = keys.primitive.Decrypt(sealed, place.associatedData()); err != nil {
@@ -111,8 +111,8 @@ func (s *Sealer) Open(sealed []byte, place Place) (sensitive.String, error) {
 	return sensitive.New(string(value)), nil
 }
 
-// Fresh reports whether a value was sealed with the key that Seal would use
-// now. Nil is fresh: there is nothing to seal anew.
+// Fresh reports whether a value was sealed with the current primary key. Nil is
+// fresh: there is nothing to reseal.
 func (s *Sealer) Fresh(sealed []byte) bool {
 	if len(sealed) == 0 {
 		return true
@@ -121,8 +121,8 @@ func (s *Sealer) Fresh(sealed []byte) bool {
 	return ok && id == s.ring.keys.Load().primary
 }
 
-// KeyID returns the id of the key that a value was sealed with. It does not
-// look at the rest of the value; ok is false for what no Sealer has sealed.
+// KeyID returns the id of the key that a value was sealed with. It does not check
+// the rest of the value; ok is false for a value that no Sealer has sealed.
 //
 // Tink's prefix is a byte 1 and the id, see
 // https://developers.google.com/tink/wire-format#tink_output_prefix.

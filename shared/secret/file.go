@@ -12,7 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// maxFile is the largest file that is read. It is Secret Manager's own limit.
+// maxFile is the largest size of a file, the same as Secret Manager's limit.
 const maxFile = 64 << 10
 
 var errTooLarge = errors.New("is larger than 64 KiB")
@@ -30,7 +30,7 @@ func readFile(path string) (sensitive.String, error) {
 	if len(content) > maxFile {
 		return sensitive.String{}, errTooLarge
 	}
-	// Editors and echo end a file with a line end, which is no part of a secret.
+	// Editors and echo add a line end, which is not part of the secret.
 	text, ended := strings.CutSuffix(string(content), "\n")
 	if ended {
 		text = strings.TrimSuffix(text, "\r")
@@ -38,7 +38,7 @@ func readFile(path string) (sensitive.String, error) {
 	return sensitive.New(text), nil
 }
 
-// fileError drops the path, which the reference names already.
+// fileError drops the path: the reference names it already.
 func fileError(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -52,12 +52,12 @@ func fileError(err error) error {
 	return err
 }
 
-// rewriteFile replaces a file, or makes it. Whoever reads it meanwhile gets the
-// old content or the new, and so does whoever reads it after a crash. The new
-// file is at the same time what keeps a second writer out.
-func rewriteFile(path string, next successor) error {
+// rewriteFile creates or replaces a file atomically: a concurrent reader, or one
+// after a crash, gets either the old content or the new. The temporary file is also
+// the lock that keeps a second writer out.
+func rewriteFile(path string, change changeFunc) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // or the link would become the file
+		path = target // or the file would replace the link
 	}
 	mode := fs.FileMode(0o600)
 	if info, err := os.Stat(path); err == nil {
@@ -65,14 +65,14 @@ func rewriteFile(path string, next successor) error {
 	}
 	draft, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%w: %s.new is there; remove it if that was interrupted", ErrChanged, path)
+		return fmt.Errorf("%w: %s.new exists; remove it if its writer was interrupted", ErrChanged, path)
 	}
 	if err != nil {
-		return fmt.Errorf("writing beside it: %w", fileError(err))
+		return fmt.Errorf("creating a temporary file: %w", fileError(err))
 	}
-	value, err := next(readFile(path))
+	value, err := change(readFile(path))
 	if err == nil {
-		err = fill(draft, value, mode)
+		err = writeDraft(draft, value, mode)
 	}
 	if err = errors.Join(err, draft.Close()); err == nil {
 		err = os.Rename(draft.Name(), path)
@@ -83,8 +83,8 @@ func rewriteFile(path string, next successor) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// fill writes the value, and a line end as readFile expects it.
-func fill(f *os.File, value sensitive.String, mode fs.FileMode) error {
+// writeDraft writes the value, and the line end that readFile removes.
+func writeDraft(f *os.File, value sensitive.String, mode fs.FileMode) error {
 	text := value.Reveal() + "\n"
 	if len(text) > maxFile {
 		return errTooLarge
@@ -95,8 +95,8 @@ func fill(f *os.File, value sensitive.String, mode fs.FileMode) error {
 	return errors.Join(f.Chmod(mode), f.Sync())
 }
 
-// syncDir makes a renaming last. Without it the old file could be back after a
-// crash, when values are sealed already with a key that only the new one has.
+// syncDir makes a rename durable. Without it the old file could be back after a
+// crash, although values are already sealed with a key that only the new one has.
 func syncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {

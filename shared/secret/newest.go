@@ -10,15 +10,16 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Newest returns the secret and the version that it is of: a reference that
-// goes on to mean this value, where the kind of secret has such.
+// Newest returns the newest value of the secret. If the reference is to the latest
+// version, it also returns the reference of the version that has the value;
+// otherwise it returns ref.
 //
-// It is for who knows that Read's answer is old. "latest" may be, for minutes
-// and in the worst case hours after a version was added; only a version that is
-// asked for by its number is there at once, see
-// https://cloud.google.com/secret-manager/docs/reference/consistency. So Newest
-// asks for the numbers that come after it. It takes two calls where Read takes
-// one, and has 5 seconds for them if ctx has no deadline.
+// It is for a caller that knows that Read's value is stale. "latest" may be, for
+// minutes and in the worst case hours after a version was added; only a version
+// that is read by its number is consistent, see
+// https://cloud.google.com/secret-manager/docs/reference/consistency. Newest
+// therefore reads the numbers that follow. It makes at least two calls where Read
+// makes one, and has 5 seconds for them if ctx has no deadline.
 func (r *Reader) Newest(ctx context.Context, ref Ref) (sensitive.String, Ref, error) {
 	if !ref.Latest() {
 		value, err := r.Read(ctx, ref)
@@ -38,11 +39,11 @@ func (r *Reader) Newest(ctx context.Context, ref Ref) (sensitive.String, Ref, er
 
 // newest returns the newest version and its number, or ErrNotFound.
 func (r *Reader) newest(ctx context.Context, ref Ref) (sensitive.String, uint64, error) {
-	value, number, err := r.numbered(ctx, ref)
+	value, number, err := r.accessLatest(ctx, ref)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return sensitive.String{}, 0, err
 	}
-	// That there is no version is no more certain than which one is the latest.
+	// "Not found" may be as stale as "latest": try the first version too.
 	missing := err
 	for {
 		next, _, err := r.access(ctx, ref.Version(number+1).Name)
@@ -58,8 +59,8 @@ func (r *Reader) newest(ctx context.Context, ref Ref) (sensitive.String, uint64,
 	}
 }
 
-// numbered returns the latest version and its number.
-func (r *Reader) numbered(ctx context.Context, ref Ref) (sensitive.String, uint64, error) {
+// accessLatest returns the latest version and its number.
+func (r *Reader) accessLatest(ctx context.Context, ref Ref) (sensitive.String, uint64, error) {
 	value, name, err := r.access(ctx, ref.Name)
 	if err != nil {
 		return sensitive.String{}, 0, err
@@ -68,9 +69,9 @@ func (r *Reader) numbered(ctx context.Context, ref Ref) (sensitive.String, uint6
 	return value, number, err
 }
 
-// versionNumber is the number in a version's full name. Secret Manager counts
-// from 1 without gaps. What comes before may differ from what was asked for:
-// it names the project by its number.
+// versionNumber returns the number in a version's full name. Secret Manager counts
+// from 1 without gaps. The start of the name may differ from that in the request:
+// it has the project's number.
 func versionNumber(name string) (uint64, error) {
 	_, text, _ := strings.Cut(name, "/versions/")
 	number, err := strconv.ParseUint(text, 10, 64)

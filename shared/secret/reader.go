@@ -13,18 +13,18 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Ref says where a secret is. The zero Ref is nowhere; only ParseRef makes others.
+// Ref is a reference to a secret. The zero Ref is none; only ParseRef makes others.
 // Equal references are ==.
 type Ref = reference.Ref
 
-// ParseRef reads a reference to a secret. The error shows nothing of s.
+// ParseRef parses a reference to a secret. The error shows nothing of s.
 func ParseRef(s string) (Ref, error) { return reference.Parse(s) }
 
-// What a failed call may mean for the configuration.
+// Errors that mean that the configuration is wrong.
 var (
 	// ErrNotFound: there is no such secret, version, file or variable.
 	ErrNotFound = errors.New("not found")
-	// ErrDenied: this process may not read it, or not write it.
+	// ErrDenied: the process may not read the secret, or not write it.
 	ErrDenied = errors.New("access denied")
 )
 
@@ -34,19 +34,19 @@ type Reader struct {
 	options   []option.ClientOption
 
 	mu     sync.Mutex
-	client *secretmanager.Client // nil until the first reference into Secret Manager
+	client *secretmanager.Client // nil until the first call of Secret Manager
 	closed bool
 }
 
-// NewReader returns a Reader that looks variables up with lookupEnv, as a rule
-// os.LookupEnv. It connects to nobody: a client for Secret Manager is made,
-// with the given options, when the first reference asks for it.
+// NewReader returns a Reader that looks variables up with lookupEnv, usually
+// os.LookupEnv. It opens no connection: the client of Secret Manager is made, with
+// the given options, by the first call that needs it.
 func NewReader(lookupEnv func(string) (string, bool), options ...option.ClientOption) *Reader {
 	return &Reader{lookupEnv: lookupEnv, options: options}
 }
 
-// Read returns the secret as it is now. A call of Secret Manager ends with
-// ctx, and after 5 seconds if ctx has no deadline.
+// Read returns the current secret. A call of Secret Manager ends with ctx, or after
+// 5 seconds if ctx has no deadline.
 func (r *Reader) Read(ctx context.Context, ref Ref) (sensitive.String, error) {
 	value, err := r.read(ctx, ref)
 	if err == nil && value.Empty() {
@@ -75,8 +75,8 @@ func (r *Reader) read(ctx context.Context, ref Ref) (sensitive.String, error) {
 	}
 }
 
-// Close closes the client of Secret Manager, if one was made. After it only
-// files and variables can be read.
+// Close closes the client of Secret Manager, if there is one. After that only files
+// and variables can be read.
 func (r *Reader) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

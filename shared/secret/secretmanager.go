@@ -15,8 +15,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// managerTimeout bounds a call whose caller set no deadline. The library
-// repeats failed tries for as long as it may, a minute by default.
+// managerTimeout bounds a call without a deadline. The library retries as long as
+// it may, a minute by default.
 const managerTimeout = 5 * time.Second
 
 func (r *Reader) readManager(ctx context.Context, name string) (sensitive.String, error) {
@@ -33,7 +33,7 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, managerTimeout)
 }
 
-// access returns what a version holds, and its full name.
+// access returns the payload of a version, and its full name.
 func (r *Reader) access(ctx context.Context, name string) (sensitive.String, string, error) {
 	client, err := r.managerClient()
 	if err != nil {
@@ -47,8 +47,8 @@ func (r *Reader) access(ctx context.Context, name string) (sensitive.String, str
 	return value, answer.GetName(), err
 }
 
-// managerClient returns the client, and makes it when there is none yet. A
-// failure to make it is not kept.
+// managerClient returns the client, and makes it first if there is none. It does
+// not cache a failure.
 func (r *Reader) managerClient() (*secretmanager.Client, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,7 +57,7 @@ func (r *Reader) managerClient() (*secretmanager.Client, error) {
 	}
 	if r.client == nil {
 		// Not the context of the call: the client's credentials may keep it, and
-		// would be of no use after the call has ended.
+		// would fail once the call has ended.
 		client, err := secretmanager.NewClient(context.Background(), r.options...)
 		if err != nil {
 			return nil, fmt.Errorf("making a Secret Manager client: %w", err)
@@ -67,8 +67,8 @@ func (r *Reader) managerClient() (*secretmanager.Client, error) {
 	return r.client, nil
 }
 
-// verified checks the payload's checksum. Secret Manager stores one with every
-// version, so that a payload without is not accepted either.
+// verified returns the payload if it matches its checksum. Secret Manager stores
+// one with every version, so that a payload without one is refused too.
 func verified(payload *secretmanagerpb.SecretPayload) (sensitive.String, error) {
 	if payload == nil || payload.DataCrc32C == nil || *payload.DataCrc32C != checksum(payload.GetData()) {
 		return sensitive.String{}, errors.New("payload does not match its checksum")
@@ -76,7 +76,7 @@ func verified(payload *secretmanagerpb.SecretPayload) (sensitive.String, error) 
 	return sensitive.New(string(payload.GetData())), nil
 }
 
-// checksum is the CRC-32C of data as Secret Manager writes it.
+// checksum returns the CRC-32C of data in the form of Secret Manager.
 func checksum(data []byte) int64 {
 	return int64(crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
 }
@@ -84,18 +84,18 @@ func checksum(data []byte) int64 {
 func managerError(ctx context.Context, err error) error {
 	// gRPC's own deadline error is not context.DeadlineExceeded.
 	if ctx.Err() != nil {
-		return fmt.Errorf("asking Secret Manager: %w", ctx.Err())
+		return fmt.Errorf("calling Secret Manager: %w", ctx.Err())
 	}
 	answer := status.Convert(err)
 	switch answer.Code() {
 	case codes.NotFound:
 		return fmt.Errorf("%w: %s", ErrNotFound, answer.Message())
 	case codes.DeadlineExceeded:
-		// The server's clock may strike before ours.
-		return fmt.Errorf("asking Secret Manager: %w", context.DeadlineExceeded)
+		// The server's clock may be ahead of ours.
+		return fmt.Errorf("calling Secret Manager: %w", context.DeadlineExceeded)
 	case codes.PermissionDenied, codes.Unauthenticated:
 		return fmt.Errorf("%w: %s", ErrDenied, answer.Message())
 	default:
-		return fmt.Errorf("asking Secret Manager: %w", err)
+		return fmt.Errorf("calling Secret Manager: %w", err)
 	}
 }

@@ -11,29 +11,26 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Why a Writer has not written, or not what it should have.
+// Errors of a Writer.
 var (
-	// ErrReadOnly: the reference names what cannot be written, a variable or
-	// one version of a secret.
+	// ErrReadOnly: the reference is to a variable, or to one version of a secret.
 	ErrReadOnly = errors.New("cannot be written: only file:PATH and projects/P/secrets/S can")
-	// ErrExists: Create was to replace a secret.
+	// ErrExists: the secret that Create should write has a value.
 	ErrExists = errors.New("exists already")
-	// ErrChanged: somebody else wrote the secret at the same time.
-	ErrChanged = errors.New("somebody else wrote at the same time")
+	// ErrChanged: another writer wrote the secret at the same time.
+	ErrChanged = errors.New("another writer wrote at the same time")
 )
 
-// Writer writes secrets. It is for the programs of operators: a deployed
-// function has no use for one, and its service account may not do what a Writer
-// does.
+// Writer writes secrets. It is for operators' programs: no deployed function uses
+// one, or has a service account that may write.
 type Writer struct{ reader *Reader }
 
-// NewWriter returns a Writer that reads, and connects, as reader does.
+// NewWriter returns a Writer that uses the connections of reader.
 func NewWriter(reader *Reader) *Writer { return &Writer{reader} }
 
-// Create writes a secret that has no value yet, or returns ErrExists. Of a
-// secret in Secret Manager it writes the first version; the secret itself must
-// be there. Create returns the reference of what was written, see
-// [Reader.Newest].
+// Create writes a secret that has no value yet, or returns ErrExists. In Secret
+// Manager it adds the first version; the secret itself must exist. It returns the
+// reference of the new value, see [Reader.Newest].
 func (w *Writer) Create(ctx context.Context, ref Ref, value sensitive.String) (Ref, error) {
 	return w.write(ctx, ref, func(_ sensitive.String, err error) (sensitive.String, error) {
 		switch {
@@ -46,12 +43,12 @@ func (w *Writer) Create(ctx context.Context, ref Ref, value sensitive.String) (R
 	})
 }
 
-// Replace writes what change makes of the newest value. When change fails
-// nothing is written, and its error is returned with the reference before it.
+// Replace replaces the newest value by the result of change. If change fails,
+// Replace writes nothing and returns its error, prefixed with the reference.
 //
-// A file is replaced as a whole, and belongs to the caller's user from then on;
-// a secret in Secret Manager gets a new version, whose reference is returned.
-// ErrChanged means that what others wrote at the same time has no part in it.
+// A file is replaced as a whole, and belongs to the caller's user from then on. A
+// secret in Secret Manager gets a new version, whose reference is returned.
+// ErrChanged means that the new value lacks the changes of another writer.
 func (w *Writer) Replace(ctx context.Context, ref Ref, change func(sensitive.String) (sensitive.String, error)) (Ref, error) {
 	return w.write(ctx, ref, func(old sensitive.String, err error) (sensitive.String, error) {
 		if err != nil {
@@ -61,16 +58,16 @@ func (w *Writer) Replace(ctx context.Context, ref Ref, change func(sensitive.Str
 	})
 }
 
-// successor makes the value to be written of the one that is there, or of the error
-// with which it was read.
-type successor func(old sensitive.String, err error) (sensitive.String, error)
+// changeFunc returns the value to write. It gets the current value, or the error of
+// reading it.
+type changeFunc func(old sensitive.String, err error) (sensitive.String, error)
 
 // write writes a value and reads it back.
-func (w *Writer) write(ctx context.Context, ref Ref, next successor) (Ref, error) {
+func (w *Writer) write(ctx context.Context, ref Ref, change changeFunc) (Ref, error) {
 	var value sensitive.String
 	written := ref
 	checked := func(old sensitive.String, err error) (sensitive.String, error) {
-		value, err = next(old, err)
+		value, err = change(old, err)
 		if err == nil && value.Empty() {
 			err = errors.New("would be empty")
 		}
@@ -90,22 +87,22 @@ func (w *Writer) write(ctx context.Context, ref Ref, next successor) (Ref, error
 	}
 	found, err := w.reader.Read(ctx, written)
 	if err != nil {
-		return Ref{}, fmt.Errorf("reading back what was written: %w", err)
+		return Ref{}, fmt.Errorf("reading the value back: %w", err)
 	}
 	if !found.Equal(value) {
-		return Ref{}, fmt.Errorf("secret %s: %w: what was read back is not what was written", written, ErrChanged)
+		return Ref{}, fmt.Errorf("secret %s: %w: the value read back differs from the value written", written, ErrChanged)
 	}
 	return written, nil
 }
 
-// addVersion adds a version to a secret in Secret Manager. There is no call
-// that adds one only if there is no other since, but the new version's number
-// tells.
-func (w *Writer) addVersion(ctx context.Context, ref Ref, next successor) (Ref, error) {
+// addVersion adds a version to a secret in Secret Manager. No call adds a version
+// only if there is no newer one, but the number of the new version shows whether
+// there was.
+func (w *Writer) addVersion(ctx context.Context, ref Ref, change changeFunc) (Ref, error) {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
 	old, number, err := w.reader.newest(ctx, ref)
-	value, err := next(old, err)
+	value, err := change(old, err)
 	if err != nil {
 		return Ref{}, err
 	}
@@ -114,13 +111,13 @@ func (w *Writer) addVersion(ctx context.Context, ref Ref, next successor) (Ref, 
 		return Ref{}, fmt.Errorf("adding a version: %w", err)
 	}
 	if added != number+1 {
-		return Ref{}, fmt.Errorf("%w: version %d was made from version %d, and knows nothing of those between", ErrChanged, added, number)
+		return Ref{}, fmt.Errorf("%w: version %d was made from version %d, and lacks the changes of those between", ErrChanged, added, number)
 	}
 	return ref.Version(added), nil
 }
 
-// add returns the number of the new version. The library does not repeat this
-// call, or there might be two.
+// add adds a version and returns its number. The library does not retry this call,
+// or there might be two.
 func (w *Writer) add(ctx context.Context, ref Ref, value sensitive.String) (uint64, error) {
 	client, err := w.reader.managerClient()
 	if err != nil {

@@ -1,13 +1,12 @@
 // Package sensitive keeps secrets out of logs, errors and JSON.
 //
-// A [String] holds a token, an authorization code or a client secret. However
-// it is printed (any fmt verb, slog, encoding/json, text templates, inside a
-// struct, a map or an error) it reads "[redacted]". The one way to the text is
-// [String.Reveal], so that every place where a secret leaves the process can
-// be found by searching for that word.
+// A [String] holds a token, an authorization code or a client secret. It prints as
+// "[redacted]" by any fmt verb, slog, encoding/json and text templates, also inside
+// a struct, a map or an error. Only [String.Reveal] returns the text, so that a
+// search for that word finds every place where a secret leaves the process.
 //
-// The zero String is an absent secret; it too prints as "[redacted]", so that
-// a log does not say which of two secrets was empty.
+// The zero String is an absent secret. It prints as "[redacted]" too, so that a log
+// does not reveal which secret was empty.
 package sensitive
 
 import (
@@ -16,14 +15,14 @@ import (
 	"log/slog"
 )
 
-// Redacted is what every String prints as.
+// Redacted is the text that every String prints as.
 const Redacted = "[redacted]"
 
 // String is a text that must not be shown.
 type String struct {
-	// A pointer, not a string: reflection-based printers that ignore Formatter
-	// (a debugger, %v of a struct with an unexported String inside) then show
-	// an address and not the secret.
+	// A pointer, not a string: printers that use reflection and ignore Formatter (a
+	// debugger, %v of a struct with an unexported String inside) then show an
+	// address and not the secret.
 	text *string
 }
 
@@ -35,8 +34,8 @@ func New(text string) String {
 	return String{text: &text}
 }
 
-// Reveal returns the secret itself. Call it only where the secret goes on the
-// wire, into a cipher or into a hash.
+// Reveal returns the secret. Call it only where the secret is sent, encrypted or
+// hashed.
 func (s String) Reveal() string {
 	if s.text == nil {
 		return ""
@@ -62,8 +61,8 @@ func (s String) GoString() string { return Redacted }
 // LogValue implements [slog.LogValuer].
 func (s String) LogValue() slog.Value { return slog.StringValue(Redacted) }
 
-// MarshalJSON implements json.Marshaler. It is deliberately one-way: a type
-// that must be stored or sent holds its own string, sealed.
+// MarshalJSON implements json.Marshaler. It is deliberately one-way: a type that is
+// stored or sent holds its own string, sealed.
 func (s String) MarshalJSON() ([]byte, error) { return []byte(`"` + Redacted + `"`), nil }
 
 // MarshalText implements encoding.TextMarshaler.

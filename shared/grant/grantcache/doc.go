@@ -1,27 +1,23 @@
-// Package grantcache lets a process that delivers events remember its
-// customers for a minute, so that a chatty one does not cost a read for each
-// event.
+// Package grantcache caches customers' records for a minute, so that frequent
+// events of one customer do not cost a read each.
 //
-// A [Store] is a [grant.Store] in front of another. Everything that the
-// contract of grant.Store promises goes through to that one, reads included:
-// whoever decides about a grant decides from what is stored. Only
-// [Store.Recent] answers from memory, for whoever can live with a record of a
-// minute ago.
+// A [Store] is a [grant.Store] in front of another. All methods of grant.Store go
+// through to that one, reads included: a decision about a grant needs the stored
+// record. Only [Store.Recent] returns cached records, to callers for which a record
+// of a minute ago is good enough.
 //
-// What is remembered is at most [Memory] old, however often it is asked for,
-// and nothing that this process has changed, or has found changed, is given out
-// any more: every read replaces what is remembered and every write, whatever
-// came of it, removes it. What another process changes is seen when the minute
-// is over. The number of customers is bounded, those asked for least recently
-// are forgotten first.
+// A cached record is at most [Memory] old, however often it is used. A record that
+// this process has changed, or has found changed, is no longer returned: every read
+// replaces the cached record, and every write, whatever its result, removes it.
+// Changes by other processes are seen when the minute is over. The number of
+// customers is bounded; the least recently used are evicted first.
 //
-// Not everything is worth remembering. A customer with a suspect grant is read
-// each time, because the time of the next probe and the recovery, after which
-// the maker reports everything anew, must be seen at once; unless the grant is
-// suspect only because it cannot be refreshed, and its access token still lasts.
-// One without a live grant is remembered for a few seconds only: whoever links
-// now wants the events that follow.
+// Some records are cached for less. A customer with a suspect grant is read each
+// time, because the time of the next probe, and the recovery, after which the maker
+// reports everything anew, must be seen at once. The exception is a grant that is
+// suspect only because it cannot be refreshed, while its access token lasts. A
+// customer without a live grant is cached for a few seconds only: a customer who
+// links now wants the events that follow.
 //
-// The package refuses to hand out a record that could not be read: an error is
-// never remembered, but for grant.ErrNotFound.
+// The package caches no error but grant.ErrNotFound.
 package grantcache

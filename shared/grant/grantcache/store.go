@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// Memory is how long a customer is remembered.
+	// Memory is how long a record is cached.
 	Memory = time.Minute
-	// noGrantMemory is how long a customer is who has no grant that is alive.
+	// noGrantMemory is how long a record without a live grant is cached.
 	noGrantMemory = 3 * time.Second
 )
 
@@ -23,15 +23,15 @@ const (
 type Store struct {
 	grant.Store
 	now     func() time.Time
-	flights flight.Group[grant.Record] // reads of Recent under way
+	flights flight.Group[grant.Record] // reads of Recent in flight
 
 	mu        sync.Mutex
 	customers *simplelru.LRU[grant.Key, customer]
-	steps     uint64 // reads that have begun, and writes that have returned
+	steps     uint64 // counts reads that began, and writes that returned
 }
 
-// customer is what is remembered of one: a record, or only that what was known
-// before a certain step is no longer.
+// customer is a cache entry: a record, or a mark that what was read before a step
+// is stale.
 type customer struct {
 	record grant.Record
 	err    error // nil or grant.ErrNotFound
@@ -40,10 +40,10 @@ type customer struct {
 	step   uint64
 }
 
-// New returns a Store in front of store that remembers so many customers, at
-// least one. now is the clock.
-func New(store grant.Store, most int, now func() time.Time) *Store {
-	customers, err := simplelru.NewLRU[grant.Key, customer](most, nil)
+// New returns a Store in front of store that caches the records of up to size
+// customers, at least one. now is the clock.
+func New(store grant.Store, size int, now func() time.Time) *Store {
+	customers, err := simplelru.NewLRU[grant.Key, customer](size, nil)
 	if err != nil {
 		panic(err) // a programming error: fewer than one
 	}
@@ -56,17 +56,17 @@ func (s *Store) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	return record.Clone(), err
 }
 
-// read reads the record and remembers it, unless a read that began later, or a
-// write that returned meanwhile, knows better.
+// read reads the record and caches it, unless a read that began later, or a write
+// that returned meanwhile, has the newer entry.
 func (s *Store) read(ctx context.Context, key grant.Key) (grant.Record, error) {
-	// What is read is as old as the moment before.
+	// The record is at least as new as the moment before the read.
 	began, step := s.now(), s.next()
 	record, err := s.Store.Read(ctx, key)
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		return record, err
 	}
 	read := customer{record: record, err: err, asOf: began, step: step}
-	if memory := memoryOf(record, err, began); memory > 0 {
+	if memory := cacheTime(record, err, began); memory > 0 {
 		read.until = began.Add(memory)
 	} else {
 		read.record = grant.Record{}
@@ -77,9 +77,9 @@ func (s *Store) read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	return record, err
 }
 
-// note remembers what is known of a customer, and forgets some of what is not
-// good any more: nobody else would, of customers who are not asked for. The
-// caller holds the lock.
+// note caches an entry, unless there is a newer one, and evicts up to two expired
+// ones: those of customers without events would stay otherwise. The caller holds
+// the lock.
 func (s *Store) note(key grant.Key, known customer) {
 	if last, ok := s.customers.Peek(key); ok && last.step > known.step {
 		return
@@ -111,10 +111,10 @@ func (s *Store) Delete(ctx context.Context, was grant.Record) error {
 	return s.Store.Delete(ctx, was)
 }
 
-// forget is called when a write has returned, whatever it returned: one that
-// failed may have happened all the same, and a conflict means that there is
-// something new to read. Reads that are under way began before, so nobody who
-// asks from now on may share them.
+// forget marks the entry of a customer as stale. It is called when a write has
+// returned, whatever its result: a failed write may have happened all the same, and
+// a conflict means that the stored record is newer. Reads in flight began before
+// the write returned, and later calls must not share them.
 func (s *Store) forget(key grant.Key) {
 	s.flights.Forget(flightKey(key))
 	step := s.next()

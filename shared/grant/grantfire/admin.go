@@ -32,8 +32,8 @@ func (s *Store) List(ctx context.Context, after string, limit int) (grant.ListPa
 	return page, nil
 }
 
-// Erase implements [grant.Admin]. The record goes first: while it is there a
-// process may find it and add a delivery record.
+// Erase implements [grant.Admin]. The record is removed first: while it is stored,
+// a process may find it and add a delivery record.
 func (s *Store) Erase(ctx context.Context, key grant.Key) (grant.Erased, error) {
 	var erased grant.Erased
 	customer := s.customer(key)
@@ -57,28 +57,28 @@ func (s *Store) Erase(ctx context.Context, key grant.Key) (grant.Erased, error) 
 	return erased, nil
 }
 
-// deliveriesOf finds a customer's delivery records. Their ids lie side by side:
-// a prefix, then hex digits.
+// deliveriesOf returns the query for a customer's delivery records. Their ids are
+// adjacent: a prefix, then hex digits.
 func (s *Store) deliveriesOf(customer string) firestore.Query {
 	all := s.client.Collection(Deliveries)
 	first := grant.DeliveryPrefix(customer)
 	return all.Where(firestore.DocumentID, ">=", all.Doc(first)).Where(firestore.DocumentID, "<", all.Doc(first+"g"))
 }
 
-// accountsOf finds a customer's Amazon accounts, by the one single-field index
-// that there has to be.
+// accountsOf returns the query for a customer's Amazon accounts. It needs the only
+// single-field index.
 func (s *Store) accountsOf(customer string) firestore.Query {
 	return s.client.Collection(Accounts).Where("customer", "==", customer)
 }
 
-// erasePage is how many documents are removed by one commit.
+// erasePage is how many documents are removed in one batch.
 const erasePage = 200
 
-// eraseAll removes what a query finds, and returns how much it was.
+// eraseAll removes all documents of a query, and returns their number.
 func (s *Store) eraseAll(ctx context.Context, query firestore.Query) (int, error) {
 	erased := 0
 	for {
-		n, err := s.eraseSome(ctx, query)
+		n, err := s.erasePageOf(ctx, query)
 		erased += n
 		if n == 0 || err != nil {
 			return erased, err
@@ -86,8 +86,8 @@ func (s *Store) eraseAll(ctx context.Context, query firestore.Query) (int, error
 	}
 }
 
-// eraseSome removes the first of what a query finds.
-func (s *Store) eraseSome(ctx context.Context, query firestore.Query) (int, error) {
+// erasePageOf removes the first documents of a query, and returns their number.
+func (s *Store) erasePageOf(ctx context.Context, query firestore.Query) (int, error) {
 	docs, err := query.Select().Limit(erasePage).Documents(ctx).GetAll()
 	if err != nil || len(docs) == 0 {
 		return 0, err

@@ -15,7 +15,7 @@ import (
 
 // Due implements [grant.Store].
 func (s *Store) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
-	if err := askable(q); err != nil {
+	if err := validate(q); err != nil {
 		return grant.DuePage{}, err
 	}
 	docs, err := s.dueQuery(q).Documents(ctx).GetAll()
@@ -34,7 +34,7 @@ func (s *Store) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error
 // CountDue implements [grant.Store]. Firestore counts a thousand documents for
 // the price of one read.
 func (s *Store) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
-	if err := askable(q); err != nil {
+	if err := validate(q); err != nil {
 		return 0, err
 	}
 	n, err := count(ctx, s.dueQuery(q))
@@ -60,19 +60,19 @@ func count(ctx context.Context, query firestore.Query) (int, error) {
 	}
 	n, ok := result["n"].(*firestorepb.Value)
 	if !ok {
-		return 0, errors.New("the answer is no number")
+		return 0, errors.New("the count is not a number")
 	}
 	return int(n.GetIntegerValue()), nil
 }
 
-func askable(q grant.DueQuery) error {
+func validate(q grant.DueQuery) error {
 	if len(q.Buckets) < 1 || len(q.Buckets) > grant.MaxDueBuckets || q.Limit < 1 {
 		return errors.New("grantfire: find due records: number of buckets or limit is out of range")
 	}
 	return nil
 }
 
-// dueQuery is the one query that needs the composite index on bucket and
+// dueQuery returns the only query that needs the composite index on bucket and
 // refreshDue.
 func (s *Store) dueQuery(q grant.DueQuery) firestore.Query {
 	buckets := slices.Compact(slices.Sorted(slices.Values(q.Buckets)))
@@ -91,13 +91,13 @@ func (s *Store) dueQuery(q grant.DueQuery) firestore.Query {
 	return query
 }
 
-// cursor is the place behind a document that the query found. It is read from
-// the document, of which perhaps no record can be made.
+// cursor returns the position after a document that the query found. It reads the
+// document's field, since the document may be unreadable as a record.
 func cursor(doc *firestore.DocumentSnapshot) (*grant.DueCursor, error) {
 	value, err := doc.DataAt("refreshDue")
 	due, ok := value.(time.Time)
 	if !ok {
-		return nil, fmt.Errorf("grantfire: document %s was found by a refreshDue that is no time (%v)", doc.Ref.ID, err)
+		return nil, fmt.Errorf("grantfire: document %s has a refreshDue that is not a time (%v)", doc.Ref.ID, err)
 	}
 	return &grant.DueCursor{RefreshDue: due, ID: doc.Ref.ID}, nil
 }

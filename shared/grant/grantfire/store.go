@@ -17,13 +17,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// The collections. Their indexes and the TTL policy are defined where the
-// database is.
+// The collections. Their indexes and the TTL policy are defined with the database.
 const (
-	Customers  = "customers"  // a record each, under grant.Key.ID
-	Deliveries = "deliveries" // a delivery record each, under grant.DeliveryKey.ID
-	Accounts   = "accounts"   // an Amazon account each, under grant.AccountKey.ID
-	Controls   = "control"    // the few documents that the processes of a stack share, under grant.Control.Name
+	Customers  = "customers"  // records, by grant.Key.ID
+	Deliveries = "deliveries" // delivery records, by grant.DeliveryKey.ID
+	Accounts   = "accounts"   // Amazon accounts, by grant.AccountKey.ID
+	Controls   = "control"    // the few documents that the processes of a stack share, by grant.Control.Name
 )
 
 // Store is a [grant.Store] in Firestore. Make one with [Open] or [New].
@@ -34,10 +33,10 @@ type Store struct {
 // New returns a store that uses the caller's client, which the caller closes.
 func New(client *firestore.Client) *Store { return &Store{client: client} }
 
-// Open connects to a database with the credentials of the environment, or to
-// the emulator that FIRESTORE_EMULATOR_HOST names. An empty project is the one
-// the credentials belong to; an empty database is "(default)". Nothing is sent
-// before the first call: a database that does not exist is that call's error.
+// Open connects to a database with the credentials of the environment, or to the
+// emulator that FIRESTORE_EMULATOR_HOST names. The default project is that of the
+// credentials, the default database "(default)". Nothing is sent before the first
+// call, which fails if the database does not exist.
 func Open(ctx context.Context, project, database string) (*Store, error) {
 	client, err := firestore.NewClientWithDatabase(ctx,
 		cmp.Or(project, firestore.DetectProjectID), cmp.Or(database, firestore.DefaultDatabaseID))
@@ -62,7 +61,7 @@ func (s *Store) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 // Write implements [grant.Store].
 func (s *Store) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 	if was.Key() != now.Key() {
-		return grant.Record{}, errors.New("grantfire: write a record: was and now have two keys")
+		return grant.Record{}, errors.New("grantfire: write a record: was and now have different keys")
 	}
 	changes := grant.Diff(was, now)
 	if len(changes) == 0 {
@@ -107,7 +106,7 @@ func (s *Store) ReadDelivery(ctx context.Context, key grant.DeliveryKey) (grant.
 // WriteDelivery implements [grant.Store].
 func (s *Store) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 	if was.Key != now.Key {
-		return grant.Delivery{}, errors.New("grantfire: write a delivery: was and now have two keys")
+		return grant.Delivery{}, errors.New("grantfire: write a delivery: was and now have different keys")
 	}
 	if now.ExpireAt.IsZero() {
 		return grant.Delivery{}, errors.New("grantfire: write a delivery: it has no ExpireAt")
@@ -137,10 +136,10 @@ func (s *Store) delivery(key grant.DeliveryKey) *firestore.DocumentRef {
 	return s.client.Collection(Deliveries).Doc(key.ID())
 }
 
-// read fetches a document. Only a document that Firestore says is missing is
-// ErrNotFound: the code NotFound alone may also mean that there is no such
-// database, and taking that for a customer without grants would drop every
-// event in silence.
+// read fetches a document. It returns ErrNotFound only for a document that
+// Firestore reports as missing. The code NotFound alone may also mean that the
+// database does not exist; to treat that as a customer without grants would drop
+// every event silently.
 func read(ctx context.Context, ref *firestore.DocumentRef) (*firestore.DocumentSnapshot, error) {
 	doc, err := ref.Get(ctx)
 	if doc != nil && !doc.Exists() {
@@ -149,12 +148,12 @@ func read(ctx context.Context, ref *firestore.DocumentRef) (*firestore.DocumentS
 	return doc, err
 }
 
-// write creates the document, or updates fields of the one with revision was.
-// A condition that does not hold is ErrConflict: AlreadyExists for a create;
-// FailedPrecondition for an update, or NotFound when the document is gone. See
+// write creates the document, or updates fields of the one with revision was. A
+// failed precondition is ErrConflict: AlreadyExists for a create;
+// FailedPrecondition for an update, or NotFound if the document is gone. See
 // https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precondition.
-// So is Aborted, Firestore's answer to contention and to traffic that grows
-// fast, which the client library does not retry and the emulator never gives.
+// So is Aborted, with which Firestore answers contention and fast-growing traffic.
+// The client library does not retry it, and the emulator never returns it.
 func write(
 	ctx context.Context, ref *firestore.DocumentRef, was grant.Revision, doc map[string]any, changes []grant.Field,
 ) (grant.Revision, error) {
@@ -189,22 +188,23 @@ func updates(changes []grant.Field) []firestore.Update {
 	return updates
 }
 
-// failed says what was being done. It sees to it that the end of ctx can be
-// recognized: gRPC reports it as a status that hides the context's error.
-func failed(ctx context.Context, doing string, err error) error {
+// failed wraps err with the operation that failed. It keeps the end of ctx
+// recognizable: gRPC returns a status that hides the context's error.
+func failed(ctx context.Context, operation string, err error) error {
 	switch {
 	case errors.Is(err, grant.ErrNotFound), errors.Is(err, grant.ErrConflict):
 		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("grantfire: %s: %w (%w)", doing, ctx.Err(), err)
-	case status.Code(err) == codes.DeadlineExceeded: // the server's clock was first
-		return fmt.Errorf("grantfire: %s: %w (%w)", doing, context.DeadlineExceeded, err)
+		return fmt.Errorf("grantfire: %s: %w (%w)", operation, ctx.Err(), err)
+	case status.Code(err) == codes.DeadlineExceeded: // the server's clock is ahead of ours
+		return fmt.Errorf("grantfire: %s: %w (%w)", operation, context.DeadlineExceeded, err)
 	}
-	return fmt.Errorf("grantfire: %s: %w", doing, err)
+	return fmt.Errorf("grantfire: %s: %w", operation, err)
 }
 
-// parseRecord decodes a document. One that holds another customer than its id
-// says was not written by this code; a change to it would go to that customer.
+// parseRecord decodes a document. A document whose customer does not match its id
+// was not written by this code, and a change would go to another customer's
+// document.
 func parseRecord(doc *firestore.DocumentSnapshot) (grant.Record, error) {
 	r, err := grant.ParseRecord(doc.Data())
 	if err == nil && r.Key().ID() != doc.Ref.ID {
@@ -217,8 +217,7 @@ func parseRecord(doc *firestore.DocumentSnapshot) (grant.Record, error) {
 	return r, nil
 }
 
-// parseRecords decodes documents, and says what is wrong with those that it
-// cannot.
+// parseRecords decodes documents, and returns an error for each that is unreadable.
 func parseRecords(docs []*firestore.DocumentSnapshot) (records []grant.Record, unreadable []error) {
 	for _, doc := range docs {
 		r, err := parseRecord(doc)
@@ -254,7 +253,7 @@ func (s *Store) ReadAccount(ctx context.Context, id string) (grant.Account, erro
 // WriteAccount implements [grant.Store].
 func (s *Store) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
 	if was.ID != now.ID {
-		return grant.Account{}, errors.New("grantfire: write an account: was and now have two ids")
+		return grant.Account{}, errors.New("grantfire: write an account: was and now have different ids")
 	}
 	if now.Customer == "" {
 		return grant.Account{}, errors.New("grantfire: write an account: it has no Customer")
@@ -288,7 +287,7 @@ func (s *Store) ReadControl(ctx context.Context, name string) (grant.Control, er
 // WriteControl implements [grant.Store].
 func (s *Store) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
 	if was.Name != now.Name {
-		return grant.Control{}, errors.New("grantfire: write a control document: was and now have two names")
+		return grant.Control{}, errors.New("grantfire: write a control document: was and now have different names")
 	}
 	var all []grant.Field
 	for name := range was.Document {

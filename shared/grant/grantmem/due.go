@@ -13,9 +13,9 @@ import (
 )
 
 // dueIndex has, for each bucket, the records that wait for the sweep, in the
-// sweep's order. With 256 buckets these lists stay short (400 entries for
-// 100,000 records), so a change costs a binary search and a small move, and a
-// page costs no sorting.
+// sweep's order. With 256 buckets these lists stay short (400 entries for 100,000
+// records), so a change costs a binary search and a small move, and a page needs no
+// sorting.
 type dueIndex map[int64][]dueEntry
 
 type dueEntry struct {
@@ -27,7 +27,7 @@ func (e dueEntry) compare(other dueEntry) int {
 	return cmp.Or(e.due.Compare(other.due), strings.Compare(e.id, other.id))
 }
 
-// place finds a document's bucket and entry; false if it is not indexed.
+// place returns a document's bucket and entry; false if it is not indexed.
 func place(id string, doc map[string]any) (int64, dueEntry, bool) {
 	bucket, inBucket := doc["bucket"].(int64)
 	due, isDue := doc["refreshDue"].(time.Time)
@@ -48,8 +48,8 @@ func (x dueIndex) remove(id string, doc map[string]any) {
 	}
 }
 
-// page returns the first entries that q selects, in order. It merges the
-// buckets' lists by taking the earliest head again and again.
+// page returns the first entries that q selects, in order. It merges the buckets'
+// lists: the earliest head comes next.
 func (x dueIndex) page(q grant.DueQuery) []dueEntry {
 	var lists [][]dueEntry
 	for _, bucket := range slices.Compact(slices.Sorted(slices.Values(q.Buckets))) {
@@ -89,7 +89,7 @@ func (x dueIndex) after(bucket int, from time.Time, cursor *grant.DueCursor) []d
 
 // Due implements [grant.Store].
 func (s *Store) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error) {
-	if err := askable(ctx, q); err != nil {
+	if err := validate(ctx, q); err != nil {
 		return grant.DuePage{}, err
 	}
 	s.mu.RLock()
@@ -112,7 +112,7 @@ func (s *Store) Due(ctx context.Context, q grant.DueQuery) (grant.DuePage, error
 
 // CountDue implements [grant.Store].
 func (s *Store) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
-	if err := askable(ctx, q); err != nil {
+	if err := validate(ctx, q); err != nil {
 		return 0, err
 	}
 	s.mu.RLock()
@@ -120,8 +120,8 @@ func (s *Store) CountDue(ctx context.Context, q grant.DueQuery) (int, error) {
 	return len(s.due.page(q)), nil
 }
 
-// askable says why a query cannot be asked.
-func askable(ctx context.Context, q grant.DueQuery) error {
+// validate returns why a query cannot be run.
+func validate(ctx context.Context, q grant.DueQuery) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("grantmem: find due records: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 // Store is a [grant.Store] in memory. Make one with [New].
 type Store struct {
 	mu         sync.RWMutex
-	last       grant.Revision // of the latest write to any document
+	last       grant.Revision // revision of the latest write to any document
 	customers  map[string]document
 	deliveries map[string]document
 	accounts   map[string]document
@@ -24,8 +24,8 @@ type Store struct {
 
 var _ grant.Admin = (*Store)(nil)
 
-// document is what is stored under one id. Its fields never leave the lock:
-// parsing them copies.
+// document is stored under one id. Its fields stay under the lock: parsing copies
+// them.
 type document struct {
 	fields   map[string]any
 	revision grant.Revision
@@ -55,7 +55,7 @@ func (s *Store) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 // Write implements [grant.Store].
 func (s *Store) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
 	if was.Key() != now.Key() {
-		return grant.Record{}, errors.New("grantmem: write a record: was and now have two keys")
+		return grant.Record{}, errors.New("grantmem: write a record: was and now have different keys")
 	}
 	changes := grant.Diff(was, now)
 	if len(changes) == 0 {
@@ -101,7 +101,7 @@ func (s *Store) Delete(ctx context.Context, was grant.Record) error {
 	return nil
 }
 
-// remove removes a record that is stored. The caller holds the lock.
+// remove removes a stored record. The caller holds the lock.
 func (s *Store) remove(id string) {
 	s.due.remove(id, s.customers[id].fields)
 	delete(s.customers, id)
@@ -120,7 +120,7 @@ func (s *Store) ReadDelivery(ctx context.Context, key grant.DeliveryKey) (grant.
 // WriteDelivery implements [grant.Store].
 func (s *Store) WriteDelivery(ctx context.Context, was, now grant.Delivery) (grant.Delivery, error) {
 	if was.Key != now.Key {
-		return grant.Delivery{}, errors.New("grantmem: write a delivery: was and now have two keys")
+		return grant.Delivery{}, errors.New("grantmem: write a delivery: was and now have different keys")
 	}
 	if now.ExpireAt.IsZero() {
 		return grant.Delivery{}, errors.New("grantmem: write a delivery: it has no ExpireAt")
@@ -164,13 +164,14 @@ func (s *Store) delivery(id string) (grant.Delivery, error) {
 	return d, err
 }
 
-// next counts the store's writes, so no document has one revision twice.
+// next returns a new revision: it counts all writes, so that no document has one
+// revision twice.
 func (s *Store) next() grant.Revision {
 	s.last++
 	return s.last
 }
 
-// apply writes changed fields into a document, and the maps that lead there.
+// apply writes changed fields into a document, and makes the maps on the way.
 func apply(doc map[string]any, changes []grant.Field) {
 	for _, c := range changes {
 		into, last := doc, len(c.Path)-1
@@ -203,7 +204,7 @@ func (s *Store) ReadAccount(ctx context.Context, id string) (grant.Account, erro
 // WriteAccount implements [grant.Store].
 func (s *Store) WriteAccount(ctx context.Context, was, now grant.Account) (grant.Account, error) {
 	if was.ID != now.ID {
-		return grant.Account{}, errors.New("grantmem: write an account: was and now have two ids")
+		return grant.Account{}, errors.New("grantmem: write an account: was and now have different ids")
 	}
 	if now.Customer == "" {
 		return grant.Account{}, errors.New("grantmem: write an account: it has no Customer")
@@ -252,7 +253,7 @@ func (s *Store) ReadControl(ctx context.Context, name string) (grant.Control, er
 // WriteControl implements [grant.Store].
 func (s *Store) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
 	if was.Name != now.Name {
-		return grant.Control{}, errors.New("grantmem: write a control document: was and now have two names")
+		return grant.Control{}, errors.New("grantmem: write a control document: was and now have different names")
 	}
 	if err := ctx.Err(); err != nil {
 		return grant.Control{}, fmt.Errorf("grantmem: write a control document: %w", err)

@@ -1,5 +1,5 @@
-// Package reference reads references to secrets. It knows no cloud SDK, so that fuzzing it
-// instruments none.
+// Package reference parses references to secrets. It imports no cloud SDK, so that
+// fuzzing it does not instrument one.
 package reference
 
 import (
@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// Source is where a secret is.
+// Source is the kind of place of a secret.
 type Source int
 
 // The sources. The zero Source is none.
@@ -22,20 +22,20 @@ const (
 
 var (
 	// https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/create
-	// and, for aliases of versions, .../v1/projects.secrets#Secret. A project is
-	// an id or a number; old ids carry a domain. The lengths are looked at
-	// elsewhere: as part of the expression they take a millisecond of each start.
+	// and, for aliases of versions, .../v1/projects.secrets#Secret. A project is an
+	// id or a number; old ids have a domain. The lengths are checked separately: as
+	// part of the expression they take a millisecond of each start.
 	managerName = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/secrets/([A-Za-z0-9_-]+)(?:/versions/([A-Za-z0-9_-]+))?$`)
 	envName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
-// Ref says where a secret is. The zero Ref is nowhere. Equal references are ==.
+// Ref is a reference to a secret. The zero Ref is none. Equal references are ==.
 type Ref struct {
 	Source Source
 	Name   string // resource name with its version, path, or variable
 }
 
-// Parse reads a secret reference. The error shows nothing of s.
+// Parse parses a reference to a secret. The error shows nothing of s.
 func Parse(s string) (Ref, error) {
 	if path, ok := strings.CutPrefix(s, "file:"); ok {
 		if path == "" || strings.ContainsFunc(path, unicode.IsControl) {
@@ -59,8 +59,7 @@ func Parse(s string) (Ref, error) {
 	return Ref{Manager, s}, nil
 }
 
-// String returns the reference in the form that Parse reads, with the
-// version written out.
+// String returns the reference in the form that Parse accepts, with its version.
 func (r Ref) String() string {
 	switch r.Source {
 	case Manager:
@@ -74,16 +73,16 @@ func (r Ref) String() string {
 	}
 }
 
-// latestVersion is how the name of a secret's latest version ends.
+// latestVersion is the end of the name of a latest version.
 const latestVersion = "/versions/latest"
 
-// Latest reports whether the reference means whichever version is the latest.
+// Latest reports whether the reference is to the latest version, whichever that is.
 func (r Ref) Latest() bool { return r.Source == Manager && strings.HasSuffix(r.Name, latestVersion) }
 
-// Secret is the name of the secret whose latest version r is.
+// Secret returns the name of the secret without "latest".
 func (r Ref) Secret() string { return strings.TrimSuffix(r.Name, latestVersion) }
 
-// Version is another version of that secret.
+// Version returns the reference of a version of the same secret.
 func (r Ref) Version(number uint64) Ref {
 	return Ref{Manager, r.Secret() + "/versions/" + strconv.FormatUint(number, 10)}
 }
