@@ -117,7 +117,7 @@ func TestShowBehind(t *testing.T) {
 			if diff := cmp.Diff(&want, got.Grants[0].Behind); diff != "" {
 				t.Errorf("show -json (-want +got):\n%s", diff)
 			}
-			s.change(key("u-1"), func(r *grant.Record) { r.AskAgain([]string{"a"}, due) })
+			s.change(key("u-1"), func(r *grant.Record) { r.AnnounceStale([]string{"a"}, due) })
 			asked := test.note
 			if asked == "discovery" {
 				asked = "all endpoints and discovery"

@@ -200,7 +200,7 @@ func (d *Deliverer) markUnwell(ctx context.Context, h *health, expired bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
 	err := grant.ChangeControl(ctx, d.Store, grant.RegionName(string(h.region)), func(map[string]any) (map[string]any, error) {
-		return grant.RegionMark{UnwellAt: now}.Document(), nil
+		return grant.RegionMark{UnhealthyAt: now}.Document(), nil
 	})
 	if err != nil {
 		h.told.Store(told)

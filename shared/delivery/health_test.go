@@ -313,7 +313,7 @@ func TestUnwellRegion(t *testing.T) {
 			}
 			doc, err := d.Store.ReadControl(t.Context(), grant.RegionName("EU"))
 			mark, _ := grant.ParseRegionMark(doc.Document)
-			if err != nil || !mark.Unwell(time.Now()) {
+			if err != nil || !mark.Unhealthy(time.Now()) {
 				t.Errorf("%+v %v", mark, err)
 			}
 		})

@@ -82,10 +82,10 @@ func (r *Record) PutOffBehind(ids []string, now, due time.Time) {
 	r.schedule(now)
 }
 
-// AskAgain turns the due notes of some grants, all of one region, into one
+// AnnounceStale turns the due notes of some grants, all of one region, into one
 // announcement that asks the maker to report again. A grant that missed only
 // discovery events needs all endpoints: which it missed is not known.
-func (r *Record) AskAgain(ids []string, now time.Time) {
+func (r *Record) AnnounceStale(ids []string, now time.Time) {
 	stale, found := Announcement{Type: Stale}, false
 	all := false
 	for _, id := range ids {
@@ -120,14 +120,14 @@ func RegionName(region string) string { return "region-" + region }
 
 // RegionMark records when a region's gateway was last unhealthy.
 type RegionMark struct {
-	UnwellAt time.Time
+	UnhealthyAt time.Time
 }
 
 // regionMarkTime is how long a mark counts.
 const regionMarkTime = 3 * time.Minute
 
-// Unwell reports whether the region's gateway should get no extra load.
-func (m RegionMark) Unwell(now time.Time) bool { return now.Sub(m.UnwellAt) < regionMarkTime }
+// Unhealthy reports whether the region's gateway should get no extra load.
+func (m RegionMark) Unhealthy(now time.Time) bool { return now.Sub(m.UnhealthyAt) < regionMarkTime }
 
 // Document returns the mark as the document of a [Control].
 func (m RegionMark) Document() map[string]any { return encode(regionMarkFields, &m) }
@@ -141,5 +141,5 @@ func ParseRegionMark(doc map[string]any) (RegionMark, error) {
 }
 
 var regionMarkFields = []field[RegionMark]{
-	moment(func(m *RegionMark) *time.Time { return &m.UnwellAt }, "unwellAt"),
+	moment(func(m *RegionMark) *time.Time { return &m.UnhealthyAt }, "unwellAt"),
 }

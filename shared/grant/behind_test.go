@@ -113,7 +113,7 @@ func TestBehindIsNotIdle(t *testing.T) {
 	if p.Idle(month, start.Add(2*month)) {
 		t.Error("a customer who is to be asked again is idle")
 	}
-	if p.AskAgain([]string{"a"}, start.Add(2*month)); !p.Idle(month, start.Add(2*month)) {
+	if p.AnnounceStale([]string{"a"}, start.Add(2*month)); !p.Idle(month, start.Add(2*month)) {
 		t.Error("a customer without a note is not idle")
 	}
 }
@@ -139,11 +139,11 @@ func TestBehindPause(t *testing.T) {
 
 func TestRegionMark(t *testing.T) {
 	t.Parallel()
-	if (grant.RegionMark{}).Unwell(start) {
+	if (grant.RegionMark{}).Unhealthy(start) {
 		t.Error("a region that was never unwell is unwell")
 	}
-	mark := grant.RegionMark{UnwellAt: start}
-	if !mark.Unwell(start.Add(3*time.Minute-1)) || mark.Unwell(start.Add(3*time.Minute)) {
+	mark := grant.RegionMark{UnhealthyAt: start}
+	if !mark.Unhealthy(start.Add(3*time.Minute-1)) || mark.Unhealthy(start.Add(3*time.Minute)) {
 		t.Error("a mark does not count for three minutes")
 	}
 }

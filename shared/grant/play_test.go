@@ -134,7 +134,7 @@ func (p *played) step(what string, args []string) {
 	case "discovery": // grant
 		r.NoteBehind(args[0], "", true, now, now.Add(10*time.Minute))
 	case "again": // grants
-		r.AskAgain(strings.Split(args[0], "+"), now)
+		r.AnnounceStale(strings.Split(args[0], "+"), now)
 	case "putoff": // grants
 		r.PutOffBehind(strings.Split(args[0], "+"), now, now.Add(35*time.Minute))
 	case "forget":

@@ -136,7 +136,7 @@ func (p *pass) requestReports(ctx context.Context, record grant.Record, changed 
 			if ids := due[region]; unwell[region] {
 				now.PutOffBehind(ids, p.started, p.started.Add(grant.BehindPause(true, ids[0])))
 			} else {
-				now.AskAgain(ids, p.started)
+				now.AnnounceStale(ids, p.started)
 			}
 		}
 		return nil
@@ -158,7 +158,7 @@ func (p *pass) unwell(ctx context.Context, region alexa.Region) (bool, error) {
 		if err != nil {
 			return false, fmt.Errorf("reading the mark of region %s: %w", region, err)
 		}
-		return mark.Unwell(p.started), nil
+		return mark.Unhealthy(p.started), nil
 	}))
 	return read.(func() (bool, error))()
 }

@@ -257,7 +257,7 @@ func TestUnwellRegionIsSpared(t *testing.T) {
 		w.miss("u-2", alexa.FE, "lamp-2")
 		stale := w.missAll()
 		err := grant.ChangeControl(t.Context(), w.Store, grant.RegionName("EU"), func(map[string]any) (map[string]any, error) {
-			return grant.RegionMark{UnwellAt: w.Now()}.Document(), nil
+			return grant.RegionMark{UnhealthyAt: w.Now()}.Document(), nil
 		})
 		if err != nil {
 			t.Fatal(err)
