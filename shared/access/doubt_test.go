@@ -198,6 +198,31 @@ func TestRelinkIsProvenBeforeUse(t *testing.T) {
 	})
 }
 
+// TestLatchedBrakeKeepsUnprovenGrants: a relink makes the first refusal of the older
+// grant a revocation, but not while the brake is latched.
+func TestLatchedBrakeKeepsUnprovenGrants(t *testing.T) {
+	for latched, want := range map[bool]error{true: access.ErrBraked, false: access.ErrRevoked} {
+		t.Run(fmt.Sprint(latched), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
+				w.Link(t, customer, alexa.EU, "amzn-spouse")
+				if latched {
+					if err := w.Brake().On(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				w.Sim.Always(simulator.Refresh, simulator.Fault{Code: simulator.LWAInvalidGrant})
+				token, err := w.Process("p").Token(t.Context(), w.Read(t, customer), id)
+				if got := errors.Join(err, token.Unproven); !errors.Is(got, want) {
+					t.Errorf("%v, want %v", got, want)
+				}
+				if revoked := w.Read(t, customer).Grants[id].State == grant.Revoked; revoked == latched {
+					t.Errorf("revoked: %v", revoked)
+				}
+			})
+		})
+	}
+}
+
 // TestLateLoserWaitsForTheWinner: a process that was frozen asks with a refresh
 // token that another has used up meanwhile, and is about to replace. Its refusal
 // says nothing.
