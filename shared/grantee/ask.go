@@ -41,7 +41,7 @@ func ask(client *http.Client, asked string, req *http.Request) (status int, body
 	defer func() { _ = resp.Body.Close() }()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return 0, nil, unavailable(asked, resp.StatusCode, "the answer broke off", err)
+		return 0, nil, unavailable(asked, resp.StatusCode, "the answer was cut off", err)
 	}
 	if len(body) > maxAnswer {
 		return 0, nil, unavailable(asked, resp.StatusCode, "the answer is larger than 64 KiB", nil)

@@ -53,7 +53,7 @@ func customer(claims object, name string) (id, fault string) {
 	id, ok = text(raw)
 	switch {
 	case !ok:
-		return "", fmt.Sprintf("claim %q is neither a text nor an integer", name)
+		return "", fmt.Sprintf("claim %q is neither a string nor an integer", name)
 	case id == "":
 		return "", fmt.Sprintf("claim %q is empty", name)
 	case len(id) > MaxUserID:

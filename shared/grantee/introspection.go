@@ -37,7 +37,7 @@ func (i *introspection) vouch(ctx context.Context, token sensitive.String) (obje
 	}
 	claims, ok := decode(body)
 	if !ok {
-		return nil, unavailable(asked, status, "the answer is no JSON object", nil)
+		return nil, unavailable(asked, status, "the answer is not a JSON object", nil)
 	}
 	return claims, i.judge(claims)
 }
@@ -112,7 +112,7 @@ func (u *userinfo) vouch(ctx context.Context, token sensitive.String) (object, e
 	}
 	claims, ok := decode(body)
 	if !ok {
-		return nil, unavailable(asked, status, "the answer is no JSON object", nil)
+		return nil, unavailable(asked, status, "the answer is not a JSON object", nil)
 	}
 	return claims, nil
 }

@@ -154,9 +154,9 @@ func (i *issuer) refusal(claims object) string {
 	}
 	switch issuer, ok := text(claims["iss"]); {
 	case !ok:
-		return `it has no "iss" that is a text`
+		return `it has no "iss" that is a string`
 	case issuer != i.url:
-		return "it is of another issuer (a slash at the end counts)"
+		return "it has another issuer (a slash at the end counts)"
 	}
 	return claims.refusal(i.now(), i.audience)
 }
@@ -238,9 +238,9 @@ func discoveryError(err error) error {
 		return own
 	}
 	if _, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
-		return unavailable("discovery", http.StatusOK, "the document is of another issuer (a slash at the end counts)", nil)
+		return unavailable("discovery", http.StatusOK, "the document has another issuer (a slash at the end counts)", nil)
 	}
-	return unavailable("discovery", http.StatusOK, "the answer is no discovery document", nil)
+	return unavailable("discovery", http.StatusOK, "the answer is not a discovery document", nil)
 }
 
 func keysError(err error) error {
@@ -250,7 +250,7 @@ func keysError(err error) error {
 	if transport.Known(err) != nil {
 		return unavailable("keys", 0, "no answer", err)
 	}
-	return unavailable("keys", http.StatusOK, "the answer is no key set", nil)
+	return unavailable("keys", http.StatusOK, "the answer is not a key set", nil)
 }
 
 // certificates are the members of a key about its certificate. They are not used here,
@@ -264,7 +264,7 @@ func usableKeys(body []byte) (usable []byte, fault string) {
 	set, ok := decode(body)
 	var published []json.RawMessage
 	if !ok || !set.has("keys") || json.Unmarshal(set["keys"], &published) != nil {
-		return nil, "the answer is no key set"
+		return nil, "the answer is not a key set"
 	}
 	keys := make([]object, 0, len(published))
 	for _, raw := range published {
