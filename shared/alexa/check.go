@@ -221,7 +221,7 @@ func (w *walk) refuse(member, problem string) error {
 // warnOf is warn for a member of the current part, with its own rule.
 func (w *walk) warnOf(rule, member, problem string, args ...any) {
 	if w.lists(true) {
-		_ = w.add(FieldError{Path: member, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}) // a warning is no error
+		_ = w.add(FieldError{Path: member, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}) // nil for a warning
 	}
 }
 

@@ -226,7 +226,7 @@ func endpointIDForm(id string) string {
 // and skills use.
 func endpointIDOddity(id string) string {
 	if i := strings.IndexFunc(id, func(c rune) bool { return !onThePage(c) }); i >= 0 {
-		return "has a dot or a letter beyond a-z, of which Amazon's page says nothing"
+		return "has a dot or a letter beyond a-z, which Amazon's page does not mention"
 	}
 	return ""
 }

@@ -250,7 +250,7 @@ func (d *decoder) correlation(token string, kind Kind) error {
 	case token == "" && kind.Answer == Expected:
 		d.note(warning(ruleEvents, path, missing))
 	case token != "" && kind.Answer == None:
-		d.note(warning(ruleEvents, path, "has no meaning in an event that no directive asked for: leave it out"))
+		d.note(warning(ruleEvents, path, "has no meaning in an event that answers no directive: leave it out"))
 	}
 	return nil
 }

@@ -90,7 +90,7 @@ func (d *decoder) state(p *Property) error {
 		d.warnOf(ruleInterfaces, "namespace", "retired since %s", since)
 	}
 	if p.rest != nil {
-		d.warnOf(ruleSchema, "", "has more members than a property has")
+		d.warnOf(ruleSchema, "", "has members that a property does not have")
 	}
 	s := valueShapes[p.Namespace][p.Name]
 	if s == nil {
@@ -98,7 +98,7 @@ func (d *decoder) state(p *Property) error {
 		return nil
 	}
 	if p.Unit != nil {
-		d.warnOf(page(p.Namespace), "unit", "belongs into the value, if anywhere")
+		d.warnOf(page(p.Namespace), "unit", "belongs in the value, if anywhere")
 	}
 	d.rule = p.Namespace
 	d.enter("value")

@@ -23,7 +23,7 @@ var valueShapes = map[string]map[string]*shape{
 	"Alexa.ColorController": {"color": objectOf(
 		must("hue", number(0, 360)), must("saturation", number(0, 1)), must("brightness", number(0, 1)))},
 	"Alexa.ColorTemperatureController": {"colorTemperatureInKelvin": whole(1000, 10000).because(
-		": what is not Alexa drops after its 202; leave the property out while there is no colour temperature")},
+		": Alexa drops other values after its 202; leave the property out while there is no colour temperature")},
 	"Alexa.ContactSensor": {"detectionState": detected},
 	"Alexa.Cooking": {
 		"cookingTimeInterval": objectOf(may("start", aText), may("end", aText), may("duration", aText)),
