@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-var errNoRole = errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: this is no Lambda, or it has no role")
+var errNoRole = errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: this is not a Lambda, or it has no role")
 
 // role supplies the credentials of the Lambda's role to the library.
 type role struct {

@@ -22,7 +22,7 @@ var (
 	// ErrInvalidAccessToken: the access token is invalid, expired, or belongs
 	// to a customer who has disabled the skill.
 	ErrInvalidAccessToken = errors.New("invalid access token")
-	// ErrForbidden: 403 without a known code, which a proxy's page may be as well.
+	// ErrForbidden: 403 without a known code, for example a proxy's page.
 	ErrForbidden = errors.New("forbidden")
 	// ErrSkillDisabled: the customer has disabled the skill, or this is not
 	// the gateway of the token's region.

@@ -62,7 +62,7 @@ func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("noting what was announced: %w", err)
+		return fmt.Errorf("recording the announcements: %w", err)
 	}
 	return nil
 }
