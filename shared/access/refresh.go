@@ -80,7 +80,7 @@ func keyOf(record grant.Record) grant.Record {
 // mayRefresh returns why Login with Amazon must not be called now.
 func (s *Source) mayRefresh(ctx context.Context, key grant.Key, id string) error {
 	if after := s.failures.retryAfter(s.Now()); after > 0 {
-		return fmt.Errorf("access: %w", lwa.Resting(after))
+		return fmt.Errorf("access: %w", lwa.Throttled(after))
 	}
 	if pause := s.failures.backoff(grantName(key, id), s.Now()); pause > 0 {
 		return &BackingOffError{For: pause}

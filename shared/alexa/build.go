@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// Builders for what a Go service of a maker publishes most. They fill in what
-// the kind asks for; [Event.Device] checks the whole and writes it.
+// Builders for the events that a maker's Go services publish most. They set the fields
+// that the kind needs; [Event.Device] checks and encodes the event.
 
-// NewProperty returns the state of a property at a time. value is what
-// encoding/json makes of it, a json.RawMessage as it is; a property of which an endpoint has several
-// instances needs its Instance set besides.
+// NewProperty returns the state of a property at a time. encoding/json encodes value; a
+// json.RawMessage stays as it is. For an interface with several instances per endpoint
+// the caller sets Instance.
 func NewProperty(namespace, name string, value any, at time.Time) (Property, error) {
 	encoded, err := encode(value)
 	if err != nil {
@@ -22,8 +22,8 @@ func NewProperty(namespace, name string, value any, at time.Time) (Property, err
 	return Property{Namespace: namespace, Name: name, Value: encoded, TimeOfSample: at, Uncertainty: noUncertainty}, nil
 }
 
-// NewConnectivity returns the connectivity of Alexa.EndpointHealth 3.1 at a time:
-// OK without a reason, and UNREACHABLE for one of Alexa's, for example
+// NewConnectivity returns the connectivity of Alexa.EndpointHealth 3.1 at a time: OK for
+// an empty reason, UNREACHABLE for one of Alexa's reasons, for example
 // INTERNET_UNREACHABLE.
 func NewConnectivity(reason string, at time.Time) Property {
 	value := map[string]string{"value": "OK"}
@@ -33,8 +33,8 @@ func NewConnectivity(reason string, at time.Time) Property {
 	return healthProperty("connectivity", value, at)
 }
 
-// NewBattery returns the battery of Alexa.EndpointHealth 3.1 at a time: its state
-// is OK, WARNING or CRITICAL, for reasons of Alexa's, for example LOW_CHARGE.
+// NewBattery returns the battery of Alexa.EndpointHealth 3.1 at a time. state is OK,
+// WARNING or CRITICAL; reasons are Alexa's, for example LOW_CHARGE.
 func NewBattery(levelPercentage int, state string, at time.Time, reasons ...string) Property {
 	health := map[string]any{"state": state}
 	if len(reasons) > 0 {
@@ -44,22 +44,21 @@ func NewBattery(levelPercentage int, state string, at time.Time, reasons ...stri
 }
 
 func healthProperty(name string, value any, at time.Time) Property {
-	p, _ := NewProperty("Alexa.EndpointHealth", name, value, at) // strings and numbers can be written
+	p, _ := NewProperty("Alexa.EndpointHealth", name, value, at) // strings and numbers always encode
 	return p
 }
 
 // NewInventoryConsumed returns the use of a supply, which an instance of
-// Alexa.InventoryUsageSensor counts: usage is an object with @type, value and,
-// for volume and weight, unit. It is counted once and never expires.
+// Alexa.InventoryUsageSensor counts. usage is an object with @type, value and, for volume
+// and weight, unit. The event must be counted once and never expires.
 func NewInventoryConsumed(userID, endpointID, instance string, usage any, at time.Time) (Event, error) {
 	e := newEvent(userID, "Alexa.InventoryUsageSensor", "InventoryConsumed", endpointID)
 	e.Header.Instance = instance
 	return withPayload(e, map[string]any{"usage": usage, "timeOfSample": FormatTime(at)})
 }
 
-// NewChangeReport returns a report of the properties that changed, with the
-// state of the endpoint's others. cause is one of Alexa's, for example
-// PHYSICAL_INTERACTION.
+// NewChangeReport returns a report of changed properties, with the state of the
+// endpoint's others. cause is one of Alexa's, for example PHYSICAL_INTERACTION.
 func NewChangeReport(userID, endpointID, cause string, changed, unchanged []Property) Event {
 	e := newEvent(userID, "Alexa", "ChangeReport", endpointID)
 	e.Change = &Change{Cause: cause, Properties: changed}
@@ -67,13 +66,13 @@ func NewChangeReport(userID, endpointID, cause string, changed, unchanged []Prop
 	return e
 }
 
-// NewAddOrUpdateReport returns a report of endpoints that are new or have
-// changed, each as encoding/json makes the element of payload.endpoints of it.
+// NewAddOrUpdateReport returns a report of new or changed endpoints. encoding/json
+// encodes each as an element of payload.endpoints.
 func NewAddOrUpdateReport[E any](userID string, endpoints ...E) (Event, error) {
 	return withPayload(newEvent(userID, "Alexa.Discovery", "AddOrUpdateReport", ""), map[string]any{"endpoints": endpoints})
 }
 
-// NewDeleteReport returns a report of endpoints that are gone.
+// NewDeleteReport returns a report of removed endpoints.
 func NewDeleteReport(userID string, endpointIDs ...string) Event {
 	endpoints := make([]map[string]string, len(endpointIDs))
 	for i, id := range endpointIDs {
@@ -82,8 +81,7 @@ func NewDeleteReport(userID string, endpointIDs ...string) Event {
 	return plainPayload(newEvent(userID, "Alexa.Discovery", "DeleteReport", ""), map[string]any{"endpoints": endpoints})
 }
 
-// NewDoorbellPress returns the press of a doorbell at a time, which is sent in
-// whole seconds.
+// NewDoorbellPress returns the press of a doorbell at a time, in whole seconds.
 func NewDoorbellPress(userID, endpointID, cause string, at time.Time) Event {
 	e := newEvent(userID, "Alexa.DoorbellEventSource", "DoorbellPress", endpointID)
 	e.Context = new(Context)
@@ -93,8 +91,8 @@ func NewDoorbellPress(userID, endpointID, cause string, at time.Time) Event {
 	})
 }
 
-// NewResponse returns the asynchronous answer to a directive that was carried
-// out, with the endpoint's properties as they are then.
+// NewResponse returns the asynchronous answer to a directive that succeeded, with the
+// endpoint's properties afterwards.
 func NewResponse(userID, endpointID, correlationToken string, properties []Property) Event {
 	return answer(userID, "Response", endpointID, correlationToken, properties)
 }
@@ -104,9 +102,9 @@ func NewStateReport(userID, endpointID, correlationToken string, properties []Pr
 	return answer(userID, "StateReport", endpointID, correlationToken, properties)
 }
 
-// NewErrorResponse returns the asynchronous answer to a directive that could
-// not be carried out. kind is one of Alexa's, for example ENDPOINT_UNREACHABLE;
-// some kinds want more in the payload, which the caller adds.
+// NewErrorResponse returns the asynchronous answer to a directive that failed. kind is
+// one of Alexa's, for example ENDPOINT_UNREACHABLE; some kinds need more members in the
+// payload, which the caller adds.
 func NewErrorResponse(userID, endpointID, correlationToken, kind, message string) Event {
 	e := newEvent(userID, "Alexa", "ErrorResponse", endpointID)
 	e.Header.CorrelationToken = correlationToken
@@ -138,8 +136,8 @@ func withPayload(e Event, payload any) (Event, error) {
 	return e, nil
 }
 
-// encode writes a value as JSON, and does not spell <, > and & otherwise: nothing
-// here is embedded in HTML.
+// encode returns a value as JSON. It does not escape <, > and &: the JSON is never
+// embedded in HTML.
 func encode(value any) (json.RawMessage, error) {
 	if raw, ok := value.(json.RawMessage); ok && json.Valid(raw) {
 		return bytes.TrimSpace(bytes.Clone(raw)), nil
@@ -151,16 +149,15 @@ func encode(value any) (json.RawMessage, error) {
 	return bytes.TrimSpace(text.Bytes()), err
 }
 
-// plainPayload is withPayload for what surely can be written as JSON.
+// plainPayload is withPayload for a payload that always encodes.
 func plainPayload(e Event, payload any) Event {
 	e.Payload, _ = encode(payload)
 	return e
 }
 
-// Device returns the event as a maker publishes it: the data of a message on
-// the device-events topic. What Amazon would refuse is a [FieldError], and so
-// is what the format does not allow. The second result is what [DecodeEvent]
-// would warn of.
+// Device returns the event as a maker publishes it: the data of a message on the
+// device-events topic. It returns a [FieldError] if Amazon would refuse the event, or
+// the format does not allow it. The second result lists the warnings of [DecodeEvent].
 func (e *Event) Device() ([]byte, []*FieldError, error) {
 	data := appendString([]byte(`{"userId":`), e.UserID)
 	data = e.Header.append(append(data, `,"event":{"header":`...), "")
@@ -192,15 +189,14 @@ func (e *Event) Device() ([]byte, []*FieldError, error) {
 // Limits of a discovery answer or report, see
 // https://developer.amazon.com/docs/device-apis/alexa-discovery.html.
 const (
-	MaxEndpoints    = 300       // of a customer, and of one report
-	MaxCapabilities = 100       // of an endpoint
-	MaxReportBytes  = 256 << 10 // of an AddOrUpdateReport
+	MaxEndpoints    = 300       // per customer, and per report
+	MaxCapabilities = 100       // per endpoint
+	MaxReportBytes  = 256 << 10 // per AddOrUpdateReport
 )
 
-// discoveryShape is the payload of an AddOrUpdateReport, and of a
-// Discover.Response. Of what a capability says only what all interfaces have in
-// common is looked at, and that with leniency: a whole discovery is for
-// scripts/lint to check.
+// discoveryShape is the payload of an AddOrUpdateReport, and of a Discover.Response. It
+// covers only the members of a capability that all interfaces share, and most of those
+// leniently: scripts/lint checks a whole discovery.
 var discoveryShape = objectOf(must("endpoints", listOf(endpointShape, 0)))
 
 var endpointShape = openObjectOf(
@@ -226,7 +222,7 @@ var (
 	aLabel      = &shape{kind: "string", least: 1, most: 128}
 	anAttribute = &shape{kind: "string", most: 256}
 	aCategory   = &shape{kind: "string", least: 1, odd: categoryForm}
-	// aFlag may be written in all these ways for many interfaces.
+	// aFlag is a boolean, which many interfaces allow in all these forms.
 	aFlag = &shape{texts: []string{"true", "false", `"true"`, `"false"`, `"True"`, `"False"`, `"TRUE"`, `"FALSE"`, "0", "1"}}
 )
 
@@ -237,8 +233,8 @@ func categoryForm(text string) string {
 	return ""
 }
 
-// discovery looks at what an AddOrUpdateReport says as a whole. One of too many
-// endpoints is sent in parts.
+// discovery warns of an AddOrUpdateReport with repeated, no or too many endpoints. A
+// report of too many is sent in parts.
 func (d *decoder) discovery(payload []byte) {
 	var endpoints []byte
 	if pick(payload, ignore, member{"endpoints", &endpoints}) != nil || endpoints == nil || endpoints[0] != '[' {
@@ -248,13 +244,13 @@ func (d *decoder) discovery(payload []byte) {
 	d.enter(path)
 	defer d.leave()
 	n, seen := 0, make(map[string]int)
-	_ = each(endpoints, func(i int, value []byte) error { // f returns no error
+	_ = each(endpoints, func(i int, value []byte) error { // it returns no error
 		n++
 		var id []byte
 		if value[0] == '{' && pick(value, ignore, member{"endpointId", &id}) == nil && !absent(id) {
 			d.enterItem(i)
 			d.enter("endpointId")
-			d.notTwice(seen, id, i)
+			d.warnIfRepeated(seen, id, i)
 			d.leave()
 			d.leave()
 		}

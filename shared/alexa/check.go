@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// whole checks an event as a whole: what its parts say together.
-func (d *decoder) whole(e *Event) error {
-	if err := d.onePlaceEach(e); err != nil {
+// checkTogether checks the parts of an event against each other.
+func (d *decoder) checkTogether(e *Event) error {
+	if err := d.checkRepeated(e); err != nil {
 		return err
 	}
 	kind := e.Kind()
@@ -17,7 +17,7 @@ func (d *decoder) whole(e *Event) error {
 	case e.Context == nil && kind.Context == Expected:
 		d.note(warning(ruleEvents, "context", "missing: the state of the endpoint's properties"))
 	case e.Context != nil && kind.Context == None && len(e.Context.Properties) == 0:
-		e.Context = nil // it says nothing, and Alexa does not expect it
+		e.Context = nil // it is empty, and Alexa does not expect it
 	case e.Context != nil && kind.Context == None:
 		d.note(warning(kind.rule(), "context", "not in this kind of event: leave it out"))
 	}
@@ -39,8 +39,8 @@ func (e *Event) hasConnectivity() bool {
 	return is(e.Change.Properties) || e.Context != nil && is(e.Context.Properties)
 }
 
-// changedPath and contextPath name the two lists of properties as the publisher
-// wrote them.
+// changedPath and contextPath return the paths of the two lists of properties in the
+// publisher's form.
 
 func (d *decoder) changedPath() string {
 	if d.short {
@@ -56,22 +56,22 @@ func (d *decoder) contextPath() string {
 	return "context.properties"
 }
 
-// onePlaceEach refuses a property that is twice in one list: Amazon's schema
-// wants the members of a list to differ, and of two values nobody knows which is
-// so. One that is in both lists is left out of the context: its value is the one
-// it changed to, and many publishers write the whole state into the context.
-func (d *decoder) onePlaceEach(e *Event) error {
+// checkRepeated refuses a property that appears twice in one list: Amazon's schema
+// requires the members of a list to differ, and either value may be the right one. A
+// property in both lists is left out of the context: many publishers write the whole
+// state into the context, and the changed value is the right one.
+func (d *decoder) checkRepeated(e *Event) error {
 	var changed index
 	if e.Change != nil {
 		changed = indexOf(e.Change.Properties)
-		if err := d.onceEach(changed, d.changedPath()); err != nil {
+		if err := d.checkUnique(changed, d.changedPath()); err != nil {
 			return err
 		}
 	}
 	if e.Context == nil {
 		return nil
 	}
-	if err := d.onceEach(indexOf(e.Context.Properties), d.contextPath()); err != nil {
+	if err := d.checkUnique(indexOf(e.Context.Properties), d.contextPath()); err != nil {
 		return err
 	}
 	if e.Change != nil {
@@ -80,7 +80,7 @@ func (d *decoder) onePlaceEach(e *Event) error {
 	return nil
 }
 
-func (d *decoder) onceEach(list index, path string) error {
+func (d *decoder) checkUnique(list index, path string) error {
 	if d.checks == CheckOff {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (d *decoder) onceEach(list index, path string) error {
 	return nil
 }
 
-// unchanged leaves out of the context's properties those that changed.
+// unchanged returns the context's properties without the changed ones.
 func (d *decoder) unchanged(list []Property, changed index) []Property {
 	kept := 0
 	for j := range list {
@@ -119,13 +119,13 @@ func (d *decoder) unchanged(list []Property, changed index) []Property {
 
 func itemPath(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// index finds properties in a list by what they are called.
+// index finds properties in a list by namespace, name and instance.
 type index struct {
 	properties []Property
-	first      map[[3]string]int // of a long list only
+	first      map[[3]string]int // only for a long list
 }
 
-// manyProperties is how many are no longer compared each with each.
+// manyProperties is the length up to which a list is searched linearly.
 const manyProperties = 32
 
 func indexOf(list []Property) index {
@@ -144,8 +144,8 @@ func indexOf(list []Property) index {
 	return x
 }
 
-// find returns where p is first, -1 if nowhere. A property that could not be
-// decoded is like no other.
+// find returns the index of the first property like p, -1 if there is none. A property
+// that could not be decoded equals no other.
 func (x index) find(p *Property) int {
 	if p.raw != nil {
 		return -1
@@ -164,29 +164,29 @@ func (x index) find(p *Property) int {
 	return -1
 }
 
-// walk is a look through an event, part by part. It knows where it is, so that a
-// fault has a path, and keeps what it finds within bounds: an event of a
-// megabyte may have a fault every third byte.
+// walk checks an event part by part. It tracks the path of the current part, and bounds
+// the list of faults: an event of a megabyte may have a fault every third byte.
 type walk struct {
 	checks  Checks
-	rule    string  // whose rules the part at hand is held against: an interface's, which stands for its page, or another's
-	at      []place // of that part
-	lenient int     // how many of the surrounding members draw warnings only
+	rule    string  // the source of the current rules; an interface stands for its page
+	at      []place // the path of the current part
+	lenient int     // how many of the surrounding members only cause warnings
 	found   []*FieldError
-	more    int  // faults that are counted only
+	more    int  // faults that are counted and not listed
 	refused bool // one of these is more than a warning
 }
 
-// place is a step on the way to a part of the event: a name, given here or by
-// the publisher, or the index of an item.
+// place is a step of a path: a name, of this package or the publisher's, or the index
+// of an item.
 type place struct {
 	name  string
-	given []byte // by the publisher, who may have chosen anything
+	given []byte // the publisher's name, which may be any text
 	item  int    // if there is no name
 }
 
-// Of an event so many faults are listed, the last few only if Amazon would
-// refuse the event for them: warnings must not hide that. The others are counted.
+// mostFaults is how many faults of an event are listed. Beyond mostWarnings only faults
+// that Amazon would refuse are listed, so that warnings do not hide them. The others are
+// counted.
 const (
 	mostFaults   = 100
 	mostWarnings = 80
@@ -212,26 +212,26 @@ func (w *walk) path() string {
 	return path
 }
 
-// refuse notes what Amazon would refuse in the part at hand, or in the member
-// of it that is named. The error ends the walk; it is nil if the checks let the
-// fault pass.
+// refuse reports a fault that Amazon would refuse, in the current part or the named
+// member of it. The error ends the walk; it is nil if the fault is tolerated.
 func (w *walk) refuse(member, problem string) error {
 	return w.fault(FieldError{Path: member, Problem: problem, Rule: w.rule, Warning: w.lenient > 0})
 }
 
-// warnOf is warn for a member of the part at hand, by a rule of its own.
+// warnOf is warn for a member of the current part, with its own rule.
 func (w *walk) warnOf(rule, member, problem string, args ...any) {
 	if w.lists(true) {
-		_ = w.add(FieldError{Path: member, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}) // it is a warning
+		_ = w.add(FieldError{Path: member, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}) // nil for a warning
 	}
 }
 
-// warn notes what Amazon takes, or might by now.
+// warn reports a fault that Amazon accepts, or may accept by now.
 func (w *walk) warn(problem string, args ...any) {
 	w.warnOf(w.rule, "", problem, args...)
 }
 
-// fault takes a copy: a fault that is only counted costs nothing.
+// fault lists, returns or counts a fault. It takes a copy, so that counting does not
+// allocate.
 func (w *walk) fault(f FieldError) error {
 	if !w.lists(f.Warning) {
 		return nil
@@ -239,7 +239,7 @@ func (w *walk) fault(f FieldError) error {
 	return w.add(f)
 }
 
-// add is fault for what lists has let pass.
+// add is fault for a fault that lists has admitted.
 func (w *walk) add(f FieldError) error {
 	listed := f
 	listed.below(w.path())
@@ -253,8 +253,8 @@ func (w *walk) add(f FieldError) error {
 	return nil
 }
 
-// lists reports whether a fault is one to be listed or returned. If not, it is
-// counted, which takes no memory.
+// lists reports whether a fault must be listed or returned. If not, it counts the fault
+// without allocating.
 func (w *walk) lists(warning bool) bool {
 	switch {
 	case w.checks == CheckOff:
@@ -267,8 +267,8 @@ func (w *walk) lists(warning bool) bool {
 	return false
 }
 
-// warnings is what was found. The last entry says how much more there is, and is
-// more than a warning itself if some of that is.
+// warnings returns the listed faults. If others were counted, the last entry has their
+// number, and is more than a warning if one of them is.
 func (w *walk) warnings() []*FieldError {
 	if w.more == 0 {
 		return w.found
@@ -276,20 +276,20 @@ func (w *walk) warnings() []*FieldError {
 	return append(w.found, &FieldError{Problem: fmt.Sprintf("and %d faults more", w.more), Warning: !w.refused})
 }
 
-// FieldError says which field of a message is wrong, how, and who says so. No
-// part of it ever holds a value of the message, which might be a secret.
+// FieldError names a field of a message, its problem, and the source of the rule. It
+// never holds a value of the message, which might be a secret.
 type FieldError struct {
-	Path    string // for example event.payload.change.cause.type; empty for the message as a whole
+	Path    string // for example event.payload.change.cause.type; empty for the whole message
 	Problem string // for example "missing"
-	// Rule is where the rule comes from, empty for those of the device event
-	// format itself.
+	// Rule is the source of the rule, empty for rules of the device event format
+	// itself.
 	Rule string
-	// Warning marks what Amazon asks for and takes an event without, what only its
-	// message schema of 2021 refuses, and what sources differ about.
+	// Warning marks a recommendation of Amazon's, a rule that only its message
+	// schema of 2021 has, and a rule on which sources differ.
 	Warning bool
 }
 
-// Where the rules come from.
+// The sources of rules.
 const (
 	ruleSchema     = "Amazon's message schema of 2021"
 	ruleChange     = "developer.amazon.com/docs/device-apis/alexa-changereport.html"
@@ -302,12 +302,12 @@ const (
 	ruleUse        = "seen in use"
 )
 
-// page is where Amazon describes an interface.
+// page returns the address of Amazon's page on an interface.
 func page(namespace string) string {
 	return "developer.amazon.com/docs/device-apis/" + strings.ToLower(strings.ReplaceAll(namespace, ".", "-")) + ".html"
 }
 
-// Error gives "path: problem (rule)".
+// Error returns "path: problem (rule)".
 func (e *FieldError) Error() string {
 	text := e.Problem
 	if e.Path != "" {
@@ -319,24 +319,23 @@ func (e *FieldError) Error() string {
 	return text
 }
 
-// wrong makes a FieldError about the member path of the value at hand.
+// wrong returns a FieldError of the device event format, about the member at path.
 func wrong(path, problem string, args ...any) error {
 	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...)}
 }
 
-// breaks is wrong for a rule that is somebody else's.
+// breaks is wrong for a rule with another source.
 func breaks(rule, path, problem string, args ...any) error {
 	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule}
 }
 
-// warning is breaks for a rule that Amazon takes an event without.
+// warning is breaks for a fault that Amazon accepts.
 func warning(rule, path, problem string, args ...any) *FieldError {
 	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
 }
 
-// in puts the name of the surrounding member in front of a FieldError's path.
-// Paths grow while an error travels outwards, so a message without fault pays
-// nothing for them.
+// in prefixes a FieldError's path with the name of the surrounding member. A path grows
+// only while an error is returned, so that a valid message costs nothing.
 func in(parent string, err error) error {
 	if err == nil {
 		return nil

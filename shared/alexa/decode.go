@@ -6,32 +6,30 @@ import (
 	"unicode/utf8"
 )
 
-// Checks says what happens to an event that Amazon would refuse. What belongs
-// to the envelope (the customer, the header's names, fields that a publisher
-// may not give) is an error under each of them, and so are more properties
-// that Amazon would refuse than anybody means to send.
+// Checks selects the treatment of an event that Amazon would refuse. Faults of the
+// envelope (the customer, the header's names, fields that a publisher must not set) are
+// an error in every mode, and so are more than a thousand undecodable properties.
 type Checks int
 
 const (
-	// CheckStrict makes the first thing that Amazon would refuse an error.
+	// CheckStrict returns the first fault that Amazon would refuse as an error.
 	CheckStrict Checks = iota
-	// CheckWarn carries the event and lists what is wrong with it.
+	// CheckWarn carries the event and lists its faults.
 	CheckWarn
-	// CheckOff carries the event and says nothing.
+	// CheckOff carries the event and reports nothing.
 	CheckOff
 )
 
-// DecodeEvent reads a device event, in the long form or in the short form of a
-// ChangeReport. published is when the event was first published; it stands in
-// for a timeOfSample that was not given. Faults are a [FieldError].
+// DecodeEvent decodes a device event, in the long form or in the short form of a
+// ChangeReport. published is when the event was first published, and the default of
+// timeOfSample. An error is a [FieldError].
 //
-// The second result lists what is worth a warning, unless checks are off; with
-// CheckWarn also what CheckStrict would refuse. It lists a hundred faults, and
-// then how many more there are.
+// The second result lists the warnings, unless checks are off; with CheckWarn also the
+// faults that CheckStrict would refuse. It lists a hundred, and then the number of the
+// others.
 //
-// A property that is in the context of a report, and among those that changed,
-// is left out of the context, and so is a context without properties of an event
-// that has none.
+// A changed property is left out of the report's context. An empty context is left out
+// if the kind of event has none.
 func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*FieldError, error) {
 	doc, err := document(data)
 	if err != nil {
@@ -41,7 +39,7 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	d := decoder{published: published, walk: walk{checks: checks, at: make([]place, 0, depth)}}
 	event, err := d.event(doc)
 	if err == nil {
-		err = d.whole(&event)
+		err = d.checkTogether(&event)
 	}
 	if err != nil {
 		return Event{}, nil, err
@@ -52,15 +50,14 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 type decoder struct {
 	walk
 	published time.Time
-	short     bool // the event is in the short form, which names its parts otherwise
+	short     bool // the event is in the short form, whose parts have other names
 	unread    int  // properties that could not be decoded
 }
 
-// The decoder's methods return errors whose path starts at the top of the
-// document; the functions that decode a part return it relative to that part.
+// The decoder's methods return errors whose path starts at the top of the document; the
+// path of a function that decodes a part is relative to that part.
 
-// event decodes the top level. Which form it is, the members tell: the long
-// one has "event".
+// event decodes the top level of either form: the long form has the member "event".
 func (d *decoder) event(doc []byte) (Event, error) {
 	var userID, event, context, endpointID, cause, changed, unchanged []byte
 	err := pick(doc, nil, member{"userId", &userID}, member{"event", &event}, member{"context", &context},
@@ -94,8 +91,7 @@ func (d *decoder) event(doc []byte) (Event, error) {
 	return e, nil
 }
 
-// shortMembers are the members that only the short form has, in the order in
-// which they are looked for.
+// shortMembers are the members that only the short form has, in the order of the check.
 var shortMembers = [...]string{"endpointId", "cause", "changed", "unchanged"}
 
 // shortForm fills e from the short form of a ChangeReport.
@@ -167,7 +163,7 @@ func (d *decoder) endpoint(raw []byte) (*Endpoint, error) {
 	return &Endpoint{ID: endpointID, Cookie: cookie}, err
 }
 
-// leaveOut is what to do about a member that a publisher may not give.
+// leaveOut is the problem of a member that a publisher must not set.
 const leaveOut = "leave it out, Gatepost sets it"
 
 func (d *decoder) endpointID(path string, raw []byte) (string, error) {
@@ -184,8 +180,8 @@ func (d *decoder) endpointID(path string, raw []byte) (string, error) {
 	return id, nil
 }
 
-// checkTokenPlace refuses an event whose token would have no place, or the
-// wrong one: Append puts it next to the endpoint when there is one.
+// checkTokenPlace refuses an event whose token would have no place, or the wrong one:
+// Append puts it next to the endpoint if there is one.
 func checkTokenPlace(e *Event, kind Kind, endpoint []byte) error {
 	switch {
 	case e.Endpoint != nil && kind.Token == TokenInPayload:
@@ -196,8 +192,7 @@ func checkTokenPlace(e *Event, kind Kind, endpoint []byte) error {
 	return nil
 }
 
-// tolerate turns a fault, whose path is whole, into a warning if the checks let it
-// pass.
+// tolerate lists a fault with a complete path and returns nil, unless checks are strict.
 func (d *decoder) tolerate(err error) error {
 	field, ok := err.(*FieldError)
 	if !ok || d.checks == CheckStrict {
@@ -207,16 +202,16 @@ func (d *decoder) tolerate(err error) error {
 	return nil
 }
 
-// note lists a fault whose path is whole.
+// note lists a fault with a complete path.
 func (d *decoder) note(field *FieldError) {
 	if d.lists(field.Warning) {
 		d.found = append(d.found, field)
 	}
 }
 
-// endpointIDForm says what is wrong with an endpointId as Amazon's page has it:
-// up to 256 letters, digits, spaces and some more. The page does not say which
-// letters. A backslash has been seen refused: alexa-samples/alexa-smarthome#60.
+// endpointIDForm returns which rule of Amazon's page an endpointId breaks: up to 256
+// letters, digits, spaces and some marks. The page does not define letters. The gateway
+// has refused a backslash: alexa-samples/alexa-smarthome#60.
 func endpointIDForm(id string) string {
 	if utf8.RuneCountInString(id) > 256 {
 		return "longer than 256 characters"
@@ -227,11 +222,11 @@ func endpointIDForm(id string) string {
 	return ""
 }
 
-// endpointIDOddity says what of an endpointId is on no page of Amazon's, and in
-// use.
+// endpointIDOddity returns the warning for characters that Amazon's page does not list,
+// and skills use.
 func endpointIDOddity(id string) string {
 	if i := strings.IndexFunc(id, func(c rune) bool { return !onThePage(c) }); i >= 0 {
-		return "has a dot or a letter beyond a-z, of which Amazon's page says nothing"
+		return "has a dot or a letter beyond a-z, which Amazon's page does not mention"
 	}
 	return ""
 }

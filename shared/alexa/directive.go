@@ -14,16 +14,16 @@ type AcceptGrant struct {
 	GranteeToken sensitive.String // directive.payload.grantee.token, issued by the maker's own OAuth server
 }
 
-// ErrPartition is for an AcceptGrant of Alexa Smart Properties, whose grantee is a
-// unit of a building (a hotel's room): one account of the maker's has many, and an
-// event of one would reach them all. See
+// ErrPartition is the error for an AcceptGrant of Alexa Smart Properties, whose grantee
+// is a unit of a building, such as a hotel's room. One account of the maker's has many
+// units, and an event of one would reach them all. See
 // github.com/alexa-smart-properties/skill-sample-nodejs-smart-home.
 var ErrPartition = errors.New("directive.payload.grantee.type: BearerTokenWithPartition, of Alexa Smart Properties, is not supported: " +
 	"an event would reach every unit of the account")
 
-// DecodeAcceptGrant reads an AcceptGrant directive. It returns [ErrPartition] for
-// one that is refused on purpose, and a [FieldError] for everything else. Members it does not know are ignored: Amazon may add
-// some, and has shown a correlationToken in its samples.
+// DecodeAcceptGrant decodes an AcceptGrant directive. It returns [ErrPartition] for one
+// of Alexa Smart Properties, and a [FieldError] for any other fault. Unknown members are
+// ignored: Amazon may add some, and its samples have shown a correlationToken.
 func DecodeAcceptGrant(data []byte) (AcceptGrant, error) {
 	doc, err := document(data)
 	if err != nil {
@@ -92,7 +92,7 @@ func decodeAcceptGrantHeader(raw []byte) (messageID string, err error) {
 	return required("messageId", id)
 }
 
-// typedSecret reads an object {"type": kind, secret: "…"} at the member name.
+// typedSecret decodes an object {"type": kind, secret: "…"} at the member name.
 func typedSecret(name string, raw []byte, kind, secret string) (sensitive.String, error) {
 	if raw == nil {
 		return sensitive.String{}, wrong(name, "missing")
@@ -116,17 +116,17 @@ func typedSecret(name string, raw []byte, kind, secret string) (sensitive.String
 	return sensitive.New(s), in(name, err)
 }
 
-// ignore is what pick does with unknown members of Amazon's messages.
+// ignore has pick skip unknown members of Amazon's messages.
 func ignore(_, _ []byte) {}
 
-// AcceptGrantResponse is the answer to an AcceptGrant directive that
-// succeeded. Its payload must be empty.
+// AcceptGrantResponse returns the answer to an AcceptGrant directive that succeeded. Its
+// payload must be empty.
 func AcceptGrantResponse(messageID string) []byte {
 	return appendAnswer("AcceptGrant.Response", messageID, `{}`)
 }
 
-// AcceptGrantFailed is the answer to an AcceptGrant directive that failed.
-// Alexa knows the one type ACCEPT_GRANT_FAILED; the message is for people.
+// AcceptGrantFailed returns the answer to an AcceptGrant directive that failed. Its type
+// is always ACCEPT_GRANT_FAILED; the message is for people.
 func AcceptGrantFailed(messageID, message string) []byte {
 	payload := appendString([]byte(`{"type":"ACCEPT_GRANT_FAILED","message":`), message)
 	return appendAnswer("ErrorResponse", messageID, string(payload)+"}")
@@ -139,23 +139,22 @@ func appendAnswer(name, messageID, payload string) []byte {
 	return append(append(dst, payload...), "}}"...)
 }
 
-// Envelope is as much of a message to a skill's Lambda as tells where the
-// message goes, and what an answer to it must repeat. A smart home skill gets
-// directives; if it subscribes to skill events it also gets requests, in the
-// form of a custom skill's.
+// Envelope is the part of a message to a skill's Lambda by which the message is routed,
+// and which an answer must repeat. A smart home skill gets directives; if it subscribes
+// to skill events it also gets requests in the form of a custom skill's.
 type Envelope struct {
 	Namespace        string // directive.header.namespace
 	Name             string // directive.header.name
 	MessageID        string // directive.header.messageId
 	CorrelationToken string // directive.header.correlationToken, opaque, often absent
 	EndpointID       string // directive.endpoint.endpointId, absent from some directives
-	Payload          []byte // directive.payload as it came
-	RequestType      string // request.type of a message that is no directive
+	Payload          []byte // directive.payload, unchanged
+	RequestType      string // request.type of a message that is not a directive
 }
 
-// ReadEnvelope reads what it can. It judges nothing: what is absent, given
-// twice or of another type is left empty, and so is all of what is not one
-// JSON object. Whoever the message is for says what is wrong with it.
+// ReadEnvelope returns the fields that it can decode. It does not validate: a field that
+// is absent, appears twice or has another type is left empty, and so are all fields if
+// data is not one JSON object. The receiver of the message reports its faults.
 func ReadEnvelope(data []byte) Envelope {
 	var e Envelope
 	doc, err := document(data)
@@ -176,8 +175,8 @@ func ReadEnvelope(data []byte) Envelope {
 	return e
 }
 
-// HasEvent reports whether data is one JSON object with an object "event", as
-// every answer to a directive is.
+// HasEvent reports whether data is one JSON object with an object "event", which every
+// answer to a directive has.
 func HasEvent(data []byte) bool {
 	doc, err := document(data)
 	if err != nil {
@@ -188,7 +187,7 @@ func HasEvent(data []byte) bool {
 	return event != nil && event[0] == '{'
 }
 
-// members is pick for those who take what there is.
+// members is pick without errors: if raw is invalid, all wanted members are left empty.
 func members(raw []byte, wanted ...member) {
 	if raw == nil || pick(raw, ignore, wanted...) == nil {
 		return
@@ -198,7 +197,7 @@ func members(raw []byte, wanted ...member) {
 	}
 }
 
-// textIn is the string by that name in an object, if there is one.
+// textIn returns the string of that name in an object, empty if there is none.
 func textIn(object []byte, name string) string {
 	var value []byte
 	members(object, member{name, &value})
@@ -216,23 +215,22 @@ func textIn(object []byte, name string) string {
 // https://developer.amazon.com/docs/device-apis/alexa-errorresponse.html.
 type ErrorType string
 
-// The types that say nothing about a device. Those about credentials are left
-// out on purpose: Alexa has been seen to disable a skill for a customer to
-// whom they were given for a passing fault.
+// The types that are not about a device. The types about credentials are left out on
+// purpose: after a transient fault that was answered with one, Alexa has disabled the
+// skill for the customer.
 const (
-	// BridgeUnreachable: what stands between Alexa and the device does not answer.
+	// BridgeUnreachable: the system between Alexa and the device does not answer.
 	BridgeUnreachable ErrorType = "BRIDGE_UNREACHABLE"
-	// InternalError: something failed for which there is no better type.
+	// InternalError: a failure without a better type.
 	InternalError ErrorType = "INTERNAL_ERROR"
 	// InvalidDirective: the skill does not support the directive.
 	InvalidDirective ErrorType = "INVALID_DIRECTIVE"
 )
 
-// ErrorResponse is the synchronous answer to a directive that could not be
-// carried out. It repeats the directive's correlation token and endpoint id,
-// if it has any, and no token of the customer's. The message is for people;
-// Alexa does not show it to the customer. A failed AcceptGrant is answered by
-// [AcceptGrantFailed] instead.
+// ErrorResponse returns the synchronous answer to a directive that failed. It repeats
+// the directive's correlation token and endpoint id, if it has them, and no token of the
+// customer's. The message is for people; Alexa does not show it to the customer. The
+// answer to a failed AcceptGrant is [AcceptGrantFailed].
 func ErrorResponse(directive Envelope, messageID string, typ ErrorType, message string) []byte {
 	dst := appendString([]byte(`{"event":{"header":{"namespace":"Alexa","name":"ErrorResponse","messageId":`), messageID)
 	if directive.CorrelationToken != "" {

@@ -1,30 +1,27 @@
-// Package alexa knows the messages that Alexa and a smart home skill exchange:
-// the AcceptGrant directive and its two answers, the asynchronous events that
-// go to the event gateway, regions and times.
+// Package alexa decodes, checks and encodes the messages between Alexa and a smart home
+// skill: the AcceptGrant directive and its two answers, the asynchronous events for the
+// event gateway, regions and times.
 //
-// A device event, as a maker's cloud publishes it, is decoded with
-// [DecodeEvent], which refuses what Amazon would refuse with a [FieldError]
-// that names the field:
+// [DecodeEvent] decodes a device event as a maker's cloud publishes it. If Amazon would
+// refuse the event, it returns a [FieldError] that names the field:
 //
 //	event.payload.change.properties[0].value: missing
 //
-// [KindOf] is the table of what is known about kinds of events, [Schema] the
-// same for publishers in other languages, and the folder examples has an event
-// of each kind. Builders as [NewChangeReport], with [Event.Device], are for a
-// maker's own services in Go.
+// [KindOf] looks an event kind up in the table of kinds, [Schema] is the same table for
+// publishers in other languages, and the folder examples has an event of each kind.
+// Builders like [NewChangeReport], with [Event.Device], are for a maker's own services
+// in Go.
 //
-// Only what is proven is refused: by a page of Amazon's that is current, or by an
-// answer of the gateway. What Amazon only asks for, what its schema of 2021 alone
-// refuses and a name that is nearly one of Alexa's are warnings. [Checks] says how
-// much of it matters.
+// An event is refused only on proof: a current page of Amazon's, or an answer of the
+// gateway. Amazon's recommendations, the rules of its schema of 2021 alone, and a name
+// that resembles one of Alexa's cause warnings. [Checks] selects which faults are
+// reported.
 //
-// An event is encoded for the gateway with [Event.Append], which adds what the
-// publisher may not give: message id, payload version and token. Property
-// values, cookies and payloads pass through byte for byte, but for the form of a
-// timestamp.
+// [Event.Append] encodes an event for the gateway, with the fields that a publisher must
+// not set: message id, payload version and token. Property values, cookies and payloads
+// pass through byte for byte, except for the form of a timestamp.
 //
-// The list of event kinds is open: a namespace and name that this package has
-// never heard of are carried with the defaults. It refuses to know about HTTP,
-// tokens' origin and Pub/Sub, and it imports nothing but the standard library
-// and package sensitive, so that a maker's own Go services can use it.
+// The list of event kinds is open: an unknown namespace and name get defaults. The
+// package does not depend on HTTP, Pub/Sub or the source of tokens, and imports only the
+// standard library and package sensitive, so that a maker's own Go services can use it.
 package alexa

@@ -6,19 +6,19 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Event is an asynchronous event for one customer: what Amazon's page
-// https://developer.amazon.com/docs/smarthome/send-events.html describes, less
-// the message id and the token, which belong to a single delivery.
+// Event is an asynchronous event for one customer, see
+// https://developer.amazon.com/docs/smarthome/send-events.html. It has no message id and
+// no token, which belong to a single delivery.
 //
-// An Event that came from [DecodeEvent] refers to the bytes it was decoded
-// from. They must not be changed while the Event is in use.
+// An Event from [DecodeEvent] refers to the decoded bytes. They must not be changed
+// while the Event is in use.
 type Event struct {
-	UserID   string // the maker's id of the customer; not part of what Alexa gets
+	UserID   string // the maker's id of the customer; it is not sent to Alexa
 	Header   Header
 	Endpoint *Endpoint       // nil for events about several endpoints, whose token goes into the payload
-	Change   *Change         // of a ChangeReport; its payload is then Change and nothing else
-	Payload  json.RawMessage // of any other; nil means {}
-	Context  *Context        // nil when the event has none
+	Change   *Change         // the payload of a ChangeReport
+	Payload  json.RawMessage // the payload of any other event; nil means {}
+	Context  *Context        // nil if the event has none
 }
 
 // Header is event.header without messageId.
@@ -26,7 +26,7 @@ type Header struct {
 	Namespace        string
 	Name             string
 	PayloadVersion   string
-	Instance         string // only for event sources that an endpoint can have several of
+	Instance         string // only for event sources with several instances per endpoint
 	CorrelationToken string // only in answers to a directive
 }
 
@@ -41,8 +41,8 @@ type Change struct {
 	Cause      string // change.cause.type
 	Properties []Property
 
-	payloadRest, changeRest []byte // members that Gatepost does not know, as `,"name":value`
-	cause                   []byte // as it came, when checks are not strict
+	payloadRest, changeRest []byte // unknown members, as `,"name":value`
+	cause                   []byte // unchanged, if checks are not strict
 }
 
 // Context is the state of the endpoint's other properties.
@@ -55,8 +55,7 @@ func (e *Event) IsChangeReport() bool {
 	return e.Header.Namespace == "Alexa" && e.Header.Name == "ChangeReport"
 }
 
-// EndpointID is the id of the event's endpoint, empty for an event that has
-// none.
+// EndpointID returns the id of the event's endpoint, empty for an event without one.
 func (e *Event) EndpointID() string {
 	if e.Endpoint == nil {
 		return ""
@@ -64,9 +63,9 @@ func (e *Event) EndpointID() string {
 	return e.Endpoint.ID
 }
 
-// Append appends the event as the gateway takes it, with the given message id
-// and access token, and returns the extended buffer. The token goes next to
-// the endpoint, or into the payload of an event that has no endpoint.
+// Append appends the event in the gateway's format, with the given message id and access
+// token, and returns the extended buffer. The token goes next to the endpoint, or into
+// the payload of an event that has no endpoint.
 func (e *Event) Append(dst []byte, messageID string, token sensitive.String) []byte {
 	dst = append(dst, `{"event":{"header":`...)
 	dst = e.Header.append(dst, messageID)
@@ -87,8 +86,7 @@ func (e *Event) Append(dst []byte, messageID string, token sensitive.String) []b
 	return append(dst, '}')
 }
 
-// append writes a context without properties as {}, which is what Amazon's
-// examples show.
+// append appends the context, as {} if it has no properties, like Amazon's examples.
 func (c *Context) append(dst []byte) []byte {
 	if c.Properties == nil {
 		return append(dst, "{}"...)
@@ -96,7 +94,7 @@ func (c *Context) append(dst []byte) []byte {
 	return append(appendProperties(append(dst, `{"properties":`...), c.Properties), '}')
 }
 
-// append appends the header, without a message id if that is empty.
+// append appends the header, without messageId if that is empty.
 func (h *Header) append(dst []byte, messageID string) []byte {
 	dst = appendString(append(dst, `{"namespace":`...), h.Namespace)
 	dst = appendString(append(dst, `,"name":`...), h.Name)
@@ -178,7 +176,7 @@ func decodeHeader(raw []byte) (Header, error) {
 	return h, err
 }
 
-// header holds a header against what is known of the kind.
+// header checks a header against its kind.
 func (d *decoder) header(h *Header, kind Kind) error {
 	const path = "event.header"
 	if kind.Retired != "" {
@@ -187,7 +185,7 @@ func (d *decoder) header(h *Header, kind Kind) error {
 	if kind.note != "" {
 		d.note(warning(page(kind.source()), path+".namespace", "%s", kind.note))
 	}
-	d.nearKind(kind)
+	d.suggestKind(kind)
 	if kind.Synchronous != "" {
 		return d.tolerate(breaks(ruleEvents, path+".name", "no asynchronous event: %s", kind.Synchronous))
 	}
@@ -221,8 +219,8 @@ func (d *decoder) header(h *Header, kind Kind) error {
 	return d.correlation(h.CorrelationToken, kind)
 }
 
-// nearKind warns of a kind that is not known, and is nearly one of Alexa's.
-func (d *decoder) nearKind(kind Kind) {
+// suggestKind warns of an unknown kind whose name resembles one of Alexa's.
+func (d *decoder) suggestKind(kind Kind) {
 	if _, known := kindIndex[kindName{kind.Namespace, kind.Name}]; known {
 		return
 	}
@@ -252,13 +250,13 @@ func (d *decoder) correlation(token string, kind Kind) error {
 	case token == "" && kind.Answer == Expected:
 		d.note(warning(ruleEvents, path, missing))
 	case token != "" && kind.Answer == None:
-		d.note(warning(ruleEvents, path, "has no meaning in an event that no directive asked for: leave it out"))
+		d.note(warning(ruleEvents, path, "has no meaning in an event that answers no directive: leave it out"))
 	}
 	return nil
 }
 
-// appendString appends s as a JSON string. Unlike encoding/json it leaves <, >
-// and & alone, which nothing here embeds in HTML.
+// appendString appends s as a JSON string. Unlike encoding/json it does not escape <, >
+// and &: the JSON is never embedded in HTML.
 func appendString(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// TokenPlace is where an event carries the access token, beside the request's
-// header.
+// TokenPlace is where an event's body carries the access token.
 type TokenPlace int
 
 const (
-	// TokenAnywhere: beside the endpoint if the event has one, in the payload
-	// otherwise. It is what is known of kinds that are not in the table.
+	// TokenAnywhere: next to the endpoint if the event has one, in the payload
+	// otherwise. It is the default for kinds that are not in the table.
 	TokenAnywhere TokenPlace = iota
 	// TokenInEndpoint: event.endpoint.scope; the event is about one endpoint.
 	TokenInEndpoint
@@ -20,16 +19,16 @@ const (
 	TokenInPayload
 )
 
-// Use says whether an event may, must or must not have something.
+// Use is whether an event may, must or must not have a part.
 type Use int
 
 const (
 	Optional Use = iota
-	// None: what the event has all the same draws a warning.
+	// None: an event with it causes a warning.
 	None
-	// Expected: an event without it draws a warning.
+	// Expected: an event without it causes a warning.
 	Expected
-	// Required: an event without is refused.
+	// Required: an event without it is refused.
 	Required
 )
 
@@ -37,91 +36,90 @@ const (
 type Life int
 
 const (
-	// LifeReport: as long as reports are, which is configured.
+	// LifeReport: the configured time for reports.
 	LifeReport Life = iota
-	// LifeShort: a minute. Nobody wants the bell to ring later.
+	// LifeShort: a minute. A bell must not ring later.
 	LifeShort
-	// LifeEndless: what it says stays true, as that an endpoint was removed.
+	// LifeEndless: a state that stays true, such as the removal of an endpoint.
 	LifeEndless
-	// LifeFact: a fact about the past, as that energy was used. It stays true,
-	// nothing later says it again, and it must be counted once.
+	// LifeFact: a fact about the past, such as the use of energy. It stays true, no
+	// later event repeats it, and it must be counted once.
 	LifeFact
-	// LifeAlert: ten seconds. A siren or a chime that sounds later alarms for nothing.
+	// LifeAlert: ten seconds. A later siren or chime would be a false alarm.
 	LifeAlert
 )
 
-// Lasting reports whether an event never expires: what it says stays true, and no
-// later event repeats it.
+// Lasting reports whether an event never expires: it stays true, and no later event
+// repeats it.
 func (l Life) Lasting() bool { return l == LifeEndless || l == LifeFact }
 
-// ShortLife is how long events of [LifeShort] live, and answers to directives.
+// ShortLife is how long events of [LifeShort], and answers to directives, live.
 const ShortLife = time.Minute
 
 const alertLife = 10 * time.Second
 
-// Kind is what is known about one kind of asynchronous event, see
-// https://developer.amazon.com/docs/smarthome/send-events.html and the pages
-// of the interfaces. The zero Kind, less the names, is what is assumed of kinds
-// nobody here has heard of: the list is open.
+// Kind describes one kind of asynchronous event, see
+// https://developer.amazon.com/docs/smarthome/send-events.html and the pages of the
+// interfaces. Unknown kinds get the zero Kind with their names: the list is open.
 type Kind struct {
 	Namespace string
 	Name      string
-	Version   string     // payloadVersion when the publisher gives none
-	Token     TokenPlace //
-	Context   Use        // the state of other properties
-	Answer    Use        // header.correlationToken: the directive that the event answers
-	Instance  Use        // header.instance
+	Version   string // the default payloadVersion
+	Token     TokenPlace
+	Context   Use // the state of other properties
+	Answer    Use // header.correlationToken: the directive that the event answers
+	Instance  Use // header.instance
 	// Once marks an event that must not be repeated: Alexa would ring, or
 	// announce it, twice.
 	Once    bool
 	Life    Life
-	Retired string // since when Alexa has it no more, empty if it has
-	// Synchronous says why the kind is no asynchronous event, empty if it is.
+	Retired string // the date since which Alexa has retired the kind, empty if it has not
+	// Synchronous is why the kind is not an asynchronous event, empty if it is one.
 	Synchronous string
 
 	// official: the kind is in Amazon's message schema, so that version and
-	// header are known for certain.
+	// header are certain.
 	official bool
-	known    bool   // Version is that of Amazon's pages, and no guess
+	known    bool   // Version is from Amazon's pages, and not a guess
 	note     string // a warning about every event of the kind
 	payload  *shape // nil: any object
-	// moment is the member of the payload, if there is one, that is a time: it is
-	// brought into Alexa's form, and written no finer than that.
+	// moment is the member of the payload that is a time, if there is one. It is
+	// converted to Alexa's form, and truncated to finest.
 	moment string
 	finest time.Duration
 }
 
-// KindOf returns what is known about a kind of event.
+// KindOf returns the description of a kind of event.
 func KindOf(namespace, name string) Kind {
 	if i, ok := kindIndex[kindName{namespace, name}]; ok {
 		k := kinds[i]
 		k.known = true
 		return k
 	}
-	k := kin[namespace]
+	k := interfaceDefaults[namespace]
 	k.Namespace, k.Name, k.Retired = namespace, name, retiredInterface(namespace)
 	if k.Version, k.known = payloadVersions[namespace]; !k.known {
-		k.Version = "3" // which most have
+		k.Version = "3" // the most common
 	}
 	if isError(name) {
-		k.Life, k.Answer = LifeReport, Expected // whichever interface it is of
+		k.Life, k.Answer = LifeReport, Expected // for errors of every interface
 	}
 	return k
 }
 
-// isError reports whether an event by a name tells that a directive failed. The
-// name may say which: ReportCommissioningInformation.ErrorResponse.
+// isError reports whether the name is that of an answer to a failed directive. It may
+// have the directive as a prefix: ReportCommissioningInformation.ErrorResponse.
 func isError(name string) bool {
 	return name == "ErrorResponse" || strings.HasSuffix(name, ".ErrorResponse")
 }
 
-// Kinds returns every kind that is known.
+// Kinds returns every known kind.
 func Kinds() []Kind { return slices.Clone(kinds) }
 
-// Kind returns what is known about the event's kind.
+// Kind returns the description of the event's kind.
 func (e *Event) Kind() Kind { return KindOf(e.Header.Namespace, e.Header.Name) }
 
-// rule is where the rules about the kind are.
+// rule returns the source of the kind's rules.
 func (k Kind) rule() string {
 	switch source := k.source(); {
 	case source != ruleSchema:
@@ -132,8 +130,8 @@ func (k Kind) rule() string {
 	return ruleSchema
 }
 
-// source is the interface whose page has the rules about the kind's payload, or
-// the schema.
+// source returns the interface whose page has the rules about the kind's payload, or the
+// schema.
 func (k Kind) source() string {
 	switch {
 	case isError(k.Name):
@@ -144,15 +142,14 @@ func (k Kind) source() string {
 	return k.Namespace
 }
 
-// Answers reports whether the event answers a directive, which one Amazon
-// account waits for. A correlationToken in an event that answers none has no
-// meaning.
+// Answers reports whether the event answers a directive, which only the Amazon account
+// that sent it expects. A correlationToken in any other kind of event has no meaning.
 func (e *Event) Answers() bool {
 	return e.Header.CorrelationToken != "" && e.Kind().Answer != None
 }
 
-// MaxAge is how long after it was first published the event is worth sending,
-// where reports live as long as the argument says; zero means for ever.
+// MaxAge returns how long after it was first published the event is worth sending; zero
+// means without limit. reports is the configured time for reports.
 func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	kind := e.Kind()
 	switch {
@@ -176,16 +173,15 @@ var kindIndex = func() map[kindName]int {
 	return index
 }()
 
-// causes are the values of cause.type. The first five are on Amazon's pages, the
-// last two in its schema.
+// causes are the values of cause.type: five from Amazon's pages, and two from its schema.
 var causes = []string{"APP_INTERACTION", "PHYSICAL_INTERACTION", "PERIODIC_POLL", "RULE_TRIGGER", "VOICE_INTERACTION",
 	"INVALID_CREDENTIALS", "SUBSCRIPTION_EXPIRED"}
 
-// kinds is the table of the events that Alexa's documents, its message schema,
-// or those who use them, tell enough about. The comments say where a row is
-// from, and why a member that the schema of 2021 asks for ought to be there only:
-// no page of Amazon's that could be read asks for it. A page is below
-// developer.amazon.com/docs/device-apis if nothing else is said.
+// kinds is the table of events that Amazon's documents, its message schema, or other
+// skills describe well enough. The comments name the source of a row. A member that only
+// the schema of 2021 requires is an ought: no page of Amazon's that could be read
+// requires it. Pages are below developer.amazon.com/docs/device-apis unless a comment
+// names another place.
 var kinds = []Kind{
 	{Namespace: "Alexa", Name: "ChangeReport", Version: "3", Token: TokenInEndpoint, Answer: None,
 		official: true}, // alexa-changereport
@@ -208,9 +204,9 @@ var kinds = []Kind{
 	{Namespace: "Alexa.AuthorizationController", Name: "ErrorResponse", Version: "1.0", Token: TokenInEndpoint,
 		Answer: Expected, Context: None,
 		Retired: unlisted, payload: anyError},
-	// The schema says "3", the list of interfaces 1.0, which need not be the
-	// version of the payload: another one draws a warning only. The schema alone
-	// asks for capabilities.
+	// The schema has "3", the list of interfaces 1.0, which need not be the version
+	// of the payload: another version only causes a warning. Only the schema requires
+	// capabilities.
 	{Namespace: "Alexa.AutomationManagement", Name: "GetAlexaAutomationStatus", Version: "3", Token: TokenInEndpoint,
 		payload: openObjectOf(ought("capabilities", listOf(openObjectOf(must("capability", aText), may("instance", aText)), 0)))},
 	// The schema and Amazon's sample; the page could not be read so far.
@@ -232,8 +228,8 @@ var kinds = []Kind{
 			"COOK_DURATION_TOO_LONG": objectOf(must("type", aText), must("message", aText), ought("maxCookTime", aText))},
 			objectOf(must("type", errorType("CHILD_LOCK", "COOK_DURATION_TOO_LONG", "DOOR_CLOSED_TOO_LONG", "DOOR_OPEN", "PREHEAT_REQUIRED",
 				"PROBE_REQUIRED", "REMOTE_START_DISABLED", "REMOTE_START_NOT_SUPPORTED", "REMOVE_PROBE")), must("message", aText)))},
-	// alexa-datacontroller: asked for, or sent when the customer deletes data on
-	// the device. Declared with an instance [koush/scrypted plugins/alexa].
+	// alexa-datacontroller: requested, or sent after the customer deletes data on the
+	// device. Declared with an instance [koush/scrypted plugins/alexa].
 	{Namespace: "Alexa.DataController", Name: "DataReport", Version: "1.0", Token: TokenInEndpoint, Instance: Expected},
 	{Namespace: "Alexa.DataController", Name: "ErrorResponse", Version: "1.0", Token: TokenInEndpoint, Answer: Expected,
 		Context: None,
@@ -262,15 +258,15 @@ var kinds = []Kind{
 		moment:  "timestamp", finest: time.Second},
 
 	// docs/dash/dash-replenishment-lambda-function: the instance is required, and
-	// there is no context. Reported twice it is consumed twice.
+	// there is no context. A repeated report counts as a second use.
 	{Namespace: "Alexa.InventoryUsageSensor", Name: "InventoryConsumed", Version: "3", Token: TokenInEndpoint, Answer: None,
 		Context: None, Instance: Required,
 		Once: true, Life: LifeFact, payload: consumedShape, moment: "timeOfSample", finest: time.Millisecond},
 	{Namespace: "Alexa.InventoryLevelUsageSensor", Name: "InventoryConsumed", Version: "3", Token: TokenInEndpoint,
 		Answer: None, Context: None, Instance: Required,
 		Once: true, Life: LifeFact, payload: consumedShape, moment: "timeOfSample", finest: time.Millisecond},
-	// The Alexa Connect Kit has the event and these two fields; how JSON spells
-	// them has not been seen.
+	// The Alexa Connect Kit has the event and these two fields; their names in JSON
+	// have not been seen.
 	{Namespace: "Alexa.InventoryLevelUsageSensor", Name: "InventoryReplaced", Version: "3", Token: TokenInEndpoint,
 		Answer: None, Context: None, Instance: Required,
 		Once: true, Life: LifeFact, payload: openObjectOf(seen("newAbsoluteLevel", measurement), seen("replaceDate", aText))},
@@ -308,7 +304,7 @@ var kinds = []Kind{
 	{Namespace: "Alexa.SecurityPanelController", Name: "Arm.Response", Version: "3", Token: TokenInEndpoint,
 		Answer: Required, official: true,
 		payload: objectOf(may("exitDelayInSeconds", whole(0, 255)), may("bypassedEndpoints", listOf(namedEndpoint, 0)))},
-	// alexa-securitypanelcontroller-errorresponse wants a message, the schema none.
+	// alexa-securitypanelcontroller-errorresponse requires a message, the schema has none.
 	{Namespace: "Alexa.SecurityPanelController", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint,
 		Answer: Expected, Context: None, official: true,
 		payload: chosenBy(map[string]*shape{
@@ -316,7 +312,7 @@ var kinds = []Kind{
 				may("endpointsNeedingBypass", listOf(namedEndpoint, 0)))},
 			objectOf(must("type", errorType("AUTHORIZATION_REQUIRED", "BYPASS_NEEDED", "NOT_READY", "UNAUTHORIZED", "UNCLEARED_ALARM",
 				"UNCLEARED_TROUBLE", "NO_ACTIVE_MONITORABLE_DEVICES")), asked("message", aText)))},
-	// The schema alone.
+	// Only in the schema.
 	{Namespace: "Alexa.SeekController", Name: "StateReport", Version: "3", Token: TokenInEndpoint, Answer: Required,
 		official: true,
 		payload: objectOf(ought("properties", listOf(objectOf(
@@ -339,9 +335,9 @@ var kinds = []Kind{
 		Answer: Expected, Context: None,
 		payload: errorOf("DISABLED_BY_USER", "SUBSCRIPTION_REQUIRED")},
 
-	// alexa-thermostatcontroller-errorresponse: type and message are required,
-	// the schema wants no message; minimumTemperatureDelta is optional, the schema
-	// requires it.
+	// alexa-thermostatcontroller-errorresponse: type and message are required, the
+	// schema does not require the message; minimumTemperatureDelta is optional, the
+	// schema requires it.
 	{Namespace: "Alexa.ThermostatController", Name: "ErrorResponse", Version: "3", Token: TokenInEndpoint, Answer: Expected,
 		Context: None, official: true,
 		payload: chosenBy(map[string]*shape{"REQUESTED_SETPOINTS_TOO_CLOSE": objectOf(must("type", aText), asked("message", aText),
@@ -363,14 +359,13 @@ var kinds = []Kind{
 		official: true, payload: objectOf()},
 }
 
-// kin is what is known of the other events of an interface, whose names have not
-// been seen.
-var kin = map[string]Kind{
-	// alexa-securitypanelcontroller-alert: a chime lasts a second, and what is
-	// repeated sounds again.
+// interfaceDefaults describe the events of an interface that are not in the table.
+var interfaceDefaults = map[string]Kind{
+	// alexa-securitypanelcontroller-alert: a chime lasts a second, and a repeated
+	// event sounds again.
 	"Alexa.SecurityPanelController.Alert": {Life: LifeAlert, Once: true},
 	"Alexa.SimpleEventSource":             {Life: LifeShort, Once: true},
-	// Events of data that the customer deleted.
+	// Events about data that the customer deleted.
 	"Alexa.DataController": {Instance: Expected},
 	// alexa-deviceusage-estimation: no events at all.
 	"Alexa.DeviceUsage.Estimation": {note: "the interface has no events: Alexa estimates by the power profile in the discovery"},
@@ -378,12 +373,12 @@ var kin = map[string]Kind{
 
 const synchronous = "it is the synchronous answer of the skill's Lambda, and goes nowhere else"
 
-// errorType is one of an interface's own errors, or of those that any interface
-// may have: the pages say so.
+// errorType returns the shape of an error's type: one of the interface's own types, or
+// of those that any interface may use, as the pages say.
 func errorType(own ...string) *shape { return word(append(own, errorTypes...)...) }
 
-// errorOf is an error as the interfaces' pages describe it, with the interface's
-// own types.
+// errorOf returns the shape of an error, as on the interfaces' pages, with the
+// interface's own types.
 func errorOf(own ...string) *shape {
 	return openObjectOf(must("type", errorType(own...)), asked("message", aText))
 }
@@ -395,17 +390,17 @@ var errorTypes = []string{"ALREADY_IN_OPERATION", "BRIDGE_UNREACHABLE", "CLOUD_C
 	"TOO_MANY_FAILED_ATTEMPTS", "VALUE_OUT_OF_RANGE"}
 
 var (
-	// anyError is an error whose types have not all been seen.
+	// anyError is an error without a complete list of types.
 	anyError = openObjectOf(must("type", aName), asked("message", aText))
 
 	namedEndpoint = objectOf(ought("friendlyName", aText), may("endpointId", aText))
 
-	// The schema lets a doorbell be pressed for all causes but the last two.
+	// The schema allows all causes but the last two for a doorbell press.
 	pressCause = &shape{kind: "string", words: causes[:5], closed: true, rare: causes[5:]}
 	sceneShape = objectOf(ought("cause", objectOf(must("type", oneOf(causes...)))), ought("timestamp", anInstant))
 
-	// measurement is what there is of a supply, or was used of it: a page's
-	// object, and a number in the schema.
+	// measurement is a supply's level, or an amount used: an object on the pages, a
+	// number in the schema.
 	measurement = either(chosenBy(map[string]*shape{
 		"Volume": objectOf(must("@type", aText), must("value", aNumber), asked("unit", aText)),
 		"Weight": objectOf(must("@type", aText), must("value", aNumber), asked("unit", aText)),

@@ -11,7 +11,7 @@ import (
 type Property struct {
 	Namespace    string
 	Name         string
-	Instance     string          // only for interfaces that an endpoint can have several of
+	Instance     string          // only for interfaces with several instances per endpoint
 	Value        json.RawMessage // carried byte for byte
 	Unit         json.RawMessage // only for inventory levels; carried byte for byte
 	TimeOfSample time.Time
@@ -19,16 +19,15 @@ type Property struct {
 	// byte; nil means 0.
 	Uncertainty json.RawMessage
 
-	rest []byte // members that Gatepost does not know, as `,"name":value`
-	// raw is a property that Amazon would refuse. It is carried as it came, but
-	// for the defaults, which happens only when checks are not strict.
+	rest []byte // unknown members, as `,"name":value`
+	// raw is a property that Amazon would refuse, unchanged but for the defaults.
+	// It is set only if checks are not strict.
 	raw json.RawMessage
 }
 
 var noUncertainty = json.RawMessage("0")
 
-// property reads one property. A missing timeOfSample becomes the time of
-// publishing.
+// property decodes one property. timeOfSample defaults to the time of publishing.
 func (d *decoder) property(raw []byte) (Property, error) {
 	var namespace, name, instance, value, unit, sampled, uncertainty, others []byte
 	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name},
@@ -44,7 +43,7 @@ func (d *decoder) property(raw []byte) (Property, error) {
 	if p.Name, err = required("name", name); err != nil {
 		return Property{}, err
 	}
-	if !absent(instance) { // and if it is empty there is none
+	if !absent(instance) { // an empty one counts as absent
 		if p.Instance, err = text(instance); err != nil {
 			return Property{}, in("instance", err)
 		}
@@ -70,8 +69,7 @@ func (d *decoder) property(raw []byte) (Property, error) {
 	return p, err
 }
 
-// uncertainty reads a number, which may be written as text: it is sent as a
-// number.
+// uncertainty returns a number, which the publisher may have written as a string.
 func (d *decoder) uncertainty(raw []byte) (json.RawMessage, error) {
 	const name = "uncertaintyInMilliseconds"
 	number, asText := numberIn(raw)
@@ -86,21 +84,21 @@ func (d *decoder) uncertainty(raw []byte) (json.RawMessage, error) {
 	return number, nil
 }
 
-// state holds the property at hand against what is known of it.
+// state checks the current property against its shape, if it is known.
 func (d *decoder) state(p *Property) error {
 	if since := retiredInterface(p.Namespace); since != "" {
 		d.warnOf(ruleInterfaces, "namespace", "retired since %s", since)
 	}
 	if p.rest != nil {
-		d.warnOf(ruleSchema, "", "has more members than a property has")
+		d.warnOf(ruleSchema, "", "has members that a property does not have")
 	}
 	s := valueShapes[p.Namespace][p.Name]
 	if s == nil {
-		d.near(p)
+		d.suggestName(p)
 		return nil
 	}
 	if p.Unit != nil {
-		d.warnOf(page(p.Namespace), "unit", "belongs into the value, if anywhere")
+		d.warnOf(page(p.Namespace), "unit", "belongs in the value, if anywhere")
 	}
 	d.rule = p.Namespace
 	d.enter("value")
@@ -108,8 +106,8 @@ func (d *decoder) state(p *Property) error {
 	return d.check(s, p.Value)
 }
 
-// near warns of a property that is not known, and is nearly one of Alexa's.
-func (d *decoder) near(p *Property) {
+// suggestName warns of an unknown property whose name resembles one of Alexa's.
+func (d *decoder) suggestName(p *Property) {
 	if _, known := payloadVersions[p.Namespace]; !known {
 		if problem := nearInterface(p.Namespace); problem != "" {
 			d.warnOf(ruleInterfaces, "namespace", "%s", problem)
@@ -129,8 +127,8 @@ func (p *Property) same(q *Property) bool {
 	return p.Name == q.Name && p.Namespace == q.Namespace && p.Instance == q.Instance
 }
 
-// withDefaults adds what every property must have, and a publisher may leave
-// out, to a property that is otherwise carried as it came.
+// withDefaults returns a property unchanged, but for the members that every property
+// must have and a publisher may leave out.
 func withDefaults(raw []byte, published time.Time) []byte {
 	var sampled, uncertainty, filled []byte
 	if pick(raw, nil, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&filled)) != nil {

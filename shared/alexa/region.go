@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// Region is one of Alexa's three regions. A customer belongs to the region
-// whose Lambda delivered the AcceptGrant; the customer's tokens are accepted
-// only by that region's event gateway, and everywhere else the answer looks
-// like a disabled skill.
+// Region is one of Alexa's three regions. A customer belongs to the region whose Lambda
+// received the AcceptGrant. Only that region's event gateway accepts the customer's
+// tokens; the others answer as if the skill were disabled.
 type Region string
 
 // The regions of
@@ -20,12 +19,12 @@ const (
 	FE Region = "FE" // Far East and Australia
 )
 
-// Regions lists every region, in the order Amazon's pages use.
+// Regions returns every region, in the order of Amazon's pages.
 func Regions() []Region { return []Region{NA, EU, FE} }
 
-// ParseRegion reads "NA", "EU" or "FE". Anything else, another case included,
-// is an error: a region is configuration, and a guess would send a customer's
-// token to a place that refuses it.
+// ParseRegion parses "NA", "EU" or "FE". Anything else is an error, even in another
+// case: a region is configuration, and a guess would send a customer's token to a
+// gateway that refuses it.
 func ParseRegion(s string) (Region, error) {
 	switch r := Region(s); r {
 	case NA, EU, FE:
@@ -34,8 +33,8 @@ func ParseRegion(s string) (Region, error) {
 	return "", fmt.Errorf("unknown Alexa region (want NA, EU or FE)")
 }
 
-// RegionOfAWS maps the AWS region of a skill's Lambda to the Alexa region it
-// serves. Note us-west-2, which is the Far East and not North America.
+// RegionOfAWS returns the Alexa region of a skill's Lambda in an AWS region. Note that
+// us-west-2 is the Far East and not North America.
 func RegionOfAWS(awsRegion string) (Region, error) {
 	switch awsRegion {
 	case "us-east-1":
@@ -48,7 +47,7 @@ func RegionOfAWS(awsRegion string) (Region, error) {
 	return "", fmt.Errorf("no Alexa region is served from the AWS region %q (want us-east-1, eu-west-1 or us-west-2)", awsRegion)
 }
 
-// GatewayURL is the base URL of the region's event gateway, without a path.
+// GatewayURL returns the base URL of the region's event gateway, without a path.
 func (r Region) GatewayURL() string {
 	if r == NA {
 		return "https://api.amazonalexa.com"
@@ -56,15 +55,14 @@ func (r Region) GatewayURL() string {
 	return "https://api." + strings.ToLower(string(r)) + ".amazonalexa.com"
 }
 
-// Endpoints are those of a discovery report (AddOrUpdateReport, DeleteReport),
-// taken apart once so that the report can be sent in parts.
+// Endpoints are the endpoints of a discovery report (AddOrUpdateReport, DeleteReport),
+// split once so that the report can be sent in parts.
 type Endpoints struct {
 	list []json.RawMessage
-	rest []byte // of the payload, as `,"name":value`
+	rest []byte // the payload's other members, as `,"name":value`
 }
 
-// Endpoints returns the endpoints of a discovery report, and none of any other
-// event.
+// Endpoints returns the endpoints of a discovery report, and none for any other event.
 func (e *Event) Endpoints() Endpoints {
 	var all Endpoints
 	if e.Header.Namespace != "Alexa.Discovery" || len(e.Payload) == 0 {
@@ -74,21 +72,21 @@ func (e *Event) Endpoints() Endpoints {
 	if pick(e.Payload, nil, member{"endpoints", &endpoints}, rest(&all.rest)) != nil || endpoints == nil || endpoints[0] != '[' {
 		return Endpoints{}
 	}
-	_ = each(endpoints, func(_ int, value []byte) error { // f returns no error
+	_ = each(endpoints, func(_ int, value []byte) error { // it returns no error
 		all.list = append(all.list, value)
 		return nil
 	})
 	return all
 }
 
-// Len is how many there are.
+// Len returns the number of endpoints.
 func (p Endpoints) Len() int { return len(p.list) }
 
-// Part returns those from (included) to (excluded), without copying them.
+// Part returns the endpoints from (included) to (excluded), without copying them.
 func (p Endpoints) Part(from, to int) Endpoints { return Endpoints{p.list[from:to], p.rest} }
 
-// WithEndpoints returns a copy of a discovery report that is about part of its
-// endpoints. Each is as it came, and so is everything else in the payload.
+// WithEndpoints returns a copy of a discovery report with part of its endpoints. The
+// endpoints and the payload's other members are unchanged.
 func (e *Event) WithEndpoints(part Endpoints) Event {
 	size := len(`{"endpoints":[]}`) + len(part.rest)
 	for _, endpoint := range part.list {

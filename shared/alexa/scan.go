@@ -9,14 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// encoding/json cannot do what is needed here: tell the path of an unknown or
-// doubled member, keep values byte for byte, and treat "Name" and "name" as
-// different members, as Alexa does. The functions in this file split a
-// document that document() has found valid into its members without decoding
-// or copying their values.
+// encoding/json cannot report the path of an unknown or repeated member, keep values
+// byte for byte, or distinguish "Name" from "name", as Alexa does. The functions in this
+// file split a document, which document() has validated, into its members without
+// decoding or copying their values.
 
-// document checks that data is one JSON object in UTF-8 and returns it without
-// the space around it.
+// document returns data without the space around it, if it is one JSON object in UTF-8.
 func document(data []byte) ([]byte, error) {
 	if !utf8.Valid(data) {
 		return nil, wrong("", "not UTF-8")
@@ -38,14 +36,14 @@ func document(data []byte) ([]byte, error) {
 // member is a member of an object that pick looks for.
 type member struct {
 	name  string
-	value *[]byte // where its value goes, nil stays nil when it is not there
+	value *[]byte // receives the value; stays nil if the member is absent
 }
 
-// absent reports whether a member is not there. One that is null counts as that:
-// many writers of JSON spell out what they have no value for.
+// absent reports whether a member is missing or null: many JSON encoders write null for
+// a missing value.
 func absent(raw []byte) bool { return raw == nil || raw[0] == 'n' }
 
-// missing says what is wrong with a member that is absent, and must not be.
+// missing returns the problem of a required member that is absent.
 func missing(raw []byte) string {
 	if raw != nil {
 		return "null, which counts as missing"
@@ -53,10 +51,10 @@ func missing(raw []byte) string {
 	return "missing"
 }
 
-// pick splits the object raw into the given members. Members by other names
-// are an error when unknown is nil and are otherwise handed to it, name still
-// quoted; a last member rest collects them instead. A name that appears twice is
-// an error: two readers would disagree about which counts.
+// pick splits the object raw into the given members. Other members are an error if
+// unknown is nil, and otherwise passed to it, with the name in quotes; a last member rest
+// collects them instead. A given name that appears twice is an error: readers disagree
+// on which of the two counts.
 func pick(raw []byte, unknown func(quoted, value []byte), members ...member) error {
 	if raw[0] != '{' {
 		return wrong("", "%s", mustBe("object", typeOf(raw)))
@@ -92,15 +90,15 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 func unknownField(members []member, name []byte) string {
 	names := make([]string, 0, len(members))
 	for _, m := range members {
-		if m.name != "messageId" && m.name != "scope" { // which Gatepost sets
-			names = append(names, strings.Clone(m.name)) // or all that pick fills in would move to the heap
+		if m.name != "messageId" && m.name != "scope" { // Gatepost sets these
+			names = append(names, strings.Clone(m.name)) // without Clone pick's values would move to the heap
 		}
 	}
 	return "unknown field, " + oneOfThese(names) + didYouMean(string(name), names)
 }
 
-// memberName is the name between the quotes. It is copied only if it holds an
-// escape, so that the usual name costs nothing.
+// memberName returns the name between the quotes. It copies the name only if it has an
+// escape, so that most names need no allocation.
 func memberName(quoted []byte) ([]byte, error) {
 	if bytes.IndexByte(quoted, '\\') < 0 {
 		return quoted[1 : len(quoted)-1], nil
@@ -109,8 +107,8 @@ func memberName(quoted []byte) ([]byte, error) {
 	return []byte(name), err
 }
 
-// find returns the index of a name, -1 for one that is not looked for. (An
-// index and not a pointer, which would move every caller's values to the heap.)
+// find returns the index of a name, -1 if there is none. A pointer would move every
+// caller's values to the heap.
 func find(members []member, name []byte) int {
 	for i := range members {
 		if members[i].name == string(name) {
@@ -120,8 +118,8 @@ func find(members []member, name []byte) int {
 	return -1
 }
 
-// cutMember returns the quoted name and the value of the member that begins at
-// i, and where the next one begins.
+// cutMember returns the quoted name and the value of the member at i, and the index of
+// the next.
 func cutMember(raw []byte, i int) (quoted, value []byte, next int) {
 	end := skipString(raw, i)
 	quoted = raw[i:end]
@@ -158,7 +156,7 @@ func text(raw []byte) (string, error) {
 	return s, nil
 }
 
-// required decodes a string that must be there and not be empty.
+// required decodes a string that must be present and not empty.
 func required(name string, raw []byte) (string, error) {
 	if absent(raw) {
 		return "", wrong(name, "%s", missing(raw))
@@ -173,7 +171,7 @@ func required(name string, raw []byte) (string, error) {
 	return s, nil
 }
 
-// optional decodes a string that must not be empty when it is there.
+// optional decodes a string that must not be empty if it is present.
 func optional(name string, raw []byte) (string, error) {
 	if absent(raw) {
 		return "", nil
@@ -181,7 +179,8 @@ func optional(name string, raw []byte) (string, error) {
 	return required(name, raw)
 }
 
-// printable is a publisher's field name made fit for an error message.
+// printable returns a publisher's field name, shortened and without unprintable
+// characters, for an error message.
 func printable(name []byte) string {
 	const most = 64
 	end := ""
@@ -204,8 +203,8 @@ func skipSpace(raw []byte, i int) int {
 	return i
 }
 
-// skipComma moves from the end of a value to the next one, or to the closing
-// bracket.
+// skipComma returns the index of the value after the one that ends at i, or of the
+// closing bracket.
 func skipComma(raw []byte, i int) int {
 	i = skipSpace(raw, i)
 	if raw[i] == ',' {
@@ -214,7 +213,7 @@ func skipComma(raw []byte, i int) int {
 	return i
 }
 
-// skipString returns the index behind the string that begins at i.
+// skipString returns the index after the string at i.
 func skipString(raw []byte, i int) int {
 	for i++; raw[i] != '"'; i++ {
 		if raw[i] == '\\' {
@@ -224,7 +223,7 @@ func skipString(raw []byte, i int) int {
 	return i + 1
 }
 
-// skipValue returns the index behind the value that begins at i.
+// skipValue returns the index after the value at i.
 func skipValue(raw []byte, i int) int {
 	depth := 0
 	for ; i < len(raw); i++ {

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// Schema returns the JSON Schema (draft 2020-12) of the device event format,
-// for publishers in other languages. What it refuses [DecodeEvent] refuses or
-// warns of; a few rules that no schema can state, as that a list has a
-// property once, are DecodeEvent's alone.
+// Schema returns the JSON Schema (draft 2020-12) of the device event format, for
+// publishers in other languages. [DecodeEvent] refuses, or warns of, every event that
+// the schema refuses. A few rules that a schema cannot express, such as that a list has
+// a property once, only DecodeEvent checks.
 func Schema() []byte {
-	text, _ := json.MarshalIndent(deviceEvent(), "", "  ") // maps, strings and numbers only
+	text, _ := json.MarshalIndent(deviceEvent(), "", "  ") // maps, strings and numbers always encode
 	return append(text, '\n')
 }
 
@@ -75,7 +75,7 @@ func longSchema() schema {
 	return long
 }
 
-// named is the condition that an event is of a kind.
+// named returns the condition that an event is of a kind.
 func named(k Kind) schema {
 	return within("event", within("header", schema{
 		"required":   []string{"namespace", "name"},
@@ -83,7 +83,7 @@ func named(k Kind) schema {
 	}))
 }
 
-// schema is what an event of the kind has to be besides.
+// schema returns the kind's own rules for an event.
 func (k Kind) schema() schema {
 	if k.Synchronous != "" {
 		return schema{"not": schema{}, "description": "No asynchronous event: " + k.Synchronous + "."}
@@ -155,8 +155,8 @@ func propertySchema() schema {
 	return property
 }
 
-// schema writes a shape. What is worth a warning and no refusal is not in it: words
-// and numbers that Alexa may have learned since, and lenient members.
+// schema returns the shape's schema. It omits rules that only cause a warning: words and
+// numbers that Alexa may have added to, and lenient members.
 func (s *shape) schema() schema {
 	if s.or != nil {
 		alone := *s
@@ -168,7 +168,7 @@ func (s *shape) schema() schema {
 		out["type"] = s.kind
 	}
 	switch {
-	case s.kind == "integer", s.kind == "number": // 50.0 and "50" draw a warning only
+	case s.kind == "integer", s.kind == "number": // 50.0 and "50" only cause a warning
 		out["type"], out["pattern"] = []string{"number", "string"}, `^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$`
 	case s.kind == "array":
 		out["items"] = s.items.schema()
@@ -232,7 +232,7 @@ func limits(out schema, s *shape, least, most string) {
 }
 
 func number64(n float64) string {
-	text, _ := json.Marshal(n) // a finite number
+	text, _ := json.Marshal(n) // a finite number always encodes
 	return string(text)
 }
 
@@ -240,7 +240,7 @@ func reference(name string) schema { return schema{"$ref": "#/$defs/" + name} }
 
 var aNull = schema{"type": "null"}
 
-// orNull is the schema of a member that may be absent: null counts as that.
+// orNull returns the schema of an optional member: null counts as absent.
 func orNull(s schema, description string) schema {
 	out := schema{"anyOf": []any{s, aNull}}
 	if description != "" {
@@ -249,7 +249,7 @@ func orNull(s schema, description string) schema {
 	return out
 }
 
-// openSchema is that of an object with the given members, and any others.
+// openSchema returns the schema of an object with the given members, and any others.
 func openSchema(pairs ...any) schema {
 	var names []string
 	properties := schema{}

@@ -12,37 +12,36 @@ import (
 	"unicode/utf8"
 )
 
-// shape says what a JSON value looks like, in the words of JSON Schema. Payloads
-// and values of properties are described by shapes, which are checked here and
-// written out for publishers in other languages by [Schema].
+// shape describes a JSON value in the terms of JSON Schema. Shapes describe payloads and
+// values of properties. They are checked here, and [Schema] writes them for publishers
+// in other languages.
 //
-// A value of the wrong type, or without a member that a page of Amazon's says it
-// must have, is refused. A member that only Amazon's schema of 2021 asks for, and
-// a word, number or member that is not known, is worth a warning: Alexa has
-// learned new ones since. A member that is null counts as absent, and a number
-// may be written as text, as in Amazon's own examples.
+// A value of the wrong type is refused, and so is one without a member that a page of
+// Amazon's requires. A member that only Amazon's schema of 2021 requires, and an unknown
+// word, number or member, cause a warning: Alexa has added some since. A member that is
+// null counts as absent, and a number may be a string, as in Amazon's own examples.
 type shape struct {
 	kind    string        // JSON Schema's type, empty for any value
-	members []shapeMember // of an object, 64 at most
+	members []shapeMember // the members of an object, at most 64
 	open    bool          // an object may have other members
-	others  *shape        // and these look like this, nil for anyhow
-	items   *shape        // of an array
-	unique  bool          // which ought to differ
-	least   int           // items of an array, members of an object, characters of a string
-	most    int           // the same, 0 for no limit
-	words   []string      // the strings there are
-	closed  bool          // and there are surely no others
-	rare    []string      // but for these, which draw a warning
-	texts   []string      // the values there are, of any type, as JSON has them
+	others  *shape        // the shape of other members, nil for any
+	items   *shape        // the shape of an array's items
+	unique  bool          // items ought to differ
+	least   int           // the least number of items, members or characters
+	most    int           // the greatest, 0 for no limit
+	words   []string      // the known strings
+	closed  bool          // the list of words is complete
+	rare    []string      // more words of a closed list, which cause a warning
+	texts   []string      // the allowed values of any type, as JSON
 	bounded bool          // a number is from low to high
 	low     float64
 	high    float64
-	why     string                   // what becomes of one that is not, or of the value at all
-	bytes   int                      // so long may it be, 0 for no limit
-	form    func(text string) string // says what is wrong with a string
-	odd     func(text string) string // says what of it is worth a warning
-	or      *shape                   // what it may be besides, of another type
-	defined string                   // the definition that stands for the shape in the JSON Schema
+	why     string                   // ends the warning about bounds or size; without either, the warning for any number
+	bytes   int                      // the greatest size as JSON, 0 for no limit
+	form    func(text string) string // returns why a string is refused
+	odd     func(text string) string // returns why a string causes a warning
+	or      *shape                   // the alternative of another type
+	defined string                   // the shape's definition in the JSON Schema
 	choice  string                   // the member that decides among cases
 	cases   map[string]*shape
 }
@@ -51,23 +50,23 @@ type shapeMember struct {
 	name     string
 	shape    *shape
 	required bool
-	lenient  bool   // whatever is wrong with it is only worth a warning
-	rule     string // whose rule that is, if not that of what surrounds it
+	lenient  bool   // faults of it are only warnings
+	rule     string // the source of the rule, if not that of the surrounding value
 }
 
 func must(name string, s *shape) shapeMember { return shapeMember{name, s, true, false, ""} }
 
 func may(name string, s *shape) shapeMember { return shapeMember{name, s, false, false, ""} }
 
-// ought and might are must and may for what only Amazon's schema of 2021 refuses.
+// ought and might are must and may for rules that only Amazon's schema of 2021 has.
 func ought(name string, s *shape) shapeMember { return shapeMember{name, s, true, true, ruleSchema} }
 
 func might(name string, s *shape) shapeMember { return shapeMember{name, s, false, true, ruleSchema} }
 
-// seen is might for what others send, and no page shows.
+// seen is might for a member that other skills send, and no page shows.
 func seen(name string, s *shape) shapeMember { return shapeMember{name, s, false, true, ruleUse} }
 
-// asked is ought for what a page of Amazon's asks for, and another source does
+// asked is ought for a member that a page of Amazon's requires, and another source does
 // not.
 func asked(name string, s *shape) shapeMember { return shapeMember{name, s, true, true, ""} }
 
@@ -81,7 +80,7 @@ func listOf(items *shape, least int) *shape { return &shape{kind: "array", items
 
 func word(words ...string) *shape { return &shape{kind: "string", words: words} }
 
-// oneOf is word for a list that is known to be complete.
+// oneOf is word for a complete list.
 func oneOf(words ...string) *shape { return &shape{kind: "string", words: words, closed: true} }
 
 func whole(low, high float64) *shape {
@@ -92,28 +91,27 @@ func number(low, high float64) *shape {
 	return &shape{kind: "number", bounded: true, low: low, high: high}
 }
 
-// withMembers is the object that ought to have so many members, whichever they
-// are.
+// withMembers sets the least number of members that the object ought to have.
 func (s *shape) withMembers(least int) *shape {
 	s.least = least
 	return s
 }
 
-// either is a shape, or another of another type.
+// either returns a shape that allows one of two shapes of different types.
 func either(s, other *shape) *shape {
 	both := *s
 	both.or = other
 	return &both
 }
 
-// because is a shape with the reason for its bounds.
+// because sets the reason for the shape's bounds.
 func (s *shape) because(why string) *shape {
 	s.why = why
 	return s
 }
 
-// chosenBy is an object with the given members whose others depend on the
-// string that is the first of them.
+// chosenBy returns the shape of an object whose first member selects one of the cases,
+// or other if there is none for it.
 func chosenBy(cases map[string]*shape, other *shape) *shape {
 	s := *other
 	s.choice, s.cases = other.members[0].name, cases
@@ -129,15 +127,14 @@ var (
 	aURI     = &shape{kind: "string", least: 1, odd: uriForm}
 
 	anEndpointID = &shape{kind: "string", least: 1, form: endpointIDForm, odd: endpointIDOddity, defined: "endpointId"}
-	// anInstant is a time that is brought into Alexa's form, whole seconds
-	// one that has to come in its form.
+	// anInstant is a time that Gatepost converts to Alexa's form; wholeSeconds is
+	// one that the publisher must write in its form.
 	anInstant    = &shape{kind: "string", form: instantForm, defined: "time"}
 	wholeSeconds = &shape{kind: "string", form: secondsForm, defined: "seconds"}
 	aDateTime    = &shape{kind: "string", odd: dateTimeForm}
 )
 
-// caseOf returns the shape for what the deciding member says, nil if there is
-// none of its own.
+// caseOf returns the shape of the case that the value selects, nil for none.
 func (s *shape) caseOf(raw []byte) *shape {
 	if s.choice == "" {
 		return nil
@@ -172,7 +169,7 @@ func typeOf(raw []byte) string {
 	return "integer"
 }
 
-// check holds the value at hand against a shape.
+// check checks the current value against a shape.
 func (w *walk) check(s *shape, raw []byte) error {
 	if s.texts != nil {
 		if !slices.Contains(s.texts, string(raw)) {
@@ -204,7 +201,7 @@ func (w *walk) check(s *shape, raw []byte) error {
 	return nil
 }
 
-// takes reports whether a value of a type may be of a shape.
+// takes reports whether the shape allows values of a type.
 func (s *shape) takes(kind string) bool {
 	if s.kind == "number" || s.kind == "integer" {
 		return kind == "number" || kind == "integer" || kind == "string"
@@ -212,7 +209,7 @@ func (s *shape) takes(kind string) bool {
 	return s.kind == kind
 }
 
-// compactSize is how long a value is, less the space between its parts.
+// compactSize returns the length of a value without insignificant space.
 func compactSize(raw []byte) int {
 	var compact bytes.Buffer
 	_ = json.Compact(&compact, raw) // it is valid
@@ -236,7 +233,7 @@ func (w *walk) checkObject(s *shape, raw []byte) error {
 	}
 	var found, nulls uint64 // a bit for each member of the shape
 	var refused error
-	_ = pick(raw, func(quoted, value []byte) { // it is an object
+	_ = pick(raw, func(quoted, value []byte) { // raw is an object
 		if refused == nil {
 			refused = w.checkMember(s, quoted, value, &found, &nulls)
 		}
@@ -272,8 +269,8 @@ func (w *walk) checkObject(s *shape, raw []byte) error {
 
 var null = []byte("null")
 
-// checkMember holds one member of an object against its shape, and notes in
-// found that it was there, or in nulls that it was null.
+// checkMember checks one member of an object against its shape, and sets its bit in
+// found, or in nulls if it is null.
 func (w *walk) checkMember(s *shape, quoted, value []byte, found, nulls *uint64) error {
 	name, err := memberName(quoted)
 	if err != nil {
@@ -292,7 +289,7 @@ func (w *walk) checkMember(s *shape, quoted, value []byte, found, nulls *uint64)
 		return w.fault(FieldError{Path: m.name, Problem: "appears twice", Warning: w.lenient > 0})
 	}
 	if s.least == 0 || m.shape.kind != "array" || value[0] != '[' || value[skipSpace(value, 1)] != ']' {
-		*found |= 1 << i // of an object that has to say something, an empty list says nothing
+		*found |= 1 << i // an empty list does not count towards the least number of members
 	}
 	w.enter(m.name)
 	defer func(rule string, lenient int) {
@@ -320,7 +317,7 @@ func (w *walk) checkOther(s *shape, name, value []byte) error {
 	return nil
 }
 
-// String lists the members that the shape names.
+// String returns the names of the shape's members.
 func (s *shape) String() string { return strings.Join(s.names(), ", ") }
 
 func (s *shape) names() []string {
@@ -331,8 +328,7 @@ func (s *shape) names() []string {
 	return names
 }
 
-// checkArray looks at no more items than there may be: what follows changes
-// nothing.
+// checkArray checks an array, up to the first item beyond the limit.
 func (w *walk) checkArray(s *shape, raw []byte) error {
 	n := 0
 	var seen map[string]int
@@ -346,7 +342,7 @@ func (w *walk) checkArray(s *shape, raw []byte) error {
 		w.enterItem(i)
 		defer w.leave()
 		if seen != nil && s.items.kind == typeOf(value) {
-			w.notTwice(seen, value, i)
+			w.warnIfRepeated(seen, value, i)
 		}
 		return w.check(s.items, value)
 	})
@@ -362,8 +358,8 @@ func (w *walk) checkArray(s *shape, raw []byte) error {
 // errTooMany ends the walk through an array.
 var errTooMany = errors.New("too many items")
 
-// notTwice warns of an item that is there already, in the same letters.
-func (w *walk) notTwice(seen map[string]int, value []byte, i int) {
+// warnIfRepeated warns of an item that equals an earlier one byte for byte.
+func (w *walk) warnIfRepeated(seen map[string]int, value []byte, i int) {
 	if first, ok := seen[string(value)]; ok {
 		w.warn("the same as item %d", first)
 		return
@@ -451,8 +447,7 @@ func (w *walk) checkNumber(s *shape, raw []byte) error {
 
 const writtenAsText = "a number written as text"
 
-// numberIn is the number that a value is, as itself or written as text; nil if
-// it is none.
+// numberIn returns the number in a value, which may be a string; nil if it has none.
 func numberIn(raw []byte) (number []byte, asText bool) {
 	if raw[0] == '"' {
 		t, _ := text(raw)

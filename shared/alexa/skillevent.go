@@ -8,32 +8,32 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Types of skill events that say something about a link.
+// Types of skill events about a link.
 const (
 	SkillAccountLinked   = "AlexaSkillEvent.SkillAccountLinked"
 	SkillAccountUnlinked = "AlexaSkillEvent.SkillAccountUnlinked" // the name is not confirmed
 	SkillDisabled        = "AlexaSkillEvent.SkillDisabled"
 )
 
-// SkillEvent is what Alexa sends to a skill that has subscribed to events, see
-// https://developer.amazon.com/docs/smapi/skill-events-in-alexa-skills.html.
-// It has the envelope of a custom skill's request, which no directive has.
+// SkillEvent is an event that Alexa sends to a skill that has subscribed to it, see
+// https://developer.amazon.com/docs/smapi/skill-events-in-alexa-skills.html. It has the
+// envelope of a custom skill's request, not that of a directive.
 type SkillEvent struct {
 	Type      string    // request.type, for example SkillDisabled
 	RequestID string    // request.requestId, empty if absent
-	Created   time.Time // request.eventCreationTime, or request.timestamp; zero if neither can be read
+	Created   time.Time // request.eventCreationTime, or request.timestamp; zero if neither can be decoded
 	// AmazonUser is context.System.user.userId, Amazon's id of the customer for
-	// this skill alone; it is in no directive. Logs must not show it.
+	// this skill alone. Directives do not have it, and logs must not show it.
 	AmazonUser string
 	// AccessToken is request.body.accessToken of SkillAccountLinked: the token
-	// that the maker's own OAuth server has given to Alexa.
+	// that the maker's own OAuth server issued to Alexa.
 	AccessToken sensitive.String
 }
 
-// DecodeSkillEvent reads a skill event. It returns a [FieldError] for what is
-// none, or lacks what its type is good for. Members it does not know are
-// ignored, and so is all but the head of an event of another type than the
-// three above: Alexa has many, not all with one prefix, and adds some.
+// DecodeSkillEvent decodes a skill event. It returns a [FieldError] if data is not a
+// skill event, or lacks a field that its type needs. Unknown members are ignored. An
+// event of another type than the three above is decoded without user and token: Alexa
+// has many types, not all with one prefix, and adds some.
 func DecodeSkillEvent(data []byte) (SkillEvent, error) {
 	doc, err := document(data)
 	if err != nil {
@@ -76,7 +76,7 @@ func decodeSkillRequest(raw []byte) (e SkillEvent, body []byte, err error) {
 	return e, body, nil
 }
 
-// withLink adds whose link the event is about.
+// withLink returns the event with the user and the token of its link.
 func (e SkillEvent) withLink(context, body []byte) (SkillEvent, error) {
 	user, err := textAt(context, "context", "System", "user", "userId")
 	if err != nil {
@@ -94,8 +94,8 @@ func (e SkillEvent) withLink(context, body []byte) (SkillEvent, error) {
 	return e, nil
 }
 
-// textAt decodes a string that must be there, at a path of objects. The first
-// name of the path is that of raw itself, which is nil if it is missing.
+// textAt decodes a required string at a path of objects. The first name of the path is
+// that of raw itself, which is nil if it is missing.
 func textAt(raw []byte, path ...string) (string, error) {
 	for i, name := range path[1:] {
 		if raw == nil {
@@ -110,9 +110,9 @@ func textAt(raw []byte, path ...string) (string, error) {
 	return required(strings.Join(path, "."), raw)
 }
 
-// eventTime reads a time as skill events have been seen to write it: RFC 3339,
-// or milliseconds since 1970. It is zero for what is neither, or so far away
-// that it cannot be meant.
+// eventTime returns a time in either form that skill events have been seen to use: RFC
+// 3339, or milliseconds since 1970. It is zero for any other value, and for a year
+// before 1970 or after 9999.
 func eventTime(raw []byte) time.Time {
 	if raw == nil {
 		return time.Time{}

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// timeLayout is the form Amazon's schema asks of timeOfSample: UTC, at most
-// three digits of fraction, a literal Z. time.RFC3339Nano writes up to nine
-// digits, and numeric zones, both of which the schema refuses.
+// timeLayout is the schema's form of timeOfSample: UTC, at most three digits of
+// fraction, a literal Z. The schema refuses time.RFC3339Nano, which has up to nine
+// digits, and numeric zones.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-// secondsLayout is the form of the time of a doorbell press, where the schema
-// has no fraction.
+// secondsLayout is the schema's form of the time of a doorbell press, without a
+// fraction.
 const secondsLayout = "2006-01-02T15:04:05Z"
 
-// instantForm says what is wrong with a time as Amazon's schema has it: UTC, at
-// most three digits of fraction.
+// instantForm returns why a time does not match Amazon's schema: UTC, at most three
+// digits of fraction.
 func instantForm(text string) string {
 	if t, err := ParseTime(text); err != nil || t.Year() < 1000 {
 		return notRFC3339
@@ -28,7 +28,7 @@ func instantForm(text string) string {
 	return ""
 }
 
-// secondsForm is instantForm where the schema has no fraction.
+// secondsForm is instantForm for a time without a fraction.
 func secondsForm(text string) string {
 	problem := instantForm(text)
 	if problem == "" && len(text) > len(secondsLayout) {
@@ -37,7 +37,7 @@ func secondsForm(text string) string {
 	return problem
 }
 
-// dateTimeForm is for times of any zone and fraction.
+// dateTimeForm is instantForm for a time of any zone and fraction.
 func dateTimeForm(text string) string {
 	if _, err := ParseTime(text); err != nil {
 		return notRFC3339
@@ -47,18 +47,17 @@ func dateTimeForm(text string) string {
 
 const notRFC3339 = "must be an RFC 3339 time"
 
-// FormatTime writes t as Alexa wants it, for example
-// "2026-01-02T03:04:05.678Z". What is finer than a millisecond is cut off, so
-// that a time never moves forward.
+// FormatTime returns t in Alexa's form, for example "2026-01-02T03:04:05.678Z". It
+// truncates to milliseconds, so that a time never moves forward.
 func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
 // AppendTime appends FormatTime(t) to dst.
 func AppendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, timeLayout) }
 
-// ParseTime reads any RFC 3339 time with any zone and fraction. A leap second,
-// which Go's times do not have, is the second after it.
+// ParseTime parses an RFC 3339 time with any zone and fraction. A leap second, which
+// Go's times do not have, becomes the second after it.
 func ParseTime(s string) (time.Time, error) {
-	s = strings.ToUpper(s) // t and z may be small
+	s = strings.ToUpper(s) // t and z may be lower case
 	if !leapSecond(s) {
 		return parseTime(s)
 	}
@@ -67,7 +66,7 @@ func ParseTime(s string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	// There is one at the end of a day in UTC only.
+	// Leap seconds are at the end of a day in UTC only.
 	if t = t.Add(time.Second); t.UTC().Hour() != 0 || t.UTC().Minute() != 0 {
 		return time.Time{}, errors.New("not a leap second")
 	}
@@ -88,8 +87,8 @@ func parseTime(s string) (time.Time, error) {
 	return t, err
 }
 
-// strictRFC3339 finds what time.Parse lets pass: an hour of one digit, a comma,
-// zones of a day and more.
+// strictRFC3339 reports whether a time has none of the deviations that time.Parse
+// accepts: an hour of one digit, a comma, zones of a day and more.
 func strictRFC3339(s string) bool {
 	if s[len("2006-01-02T15")] != ':' || s[len("2006-01-02T15:04:05")] == ',' {
 		return false
@@ -98,7 +97,7 @@ func strictRFC3339(s string) bool {
 	return s[len(s)-1] == 'Z' || zone[:2] < "24" && zone[3:] < "60"
 }
 
-// uriForm says what is wrong with the address of a stream or a picture.
+// uriForm returns why the address of a stream or a picture causes a warning.
 func uriForm(text string) string {
 	if u, err := url.Parse(text); err != nil || !u.IsAbs() {
 		return "must be an absolute URI"

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// valueShapes are the values of properties, by namespace and name: those in
-// Amazon's message schema, https://github.com/alexa/alexa-smarthome/tree/master/validation_schemas,
-// with what the interfaces' pages have besides, and some that only the pages
-// have. Alexa has more: a property that is not here may have any value. Of the
-// schema's, the retired Alexa.EventDetectionSensor is left out, and three of
-// Alexa.Cooking that may be written in more than one way.
+// valueShapes are the shapes of properties' values, by namespace and name. They come
+// from Amazon's message schema,
+// https://github.com/alexa/alexa-smarthome/tree/master/validation_schemas, and from the
+// interfaces' pages. Alexa has more: a property that is not here may have any value. The
+// schema's retired Alexa.EventDetectionSensor is left out, and three properties of
+// Alexa.Cooking that have more than one form.
 var valueShapes = map[string]map[string]*shape{
 	"Alexa.AutomationManagement": {"automationStatuses": listOf(openObjectOf(
 		ought("status", word("AUTOMATED", "NOT_AUTOMATED")), ought("capability", aText), may("instance", aText)), 0)},
@@ -23,7 +23,7 @@ var valueShapes = map[string]map[string]*shape{
 	"Alexa.ColorController": {"color": objectOf(
 		must("hue", number(0, 360)), must("saturation", number(0, 1)), must("brightness", number(0, 1)))},
 	"Alexa.ColorTemperatureController": {"colorTemperatureInKelvin": whole(1000, 10000).because(
-		": what is not Alexa drops after its 202; leave the property out while there is no colour temperature")},
+		": Alexa drops other values after its 202; leave the property out while there is no colour temperature")},
 	"Alexa.ContactSensor": {"detectionState": detected},
 	"Alexa.Cooking": {
 		"cookingTimeInterval": objectOf(may("start", aText), may("end", aText), may("duration", aText)),
@@ -77,7 +77,7 @@ var valueShapes = map[string]map[string]*shape{
 		"thermostatMode":         either(thermostatMode, openObjectOf(must("value", thermostatMode))),
 		"upperSetpoint":          temperature(number(-100, 100)),
 	},
-	"Alexa.ThermostatController.HVAC.Components": { // Alexa adds up how long each stage lasted: these reports are a log
+	"Alexa.ThermostatController.HVAC.Components": { // Alexa totals how long each stage lasted: these reports are a log
 		"auxiliaryHeaterOperation": onOff,
 		"coolerOperation":          stage,
 		"fanOperation":             stage,
@@ -108,19 +108,19 @@ func temperature(value *shape) *shape {
 	return objectOf(must("value", value), must("scale", word("FAHRENHEIT", "CELSIUS", "KELVIN")))
 }
 
-// PropertyNames returns the names of the properties that are known of an
-// interface, in order: none for one that has no properties, or is not known.
+// PropertyNames returns the names of an interface's known properties, sorted: none for
+// an interface that has none, or is unknown.
 func PropertyNames(namespace string) []string {
 	return slices.Sorted(maps.Keys(valueShapes[namespace]))
 }
 
-// instanced are the interfaces of which an endpoint may have several, so that a
-// property has to say of which one it is.
+// instanced are the interfaces with several instances per endpoint, whose properties
+// must name theirs.
 var instanced = []string{"Alexa.InventoryLevelSensor", "Alexa.ModeController", "Alexa.RangeController", "Alexa.ToggleController"}
 
-// payloadVersions are Alexa's interfaces with the version of their messages,
-// which is not always that of the interface: Alexa.ThermostatController.Schedule
-// is 3.2, and its messages are of version 3. From
+// payloadVersions maps Alexa's interfaces to the version of their messages, which is not
+// always that of the interface: Alexa.ThermostatController.Schedule is 3.2, and its
+// messages have version 3. From
 // https://developer.amazon.com/docs/device-apis/list-of-interfaces.html and the
 // interfaces' pages.
 var payloadVersions = func() map[string]string {
@@ -156,8 +156,8 @@ var payloadVersions = func() map[string]string {
 
 var interfaces = slices.Sorted(maps.Keys(payloadVersions))
 
-// nearInterface asks for the interface that one which is not known may be meant
-// to be.
+// nearInterface returns the suggestion for an unknown interface whose name resembles a
+// known one, "" for any other.
 func nearInterface(namespace string) string {
 	word := Nearest(namespace, interfaces)
 	if _, ok := payloadVersions["Alexa."+namespace]; ok {
@@ -169,15 +169,15 @@ func nearInterface(namespace string) string {
 	return "unknown: did you mean " + word + "?"
 }
 
-// eventful are the interfaces without properties: they have events, or what
-// discovery says, and a ChangeReport of them says nothing to Alexa.
+// eventful are interfaces without properties: they have events, or only an entry in the
+// discovery, and a ChangeReport of them has no meaning for Alexa.
 var eventful = []string{"Alexa.DeviceUsage.Estimation", "Alexa.DeviceUsage.Meter", "Alexa.InventoryLevelUsageSensor",
 	"Alexa.InventoryUsageSensor", "Alexa.SimpleEventSource"}
 
-// unlisted are interfaces in older copies of Amazon's list only.
+// unlisted is the date for interfaces that only older copies of Amazon's list have.
 const unlisted = "2026, when Amazon's list of interfaces lost it"
 
-// retiredInterface says since when an interface is no more, empty for the
+// retiredInterface returns the date since which an interface is retired, empty for the
 // others. See https://developer.amazon.com/docs/device-apis/list-of-interfaces.html.
 func retiredInterface(namespace string) string {
 	switch {
@@ -195,11 +195,11 @@ func retiredInterface(namespace string) string {
 	return ""
 }
 
-// payload carries the payload as it is, but for the form of a timestamp, and
-// that of a ChangeReport decoded.
+// payload decodes the payload of a ChangeReport, and carries any other unchanged except
+// for the form of a timestamp.
 func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	if absent(raw) {
-		raw = []byte("{}") // of the kinds without content
+		raw = []byte("{}") // some kinds have no content
 	}
 	var scope, others, moment []byte
 	if err := pick(raw, ignore, member{"scope", &scope}); err != nil {
@@ -226,7 +226,7 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	if e.Header.Name == "AddOrUpdateReport" {
 		d.discovery(e.Payload)
 	}
-	if kind.Retired != "" { // whose page is gone
+	if kind.Retired != "" { // its page is gone
 		d.rule = ruleSchema
 		d.lenient++
 		defer func() { d.lenient-- }()
@@ -236,7 +236,7 @@ func (d *decoder) payload(e *Event, kind Kind, raw []byte) error {
 	return d.check(kind.payload, e.Payload)
 }
 
-// changeReport decodes payload.change. What else is in the payload is carried.
+// changeReport decodes payload.change, and carries the payload's other members.
 func (d *decoder) changeReport(e *Event, raw []byte) error {
 	var change, others []byte
 	if err := pick(raw, nil, member{"change", &change}, rest(&others)); err != nil {
@@ -257,9 +257,8 @@ func (d *decoder) changeReport(e *Event, raw []byte) error {
 	return nil
 }
 
-// withTime writes the time value, which is a part of payload, in Alexa's form
-// if it is in another, and no finer than that says. What is no time stays as it
-// is.
+// withTime returns the payload with the time value, which is a part of it, in Alexa's
+// form and no finer than finest. A value that is not a time stays as it is.
 func withTime(payload, value []byte, finest time.Duration) []byte {
 	t, err := decodeTime("", value)
 	if err != nil {
@@ -269,7 +268,7 @@ func withTime(payload, value []byte, finest time.Duration) []byte {
 	if finest == time.Second {
 		layout = secondsLayout
 	}
-	asWritten, _ := text(value) // decodeTime has read it
+	asWritten, _ := text(value) // decodeTime has decoded it
 	if instantForm(asWritten) == "" && len(asWritten) <= len(layout) {
 		return payload
 	}
@@ -279,13 +278,12 @@ func withTime(payload, value []byte, finest time.Duration) []byte {
 	return append(written, payload[at+len(value):]...)
 }
 
-// objectOfRest is an object of the members that rest has collected.
+// objectOfRest returns an object of the members that rest has collected.
 func objectOfRest(rest []byte) []byte {
 	return append(append([]byte{'{'}, bytes.TrimPrefix(rest, []byte{','})...), '}')
 }
 
-// rest is what pick collects the members in that it does not know, as
-// `,"name":value`.
+// rest has pick collect the other members, as `,"name":value`.
 func rest(into *[]byte) member { return member{"", into} }
 
 // change decodes payload.change.
@@ -331,7 +329,7 @@ func (d *decoder) cause(path string, raw []byte) (string, error) {
 	return cause, err
 }
 
-// changed decodes the properties that changed, of which there must be one.
+// changed decodes the changed properties, of which there must be one at least.
 func (d *decoder) changed(path string, raw []byte) ([]Property, error) {
 	if absent(raw) {
 		return nil, breaks(ruleChange, path, "%s", missing(raw))
@@ -355,10 +353,10 @@ func (d *decoder) context(raw []byte) (*Context, error) {
 	return &Context{Properties: list}, err
 }
 
-// propertySize is about how long a property is that has all its members.
+// propertySize is the approximate size of a property with all its members.
 const propertySize = 150
 
-// properties reads an array of properties. It never returns a nil list.
+// properties decodes an array of properties. It never returns a nil list.
 func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	if raw[0] != '[' {
 		return nil, wrong(path, "must be an array")
@@ -387,6 +385,6 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	return list, err
 }
 
-// mostUnread is how many properties that Amazon would refuse are carried as
-// they came. What is sent of them is longer than what was published.
+// mostUnread is how many undecodable properties an event may have. It bounds the event's
+// growth: each is sent with defaults that the publisher left out.
 const mostUnread = 1000

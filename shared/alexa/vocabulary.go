@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// vocabulary holds the words that nearly every event is made of, so that they
-// are not copied out of each: what an interface or a property is called, and the
-// causes.
+// vocabulary holds the words that nearly every event has, so that decoding does not copy
+// them: the names of interfaces and properties, and the causes.
 var vocabulary = func() map[string]string {
 	words := make(map[string]string)
 	add := func(list ...string) {
@@ -36,9 +35,8 @@ func shared(text []byte) string {
 	return string(text)
 }
 
-// Nearest returns the word of a list that name is nearly, so that somebody may
-// have meant it: the same but for the case, or up to two letters apart. It is
-// empty if name is no such word, or is itself in the list.
+// Nearest returns the word of a list of which name may be a misspelling: it differs in
+// case, or in up to two letters. It is empty if there is none, or name is in the list.
 func Nearest(name string, words []string) string {
 	if len(name) > longestWord || slices.Contains(words, name) {
 		return ""
@@ -54,8 +52,8 @@ func Nearest(name string, words []string) string {
 
 const longestWord = 64
 
-// distance is the Levenshtein distance of two words, whatever their case; three
-// is as good as any more.
+// distance returns the Levenshtein distance of two words regardless of case. Words that
+// differ by more than two letters in length, and long words, count as three apart.
 func distance(a, b string) int {
 	if len(a)-len(b) > 2 || len(b)-len(a) > 2 || len(b) > longestWord {
 		return 3
@@ -78,7 +76,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// didYouMean asks for the nearest word, if there is one.
+// didYouMean returns the suggestion of the nearest word, if there is one.
 func didYouMean(name string, words []string) string {
 	if word := Nearest(name, words); word != "" {
 		return ": did you mean " + word + "?"
@@ -86,8 +84,7 @@ func didYouMean(name string, words []string) string {
 	return ""
 }
 
-// oneOfWords says which words there are, and which of them was meant by one that
-// is none of them.
+// oneOfWords returns the problem of a name that is not among the words.
 func oneOfWords(words []string, name string) string {
 	return "unknown, " + oneOfThese(words) + didYouMean(name, words)
 }

@@ -24,27 +24,27 @@ import (
 )
 
 const (
-	// exchangeTime bounds all that it takes to get one ID token.
+	// exchangeTime bounds getting one ID token, the retry included.
 	exchangeTime = 3 * time.Second
-	// retryPause is how long a service is left alone after a passing fault.
+	// retryPause is the pause before the retry after a transient fault.
 	retryPause = 200 * time.Millisecond
-	// accessSpare is what a federated access token must have left to be used.
+	// accessSpare is the least remaining lifetime of a federated access token that
+	// is used.
 	accessSpare = time.Minute
-	// maxBody is far more than either service answers.
+	// maxBody is far larger than an answer of either service.
 	maxBody = 64 << 10
 )
 
-// Config says who asks whom for what.
+// Config configures a Client.
 type Config struct {
-	// Provider is the workload identity provider that knows the AWS account:
+	// Provider is the workload identity provider of the AWS account:
 	// //iam.googleapis.com/projects/N/locations/global/workloadIdentityPools/P/providers/Q
 	Provider string
-	// ServiceAccount is the email address of the account whose ID tokens are
-	// asked for. The AWS role needs roles/iam.serviceAccountOpenIdTokenCreator
-	// on it.
+	// ServiceAccount is the email address of the account that the ID tokens are
+	// of. The AWS role needs roles/iam.serviceAccountOpenIdTokenCreator on it.
 	ServiceAccount string
 	AWSRegion      string
-	// AWS has the role's credentials, in the variables in which Lambda gives them.
+	// AWS holds the variables in which Lambda provides the role's credentials.
 	AWS config.Env
 
 	STSURL         *url.URL // https://sts.googleapis.com/v1/token
@@ -57,9 +57,8 @@ type Token struct {
 	ExpiresAt time.Time
 }
 
-// Client asks for ID tokens. It keeps the federated access token, with which
-// the token for another audience takes one round trip. It may be used by many
-// goroutines at once.
+// Client gets ID tokens. It caches the federated access token, with which another ID
+// token takes one round trip. It may be used by many goroutines at once.
 type Client struct {
 	config      Config
 	generateURL string
@@ -77,31 +76,31 @@ func New(config Config, client *http.Client, now func() time.Time) *Client {
 	return &Client{config: config, generateURL: generate.String(), http: client, now: now}
 }
 
-// IDToken gets a new ID token for an audience, within three seconds. After a
-// fault that may pass (no answer, 429, 5xx) it tries once more: a customer may
-// be linking the skill, and would have to begin again.
+// IDToken returns a new ID token for an audience, within three seconds. It retries once
+// after a transient fault (no answer, 429, 5xx): a customer may be linking the skill,
+// and would have to start over.
 //
-// It asks the IAM Credentials API itself, because the ready-made sources of ID
-// tokens (cloud.google.com/go/auth/credentials/idtoken, and
-// google.golang.org/api/idtoken on top of it) send that request without
-// credentials when they are configured with an external account, and get 401:
+// It calls the IAM Credentials API itself, because the token sources of Google's
+// libraries (cloud.google.com/go/auth/credentials/idtoken, and
+// google.golang.org/api/idtoken on top of it) send that request without credentials if
+// they are configured with an external account, and get 401:
 // https://github.com/googleapis/google-cloud-go/issues/19939.
 func (c *Client) IDToken(ctx context.Context, audience string) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTime)
 	defer cancel()
 	token, err := c.exchange(ctx, audience)
-	if err == nil || !passing(err) || wait.For(ctx, retryPause) != nil {
+	if err == nil || !transient(err) || wait.For(ctx, retryPause) != nil {
 		return token, err
 	}
 	return c.exchange(ctx, audience)
 }
 
-// exchange takes the round trips to an ID token that are needed: one if a
-// federated token is kept, else two.
+// exchange gets an ID token in one round trip if a federated token is cached, else in
+// two.
 func (c *Client) exchange(ctx context.Context, audience string) (Token, error) {
-	access := c.keptAccess()
-	kept := !access.Empty()
-	if !kept {
+	access := c.cachedAccess()
+	cached := !access.Empty()
+	if !cached {
 		var err error
 		if access, err = c.federate(ctx); err != nil {
 			return Token{}, fmt.Errorf("getting a federated token: %w", err)
@@ -111,7 +110,7 @@ func (c *Client) exchange(ctx context.Context, audience string) (Token, error) {
 	refused, ok := errors.AsType[*RefusedError](err)
 	if ok && refused.Status == http.StatusUnauthorized {
 		c.forget(access)
-		if kept { // it may have been revoked; a new one will tell
+		if cached { // it may have been revoked: try a new one
 			return c.exchange(ctx, audience)
 		}
 	}
@@ -121,9 +120,8 @@ func (c *Client) exchange(ctx context.Context, audience string) (Token, error) {
 	return token, nil
 }
 
-// keptAccess is the federated token that an earlier call got, empty if that
-// is about to expire.
-func (c *Client) keptAccess() sensitive.String {
+// cachedAccess returns the cached federated token, empty if it is about to expire.
+func (c *Client) cachedAccess() sensitive.String {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.access.ExpiresAt.Sub(c.now()) < accessSpare {
@@ -140,9 +138,9 @@ func (c *Client) forget(access sensitive.String) {
 	}
 }
 
-// federate trades the AWS role for a federated access token, and keeps it.
+// federate exchanges the AWS role for a federated access token, and caches it.
 func (c *Client) federate(ctx context.Context) (sensitive.String, error) {
-	seen := &witness{next: c.http.Transport}
+	seen := &recorder{next: c.http.Transport}
 	client := &http.Client{Transport: seen, CheckRedirect: c.http.CheckRedirect}
 	source, err := externalaccount.NewTokenSource(context.WithValue(ctx, oauth2.HTTPClient, client), externalaccount.Config{
 		Audience:                       c.config.Provider,
@@ -150,16 +148,16 @@ func (c *Client) federate(ctx context.Context) (sensitive.String, error) {
 		TokenURL:                       c.config.STSURL.String(),
 		Scopes:                         []string{"https://www.googleapis.com/auth/cloud-platform"},
 		AwsSecurityCredentialsSupplier: role{c.config.AWSRegion, c.config.AWS},
-		// No ServiceAccountImpersonationURL: it would make an access token of
-		// the service account on the way, a third round trip.
+		// No ServiceAccountImpersonationURL: it would add a round trip for an
+		// access token of the service account.
 	})
 	if err != nil {
-		return sensitive.String{}, err // names a missing field
+		return sensitive.String{}, err // it names a missing field
 	}
 	started := c.now()
 	token, err := source.Token()
 	if err != nil {
-		return sensitive.String{}, seen.why(ctx, err)
+		return sensitive.String{}, seen.cause(ctx, err)
 	}
 	access := sensitive.New(token.AccessToken)
 	if access.Empty() {
@@ -167,12 +165,12 @@ func (c *Client) federate(ctx context.Context) (sensitive.String, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	// The library counts by its own clock.
+	// Expiry is by time.Now, which the library uses, and not by c.now.
 	c.access = Token{Text: access, ExpiresAt: started.Add(time.Until(token.Expiry))}
 	return access, nil
 }
 
-// generate makes an ID token of the service account, see
+// generate gets an ID token of the service account, see
 // https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken.
 func (c *Client) generate(ctx context.Context, access sensitive.String, audience string) (Token, error) {
 	body, err := json.Marshal(map[string]any{"audience": audience, "includeEmail": true})
@@ -204,8 +202,8 @@ func (c *Client) generate(ctx context.Context, access sensitive.String, audience
 	return readIDToken(got.Token)
 }
 
-// readIDToken finds out when a token expires. Whether it is genuine is for the
-// function to judge that it is shown to.
+// readIDToken returns a token with its expiry. It does not verify the token: the called
+// function does.
 func readIDToken(text string) (Token, error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {

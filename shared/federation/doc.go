@@ -1,16 +1,14 @@
-// Package federation gives an AWS Lambda Google ID tokens, with which it may
-// call functions on Google Cloud, without a key that somebody would have to
-// store and rotate.
+// Package federation gets Google ID tokens for an AWS Lambda, which calls functions on
+// Google Cloud with them. There is no key to store and rotate.
 //
-// The Lambda's own AWS role is the proof of who it is. A [Client] signs a
-// request to AWS's GetCallerIdentity, which it does not send; Google's Security
-// Token Service has it answered by AWS and gives a federated access token for
-// it, and with that the IAM Credentials API makes an ID token of a service
-// account for one audience. That is two round trips, and one more after a fault
-// that may pass; see
+// The Lambda's AWS role proves its identity. A [Client] signs a request to AWS's
+// GetCallerIdentity without sending it. Google's Security Token Service sends it to
+// AWS, and issues a federated access token. With that the IAM Credentials API issues an
+// ID token of a service account for one audience. These are two round trips, which are
+// retried once after a transient fault; see
 // https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds.
 //
-// [Tokens] keeps ID tokens until shortly before they expire:
+// [Tokens] caches ID tokens until shortly before they expire:
 //
 //	tokens := federation.NewTokens(client.IDToken, time.Now)
 //	use, err := tokens.Use(ctx, "https://accept-grant-….run.app")
@@ -18,8 +16,7 @@
 //	…
 //	renewed, err := use.Wait() // before answering: Lambda freezes the process afterwards
 //
-// It refuses to do anything in the background: a renewal that goes on side by
-// side with a request is waited for. A service that says no is a
-// [RefusedError]; other errors tell what the network said. No error holds a
-// token or what a service wrote.
+// The package does nothing in the background: the caller waits for a renewal that runs
+// in parallel with its request. A refusal by a service is a [RefusedError]; other errors
+// hold the network's. No error quotes a token or a service's text.
 package federation

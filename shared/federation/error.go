@@ -7,16 +7,16 @@ import (
 	"net/http"
 )
 
-// errNoToken is a success whose body holds no usable token.
+// errNoToken: a successful answer has no usable token.
 var errNoToken = errors.New("the answer holds no usable token")
 
-// RefusedError is a service's answer that is no success.
+// RefusedError is a service's refusal.
 type RefusedError struct {
-	Status int // of HTTP
-	// Code says more, if it came: the "error" of RFC 6749, section 5.2, from
-	// the Security Token Service (invalid_target: no such provider;
-	// unauthorized_client: the provider's attribute condition does not hold;
-	// invalid_grant: AWS does not know the role), or a name like
+	Status int // HTTP status
+	// Code is the code of the answer, empty without one: the "error" of RFC 6749,
+	// section 5.2, from the Security Token Service (invalid_target: no such
+	// provider; unauthorized_client: the provider's attribute condition does not
+	// hold; invalid_grant: AWS does not know the role), or a name like
 	// PERMISSION_DENIED from IAM Credentials.
 	Code string
 }
@@ -29,8 +29,8 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("refused with status %d, %s", e.Status, e.Code)
 }
 
-// refused reads the code, in whichever of the two forms. What is no code is
-// dropped: it could be anything.
+// refused returns the error for an answer, with the code in either form. A text that is
+// not a code is dropped: it may hold a token.
 func refused(status int, body []byte) *RefusedError {
 	e := &RefusedError{Status: status}
 	var form struct{ Error json.RawMessage }
@@ -48,10 +48,9 @@ func refused(status int, body []byte) *RefusedError {
 	return e
 }
 
-// passing reports whether the same request may succeed in a moment. What the
-// network does wrong comes in too many types to list them, HTTP/2's among them;
-// what a service or this program says on purpose does not.
-func passing(err error) bool {
+// transient reports whether a retry may succeed. It lists the errors of the services and
+// of this package; the network's, including HTTP/2's, have too many types to list.
+func transient(err error) bool {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Status >= 500 || refused.Status == http.StatusTooManyRequests
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-var errNoRole = errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: this is no Lambda, or it has no role")
+var errNoRole = errors.New("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set: this is not a Lambda, or it has no role")
 
-// role gives the library the credentials of the Lambda's role.
+// role supplies the credentials of the Lambda's role to the library.
 type role struct {
 	region string
 	env    config.Env
@@ -37,42 +37,42 @@ func (r role) AwsSecurityCredentials(context.Context, externalaccount.SupplierOp
 	return &externalaccount.AwsSecurityCredentials{AccessKeyID: id, SecretAccessKey: secret, SessionToken: r.env["AWS_SESSION_TOKEN"]}, nil
 }
 
-// witness remembers how an exchange went wrong. The library's own error is a
-// text with the service's whole answer in it, which is neither fit for a log
-// nor to be told apart.
-type witness struct {
+// recorder is a transport that records why an exchange failed. The library's own error
+// is a text that quotes the service's whole answer: it is not safe to log, and has no
+// kinds.
+type recorder struct {
 	next    http.RoundTripper
 	failed  error
 	refused *RefusedError
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
-	resp, err := w.next.RoundTrip(r)
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.next.RoundTrip(req)
 	if err != nil {
-		w.failed = err
+		r.failed = err
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
-		w.failed = err
+		r.failed = err
 		return nil, err
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		w.refused = refused(resp.StatusCode, body)
+		r.refused = refused(resp.StatusCode, body)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }
 
-// why says why the exchange failed, err being what the library makes of it.
-func (w *witness) why(ctx context.Context, err error) error {
+// cause returns why the exchange failed. err is the library's error.
+func (r *recorder) cause(ctx context.Context, err error) error {
 	switch {
-	case w.refused != nil:
-		return w.refused
-	case w.failed != nil:
-		return transport.Cause(ctx, w.failed)
+	case r.refused != nil:
+		return r.refused
+	case r.failed != nil:
+		return transport.Cause(ctx, r.failed)
 	case errors.Is(err, errNoRole):
 		return errNoRole
 	}

@@ -10,25 +10,25 @@ import (
 )
 
 const (
-	// renewBefore is how long before its expiry a token is renewed. In that
-	// time it is still used, so nobody waits for the new one to begin.
+	// renewBefore is how long before its expiry a token is renewed. Until then it
+	// is still used, so that no request waits for the new one before it starts.
 	renewBefore = 5 * time.Minute
-	// spare is what a token must have left to be used: it travels, and the
-	// other side's clock may be ahead.
+	// spare is the least remaining lifetime of a token that is used: the request
+	// takes time, and the server's clock may be ahead.
 	spare = 30 * time.Second
-	// renewalPause keeps an ill service from slowing every request down while
-	// the old token is good.
+	// renewalPause is the least time between two renewals of a valid token, so that
+	// a slow service does not delay every request.
 	renewalPause = 30 * time.Second
-	// youth is how long a token is beyond suspicion: whoever refuses one that
-	// young does so for another reason, and would refuse the next as well.
+	// youth is the age up to which a refused token is kept: the refusal has another
+	// reason, and would meet a new token as well.
 	youth = 5 * time.Minute
 )
 
-// Fetch gets a new ID token, as [Client.IDToken] does.
+// Fetch returns a new ID token, as [Client.IDToken] does.
 type Fetch func(ctx context.Context, audience string) (Token, error)
 
-// Tokens keeps one ID token for each audience. It may be used by many
-// goroutines at once; those that find no token fetch one each.
+// Tokens caches one ID token for each audience. It may be used by many goroutines at
+// once; each that finds no token fetches one.
 type Tokens struct {
 	fetch Fetch
 	now   func() time.Time
@@ -40,15 +40,15 @@ type Tokens struct {
 type entry struct {
 	token     Token
 	fetchedAt time.Time
-	nextRenew time.Time // not before
+	nextRenew time.Time // the earliest next renewal
 }
 
-// NewTokens returns Tokens that come from fetch.
+// NewTokens returns Tokens that gets tokens from fetch.
 func NewTokens(fetch Fetch, now func() time.Time) *Tokens {
 	return &Tokens{fetch: fetch, now: now, kept: make(map[string]*entry)}
 }
 
-// Use is a token to use now, and perhaps its renewal.
+// Use is a valid token, and perhaps a renewal in flight.
 type Use struct {
 	Token   sensitive.String
 	renewed bool
@@ -56,9 +56,9 @@ type Use struct {
 	done    chan struct{} // closed when the renewal has ended; nil if there is none
 }
 
-// Wait returns when no renewal is under way any more. It reports whether a new
-// token was fetched, for this Use or to be kept for the next, and why a renewal
-// failed. That is no reason for the request to fail: its token was good.
+// Wait waits for the renewal, if there is one. It reports whether a new token was
+// fetched, for this Use or for the next, and why a renewal failed. A failed renewal is
+// no reason for the request to fail: its token is valid.
 func (u *Use) Wait() (renewed bool, err error) {
 	if u.done != nil {
 		<-u.done
@@ -66,9 +66,9 @@ func (u *Use) Wait() (renewed bool, err error) {
 	return u.renewed, u.err
 }
 
-// Use returns a token for an audience. Without one that is good it fetches one
-// first; one that is about to expire it uses and renews side by side. Wait
-// must be called, and returns soon after ctx has ended at the latest.
+// Use returns a token for an audience. If there is no valid one it fetches one first; if
+// it is about to expire, Use returns it and renews it in parallel. The caller must call
+// Wait, which returns soon after the end of ctx at the latest.
 func (t *Tokens) Use(ctx context.Context, audience string) (*Use, error) {
 	token, due := t.find(audience)
 	switch {
@@ -93,16 +93,15 @@ func (t *Tokens) Use(ctx context.Context, audience string) (*Use, error) {
 	return use, nil
 }
 
-// Discard forgets a token that was refused, so that the next Use has another,
-// and reports whether that is worth a try. A token that was fetched in the last
-// five minutes is kept: a server that refuses every token must not cost a new
-// one for every request.
+// Discard removes a refused token, so that the next Use returns another, and reports
+// whether a retry is worthwhile. A token that was fetched in the last five minutes is
+// kept: a server that refuses every token must not cause a fetch for every request.
 func (t *Tokens) Discard(audience string, token sensitive.String) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.kept[audience]
 	if e == nil || !e.token.Text.Equal(token) {
-		return true // somebody else has discarded it, and perhaps fetched another
+		return true // another request has discarded it, and perhaps fetched another
 	}
 	if t.now().Sub(e.fetchedAt) < youth {
 		return false
@@ -111,8 +110,7 @@ func (t *Tokens) Discard(audience string, token sensitive.String) bool {
 	return true
 }
 
-// find returns the token that is kept and good, and whether the caller is to
-// renew it.
+// find returns the cached token if it is valid, and whether the caller must renew it.
 func (t *Tokens) find(audience string) (token sensitive.String, due bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

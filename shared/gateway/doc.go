@@ -1,17 +1,17 @@
 // Package gateway sends events to the Alexa event gateway of one region.
 //
-// A [Client] makes one attempt for each call and turns the answer into nil or
-// an [Error], whose kind is one of the package's Err values:
+// A [Client] makes one attempt per call. A refused or failed attempt is an [Error],
+// whose kind is one of the package's Err values:
 //
 //	_, err := client.Send(ctx, token, body)
 //	if errors.Is(err, gateway.ErrInvalidAccessToken) { … }
 //
-// What the gateway says in payload.code decides; the HTTP status counts only
-// where there is no code that this package knows. Answers may be empty, cut
-// off or a proxy's HTML page; none of that is an error of its own.
+// The answer's payload.code decides on the kind; the HTTP status does only if the code
+// is absent or unknown. The body of a refusal may be empty, cut off or a proxy's HTML
+// page; then the status decides as well.
 //
-// The package refuses to resend, to refresh tokens and to know what an event
-// is: that is delivery's work. Sources for the codes: Amazon's page
-// https://developer.amazon.com/docs/smarthome/send-events.html and the errors
-// that makers have reported publicly since 2018.
+// The package does not resend, refresh tokens or interpret events: package delivery
+// does. The codes come from Amazon's page
+// https://developer.amazon.com/docs/smarthome/send-events.html and from errors that
+// makers have reported publicly since 2018.
 package gateway

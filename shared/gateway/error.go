@@ -22,8 +22,7 @@ var (
 	// ErrInvalidAccessToken: the access token is invalid, expired, or belongs
 	// to a customer who has disabled the skill.
 	ErrInvalidAccessToken = errors.New("invalid access token")
-	// ErrForbidden: 403 without a code that says why; a proxy's page looks
-	// like this too.
+	// ErrForbidden: 403 without a known code, for example a proxy's page.
 	ErrForbidden = errors.New("forbidden")
 	// ErrSkillDisabled: the customer has disabled the skill, or this is not
 	// the gateway of the token's region.
@@ -31,27 +30,26 @@ var (
 	// ErrSkillNeverEnabled: as ErrSkillDisabled, and also seen in the first
 	// minutes after linking.
 	ErrSkillNeverEnabled = errors.New("skill never enabled")
-	// ErrInsufficientPermission: the skill may not send events. A matter of
-	// the skill's configuration, not of the customer.
+	// ErrInsufficientPermission: the skill may not send events. The cause is the
+	// skill's configuration, not the customer.
 	ErrInsufficientPermission = errors.New("insufficient permission")
-	// ErrSkillNotFound: no skill for this token, typically one made in another
+	// ErrSkillNotFound: no skill for this token, typically a token of another
 	// stage of the skill (development, live).
 	ErrSkillNotFound = errors.New("skill not found")
 	// ErrAccountNotFound: the account or the directive that the event refers
-	// to is unknown or no longer known.
+	// to is unknown, or was removed.
 	ErrAccountNotFound = errors.New("account not found")
-	// ErrTooLarge: the event is too large, or speaks of over 300 endpoints.
+	// ErrTooLarge: the event is too large, or reports over 300 endpoints.
 	ErrTooLarge = errors.New("too large")
 	// ErrThrottled: too many requests.
 	ErrThrottled = errors.New("throttled")
 	// ErrInternal: Alexa failed; the event was not processed.
 	ErrInternal = errors.New("internal service error")
-	// ErrUnavailable: no answer (network, time-out), 503, or an answer that
-	// says nothing about the event.
+	// ErrUnavailable: no answer (network, time-out), 503, or any other answer.
 	ErrUnavailable = errors.New("unavailable")
 )
 
-// kinds maps payload.code, less its suffix _EXCEPTION, to a kind.
+// kinds maps payload.code, without its suffix _EXCEPTION, to a kind.
 var kinds = map[string]error{
 	"INVALID_REQUEST":          ErrInvalidRequest,
 	"INVALID_ACCESS_TOKEN":     ErrInvalidAccessToken,
@@ -66,23 +64,23 @@ var kinds = map[string]error{
 	"SERVICE_UNAVAILABLE":      ErrUnavailable,
 }
 
-// Error is a refusal, or the lack of an answer. It unwraps to its kind and, if
-// there was no answer, to what went wrong.
+// Error is a refusal, or a call without an answer. It unwraps to its kind and, if there
+// was no answer, to the cause.
 type Error struct {
 	Region      alexa.Region
 	Status      int           // HTTP status, 0 without an answer
-	Code        string        // payload.code, shortened likewise, empty when there is none
-	Description string        // payload.description, shortened, without line breaks and token
+	Code        string        // payload.code, shortened, without line breaks and token; empty if absent
+	Description string        // payload.description, likewise
 	RequestID   string        // Amazon's id of the request
-	RetryAfter  time.Duration // how long the gateway wants to be left alone, 0 when it did not say
+	RetryAfter  time.Duration // the answer's Retry-After, 0 without one
 
 	kind       error
 	cause      error
 	unanswered bool
 }
 
-// Unanswered reports whether the event was sent, or a part of it, and no answer
-// came, to us or to a proxy that answers 504: the gateway may have taken it.
+// Unanswered reports whether some of the event was sent and no answer came, here or to
+// a proxy that answers 504: the gateway may have taken the event.
 func (e *Error) Unanswered() bool { return e.unanswered || e.Status == http.StatusGatewayTimeout }
 
 // Error names region, kind, status, code and Amazon's request id.
@@ -118,8 +116,8 @@ func newError(region alexa.Region, resp *http.Response, answer []byte, token sen
 			Description string `json:"description"`
 		} `json:"payload"`
 	}
-	// An answer that is not Amazon's JSON leaves both empty, and a member of
-	// another type only itself.
+	// An answer that is not Amazon's JSON leaves both empty; a member of the wrong
+	// type leaves only itself empty.
 	_ = json.Unmarshal(answer, &body)
 	e.Code = printable(redact(body.Payload.Code, token), 128)
 	e.Description = printable(redact(body.Payload.Description, token), 512)
@@ -127,14 +125,14 @@ func newError(region alexa.Region, resp *http.Response, answer []byte, token sen
 	return e
 }
 
-// kindOf lets the code decide before the status.
+// kindOf returns the kind for a code, and for the status if the code is unknown.
 func kindOf(status int, code, description string) error {
 	kind, known := kinds[strings.TrimSuffix(code, "_EXCEPTION")]
 	if !known {
 		kind = kindOfStatus(status)
 	}
 	if errors.Is(kind, ErrInternal) && strings.Contains(description, "SkillIdentifier") {
-		// Seen in the field instead of SKILL_DISABLED: an internal error whose
+		// Makers have seen this instead of SKILL_DISABLED: an internal error whose
 		// text says that the skill's enablement could not be looked up.
 		return ErrSkillDisabled
 	}
@@ -159,7 +157,7 @@ func kindOfStatus(status int) error {
 	return ErrUnavailable
 }
 
-// redact takes the token out of a text that may echo it.
+// redact replaces the token in a text that may echo it.
 func redact(s string, token sensitive.String) string {
 	if token.Empty() {
 		return s
@@ -167,7 +165,8 @@ func redact(s string, token sensitive.String) string {
 	return strings.ReplaceAll(s, token.Reveal(), sensitive.Redacted)
 }
 
-// printable shortens a text from outside and takes out what would break a log.
+// printable shortens a text of the gateway's, and replaces characters that would break
+// a log line.
 func printable(s string, most int) string {
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "")

@@ -9,30 +9,30 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// maxAnswer is the largest answer that is read. Real ones are a few KiB.
+// maxAnswer is the size of the largest accepted answer. Real ones are a few KiB.
 const maxAnswer = 64 << 10
 
-// newClient returns a client with the transport of the caller's, if there is
-// one, and nothing else of it: there is no cookie jar, since one customer's
-// session must not speak for another. Redirects are not followed, since the
-// token would go to an address that nobody configured.
+// newClient returns a client that takes only the transport of from, if it has one. It
+// has no cookie jar, since one customer's session must not vouch for another. It
+// follows no redirects, which would send the token to an address that is not
+// configured.
 func newClient(from *http.Client, timeout time.Duration) *http.Client {
 	client := transport.NewClient(idleConns)
 	if from != nil && from.Transport != nil {
 		client.Transport = from.Transport
 	}
-	// Calls have their own deadline. This one is for go-oidc's fetch of the
-	// keys, which goes on when the call that caused it has ended.
+	// Calls have their own deadline. The client's is for go-oidc's fetch of the
+	// keys, which outlives the call that caused it.
 	client.Timeout = timeout
 	return client
 }
 
-// idleConns is how many connections to the identity provider are kept for the
-// next grant. Grants are rare.
+// idleConns is how many idle connections to the identity provider are kept. It is
+// small, since grants are rare.
 const idleConns = 8
 
-// ask sends a request and reads the whole answer, whatever its status. The
-// error is an ErrUnavailable.
+// ask sends a request and returns the status and the whole body, whatever the status.
+// The error is an ErrUnavailable.
 func ask(client *http.Client, asked string, req *http.Request) (status int, body []byte, err error) {
 	resp, err := client.Do(req)
 	if err != nil {
@@ -41,7 +41,7 @@ func ask(client *http.Client, asked string, req *http.Request) (status int, body
 	defer func() { _ = resp.Body.Close() }()
 	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return 0, nil, unavailable(asked, resp.StatusCode, "the answer broke off", err)
+		return 0, nil, unavailable(asked, resp.StatusCode, "the answer was cut off", err)
 	}
 	if len(body) > maxAnswer {
 		return 0, nil, unavailable(asked, resp.StatusCode, "the answer is larger than 64 KiB", nil)
@@ -49,17 +49,17 @@ func ask(client *http.Client, asked string, req *http.Request) (status int, body
 	return resp.StatusCode, body, nil
 }
 
-// strictClient is the client for go-oidc, which by itself reads a body of any
-// size and puts the body of a failed answer into its errors. What it gets is what
-// usable makes of a body; a fault is one of the whole answer.
+// strictClient returns the client for go-oidc, which by itself reads a body of any size
+// and quotes the body of a failed answer in its errors. go-oidc gets the part of a body
+// that usable returns; a fault fails the call.
 func strictClient(client *http.Client, asked string, usable func([]byte) (part []byte, fault string)) *http.Client {
 	return &http.Client{Transport: strict{client, asked, usable}}
 }
 
-// whole takes a body as it is.
+// whole returns the body unchanged.
 func whole(body []byte) ([]byte, string) { return body, "" }
 
-// strict answers with a complete body and status 200, or with an *Error.
+// strict is a transport that returns a complete body with status 200, or an *Error.
 type strict struct {
 	client *http.Client
 	asked  string

@@ -10,28 +10,28 @@ import (
 	"unicode/utf8"
 )
 
-// MaxUserID is the length of the longest customer id that is taken, in bytes.
+// MaxUserID is the length of the longest accepted customer id, in bytes.
 const MaxUserID = 1024
 
-// object is a JSON object. A map and not a struct, because encoding/json
-// would let "Active" stand for "active" in a struct.
+// object is a JSON object. It is a map, because encoding/json matches "Active" to the
+// member "active" of a struct.
 type object map[string]json.RawMessage
 
-// decode reads one JSON object and nothing behind it.
+// decode decodes a body that is exactly one JSON object.
 func decode(body []byte) (object, bool) {
 	var o object
 	err := json.Unmarshal(body, &o)
 	return o, err == nil && o != nil
 }
 
-// has reports whether a member is there and not null.
+// has reports whether a member is present and not null.
 func (o object) has(name string) bool {
 	raw, ok := o[name]
 	return ok && string(raw) != "null"
 }
 
-// find looks a claim up by its literal name, and only if there is none by the
-// name as a path: claims named like URLs have dots too.
+// find returns the claim of that name. Only if there is none, it takes the name as a
+// path: claims that are named like URLs have dots too.
 func (o object) find(name string) (json.RawMessage, bool) {
 	if raw, ok := o[name]; ok {
 		return raw, true
@@ -44,8 +44,7 @@ func (o object) find(name string) (json.RawMessage, bool) {
 	return inner.find(rest)
 }
 
-// customer returns the claim that names the customer, or what is wrong with
-// it, in words that do not quote it.
+// customer returns the claim that names the customer, or its fault, without quoting it.
 func customer(claims object, name string) (id, fault string) {
 	raw, ok := claims.find(name)
 	if !ok {
@@ -54,27 +53,27 @@ func customer(claims object, name string) (id, fault string) {
 	id, ok = text(raw)
 	switch {
 	case !ok:
-		return "", fmt.Sprintf("claim %q is neither a text nor an integer", name)
+		return "", fmt.Sprintf("claim %q is neither a string nor an integer", name)
 	case id == "":
 		return "", fmt.Sprintf("claim %q is empty", name)
 	case len(id) > MaxUserID:
 		return "", fmt.Sprintf("claim %q is longer than %d bytes", name, MaxUserID)
-	// encoding/json reads whatever is not Unicode as U+FFFD, by which two
-	// customers could become one.
+	// encoding/json decodes invalid Unicode as U+FFFD, which could merge two
+	// customers into one.
 	case strings.ContainsFunc(id, unicode.IsControl), strings.ContainsRune(id, utf8.RuneError):
 		return "", fmt.Sprintf("claim %q has control characters or is not valid Unicode", name)
 	}
 	return id, ""
 }
 
-// text returns a JSON string, or the digits of a JSON integer as they are
-// written: a float64 would change ids above 2^53.
+// text returns a JSON string, or the digits of a JSON integer as written: a float64
+// would change ids above 2^53.
 func text(raw json.RawMessage) (string, bool) {
 	digits := strings.TrimPrefix(string(raw), "-")
 	if digits != "" && strings.Trim(digits, "0123456789") == "" {
 		return string(raw), true
 	}
-	// A pointer, since null would otherwise read as the empty text.
+	// A pointer, since null would otherwise decode as the empty string.
 	var s *string
 	if err := json.Unmarshal(raw, &s); err != nil || s == nil {
 		return "", false
@@ -82,12 +81,12 @@ func text(raw json.RawMessage) (string, bool) {
 	return *s, true
 }
 
-// notBeforeLeeway is how far a token's start may lie ahead of our clock: as far as
-// other verifiers allow, go-oidc's among them.
+// notBeforeLeeway is how far ahead of this clock a token's nbf may be: as far as other
+// verifiers allow, including go-oidc's.
 const notBeforeLeeway = 5 * time.Minute
 
-// refusal says which time, or the audience, a token is refused for, "" for none.
-// A time that is absent or cannot be read refuses nothing.
+// refusal returns why a token's times or audience refuse it, "" if they do not. An
+// absent or unreadable time is no reason.
 func (o object) refusal(now time.Time, audience string) string {
 	seconds := float64(now.UnixNano()) / float64(time.Second)
 	if expiry, ok := o.seconds("exp"); ok && expiry <= seconds {
@@ -105,8 +104,8 @@ func (o object) refusal(now time.Time, audience string) string {
 	return "it is not for the configured audience"
 }
 
-// seconds reads a time in seconds since 1970 (RFC 7519, section 2), with a
-// fraction or not, and also as text, as some introspection endpoints write it.
+// seconds returns a time in seconds since 1970 (RFC 7519, section 2), with or without
+// a fraction. It may be a string, which some introspection endpoints send.
 func (o object) seconds(name string) (value float64, ok bool) {
 	var number json.Number
 	if json.Unmarshal(o[name], &number) != nil {
@@ -116,8 +115,8 @@ func (o object) seconds(name string) (value float64, ok bool) {
 	return value, err == nil
 }
 
-// audiences reads "aud", which is a text or a list of texts. A number counts as its
-// digits, as in other claims.
+// audiences returns the members of "aud", which is a string or an array of strings. A
+// number counts as its digits, as in other claims.
 func (o object) audiences() []string {
 	if one, ok := text(o["aud"]); ok {
 		return []string{one}

@@ -7,32 +7,32 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// What a failed Resolve means. Each [Error] is exactly one of them.
+// The kinds of failure. Each [Error] is exactly one of them.
 var (
-	// ErrRejected: the identity provider says that the token is not valid, or
-	// not for us. Trying again is no use.
+	// ErrRejected: the token is not valid, or not for this client. A retry is
+	// pointless.
 	ErrRejected = errors.New("grantee: token rejected")
-	// ErrNoCustomer: the token is valid, but the answer names no customer by
-	// the configured claim. As a rule the configuration is wrong.
+	// ErrNoCustomer: the token is valid, but the answer lacks a usable claim of
+	// the configured name. Usually the configuration is wrong.
 	ErrNoCustomer = errors.New("grantee: no customer")
 	// ErrUnavailable: there is no verdict. The identity provider did not answer
-	// in time, refused us instead of the token, or said what nobody
-	// understands. Trying again may help.
+	// in time, refused this client instead of the token, or sent an unexpected
+	// answer. A retry may succeed.
 	ErrUnavailable = errors.New("grantee: no verdict")
 )
 
-// ErrJWKS is what New returns for an Options.JWKS that is no address of a key set,
-// or is given with a method that has none.
+// ErrJWKS is the error of New for an Options.JWKS that is not a usable URL, or is set
+// for a method other than jwt.
 var ErrJWKS = errors.New("grantee: key set")
 
-// Error is a failed Resolve. Its text is fit for a log: neither a token nor a
-// part of an answer's body is in it.
+// Error is a failed Resolve. Its text is safe to log: it quotes neither a token nor an
+// answer's body.
 type Error struct {
 	Kind   error  // ErrRejected, ErrNoCustomer or ErrUnavailable
 	Asked  string // "userinfo", "introspection", "credentials", "jwt", "discovery" or "keys"
-	Status int    // HTTP status of the answer, 0 when the fault is not in an answer
-	Reason string // what is wrong, in this package's words
-	Err    error  // what broke the connection or ended the wait, if known; nil otherwise
+	Status int    // HTTP status of the answer, 0 if the fault is not in an answer
+	Reason string // this package's description of the fault
+	Err    error  // the cause, if it is safe to log; nil otherwise
 }
 
 // Error implements error.
@@ -59,9 +59,8 @@ func rejected(asked string, status int, reason string) *Error {
 	return &Error{Kind: ErrRejected, Asked: asked, Status: status, Reason: reason}
 }
 
-// unavailable keeps of err only what cannot quote the identity provider: net/http
-// quotes the URL, and the start of an answer that is not HTTP, which may be an
-// echo of the token.
+// unavailable keeps only the part of err that is safe to log: net/http quotes the URL,
+// and the beginning of an answer that is not HTTP, which may echo the token.
 func unavailable(asked string, status int, reason string, err error) *Error {
 	return &Error{Kind: ErrUnavailable, Asked: asked, Status: status, Reason: reason, Err: transport.Known(err)}
 }

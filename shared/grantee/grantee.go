@@ -16,41 +16,40 @@ const (
 	defaultTimeout = 2 * time.Second
 )
 
-// Resolver finds the customer that a grantee token stands for. It may be used
-// by any number of goroutines.
+// Resolver finds the customer of a grantee token. It may be used by many goroutines at
+// once.
 type Resolver interface {
-	// Resolve returns the maker's id of the customer, once the maker's identity
-	// provider has vouched for the token. It returns within the Resolver's
-	// time-out, or earlier when ctx ends. Every error is an *Error.
+	// Resolve returns the maker's id of the customer, if the maker's identity
+	// provider vouches for the token. It returns within the Resolver's
+	// time-out, or earlier if ctx ends. Every error is an *Error.
 	Resolve(ctx context.Context, token sensitive.String) (userID string, err error)
 }
 
-// Credentials are what this client shows to an introspection endpoint.
+// Credentials authenticate this client at an introspection endpoint.
 type Credentials struct {
 	ClientID     string
 	ClientSecret sensitive.String
 }
 
-// Options are what a Resolver may or must be told besides the method.
+// Options configure a Resolver.
 type Options struct {
-	// Claim names the claim that is the customer, "sub" if empty.
+	// Claim is the name of the claim that holds the customer, "sub" if empty.
 	Claim string
 
 	// JWKS is the URL of the issuer's key set, for an issuer whose discovery
 	// document is not below its own URL; empty for discovery. Only jwt takes it.
 	JWKS string
 
-	// Audience is what a token must have been issued for, empty for anything.
-	// It is an error for userinfo, whose answer does not say whom a token is
-	// for.
+	// Audience is the audience that a token must have, empty for any. It is an
+	// error for userinfo, whose answer does not name the audience.
 	Audience string
 
 	// Credentials returns the client credentials for introspection; no other
-	// method takes them. It is called in each Resolve, within its time-out, so
-	// that a rotated secret is taken up without a restart.
+	// method takes them. Each Resolve calls it, within its time-out, so that a
+	// secret can be rotated without a restart.
 	Credentials func(context.Context) (Credentials, error)
 
-	// HTTPClient is asked for its transport only: redirects, cookies and the
+	// HTTPClient provides the transport only: redirects, cookies and the
 	// time-out are the Resolver's own. Nil means a transport of its own.
 	HTTPClient *http.Client
 
@@ -61,9 +60,8 @@ type Options struct {
 	Now func() time.Time
 }
 
-// New returns the Resolver for method. It calls nobody: a provider that is
-// down when the process starts is found out by the first Resolve. An error
-// means that method and options do not fit together.
+// New returns the Resolver for method. It makes no call, so that a process starts while
+// the provider is down. An error means that method and options do not fit together.
 func New(method Method, o Options) (Resolver, error) {
 	if err := o.check(method); err != nil {
 		return nil, err
@@ -107,14 +105,14 @@ func (o Options) check(m Method) error {
 	return nil
 }
 
-// provider is one way to ask the maker's identity provider.
+// provider verifies tokens by one method.
 type provider interface {
 	// vouch returns the claims about the token's owner, or an *Error. ctx has a
 	// deadline.
 	vouch(ctx context.Context, token sensitive.String) (object, error)
 }
 
-// resolver is what the methods have in common.
+// resolver implements Resolver for every method.
 type resolver struct {
 	provider provider
 	asked    string
@@ -122,8 +120,8 @@ type resolver struct {
 	timeout  time.Duration
 }
 
-// quickFailure is how soon a failure must come for the provider to be asked once
-// more: the code of an AcceptGrant is lost if nobody knows whose it is.
+// quickFailure is the age below which a failed call is retried. A retry is worthwhile:
+// the code of an AcceptGrant is lost if the customer is not known.
 const quickFailure = time.Second
 
 func (r *resolver) Resolve(ctx context.Context, token sensitive.String) (string, error) {
@@ -147,9 +145,9 @@ func (r *resolver) Resolve(ctx context.Context, token sensitive.String) (string,
 	return id, nil
 }
 
-// bearer reports whether the text can be sent as a token: visible ASCII
-// without spaces. That is more than RFC 6750 allows, since real tokens hold
-// characters like "|", and no more than a header can carry.
+// bearer reports whether the text can be sent as a token: visible ASCII without spaces.
+// That is more than RFC 6750 allows, since real tokens have characters like "|", and no
+// more than a header can carry.
 func bearer(text string) bool {
 	for i := range len(text) {
 		if text[i] <= ' ' || text[i] > '~' {

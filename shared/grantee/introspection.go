@@ -10,7 +10,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// introspection asks an introspection endpoint (RFC 7662).
+// introspection calls an introspection endpoint (RFC 7662).
 type introspection struct {
 	url         string
 	audience    string
@@ -29,7 +29,7 @@ func (i *introspection) vouch(ctx context.Context, token sensitive.String) (obje
 	switch {
 	case err != nil:
 		return nil, err
-	// The token is in the form, so that this refusal is not about the token.
+	// The token is in the form: these refuse the client, not the token.
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		return nil, unavailable(asked, status, "the client credentials were refused", nil)
 	case status != http.StatusOK:
@@ -37,7 +37,7 @@ func (i *introspection) vouch(ctx context.Context, token sensitive.String) (obje
 	}
 	claims, ok := decode(body)
 	if !ok {
-		return nil, unavailable(asked, status, "the answer is no JSON object", nil)
+		return nil, unavailable(asked, status, "the answer is not a JSON object", nil)
 	}
 	return claims, i.judge(claims)
 }
@@ -45,7 +45,8 @@ func (i *introspection) vouch(ctx context.Context, token sensitive.String) (obje
 func (i *introspection) request(ctx context.Context, token sensitive.String) (*http.Request, error) {
 	credentials, err := i.credentials(ctx)
 	if err != nil {
-		// Not through unavailable: this error is our own, and says what to mend.
+		// Not by unavailable, which would drop err: it is this program's own, and
+		// names the fault.
 		return nil, &Error{Kind: ErrUnavailable, Asked: "credentials", Reason: "cannot be read", Err: err}
 	}
 	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {"access_token"}}
@@ -57,16 +58,16 @@ func (i *introspection) request(ctx context.Context, token sensitive.String) (*h
 	req.Header.Set("Accept", "application/json")
 	// RFC 6749, section 2.3.1: both are form-encoded before they are joined.
 	req.SetBasicAuth(url.QueryEscape(credentials.ClientID), url.QueryEscape(credentials.ClientSecret.Reveal()))
-	// The question changes nothing, so net/http may put it again when an idle
-	// connection turns out to be dead, which is usual after a function slept.
-	// An empty list says so to net/http and is not sent.
+	// The request is idempotent, so net/http may retry it if an idle connection is
+	// dead, which is common after a function was frozen. An empty list tells
+	// net/http, and is not sent.
 	req.Header["Idempotency-Key"] = nil
 	return req, nil
 }
 
-// judge decides whether the endpoint vouches for the token. The endpoint has
-// checked the times already, so an unreadable time is no reason to refuse. A token
-// that has expired by its own claims is refused all the same.
+// judge returns an error unless the endpoint vouches for the token. The endpoint has
+// checked the times, so an unreadable time is no reason to refuse. A token that has
+// expired by its own claims is refused all the same.
 func (i *introspection) judge(claims object) error {
 	const asked = string(kindIntrospection)
 	switch string(claims["active"]) {
@@ -82,7 +83,7 @@ func (i *introspection) judge(claims object) error {
 	return nil
 }
 
-// userinfo asks a UserInfo endpoint (OpenID Connect Core 1.0, section 5.3).
+// userinfo calls a UserInfo endpoint (OpenID Connect Core 1.0, section 5.3).
 type userinfo struct {
 	url    string
 	client *http.Client
@@ -102,8 +103,8 @@ func (u *userinfo) vouch(ctx context.Context, token sensitive.String) (object, e
 	}
 	switch status {
 	case http.StatusOK:
-	// RFC 6750, section 3.1: invalid_token and insufficient_scope. A 400 may be
-	// about us as well as about the token, and so is no verdict.
+	// RFC 6750, section 3.1: invalid_token and insufficient_scope. A 400 is no
+	// verdict: it may be about the request as well as about the token.
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return nil, rejected(asked, status, "the identity provider refused it")
 	default:
@@ -111,7 +112,7 @@ func (u *userinfo) vouch(ctx context.Context, token sensitive.String) (object, e
 	}
 	claims, ok := decode(body)
 	if !ok {
-		return nil, unavailable(asked, status, "the answer is no JSON object", nil)
+		return nil, unavailable(asked, status, "the answer is not a JSON object", nil)
 	}
 	return claims, nil
 }

@@ -17,18 +17,18 @@ import (
 )
 
 const (
-	// maxAge is how old a discovery document gets before it is fetched again: the
-	// keys may have moved.
+	// maxAge is the age at which a discovery document is fetched again: the keys
+	// may have moved.
 	maxAge = time.Hour
-	// retryAfter is the same once a fetch has failed, or a token was signed with
-	// none of the keys. It limits the fetches that bad tokens cause.
+	// retryAfter replaces maxAge after a failed fetch, or a token that none of the
+	// keys signed. It limits the fetches that bad tokens cause.
 	retryAfter = time.Minute
 )
 
-// algorithms are those that only the issuer can sign with. "none" and the HS
-// family, for which a public key is secret enough, must never be taken. Which of
-// these an issuer lists in its discovery document does not matter: that list is
-// about ID tokens.
+// algorithms are the accepted ones: those that only the issuer can sign with. "none"
+// and the HS family, which would take the public key as the secret, must never be
+// accepted. The issuer's discovery document does not matter: its list is about ID
+// tokens.
 var algorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
@@ -42,23 +42,22 @@ type issuer struct {
 	now       func() time.Time
 
 	mu sync.Mutex
-	// found is nil until a discovery has succeeded. Calls that come before that
-	// discover each for itself: if they waited for one of them, they would all
-	// fail when that one's caller gives up.
+	// found is nil until a discovery has succeeded. Until then each call makes its
+	// own discovery: calls that shared one would all fail when its caller gives up.
 	found    *published
-	fixed    bool      // found was configured: there is no discovery
+	fixed    bool      // found is configured: there is no discovery
 	asked    time.Time // when the last discovery began
-	doubtful bool      // the next is due after retryAfter
+	doubtful bool      // the next discovery is due after retryAfter instead of maxAge
 }
 
-// published is where an issuer has its keys. It does not change.
+// published is an issuer's key set and its address. It does not change.
 type published struct {
 	keysURL string
 	keys    oidc.KeySet
 }
 
-// newIssuer returns the issuer with that URL. keysURL is where its keys are; if it is
-// empty the discovery document, below the issuer's URL, says so.
+// newIssuer returns the issuer of that URL. keysURL is the address of its keys; if it is
+// empty, it comes from the discovery document below the issuer's URL.
 func newIssuer(url, keysURL, audience string, client *http.Client, now func() time.Time) *issuer {
 	i := &issuer{
 		url:       url,
@@ -69,15 +68,15 @@ func newIssuer(url, keysURL, audience string, client *http.Client, now func() ti
 		fixed:     keysURL != "",
 	}
 	if i.fixed {
-		i.found = i.publishes(keysURL)
+		i.found = i.keySet(keysURL)
 	}
 	return i
 }
 
-// publishes returns the key set at that address.
-func (i *issuer) publishes(keysURL string) *published {
-	// The keys outlive any call: with its context they could never be fetched
-	// again once it has ended.
+// keySet returns the key set at that address.
+func (i *issuer) keySet(keysURL string) *published {
+	// Not the context of a call: the key set outlives the call, and could not be
+	// fetched after it.
 	ctx := oidc.ClientContext(context.Background(), i.keys)
 	return &published{keysURL: keysURL, keys: oidc.NewRemoteKeySet(ctx, keysURL)}
 }
@@ -94,9 +93,9 @@ func (i *issuer) vouch(ctx context.Context, token sensitive.String) (object, err
 	if signed {
 		return claims, err
 	}
-	i.doubt()
+	i.expireSoon()
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return nil, err // the next call has the time for a discovery
+		return nil, err // no time for a discovery; the next call makes it
 	}
 	latest, discoveryErr := i.published(ctx)
 	if discoveryErr != nil || latest == known {
@@ -106,8 +105,8 @@ func (i *issuer) vouch(ctx context.Context, token sensitive.String) (object, err
 	return claims, err
 }
 
-// jwtFault says why a token is none whose signature can be verified, "" if it is
-// one. Nothing that the token says of itself is quoted.
+// jwtFault returns why the signature of a token cannot be verified, "" if it can. It
+// quotes nothing of the token.
 func jwtFault(token string) string {
 	_, err := jose.ParseSignedCompact(token, algorithms)
 	_, unsafe := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err)
@@ -122,13 +121,13 @@ func jwtFault(token string) string {
 	return "it is no signed JWT: for a token that only its issuer understands use userinfo or introspection"
 }
 
-// verify returns a token's claims, and whether one of the issuer's keys signed
-// the token, which may still have expired or be for somebody else.
+// verify returns a token's claims, and whether one of the issuer's keys signed it. A
+// signed token may still be refused by its claims.
 func (i *issuer) verify(ctx context.Context, p *published, token sensitive.String) (claims object, signed bool, err error) {
 	const asked = string(kindJWT)
-	// Only the signature is go-oidc's to check. Its verifier refuses tokens for the
-	// form of claims that are not used here, and tells a wrong audience from a wrong
-	// issuer only in its text. vouch has checked the algorithm; refusal checks the rest.
+	// go-oidc checks the signature only. Its verifier refuses tokens for claims that
+	// are not used here, and distinguishes a wrong audience from a wrong issuer only in
+	// its text. vouch has checked the algorithm; refusal checks the claims.
 	payload, err := p.keys.VerifySignature(ctx, token.Reveal())
 	switch {
 	case err == nil:
@@ -148,29 +147,29 @@ func (i *issuer) verify(ctx context.Context, p *published, token sensitive.Strin
 	return claims, true, nil
 }
 
-// refusal says which of its claims a token is refused for, "" for none.
+// refusal returns why a token's claims refuse it, "" if they do not.
 func (i *issuer) refusal(claims object) string {
 	if _, ok := claims.seconds("exp"); !ok {
 		return `it has no "exp" that is a time`
 	}
 	switch issuer, ok := text(claims["iss"]); {
 	case !ok:
-		return `it has no "iss" that is a text`
+		return `it has no "iss" that is a string`
 	case issuer != i.url:
-		return "it is of another issuer (a slash at the end counts)"
+		return "it has another issuer (a slash at the end counts)"
 	}
 	return claims.refusal(i.now(), i.audience)
 }
 
-// published returns what discovery found, now or earlier. While discovery
-// fails, what it found before stays in use.
+// published returns the key set of the last discovery, after a new one if that is due.
+// If the new one fails, the last key set stays in use.
 func (i *issuer) published(ctx context.Context) (*published, error) {
 	found, due := i.claim()
 	if !due {
 		return found, nil
 	}
 	if found != nil {
-		// The other half is for the token.
+		// The other half of the time is for the token.
 		deadline, _ := ctx.Deadline()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
@@ -183,7 +182,7 @@ func (i *issuer) published(ctx context.Context) (*published, error) {
 	i.doubtful = err != nil
 	switch {
 	case err == nil && i.found != nil && i.found.keysURL == latest.keysURL:
-		latest.keys = i.found.keys // which are fetched already
+		latest.keys = i.found.keys // these are fetched already
 		i.found = latest
 	case err == nil:
 		i.found = latest
@@ -193,8 +192,8 @@ func (i *issuer) published(ctx context.Context) (*published, error) {
 	return i.found, nil
 }
 
-// claim returns what was found, and whether a discovery is due, which is then
-// the caller's.
+// claim returns the key set of the last discovery, and whether the caller must make
+// the next.
 func (i *issuer) claim() (found *published, due bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -209,8 +208,8 @@ func (i *issuer) claim() (found *published, due bool) {
 	return i.found, true
 }
 
-// doubt has the discovery document fetched again soon.
-func (i *issuer) doubt() {
+// expireSoon makes the next discovery due after retryAfter.
+func (i *issuer) expireSoon() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.doubtful = true
@@ -230,18 +229,18 @@ func (i *issuer) discover(ctx context.Context) (*published, error) {
 	if fault := addressFault(document.KeysURL, false); fault != "" {
 		return nil, unavailable("discovery", http.StatusOK, "the jwks_uri "+fault, nil)
 	}
-	return i.publishes(document.KeysURL), nil
+	return i.keySet(document.KeysURL), nil
 }
 
-// discoveryError drops go-oidc's text, which may quote the answer.
+// discoveryError returns err without go-oidc's text, which may quote the answer.
 func discoveryError(err error) error {
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own
 	}
 	if _, ok := errors.AsType[*oidc.IssuerMismatchError](err); ok {
-		return unavailable("discovery", http.StatusOK, "the document is of another issuer (a slash at the end counts)", nil)
+		return unavailable("discovery", http.StatusOK, "the document has another issuer (a slash at the end counts)", nil)
 	}
-	return unavailable("discovery", http.StatusOK, "the answer is no discovery document", nil)
+	return unavailable("discovery", http.StatusOK, "the answer is not a discovery document", nil)
 }
 
 func keysError(err error) error {
@@ -251,21 +250,21 @@ func keysError(err error) error {
 	if transport.Known(err) != nil {
 		return unavailable("keys", 0, "no answer", err)
 	}
-	return unavailable("keys", http.StatusOK, "the answer is no key set", nil)
+	return unavailable("keys", http.StatusOK, "the answer is not a key set", nil)
 }
 
-// certificates are the members of a key that name its certificate. They are not used
-// here, and go-jose refuses a key whose certificate is malformed.
+// certificates are the members of a key about its certificate. They are not used here,
+// and go-jose refuses a key whose certificate is malformed.
 var certificates = []string{"x5c", "x5t", "x5t#S256", "x5u"}
 
-// usableKeys returns a key set with the keys that go-jose reads, without their
-// certificates. The others are skipped, as RFC 7517, section 5, asks: go-oidc
-// would give up the whole set for one of them.
+// usableKeys returns a key set with the keys that go-jose can read, without their
+// certificates. The others are skipped, as RFC 7517, section 5, recommends: go-oidc
+// would refuse the whole set for one of them.
 func usableKeys(body []byte) (usable []byte, fault string) {
 	set, ok := decode(body)
 	var published []json.RawMessage
 	if !ok || !set.has("keys") || json.Unmarshal(set["keys"], &published) != nil {
-		return nil, "the answer is no key set"
+		return nil, "the answer is not a key set"
 	}
 	keys := make([]object, 0, len(published))
 	for _, raw := range published {
@@ -273,7 +272,7 @@ func usableKeys(body []byte) (usable []byte, fault string) {
 		for _, name := range certificates {
 			delete(key, name)
 		}
-		bare, _ := json.Marshal(key) // of raw JSON: it cannot fail
+		bare, _ := json.Marshal(key) // raw JSON always encodes
 		if new(jose.JSONWebKey).UnmarshalJSON(bare) == nil {
 			keys = append(keys, key)
 		}

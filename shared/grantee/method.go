@@ -15,19 +15,19 @@ const (
 	kindJWT           kind = "jwt"
 )
 
-// Method says how to ask the maker's identity provider. The zero Method is
-// none; only ParseMethod makes others.
+// Method is a method of verification and its URL. The zero Method is none; only
+// ParseMethod returns others.
 type Method struct {
 	kind kind
-	url  string // exactly as given: issuers are compared letter by letter
+	url  string // exactly as given: issuers are compared byte for byte
 }
 
-// ParseMethod reads "userinfo:URL", "introspection:URL" or "jwt:ISSUER".
+// ParseMethod parses "userinfo:URL", "introspection:URL" or "jwt:ISSUER".
 //
-// The URL must be absolute and https, since tokens travel to it; http is
-// taken for a loopback host only. It must have no user name, password or
-// fragment, and an issuer no query. An error names the rule that was broken
-// and shows nothing of s, which may hold a secret by mistake.
+// The URL must be absolute and https, since it receives tokens; http is accepted for a
+// loopback host only. It must have no user name, password or fragment, and an issuer no
+// query. An error names the broken rule and quotes nothing of s, which may hold a
+// secret by mistake.
 func ParseMethod(s string) (Method, error) {
 	name, address, _ := strings.Cut(s, ":")
 	m := Method{kind: kind(name), url: address}
@@ -42,8 +42,8 @@ func ParseMethod(s string) (Method, error) {
 	return m, nil
 }
 
-// addressFault says which rule an address breaks, "" for none. It never
-// quotes the address; neither may the error of url.Parse be shown, which does.
+// addressFault returns the rule that an address breaks, "" for none. It does not quote
+// the address, and drops the error of url.Parse, which does.
 func addressFault(address string, issuer bool) string {
 	u, err := url.Parse(address)
 	switch {
@@ -73,13 +73,12 @@ func loopback(host string) bool {
 // method.
 func (m Method) NeedsCredentials() bool { return m.kind == kindIntrospection }
 
-// TrustsSignature reports whether the method vouches for a token by its
-// issuer's signature alone, so that without Options.Audience any token of the
-// issuer passes.
+// TrustsSignature reports whether the method vouches for a token by its issuer's
+// signature alone: without Options.Audience it accepts any token of the issuer.
 func (m Method) TrustsSignature() bool { return m.kind == kindJWT }
 
-// String names the method and the host that is asked. It leaves the rest of
-// the URL out, whose query may hold a key.
+// String returns the method and the host. It omits the rest of the URL, whose query may
+// hold a key.
 func (m Method) String() string {
 	if m.kind == "" {
 		return "none"

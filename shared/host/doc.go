@@ -1,16 +1,15 @@
-// Package host stands between the Functions Framework and a function.
+// Package host wraps a function for the Functions Framework.
 //
-// The framework serves HTTP and nothing else: it does not drain on SIGTERM,
-// bound bodies, set time-outs, or keep a panic's text to itself. A function
-// wrapped by [Host.Wrap] is handed a request whose body has been read whole,
-// within a size and a time; it works under a deadline shorter than the
-// platform's; it writes one log line; and when it panics the caller gets a
-// plain 500 and the log the stack.
+// The framework only serves HTTP: it does not drain on SIGTERM, limit bodies, set
+// time-outs, or hide a panic's text from the caller. [Host.Wrap] reads the whole body
+// within a size and a time before it calls the function, sets a deadline shorter than
+// the platform's, and writes one log line per request. After a panic the caller gets a
+// plain 500, and the stack is logged.
 //
-// [Host.Drain] ends the process as a platform that is about to kill it wants
-// it: no new work, what is in flight finished or handed back, then exit.
+// [Host.Drain] shuts the process down before the platform kills it: it refuses new
+// requests, waits for those in flight, and ends the contexts of those that take too
+// long.
 //
-// What the package cannot do is to bound the time a client takes for the
-// request's headers: the framework owns the server. Google's front end does
-// that where it matters.
+// The package cannot limit how long a client takes to send the request's headers: the
+// framework owns the server. Google's front end does that.
 package host

@@ -11,21 +11,20 @@ import (
 
 // Cloud Run kills a process ten seconds after SIGTERM.
 const (
-	// finishTime is how long requests in flight may go on undisturbed.
+	// finishTime is how long requests in flight may run before their contexts end.
 	finishTime = 7 * time.Second
-	// handBackTime is how long they have to hand back what they hold after
-	// their contexts have ended.
+	// handBackTime is how long they may run after that, to hand back their work.
 	handBackTime = time.Second
-	// lastTime is left, when all that was used up, for what is done last.
+	// lastTime is what remains then for the function of [Host.Last].
 	lastTime = time.Second
 )
 
-// flights counts the requests in flight and can end them.
+// flights counts the requests in flight, and can end their contexts.
 type flights struct {
 	mu       sync.Mutex
 	n        int
 	draining bool
-	until    time.Time     // when requests have to be finished, once draining
+	until    time.Time     // the requests' deadline while draining
 	idle     chan struct{} // closed when draining and n is 0
 	cut      bool          // contexts are ended
 	cancels  map[context.Context]context.CancelFunc
@@ -35,15 +34,14 @@ func newFlights() *flights {
 	return &flights{idle: make(chan struct{}), cancels: make(map[context.Context]context.CancelFunc)}
 }
 
-// deadline is a context whose deadline moves to the present when the process
-// drains: whoever asks whether there is time for one thing more learns that
-// there is not, long before the context ends.
+// deadline is a context whose deadline is at the latest the end of finishTime once the
+// process drains: a handler that checks its time begins nothing that it cannot finish.
 type deadline struct {
 	context.Context
 	flights *flights
 }
 
-// Deadline is the earlier of the request's own and the process's.
+// Deadline returns the earlier of the request's deadline and the drain's.
 func (d deadline) Deadline() (time.Time, bool) {
 	own, ok := d.Context.Deadline()
 	d.flights.mu.Lock()
@@ -54,12 +52,11 @@ func (d deadline) Deadline() (time.Time, bool) {
 	return own, ok
 }
 
-// mostFlights is how many requests may be in flight. The platform sends far
-// fewer at a time; should it not, those beyond are better off elsewhere than in a
-// process that has run out of memory.
+// mostFlights is how many requests may be in flight. The platform sends far fewer at a
+// time; if it does not, a refusal is better than a process that runs out of memory.
 const mostFlights = 2000
 
-// begin admits a request, or says why not. Whoever was admitted lands.
+// begin admits a request, or returns why not. An admitted request must call land.
 func (f *flights) begin() (refusal string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -73,8 +70,8 @@ func (f *flights) begin() (refusal string) {
 	return ""
 }
 
-// limit returns a context for the work of a request that was admitted. It ends
-// after the given time, with the request's, or when draining takes too long.
+// limit returns the handler's context for an admitted request. It ends after the given
+// time, with the request's context, or when draining takes too long.
 func (f *flights) limit(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	f.mu.Lock()
@@ -114,11 +111,10 @@ func (f *flights) closeIfIdle() {
 	}
 }
 
-// Drain refuses new requests and returns when none is in flight any more.
-// Requests that are not done after seven seconds have their contexts ended, so
-// that they hand back what they hold, and one second for it. It reports whether
-// all of them landed. What [Host.Last] was given runs then, in the time that is
-// left.
+// Drain refuses new requests, and returns when none is in flight. After seven seconds it
+// ends the contexts of the requests in flight, which have one more second to hand back
+// their work. Then it runs the function of [Host.Last] in the time that is left. It
+// reports whether all requests finished.
 func (h *Host) Drain() bool {
 	defer h.finish(time.Now().Add(finishTime + handBackTime + lastTime))
 	f := h.flights
@@ -135,7 +131,7 @@ func (h *Host) Drain() bool {
 	return wait(f.idle, handBackTime)
 }
 
-// finish does what comes last.
+// finish runs the function of [Host.Last], and logs the drain.
 func (h *Host) finish(deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
@@ -155,8 +151,8 @@ func wait(done <-chan struct{}, most time.Duration) bool {
 	}
 }
 
-// DrainOn waits for a signal, drains, and ends the process by calling exit: 0
-// if every request landed, 1 otherwise.
+// DrainOn waits for a signal, drains, and calls exit with 0 if every request finished, 1
+// otherwise.
 func (h *Host) DrainOn(signals <-chan os.Signal, exit func(code int)) {
 	<-signals
 	h.log.Info("draining")

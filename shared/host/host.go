@@ -15,8 +15,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// Handler answers one request. The context ends when the handler's time is
-// up, when the caller has gone, or shortly before the process ends.
+// Handler answers one request. The context ends at the handler's deadline, when the
+// client disconnects, or shortly before the process ends.
 type Handler func(ctx context.Context, r Request) Answer
 
 // Request is a POST whose body has been read whole.
@@ -25,23 +25,23 @@ type Request struct {
 	Body   []byte
 }
 
-// Answer is what goes back. Body is JSON.
+// Answer is the response. Body is JSON.
 type Answer struct {
 	Status int
 	Body   []byte
 }
 
-// JSON makes an Answer of a value that encoding/json can encode.
+// JSON returns an Answer of a value that encoding/json can encode.
 func JSON(status int, value any) Answer {
 	body, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // a programming error: answers are our own types
+		panic(err) // a bug: answers are of Gatepost's own types
 	}
 	return Answer{Status: status, Body: body}
 }
 
-// Fail makes an Answer that names what is wrong. text goes to the caller and
-// must not hold anything secret.
+// Fail returns an Answer with an error text. text goes to the caller and must not hold
+// a secret.
 func Fail(status int, text string) Answer {
 	return JSON(status, map[string]string{"error": text})
 }
@@ -49,7 +49,7 @@ func Fail(status int, text string) Answer {
 // Limits bound one request of a function.
 type Limits struct {
 	Body int64         // bytes
-	Time time.Duration // for the handler, from the end of the body; shorter than the platform's time-out
+	Time time.Duration // of the handler, once the body is read; shorter than the platform's time-out
 }
 
 // bodyTime is how long a body may take to arrive. Pub/Sub and the skill proxy
@@ -66,28 +66,28 @@ type Host struct {
 	last    func(context.Context)
 }
 
-// First has f run before each request is handled, in the time of the request.
-// Call it before the process serves.
+// First sets a function to run before each handler, within the handler's time. Call
+// First before the process serves.
 func (h *Host) First(f func(context.Context)) { h.first = f }
 
-// Last has f run when the process has drained, in the time that is left. Call it
+// Last sets a function to run after the drain, in the time that is left. Call Last
 // before the process serves.
 func (h *Host) Last(f func(context.Context)) { h.last = f }
 
-// New returns a Host that logs to log. project is the Google Cloud project
-// that traces belong to, empty if unknown.
+// New returns a Host that logs to log. project is the Google Cloud project of the
+// traces, empty if unknown.
 func New(log *slog.Logger, project string, now func() time.Time) *Host {
 	return &Host{log: log, project: project, now: now, flights: newFlights(), first: func(context.Context) {}, last: func(context.Context) {}}
 }
 
-// Wrap makes an HTTP handler of a function. name is what logs call it.
+// Wrap returns the HTTP handler of a function. name is the function's name in the log.
 func (h *Host) Wrap(name string, limits Limits, handle Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		started := h.now()
 		ctx, line := telemetry.Begin(r.Context(), slog.String(telemetry.Function, name))
 		if refusal := h.flights.begin(); refusal != "" {
-			// The caller's connection is about to break, or its body was not read;
-			// it should not reuse it.
+			// The connection should not be reused: the process is about to end, or the
+			// body was not read.
 			w.Header().Set("Connection", "close")
 			telemetry.Raise(ctx, slog.LevelWarn)
 			line.Write(ctx, h.log, name, slog.Int(telemetry.Status, http.StatusServiceUnavailable), slog.String(telemetry.Error, refusal))
@@ -99,14 +99,14 @@ func (h *Host) Wrap(name string, limits Limits, handle Handler) http.HandlerFunc
 			telemetry.Add(ctx, trace)
 		}
 		answer := h.answer(ctx, w, r, limits, handle)
-		// Before the answer: after it the platform may take the processor away.
+		// Before the answer: after it the platform may suspend the process.
 		line.Write(ctx, h.log, name, slog.Int(telemetry.Status, answer.Status),
 			slog.Int64(telemetry.Duration, h.now().Sub(started).Milliseconds()))
 		write(w, answer)
 	}
 }
 
-// answer reads the request and lets the function answer it.
+// answer reads the request and returns the function's answer.
 func (h *Host) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, limits Limits, handle Handler) (answer Answer) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -143,38 +143,37 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	}
 	body, err := readAll(http.MaxBytesReader(w, r.Body, most), r.ContentLength)
 	if err != nil {
-		// The deadline stays: before it answers, the server tries to read what
-		// is left of the body, and would wait for it for ever.
+		// The deadline stays: before the server answers, it reads the rest of the
+		// body, and would wait for it indefinitely.
 		w.Header().Set("Connection", "close")
 		return nil, err
 	}
-	// Cleared, or the server would take the deadline for the client's leaving
-	// and cancel the request while the function works.
+	// Cleared, since the server takes a passed deadline for a disconnect, and would
+	// cancel the request while the function works.
 	return body, control.SetReadDeadline(time.Time{})
 }
 
-// mostForeseen is how much memory a body gets on the word of its sender.
-const mostForeseen = 64 << 10
+// mostPreallocated is the most memory that is allocated before the body arrives.
+const mostPreallocated = 64 << 10
 
-// readAll is io.ReadAll for a body whose size the sender has announced, which is
-// negative if it has not.
+// readAll is io.ReadAll for a body of an announced size, which is negative if unknown.
 func readAll(body io.Reader, announced int64) ([]byte, error) {
 	var whole bytes.Buffer
-	// The buffer wants room for one read more than there is.
-	whole.Grow(int(min(max(announced, 0), mostForeseen)) + bytes.MinRead)
+	// ReadFrom grows the buffer unless there is room for one more read.
+	whole.Grow(int(min(max(announced, 0), mostPreallocated)) + bytes.MinRead)
 	_, err := whole.ReadFrom(body)
 	return whole.Bytes(), err
 }
 
-// isJSON is the Content-Type of every answer. It is not changed.
+// isJSON is the Content-Type of every answer. It must not be changed.
 var isJSON = []string{"application/json"}
 
 func write(w http.ResponseWriter, answer Answer) {
 	w.Header()["Content-Type"] = isJSON
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer.Body)))
 	w.WriteHeader(answer.Status)
-	_, _ = w.Write(answer.Body) // a caller who has gone asks again
-	// The request counts as landed when its handler returns, and the process
-	// may end then: the answer must be on its way before.
+	_, _ = w.Write(answer.Body) // a caller that has disconnected retries
+	// The request leaves the count when its handler returns, and the process may
+	// exit then: the answer must be sent before.
 	_ = http.NewResponseController(w).Flush()
 }

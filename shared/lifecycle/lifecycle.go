@@ -1,10 +1,10 @@
-// Package lifecycle tells the maker's cloud what becomes of its customers'
-// links: it publishes the messages that wait in a record to the grant-events
-// topic, and takes them out of the record once the topic has them.
+// Package lifecycle announces changes of customers' links to the maker's cloud: it
+// publishes the messages that wait in a record to the grant-events topic, and then
+// removes them from the record.
 //
-// A message is saved together with the change that it speaks of, and removed
-// only after it was published, so that each arrives at least once; whatever
-// stops this package halfway, the sweep finds the record due and goes on.
+// A message is saved together with its change, and removed only after it was published,
+// so that it is published at least once. If a process stops in between, the sweep finds
+// the record due and continues.
 package lifecycle
 
 import (
@@ -23,8 +23,7 @@ type Publisher interface {
 	Publish(ctx context.Context, data []byte, attributes map[string]string) error
 }
 
-// Announcer publishes lifecycle messages. Topic may be nil: then they are only
-// logged.
+// Announcer publishes lifecycle messages. If Topic is nil it only logs them.
 type Announcer struct {
 	Store grant.Store
 	Topic Publisher
@@ -40,15 +39,15 @@ type Message struct {
 	Skill        string                 `json:"skill"`
 	GrantID      string                 `json:"grantId"`
 	Reason       string                 `json:"reason,omitempty"`
-	EndpointIDs  []string               `json:"endpointIds,omitempty"` // only of type stale; absent: of all endpoints
-	Discovery    bool                   `json:"discovery,omitempty"`   // only of type stale: discovery events were missed too
+	EndpointIDs  []string               `json:"endpointIds,omitempty"` // only for type stale; absent means all endpoints
+	Discovery    bool                   `json:"discovery,omitempty"`   // only for type stale: discovery events were missed too
 	ActiveGrants int                    `json:"activeGrants"`          // left in this region; only 0 means stop publishing
 	At           time.Time              `json:"at"`
 }
 
-// Announce publishes the messages that wait in record, the oldest first, and
-// removes them from the stored one. On an error some may have been published
-// and will be again.
+// Announce publishes the messages that wait in record, the oldest first, and removes
+// them from the stored record. After an error some may have been published, and will be
+// published again.
 func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 	if len(record.Announce) == 0 {
 		return nil
@@ -63,13 +62,12 @@ func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("noting what was announced: %w", err)
+		return fmt.Errorf("recording the announcements: %w", err)
 	}
 	return nil
 }
 
-// Publish publishes one message about a grant of record, which need not wait
-// in the record.
+// Publish publishes one message about a grant of record, whether or not it waits there.
 func (a *Announcer) Publish(ctx context.Context, record grant.Record, pending grant.Announcement) error {
 	a.Log.LogAttrs(ctx, slog.LevelInfo, "grant "+string(pending.Type),
 		slog.String(telemetry.Customer, grant.CustomerHash(record.UserID)),

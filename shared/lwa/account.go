@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	// AccountTimeout bounds one question for the account of a token: it is a
-	// courtesy in the five seconds that AcceptGrant has.
+	// AccountTimeout bounds one tokeninfo call. It is short: AcceptGrant can do
+	// without the account, and has five seconds in all.
 	AccountTimeout = time.Second
 	maxAccount     = 64 << 10
 )
 
-// Account returns the id of the Amazon account that an access token belongs
-// to, from LWA's tokeninfo
+// Account returns the id of the Amazon account that an access token belongs to, from
+// LWA's tokeninfo
 // (https://developer.amazon.com/docs/login-with-amazon/obtain-customer-profile.html).
-// That tokeninfo answers for tokens of AcceptGrant is not documented: callers
-// must do without. Errors hold nothing of the answer or of the request, whose
-// URL carries the token.
+// It is not documented that tokeninfo accepts tokens of AcceptGrant, so callers must
+// work without the id. Errors quote neither the answer nor the request, whose URL
+// carries the token.
 func (c *Client) Account(ctx context.Context, tokenInfoURL *url.URL, accessToken sensitive.String) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, AccountTimeout)
 	defer cancel()

@@ -14,9 +14,9 @@ import (
 const maxAnswer = 1 << 20
 
 // lenient is a transport that normalizes the token endpoint's answers for the oauth2
-// package: they are JSON whatever their Content-Type, and each member has the type
-// that it should have. Login with Amazon gives tokens once; an unexpected form is no
-// reason to lose them.
+// package: they are JSON whatever their Content-Type, and each member has its expected
+// type. Login with Amazon issues tokens once; an unexpected form is no reason to lose
+// them.
 type lenient struct{ next http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
@@ -38,9 +38,9 @@ func (l lenient) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// normal returns the body with each member in the type that it should have. A token
-// that is no text is dropped, an error that is no text becomes an unknown error, and
-// the lifetime becomes a whole number of seconds. A body that is no JSON object is
+// normal returns the body with each member in its expected type. A token that is not
+// a string is dropped, an error that is not a string becomes an unknown error, and the
+// lifetime becomes a whole number of seconds. A body that is not a JSON object is
 // returned unchanged.
 func normal(body []byte) []byte {
 	var members map[string]json.RawMessage
@@ -63,6 +63,6 @@ func normal(body []byte) []byte {
 	if seconds, err := lifetime.Float64(); err == nil {
 		members["expires_in"] = strconv.AppendInt(nil, int64(max(0, min(seconds, math.MaxInt32))), 10)
 	}
-	normalized, _ := json.Marshal(members) // of raw JSON: it cannot fail
+	normalized, _ := json.Marshal(members) // raw JSON always encodes
 	return normalized
 }

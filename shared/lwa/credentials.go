@@ -21,9 +21,9 @@ type Credentials struct {
 	ClientSecret sensitive.String
 }
 
-// ParseCredentials reads {"client_id":"…","client_secret":"…"}, or an array of
-// them, the newest first, as it stands while a secret is rotated. Errors name
-// the member and never the text.
+// ParseCredentials parses {"client_id":"…","client_secret":"…"}, or an array of such
+// objects, the newest first, as during the rotation of a secret. Errors name the member
+// and never quote the text.
 func ParseCredentials(text sensitive.String) ([]Credentials, error) {
 	type wire struct {
 		ClientID     string `json:"client_id"`
@@ -54,17 +54,16 @@ func ParseCredentials(text sensitive.String) ([]Credentials, error) {
 	return credentials, nil
 }
 
-// reloadPause is the least time between two looks for new credentials: when
-// Login with Amazon refuses us it refuses everybody's refresh, and the secret's
-// store should not be asked for each.
+// reloadPause is the least time between two reloads: when Login with Amazon refuses the
+// client it refuses every refresh, and each would reload the secret.
 const reloadPause = time.Minute
 
-// ring holds the credentials in use, and gets new ones when they are refused.
+// ring holds the credentials in use, and reloads them when they are refused.
 type ring struct {
-	mu     sync.Mutex
-	list   []Credentials
-	load   func(context.Context) ([]Credentials, error)
-	looked time.Time
+	mu       sync.Mutex
+	list     []Credentials
+	load     func(context.Context) ([]Credentials, error)
+	reloaded time.Time
 }
 
 func (r *ring) current() []Credentials {
@@ -73,24 +72,24 @@ func (r *ring) current() []Credentials {
 	return r.list
 }
 
-// reload looks for other credentials than those that were refused, and reports
-// whether there are any: because somebody else has found them by now, or
-// because the secret has a new version. Waiting callers look once.
+// reload reports whether there are other credentials than those that were refused:
+// another call has loaded them by now, or the secret has a new version. Concurrent
+// callers load once.
 func (r *ring) reload(ctx context.Context, refused []Credentials, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !slices.EqualFunc(r.list, refused, same) {
 		return true
 	}
-	if r.load == nil || !r.looked.IsZero() && now.Sub(r.looked) < reloadPause {
+	if r.load == nil || !r.reloaded.IsZero() && now.Sub(r.reloaded) < reloadPause {
 		return false
 	}
-	r.looked = now
-	found, err := r.load(ctx)
-	if err != nil || slices.EqualFunc(r.list, found, same) {
+	r.reloaded = now
+	loaded, err := r.load(ctx)
+	if err != nil || slices.EqualFunc(r.list, loaded, same) {
 		return false
 	}
-	r.list = found
+	r.list = loaded
 	return true
 }
 

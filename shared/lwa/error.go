@@ -16,21 +16,21 @@ import (
 
 // The kinds of failure. Match them with errors.Is.
 var (
-	// ErrInvalidGrant: the code or refresh token is wrong, expired, used, of
-	// another client, or the customer took the grant back.
+	// ErrInvalidGrant: the code or refresh token is wrong, expired, used, or of
+	// another client, or the customer revoked the grant.
 	ErrInvalidGrant = errors.New("invalid grant")
-	// ErrClientRefused: LWA refuses us, not the customer (invalid_client,
+	// ErrClientRefused: LWA refuses this client, not the customer (invalid_client,
 	// unauthorized_client, invalid_request, unsupported_grant_type,
-	// invalid_scope, insufficient_scope). It hits every customer alike.
+	// invalid_scope, insufficient_scope). It affects every customer.
 	ErrClientRefused = errors.New("client refused")
 	// ErrThrottled: too many requests.
 	ErrThrottled = errors.New("throttled")
-	// ErrUnavailable: no answer, a failure of LWA, or an answer that is none.
+	// ErrUnavailable: no answer, a failure of LWA, or an unusable answer.
 	ErrUnavailable = errors.New("unavailable")
 )
 
-// kinds maps the member "error" of an answer, RFC 6749 section 5.2. It decides
-// before the status: LWA documents some of them with more than one.
+// kinds maps the member "error" of an answer, RFC 6749 section 5.2. It takes precedence
+// over the status: LWA documents some codes with more than one status.
 var kinds = map[string]error{
 	"invalid_grant":          ErrInvalidGrant,
 	"invalid_client":         ErrClientRefused,
@@ -41,20 +41,20 @@ var kinds = map[string]error{
 	"insufficient_scope":     ErrClientRefused,
 }
 
-// Error is a failed call. It unwraps to its kind and, if no answer could be
-// read, to what went wrong.
+// Error is a failed call. It unwraps to its kind and, if no answer could be read, to
+// the cause.
 type Error struct {
 	Op         string        // "exchange" or "refresh"
-	Status     int           // HTTP status, 0 without an answer that could be read
-	Code       string        // LWA's "error", empty when it gave none that is known
-	RetryAfter time.Duration // how long LWA wants to be left alone, 0 when it did not say
+	Status     int           // HTTP status, 0 without a readable answer
+	Code       string        // LWA's "error", empty if it is absent or unknown
+	RetryAfter time.Duration // the answer's Retry-After, 0 without one
 
 	kind  error
 	cause error
 }
 
-// Error names the call, the kind, status and code. It holds nothing else of
-// the answer, which might repeat a token.
+// Error names the call, kind, status and code. It quotes nothing else of the answer,
+// which might echo a token.
 func (e *Error) Error() string {
 	text := fmt.Sprintf("login with amazon: %s: %v", e.Op, e.kind)
 	if e.Status != 0 {
@@ -74,28 +74,26 @@ func (e *Error) Unwrap() []error {
 	return []error{e.kind, e.cause}
 }
 
-// Unanswered reports whether the request was sent and no answer came: nobody
-// knows whether Login with Amazon did what it was asked, and a refresh token that
-// it ended may have a successor that is lost.
+// Unanswered reports whether the request was sent and no answer came. Login with Amazon
+// may have processed it: the refresh token may be invalid, and its successor lost.
 func (e *Error) Unanswered() bool {
 	return e.Status == 0 && errors.Is(e.kind, ErrUnavailable) && !isDial(e.cause)
 }
 
-// isDial reports whether there was no connection to send a request on.
+// isDial reports whether no connection could be made, so that no request was sent.
 func isDial(err error) bool {
 	var network *net.OpError
 	return errors.As(err, &network) && network.Op == "dial"
 }
 
-// Resting is the error of a refresh that is not made, because Login with Amazon
-// asked to be left alone, and will be for that long.
-func Resting(left time.Duration) *Error {
+// Throttled returns the error of a refresh that is not made, because an earlier answer's
+// Retry-After has this long left.
+func Throttled(left time.Duration) *Error {
 	return &Error{Op: "refresh", RetryAfter: left, kind: ErrThrottled}
 }
 
-// newError turns what the oauth2 package returns into an Error. The oauth2
-// error itself is not kept: its text may hold the whole body, or the part of
-// it that could not be decoded.
+// newError converts an error of the oauth2 package into an Error. It does not wrap it:
+// its text may quote the whole body, or the part that could not be decoded.
 func newError(ctx context.Context, op string, err error) *Error {
 	var answer *oauth2.RetrieveError
 	if !errors.As(err, &answer) {

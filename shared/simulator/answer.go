@@ -15,22 +15,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// answer is what is sent back. Handlers return one and write nothing
-// themselves, so that an answer can be recorded before it is sent, and a fault
-// can spoil the sending of any of them.
+// answer is a response. Handlers return one instead of writing it, so that it can be
+// recorded before it is sent, and a fault can affect its sending.
 type answer struct {
 	status      int
 	body        string
 	contentType string
 	errorType   string // header x-amzn-errortype
 	code        string // the error code in the body, for the record
-	reason      string // why, in the simulator's own words, for the record
-	accepted    bool   // the simulator did what was asked
-	rotatedAway bool   // the refresh token had lost its place to another
+	reason      string // the simulator's own reason, for the record
+	accepted    bool   // the request succeeded
+	rotatedAway bool   // the refresh token was rotated before
 }
 
-// amazonError is an error in the shape of the target: the System.Exception
-// message of the gateways, or the OAuth error of Login with Amazon.
+// amazonError returns an error in the target's format: the System.Exception message of
+// the gateways, or the OAuth error of Login with Amazon.
 func amazonError(target Target, status int, code, description string) answer {
 	var shape any
 	if target.isGateway() {
@@ -47,14 +46,14 @@ func amazonError(target Target, status int, code, description string) answer {
 	return answer{status: status, body: marshal(shape), contentType: "application/json", code: code}
 }
 
-// refuse is the answer of the simulator's own strictness.
+// refuse returns the answer to a request that the simulator refuses.
 func refuse(target Target, code, description, reason string) answer {
 	a := amazonError(target, known[code].status, code, description)
 	a.reason = reason
 	return a
 }
 
-// marshal encodes what is known to be encodable.
+// marshal encodes a value that always encodes.
 func marshal(v any) string {
 	encoded, err := json.Marshal(v)
 	if err != nil {
@@ -63,9 +62,9 @@ func marshal(v any) string {
 	return string(encoded)
 }
 
-// handle takes a request through its fault, its work and the record, and
-// answers it. The record comes first: who has seen the answer finds the request
-// in the record.
+// handle applies the request's fault, processes and records the request, and answers it.
+// It records before it answers, so that a test finds the request in the record once it
+// has the answer.
 func (s *Simulator) handle(w http.ResponseWriter, r *http.Request, seen Request, work func(Fault) answer) {
 	fault, scripted := s.script.take(seen)
 	seen.Scripted = scripted
@@ -92,13 +91,13 @@ func (s *Simulator) handle(w http.ResponseWriter, r *http.Request, seen Request,
 	send(w, a, fault)
 }
 
-// pause waits, and reports whether the client waited too.
+// pause waits, and reports whether the client is still connected.
 func pause(ctx context.Context, d time.Duration) bool {
 	return d <= 0 || wait.For(ctx, d) == nil
 }
 
-// send writes the answer, as badly as the fault wants. Aborting the handler is
-// how net/http closes a connection with an answer unfinished.
+// send writes the answer with the fault applied. It aborts the handler to have net/http
+// close the connection before the answer is complete.
 func send(w http.ResponseWriter, a answer, fault Fault) {
 	if fault.silent() {
 		panic(http.ErrAbortHandler)
@@ -118,14 +117,14 @@ func send(w http.ResponseWriter, a answer, fault Fault) {
 		header.Set("Content-Length", strconv.Itoa(max(len(a.body), 1)))
 		w.WriteHeader(a.status)
 		_, _ = io.WriteString(w, a.body[:len(a.body)/2])
-		_ = http.NewResponseController(w).Flush() // or the half would stay in the buffer
+		_ = http.NewResponseController(w).Flush() // otherwise the half would stay in the buffer
 		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(a.status)
 	_, _ = io.WriteString(w, a.body)
 }
 
-// readBody reads at most limit bytes and reports whether that was all.
+// readBody reads at most limit bytes, and reports whether that is the whole body.
 func readBody(r *http.Request, limit int64) (body []byte, whole bool) {
 	var buffer bytes.Buffer
 	if r.ContentLength > 0 {
@@ -138,7 +137,7 @@ func readBody(r *http.Request, limit int64) (body []byte, whole bool) {
 	return buffer.Bytes(), err == nil
 }
 
-// mediaType is the Content-Type without its parameters.
+// mediaType returns the Content-Type without its parameters.
 func mediaType(r *http.Request) string {
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	return strings.ToLower(strings.TrimSpace(kind))
@@ -169,8 +168,8 @@ const (
 	LWAInvalidClient        = "invalid_client"         // 401
 )
 
-// known is how Amazon answers with each code: the status, and the description
-// where one has been seen. Where none has, the text only says what is meant.
+// known maps each code to Amazon's status and description. If Amazon's description has
+// not been seen, the text only explains the code.
 var known = map[string]struct {
 	status      int
 	description string
@@ -195,11 +194,11 @@ var known = map[string]struct {
 	LWAInvalidClient:        {http.StatusUnauthorized, "Client authentication failed"},
 }
 
-// refreshRefused is the description of invalid_grant when it was a refresh
-// token that was refused, and not a code.
+// refreshRefused is the description of invalid_grant for a refresh token instead of a
+// code.
 const refreshRefused = "The request has an invalid grant parameter : refresh_token. User may have revoked or didn't grant the permission."
 
-// describe is the description that goes with a code.
+// describe returns the description for a code.
 func describe(target Target, code string) string {
 	if target == Refresh && code == LWAInvalidGrant {
 		return refreshRefused

@@ -14,7 +14,7 @@ import (
 // maxControlBytes bounds a control request; a fault's Body is the largest part.
 const maxControlBytes = 1 << 20
 
-// routeControl adds the control interface, for who is in another process.
+// routeControl adds the control interface, for tests in another process.
 func (s *Simulator) routeControl(mux *http.ServeMux) {
 	for pattern, serve := range map[string]func(*http.Request) (any, *fieldError){
 		"POST /simulator/codes":    s.controlCode,
@@ -30,8 +30,8 @@ func (s *Simulator) routeControl(mux *http.ServeMux) {
 	}
 }
 
-// sendControl answers with what serve returns: 200 with JSON, 204 when there is
-// nothing to say, 400 naming the field when the request makes no sense.
+// sendControl answers with the result of serve: 200 with JSON, 204 without a result, 400
+// with the field's name if the request is invalid.
 func sendControl(w http.ResponseWriter, r *http.Request, serve func(*http.Request) (any, *fieldError)) {
 	status := http.StatusOK
 	result, wrong := serve(r)
@@ -47,8 +47,8 @@ func sendControl(w http.ResponseWriter, r *http.Request, serve func(*http.Reques
 	_, _ = io.WriteString(w, marshal(result)+"\n")
 }
 
-// readControl decodes a control request. An unknown field is an error: a
-// misspelt one would be a fault that never happens.
+// readControl decodes a control request. An unknown field is an error: a fault with a
+// misspelt field would not do what the test expects.
 func readControl(r *http.Request, into any) *fieldError {
 	decoder := json.NewDecoder(io.LimitReader(r.Body, maxControlBytes))
 	decoder.DisallowUnknownFields()
@@ -71,7 +71,7 @@ type controlledAccount struct {
 	User   string `json:"user"`
 }
 
-// account checks the names.
+// account returns the account, or the invalid field.
 func (c controlledAccount) account() (account, *fieldError) {
 	region, err := alexa.ParseRegion(c.Region)
 	if err != nil {
@@ -83,7 +83,7 @@ func (c controlledAccount) account() (account, *fieldError) {
 	return account{region, c.User}, nil
 }
 
-// readAccount decodes a control request that is only about an account.
+// readAccount decodes a control request that names only an account.
 func readAccount(r *http.Request) (account, *fieldError) {
 	var named controlledAccount
 	if err := readControl(r, &named); err != nil {
@@ -100,7 +100,7 @@ func (s *Simulator) controlCode(r *http.Request) (any, *fieldError) {
 	return map[string]string{"code": s.Code(who.region, who.user).Reveal()}, nil
 }
 
-// controlAccount serves a method that does something to an account.
+// controlAccount serves a method that changes an account.
 func (s *Simulator) controlAccount(do func(alexa.Region, string) bool) func(*http.Request) (any, *fieldError) {
 	return func(r *http.Request) (any, *fieldError) {
 		who, err := readAccount(r)
@@ -123,7 +123,7 @@ func (s *Simulator) controlState(r *http.Request) (any, *fieldError) {
 // controlledFault is a [Fault] as JSON.
 type controlledFault struct {
 	Target Target `json:"target"`
-	Always bool   `json:"always"` // stands until the faults are deleted
+	Always bool   `json:"always"` // applies until the faults are deleted
 
 	User       string `json:"user"`
 	EndpointID string `json:"endpointId"`
@@ -134,7 +134,7 @@ type controlledFault struct {
 	Description string `json:"description"`
 	Body        string `json:"body"`
 	ContentType string `json:"contentType"`
-	RetryAfter  string `json:"retryAfter"` // as time.ParseDuration reads it
+	RetryAfter  string `json:"retryAfter"` // for time.ParseDuration
 	Delay       string `json:"delay"`
 
 	Reset            bool `json:"reset"`
@@ -144,7 +144,7 @@ type controlledFault struct {
 	OmitExpiresIn    bool `json:"omitExpiresIn"`
 }
 
-// fault converts and checks.
+// fault returns the fault, or the invalid field.
 func (c controlledFault) fault() (Fault, *fieldError) {
 	delay, err := parseDuration("delay", c.Delay)
 	if err != nil {
@@ -192,7 +192,7 @@ func (s *Simulator) controlFault(r *http.Request) (any, *fieldError) {
 	return nil, nil
 }
 
-// shownRequest shows a body as JSON where it is JSON.
+// shownRequest is a request whose body is embedded as JSON if it is JSON.
 type shownRequest struct {
 	Request
 	Body any `json:"body,omitempty"`

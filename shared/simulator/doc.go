@@ -1,38 +1,36 @@
-// Package simulator plays Login with Amazon and the three Alexa event gateways,
-// so that everything Gatepost does towards Amazon can be tested without it.
+// Package simulator simulates Login with Amazon and the three Alexa event gateways, to
+// test Gatepost's calls without Amazon.
 //
-// A [Simulator] is one [http.Handler]. It issues tokens for the codes it is
-// asked to make, rotates and revokes them, takes events, and refuses what the
-// real services are known to refuse, in their words: the status, the JSON and
-// the descriptions are Amazon's. What it was sent is on record, without the
-// secrets. Any request can be made to fail by a [Fault].
+// A [Simulator] is one [http.Handler]. It makes codes, issues, rotates and revokes
+// tokens, takes events, and refuses the requests that the real services are known to
+// refuse, with Amazon's status, JSON and descriptions. It records requests without their
+// secrets. A [Fault] makes any request fail.
 //
-// [Start] gives it ports of its own. The same server runs by itself with
-// go run ./scripts/simulator, and is driven over HTTP through the control
-// interface under /simulator/, which the README beside this file describes.
+// [Start] serves it on ports of its own. go run ./scripts/simulator runs the same server
+// as a program. The control interface under /simulator/ controls it over HTTP; the
+// README beside this file describes it.
 //
 // # Strictness
 //
-// The rules are those of Amazon's pages and message schema, and of answers
-// that were seen. In doubt the simulator is strict: field names it does not know,
-// a time with six digits of fraction, a scope in the wrong place, a form sent as
-// JSON are refused. Kinds of event it has never heard of are taken, since Alexa
-// adds some every year. What it cannot know, it does not check: whether
-// discovery declared the endpoint, and whether a value suits its property.
+// The rules come from Amazon's pages, its message schema, and answers that were seen. In
+// doubt the simulator is strict: it refuses unknown field names, a time with six digits
+// of fraction, a scope in the wrong place, and a form sent as JSON. It takes unknown
+// kinds of event, since Alexa adds some every year. It does not check whether discovery
+// declared the endpoint, or whether a value suits its property.
 //
-// [Request].Reason tells in plain words why something was refused. The answer
-// itself never does, because Amazon's does not.
+// [Request].Reason is the simulator's reason for a refusal. The answer does not contain
+// it, because Amazon's does not.
 //
 // # Limits
 //
-// Memory is bounded but for the enablements, which are kept for ever, a few
-// hundred bytes each: tokens carry what they stand for, the record holds at
-// most Options.KeepRequests requests and 64 MiB of bodies, and State is limited
-// for each customer. Nothing survives the process, tokens included.
+// Memory is bounded except for enablements, which are never removed and take a few
+// hundred bytes each: tokens carry their own claims, the record holds at most
+// Options.KeepRequests requests and 64 MiB of bodies, and State is limited for each
+// customer. Nothing is persisted, tokens included.
 //
 // Faults that close a connection panic with [http.ErrAbortHandler], as net/http
-// wants it; they need a real server and not an httptest.ResponseRecorder.
+// requires; they need a real server and not an httptest.ResponseRecorder.
 //
-// Tokens, codes and secrets of the simulator open nothing. It has no
+// The simulator's tokens, codes and secrets are worthless elsewhere. It has no
 // authentication of its own and belongs on the loopback interface.
 package simulator

@@ -11,20 +11,20 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// Target is what a request asks for: the place that a fault is put.
+// Target is a type of request, to which faults apply.
 type Target string
 
-// The requests of Login with Amazon that can be answered with faults.
+// The targets of Login with Amazon.
 const (
 	Exchange  Target = "lwa/exchange"  // an authorization code for tokens
 	Refresh   Target = "lwa/refresh"   // a refresh token for tokens
-	TokenInfo Target = "lwa/tokeninfo" // whom an access token belongs to
+	TokenInfo Target = "lwa/tokeninfo" // the user of an access token
 
-	// neither is a token request too malformed to be one of the above.
+	// neither is a token request that is neither an Exchange nor a Refresh.
 	neither Target = "lwa/token"
 )
 
-// Gateway is the target of the events for one region's gateway, for example
+// Gateway returns the target for the events of one region's gateway, for example
 // "gateway/EU".
 func Gateway(region alexa.Region) Target { return gatewayPrefix + Target(region) }
 
@@ -32,7 +32,7 @@ const gatewayPrefix = "gateway/"
 
 func (t Target) isGateway() bool { return strings.HasPrefix(string(t), gatewayPrefix) }
 
-// known reports whether faults can be put there.
+// known reports whether faults can apply to the target.
 func (t Target) known() bool {
 	switch t {
 	case Exchange, Refresh, TokenInfo, Gateway(alexa.NA), Gateway(alexa.EU), Gateway(alexa.FE):
@@ -41,10 +41,9 @@ func (t Target) known() bool {
 	return false
 }
 
-// Fault is one way for a request to go wrong. It has three parts, all
-// optional: which requests it is for, what is answered instead of the real
-// work, and how the answer is delivered. With no Status, Code, Body or Reset
-// the real work is done and only its delivery is spoiled.
+// Fault makes a request fail. It has three optional parts: which requests it applies to,
+// the answer that replaces the real one, and how the answer is sent. Without Status,
+// Code, Body or Reset the request is processed, and only its answer is affected.
 type Fault struct {
 	// User, EndpointID and Match restrict the fault to requests with that
 	// Amazon user, that event.endpoint.endpointId, and for which Match returns
@@ -54,44 +53,43 @@ type Fault struct {
 	EndpointID string
 	Match      func(Request) bool
 
-	// Times is how many requests the fault is for, one when zero. [Simulator.Always]
-	// ignores it.
+	// Times is how many requests the fault applies to, one if zero.
+	// [Simulator.Always] ignores it.
 	Times int
 
-	// Status is the HTTP status. Zero is the one that belongs to Code, or 200
-	// when there is only a Body.
+	// Status is the HTTP status. Zero is the status of Code, or 200 if there is
+	// only a Body.
 	Status int
-	// Code and Description make an error body in Amazon's shape. The
-	// description defaults to Amazon's own for that code. With a Status and
-	// neither Code nor Body the body is empty.
+	// Code and Description make an error body in Amazon's format. The
+	// description defaults to Amazon's for that code. With a Status and neither
+	// Code nor Body the body is empty.
 	Code        string
 	Description string
-	// Body replaces the body, whatever the other fields say. ContentType
-	// defaults to JSON or HTML, whichever the body is.
+	// Body replaces the body, regardless of the other fields. ContentType
+	// defaults to JSON if the body is JSON, otherwise to HTML.
 	Body        string
 	ContentType string
 	// RetryAfter is sent in seconds, rounded up.
 	RetryAfter time.Duration
 
-	// Delay passes before anything is done; a client that goes away in the
-	// meantime ends it, and nothing is done.
+	// Delay passes before the request is processed. A request whose client
+	// disconnects meanwhile is not processed.
 	Delay time.Duration
-	// Reset closes the connection without having done anything.
+	// Reset closes the connection without processing the request.
 	Reset bool
-	// AnswerLost does the work, then waits for Delay, then closes the
-	// connection: a refresh has happened, and nobody got the tokens.
+	// AnswerLost processes the request, waits for Delay, and closes the
+	// connection: a refresh has succeeded, and the tokens are lost.
 	AnswerLost bool
 	// CutBody announces the whole body and sends half of it.
 	CutBody bool
 
 	// OmitRefreshToken leaves refresh_token out of a token answer; a refresh
-	// then keeps the token that was sent in force. OmitExpiresIn leaves out
-	// expires_in.
+	// then does not rotate the token. OmitExpiresIn leaves out expires_in.
 	OmitRefreshToken bool
 	OmitExpiresIn    bool
 }
 
-// validate names what is wrong with a fault for a target.
+// validate returns what is wrong with a fault for a target, nil for nothing.
 func (f Fault) validate(target Target) *fieldError {
 	_, hasStatus := known[f.Code]
 	switch {
@@ -118,23 +116,23 @@ func (f Fault) validate(target Target) *fieldError {
 	return nil
 }
 
-// fieldError says what is wrong with a field, by its name in JSON.
+// fieldError is the problem of a field, by its name in JSON.
 type fieldError struct{ field, problem string }
 
-// replaces reports whether the real work is left undone.
+// replaces reports whether the fault replaces the processing of the request.
 func (f Fault) replaces() bool { return f.Status != 0 || f.Code != "" || f.Body != "" || f.Reset }
 
-// silent reports whether no answer is given.
+// silent reports whether no answer is sent.
 func (f Fault) silent() bool { return f.Reset || f.AnswerLost }
 
-// matches reports whether the fault is for a request.
+// matches reports whether the fault applies to a request.
 func (f Fault) matches(seen Request) bool {
 	return (f.User == "" || f.User == seen.User) &&
 		(f.EndpointID == "" || f.EndpointID == seen.EndpointID) &&
 		(f.Match == nil || f.Match(seen))
 }
 
-// answer is what is sent instead of the real work.
+// answer returns the answer that replaces the real one.
 func (f Fault) answer(target Target) answer {
 	status, description := f.Status, f.Description
 	if status == 0 {
@@ -164,7 +162,7 @@ func (f Fault) answer(target Target) answer {
 	return a
 }
 
-// script holds the faults that wait for their requests.
+// script holds the faults for coming requests.
 type script struct {
 	mu       sync.Mutex
 	queued   map[Target][]Fault
@@ -175,13 +173,12 @@ func newScript() *script {
 	return &script{queued: make(map[Target][]Fault), standing: make(map[Target][]Fault)}
 }
 
-// Script queues faults for a target. Each request takes the first queued fault
-// that matches it, Times times; without one it is served as it should be. A
-// fault or target that makes no sense panics, because a test that waits for it
-// would prove nothing.
+// Script queues faults for a target. Each request takes the first queued fault that
+// matches it, which applies to Times requests. Script panics on an invalid fault or
+// target, because a test that relied on it would prove nothing.
 func (s *Simulator) Script(target Target, faults ...Fault) {
 	for _, fault := range faults {
-		fault.mustSuit(target)
+		fault.mustBeValid(target)
 	}
 	s.script.mu.Lock()
 	defer s.script.mu.Unlock()
@@ -191,24 +188,23 @@ func (s *Simulator) Script(target Target, faults ...Fault) {
 	}
 }
 
-func (f Fault) mustSuit(target Target) {
+func (f Fault) mustBeValid(target Target) {
 	if wrong := f.validate(target); wrong != nil {
 		panic("simulator: fault: " + wrong.field + ": " + wrong.problem)
 	}
 }
 
-// Always makes a fault stand until [Simulator.Clear], for every request to the
-// target that matches it and takes no queued fault. Of several the newest
-// counts. It panics as Script does.
+// Always applies a fault until [Simulator.Clear] to every request to the target that
+// matches it and takes no queued fault. The newest of several applies. Always panics like
+// Script.
 func (s *Simulator) Always(target Target, fault Fault) {
-	fault.mustSuit(target)
+	fault.mustBeValid(target)
 	s.script.mu.Lock()
 	defer s.script.mu.Unlock()
 	s.script.standing[target] = slices.Insert(s.script.standing[target], 0, fault)
 }
 
-// Clear takes back every fault that has not been used. Requests that are in
-// one already stay in it.
+// Clear removes all faults. It does not affect requests that have taken one.
 func (s *Simulator) Clear() {
 	s.script.mu.Lock()
 	defer s.script.mu.Unlock()

@@ -11,11 +11,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// maxEventBytes is the size Amazon states for an AddOrUpdateReport. What a
-// ChangeReport may weigh is not documented.
+// maxEventBytes is Amazon's limit for an AddOrUpdateReport. The limit for a ChangeReport
+// is not documented.
 const maxEventBytes = 256 << 10
 
-// serveEvent is POST /v3/events at the gateway of a region, as of
+// serveEvent serves POST /v3/events at the gateway of a region, see
 // https://developer.amazon.com/docs/smarthome/send-events.html.
 func (s *Simulator) serveEvent(w http.ResponseWriter, r *http.Request, region alexa.Region) {
 	body, whole := readBody(r, maxEventBytes)
@@ -48,11 +48,11 @@ func (s *Simulator) serveEvent(w http.ResponseWriter, r *http.Request, region al
 	})
 }
 
-// wrong is what the gateway has against an event.
+// wrong is the gateway's refusal of an event.
 type wrong struct{ code, description, reason string }
 
-// judgeSender judges everything but the body: the headers, and whether the
-// token speaks for an enabled customer of this region.
+// judgeSender checks the headers, and whether the token belongs to a customer who has
+// enabled the skill in this region.
 func (s *Simulator) judgeSender(r *http.Request, h *holder, region alexa.Region) *wrong {
 	badToken := func(reason string) *wrong {
 		return &wrong{InvalidAccessToken, known[InvalidAccessToken].description, reason}
@@ -77,12 +77,11 @@ func (s *Simulator) judgeSender(r *http.Request, h *holder, region alexa.Region)
 	return nil
 }
 
-// tokenLike finds Amazon's tokens in a body that cannot be taken apart.
+// tokenLike matches Amazon's tokens in a body that cannot be decoded.
 var tokenLike = regexp.MustCompile(`Atz[ar](\||\\u007[cC])[^"\s]*`)
 
-// shownEvent writes a body for the record, without its tokens: the one of the
-// header, the ones in the scopes however they are escaped, and whatever else
-// looks like one.
+// shownEvent returns a body for the record, without its tokens: the header's, the scopes'
+// in any escaping, and any other text that looks like one.
 func shownEvent(body []byte, token string, e event) string {
 	for _, scope := range []object{e.endpointScope, e.payloadScope} {
 		inBody := text(scope, "token")
@@ -98,7 +97,7 @@ func shownEvent(body []byte, token string, e event) string {
 	return string(body)
 }
 
-// redact takes a secret out of a body.
+// redact replaces a secret in a body.
 func redact(body []byte, secret string) []byte {
 	if secret == "" {
 		return body
@@ -106,8 +105,8 @@ func redact(body []byte, secret string) []byte {
 	return bytes.ReplaceAll(body, []byte(secret), []byte(sensitive.Redacted))
 }
 
-// unescaped writes JSON again with nothing escaped that need not be; what is
-// no JSON stays as it is.
+// unescaped returns JSON without optional escapes. A body that is not JSON is returned
+// unchanged.
 func unescaped(body []byte) []byte {
 	var tree any
 	if json.Unmarshal(body, &tree) != nil {

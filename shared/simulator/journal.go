@@ -9,14 +9,13 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// Request is one request as the record keeps it. It holds no token, code or
-// client secret.
+// Request is one recorded request. It holds no token, code or client secret.
 type Request struct {
-	Seq    int64        `json:"seq"`  // 1, 2, 3… as they were answered
+	Seq    int64        `json:"seq"`  // 1, 2, 3…, in the order of the answers
 	Time   time.Time    `json:"time"` // of arrival
 	Target Target       `json:"target"`
-	Region alexa.Region `json:"region,omitempty"` // of the gateway, or of the code or token shown to Login with Amazon
-	User   string       `json:"user,omitempty"`   // the Amazon user whose token or code it carried
+	Region alexa.Region `json:"region,omitempty"` // of the gateway, or of the code or token sent to Login with Amazon
+	User   string       `json:"user,omitempty"`   // the Amazon user of its token or code
 	Client string       `json:"client,omitempty"` // the client id, for Login with Amazon
 
 	Namespace        string `json:"namespace,omitempty"`
@@ -24,42 +23,40 @@ type Request struct {
 	MessageID        string `json:"messageId,omitempty"`
 	CorrelationToken string `json:"correlationToken,omitempty"`
 	EndpointID       string `json:"endpointId,omitempty"`
-	// Body is the body with its secrets replaced by "[redacted]"; of a form,
-	// the field names.
+	// Body is the body with its secrets replaced by "[redacted]". The body of a
+	// form has the field names, and no values but grant_type and client_id.
 	Body string `json:"body,omitempty"`
 
-	// Status is what was answered, 0 when the connection was closed instead,
-	// and Code the error code in the answer.
+	// Status is the answer's status, 0 if the connection was closed instead.
+	// Code is the error code in the answer.
 	Status int    `json:"status"`
 	Code   string `json:"code,omitempty"`
-	// Reason says in the simulator's own words why it refused: the wire only
-	// carries what Amazon would say.
+	// Reason is the simulator's own reason for a refusal: the answer has only
+	// Amazon's text.
 	Reason string `json:"reason,omitempty"`
-	// Accepted is set when the simulator did what was asked: took the event,
-	// issued tokens, told whose a token is. A fault may still have lost the
-	// answer.
+	// Accepted is set if the request succeeded: the simulator took the event,
+	// issued tokens, or described a token. A fault may still have lost the answer.
 	Accepted bool `json:"accepted"`
-	Scripted bool `json:"scripted,omitempty"` // a fault had a hand in it
-	// RotatedAway is set for a refresh with a token that another had taken the
-	// place of.
+	Scripted bool `json:"scripted,omitempty"` // a fault applied
+	// RotatedAway is set for a refresh with a token that was rotated before.
 	RotatedAway bool `json:"rotatedAway,omitempty"`
 }
 
-// Counts are totals since the start. Unlike the record they forget nothing.
+// Counts are totals since the start. Unlike the record they are never dropped.
 type Counts struct {
-	Exchanges int64 `json:"exchanges"` // codes exchanged
-	Refreshes int64 `json:"refreshes"` // refreshes carried out
-	// RotatedAway counts refreshes tried with a refresh token that another had
-	// taken the place of, whether or not its grace allowed them.
+	Exchanges int64 `json:"exchanges"` // successful exchanges
+	Refreshes int64 `json:"refreshes"` // successful refreshes
+	// RotatedAway counts refreshes with a refresh token that was rotated before,
+	// whether or not the grace allowed them.
 	RotatedAway int64 `json:"rotatedAway"`
-	LWARefused  int64 `json:"lwaRefused"` // requests to Login with Amazon that got nothing
+	LWARefused  int64 `json:"lwaRefused"` // requests to Login with Amazon that failed
 	Accepted    int64 `json:"accepted"`   // events taken
 	Refused     int64 `json:"refused"`    // events not taken
-	Scripted    int64 `json:"scripted"`   // requests that met a fault
-	Dropped     int64 `json:"dropped"`    // requests the record no longer holds
+	Scripted    int64 `json:"scripted"`   // requests to which a fault applied
+	Dropped     int64 `json:"dropped"`    // requests dropped from the record
 }
 
-// maxKeptBytes bounds the bodies in the record, whatever their number.
+// maxKeptBytes bounds the total size of the bodies in the record.
 const maxKeptBytes = 64 << 20
 
 // journal is the record and the counts.
@@ -71,7 +68,7 @@ type journal struct {
 	bytes  int       // of the bodies kept
 	seq    int64
 	counts Counts
-	change chan struct{} // closed at the next accepted event, nil when nobody waits
+	change chan struct{} // closed at the next accepted event, nil if no call waits
 }
 
 func newJournal(keep int) *journal { return &journal{keep: max(keep, 0)} }
@@ -93,7 +90,7 @@ func (j *journal) add(seen Request) {
 	}
 }
 
-// count adds a request to the totals, and wakes who waits for an event.
+// count adds a request to the totals, and wakes calls that wait for an event.
 func (j *journal) count(seen Request) {
 	c := &j.counts
 	if seen.Scripted {
@@ -120,7 +117,7 @@ func (j *journal) count(seen Request) {
 	}
 }
 
-// since copies the recorded requests after seq that want says yes to.
+// since returns a copy of the recorded requests after seq for which want returns true.
 func (j *journal) since(seq int64, want func(Request) bool) []Request {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -156,8 +153,8 @@ func (s *Simulator) Counts() Counts {
 	return s.journal.counts
 }
 
-// WaitAccepted returns when n events have been accepted since the start, in
-// all regions together, or with an error when ctx ends first.
+// WaitAccepted waits until n events have been accepted since the start, in all regions
+// together. It returns an error if ctx ends first.
 func (s *Simulator) WaitAccepted(ctx context.Context, n int) error {
 	for {
 		accepted, change := s.journal.watch()

@@ -6,27 +6,27 @@ import (
 	"strings"
 )
 
-// place is where an event carries the token a second time.
+// place is where an event's body carries the token.
 type place int
 
 const (
-	anywhere   place = iota // an event unknown here may do either
+	anywhere   place = iota // either, for an unknown event
 	inEndpoint              // event.endpoint.scope
 	inPayload               // event.payload.scope, and no event.endpoint
 )
 
-// kind is what is known of one kind of event.
+// kind describes one kind of event.
 type kind struct {
-	version     string   // payloadVersion, any when empty
+	version     string   // payloadVersion, any if empty
 	place       place    // of the token
-	correlated  bool     // answers a directive, and must say which
-	synchronous bool     // never goes to the gateway
-	requires    []string // fields of the payload
+	correlated  bool     // it answers a directive, and must have its correlationToken
+	synchronous bool     // it is never sent to the gateway
+	requires    []string // required fields of the payload
 	check       func(event) *wrong
 }
 
-// kinds is by namespace and name. Alexa has more events than are listed: one
-// that is not here is judged by what all events have in common.
+// kinds maps namespace and name to the kind. Alexa has more: an unlisted event is checked
+// only against the rules for all events.
 var kinds = map[string]kind{
 	"Alexa/ChangeReport":  {version: "3", place: inEndpoint, check: checkChangeReport},
 	"Alexa/Response":      {version: "3", place: inEndpoint, correlated: true},
@@ -106,7 +106,7 @@ func checkProperties(raw any, where string) *wrong {
 	return nil
 }
 
-// instanced are the interfaces of which an endpoint has several.
+// instanced are the interfaces with several instances per endpoint.
 var instanced = []string{"Alexa.InventoryLevelSensor", "Alexa.ModeController", "Alexa.RangeController", "Alexa.ToggleController"}
 
 func checkProperty(p object, where string) *wrong {
@@ -124,7 +124,7 @@ func checkProperty(p object, where string) *wrong {
 	return checkTime(p["timeOfSample"], where+".timeOfSample")
 }
 
-// checkDoorbellPress wants whole seconds: the schema has no fraction here.
+// checkDoorbellPress requires whole seconds: the schema allows no fraction here.
 func checkDoorbellPress(e event) *wrong {
 	if w := checkCause(e.payload, "event.payload"); w != nil {
 		return w
@@ -135,7 +135,7 @@ func checkDoorbellPress(e event) *wrong {
 	return checkTime(e.payload["timestamp"], "event.payload.timestamp")
 }
 
-// checkScene checks what there is: only the schema of 2021 asks for it.
+// checkScene checks the fields that are present: only the schema of 2021 requires them.
 func checkScene(e event) *wrong {
 	if e.payload["cause"] != nil {
 		if w := checkCause(e.payload, "event.payload"); w != nil {
@@ -165,10 +165,10 @@ func checkSimpleEvent(e event) *wrong {
 	return checkTime(e.payload["timestamp"], "event.payload.timestamp")
 }
 
-// maxEndpoints is how many endpoints a request may have, and a customer too.
+// maxEndpoints is how many endpoints a request, and a customer, may have.
 const maxEndpoints = 300
 
-// checkEndpoints checks payload.endpoints, each with one more check.
+// checkEndpoints checks payload.endpoints, each also with the given check.
 func checkEndpoints(e event, check func(endpoint object, where string) *wrong) *wrong {
 	endpoints := list(e.payload, "endpoints")
 	switch {

@@ -19,32 +19,31 @@ type account struct {
 	user   string
 }
 
-// grant is one enablement of the skill: a code, and the tokens that came of
-// it. The first two fields never change; the others are guarded by the ledger.
+// grant is one enablement of the skill: a code, and the tokens that were issued for it.
+// The first two fields never change; the ledger's lock guards the others.
 type grant struct {
 	account
-	client string // the id of the client it was given to
+	client string // the client id that it was issued to
 
 	disabled   bool
-	generation uint64         // access tokens of an older one have expired
-	current    uint64         // serial of the refresh token in force
-	retired    []retiredToken // rotated away, and still in their grace
+	generation uint64         // access tokens of an older generation have expired
+	current    uint64         // serial of the current refresh token
+	retired    []retiredToken // rotated tokens that are still in their grace
 }
 
-// retiredToken is a refresh token that another took the place of.
+// retiredToken is a refresh token that was rotated.
 type retiredToken struct {
 	serial uint64
 	until  time.Time
 }
 
-// pendingCode is a code that was not exchanged yet.
+// pendingCode is a code that has not been exchanged.
 type pendingCode struct {
 	grant   uint64
 	expires time.Time
 }
 
-// ledger knows who granted what. It grows with the number of enablements and
-// with nothing else.
+// ledger holds the grants. It only grows with the number of enablements.
 type ledger struct {
 	options Options
 	mint    mint
@@ -53,7 +52,7 @@ type ledger struct {
 	grants    []*grant // a token names its grant by the index
 	accounts  map[account][]*grant
 	codes     map[string]pendingCode
-	codeOrder []string // as they expire
+	codeOrder []string // in the order of their expiry
 	serial    uint64
 }
 
@@ -68,7 +67,7 @@ func newLedger(options Options) *ledger {
 
 // enable adds a grant and returns its code.
 func (l *ledger) enable(who account, now time.Time) string {
-	// The codes that have been seen are 19 to 23 letters and digits.
+	// Amazon's codes have been seen with 19 to 23 letters and digits.
 	code := "ANfake" + rand.Text()[:17]
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +80,7 @@ func (l *ledger) enable(who account, now time.Time) string {
 	return code
 }
 
-// forgetCodes drops the codes that were used or have expired.
+// forgetCodes removes codes that were used or have expired.
 func (l *ledger) forgetCodes(now time.Time) {
 	for len(l.codeOrder) > 0 {
 		oldest := l.codeOrder[0]
@@ -93,7 +92,7 @@ func (l *ledger) forgetCodes(now time.Time) {
 	}
 }
 
-// disable ends all grants of an account.
+// disable revokes all grants of an account.
 func (l *ledger) disable(who account) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,7 +102,7 @@ func (l *ledger) disable(who account) bool {
 	return len(l.accounts[who]) > 0
 }
 
-// expire ends the access tokens of an account.
+// expire expires the access tokens of an account.
 func (l *ledger) expire(who account) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,14 +112,14 @@ func (l *ledger) expire(who account) bool {
 	return len(l.accounts[who]) > 0
 }
 
-// holder is whom a presented token or code belongs to.
+// holder is the grant and the claim of a presented token or code.
 type holder struct {
 	*grant
 	claim claim
 }
 
-// holderOf finds the grant of a token, also of one that no longer works; nil
-// when the simulator never issued it.
+// holderOf returns the holder of a token, even of an invalid one; nil if the simulator
+// never issued it.
 func (l *ledger) holderOf(prefix, token string) *holder {
 	c, ok := l.mint.read(prefix, token)
 	if !ok {
@@ -131,7 +130,7 @@ func (l *ledger) holderOf(prefix, token string) *holder {
 	return &holder{grant: l.grants[c.grant], claim: c}
 }
 
-// holderOfCode finds the grant of a code that was not exchanged yet.
+// holderOfCode returns the holder of a code that has not been exchanged.
 func (l *ledger) holderOfCode(code string) *holder {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,7 +141,7 @@ func (l *ledger) holderOfCode(code string) *holder {
 	return &holder{grant: l.grants[pending.grant], claim: claim{grant: pending.grant}}
 }
 
-// standing is what an access token is worth.
+// standing is the state of an access token.
 type standing int
 
 const (
@@ -151,8 +150,8 @@ const (
 	disabled
 )
 
-// standing judges an access token. An expired token of a disabled skill is
-// expired: the gateway looks at the token before it looks at the skill.
+// standing returns the state of an access token. An expired token of a disabled skill is
+// expired: the gateway checks the token before the skill.
 func (l *ledger) standing(h *holder, now time.Time) standing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -168,7 +167,7 @@ func (l *ledger) standing(h *holder, now time.Time) standing {
 // tokens is an issued pair.
 type tokens struct{ access, refresh string }
 
-// exchange trades a code for tokens, once.
+// exchange returns the tokens for a code, once.
 func (l *ledger) exchange(code, clientID string, now time.Time) (tokens, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -184,9 +183,8 @@ func (l *ledger) exchange(code, clientID string, now time.Time) (tokens, bool) {
 	return l.issue(pending.grant, g, now, true), true
 }
 
-// refresh trades a refresh token for tokens. With rotate false the token that
-// was sent stays in force and is the one answered. It also reports whether
-// another had already taken the token's place.
+// refresh returns the tokens for a refresh token. With rotate false the refresh token
+// stays the current one. It also reports whether the token was rotated before.
 func (l *ledger) refresh(h *holder, clientID string, now time.Time, rotate bool) (issued tokens, ok, rotatedAway bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,14 +195,14 @@ func (l *ledger) refresh(h *holder, clientID string, now time.Time, rotate bool)
 	return l.issue(h.claim.grant, h.grant, now, rotate), true, rotatedAway
 }
 
-// inGrace reports whether a refresh token that was rotated away still works.
+// inGrace reports whether a rotated refresh token still works.
 func (g *grant) inGrace(serial uint64, now time.Time) bool {
 	return slices.ContainsFunc(g.retired, func(old retiredToken) bool {
 		return old.serial == serial && now.Before(old.until)
 	})
 }
 
-// rotate puts a refresh token in the place of the one in force.
+// rotate replaces the current refresh token.
 func (g *grant) rotate(serial uint64, now time.Time, grace time.Duration) {
 	g.retired = slices.DeleteFunc(g.retired, func(old retiredToken) bool { return !now.Before(old.until) })
 	if g.current != 0 && grace > 0 {
@@ -213,7 +211,7 @@ func (g *grant) rotate(serial uint64, now time.Time, grace time.Duration) {
 	g.current = serial
 }
 
-// issue makes a pair of tokens, with a new refresh token when rotate says so.
+// issue returns a pair of tokens, with a new refresh token if rotate is true.
 func (l *ledger) issue(index uint64, g *grant, now time.Time, rotate bool) tokens {
 	if rotate {
 		l.serial++
@@ -229,9 +227,9 @@ func (l *ledger) issue(index uint64, g *grant, now time.Time, rotate bool) token
 	}
 }
 
-// Tokens look like Amazon's in what matters to a client: the prefix, a length
-// of more than 350 characters, and characters that an unescaped form body
-// breaks. Every token has |, +, / and =.
+// Tokens resemble Amazon's where it matters to a client: they have the prefix, more than
+// 350 characters, and characters that break an unescaped form body. Every token has |,
+// +, / and =.
 const (
 	accessPrefix  = "Atza|fake+/"
 	refreshPrefix = "Atzr|fake+/"
@@ -240,18 +238,17 @@ const (
 	sealBytes  = 234 // so that a token is 367 characters long
 )
 
-// claim is what a token stands for. It is written inside the token, so that
-// the simulator need not remember tokens: its memory does not grow with the
-// number of refreshes, and a refresh token that was rotated away an hour ago is
-// still told from one that never existed.
+// claim is the content of a token. The token carries it, so that the simulator need not
+// store tokens: its memory does not grow with the number of refreshes, and it can
+// distinguish a refresh token that was rotated an hour ago from one that never existed.
 type claim struct {
 	grant      uint64 // index in the ledger
-	serial     uint64 // no two tokens have the same
+	serial     uint64 // unique for each token
 	generation uint64 // of the grant's access tokens
 	expires    uint64 // Unix milliseconds, of access tokens only
 }
 
-// mint makes tokens and recognizes its own.
+// mint issues tokens and recognizes its own.
 type mint struct{ key [32]byte }
 
 func newMint() mint {
@@ -260,7 +257,7 @@ func newMint() mint {
 	return m
 }
 
-// issue writes a claim as a token. The same claim gives the same token.
+// issue returns the token of a claim. The same claim gives the same token.
 func (m mint) issue(prefix string, c claim) string {
 	raw := make([]byte, 0, claimBytes+sealBytes)
 	for _, n := range []uint64{c.grant, c.serial, c.generation, c.expires} {
@@ -270,14 +267,14 @@ func (m mint) issue(prefix string, c claim) string {
 	return prefix + base64.StdEncoding.EncodeToString(raw)
 }
 
-// seal is a keyed hash, long enough to fill the token. SHA-3 needs no HMAC.
+// seal returns a keyed hash, long enough to fill the token. SHA-3 needs no HMAC.
 func (m mint) seal(prefix string, claim []byte) []byte {
 	keyed := append(m.key[:len(m.key):len(m.key)], prefix...)
 	return sha3.SumSHAKE256(append(keyed, claim...), sealBytes)
 }
 
-// read returns the claim of a token that this mint issued under the prefix. A
-// token changed in a single character is not one.
+// read returns the claim of a token that this mint issued with the prefix. It refuses a
+// token with a single changed character.
 func (m mint) read(prefix, token string) (claim, bool) {
 	encoded, ok := strings.CutPrefix(token, prefix)
 	if !ok {

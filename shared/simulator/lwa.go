@@ -11,20 +11,19 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// maxFormBytes is far more than a form with a code or a token, of at most 2048
-// bytes each, needs.
+// maxFormBytes is far more than a form needs: a code or a token has at most 2048 bytes.
 const maxFormBytes = 64 << 10
 
-// tokenCall is a request to the token endpoint, read but not judged.
+// tokenCall is a decoded request to the token endpoint.
 type tokenCall struct {
 	target Target
 	form   url.Values
 	client Client
-	holder *holder // of the code or refresh token, nil when unknown
-	broken *answer // when it cannot be read, what to answer
+	holder *holder // of the code or refresh token, nil if unknown
+	broken *answer // the answer if the request cannot be decoded
 }
 
-// serveToken is POST /auth/o2/token, as of
+// serveToken serves POST /auth/o2/token, see
 // https://developer.amazon.com/docs/login-with-amazon/authorization-code-grant.html.
 func (s *Simulator) serveToken(w http.ResponseWriter, r *http.Request) {
 	call := s.readTokenCall(r)
@@ -40,7 +39,7 @@ func (s *Simulator) serveToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// readTokenCall reads what a token request asks for.
+// readTokenCall decodes a token request.
 func (s *Simulator) readTokenCall(r *http.Request) tokenCall {
 	call := tokenCall{target: neither}
 	call.form, call.broken = readForm(r)
@@ -58,9 +57,9 @@ func (s *Simulator) readTokenCall(r *http.Request) tokenCall {
 	return call
 }
 
-// readForm reads the form of a token request. The query string and a body of
-// another type do not reach Amazon's parser: the answer is 500 with an empty
-// object, and nothing that tells why.
+// readForm decodes the form of a token request. A query string, or a body of another
+// type, does not reach Amazon's parser: the answer is 500 with an empty object, without
+// a reason.
 func readForm(r *http.Request) (url.Values, *answer) {
 	body, whole := readBody(r, maxFormBytes)
 	if r.URL.RawQuery != "" || mediaType(r) != "application/x-www-form-urlencoded" {
@@ -81,8 +80,8 @@ func readForm(r *http.Request) (url.Values, *answer) {
 	return form, nil
 }
 
-// readClient reads the client's credentials, which come in the form or in an
-// Authorization header and not in both.
+// readClient returns the client's credentials, which are in the form or in an
+// Authorization header, but not in both.
 func readClient(r *http.Request, form url.Values) (Client, *answer) {
 	if r.Header.Get("Authorization") == "" {
 		return Client{form.Get("client_id"), sensitive.New(form.Get("client_secret"))}, nil
@@ -97,8 +96,8 @@ func readClient(r *http.Request, form url.Values) (Client, *answer) {
 	return Client{id, sensitive.New(secret)}, nil
 }
 
-// judgeTokenCall refuses what Login with Amazon refuses before it looks at the
-// code or token.
+// judgeTokenCall returns the refusal of a request that Login with Amazon refuses before
+// it checks the code or token.
 func (s *Simulator) judgeTokenCall(call tokenCall) *answer {
 	grantType := call.form.Get("grant_type")
 	switch {
@@ -142,7 +141,7 @@ type tokenAnswer struct {
 	ExpiresIn    int    `json:"expires_in,omitempty"`
 }
 
-// issueTokens trades the code or the refresh token for tokens.
+// issueTokens returns the answer with the tokens for the code or the refresh token.
 func (s *Simulator) issueTokens(call tokenCall, fault Fault) answer {
 	issued, ok, rotatedAway := s.trade(call, fault)
 	if !ok {
@@ -163,7 +162,7 @@ func (s *Simulator) issueTokens(call tokenCall, fault Fault) answer {
 	}
 }
 
-// trade asks the ledger.
+// trade exchanges the code or the refresh token at the ledger.
 func (s *Simulator) trade(call tokenCall, fault Fault) (issued tokens, ok, rotatedAway bool) {
 	now := s.options.Now()
 	if call.target == Exchange {
@@ -176,9 +175,9 @@ func (s *Simulator) trade(call tokenCall, fault Fault) (issued tokens, ok, rotat
 	return s.ledger.refresh(call.holder, call.client.ID, now, !s.options.KeepRefreshToken && !fault.OmitRefreshToken)
 }
 
-// shownForm writes a form for the record: the names of the fields, and the
-// values of the two that are no secret. A name that is none of OAuth's is not
-// shown, since a body in another format may have become one long name.
+// shownForm returns a form for the record: the names of the fields, and the values of
+// the two that are not secret. Unknown names are left out, since a body in another format
+// may have become one long name.
 func shownForm(form url.Values) string {
 	var shown []string
 	for _, name := range slices.Sorted(maps.Keys(form)) {
@@ -194,8 +193,7 @@ func shownForm(form url.Values) string {
 	return strings.Join(shown, "&")
 }
 
-// serveTokenInfo is GET /auth/o2/tokeninfo, which tells whose an access token
-// is, as of
+// serveTokenInfo serves GET /auth/o2/tokeninfo, which describes an access token, see
 // https://developer.amazon.com/docs/login-with-amazon/verify-access-tokens.html.
 func (s *Simulator) serveTokenInfo(w http.ResponseWriter, r *http.Request) {
 	token := r.URL.Query().Get("access_token")
@@ -216,7 +214,7 @@ func (s *Simulator) serveTokenInfo(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// tokenInfo is the answer for a good token. Its exp counts seconds from now.
+// tokenInfo returns the answer for a valid token. Its exp counts seconds from now.
 func tokenInfo(h *holder, now time.Time, lifetime time.Duration) answer {
 	expires := time.UnixMilli(int64(h.claim.expires))
 	return answer{status: http.StatusOK, contentType: "application/json", accepted: true, body: marshal(map[string]any{

@@ -8,19 +8,18 @@ import (
 	"time"
 )
 
-// object is a JSON object. The gateway's field names are case-sensitive, which
-// encoding/json forgets when it decodes into a struct.
+// object is a JSON object. It is a map, because the gateway's field names are
+// case-sensitive and encoding/json's matching to a struct is not.
 type object = map[string]any
 
-// event is a body taken apart, as far as it goes: what is absent, or of
-// another type, is nil.
+// event is a decoded body. Parts that are absent or of another type are nil.
 type event struct {
 	root, event, header, endpoint, payload object
 	endpointScope, payloadScope            object
 	kind                                   kind
 }
 
-// readEvent takes a body apart.
+// readEvent decodes a body.
 func readEvent(body []byte) event {
 	var e event
 	if json.Unmarshal(body, &e.root) != nil {
@@ -56,7 +55,7 @@ func missing(reason string) *wrong {
 	return &wrong{InvalidRequest, "Event or endpoint is missing in the resquest.", reason}
 }
 
-// judge says what is wrong with an event that came with a good token.
+// judge returns the refusal of an event with a valid token, nil if it is accepted.
 func (e event) judge(token string) *wrong {
 	if e.root == nil {
 		return malformed("the body is no JSON object")
@@ -75,7 +74,7 @@ func (e event) judge(token string) *wrong {
 	return nil
 }
 
-// checkNames finds fields that Alexa does not have.
+// checkNames refuses fields that Alexa does not have.
 func (e event) checkNames() *wrong {
 	for _, part := range []struct {
 		name    string
@@ -107,9 +106,9 @@ func hasOther(o object, allowed []string) bool {
 }
 
 // The character sets of Amazon's message schema,
-// https://github.com/alexa/alexa-smarthome/tree/master/validation_schemas, and of
-// an endpointId those of Amazon's page, with the dot and the letters beyond a-z
-// of which it says nothing.
+// https://github.com/alexa/alexa-smarthome/tree/master/validation_schemas. That of an
+// endpointId is from Amazon's page, plus the dot and the letters beyond a-z, which the
+// page does not mention.
 var (
 	messageIDForm  = regexp.MustCompile(`^[a-zA-Z0-9\-]*$`)
 	endpointIDForm = regexp.MustCompile(`^[a-zA-Z0-9_\-=#;:?@& .\x{80}-\x{10FFFF}]{1,256}$`)
@@ -139,8 +138,7 @@ func (e event) checkHeader() *wrong {
 	return nil
 }
 
-// checkPlace checks what the event is about: an endpoint, or, where the
-// payload bears the scope, none.
+// checkPlace requires an endpoint, or none if the payload has the scope.
 func (e event) checkPlace() *wrong {
 	_, hasEndpoint := e.event["endpoint"]
 	switch {
@@ -164,10 +162,9 @@ func checkEndpointID(endpoint object, where string) *wrong {
 	return nil
 }
 
-// checkScope wants the header's token a second time, in the body. Without it
-// the gateway was seen to answer 401 and not 400. What it does when the two
-// differ is not known; here it is the same, since one of them is not the token
-// of the request.
+// checkScope requires the header's token in the body as well. Without it the gateway was
+// seen to answer 401 and not 400. Its answer to two different tokens is not known; the
+// simulator gives the same, since one of them is not the token of the request.
 func (e event) checkScope(token string) *wrong {
 	scope, where := e.endpointScope, "event.endpoint.scope"
 	if e.endpoint == nil {
@@ -203,7 +200,7 @@ func (e event) checkContext() *wrong {
 	return nil
 }
 
-// checkPayload checks what the kind of event asks of its payload.
+// checkPayload checks the kind's rules for the payload.
 func (e event) checkPayload() *wrong {
 	for _, name := range e.kind.requires {
 		if v := e.payload[name]; v == nil || v == "" {

@@ -14,15 +14,14 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// Addresses are where a [Server] listens, each "127.0.0.1:0" when empty. The
-// simulator asks nobody for a password: give it an address that others can
-// reach only where they may do everything with it.
+// Addresses are the addresses of a [Server], each "127.0.0.1:0" if empty. The simulator
+// has no authentication: anyone who can reach an address has full control.
 type Addresses struct {
 	LWA        string // Login with Amazon, the control interface and the identity provider
 	NA, EU, FE string // the event gateways
 }
 
-// Server is a simulator that listens. Its URLs are what to configure.
+// Server is a listening simulator. Configure the code under test with its URLs.
 type Server struct {
 	LWATokenURL     string
 	LWATokenInfoURL string
@@ -39,8 +38,8 @@ type Server struct {
 // the server when done.
 func Start(sim *Simulator) (*Server, error) { return StartOn(sim, Addresses{}) }
 
-// StartOn serves a simulator on the given addresses. When one cannot be had
-// it serves none.
+// StartOn serves a simulator on the given addresses. If it cannot listen on one, it
+// serves none.
 func StartOn(sim *Simulator, addresses Addresses) (*Server, error) {
 	lwa := http.NewServeMux()
 	lwa.Handle("/", sim)
@@ -76,8 +75,8 @@ func (s *Server) listen(address string, handler http.Handler) (string, error) {
 	return "http://" + dialable(listener.Addr()), nil
 }
 
-// dialable writes a listener's address so that a client on this machine can
-// use it.
+// dialable returns a listener's address in a form that a client on this machine can
+// dial.
 func dialable(address net.Addr) string {
 	host, port, err := net.SplitHostPort(address.String())
 	if err == nil && net.ParseIP(host).IsUnspecified() {
@@ -86,10 +85,10 @@ func dialable(address net.Addr) string {
 	return address.String()
 }
 
-// GatewayURL is the base URL of a region's event gateway, without a path.
+// GatewayURL returns the base URL of a region's event gateway, without a path.
 func (s *Server) GatewayURL(region alexa.Region) string { return s.gateways[region] }
 
-// Env is the environment that points Gatepost at the simulator.
+// Env returns the environment variables that point Gatepost to the simulator.
 func (s *Server) Env() map[string]string {
 	env := map[string]string{"LWA_TOKEN_URL": s.LWATokenURL, "LWA_TOKENINFO_URL": s.LWATokenInfoURL}
 	for region, baseURL := range s.gateways {
@@ -98,8 +97,8 @@ func (s *Server) Env() map[string]string {
 	return env
 }
 
-// Close ends every connection, requests that a fault delays included, and
-// returns when nothing listens any more.
+// Close closes every listener and connection, including those of delayed requests, and
+// waits for the servers to end.
 func (s *Server) Close() error {
 	var errs []error
 	for _, server := range s.servers {
@@ -112,10 +111,9 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// IdentityProvider plays the maker's own OAuth server, which says whose
-// grantee token it is: GET /userinfo with the bearer token "grantee-u-1" is
-// answered {"sub":"u-1"}, with any other kind of token 401. The zero value is
-// ready to use.
+// IdentityProvider simulates the maker's own OAuth server, which resolves grantee
+// tokens: it answers GET /userinfo with the bearer token "grantee-u-1" by {"sub":"u-1"},
+// and with any other kind of token by 401. The zero value is ready to use.
 type IdentityProvider struct{}
 
 // ServeHTTP serves GET /userinfo.

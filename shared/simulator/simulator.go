@@ -11,32 +11,32 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Options change what a [Simulator] does. The zero value is ready to use.
+// Options configure a [Simulator]. The zero value is ready to use.
 type Options struct {
-	// Now is the simulator's clock, [time.Now] when nil. Codes, tokens and the
-	// record follow it; a [Fault]'s Delay is real time. It is called from many
+	// Now is the simulator's clock, [time.Now] if nil. Codes, tokens and the
+	// record use it; a [Fault]'s Delay is real time. It is called from many
 	// goroutines at once.
 	Now func() time.Time
 
 	// Clients are the pairs of client id and secret that Login with Amazon
-	// knows, [DefaultClient] when empty. One id may have several secrets. Codes
-	// are made for the first.
+	// accepts, [DefaultClient] if empty. One id may have several secrets. Codes
+	// are for the first.
 	Clients []Client
 
-	TokenLifetime time.Duration // of an access token, one hour when zero
-	CodeLifetime  time.Duration // of an authorization code, five minutes when zero
+	TokenLifetime time.Duration // of an access token, one hour if zero
+	CodeLifetime  time.Duration // of an authorization code, five minutes if zero
 
-	// KeepRefreshToken makes every refresh answer with the refresh token that
-	// was sent. Amazon's documents promise a new one each time, and so does the
-	// simulator otherwise; implementations have met both.
+	// KeepRefreshToken has every refresh return the refresh token that was sent.
+	// Without it each refresh returns a new one, as Amazon's documents promise;
+	// skills have seen both.
 	KeepRefreshToken bool
 
-	// OldRefreshTokenGrace is how long a refresh token still works after
-	// another took its place. Zero is the hardest case: it is dead at once.
+	// OldRefreshTokenGrace is how long a refresh token still works after its
+	// rotation. Zero is the hardest case: it becomes invalid at once.
 	OldRefreshTokenGrace time.Duration
 
-	// KeepRequests bounds the record, 10,000 requests when zero, none when
-	// negative. The oldest go first, and [Counts] says how many.
+	// KeepRequests bounds the record, 10,000 requests if zero, none if negative.
+	// The oldest are dropped first, and [Counts] has their number.
 	KeepRequests int
 }
 
@@ -47,7 +47,7 @@ type Client struct {
 	Secret sensitive.String
 }
 
-// DefaultClient is the client a simulator knows when Options name none.
+// DefaultClient returns the client of a simulator whose Options name none.
 func DefaultClient() Client {
 	return Client{
 		ID:     "amzn1.application-oa2-client.fake",
@@ -55,7 +55,7 @@ func DefaultClient() Client {
 	}
 }
 
-// withDefaults fills what was left out.
+// withDefaults returns the options with defaults for zero fields.
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -69,8 +69,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Simulator is Login with Amazon and the three event gateways. Its methods may
-// be called from many goroutines, also while it serves.
+// Simulator is Login with Amazon and the three event gateways. Its methods may be called
+// by many goroutines at once, also while it serves.
 type Simulator struct {
 	options  Options
 	ledger   *ledger
@@ -81,7 +81,7 @@ type Simulator struct {
 	gateways map[alexa.Region]http.Handler
 }
 
-// New returns a simulator that knows no customer and has no faults.
+// New returns a simulator without customers and faults.
 func New(options Options) *Simulator {
 	options = options.withDefaults()
 	s := &Simulator{
@@ -105,10 +105,10 @@ func New(options Options) *Simulator {
 	return s
 }
 
-// ServeHTTP serves the event gateway of a region when the Host header names
-// it (api.amazonalexa.com, api.eu.amazonalexa.com, api.fe.amazonalexa.com) and
-// Login with Amazon with the control interface under every other name. A local
-// listener has no such name: see [Simulator.GatewayHandler] and [Start].
+// ServeHTTP serves the event gateway of a region if the Host header names it
+// (api.amazonalexa.com, api.eu.amazonalexa.com, api.fe.amazonalexa.com), and Login with
+// Amazon with the control interface for every other name. A local listener has no such
+// name: see [Simulator.GatewayHandler] and [Start].
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if region, ok := regionOfHost(r.Host); ok {
 		s.gateways[region].ServeHTTP(w, r)
@@ -117,8 +117,8 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.lwa.ServeHTTP(w, r)
 }
 
-// GatewayHandler serves one region's event gateway, whatever the Host header
-// says. Behind httptest.NewServer it gives that gateway a base URL of its own.
+// GatewayHandler returns the handler of one region's event gateway, for any Host header.
+// Behind httptest.NewServer it has a base URL of its own.
 func (s *Simulator) GatewayHandler(region alexa.Region) http.Handler {
 	if gateway, ok := s.gateways[region]; ok {
 		return gateway
@@ -126,7 +126,7 @@ func (s *Simulator) GatewayHandler(region alexa.Region) http.Handler {
 	return http.NotFoundHandler()
 }
 
-// regionOfHost reads a Host header, with or without a port.
+// regionOfHost returns the region of a Host header, with or without a port.
 func regionOfHost(header string) (alexa.Region, bool) {
 	host, _, err := net.SplitHostPort(header)
 	if err != nil {
@@ -140,35 +140,34 @@ func regionOfHost(header string) (alexa.Region, bool) {
 	return "", false
 }
 
-// Code enables the skill for an Amazon user in a region and returns the
-// authorization code that Alexa would put into AcceptGrant. It can be exchanged
-// once. An earlier enablement of the same user stays as it is: call
-// [Simulator.Disable] first for a customer who disables and enables again.
+// Code enables the skill for an Amazon user in a region and returns the authorization
+// code that Alexa would put into AcceptGrant. The code can be exchanged once. An earlier
+// enablement of the user stays: call [Simulator.Disable] first to simulate a customer
+// who disables and enables again.
 func (s *Simulator) Code(region alexa.Region, amazonUser string) sensitive.String {
 	return sensitive.New(s.ledger.enable(account{region, amazonUser}, s.options.Now()))
 }
 
-// Disable is the customer disabling the skill. Every grant the user has in the
-// region dies, codes that were not exchanged included: a refresh is answered
-// with invalid_grant, an event with 403 SKILL_DISABLED_EXCEPTION. In reality
-// the answer to an event may also be 401; [Simulator.ExpireAccessTokens] after
-// Disable plays that. It reports whether the user had a grant.
+// Disable simulates a customer who disables the skill. It revokes every grant of the
+// user in the region, and codes that were not exchanged: a refresh is answered with
+// invalid_grant, an event with 403 SKILL_DISABLED_EXCEPTION. Amazon may also answer an
+// event with 401, like [Simulator.ExpireAccessTokens] after Disable. Disable reports
+// whether the user had a grant.
 func (s *Simulator) Disable(region alexa.Region, amazonUser string) bool {
 	who := account{region, amazonUser}
 	s.states.forget(who)
 	return s.ledger.disable(who)
 }
 
-// ExpireAccessTokens makes the access tokens that a user has now unusable, as
-// if their hour were over: the gateway answers 401, while a refresh still works
-// and gives a good one. It reports whether the user had a grant.
+// ExpireAccessTokens expires a user's current access tokens: the gateway answers 401, and
+// a refresh returns a valid one. It reports whether the user had a grant.
 func (s *Simulator) ExpireAccessTokens(region alexa.Region, amazonUser string) bool {
 	return s.ledger.expire(account{region, amazonUser})
 }
 
-// State is what Alexa has been told of a user's endpoints: the latest accepted
-// value of each property, in the order of arrival, by endpoint id. At most 300
-// endpoints of a user and 300 properties of an endpoint are remembered.
+// State returns the reported state of a user's endpoints by endpoint id: the last
+// accepted value of each property. At most 300 endpoints of a user and 300 properties of
+// an endpoint are kept.
 func (s *Simulator) State(region alexa.Region, amazonUser string) map[string][]Property {
 	return s.states.of(account{region, amazonUser})
 }

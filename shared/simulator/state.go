@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Property is the latest accepted value of a property. Value is as
-// encoding/json decodes into an any.
+// Property is the last accepted value of a property. Value is decoded by encoding/json
+// into an any.
 type Property struct {
 	Namespace    string `json:"namespace"`
 	Name         string `json:"name"`
@@ -17,13 +17,13 @@ type Property struct {
 	TimeOfSample string `json:"timeOfSample"`
 }
 
-// propertyKey tells the properties of an endpoint apart.
+// propertyKey identifies a property of an endpoint.
 type propertyKey struct{ namespace, name, instance string }
 
-// maxProperties bounds what is remembered of one endpoint.
+// maxProperties is how many properties of one endpoint are kept.
 const maxProperties = 300
 
-// states is what accepted events have told of each customer's endpoints.
+// states holds the state of each customer's endpoints, as accepted events reported it.
 type states struct {
 	mu       sync.Mutex
 	accounts map[account]map[string]map[propertyKey]Property
@@ -33,7 +33,7 @@ func newStates() *states {
 	return &states{accounts: make(map[account]map[string]map[propertyKey]Property)}
 }
 
-// apply takes over what an accepted event tells.
+// apply updates the state by an accepted event.
 func (s *states) apply(who account, e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *states) apply(who account, e event) {
 	}
 }
 
-// endpoint returns the properties of an endpoint, nil for an endpoint too many.
+// endpoint returns the properties of an endpoint, nil beyond the limit.
 func (s *states) endpoint(who account, id string) map[propertyKey]Property {
 	endpoints := s.accounts[who]
 	if endpoints == nil {
@@ -75,14 +75,14 @@ func (s *states) endpoint(who account, id string) map[propertyKey]Property {
 	return endpoints[id]
 }
 
-// forget drops an account.
+// forget removes an account.
 func (s *states) forget(who account) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.accounts, who)
 }
 
-// of copies what is known of an account's endpoints.
+// of returns a copy of the state of an account's endpoints.
 func (s *states) of(who account) map[string][]Property {
 	s.mu.Lock()
 	defer s.mu.Unlock()

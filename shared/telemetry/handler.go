@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// handler writes lines of plain fields, which is nearly all, by itself: slog's
-// own handler calls a function for each field of each line to have two of them
-// renamed. It writes the others, and what both write is the same.
+// handler writes lines of plain fields, which nearly all are, by itself: slog's handler
+// calls a function for each field of each line to rename two of them. slog's handler
+// writes the other lines. Both write the same format.
 type handler struct {
 	slog.Handler
 	out *lines
@@ -22,7 +22,7 @@ func newHandler(w io.Writer) slog.Handler {
 	return handler{slog.NewJSONHandler(out, &slog.HandlerOptions{ReplaceAttr: rename}), out}
 }
 
-// lines keeps lines apart that are written at once.
+// lines serializes concurrent writes, so that lines do not mix.
 type lines struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -49,8 +49,8 @@ func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	return err
 }
 
-// appendLine appends a line to dst. ok is false if that takes more than is known
-// here; what was appended means nothing then.
+// appendLine appends a line to dst. ok is false if the record needs slog's handler; the
+// appended bytes are invalid then.
 func appendLine(dst []byte, r slog.Record) (line []byte, ok bool) {
 	dst = append(r.Time.AppendFormat(append(dst, `{"time":"`...), time.RFC3339Nano), `","severity":"`...)
 	switch r.Level {
@@ -77,7 +77,7 @@ func appendLine(dst []byte, r slog.Record) (line []byte, ok bool) {
 
 func appendField(dst []byte, a slog.Attr) ([]byte, bool) {
 	switch a.Key {
-	case slog.LevelKey, slog.MessageKey: // rename would not let them be
+	case slog.LevelKey, slog.MessageKey: // these are for rename
 		return dst, false
 	}
 	dst, ok := appendPlain(append(dst, ','), a.Key)
@@ -98,8 +98,7 @@ func appendField(dst []byte, a slog.Attr) ([]byte, bool) {
 	return dst, false
 }
 
-// appendPlain appends text as a JSON string if it has nothing that must be
-// written in another way.
+// appendPlain appends text as a JSON string if it needs no escapes.
 func appendPlain(dst []byte, text string) ([]byte, bool) {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c >= 0x80 || c == '"' || c == '\\' {

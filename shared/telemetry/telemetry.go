@@ -1,10 +1,9 @@
-// Package telemetry writes the logs that Cloud Logging understands: one JSON
-// object a line on standard output, with severity, message and trace.
+// Package telemetry writes logs in Cloud Logging's format: one JSON object per line,
+// with severity, message and trace.
 //
-// Each unit of work (a request, a swept shard) writes one wide line when it
-// has ended, and code on the way adds what it knows with [Add]. The names of
-// the fields are the constants of this package, so that a query finds them
-// whichever function wrote the line.
+// Each unit of work (a request, a swept shard) writes one wide line at its end. Code on
+// the way adds fields to it with [Add]. The field names are the constants of this
+// package, so that a query works for every function.
 package telemetry
 
 import (
@@ -18,8 +17,8 @@ import (
 	"sync"
 )
 
-// Names of fields in log lines. functions/CONTRACTS.md says what each of them
-// means, and where it appears.
+// Names of fields in log lines. functions/CONTRACTS.md lists their meaning and where
+// they appear.
 const (
 	Function  = "function"
 	Status    = "status"
@@ -60,12 +59,12 @@ const (
 	Remaining = "remaining"
 )
 
-// New returns a logger that writes to w as Cloud Logging wants it.
+// New returns a logger that writes to w in Cloud Logging's format.
 func New(w io.Writer) *slog.Logger {
 	return slog.New(newHandler(w))
 }
 
-// rename gives slog's own fields Cloud Logging's names, see
+// rename renames slog's own fields to Cloud Logging's, see
 // https://cloud.google.com/logging/docs/structured-logging.
 func rename(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 {
@@ -83,8 +82,7 @@ func rename(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Line collects the fields of one wide line. It may be used by many goroutines
-// at once.
+// Line collects the fields of one wide line. It may be used by many goroutines at once.
 type Line struct {
 	mu    sync.Mutex
 	level slog.Level
@@ -93,14 +91,14 @@ type Line struct {
 
 type lineKey struct{}
 
-// Begin returns a context whose [Add] and [Raise] reach a new Line.
+// Begin returns a new Line, and a context by which [Add] and [Raise] find it.
 func Begin(ctx context.Context, attrs ...slog.Attr) (context.Context, *Line) {
 	line := &Line{attrs: append(make([]slog.Attr, 0, 24), attrs...)}
 	return context.WithValue(ctx, lineKey{}, line), line
 }
 
-// Add puts fields into the line of ctx. Without one it does nothing. Of fields
-// with one name the line shows the last.
+// Add adds fields to the line of ctx, if it has one. A later field replaces an earlier
+// one of the same name.
 func Add(ctx context.Context, attrs ...slog.Attr) {
 	if line, ok := ctx.Value(lineKey{}).(*Line); ok {
 		line.mu.Lock()
@@ -109,8 +107,8 @@ func Add(ctx context.Context, attrs ...slog.Attr) {
 	}
 }
 
-// Raise lifts the level of ctx's line to at least level: Info is expected,
-// Warn was or will be tried again, Error a person should look at.
+// Raise raises the level of ctx's line to at least level: Info is expected, Warn is
+// retried, Error needs a person's attention.
 func Raise(ctx context.Context, level slog.Level) {
 	if line, ok := ctx.Value(lineKey{}).(*Line); ok {
 		line.mu.Lock()
@@ -119,15 +117,15 @@ func Raise(ctx context.Context, level slog.Level) {
 	}
 }
 
-// Write logs the line with its last fields.
+// Write logs the line with the fields added so far and last.
 func (l *Line) Write(ctx context.Context, log *slog.Logger, message string, last ...slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	log.LogAttrs(ctx, l.level, message, lastOfEach(append(l.attrs, last...))...)
 }
 
-// lastOfEach drops the fields that another of the same name follows: readers of
-// JSON keep one of two, and do not agree on which.
+// lastOfEach returns the last field of each name: readers of JSON disagree on which of
+// two duplicates counts.
 func lastOfEach(attrs []slog.Attr) []slog.Attr {
 	kept := attrs[:0]
 	for i, a := range attrs {
@@ -138,10 +136,10 @@ func lastOfEach(attrs []slog.Attr) []slog.Attr {
 	return kept
 }
 
-// Trace returns the field that ties a line to the request's trace, or the
-// empty field when the request has none. It reads the W3C traceparent header
-// and Google's older X-Cloud-Trace-Context. project is the Google Cloud
-// project, without which Cloud Logging cannot find a trace.
+// Trace returns the field that links a line to the request's trace, or the empty field
+// if the request has none. It reads the W3C traceparent header and Google's older
+// X-Cloud-Trace-Context. project is the Google Cloud project, without which Cloud
+// Logging cannot find a trace.
 func Trace(h http.Header, project string) slog.Attr {
 	id := traceID(h)
 	if id == "" {
@@ -170,18 +168,18 @@ func isTraceID(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == "" && strings.Trim(s, "0") != ""
 }
 
-// unsolicited begins the line that net/http writes to the standard logger when
-// a server sends more than it announced. It goes on with the bytes from the
-// wire, which may be the tokens of another request.
+// unsolicited begins the line that net/http writes to the standard logger when a server
+// sends more than it announced. The rest of the line quotes bytes from the wire, which
+// may be the tokens of another request.
 var unsolicited = []byte("Unsolicited response received on idle HTTP channel")
 
-// WithoutWire returns a writer for the standard logger that passes lines on to
-// w, less what they quote from the wire.
+// WithoutWire returns a writer for the standard logger that writes lines to w without
+// the bytes that they quote from the wire.
 func WithoutWire(w io.Writer) io.Writer { return withoutWire{w} }
 
 type withoutWire struct{ to io.Writer }
 
-// Write takes one line, as package log writes them.
+// Write writes one line of package log.
 func (w withoutWire) Write(line []byte) (int, error) {
 	shown := line
 	if i := bytes.Index(line, unsolicited); i >= 0 {

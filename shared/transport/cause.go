@@ -8,14 +8,14 @@ import (
 	"net"
 )
 
-// errUnusable stands for every failure whose own text is not fit for a log.
+// errUnusable replaces every error whose text is not safe to log.
 var errUnusable = errors.New("no usable answer")
 
-// Cause returns the part of a failed call's error that is fit for a log: that
-// ctx ended, that the answer broke off, what the network says, or what is
-// wrong with the server's certificate. Anything else becomes a fixed text:
-// net/http quotes the beginning of an answer that is not HTTP, and decoders
-// quote what they cannot decode, either of which may be a token.
+// Cause returns the part of a failed call's error that is safe to log: the error of
+// ctx, a truncated answer, the network's error, or that of the server's certificate.
+// Anything else becomes a fixed text: net/http quotes the beginning of an answer that
+// is not HTTP, and decoders quote the text that they cannot decode, either of which may
+// hold a token.
 func Cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -26,8 +26,8 @@ func Cause(ctx context.Context, err error) error {
 	return errUnusable
 }
 
-// Known is Cause for those who say themselves what it means that a failure is
-// of no known kind: it returns nil then.
+// Known is Cause for callers with their own text for other errors, for which it returns
+// nil.
 func Known(err error) error {
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
 		if errors.Is(err, known) {
