@@ -352,7 +352,7 @@ func TestStatus(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"gcloud services", true, exitFailed, "running this again goes on from there"},
+		{"gcloud services", true, exitFailed, "run it again to continue"},
 		{"", true, exitSecrets, "Fill the secrets, and run this again"},
 		{"", false, exitOK, "# The environment of your own Lambda for EU:"},
 	} {
