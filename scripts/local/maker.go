@@ -119,7 +119,7 @@ func (m *maker) grantEvent(message push.Message) {
 	if event.Type == grant.Stale {
 		reason = ", report again " + cmp.Or(strings.Join(event.EndpointIDs, ", "), "all endpoints")
 		if event.Discovery {
-			reason += " and what was discovered"
+			reason += " and the discovery"
 		}
 	}
 	m.screen.row("grant", 0, "%s %s in %s%s, %s", event.UserID, event.Type, event.Region, reason, count(event.ActiveGrants, "active grant"))

@@ -312,7 +312,7 @@ func TestPushed(t *testing.T) {
 		{"stale", `{"type":"stale","userId":"u-1","region":"EU","endpointIds":["lamp-1","lamp-2"],"activeGrants":1}`, nil,
 			"u-1 stale in EU, report again lamp-1, lamp-2, 1 active grant"},
 		{"stale, all", `{"type":"stale","userId":"u-1","region":"EU","discovery":true,"activeGrants":1}`, nil,
-			"u-1 stale in EU, report again all endpoints and what was discovered, 1 active grant"},
+			"u-1 stale in EU, report again all endpoints and the discovery, 1 active grant"},
 		{"no grant event", `linked`, nil, "message m1 does not decode: invalid character 'l' looking for beginning of value"},
 		{"Gatepost's dead letter", "", map[string]string{
 			"gatepost-event-id": "e-1", "gatepost-code": "INVALID_EVENT", "gatepost-description": "userId: missing",

@@ -47,7 +47,7 @@ func (t tally) write(w io.Writer) {
 	} else {
 		row("replayed", t.Replayed)
 		row("not reached", t.Untried)
-		row("failed", t.Failed, some(t.Unacknowledged, "were published all the same, and will be again"))
+		row("failed", t.Failed, some(t.Unacknowledged, "were published but not acknowledged, and will be published again"))
 	}
 	row("refused", t.Refused, some(t.StaleDeletes, "are DeleteReports older than an hour (-force)"),
 		some(t.WrongRegions, "have a wrong region (-set-region)"))
