@@ -52,8 +52,8 @@ func read(source *config.Source, env config.Env) (settings, error) {
 }
 
 // readRegion returns the Alexa region of the Lambda's AWS region. Lambda sets the
-// variable. It does not guess for other AWS regions: with a wrong region, events go to
-// a gateway that always refuses the grant.
+// variable. readRegion does not guess for other AWS regions: with a wrong region, events
+// go to a gateway that always refuses the grant.
 func readRegion(source *config.Source) alexa.Region {
 	region, err := alexa.RegionOfAWS(source.Text("AWS_REGION", ""))
 	if err != nil {
