@@ -1,20 +1,20 @@
-# Who is told when something is wrong, for nobody watches what runs by itself.
-# Three kinds of policies; none without a channel to tell.
+# The alert policies, of three kinds. There are none without a notification
+# channel.
 
 locals {
   services = flatten([for region, stack in module.stack : formatlist("gatepost-%s-%s", lower(region), keys(stack.urls))])
 
-  # Those that Pub/Sub and Cloud Scheduler call, and call again.
+  # The functions whose calls Pub/Sub and Cloud Scheduler retry.
   repeated = [for service in local.services : service if !can(regex("-(acceptgrant|skillevent)$", service))]
 
   log_alerts = {
     errors = {
       title = "Gatepost: a function reports an error"
-      # A function writes one line for each request, and gives it severity ERROR
-      # when a person should look. Cloud Run's own line about a request has it
-      # for every 5xx: of those that are called again a 503 only asks for that,
-      # of the others, and with a 429, it may be all there is, since the request
-      # has reached no function.
+      # A function writes one line for each request, with severity ERROR if a
+      # person should look. Cloud Run's own line about a request has ERROR for
+      # every 5xx. A retried function uses 503 to get a retry, so that is no
+      # alert. For the other functions, and for a 429, Cloud Run's line may be the
+      # only one, since the request may not have reached the function.
       filter = join(" AND ", [
         "resource.type=\"cloud_run_revision\"",
         "resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.services))})",
@@ -68,11 +68,11 @@ resource "google_monitoring_alert_policy" "log" {
     display_name = each.value.title
     condition_matched_log {
       filter           = each.value.filter
-      label_extractors = { source = each.value.source } # told of each by itself
+      label_extractors = { source = each.value.source } # one alert for each
     }
   }
 
-  # A fault of a whole region is a line for every event.
+  # A fault of a whole region logs a line for every event.
   alert_strategy {
     auto_close = "1800s"
     notification_rate_limit {
@@ -124,9 +124,8 @@ resource "google_monitoring_alert_policy" "metric" {
   }
 }
 
-# RefreshTokens is called every 5 minutes at the most. Whatever keeps it from
-# being called, or from answering, a successful call is missing then; a log
-# would only tell of a call that was made.
+# RefreshTokens is called at least every 5 minutes. The alert is on the absence of a
+# successful call, because a log has no line for a call that was not made.
 resource "google_monitoring_alert_policy" "sweep" {
   for_each = toset(length(var.alert_channels) > 0 ? keys(var.regions) : [])
 
@@ -147,7 +146,7 @@ resource "google_monitoring_alert_policy" "sweep" {
       ])
       duration = "900s"
 
-      # Of all revisions together: an old one is silent for ever.
+      # Of all revisions together: an old one gets no calls any more.
       aggregations {
         alignment_period     = "60s"
         per_series_aligner   = "ALIGN_DELTA"

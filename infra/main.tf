@@ -4,7 +4,7 @@ data "google_project" "this" {
   project_id = var.project_id
 }
 
-# Before Terraform can do anything, this included, somebody has to enable
+# Before the first apply, a person has to enable
 # cloudresourcemanager.googleapis.com and serviceusage.googleapis.com.
 resource "google_project_service" "api" {
   for_each = toset([
@@ -31,11 +31,12 @@ resource "google_project_service" "api" {
 }
 
 locals {
-  # The project, once its APIs are on: whoever is given this one waits for them.
+  # The project, once its APIs are enabled: resources that use this value wait for
+  # them.
   project = values(google_project_service.api)[0].project
 
   # Pub/Sub's own account in this project. It signs the ID tokens of pushes, and
-  # moves what could not be delivered to the dead letters.
+  # moves undeliverable messages to the dead-letter topic.
   # https://cloud.google.com/pubsub/docs/handling-failures#grant_forwarding_permissions
   pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }

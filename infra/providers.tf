@@ -8,8 +8,8 @@ locals {
   aws_regions = { NA = "us-east-1", EU = "eu-west-1", FE = "us-west-2" }
 }
 
-# allowed_account_ids is what keeps credentials of another account, left over
-# in a shell, from making roles there that this project then trusts.
+# allowed_account_ids keeps the credentials of another account, left over in a
+# shell, from creating roles there that this project then trusts.
 
 provider "aws" {
   alias               = "na"

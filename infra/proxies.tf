@@ -1,13 +1,12 @@
 # The Lambdas that Alexa calls. A provider cannot be chosen by for_each, so the
-# three regions are written out; where the maker has a Lambda already, none is
-# made. That the provider is of the right AWS region the module checks.
+# three regions are written out. If the maker has a Lambda already, none is
+# created. The module checks the AWS region of the provider.
 
 locals {
   proxy_regions = [for region, stack in var.regions : region if stack.own_lambda_role == null]
 
-  # The roles of those that are made. Each is fetched by itself: the whole of a
-  # module would include the Lambda, which waits for the functions, which wait
-  # for this.
+  # The roles of the created Lambdas, one by one: a reference to a whole module
+  # would include the Lambda, which depends on the functions, which depend on this.
   proxy_roles = {
     NA = contains(local.proxy_regions, "NA") ? module.proxy_na[0].assumed_role : null
     EU = contains(local.proxy_regions, "EU") ? module.proxy_eu[0].assumed_role : null

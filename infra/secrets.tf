@@ -1,6 +1,6 @@
-# The secrets, without their values: those are added with other tools, so that
-# none is ever in Terraform's state. A function that cannot read its secrets
-# stops at its start, and is not deployed. Therefore the first time:
+# The secrets, without their values, which are added with other tools so that none
+# is in Terraform's state. A function that cannot read its secrets ends at its
+# start, and its deployment fails. Therefore the first time:
 #
 #   terraform apply -target=google_secret_manager_secret.gatepost
 #
@@ -9,8 +9,8 @@
 locals {
   introspection = startswith(var.grantee.resolver, "introspection:")
 
-  # By name; the value is where it is kept, null for wherever Google likes.
-  # A keyset opens the tokens of one region, and stays there as they do.
+  # By name; the value is the location, null for automatic replication. A keyset
+  # opens the tokens of one region, and stays in their location.
   secrets = merge(
     { gatepost-lwa-credentials = null },
     { for region, stack in var.regions : "gatepost-token-keyset-${lower(region)}" => stack.location },
@@ -39,10 +39,9 @@ resource "google_secret_manager_secret" "gatepost" {
     }
   }
 
-  # The tokens in a database, which outlives a destroy, are worth nothing without
-  # their keyset. So Terraform leaves a secret where it is when it is to be no
-  # more, or when its stack moves: another place would be another secret, with
-  # no value.
+  # A database outlives a destroy, and its tokens are useless without their keyset.
+  # So Terraform abandons a secret instead of deleting it, and does not move it with
+  # its stack: another location would be another secret, without a value.
   deletion_policy = "ABANDON"
 
   lifecycle {

@@ -1,5 +1,4 @@
-# The variables that decide how Gatepost behaves; variables.tf has those that
-# say where it is.
+# The variables of Gatepost's behaviour; variables.tf has those of its place.
 
 variable "device_events" {
   description = <<-EOT
@@ -150,7 +149,7 @@ variable "refresh_schedule" {
   nullable    = false
 
   validation {
-    # Each divides the hour, so that no sweep comes late when one begins.
+    # Each divides the hour, so that the interval is the same across hours.
     condition     = can(regex("^\\*(/[1-5])?( \\*){4}$", var.refresh_schedule))
     error_message = "The refresh_schedule is */N * * * * with N from 1 to 5, or * * * * *."
   }

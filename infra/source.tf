@@ -8,14 +8,14 @@ resource "google_storage_bucket" "source" {
 
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
-  force_destroy               = true # it holds nothing that scripts/package cannot write again
+  force_destroy               = true # scripts/package can write its contents again
 
   versioning {
     enabled = false
   }
 
-  # A function keeps what was built from it. Should the object of the source in
-  # use be gone, the next apply uploads it again.
+  # A function keeps its build. If the object of the current source is gone, the
+  # next apply uploads it again.
   lifecycle_rule {
     condition {
       age = 30
@@ -25,21 +25,21 @@ resource "google_storage_bucket" "source" {
     }
   }
 
-  # Any of the stacks' locations will do, and it stays when another comes first.
+  # Any location of a stack will do. It stays if another stack becomes the first.
   lifecycle {
     ignore_changes = [location]
   }
 }
 
-# Its name says what is in it: another source is another object, and only then
-# are the functions built again.
+# The name has the hash of the contents: another source is another object, and only
+# then are the functions built again.
 resource "google_storage_bucket_object" "functions" {
   bucket = google_storage_bucket.source.name
   name   = "functions-${filemd5(var.source_package)}.zip"
   source = var.source_package
 }
 
-# Cloud Build's default account may do far more than build:
+# Cloud Build's default account has far more rights than a build needs:
 # https://cloud.google.com/functions/docs/securing/build-custom-sa
 resource "google_service_account" "build" {
   project      = local.project
@@ -47,9 +47,9 @@ resource "google_service_account" "build" {
   display_name = "Builds Gatepost's functions"
 }
 
-# On the project, since Cloud Functions itself makes and names what they are
-# for: the log, the repository of images, and the bucket that it copies the
-# source to. They are the three of the page above.
+# On the project, because Cloud Functions itself creates and names the resources:
+# the log, the repository of images, and the bucket that it copies the source to.
+# The page above lists these three roles.
 resource "google_project_iam_member" "build" {
   for_each = toset([
     "roles/artifactregistry.writer",

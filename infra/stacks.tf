@@ -1,6 +1,6 @@
-# One stack per Alexa region. What they share passes messages on and keeps
-# nothing of a customer: a customer's tokens never leave the region that was
-# granted them, and trouble in one region stays there.
+# One stack per Alexa region. The shared resources only carry messages. A
+# customer's tokens never leave the region that they were granted in, and an
+# outage of one region does not affect the others.
 module "stack" {
   source   = "./modules/stack"
   for_each = var.regions
@@ -39,6 +39,6 @@ module "stack" {
     refresh_dead_letters = google_pubsub_topic.dead_letters["refresh-dead-letters"].name
   }
 
-  # The first build must not begin before its account may do what a build does.
+  # The first build must not begin before its account has its roles.
   depends_on = [google_project_iam_member.build]
 }

@@ -1,16 +1,17 @@
-# What the maker's cloud and the stacks meet at, and what all stacks share.
+# The topics between the maker's cloud and the stacks, and those that all stacks
+# share.
 
 locals {
-  # The topics for device events: one for all stacks, where each takes what is
-  # meant for it; or one for each, so that no event is stored elsewhere before
-  # it is a dead letter.
+  # The topics for device events: one for all stacks, each of which filters its own
+  # events; or one for each stack, so that no event is stored in another location
+  # unless it becomes a dead letter.
   device_events_topics = (
     var.device_events == "shared"
     ? { device-events = null }
     : { for region, stack in var.regions : "device-events-${lower(region)}" => stack.location }
   )
 
-  # Which of them a stack reads.
+  # The topic that a stack reads.
   device_events_topic = {
     for region in keys(var.regions) : region => google_pubsub_topic.device_events[
       var.device_events == "shared" ? "device-events" : "device-events-${lower(region)}"
@@ -32,9 +33,9 @@ resource "google_pubsub_topic" "device_events" {
   }
 }
 
-# A subscription sees what is published after it was made. Of a topic that keeps
-# its messages a later one can seek back, so that a maker who connects the cloud
-# a day after the first customers linked learns of them all:
+# A subscription gets only messages that are published after its creation. On a
+# topic with retention a later subscription can seek back, so that a maker that
+# connects its cloud a day after the first links gets all of them:
 # https://cloud.google.com/pubsub/docs/replay-overview
 resource "google_pubsub_topic" "grant_events" {
   project                    = local.project
@@ -49,9 +50,9 @@ resource "google_pubsub_topic" "dead_letters" {
   name    = each.key
 }
 
-# Where dead letters wait for somebody: a topic without a subscription would
-# lose them. It has no dead letters of its own, in which a letter that was read
-# too often would disappear; scripts/replay refuses one that has.
+# The subscription that keeps dead letters: a topic without one would lose them.
+# It has no dead-letter policy of its own, which would move a letter that was
+# pulled too often away; scripts/replay refuses a subscription with one.
 resource "google_pubsub_subscription" "dead_letters" {
   for_each = google_pubsub_topic.dead_letters
 
@@ -63,7 +64,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   message_retention_duration = "604800s" # 7 days
 
   expiration_policy {
-    ttl = "" # never, however long there is nothing to read
+    ttl = "" # never, even if it is not read for long
   }
   retry_policy {
     minimum_backoff = "10s"

@@ -1,11 +1,11 @@
-// Package acceptgrant is the function AcceptGrant: it answers Alexa's
-// directive Alexa.Authorization.AcceptGrant, as the skill proxy forwards it.
+// Package acceptgrant is the function AcceptGrant. It answers Alexa's directive
+// Alexa.Authorization.AcceptGrant, which the skill proxy forwards.
 //
-// The grantee's token is taken to the maker's identity provider, to learn who
-// the customer is, while the authorization code is exchanged at Login with
-// Amazon. The tokens are stored before the answer is given, because the code
-// cannot be exchanged again. Alexa waits eight seconds and does not ask twice;
-// the answer is given within five, whatever hangs.
+// The function resolves the grantee's token to a customer at the maker's identity
+// provider, and in parallel exchanges the authorization code at Login with Amazon.
+// It stores the tokens before it answers, because the code cannot be exchanged
+// again. Alexa waits eight seconds and sends the directive once. The function
+// answers within five seconds, even if a dependency hangs.
 package acceptgrant
 
 import (
@@ -35,19 +35,19 @@ import (
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
-// Limits of the function: a directive is about a kilobyte, and what is left of
-// the five seconds after the handler's time is for the answer to travel.
+// Limits of the function. A directive is about a kilobyte. The handler's time leaves
+// the rest of the five seconds for the answer to travel.
 var Limits = host.Limits{Body: 64 << 10, Time: 4700 * time.Millisecond}
 
 // RegionHeader names the Alexa region of the Lambda that got the directive.
 const RegionHeader = "X-Alexa-Region"
 
-// duplicateTime is how long a code that Login with Amazon has seen before is
-// looked for in the record: the directive may have been delivered twice, and
-// the other request still be about to store.
+// duplicateTime is how long the function polls the record for a code that Login with
+// Amazon refuses: the directive may have been delivered twice, and the other request
+// may not have stored yet.
 const duplicateTime = 2 * time.Second
 
-// storeTime is what storing the tokens is left in any case.
+// storeTime is reserved for storing the tokens.
 const storeTime = 1500 * time.Millisecond
 
 // Exchanger is the part of [lwa.Client] that the function needs.
@@ -70,8 +70,8 @@ type Function struct {
 	Now          func() time.Time
 }
 
-// Handle answers one directive. What is no AcceptGrant directive gets 400 and
-// the name of the field; everything else 200 and one of Alexa's two answers.
+// Handle answers one directive with 200 and one of Alexa's two answers. It answers
+// 400, and names the field, if the body is not an AcceptGrant directive.
 func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 	directive, err := alexa.DecodeAcceptGrant(r.Body)
 	if errors.Is(err, alexa.ErrPartition) {
@@ -85,31 +85,32 @@ func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 		return host.Fail(http.StatusBadRequest, "not an AcceptGrant directive: "+err.Error())
 	}
 	telemetry.Add(ctx, slog.String(telemetry.MessageID, directive.MessageID))
-	// A code can be exchanged once: a proxy that hangs up must not keep the
-	// tokens from being stored. The time that there is stays the same.
-	ctx, cancel := withoutCancel(ctx)
+	// A code can be exchanged once, so the tokens are stored even if the proxy
+	// hangs up.
+	ctx, cancel := withDeadlineOnly(ctx)
 	defer cancel()
 	if err := f.accept(ctx, r.Header, directive); err != nil {
 		telemetry.Raise(ctx, level(err))
 		telemetry.Add(ctx, slog.String(telemetry.Outcome, "failed"), slog.String(telemetry.Error, err.Error()))
-		// Amazon shows the text to nobody but developers; the cause is in the log.
+		// Amazon shows the text only to developers; the cause is in the log.
 		return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(answerID(directive), "the grant could not be accepted")}
 	}
-	telemetry.Add(ctx, slog.String(telemetry.Outcome, string("accepted")))
+	telemetry.Add(ctx, slog.String(telemetry.Outcome, "accepted"))
 	return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantResponse(answerID(directive))}
 }
 
-// withoutCancel is ctx less its end, but with its deadline.
-func withoutCancel(ctx context.Context) (context.Context, context.CancelFunc) {
+// withDeadlineOnly returns a context that keeps ctx's deadline and values, but is not
+// cancelled with it.
+func withDeadlineOnly(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	}
 	return context.WithCancel(context.WithoutCancel(ctx))
 }
 
-// level is Warn for what is between Alexa and the customer: a code or a token
-// that is not good. Everything else is Error: Alexa sends a code once, so whoever
-// met with a fault of ours, or of what we depend on, has to link the skill again.
+// level returns Warn for a code or a token that is refused, since Alexa or the
+// customer is the cause. Every other failure is an Error: Alexa sends a code once, so
+// the customer has to link the skill again.
 func level(err error) slog.Level {
 	if errors.Is(err, lwa.ErrInvalidGrant) || errors.Is(err, grantee.ErrRejected) {
 		return slog.LevelWarn
@@ -117,7 +118,7 @@ func level(err error) slog.Level {
 	return slog.LevelError
 }
 
-// accept does the work and returns why it could not be done.
+// accept links the customer. An error is the reason why it could not.
 func (f *Function) accept(ctx context.Context, header http.Header, directive alexa.AcceptGrant) error {
 	region, err := f.region(header.Get(RegionHeader))
 	if err != nil {
@@ -126,27 +127,27 @@ func (f *Function) accept(ctx context.Context, header http.Header, directive ale
 	id := grant.ID(region, f.Skill, directive.Code.Reveal())
 	telemetry.Add(ctx, slog.String(telemetry.Region, string(region)), slog.String(telemetry.GrantID, id))
 
-	known, err := f.ask(ctx, directive)
+	got, err := f.resolveAndExchange(ctx, directive)
 	if err != nil {
 		return fmt.Errorf("finding the customer: %w", err)
 	}
-	key := grant.Key{Skill: f.Skill, UserID: known.userID}
-	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(known.userID)))
-	if errors.Is(known.refused, lwa.ErrInvalidGrant) && f.linkedBefore(ctx, key, id) {
+	key := grant.Key{Skill: f.Skill, UserID: got.userID}
+	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(got.userID)))
+	if errors.Is(got.exchangeErr, lwa.ErrInvalidGrant) && f.linkedBefore(ctx, key, id) {
 		telemetry.Add(ctx, slog.Bool("duplicate", true))
 		return nil
 	}
-	if known.refused != nil {
-		return fmt.Errorf("exchanging the code: %w", known.refused)
+	if got.exchangeErr != nil {
+		return fmt.Errorf("exchanging the code: %w", got.exchangeErr)
 	}
-	if known.token.RefreshToken.Empty() {
-		// The link would break within the hour, and nobody would know why.
-		return errors.New("exchanging the code: no refresh token came")
+	if got.token.RefreshToken.Empty() {
+		// The link would break within the hour, without a trace of the cause.
+		return errors.New("exchanging the code: the answer has no refresh token")
 	}
-	return f.link(ctx, key, id, region, known)
+	return f.link(ctx, key, id, region, got)
 }
 
-// region is the region that the grant belongs to.
+// region returns the region that the grant belongs to.
 func (f *Function) region(header string) (alexa.Region, error) {
 	if header == "" {
 		if len(f.Regions) == 1 {
@@ -164,44 +165,45 @@ func (f *Function) region(header string) (alexa.Region, error) {
 	return region, nil
 }
 
-// answers is what was asked of others about one directive.
+// answers are the answers of the identity provider and Login with Amazon to one
+// directive.
 type answers struct {
-	userID  string    // the customer, says the maker's identity provider
-	token   lwa.Token // for the code
-	account string    // hash of the Amazon account, empty if LWA does not tell
-	refused error     // why there is no token
+	userID      string    // the customer
+	token       lwa.Token // for the code
+	account     string    // hash of the Amazon account; empty if LWA does not tell
+	exchangeErr error     // why there is no token
 }
 
-// ask finds the customer and exchanges the code side by side, in all the time
-// that storing does not need. A refused exchange is part of the answers: what it
-// means depends on who the customer is.
-func (f *Function) ask(ctx context.Context, directive alexa.AcceptGrant) (answers, error) {
+// resolveAndExchange resolves the customer and exchanges the code in parallel, in the
+// time that is not reserved for storing. A failed exchange is part of the answers,
+// because its meaning depends on the customer.
+func (f *Function) resolveAndExchange(ctx context.Context, directive alexa.AcceptGrant) (answers, error) {
 	ctx, cancel := wait.Less(ctx, storeTime)
 	defer cancel()
-	var known answers
+	var got answers
 	var both errgroup.Group
 	both.Go(func() error {
 		return flight.Guard(func() (err error) {
-			known.userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
+			got.userID, err = f.Grantees.Resolve(ctx, directive.GranteeToken)
 			return err
 		})
 	})
 	both.Go(func() error {
 		return flight.Guard(func() error {
-			known.token, known.refused = f.LWA.Exchange(ctx, directive.Code)
-			if known.refused == nil {
-				known.account = f.account(ctx, known.token)
+			got.token, got.exchangeErr = f.LWA.Exchange(ctx, directive.Code)
+			if got.exchangeErr == nil {
+				got.account = f.accountHash(ctx, got.token)
 			}
 			return nil
 		})
 	})
 	err := both.Wait()
-	return known, err
+	return got, err
 }
 
-// account asks whose Amazon account the tokens are for. It is good to know, and
-// nothing depends on it.
-func (f *Function) account(ctx context.Context, token lwa.Token) string {
+// accountHash returns the hash of the Amazon account that the tokens are for. It is
+// optional: if the lookup fails, the hash is empty.
+func (f *Function) accountHash(ctx context.Context, token lwa.Token) string {
 	account, err := f.LWA.Account(ctx, f.TokenInfoURL, token.AccessToken)
 	if err != nil {
 		telemetry.Add(ctx, slog.String("account_error", err.Error()))
@@ -210,17 +212,17 @@ func (f *Function) account(ctx context.Context, token lwa.Token) string {
 	return grant.AmazonUserHash(account)
 }
 
-// link stores the grant, whatever the store answers, for as long as there is
-// time: the code cannot be exchanged again. Then it tells the maker's cloud. That
-// the latter failed is no reason to refuse the grant: the message stays in the
-// record and the sweep publishes it.
-func (f *Function) link(ctx context.Context, key grant.Key, id string, region alexa.Region, known answers) error {
-	tokens, err := access.Seal(f.Sealer, key, id, known.token, f.Draw())
+// link stores the grant, and retries until the deadline, because the code cannot be
+// exchanged again. Then it announces the link to the maker's cloud. A failed
+// announcement does not refuse the grant: the message stays in the record, and the
+// sweep publishes it.
+func (f *Function) link(ctx context.Context, key grant.Key, id string, region alexa.Region, got answers) error {
+	tokens, err := access.Seal(f.Sealer, key, id, got.token, f.Draw())
 	if err != nil {
 		return err
 	}
 	record, err := grant.Persist(ctx, f.Store, grant.Record{Skill: key.Skill, UserID: key.UserID}, func(r *grant.Record) error {
-		r.Link(id, region, known.account, tokens, f.Now())
+		r.Link(id, region, got.account, tokens, f.Now())
 		return nil
 	})
 	if err != nil {
@@ -233,9 +235,9 @@ func (f *Function) link(ctx context.Context, key grant.Key, id string, region al
 	return nil
 }
 
-// linkedBefore reports whether the code that Login with Amazon refuses was
-// exchanged by an earlier delivery of the same directive, and waits a little
-// for one that is still at it.
+// linkedBefore reports whether an earlier delivery of the same directive has
+// exchanged the code that Login with Amazon refuses. It waits for one in flight, for
+// duplicateTime.
 func (f *Function) linkedBefore(ctx context.Context, key grant.Key, id string) bool {
 	ctx, cancel := context.WithTimeout(ctx, duplicateTime)
 	defer cancel()
@@ -250,11 +252,11 @@ func (f *Function) linkedBefore(ctx context.Context, key grant.Key, id string) b
 	}
 }
 
-// answerSpace is the name space of the ids of answers.
+// answerSpace is the UUID name space of the answers' message ids.
 var answerSpace = uuid.MustParse("0b2cf2f5-7c1c-4b8e-8f3f-3f1b7a0d9e55")
 
-// answerID is the message id of the answer to a directive: made from the
-// directive's, so that the answer to a repeated directive is the same.
+// answerID returns the message id of the answer to a directive. It is derived from
+// the directive's id, so that a repeated directive gets the same answer.
 func answerID(directive alexa.AcceptGrant) string {
 	return uuid.NewHash(sha256.New(), answerSpace, []byte(directive.MessageID), 8).String()
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/host"
 )
 
-// Config is what AcceptGrant reads from the environment.
+// Config is the configuration of AcceptGrant. Each field names its variable.
 type Config struct {
 	Regions   []alexa.Region // ALEXA_REGIONS
 	Grantees  wiring.GranteesConfig

@@ -16,15 +16,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// gatewayConnections is how many connections to a gateway a process has: a few
-// for each request that it works on, since a customer may have several grants.
+// gatewayConnections is the number of connections of a process to a gateway: a few
+// for each concurrent request, since a customer may have several grants.
 const gatewayConnections = 4 * wiring.Concurrency
 
-// idleConnection is how long a connection may have been idle on which an event
-// is sent that must not be repeated.
-const idleConnection = 20 * time.Second
+// patientIdleTime is how long a connection for events that must not be repeated may
+// be idle. A server may close an older one while the event is on its way.
+const patientIdleTime = 20 * time.Second
 
-// Config is what SendEvent reads from the environment.
+// Config is the configuration of SendEvent.
 type Config struct {
 	Tokens      wiring.TokensConfig
 	Gateways    map[alexa.Region]*url.URL // of ALEXA_REGIONS; EVENT_GATEWAY_NA, …
@@ -65,7 +65,7 @@ func (c Config) Build(ctx context.Context, p *wiring.Process) (host.Handler, hos
 	for region, base := range c.Gateways {
 		options.Gateways[region] = gateway.New(region, base, transport.NewBounded(gatewayConnections))
 		patient := transport.NewBounded(wiring.Concurrency) // for events that must not be repeated
-		patient.Transport.(*http.Transport).IdleConnTimeout = idleConnection
+		patient.Transport.(*http.Transport).IdleConnTimeout = patientIdleTime
 		options.Patient[region] = gateway.NewPatient(region, base, patient)
 	}
 	deadLetters := p.Topic(ctx, c.DeadLetters)

@@ -1,9 +1,8 @@
-// Package sendevent is the function SendEvent: Pub/Sub pushes device events to
-// it, and it answers whether the message is done with.
+// Package sendevent is the function SendEvent: Pub/Sub pushes device events to it,
+// and it acknowledges or refuses each message.
 //
-// The status is the acknowledgement: 200 means done, anything else makes
-// Pub/Sub deliver the message again, later. All of the work is package
-// delivery's.
+// The status is the acknowledgement: 200 acknowledges, and Pub/Sub redelivers the
+// message after any other status. Package delivery does the work.
 package sendevent
 
 import (
@@ -22,9 +21,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// Limits of the function. A push request holds any message that Pub/Sub takes, of
-// 10 MB, in base64: one that is too large for an event is a dead letter, with the
-// reason, and not refused a hundred times.
+// Limits of the function. The body limit admits the largest message of Pub/Sub, 10 MB,
+// in base64. A message that is too large for an event is then dead-lettered with the
+// reason, instead of being refused and redelivered until its attempts are used up.
 var Limits = host.Limits{Body: 15 << 20, Time: 25 * time.Second}
 
 // Deliverer is the part of [delivery.Deliverer] that the function needs.
@@ -35,8 +34,8 @@ type Deliverer interface {
 // Function delivers pushed device events.
 type Function struct {
 	Deliverer Deliverer
-	// KeepsDeadLetters says that the deliverer puts events that can never be
-	// delivered on a topic of their own, so that they can be acknowledged here.
+	// KeepsDeadLetters is whether the deliverer publishes dead letters to a topic, so
+	// that they can be acknowledged here.
 	KeepsDeadLetters bool
 }
 
@@ -60,8 +59,8 @@ func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 	return f.answer(results)
 }
 
-// answer is the acknowledgement for all grants together: an event that has to
-// be sent again to one of them has to be delivered again.
+// answer returns one acknowledgement for all grants: if one of them needs a retry,
+// the message is redelivered.
 func (f *Function) answer(results []delivery.Result) host.Answer {
 	body := struct {
 		Outcomes []result `json:"outcomes"`
@@ -70,7 +69,7 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 	status := http.StatusOK
 	for _, r := range results {
 		if hasNoGrant(r) {
-			continue // the list has an outcome for each grant
+			continue // "outcomes" has one element for each grant
 		}
 		body.Outcomes = append(body.Outcomes, result{GrantID: r.GrantID, Outcome: r.Name, Code: r.Code})
 		switch {
@@ -91,8 +90,8 @@ func hasNoGrant(r delivery.Result) bool {
 	return r.Name == delivery.NoGrant || r.Name == delivery.Elsewhere
 }
 
-// fieldOf tells the publisher which field of the event is wrong. Other errors
-// are for the log.
+// fieldOf returns the text, for the publisher, of an error about a field of the
+// event. For other errors, which belong in the log, it returns "".
 func fieldOf(err error) string {
 	if err == nil {
 		return ""
@@ -104,8 +103,8 @@ func fieldOf(err error) string {
 	return ""
 }
 
-// note puts the outcomes into the log line: those of an event for several
-// grants as a list, beside the outcome that decided the answer.
+// note adds the outcome that decided the answer to the log line. For an event with
+// several results it adds all of them as a list.
 func note(ctx context.Context, results []delivery.Result) {
 	if len(results) == 0 {
 		return
@@ -130,7 +129,7 @@ func note(ctx context.Context, results []delivery.Result) {
 	}
 }
 
-// fields are the fields of one result.
+// fields returns the log fields of one result.
 func fields(r delivery.Result) []slog.Attr {
 	attrs := append(make([]slog.Attr, 0, 10),
 		slog.String(telemetry.Outcome, string(r.Name)), slog.String(telemetry.Decision, r.Decision.String()))
@@ -159,8 +158,8 @@ func fields(r delivery.Result) []slog.Attr {
 	return attrs
 }
 
-// level is Error for what a person has to look at: a dead letter, and what is
-// our own fault and hits every customer alike.
+// level returns Error if a person has to look: for a dead letter, and for a fault of
+// the configuration or the brake, which affects every customer.
 func level(r delivery.Result) slog.Level {
 	switch {
 	case r.Decision == delivery.DeadLetter, errors.Is(r.Err, access.ErrBraked), errors.Is(r.Err, lwa.ErrClientRefused):

@@ -8,7 +8,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/host"
 )
 
-// Config is what SkillEvent reads from the environment.
+// Config is the configuration of SkillEvent.
 type Config struct {
 	Grantees wiring.GranteesConfig
 	Store    wiring.StoreConfig

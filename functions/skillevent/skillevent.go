@@ -1,18 +1,18 @@
-// Package skillevent is the function SkillEvent: it listens to what Alexa says
-// of a skill's links by itself, as the skill proxy forwards it.
+// Package skillevent is the function SkillEvent. It handles Alexa's skill events
+// about account links, which the skill proxy forwards.
 //
-// SkillAccountLinked teaches which of the maker's customers an Amazon account
-// has linked: the maker's identity provider vouches for the token in it.
-// SkillDisabled names the Amazon account alone, and has every grant of that
-// customer refreshed at the next sweep, minutes instead of up to an hour later.
-// It revokes nothing. Only Login with Amazon's refusal does, which it makes
-// final at once, so that the link of another member of the household survives,
-// and an event that is late, doubled or out of order does no harm.
+// SkillAccountLinked maps an Amazon account to a customer of the maker: the maker's
+// identity provider resolves the event's token. SkillDisabled names only the Amazon
+// account. It makes every grant of that customer due for a refresh at the next sweep,
+// minutes later instead of up to an hour. It revokes nothing. Only a refusal by Login
+// with Amazon revokes, and after this event the first refusal is final. So the link of
+// another member of the household survives, and an event that is late, duplicated or
+// out of order does no harm.
 //
-// An account that was unlinked is kept for a week.
+// The mapping of an unlinked account is kept for a week.
 //
-// Alexa promises no delivery. Whatever is lost here, a refresh or an event finds
-// out later.
+// Alexa does not guarantee delivery. If an event is lost, a refresh or a device event
+// notices the unlink later.
 package skillevent
 
 import (
@@ -30,17 +30,17 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// Limits of the function: Alexa does not wait for an answer, but the proxy does.
+// Limits of the function. Alexa does not wait for an answer, but the proxy does.
 var Limits = host.Limits{Body: 64 << 10, Time: 4700 * time.Millisecond}
 
-// What becomes of a skill event.
+// The outcomes of a skill event.
 const (
-	learned = "learned" // whose the Amazon account is
+	learned = "learned" // the customer of the Amazon account is stored
 	proving = "proving" // the customer's grants are due for a refresh
-	unknown = "unknown" // nobody knows whose the Amazon account is
+	unknown = "unknown" // no customer is stored for the Amazon account
 	nothing = "nothing" // the customer has no grant that could be gone
-	refused = "refused" // the identity provider does not know the token
-	ignored = "ignored" // a request of a type that means nothing here
+	refused = "refused" // the identity provider resolves the token to no customer
+	ignored = "ignored" // the function does not handle requests of this type
 )
 
 // Function answers skill events. All fields are required.
@@ -51,9 +51,9 @@ type Function struct {
 	Now      func() time.Time
 }
 
-// Handle answers one skill event: 200 and what became of it, for a type that
-// nobody has heard of as well; 503 if it could be tried again; 400 and the name
-// of the field for what is no skill event.
+// Handle answers one skill event with 200 and its outcome, also if its type is
+// unknown. It answers 503 if a retry may succeed, and 400 with the name of the field
+// if the body is not a skill event.
 func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 	event, err := alexa.DecodeSkillEvent(r.Body)
 	if err != nil {
@@ -74,7 +74,7 @@ func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 	return host.JSON(http.StatusOK, map[string]string{"outcome": outcome})
 }
 
-// level is Error for what a person has to mend.
+// level returns Error if a person has to repair something.
 func level(err error) slog.Level {
 	if errors.Is(err, grantee.ErrNoCustomer) {
 		return slog.LevelError
@@ -82,8 +82,8 @@ func level(err error) slog.Level {
 	return slog.LevelWarn
 }
 
-// handle does what an event asks for. An error with an outcome is one that will
-// be no better the next time.
+// handle handles an event by its type. An error that comes with an outcome is
+// permanent.
 func (f *Function) handle(ctx context.Context, event alexa.SkillEvent) (outcome string, err error) {
 	switch event.Type {
 	case alexa.SkillAccountLinked:
@@ -94,8 +94,8 @@ func (f *Function) handle(ctx context.Context, event alexa.SkillEvent) (outcome 
 	return ignored, nil
 }
 
-// learn notes whose an Amazon account is. The newest event counts: an account
-// may be linked to one customer today and to another tomorrow.
+// learn stores the customer of an Amazon account. The newest event wins, because the
+// account may be linked to another customer later.
 func (f *Function) learn(ctx context.Context, event alexa.SkillEvent) (string, error) {
 	userID, err := f.Grantees.Resolve(ctx, event.AccessToken)
 	if errors.Is(err, grantee.ErrRejected) || errors.Is(err, grantee.ErrNoCustomer) {
@@ -106,7 +106,7 @@ func (f *Function) learn(ctx context.Context, event alexa.SkillEvent) (string, e
 	}
 	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(userID)))
 	linkedAt := event.Created
-	// An event from the future would outlast those of today and tomorrow.
+	// An event from the future would win over every event until then.
 	if now := f.Now(); linkedAt.IsZero() || linkedAt.After(now) {
 		linkedAt = now
 	}
@@ -117,11 +117,11 @@ func (f *Function) learn(ctx context.Context, event alexa.SkillEvent) (string, e
 	return learned, nil
 }
 
-// saves bounds how often save begins anew. An account has one writer at a time
-// but for events that come doubled.
+// saves is how often save tries. Only duplicate events make an account have more than
+// one writer at a time.
 const saves = 3
 
-// save stores an account, unless what is stored is newer.
+// save stores an account, unless the stored one is newer.
 func (f *Function) save(ctx context.Context, account grant.Account) error {
 	for range saves {
 		stored, err := f.Store.ReadAccount(ctx, account.ID)
@@ -131,7 +131,7 @@ func (f *Function) save(ctx context.Context, account grant.Account) error {
 		if stored.LinkedAt.After(account.LinkedAt) {
 			return nil
 		}
-		stored.ID = account.ID // of an account that is not stored yet
+		stored.ID = account.ID // empty if the account is not stored yet
 		_, err = f.Store.WriteAccount(ctx, stored, account)
 		if err == nil {
 			return nil
@@ -143,7 +143,7 @@ func (f *Function) save(ctx context.Context, account grant.Account) error {
 	return fmt.Errorf("saving the account: %w", grant.ErrConflict)
 }
 
-// prove has the grants of an Amazon account's customer refreshed.
+// prove makes the grants of an Amazon account's customer due for a refresh.
 func (f *Function) prove(ctx context.Context, event alexa.SkillEvent) (string, error) {
 	account, err := f.Store.ReadAccount(ctx, f.accountKey(event).ID())
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
@@ -167,18 +167,18 @@ func (f *Function) prove(ctx context.Context, event alexa.SkillEvent) (string, e
 	return outcome, f.retire(ctx, account)
 }
 
-// retired is how long an account that was unlinked is kept, for events that are
-// late or doubled.
-const retired = 7 * 24 * time.Hour
+// retentionTime is how long an unlinked account is kept, for late and duplicate
+// events.
+const retentionTime = 7 * 24 * time.Hour
 
-// retire lets an account expire: the id will not be heard of again, and whoever
-// links anew has another. Somebody who has changed it meanwhile knows more.
+// retire lets an account expire: Amazon does not use the id again, and a new link has
+// another. A conflict is no error, because the other writer has newer knowledge.
 func (f *Function) retire(ctx context.Context, account grant.Account) error {
 	if !account.ExpireAt.IsZero() {
 		return nil
 	}
 	expiring := account
-	expiring.ExpireAt = f.Now().Add(retired)
+	expiring.ExpireAt = f.Now().Add(retentionTime)
 	if _, err := f.Store.WriteAccount(ctx, account, expiring); err != nil && !errors.Is(err, grant.ErrConflict) {
 		return fmt.Errorf("retiring the account: %w", err)
 	}

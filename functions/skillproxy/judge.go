@@ -14,7 +14,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// kind is what a message is, as far as the proxy cares.
+// kind is the kind of a message, by which the proxy chooses the target.
 type kind int
 
 const (
@@ -23,8 +23,8 @@ const (
 	skillEvent
 )
 
-// kindOf tells a message's kind. What is neither an authorization nor a skill
-// event is the maker's, whatever it is.
+// kindOf returns a message's kind. Every message that is neither an authorization nor
+// a skill event is a directive for the maker.
 func kindOf(m alexa.Envelope) kind {
 	switch {
 	case m.Namespace == "Alexa.Authorization":
@@ -36,31 +36,31 @@ func kindOf(m alexa.Envelope) kind {
 	}
 }
 
-// nameOf is how the log calls a message's kind.
-func nameOf(m alexa.Envelope) string {
+// logName returns the name of a message's kind in the log.
+func logName(m alexa.Envelope) string {
 	switch {
 	case m.RequestType != "":
-		return plain(m.RequestType)
+		return loggable(m.RequestType)
 	case m.Namespace != "" || m.Name != "":
-		return plain(m.Namespace + "." + m.Name)
+		return loggable(m.Namespace + "." + m.Name)
 	default:
 		return "unknown"
 	}
 }
 
-// tellsFault reports whether a directive says that an event was at fault which
-// the gateway had taken: nothing else tells of what went wrong after the 202. The
-// names are of the Alexa Connect Kit; others of their kind end in the same way.
-func tellsFault(m alexa.Envelope) bool {
+// reportsFault reports whether a directive reports a fault of an event that the
+// gateway had accepted. Such directives are the only sign of errors after the 202. The
+// names are those of the Alexa Connect Kit; similar ones have the same ending.
+func reportsFault(m alexa.Envelope) bool {
 	return strings.HasSuffix(m.Name, "Error") || m.Namespace == "Alexa.DeviceUsage.Meter" && m.Name == "ReduceResolution"
 }
 
-// mostFault is how much of the payload of such a directive the log shows.
-const mostFault = 1024
+// maxFault is the number of bytes of such a directive's payload that the log shows.
+const maxFault = 1024
 
-// plain is text fit for a log: names and ids have no other characters, so what
-// has may be anything.
-func plain(s string) string {
+// loggable returns s if it looks like a name or an id, and "unreadable" otherwise,
+// because other text may hold anything.
+func loggable(s string) string {
 	strange := func(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.:", r))
 	}
@@ -70,23 +70,23 @@ func plain(s string) string {
 	return s
 }
 
-// outcome is what became of a message, for the log.
+// outcome is the outcome of a message, for the log.
 type outcome string
 
 const (
-	passed          outcome = "passed"          // the answer from behind went back
-	acknowledged    outcome = "acknowledged"    // a skill event that nobody wants
+	passed          outcome = "passed"          // the target's answer went back
+	acknowledged    outcome = "acknowledged"    // a skill event without a target
 	unsupported     outcome = "unsupported"     // the skill has no handler of directives
 	timedOut        outcome = "timed_out"       // no answer in time
 	unreachable     outcome = "unreachable"     // no answer, or part of one
-	unavailable     outcome = "unavailable"     // an answer that says that nobody is there
+	unavailable     outcome = "unavailable"     // 502, 503 or 504
 	refused         outcome = "refused"         // another status than success
-	unusable        outcome = "unusable"        // success, but nothing that Alexa would understand
-	unauthenticated outcome = "unauthenticated" // no ID token, so nobody was asked
+	unusable        outcome = "unusable"        // success, but not an answer of Alexa's form
+	unauthenticated outcome = "unauthenticated" // no ID token, so the message was not sent
 	panicked        outcome = "panicked"
 )
 
-// answer is what goes back.
+// answer is the answer to Lambda.
 type answer struct {
 	body    []byte
 	err     error // fails the invocation
@@ -95,29 +95,29 @@ type answer struct {
 	level   slog.Level
 }
 
-// errNotTaken fails the invocation of a skill event that may be taken next
-// time. An asynchronous invocation that failed is made again by Lambda:
+// errNotTaken fails the invocation of a skill event that a retry may deliver. Lambda
+// retries an asynchronous invocation that failed:
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html.
 var errNotTaken = errors.New("the skill event was not taken")
 
-// judge decides what goes back for a reply from behind.
+// judge returns the answer for a target's reply.
 func judge(k kind, m alexa.Envelope, r reply) answer {
-	became := outcomeOf(k, m, r)
-	if k == skillEvent && neverTaken(r) {
-		return answer{body: []byte("{}"), outcome: became, level: slog.LevelError}
+	o := outcomeOf(k, m, r)
+	if k == skillEvent && isPermanent(r) {
+		return answer{body: []byte("{}"), outcome: o, level: slog.LevelError}
 	}
-	if became != passed {
-		return failed(k, m, became)
+	if o != passed {
+		return failureAnswer(k, m, o)
 	}
 	if k == skillEvent && !json.Valid(r.body) {
-		return answer{body: []byte("{}"), outcome: passed} // nobody reads it
+		return answer{body: []byte("{}"), outcome: passed} // Lambda takes only JSON, and Alexa ignores it
 	}
 	return answer{body: r.body, outcome: passed}
 }
 
-// neverTaken reports whether a message was refused for what it is. Everything
-// else that is no success is about the way there, which may be better next time.
-func neverTaken(r reply) bool {
+// isPermanent reports whether the target refused the message for its content. Every
+// other failure may be gone at a retry.
+func isPermanent(r reply) bool {
 	return r.err == nil && (r.status == http.StatusBadRequest || r.status == http.StatusRequestEntityTooLarge ||
 		r.status == http.StatusUnprocessableEntity)
 }
@@ -144,10 +144,10 @@ func outcomeOf(k kind, m alexa.Envelope, r reply) outcome {
 	return passed
 }
 
-// isAnswer reports whether Alexa would see an answer in the body. A request in
-// the form of a custom skill's is answered in that form, which is the maker's
-// affair. A byte order mark is no part of the text, and readers may ignore it
-// (RFC 8259, section 8.1): it alone is no reason to withhold an answer.
+// isAnswer reports whether the body is an answer for Alexa. A request in the form of a
+// custom skill's has an answer in that form, which the proxy does not check further. A
+// parser may ignore a byte order mark (RFC 8259, section 8.1), so that one alone is no
+// reason to withhold an answer.
 func isAnswer(m alexa.Envelope, body []byte) bool {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))
 	if m.RequestType != "" {
@@ -156,10 +156,10 @@ func isAnswer(m alexa.Envelope, body []byte) bool {
 	return alexa.HasEvent(body)
 }
 
-// failed is the proxy's own answer. A customer whose grant was refused has to
-// link the skill again, and what the configuration does wrong it does to
-// everybody: a person should look at either.
-func failed(k kind, m alexa.Envelope, why outcome) answer {
+// failureAnswer returns the proxy's own answer after a failure. It is an Error, for a
+// person to look at, if a grant failed, since that customer has to link the skill
+// again, and if the failure is likely to affect every customer.
+func failureAnswer(k kind, m alexa.Envelope, why outcome) answer {
 	a := answer{outcome: why, level: slog.LevelWarn}
 	switch {
 	case k == acceptGrant:
@@ -178,8 +178,8 @@ func failed(k kind, m alexa.Envelope, why outcome) answer {
 	return a
 }
 
-// withoutTarget answers what there is nobody to ask about.
-func withoutTarget(k kind, m alexa.Envelope) answer {
+// answerWithoutTarget returns the answer to a message of a kind that has no target.
+func answerWithoutTarget(k kind, m alexa.Envelope) answer {
 	if k == skillEvent {
 		return answer{body: []byte("{}"), outcome: acknowledged}
 	}

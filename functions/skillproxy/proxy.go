@@ -19,26 +19,26 @@ import (
 )
 
 const (
-	// answerTime is when an answer is given, whatever hangs: within the seven
-	// seconds promised, with room for a slow processor. AcceptGrant ends at
-	// five, which leaves time for an ID token before it.
+	// answerTime is how long the proxy takes at most: within the seven seconds
+	// promised, with room for a slow processor. AcceptGrant takes at most five, which
+	// leaves time to fetch an ID token first.
 	answerTime = 6500 * time.Millisecond
-	// deadlineSpare is what Lambda's own deadline must leave for the answer, on
-	// a processor of which the smallest Lambda has a fourteenth.
+	// deadlineSpare is reserved before Lambda's own deadline for the answer. The
+	// smallest Lambda has a fourteenth of a processor.
 	deadlineSpare = 500 * time.Millisecond
-	// idleTime is how long a connection is kept for the next directive. Lambda
-	// freezes the process in between, and a server that closes its end then is
-	// not noticed: the next directive would be lost on the dead connection, and
-	// could not be sent again, because the server might have carried it out.
-	// Five seconds is the shortest patience of a server in common use (Node's).
+	// idleTime is how long an idle connection is kept. Lambda freezes the process
+	// between invocations, so that the process does not notice a server that closes
+	// its end. The next directive would be lost on the dead connection, and could not
+	// be resent, because the server might have carried it out. Five seconds is the
+	// shortest idle time of a server in common use (Node's).
 	idleTime = 4 * time.Second
-	// connections kept to each host. Only a Lambda configured for concurrency
-	// in one process uses more than two.
+	// connections is the number of idle connections kept to each host. Only a Lambda
+	// configured for concurrency in one process uses more than two.
 	connections = 8
 )
 
-// proxy answers invocations. It implements lambda.Handler, with which neither
-// the message nor the answer is decoded and encoded again.
+// proxy answers invocations. It implements lambda.Handler, so that the library does
+// not decode and encode messages and answers.
 type proxy struct {
 	settings
 	http   *http.Client
@@ -63,8 +63,8 @@ func newClient() *http.Client {
 	return client
 }
 
-// Invoke implements lambda.Handler. The error is never more than the text of
-// errNotTaken: the library would print it, and send it to AWS.
+// Invoke implements lambda.Handler. Its only error is errNotTaken, because the library
+// prints errors and sends them to AWS.
 func (p *proxy) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	started := p.now()
 	ctx, line := telemetry.Begin(ctx, slog.String(telemetry.Function, "SkillProxy"), slog.String(telemetry.Region, string(p.region)))
@@ -73,14 +73,14 @@ func (p *proxy) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	}
 	working, cancel := context.WithDeadline(ctx, deadline(ctx, started))
 	defer cancel()
-	// A copy: the library uses payload's memory for the next invocation, and the
-	// HTTP client may read from a request's body a moment after it gave up on it.
+	// A copy: the library reuses payload's memory for the next invocation, and the
+	// HTTP client may still read a request's body after it has returned an error.
 	a := p.answer(working, bytes.Clone(payload))
 	line.Write(ctx, p.log, "SkillProxy", slog.Int64(telemetry.Duration, p.now().Sub(started).Milliseconds()))
 	return a.body, a.err
 }
 
-// deadline is when the answer must be decided on.
+// deadline returns when the work must end so that the answer is in time.
 func deadline(ctx context.Context, started time.Time) time.Time {
 	at := started.Add(answerTime)
 	if lambdas, ok := ctx.Deadline(); ok && lambdas.Add(-deadlineSpare).Before(at) {
@@ -89,14 +89,14 @@ func deadline(ctx context.Context, started time.Time) time.Time {
 	return at
 }
 
-// answer answers one message, and tells the log how.
+// answer answers one message, and adds the outcome to the log line.
 func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
 	message := alexa.ReadEnvelope(payload)
 	kind := kindOf(message)
 	defer func() {
 		if cause := recover(); cause != nil {
 			telemetry.Add(ctx, slog.String(telemetry.Error, fmt.Sprintf("panic: %v", cause)), slog.String(telemetry.Stack, string(debug.Stack())))
-			a = failed(kind, message, panicked)
+			a = failureAnswer(kind, message, panicked)
 		}
 		telemetry.Raise(ctx, a.level)
 		telemetry.Add(ctx, slog.String(telemetry.Outcome, string(a.outcome)))
@@ -104,21 +104,21 @@ func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
 			telemetry.Add(ctx, slog.String(telemetry.Code, a.code))
 		}
 	}()
-	telemetry.Add(ctx, slog.String(telemetry.Kind, nameOf(message)))
+	telemetry.Add(ctx, slog.String(telemetry.Kind, logName(message)))
 	if message.MessageID != "" {
-		telemetry.Add(ctx, slog.String(telemetry.MessageID, plain(message.MessageID)))
+		telemetry.Add(ctx, slog.String(telemetry.MessageID, loggable(message.MessageID)))
 	}
-	if tellsFault(message) {
+	if reportsFault(message) {
 		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.EndpointID, plain(message.EndpointID)),
-			slog.String("fault", string(message.Payload[:min(len(message.Payload), mostFault)])))
+		telemetry.Add(ctx, slog.String(telemetry.EndpointID, loggable(message.EndpointID)),
+			slog.String("fault", string(message.Payload[:min(len(message.Payload), maxFault)])))
 	}
 	to := p.target(kind)
 	if to == nil {
-		return withoutTarget(kind, message)
+		return answerWithoutTarget(kind, message)
 	}
-	reply := p.ask(ctx, kind, to, payload)
-	if reply.status != 0 { // of what is behind; a Lambda's answer has none
+	reply := p.forward(ctx, kind, to, payload)
+	if reply.status != 0 { // the target's status; a Lambda's answer has none
 		telemetry.Add(ctx, slog.Int(telemetry.Status, reply.status))
 	}
 	if reply.err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/federation"
 )
 
-// settings are what the environment says.
+// settings are the configuration of the proxy.
 type settings struct {
 	region      alexa.Region
 	acceptGrant *target
@@ -19,14 +19,14 @@ type settings struct {
 	federation  federation.Config
 }
 
-// target is something behind the proxy.
+// target is a function or handler that the proxy forwards to.
 type target struct {
 	url      string
-	audience string // of the ID token that it wants; empty if it wants none
+	audience string // of the ID token; empty to send none
 }
 
-// read reads the environment env, of which source is the reader. An error names
-// everything that is wrong with it, and no value.
+// read reads the environment env through source. An error names every fault, and no
+// value.
 func read(source *config.Source, env config.Env) (settings, error) {
 	s := settings{
 		region:      readRegion(source),
@@ -51,9 +51,9 @@ func read(source *config.Source, env config.Env) (settings, error) {
 	return s, nil
 }
 
-// readRegion is the Alexa region that the Lambda's place stands for. Lambda
-// sets the variable; a guess for any other place would send a customer's grant
-// to a gateway that refuses it for ever.
+// readRegion returns the Alexa region of the Lambda's AWS region. Lambda sets the
+// variable. readRegion does not guess for other AWS regions: with a wrong region, events
+// go to a gateway that always refuses the grant.
 func readRegion(source *config.Source) alexa.Region {
 	region, err := alexa.RegionOfAWS(source.Text("AWS_REGION", ""))
 	if err != nil {
@@ -62,9 +62,9 @@ func readRegion(source *config.Source) alexa.Region {
 	return region
 }
 
-// readFunction reads the variables of one target: name_URL, and name_AUDIENCE
-// for what is reached by another host than its own. why is empty for a target
-// that need not be there.
+// readFunction reads the variables of one target: name_URL, and name_AUDIENCE for a
+// target that is reached by another host than its own. why is empty if the target is
+// optional.
 func readFunction(source *config.Source, name, why string) *target {
 	variable := name + "_URL"
 	if source.Text(variable, "") == "" {
@@ -75,15 +75,15 @@ func readFunction(source *config.Source, name, why string) *target {
 	}
 	at := source.URL(variable, "")
 	if at == nil || at.Host == "" {
-		return nil // a fault by now
+		return nil // source has the fault
 	}
 	return &target{url: at.String(), audience: source.Text(name+"_AUDIENCE", audience(at))}
 }
 
-// audience is what a function on Google Cloud takes for its name:
-// the URL of the Cloud Run service, whatever the path, see
-// https://cloud.google.com/run/docs/authenticating/service-to-service, and the
-// whole of a URL at cloudfunctions.net, which many functions share, see
+// audience returns the audience that a function on Google Cloud expects: the URL of
+// the Cloud Run service without the path, see
+// https://cloud.google.com/run/docs/authenticating/service-to-service, and the whole
+// URL at cloudfunctions.net, a host that many functions share, see
 // https://cloud.google.com/functions/docs/securing/authenticating.
 func audience(at *url.URL) string {
 	if strings.HasSuffix(at.Hostname(), ".cloudfunctions.net") {

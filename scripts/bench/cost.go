@@ -13,35 +13,34 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
-// What Firestore is asked, which tests prove: [TestCounts] fails when one of
-// these is wrong.
+// The counts of Firestore's operations, which tests prove: [TestCounts] fails if one of
+// them is wrong.
 const (
-	// The query that finds a record reads it; its lease and its new tokens are a
-	// write each. TestRefreshReadsAndWrites counts calls of the store, and
-	// TestOneCallEach of shared/grant/grantfire what a call asks of Firestore.
+	// The query that finds a record reads it; its lease and its new tokens are a write
+	// each. TestRefreshReadsAndWrites counts calls of the store, and TestOneCallEach of
+	// shared/grant/grantfire the operations of each call.
 	refreshReads, refreshWrites = 1, 2
-	// An event whose customer was not seen within the last minute reads the
-	// customer's record, and nothing is written. TestReadsAndWrites of
-	// functions/sendevent.
+	// An event reads the customer's record unless it is cached, for a minute, and
+	// writes nothing. TestReadsAndWrites of functions/sendevent.
 	eventReads = 1
 )
 
 // Prices in US dollars for us-central1, without free tiers and discounts, seen
-// on 22 November 2026. Where Google's own page loads its table later, the price
-// is from the page that is named; check before you rely on one.
+// on 22 November 2026. If Google's own page loads its table dynamically, the price is
+// from the second page; check before you rely on one.
 const (
 	// https://cloud.google.com/firestore/pricing, Standard edition, one region, by
 	// https://airbyte.com/data-engineering-resources/google-firestore-pricing.
 	// nam5 and eur3, of several regions, take twice as much.
 	readPrice  = 0.03 / 100_000
 	writePrice = 0.09 / 100_000
-	// Twice, for point-in-time recovery: that it is charged like as much storage
-	// again as the data is an assumption.
+	// Twice, for point-in-time recovery: the assumption is that it is charged like the
+	// storage of the data.
 	storagePrice = 2 * 0.15 / gib // a month
 	// https://cloud.google.com/run/pricing, tier 1, request-based billing, by
 	// https://cloudwebschool.com/tools/cloud-run-cost-calculator/: an instance of one
-	// vCPU and half a GiB is paid for as long as it has a request, whether it
-	// computes or waits, rounded up to a tenth of a second.
+	// vCPU and half a GiB is charged while it has a request, even if that only waits,
+	// rounded up to a tenth of a second.
 	vcpuPrice    = 0.000024 // second
 	memoryPrice  = 0.0000025 / 2
 	requestPrice = 0.40 / 1e6
@@ -54,7 +53,7 @@ const (
 	// https://cloud.google.com/vpc/network-pricing, to the internet.
 	egressPrice = 0.12 / gib
 	// https://cloud.google.com/stackdriver/pricing, Cloud Logging, stored for 30
-	// days. Cloud Run's own log of requests is charged like any other.
+	// days. Cloud Run's own request log is charged like any other.
 	logPrice = 0.50 / gib
 
 	gib   = 1 << 30
@@ -69,15 +68,15 @@ const (
 	eventLog      = 1000 + 1200 // the function's line and Cloud Run's own
 )
 
-// databaseWrites a second is where to begin to ask Google: the limit of one
-// database in older editions of https://cloud.google.com/firestore/quotas.
+// databaseWrites is the number of writes a second from which Google has to be asked: the
+// limit of one database in older editions of https://cloud.google.com/firestore/quotas.
 const databaseWrites = 10_000
 
 // interval is the mean time between two refreshes of a grant: on average a token
 // is due twenty minutes before its end and waits half a period for the sweep.
 const interval = lifetime - 20*time.Minute + sweep.DefaultPeriod/2
 
-// cost is the command.
+// cost implements the command cost.
 type cost struct {
 	idle, inFlight, perInstance     float64
 	shards                          int
@@ -103,17 +102,17 @@ func (c *cost) check() error {
 	return nil
 }
 
-// waiting is how long a refresh takes.
+// waiting returns how long a refresh takes.
 func (c *cost) waiting() time.Duration { return c.lwa + refreshWrites*c.write }
 
-// capacity is the refreshes a second, on average, that so many shards can do: a
-// period's function has time less what a last refresh may take.
+// capacity returns the average refreshes a second of a number of shards. In each period a
+// function has its time-out less the time of the last refresh.
 func (c *cost) capacity(shards int) float64 {
 	working := sweep.Timeout - access.RefreshTime
 	return float64(shards) * perShard / c.waiting().Seconds() * working.Seconds() / sweep.DefaultPeriod.Seconds()
 }
 
-// bill is dollars by item.
+// bill has dollars by item.
 type bill map[string]float64
 
 var items = []string{
@@ -121,8 +120,8 @@ var items = []string{
 	"Pub/Sub", "Cloud Scheduler", "logs", "egress",
 }
 
-// refreshing is what it costs to keep tokens fresh for a month. More shards are
-// taken where those that are configured are too few.
+// refreshing returns the monthly cost of refreshing tokens. It adds shards if the
+// configured number is too low.
 func (c *cost) refreshing(customers, idle float64) bill {
 	rate := customers * (1 - idle) / interval.Seconds()
 	refreshes := rate * month.Seconds()
@@ -142,9 +141,9 @@ func (c *cost) refreshing(customers, idle float64) bill {
 	}
 }
 
-// delivering is what events of one grant each cost. Those in flight share an
-// instance, but pay for their CPU at least. reads are those of an event, and
-// logged is the part of its log lines that is kept.
+// delivering returns the cost of events of one grant each. Events in flight share an
+// instance, but cost at least their CPU. reads are those of an event, and logged is the
+// part of its log lines that is kept.
 func (c *cost) delivering(events, inFlight, reads, logged float64) bill {
 	seconds := events * max((c.gatewayIn+c.eventCPU).Seconds()/inFlight, c.eventCPU.Seconds())
 	return bill{
@@ -197,7 +196,7 @@ func (c *cost) run(_ context.Context, out io.Writer) error {
 	return c.limits(out)
 }
 
-// limits says how many customers a stack can have.
+// limits writes how many customers a stack can have.
 func (c *cost) limits(out io.Writer) error {
 	fmt.Fprintf(out, "\nA refresh waits %v, and a customer needs one every %v:\n\n", c.waiting(), interval)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)

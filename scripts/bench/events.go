@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// events is the command: senders take turns, and what each takes is compared
-// with the floor.
+// events implements the command events: senders take turns, and each is compared with
+// the floor.
 type events struct {
 	events, inFlight, customers, rounds int
 	rate, paced                         int // events a second when latency is measured, and how many
@@ -33,7 +33,7 @@ func (e *events) bind(flags *flag.FlagSet) {
 		e.programs = append(e.programs, path)
 		return nil
 	})
-	flags.BoolVar(&e.peers, "peers", true, "measure what others would write too")
+	flags.BoolVar(&e.peers, "peers", true, "measure common alternatives too")
 	flags.BoolVar(&e.install, "install", false, "have npm install express and axios into a directory that goes with the program")
 }
 
@@ -100,7 +100,7 @@ func (e *events) start(ctx context.Context, s *stage) error {
 	return s.startPeers(ctx, env, e.install)
 }
 
-// turn is what one sender did in one round.
+// turn is the result of one sender in one round.
 type turn struct {
 	cpu         time.Duration // of an event
 	half, worst time.Duration // latency: median, and 99th percentile
@@ -110,9 +110,9 @@ type turn struct {
 	atGateway   int64
 }
 
-// takeTurns measures the senders in turn, so that whatever else the machine does
-// meets them all. A round has a turn for each sender. After an error it returns
-// the complete rounds too: one of many events takes a minute or two.
+// takeTurns measures the senders in turn, so that other load of the machine affects all
+// of them. A round has a turn for each sender. After an error it also returns the
+// complete rounds, because a round of many events takes a minute or two.
 func (e *events) takeTurns(ctx context.Context, s *stage) (rounds [][]turn, err error) {
 	for _, sender := range s.senders {
 		if err := e.warmUp(ctx, s, sender); err != nil {
@@ -129,8 +129,8 @@ func (e *events) takeTurns(ctx context.Context, s *stage) (rounds [][]turn, err 
 	return rounds, nil
 }
 
-// shifts in a round: what else the machine does comes and goes within seconds,
-// and should meet all senders of a round alike.
+// shifts is the number of parts of a turn: other load of the machine changes within
+// seconds, and should affect all senders of a round alike.
 const shifts = 5
 
 func (e *events) round(ctx context.Context, s *stage) ([]turn, error) {
@@ -157,8 +157,7 @@ func (e *events) round(ctx context.Context, s *stage) ([]turn, error) {
 	return round, nil
 }
 
-// exert has a sender send n events as fast as it can, and adds the CPU that it
-// takes.
+// exert has a sender send n events as fast as it can, and adds the CPU time.
 func (e *events) exert(ctx context.Context, s *stage, sender sender, t *turn, n int) error {
 	before, err := cpuOf(sender.pid)
 	if err != nil {
@@ -172,7 +171,7 @@ func (e *events) exert(ctx context.Context, s *stage, sender sender, t *turn, n 
 	return err
 }
 
-// send has events sent, and adds what became of them.
+// send has events sent, and adds the result.
 func (t *turn) send(ctx context.Context, s *stage, j job) error {
 	done, err := s.world.push(ctx, j)
 	t.half, t.worst = done.Half, done.Worst
@@ -182,8 +181,8 @@ func (t *turn) send(ctx context.Context, s *stage, j job) error {
 	return err
 }
 
-// warmUp sends an event to each customer and has the simulator judge it in full:
-// a sender of what Amazon would refuse is not measured.
+// warmUp sends an event of each customer and has the simulator check it completely. A
+// sender of events that Amazon would refuse is not measured.
 func (e *events) warmUp(ctx context.Context, s *stage, sender sender) error {
 	var t turn
 	j := s.job(sender, e.customers, e.customers, e.inFlight)
@@ -228,7 +227,7 @@ func writeRounds(out io.Writer, senders []sender, rounds [][]turn) error {
 	return err
 }
 
-// ratio compares the CPU of two senders, round by round: the median, and in
+// ratio returns the ratio of two senders' CPU, round by round: the median, and in
 // parentheses the lowest and the highest.
 func ratio(rounds [][]turn, i, base int) string {
 	var list []float64
@@ -238,7 +237,7 @@ func ratio(rounds [][]turn, i, base int) string {
 	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(list, func(r float64) float64 { return r }), slices.Min(list), slices.Max(list))
 }
 
-// median is the middle one of a list's values, the lower of two.
+// median returns the median of a list, the lower of two.
 func median[T any, V cmp.Ordered](list []T, of func(T) V) V {
 	values := make([]V, len(list))
 	for i, t := range list {

@@ -18,8 +18,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 )
 
-// loading is the command: SendEvent under more events than it ever gets, while
-// the gateway is well, slow, and well again.
+// loading implements the command load: SendEvent under more events than in production,
+// while the gateway is healthy, slow, and healthy again.
 type loading struct {
 	events, inFlight, customers int
 	latency, slow               time.Duration
@@ -33,11 +33,11 @@ type loading struct {
 }
 
 func (l *loading) bind(flags *flag.FlagSet) {
-	flags.IntVar(&l.events, "events", 60_000, "`number` of events while the gateway is well; 300000 is ten minutes of 500 a second")
+	flags.IntVar(&l.events, "events", 60_000, "`number` of events while the gateway is healthy; 300000 is ten minutes of 500 a second")
 	flags.IntVar(&l.inFlight, "in-flight", 1000, "`number` of events in flight")
 	flags.IntVar(&l.customers, "customers", 1000, "`number` of customers that they are for")
-	flags.DurationVar(&l.latency, "latency", 50*time.Millisecond, "what the gateway takes to answer when it is well")
-	flags.DurationVar(&l.slow, "slow", 5*time.Second, "what it takes when it is not")
+	flags.DurationVar(&l.latency, "latency", 50*time.Millisecond, "the gateway's time to answer while it is healthy")
+	flags.DurationVar(&l.slow, "slow", 5*time.Second, "the gateway's time to answer while it is slow")
 	flags.DurationVar(&l.slowFor, "slow-for", 15*time.Second, "how long events are pushed while it is not")
 	flags.DurationVar(&l.after, "after", 15*time.Second, "how long events are pushed after that")
 	flags.StringVar(&l.program, "program", "", programUsage)
@@ -50,8 +50,8 @@ func (l *loading) check() error {
 	return nil
 }
 
-// thirds of the load while the gateway is well: what the process holds must not
-// grow from one to the next.
+// thirds are the parts of the load while the gateway is healthy. Memory must not grow
+// from one to the next.
 var thirds = []string{"start", "middle", "end"}
 
 func (l *loading) run(ctx context.Context, out io.Writer) error {
@@ -74,7 +74,7 @@ func (l *loading) run(ctx context.Context, out io.Writer) error {
 	return l.conclude(out)
 }
 
-// phase is what came of some events.
+// phase is the result of some events.
 type phase struct {
 	load
 	cpu    time.Duration
@@ -83,8 +83,8 @@ type phase struct {
 
 func (p phase) rate() float64 { return float64(p.Answered) / p.Took.Seconds() }
 
-// phases writes a line for each phase. An event that is in flight when one ends
-// ends with it.
+// phases writes a line for each phase. An event in flight at the end of a phase counts
+// for that phase.
 func (l *loading) phases(ctx context.Context) (err error) {
 	done, err := l.world.push(ctx, l.job(l.senders[0], l.customers, l.customers, min(l.inFlight, 8))) // one of each customer, to warm up
 	if err == nil && done.Wrong > 0 {
@@ -105,7 +105,7 @@ func (l *loading) phases(ctx context.Context) (err error) {
 	if l.slowed, err = l.phase(ctx, fmt.Sprintf("gateway takes %v", l.slow), l.slow, l.events*1000, l.slowFor); err != nil {
 		return err
 	}
-	if l.end, err = l.phase(ctx, "and is well again", l.latency, l.events*1000, l.after); err != nil {
+	if l.end, err = l.phase(ctx, "and healthy again", l.latency, l.events*1000, l.after); err != nil {
 		return err
 	}
 	return l.table.Flush()
@@ -134,18 +134,18 @@ func (l *loading) phase(ctx context.Context, name string, delay time.Duration, e
 	return p, err
 }
 
-// conclude says what the lines mean.
+// conclude writes the conclusions.
 func (l *loading) conclude(out io.Writer) error {
 	each := float64(l.usual.memory-l.idle) / float64(l.inFlight) / (1 << 10)
 	fmt.Fprintf(out, "\nmemory of an event in flight: %.1f KiB, over %.1f MiB without any\n", each, mib(l.idle))
-	_, err := fmt.Fprintf(out, "of %d events while the gateway took %v, %d were handed back with 503\n"+
+	_, err := fmt.Fprintf(out, "of %d events while the gateway took %v, %d were answered with 503\n"+
 		"half of the usual rate was reached again %s\n",
 		l.slowed.Answered, l.slow, l.slowed.Statuses[http.StatusServiceUnavailable], recovery(l.end.Seconds, l.usual.rate()))
 	return err
 }
 
-// recovery says after how long half of a rate was reached. What else the machine
-// does has its part in the rate, so that more would say nothing.
+// recovery tells after how long half of the usual rate was reached. Other load of the
+// machine affects the rate, so that a higher share would mean nothing.
 func recovery(seconds []int, usual float64) string {
 	for second, n := range seconds {
 		if float64(n) >= usual/2 {
@@ -155,8 +155,8 @@ func recovery(seconds []int, usual float64) string {
 	return "not while it was watched"
 }
 
-// cold is the command: functions are started in turn, and how long they take to
-// answer is counted from the start of the process.
+// cold implements the command cold: functions are started in turn, and the time to their
+// first answer is measured from the start of the process.
 type cold struct {
 	starts  int
 	program string
@@ -175,7 +175,7 @@ func (c *cold) check() error {
 	return nil
 }
 
-// coldFunctions are those that somebody may wait for.
+// coldFunctions are the functions whose cold start delays a customer.
 var coldFunctions = []string{"SendEvent", "AcceptGrant"}
 
 func (c *cold) run(ctx context.Context, out io.Writer) error {
@@ -209,14 +209,14 @@ func (c *cold) run(ctx context.Context, out io.Writer) error {
 	return table.Flush()
 }
 
-// millis is a percentile in milliseconds.
+// millis formats a percentile in milliseconds.
 func millis(sorted []time.Duration, hundredths int) string {
 	return fmt.Sprintf("%.1f ms", percentile(sorted, hundredths).Seconds()*1000)
 }
 
-// start starts a function and returns how long it took to answer, and how long
-// the second answer took. It has one processor, as in the cloud. The
-// shell that starts it is in the time, about a millisecond.
+// start starts a function and returns the times of its first and its second answer. The
+// function has one processor, as in the cloud. The first time includes the shell that
+// starts it, about a millisecond.
 func (c *cold) start(ctx context.Context, s *stage, name string) (first, second time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -243,8 +243,8 @@ func (c *cold) start(ctx context.Context, s *stage, name string) (first, second 
 	return first, time.Since(began), err
 }
 
-// request is the body of a function's next request: an event of a customer that
-// is not linked, or a directive that links one.
+// request returns the body of a function's next request: an event of a customer that is
+// not linked, or a directive that links one.
 func (c *cold) request(ctx context.Context, w *world, name string) (json.RawMessage, error) {
 	c.serial++
 	if name == "SendEvent" {
@@ -257,7 +257,7 @@ func (c *cold) request(ctx context.Context, w *world, name string) (json.RawMess
 	return directive(c.serial, codes[0]), nil
 }
 
-// ask makes a request, again and again while nobody listens.
+// ask makes a request, and retries while the function does not listen.
 func ask(ctx context.Context, p *binary.Process, body json.RawMessage) error {
 	for {
 		answer, err := call[json.RawMessage](ctx, p.URL()+"/", body)

@@ -1,28 +1,27 @@
-// Command bench measures what an event and what the sweep take, which refreshes
-// every customer's access token before it expires, and computes what both cost.
+// Command bench measures the resources of an event and of the sweep, which refreshes
+// every customer's access token before it expires, and computes the costs of both.
 //
-//	go run ./scripts/bench events  CPU, latency and memory of SendEvent, beside what others would write
+//	go run ./scripts/bench events  CPU, latency and memory of SendEvent, compared with common alternatives
 //	go run ./scripts/bench load    SendEvent with many events in flight, and a gateway that slows down
-//	go run ./scripts/bench cold    from the start of a process to its first answer
-//	go run ./scripts/bench sweep   CPU and memory of a sweep, beside a bare HTTP client
-//	go run ./scripts/bench cost    what customers and events cost, and how many customers a stack can have
+//	go run ./scripts/bench cold    time from the start of a process to its first answer
+//	go run ./scripts/bench sweep   CPU and memory of a sweep, compared with a bare HTTP client
+//	go run ./scripts/bench cost    costs of customers and events, and the most customers of a stack
 //
 // -h after a command lists its flags. README.md has the figures of one machine.
 //
-// What is measured is the product. Events go through the program as it is
-// deployed, watched from outside; the sweep is its own code, over records that
-// are made up. The simulator plays Amazon, in a process of its own whose CPU is
-// not counted.
+// The program measures the product itself. Events go through the deployed program,
+// measured from outside. The sweep runs the product's code over generated records. The
+// simulator takes the place of Amazon, in a separate process whose CPU is not counted.
 //
-// Time means little on a machine that others use: compare CPU time, and only
-// figures of one run. What is compared takes turns, and a sender has a processor
-// to itself where there are two.
+// On a shared machine, compare CPU time rather than wall time, and only figures of one
+// run. The compared programs take turns, and a sender has a processor to itself if there
+// are two.
 //
-// The program needs Linux, a POSIX shell, the go command and this module's
-// source. It fails, with status 1, when a refresh does or when a sender sends
-// what Amazon would refuse: the figures would be those of something else. Events
-// that fail later are counted and shown. It connects to this machine only, save
-// that -install has npm fetch two packages.
+// The program needs Linux, a POSIX shell, the go command and this module's source. It
+// fails with status 1 if a refresh fails, or if a sender sends events that Amazon would
+// refuse, since the figures would not be comparable. Later failures of events are
+// counted and shown. It connects only to this machine, except that -install has npm
+// download two packages.
 package main
 
 import (
@@ -44,13 +43,13 @@ const (
 	exitUsage  = 2
 )
 
-// task is what a command does.
+// task is the implementation of a command.
 type task interface {
 	// bind declares the flags.
 	bind(*flag.FlagSet)
-	// check returns what is wrong with them.
+	// check returns an error if the flags are invalid.
 	check() error
-	// run does the work and writes the figures.
+	// run measures and writes the figures.
 	run(ctx context.Context, out io.Writer) error
 }
 
@@ -67,7 +66,7 @@ var commands = []command{
 	{"cost", "what customers and events cost, and how many customers a stack can have", func() task { return new(cost) }},
 }
 
-// children are what the program starts itself as.
+// children are the commands that the program starts itself with.
 var children = map[string]func() error{worldName: serveWorld, floorName: serveFloor}
 
 func main() {
@@ -76,7 +75,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run carries out the command line and returns the exit status.
+// run runs the command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && children[args[0]] != nil {
 		return failed(stderr, args[0], children[args[0]]())

@@ -211,9 +211,9 @@ func TestLoadCommand(t *testing.T) {
 	wantLines(t, args,
 		`10 in flight of 5 customers, a gateway that takes 1ms, .*`,
 		`start +100 +\d+ +\d+ % .* MiB +0 +\S+s`, `middle +100 .* 0 +\S+s`, `end +100 .* 0 +\S+s`,
-		`gateway takes 100ms +\d\d .* 0 +\S+s` /* ten each 100 ms */, `and is well again +[1-9]\d* .* 0 +\S+s`,
+		`gateway takes 100ms +\d\d .* 0 +\S+s` /* ten each 100 ms */, `and healthy again +[1-9]\d* .* 0 +\S+s`,
 		`memory of an event in flight: -?[\d.]+ KiB, over [1-9][\d.]* MiB without any`,
-		`of [1-9]\d* events while the gateway took 100ms, 0 were handed back with 503`, `half of the usual rate was reached again .+`)
+		`of [1-9]\d* events while the gateway took 100ms, 0 were answered with 503`, `half of the usual rate was reached again .+`)
 }
 
 func TestRecovery(t *testing.T) {

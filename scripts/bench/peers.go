@@ -30,8 +30,8 @@ const (
 	tokensEnv  = "TOKENS_FILE" // file of JSON: customer to access token
 )
 
-// peerEnv gives each customer an access token and tells the senders that have no
-// AcceptGrant. It is a file, since others of this machine can read environments.
+// peerEnv writes an access token of each customer for the senders that have no
+// AcceptGrant. It is a file, because other users of the machine can read environments.
 func (s *stage) peerEnv(ctx context.Context, customers int) (map[string]string, error) {
 	list, err := s.world.tokens(ctx, customers)
 	if err != nil {
@@ -46,13 +46,13 @@ func (s *stage) peerEnv(ctx context.Context, customers int) (map[string]string, 
 		return nil, err
 	}
 	file := filepath.Join(s.dir, rand.Text())
-	// The floor would be none if it collected garbage more often than Gatepost.
+	// The floor must not collect garbage more often than Gatepost.
 	return map[string]string{gatewayEnv: s.world.Gateway, tokensEnv: file, "GOGC": "400"}, os.WriteFile(file, text, 0o600)
 }
 
-// floorName is the command that this program starts itself as: a sender that
-// posts one and the same body for each request and looks at nothing. No sender
-// in Go with net/http on both sides can be cheaper.
+// floorName is the command that this program starts itself with for the floor: a sender
+// that posts the same body for each request and decodes nothing. No sender in Go with
+// net/http on both sides can be cheaper.
 const floorName = "floor"
 
 // startFloor starts the floor.
@@ -71,7 +71,7 @@ type floor struct {
 	body   []byte
 }
 
-// serveFloor is the process itself.
+// serveFloor serves the floor in its own process.
 func serveFloor() error {
 	text, err := os.ReadFile(os.Getenv(tokensEnv))
 	if err != nil {
@@ -121,12 +121,12 @@ func drop(client *http.Client, request *http.Request, want int) error {
 	return err
 }
 
-// peers are what others would write.
+// peers has the source of common alternatives.
 //
 //go:embed peers
 var peers embed.FS
 
-// startPeers starts the peers that can run here and notes why others cannot.
+// startPeers starts the peers that can run here, and records why others cannot.
 func (s *stage) startPeers(ctx context.Context, env map[string]string, install bool) error {
 	dir := filepath.Join(s.dir, "peers")
 	if err := os.CopyFS(s.dir, peers); err != nil {
@@ -150,8 +150,8 @@ func (s *stage) startPeer(ctx context.Context, name string, env map[string]strin
 	return s.start(ctx, name, "/", `"accepted"`, env, argv...)
 }
 
-// findPython returns an interpreter with aiohttp. Debian's package is not seen by
-// other interpreters that may come first in PATH.
+// findPython returns an interpreter with aiohttp. Debian's package is only visible to
+// Debian's interpreter, which may not come first in PATH.
 func findPython(ctx context.Context) (string, error) {
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
 		path, err := exec.LookPath(python)
@@ -185,7 +185,7 @@ func findNode(ctx context.Context, dir string, install bool) (node, modules stri
 	return node, modules, nil
 }
 
-// stage is everything that takes part.
+// stage is the world and the senders.
 type stage struct {
 	pins     pins
 	unpinned error // why nothing is pinned
@@ -229,7 +229,7 @@ func (s *stage) close() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// pinning says that processors are shared out, or why not.
+// pinning tells that senders are pinned to processors, or why not.
 func (s *stage) pinning() string {
 	if s.unpinned != nil {
 		return "nothing pinned: " + s.unpinned.Error()
@@ -237,10 +237,10 @@ func (s *stage) pinning() string {
 	return "the sender alone on one processor"
 }
 
-// programUsage is for the flag of each command that needs the program.
+// programUsage is the usage of the flag of each command that needs the program.
 const programUsage = "a `program` that was built before, instead of one of this source"
 
-// program is a program that was built before, or one that is built now.
+// program returns the path of a given program, or builds one.
 func (s *stage) program(ctx context.Context, before string) (string, error) {
 	if before != "" {
 		return filepath.Abs(before)
@@ -248,14 +248,14 @@ func (s *stage) program(ctx context.Context, before string) (string, error) {
 	return build(ctx, s.dir)
 }
 
-// env configures Gatepost, with grants in memory.
+// env returns Gatepost's environment, with grants in memory.
 func (s *stage) env() map[string]string {
 	client := simulator.DefaultClient()
 	env := map[string]string{
 		"ALEXA_REGIONS": string(region), "GRANT_STORE": "memory", "GRANTEE_RESOLVER": "userinfo:" + s.world.UserInfoURL,
 		"LWA_CREDENTIALS": "env:LWA_CLIENT",
 		"LWA_CLIENT":      fmt.Sprintf(`{"client_id":%q,"client_secret":%q}`, client.ID, client.Secret.Reveal()),
-		// As Cloud Run has them: the Functions Framework does more when they are set.
+		// As on Cloud Run: the Functions Framework does more work if they are set.
 		"K_SERVICE": "bench", "CLOUD_RUN_TIMEOUT_SECONDS": "60",
 	}
 	maps.Copy(env, s.world.Env)
@@ -272,9 +272,8 @@ func (s *stage) start(ctx context.Context, name, path, want string, env map[stri
 	return nil
 }
 
-// startGatepost starts a program with so many customers linked. Grants are in
-// its memory, so that one process serves all functions; what SendEvent does for
-// an event is the same.
+// startGatepost starts a program and links customers. Grants are in its memory, so that
+// one process serves all functions. SendEvent does the same work for an event.
 func (s *stage) startGatepost(ctx context.Context, name, program string, customers int) error {
 	if err := s.start(ctx, name, "/SendEvent", `"outcome":"accepted"`, s.env(), program); err != nil {
 		return err
@@ -303,19 +302,19 @@ func acceptGrant(ctx context.Context, url string, i int, code string) error {
 	return err
 }
 
-// directive is Alexa.Authorization.AcceptGrant of customer i.
+// directive returns Alexa.Authorization.AcceptGrant of customer i.
 func directive(i int, code string) json.RawMessage {
 	return fmt.Appendf(nil, `{"directive":{"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant",`+
 		`"messageId":"00000000-0000-4000-8000-000000000000","payloadVersion":"3"},"payload":{`+
 		`"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":"grantee-%s"}}}}`, code, userID(i))
 }
 
-// job is to push n events of so many customers to a sender.
+// job returns the job of pushing n events of some customers to a sender.
 func (s *stage) job(to sender, customers, n, inFlight int) job {
 	j := job{Host: address(to.base), Path: to.path, Customers: customers, First: s.serial, Events: n, InFlight: inFlight, Want: to.want}
 	s.serial += int64(n)
 	return j
 }
 
-// address is a base URL's host and port.
+// address returns a base URL's host and port.
 func address(base string) string { return strings.TrimPrefix(base, "http://") }

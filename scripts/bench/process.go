@@ -33,8 +33,8 @@ func serve(ctx context.Context, dir string, env map[string]string, argv ...strin
 		return nil, err
 	}
 	script = filepath.Join(script, filepath.Base(argv[len(argv)-1]))
-	// A process that is forked while the script is open for writing keeps it so
-	// until its own exec, and "text file busy" is all that running it gives.
+	// A process that is forked while the script is open for writing keeps it open until
+	// its own exec. Until then running the script fails with "text file busy".
 	syscall.ForkLock.RLock()
 	err = os.WriteFile(script, []byte("#!/bin/sh\necho $$\nexec "+strings.Join(words, " ")+" >/dev/null\n"), 0o700)
 	syscall.ForkLock.RUnlock()
@@ -104,7 +104,7 @@ func (p pins) on(processor string, argv []string) []string {
 	return append([]string{p.taskset, "-c", processor}, argv...)
 }
 
-// cpuOf is the user and system time that all threads of a process have used,
+// cpuOf returns the user and system time of all threads of a process,
 // utime and stime of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html.
 func cpuOf(pid int) (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -129,8 +129,8 @@ func parseStat(stat string) (time.Duration, error) {
 	return time.Duration(user+system) * 10 * time.Millisecond, nil
 }
 
-// memoryOf is the resident memory of a process in bytes: now, or with the name
-// VmHWM the most it ever was.
+// memoryOf returns the resident memory of a process in bytes: the current, or with the
+// name VmHWM the peak.
 func memoryOf(pid int, name string) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -144,7 +144,7 @@ func memoryOf(pid int, name string) (int64, error) {
 	return kib << 10, nil
 }
 
-// field is the value of a line "name: value".
+// field returns the value of a line "name: value".
 func field(text, name string) string {
 	for line := range strings.Lines(text) {
 		if value, found := strings.CutPrefix(line, name+":"); found {

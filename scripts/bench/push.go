@@ -17,11 +17,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
-// userID is the maker's id of customer i, as long as a UUID.
+// userID returns the maker's id of customer i, as long as a UUID.
 func userID(i int) string { return fmt.Sprintf("customer-%027d", i) }
 
-// change is what both the maker's event and the gateway's say: somebody switched
-// a lamp, and the rest of what is known of it.
+// change is the common part of the maker's event and the gateway's: a lamp was switched,
+// with the rest of its state.
 func change(at time.Time) string {
 	return strings.ReplaceAll(`"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[`+
 		`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":"NOW","uncertaintyInMilliseconds":0}]}}},`+
@@ -32,20 +32,20 @@ func change(at time.Time) string {
 		"NOW", at.UTC().Format("2006-01-02T15:04:05.000Z"))
 }
 
-// deviceEvent is what a maker publishes of customer i.
+// deviceEvent returns the event of customer i that a maker publishes.
 func deviceEvent(i int, at time.Time) []byte {
 	return fmt.Appendf(nil, `{"userId":%q,"event":{"header":{"namespace":"Alexa","name":"ChangeReport"},`+
 		`"endpoint":{"endpointId":"lamp-1"},%s`, userID(i), change(at))
 }
 
-// readyEvent is the body that the gateway gets for such an event.
+// readyEvent returns the gateway's body for such an event.
 func readyEvent(token string, at time.Time) []byte {
 	const id = "00000000-0000-4000-8000-000000000000"
 	return fmt.Appendf(nil, `{"event":{"header":{"namespace":"Alexa","name":"ChangeReport","messageId":%q,"payloadVersion":"3"},`+
 		`"endpoint":{"scope":{"type":"BearerToken","token":%q},"endpointId":"lamp-1"},%s`, id, token, change(at))
 }
 
-// pushBody is what Pub/Sub pushes of customer i.
+// pushBody returns the body of Pub/Sub's push for customer i.
 func pushBody(i int, id string, now time.Time) ([]byte, error) {
 	return push.Encode(push.Message{
 		ID: id, Data: deviceEvent(i, now), PublishTime: now.UTC(), OrderingKey: userID(i) + "/lamp-1",
@@ -53,11 +53,11 @@ func pushBody(i int, id string, now time.Time) ([]byte, error) {
 	})
 }
 
-// noID is the place of a message id, of as many digits as Pub/Sub's have. An
-// event that is pushed twice under one id is a duplicate, and not sent.
+// noID is the placeholder of a message id, with as many digits as Pub/Sub's. Each push
+// needs its own id: SendEvent does not send a duplicate.
 const noID = "0000000000000000"
 
-// request is a push as it is on the wire, but for its message id.
+// request is a push as on the wire, except for its message id.
 type request struct {
 	text []byte
 	id   int // where it is
@@ -81,7 +81,7 @@ func (r request) appendTo(buffer []byte, n int64) []byte {
 	return buffer
 }
 
-// job is what the load generator is asked to do.
+// job is a job of the load generator.
 type job struct {
 	Host, Path string
 	Customers  int
@@ -92,18 +92,18 @@ type job struct {
 	For        time.Duration // ends the job early, when it is not 0
 	Want       string        // part of each answer's body
 
-	// Strict has the simulator judge each event in full, which takes longer than
-	// to send it: only what is sent to warm up is judged. Otherwise the gateway
-	// compares the token of header and body.
+	// Strict has the simulator check each event completely, which takes longer than to
+	// send it, so it is only for the warm-up. Otherwise the gateway compares the tokens
+	// of header and body.
 	Strict bool
 	Delay  time.Duration // of each of the gateway's answers
 }
 
-// load is what became of the events.
+// load is the result of a job.
 type load struct {
 	Answered    int
 	Statuses    map[int]int // 0 for no answer
-	Wrong       int         // not 200, or without what was wanted
+	Wrong       int         // not 200, or with another body than wanted
 	Complaint   string      // the first of them
 	Took        time.Duration
 	Half, Worst time.Duration // latency: median, and 99th percentile
@@ -113,7 +113,7 @@ type load struct {
 	Taken, Refused int64 // at the gateway
 }
 
-// missed says that the gateway did not accept each event once.
+// missed returns a text if the gateway did not accept each event once.
 func (l load) missed(events int) string {
 	if l.Taken == int64(events) && l.Refused == 0 {
 		return ""
@@ -170,9 +170,8 @@ func (j job) closedLoop(ctx context.Context) func() (event, bool) {
 	}
 }
 
-// openLoop hands out each event at its time, however long the others take: one
-// that finds no worker free waits, and its wait counts. What the generator itself
-// is late by does not.
+// openLoop hands out each event at its time, independently of the others. If no worker is
+// free the event waits, and its wait counts. The generator's own delay does not count.
 func (j job) openLoop(ctx context.Context) func() (event, bool) {
 	queue := make(chan event, j.Events)
 	go func() {
@@ -235,7 +234,7 @@ func (p *pusher) push(n int) (status int, err error) {
 	return response.StatusCode, err
 }
 
-// complaint says what is wrong with an answer, nothing if it is as wanted.
+// complaint returns the fault of an answer, or "".
 func (j job) complaint(status int, answer []byte, err error) string {
 	switch {
 	case err != nil:
@@ -246,7 +245,7 @@ func (j job) complaint(status int, answer []byte, err error) string {
 	return ""
 }
 
-// record is what the workers have seen.
+// record is the workers' record of the answers.
 type record struct {
 	began time.Time
 
@@ -281,7 +280,7 @@ func (r *record) sum() load {
 	return l
 }
 
-// percentile of a sorted list: what so many in a hundred are not above.
+// percentile returns a percentile of a sorted list.
 func percentile(sorted []time.Duration, hundredths int) time.Duration {
 	if len(sorted) == 0 {
 		return 0

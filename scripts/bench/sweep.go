@@ -30,10 +30,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// perShard is how many customers the sweep works on at a time in one shard.
+// perShard is how many customers the sweep refreshes in parallel in one shard.
 const perShard = 16
 
-// sweeping is the command: a sweep takes turns with a bare HTTP client.
+// sweeping implements the command sweep: a sweep takes turns with a bare HTTP client.
 type sweeping struct {
 	grants, shards, rounds int
 	latency                time.Duration
@@ -41,7 +41,7 @@ type sweeping struct {
 
 func (s *sweeping) bind(flags *flag.FlagSet) {
 	flags.IntVar(&s.grants, "grants", 100_000, "`number` of customers, one grant each; memory is measured for a tenth too")
-	flags.IntVar(&s.shards, "shards", 16, "`number` of shards, swept side by side")
+	flags.IntVar(&s.shards, "shards", 16, "`number` of shards, swept in parallel")
 	flags.IntVar(&s.rounds, "rounds", 3, "how `often` sweep and bare client take turns; medians are shown")
 	flags.DurationVar(&s.latency, "latency", 50*time.Millisecond, "what Login with Amazon takes to answer the second time")
 }
@@ -53,7 +53,7 @@ func (s *sweeping) check() error {
 	return nil
 }
 
-// inFlight is how many refreshes are under way at a time.
+// inFlight returns how many refreshes are in flight.
 func (s *sweeping) inFlight() int { return s.shards * perShard }
 
 func (s *sweeping) run(ctx context.Context, out io.Writer) error {
@@ -97,8 +97,8 @@ func (s *sweeping) run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// memory says how much memory this process has had at most after a sweep of a
-// tenth of the grants, and of all: it must not grow with them. It returns all.
+// memory writes the peak memory of this process after a sweep of a tenth of the grants,
+// and after one of all: it must not grow with them. It returns the fleet of all.
 func (s *sweeping) memory(ctx context.Context, out io.Writer, w *world, t tokens, client *http.Client) (f *fleet, err error) {
 	at, err := url.Parse(w.TokenURL)
 	if err != nil {
@@ -120,11 +120,11 @@ func (s *sweeping) memory(ctx context.Context, out io.Writer, w *world, t tokens
 	return f, nil
 }
 
-// round is the CPU that sweep and bare client took, one after the other.
+// round has the CPU time of the sweep and of the bare client, one after the other.
 type round struct{ sweep, bare time.Duration }
 
-// takeTurns measures the sweep and the bare client in turn, so that whatever else
-// the machine does meets both.
+// takeTurns measures the sweep and the bare client in turn, so that other load of the
+// machine affects both.
 func (s *sweeping) takeTurns(ctx context.Context, w *world, latency time.Duration, f *fleet, bare bareClient) ([]round, error) {
 	if err := w.delayRefreshes(ctx, latency); err != nil {
 		return nil, err
@@ -142,8 +142,8 @@ func (s *sweeping) takeTurns(ctx context.Context, w *world, latency time.Duratio
 	return rounds, nil
 }
 
-// measure does the work and returns the CPU that this process took for it, the
-// garbage collector's included.
+// measure does the work and returns its CPU time in this process, including garbage
+// collection.
 func measure(work func() error) (time.Duration, error) {
 	runtime.GC() // of garbage that is not this work's
 	before, err := cpuOf(os.Getpid())
@@ -157,8 +157,8 @@ func measure(work func() error) (time.Duration, error) {
 	return after - before, err
 }
 
-// line writes the medians. The share is the median of the rounds' shares, since
-// what it compares was measured one after the other.
+// line writes the medians. The share is the median of the rounds' shares, because the two
+// of a round were measured one after the other.
 func (s *sweeping) line(out io.Writer, rounds []round) {
 	each := func(of func(round) time.Duration) time.Duration {
 		return (median(rounds, of) / time.Duration(s.grants)).Round(time.Microsecond / 10)
@@ -168,15 +168,15 @@ func (s *sweeping) line(out io.Writer, rounds []round) {
 		100*median(rounds, func(r round) float64 { return r.bare.Seconds() / r.sweep.Seconds() }))
 }
 
-// bareClient is the least that a refresh over HTTP can cost: a form that is ready
-// is posted with the product's pooled client, and the answer is dropped.
+// bareClient is the minimum of a refresh over HTTP: it posts a prepared form with the
+// product's pooled client, and drops the answer.
 type bareClient struct {
 	client *http.Client
 	url    string
 	form   string
 }
 
-// post makes n requests, so many at a time.
+// post makes n requests, some of them in parallel.
 func (b bareClient) post(ctx context.Context, n, inFlight int) error {
 	var left atomic.Int64
 	left.Store(int64(n))
@@ -204,17 +204,15 @@ const (
 	lifetime = time.Hour // of an access token
 )
 
-// beginning of a fleet's time, which stands still until it is moved: an hour of
-// tokens' life passes in no time.
+// beginning is the start of a fleet's fake time, which does not pass by itself.
 var beginning = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
 
-// fleet is a maker's customers, and what refreshes their tokens. It is the store
-// of their records too, which are made when they are asked for and forgotten when
-// they are written: what is measured is the sweep's own work, and the heap holds
-// as little as that of a process whose records are in a database. Every sweep
-// finds all customers.
+// fleet has a maker's customers, and the client that refreshes their tokens. It is also
+// the store of their records. It generates a record at a read and drops it at a write, so
+// that the sweep's own work is measured, and the heap is as small as that of a process
+// with a database. Every sweep finds all customers.
 type fleet struct {
-	grant.Store // of what is no record
+	grant.Store // for everything except records
 	passed      time.Duration
 	sealer      *seal.Sealer
 	source      *access.Source
@@ -243,7 +241,7 @@ func (f *fleet) fill(n int, t tokens, amazon access.Refresher) (err error) {
 	return nil
 }
 
-// newToken is what Login with Amazon gives.
+// newToken returns an answer of Login with Amazon.
 func newToken(t tokens, expires time.Time) lwa.Token {
 	return lwa.Token{
 		AccessToken: sensitive.New(t.Access), RefreshToken: sensitive.New(t.Refresh),
@@ -255,7 +253,7 @@ func customer(i int) grant.Key {
 	return grant.Key{Skill: skill, UserID: fmt.Sprintf("customer-%09d", i)}
 }
 
-// record makes the record of customer i, linked now.
+// record returns the record of customer i, linked now.
 func (f *fleet) record(i int) (grant.Record, error) {
 	key := customer(i)
 	id := grant.ID(region, skill, fmt.Sprintf("ANfake-%d", i))
@@ -270,9 +268,8 @@ func (f *fleet) record(i int) (grant.Record, error) {
 	return record, nil
 }
 
-// Due implements [grant.Store]. Bucket by bucket each record is due a microsecond
-// after the one before it, so that the cursor's time tells how far the sweep has
-// come.
+// Due implements [grant.Store]. In each bucket a record is due a microsecond after the
+// previous one, so that the cursor's time is the position of the sweep.
 func (f *fleet) Due(_ context.Context, q grant.DueQuery) (page grant.DuePage, err error) {
 	passed := 0
 	if q.After != nil {
@@ -330,10 +327,9 @@ func (f *fleet) CountCustomers(context.Context) (n int, err error) {
 	return n, nil
 }
 
-// sweep lets a token's lifetime pass and sweeps all buckets, in shards that run
-// side by side as Pub/Sub pushes them. It fails unless every grant was refreshed
-// once. The context has no deadline: what is measured is the work, not how much
-// of it fits into a function's time.
+// sweep advances the time by a token's lifetime and sweeps all buckets, in shards that run
+// in parallel, as Pub/Sub pushes them. It fails unless every grant was refreshed once. The
+// context has no deadline, because the whole work is measured.
 func (f *fleet) sweep(ctx context.Context, shards int) error {
 	f.passed += lifetime
 	sweeper := &sweep.Sweeper{

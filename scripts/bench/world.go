@@ -22,19 +22,19 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// worldName is the command that this program starts itself as: everything that
-// a sender or a sweep talks to, and the load generator, in a process of its own.
+// worldName is the command that this program starts itself with for the world: the
+// servers that a sender or a sweep calls, and the load generator, in a separate process.
 const worldName = "world"
 
 const region = alexa.EU
 
-// world is that process, as this one sees it.
+// world is a client of that process.
 type world struct {
 	*server
 	settings
 }
 
-// settings point others at the world.
+// settings have the addresses of the world for other processes.
 type settings struct {
 	Gateway     string // base URL of the event gateway
 	TokenURL    string // of Login with Amazon
@@ -42,7 +42,7 @@ type settings struct {
 	Env         map[string]string
 }
 
-// startWorld starts the world on the processor of everything but the sender.
+// startWorld starts the world, on another processor than the sender.
 func startWorld(ctx context.Context, p pins, dir string) (*world, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -59,7 +59,7 @@ func startWorld(ctx context.Context, p pins, dir string) (*world, error) {
 	return w, err
 }
 
-// codes returns what Alexa sends in AcceptGrant of customers first to first+n-1.
+// codes returns the codes for AcceptGrant of customers first to first+n-1.
 func (w *world) codes(ctx context.Context, first, n int) ([]string, error) {
 	return call[[]string](ctx, w.URL()+"/codes", customers{first, n})
 }
@@ -69,7 +69,7 @@ func (w *world) tokens(ctx context.Context, n int) ([]tokens, error) {
 	return call[[]tokens](ctx, w.URL()+"/tokens", customers{0, n})
 }
 
-// delayRefreshes has Login with Amazon take so long for each refresh.
+// delayRefreshes sets the latency of Login with Amazon's refreshes.
 func (w *world) delayRefreshes(ctx context.Context, d time.Duration) error {
 	_, err := call[any](ctx, w.URL()+"/delay", d)
 	return err
@@ -87,7 +87,7 @@ type tokens struct {
 	Refresh string `json:"refresh_token"`
 }
 
-// caller is for the world and for functions that are asked for little.
+// caller is the client of the world, and of functions with few requests.
 var caller = transport.NewClient(16)
 
 // call posts JSON and decodes the answer, which must have status 200.
@@ -116,7 +116,7 @@ func call[Answer any](ctx context.Context, url string, question any) (answer Ans
 	return answer, err
 }
 
-// answer serves what call asks.
+// answer serves a request of call.
 func answer[Question, Answer any](do func(context.Context, Question) (Answer, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var q Question
@@ -133,7 +133,7 @@ func answer[Question, Answer any](do func(context.Context, Question) (Answer, er
 	}
 }
 
-// serveWorld is the process itself.
+// serveWorld serves the world in its own process.
 func serveWorld() error {
 	sim := simulator.New(simulator.Options{KeepRequests: -1, KeepRefreshToken: true}) // one token is refreshed again and again
 	amazon, err := simulator.Start(sim)
@@ -178,7 +178,7 @@ func code(sim *simulator.Simulator, i int) string {
 
 const formType = "application/x-www-form-urlencoded"
 
-// clientForm is what every request of the simulator's client has.
+// clientForm has the fields of every request of the simulator's client.
 func clientForm(grantType string) url.Values {
 	client := simulator.DefaultClient()
 	return url.Values{"grant_type": {grantType}, "client_id": {client.ID}, "client_secret": {client.Secret.Reveal()}}
@@ -198,9 +198,9 @@ func exchange(sim *simulator.Simulator, i int) (t tokens, err error) {
 	return t, nil
 }
 
-// gateway is an event gateway that costs as little as one can over HTTP, since
-// what it uses is taken from the load generator beside it. It works on the
-// connection itself: the server of net/http takes twice as long.
+// gateway is an event gateway with the least possible CPU, since it shares a processor
+// with the load generator. It works on the connection itself: the server of net/http
+// takes twice as long.
 type gateway struct {
 	judge          http.Handler // the simulator's
 	strict         atomic.Bool
@@ -208,7 +208,7 @@ type gateway struct {
 	taken, refused atomic.Int64
 }
 
-// push does a job, and counts what came of its events.
+// push does a job and returns the result.
 func (g *gateway) push(ctx context.Context, j job) (load, error) {
 	g.strict.Store(j.Strict)
 	g.delay.Store(int64(j.Delay))

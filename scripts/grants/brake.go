@@ -10,7 +10,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// brakeView is what the brake command has to tell.
+// brakeView is the result of brake.
 type brakeView struct {
 	Latched   bool      `json:"latched"`
 	LatchedAt time.Time `json:"latchedAt,omitzero"`
@@ -39,7 +39,7 @@ type trialView struct {
 	Bad   int       `json:"bad"`
 }
 
-// brake is the command of that name. It shows the brake as it is afterwards.
+// brake implements the command brake. It shows the brake after the change.
 func brake(ctx context.Context, p *program, store grant.Admin, o options) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
@@ -76,14 +76,14 @@ func newBrakeView(b grant.Brake, now time.Time) *brakeView {
 	return v
 }
 
-// What the state of the brake means.
+// The explanations of the brake's state.
 const (
 	latchedByItself = `Refusals are too many to be believed, and no grant is revoked. The brake releases itself after two hours in
-which nine of ten refreshes went well. If the customers are really gone, release it: grants brake off.
+which nine of ten refreshes succeed. If the customers are really gone, release it: grants brake off.
 `
 	latchedByHand = `No grant is revoked until the brake is released: grants brake off.
 `
-	heldOff = `However many grants Login with Amazon refuses meanwhile, the brake does not latch. To latch it: grants brake on.
+	heldOff = `Until then the brake does not latch, even if Login with Amazon refuses many grants. To latch it: grants brake on.
 `
 )
 
@@ -100,7 +100,7 @@ func (v *brakeView) write(w io.Writer) {
 	}
 	row(w, "off until", "%s", moment(v.OffUntil))
 	if v.Trial != nil {
-		row(w, "refreshes", "%d went well and %d were refused since %s", v.Trial.Good, v.Trial.Bad, moment(v.Trial.Since))
+		row(w, "refreshes", "%d succeeded and %d were refused since %s", v.Trial.Good, v.Trial.Bad, moment(v.Trial.Since))
 	}
 	switch {
 	case v.Latched && v.ByHand:

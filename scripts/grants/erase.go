@@ -13,18 +13,18 @@ import (
 // eraseTime is enough for some thousand delivery records.
 const eraseTime = time.Minute
 
-// erasure is what erase has to tell.
+// erasure is the result of erase.
 type erasure struct {
 	DryRun     bool   `json:"dryRun"`
-	Customer   string `json:"customer"` // as logs name it
-	Records    int    `json:"records"`  // removed; in a dry run, there
+	Customer   string `json:"customer"` // hash, as in logs
+	Records    int    `json:"records"`  // erased; in a dry run, found
 	Deliveries *int   `json:"deliveries,omitempty"`
-	Accounts   *int   `json:"accounts,omitempty"` // of Amazon's, as skill events have told them
+	Accounts   *int   `json:"accounts,omitempty"` // Amazon accounts, learned from skill events
 	Grants     *int   `json:"grants,omitempty"`   // of the record, in a dry run
 }
 
-// erase is the command of that name. It does not read the record first: one
-// that cannot be read is erased too.
+// erase implements the command erase. It does not read the record first, so that it
+// erases an unreadable record too.
 func erase(ctx context.Context, _ *program, store grant.Admin, o options) (result, error) {
 	e := &erasure{DryRun: !o.forReal, Customer: grant.CustomerHash(o.key.UserID)}
 	if e.DryRun {
@@ -35,12 +35,12 @@ func erase(ctx context.Context, _ *program, store grant.Admin, o options) (resul
 	erased, err := store.Erase(ctx, o.key)
 	e.Records, e.Deliveries, e.Accounts = erased.Records, &erased.Deliveries, &erased.Accounts
 	if err != nil {
-		return e, fmt.Errorf("not all was erased, run it again: %w", err)
+		return e, fmt.Errorf("erased only in part, run it again: %w", err)
 	}
 	return e, nil
 }
 
-// look looks at what would be erased.
+// look counts the records that would be erased.
 func (e *erasure) look(ctx context.Context, store grant.Store, key grant.Key) (result, error) {
 	switch record, err := read(ctx, store, key); {
 	case errors.Is(err, errNoRecord):
@@ -54,14 +54,14 @@ func (e *erasure) look(ctx context.Context, store grant.Store, key grant.Key) (r
 	}
 }
 
-// remains is what erase cannot reach.
-const remains = `Elsewhere there remains, and for how long:
-- Firestore: what was erased can be read until the recovery window is over, which is 7 days with point-in-time
+// remains lists the data that erase cannot reach.
+const remains = `Data that remains elsewhere, and for how long:
+- Firestore: erased documents can be read until the recovery window is over, which is 7 days with point-in-time
   recovery, as infra/ sets it, else 1 hour; and in backups, if there are any, until they expire.
 - Dead letters of this customer: up to 7 days in the dead-letter subscription (scripts/replay -user lists them).
-- Messages on their way: minutes as a rule, and as long as the topics and subscriptions keep them at most.
-- Logs: lines with the hash above and no id, as long as the log bucket keeps them.
-- Running functions: up to 60 seconds in memory. What was under way may have left something: erase again after that.
+- Messages in flight: usually minutes, and at most the retention time of the topics and subscriptions.
+- Logs: lines with the hash above and without the id, as long as the log bucket keeps them.
+- Running functions: up to 60 seconds in memory. A request in flight may have stored something: erase again after that.
 - Amazon: the link, until the customer disables the skill. Another AcceptGrant makes a new record.
 Nothing is announced. The device cloud must stop publishing for this customer by itself.
 `
@@ -71,7 +71,7 @@ func (e *erasure) write(w io.Writer) {
 	row(w, "customer in logs", "%s", e.Customer)
 	if e.DryRun {
 		if e.Grants == nil {
-			row(w, "would erase", "no record, and what is left of delivery records and Amazon accounts")
+			row(w, "would erase", "no record, and any delivery records and Amazon accounts that are left")
 		} else {
 			row(w, "would erase", "its record with %d grants, the delivery records of its events, and its Amazon accounts", *e.Grants)
 		}

@@ -48,9 +48,9 @@ func Example() {
 	// restored	a24a7f55f278dd49	5f2b9c31d0a84e7796f1c2d3e4b5a697	EU	invalid_grant	revoked 2026-01-03T12:00:00.000Z
 	// customers            1
 	// restored             1
-	// A restored grant is suspect until a refresh has shown what it is worth. The next event of the customer
-	// makes one, or the next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses that and another
-	// one an hour later, the grant is revoked again, and only the customer can link anew. The sweep announces what becomes of it.
+	// A restored grant is suspect until a refresh has proved it. The customer's next event refreshes it, or the
+	// next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses that refresh and another one an hour
+	// later, the grant is revoked again, and the customer has to link again. The sweep announces the outcome.
 	//
 	// customer             u-1
 	// in logs              a24a7f55f278dd49

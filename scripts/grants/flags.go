@@ -17,36 +17,36 @@ import (
 	"github.com/gatepostdev/gatepost/shared/secret"
 )
 
-// options are what the command line says.
+// options are the values of the command line.
 type options struct {
 	command           string
 	project, database string
-	key               grant.Key // of USER; only the skill where there is none
+	key               grant.Key // of USER; without one, only its skill is set
 	grantID           string
 
 	revokedSince, revokedUntil time.Time
 	keyset                     secret.Ref
 	keysetFault                error
 	after                      string
-	brake                      string // on, off, or empty to look at it
+	brake                      string // on, off, or empty to show it
 	forReal, json              bool
 }
 
-// command is one of the things that the program can do.
+// command is a subcommand of the program.
 type command struct {
 	arguments string
 	summary   string
 	flags     []string
-	fault     func(o options) error // says what is wrong with the options as a whole
+	fault     func(o options) error // returns an error for contradictory options
 	run       func(ctx context.Context, p *program, store grant.Admin, o options) (result, error)
 }
 
-// everywhere is the flags of every command.
-var everywhere = []string{"project", "database", "json"}
+// commonFlags are the flags of every command.
+var commonFlags = []string{"project", "database", "json"}
 
 var commands = map[string]command{
 	"show": {
-		arguments: "USER", summary: "show what is kept of a customer", run: show,
+		arguments: "USER", summary: "show a customer's record", run: show,
 		flags: []string{"skill"}, fault: func(options) error { return nil },
 	},
 	"restore": {
@@ -66,20 +66,20 @@ var commands = map[string]command{
 		arguments: "[on|off]", summary: "show the brake of the stack, latch it by hand, or release it for a day", run: brake,
 		fault: options.brakeFault,
 	},
-	// Without -skill: a keyset is for a database, whatever skills are in it, and
-	// a key that another skill's tokens are sealed with must not be removed.
+	// Without -skill: a keyset is for all skills of a database, and a key must not be
+	// removed while tokens of another skill are sealed with it.
 	"reseal": {
 		summary: "seal the tokens of all customers with the keyset's primary key", run: reseal,
 		flags: []string{"keyset", "after", "for-real"}, fault: options.resealFault,
 	},
 }
 
-// parse reads the command line. Times are relative to now. Asked for help it
-// writes it and returns flag.ErrHelp.
+// parse parses the command line. Times are relative to now. For -h it writes the help
+// and returns flag.ErrHelp.
 func parse(args []string, help io.Writer, now time.Time) (options, error) {
 	var o options
 	if len(args) == 0 {
-		return o, errors.New("which command? " + names())
+		return o, errors.New("the command is missing: want " + names())
 	}
 	if slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]) {
 		for _, name := range slices.Sorted(maps.Keys(commands)) {
@@ -125,31 +125,31 @@ func (o *options) flagSet(name string, now time.Time) *flag.FlagSet {
 		timeInto(&o.revokedSince, now))
 	all.Func("revoked-until", "with -revoked-since: only those revoked before this `time`", timeInto(&o.revokedUntil, now))
 	all.Func("keyset", "secret `reference` of the keyset, as TOKEN_KEYSET has it", func(text string) error {
-		// Not returned: package flag would show the text beside the error, and it
-		// may be the keyset itself, pasted in the wrong place.
+		// Not returned: package flag would show the text beside the error, and the
+		// user may have pasted the keyset itself.
 		o.keyset, o.keysetFault = secret.ParseRef(text)
 		return nil
 	})
-	all.Func("after", "go on after the customer with this record `id`, which an interrupted run has told", func(text string) error {
+	all.Func("after", "continue after the customer with this record `id`, which an interrupted run has shown", func(text string) error {
 		if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(text) {
 			return errors.New("want 64 hex digits")
 		}
 		o.after = text
 		return nil
 	})
-	all.BoolVar(&o.forReal, "for-real", false, "do it; without it this is a dry run (restore USER and probe USER need it not)")
+	all.BoolVar(&o.forReal, "for-real", false, "apply the change; the default is a dry run (restore USER and probe USER always apply)")
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // what is wrong is in the error
+	flags.SetOutput(io.Discard) // the error has the text
 	all.VisitAll(func(f *flag.Flag) {
-		if slices.Contains(everywhere, f.Name) || slices.Contains(commands[name].flags, f.Name) {
+		if slices.Contains(commonFlags, f.Name) || slices.Contains(commands[name].flags, f.Name) {
 			flags.Var(f.Value, f.Name, f.Usage)
 		}
 	})
 	return flags
 }
 
-// arguments takes what follows the flags. Which of them a command may do
-// without is for the command to say.
+// arguments sets the options of the arguments after the flags. The command's fault
+// checks the optional ones.
 func (o *options) arguments(given, known []string) error {
 	into := map[string]*string{"USER": &o.key.UserID, "GRANT": &o.grantID, "on|off": &o.brake}
 	for i, text := range given {
@@ -193,7 +193,7 @@ func (o options) brakeFault() error {
 	case strings.HasPrefix(o.brake, "-"):
 		return fmt.Errorf("unexpected argument %q: flags go before the arguments", o.brake)
 	case o.brake != "" && o.brake != "on" && o.brake != "off":
-		return fmt.Errorf("%q: want on, off, or nothing to look at the brake", o.brake)
+		return fmt.Errorf("%q: want on, off, or no argument to show the brake", o.brake)
 	}
 	return nil
 }
@@ -215,7 +215,7 @@ func (o options) resealFault() error {
 	return nil
 }
 
-// timeInto reads a time, or how long ago it was.
+// timeInto returns a flag's parser of a time or a duration before now.
 func timeInto(t *time.Time, now time.Time) func(string) error {
 	return func(text string) (err error) {
 		if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {

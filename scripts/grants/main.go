@@ -47,20 +47,21 @@ func openFirestore(ctx context.Context, project, database string) (grant.Admin, 
 	return store, store.Close, nil
 }
 
-// program is the command and what it runs in.
+// program is the command and its environment.
 type program struct {
 	stdout, stderr io.Writer
 	now            func() time.Time
 	open           func(ctx context.Context, project, database string) (store grant.Admin, closeStore func() error, err error)
-	page           int // records read at once by commands that walk all of them
+	page           int // size of a page of records, for commands that walk all of them
 
-	mu sync.Mutex // of both writers: a walk visits several customers at once
+	mu sync.Mutex // of both writers: a walk visits customers in parallel
 }
 
-// result is what a command has to tell: as JSON by its fields, or in words.
+// result is the result of a command. Its fields are the JSON output; write writes it
+// for people.
 type result interface{ write(w io.Writer) }
 
-// run carries out the command line and returns the exit status.
+// run runs the command line and returns the exit status.
 func (p *program) run(ctx context.Context, args []string) int {
 	o, err := parse(args, p.stdout, p.now())
 	if errors.Is(err, flag.ErrHelp) {
@@ -76,8 +77,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return exitFailed
 	}
 	defer func() { _ = closeStore() }() // everything was written before
-	told, err := commands[o.command].run(ctx, p, store, o)
-	p.show(told, o.json)
+	r, err := commands[o.command].run(ctx, p, store, o)
+	p.show(r, o.json)
 	if err != nil {
 		p.say("%v", err)
 		return exitFailed
@@ -86,15 +87,15 @@ func (p *program) run(ctx context.Context, args []string) int {
 }
 
 // show writes a result, if there is one.
-func (p *program) show(told result, asJSON bool) {
+func (p *program) show(r result, asJSON bool) {
 	switch {
-	case told == nil:
+	case r == nil:
 	case asJSON:
 		encoder := json.NewEncoder(p.stdout)
 		encoder.SetIndent("", "  ")
-		_ = encoder.Encode(told) // whoever closed the output does not want it
+		_ = encoder.Encode(r) // fails only if the output is closed
 	default:
-		told.write(p.stdout)
+		r.write(p.stdout)
 	}
 }
 
@@ -105,8 +106,7 @@ func (p *program) say(format string, a ...any) {
 	fmt.Fprintf(p.stderr, "grants: "+format+"\n", a...)
 }
 
-// line lists one thing that was done, or would be, its fields separated by
-// tabs.
+// line lists one change that was made, or would be, its fields separated by tabs.
 func (p *program) line(o options, fields ...string) {
 	if o.json {
 		return
@@ -119,7 +119,7 @@ func (p *program) line(o options, fields ...string) {
 	fmt.Fprintln(p.stdout, strings.Join(fields, "\t"))
 }
 
-// done is what was done, as a line says it.
+// done returns the verb of a line: past, or "would verb" in a dry run.
 func (o options) done(verb, past string) string {
 	if o.forReal {
 		return past
@@ -132,7 +132,7 @@ func row(w io.Writer, name, format string, a ...any) {
 	fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf("%-20s %s", name, clean(fmt.Sprintf(format, a...))), " "))
 }
 
-// clean makes text that may hold anything fit for a line of a terminal.
+// clean makes untrusted text fit for a line of a terminal.
 func clean(s string) string {
 	return cmp.Or(strings.Map(func(c rune) rune {
 		if !unicode.IsGraphic(c) {
@@ -142,7 +142,7 @@ func clean(s string) string {
 	}, s), "-")
 }
 
-// moment shows a time, in the form in which flags take it.
+// moment formats a time as flags accept it.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return "-"

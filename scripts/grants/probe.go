@@ -10,16 +10,16 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// probing is what probe has to tell.
+// probing is the result of probe.
 type probing struct {
 	DryRun      bool   `json:"dryRun"`
 	Interrupted bool   `json:"interrupted"`
-	After       string `json:"after,omitempty"` // where to go on
+	After       string `json:"after,omitempty"` // where to continue
 
-	Customers  int `json:"customers"`  // looked at
+	Customers  int `json:"customers"`  // visited
 	Unreadable int `json:"unreadable"` // customers whose record cannot be read
 	Due        int `json:"due"`        // suspect grants that are due now; in a dry run those that would be
-	Failed     int `json:"failed"`     // customers whose record was changed by others again and again
+	Failed     int `json:"failed"`     // customers whose change failed with conflicts
 }
 
 // prober makes suspect grants due.
@@ -32,7 +32,7 @@ type prober struct {
 	tally probing
 }
 
-// probe is the command of that name.
+// probe implements the command probe.
 func probe(ctx context.Context, p *program, store grant.Admin, o options) (result, error) {
 	one := o.key.UserID != ""
 	o.forReal = o.forReal || one
@@ -54,12 +54,12 @@ func probe(ctx context.Context, p *program, store grant.Admin, o options) (resul
 	t.DryRun, t.Interrupted, t.After = !o.forReal, errors.Is(err, errInterrupted), w.after
 	t.Customers, t.Unreadable = w.visited, w.unreadable
 	if err == nil && t.Unreadable+t.Failed > 0 {
-		err = errors.New("not everybody could be looked at, or changed: see above")
+		err = errors.New("some customers could not be read or changed: see above")
 	}
 	return t, err
 }
 
-// one makes the suspect grants of the customer due that the command line names.
+// one makes the suspect grants of the customer on the command line due.
 func (r *prober) one(ctx context.Context) error {
 	record, err := read(ctx, r.store, r.options.key)
 	if err != nil {
@@ -73,9 +73,9 @@ func (r *prober) one(ctx context.Context) error {
 	r.tally.Customers = 1
 	switch {
 	case r.tally.Failed > 0:
-		return errors.New("the record was changed by others again and again: try again")
+		return errors.New("the record kept changing: try again")
 	case r.tally.Due == 0:
-		return errors.New("nothing is to be probed: no grant is suspect (show tells their states)")
+		return errors.New("there is nothing to probe: no grant is suspect (show lists their states)")
 	}
 	return nil
 }
@@ -114,9 +114,9 @@ func (r *prober) probe(ctx context.Context, record grant.Record) error {
 	return nil
 }
 
-// probedSoon is what a suspect grant that is due is worth.
+// probedSoon explains the effect of probe.
 const probedSoon = `The next sweep refreshes these grants, in minutes, unless the customer is idle. The next event to each is
-its probe: if the gateway takes it the grant is active again, and recovered is announced.
+its probe: if the gateway accepts it, the grant is active again, and recovered is announced.
 `
 
 // write implements result.

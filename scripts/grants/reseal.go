@@ -15,7 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// reseal is the command of that name.
+// reseal implements the command reseal.
 func reseal(ctx context.Context, p *program, store grant.Admin, o options) (result, error) {
 	keyset, err := readKeyset(ctx, o.keyset)
 	if err != nil {
@@ -35,16 +35,17 @@ func reseal(ctx context.Context, p *program, store grant.Admin, o options) (resu
 	t := r.tally
 	t.finish(w, o, err)
 	if err == nil && t.Unreadable+t.Unopened+t.Failed > 0 {
-		err = errors.New("not everything could be resealed: see above")
+		err = errors.New("some tokens could not be resealed: see above")
 	}
 	return t, err
 }
 
-// readKeyset reads the keyset that the functions have.
+// readKeyset reads the functions' keyset.
 func readKeyset(ctx context.Context, ref secret.Ref) (sensitive.String, error) {
 	reader := secret.NewReader(os.LookupEnv)
-	defer func() { _ = reader.Close() }() // it was read
-	// The newest: "latest" may lag, and would reseal with the former key.
+	defer func() { _ = reader.Close() }()
+	// Newest, because the alias "latest" may lag: the run would reseal with the former
+	// key.
 	keyset, _, err := reader.Newest(ctx, ref)
 	if err != nil {
 		return sensitive.String{}, fmt.Errorf("-keyset: %w", err)
@@ -63,9 +64,8 @@ type resealer struct {
 	tally *resealing
 }
 
-// reseal reseals all tokens of a record. Each attempt decides from the record
-// as it is then, so that tokens which a refresh has saved meanwhile are never
-// replaced by older ones.
+// reseal reseals all tokens of a record. Each try decides from the record that it has
+// read, so that older tokens never replace those that a concurrent refresh has saved.
 func (r *resealer) reseal(ctx context.Context, record grant.Record) error {
 	var found tokens
 	err := change(ctx, r.store, record, func(record *grant.Record) (err error) {
@@ -95,10 +95,10 @@ func (r *resealer) reseal(ctx context.Context, record grant.Record) error {
 // tokens are the sealed tokens of a record.
 type tokens []token
 
-// token is a sealed token and what became of it.
+// token is a sealed token and its fate.
 type token struct {
 	grant, field string
-	key          uint32 // that it was found sealed with, 0 for none
+	key          uint32 // that it was found sealed with; 0 for none
 	fate         fate
 }
 
@@ -106,7 +106,7 @@ type fate int
 
 const (
 	fresh    fate = iota // sealed with the primary key already
-	moved                // sealed anew
+	moved                // resealed
 	unopened             // left as it is
 )
 
@@ -125,7 +125,7 @@ func resealAll(sealer *seal.Sealer, record *grant.Record) (tokens, error) {
 	return all, nil
 }
 
-// judge says what became of a token, of none nothing.
+// judge returns the fate of a token, or nothing if there is no token.
 func judge(sealer *seal.Sealer, id, field string, was, now []byte) tokens {
 	if len(was) == 0 {
 		return nil
@@ -142,7 +142,7 @@ func judge(sealer *seal.Sealer, id, field string, was, now []byte) tokens {
 	return tokens{t}
 }
 
-// keyName names a key, 0 being that of values that no keyset has sealed.
+// keyName names a key. 0 is the key of values that no keyset sealed.
 func keyName(id uint32) string {
 	if id == 0 {
 		return "none"

@@ -110,7 +110,7 @@ func TestResealInWords(t *testing.T) {
 	old, primary := s.ids()
 	for _, test := range []struct{ args, want, not string }{ // each finds what the one before it left
 		{"", "found 7, would move 7, left 0\n", "may be removed"},
-		{" -for-real -after " + strings.Repeat("0", 64), "must have left nothing either", "must stay"},
+		{" -for-real -after " + strings.Repeat("0", 64), "must have left no tokens either", "must stay"},
 		{" -for-real", fmt.Sprintf("Key %d may be removed", old), fmt.Sprintf("Key %d ", primary)},
 	} {
 		if stdout := s.says(exitOK, "reseal -keyset "+s.keyset+test.args, test.want); strings.Contains(stdout, test.not) {
@@ -323,7 +323,7 @@ func TestStoreFails(t *testing.T) {
 	status, stdout, stderr := s.run("reseal", "-json", "-for-real", "-keyset", s.keyset)
 	var first resealing
 	decode(s, stdout, &first)
-	goOn := broken.Error() + "; go on with -after " + first.After
+	goOn := broken.Error() + "; continue with -after " + first.After
 	if status != exitFailed || first.Complete || first.Interrupted || movedBy(first) != 12 || !strings.Contains(stderr, goOn) {
 		t.Fatalf("status %d, %q and %s", status, stderr, stdout)
 	}
@@ -344,7 +344,7 @@ func TestReminder(t *testing.T) {
 		return clock
 	}
 	_, _, stderr := s.run("reseal", "-keyset", s.keyset)
-	if !strings.Contains(stderr, "2 customers so far; after a crash go on with -after ") {
+	if !strings.Contains(stderr, "2 customers so far; after a crash continue with -after ") {
 		t.Errorf("it said %q", stderr)
 	}
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// restoration is what restore has to tell.
+// restoration is the result of restore.
 type restoration struct {
 	DryRun      bool   `json:"dryRun"`
 	Interrupted bool   `json:"interrupted"`
-	After       string `json:"after,omitempty"` // where to go on
+	After       string `json:"after,omitempty"` // where to continue
 
-	Customers  int `json:"customers"`  // looked at
+	Customers  int `json:"customers"`  // visited
 	Unreadable int `json:"unreadable"` // customers whose record cannot be read
 	Restored   int `json:"restored"`   // grants; in a dry run those that would be
 	Tokenless  int `json:"tokenless"`  // grants whose refresh token is gone
-	Failed     int `json:"failed"`     // customers whose record was changed by others again and again
+	Failed     int `json:"failed"`     // customers whose change failed with conflicts
 }
 
 // restorer restores grants.
@@ -33,7 +33,7 @@ type restorer struct {
 	tally restoration
 }
 
-// restore is the command of that name.
+// restore implements the command restore.
 func restore(ctx context.Context, p *program, store grant.Admin, o options) (result, error) {
 	one := o.key.UserID != ""
 	o.forReal = o.forReal || one
@@ -50,12 +50,12 @@ func restore(ctx context.Context, p *program, store grant.Admin, o options) (res
 	t.DryRun, t.Interrupted, t.After = !o.forReal, errors.Is(err, errInterrupted), w.after
 	t.Customers, t.Unreadable = w.visited, w.unreadable
 	if err == nil && t.Unreadable+t.Failed > 0 {
-		err = errors.New("not everybody could be looked at, or changed: see above")
+		err = errors.New("some customers could not be read or changed: see above")
 	}
 	return t, err
 }
 
-// ofSkill restores the grants of a record that is of the skill.
+// ofSkill restores the grants of a record if it belongs to the skill.
 func (r *restorer) ofSkill(ctx context.Context, record grant.Record) error {
 	if record.Skill != r.options.key.Skill {
 		return nil
@@ -63,7 +63,7 @@ func (r *restorer) ofSkill(ctx context.Context, record grant.Record) error {
 	return r.restore(ctx, record)
 }
 
-// one restores grants of the customer that the command line names.
+// one restores grants of the customer on the command line.
 func (r *restorer) one(ctx context.Context) error {
 	record, err := read(ctx, r.store, r.options.key)
 	if err != nil {
@@ -80,13 +80,13 @@ func (r *restorer) one(ctx context.Context) error {
 	r.tally.Customers = 1
 	switch {
 	case r.tally.Failed > 0:
-		return errors.New("the record was changed by others again and again: try again")
+		return errors.New("the record kept changing: try again")
 	case r.tally.Restored > 0:
 		return nil
 	case r.tally.Tokenless > 0:
 		return errors.New("nothing was restored: no refresh token is left, so the customer has to link again (disable and enable the skill)")
 	}
-	return errors.New("nothing was restored: no such grant is revoked (show tells their states)")
+	return errors.New("nothing was restored: no such grant is revoked (show lists their states)")
 }
 
 // restore restores the grants of one record.
@@ -126,13 +126,13 @@ func (r *restorer) restore(ctx context.Context, record grant.Record) error {
 	return nil
 }
 
-// selects reports whether the grant is one to restore.
+// selects reports whether the options select the grant.
 func (o options) selects(id string, g grant.Grant) bool {
 	return g.State == grant.Revoked && (o.grantID == "" || id == o.grantID) &&
 		!g.Since.Before(o.revokedSince) && (o.revokedUntil.IsZero() || g.Since.Before(o.revokedUntil))
 }
 
-// change changes a record that was just read, or in a dry run only a copy.
+// change changes a record that was just read. In a dry run it changes only a copy.
 func change(ctx context.Context, store grant.Store, record grant.Record, edit func(*grant.Record) error, forReal bool) error {
 	if !forReal {
 		copied := record.Clone()
@@ -142,10 +142,10 @@ func change(ctx context.Context, store grant.Store, record grant.Record, edit fu
 	return err
 }
 
-// provenLater is what a restored grant is worth.
-const provenLater = `A restored grant is suspect until a refresh has shown what it is worth. The next event of the customer
-makes one, or the next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses that and another
-one an hour later, the grant is revoked again, and only the customer can link anew. The sweep announces what becomes of it.
+// provenLater explains the effect of restore.
+const provenLater = `A restored grant is suspect until a refresh has proved it. The customer's next event refreshes it, or the
+next sweep, in minutes, unless the customer is idle. If Login with Amazon refuses that refresh and another one an hour
+later, the grant is revoked again, and the customer has to link again. The sweep announces the outcome.
 `
 
 // write implements result.

@@ -34,8 +34,8 @@ func TestRestoreOne(t *testing.T) {
 		{"without refresh token", "u-1 c", exitFailed, unchanged, "link again"},
 		{"active", "u-1 d", exitFailed, unchanged, "no such grant is revoked"},
 		{"unknown grant", "u-1 e", exitFailed, unchanged, `no grant "e"`},
-		{"unknown user", "u-2", exitFailed, unchanged, "nothing is kept"},
-		{"other skill", "-skill other u-1", exitFailed, unchanged, "nothing is kept"},
+		{"unknown user", "u-2", exitFailed, unchanged, "the customer has no record"},
+		{"other skill", "-skill other u-1", exitFailed, unchanged, "the customer has no record"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -210,8 +210,8 @@ func TestProbeOne(t *testing.T) {
 		{"suspect", "u-1", exitOK, true, "due\t"},
 		{"suspect, as for all", "-for-real u-1", exitOK, true, "due                  1"},
 		{"active", "u-2", exitFailed, false, "no grant is suspect"},
-		{"unknown user", "u-3", exitFailed, false, "nothing is kept"},
-		{"other skill", "-skill other u-1", exitFailed, false, "nothing is kept"},
+		{"unknown user", "u-3", exitFailed, false, "the customer has no record"},
+		{"other skill", "-skill other u-1", exitFailed, false, "the customer has no record"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -358,7 +358,7 @@ func TestEraseInWords(t *testing.T) {
 		{"u-1", "would erase          its record with 1 grants, the delivery records of its events, and its Amazon accounts\n" + dry},
 		{"-for-real u-1", "records erased       1\ndeliveries erased    3\naccounts erased      2\n" + remains},
 		{"-for-real u-1", "records erased       0\ndeliveries erased    0\naccounts erased      0\n" + remains},
-		{"u-1", "would erase          no record, and what is left of delivery records and Amazon accounts\n" + dry},
+		{"u-1", "would erase          no record, and any delivery records and Amazon accounts that are left\n" + dry},
 	} {
 		if diff := cmp.Diff(hash+test.want, s.says(exitOK, "erase "+test.args)); diff != "" {
 			t.Errorf("erase %s (-want +got):\n%s", test.args, diff)

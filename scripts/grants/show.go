@@ -17,7 +17,7 @@ import (
 )
 
 // errNoRecord is the error of a command that needs a record.
-var errNoRecord = errors.New("nothing is kept of this customer: never linked, erased, or in another -project, -database or -skill")
+var errNoRecord = errors.New("the customer has no record: never linked, erased, or in another -project, -database or -skill")
 
 // read reads the record of the customer that the command line names.
 func read(ctx context.Context, store grant.Store, key grant.Key) (grant.Record, error) {
@@ -30,7 +30,7 @@ func read(ctx context.Context, store grant.Store, key grant.Key) (grant.Record, 
 	return record, err
 }
 
-// show is the command of that name.
+// show implements the command show.
 func show(ctx context.Context, _ *program, store grant.Admin, o options) (result, error) {
 	record, err := read(ctx, store, o.key)
 	if err != nil {
@@ -39,10 +39,10 @@ func show(ctx context.Context, _ *program, store grant.Admin, o options) (result
 	return newView(record), nil
 }
 
-// view is what may be shown of a record.
+// view has the fields of a record that may be shown.
 type view struct {
 	UserID   string         `json:"userId"`
-	Customer string         `json:"customer"` // as logs name it
+	Customer string         `json:"customer"` // hash, as in logs
 	Record   string         `json:"record"`   // id of the document
 	Skill    string         `json:"skill"`
 	Region   alexa.Region   `json:"region"`
@@ -93,7 +93,7 @@ type grantView struct {
 	EraseAt      time.Time    `json:"eraseAt,omitzero"`
 }
 
-// behindView is what the gateway of a grant missed.
+// behindView has the events that the gateway of a grant missed.
 type behindView struct {
 	Since     time.Time `json:"since"`
 	Due       time.Time `json:"due"`
@@ -102,9 +102,9 @@ type behindView struct {
 	Discovery bool      `json:"discovery,omitempty"`
 }
 
-// sealedView is what may be shown of a sealed token.
+// sealedView has the fields of a sealed token that may be shown.
 type sealedView struct {
-	Key   uint32 `json:"key,omitempty"` // 0 for what no keyset has sealed
+	Key   uint32 `json:"key,omitempty"` // 0 if no keyset sealed it
 	Bytes int    `json:"bytes"`
 }
 
@@ -147,7 +147,7 @@ func newBehindView(b grant.Behind) *behindView {
 	return &behindView{Since: b.Since, Due: b.Due, Endpoints: b.Endpoints, All: b.All, Discovery: b.Discovery}
 }
 
-// String is the view in words.
+// String returns the view in words.
 func (b *behindView) String() string {
 	if b == nil {
 		return "no"
@@ -155,7 +155,7 @@ func (b *behindView) String() string {
 	return fmt.Sprintf("since %s in %s, due %s", moment(b.Since), missed(b.Endpoints, b.All, b.Discovery), moment(b.Due))
 }
 
-// missed names what a gateway missed.
+// missed names the events that a gateway missed.
 func missed(endpoints []string, all, discovery bool) string {
 	what := strings.Join(endpoints, ", ")
 	if all {
@@ -178,7 +178,7 @@ func newSealedView(sealed []byte) *sealedView {
 	return &sealedView{Key: key, Bytes: len(sealed)}
 }
 
-// String is the view in words.
+// String returns the view in words.
 func (s *sealedView) String() string {
 	switch {
 	case s == nil:

@@ -255,10 +255,10 @@ func TestBrakeInWords(t *testing.T) {
 			"limit                5 of either in both hours\ncustomers            not counted yet\n" + never},
 		{"latched automatically", latched, 45 * time.Minute, "brake                latched automatically at 2026-01-02T12:10:00.000Z\n" +
 			counts + limit + never +
-			"refreshes            1871 went well and 46 were refused since 2026-01-02T12:10:00.000Z\n" + latchedByItself},
+			"refreshes            1871 succeeded and 46 were refused since 2026-01-02T12:10:00.000Z\n" + latchedByItself},
 		{"latched by hand", byHand, 45 * time.Minute, "brake                latched by hand at 2026-01-02T12:20:00.000Z\n" +
 			counts + limit + never +
-			"refreshes            0 went well and 0 were refused since 2026-01-02T12:20:00.000Z\n" + latchedByHand},
+			"refreshes            0 succeeded and 0 were refused since 2026-01-02T12:20:00.000Z\n" + latchedByHand},
 		{"off", off, 45 * time.Minute, "brake                released by hand\n" + fresh + limit +
 			"off until            2026-01-03T12:30:00.000Z\n" + heldOff},
 		{"off no longer", off, 25 * time.Hour, "brake                released\n" + fresh + limit + never},

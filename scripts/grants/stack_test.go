@@ -382,7 +382,7 @@ func TestSignals(t *testing.T) {
 			}()
 			_ = cmd.Wait() // how it ended is in ProcessState
 			stop()
-			if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), "interrupted; go on with -after "+someID) {
+			if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), "interrupted; continue with -after "+someID) {
 				t.Fatalf("%v after %v, and it said %q", cmd.ProcessState, signal, errs.String())
 			}
 			var got resealing

@@ -10,33 +10,33 @@ import (
 	"github.com/gatepostdev/gatepost/shared/seal"
 )
 
-// resealing is what reseal has to tell.
+// resealing is the result of reseal.
 type resealing struct {
 	DryRun      bool   `json:"dryRun"`
 	Interrupted bool   `json:"interrupted"`
 	Complete    bool   `json:"complete"`        // the last customer was reached
 	From        string `json:"from,omitempty"`  // where the run began
-	After       string `json:"after,omitempty"` // where to go on
+	After       string `json:"after,omitempty"` // where to continue
 
 	Customers  int         `json:"customers"`
 	Unreadable int         `json:"unreadable"` // customers whose record cannot be read
 	Unopened   int         `json:"unopened"`   // tokens
-	Failed     int         `json:"failed"`     // customers whose record was changed by others again and again
+	Failed     int         `json:"failed"`     // customers whose change failed with conflicts
 	Keys       []*keyTally `json:"keys"`
 }
 
-// keyTally counts the tokens that were found sealed with one key. Left is Found
-// without Moved.
+// keyTally counts the tokens that were found sealed with one key. Left is Found minus
+// Moved.
 type keyTally struct {
-	ID       uint32 `json:"id"` // 0 for what no keyset has sealed
+	ID       uint32 `json:"id"` // 0 for values that no keyset sealed
 	Primary  bool   `json:"primary"`
 	InKeyset bool   `json:"inKeyset"`
 	Found    int    `json:"found"`
-	Moved    int    `json:"moved"` // in a dry run, what would be
+	Moved    int    `json:"moved"` // in a dry run, those that would be
 	Left     int    `json:"left"`
 }
 
-// newResealing returns a tally in which all keys of the keyset are.
+// newResealing returns an empty tally of all keys of the keyset.
 func newResealing(keys []seal.Key) *resealing {
 	r := new(resealing)
 	for _, k := range keys {
@@ -60,16 +60,16 @@ func (r *resealing) add(found tokens) {
 	}
 }
 
-// failed counts the tokens of a customer whose record stayed as it was.
+// failed counts the tokens of a customer whose record could not be changed.
 func (r *resealing) failed(found tokens) {
 	for i := range found {
-		found[i].fate = fresh // not moved, and not looked at for being opened
+		found[i].fate = fresh // neither moved nor unopened
 	}
 	r.add(found)
 	r.Failed++
 }
 
-// finish notes how the walk ended.
+// finish records how the walk ended.
 func (r *resealing) finish(w *walk, o options, err error) {
 	r.DryRun, r.Interrupted, r.Complete = !o.forReal, errors.Is(err, errInterrupted), err == nil
 	r.From, r.After = o.after, w.after
@@ -100,7 +100,7 @@ func (r *resealing) write(w io.Writer) {
 		k.write(w, r.DryRun)
 	}
 	if r.Unopened > 0 {
-		fmt.Fprintln(w, "What cannot be opened is lost unless its key comes back into the keyset: those customers have to link again.")
+		fmt.Fprintln(w, "Tokens that cannot be opened are lost unless their key is restored to the keyset: those customers have to link again.")
 	}
 	if r.DryRun {
 		fmt.Fprintln(w, "This was a dry run: nothing was resealed. With -for-real it is.")
@@ -126,18 +126,18 @@ func (k *keyTally) write(w io.Writer, dryRun bool) {
 	}
 }
 
-// advise says whether a key of the keyset may be removed.
+// advise tells whether a key of the keyset may be removed.
 func (r *resealing) advise(w io.Writer, k *keyTally) {
 	if k.Primary || !k.InKeyset {
 		return
 	}
 	if !r.Complete || r.Unreadable > 0 || k.Left > 0 {
-		fmt.Fprintf(w, "Key %d must stay in the keyset: not every customer was seen to be rid of it.\n", k.ID)
+		fmt.Fprintf(w, "Key %d must stay in the keyset: tokens may still be sealed with it.\n", k.ID)
 		return
 	}
 	fmt.Fprintf(w, "Key %d may be removed (scripts/keyset remove), if this run began more than an hour after the rotation:\n"+
-		"until then a function may have sealed with the old key behind it. If in doubt run it again.\n", k.ID)
+		"until then a function may seal with the old key. If in doubt, run it again.\n", k.ID)
 	if r.From != "" {
-		fmt.Fprintln(w, "The runs that came to where this one began must have left nothing either.")
+		fmt.Fprintln(w, "The earlier runs, up to where this one began, must have left no tokens either.")
 	}
 }

@@ -13,33 +13,32 @@ import (
 
 const (
 	pageSize   = 300 // a record with all of its grants is some 20 KiB
-	concurrent = 8   // records that are changed at once
+	concurrent = 8   // records that are changed in parallel
 	readTime   = 30 * time.Second
 	changeTime = 10 * time.Second
-	// remindTime is how often a walk says how far it is, and so how much is done
-	// again after a crash.
+	// remindTime is how often a walk shows its position, and so how much is repeated
+	// after a crash.
 	remindTime = 30 * time.Second
 )
 
-// errInterrupted is what an interrupt ends a walk with.
+// errInterrupted is the error of a walk that an interrupt ended.
 var errInterrupted = errors.New("interrupted")
 
 // walk visits all records of a database in the order of their ids.
 type walk struct {
 	program *program
 	store   grant.Admin
-	after   string // every record up to the one with this id has been visited
-	said    time.Time
+	after   string    // every record up to the one with this id has been visited
+	shown   time.Time // when the position was last shown
 
-	// What it has met.
 	visited    int
 	unreadable int
 }
 
-// each calls visit for every record, for several at once, and lets those end
-// that have begun when ctx ends. The error of one visit ends the walk.
+// each calls visit for every record, for several in parallel. When ctx ends it waits
+// for the visits in flight. An error of one visit ends the walk.
 func (w *walk) each(ctx context.Context, visit func(context.Context, grant.Record) error) error {
-	w.said = w.program.now()
+	w.shown = w.program.now()
 	for {
 		page, err := w.list(ctx)
 		if err == nil {
@@ -49,7 +48,7 @@ func (w *walk) each(ctx context.Context, visit func(context.Context, grant.Recor
 			err = errInterrupted
 		}
 		if err != nil && w.after != "" {
-			return fmt.Errorf("%w; go on with -after %s", err, w.after)
+			return fmt.Errorf("%w; continue with -after %s", err, w.after)
 		}
 		if err != nil || page.Next == "" {
 			return err
@@ -70,9 +69,9 @@ func (w *walk) list(ctx context.Context) (grant.ListPage, error) {
 	return page, err
 }
 
-// visit visits the records of a page. When it is interrupted those it has begun
-// with are a beginning of the page, and w.after the last of them. After an
-// error the page has to be visited again.
+// visit visits the records of a page. After an interrupt w.after is the last record
+// visited, and all before it were visited. After an error the whole page has to be
+// visited again.
 func (w *walk) visit(ctx context.Context, records []grant.Record, visit func(context.Context, grant.Record) error) error {
 	before, all := w.after, true
 	group, failing := errgroup.WithContext(ctx)
@@ -99,10 +98,10 @@ func (w *walk) visit(ctx context.Context, records []grant.Record, visit func(con
 	return nil
 }
 
-// remind says now and then where to go on if the program crashes.
+// remind shows from time to time where to continue after a crash.
 func (w *walk) remind() {
-	if now := w.program.now(); now.Sub(w.said) >= remindTime {
-		w.said = now
-		w.program.say("%d customers so far; after a crash go on with -after %s", w.visited, w.after)
+	if now := w.program.now(); now.Sub(w.shown) >= remindTime {
+		w.shown = now
+		w.program.say("%d customers so far; after a crash continue with -after %s", w.visited, w.after)
 	}
 }

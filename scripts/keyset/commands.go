@@ -12,8 +12,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// carryOut carries out a command and says what has happened.
-func (p program) carryOut(ctx context.Context, c command) (err error) {
+// runCommand runs a command and reports the result.
+func (p program) runCommand(ctx context.Context, c command) (err error) {
 	reader := secret.NewReader(os.LookupEnv, p.client...)
 	defer func() { err = errors.Join(err, reader.Close()) }()
 	var report string
@@ -44,7 +44,7 @@ func create(ctx context.Context, w *secret.Writer, ref secret.Ref) (string, erro
 		return "", err
 	}
 	list, err := list(written, keyset)
-	return list + "created. Whoever has it can open every token sealed with it; without it nobody can.\n", err
+	return list + "created. It opens every token that it seals. If it is lost, the tokens are lost.\n", err
 }
 
 func show(ctx context.Context, r *secret.Reader, ref secret.Ref) (string, error) {
@@ -66,11 +66,11 @@ func rotate(ctx context.Context, w *secret.Writer, ref secret.Ref) (string, erro
 	}
 	list, err := list(written, keyset)
 	return list + `rotated. What happens now:
-- A process that starts seals with the new key. One that runs loads it by itself when it meets a value
-  sealed with it, and otherwise within an hour.
+- A new process seals with the new key. A running process loads the key when it reads a value sealed with
+  it, and otherwise within an hour.
 - Values move to the new key as tokens are refreshed.
-Still to be done, after that hour:
-- scripts/grants reseal moves the values that are left.
+What you have to do after that hour:
+- Run scripts/grants reseal, which moves the other values.
 - Only then remove the old key.
 `, err
 }
@@ -86,11 +86,11 @@ func remove(ctx context.Context, w *secret.Writer, ref secret.Ref, id uint32) (s
 	}
 	list, err := list(written, keyset)
 	return list + fmt.Sprintf("removed key %d.\n"+
-		"WARNING: what is still sealed with it will not open any more. Such a grant gets no token, and its customer\n"+
+		"WARNING: values still sealed with it cannot be opened any more. Such a grant gets no token, and its customer\n"+
 		"has to link again.\n", id), err
 }
 
-// list shows a keyset as far as it may be shown.
+// list returns a table of a keyset's keys, without key material.
 func list(ref secret.Ref, keyset sensitive.String) (string, error) {
 	keys, err := seal.Keys(keyset)
 	if err != nil {

@@ -25,10 +25,10 @@ const (
 )
 
 const usage = `usage: go run ./scripts/keyset COMMAND
-  create REF         make a keyset of one key, where there is none
+  create REF         create a keyset with one key, if there is none
   rotate REF         add a key, and seal new values with it
   show   REF         list the keys
-  remove REF KEYID   remove a key, and with it what is still sealed with it
+  remove REF KEYID   remove a key; values still sealed with it are lost
 REF is file:PATH or projects/P/secrets/S.
 `
 
@@ -40,13 +40,13 @@ func main() {
 	os.Exit(status)
 }
 
-// program is the command and what it runs in.
+// program is the command and its environment.
 type program struct {
 	stdout, stderr io.Writer
-	client         []option.ClientOption // of tests; the environment says the rest
+	client         []option.ClientOption // added by tests
 }
 
-// run carries out the command line and returns the exit status.
+// run runs the command line and returns the exit status.
 func (p program) run(ctx context.Context, args []string) int {
 	if slices.ContainsFunc(args, func(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }) {
 		_, _ = io.WriteString(p.stdout, usage)
@@ -54,34 +54,34 @@ func (p program) run(ctx context.Context, args []string) int {
 	}
 	c, err := parse(args)
 	if err == nil {
-		err = p.carryOut(ctx, c)
+		err = p.runCommand(ctx, c)
 	}
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errUsage) || errors.Is(err, secret.ErrReadOnly):
-		_, _ = fmt.Fprintf(p.stderr, "keyset: %v (-h tells more)\n", err)
+		_, _ = fmt.Fprintf(p.stderr, "keyset: %v (-h shows the usage)\n", err)
 		return exitUsage
 	}
 	_, _ = fmt.Fprintf(p.stderr, "keyset: %v\n", err)
 	return exitFailed
 }
 
-// command is what the command line says.
+// command is a parsed command line.
 type command struct {
 	name string
 	ref  secret.Ref
-	id   uint32 // of the key to be removed
+	id   uint32 // of the key to remove
 }
 
-// errUsage: the command line is wrong, whatever it meets.
+// errUsage: the command line can never succeed.
 var errUsage = errors.New("wrong command line")
 
-// commands are the commands that there are, and their arguments.
+// commands are the arguments of each command.
 var commands = map[string]string{"create": "REF", "rotate": "REF", "show": "REF", "remove": "REF KEYID"}
 
-// parse reads the command line. Its errors show nothing of it: it may hold a
-// secret, pasted in the wrong place.
+// parse parses the command line. Its errors do not show the arguments, because the user
+// may have pasted a secret.
 func parse(args []string) (command, error) {
 	if len(args) == 0 || commands[args[0]] == "" {
 		return command{}, fmt.Errorf("%w: want create, rotate, show or remove", errUsage)

@@ -12,7 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// Where the rules about discovery come from.
+// The sources of the rules about discovery.
 const (
 	ruleDiscovery  = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
 	ruleReporting  = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
@@ -24,7 +24,7 @@ const (
 
 const endpointsPath = "event.payload.endpoints"
 
-// discoveryFaults says what is wrong with a discovery as Alexa gets it.
+// discoveryFaults returns the faults of a discovery in Alexa's form.
 func (d document) discoveryFaults() []*alexa.FieldError {
 	event := d.member("event")
 	endpoints := event.member("payload").member("endpoints")
@@ -42,15 +42,15 @@ func (d document) discoveryFaults() []*alexa.FieldError {
 	return merged(shapeFaults(endpoints), append(faults, d.declarationFaults()...))
 }
 
-// compactSize is the size of a document as a program writes it, not a person.
+// compactSize returns the size of a document without insignificant space.
 func compactSize(raw []byte) int {
 	var compact bytes.Buffer
 	_ = json.Compact(&compact, raw) // it is valid
 	return compact.Len()
 }
 
-// shapeFaults holds endpoints against what package alexa knows about them, which
-// is part of what it knows about device events.
+// shapeFaults checks endpoints with the rules of package alexa, which are part of those
+// for device events.
 func shapeFaults(endpoints value) []*alexa.FieldError {
 	payload := []byte("{}")
 	if endpoints.there() {
@@ -62,8 +62,8 @@ func shapeFaults(endpoints value) []*alexa.FieldError {
 	return faults
 }
 
-// declarationFaults says what is wrong with what endpoints declare. That they
-// have the shape of endpoints at all is left to package alexa.
+// declarationFaults returns the faults of the endpoints' declarations. It leaves the
+// shape of endpoints to package alexa.
 func (d document) declarationFaults() []*alexa.FieldError {
 	var faults []*alexa.FieldError
 	first := make(map[string]int)
@@ -93,22 +93,22 @@ func attributeFaults(path string, endpoint value) []*alexa.FieldError {
 	return faults
 }
 
-// breaks is a fault against Alexa's page about discovery.
+// breaks returns a fault against Alexa's page about discovery.
 func breaks(path, problem string, args ...any) *alexa.FieldError {
 	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: ruleDiscovery}
 }
 
-// warn is a fault that Alexa overlooks, for which something does not work.
+// warn returns a fault that Alexa accepts, but with which something does not work.
 func warn(rule, path, problem string, args ...any) *alexa.FieldError {
 	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
 }
 
-// declarations is what discovery has declared, by endpointId; nil if nothing is
-// known of it.
+// declarations are the declared capabilities by endpointId; nil if there is no
+// discovery.
 type declarations map[string][]capability
 
-// readDeclarations reads a file of discoveries. It is not held against any rule:
-// for that it is given as a file to lint.
+// readDeclarations reads a file of discoveries. It does not check them; for that, pass
+// the file as a file to lint.
 func readDeclarations(name string, stdin io.Reader) (declarations, error) {
 	text, err := readFile(name, stdin)
 	if err != nil {
@@ -133,8 +133,8 @@ func readDeclarations(name string, stdin io.Reader) (declarations, error) {
 	return known, nil
 }
 
-// add takes in what a discovery declares. What it says of an endpoint takes the
-// place of what was known.
+// add adds the declarations of a discovery. They replace earlier ones of the same
+// endpoints.
 func (known declarations) add(discovery value) {
 	if known == nil {
 		return
@@ -148,8 +148,8 @@ func (known declarations) add(discovery value) {
 	}
 }
 
-// faults says what an event reports that discovery did not declare. Alexa takes
-// such an event, and nothing comes of it.
+// faults returns faults for what an event reports and discovery did not declare. Alexa
+// accepts such an event and ignores it.
 func (known declarations) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 	path, changed, unchanged := "event.endpoint.endpointId", "event.payload.change.properties", "context.properties"
 	if short {
@@ -177,13 +177,13 @@ func (known declarations) faults(e *alexa.Event, short bool) []*alexa.FieldError
 	return faults
 }
 
-// undeclared says which properties an endpoint did not declare, or, if they
-// are reported because they changed, did not declare to be reported.
+// undeclared returns faults for the properties that the endpoint did not declare, or,
+// if they changed, did not declare as proactively reported.
 func undeclared(endpoint []capability, path string, properties []alexa.Property, changed bool) []*alexa.FieldError {
 	var faults []*alexa.FieldError
 	for i, p := range properties {
 		if p.Namespace == "" {
-			continue // it could not be decoded, as has been said
+			continue // it did not decode, which is a fault already
 		}
 		at := fmt.Sprintf("%s[%d]", path, i)
 		c := slices.IndexFunc(endpoint, func(c capability) bool {
@@ -206,7 +206,7 @@ func has(endpoint []capability, name, instance string) bool {
 	})
 }
 
-// capability is what a discovery says of one interface of an endpoint.
+// capability is the declaration of one interface of an endpoint.
 type capability struct {
 	name, instance string   // of the interface
 	supported      []string // properties
@@ -225,8 +225,8 @@ func readCapability(v value) capability {
 	return c
 }
 
-// isTrue reads a flag, which Amazon's message schema lets be a string or a
-// number too. A flag that is missing is false.
+// isTrue reports whether a flag is true. Amazon's message schema allows strings and
+// numbers too. A missing flag is false.
 func isTrue(v value) bool {
 	switch string(v.raw) {
 	case "true", `"true"`, `"True"`, `"TRUE"`, "1":
@@ -235,7 +235,8 @@ func isTrue(v value) bool {
 	return false
 }
 
-// flags of an interface's properties, false if missing, and what comes of that.
+// flags are the flags of an interface's properties, and the consequence of each being
+// false or missing.
 var flags = []struct{ name, rule, consequence string }{
 	{"proactivelyReported", ruleReporting, "Alexa takes no ChangeReport of these properties"},
 	{"retrievable", ruleWWA, "Alexa cannot ask for the state of these properties"},
@@ -249,12 +250,11 @@ func isFlag(v value) bool {
 	return isTrue(v)
 }
 
-// instanced are the interfaces of which an endpoint may have several.
+// instanced are the interfaces that an endpoint may have several instances of.
 var instanced = []string{"Alexa.InventoryLevelSensor", "Alexa.InventoryLevelUsageSensor", "Alexa.InventoryUsageSensor",
 	"Alexa.ModeController", "Alexa.RangeController", "Alexa.SimpleEventSource", "Alexa.ToggleController"}
 
-// capabilityFaults says what is wrong with the capabilities of the endpoint at
-// path.
+// capabilityFaults returns the faults of the capabilities of the endpoint at path.
 func capabilityFaults(path string, endpoint value) []*alexa.FieldError {
 	capabilities := endpoint.member("capabilities")
 	if !capabilities.isArray() {
@@ -278,8 +278,7 @@ func capabilityFaults(path string, endpoint value) []*alexa.FieldError {
 	return append(faults, absent(path, list)...)
 }
 
-// absent says which interfaces are not there that Amazon asks for in every
-// endpoint.
+// absent returns warnings for missing interfaces that Amazon wants in every endpoint.
 func absent(path string, list []capability) []*alexa.FieldError {
 	var faults []*alexa.FieldError
 	has := func(name string) int {
@@ -296,7 +295,7 @@ func absent(path string, list []capability) []*alexa.FieldError {
 
 func (c capability) faults(path string, v value) []*alexa.FieldError {
 	if !v.isObject() {
-		return nil // as has been said
+		return nil // which is a fault already
 	}
 	var faults []*alexa.FieldError
 	if kind := v.member("type").text(); kind != "" && kind != "AlexaInterface" {
@@ -325,7 +324,7 @@ func (c capability) faults(path string, v value) []*alexa.FieldError {
 	return append(faults, c.propertyFaults(path+".properties", v.member("properties"))...)
 }
 
-// propertyFaults says which properties Alexa will not learn about, and how.
+// propertyFaults returns faults for properties whose state Alexa will not learn.
 func (c capability) propertyFaults(path string, v value) []*alexa.FieldError {
 	var faults []*alexa.FieldError
 	for i, name := range c.supported {

@@ -1,22 +1,20 @@
-// Command lint finds in device events and discovery answers what Alexa would
-// refuse, before they are published.
+// Command lint finds faults in device events and discovery answers before they are
+// published: everything that Alexa would refuse.
 //
 //	go run ./scripts/lint events.json
 //	go run ./scripts/lint -discovery discovery.json events.json
 //
-// It reads device events, as they are published to the device-events topic, and
-// Discover.Response and AddOrUpdateReport as Alexa gets them, from files or from
-// standard input. README.md beside this file shows what it writes, and lists the
-// flags.
+// The program reads device events, as published to the device-events topic, and
+// Discover.Response and AddOrUpdateReport, as sent to Alexa, from files or from standard
+// input. README.md beside this file shows the output, and lists the flags.
 //
-// Events are held against the rules by which SendEvent takes or refuses them,
-// those of package alexa; discoveries against Alexa's pages besides. It reads
-// on after a fault, as far as what follows can be understood, and holds what Alexa
-// wants hourly or daily against the report before it in the file. It knows nothing
-// of the customer's grant and the values that a capability was configured with,
-// and it never shows a value, which might be a token.
+// It checks events with the rules of package alexa, which SendEvent uses too, and
+// discoveries also with the rules of Alexa's pages. It continues after a fault where
+// possible, and compares hourly and daily reports with the previous one in the file. It
+// does not know the customer's grant or the configured values of a capability. It never
+// shows a value, which might be a token.
 //
-// It fails with status 1 when something would be refused, and with status 2 when
-// the command line is wrong or a file cannot be read. What is no JSON is a
-// fault of the file like any other, behind which the rest of it is not read.
+// The exit status is 1 if something would be refused, and 2 if the command line is
+// wrong or a file cannot be read. A JSON syntax error is a fault of the file, after
+// which the rest of the file is not read.
 package main

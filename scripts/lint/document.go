@@ -13,11 +13,11 @@ import (
 // document is one event or discovery in a file.
 type document struct {
 	value
-	prefix string // what paths begin with, "[3]" of an array's fourth
+	prefix string // of paths: "[3]" for the fourth item of an array
 }
 
-// documents splits a file: documents one after the other, each an event or an
-// array of them. It ends before what is no JSON, and says what that is.
+// documents splits a file into documents: consecutive JSON values, each an event or an
+// array of events. It stops at the first syntax error, and returns it.
 func documents(text []byte) ([]document, *finding) {
 	var list []document
 	text = withoutMark(text)
@@ -39,11 +39,10 @@ func documents(text []byte) ([]document, *finding) {
 	}
 }
 
-// byteOrderMark is what some editors begin a file with, and JSON has no place for.
+// byteOrderMark is a prefix that some editors write and JSON does not allow.
 var byteOrderMark = []byte("\ufeff")
 
-// withoutMark has space in place of a byte order mark, so that what follows
-// stays where it is.
+// withoutMark replaces a byte order mark with space, so that offsets stay the same.
 func withoutMark(text []byte) []byte {
 	rest, ok := bytes.CutPrefix(text, byteOrderMark)
 	if !ok {
@@ -63,8 +62,8 @@ func split(v value) []document {
 	return list
 }
 
-// notJSON says where text stops being JSON. encoding/json counts bytes from the
-// beginning of the file; where the end comes too early, it counts none.
+// notJSON returns the finding for a syntax error. encoding/json has the offset in the
+// file, except if the text ends too early.
 func notJSON(err error, text []byte) *finding {
 	f := &finding{at: len(bytes.TrimRight(text, " \t\r\n")), syntax: true, Problem: "not JSON: it ends too early"}
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
@@ -73,8 +72,7 @@ func notJSON(err error, text []byte) *finding {
 	return f
 }
 
-// invalidUTF8 is the offset of the first byte that is no part of UTF-8, -1 if
-// all are.
+// invalidUTF8 returns the offset of the first byte that is not valid UTF-8, or -1.
 func invalidUTF8(text []byte) int {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
@@ -86,13 +84,13 @@ func invalidUTF8(text []byte) int {
 	return -1
 }
 
-// value is a JSON value and where it stands. Neither json.Decoder nor
-// json.Unmarshal tells the place of a value inside a document.
+// value is a JSON value and its place. Neither json.Decoder nor json.Unmarshal tells the
+// place of a value inside a document.
 type value struct {
 	at      int            // offset of its first byte in the file
 	raw     []byte         // its text
 	members []member       // of an object, in their order
-	named   map[string]int // where the last of a name is, if there are many members
+	named   map[string]int // index of the last member of a name, if there are many members
 	items   []value        // of an array
 }
 
@@ -102,7 +100,7 @@ type member struct {
 	value
 }
 
-// reader takes valid JSON apart.
+// reader parses valid JSON.
 type reader struct {
 	text []byte
 	i    int // where the next value begins, or the space before it
@@ -132,7 +130,7 @@ func (r *reader) value() value {
 	return v
 }
 
-// manyMembers is how many are no longer looked through one by one.
+// manyMembers is the number of members up to which a linear search is used.
 const manyMembers = 16
 
 func (v *value) index() {
@@ -185,7 +183,7 @@ func skipSpace(text []byte, i int) int {
 	return i
 }
 
-// unquote reads a JSON string, and reports whether it is one.
+// unquote decodes a JSON string, and reports whether raw is one.
 func unquote(raw []byte) (string, bool) {
 	if raw[0] != '"' {
 		return "", false
@@ -198,8 +196,7 @@ func unquote(raw []byte) (string, bool) {
 	return text, err == nil
 }
 
-// there reports whether v is a value at all, and not one that was looked for in
-// vain, or null, which counts as that.
+// there reports whether v exists and is not null.
 func (v value) there() bool { return v.raw != nil && v.raw[0] != 'n' }
 
 func (v value) isObject() bool { return v.there() && v.raw[0] == '{' }
@@ -210,7 +207,7 @@ func (v value) isNumber() bool {
 	return v.there() && (v.raw[0] == '-' || '0' <= v.raw[0] && v.raw[0] <= '9')
 }
 
-// text returns the string that v is, empty if it is none.
+// text returns the string of v, or "" if v is not a string.
 func (v value) text() string {
 	if !v.there() {
 		return ""
@@ -219,8 +216,7 @@ func (v value) text() string {
 	return text
 }
 
-// member returns the member by a name, of several the last, as most readers of
-// JSON do.
+// member returns the last member with a name, as most JSON parsers do.
 func (v value) member(name string) value {
 	if i := v.last(name); i >= 0 {
 		return v.members[i].value
@@ -228,7 +224,7 @@ func (v value) member(name string) value {
 	return value{}
 }
 
-// last returns where the last member by a name is, -1 if there is none.
+// last returns the index of the last member with a name, or -1.
 func (v value) last(name string) int {
 	if v.named != nil {
 		if i, ok := v.named[name]; ok {
@@ -244,9 +240,9 @@ func (v value) last(name string) int {
 	return -1
 }
 
-// child finds the member or item that path, as alexa.FieldError has it, leads
-// through: its index, -1 if there is none, and the rest of the path. Names may
-// hold dots themselves, so the longest counts.
+// child returns the index of the member or item at the beginning of a path of
+// alexa.FieldError, or -1, and the rest of the path. Names may contain dots, so the
+// longest match wins.
 func (v value) child(path string) (index int, rest string) {
 	index = -1
 	if inner, ok := strings.CutPrefix(path, "["); ok && v.isArray() {
@@ -264,8 +260,8 @@ func (v value) child(path string) (index int, rest string) {
 	return index, strings.TrimPrefix(rest, ".")
 }
 
-// find returns what path leads to, or the last value on its way: of a member
-// that is missing the object that lacks it.
+// find returns the value at path, or the last value on its way: for a missing member,
+// the object that lacks it.
 func (v value) find(path string) value {
 	for path != "" {
 		index, rest := v.child(path)
@@ -282,8 +278,8 @@ func (v value) find(path string) value {
 	return v
 }
 
-// without writes v less the member that path leads to, and reports whether
-// there is one.
+// without returns the text of v without the member at path, and reports whether there
+// is such a member.
 func (v value) without(path string) ([]byte, bool) {
 	index, rest := v.child(path)
 	if index < 0 || path == "" || v.isArray() && rest == "" {
@@ -295,8 +291,8 @@ func (v value) without(path string) ([]byte, bool) {
 	return v.replaced(index, rest, v.members[index].value)
 }
 
-// replaced writes v with the child at index less what path leads to from there;
-// without the child itself if path is empty.
+// replaced returns the text of v with the child at index replaced by the child without
+// the member at path. If path is empty it removes the child.
 func (v value) replaced(index int, path string, child value) ([]byte, bool) {
 	var part []byte
 	if path != "" {

@@ -12,13 +12,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// faults says what is wrong with a document. What it declares is known from
-// then on.
+// faults returns the faults of a document, and adds its declarations to known.
 func (d document) faults(known declarations, last paces) []*alexa.FieldError {
 	header := d.member("event").member("header")
 	discovery := header.member("namespace").text() == "Alexa.Discovery"
 	report := discovery && header.member("name").text() == "AddOrUpdateReport"
-	if discovery && header.member("name").text() == "Discover.Response" || report && d.asAlexaGetsIt(header) {
+	if discovery && header.member("name").text() == "Discover.Response" || report && d.isForAlexa(header) {
 		known.add(d.value)
 		return d.discoveryFaults()
 	}
@@ -27,7 +26,7 @@ func (d document) faults(known declarations, last paces) []*alexa.FieldError {
 		known.add(d.value)
 		exact := d.declarationFaults()
 		for _, f := range exact {
-			f.Warning = true // SendEvent leaves it to Alexa
+			f.Warning = true // SendEvent does not check it
 		}
 		return merged(faults, exact)
 	}
@@ -40,31 +39,30 @@ func (d document) faults(known declarations, last paces) []*alexa.FieldError {
 	return faults
 }
 
-// asAlexaGetsIt tells a report that is ready for Alexa from one that is to be
-// published: Gatepost adds the message id and the scope.
-func (d document) asAlexaGetsIt(header value) bool {
+// isForAlexa reports whether a report is in Alexa's form, and not in the form to be
+// published, to which Gatepost adds the message id and the scope.
+func (d document) isForAlexa(header value) bool {
 	scope := d.member("event").member("payload").member("scope")
 	return !d.member("userId").there() && (header.member("messageId").there() || scope.there())
 }
 
-// published stands in for times of sampling that are not given, and is never seen.
+// published is the default for missing times of samples. It is never shown.
 var published = time.Unix(0, 0)
 
-// Faults of the envelope are looked for until there are so many, or so many
-// bytes have been decoded: each costs a decoding of the whole event.
+// The limits of the search for faults of the envelope: faults, and decoded bytes. Each
+// fault costs a decoding of the whole event.
 const (
-	most        = 100
-	mostDecoded = 2 << 20
+	maxFaults  = 100
+	maxDecoded = 2 << 20
 )
 
-// eventFaults holds a device event against the rules of package alexa. A fault
-// of the envelope ends the decoding, so that it is mended in a copy, and the copy
-// decoded again, until no more is found. The event is nil if that does not
-// succeed.
+// eventFaults checks a device event with the rules of package alexa. A fault of the
+// envelope ends the decoding, so it is repaired in a copy and the copy decoded, until no
+// fault is left. The event is nil if that does not succeed.
 func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 	var faults []*alexa.FieldError
 	decoded := 0
-	for text := d.raw; text != nil && len(faults) < most && decoded < mostDecoded; {
+	for text := d.raw; text != nil && len(faults) < maxFaults && decoded < maxDecoded; {
 		decoded += len(text)
 		event, warnings, err := alexa.DecodeEvent(text, published, alexa.CheckWarn)
 		if err == nil {
@@ -75,15 +73,15 @@ func (d document) eventFaults() (*alexa.Event, []*alexa.FieldError) {
 			return nil, append(faults, &alexa.FieldError{Problem: err.Error()})
 		}
 		if slices.ContainsFunc(faults, func(f *alexa.FieldError) bool { return f.Path == fault.Path }) {
-			break // it follows from the mending
+			break // the repair causes it
 		}
 		faults = append(faults, fault)
-		text = mended(text, fault.Path)
+		text = repaired(text, fault.Path)
 	}
 	return nil, faults
 }
 
-// follows reports whether a warning is about what was cut out to read on.
+// follows reports whether a warning is about a member that a repair removed.
 func follows(warning *alexa.FieldError, faults []*alexa.FieldError) bool {
 	return slices.ContainsFunc(faults, func(f *alexa.FieldError) bool {
 		after, ok := strings.CutPrefix(warning.Path, f.Path)
@@ -91,8 +89,8 @@ func follows(warning *alexa.FieldError, faults []*alexa.FieldError) bool {
 	})
 }
 
-// merged joins what package alexa says of a discovery and what is said here,
-// which is more exact: of a value that both speak of, only that.
+// merged joins the faults of a discovery that package alexa found and the exact ones
+// found here. It drops package alexa's warning about a value that has an exact fault.
 func merged(general, exact []*alexa.FieldError) []*alexa.FieldError {
 	said := make(map[string]bool, len(exact))
 	for _, f := range exact {
@@ -102,9 +100,9 @@ func merged(general, exact []*alexa.FieldError) []*alexa.FieldError {
 	return append(general, exact...)
 }
 
-// mended returns an event less the member that is at fault, or with the
-// customer if that is missing, and nil if neither is to be had.
-func mended(text []byte, path string) []byte {
+// repaired returns an event without the faulty member, or with a customer if that is
+// missing, or nil if neither is possible.
+func repaired(text []byte, path string) []byte {
 	read := reader{text: text}
 	event := read.value()
 	if part, ok := event.without(path); ok {
@@ -116,18 +114,18 @@ func mended(text []byte, path string) []byte {
 	return nil
 }
 
-// paces is until when an endpoint has reported what Alexa wants at a pace, by
-// endpointId, interface and instance.
+// paces has the times of the last reports that Alexa wants periodically, by endpointId,
+// interface and instance.
 type paces map[[3]string]time.Time
 
-// Where the paces come from.
+// The sources of the periods.
 const (
 	ruleMeter     = "developer.amazon.com/docs/device-apis/alexa-deviceusage-meter.html"
 	ruleInventory = "developer.amazon.com/docs/dash/dash-replenishment-lambda-function.html"
 )
 
-// faults says what an event reports sooner, or later, after the one before it in
-// the file than Alexa wants it.
+// faults returns warnings for reports that follow the previous one in the file sooner,
+// or later, than Alexa wants.
 func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 	var faults []*alexa.FieldError
 	since := func(namespace, instance string, at time.Time) (gap time.Duration, again bool) {
@@ -160,7 +158,7 @@ func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 	}
 	for i, p := range e.Change.Properties {
 		if p.Namespace != "Alexa.InventoryLevelSensor" || p.TimeOfSample.Equal(published) {
-			continue // or its time is not known
+			continue // another interface, or the time is unknown
 		}
 		if gap, again := since(p.Namespace, p.Instance, p.TimeOfSample); again && gap > 24*time.Hour {
 			faults = append(faults, warn(ruleInventory, fmt.Sprintf("%s[%d]", path, i),

@@ -14,7 +14,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// finding is one thing that is wrong with a file, as -json writes it.
+// finding is a fault of a file, as -json writes it.
 type finding struct {
 	File     string   `json:"file"`
 	Line     int      `json:"line"`
@@ -25,18 +25,18 @@ type finding struct {
 	Rule     string   `json:"rule,omitempty"`
 
 	at     int  // offset of the value in the file
-	syntax bool // the place is a character, and no value
+	syntax bool // the place is a character, not a value
 }
 
 type severity string
 
 const (
-	failure severity = "error" // it would be refused
+	failure severity = "error" // it would be refused or have no effect
 	warned  severity = "warning"
 )
 
-// String gives "file:line: severity: path: problem (rule)", which editors and
-// CI services can read. A character has its column as well.
+// String returns "file:line: severity: path: problem (rule)", a format that editors and
+// CI services parse. A syntax error has its column as well.
 func (f finding) String() string {
 	place := fmt.Sprintf("%s:%d", f.File, f.Line)
 	if f.syntax {
@@ -46,7 +46,7 @@ func (f finding) String() string {
 	return fmt.Sprintf("%s: %s: %v", place, f.Severity, &field)
 }
 
-// judge returns the findings of a file, in their order in it.
+// judge returns the findings of a file, sorted by place.
 func judge(name string, text []byte, known declarations) []finding {
 	list, broken := documents(text)
 	var findings []finding
@@ -76,7 +76,7 @@ func (d document) finding(fault *alexa.FieldError) finding {
 	return f
 }
 
-// path is a path in the document as seen from the value that it is part of.
+// path returns the path in the file of a path in the document.
 func (d document) path(inner string) string {
 	if d.prefix == "" || inner == "" {
 		return d.prefix + inner
@@ -84,8 +84,7 @@ func (d document) path(inner string) string {
 	return d.prefix + "." + inner
 }
 
-// printable makes a path fit for a line of its own: it holds names that somebody
-// else has chosen.
+// printable replaces unprintable characters of a path, whose names are untrusted.
 func printable(path string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -95,7 +94,7 @@ func printable(path string) string {
 	}, path)
 }
 
-// place turns the offsets of findings, which are in order, into lines.
+// place sets the lines and columns of findings, which are sorted by offset.
 func place(name string, text []byte, findings []finding) {
 	line, start, seen := 1, 0, 0
 	for i := range findings {
@@ -115,7 +114,7 @@ type report struct {
 	out          io.Writer
 	json, strict bool
 
-	refused bool  // a finding was reason to fail
+	refused bool  // a finding is a failure
 	err     error // of writing
 }
 

@@ -296,8 +296,8 @@ func TestUsage(t *testing.T) {
 	}{
 		{"help", []string{"-h"}, exitClean, ""},
 		{"unknown flag", []string{"-x"}, exitUsage, "-x (-h lists the flags)"},
-		{"schema and files", []string{"-schema", "x.json"}, exitUsage, "-schema goes with nothing else"},
-		{"schema and flags", []string{"-schema", "-json"}, exitUsage, "-schema goes with nothing else"},
+		{"schema and files", []string{"-schema", "x.json"}, exitUsage, "-schema takes no files and no other flags"},
+		{"schema and flags", []string{"-schema", "-json"}, exitUsage, "-schema takes no files and no other flags"},
 		{"standard input twice", []string{"-discovery", "-", "-"}, exitUsage, "only once"},
 		{"standard input twice, by default", []string{"-discovery", "-"}, exitUsage, "only once"},
 		{"no such file", []string{"missing.json", "-"}, exitUsage, "missing.json: no such file"},

@@ -19,7 +19,7 @@ const (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
-// run carries out the command line and returns the exit status.
+// run runs the command line and returns the exit status.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
@@ -44,9 +44,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitClean
 }
 
-// lint writes the findings of every file and reports whether one of them is
-// reason to fail. A file that cannot be read does not keep the others from
-// being looked at.
+// lint writes the findings of every file, and reports whether one of them is a failure.
+// It continues after a file that cannot be read.
 func (o options) lint(stdin io.Reader, out io.Writer) (refused bool, err error) {
 	var known declarations
 	if o.discovery != "" {
@@ -67,8 +66,8 @@ func (o options) lint(stdin io.Reader, out io.Writer) (refused bool, err error) 
 	return report.refused, errors.Join(append(unread, report.err)...)
 }
 
-// readFile reads a file that has something in it: a check of nothing that
-// passes would hide that nothing was checked.
+// readFile reads a file, and refuses an empty one: a check that passes would hide that
+// nothing was checked.
 func readFile(name string, stdin io.Reader) ([]byte, error) {
 	var text []byte
 	var err error
@@ -86,7 +85,7 @@ func readFile(name string, stdin io.Reader) ([]byte, error) {
 	return text, nil
 }
 
-// standardInput is the file's name that means standard input.
+// standardInput is the file name for standard input.
 const standardInput = "-"
 
 func shown(name string) string {
@@ -96,7 +95,7 @@ func shown(name string) string {
 	return name
 }
 
-// options are what the command line says.
+// options are the values of the command line.
 type options struct {
 	files     []string // standardInput for standard input
 	discovery string   // empty if there is none
@@ -105,16 +104,15 @@ type options struct {
 	schema    bool
 }
 
-// parse reads the command line. Asked for help it writes it and returns
-// flag.ErrHelp.
+// parse parses the command line. For -h it writes the help and returns flag.ErrHelp.
 func parse(args []string, help io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("lint", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // what is wrong is in the error
+	flags.SetOutput(io.Discard) // the error has the text
 	flags.StringVar(&o.discovery, "discovery", "", "the customer's Discover.Response, a `file`: events must report only what it declares")
 	flags.BoolVar(&o.strict, "strict", false, "fail for a warning too")
-	flags.BoolVar(&o.json, "json", false, "write one JSON object a finding")
-	flags.BoolVar(&o.schema, "schema", false, "write the JSON Schema of device events, and nothing else")
+	flags.BoolVar(&o.json, "json", false, "write one JSON object for each finding")
+	flags.BoolVar(&o.schema, "schema", false, "write only the JSON Schema of device events")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(help, "usage: lint [flags] [FILE...]")
@@ -127,7 +125,7 @@ func parse(args []string, help io.Writer) (options, error) {
 	}
 	o.files = flags.Args()
 	if o.schema && (len(o.files) > 0 || flags.NFlag() > 1) {
-		return o, errors.New("-schema goes with nothing else")
+		return o, errors.New("-schema takes no files and no other flags")
 	}
 	if len(o.files) == 0 {
 		o.files = []string{standardInput}
@@ -135,7 +133,7 @@ func parse(args []string, help io.Writer) (options, error) {
 	return o, o.readsOnce()
 }
 
-// readsOnce refuses to read standard input twice: there would be nothing left.
+// readsOnce returns an error if standard input is to be read twice.
 func (o options) readsOnce() error {
 	times := 0
 	for _, name := range append([]string{o.discovery}, o.files...) {

@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// loopback is the only interface that anything listens on.
+// loopback is the only interface to listen on.
 const loopback = "127.0.0.1"
 
-// address returns the address of a port if it can be listened on, and of any
-// free port if not.
+// address returns the address of a port if it is free, and port 0 otherwise.
 func address(port int) string {
 	wanted := net.JoinHostPort(loopback, strconv.Itoa(port))
 	listener, err := net.Listen("tcp", wanted)
 	if err != nil {
 		return net.JoinHostPort(loopback, "0")
 	}
-	_ = listener.Close() // it is only wanted to be free
+	_ = listener.Close() // it was only a check
 	return wanted
 }
 
-// freePort is address for a server that cannot tell which free port it found.
+// freePort returns port if it is free, and another free port otherwise. It is for a
+// server that cannot report its port.
 func freePort(port int) (string, error) {
 	listener, err := net.Listen("tcp", address(port))
 	if err != nil {
@@ -37,9 +37,9 @@ func freePort(port int) (string, error) {
 	return found, listener.Close()
 }
 
-// emulatorAt returns the address of the emulator that a variable names, "" if it
-// names none. The client libraries would try for long to reach one that does
-// not run.
+// emulatorAt returns the address of the emulator that a variable names, or "". It
+// returns an error if the emulator does not run, because the client libraries would
+// retry for long.
 func emulatorAt(ctx context.Context, variable string) (string, error) {
 	address := os.Getenv(variable)
 	if address == "" {
@@ -52,8 +52,8 @@ func emulatorAt(ctx context.Context, variable string) (string, error) {
 	return address, connection.Close()
 }
 
-// await returns when a server accepts connections. It asks again and again,
-// because the Functions Framework does not say when it listens.
+// await returns when a server accepts connections. It polls, because the Functions
+// Framework does not report when it listens.
 func await(ctx context.Context, address string, failed <-chan error) error {
 	for pause := time.Millisecond; ; pause *= 2 {
 		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)

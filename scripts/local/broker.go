@@ -23,13 +23,14 @@ const (
 // ackDeadline is how many seconds a push may take.
 const ackDeadline = 60
 
-// maxAttempts is how often a device event is pushed before it is a dead letter.
+// maxAttempts is how often a device event is pushed before it is dead-lettered.
 const maxAttempts = 100
 
-// pubsubHost is where Google's client libraries look for an emulator.
+// pubsubHost is the variable with the address of an emulator for Google's client
+// libraries.
 const pubsubHost = "PUBSUB_EMULATOR_HOST"
 
-// broker is Pub/Sub.
+// broker is Pub/Sub, in memory or an emulator.
 type broker struct {
 	project string
 	address string
@@ -37,8 +38,8 @@ type broker struct {
 	server  *pstest.Server // nil with the emulator
 }
 
-// openBroker starts a Pub/Sub in memory unless there is an emulator, and tells
-// the client libraries of this process where it is.
+// openBroker starts a Pub/Sub in memory unless there is an emulator, and sets its
+// address for the client libraries of this process.
 func openBroker(ctx context.Context, project string) (*broker, error) {
 	b := &broker{project: project}
 	var err error
@@ -70,7 +71,7 @@ func (b *broker) String() string {
 
 // close ends Pub/Sub.
 func (b *broker) close() {
-	_ = b.client.Close() // everything published has been waited for
+	_ = b.client.Close() // no publish is in flight
 	if b.server != nil {
 		_ = b.server.Close()
 	}
@@ -81,9 +82,8 @@ func (b *broker) subscription(id string) string {
 	return "projects/" + b.project + "/subscriptions/" + id
 }
 
-// create creates what is not there yet. A deployment has push subscriptions
-// with filters for its region; here one process serves all regions, and the
-// pump does the pushing.
+// create creates missing topics and subscriptions. A deployment has push subscriptions
+// with filters for its region; here one process serves all regions, and the pump pushes.
 func (b *broker) create(ctx context.Context) error {
 	for _, id := range []string{deviceEvents, grantEvents, deadLetters, refresh} {
 		_, err := b.client.TopicAdminClient.CreateTopic(ctx, &pubsubpb.Topic{Name: b.topic(id)})

@@ -8,7 +8,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// introduce shows where everything is.
+// introduce shows the addresses of all parts.
 func (s *stack) introduce() {
 	var gateways []string
 	for _, region := range alexa.Regions() {
@@ -27,7 +27,7 @@ func (s *stack) introduce() {
 	}
 }
 
-// command is something to try.
+// command is a command to try.
 type command struct{ title, shell string }
 
 // commands are for a POSIX shell with curl.
@@ -43,25 +43,25 @@ func (s *stack) commands() []command {
   "header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","payloadVersion":"3","messageId":"m-2"},
   "payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":"'"$code"'"},"grantee":{"type":"BearerToken","token":"grantee-u-2"}}}}'`,
 				curl, s.amazon.ControlURL, s.functions)},
-		{"Publish a device event; what comes of it is shown here",
+		{"Publish a device event; the outcome is shown here",
 			fmt.Sprintf(`%s '%s/publish?region=EU&key=u-1/lamp-1' -d '%s'`, curl, s.maker.url, event)},
 		{"Push an event to the function as Pub/Sub would", fmt.Sprintf(`data=$(printf %%s '%s' | base64 | tr -d '\n')
 %s %s/SendEvent -d '{"message":{"messageId":"by-hand-'"$(date +%%s)"'","data":"'"$data"'"},"subscription":"by-hand"}'`, event, curl,
 			s.functions)},
 		{"Throttle the next two events for Europe", fmt.Sprintf(
 			`%s %s/faults -d '{"target":"gateway/EU","code":"THROTTLING_EXCEPTION","times":2}'`, curl, s.amazon.ControlURL)},
-		{"Make the access token of u-1 worthless", fmt.Sprintf(`%s %s/expire -d '{"region":"EU","user":"amzn-1"}'`, curl, s.amazon.ControlURL)},
+		{"Expire the access token of u-1", fmt.Sprintf(`%s %s/expire -d '{"region":"EU","user":"amzn-1"}'`, curl, s.amazon.ControlURL)},
 		{"Start a sweep, as the scheduler does every five minutes", fmt.Sprintf(`%s -X POST %s/RefreshTokens`, curl, s.functions)},
-		{"See what Alexa knows of the devices of u-1", fmt.Sprintf(`%s '%s/state?region=EU&user=amzn-1'`, curl, s.amazon.ControlURL)},
+		{"See the state of u-1's devices at Alexa", fmt.Sprintf(`%s '%s/state?region=EU&user=amzn-1'`, curl, s.amazon.ControlURL)},
 		{"See what the gateways and Login with Amazon received", fmt.Sprintf(`%s %s/requests`, curl, s.amazon.ControlURL)},
 		{"See the totals", fmt.Sprintf(`%s %s/counts`, curl, s.amazon.ControlURL)},
-		{"Take all faults away", fmt.Sprintf(`%s -X DELETE %s/faults`, curl, s.amazon.ControlURL)},
+		{"Remove all faults", fmt.Sprintf(`%s -X DELETE %s/faults`, curl, s.amazon.ControlURL)},
 	}
 }
 
-// suggest shows the commands. Each is followed by an empty line.
+// suggest shows the commands, each followed by an empty line.
 func (s *stack) suggest() {
-	text := "\nCommands to go on with, for another terminal:\n\n"
+	text := "\nCommands to try in another terminal:\n\n"
 	for _, c := range s.commands() {
 		text += "# " + c.title + "\n" + c.shell + "\n\n"
 	}

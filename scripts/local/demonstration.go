@@ -16,8 +16,8 @@ import (
 // demonstrationTime bounds the demonstration. It takes a quarter of a second.
 const demonstrationTime = 10 * time.Second
 
-// The customer of the demonstration. There are three regions, so that the
-// right gateway can be told from the wrong ones.
+// The customer of the demonstration. There are gateways of three regions, to show that
+// the event goes to the right one.
 const (
 	home       = alexa.EU
 	userID     = "u-1"    // at the maker
@@ -25,9 +25,8 @@ const (
 	endpointID = "lamp-1"
 )
 
-// demonstrate links a customer, refreshes the token and sends an event, and
-// shows how each went. It reports whether the event was accepted where it
-// should be.
+// demonstrate links a customer, refreshes the token and sends an event, and shows each
+// result. It reports whether the right gateway accepted the event.
 func (s *stack) demonstrate(ctx context.Context, began time.Time) bool {
 	defer close(s.over)
 	ctx, cancel := context.WithTimeoutCause(ctx, demonstrationTime, fmt.Errorf("not done after %v", demonstrationTime))
@@ -51,7 +50,7 @@ func (s *stack) demonstrate(ctx context.Context, began time.Time) bool {
 	return true
 }
 
-// link does what Alexa does when a customer enables the skill.
+// link sends AcceptGrant, like Alexa when a customer enables the skill.
 func (s *stack) link(ctx context.Context) (string, error) {
 	directive, err := acceptGrant(s.sim.Code(home, amazonUser))
 	if err != nil {
@@ -70,7 +69,7 @@ func (s *stack) link(ctx context.Context) (string, error) {
 	return "AcceptGrant answered " + response.Event.Header.Name, nil
 }
 
-// acceptGrant is Alexa's directive, see
+// acceptGrant returns Alexa's directive, see
 // https://developer.amazon.com/docs/device-apis/alexa-authorization.html.
 func acceptGrant(code sensitive.String) ([]byte, error) {
 	type object map[string]any
@@ -83,8 +82,8 @@ func acceptGrant(code sensitive.String) ([]byte, error) {
 	}})
 }
 
-// refresh makes the customer's access token worthless, so that whatever is
-// accepted later had a new one, and sweeps.
+// refresh expires the customer's access token, so that only an event with a new one can
+// be accepted later, and sweeps.
 func (s *stack) refresh(ctx context.Context) (string, error) {
 	s.sim.ExpireAccessTokens(home, amazonUser)
 	before, started := s.sim.Counts().Refreshes, time.Now().Truncate(time.Millisecond) // as Pub/Sub gives times
@@ -108,13 +107,13 @@ func (s *stack) refresh(ctx context.Context) (string, error) {
 	}
 	refreshed := s.sim.Counts().Refreshes - before
 	if refreshed == 0 {
-		return "", errors.New("the sweep asked Login with Amazon for no new token")
+		return "", errors.New("the sweep refreshed no token")
 	}
 	return fmt.Sprintf("%s swept, %s from Login with Amazon", count(begun.Shards, "shard"), count(int(refreshed), "new token")), nil
 }
 
-// report publishes a ChangeReport, as the maker's cloud does, and sees where
-// it arrives. Its time tells it from all others.
+// report publishes a ChangeReport, like the maker's cloud, and checks where it arrives.
+// The time of its sample identifies it.
 func (s *stack) report(ctx context.Context) (string, error) {
 	sample := alexa.FormatTime(time.Now())
 	event := fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":"PHYSICAL_INTERACTION","changed":[`+
@@ -133,7 +132,7 @@ func (s *stack) report(ctx context.Context) (string, error) {
 	return fmt.Sprintf("ChangeReport %s was accepted by the gateway of %s, with the new token", id, home), nil
 }
 
-// acknowledged waits until SendEvent has dealt with a message.
+// acknowledged waits until SendEvent has acknowledged a message.
 func (s *stack) acknowledged(ctx context.Context, id string) error {
 	last := "SendEvent did not get it"
 	for {
@@ -152,8 +151,8 @@ func (s *stack) acknowledged(ctx context.Context, id string) error {
 	}
 }
 
-// acceptedAtHome asks the simulator which gateway accepted the report with a
-// sample of that time.
+// acceptedAtHome returns an error unless the gateway of the customer's region, and no
+// other before it, accepted the report with a sample of that time.
 func (s *stack) acceptedAtHome(sample string) error {
 	for _, region := range alexa.Regions() {
 		for _, seen := range s.reports(region, sample) {
@@ -161,15 +160,14 @@ func (s *stack) acceptedAtHome(sample string) error {
 			case seen.Accepted && region == home:
 				return nil
 			case seen.Accepted:
-				return fmt.Errorf("accepted by the gateway of %s, and not of %s", region, home)
+				return fmt.Errorf("accepted by the gateway of %s instead of %s", region, home)
 			}
 		}
 	}
 	return errors.New("no gateway accepted it")
 }
 
-// reports returns the ChangeReports with a sample of that time that a gateway
-// was sent.
+// reports returns the ChangeReports with a sample of that time that a gateway received.
 func (s *stack) reports(region alexa.Region, sample string) []simulator.Request {
 	var found []simulator.Request
 	for _, seen := range s.sim.Events(region) {
@@ -180,7 +178,7 @@ func (s *stack) reports(region alexa.Region, sample string) []simulator.Request 
 	return found
 }
 
-// refusal says what the gateways answered, if they were asked.
+// refusal returns the answers of the gateways that received the report.
 func (s *stack) refusal(sample string) string {
 	text := ""
 	for _, region := range alexa.Regions() {

@@ -1,30 +1,28 @@
-// Command local runs all of Gatepost on this machine, with nothing installed
-// but Go and nothing reached outside:
+// Command local runs all of Gatepost on this machine. It needs only Go, and makes no
+// connection to other machines:
 //
 //	go run ./scripts/local
 //
-// It starts the functions, as the Functions Framework serves them; a Pub/Sub
-// and a store in memory; the simulator for Login with Amazon and the three
-// event gateways; and a piece that plays the maker's cloud: it publishes device
-// events and listens to what Gatepost says about grants. Then it links a
-// customer, refreshes the token, sends a ChangeReport, shows how each went, and
-// prints commands to go on with. It ends on an interrupt or SIGTERM: what is in
-// flight is finished or handed back to Pub/Sub.
+// It starts the functions with the Functions Framework, a Pub/Sub and a store in
+// memory, the simulator of Login with Amazon and the three event gateways, and a fake of
+// the maker's cloud, which publishes device events and receives grant events. Then it
+// links a customer, refreshes the token, sends a ChangeReport, shows each result, and
+// prints commands to try. On an interrupt or SIGTERM it drains: events in flight are
+// finished or returned to Pub/Sub.
 //
 //	-once    ends after the demonstration, with status 0 only if the event was
 //	         accepted at the gateway of the customer's region
 //	-refuse  makes the gateways refuse every event
-//	-logs    shows what the functions log, on standard error
+//	-logs    shows the functions' logs on standard error
 //	-h       lists all flags
 //
-// Pub/Sub in memory is the fake server of Google's client library. It does not
-// push; package pump does. With PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST
-// set, the emulator there is used instead, and so are the data in it. The key
-// that seals tokens in the emulator is kept in the user's cache directory.
+// The Pub/Sub in memory is the fake server of Google's client library. It does not
+// push; package pump does. If PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST is set,
+// the program uses that emulator and its data instead. The user's cache directory keeps
+// the key that seals tokens in the emulator.
 //
-// The ports are fixed, so that a command works again tomorrow, and others are
-// used where they are taken. Everything listens on the loopback interface,
-// because nothing here asks for a password. A port that belongs to somebody
-// else by the time it is listened on, or a server that fails later, ends the
-// program with status 1.
+// The default ports are fixed, so that commands work again in the next run. If a port is
+// taken, another is used. Everything listens on the loopback interface, because nothing
+// here has authentication. If a port is taken between the check and the listening, or if
+// a server fails later, the program ends with status 1.
 package main

@@ -15,8 +15,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// tokenLifetime makes every token due for a refresh as soon as it is there: it
-// is refreshed ten minutes or more before it expires.
+// tokenLifetime makes every new token due for a refresh at once, since tokens are
+// refreshed ten minutes or more before they expire.
 const tokenLifetime = 10 * time.Minute
 
 func main() {
@@ -32,8 +32,8 @@ type options struct {
 	port, makerPort, lwaPort int
 }
 
-// run does all that the program does and returns its exit status. It can be
-// called once in a process, because the Functions Framework has one registry.
+// run runs the program and returns its exit status. It can be called once in a process,
+// because the Functions Framework has one registry.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parse(args, stderr)
 	switch {
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return o.run(ctx, simulator.New(simulator.Options{TokenLifetime: tokenLifetime}), stdout, stderr)
 }
 
-// parse reads the flags, and tells stderr what is wrong with them.
+// parse parses the flags, and writes an error to stderr.
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
@@ -68,7 +68,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// run starts everything, shows it, and stays until ctx ends.
+// run starts everything, runs the demonstration, and returns when ctx ends.
 func (o options) run(ctx context.Context, sim *simulator.Simulator, stdout, stderr io.Writer) int {
 	began := time.Now()
 	if o.refuse {

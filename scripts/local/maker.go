@@ -22,9 +22,9 @@ import (
 // maxEventBytes is the largest event that can be published.
 const maxEventBytes = 1 << 20
 
-// maker plays the maker's cloud: it publishes device events for whoever asks
-// over HTTP, and shows what Gatepost has to say. Pub/Sub speaks gRPC, which
-// curl does not.
+// maker is a fake of the maker's cloud. It publishes device events that it gets over
+// HTTP, since curl does not speak Pub/Sub's gRPC, and shows grant events and dead
+// letters.
 type maker struct {
 	url    string
 	screen *screen
@@ -32,7 +32,7 @@ type maker struct {
 	server *http.Server
 }
 
-// startMaker serves on an address. fail hears if that ends.
+// startMaker serves on an address. It calls fail if serving ends.
 func startMaker(address string, client *pubsub.Client, screen *screen, fail func(error)) (*maker, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -57,7 +57,7 @@ func startMaker(address string, client *pubsub.Client, screen *screen, fail func
 
 func (m *maker) close() { _ = m.server.Close() }
 
-// publish puts a device event on its topic and returns the message's id.
+// publish publishes a device event and returns the message's id.
 func (m *maker) publish(ctx context.Context, event []byte, attributes map[string]string, key string) (string, error) {
 	id, err := m.events.Publish(ctx, &pubsub.Message{Data: event, Attributes: attributes, OrderingKey: key}).Get(ctx)
 	if err != nil {
@@ -67,8 +67,7 @@ func (m *maker) publish(ctx context.Context, event []byte, attributes map[string
 	return id, nil
 }
 
-// servePublish publishes the body. Whether it is an event is for SendEvent to
-// find out.
+// servePublish publishes the body without validation, which SendEvent does.
 func (m *maker) servePublish(w http.ResponseWriter, r *http.Request) {
 	event, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxEventBytes))
 	if err != nil {
@@ -90,7 +89,7 @@ func (m *maker) servePublish(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"messageId": id})
 }
 
-// pushed serves a push subscription whose messages are shown.
+// pushed returns the handler of a push subscription that shows its messages.
 func (m *maker) pushed(show func(push.Message)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 2*maxEventBytes))
@@ -106,7 +105,7 @@ func (m *maker) pushed(show func(push.Message)) http.HandlerFunc {
 	}
 }
 
-// grantEvent shows what became of a customer's link.
+// grantEvent shows a grant event.
 func (m *maker) grantEvent(message push.Message) {
 	var event lifecycle.Message
 	if err := json.Unmarshal(message.Data, &event); err != nil {
@@ -120,14 +119,13 @@ func (m *maker) grantEvent(message push.Message) {
 	if event.Type == grant.Stale {
 		reason = ", report again " + cmp.Or(strings.Join(event.EndpointIDs, ", "), "all endpoints")
 		if event.Discovery {
-			reason += " and what was discovered"
+			reason += " and the discovery"
 		}
 	}
 	m.screen.row("grant", 0, "%s %s in %s%s, %s", event.UserID, event.Type, event.Region, reason, count(event.ActiveGrants, "active grant"))
 }
 
-// deadLetter shows an event that will never be delivered. Those that Pub/Sub
-// gave up carry no reason.
+// deadLetter shows a dead letter. Those that Pub/Sub moved itself have no reason.
 func (m *maker) deadLetter(message push.Message) {
 	id, reason := message.ID, fmt.Sprintf("given up after %d attempts", maxAttempts)
 	if code := message.Attributes["gatepost-code"]; code != "" {

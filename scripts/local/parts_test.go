@@ -113,7 +113,7 @@ func TestAcceptedAtHome(t *testing.T) {
 		want   string
 	}{
 		{"right gateway", home, sample, ""},
-		{"wrong gateway", alexa.NA, sample, "accepted by the gateway of NA, and not of EU"},
+		{"wrong gateway", alexa.NA, sample, "accepted by the gateway of NA instead of EU"},
 		{"another report", home, "2026-01-02T03:04:05.679Z", "no gateway accepted it"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestSwept(t *testing.T) {
 		{"refreshed", `{"refreshed":2,"revoked":1}`, true, row + "a shard's tokens: 2 refreshed, 0 refused, 1 revoked, 0 failed\n"},
 		{"refused for the first time", `{"refused":1}`, true, row + "a shard's tokens: 0 refreshed, 1 refused, 0 revoked, 0 failed\n"},
 		{"failed", `{"failed":{"sealed":1,"internal":2}}`, true, row + "a shard's tokens: 0 refreshed, 0 refused, 0 revoked, 3 failed\n"},
-		{"not taken", `oops`, false, row + "a shard failed with status 503; again in 2s\n"},
+		{"not taken", `oops`, false, row + "a shard failed with status 503; redelivered in 2s\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -312,7 +312,7 @@ func TestPushed(t *testing.T) {
 		{"stale", `{"type":"stale","userId":"u-1","region":"EU","endpointIds":["lamp-1","lamp-2"],"activeGrants":1}`, nil,
 			"u-1 stale in EU, report again lamp-1, lamp-2, 1 active grant"},
 		{"stale, all", `{"type":"stale","userId":"u-1","region":"EU","discovery":true,"activeGrants":1}`, nil,
-			"u-1 stale in EU, report again all endpoints and what was discovered, 1 active grant"},
+			"u-1 stale in EU, report again all endpoints and the discovery, 1 active grant"},
 		{"no grant event", `linked`, nil, "message m1 does not decode: invalid character 'l' looking for beginning of value"},
 		{"Gatepost's dead letter", "", map[string]string{
 			"gatepost-event-id": "e-1", "gatepost-code": "INVALID_EVENT", "gatepost-description": "userId: missing",

@@ -122,12 +122,12 @@ var answers = map[string]string{
 	"Publish a device event":       `^\{"messageId":"m\d+"\}$`,
 	"Push an event":                `^\{"outcomes":\[\{"grantId":"[0-9a-f]+","outcome":"accepted"\}\]\}$`,
 	"Throttle the next two events": `^$`,
-	"Make the access token":        `^$`,
+	"Expire the access token":      `^$`,
 	"Start a sweep":                `^\{"shards":16\}$`,
-	"See what Alexa knows":         `"name":"powerState","value":"O`,
+	"See the state of":             `"name":"powerState","value":"O`,
 	"See what the gateways":        `"target":"gateway/EU"`,
 	"See the totals":               `"accepted":[1-9]`,
-	"Take all faults away":         `^$`,
+	"Remove all faults":            `^$`,
 }
 
 // TestCommands pastes every command that is suggested into a shell.
@@ -140,7 +140,7 @@ func TestCommands(t *testing.T) {
 		t.Skipf("the suggested commands cannot be tried: %v", err)
 	}
 	p := launch(t, "program", nil)
-	p.until("Commands to go on with")
+	p.until("Commands to try in another terminal")
 	p.until("ends it. What happens:")
 	_, text, _ := strings.Cut(p.shown.String(), "another terminal:\n\n")
 	blocks := strings.Split(strings.TrimSpace(text), "\n\n")
@@ -189,9 +189,9 @@ func TestEmulators(t *testing.T) {
 	first.ready()
 	first.refuseAlways("lamp-9")
 	id := first.publish("lamp-9")
-	first.until(id+" of u-1/lamp-9, attempt 1: status 503", "again in 1s")
+	first.until(id+" of u-1/lamp-9, attempt 1: status 503", "redelivered in 1s")
 	first.terminate()
-	first.until("in flight: 0 acknowledged, 1 handed back to Pub/Sub.")
+	first.until("in flight: 0 acknowledged, 1 returned to Pub/Sub.")
 	first.ends(0)
 
 	second := launch(t, "program", env, project)
@@ -264,7 +264,7 @@ func TestTermFinishesWhatIsInFlight(t *testing.T) {
 	p.until("HELD")
 	p.terminate()
 	p.until(id+" of u-1/held, attempt 1: ", "accepted")
-	p.until("Stopped with 1 event in flight: 1 acknowledged, 0 handed back to Pub/Sub.")
+	p.until("Stopped with 1 event in flight: 1 acknowledged, 0 returned to Pub/Sub.")
 	p.ends(0)
 }
 
@@ -274,8 +274,8 @@ func TestTermHandsBackWhatFails(t *testing.T) {
 	p.ready()
 	p.refuseAlways("lamp-9")
 	id := p.publish("lamp-9")
-	p.until(id+" of u-1/lamp-9, attempt 1: status 503", "again in 1s")
+	p.until(id+" of u-1/lamp-9, attempt 1: status 503", "redelivered in 1s")
 	p.terminate()
-	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 handed back to Pub/Sub (which ends with this process).")
+	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 returned to Pub/Sub (which ends with this process).")
 	p.ends(0)
 }

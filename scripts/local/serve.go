@@ -14,10 +14,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
-// serveFunctions serves all functions as the Functions Framework does, and
-// returns their base URL. fail hears if that ends.
+// serveFunctions serves all functions with the Functions Framework, and returns their
+// base URL. It calls fail if serving ends.
 func serveFunctions(ctx context.Context, o options, env map[string]string, log *slog.Logger, fail func(error)) (string, *host.Host, error) {
-	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would be the only one
+	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would select a single function
 		return "", nil, err
 	}
 	h, err := functions.Register(env, log)
@@ -41,7 +41,7 @@ func serveFunctions(ctx context.Context, o options, env map[string]string, log *
 	return "http://" + address, h, await(ctx, address, ended)
 }
 
-// logger is for the functions' logs.
+// logger returns the functions' logger.
 func logger(o options, screen *screen, stderr io.Writer) *slog.Logger {
 	if o.logs {
 		return slog.New(noGrantRows{telemetry.New(stderr).Handler(), screen})
@@ -74,8 +74,8 @@ func (n noGrantRows) Handle(ctx context.Context, r slog.Record) error {
 	return n.Handler.Handle(ctx, r) // which discards it, or shows all
 }
 
-// redirectStdout takes standard output from the framework, which writes a line
-// to it for each function. The screen has its own hold of it.
+// redirectStdout keeps the framework, which writes a line for each function, from
+// standard output. The screen has the original file.
 func redirectStdout(o options) error {
 	if o.logs {
 		os.Stdout = os.Stderr

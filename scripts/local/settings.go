@@ -14,12 +14,13 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// firestoreHost is where Google's client libraries look for an emulator.
+// firestoreHost is the variable with the address of an emulator for Google's client
+// libraries.
 const firestoreHost = "FIRESTORE_EMULATOR_HOST"
 
-// settings are the environment of the functions. That of this process is not
-// looked at: a variable that is set for a deployment must not take the local
-// run there.
+// settings returns the environment of the functions. It does not contain the
+// environment of this process, because a variable that is set for a deployment must not
+// lead the local run there.
 func settings(ctx context.Context, project string, sim *simulator.Server) (map[string]string, error) {
 	client := simulator.DefaultClient()
 	credentials, err := json.Marshal(map[string]string{"client_id": client.ID, "client_secret": client.Secret.Reveal()})
@@ -52,11 +53,11 @@ func settings(ctx context.Context, project string, sim *simulator.Server) (map[s
 	return env, nil
 }
 
-// keysetFile returns the path of the keyset, which is made once: what an
-// earlier run sealed in the emulator has to open.
+// keysetFile returns the path of the keyset. It is created once, because tokens that an
+// earlier run sealed in the emulator must open.
 func keysetFile() (string, error) {
 	cache, err := os.UserCacheDir()
-	if err != nil { // as for a user without a home
+	if err != nil { // the user has no home
 		cache = os.TempDir()
 	}
 	path := filepath.Join(cache, "gatepost-local", "token-keyset.json")
@@ -80,7 +81,7 @@ func keysetFile() (string, error) {
 	return path, nil
 }
 
-// storeName says where grants are kept.
+// storeName names the store of grants.
 func storeName() string {
 	if host := os.Getenv(firestoreHost); host != "" {
 		return "the Firestore emulator at " + host

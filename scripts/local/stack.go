@@ -20,13 +20,13 @@ const (
 	// startTime bounds the start. It takes a tenth of a second, and some with
 	// emulators.
 	startTime = 10 * time.Second
-	// concurrency is how many requests a pump makes at a time.
+	// concurrency is how many requests a pump makes in parallel.
 	concurrency = 80
-	// minBackoff and maxBackoff are for a person who watches; a deployment waits
+	// minBackoff and maxBackoff are short for the user who watches; a deployment waits
 	// from 5 to 60 seconds.
 	minBackoff, maxBackoff = time.Second, 10 * time.Second
-	// grace is how long events in flight may take after a signal: more than a
-	// call of the event gateway.
+	// grace is how long events in flight may take after a signal: longer than a call
+	// of the event gateway.
 	grace = 8 * time.Second
 )
 
@@ -45,16 +45,16 @@ type stack struct {
 
 	work sync.WaitGroup // the pumps and the scheduler
 	end  context.CancelFunc
-	fail func(error) // hears of what has ended by itself
-	rest pump.Rest   // what became of the device events in flight
+	fail func(error) // is called when a part fails
+	rest pump.Rest   // of the device events in flight at the end
 
-	// What the demonstration waits for is sent here until it is over.
+	// Deliveries for the demonstration, until over is closed.
 	events, shards chan pump.Delivery
 	over           chan struct{}
 }
 
-// start starts everything. fail hears if something ends by itself later. What
-// an error leaves running ends with the process.
+// start starts everything. It calls fail if a part fails later. Parts that run after an
+// error end with the process.
 func start(o options, sim *simulator.Simulator, stdout, stderr io.Writer, fail func(error)) (*stack, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
@@ -84,7 +84,7 @@ func start(o options, sim *simulator.Simulator, stdout, stderr io.Writer, fail f
 	return s, nil
 }
 
-// addresses are those of the simulator.
+// addresses returns the addresses of the simulator.
 func (o options) addresses() simulator.Addresses {
 	gateway := func(n int) string {
 		if o.lwaPort == 0 {
@@ -95,7 +95,7 @@ func (o options) addresses() simulator.Addresses {
 	return simulator.Addresses{LWA: address(o.lwaPort), NA: gateway(1), EU: gateway(2), FE: gateway(3)}
 }
 
-// startWork starts what calls the functions.
+// startWork starts the pumps and the scheduler.
 func (s *stack) startWork() {
 	ctx, end := context.WithCancel(context.Background())
 	s.end = end
@@ -112,8 +112,8 @@ func (s *stack) startWork() {
 	})
 }
 
-// push lets a pump deliver a subscription's messages until ctx ends. ended,
-// which may be nil, hears what became of those that were in flight.
+// push starts a pump that delivers a subscription's messages until ctx ends. Then it
+// calls ended, if that is not nil, with the result of those in flight.
 func (s *stack) push(ctx context.Context, subscription, endpoint string, observe func(pump.Delivery), ended func(pump.Rest)) {
 	p := &pump.Pump{
 		Client: s.broker.client.SubscriptionAdminClient, Subscription: s.broker.subscription(subscription),
@@ -131,7 +131,7 @@ func (s *stack) push(ctx context.Context, subscription, endpoint string, observe
 	})
 }
 
-// post makes a request that must be answered with 200, and returns the answer.
+// post makes a request and returns the answer. A status other than 200 is an error.
 func (s *stack) post(ctx context.Context, url string, header map[string]string, body []byte) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
@@ -152,29 +152,29 @@ func (s *stack) post(ctx context.Context, url string, header map[string]string, 
 	return answer, err
 }
 
-// stop ends everything, in an order that loses nothing: first who calls the
-// functions, then the functions, then whom they call.
+// stop stops everything, in an order that loses nothing: the callers of the functions,
+// the functions, and then their dependencies.
 func (s *stack) stop() {
 	s.end()
 	s.work.Wait()
-	landed := s.host.Drain()
+	drained := s.host.Drain()
 	s.maker.close()
-	_ = s.amazon.Close() // only ends what is of no use any more
+	_ = s.amazon.Close() // no client is left
 	s.broker.close()
-	s.screen.print("\nStopped with %s.\n", s.leftOver(landed))
+	s.screen.print("\nStopped with %s.\n", s.restInWords(drained))
 }
 
-// leftOver says what became of the device events that were in flight.
-func (s *stack) leftOver(landed bool) string {
+// restInWords describes the result of the device events that were in flight.
+func (s *stack) restInWords(drained bool) string {
 	text := "no event in flight"
 	if n := s.rest.Acknowledged + s.rest.HandedBack; n > 0 {
-		text = fmt.Sprintf("%s in flight: %d acknowledged, %d handed back to Pub/Sub", count(n, "event"), s.rest.Acknowledged, s.rest.HandedBack)
+		text = fmt.Sprintf("%s in flight: %d acknowledged, %d returned to Pub/Sub", count(n, "event"), s.rest.Acknowledged, s.rest.HandedBack)
 	}
 	if s.rest.HandedBack > 0 && s.broker.server != nil {
 		text += " (which ends with this process)"
 	}
-	if !landed {
-		text += "; requests of others were cut off"
+	if !drained {
+		text += "; other requests were cut off"
 	}
 	return text
 }

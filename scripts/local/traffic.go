@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
-// sent shows what became of a device event.
+// sent shows the outcome of a device event.
 func (s *stack) sent(d pump.Delivery) {
 	name := d.Message.ID
 	if d.Message.OrderingKey != "" {
@@ -21,13 +21,13 @@ func (s *stack) sent(d pump.Delivery) {
 	}
 	result := outcomes(d)
 	if !d.Acknowledged {
-		result = fmt.Sprintf("%s; again in %v", result, d.Backoff)
+		result = fmt.Sprintf("%s; redelivered in %v", result, d.Backoff)
 	}
 	s.screen.row("event", d.Took, "%s, attempt %d: %s", name, d.Message.Attempt, result)
 	s.tell(s.events, d)
 }
 
-// outcomes says in a few words how SendEvent answered.
+// outcomes returns a summary of SendEvent's answer.
 func outcomes(d pump.Delivery) string {
 	if d.Status == 0 {
 		return fmt.Sprintf("no answer (%v)", d.Err)
@@ -52,13 +52,13 @@ func outcomes(d pump.Delivery) string {
 	return fmt.Sprintf("status %d, %s", d.Status, strings.Join(words, ", "))
 }
 
-// swept shows what became of a shard, if anything was due in it.
+// swept shows the outcome of a shard in which something was due.
 func (s *stack) swept(d pump.Delivery) {
 	var counts sweep.Counts
 	err := json.Unmarshal(d.Body, &counts)
 	switch {
 	case !d.Acknowledged:
-		s.screen.row("sweep", d.Took, "a shard failed with status %d; again in %v", d.Status, d.Backoff)
+		s.screen.row("sweep", d.Took, "a shard failed with status %d; redelivered in %v", d.Status, d.Backoff)
 	case err == nil && (counts.Refreshed+counts.Refused+counts.Revoked > 0 || len(counts.Failed) > 0):
 		failed := 0
 		for _, n := range counts.Failed {
@@ -70,16 +70,15 @@ func (s *stack) swept(d pump.Delivery) {
 	s.tell(s.shards, d)
 }
 
-// tell lets the demonstration know, as long as it goes on.
-func (s *stack) tell(who chan<- pump.Delivery, d pump.Delivery) {
+// tell sends a delivery to the demonstration while it runs.
+func (s *stack) tell(to chan<- pump.Delivery, d pump.Delivery) {
 	select {
-	case who <- d:
+	case to <- d:
 	case <-s.over:
 	}
 }
 
-// schedule calls do once in every period until ctx ends, as Cloud Scheduler
-// calls RefreshTokens.
+// schedule calls do once in every period until ctx ends, like Cloud Scheduler.
 func schedule(ctx context.Context, period time.Duration, do func(context.Context)) {
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
@@ -93,8 +92,7 @@ func schedule(ctx context.Context, period time.Duration, do func(context.Context
 	}
 }
 
-// screen is what the person at the terminal sees. It may be used by many
-// goroutines at once.
+// screen is the terminal of the user. It may be used by many goroutines at once.
 type screen struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -104,12 +102,10 @@ type screen struct {
 func (s *screen) print(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Whoever closed the terminal does not read that it cannot be written to.
-	_, _ = fmt.Fprintf(s.w, format, args...)
+	_, _ = fmt.Fprintf(s.w, format, args...) // fails only if the terminal is closed
 }
 
-// row writes a line about something that happened. took may be 0, for what has
-// no duration.
+// row writes a line about an event. took is 0 if it has no duration.
 func (s *screen) row(what string, took time.Duration, format string, args ...any) {
 	duration := ""
 	if took > 0 {

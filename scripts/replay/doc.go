@@ -1,25 +1,25 @@
-// Command replay publishes dead letters to the device-events topic again.
+// Command replay republishes dead letters to the device-events topic.
 //
 //	go run ./scripts/replay -project P -subscription dead-letters -topic device-events -code INVALID_REQUEST_EXCEPTION
 //	go run ./scripts/replay -project P -subscription dead-letters -topic device-events -code INVALID_REQUEST_EXCEPTION -for-real
 //
-// The first line is a dry run: it lists what the second would publish. README.md
-// beside this file explains the flags and the counts.
+// The first line is a dry run: it lists the messages that the second would publish.
+// README.md beside this file explains the flags and the counts.
 //
-// It reads the subscription until nothing more comes, and holds what it has
-// read: a message that is put back while others are read would come again and
-// again. What a filter selects is published, the publish awaited, and only then
-// acknowledged; everything else is put back at the end. A message is counted
-// once, however often Pub/Sub hands it out, and one that became a dead letter
-// after the run had begun is left, or an event that fails again would be
-// replayed for ever.
+// The program pulls until no new message arrives. It keeps the leases of all messages
+// until the end, because Pub/Sub would redeliver a released one during the run. It
+// publishes the messages that the filter selects, and acknowledges each only after the
+// topic has it. At the end it releases all others. A message is counted once, even if
+// Pub/Sub redelivers it. A message that became a dead letter during the run is left,
+// because an event that fails again would be replayed in a loop.
 //
-// It refuses DeleteReports older than an hour unless forced to, messages whose
-// region attribute names no region unless given one, and subscriptions that
-// would lose messages, or the run its end, by being read.
+// The program refuses DeleteReports older than an hour without -force, and messages
+// whose region attribute names no region without -set-region. It refuses a
+// subscription that would lose messages by being read, and one on the topic that it
+// publishes to, because such a run would never end.
 //
-// An interrupt finishes what is being published and puts everything else back;
-// a second one ends the program at once. A crash may duplicate a message, which
-// keeps the identity of its event, and never loses one: what the program held
-// comes back when its leases run out.
+// An interrupt finishes the publishes in flight and releases all other messages; a
+// second one ends the program at once. A crash may duplicate a message, which keeps
+// the identity of its event, and never loses one: Pub/Sub redelivers the messages when
+// their leases end.
 package main

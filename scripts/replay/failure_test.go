@@ -126,14 +126,14 @@ func TestPullFails(t *testing.T) {
 	}
 }
 
-// TestLeaseFails cannot put messages back: they come back by themselves.
+// TestLeaseFails cannot release messages: Pub/Sub redelivers them.
 func TestLeaseFails(t *testing.T) {
 	t.Parallel()
 	f := &failing{code: codes.PermissionDenied, broken: func(any) bool { return true }}
 	c := f.cloud(t, "ModifyAckDeadline")
 	c.bury(buried()...)
 	status, _, stderr := c.replay()
-	if status != exitFailed || !strings.Contains(stderr, "come back by themselves") {
+	if status != exitFailed || !strings.Contains(stderr, "redelivers them within") {
 		t.Errorf("replay = %d and said %q", status, stderr)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// options are what the flags say.
+// options are the values of the flags.
 type options struct {
 	project, subscription, topic string
 
@@ -25,22 +25,22 @@ type options struct {
 	json, progress bool
 }
 
-// parse reads the flags. Times are relative to now. Asked for help it writes
-// it and returns flag.ErrHelp.
+// parse parses the flags. Times are relative to now. For -h it writes the help and
+// returns flag.ErrHelp.
 func parse(args []string, help io.Writer, now time.Time) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("replay", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // what is wrong is in the error
+	flags.SetOutput(io.Discard) // the error has the text
 	flags.StringVar(&o.project, "project", "", "`project` of Google Cloud (default: that of the credentials)")
 	flags.StringVar(&o.subscription, "subscription", "", "`subscription` of the dead-letter topic, by id or full name")
 	flags.StringVar(&o.topic, "topic", "", "`topic` of device events, by id or full name")
 	o.filter.register(flags, now)
-	flags.IntVar(&o.max, "max", 0, "end when so `many` have been replayed (default: no limit)")
-	flags.DurationVar(&o.idle, "idle", 5*time.Second, "end when nothing new has come for this `time`")
-	flags.BoolVar(&o.forReal, "for-real", false, "replay; without it this is a dry run")
+	flags.IntVar(&o.max, "max", 0, "replay at most this `number` of messages (default: no limit)")
+	flags.DurationVar(&o.idle, "idle", 5*time.Second, "end when no new message has arrived for this `time`")
+	flags.BoolVar(&o.forReal, "for-real", false, "replay; the default is a dry run")
 	o.revival.register(flags)
 	flags.BoolVar(&o.json, "json", false, "write the counts as JSON, and no list")
-	flags.BoolVar(&o.progress, "progress", false, "show progress even where standard error is no terminal")
+	flags.BoolVar(&o.progress, "progress", false, "show progress even if standard error is not a terminal")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		flags.SetOutput(help)
@@ -60,7 +60,7 @@ func unexpected(args []string) error {
 	return nil
 }
 
-// fault says what is wrong with the options as a whole.
+// fault returns an error for missing, invalid or contradictory options.
 func (o options) fault() error {
 	switch {
 	case o.subscription == "":
@@ -77,12 +77,12 @@ func (o options) fault() error {
 	return nil
 }
 
-// register adds the flags that select.
+// register adds the flags of the filter.
 func (f *filter) register(flags *flag.FlagSet, now time.Time) {
-	flags.StringVar(&f.reason, "reason", "", "only with this `reason`: dead_letter, or "+undelivered+" for what Pub/Sub gave up")
+	flags.StringVar(&f.reason, "reason", "", "only with this `reason`: dead_letter, or "+undelivered+" for messages that Pub/Sub moved itself")
 	flags.StringVar(&f.code, "code", "", "only with this `code`, for example INVALID_REQUEST_EXCEPTION")
 	flags.Func("region", "only of this `region`: NA, EU or FE", regionInto(&f.region))
-	flags.Func("customer", "only of this customer: the `hash` that logs show", func(text string) error {
+	flags.Func("customer", "only of the customer with this `hash`, as in logs", func(text string) error {
 		if !regexp.MustCompile(`^[0-9a-f]{16}$`).MatchString(text) {
 			return errors.New("want 16 hex digits; -user takes the user's id")
 		}
@@ -107,12 +107,12 @@ func (f *filter) only(customer string) error {
 	return nil
 }
 
-// register adds the flags that say what may be replayed, and as what.
+// register adds the flags that allow messages to be replayed, or change them.
 func (r *revival) register(flags *flag.FlagSet) {
-	flags.BoolVar(&r.force, "force", false, "replay DeleteReports older than an hour too: they remove endpoints that were added again since")
+	flags.BoolVar(&r.force, "force", false, "also replay DeleteReports older than an hour: they remove endpoints that were added again since")
 	flags.BoolVar(&r.asNew, "as-new", false,
-		"have old events delivered as if they had happened now: Alexa will say and show what is long past, and routines will run")
-	flags.Func("set-region", "replay to this `region` what has an attribute region that names none", regionInto(&r.region))
+		"deliver old events as if they had happened now: Alexa will announce and show old states, and routines will run")
+	flags.Func("set-region", "replay messages with an invalid attribute region to this `region`", regionInto(&r.region))
 }
 
 func regionInto(region *alexa.Region) func(string) error {
@@ -122,7 +122,7 @@ func regionInto(region *alexa.Region) func(string) error {
 	}
 }
 
-// timeInto reads a time, or how long ago it was.
+// timeInto returns a flag's parser of a time or a duration before now.
 func timeInto(t *time.Time, now time.Time) func(string) error {
 	return func(text string) (err error) {
 		if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {

@@ -8,17 +8,16 @@ import (
 )
 
 const (
-	// callTime bounds one call to Pub/Sub that has to be made, whatever the user
-	// has interrupted.
+	// callTime bounds one call to Pub/Sub. An interrupt does not cancel calls.
 	callTime = 10 * time.Second
-	// callSize is how many ack ids one call carries. Pub/Sub takes 512 KiB of
-	// them, and they have a few hundred bytes each.
+	// callSize is the number of ack ids in one call. Pub/Sub takes 512 KiB of them, and
+	// each has a few hundred bytes.
 	callSize = 1000
 )
 
-// holdOn begins the leases: those that messages come with may be shorter than
-// it takes to publish as many.
-func (r *replayer) holdOn(messages []received) {
+// beginLeases extends the leases of new messages: the subscription's may be too short
+// to publish all of them.
+func (r *replayer) beginLeases(messages []received) {
 	leases := make([]lease, len(messages))
 	for i, m := range messages {
 		leases[i] = lease{m.ID, m.ackID}
@@ -28,9 +27,8 @@ func (r *replayer) holdOn(messages []received) {
 	}
 }
 
-// keepLeases keeps what was read from being handed out again, until ctx ends.
-// A lease that is lost all the same does no harm: the message comes again, and
-// is known.
+// keepLeases extends the leases of all unacknowledged messages until ctx ends. A lost
+// lease does no harm: the ledger knows the message when it is redelivered.
 func (r *replayer) keepLeases(ctx context.Context) {
 	ticker := time.NewTicker(leaseTime / 3)
 	defer ticker.Stop()
@@ -46,16 +44,16 @@ func (r *replayer) keepLeases(ctx context.Context) {
 	}
 }
 
-// putBack ends the leases of everything that was not acknowledged.
-func (r *replayer) putBack() error {
+// release ends the leases of all unacknowledged messages.
+func (r *replayer) release() error {
 	if err := r.extend(context.Background(), r.ledger.held(), 0); err != nil {
-		return fmt.Errorf("%w (they come back by themselves within %v)", err, leaseTime)
+		return fmt.Errorf("%w (Pub/Sub redelivers them within %v)", err, leaseTime)
 	}
 	return nil
 }
 
-// extend stops between calls when ctx ends, and never within one: Pub/Sub might
-// carry out a call that was given up after a later one.
+// extend makes the leases end after d. When ctx ends it stops between calls, and never
+// cancels one: Pub/Sub might carry out a cancelled call after a later one.
 func (r *replayer) extend(ctx context.Context, leases []lease, d time.Duration) error {
 	for some := range slices.Chunk(leases, callSize) {
 		if ctx.Err() != nil {
@@ -71,11 +69,11 @@ func (r *replayer) extend(ctx context.Context, leases []lease, d time.Duration) 
 	return nil
 }
 
-// acknowledgeReplays removes from the subscription what the topic has.
+// acknowledgeReplays acknowledges the messages that were published.
 func (r *replayer) acknowledgeReplays() error {
 	for some := range slices.Chunk(r.ledger.published(), callSize) {
 		if err := call(some, r.letters.acknowledge); err != nil {
-			return fmt.Errorf("acknowledging what was published: %w", err)
+			return fmt.Errorf("acknowledging published messages: %w", err)
 		}
 		for _, l := range some {
 			r.ledger.settle(l.id, replayed)

@@ -6,41 +6,40 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
-// received is a message on lease: until the lease ends nobody else gets it.
+// received is a message on lease. Pub/Sub does not redeliver it before the lease ends.
 type received struct {
 	push.Message
 	ackID string
 }
 
-// fate is what has become of a message.
+// fate is the state of a message in the run.
 type fate int
 
 const (
 	passed         fate = iota // not selected
-	late                       // became a dead letter after the run had begun
+	late                       // became a dead letter during the run
 	staleDeletes               // refused: errStaleDelete
 	wrongRegions               // refused: errWrongRegion
-	untried                    // selected and fit, but a dry run or an interrupt came before
-	failed                     // could not be published
+	untried                    // not published, because of a dry run or an interrupt
+	failed                     // the publish failed
 	unacknowledged             // published, and still in the subscription
 	replayed                   // published and acknowledged
 	fates
 )
 
-// ledger keeps what became of every message, and the leases that are held. One
-// message may be handed out several times; it has one entry and one fate, from
-// which everything that is reported is counted.
+// ledger has the fate of every message, and the leases. A message that is redelivered
+// still has one entry and one fate. The counts come from the fates.
 type ledger struct {
 	mu     sync.Mutex
 	fates  map[string]fate   // by message id
-	leases map[string]string // message id to the newest ack id, of all that were not acknowledged
+	leases map[string]string // newest ack ids by message id, of unacknowledged messages
 }
 
 func newLedger() *ledger {
 	return &ledger{fates: make(map[string]fate), leases: make(map[string]string)}
 }
 
-// enter notes messages and returns those that were never seen before.
+// enter records messages, and returns those that are new.
 func (l *ledger) enter(messages []received) []received {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,7 +50,7 @@ func (l *ledger) enter(messages []received) []received {
 		case !ok:
 			l.fates[m.ID] = passed
 			fresh = append(fresh, m)
-		case known == replayed: // Pub/Sub did not keep the acknowledgement
+		case known == replayed: // Pub/Sub lost the acknowledgement
 			l.fates[m.ID] = unacknowledged
 		}
 	}
@@ -73,15 +72,15 @@ func (l *ledger) fateOf(id string) fate {
 	return l.fates[id]
 }
 
-// lease is one message's.
+// lease is the lease of one message.
 type lease struct{ id, ackID string }
 
-// held returns the leases of all messages that were not acknowledged.
+// held returns the leases of all unacknowledged messages.
 func (l *ledger) held() []lease {
 	return l.leasesOf(func(fate) bool { return true })
 }
 
-// published returns the leases of those that are to be acknowledged.
+// published returns the leases of the messages to acknowledge.
 func (l *ledger) published() []lease {
 	return l.leasesOf(func(f fate) bool { return f == unacknowledged })
 }

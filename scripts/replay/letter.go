@@ -17,8 +17,7 @@ const (
 	attrEventID = "eventId"
 )
 
-// Attributes that SendEvent gives a dead letter, and three of which it obeys in
-// a replay.
+// Attributes that SendEvent adds to a dead letter. It obeys three of them in a replay.
 const (
 	ours            = "gatepost-"
 	attrReason      = ours + "reason"
@@ -26,12 +25,12 @@ const (
 	attrDescription = ours + "description"
 	attrCustomer    = ours + "customer"
 	attrRefusedBy   = ours + "region"
-	attrGrant       = ours + "grant"     // obeyed: the one grant that the replay is for
+	attrGrant       = ours + "grant"     // obeyed: the grant that the replay is for
 	attrIdentity    = ours + "event-id"  // obeyed: the event's identity
 	attrPublished   = ours + "published" // obeyed: the event's first publish time
 )
 
-// Attributes that Pub/Sub gives what it moves to a dead-letter topic itself:
+// Attributes that Pub/Sub adds to a message that it moves to a dead-letter topic:
 // https://cloud.google.com/pubsub/docs/handling-failures#how_dead_letter_topics_work
 const (
 	sources         = "CloudPubSubDeadLetterSource"
@@ -39,22 +38,22 @@ const (
 	attrSourceTopic = sources + "TopicPublishTime"
 )
 
-// undelivered is the reason of what Pub/Sub moved itself, after SendEvent had
-// asked for it again as often as the subscription allows.
+// undelivered is the reason of a message that Pub/Sub moved itself after the last
+// delivery attempt.
 const undelivered = "undelivered"
 
-// letter is a dead letter: a message, and what is known about it.
+// letter is a dead letter.
 type letter struct {
 	push.Message
 	reason, code, description string
-	customer                  string // as logs name customers
+	customer                  string // hash, as in logs
 	region                    string // that refused it, or that it was for
 	published                 time.Time
-	kind                      string // namespace and name of the event, empty when it cannot be told
+	kind                      string // namespace and name of the event; empty if unknown
 	endpoint                  string
 }
 
-// open reads what a message says about itself.
+// open returns the dead letter that a message is.
 func open(m push.Message) letter {
 	event := decode(m.Data)
 	l := letter{
@@ -78,7 +77,7 @@ func open(m push.Message) letter {
 	return l
 }
 
-// firstPublished is when the event was published for the first time.
+// firstPublished returns when the event was published for the first time.
 func firstPublished(m push.Message) time.Time {
 	for _, name := range []string{attrPublished, attrSourceTopic} {
 		if t, err := alexa.ParseTime(m.Attributes[name]); err == nil {
@@ -88,7 +87,7 @@ func firstPublished(m push.Message) time.Time {
 	return m.PublishTime
 }
 
-// event is as much of a device event as is shown.
+// event has the fields of a device event that are shown.
 type event struct {
 	UserID     string `json:"userId"`
 	EndpointID string `json:"endpointId"` // of the short form
@@ -103,8 +102,8 @@ type event struct {
 	} `json:"event"`
 }
 
-// decode reads what it can. An event that SendEvent did not understand is no
-// reason to show nothing of it, nor to miss that it deletes something.
+// decode decodes the valid fields of an event, even if SendEvent could not decode the
+// event: they are shown, and a DeleteReport must be recognized.
 func decode(data []byte) event {
 	var e event
 	_ = json.Unmarshal(data, &e) // fills every field but those of a wrong type

@@ -23,8 +23,8 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	// Who reads the list may have seen enough. What is held has to be put back
-	// all the same, and writing in vain must not end the program before.
+	// The reader of the list may close the pipe. That must not end the program before
+	// it has released its messages.
 	ctx, stop = signal.NotifyContext(ctx, syscall.SIGPIPE)
 	p := program{stdout: os.Stdout, stderr: os.Stderr, now: time.Now, terminal: isTerminal(os.Stderr)}
 	status := p.run(ctx, os.Args[1:])
@@ -32,27 +32,27 @@ func main() {
 	os.Exit(status)
 }
 
-// isTerminal reports whether somebody is watching.
+// isTerminal reports whether f is a terminal.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// program is the command and what it runs in.
+// program is the command and its environment.
 type program struct {
 	stdout, stderr io.Writer
 	now            func() time.Time
-	terminal       bool                  // somebody is watching stderr
-	client         []option.ClientOption // of tests; the environment says the rest
+	terminal       bool                  // stderr is a terminal
+	client         []option.ClientOption // added by tests
 }
 
-// run carries out the command line and returns the exit status.
+// run runs the command line and returns the exit status.
 func (p program) run(ctx context.Context, args []string) int {
 	o, err := parse(args, p.stdout, p.now())
 	if errors.Is(err, flag.ErrHelp) {
 		return exitOK
 	}
-	report := &report{out: p.stdout, err: p.stderr, json: o.json, showy: o.progress || p.terminal, forReal: o.forReal}
+	report := &report{out: p.stdout, err: p.stderr, json: o.json, showsProgress: o.progress || p.terminal, forReal: o.forReal}
 	if err != nil {
 		report.say("%v (-h lists the flags)", err)
 		return exitUsage

@@ -21,17 +21,17 @@ import (
 )
 
 const (
-	// pullSize is how many messages one call may bring, and so how many are
-	// published side by side and wait in memory.
+	// pullSize is the most messages of one pull, and so the most publishes in
+	// parallel.
 	pullSize = 500
-	// pullTries is how often a call is made that fails for no fault of ours, and
-	// pullPause how long the pause before the next is; it doubles.
+	// pullTries is how often a pull with a transient error is tried, and pullPause the
+	// pause before the next, which doubles.
 	pullTries = 5
 	pullPause = 50 * time.Millisecond
-	// settleTime is how long Pub/Sub may take to notice that a call was given up.
-	// Until then it may answer, to nobody, with messages put back meanwhile.
+	// settleTime is how long Pub/Sub may take to notice a cancelled pull. Until then it
+	// may lease released messages to that pull.
 	settleTime = 500 * time.Millisecond
-	// publishTime bounds one publish with the client library's own retries.
+	// publishTime bounds one publish, including the client library's retries.
 	publishTime = 10 * time.Second
 )
 
@@ -42,13 +42,13 @@ func connect(ctx context.Context, project string, o ...option.ClientOption) (*pu
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Pub/Sub: %w", err)
 	}
-	// The library's retries would hide, when the time to wait is over, whether
-	// nothing came or nobody could be asked.
+	// With the library's retries, an empty subscription and an unavailable Pub/Sub
+	// would look the same when the time is over.
 	client.SubscriptionAdminClient.CallOptions.Pull = nil
 	return client, nil
 }
 
-// fullName makes an id of "topics" or "subscriptions" a full name.
+// fullName returns the full name of a topic or subscription.
 func fullName(project, kind, name string) string {
 	if strings.Contains(name, "/") {
 		return name
@@ -62,20 +62,20 @@ type subscription struct {
 	name   string
 }
 
-// Why a subscription is not read.
+// The reasons to refuse a subscription.
 var (
 	errOwnPolicy = errors.New("it has a dead-letter policy of its own: " +
-		"every reading counts as a failed delivery, and the last one moves the message away")
-	errSameTopic = errors.New("it is the subscription of the very topic to publish to")
+		"each pull counts as a failed delivery, and the last one moves the message away")
+	errSameTopic = errors.New("it is a subscription of the topic to publish to")
 )
 
-// check refuses a subscription that must not be read, and warns of one that
-// cannot be read whole.
+// check returns an error for a subscription that must not be read, and a warning for
+// one that cannot be read completely.
 func (s subscription) check(ctx context.Context, topic string) (warning string, err error) {
 	found, err := s.client.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: s.name})
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("looking at %s: %w", s.name, err)
+		return "", fmt.Errorf("checking %s: %w", s.name, err)
 	case found.DeadLetterPolicy != nil:
 		return "", fmt.Errorf("%s: %w", s.name, errOwnPolicy)
 	case found.Topic == topic:
@@ -145,8 +145,8 @@ func newTopic(client *pubsub.Client, name string) topic {
 	p := client.Publisher(name)
 	p.EnableMessageOrdering = true
 	p.PublishSettings.Timeout = publishTime
-	// Pub/Sub takes or refuses a request as a whole: with one message in each,
-	// none fails for another's fault, and what failed is known exactly.
+	// Pub/Sub accepts or refuses a request as a whole. With one message in each, no
+	// message fails because of another.
 	p.PublishSettings.CountThreshold = 1
 	return topic{p}
 }

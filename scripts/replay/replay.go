@@ -12,28 +12,27 @@ import (
 )
 
 const (
-	// leaseTime is how long a message is kept from others at a time, and so how
-	// long after a crash it takes until the messages come back.
+	// leaseTime is the length of a lease. After a crash Pub/Sub redelivers the
+	// messages when it is over.
 	leaseTime = 2 * time.Minute
-	// grace is how long a read that is under way when an interrupt comes may
-	// still take: messages that nobody receives stay hidden for a lease.
+	// grace is how long a pull in flight at an interrupt may still take. If it were
+	// cancelled, its messages would stay hidden for a lease.
 	grace = time.Second
-	// hopeless is how many publishes may fail with none in between that
-	// succeeds. After that it is not the messages' fault.
-	hopeless = 10
+	// maxFailures is how many publishes in a row may fail. After that the cause is not
+	// in the messages.
+	maxFailures = 10
 )
 
 var (
 	errInterrupted = errors.New("interrupted")
-	// errHeldBack is a publish that was not tried, to keep the order.
+	// errHeldBack is the error of a publish that was not tried, to keep the order.
 	errHeldBack = errors.New("an earlier message with the same ordering key was not published")
 )
 
 // source is the subscription of the dead-letter topic.
 type source interface {
-	// pull returns what there is. It waits until there is something, and returns
-	// nothing and no error when ctx ends first. After that no message is on
-	// lease that was not returned.
+	// pull waits for messages and returns them. If ctx ends first it returns no
+	// messages and no error. It leaves no message on lease that it does not return.
 	pull(ctx context.Context) ([]received, error)
 	// acknowledge removes messages.
 	acknowledge(ctx context.Context, ackIDs []string) error
@@ -43,12 +42,12 @@ type source interface {
 
 // sink is the topic of device events.
 type sink interface {
-	// publish begins to publish; wait returns when the topic has the message, or
-	// with an error after which it may have it all the same.
+	// publish begins to publish. wait returns nil when the topic has the message. After
+	// an error the topic may have it as well.
 	publish(m push.Message) (wait func() error)
 }
 
-// replayer carries out one run.
+// replayer does one run.
 type replayer struct {
 	options
 	letters source
@@ -58,14 +57,13 @@ type replayer struct {
 
 	ledger   *ledger
 	begun    time.Time
-	taken    int // selected and fit messages, of which -max allows so many
-	expiring int // of these, those that will be too old
-	failures int // publishes that failed since the last that succeeded
+	taken    int // messages to publish, limited by -max
+	expiring int // those of them that SendEvent will drop as expired
+	failures int // publishes that failed since the last success
 }
 
-// run replays until nothing more comes, -max is reached or ctx ends, and puts
-// everything else back. The error says why something went wrong; the
-// tally is right in any case.
+// run replays until no new message arrives, -max is reached or ctx ends, and releases
+// all other messages. The tally is valid even if there is an error.
 func (r *replayer) run(ctx context.Context) (tally, error) {
 	r.begun = r.now()
 	r.ledger = newLedger()
@@ -74,26 +72,26 @@ func (r *replayer) run(ctx context.Context) (tally, error) {
 	keeper.Go(func() { r.keepLeases(keeping) })
 	err := r.read(ctx)
 	stop()
-	keeper.Wait()              // or it might take up again what is put back
-	_ = r.acknowledgeReplays() // a second time for some: why it failed is in err
+	keeper.Wait()              // or it might extend leases after they are released
+	_ = r.acknowledgeReplays() // retries those that failed; err has the first error
 	interrupted := errors.Is(err, errInterrupted)
-	err = errors.Join(err, r.putBack())
+	err = errors.Join(err, r.release())
 	result := r.ledger.tally()
 	result.DryRun, result.Expiring, result.Interrupted = !r.forReal, r.expiring, interrupted
 	return result, err
 }
 
-// read reads and replays. What comes a second time, or came after the run had
-// begun, does not keep it from ending.
+// read pulls and replays until no new message arrives for the idle time. Redelivered
+// messages, and dead letters published during the run, do not restart the idle time.
 func (r *replayer) read(ctx context.Context) error {
-	wait, cancel := r.patience(ctx)
+	wait, cancel := r.idleContext(ctx)
 	defer func() { cancel() }()
 	for {
 		messages, err := r.letters.pull(wait)
 		if err != nil {
 			return fmt.Errorf("reading the subscription: %w", err)
 		}
-		due, err := r.work(ctx, r.ledger.enter(messages))
+		due, err := r.replay(ctx, r.ledger.enter(messages))
 		r.report.progress(r.now(), r.ledger)
 		switch {
 		case err != nil:
@@ -104,15 +102,16 @@ func (r *replayer) read(ctx context.Context) error {
 			return nil
 		case due > 0:
 			cancel()
-			wait, cancel = r.patience(ctx)
+			wait, cancel = r.idleContext(ctx)
 		case wait.Err() != nil:
 			return nil
 		}
 	}
 }
 
-// patience is the context of waiting for something new.
-func (r *replayer) patience(ctx context.Context) (context.Context, context.CancelFunc) {
+// idleContext returns a context that ends after the idle time, or a short time after
+// ctx.
+func (r *replayer) idleContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.idle)
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	return wait, func() { stop(); cancel() }
@@ -120,10 +119,10 @@ func (r *replayer) patience(ctx context.Context) (context.Context, context.Cance
 
 func (r *replayer) full() bool { return r.max > 0 && r.taken >= r.max }
 
-// work decides about messages that came for the first time, replays them in a
-// real run, and returns how many were in the subscription when the run began.
-func (r *replayer) work(ctx context.Context, fresh []received) (due int, err error) {
-	r.holdOn(fresh)
+// replay judges new messages, and publishes the selected ones unless this is a dry run.
+// It returns how many of the messages were dead letters when the run began.
+func (r *replayer) replay(ctx context.Context, fresh []received) (due int, err error) {
+	r.beginLeases(fresh)
 	letters := r.open(fresh)
 	fit := r.judge(letters)
 	if r.forReal {
@@ -135,9 +134,8 @@ func (r *replayer) work(ctx context.Context, fresh []received) (due int, err err
 	return len(letters), err
 }
 
-// open returns the letters that were there when the run began, the oldest
-// event first, so that reports are replayed in their order as far as they come
-// together.
+// open returns the messages that were dead letters when the run began, the oldest
+// event first, so that reports which are pulled together are replayed in order.
 func (r *replayer) open(messages []received) []letter {
 	var letters []letter
 	for _, m := range messages {
@@ -158,7 +156,7 @@ type candidate struct {
 	err     error // why it was not published
 }
 
-// judge returns what is to be published, and reports what is refused.
+// judge returns the messages to publish, and reports the refused ones.
 func (r *replayer) judge(letters []letter) []*candidate {
 	var fit []*candidate
 	for _, l := range letters {
@@ -182,8 +180,8 @@ func (r *replayer) judge(letters []letter) []*candidate {
 	return fit
 }
 
-// publish publishes side by side until ctx ends, and waits for what it has
-// begun. The error means that there is no use in going on.
+// publish publishes in parallel until ctx ends, and waits for the publishes in flight.
+// After an error the run must end.
 func (r *replayer) publish(ctx context.Context, fit []*candidate) error {
 	var waits []func() error
 	for _, c := range fit {
@@ -196,13 +194,13 @@ func (r *replayer) publish(ctx context.Context, fit []*candidate) error {
 		fit[i].err = wait()
 		r.note(fit[i])
 	}
-	if r.failures >= hopeless {
-		return fmt.Errorf("publishing failed %d times on end", r.failures)
+	if r.failures >= maxFailures {
+		return fmt.Errorf("publishing failed %d times in a row", r.failures)
 	}
 	return nil
 }
 
-// note notes what became of a publish.
+// note records the outcome of a publish.
 func (r *replayer) note(c *candidate) {
 	if c.err == nil {
 		r.failures = 0

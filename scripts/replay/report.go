@@ -12,20 +12,19 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// report tells the user what happens: the lines and the tally on out, anything
-// else on err.
+// report writes the list and the tally to out, and everything else to err.
 type report struct {
-	out, err io.Writer
-	json     bool // the tally as JSON, and no lines
-	showy    bool // shows progress
-	forReal  bool
+	out, err      io.Writer
+	json          bool // the tally as JSON, and no list
+	showsProgress bool
+	forReal       bool
 
-	mu    sync.Mutex // of err, which the keeper of the leases writes to as well
+	mu    sync.Mutex // of err, which keepLeases writes to as well
 	shown time.Time  // when progress was last shown
 }
 
-// line lists one selected message: everything that helps to decide about it,
-// and never its data.
+// line lists one selected message with everything that helps to decide about it, but
+// without its data.
 func (r *report) line(l letter, f fate, reason error) {
 	if r.json {
 		return
@@ -59,8 +58,7 @@ func (r *report) verb(f fate) string {
 	return "failed"
 }
 
-// clean makes text that anybody may have published fit for a line of a
-// terminal.
+// clean makes untrusted text fit for a line of a terminal.
 func clean(s string) string {
 	const most = 200
 	runes := []rune(s)
@@ -75,9 +73,9 @@ func clean(s string) string {
 	}, string(runes))
 }
 
-// progress says once a second how far the run is.
+// progress writes the counts so far, at most once a second.
 func (r *report) progress(now time.Time, l *ledger) {
-	if !r.showy || now.Sub(r.shown) < time.Second {
+	if !r.showsProgress || now.Sub(r.shown) < time.Second {
 		return
 	}
 	r.shown = now

@@ -12,21 +12,20 @@ import (
 )
 
 const (
-	// staleDelete is the age from which a DeleteReport is dangerous: the
-	// customer may have added the endpoint again since.
+	// staleDelete is the age from which a DeleteReport is dangerous: the customer may
+	// have added the endpoint again since.
 	staleDelete = time.Hour
-	// usualMaxAge is the default of MAX_EVENT_AGE, from which SendEvent does
-	// not send a report any more.
+	// usualMaxAge is the default of MAX_EVENT_AGE. SendEvent drops older reports.
 	usualMaxAge = 5 * time.Minute
 )
 
-// Why a selected message is not published.
+// The reasons to refuse a selected message.
 var (
 	errStaleDelete = errors.New("DeleteReport older than an hour: needs -force")
 	errWrongRegion = errors.New("attribute region names no region: needs -set-region")
 )
 
-// refusal is the fate of a message that is not published for err.
+// refusal returns the fate of a message that is refused with err.
 func refusal(err error) fate {
 	if errors.Is(err, errStaleDelete) {
 		return staleDeletes
@@ -34,16 +33,15 @@ func refusal(err error) fate {
 	return wrongRegions
 }
 
-// revival is how dead letters become device events again.
+// revival has the options for turning dead letters back into device events.
 type revival struct {
-	force  bool         // DeleteReports of any age
-	asNew  bool         // the age counts from the replay
-	region alexa.Region // of messages whose own is none, empty to refuse them
+	force  bool         // allow DeleteReports of any age
+	asNew  bool         // count the age from the replay
+	region alexa.Region // for messages whose own is invalid; empty to refuse them
 }
 
-// revive returns the device event that a dead letter was, addressed to the
-// region and the grant it failed for, with the identity and the age it had. The
-// message has no ID yet.
+// revive returns a dead letter's device event, addressed to the region and the grant
+// that it failed for, with its identity and age. The message has no ID yet.
 func (r revival) revive(l letter, now time.Time) (push.Message, error) {
 	if l.kind == "Alexa.Discovery.DeleteReport" && now.Sub(l.published) > staleDelete && !r.force {
 		return push.Message{}, errStaleDelete
@@ -64,9 +62,8 @@ func (r revival) revive(l letter, now time.Time) (push.Message, error) {
 	}
 	set(attrRegion, region)
 	set(attrGrant, l.Attributes[attrGrant])
-	// The identity of a letter that has none is its own: were it published twice,
-	// because the program crashed before it could acknowledge it, both would
-	// still be one event.
+	// A letter without an identity gets its own ID. If the program crashes before it
+	// can acknowledge, and publishes the letter twice, both are still one event.
 	set(attrIdentity, cmp.Or(l.Attributes[attrIdentity], l.Attributes[attrEventID], l.ID))
 	if !r.asNew {
 		set(attrPublished, alexa.FormatTime(l.published))
@@ -74,13 +71,13 @@ func (r revival) revive(l letter, now time.Time) (push.Message, error) {
 	return push.Message{Data: l.Data, Attributes: attributes, OrderingKey: l.OrderingKey}, nil
 }
 
-// added reports whether the publisher did not give the attribute. Pub/Sub
-// refuses to be given those that begin with goog.
+// added reports whether SendEvent or Pub/Sub added the attribute. Pub/Sub refuses
+// messages with attributes that begin with goog.
 func added(name string) bool {
 	return strings.HasPrefix(name, ours) || strings.HasPrefix(name, sources) || strings.HasPrefix(name, "goog")
 }
 
-// regionOf is the region to deliver to, empty for all.
+// regionOf returns the region to deliver to, or "" for all.
 func (r revival) regionOf(l letter) (string, error) {
 	given := l.Attributes[attrRegion]
 	if given == "" {
@@ -98,17 +95,17 @@ func (r revival) regionOf(l letter) (string, error) {
 	return string(r.region), nil
 }
 
-// expires reports whether SendEvent will find the replayed event too old.
-// Discovery events never are.
+// expires reports whether SendEvent will drop the replayed event as expired. Discovery
+// events never expire.
 func (r revival) expires(l letter, now time.Time) bool {
 	return !r.asNew && now.Sub(l.published) > usualMaxAge && !strings.HasPrefix(l.kind, "Alexa.Discovery.")
 }
 
-// filter says which dead letters are meant. The zero filter selects all.
+// filter selects dead letters. The zero filter selects all.
 type filter struct {
 	reason, code, customer string
 	region                 alexa.Region
-	since, until           time.Time // first publish times, the first included and the second not
+	since, until           time.Time // first publish times: since <= t < until
 }
 
 func (f filter) selects(l letter) bool {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// tally is how many messages met which fate. Read is Replayed and Left;
-// Selected is Replayed, Untried, Refused and Failed.
+// tally counts messages by fate. Read is Replayed plus Left; Selected is Replayed plus
+// Untried, Refused and Failed.
 type tally struct {
 	DryRun      bool `json:"dryRun"`
 	Interrupted bool `json:"interrupted"`
@@ -16,23 +16,23 @@ type tally struct {
 	Read     int `json:"read"`
 	Selected int `json:"selected"`
 	Replayed int `json:"replayed"` // published, and no longer in the subscription
-	Untried  int `json:"untried"`  // in a dry run, what would be replayed
+	Untried  int `json:"untried"`  // in a dry run, those that would be replayed
 	Refused  int `json:"refused"`
 	Failed   int `json:"failed"`
 	Left     int `json:"left"` // in the subscription
 
 	StaleDeletes   int `json:"refusedDeleteReports"` // of Refused
 	WrongRegions   int `json:"refusedRegions"`       // of Refused
-	Unacknowledged int `json:"unacknowledged"`       // of Failed: the topic has them all the same
+	Unacknowledged int `json:"unacknowledged"`       // of Failed: published nevertheless
 	Late           int `json:"late"`                 // of Left: became dead letters during the run
-	Expiring       int `json:"expiring"`             // of those fit to be replayed: too old for SendEvent
+	Expiring       int `json:"expiring"`             // of Replayed, Untried and Failed: too old for SendEvent
 }
 
 // writeJSON writes the tally for programs.
 func (t tally) writeJSON(w io.Writer) {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(t) // whoever closed the output does not want it
+	_ = encoder.Encode(t) // fails only if the output is closed
 }
 
 // write writes the tally for people.
@@ -47,7 +47,7 @@ func (t tally) write(w io.Writer) {
 	} else {
 		row("replayed", t.Replayed)
 		row("not reached", t.Untried)
-		row("failed", t.Failed, some(t.Unacknowledged, "were published all the same, and will be again"))
+		row("failed", t.Failed, some(t.Unacknowledged, "were published but not acknowledged, and will be published again"))
 	}
 	row("refused", t.Refused, some(t.StaleDeletes, "are DeleteReports older than an hour (-force)"),
 		some(t.WrongRegions, "have a wrong region (-set-region)"))
@@ -61,7 +61,7 @@ func (t tally) write(w io.Writer) {
 	}
 }
 
-// some is a remark about n messages, none about none.
+// some returns a remark about n messages, or "" if n is 0.
 func some(n int, what string) string {
 	if n == 0 {
 		return ""

@@ -28,7 +28,7 @@ var (
 
 // lwaError is an answer of Login with Amazon that is no token.
 func lwaError(status int, retryAfter time.Duration) error {
-	err := lwa.Resting(retryAfter)
+	err := lwa.Throttled(retryAfter)
 	err.Status = status
 	return err
 }

@@ -1,4 +1,4 @@
-// Forwards what is Gatepost's from a skill Lambda of your own. In your handler:
+// Forwards Gatepost's messages from your own skill Lambda. In your handler:
 //   const answer = await forward(event); if (answer !== undefined) return answer;
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-# Forwards what is Gatepost's from a skill Lambda of your own. In your handler:
+# Forwards Gatepost's messages from your own skill Lambda. In your handler:
 #     answer = forward(event)  # None: the directive is yours
 import json, os, urllib.error, urllib.request, uuid
 from concurrent.futures import ThreadPoolExecutor

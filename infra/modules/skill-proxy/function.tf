@@ -18,9 +18,8 @@ locals {
   }
 }
 
-# The region where the proxy would be made. The proxy takes its Alexa region
-# from there, so a provider of another region would send every grant to a
-# stack that cannot use it.
+# The region of the provider. The proxy derives its Alexa region from it, so a
+# provider of another region would send every grant to a stack that cannot use it.
 data "aws_region" "here" {
   lifecycle {
     postcondition {
@@ -30,9 +29,9 @@ data "aws_region" "here" {
   }
 }
 
-# No reserved concurrency: it would be taken from what the account's other
-# functions share, and cap a skill that Amazon may call without notice. The
-# proxy answers within 7 seconds, and Alexa waits 8.
+# No reserved concurrency: it would reduce the concurrency that the account's other
+# functions share, and limit a skill whose load may grow without notice. The proxy
+# answers within 7 seconds, and Alexa waits 8.
 resource "aws_lambda_function" "proxy" {
   function_name = local.name
   description   = "Passes on what Alexa sends to the skill in ${var.region}."
@@ -51,8 +50,8 @@ resource "aws_lambda_function" "proxy" {
     variables = { for variable, value in local.environment : variable => value if value != null && value != "" }
   }
 
-  # The proxy writes JSON itself. Naming the group has Terraform make it first:
-  # a Lambda that runs without one makes its own, which keeps the log for ever.
+  # The proxy writes JSON itself. The reference makes Terraform create the group
+  # first: a Lambda without one creates its own, which never expires.
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.proxy.name
@@ -66,7 +65,7 @@ resource "aws_cloudwatch_log_group" "proxy" {
   retention_in_days = var.log_retention_days
 }
 
-# Who may invoke it, and for which skill only:
+# The permission to invoke it, for this skill only:
 # https://developer.amazon.com/en-US/docs/alexa/smarthome/steps-to-build-a-smart-home-skill.html
 resource "aws_lambda_permission" "directives" {
   statement_id       = "alexa-directives"
@@ -76,7 +75,7 @@ resource "aws_lambda_permission" "directives" {
   event_source_token = var.skill_id
 }
 
-# Skill events come from another service of Alexa's:
+# Skill events come from another service of Alexa:
 # https://developer.amazon.com/en-US/docs/alexa/smapi/skill-events-in-alexa-skills.html
 resource "aws_lambda_permission" "skill_events" {
   count = var.skill_event == null ? 0 : 1

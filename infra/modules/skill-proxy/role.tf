@@ -4,9 +4,8 @@ locals {
   assumed_role = "arn:aws:sts::${data.aws_caller_identity.here.account_id}:assumed-role/${local.name}"
 }
 
-# The role is what Google's Security Token Service knows the proxy by. It may
-# do one thing in AWS: write the proxy's log. Its own identity, which is all
-# that it shows to Google, needs no right.
+# The role identifies the proxy to Google's Security Token Service. It has one right
+# in AWS: to write the proxy's log. To prove its identity to Google it needs none.
 resource "aws_iam_role" "proxy" {
   name        = local.name
   description = "Of the Lambda that passes on what Alexa sends to the skill in ${var.region}."
@@ -22,8 +21,8 @@ resource "aws_iam_role" "proxy" {
 }
 
 # AWS's own AWSLambdaBasicExecutionRole would let it write to every log of the
-# account, and make new ones. The asterisk stands for the log's streams, whose
-# names Lambda chooses.
+# account, and create new ones. The asterisk stands for the log's streams, whose names
+# Lambda chooses.
 resource "aws_iam_role_policy" "log" {
   name = "log"
   role = aws_iam_role.proxy.id

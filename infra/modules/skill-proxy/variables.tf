@@ -75,7 +75,7 @@ variable "log_retention_days" {
 
   validation {
     # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html.
-    # The provider's 0, for ever, is left out on purpose.
+    # The provider's 0, which never expires, is left out on purpose.
     condition = contains(
       [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
       var.log_retention_days,

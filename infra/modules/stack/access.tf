@@ -1,5 +1,5 @@
-# What the functions may do, each on the very database, secrets and topics that
-# the table in functions.tf says, and no more.
+# The functions' rights, each only on the database, secrets and topics that the
+# table in functions.tf lists.
 
 locals {
   reads = merge([
@@ -15,8 +15,8 @@ locals {
   ]...)
 }
 
-# Firestore has no policy of a single database, but a binding of the project can
-# have the condition that it is this one:
+# Firestore has no policy for a single database, but a binding of the project can
+# have a condition on the database:
 # https://cloud.google.com/firestore/docs/manage-databases#configure_per-database_access_permissions
 resource "google_project_iam_member" "database" {
   for_each = { for name, function in local.functions : name => function if function.database }

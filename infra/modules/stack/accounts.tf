@@ -1,5 +1,5 @@
-# The stack's service accounts: one for each function to run as, and one for
-# each that calls a function. None has a key.
+# The stack's service accounts: one for each function to run as, and one for each
+# caller of functions. None has a key.
 
 resource "google_service_account" "function" {
   for_each = local.functions
@@ -23,13 +23,13 @@ resource "google_service_account" "caller" {
 }
 
 locals {
-  # Their full names, put together from what is known before they are made, so
-  # that a plan says whose account it is about.
+  # Their full names, built from values that are known before they are created, so
+  # that a plan shows the accounts.
   callers = { for name, account in google_service_account.caller : name => "projects/${var.project_id}/serviceAccounts/${account.email}" }
 }
 
-# The Lambda's role may have ID tokens of the account that calls the two, and
-# nothing else of it: no access token, so that it can do nothing but call.
+# The Lambda's role may get ID tokens of the account that calls the two functions,
+# and no access token, so that it can only call.
 # https://cloud.google.com/iam/docs/service-account-permissions
 resource "google_service_account_iam_member" "lambda" {
   service_account_id = local.callers["proxy"]
@@ -47,6 +47,6 @@ resource "google_service_account_iam_member" "push" {
   role               = "roles/iam.serviceAccountTokenCreator"
   member             = var.pubsub_agent
 
-  # Pub/Sub makes its own account no later than when it is first used.
+  # Pub/Sub creates its own account at the latest when it is first used.
   depends_on = [google_pubsub_topic.refresh]
 }

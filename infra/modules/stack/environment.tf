@@ -1,6 +1,6 @@
-# What each function is told, as the environment of its process. Secrets are
-# named, not given, and without a version: the process reads the newest by
-# itself, so that a rotation needs no deploy.
+# The environment of each function. It has the names of secrets without a version,
+# and no values: the process reads the newest version itself, so that a rotation
+# needs no deployment.
 
 locals {
   topics = {
@@ -23,8 +23,8 @@ locals {
     } : variable => value if value != null
   }
 
-  # RefreshShard acknowledges a message unworked that is older than the period,
-  # so what it is told has to be what the scheduler does: */N is N minutes.
+  # RefreshShard drops a message that is older than the period, so the period has to
+  # be the scheduler's: */N is N minutes.
   period = var.refresh.schedule == "* * * * *" ? "1m" : "${regex("^\\*/([1-5])( \\*){4}$", var.refresh.schedule)[0]}m"
   pace = {
     for variable, value in {
@@ -33,7 +33,7 @@ locals {
     } : variable => value if value != null
   }
 
-  # What a function has besides that follows from the table of functions.
+  # The other variables of a function follow from the table of functions.
   settings = {
     acceptgrant   = local.grantee
     skillevent    = local.grantee

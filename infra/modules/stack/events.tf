@@ -1,11 +1,10 @@
-# The way of a device event into the stack.
+# The stack's subscription for device events.
 
 locals {
-  # An event for another region is left to that region's stack, and so is never
-  # here an event that no stack is for. Excluding the others rather than asking
-  # for this one keeps an event without the attribute, or with a misspelt one:
-  # a filter drops without a trace. It is the same whatever stacks there are, so
-  # that one more changes nothing here.
+  # The filter excludes the events of the other regions. It does not select this
+  # region's, because then an event without the attribute, or with a misspelt one,
+  # would be dropped without a trace. It is the same for every set of stacks, so that
+  # a new one changes nothing here.
   # https://cloud.google.com/pubsub/docs/subscription-message-filter
   filter = join(" AND ", formatlist("NOT attributes.region = \"%s\"", sort(setsubtract(["NA", "EU", "FE"], [var.region]))))
 }
@@ -30,7 +29,7 @@ resource "google_pubsub_subscription" "device_events" {
   }
 
   expiration_policy {
-    ttl = "" # never: a stack that nobody sends events for a month must not go deaf
+    ttl = "" # never: a stack must still get events after a month without any
   }
   retry_policy {
     minimum_backoff = "5s"
@@ -41,10 +40,9 @@ resource "google_pubsub_subscription" "device_events" {
     max_delivery_attempts = 100
   }
 
-  # Name, topic, filter and ordering cannot be changed: Terraform would make
-  # another subscription in place of this one, and every event that waits in it,
-  # or is published between the two, would be lost. infra/README.md, Later, says
-  # how it is done.
+  # Name, topic, filter and ordering cannot be changed: Terraform would replace the
+  # subscription, and every event that waits in it, or is published in between, would
+  # be lost. infra/README.md, Later, explains how to change them.
   lifecycle {
     prevent_destroy = true
   }
@@ -52,8 +50,8 @@ resource "google_pubsub_subscription" "device_events" {
   depends_on = [google_cloud_run_v2_service_iam_member.caller, google_service_account_iam_member.push]
 }
 
-# The right to take a message out that goes to the dead letters; that to put it
-# there is given where the topic is.
+# The right to acknowledge a message that is moved to the dead-letter topic. The
+# right to publish there is granted beside the topic.
 resource "google_pubsub_subscription_iam_member" "forwards_device_events" {
   project      = var.project_id
   subscription = google_pubsub_subscription.device_events.name

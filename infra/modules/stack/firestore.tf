@@ -1,7 +1,6 @@
-# The stack's database: one document per customer with everything about the
-# customer's grants (collection customers), one per event that must not be
-# delivered twice (collection deliveries), and one per Amazon account that skill
-# events have named (collection accounts).
+# The stack's database: one document per customer with all grants (collection
+# customers), one per event that must not be delivered twice (collection
+# deliveries), and one per Amazon account of a skill event (collection accounts).
 
 resource "google_firestore_database" "grants" {
   project     = var.project_id
@@ -11,21 +10,20 @@ resource "google_firestore_database" "grants" {
   type             = "FIRESTORE_NATIVE"
   database_edition = "STANDARD"
 
-  # Without the refresh tokens in here every customer has to link the skill
-  # anew, so the database outlives a destroy, and seven days of its past can be
-  # read back.
+  # Without its refresh tokens every customer has to link the skill again, so the
+  # database outlives a destroy, and has seven days of point-in-time recovery.
   delete_protection_state           = "DELETE_PROTECTION_ENABLED"
   deletion_policy                   = "ABANDON"
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
 
-  # Another location would be another database, with nobody's tokens in it.
+  # Another location would be another database, without any tokens.
   lifecycle {
     prevent_destroy = true
   }
 }
 
-# What follows stays with the database when Terraform lets go of it: a stack
-# that comes back would otherwise find every field indexed and nothing expiring,
+# The following resources stay with the database when Terraform abandons it.
+# Otherwise a stack that comes back would find every field indexed and no expiry,
 # and no sweep could run until the index was built again.
 
 # The sweep's query: the records of some buckets that are due for a refresh, the
@@ -55,11 +53,10 @@ resource "google_firestore_index" "customers_due" {
   }
 }
 
-# Firestore indexes every field, in both directions, unless told otherwise.
-# Little else is queried, so those indexes would only cost: writes, storage,
-# and the limit above for each of the many timestamps. The empty index_config
-# turns them off for "*", any field of the collection that has no resource of
-# its own.
+# By default Firestore indexes every field, in both directions. Few other fields are
+# queried, so those indexes would only cost writes and storage, and the limit above
+# would apply to each of the many timestamps. The empty index_config turns them off
+# for "*", every field of the collection without a resource of its own.
 resource "google_firestore_field" "unindexed" {
   for_each = toset(["customers", "deliveries", "accounts"])
 
@@ -73,8 +70,8 @@ resource "google_firestore_field" "unindexed" {
   index_config {}
 }
 
-# The one field that is queried by itself: to erase a customer is to find the
-# Amazon accounts of that customer.
+# The only field that is queried by itself: erase finds the Amazon accounts of a
+# customer.
 resource "google_firestore_field" "accounts_customer" {
   project    = var.project_id
   database   = google_firestore_database.grants.name
@@ -91,9 +88,8 @@ resource "google_firestore_field" "accounts_customer" {
   }
 }
 
-# Firestore deletes a delivery, or an account that was unlinked, some time,
-# usually within a day, after its expireAt. Code never relies on that and
-# compares the time itself.
+# Firestore deletes a delivery or an unlinked account after its expireAt, usually
+# within a day. The code does not rely on that, and compares the time itself.
 resource "google_firestore_field" "expire" {
   for_each = toset(["deliveries", "accounts"])
 

@@ -1,7 +1,6 @@
-# The stack's five functions, each with an account of its own. What a function
-# may do follows from this one table: what it reads and publishes to is what it
-# is given rights on (access.tf) and told of (environment.tf), and its caller
-# is the only one that may call it.
+# The stack's five functions, each with an account of its own. The rights of a
+# function (access.tf) and its environment (environment.tf) follow from this table,
+# and only its caller may call it.
 
 locals {
   prefix = "gatepost-${lower(var.region)}"
@@ -14,8 +13,8 @@ locals {
       secrets     = ["lwa", "keyset", "grantee"]
       publishes   = ["grant_events"]
       concurrency = 80
-      # One is kept warm: a cold start within Alexa's eight seconds, on top of a
-      # cold Lambda, would cost customers their first try.
+      # One instance is kept warm: with a cold start after that of a cold Lambda, the
+      # first try of a customer would exceed Alexa's eight seconds.
       scaling = { min_instances = 1, max_instances = 10, memory = "256Mi", cpu = "1" }
     }
     skillevent = {
@@ -42,8 +41,8 @@ locals {
       database    = true
       secrets     = ["lwa", "keyset"]
       publishes   = ["grant_events"]
-      # A shard is refreshed sixteen grants at a time: more shards in one
-      # process would be more than it has connections for.
+      # A shard refreshes sixteen grants in parallel: a process does not have the
+      # connections for more shards.
       concurrency = 16
       scaling     = { min_instances = 0, max_instances = 10, memory = "256Mi", cpu = "1" }
     }
@@ -58,15 +57,15 @@ locals {
     }
   }
 
-  # The same with what the maker wants otherwise. Ten instances of one processor
-  # are what a new project's quota allows (CpuAllocPerProjectRegion).
+  # The table with the maker's scaling. A new project's quota
+  # (CpuAllocPerProjectRegion) allows ten instances of one processor.
   scaling = {
     for name, function in local.functions : name => {
       for setting, value in function.scaling : setting => try(coalesce(var.scaling[function.entry_point][setting], value), value)
     }
   }
 
-  # How many MB go with so many processors:
+  # The memory, in MB, that each number of processors allows:
   # https://cloud.google.com/run/docs/configuring/services/memory-limits
   memories = {
     for name, is in local.scaling : name => tonumber(regex("^[0-9]+", is.memory)) * (endswith(is.memory, "Gi") ? 1024 : 1)
@@ -76,9 +75,9 @@ locals {
 }
 
 # Cloud Functions has no setting for the start-up CPU boost, and Google does not
-# say what it is by default. The Cloud Run services that it makes carry it,
-# run.googleapis.com/startup-cpu-boost: "true", wherever one has been published;
-# gcloud run services describe shows it of yours.
+# document its default. All published descriptions of Cloud Run services that it
+# creates have it, run.googleapis.com/startup-cpu-boost: "true"; gcloud run services
+# describe shows it for yours.
 resource "google_cloudfunctions2_function" "function" {
   for_each = local.functions
 
@@ -91,7 +90,7 @@ resource "google_cloudfunctions2_function" "function" {
     entry_point     = each.value.entry_point
     service_account = var.build_account
 
-    # Without symbols the program is a third smaller, and sooner started.
+    # Without symbols the program is a third smaller, and starts sooner.
     environment_variables = { GOOGLE_GOLDFLAGS = "-s -w" }
 
     source {
@@ -106,7 +105,7 @@ resource "google_cloudfunctions2_function" "function" {
     service_account_email = google_service_account.function[each.key].email
     environment_variables = local.environment[each.key]
 
-    # The time-out is that of a push, and longer than any handler takes: 25
+    # The time-out is that of a push, and longer than that of any handler: 25
     # seconds for events, 55 for the sweep.
     timeout_seconds                  = 60
     max_instance_request_concurrency = each.value.concurrency
@@ -123,8 +122,8 @@ resource "google_cloudfunctions2_function" "function" {
   }
 
   lifecycle {
-    # In another location it is another function, and what calls it is pointed
-    # there before the old one goes.
+    # In another location it is another function, and its callers are switched before
+    # the old one is deleted.
     create_before_destroy = true
 
     precondition {
@@ -140,7 +139,7 @@ resource "google_cloudfunctions2_function" "function" {
     }
   }
 
-  # It reads its secrets when it starts, and is not deployed if it cannot.
+  # A function reads its secrets at its start, and its deployment fails if it cannot.
   depends_on = [
     google_project_iam_member.database,
     google_secret_manager_secret_iam_member.reads,
@@ -148,7 +147,7 @@ resource "google_cloudfunctions2_function" "function" {
   ]
 }
 
-# Who may call it: one account, and nobody without an ID token of it.
+# The only caller: one account, by its ID tokens.
 resource "google_cloud_run_v2_service_iam_member" "caller" {
   for_each = local.functions
 
@@ -159,6 +158,6 @@ resource "google_cloud_run_v2_service_iam_member" "caller" {
   member   = google_service_account.caller[each.value.caller].member
 
   lifecycle {
-    create_before_destroy = true # the old address is called until the new one is known
+    create_before_destroy = true # callers use the old address until the new one is known
   }
 }

@@ -1,6 +1,6 @@
 locals {
-  # The Cloud Run services' own addresses, at run.app: calls from this project
-  # count as internal there only, and the audience of an ID token is the same.
+  # The Cloud Run services' own addresses, at run.app: only there do calls from this
+  # project count as internal, and the audience of an ID token is the same.
   uris = { for name, function in google_cloudfunctions2_function.function : name => function.service_config[0].uri }
 }
 

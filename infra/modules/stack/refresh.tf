@@ -13,8 +13,8 @@ resource "google_pubsub_subscription" "refresh" {
 
   ack_deadline_seconds = 60 # for a push: how long an answer may take
 
-  # The least there is. A shard that is older than one period is acknowledged
-  # unworked: the next sweep has published its successor.
+  # The minimum. RefreshShard drops a shard that is older than one period: the next
+  # sweep has published its successor.
   message_retention_duration = "600s"
 
   push_config {
@@ -34,7 +34,7 @@ resource "google_pubsub_subscription" "refresh" {
   }
   dead_letter_policy {
     dead_letter_topic     = "projects/${var.project_id}/topics/${var.topics.refresh_dead_letters}"
-    max_delivery_attempts = 10 # more do not happen in 600 seconds
+    max_delivery_attempts = 10 # 600 seconds have no time for more
   }
 
   depends_on = [google_cloud_run_v2_service_iam_member.caller, google_service_account_iam_member.push]

@@ -1,20 +1,18 @@
-// Command deploy writes the script that deploys Gatepost with gcloud and the AWS
-// CLI, and runs it. scripts/deploy builds and starts it:
+// Command deploy generates the script that deploys Gatepost with gcloud and the AWS CLI,
+// and runs it. scripts/deploy builds and starts it:
 //
 //	scripts/deploy --dry-run terraform.tfvars.json   # print the script
 //	scripts/deploy terraform.tfvars.json             # pipe it into bash
 //
-// The script is script.sh.tmpl, filled in with the settings. It makes what infra/
-// makes, but for the alert policies and the bucket of the source; a test compares
-// the two, flag by attribute. It can be run again at any time: a resource is
-// created if it cannot be described, and the other commands set what they set
-// once more. A function is built only if its label says that source or flags
-// have changed.
+// The script is script.sh.tmpl, executed with the settings. It creates the resources of
+// infra/ except the alert policies and the bucket of the source; a test compares the
+// two, flag by attribute. The script is idempotent: it creates a resource if it cannot
+// describe it, and repeats the other commands. It builds a function only if the
+// function's label shows that source or flags have changed.
 //
-// It does not delete, repair what others have changed, or check beforehand what
-// the cloud will refuse: the script ends at the first refusal, with what the
-// cloud says. No secret's value passes through it. Where a secret is empty it
-// says how to fill it, and ends with status 3.
+// The script does not delete, revert changes by others, or validate in advance: it ends
+// at the first refusal of the cloud, and shows it. It does not handle values of secrets.
+// If a secret is empty, it explains how to fill it, and ends with status 3.
 package main
 
 import (
@@ -43,29 +41,29 @@ const (
 const usage = `usage: scripts/deploy [--dry-run] [--region EU]... [--source ZIP] [--proxy ZIP] SETTINGS
 
 Deploys Gatepost with gcloud and the AWS CLI, as Terraform would from infra/.
-SETTINGS is a terraform.tfvars.json: infra/variables.tf and infra/settings.tf say
-what is in it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be on
+SETTINGS is a terraform.tfvars.json: infra/variables.tf and infra/settings.tf
+describe it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be on
 the PATH, with credentials. alert_channels is ignored.
 
   --dry-run     print the bash script that does it, and run nothing; needs no
                 credentials
   --region EU   only the stack of this Alexa region, and what the stacks share;
                 may be given more than once
-  --source ZIP  what scripts/package wrote; made of the commit that is checked
-                out if neither this nor the setting source_package is given
-  --proxy ZIP   what scripts/build-proxy wrote; the same with proxy_package
+  --source ZIP  the output of scripts/package; built from the checked-out commit
+                if neither this nor the setting source_package is given
+  --proxy ZIP   the output of scripts/build-proxy; the same with proxy_package
 
-Run it again after a change of settings or source. It does not make alert
-policies, keep a state, delete what the settings no longer name, or undo what
-others have changed: for those use Terraform.
+Run it again after a change of settings or source. It does not create alert
+policies, keep a state, delete resources that the settings no longer name, or
+revert changes by others: for those use Terraform.
 
-Exit status: 0 all is done; 1 a command failed, and running again goes on;
+Exit status: 0 all is done; 1 a command failed, run again to continue;
 2 wrong settings or flags; 3 a secret has no value yet.
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run carries out the command line and returns the exit status.
+// run runs the command line and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
 	d, dryRun, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -73,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "deploy: %v (-h says what is possible)\n", err)
+		fmt.Fprintf(stderr, "deploy: %v (-h shows the usage)\n", err)
 		return exitUsage
 	}
 	script := d.script()
@@ -89,20 +87,20 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if bash.ProcessState != nil && bash.ProcessState.ExitCode() == exitSecrets {
 		return exitSecrets
 	}
-	fmt.Fprintf(stderr, "deploy: %v; running this again goes on from there\n", err)
+	fmt.Fprintf(stderr, "deploy: %v; run it again to continue\n", err)
 	return exitFailed
 }
 
-// deployment is what the script is made of.
+// deployment is the input of the script's template.
 type deployment struct {
 	*settings
-	Stacks []stack // those to deploy
-	Tree   text    // Gatepost's own
-	Source text    // a package; "" to make it
-	Proxy  text
+	Stacks []stack // to deploy
+	Tree   text    // Gatepost's source tree
+	Source text    // a package; "" to build it
+	Proxy  text    // a package; "" to build it
 }
 
-// Proxies are the stacks with a skill proxy: whose maker has no Lambda already.
+// Proxies returns the stacks with a skill proxy: those without a Lambda of the maker.
 func (d deployment) Proxies() []stack {
 	return slices.DeleteFunc(slices.Clone(d.Stacks), func(one stack) bool { return one.OwnLambdaRole != "" })
 }
@@ -110,10 +108,10 @@ func (d deployment) Proxies() []stack {
 func parse(args []string) (d deployment, dryRun bool, err error) {
 	var regions []string
 	flags := flag.NewFlagSet("deploy", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // run shows what is wrong
+	flags.SetOutput(io.Discard) // run shows the error
 	flags.BoolVar(&dryRun, "dry-run", false, "")
 	source, proxy := flags.String("source", "", ""), flags.String("proxy", "", "")
-	tree := flags.String("tree", ".", "") // scripts/deploy says where it is
+	tree := flags.String("tree", ".", "") // scripts/deploy sets it
 	flags.Func("region", "", func(region string) error {
 		regions = append(regions, region)
 		return nil
@@ -146,19 +144,19 @@ func parse(args []string) (d deployment, dryRun bool, err error) {
 //go:embed script.sh.tmpl
 var scriptTemplate string
 
-// script is the whole deployment. A value is quoted by being a [text]: in the
-// template it must not stand between quotes.
+// script returns the script. A [text] quotes itself, so that the template must not put
+// it between quotes.
 func (d deployment) script() string {
 	var script strings.Builder
-	script.WriteString("#!/usr/bin/env bash\n") // which in the template would have it taken for a script
+	script.WriteString("#!/usr/bin/env bash\n") // not in the template, or tools would treat that as a script
 	parsed := template.Must(template.New("script").Funcs(template.FuncMap{"word": word}).Parse(scriptTemplate))
 	if err := parsed.Execute(&script, d); err != nil {
-		panic(err) // nothing in it depends on the settings
+		panic(err) // a fault of the template: errors do not depend on the settings
 	}
 	return script.String()
 }
 
-// word makes one word of a shell out of its parts.
+// word joins parts into one word of a shell.
 func word(parts ...text) text {
 	var all text
 	for _, part := range parts {

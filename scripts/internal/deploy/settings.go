@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// settings are the variables of infra/, by the same names and with the same
-// defaults. Templates and JSON need them exported.
+// settings are the variables of infra/, with the same names and defaults. They are
+// exported for templates and JSON.
 type settings struct {
 	ProjectID    text           `json:"project_id"`
 	SkillID      text           `json:"skill_id"`
@@ -48,17 +48,17 @@ type settings struct {
 	AlertChannels    []text `json:"alert_channels"`
 }
 
-// stack is what one Alexa region gets.
+// stack is the stack of one Alexa region.
 type stack struct {
 	Location          text `json:"location"`
 	FirestoreLocation text `json:"firestore_location"`
 	OwnLambdaRole     text `json:"own_lambda_role"` // of the maker's own Lambda, which replaces the skill proxy
 
 	Region   text      `json:"-"`
-	settings *settings // which it is part of
+	settings *settings // that the stack is part of
 }
 
-// scaling is how far one function may grow.
+// scaling has the limits of one function.
 type scaling struct {
 	MinInstances text `json:"min_instances"`
 	MaxInstances text `json:"max_instances"`
@@ -66,11 +66,11 @@ type scaling struct {
 	CPU          text `json:"cpu"`
 }
 
-// text is a setting, or is made of some. Printed, as a template does, it is
-// quoted for a shell; string(t) is the bare text.
+// text is a setting, or is made of settings. Its String method, which templates use,
+// quotes it for a shell; string(t) is the bare text.
 type text string
 
-// plain is what means nothing to a shell.
+// plain matches text without special characters of a shell.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
 // String returns the text as one word of a shell, or as part of one.
@@ -81,8 +81,7 @@ func (t text) String() string {
 	return "'" + strings.ReplaceAll(string(t), "'", `'\''`) + "'"
 }
 
-// UnmarshalJSON takes a number as well, and leaves the default for null, as
-// Terraform does.
+// UnmarshalJSON accepts a number as well, and keeps the default for null, like Terraform.
 func (t *text) UnmarshalJSON(data []byte) error {
 	var value any
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -224,7 +223,7 @@ func (s *settings) rules() []rule {
 	return all
 }
 
-// check names every setting that breaks its rule.
+// check returns an error that names every setting that breaks its rule.
 func (s *settings) check() error {
 	var faults []string
 	for _, r := range s.rules() {
@@ -235,8 +234,8 @@ func (s *settings) check() error {
 	if len(s.Regions) == 0 {
 		faults = append(faults, "regions: must have at least one")
 	}
-	// Google trusts a stack's role, and nothing else would notice that two stacks
-	// have one. AWS ignores the case of its name.
+	// Google trusts a stack's role, and nothing else would notice two stacks with the
+	// same role. AWS ignores the case of its name.
 	owners := map[string]text{}
 	for _, region := range slices.Sorted(maps.Keys(s.Regions)) {
 		role := strings.ToLower(string(s.Regions[region].role()))

@@ -17,7 +17,7 @@ const (
 // https://developer.amazon.com/en-US/docs/alexa/smarthome/develop-smart-home-skills-in-multiple-languages.html
 var awsRegions = map[text]text{"NA": "us-east-1", "EU": "eu-west-1", "FE": "us-west-2"}
 
-// Email is the address of a service account.
+// Email returns the address of a service account.
 func (s *settings) Email(account text) text {
 	return account + "@" + s.ProjectID + ".iam.gserviceaccount.com"
 }
@@ -31,8 +31,8 @@ func (s *settings) Introspects() bool {
 // Regional reports whether each stack has a topic for device events of its own.
 func (s *settings) Regional() bool { return s.DeviceEvents == "regional" }
 
-// Condition turns away every role of the AWS account but the Lambdas', those of
-// stacks that are not deployed now included.
+// Condition returns the provider's condition, which admits only the roles of the Lambdas,
+// including those of stacks that are not deployed in this run.
 func (s *settings) Condition() text {
 	var roles []string
 	for _, one := range s.Regions {
@@ -44,21 +44,22 @@ func (s *settings) Condition() text {
 
 func (s *settings) secret(name text) text { return "projects/" + s.ProjectID + "/secrets/" + name }
 
-// Database is the name of the stack's database.
+// Database returns the name of the stack's database.
 func (one stack) Database() text { return text("gatepost-" + strings.ToLower(string(one.Region))) }
 
-// Name is the name of something else of the stack: gatepost-eu-refresh.
+// Name returns the name of another resource of the stack, for example
+// gatepost-eu-refresh.
 func (one stack) Name(suffix text) text { return one.Database() + "-" + suffix }
 
-// Email is the address of an account of the stack.
+// Email returns the address of an account of the stack.
 func (one stack) Email(suffix text) text { return one.settings.Email(one.Name(suffix)) }
 
-// Keyset is the secret that holds the stack's keyset.
+// Keyset returns the name of the secret with the stack's keyset.
 func (one stack) Keyset() text {
 	return text("gatepost-token-keyset-" + strings.ToLower(string(one.Region)))
 }
 
-// DeviceEvents is the topic that makers publish to.
+// DeviceEvents returns the topic that makers publish to.
 func (one stack) DeviceEvents() text {
 	if one.settings.Regional() {
 		return text("device-events-" + strings.ToLower(string(one.Region)))
@@ -66,8 +67,9 @@ func (one stack) DeviceEvents() text {
 	return "device-events"
 }
 
-// Filter leaves out the other two Alexa regions, whatever stacks there are: an
-// event without the attribute, or with a misspelt one, reaches all.
+// Filter returns the subscription's filter. It excludes the other two Alexa regions, even
+// those without a stack, so that an event without the attribute, or with a misspelt one,
+// reaches all stacks.
 func (one stack) Filter() text {
 	var terms []string
 	for _, other := range []text{"EU", "FE", "NA"} {
@@ -78,18 +80,18 @@ func (one stack) Filter() text {
 	return text(strings.Join(terms, " AND "))
 }
 
-// AWSRegion is where the stack's Lambda runs.
+// AWSRegion returns the AWS region of the stack's Lambda.
 func (one stack) AWSRegion() text { return awsRegions[one.Region] }
 
-// Proxy is the name of the stack's skill proxy.
+// Proxy returns the name of the stack's skill proxy.
 func (one stack) Proxy() text {
 	return one.settings.ProxyName + "-" + text(strings.ToLower(string(one.Region)))
 }
 
-// role is that of the stack's Lambda.
+// role returns the role of the stack's Lambda.
 func (one stack) role() text { return cmp.Or(one.OwnLambdaRole, one.Proxy()) }
 
-// AssumedRole is the stack's Lambda, as the provider's mapping names it.
+// AssumedRole returns the stack's Lambda as the provider's mapping names it.
 func (one stack) AssumedRole() text {
 	return "arn:aws:sts::" + one.settings.AWSAccountID + ":assumed-role/" + one.role()
 }
@@ -105,8 +107,9 @@ type function struct {
 	stack       stack
 }
 
-// Functions are the stack's. Pub/Sub and Cloud Scheduler of the same project are
-// internal: https://cloud.google.com/run/docs/securing/ingress#internal-services
+// Functions returns the stack's functions. Pub/Sub and Cloud Scheduler of the same
+// project are internal:
+// https://cloud.google.com/run/docs/securing/ingress#internal-services
 func (one stack) Functions() []function {
 	s := one.settings
 	every := environment{"ALEXA_REGIONS": one.Region, "GOOGLE_CLOUD_PROJECT": s.ProjectID, "SKILL": s.Skill}
@@ -137,14 +140,14 @@ func (one stack) Functions() []function {
 	}
 }
 
-// refreshPeriod is the period of the schedule, which is every minute or every N.
-// RefreshShard acknowledges a message that is older, so it must know.
+// refreshPeriod returns the period of the schedule, which is every minute or every N
+// minutes. RefreshShard acknowledges messages that are older than the period.
 func (s *settings) refreshPeriod() text {
 	minutes, _, _ := strings.Cut(strings.TrimPrefix(string(s.RefreshSchedule), "*/"), " ")
 	return text(strings.Replace(minutes, "*", "1", 1) + "m")
 }
 
-// unless leaves out a function's own default.
+// unless returns value, or "" if it is the function's own default.
 func unless(standard, value text) text {
 	if value == standard {
 		return ""
@@ -152,25 +155,26 @@ func unless(standard, value text) text {
 	return value
 }
 
-// suffix is the function's part of names.
+// suffix returns the function's part of names.
 func (f function) suffix() text { return text(strings.ToLower(string(f.EntryPoint))) }
 
-// Name is the name of the function, of its service and of its account.
+// Name returns the name of the function, of its service and of its account.
 func (f function) Name() text { return f.stack.Name(f.suffix()) }
 
-// Email is the address of the account that it runs as.
+// Email returns the address of the account that the function runs as.
 func (f function) Email() text { return f.stack.Email(f.suffix()) }
 
-// URL is the shell variable for the function's address.
+// URL returns the shell variable for the function's address.
 func (f function) URL() text {
 	return f.stack.Region + "_" + text(strings.ToUpper(string(f.EntryPoint))) + "_URL"
 }
 
-// environment is a function's. It also says what the function may use: the
-// database, secrets and topics that are named in it.
+// environment is the environment of a function. The function's rights follow from the
+// database, secrets and topics that it names.
 type environment map[string]text
 
-// join leaves out what is empty: the functions have a default for it.
+// join joins environments, without empty variables, for which the functions have
+// defaults.
 func join(parts ...environment) environment {
 	all := environment{}
 	for _, part := range parts {
@@ -180,10 +184,10 @@ func join(parts ...environment) environment {
 	return all
 }
 
-// Stores reports whether the function has the database.
+// Stores reports whether the function uses the database.
 func (e environment) Stores() bool { return e["FIRESTORE_DATABASE"] != "" }
 
-// Secrets are the names of those that the function reads.
+// Secrets returns the names of the secrets that the function reads.
 func (e environment) Secrets() []text {
 	var all []text
 	for _, value := range e {
@@ -195,7 +199,7 @@ func (e environment) Secrets() []text {
 	return all
 }
 
-// Topics are those that the function publishes to.
+// Topics returns the topics that the function publishes to.
 func (e environment) Topics() []text {
 	var all []text
 	for name, value := range e {
@@ -207,8 +211,8 @@ func (e environment) Topics() []text {
 	return all
 }
 
-// Flag is the environment as gcloud's flags take it: between separators that
-// are in no value (gcloud topic escaping). No setting has the last one.
+// Flag returns the environment in the form of gcloud's flags, with a separator that is in
+// no value (gcloud topic escaping). No setting contains the last separator.
 func (e environment) Flag() text {
 	var pairs []string
 	for _, name := range slices.Sorted(maps.Keys(e)) {

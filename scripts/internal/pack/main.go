@@ -1,11 +1,10 @@
-// Command pack writes a zip of files, of which standard input has the names, one
-// a line, and prints its SHA-256.
+// Command pack writes a zip of files and prints its SHA-256. It reads the names of the
+// files from standard input, one a line.
 //
 //	pack DIRECTORY OUTPUT <names
 //
-// The same files give the same bytes, whenever, wherever and by whomever they
-// are packed: entries are sorted, and have a fixed time, fixed permissions and no
-// owner. A file that may be executed stays so.
+// The zip is reproducible: the same files give the same bytes. Entries are sorted, and
+// have a fixed time, fixed permissions and no owner. Executable files stay executable.
 package main
 
 import (
@@ -33,8 +32,8 @@ func main() {
 	}
 }
 
-// run writes beside the output and renames: whoever uploads it meanwhile gets
-// all of the old one or all of the new one.
+// run writes a temporary file and renames it, so that a concurrent upload reads either
+// the whole old zip or the whole new one.
 func run(dir, output string, stdin io.Reader, stdout io.Writer) error {
 	names, err := io.ReadAll(stdin)
 	if err != nil {
@@ -45,7 +44,7 @@ func run(dir, output string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	part := filepath.Join(filepath.Dir(output), "."+filepath.Base(output)+".part")
-	defer func() { _ = os.Remove(part) }() // gone already if all went well
+	defer func() { _ = os.Remove(part) }() // fails after the rename
 	if err := os.WriteFile(part, packed, 0o644); err != nil {
 		return err
 	}
@@ -59,7 +58,7 @@ func run(dir, output string, stdin io.Reader, stdout io.Writer) error {
 func pack(dir string, names []string) ([]byte, error) {
 	var packed bytes.Buffer
 	archive := zip.NewWriter(&packed)
-	// A cold start fetches it; packing it takes a second more.
+	// Best compression, because a cold start fetches the zip. It takes a second more.
 	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
 		return flate.NewWriter(w, flate.BestCompression)
 	})
@@ -78,7 +77,7 @@ func pack(dir string, names []string) ([]byte, error) {
 			return nil, err
 		}
 		header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
-		header.SetMode(0o644 | about.Mode()&0o111) // the buildpack has to write to go.mod
+		header.SetMode(0o644 | about.Mode()&0o111) // writable, because the buildpack writes to go.mod
 		entry, err := archive.CreateHeader(header)
 		if err != nil {
 			return nil, err

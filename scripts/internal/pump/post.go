@@ -15,9 +15,8 @@ import (
 // maxAnswer is how much of an answer is shown to Observe.
 const maxAnswer = 64 << 10
 
-// deliver posts a message and acknowledges it if the answer does. Otherwise it
-// returns false when the back-off is over, and the message is to be handed
-// back.
+// deliver posts a message and acknowledges it if the answer does. Otherwise it returns
+// false after the back-off, and the caller returns the message to Pub/Sub.
 func (r *run) deliver(m *pubsubpb.ReceivedMessage) bool {
 	select {
 	case r.slots <- struct{}{}:
@@ -73,12 +72,12 @@ func (r *run) request(m push.Message) (status int, body []byte, err error) {
 		return 0, nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	// The status is the acknowledgement, whatever becomes of the body.
+	// The status is the acknowledgement, even if the body cannot be read.
 	body, _ = io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	return response.StatusCode, body, nil
 }
 
-// message is what the envelope holds.
+// message returns the content of the envelope.
 func message(m *pubsubpb.ReceivedMessage, subscription string) push.Message {
 	p := m.GetMessage()
 	return push.Message{
@@ -109,14 +108,14 @@ func (r *run) failed(m push.Message) int {
 	return r.failures[m.ID]
 }
 
-// forget ends the counting of a message's failures.
+// forget removes a message's count of failures.
 func (r *run) forget(m push.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.failures, m.ID)
 }
 
-// backoff is the wait after the n-th failure of a message.
+// backoff returns the back-off after the n-th failure of a message.
 func (r *run) backoff(n int) time.Duration {
 	wait := r.MinBackoff
 	for ; n > 1 && wait < r.MaxBackoff; n-- {

@@ -13,20 +13,19 @@ import (
 )
 
 const (
-	// lease is how long Pub/Sub leaves a message to the pump. It is the most
-	// that may be asked for, and more than the longest request with the longest
-	// back-off. A message that has to queue for longer comes twice.
+	// lease is the length of a message's lease. It is the maximum, and more than the
+	// longest request plus the longest back-off. A message that is queued for longer is
+	// redelivered.
 	lease = 10 * time.Minute
-	// ahead is how many messages a server may send before any is settled.
-	// pstest sends what it has.
+	// ahead is how many unsettled messages a server may send. pstest ignores it.
 	ahead = 1000
-	// pause is between a stream that broke and the next.
+	// pause is the pause between a broken stream and the next.
 	pause = time.Second
-	// settleTime bounds a call that acknowledges or hands back.
+	// settleTime bounds a call that acknowledges or returns messages.
 	settleTime = 5 * time.Second
 )
 
-// pull takes messages until the pump ends, or cannot go on.
+// pull takes messages until the pump ends, or until a permanent error.
 func (r *run) pull() error {
 	for {
 		err := r.stream()
@@ -40,9 +39,9 @@ func (r *run) pull() error {
 	}
 }
 
-// stream takes messages until the stream ends. When the pump ends it says so
-// to the server and takes what was on its way, to hand it back: it would be
-// nobody's until the lease is over.
+// stream takes messages until the stream ends. When the pump ends it closes the sending
+// side, and takes the messages in flight from the server to return them: otherwise they
+// would be hidden until their leases are over.
 func (r *run) stream() error {
 	stream, err := r.Client.StreamingPull(r.posting)
 	if err != nil {
@@ -51,7 +50,7 @@ func (r *run) stream() error {
 	err = stream.Send(&pubsubpb.StreamingPullRequest{
 		Subscription: r.Subscription, StreamAckDeadlineSeconds: int32(lease.Seconds()), MaxOutstandingMessages: ahead,
 	})
-	if err != nil && !errors.Is(err, io.EOF) { // after EOF, Recv says why
+	if err != nil && !errors.Is(err, io.EOF) { // after EOF, Recv returns the cause
 		return err
 	}
 	defer context.AfterFunc(r.ctx, func() { _ = stream.CloseSend() })()
@@ -66,7 +65,7 @@ func (r *run) stream() error {
 	}
 }
 
-// temporary reports whether another stream may work where this one ended.
+// temporary reports whether a new stream may work after this error.
 func temporary(err error) bool {
 	if errors.Is(err, io.EOF) {
 		return true
@@ -78,7 +77,7 @@ func temporary(err error) bool {
 	return false
 }
 
-// acknowledge tells Pub/Sub that a message is done with.
+// acknowledge acknowledges a message.
 func (r *run) acknowledge(m *pubsubpb.ReceivedMessage) error {
 	ctx, cancel := settling(r.posting)
 	defer cancel()
@@ -90,7 +89,7 @@ func (r *run) acknowledge(m *pubsubpb.ReceivedMessage) error {
 	return nil
 }
 
-// handBack lets Pub/Sub deliver messages again, in their order.
+// handBack returns messages to Pub/Sub, which redelivers them in order.
 func (r *run) handBack(messages ...*pubsubpb.ReceivedMessage) {
 	ids := make([]string, len(messages))
 	for i, m := range messages {
@@ -98,17 +97,17 @@ func (r *run) handBack(messages ...*pubsubpb.ReceivedMessage) {
 	}
 	ctx, cancel := settling(r.posting)
 	defer cancel()
-	// If the call fails they come back as well, when their lease is over.
+	// If the call fails, they are redelivered when their leases are over.
 	_ = r.Client.ModifyAckDeadline(ctx, &pubsubpb.ModifyAckDeadlineRequest{Subscription: r.Subscription, AckIds: ids})
 	r.settled(0, len(ids))
 }
 
-// settling returns a context that has time left when the requests have none.
+// settling returns a context for a call that outlives the requests.
 func settling(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 }
 
-// settled counts what is settled after the pump was told to end.
+// settled counts messages that are settled after the pump's context has ended.
 func (r *run) settled(acknowledged, handedBack int) {
 	if r.ctx.Err() == nil {
 		return

@@ -21,21 +21,21 @@ type Pump struct {
 
 	HTTP        *http.Client  // must follow no redirects: they are no acknowledgement
 	Endpoint    string        // URL
-	Concurrency int           // requests at a time
+	Concurrency int           // requests in parallel
 	AckDeadline time.Duration // how long an answer may take, at most five minutes
 
 	MinBackoff, MaxBackoff time.Duration // the wait after a failure; at most five minutes
-	// Grace is how long requests that are under way when Run's context ends may
-	// go on. After it they are cancelled and their messages handed back.
+	// Grace is how long requests in flight at the end of Run's context may continue.
+	// After it they are cancelled, and their messages returned to Pub/Sub.
 	Grace time.Duration
 
-	// Observe is told of every request: of one that was acknowledged after
-	// Pub/Sub knows, of another before the wait. It is called from many
-	// goroutines at once, and the message is not done with before it returns.
+	// Observe is called after every request: after the acknowledgement, or before the
+	// back-off. It is called from many goroutines at once. The pump goes on with the
+	// message when it returns.
 	Observe func(Delivery)
 
 	Now func() time.Time
-	// Wait lets d pass, or returns when ctx ends; a timer does if it is nil.
+	// Wait waits for d, or until ctx ends. If it is nil a timer is used.
 	Wait func(ctx context.Context, d time.Duration)
 }
 
@@ -44,22 +44,21 @@ type Delivery struct {
 	Message      push.Message
 	Status       int    // 0 when there was no answer
 	Body         []byte // of the answer, 64 KiB at most
-	Err          error  // why there was no answer, or why it could not be passed on to Pub/Sub
+	Err          error  // why there was no answer, or why the acknowledgement failed
 	Acknowledged bool
 	Took         time.Duration // until the answer
-	Backoff      time.Duration // before Pub/Sub may deliver the message again
+	Backoff      time.Duration // before Pub/Sub may redeliver the message
 }
 
-// Rest is what became of the messages that the pump held when it was told to
-// end.
+// Rest counts the messages that the pump held when its context ended.
 type Rest struct {
 	Acknowledged int
-	HandedBack   int // Pub/Sub delivers them again, to the next that asks
+	HandedBack   int // Pub/Sub redelivers them
 }
 
-// Run delivers until ctx ends. Then it takes no more messages, waits for the
-// requests that are under way, no longer than Grace, and hands back all
-// messages that were not acknowledged. It returns an error if it cannot pull.
+// Run delivers until ctx ends. Then it takes no more messages, waits for the requests in
+// flight, no longer than Grace, and returns all unacknowledged messages to Pub/Sub. It
+// returns an error if it cannot pull.
 func (p *Pump) Run(ctx context.Context) (Rest, error) {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
@@ -82,32 +81,31 @@ func (p *Pump) Run(ctx context.Context) (Rest, error) {
 	return r.rest, err
 }
 
-// run is a Pump at work. The contexts are here, and not handed from function
-// to function, because there are two and each goroutine needs both.
+// run is one run of a Pump. It holds the contexts, because there are two and each
+// goroutine needs both.
 type run struct {
 	*Pump
-	ctx     context.Context // ends when no request may be begun any more
-	posting context.Context // ends when those under way have had their time
-	slots   chan struct{}   // holds one element for each request under way
+	ctx     context.Context // ends when no request may begin any more
+	posting context.Context // ends when requests in flight are cancelled
+	slots   chan struct{}   // holds one element for each request in flight
 	workers sync.WaitGroup
 
 	mu       sync.Mutex
-	lanes    map[string][]*pubsubpb.ReceivedMessage // what waits for its predecessor, by ordering key
-	failures map[string]int                         // by message id, where Pub/Sub does not count
+	lanes    map[string][]*pubsubpb.ReceivedMessage // queued messages by ordering key
+	failures map[string]int                         // by message id, if Pub/Sub does not count
 	rest     Rest
 }
 
-// wait lets d pass unless the pump ends.
+// wait waits for d, or until the pump ends.
 func (r *run) wait(d time.Duration) {
 	if r.Wait != nil {
 		r.Wait(r.ctx, d)
 		return
 	}
-	_ = wait.For(r.ctx, d) // how it ended is the caller's to see
+	_ = wait.For(r.ctx, d) // the caller checks the context
 }
 
-// take begins to deliver a message, or lets it wait for those of the same key
-// that came before.
+// take begins to deliver a message, or queues it behind earlier ones of the same key.
 func (r *run) take(m *pubsubpb.ReceivedMessage) {
 	key := m.GetMessage().GetOrderingKey()
 	if key == "" {
@@ -124,12 +122,12 @@ func (r *run) take(m *pubsubpb.ReceivedMessage) {
 		r.lanes[key] = append(waiting, m)
 		return
 	}
-	r.lanes[key] = nil // busy, and nothing waits
+	r.lanes[key] = nil // busy, with an empty queue
 	r.workers.Go(func() { r.lane(key, m) })
 }
 
-// lane delivers a message and then what waits for it. After a failure the
-// whole lane goes back, so that Pub/Sub sends it again from there in order.
+// lane delivers a message and then those queued behind it. After a failure the whole
+// lane is returned, so that Pub/Sub redelivers it in order.
 func (r *run) lane(key string, m *pubsubpb.ReceivedMessage) {
 	for m != nil {
 		if !r.deliver(m) {
@@ -140,7 +138,7 @@ func (r *run) lane(key string, m *pubsubpb.ReceivedMessage) {
 	}
 }
 
-// next takes the next message out of a lane. The lane is gone with its last.
+// next removes the next message from a lane and returns it. It removes an empty lane.
 func (r *run) next(key string) *pubsubpb.ReceivedMessage {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,7 +151,7 @@ func (r *run) next(key string) *pubsubpb.ReceivedMessage {
 	return waiting[0]
 }
 
-// clear removes a lane and returns what waited in it.
+// clear removes a lane and returns its messages.
 func (r *run) clear(key string) []*pubsubpb.ReceivedMessage {
 	r.mu.Lock()
 	defer r.mu.Unlock()

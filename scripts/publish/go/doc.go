@@ -1,2 +1,2 @@
-// Command go publishes that a lamp was switched on, see package publish.
+// Command go publishes the event that a lamp was switched on; see package publish.
 package main

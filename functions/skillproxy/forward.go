@@ -17,20 +17,20 @@ import (
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
-// regionHeader names the Alexa region to what is behind.
+// regionHeader names the Alexa region to the target.
 const regionHeader = "X-Alexa-Region"
 
-// maxAnswer is the most that a Lambda may answer:
+// maxAnswer is the size of the largest answer of a Lambda:
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 const maxAnswer = 6 << 20
 
 const (
-	// resendLeft is what must be left for AcceptGrant to be asked again. It may
-	// take five seconds and commonly takes one; what is gone by then is a first
-	// ID token on the smallest Lambda, and a quick refusal.
+	// resendLeft is the least time that must be left to send AcceptGrant again.
+	// AcceptGrant may take five seconds and commonly takes one. By then the first ID
+	// token on the smallest Lambda and a quick refusal have used up the rest.
 	resendLeft = 4500 * time.Millisecond
-	// The pause before that is random, so that those whom an ill function
-	// refused do not come back together.
+	// The pause before a resend is jittered, so that requests which an unhealthy
+	// function refused together do not come back together.
 	resendPause  = 300 * time.Millisecond
 	resendSpread = 200 * time.Millisecond
 )
@@ -40,32 +40,31 @@ var (
 	errTooLarge  = errors.New("the answer is larger than a Lambda's may be")
 )
 
-// reply is what came from behind.
+// reply is a target's reply.
 type reply struct {
-	status int // 0 if nothing came
+	status int // 0 if there is no reply
 	body   []byte
 	err    error // why there is no body; fit for a log
 }
 
-// ask takes the payload to a target. It returns when nothing is under way:
+// forward sends the payload to a target. It returns when nothing is in flight, because
 // Lambda freezes the process after the answer.
 //
-// AcceptGrant alone is asked again after bad luck, whether or not it has seen
-// the directive: Alexa sends a code once, and AcceptGrant knows one that it has
+// Only AcceptGrant is retried after a transient failure, even if it may have seen the
+// directive: Alexa sends a code once, and AcceptGrant recognizes a code that it has
 // exchanged. Another directive could be carried out twice.
-func (p *proxy) ask(ctx context.Context, k kind, to *target, payload []byte) reply {
-	first := p.present(ctx, to, payload)
-	if k != acceptGrant || !first.unlucky() || !p.pause(ctx) {
+func (p *proxy) forward(ctx context.Context, k kind, to *target, payload []byte) reply {
+	first := p.sendAuthenticated(ctx, to, payload)
+	if k != acceptGrant || !first.transient() || !p.waitToResend(ctx) {
 		return first
 	}
 	telemetry.Add(ctx, slog.String("resent_after", first.String()))
-	return p.present(ctx, to, payload)
+	return p.sendAuthenticated(ctx, to, payload)
 }
 
-// unlucky reports whether the same request may be answered in a moment: no
-// whole answer came, though there was time for it, or one that says that nobody
-// is there just now.
-func (r reply) unlucky() bool {
+// transient reports whether a retry may succeed soon: the target was unavailable, or
+// the connection failed before the deadline and without a complete answer.
+func (r reply) transient() bool {
 	switch r.status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable:
 		return true
@@ -78,7 +77,7 @@ func (r reply) unlucky() bool {
 	return r.err != nil
 }
 
-// String is the status or the error, for the log.
+// String returns the status or the error, for the log.
 func (r reply) String() string {
 	if r.err != nil {
 		return r.err.Error()
@@ -86,33 +85,32 @@ func (r reply) String() string {
 	return fmt.Sprintf("status %d", r.status)
 }
 
-// pause waits before AcceptGrant is asked again. It reports at once that there
-// is no time for that.
-func (p *proxy) pause(ctx context.Context) bool {
+// waitToResend waits before AcceptGrant is sent again. It returns false at once if
+// there is no time left for that.
+func (p *proxy) waitToResend(ctx context.Context) bool {
 	return wait.HasTime(ctx, resendLeft) && wait.For(ctx, resendPause+time.Duration(p.draw()*float64(resendSpread))) == nil
 }
 
-// present makes the request with an ID token if the target wants one. A 401
-// may mean that ours is not good any more, though we had it for a while; then
-// another is shown once. Cloud Run itself answers 401 before anybody behind it
-// has seen the request.
-func (p *proxy) present(ctx context.Context, to *target, payload []byte) reply {
+// sendAuthenticated sends the payload, with an ID token if the target wants one. After
+// a 401 to a token that is not new, it sends the payload once more with another token.
+// Cloud Run itself answers 401 before the function sees the request.
+func (p *proxy) sendAuthenticated(ctx context.Context, to *target, payload []byte) reply {
 	if to.audience == "" {
 		return p.post(ctx, to, payload, sensitive.String{})
 	}
-	first, token := p.askAs(ctx, to, payload)
+	first, token := p.sendWithToken(ctx, to, payload)
 	if first.status != http.StatusUnauthorized || !p.tokens.Discard(to.audience, token) {
 		return first
 	}
-	second, _ := p.askAs(ctx, to, payload)
+	second, _ := p.sendWithToken(ctx, to, payload)
 	if errors.Is(second.err, errNoIDToken) {
 		second.status = first.status
 	}
 	return second
 }
 
-// askAs asks with an ID token, and returns that too.
-func (p *proxy) askAs(ctx context.Context, to *target, payload []byte) (reply, sensitive.String) {
+// sendWithToken sends the payload with an ID token, and returns the token too.
+func (p *proxy) sendWithToken(ctx context.Context, to *target, payload []byte) (reply, sensitive.String) {
 	use, err := p.tokens.Use(ctx, to.audience)
 	if err != nil {
 		return reply{err: fmt.Errorf("%w: %w", errNoIDToken, err)}, sensitive.String{}
@@ -133,7 +131,7 @@ func finishRenewal(ctx context.Context, use *federation.Use) {
 	}
 }
 
-// post makes one request. The client asks for gzip by itself, and undoes it.
+// post makes one request. The client handles gzip by itself.
 func (p *proxy) post(ctx context.Context, to *target, payload []byte, token sensitive.String) reply {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to.url, bytes.NewReader(payload))
 	if err != nil {
