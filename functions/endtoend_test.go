@@ -258,7 +258,7 @@ func storedGrant(t *testing.T, w *world.World, c world.Customer) map[string]any 
 	return g
 }
 
-// wantAnnounced waits for a lifecycle message about a customer.
+// wantAnnounced waits for a grant event about a customer.
 func wantAnnounced(t *testing.T, w *world.World, c world.Customer, kind, reason string, activeGrants int) {
 	t.Helper()
 	type announcement struct {
@@ -277,7 +277,7 @@ func wantAnnounced(t *testing.T, w *world.World, c world.Customer, kind, reason 
 	got.At = time.Time{}
 	want := announcement{kind, c.UserID, string(c.Region), "default", c.GrantID, reason, activeGrants, time.Time{}}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the lifecycle message differs (-want +got):\n%s", diff)
+		t.Errorf("the grant event differs (-want +got):\n%s", diff)
 	}
 }
 

@@ -31,8 +31,8 @@ import (
 	"github.com/gatepostdev/gatepost/functions/sendevent"
 	"github.com/gatepostdev/gatepost/functions/skillevent"
 	"github.com/gatepostdev/gatepost/shared/config"
-	"github.com/gatepostdev/gatepost/shared/host"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // entryPoints maps the names that FUNCTION_TARGET may have to what reads the
@@ -55,8 +55,8 @@ func Main() {
 	env := config.Environ()
 	tune(env)
 	unburden()
-	stdlog.SetOutput(telemetry.WithoutWire(os.Stderr))
-	log := telemetry.New(os.Stdout)
+	stdlog.SetOutput(logging.WithoutWire(os.Stderr))
+	log := logging.New(os.Stdout)
 	h, err := Register(env, log)
 	if err != nil {
 		log.Error(err.Error())
@@ -72,7 +72,7 @@ func Main() {
 // built. The Host that it returns drains them. An error names everything that
 // is wrong with the configuration. If there is none, one line says what is served,
 // and how.
-func Register(env config.Env, log *slog.Logger) (*host.Host, error) {
+func Register(env config.Env, log *slog.Logger) (*handler.Group, error) {
 	source := config.NewSource(env)
 	process := wiring.New(source, env, log)
 	names := target(source)
@@ -83,7 +83,7 @@ func Register(env config.Env, log *slog.Logger) (*host.Host, error) {
 	_, process.Remember = configs["SendEvent"]
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	h := host.New(log, process.Project, process.Now)
+	h := handler.New(log, process.Project, process.Now)
 	handlers, served := make(map[string]http.HandlerFunc), make(map[string]string)
 	for _, name := range names {
 		handle, limits := configs[name].Build(ctx, process)
@@ -179,7 +179,7 @@ func tune(env config.Env) {
 // them it does for each request: with K_SERVICE it writes an empty line to
 // standard output and one to standard error, to flush logs that nobody buffers
 // here; with CLOUD_RUN_TIMEOUT_SECONDS it sets a deadline, later than the one
-// that package host sets.
+// that package handler sets.
 func unburden() {
 	for _, name := range []string{"K_SERVICE", "CLOUD_RUN_TIMEOUT_SECONDS"} {
 		_ = os.Unsetenv(name) // fails for names that no variable can have

@@ -17,9 +17,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/simulator"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
@@ -43,14 +43,14 @@ func function(t *testing.T, w *accesstest.World) *acceptgrant.Function {
 	}
 }
 
-func directive(code, granteeToken string) host.Request {
-	return host.Request{Header: http.Header{}, Body: fmt.Appendf(nil, `{"directive":{
+func directive(code, granteeToken string) handler.Request {
+	return handler.Request{Header: http.Header{}, Body: fmt.Appendf(nil, `{"directive":{
 		"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","messageId":"m-1","payloadVersion":"3"},
 		"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":%q}}}}`, code, granteeToken)}
 }
 
 // name is the name of the event in an answer, with the type of an error.
-func name(t *testing.T, answer host.Answer) string {
+func name(t *testing.T, answer handler.Answer) string {
 	t.Helper()
 	var body struct {
 		Event struct {
@@ -108,12 +108,12 @@ func TestAcceptGrant(t *testing.T) {
 			if test.region != "" {
 				r.Header.Set(acceptgrant.RegionHeader, test.region)
 			}
-			ctx, line := telemetry.Begin(t.Context())
+			ctx, line := logging.Begin(t.Context())
 			if got := name(t, function(t, w).Handle(ctx, r)); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 			var written bytes.Buffer
-			line.Write(ctx, telemetry.New(&written), "AcceptGrant")
+			line.Write(ctx, logging.New(&written), "AcceptGrant")
 			if want := severity(test.name, test.want); !strings.Contains(written.String(), `"severity":"`+want+`"`) {
 				t.Errorf("severity is not %s: %s", want, &written)
 			}
@@ -145,7 +145,7 @@ func TestNoDirective(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
 	body := []byte(`{"directive":{"header":{"namespace":"Alexa.Discovery"}}}`)
-	answer := function(t, w).Handle(t.Context(), host.Request{Header: http.Header{}, Body: body})
+	answer := function(t, w).Handle(t.Context(), handler.Request{Header: http.Header{}, Body: body})
 	const want = `{"error":"not an AcceptGrant directive: directive.header.namespace: must be \"Alexa.Authorization\""}`
 	if answer.Status != http.StatusBadRequest || string(answer.Body) != want {
 		t.Errorf("%d %s", answer.Status, answer.Body)

@@ -7,7 +7,7 @@ import (
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/config"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
 )
 
 // Config is the configuration of AcceptGrant. Each field names its variable.
@@ -26,7 +26,7 @@ func ReadConfig(s *config.Source) wiring.Config {
 }
 
 // Build implements [wiring.Config].
-func (c Config) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+func (c Config) Build(ctx context.Context, p *wiring.Process) (handler.Func, handler.Limits) {
 	t := p.Tokens(ctx, c.Tokens)
 	f := &Function{
 		Skill: p.Skill, Regions: c.Regions, Grantees: p.Grantees(ctx, c.Grantees), LWA: t.LWA, TokenInfoURL: c.TokenInfo, Store: t.Store,

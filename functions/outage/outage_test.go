@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/sweep"
@@ -95,7 +95,7 @@ type world struct {
 
 	mu       sync.Mutex
 	free     int
-	asked    []lifecycle.Message
+	asked    []announce.Message
 	oldest   time.Duration // age of what was accepted lately
 	outcomes map[delivery.OutcomeName]int
 }
@@ -123,7 +123,7 @@ func newWorld(t *testing.T, l load) *world {
 			w.places = append(w.places, place{h, fmt.Sprint("lamp-", lamp)})
 		}
 	}
-	announcer := &lifecycle.Announcer{Store: w.Store, Topic: w, Log: slog.New(slog.DiscardHandler), Now: w.Now}
+	announcer := &announce.Announcer{Store: w.Store, Topic: w, Log: slog.New(slog.DiscardHandler), Now: w.Now}
 	base, err := url.Parse("http://gateway.test")
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func newWorld(t *testing.T, l load) *world {
 
 // Publish is the grant-events topic.
 func (w *world) Publish(_ context.Context, data []byte, _ map[string]string) error {
-	var m lifecycle.Message
+	var m announce.Message
 	if err := json.Unmarshal(data, &m); err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
@@ -54,7 +54,7 @@ func ReadTokensConfig(s *config.Source) wiring.Config {
 }
 
 // Build implements [wiring.Config].
-func (c TokensConfig) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+func (c TokensConfig) Build(ctx context.Context, p *wiring.Process) (handler.Func, handler.Limits) {
 	p.Note("refresh_shards", c.Shards)
 	f := &Function{Shards: c.Shards, Now: p.Now}
 	if c.Topic != "" {
@@ -72,7 +72,7 @@ type ShardConfig struct{ Sweep SweepConfig }
 func ReadShardConfig(s *config.Source) wiring.Config { return ShardConfig{readSweep(s)} }
 
 // Build implements [wiring.Config].
-func (c ShardConfig) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+func (c ShardConfig) Build(ctx context.Context, p *wiring.Process) (handler.Func, handler.Limits) {
 	f := &Function{Sweeper: c.Sweep.sweeper(ctx, p), Period: c.Sweep.Period, Now: p.Now}
 	return f.RefreshShard, Limits
 }

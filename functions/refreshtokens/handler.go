@@ -17,14 +17,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sweep"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // Limits of both functions.
-var Limits = host.Limits{Body: 64 << 10, Time: sweep.Timeout}
+var Limits = handler.Limits{Body: 64 << 10, Time: sweep.Timeout}
 
 // Publisher is a topic.
 type Publisher interface {
@@ -56,7 +56,7 @@ type shard struct {
 // RefreshTokens starts a sweep. It answers 200 with counts, or 503 if the
 // sweep could not be started, which Cloud Scheduler takes as a reason to try
 // again.
-func (f *Function) RefreshTokens(ctx context.Context, _ host.Request) host.Answer {
+func (f *Function) RefreshTokens(ctx context.Context, _ handler.Request) handler.Answer {
 	if f.Topic == nil {
 		return f.sweep(ctx, shard{Shard: 0, Shards: 1})
 	}
@@ -71,33 +71,33 @@ func (f *Function) RefreshTokens(ctx context.Context, _ host.Request) host.Answe
 		})
 	}
 	if err := all.Wait(); err != nil {
-		telemetry.Raise(ctx, slog.LevelError)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
-		return host.Fail(http.StatusServiceUnavailable, "the sweep could not be started")
+		logging.Raise(ctx, slog.LevelError)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
+		return handler.Fail(http.StatusServiceUnavailable, "the sweep could not be started")
 	}
-	telemetry.Add(ctx, slog.Int(telemetry.Shards, f.Shards))
-	return host.JSON(http.StatusOK, map[string]int{"shards": f.Shards})
+	logging.Add(ctx, slog.Int(logging.Shards, f.Shards))
+	return handler.JSON(http.StatusOK, map[string]int{"shards": f.Shards})
 }
 
 // RefreshShard sweeps one shard. It answers 200 with counts, so that a message is
 // never redelivered: what is left over is due at the next sweep.
-func (f *Function) RefreshShard(ctx context.Context, r host.Request) host.Answer {
+func (f *Function) RefreshShard(ctx context.Context, r handler.Request) handler.Answer {
 	m, err := push.Decode(r.Body)
 	if err != nil {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
-		return host.Fail(http.StatusBadRequest, err.Error())
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
+		return handler.Fail(http.StatusBadRequest, err.Error())
 	}
 	s, err := decodeShard(m.Data)
 	if err != nil {
 		// Acknowledged: it would be no better the next time.
-		telemetry.Raise(ctx, slog.LevelError)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
-		return host.JSON(http.StatusOK, map[string]string{"error": err.Error()})
+		logging.Raise(ctx, slog.LevelError)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
+		return handler.JSON(http.StatusOK, map[string]string{"error": err.Error()})
 	}
 	if !m.PublishTime.IsZero() && f.Now().Sub(m.PublishTime) > f.Period {
-		telemetry.Add(ctx, slog.Bool("late", true))
-		return host.JSON(http.StatusOK, sweep.Counts{})
+		logging.Add(ctx, slog.Bool("late", true))
+		return handler.JSON(http.StatusOK, sweep.Counts{})
 	}
 	return f.sweep(ctx, s)
 }
@@ -116,15 +116,15 @@ func decodeShard(data []byte) (shard, error) {
 	return s, nil
 }
 
-func (f *Function) sweep(ctx context.Context, s shard) host.Answer {
+func (f *Function) sweep(ctx context.Context, s shard) handler.Answer {
 	counts, err := f.Sweeper.Sweep(ctx, sweep.Buckets(s.Shard, s.Shards))
-	telemetry.Add(ctx, slog.Int(telemetry.Refreshed, counts.Refreshed), slog.Int(telemetry.Skipped, counts.Skipped),
+	logging.Add(ctx, slog.Int(logging.Refreshed, counts.Refreshed), slog.Int(logging.Skipped, counts.Skipped),
 		slog.Int("revoked", counts.Revoked), slog.Int("refused", counts.Refused), slog.Int("rested", counts.Rested),
 		slog.Int("removed", counts.Removed),
-		slog.Any(telemetry.Failed, counts.Failed), slog.Bool(telemetry.Remaining, counts.Remaining), slog.Int("left", counts.Left))
+		slog.Any(logging.Failed, counts.Failed), slog.Bool(logging.Remaining, counts.Remaining), slog.Int("left", counts.Left))
 	if err != nil {
-		telemetry.Raise(ctx, slog.LevelError)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
+		logging.Raise(ctx, slog.LevelError)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
 	}
-	return host.JSON(http.StatusOK, counts)
+	return handler.JSON(http.StatusOK, counts)
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
@@ -42,14 +42,14 @@ func TestRefreshTokensPublishesShards(t *testing.T) {
 	t.Parallel()
 	shards := new(topic)
 	f := &Function{Shards: 3, Topic: shards}
-	answer := f.RefreshTokens(t.Context(), host.Request{})
+	answer := f.RefreshTokens(t.Context(), handler.Request{})
 	slices.Sort(shards.data)
 	want := []string{`{"shard":0,"shards":3}`, `{"shard":1,"shards":3}`, `{"shard":2,"shards":3}`}
 	if diff := cmp.Diff(want, shards.data); diff != "" || answer.Status != http.StatusOK || string(answer.Body) != `{"shards":3}` {
 		t.Errorf("%d %s (-want +got):\n%s", answer.Status, answer.Body, diff)
 	}
 	shards.err = errors.New("down")
-	if answer := f.RefreshTokens(t.Context(), host.Request{}); answer.Status != http.StatusServiceUnavailable {
+	if answer := f.RefreshTokens(t.Context(), handler.Request{}); answer.Status != http.StatusServiceUnavailable {
 		t.Errorf("with the topic down: %d", answer.Status)
 	}
 }
@@ -76,17 +76,17 @@ func TestRefreshShard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer := f.RefreshShard(t.Context(), host.Request{Body: body})
+		answer := f.RefreshShard(t.Context(), handler.Request{Body: body})
 		if answer.Status != http.StatusOK || string(answer.Body) != test.body || !slices.Equal(s.buckets, test.buckets) {
 			t.Errorf("%s: %d %s, swept %v", test.name, answer.Status, answer.Body, s.buckets)
 		}
 	}
 	s := new(sweeper)
 	f := &Function{Sweeper: s}
-	if answer := f.RefreshShard(t.Context(), host.Request{Body: []byte("{}")}); answer.Status != http.StatusBadRequest {
+	if answer := f.RefreshShard(t.Context(), handler.Request{Body: []byte("{}")}); answer.Status != http.StatusBadRequest {
 		t.Errorf("no message: %d", answer.Status)
 	}
-	answer := f.RefreshTokens(t.Context(), host.Request{})
+	answer := f.RefreshTokens(t.Context(), handler.Request{})
 	if string(answer.Body) != swept || !slices.Equal(s.buckets, sweep.Buckets(0, 1)) {
 		t.Errorf("without a topic: %d %s, swept %v", answer.Status, answer.Body, s.buckets)
 	}

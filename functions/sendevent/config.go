@@ -12,7 +12,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -50,7 +50,7 @@ func ReadConfig(s *config.Source) wiring.Config {
 }
 
 // Build implements [wiring.Config].
-func (c Config) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+func (c Config) Build(ctx context.Context, p *wiring.Process) (handler.Func, handler.Limits) {
 	p.Note("checks", c.Checks)
 	p.Note("max_event_age", c.MaxEventAge.String())
 	t := p.Tokens(ctx, c.Tokens)

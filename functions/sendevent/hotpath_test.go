@@ -14,10 +14,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
@@ -72,7 +72,7 @@ func newHotPath(t testing.TB) *hotPath {
 		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
 	})
 	f := &sendevent.Function{Deliverer: d}
-	p.handler = host.New(telemetry.New(io.Discard), "", w.Now).Wrap("SendEvent", sendevent.Limits, f.Handle)
+	p.handler = handler.New(logging.New(io.Discard), "", w.Now).Wrap("SendEvent", sendevent.Limits, f.Handle)
 	p.body = p.pushed()
 	p.counter = p.body[bytes.Index(p.body, []byte(count)):][:len(count)]
 	return p

@@ -16,10 +16,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
@@ -73,7 +73,7 @@ func TestAnswers(t *testing.T) {
 			d := &given{results: test.results}
 			f := &sendevent.Function{Deliverer: d, KeepsDeadLetters: test.keeps}
 			const pushed = `{"message":{"messageId":"7","data":"aGk=","orderingKey":"k"},"deliveryAttempt":2}`
-			answer := f.Handle(t.Context(), host.Request{Body: []byte(pushed)})
+			answer := f.Handle(t.Context(), handler.Request{Body: []byte(pushed)})
 			if answer.Status != test.status || string(answer.Body) != test.body {
 				t.Errorf("got  %d %s\nwant %d %s", answer.Status, answer.Body, test.status, test.body)
 			}
@@ -107,9 +107,9 @@ func TestLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		ctx, line := telemetry.Begin(t.Context())
-		(&sendevent.Function{Deliverer: d}).Handle(ctx, host.Request{Body: body})
-		line.Write(ctx, telemetry.New(&out), "SendEvent")
+		ctx, line := logging.Begin(t.Context())
+		(&sendevent.Function{Deliverer: d}).Handle(ctx, handler.Request{Body: body})
+		line.Write(ctx, logging.New(&out), "SendEvent")
 		var got map[string]any
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 			t.Fatal(err)
@@ -152,9 +152,9 @@ func TestLineOfSeveralGrants(t *testing.T) {
 		},
 	}}
 	var out bytes.Buffer
-	ctx, line := telemetry.Begin(t.Context())
-	(&sendevent.Function{Deliverer: d}).Handle(ctx, host.Request{Body: []byte(`{"message":{"messageId":"7"}}`)})
-	line.Write(ctx, telemetry.New(&out), "SendEvent")
+	ctx, line := logging.Begin(t.Context())
+	(&sendevent.Function{Deliverer: d}).Handle(ctx, handler.Request{Body: []byte(`{"message":{"messageId":"7"}}`)})
+	line.Write(ctx, logging.New(&out), "SendEvent")
 	var got map[string]any
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
 		t.Fatal(err)
@@ -179,7 +179,7 @@ func TestLineOfSeveralGrants(t *testing.T) {
 func TestNoMessage(t *testing.T) {
 	t.Parallel()
 	f := &sendevent.Function{Deliverer: new(given)}
-	answer := f.Handle(t.Context(), host.Request{Body: []byte(`{"message":{}}`)})
+	answer := f.Handle(t.Context(), handler.Request{Body: []byte(`{"message":{}}`)})
 	if answer.Status != 400 || string(answer.Body) != `{"error":"not a Pub/Sub message: message.messageId: missing"}` {
 		t.Errorf("%d %s", answer.Status, answer.Body)
 	}

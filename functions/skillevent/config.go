@@ -5,7 +5,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
 	"github.com/gatepostdev/gatepost/shared/config"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
 )
 
 // Config is the configuration of SkillEvent.
@@ -20,7 +20,7 @@ func ReadConfig(s *config.Source) wiring.Config {
 }
 
 // Build implements [wiring.Config].
-func (c Config) Build(ctx context.Context, p *wiring.Process) (host.Handler, host.Limits) {
+func (c Config) Build(ctx context.Context, p *wiring.Process) (handler.Func, handler.Limits) {
 	f := &Function{Skill: p.Skill, Grantees: p.Grantees(ctx, c.Grantees), Store: p.Store(ctx, c.Store), Now: p.Now}
 	return f.Handle, Limits
 }

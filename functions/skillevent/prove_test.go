@@ -18,11 +18,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/sweep"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
@@ -87,9 +87,9 @@ type answered struct {
 func (w *world) handle(t *testing.T, body string) answered {
 	t.Helper()
 	var out bytes.Buffer
-	ctx, line := telemetry.Begin(t.Context())
-	answer := w.function.Handle(ctx, host.Request{Body: []byte(body)})
-	line.Write(ctx, telemetry.New(&out), "SkillEvent")
+	ctx, line := logging.Begin(t.Context())
+	answer := w.function.Handle(ctx, handler.Request{Body: []byte(body)})
+	line.Write(ctx, logging.New(&out), "SkillEvent")
 	for _, shown := range []string{out.String(), string(answer.Body)} {
 		if strings.Contains(shown, "grantee-") || strings.Contains(shown, amazonID("")) {
 			t.Errorf("a token or Amazon's id is shown: %s", shown)

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/federation"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/transport"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
@@ -58,7 +58,7 @@ func (p *proxy) forward(ctx context.Context, k kind, to *target, payload []byte)
 	if k != acceptGrant || !first.transient() || !p.waitToResend(ctx) {
 		return first
 	}
-	telemetry.Add(ctx, slog.String("resent_after", first.String()))
+	logging.Add(ctx, slog.String("resent_after", first.String()))
 	return p.sendAuthenticated(ctx, to, payload)
 }
 
@@ -123,11 +123,11 @@ func (p *proxy) sendWithToken(ctx context.Context, to *target, payload []byte) (
 func finishRenewal(ctx context.Context, use *federation.Use) {
 	renewed, err := use.Wait()
 	if renewed {
-		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))
+		logging.Add(ctx, slog.Bool(logging.Renewed, true))
 	}
 	if err != nil {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String("renew_error", err.Error()))
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String("renew_error", err.Error()))
 	}
 }
 

@@ -9,14 +9,14 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/gatepostdev/gatepost/shared/config"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // main ends the process with status 1 and a message that names every fault if
 // the configuration is wrong; Lambda shows it as a failed start.
 func main() {
-	stdlog.SetOutput(telemetry.WithoutWire(os.Stderr))
-	log := telemetry.New(os.Stdout)
+	stdlog.SetOutput(logging.WithoutWire(os.Stderr))
+	log := logging.New(os.Stdout)
 	env := config.Environ()
 	source := config.NewSource(env)
 	s, err := read(source, env)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/federation"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
@@ -67,16 +67,16 @@ func newClient() *http.Client {
 // prints errors and sends them to AWS.
 func (p *proxy) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	started := p.now()
-	ctx, line := telemetry.Begin(ctx, slog.String(telemetry.Function, "SkillProxy"), slog.String(telemetry.Region, string(p.region)))
+	ctx, line := logging.Begin(ctx, slog.String(logging.Function, "SkillProxy"), slog.String(logging.Region, string(p.region)))
 	if invocation, ok := lambdacontext.FromContext(ctx); ok {
-		telemetry.Add(ctx, slog.String("request_id", invocation.AwsRequestID))
+		logging.Add(ctx, slog.String("request_id", invocation.AwsRequestID))
 	}
 	working, cancel := context.WithDeadline(ctx, deadline(ctx, started))
 	defer cancel()
 	// A copy: the library reuses payload's memory for the next invocation, and the
 	// HTTP client may still read a request's body after it has returned an error.
 	a := p.answer(working, bytes.Clone(payload))
-	line.Write(ctx, p.log, "SkillProxy", slog.Int64(telemetry.Duration, p.now().Sub(started).Milliseconds()))
+	line.Write(ctx, p.log, "SkillProxy", slog.Int64(logging.Duration, p.now().Sub(started).Milliseconds()))
 	return a.body, a.err
 }
 
@@ -95,22 +95,22 @@ func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
 	kind := kindOf(message)
 	defer func() {
 		if cause := recover(); cause != nil {
-			telemetry.Add(ctx, slog.String(telemetry.Error, fmt.Sprintf("panic: %v", cause)), slog.String(telemetry.Stack, string(debug.Stack())))
+			logging.Add(ctx, slog.String(logging.Error, fmt.Sprintf("panic: %v", cause)), slog.String(logging.Stack, string(debug.Stack())))
 			a = failureAnswer(kind, message, panicked)
 		}
-		telemetry.Raise(ctx, a.level)
-		telemetry.Add(ctx, slog.String(telemetry.Outcome, string(a.outcome)))
+		logging.Raise(ctx, a.level)
+		logging.Add(ctx, slog.String(logging.Outcome, string(a.outcome)))
 		if a.code != "" {
-			telemetry.Add(ctx, slog.String(telemetry.Code, a.code))
+			logging.Add(ctx, slog.String(logging.Code, a.code))
 		}
 	}()
-	telemetry.Add(ctx, slog.String(telemetry.Kind, logName(message)))
+	logging.Add(ctx, slog.String(logging.Kind, logName(message)))
 	if message.MessageID != "" {
-		telemetry.Add(ctx, slog.String(telemetry.MessageID, loggable(message.MessageID)))
+		logging.Add(ctx, slog.String(logging.MessageID, loggable(message.MessageID)))
 	}
 	if reportsFault(message) {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.EndpointID, loggable(message.EndpointID)),
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.EndpointID, loggable(message.EndpointID)),
 			slog.String("fault", string(message.Payload[:min(len(message.Payload), maxFault)])))
 	}
 	to := p.target(kind)
@@ -119,10 +119,10 @@ func (p *proxy) answer(ctx context.Context, payload []byte) (a answer) {
 	}
 	reply := p.forward(ctx, kind, to, payload)
 	if reply.status != 0 { // the target's status; a Lambda's answer has none
-		telemetry.Add(ctx, slog.Int(telemetry.Status, reply.status))
+		logging.Add(ctx, slog.Int(logging.Status, reply.status))
 	}
 	if reply.err != nil {
-		telemetry.Add(ctx, slog.String(telemetry.Error, reply.err.Error()))
+		logging.Add(ctx, slog.String(logging.Error, reply.err.Error()))
 	}
 	return judge(kind, message, reply)
 }

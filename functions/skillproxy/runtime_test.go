@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/config"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
@@ -193,7 +193,7 @@ func serve(t *testing.T, w *place, changes map[string]string) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newProxy(s, telemetry.New(&out), time.Now, func() float64 { return l.draw })
+	p := newProxy(s, logging.New(&out), time.Now, func() float64 { return l.draw })
 	if w.url == quiet {
 		p.http.Transport = w
 	}

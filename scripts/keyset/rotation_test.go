@@ -20,9 +20,9 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
@@ -165,7 +165,7 @@ func TestExportShowsNoToken(t *testing.T) {
 		return &access.Source{
 			Store: store, LWA: a, Sealer: sealer, Brake: access.NewBrake(store, time.Now), Owner: "this test",
 			Draw: func() float64 { return 0 }, Now: time.Now,
-			Announce: &lifecycle.Announcer{Store: store, Log: slog.New(slog.DiscardHandler), Now: time.Now},
+			Announce: &announce.Announcer{Store: store, Log: slog.New(slog.DiscardHandler), Now: time.Now},
 		}
 	}
 	record := stored(t, store)

@@ -14,8 +14,8 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -107,7 +107,7 @@ func (m *maker) pushed(show func(push.Message)) http.HandlerFunc {
 
 // grantEvent shows a grant event.
 func (m *maker) grantEvent(message push.Message) {
-	var event lifecycle.Message
+	var event announce.Message
 	if err := json.Unmarshal(message.Data, &event); err != nil {
 		m.screen.row("grant", 0, "message %s does not decode: %v", message.ID, err)
 		return

@@ -10,13 +10,13 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions"
 	"github.com/gatepostdev/gatepost/shared/delivery"
-	"github.com/gatepostdev/gatepost/shared/host"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // serveFunctions serves all functions with the Functions Framework, and returns their
 // base URL. It calls fail if serving ends.
-func serveFunctions(ctx context.Context, o options, env map[string]string, log *slog.Logger, fail func(error)) (string, *host.Host, error) {
+func serveFunctions(ctx context.Context, o options, env map[string]string, log *slog.Logger, fail func(error)) (string, *handler.Group, error) {
 	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would select a single function
 		return "", nil, err
 	}
@@ -44,7 +44,7 @@ func serveFunctions(ctx context.Context, o options, env map[string]string, log *
 // logger returns the functions' logger.
 func logger(o options, screen *screen, stderr io.Writer) *slog.Logger {
 	if o.logs {
-		return slog.New(noGrantRows{telemetry.New(stderr).Handler(), screen})
+		return slog.New(noGrantRows{logging.New(stderr).Handler(), screen})
 	}
 	return slog.New(noGrantRows{slog.DiscardHandler, screen})
 }
@@ -67,9 +67,9 @@ func (n noGrantRows) Handle(ctx context.Context, r slog.Record) error {
 		fields[a.Key] = a.Value.String()
 		return true
 	})
-	switch name := delivery.OutcomeName(fields[telemetry.Outcome]); name {
+	switch name := delivery.OutcomeName(fields[logging.Outcome]); name {
 	case delivery.NoGrant, delivery.Elsewhere:
-		n.screen.row("event", 0, "%s: %s, %s", fields[telemetry.EventID], name, fields[telemetry.Reason])
+		n.screen.row("event", 0, "%s: %s, %s", fields[logging.EventID], name, fields[logging.Reason])
 	}
 	return n.Handler.Handle(ctx, r) // which discards it, or shows all
 }

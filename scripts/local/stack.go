@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/transport"
@@ -41,7 +41,7 @@ type stack struct {
 	broker    *broker
 	maker     *maker
 	functions string // base URL
-	host      *host.Host
+	host      *handler.Group
 
 	work sync.WaitGroup // the pumps and the scheduler
 	end  context.CancelFunc

@@ -62,7 +62,7 @@ type Refresher interface {
 	Knows(clientID string) bool
 }
 
-// Announcer publishes the lifecycle messages that wait in a record.
+// Announcer publishes the grant events that wait in a record.
 type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
 }

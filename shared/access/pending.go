@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // pending holds the new tokens that are not saved yet. They exist nowhere else. The
@@ -140,7 +140,7 @@ func (s *Source) saveAll(ctx context.Context, list []refreshed) {
 		})
 	}
 	if err := all.Wait(); err != nil {
-		telemetry.Raise(ctx, slog.LevelError)
-		telemetry.Add(ctx, slog.Int("unsaved_tokens", int(s.pending.left.Load())), slog.String("unsaved_error", err.Error()))
+		logging.Raise(ctx, slog.LevelError)
+		logging.Add(ctx, slog.Int("unsaved_tokens", int(s.pending.left.Load())), slog.String("unsaved_error", err.Error()))
 	}
 }

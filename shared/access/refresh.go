@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
@@ -312,7 +312,7 @@ func (s *Source) announce(ctx context.Context, record grant.Record) {
 		return
 	}
 	if err := s.Announce.Announce(ctx, record); err != nil {
-		telemetry.Add(ctx, slog.String(telemetry.AnnounceError, err.Error()))
+		logging.Add(ctx, slog.String(logging.AnnounceError, err.Error()))
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // customer is the customer of an event.
@@ -146,7 +146,7 @@ func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []
 	})
 	if err != nil && !errors.Is(err, grant.ErrNotFound) {
 		d.memory.used.Remove(id)
-		telemetry.Add(ctx, slog.String("used_error", err.Error()))
+		logging.Add(ctx, slog.String("used_error", err.Error()))
 	}
 }
 

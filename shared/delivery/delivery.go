@@ -14,9 +14,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // Gateway is the part of [gateway.Client] that a Deliverer needs.
@@ -30,7 +30,7 @@ type Tokens interface {
 	Renew(ctx context.Context, key grant.Key, id string, refused int64) (access.Token, error)
 }
 
-// Announcer is the part of [lifecycle.Announcer] that a Deliverer needs.
+// Announcer is the part of [announce.Announcer] that a Deliverer needs.
 type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
 }
@@ -130,7 +130,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	if err != nil {
 		return event.undelivered(fmt.Errorf("reading the customer: %w", err))
 	}
-	telemetry.Add(ctx, slog.Int(telemetry.Grants, len(c.grants)))
+	logging.Add(ctx, slog.Int(logging.Grants, len(c.grants)))
 	if len(c.grants) == 0 {
 		return event.undelivered(d.noGrant(event))
 	}
@@ -258,13 +258,13 @@ func (d *Deliverer) decode(ctx context.Context, m push.Message) (*event, error) 
 	if err != nil {
 		return nil, err
 	}
-	telemetry.Add(ctx, slog.String(telemetry.EventID, id), slog.Int(telemetry.Attempt, m.Attempt))
+	logging.Add(ctx, slog.String(logging.EventID, id), slog.Int(logging.Attempt, m.Attempt))
 	region, err := addressee(m)
 	if err != nil {
 		return nil, err
 	}
 	if _, served := d.Gateways[region]; region != "" && !served {
-		telemetry.Add(ctx, slog.String(telemetry.Region, string(region)))
+		logging.Add(ctx, slog.String(logging.Region, string(region)))
 		return nil, fmt.Errorf("%w: region %s; here: %s", ErrElsewhere, region, d.served())
 	}
 	if len(m.Data) > maxData {
@@ -277,14 +277,14 @@ func (d *Deliverer) decode(ctx context.Context, m push.Message) (*event, error) 
 	if err != nil {
 		return nil, err
 	}
-	telemetry.Add(ctx,
-		slog.String(telemetry.Customer, grant.CustomerHash(decoded.UserID)),
-		slog.String(telemetry.EndpointID, decoded.EndpointID()),
-		slog.String(telemetry.Kind, kindOf(&decoded)),
-		slog.Time(telemetry.Published, published),
-		slog.Int64(telemetry.AgeMS, age.Milliseconds()))
+	logging.Add(ctx,
+		slog.String(logging.Customer, grant.CustomerHash(decoded.UserID)),
+		slog.String(logging.EndpointID, decoded.EndpointID()),
+		slog.String(logging.Kind, kindOf(&decoded)),
+		slog.Time(logging.Published, published),
+		slog.Int64(logging.AgeMS, age.Milliseconds()))
 	if decoded.Change != nil {
-		telemetry.Add(ctx, slog.String(telemetry.Changed, changed(decoded.Change.Properties)))
+		logging.Add(ctx, slog.String(logging.Changed, changed(decoded.Change.Properties)))
 	}
 	if len(warnings) > 0 {
 		d.warned.note(ctx, now, warnings)

@@ -19,9 +19,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
@@ -397,13 +397,13 @@ func TestWarnings(t *testing.T) {
 		{"the other again", time.Minute, few, 3, "unchanged"},
 	} {
 		w.Forward(step.forward)
-		ctx, line := telemetry.Begin(t.Context())
+		ctx, line := logging.Begin(t.Context())
 		m := numbered(w, strings.Replace(report, `"ON"}]`, `"ON",`+at+`],"unchanged":[`+step.others+`]`, 1), i)
 		if got := d.Deliver(ctx, m); len(got) != 1 || got[0].Name != delivery.Accepted {
 			t.Fatalf("%s: %+v", step.name, got)
 		}
 		var written bytes.Buffer
-		line.Write(ctx, telemetry.New(&written), "event")
+		line.Write(ctx, logging.New(&written), "event")
 		var logged struct {
 			Severity string
 			Shown    []string `json:"event_advice"`

@@ -16,7 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/cache"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
@@ -204,7 +204,7 @@ func (d *Deliverer) markUnwell(ctx context.Context, h *health, expired bool) {
 	})
 	if err != nil {
 		h.told.Store(told)
-		telemetry.Add(ctx, slog.String("region_error", err.Error()))
+		logging.Add(ctx, slog.String("region_error", err.Error()))
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
@@ -140,7 +140,7 @@ func (d *Deliverer) recordDelivery(ctx context.Context, e *event, was grant.Deli
 		case err == nil, tried && conflict: // the first write succeeded, and its answer was lost
 			return
 		case conflict, wait.For(ctx, notePause) != nil:
-			telemetry.Add(ctx, slog.String("delivery_error", err.Error()))
+			logging.Add(ctx, slog.String("delivery_error", err.Error()))
 			return
 		}
 	}

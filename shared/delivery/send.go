@@ -16,7 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
@@ -295,7 +295,7 @@ func (d *Deliverer) jitter(sent int) time.Duration {
 // is encoded for each.
 func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 	if s.token.Renewed {
-		telemetry.Add(ctx, slog.Bool(telemetry.Renewed, true))
+		logging.Add(ctx, slog.Bool(logging.Renewed, true))
 	}
 	event := p.event()
 	messageID := message.String()

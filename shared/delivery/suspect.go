@@ -9,7 +9,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // SuspectError: the gateway's refusal has made the grant suspect. The event is
@@ -64,7 +64,7 @@ func (s *sending) tellMaker(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		telemetry.Add(ctx, slog.String("tell_error", err.Error()))
+		logging.Add(ctx, slog.String("tell_error", err.Error()))
 		return
 	}
 	s.d.announce(ctx, saved)
@@ -170,7 +170,7 @@ func (s *sending) recovered(ctx context.Context) {
 		return nil
 	})
 	if err != nil {
-		telemetry.Add(ctx, slog.String("recover_error", err.Error()))
+		logging.Add(ctx, slog.String("recover_error", err.Error()))
 		return
 	}
 	s.d.announce(ctx, saved)
@@ -183,6 +183,6 @@ func (d *Deliverer) announce(ctx context.Context, record grant.Record) {
 		return
 	}
 	if err := d.Announcer.Announce(ctx, record); err != nil {
-		telemetry.Add(ctx, slog.String(telemetry.AnnounceError, err.Error()))
+		logging.Add(ctx, slog.String(logging.AnnounceError, err.Error()))
 	}
 }

@@ -14,28 +14,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// announced makes d publish lifecycle messages to a topic that is returned.
+// announced makes d publish grant events to a topic that is returned.
 func announced(w *accesstest.World, d *delivery.Deliverer) *letters {
 	topic := new(letters)
-	d.Announcer = &lifecycle.Announcer{Store: w.Store, Topic: topic, Log: slog.New(slog.DiscardHandler), Now: w.Now}
+	d.Announcer = &announce.Announcer{Store: w.Store, Topic: topic, Log: slog.New(slog.DiscardHandler), Now: w.Now}
 	return topic
 }
 
-// told is the type and the reason of each lifecycle message.
+// told is the type and the reason of each grant event.
 func told(t *testing.T, topic *letters) []string {
 	t.Helper()
 	list := []string{}
 	for _, m := range topic.sent {
-		var message lifecycle.Message
+		var message announce.Message
 		if err := json.Unmarshal(m.Data, &message); err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/cache"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 const (
@@ -27,9 +27,9 @@ type warned struct {
 // note adds the number of warnings to the log line, and those that were not logged
 // within the hour.
 func (w *warned) note(ctx context.Context, now time.Time, warnings []*alexa.FieldError) {
-	telemetry.Add(ctx, slog.Int(telemetry.AdviceCount, len(warnings)))
+	logging.Add(ctx, slog.Int(logging.AdviceCount, len(warnings)))
 	if shown := w.fresh(now, warnings); len(shown) > 0 {
-		telemetry.Add(ctx, slog.Any(telemetry.Advice, shown))
+		logging.Add(ctx, slog.Any(logging.Advice, shown))
 	}
 }
 

@@ -97,7 +97,7 @@ type Record struct {
 	Region     alexa.Region   // of the newest grant; each grant has its own
 	Bucket     int            // Key.Bucket, stored for the sweep's query
 	RefreshDue time.Time      // when the sweep reads the record next, zero when nothing is due
-	Announce   []Announcement // lifecycle messages not published yet, oldest first
+	Announce   []Announcement // grant events not published yet, oldest first
 	// UsedAt is when an event was last delivered, updated at most once in a token's
 	// lifetime. It is zero unless idle customers leave the sweep.
 	UsedAt time.Time
@@ -191,10 +191,10 @@ func (r Record) Clone() Record {
 	return c
 }
 
-// AnnouncementType is the type of a lifecycle message.
+// AnnouncementType is the type of a grant event.
 type AnnouncementType string
 
-// The lifecycle messages of the grant-events topic.
+// The grant events of the grant-events topic.
 const (
 	Linked        AnnouncementType = "linked"    // the customer's first grant in this region
 	Relinked      AnnouncementType = "relinked"  // another grant in a region that has one, revoked or not
@@ -204,7 +204,7 @@ const (
 	Stale         AnnouncementType = "stale"     // Alexa may lack the latest state of endpoints: the maker should report them again
 )
 
-// Announcement is one lifecycle message that waits to be published. It is saved in
+// Announcement is one grant event that waits to be published. It is saved in
 // one write with the change that it announces, and removed when it has been
 // published, so that it is published at least once.
 type Announcement struct {

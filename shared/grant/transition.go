@@ -12,7 +12,7 @@ import (
 // operator can undo a mistaken revocation.
 const KeepRevoked = 7 * 24 * time.Hour
 
-// maxAnnouncements bounds the lifecycle messages that wait in one record. They wait
+// maxAnnouncements bounds the grant events that wait in one record. They wait
 // only while their topic is unavailable; the oldest are dropped first.
 const maxAnnouncements = 64
 
@@ -183,7 +183,7 @@ func (r *Record) Take(id, owner string, until time.Time) {
 	r.Grants[id] = g
 }
 
-// Announced removes the lifecycle messages that have been published.
+// Announced removes the grant events that have been published.
 func (r *Record) Announced(published []Announcement, now time.Time) {
 	r.Announce = slices.DeleteFunc(r.Announce, func(a Announcement) bool { return slices.ContainsFunc(published, a.same) })
 	if len(r.Announce) == 0 {

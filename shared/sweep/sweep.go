@@ -31,7 +31,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 const (
@@ -256,7 +256,7 @@ func (p *pass) left(ctx context.Context, buckets []int) int {
 	for group := range slices.Chunk(buckets, grant.MaxDueBuckets) {
 		n, err := p.Store.CountDue(ctx, grant.DueQuery{Buckets: group, Before: p.started, Limit: maxLeft})
 		if err != nil {
-			telemetry.Add(ctx, slog.String("left_error", err.Error()))
+			logging.Add(ctx, slog.String("left_error", err.Error()))
 			return -1
 		}
 		left += n
@@ -340,7 +340,7 @@ func (t *tally) fail(ctx context.Context, cause string, level slog.Level, err er
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.counts.Failed[cause]++; t.counts.Failed[cause] == 1 {
-		telemetry.Raise(ctx, level)
-		telemetry.Add(ctx, slog.String("error_"+cause, err.Error()))
+		logging.Raise(ctx, level)
+		logging.Add(ctx, slog.String("error_"+cause, err.Error()))
 	}
 }

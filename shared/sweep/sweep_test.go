@@ -16,8 +16,8 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -59,7 +59,7 @@ func user(i int) string { return fmt.Sprint("u-", i) }
 func (w *world) use(process int, store grant.Store) {
 	sweeper := w.sweepers[process]
 	sweeper.Store, sweeper.Brake = store, access.NewBrake(store, w.Now)
-	sweeper.Announce = &lifecycle.Announcer{Store: store, Topic: &w.topic, Log: slog.New(slog.DiscardHandler), Now: w.Now}
+	sweeper.Announce = &announce.Announcer{Store: store, Topic: &w.topic, Log: slog.New(slog.DiscardHandler), Now: w.Now}
 	source := sweeper.Tokens.(*access.Source)
 	source.Store, source.Brake, source.Announce = store, access.NewBrake(store, w.Now), sweeper.Announce
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
@@ -155,7 +155,7 @@ type topic struct {
 }
 
 func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) error {
-	var m lifecycle.Message
+	var m announce.Message
 	if err := json.Unmarshal(data, &m); err != nil {
 		return err
 	}

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 
 	"github.com/gatepostdev/gatepost/shared/access"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/secret"
@@ -30,14 +30,14 @@ type Tokens struct {
 	LWA       *lwa.Client
 	Brake     *access.Brake // the stack's
 	Source    *access.Source
-	Announcer *lifecycle.Announcer
+	Announcer *announce.Announcer
 }
 
 // Tokens returns what gets and keeps tokens.
 func (p *Process) Tokens(ctx context.Context, c TokensConfig) Tokens {
 	return p.tokens.get(p, func() (Tokens, error) {
 		t := Tokens{Store: p.Store(ctx, c.Store)}
-		t.Announcer = &lifecycle.Announcer{Store: t.Store, Log: p.Log, Now: p.Now}
+		t.Announcer = &announce.Announcer{Store: t.Store, Log: p.Log, Now: p.Now}
 		if events := p.Topic(ctx, c.GrantEvents); events != nil {
 			t.Announcer.Topic = events
 		}

@@ -9,10 +9,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/secret"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // customersKept is how many customers a process remembers. With their tokens
@@ -68,7 +68,7 @@ func (p *Process) sealer(ctx context.Context, c TokensConfig) (*seal.Sealer, err
 	sealer.ReloadFrom(func(ctx context.Context) (sensitive.String, error) {
 		keyset, err := p.newestKeyset(ctx, c.Keyset)
 		if err != nil { // the sealer goes on with the keyset it has, and does not log
-			p.Log.WarnContext(ctx, "the keyset could not be loaded again: the old one is in use", telemetry.Error, err.Error())
+			p.Log.WarnContext(ctx, "the keyset could not be loaded again: the old one is in use", logging.Error, err.Error())
 		}
 		return keyset, err
 	}, p.Now)

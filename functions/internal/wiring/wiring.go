@@ -25,7 +25,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
 	"github.com/gatepostdev/gatepost/shared/secret"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
@@ -35,7 +35,7 @@ type Config interface {
 	// Build builds the function. Parts that cannot be built are nil: the process
 	// has the fault then, and the handler is not used. ctx bounds the work, not
 	// the life of the parts.
-	Build(ctx context.Context, p *Process) (host.Handler, host.Limits)
+	Build(ctx context.Context, p *Process) (handler.Func, handler.Limits)
 }
 
 // Concurrency is how many requests a process works on at a time; the

@@ -11,10 +11,10 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -158,8 +158,8 @@ func (w *World) Process(owner string) *access.Source {
 func (w *World) Brake() *access.Brake { return access.NewBrake(w.Store, w.Now) }
 
 // Announcer returns an announcer that only clears what waits.
-func (w *World) Announcer() *lifecycle.Announcer {
-	return &lifecycle.Announcer{Store: w.Store, Log: slog.New(slog.DiscardHandler), Now: w.Now}
+func (w *World) Announcer() *announce.Announcer {
+	return &announce.Announcer{Store: w.Store, Log: slog.New(slog.DiscardHandler), Now: w.Now}
 }
 
 // Gateway returns a client of a region's gateway.

@@ -42,7 +42,7 @@ func TestViolations(t *testing.T) {
 	}{
 		{name: "nothing"},
 		{name: "all that is allowed", imports: []string{
-			". ./functions", ". " + framework, "./functions " + framework, "./shared/host " + framework + "/funcframework",
+			". ./functions", ". " + framework, "./functions " + framework, "./shared/handler " + framework + "/funcframework",
 			"./functions ./functions/sendevent", "./functions/sendevent ./functions/internal/wiring",
 			"./functions/sendevent ./functions/sendevent/internal/x",
 			"./functions/internal/wiring ./shared/grant/grantfire", "./functions/sendevent ./shared/delivery", "./shared/delivery ./shared/access", "./shared/sweep ./shared/access",
@@ -52,7 +52,7 @@ func TestViolations(t *testing.T) {
 			"./functions/internal/wiring cloud.google.com/go/pubsub/v2", "./shared/secret cloud.google.com/go/secretmanager/apiv1",
 			"./shared/testkit/cloud google.golang.org/api/option", "./shared/testkit/granttest ./shared/simulator",
 			"./scripts/local ./shared/simulator", "./scripts/local .", "./scripts/local cloud.google.com/go/pubsub/v2/pstest",
-			"./shared/gateway github.com/google/uuid", "./shared/telemetry ./shared/delivery",
+			"./shared/gateway github.com/google/uuid", "./shared/logging ./shared/delivery",
 			"./functions/skillproxy github.com/aws/aws-lambda-go/lambda", "./functions/skillproxy ./shared/federation",
 			"./shared/federation golang.org/x/oauth2",
 		}},
@@ -64,7 +64,7 @@ func TestViolations(t *testing.T) {
 		{name: "up from below a layer's package", imports: []string{"./shared/grant/grantmem ./shared/access"}, want: []string{"downward"}},
 		{name: "up from sensitive", imports: []string{"./shared/sensitive ./shared/alexa"}, want: []string{"downward"}},
 		{name: "up through others", imports: []string{
-			"./shared/gateway ./shared/transport", "./shared/transport ./shared/telemetry", "./shared/telemetry ./shared/delivery",
+			"./shared/gateway ./shared/transport", "./shared/transport ./shared/logging", "./shared/logging ./shared/delivery",
 		}, want: []string{"downward"}},
 		{name: "to functions from a package of no layer", imports: []string{"./shared/config ./functions"}, want: []string{"shared"}},
 		{name: "function to function", imports: []string{"./functions/sendevent ./functions/acceptgrant"}, want: []string{"functions apart"}},
@@ -91,7 +91,7 @@ func TestViolations(t *testing.T) {
 			want: []string{"small proxy"}},
 		{name: "emulator in a client", imports: []string{"./shared/grant/grantfire ./shared/testkit/emulator"}, want: []string{"test doubles"}},
 		{name: "module in alexa", imports: []string{"./shared/alexa github.com/google/uuid"}, want: []string{"foundation"}},
-		{name: "our own package in sensitive", imports: []string{"./shared/sensitive ./shared/telemetry"}, want: []string{"foundation"}},
+		{name: "our own package in sensitive", imports: []string{"./shared/sensitive ./shared/logging"}, want: []string{"foundation"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -184,10 +184,10 @@ var rules = []rule{{
 	},
 }, {
 	name: "framework",
-	reason: "only the root, functions and shared/host import the Functions Framework: " +
+	reason: "only the root, functions and shared/handler import the Functions Framework: " +
 		"a function is a plain http.Handler that any server can serve",
 	broken: func(from, to string) bool {
-		return in(to, "github.com/GoogleCloudPlatform/functions-framework-go/...") && !in(from, ".", "./functions", "./shared/host/...")
+		return in(to, "github.com/GoogleCloudPlatform/functions-framework-go/...") && !in(from, ".", "./functions", "./shared/handler/...")
 	},
 }, {
 	name: "test doubles",
@@ -203,7 +203,7 @@ var rules = []rule{{
 	indirect: true,
 	broken: func(from, to string) bool {
 		proxy, aws := []string{"./functions/skillproxy/..."}, []string{"github.com/aws/..."}
-		heavy := isCloudSDK(to) || in(to, "github.com/GoogleCloudPlatform/...", "./shared/host/...", "./shared/grant/...", "./shared/seal/...",
+		heavy := isCloudSDK(to) || in(to, "github.com/GoogleCloudPlatform/...", "./shared/handler/...", "./shared/grant/...", "./shared/seal/...",
 			"./shared/secret/...")
 		return in(from, proxy...) && heavy || inModule(from) && !in(from, proxy...) && in(to, aws...)
 	},

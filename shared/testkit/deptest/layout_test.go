@@ -199,10 +199,10 @@ var lines = map[string][]string{
 	"functions/internal/wiring": {"circuit breaker"},
 	"shared/access":             {"RefreshShard", "SendEvent"},
 	"shared/delivery":           {"SendEvent"},
-	"shared/host":               {"every function"},
-	"shared/lifecycle":          {"grant …"},
+	"shared/handler":            {"every function"},
+	"shared/announce":           {"grant …"},
 	"shared/sweep":              {"RefreshTokens", "RefreshShard"},
-	"shared/telemetry":          {"every function"},
+	"shared/logging":            {"every function"},
 }
 
 var (
@@ -221,7 +221,7 @@ var (
 func TestFields(t *testing.T) {
 	t.Parallel()
 	constants := make(map[string]string)
-	for _, found := range constant.FindAllStringSubmatch(read(t, "shared/telemetry/telemetry.go"), -1) {
+	for _, found := range constant.FindAllStringSubmatch(read(t, "shared/logging/logging.go"), -1) {
 		constants[found[1]] = found[2]
 	}
 	found := make(map[string]map[string]bool) // name → lines
@@ -237,7 +237,7 @@ func TestFields(t *testing.T) {
 				name, literal := strings.CutPrefix(f[1], `"`)
 				name = strings.TrimSuffix(name, `"`)
 				if !literal {
-					name = constants[strings.TrimPrefix(f[1], "telemetry.")]
+					name = constants[strings.TrimPrefix(f[1], "logging.")]
 				}
 				if f[2] != "" {
 					name += "…"
@@ -263,7 +263,7 @@ func TestFields(t *testing.T) {
 		want[name] = strings.Join(slices.Sorted(maps.Keys(in)), ", ")
 		if in["every function"] {
 			want[name] = "every function"
-			if in["SkillProxy"] { // which is no function of package host
+			if in["SkillProxy"] { // which is no function of package handler
 				want[name] = "every function, SkillProxy"
 			}
 		}

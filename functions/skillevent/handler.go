@@ -26,12 +26,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/host"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // Limits of the function. Alexa does not wait for an answer, but the proxy does.
-var Limits = host.Limits{Body: 64 << 10, Time: 4700 * time.Millisecond}
+var Limits = handler.Limits{Body: 64 << 10, Time: 4700 * time.Millisecond}
 
 // The outcomes of a skill event.
 const (
@@ -54,24 +54,24 @@ type Function struct {
 // Handle answers one skill event with 200 and its outcome, also if its type is
 // unknown. It answers 503 if a retry may succeed, and 400 with the name of the field
 // if the body is not a skill event.
-func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
+func (f *Function) Handle(ctx context.Context, r handler.Request) handler.Answer {
 	event, err := alexa.DecodeSkillEvent(r.Body)
 	if err != nil {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
-		return host.Fail(http.StatusBadRequest, "not a skill event: "+err.Error())
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
+		return handler.Fail(http.StatusBadRequest, "not a skill event: "+err.Error())
 	}
-	telemetry.Add(ctx, slog.String(telemetry.Kind, event.Type), slog.String(telemetry.MessageID, event.RequestID))
+	logging.Add(ctx, slog.String(logging.Kind, event.Type), slog.String(logging.MessageID, event.RequestID))
 	outcome, err := f.handle(ctx, event)
 	if err != nil {
-		telemetry.Raise(ctx, level(err))
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
+		logging.Raise(ctx, level(err))
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
 		if outcome == "" {
-			return host.Fail(http.StatusServiceUnavailable, "the skill event could not be handled")
+			return handler.Fail(http.StatusServiceUnavailable, "the skill event could not be handled")
 		}
 	}
-	telemetry.Add(ctx, slog.String(telemetry.Outcome, outcome))
-	return host.JSON(http.StatusOK, map[string]string{"outcome": outcome})
+	logging.Add(ctx, slog.String(logging.Outcome, outcome))
+	return handler.JSON(http.StatusOK, map[string]string{"outcome": outcome})
 }
 
 // level returns Error if a person has to repair something.
@@ -104,7 +104,7 @@ func (f *Function) learn(ctx context.Context, event alexa.SkillEvent) (string, e
 	if err != nil {
 		return "", fmt.Errorf("finding the customer: %w", err)
 	}
-	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(userID)))
+	logging.Add(ctx, slog.String(logging.Customer, grant.CustomerHash(userID)))
 	linkedAt := event.Created
 	// An event from the future would win over every event until then.
 	if now := f.Now(); linkedAt.IsZero() || linkedAt.After(now) {
@@ -152,7 +152,7 @@ func (f *Function) prove(ctx context.Context, event alexa.SkillEvent) (string, e
 	if !account.Live(f.Now()) {
 		return unknown, nil
 	}
-	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(account.UserID)))
+	logging.Add(ctx, slog.String(logging.Customer, grant.CustomerHash(account.UserID)))
 	outcome := nothing
 	_, err = grant.Change(ctx, f.Store, account.Key(), func(r *grant.Record) error {
 		outcome = nothing

@@ -1,4 +1,4 @@
-package telemetry_test
+package logging_test
 
 import (
 	"bufio"
@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // lines is a log that says when it was written to.
@@ -31,7 +31,7 @@ func (l *lines) Write(p []byte) (int, error) {
 func TestNothingFromTheWire(t *testing.T) {
 	shown := &lines{written: make(chan struct{}, 8)}
 	defer log.SetOutput(log.Writer()) // as it is now
-	log.SetOutput(telemetry.WithoutWire(shown))
+	log.SetOutput(logging.WithoutWire(shown))
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

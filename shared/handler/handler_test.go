@@ -1,4 +1,4 @@
-package host_test
+package handler_test
 
 import (
 	"bufio"
@@ -20,11 +20,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/host"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
-var limits = host.Limits{Body: 16, Time: 2 * time.Second}
+var limits = handler.Limits{Body: 16, Time: 2 * time.Second}
 
 // logged collects log lines; handlers and tests write and read it at once.
 type logged struct {
@@ -44,17 +44,17 @@ func (l *logged) String() string {
 	return l.buf.String()
 }
 
-func quiet() *host.Host { return host.New(slog.New(slog.DiscardHandler), "", time.Now) }
+func quiet() *handler.Group { return handler.New(slog.New(slog.DiscardHandler), "", time.Now) }
 
-func echo(_ context.Context, r host.Request) host.Answer {
-	return host.JSON(http.StatusOK, map[string]string{"got": string(r.Body)})
+func echo(_ context.Context, r handler.Request) handler.Answer {
+	return handler.JSON(http.StatusOK, map[string]string{"got": string(r.Body)})
 }
 
 func TestRequestsAreBounded(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, method, body string
-		handle             host.Handler
+		handle             handler.Func
 		status             int
 		answer             string
 		logs               []string
@@ -66,18 +66,18 @@ func TestRequestsAreBounded(t *testing.T) {
 		{"largest", "POST", strings.Repeat("x", 16), echo, 200, `{"got":"xxxxxxxxxxxxxxxx"}`, nil},
 		{"too large", "POST", strings.Repeat("x", 17), echo, 413, `{"error":"body too large"}`, []string{`"severity":"WARNING"`, `"status":413`}},
 		{"GET", "GET", "", echo, 405, `{"error":"POST only"}`, []string{`"status":405`}},
-		{"panic", "POST", "x", func(context.Context, host.Request) host.Answer { panic("canary") },
-			500, `{"error":"internal error"}`, []string{`"severity":"ERROR"`, "canary", "host_test.go"}},
-		{"deadline", "POST", "x", func(ctx context.Context, _ host.Request) host.Answer {
+		{"panic", "POST", "x", func(context.Context, handler.Request) handler.Answer { panic("canary") },
+			500, `{"error":"internal error"}`, []string{`"severity":"ERROR"`, "canary", "handler_test.go"}},
+		{"deadline", "POST", "x", func(ctx context.Context, _ handler.Request) handler.Answer {
 			deadline, ok := ctx.Deadline()
-			return host.JSON(http.StatusOK, ok && time.Until(deadline) <= limits.Time)
+			return handler.JSON(http.StatusOK, ok && time.Until(deadline) <= limits.Time)
 		}, 200, `true`, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var logs logged
-			h := host.New(telemetry.New(&logs), "p", time.Now)
+			h := handler.New(logging.New(&logs), "p", time.Now)
 			server := httptest.NewServer(h.Wrap("Echo", limits, test.handle))
 			defer server.Close()
 			req, err := http.NewRequest(test.method, server.URL, strings.NewReader(test.body))
@@ -176,12 +176,12 @@ func request(t *testing.T, h http.Handler) <-chan int {
 func TestBodyDeadlineDoesNotCutTheWorkOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		work := quiet().Wrap("Slow", host.Limits{Body: 16, Time: time.Minute}, func(ctx context.Context, _ host.Request) host.Answer {
+		work := quiet().Wrap("Slow", handler.Limits{Body: 16, Time: time.Minute}, func(ctx context.Context, _ handler.Request) handler.Answer {
 			select {
 			case <-ctx.Done():
-				return host.Fail(http.StatusServiceUnavailable, context.Cause(ctx).Error())
+				return handler.Fail(http.StatusServiceUnavailable, context.Cause(ctx).Error())
 			case <-time.After(30 * time.Second):
-				return host.JSON(http.StatusOK, "done")
+				return handler.JSON(http.StatusOK, "done")
 			}
 		})
 		if status := <-request(t, work); status != http.StatusOK {
@@ -212,7 +212,7 @@ func TestDrain(t *testing.T) {
 				h := quiet()
 				stop, drained, lefts := make(chan struct{}), make(chan struct{}), make(chan time.Duration, 1)
 				defer close(stop)
-				work := h.Wrap("Work", host.Limits{Body: 16, Time: 2 * time.Hour}, func(ctx context.Context, _ host.Request) host.Answer {
+				work := h.Wrap("Work", handler.Limits{Body: 16, Time: 2 * time.Hour}, func(ctx context.Context, _ handler.Request) handler.Answer {
 					if test.stuck {
 						<-stop
 					}
@@ -223,9 +223,9 @@ func TestDrain(t *testing.T) {
 					}()
 					select {
 					case <-time.After(test.work):
-						return host.JSON(http.StatusOK, "done")
+						return handler.JSON(http.StatusOK, "done")
 					case <-ctx.Done():
-						return host.Fail(http.StatusServiceUnavailable, "handed back")
+						return handler.Fail(http.StatusServiceUnavailable, "handed back")
 					}
 				})
 				var inFlight <-chan int
@@ -280,9 +280,9 @@ func TestFirstAndLast(t *testing.T) {
 			}
 			done = append(done, "last")
 		})
-		work := h.Wrap("Work", host.Limits{Body: 16, Time: time.Hour}, func(context.Context, host.Request) host.Answer {
+		work := h.Wrap("Work", handler.Limits{Body: 16, Time: time.Hour}, func(context.Context, handler.Request) handler.Answer {
 			done = append(done, "request")
-			return host.JSON(http.StatusOK, "done")
+			return handler.JSON(http.StatusOK, "done")
 		})
 		for range 2 {
 			<-request(t, work)
@@ -296,7 +296,7 @@ func TestFirstAndLast(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	t.Parallel()
-	got := host.Fail(400, `a "quoted" text`)
+	got := handler.Fail(400, `a "quoted" text`)
 	var body map[string]string
 	if err := json.Unmarshal(got.Body, &body); err != nil || body["error"] != `a "quoted" text` || got.Status != 400 {
 		t.Errorf("%d %s: %v", got.Status, got.Body, err)
@@ -315,12 +315,12 @@ func TestTooManyAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 2000
 		release := make(chan struct{})
-		wait := func(context.Context, host.Request) host.Answer {
+		wait := func(context.Context, handler.Request) handler.Answer {
 			<-release
-			return host.JSON(http.StatusOK, true)
+			return handler.JSON(http.StatusOK, true)
 		}
 		var logs logged
-		handler := host.New(telemetry.New(&logs), "", time.Now).Wrap("Wait", limits, wait)
+		handler := handler.New(logging.New(&logs), "", time.Now).Wrap("Wait", limits, wait)
 		ask := func() recorder {
 			w := recorder{httptest.NewRecorder()}
 			handler(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("x")))

@@ -1,11 +1,11 @@
-// Package lifecycle announces changes of customers' links to the maker's cloud: it
+// Package announce announces changes of customers' links to the maker's cloud: it
 // publishes the messages that wait in a record to the grant-events topic, and then
 // removes them from the record.
 //
 // A message is saved together with its change, and removed only after it was published,
 // so that it is published at least once. If a process stops in between, the sweep finds
 // the record due and continues.
-package lifecycle
+package announce
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // Publisher is a topic.
@@ -23,7 +23,7 @@ type Publisher interface {
 	Publish(ctx context.Context, data []byte, attributes map[string]string) error
 }
 
-// Announcer publishes lifecycle messages. If Topic is nil it only logs them.
+// Announcer publishes grant events. If Topic is nil it only logs them.
 type Announcer struct {
 	Store grant.Store
 	Topic Publisher
@@ -70,9 +70,9 @@ func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 // Publish publishes one message about a grant of record, whether or not it waits there.
 func (a *Announcer) Publish(ctx context.Context, record grant.Record, pending grant.Announcement) error {
 	a.Log.LogAttrs(ctx, slog.LevelInfo, "grant "+string(pending.Type),
-		slog.String(telemetry.Customer, grant.CustomerHash(record.UserID)),
-		slog.String(telemetry.GrantID, pending.GrantID), slog.String(telemetry.Region, string(pending.Region)),
-		slog.String(telemetry.Reason, pending.Reason), slog.Int("active_grants", pending.ActiveGrants))
+		slog.String(logging.Customer, grant.CustomerHash(record.UserID)),
+		slog.String(logging.GrantID, pending.GrantID), slog.String(logging.Region, string(pending.Region)),
+		slog.String(logging.Reason, pending.Reason), slog.Int("active_grants", pending.ActiveGrants))
 	if a.Topic == nil {
 		return nil
 	}

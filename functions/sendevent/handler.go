@@ -15,16 +15,16 @@ import (
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/push"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 // Limits of the function. The body limit admits the largest message of Pub/Sub, 10 MB,
 // in base64. A message that is too large for an event is then dead-lettered with the
 // reason, instead of being refused and redelivered until its attempts are used up.
-var Limits = host.Limits{Body: 15 << 20, Time: 25 * time.Second}
+var Limits = handler.Limits{Body: 15 << 20, Time: 25 * time.Second}
 
 // Deliverer is the part of [delivery.Deliverer] that the function needs.
 type Deliverer interface {
@@ -47,12 +47,12 @@ type result struct {
 }
 
 // Handle delivers one message.
-func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
+func (f *Function) Handle(ctx context.Context, r handler.Request) handler.Answer {
 	m, err := push.Decode(r.Body)
 	if err != nil {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
-		return host.Fail(http.StatusBadRequest, err.Error())
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
+		return handler.Fail(http.StatusBadRequest, err.Error())
 	}
 	results := f.Deliverer.Deliver(ctx, m)
 	note(ctx, results)
@@ -61,7 +61,7 @@ func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
 
 // answer returns one acknowledgement for all grants: if one of them needs a retry,
 // the message is redelivered.
-func (f *Function) answer(results []delivery.Result) host.Answer {
+func (f *Function) answer(results []delivery.Result) handler.Answer {
 	body := struct {
 		Outcomes []result `json:"outcomes"`
 		Error    string   `json:"error,omitempty"`
@@ -82,7 +82,7 @@ func (f *Function) answer(results []delivery.Result) host.Answer {
 			body.Error = field
 		}
 	}
-	return host.JSON(status, body)
+	return handler.JSON(status, body)
 }
 
 // hasNoGrant reports whether the result is of an event without a grant to go to.
@@ -111,12 +111,12 @@ func note(ctx context.Context, results []delivery.Result) {
 	}
 	decisive := results[0]
 	for _, r := range results {
-		telemetry.Raise(ctx, level(r))
+		logging.Raise(ctx, level(r))
 		if r.Decision == delivery.Retry {
 			decisive = r
 		}
 	}
-	telemetry.Add(ctx, fields(decisive)...)
+	logging.Add(ctx, fields(decisive)...)
 	if len(results) > 1 {
 		list := make([]map[string]any, len(results))
 		for i, r := range results {
@@ -125,35 +125,35 @@ func note(ctx context.Context, results []delivery.Result) {
 				list[i][field.Key] = field.Value.Any()
 			}
 		}
-		telemetry.Add(ctx, slog.Any(telemetry.Deliveries, list))
+		logging.Add(ctx, slog.Any(logging.Deliveries, list))
 	}
 }
 
 // fields returns the log fields of one result.
 func fields(r delivery.Result) []slog.Attr {
 	attrs := append(make([]slog.Attr, 0, 10),
-		slog.String(telemetry.Outcome, string(r.Name)), slog.String(telemetry.Decision, r.Decision.String()))
+		slog.String(logging.Outcome, string(r.Name)), slog.String(logging.Decision, r.Decision.String()))
 	if r.GrantID != "" {
-		attrs = append(attrs, slog.String(telemetry.GrantID, r.GrantID))
+		attrs = append(attrs, slog.String(logging.GrantID, r.GrantID))
 	}
 	if r.Code != "" {
-		attrs = append(attrs, slog.String(telemetry.Code, r.Code))
+		attrs = append(attrs, slog.String(logging.Code, r.Code))
 	}
 	if r.Region != "" {
-		attrs = append(attrs, slog.String(telemetry.Region, string(r.Region)))
+		attrs = append(attrs, slog.String(logging.Region, string(r.Region)))
 	}
 	if sent := r.Sent; sent.Tries > 0 {
-		attrs = append(attrs, slog.String(telemetry.MessageID, sent.MessageID), slog.Int(telemetry.GatewayTries, sent.Tries),
-			slog.Int(telemetry.GatewayStatus, sent.Status))
+		attrs = append(attrs, slog.String(logging.MessageID, sent.MessageID), slog.Int(logging.GatewayTries, sent.Tries),
+			slog.Int(logging.GatewayStatus, sent.Status))
 		if sent.RequestID != "" {
-			attrs = append(attrs, slog.String(telemetry.Gateway, sent.RequestID))
+			attrs = append(attrs, slog.String(logging.Gateway, sent.RequestID))
 		}
 	}
 	switch {
 	case hasNoGrant(r):
-		attrs = append(attrs, slog.String(telemetry.Reason, r.Err.Error()))
+		attrs = append(attrs, slog.String(logging.Reason, r.Err.Error()))
 	case r.Err != nil:
-		attrs = append(attrs, slog.String(telemetry.Error, r.Err.Error()))
+		attrs = append(attrs, slog.String(logging.Error, r.Err.Error()))
 	}
 	return attrs
 }

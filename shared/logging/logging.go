@@ -1,10 +1,10 @@
-// Package telemetry writes logs in Cloud Logging's format: one JSON object per line,
+// Package logging writes logs in Cloud Logging's format: one JSON object per line,
 // with severity, message and trace.
 //
 // Each unit of work (a request, a swept shard) writes one wide line at its end. Code on
 // the way adds fields to it with [Add]. The field names are the constants of this
 // package, so that a query works for every function.
-package telemetry
+package logging
 
 import (
 	"bytes"

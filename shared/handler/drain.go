@@ -1,4 +1,4 @@
-package host
+package handler
 
 import (
 	"context"
@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // Cloud Run kills a process ten seconds after SIGTERM.
@@ -15,7 +15,7 @@ const (
 	finishTime = 7 * time.Second
 	// handBackTime is how long they may run after that, to hand back their work.
 	handBackTime = time.Second
-	// lastTime is what remains then for the function of [Host.Last].
+	// lastTime is what remains then for the function of [Group.Last].
 	lastTime = time.Second
 )
 
@@ -113,9 +113,9 @@ func (f *flights) closeIfIdle() {
 
 // Drain refuses new requests, and returns when none is in flight. After seven seconds it
 // ends the contexts of the requests in flight, which have one more second to hand back
-// their work. Then it runs the function of [Host.Last] in the time that is left. It
+// their work. Then it runs the function of [Group.Last] in the time that is left. It
 // reports whether all requests finished.
-func (h *Host) Drain() bool {
+func (h *Group) Drain() bool {
 	defer h.finish(time.Now().Add(finishTime + handBackTime + lastTime))
 	f := h.flights
 	f.mu.Lock()
@@ -131,11 +131,11 @@ func (h *Host) Drain() bool {
 	return wait(f.idle, handBackTime)
 }
 
-// finish runs the function of [Host.Last], and logs the drain.
-func (h *Host) finish(deadline time.Time) {
+// finish runs the function of [Group.Last], and logs the drain.
+func (h *Group) finish(deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	ctx, line := telemetry.Begin(ctx)
+	ctx, line := logging.Begin(ctx)
 	h.last(ctx)
 	line.Write(ctx, h.log, "drained")
 }
@@ -153,7 +153,7 @@ func wait(done <-chan struct{}, most time.Duration) bool {
 
 // DrainOn waits for a signal, drains, and calls exit with 0 if every request finished, 1
 // otherwise.
-func (h *Host) DrainOn(signals <-chan os.Signal, exit func(code int)) {
+func (h *Group) DrainOn(signals <-chan os.Signal, exit func(code int)) {
 	<-signals
 	h.log.Info("draining")
 	if !h.Drain() {

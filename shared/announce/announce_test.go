@@ -1,4 +1,4 @@
-package lifecycle_test
+package announce_test
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
-	"github.com/gatepostdev/gatepost/shared/lifecycle"
 )
 
 var (
@@ -40,7 +40,7 @@ func (p *topic) Publish(_ context.Context, data []byte, attributes map[string]st
 
 // linked is an announcer, its store, and a stored record with two messages that
 // wait.
-func linked(t *testing.T, topic *topic) (*lifecycle.Announcer, grant.Store, grant.Record) {
+func linked(t *testing.T, topic *topic) (*announce.Announcer, grant.Store, grant.Record) {
 	t.Helper()
 	store := grantmem.New()
 	record, err := grant.Change(t.Context(), store, key, func(r *grant.Record) error {
@@ -53,7 +53,7 @@ func linked(t *testing.T, topic *topic) (*lifecycle.Announcer, grant.Store, gran
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	return &lifecycle.Announcer{Store: store, Topic: topic, Log: log, Now: func() time.Time { return now }}, store, record
+	return &announce.Announcer{Store: store, Topic: topic, Log: log, Now: func() time.Time { return now }}, store, record
 }
 
 const (

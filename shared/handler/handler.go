@@ -1,4 +1,4 @@
-package host
+package handler
 
 import (
 	"bytes"
@@ -12,12 +12,12 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/telemetry"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
-// Handler answers one request. The context ends at the handler's deadline, when the
+// Func answers one request. The context ends at the handler's deadline, when the
 // client disconnects, or shortly before the process ends.
-type Handler func(ctx context.Context, r Request) Answer
+type Func func(ctx context.Context, r Request) Answer
 
 // Request is a POST whose body has been read whole.
 type Request struct {
@@ -56,8 +56,8 @@ type Limits struct {
 // send theirs at once.
 const bodyTime = 10 * time.Second
 
-// Host wraps the functions of one process.
-type Host struct {
+// Group wraps the functions of one process.
+type Group struct {
 	log     *slog.Logger
 	project string
 	now     func() time.Time
@@ -68,50 +68,50 @@ type Host struct {
 
 // First sets a function to run before each handler, within the handler's time. Call
 // First before the process serves.
-func (h *Host) First(f func(context.Context)) { h.first = f }
+func (h *Group) First(f func(context.Context)) { h.first = f }
 
 // Last sets a function to run after the drain, in the time that is left. Call Last
 // before the process serves.
-func (h *Host) Last(f func(context.Context)) { h.last = f }
+func (h *Group) Last(f func(context.Context)) { h.last = f }
 
-// New returns a Host that logs to log. project is the Google Cloud project of the
+// New returns a Group that logs to log. project is the Google Cloud project of the
 // traces, empty if unknown.
-func New(log *slog.Logger, project string, now func() time.Time) *Host {
-	return &Host{log: log, project: project, now: now, flights: newFlights(), first: func(context.Context) {}, last: func(context.Context) {}}
+func New(log *slog.Logger, project string, now func() time.Time) *Group {
+	return &Group{log: log, project: project, now: now, flights: newFlights(), first: func(context.Context) {}, last: func(context.Context) {}}
 }
 
 // Wrap returns the HTTP handler of a function. name is the function's name in the log.
-func (h *Host) Wrap(name string, limits Limits, handle Handler) http.HandlerFunc {
+func (h *Group) Wrap(name string, limits Limits, handle Func) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		started := h.now()
-		ctx, line := telemetry.Begin(r.Context(), slog.String(telemetry.Function, name))
+		ctx, line := logging.Begin(r.Context(), slog.String(logging.Function, name))
 		if refusal := h.flights.begin(); refusal != "" {
 			// The connection should not be reused: the process is about to end, or the
 			// body was not read.
 			w.Header().Set("Connection", "close")
-			telemetry.Raise(ctx, slog.LevelWarn)
-			line.Write(ctx, h.log, name, slog.Int(telemetry.Status, http.StatusServiceUnavailable), slog.String(telemetry.Error, refusal))
+			logging.Raise(ctx, slog.LevelWarn)
+			line.Write(ctx, h.log, name, slog.Int(logging.Status, http.StatusServiceUnavailable), slog.String(logging.Error, refusal))
 			write(w, Fail(http.StatusServiceUnavailable, refusal))
 			return
 		}
 		defer h.flights.land()
-		if trace := telemetry.Trace(r.Header, h.project); trace.Key != "" {
-			telemetry.Add(ctx, trace)
+		if trace := logging.Trace(r.Header, h.project); trace.Key != "" {
+			logging.Add(ctx, trace)
 		}
 		answer := h.answer(ctx, w, r, limits, handle)
 		// Before the answer: after it the platform may suspend the process.
-		line.Write(ctx, h.log, name, slog.Int(telemetry.Status, answer.Status),
-			slog.Int64(telemetry.Duration, h.now().Sub(started).Milliseconds()))
+		line.Write(ctx, h.log, name, slog.Int(logging.Status, answer.Status),
+			slog.Int64(logging.Duration, h.now().Sub(started).Milliseconds()))
 		write(w, answer)
 	}
 }
 
 // answer reads the request and returns the function's answer.
-func (h *Host) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, limits Limits, handle Handler) (answer Answer) {
+func (h *Group) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, limits Limits, handle Func) (answer Answer) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			telemetry.Raise(ctx, slog.LevelError)
-			telemetry.Add(ctx, slog.Any(telemetry.Error, cause), slog.String(telemetry.Stack, string(debug.Stack())))
+			logging.Raise(ctx, slog.LevelError)
+			logging.Add(ctx, slog.Any(logging.Error, cause), slog.String(logging.Stack, string(debug.Stack())))
 			answer = Fail(http.StatusInternalServerError, "internal error")
 		}
 	}()
@@ -121,8 +121,8 @@ func (h *Host) answer(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}
 	body, err := readBody(w, r, limits.Body)
 	if err != nil {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			return Fail(http.StatusRequestEntityTooLarge, "body too large")

@@ -27,17 +27,17 @@ import (
 	"github.com/gatepostdev/gatepost/shared/flight"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grantee"
-	"github.com/gatepostdev/gatepost/shared/host"
+	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 // Limits of the function. A directive is about a kilobyte. The handler's time leaves
 // the rest of the five seconds for the answer to travel.
-var Limits = host.Limits{Body: 64 << 10, Time: 4700 * time.Millisecond}
+var Limits = handler.Limits{Body: 64 << 10, Time: 4700 * time.Millisecond}
 
 // RegionHeader names the Alexa region of the Lambda that got the directive.
 const RegionHeader = "X-Alexa-Region"
@@ -72,31 +72,31 @@ type Function struct {
 
 // Handle answers one directive with 200 and one of Alexa's two answers. It answers
 // 400, and names the field, if the body is not an AcceptGrant directive.
-func (f *Function) Handle(ctx context.Context, r host.Request) host.Answer {
+func (f *Function) Handle(ctx context.Context, r handler.Request) handler.Answer {
 	directive, err := alexa.DecodeAcceptGrant(r.Body)
 	if errors.Is(err, alexa.ErrPartition) {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.Outcome, "failed"), slog.String(telemetry.Error, err.Error()))
-		return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(uuid.NewString(), err.Error())}
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.Outcome, "failed"), slog.String(logging.Error, err.Error()))
+		return handler.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(uuid.NewString(), err.Error())}
 	}
 	if err != nil {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.Error, err.Error()))
-		return host.Fail(http.StatusBadRequest, "not an AcceptGrant directive: "+err.Error())
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.Error, err.Error()))
+		return handler.Fail(http.StatusBadRequest, "not an AcceptGrant directive: "+err.Error())
 	}
-	telemetry.Add(ctx, slog.String(telemetry.MessageID, directive.MessageID))
+	logging.Add(ctx, slog.String(logging.MessageID, directive.MessageID))
 	// A code can be exchanged once, so the tokens are stored even if the proxy
 	// hangs up.
 	ctx, cancel := withDeadlineOnly(ctx)
 	defer cancel()
 	if err := f.accept(ctx, r.Header, directive); err != nil {
-		telemetry.Raise(ctx, level(err))
-		telemetry.Add(ctx, slog.String(telemetry.Outcome, "failed"), slog.String(telemetry.Error, err.Error()))
+		logging.Raise(ctx, level(err))
+		logging.Add(ctx, slog.String(logging.Outcome, "failed"), slog.String(logging.Error, err.Error()))
 		// Amazon shows the text only to developers; the cause is in the log.
-		return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(answerID(directive), "the grant could not be accepted")}
+		return handler.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(answerID(directive), "the grant could not be accepted")}
 	}
-	telemetry.Add(ctx, slog.String(telemetry.Outcome, "accepted"))
-	return host.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantResponse(answerID(directive))}
+	logging.Add(ctx, slog.String(logging.Outcome, "accepted"))
+	return handler.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantResponse(answerID(directive))}
 }
 
 // withDeadlineOnly returns a context that keeps ctx's deadline and values, but is not
@@ -125,16 +125,16 @@ func (f *Function) accept(ctx context.Context, header http.Header, directive ale
 		return err
 	}
 	id := grant.ID(region, f.Skill, directive.Code.Reveal())
-	telemetry.Add(ctx, slog.String(telemetry.Region, string(region)), slog.String(telemetry.GrantID, id))
+	logging.Add(ctx, slog.String(logging.Region, string(region)), slog.String(logging.GrantID, id))
 
 	got, err := f.resolveAndExchange(ctx, directive)
 	if err != nil {
 		return fmt.Errorf("finding the customer: %w", err)
 	}
 	key := grant.Key{Skill: f.Skill, UserID: got.userID}
-	telemetry.Add(ctx, slog.String(telemetry.Customer, grant.CustomerHash(got.userID)))
+	logging.Add(ctx, slog.String(logging.Customer, grant.CustomerHash(got.userID)))
 	if errors.Is(got.exchangeErr, lwa.ErrInvalidGrant) && f.linkedBefore(ctx, key, id) {
-		telemetry.Add(ctx, slog.Bool("duplicate", true))
+		logging.Add(ctx, slog.Bool("duplicate", true))
 		return nil
 	}
 	if got.exchangeErr != nil {
@@ -206,7 +206,7 @@ func (f *Function) resolveAndExchange(ctx context.Context, directive alexa.Accep
 func (f *Function) accountHash(ctx context.Context, token lwa.Token) string {
 	account, err := f.LWA.Account(ctx, f.TokenInfoURL, token.AccessToken)
 	if err != nil {
-		telemetry.Add(ctx, slog.String("account_error", err.Error()))
+		logging.Add(ctx, slog.String("account_error", err.Error()))
 		return ""
 	}
 	return grant.AmazonUserHash(account)
@@ -229,8 +229,8 @@ func (f *Function) link(ctx context.Context, key grant.Key, id string, region al
 		return fmt.Errorf("storing the grant: %w", err)
 	}
 	if err := f.Announce.Announce(ctx, record); err != nil {
-		telemetry.Raise(ctx, slog.LevelWarn)
-		telemetry.Add(ctx, slog.String(telemetry.AnnounceError, err.Error()))
+		logging.Raise(ctx, slog.LevelWarn)
+		logging.Add(ctx, slog.String(logging.AnnounceError, err.Error()))
 	}
 	return nil
 }

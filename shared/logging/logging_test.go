@@ -1,4 +1,4 @@
-package telemetry_test
+package logging_test
 
 import (
 	"bytes"
@@ -12,19 +12,19 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
-	"github.com/gatepostdev/gatepost/shared/telemetry"
 )
 
 func TestOneWideLine(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	ctx, line := telemetry.Begin(context.Background(), slog.String(telemetry.Function, "SendEvent"))
-	telemetry.Add(ctx, slog.String(telemetry.EventID, "e-1"), slog.Any("token", sensitive.New("canary")))
-	telemetry.Raise(ctx, slog.LevelWarn)
-	telemetry.Raise(ctx, slog.LevelInfo)
-	line.Write(ctx, telemetry.New(&out), "delivered", slog.Int(telemetry.Status, 200))
-	telemetry.Add(context.Background(), slog.Int("nowhere", 1))
+	ctx, line := logging.Begin(context.Background(), slog.String(logging.Function, "SendEvent"))
+	logging.Add(ctx, slog.String(logging.EventID, "e-1"), slog.Any("token", sensitive.New("canary")))
+	logging.Raise(ctx, slog.LevelWarn)
+	logging.Raise(ctx, slog.LevelInfo)
+	line.Write(ctx, logging.New(&out), "delivered", slog.Int(logging.Status, 200))
+	logging.Add(context.Background(), slog.Int("nowhere", 1))
 
 	var got map[string]any
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
@@ -46,16 +46,16 @@ func TestOneWideLine(t *testing.T) {
 func TestLineTakesFieldsFromManyGoroutines(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	ctx, line := telemetry.Begin(context.Background())
+	ctx, line := logging.Begin(context.Background())
 	var wg sync.WaitGroup
 	for i := range 50 {
 		wg.Go(func() {
-			telemetry.Add(ctx, slog.Int(fmt.Sprint("n", i), 1), slog.Int("same", i))
-			telemetry.Raise(ctx, slog.LevelError)
+			logging.Add(ctx, slog.Int(fmt.Sprint("n", i), 1), slog.Int("same", i))
+			logging.Raise(ctx, slog.LevelError)
 		})
 	}
 	wg.Wait()
-	line.Write(ctx, telemetry.New(&out), "m")
+	line.Write(ctx, logging.New(&out), "m")
 	count := func(part string) int { return bytes.Count(out.Bytes(), []byte(part)) }
 	if n := count(`":1`); n < 50 || count(`"same"`) != 1 || count(`"severity":"ERROR"`) != 1 {
 		t.Errorf("%d fields in %s", n, out.Bytes())
@@ -75,7 +75,7 @@ func TestTrace(t *testing.T) {
 	for _, test := range tests {
 		h := http.Header{}
 		h.Set(test.header, test.value)
-		if got := telemetry.Trace(h, "p").Value.String(); got != test.want && !(test.want == "" && telemetry.Trace(h, "p").Equal(slog.Attr{})) {
+		if got := logging.Trace(h, "p").Value.String(); got != test.want && !(test.want == "" && logging.Trace(h, "p").Equal(slog.Attr{})) {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
 	}
