@@ -16,7 +16,9 @@ import (
 
 // serveFunctions serves all functions with the Functions Framework, and returns their
 // base URL. It calls fail if serving ends.
-func serveFunctions(ctx context.Context, o options, env map[string]string, log *slog.Logger, fail func(error)) (string, *handler.Group, error) {
+func serveFunctions(
+	ctx context.Context, o options, env map[string]string, log *slog.Logger, fail func(error),
+) (string, *handler.Group, error) {
 	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would select a single function
 		return "", nil, err
 	}

@@ -45,7 +45,8 @@ const (
 // [ErrProven] and [BackingOffError] mean that no refresh was made, because one
 // succeeded, or failed, a short time ago.
 func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused int64) (Token, error) {
-	return s.shareRefresh(ctx, grant.Record{Skill: key.Skill, UserID: key.UserID}, request{id: id, from: refused, forced: true, forEvent: true})
+	record := grant.Record{Skill: key.Skill, UserID: key.UserID} // to be read
+	return s.shareRefresh(ctx, record, request{id: id, from: refused, forced: true, forEvent: true})
 }
 
 // grantName returns a name for a grant within a process.

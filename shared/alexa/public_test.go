@@ -81,7 +81,7 @@ func TestReadmeShortForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(page), "a change of state has a short form:\n\n```json\n")
+	_, after, _ := strings.Cut(string(page), "has a short form:\n\n```json\n")
 	event, _, found := strings.Cut(after, "```")
 	_, warnings, err := alexa.DecodeEvent([]byte(event), published, alexa.CheckStrict)
 	if !found || err != nil || len(warnings) > 0 {
