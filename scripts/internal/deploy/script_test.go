@@ -136,7 +136,7 @@ func TestStatus(t *testing.T) {
 		built          int    // so far
 		never          string // how no command begins
 	}{
-		{"gcloud services", false, false, exitFailed, []string{"the model refuses", "running this again goes on from there"}, 0, "gcloud iam"},
+		{"gcloud services", false, false, exitFailed, []string{"the model refuses", "run it again to continue"}, 0, "gcloud iam"},
 		{"", true, false, exitSecrets, []string{
 			"Fill the secrets, and run this again",
 			"\ngcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE\n",
