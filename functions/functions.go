@@ -54,7 +54,7 @@ const startTime = 10 * time.Second
 func Main() {
 	env := config.Environ()
 	tune(env)
-	unburden()
+	unsetPlatformEnv()
 	stdlog.SetOutput(logging.WithoutWire(os.Stderr))
 	log := logging.New(os.Stdout)
 	h, err := Register(env, log)
@@ -151,20 +151,18 @@ func target(source *config.Source) []string {
 }
 
 const (
-	// gcPercent lets the heap grow to five times what is in use before it is
-	// collected. By default it is twice, and a process that remembers a few
-	// megabytes, and uses a few kilobytes for each request, collects them all the
-	// time.
+	// gcPercent lets the heap grow to five times the live data between collections.
+	// Go's default is twice: a process with a few megabytes of cache and small
+	// requests would collect all the time.
 	gcPercent = 400
-	// memoryLimit is where collecting begins to come before everything else. It
-	// holds for the smallest instance, of 256 MiB, of which the program itself,
-	// the stacks and the platform need a part. Cloud Run does not tell the
-	// runtime how large an instance is: whoever deploys larger ones may set
-	// GOMEMLIMIT.
+	// memoryLimit is where the garbage collector takes priority. It suits the smallest
+	// instance, of 256 MiB, of which the program, the stacks and the platform need a
+	// part. The runtime cannot see the size of a Cloud Run instance: set GOMEMLIMIT for
+	// larger ones.
 	memoryLimit = 192 << 20
 )
 
-// tune sets what the garbage collector does, unless the environment says it.
+// tune sets the garbage collector, unless the environment does.
 func tune(env config.Env) {
 	if _, given := env["GOGC"]; !given {
 		debug.SetGCPercent(gcPercent)
@@ -174,13 +172,11 @@ func tune(env config.Env) {
 	}
 }
 
-// unburden takes away the variables by which the Functions Framework knows that
-// it runs on Google Cloud. Nothing else reads them, and all that it does about
-// them it does for each request: with K_SERVICE it writes an empty line to
-// standard output and one to standard error, to flush logs that nobody buffers
-// here; with CLOUD_RUN_TIMEOUT_SECONDS it sets a deadline, later than the one
-// that package handler sets.
-func unburden() {
+// unsetPlatformEnv removes two variables that make the Functions Framework do
+// needless work for each request: with K_SERVICE it writes empty lines to standard
+// output and standard error, to flush logs that are not buffered here; with
+// CLOUD_RUN_TIMEOUT_SECONDS it sets a deadline, later than that of package handler.
+func unsetPlatformEnv() {
 	for _, name := range []string{"K_SERVICE", "CLOUD_RUN_TIMEOUT_SECONDS"} {
 		_ = os.Unsetenv(name) // fails for names that no variable can have
 	}

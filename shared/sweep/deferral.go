@@ -76,8 +76,8 @@ func (d *deferral) blameGrants() {
 // putOff moves failed grants out of the way: a write for each. The sweep's workers
 // have ended.
 func (p *pass) putOff(ctx context.Context) {
-	// As long as no grant went well the fault may be ours, and the same for every
-	// customer: that must not cost a write for each.
+	// As long as no refresh has succeeded, the fault may be the configuration's and hit
+	// every customer: it must not cost a write for each.
 	if !p.breaker.everWell {
 		return
 	}

@@ -34,7 +34,7 @@ type limiter struct {
 	until   time.Time // no refresh before, says Login with Amazon
 }
 
-// newLimiter returns a limiter for so many refreshes a second; zero is no limit.
+// newLimiter returns a limiter of refreshes per second; zero is no limit.
 func newLimiter(b *breaker, perSecond float64) *limiter {
 	l := &limiter{breaker: b, rate: rate.NewLimiter(rate.Inf, 0)}
 	if perSecond > 0 {

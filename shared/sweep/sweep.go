@@ -73,10 +73,10 @@ type Sweeper struct {
 	// Period is how often a sweep is started.
 	Period time.Duration
 	// MaxRate is how many refreshes a second the sweeps of all buckets together
-	// may begin; zero is no limit. Each has its part.
+	// may begin; zero is no limit. Each sweep gets its share.
 	MaxRate float64
 	// IdleAfter is how long a customer may get no event before the sweep leaves
-	// its grants to be refreshed on demand; zero is for ever.
+	// its grants to be refreshed on demand; zero is no limit.
 	IdleAfter time.Duration
 
 	slowStart slowStart

@@ -104,8 +104,8 @@ func New(source *config.Source, env config.Env, log *slog.Logger) *Process {
 	}
 }
 
-// owner is a name that no other process has. The host's name is for people
-// who look at a lease that somebody left behind.
+// owner returns a name that no other process has. The host's name is for people who
+// look at an abandoned lease.
 func owner() string {
 	host, err := os.Hostname()
 	if err != nil {
