@@ -231,7 +231,8 @@ func wantError(t *testing.T, got result, message, typ string) {
 // hijack writes raw bytes instead of an answer, and closes the connection; with
 // reset, hard.
 func hijack(text string, reset bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // closing with unread data would be a reset
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
