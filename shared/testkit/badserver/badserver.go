@@ -280,7 +280,8 @@ func Reset(w http.ResponseWriter, r *http.Request) {
 
 // hijacked takes the connection out of net/http's hands.
 func hijacked(then func(net.Conn)) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // closing with unread data would be a reset
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			panic(err) // over HTTP/2 there is nothing to take
