@@ -2,6 +2,7 @@
 // It registers Gatepost's entry points with the Functions Framework:
 //
 //	AcceptGrant    HTTP, from the skill proxy
+//	SkillEvent     HTTP, from the skill proxy
 //	RefreshTokens  HTTP, from Cloud Scheduler
 //	RefreshShard   HTTP, pushed by Pub/Sub
 //	SendEvent      HTTP, pushed by Pub/Sub

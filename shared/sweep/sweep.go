@@ -265,7 +265,7 @@ func (p *pass) left(ctx context.Context, buckets []int) int {
 }
 
 // errLatched is logged once an hour.
-var errLatched = errors.New("the brake is latched: nobody is revoked until refreshes go well for two hours, or an operator releases it")
+var errLatched = errors.New("the brake is latched: no grant is revoked until refreshes succeed for two hours, or an operator releases it")
 
 // latched reports whether the brake is latched as the sweep begins. It only saves
 // telling a brake that is not: each revocation reads the brake itself.

@@ -172,6 +172,9 @@ func TestPackage(t *testing.T) {
 // wantUpload compares the package with what gcloud would upload by the same rules.
 func wantUpload(t *testing.T, tree string, files map[string]string) {
 	if _, err := exec.LookPath("gcloud"); err != nil {
+		if os.Getenv("REQUIRE_CLIS") == "1" {
+			t.Fatal(err)
+		}
 		t.Skip("gcloud is not installed: what it would upload was not compared with the package")
 	}
 	env := []string{"CLOUDSDK_CONFIG=" + t.TempDir(), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1"}
