@@ -102,14 +102,14 @@ func Register(env config.Env, log *slog.Logger) (*handler.Group, error) {
 		log.Warn(warning)
 	}
 	log.With(process.Facts()...).Info("ready",
-		slog.String("version", version()), slog.Any("functions", served), slog.String("regions", env["ALEXA_REGIONS"]),
+		slog.String("version", Version()), slog.Any("functions", served), slog.String("regions", env["ALEXA_REGIONS"]),
 		slog.String("skill", process.Skill))
 	return h, nil
 }
 
-// version is the version of the module that the program was built from, or the
+// Version returns the version of the module that the program was built from, or the
 // commit where it was built in a repository.
-func version() string {
+func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

@@ -3,14 +3,15 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
-	"flag"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 )
 
 // curl finds the requests that are suggested, as the data and the URL.
@@ -21,11 +22,12 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	ctx, interrupt := context.WithCancel(t.Context())
 	output, stdout := io.Pipe()
-	ended := make(chan error, 1)
+	ended := make(chan int, 1)
 	go func() {
-		err := run(ctx, []string{"-addr", "127.0.0.1:0", "-na", "127.0.0.1:0", "-eu", "localhost:0", "-fe", "127.0.0.1:0"}, stdout, io.Discard)
+		args := strings.Fields("simulator --lwa 127.0.0.1:0 --na 127.0.0.1:0 --eu localhost:0 --fe=127.0.0.1:0")
+		status := cli.Run(ctx, &cli.Env{Stdout: stdout, Stderr: io.Discard, Now: time.Now}, new(commands), args)
 		stdout.Close()
-		ended <- err
+		ended <- status
 	}()
 	exported, answers := map[string]string{}, []int{}
 	for lines := bufio.NewScanner(output); len(answers) < 2 && lines.Scan(); {
@@ -51,8 +53,8 @@ func TestRun(t *testing.T) {
 		t.Errorf("LWA_CREDENTIALS refers to %q", got)
 	}
 	interrupt()
-	if err := <-ended; err != nil {
-		t.Errorf("run() = %v after an interrupt", err)
+	if status := <-ended; status != cli.StatusDone {
+		t.Errorf("the status is %d after an interrupt, want %d", status, cli.StatusDone)
 	}
 }
 
@@ -66,35 +68,22 @@ func post(t *testing.T, target, data string) int {
 	return response.StatusCode
 }
 
-func TestParse(t *testing.T) {
+func TestSimulatorAddresses(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name   string
-		args   []string
-		wantOK bool
-	}{
-		{"defaults", nil, true},
-		{"IPv6 loopback", []string{"-eu", "[::1]:8092"}, true},
-		{"every interface", []string{"-addr", ":8090"}, false},
-		{"another machine's", []string{"-fe", "192.0.2.1:8093"}, false},
-		{"a name", []string{"-na", "example.com:8091"}, false},
-		{"no port", []string{"-addr", "127.0.0.1"}, false},
-		{"every interface, meant", []string{"-public", "-addr", ":8090"}, true},
-		{"an argument", []string{"start"}, false},
-		{"unknown flag", []string{"-asia", "127.0.0.1:1"}, false},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			if _, err := parse(test.args, io.Discard); (err == nil) != test.wantOK {
-				t.Errorf("parse(%q) = %v, want ok %v", test.args, err, test.wantOK)
-			}
-		})
-	}
-	if _, err := parse([]string{"-h"}, io.Discard); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("parse(-h) = %v, want flag.ErrHelp", err)
-	}
-	if err := run(t.Context(), []string{"-public", "-addr", "nowhere"}, io.Discard, io.Discard); err == nil {
-		t.Error("run() = nil for an address without a port")
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for args, want := range map[string]int{
+		"--lwa 127.0.0.1:0 --na 127.0.0.1:0 --fe 127.0.0.1:0 --eu [::1]:0":          cli.StatusDone,
+		"--lwa :0 --na 127.0.0.1:0 --fe 127.0.0.1:0 --eu 127.0.0.1:0 --public":      cli.StatusDone,
+		"--lwa nowhere --na 127.0.0.1:0 --fe 127.0.0.1:0 --eu 127.0.0.1:0 --public": cli.StatusFailed,
+		"--lwa :8090":           cli.StatusUsage,
+		"--fe 192.0.2.1:8093":   cli.StatusUsage,
+		"--na example.com:8091": cli.StatusUsage,
+		"--lwa 127.0.0.1":       cli.StatusUsage,
+	} {
+		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}
+		if got := cli.Run(ended, env, new(commands), append([]string{"simulator"}, strings.Fields(args)...)); got != want {
+			t.Errorf("simulator %s: status %d, want %d", args, got, want)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package keyset
 
 import (
 	"context"
@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"github.com/google/go-cmp/cmp"
@@ -22,6 +24,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit"
@@ -34,9 +37,14 @@ const asProgram = "KEYSET_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		cli.Main("test", new(grammar))
 	}
 	testkit.Main(m, world.Leaks)
+}
+
+// grammar is the part of the command line that is tested.
+type grammar struct {
+	Keyset Commands `cmd:"" secretive:""`
 }
 
 // ran is how the program ended and what it wrote.
@@ -52,7 +60,7 @@ func run(t *testing.T, dir string, args ...string) ran {
 	t.Helper()
 	forbidden := material(t, dir)
 	var stdout, stderr strings.Builder
-	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], append([]string{"keyset"}, args...)...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), asProgram+"=1")
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -137,12 +145,12 @@ func TestLifeOfAKeyset(t *testing.T) {
 		}
 	}
 
-	if got := run(t, dir, "create", ref); got.status != exitOK || len(material(t, dir)) != 1 {
+	if got := run(t, dir, "create", ref); got.status != cli.StatusDone || len(material(t, dir)) != 1 {
 		t.Fatalf("create: %+v", got)
 	}
 	sealOne()
 	first := keysIn(t, dir)[0].ID
-	if got := run(t, dir, "rotate", ref); got.status != exitOK || len(material(t, dir)) != 2 {
+	if got := run(t, dir, "rotate", ref); got.status != cli.StatusDone || len(material(t, dir)) != 2 {
 		t.Fatalf("rotate: %+v", got)
 	}
 	sealOne()
@@ -156,7 +164,7 @@ func TestLifeOfAKeyset(t *testing.T) {
 		"remove an unknown key":  {"remove", ref, "0"},
 	} {
 		got := run(t, dir, args...)
-		if got.status != exitFailed || got.stdout != "" || got.stderr == "" || !read(t, dir).Equal(before) {
+		if got.status != cli.StatusFailed || got.stdout != "" || got.stderr == "" || !read(t, dir).Equal(before) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -166,7 +174,7 @@ func TestLifeOfAKeyset(t *testing.T) {
 		t.Errorf("show (-want +got):\n%s", cmp.Diff(want, shown.stdout))
 	}
 
-	if got := run(t, dir, "remove", ref, fmt.Sprint(first)); got.status != exitOK || !strings.Contains(got.stdout, "WARNING") {
+	if got := run(t, dir, "remove", ref, fmt.Sprint(first)); got.status != cli.StatusDone || !strings.Contains(got.stdout, "WARNING") {
 		t.Errorf("remove: %+v", got)
 	}
 	wantOpen("-+")
@@ -182,26 +190,26 @@ func TestCommandLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]int{
-		"":                                       exitUsage,
-		"canary file:keyset.json":                exitUsage,
-		"rotate":                                 exitUsage,
-		"rotate file:keyset.json canary":         exitUsage,
-		"remove file:keyset.json":                exitUsage,
-		"remove file:keyset.json canary":         exitUsage,
-		"remove file:keyset.json 4294967296":     exitUsage, // no key has such an id
-		`show {"canary"}`:                        exitUsage,
-		"rotate env:KEYSET":                      exitUsage,
-		"create projects/p/secrets/s/versions/1": exitUsage,
-		"rotate file:missing":                    exitFailed,
-		"show file:other":                        exitFailed,
-		"rotate file:other":                      exitFailed,
-		"create file:other":                      exitFailed,
-		"-h":                                     exitOK,
-		"rotate --help":                          exitOK,
+		"":                                       cli.StatusUsage,
+		"canary file:keyset.json":                cli.StatusUsage,
+		"rotate":                                 cli.StatusUsage,
+		"rotate file:keyset.json canary":         cli.StatusUsage,
+		"remove file:keyset.json":                cli.StatusUsage,
+		"remove file:keyset.json canary":         cli.StatusUsage,
+		"remove file:keyset.json 4294967296":     cli.StatusUsage, // no key has such an id
+		`show {"canary"}`:                        cli.StatusUsage,
+		"rotate env:KEYSET":                      cli.StatusUsage,
+		"create projects/p/secrets/s/versions/1": cli.StatusUsage,
+		"rotate file:missing":                    cli.StatusFailed,
+		"show file:other":                        cli.StatusFailed,
+		"rotate file:other":                      cli.StatusFailed,
+		"create file:other":                      cli.StatusFailed,
+		"-h":                                     cli.StatusDone,
+		"rotate --help":                          cli.StatusDone,
 	} {
 		t.Run(args, func(t *testing.T) {
 			t.Parallel()
-			got, ok := run(t, dir, strings.Fields(args)...), want == exitOK
+			got, ok := run(t, dir, strings.Fields(args)...), want == cli.StatusDone
 			if got.status != want || strings.Contains(got.stdout+got.stderr, "canary") {
 				t.Errorf("%+v, want status %d and nothing of the command line's own", got, want)
 			}
@@ -210,14 +218,6 @@ func TestCommandLine(t *testing.T) {
 			}
 		})
 	}
-	t.Run("help lists the commands", func(t *testing.T) {
-		help := run(t, dir, "-h").stdout
-		for name, arguments := range commands {
-			if !strings.Contains(help, fmt.Sprintf("\n  %-6s %s ", name, arguments)) {
-				t.Errorf("the help does not show %s %s", name, arguments)
-			}
-		}
-	})
 }
 
 // TestReadme runs the README's commands of this program one after the other.
@@ -228,18 +228,18 @@ func TestReadme(t *testing.T) {
 	dir := t.TempDir()
 	shown := newIDs("1111111111", "2222222222")
 	ran := 0
-	for _, part := range strings.Split(readme.Open(t, "README.md").Text, "\n    go run ./scripts/keyset ")[1:] {
+	for _, part := range strings.Split(readme.Open(t, "README.md").Text, "\n    gatepost keyset ")[1:] {
 		line, rest, _ := strings.Cut(part, "\n")
 		want := block(strings.TrimPrefix(rest, "\n"))
 		args := strings.Fields(shown.real(line))
 		got := run(t, dir, args...)
-		if diff := cmp.Diff(want, shown.learn(got.stdout)); diff != "" || got.status != exitOK {
+		if diff := cmp.Diff(want, shown.learn(got.stdout)); diff != "" || got.status != cli.StatusDone {
 			t.Errorf("keyset %s: status %d, %s (-README.md +got):\n%s", line, got.status, got.stderr, diff)
 		}
 		ran++
 	}
-	if ran != len(commands) {
-		t.Errorf("README.md shows %d commands, want each of the %d once", ran, len(commands))
+	if commands := reflect.TypeFor[Commands]().NumField(); ran != commands {
+		t.Errorf("README.md shows %d commands, want each of the %d once", ran, commands)
 	}
 }
 
@@ -342,11 +342,12 @@ func (v *vault) run(t *testing.T, args ...string) ran {
 	go func() { _ = server.Serve(listener) }()
 	defer server.Stop()
 	var stdout, stderr strings.Builder
-	p := program{stdout: &stdout, stderr: &stderr, client: []option.ClientOption{
+	env := &cli.Env{Stdout: &stdout, Stderr: &stderr, Now: time.Now, Google: []option.ClientOption{
 		option.WithEndpoint(listener.Addr().String()), option.WithoutAuthentication(),
 		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
 	}}
-	return ran{p.run(t.Context(), args), stdout.String(), stderr.String()}
+	status := cli.Run(t.Context(), env, new(grammar), append([]string{"keyset"}, args...))
+	return ran{status, stdout.String(), stderr.String()}
 }
 
 func (v *vault) keys(t *testing.T, version int) []seal.Key {
@@ -369,14 +370,14 @@ func TestSecretManager(t *testing.T) {
 		version int // the newest afterwards
 		keys    int // that it has
 	}{
-		{"rotate " + secretName, exitFailed, "not found", 0, 0},
-		{"create " + secretName, exitOK, "/versions/1\n", 1, 1},
-		{"create " + secretName, exitFailed, "exists already", 1, 1},
-		{"rotate " + secretName, exitOK, "/versions/2\n", 2, 2},
-		{"show " + secretName, exitOK, "/versions/2\n", 2, 2},
-		{"show " + secretName + "/versions/1", exitOK, "/versions/1\n", 2, 2},
-		{"remove " + secretName + " FIRST", exitOK, "/versions/3\n", 3, 1},
-		{"create projects/p/secrets/s", exitFailed, "not found", 3, 1},
+		{"rotate " + secretName, cli.StatusFailed, "not found", 0, 0},
+		{"create " + secretName, cli.StatusDone, "/versions/1\n", 1, 1},
+		{"create " + secretName, cli.StatusFailed, "exists already", 1, 1},
+		{"rotate " + secretName, cli.StatusDone, "/versions/2\n", 2, 2},
+		{"show " + secretName, cli.StatusDone, "/versions/2\n", 2, 2},
+		{"show " + secretName + "/versions/1", cli.StatusDone, "/versions/1\n", 2, 2},
+		{"remove " + secretName + " FIRST", cli.StatusDone, "/versions/3\n", 3, 1},
+		{"create projects/p/secrets/s", cli.StatusFailed, "not found", 3, 1},
 	} {
 		args := step.args
 		if strings.HasSuffix(args, "FIRST") {

@@ -1,4 +1,4 @@
-package main
+package keyset
 
 import (
 	"bytes"
@@ -18,6 +18,7 @@ import (
 	"cloud.google.com/go/firestore"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/announce"
@@ -40,7 +41,7 @@ import (
 func TestRotationWithoutDeployment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if got := run(t, dir, "create", "file:"+fileName); got.status != exitOK {
+	if got := run(t, dir, "create", "file:"+fileName); got.status != cli.StatusDone {
 		t.Fatalf("create: %+v", got)
 	}
 	project := database(t)
@@ -63,7 +64,7 @@ func TestRotationWithoutDeployment(t *testing.T) {
 	deliver(first, "lamp-1")
 	wantKey(t, stored(t, store), keysIn(t, dir)[0])
 
-	if got := run(t, dir, "rotate", "file:"+fileName); got.status != exitOK {
+	if got := run(t, dir, "rotate", "file:"+fileName); got.status != cli.StatusDone {
 		t.Fatalf("rotate: %+v", got)
 	}
 	second := w.Launch(t, "")

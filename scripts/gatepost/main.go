@@ -1,0 +1,28 @@
+// Command gatepost runs Gatepost on one machine, checks events, and operates stacks:
+// see its README, or
+//
+//	go run ./scripts/gatepost --help
+package main
+
+import (
+	"github.com/alecthomas/kong"
+
+	"github.com/gatepostdev/gatepost/functions"
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/keyset"
+)
+
+// commands is the command line.
+type commands struct {
+	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
+	Keyset    keyset.Commands  `cmd:"" help:"Create and rotate the keyset that seals tokens."`
+
+	Version kong.VersionFlag `help:"Show the version."`
+}
+
+// Help implements [kong.HelpProvider].
+func (commands) Help() string {
+	return "The exit status is 0 if all is done, 1 if something was found or failed, and 2 if the command line is wrong."
+}
+
+func main() { cli.Main(functions.Version(), &commands{}) }
