@@ -1,4 +1,4 @@
-package main
+package lint
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
@@ -36,7 +37,7 @@ func TestAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if said := schema.Validate(v); (sendEvent == nil) != (said == nil) || (sendEvent == nil) != (status == exitClean) {
+		if said := schema.Validate(v); (sendEvent == nil) != (said == nil) || (sendEvent == nil) != (status == cli.StatusDone) {
 			t.Fatalf("SendEvent: %v\nthe JSON Schema: %v\nlint: %s\n%s", sendEvent, said, stdout, event)
 		}
 		if sendEvent != nil {

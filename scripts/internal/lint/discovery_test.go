@@ -1,4 +1,4 @@
-package main
+package lint
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 )
 
 // Parts of a discovery, each a line.
@@ -199,7 +201,7 @@ func TestDiscovery(t *testing.T) {
 			if diff := cmp.Diff(test.want, lines(stdout)); diff != "" || stderr != "" {
 				t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
 			}
-			if want := strings.Contains(stdout, ": error: "); (status == exitFault) != want {
+			if want := strings.Contains(stdout, ": error: "); (status == cli.StatusFailed) != want {
 				t.Errorf("status %d, findings:\n%s", status, stdout)
 			}
 		})
@@ -266,11 +268,11 @@ func TestDeclared(t *testing.T) {
 				0o600); err != nil {
 				t.Fatal(err)
 			}
-			status, stdout, stderr := lint(test.input, "-discovery", file)
+			status, stdout, stderr := lint(test.input, "--discovery", file)
 			if diff := cmp.Diff(test.want, lines(stdout)); diff != "" || stderr != "" {
 				t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
 			}
-			if want := strings.Contains(stdout, ": error: "); (status == exitFault) != want {
+			if want := strings.Contains(stdout, ": error: "); (status == cli.StatusFailed) != want {
 				t.Errorf("status %d, findings:\n%s", status, stdout)
 			}
 		})

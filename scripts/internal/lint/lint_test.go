@@ -1,29 +1,34 @@
-package main
+package lint
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-// lint runs the program on standard input.
+// grammar is the part of the command line that is tested.
+type grammar struct {
+	Lint Command `cmd:""`
+}
+
+// lint runs the command on standard input.
 func lint(input string, args ...string) (status int, stdout, stderr string) {
 	var out, err bytes.Buffer
-	status = run(args, strings.NewReader(input), &out, &err)
+	env := &cli.Env{Stdin: strings.NewReader(input), Stdout: &out, Stderr: &err, Now: time.Now}
+	status = cli.Run(context.Background(), env, new(grammar), append([]string{"lint"}, args...))
 	return status, out.String(), err.String()
 }
 
@@ -138,9 +143,9 @@ func TestEvents(t *testing.T) {
 			if diff := cmp.Diff(test.want, lines(stdout)); diff != "" || stderr != "" {
 				t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
 			}
-			want := exitClean
+			want := cli.StatusDone
 			if strings.Contains(stdout, ": error: ") {
-				want = exitFault
+				want = cli.StatusFailed
 			}
 			if status != want {
 				t.Errorf("status %d, want %d", status, want)
@@ -159,7 +164,7 @@ func TestRefused(t *testing.T) {
 			"3-04", 1),
 	} {
 		_, _, err := alexa.DecodeEvent([]byte(input), published, alexa.CheckStrict)
-		if status, stdout, _ := lint(input); (status == exitFault) != (err != nil) {
+		if status, stdout, _ := lint(input); (status == cli.StatusFailed) != (err != nil) {
 			t.Errorf("status %d for what DecodeEvent answers %v, findings:\n%s", status, err, stdout)
 		}
 	}
@@ -235,11 +240,11 @@ func TestStrict(t *testing.T) {
 	t.Parallel()
 	input := strings.Replace(sound, `"ON"`, `"HALF"`, 1)
 	status, stdout, _ := lint(input)
-	strictStatus, strictStdout, _ := lint(input, "-strict")
-	if status != exitClean || strictStatus != exitFault || stdout != strictStdout || len(lines(stdout)) != 1 {
+	strictStatus, strictStdout, _ := lint(input, "--strict")
+	if status != cli.StatusDone || strictStatus != cli.StatusFailed || stdout != strictStdout || len(lines(stdout)) != 1 {
 		t.Errorf("status %d and %d, findings %q and %q, want one", status, strictStatus, stdout, strictStdout)
 	}
-	if status, _, _ := lint(sound, "-strict"); status != exitClean {
+	if status, _, _ := lint(sound, "--strict"); status != cli.StatusDone {
 		t.Errorf("status %d for an event without fault", status)
 	}
 }
@@ -247,7 +252,7 @@ func TestStrict(t *testing.T) {
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	input := strings.Replace(sound, `"userId"`, `"<é>":5,"userId"`, 1)
-	_, stdout, _ := lint(input, "-json")
+	_, stdout, _ := lint(input, "--json")
 	var got []finding
 	for _, line := range lines(stdout) {
 		var f finding
@@ -276,7 +281,7 @@ func TestSecrets(t *testing.T) {
 	for _, old := range []string{`"u-1"`, `"lamp-1"`, `"PHYSICAL_INTERACTION"`, `"ON"`, `"OK"`, `"2026-01-02T03:04:05Z"`,
 		`"Alexa.PowerController"`} {
 		input := strings.Replace(sound, old, `"`+canary+`"`, 1)
-		if _, stdout, stderr := lint(input, "-json"); strings.Contains(stdout+stderr, canary) {
+		if _, stdout, stderr := lint(input, "--json"); strings.Contains(stdout+stderr, canary) {
 			t.Errorf("in place of %s it is shown: %s%s", old, stdout, stderr)
 		}
 	}
@@ -294,18 +299,18 @@ func TestUsage(t *testing.T) {
 		status int
 		stderr string // part of it
 	}{
-		{"help", []string{"-h"}, exitClean, ""},
-		{"unknown flag", []string{"-x"}, exitUsage, "-x (-h lists the flags)"},
-		{"schema and files", []string{"-schema", "x.json"}, exitUsage, "-schema takes no files and no other flags"},
-		{"schema and flags", []string{"-schema", "-json"}, exitUsage, "-schema takes no files and no other flags"},
-		{"standard input twice", []string{"-discovery", "-", "-"}, exitUsage, "only once"},
-		{"standard input twice, by default", []string{"-discovery", "-"}, exitUsage, "only once"},
-		{"no such file", []string{"missing.json", "-"}, exitUsage, "missing.json: no such file"},
-		{"a directory", []string{"testdata"}, exitUsage, "is a directory"},
-		{"empty file", []string{empty}, exitUsage, "empty.json is empty"},
-		{"no such discovery", []string{"-discovery", "missing.json"}, exitUsage, "missing.json: no such file"},
-		{"discovery that is none", []string{"-discovery", "testdata/events.json"}, exitUsage, "events.json has no Discover.Response"},
-		{"discovery that is no JSON", []string{"-discovery", "README.md"}, exitUsage, "README.md is not JSON"},
+		{"help", []string{"-h"}, cli.StatusDone, ""},
+		{"unknown flag", []string{"-x"}, cli.StatusUsage, "unknown flag -x"},
+		{"schema and files", []string{"--schema", "x.json"}, cli.StatusUsage, "--schema takes no files and no other flags"},
+		{"schema and flags", []string{"--schema", "--json"}, cli.StatusUsage, "--schema takes no files and no other flags"},
+		{"standard input twice", []string{"--discovery", "-", "-"}, cli.StatusUsage, "only once"},
+		{"standard input twice, by default", []string{"--discovery", "-"}, cli.StatusUsage, "only once"},
+		{"no such file", []string{"missing.json", "-"}, cli.StatusUsage, "missing.json: no such file"},
+		{"a directory", []string{"testdata"}, cli.StatusUsage, "is a directory"},
+		{"empty file", []string{empty}, cli.StatusUsage, "empty.json is empty"},
+		{"no such discovery", []string{"--discovery", "missing.json"}, cli.StatusUsage, "missing.json: no such file"},
+		{"discovery that is none", []string{"--discovery", "testdata/events.json"}, cli.StatusUsage, "events.json has no Discover.Response"},
+		{"discovery that is no JSON", []string{"--discovery", "README.md"}, cli.StatusUsage, "README.md is not JSON"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -316,59 +321,41 @@ func TestUsage(t *testing.T) {
 		})
 	}
 	status, stdout, _ := lint(strings.Replace(sound, `"ON"`, "5", 1), "missing.json", "-")
-	if status != exitUsage || len(lines(stdout)) != 1 {
+	if status != cli.StatusUsage || len(lines(stdout)) != 1 {
 		t.Errorf("status %d and %q, want the findings of the file that can be read", status, stdout)
 	}
 }
 
 func TestSchema(t *testing.T) {
 	t.Parallel()
-	if status, stdout, _ := lint("", "-schema"); status != exitClean || stdout != string(alexa.Schema()) {
+	if status, stdout, _ := lint("", "--schema"); status != cli.StatusDone || stdout != string(alexa.Schema()) {
 		t.Errorf("status %d, %d bytes, want those of alexa.Schema()", status, len(stdout))
 	}
 }
 
-// root is the module's, from where its users run the program.
-const root = "../.."
+// root is the module's, from where its users run the command.
+const root = "../../.."
 
-var workDir string
+// asProgram in the environment makes the test binary the program itself.
+const asProgram = "LINT_TEST_AS_PROGRAM"
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
-
-func runTests(m *testing.M) int {
-	var err error
-	if workDir, err = os.MkdirTemp("", "lint-test-"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		cli.Main("test", new(grammar))
 	}
-	defer func() { _ = os.RemoveAll(workDir) }()
-	return m.Run()
+	testkit.Main(m)
 }
 
-// built is the compiled program.
-var built = sync.OnceValues(func() (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	path := filepath.Join(workDir, "lint")
-	// Stamping with the commit fails where git distrusts the checkout.
-	output, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, ".").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("building the program: %w: %s", err, output)
-	}
-	return path, nil
-})
-
-// start runs the compiled program in the module's root.
+// start runs the program in the module's root.
 func start(t *testing.T, input string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
-	path, err := built()
+	path, err := filepath.Abs(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(testkit.Context(t), path, append([]string{"lint"}, args...)...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = root, strings.NewReader(input), &out, &complaints
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -386,12 +373,12 @@ func TestProgram(t *testing.T) {
 		{"nothing wrong", "", sound, 0, ""},
 		{"a warning", "", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 0,
 			"<stdin>:2: warning: changed[0].value: unknown, one of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
-		{"a warning, strict", "-strict -", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 1,
+		{"a warning, strict", "--strict -", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 1,
 			"<stdin>:2: warning: changed[0].value: unknown, one of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
 		{"an error", "-", strings.Replace(sound, `"ON"`, "5", 1), 1,
 			"<stdin>:2: error: changed[0].value: must be a string (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
 		{"nothing", "", "", 2, ""},
-		{"usage", "-what", sound, 2, ""},
+		{"usage", "--what", sound, 2, ""},
 		{"no such file", "missing.json", sound, 2, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -404,8 +391,7 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-// TestReadme runs the commands of this program's README and the module's, and
-// wants the former to name every flag.
+// TestReadme runs the commands of this command's README and the module's.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
@@ -418,23 +404,13 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRun(t, "the module's README.md", string(top))
-	var help strings.Builder
-	if _, err := parse([]string{"-h"}, &help); !errors.Is(err, flag.ErrHelp) {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(help.String()) {
-		flagged, ok := strings.CutPrefix(line, "  -")
-		if ok && !strings.Contains(string(readme), "`-"+strings.Fields(flagged)[0]) {
-			t.Errorf("README.md says nothing of -%s", flagged)
-		}
-	}
 }
 
 // wantRun runs the commands that a text shows, and wants each to write what is
 // shown below it, up to an ellipsis.
 func wantRun(t *testing.T, name, text string) {
 	t.Helper()
-	blocks := strings.Split(text, "```\n$ go run ./scripts/lint")[1:]
+	blocks := strings.Split(text, "```\n$ go run ./scripts/gatepost lint")[1:]
 	if len(blocks) == 0 {
 		t.Errorf("%s shows no command", name)
 	}
