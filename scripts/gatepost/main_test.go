@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// gatepost runs a command line.
+func gatepost(t *testing.T, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	env := &cli.Env{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err, Version: "v1.2.3", Now: time.Now,
+		OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
+			return nil, nil, errors.New("a database was opened")
+		},
+	}
+	status = cli.Run(testkit.Context(t), env, new(commands), args)
+	return status, out.String(), err.String()
+}
+
+var update = flag.Bool("update", false, "write the help of all commands into README.md")
+
+// TestHelpPage compares the README's help of every command with the real one.
+// go test ./scripts/gatepost -update writes it.
+func TestHelpPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mark = "\n## gatepost\n"
+	head, _, _ := strings.Cut(string(page), mark)
+	want := head + help(t, "gatepost")
+	_, list, _ := strings.Cut(want, "\nCommands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	for line := range strings.Lines(list) {
+		if name, _, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
+			want += help(t, "gatepost "+name)
+		}
+	}
+	if *update {
+		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, string(page)); diff != "" {
+		t.Errorf("README.md differs; run go test ./scripts/gatepost -update (-want +README.md):\n%s", diff)
+	}
+}
+
+// help returns the section of the page on a command.
+func help(t *testing.T, name string) string {
+	t.Helper()
+	status, text, stderr := gatepost(t, append(strings.Fields(name)[1:], "--help")...)
+	if status != cli.StatusDone || stderr != "" {
+		t.Errorf("%s --help: status %d, %q", name, status, stderr)
+	}
+	return "\n## " + name + "\n\n```\n" + strings.TrimSpace(text) + "\n```\n"
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	if status, stdout, _ := gatepost(t, "--version"); status != cli.StatusDone || stdout != "v1.2.3\n" {
+		t.Errorf("--version: status %d, %q", status, stdout)
+	}
+}
+
+// TestWrongCalls wants one line for each wrong command line, which says what would be
+// right.
+func TestWrongCalls(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"", cli.StatusUsage, `gatepost: expected one of "`},
+		{"start", cli.StatusUsage, "unexpected argument start"},
+		{"-help", cli.StatusUsage, "flags have two dashes: --help"},
+		{"--verbose", cli.StatusUsage, "unknown flag --verbose"},
+		{"simulator now", cli.StatusUsage, "unexpected argument now"},
+		{"simulator --lwa", cli.StatusUsage, "--lwa: "},
+		{"simulator --eu=example.com:1", cli.StatusUsage, "add --public if that is meant"},
+		{"lint --discovery", cli.StatusUsage, "--discovery: "},
+		{"lint --schema events.json", cli.StatusUsage, "--schema takes no files"},
+		{"lint missing.json", cli.StatusUsage, "missing.json: no such file"},
+		{"lint --discover missing.json", cli.StatusUsage, `did you mean "--discovery"`},
+		{"keyset", cli.StatusUsage, `gatepost keyset: expected one of "create", "rotate", "show", "remove"`},
+		{"keyset create", cli.StatusUsage, `expected "<ref>"`},
+		{"keyset create keyset.json", cli.StatusUsage, "file:PATH"},
+		{"keyset create env:KEYSET", cli.StatusUsage, "env:KEYSET"},
+		{"keyset remove file:x", cli.StatusUsage, `expected "<keyid>"`},
+		{"keyset rotate file:missing.json", cli.StatusFailed, "missing.json"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := gatepost(t, strings.Fields(test.args)...)
+			if status != test.status || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, test.says) {
+				t.Errorf("status %d, %q, %q; want %d and one line with %q", status, stdout, stderr, test.status, test.says)
+			}
+			if hint := " --help shows the usage)\n"; strings.HasSuffix(stderr, hint) != (status == cli.StatusUsage) {
+				t.Errorf("%q; want the hint at the help for wrong usage only", stderr)
+			}
+		})
+	}
+}
