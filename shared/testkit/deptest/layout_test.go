@@ -24,10 +24,11 @@ import (
 // fails.
 const frameworkImport = "github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
-// topLevel is what the root holds beside dot-files. LICENSE is there because
-// people, pkg.go.dev and code hosts look for a licence nowhere else.
+// topLevel is what the root holds beside dot-files. LICENSE and the pages are
+// there because people, pkg.go.dev and code hosts look for them nowhere else.
 var topLevel = []string{
-	"LICENSE", "README.md", "cloudbuild.yaml", "functions", "gatepost.go", "go.mod", "go.sum", "infra", "scripts", "shared",
+	"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "cloudbuild.yaml", "functions", "gatepost.go", "go.mod",
+	"go.sum", "infra", "scripts", "shared",
 }
 
 // layoutFaults says why Google's Go buildpack could not build the functions
