@@ -41,6 +41,9 @@ func TestRouting(t *testing.T) {
 		if last.body != test.message || last.header.Get("X-Alexa-Region") != "EU" || last.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: arrived as %q with %v", test.name, last.body, last.header)
 		}
+		if got, want := last.header.Get("Traceparent"), "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"; got != want {
+			t.Errorf("%s: Traceparent is %q, want Lambda's trace %q", test.name, got, want)
+		}
 		authorization := last.header.Get("Authorization")
 		if test.authenticated != w.google.Accepts(authorization, w.url) || !test.authenticated && authorization != "" {
 			t.Errorf("%s: with Authorization %q, want an ID token: %v", test.name, authorization, test.authenticated)
