@@ -215,7 +215,7 @@ func TestRecover(t *testing.T) {
 			"a: active since 120 due 60 by skill_event 60; recovered a EU 1; found true"},
 		{"suspect unauthorized 0, publish 0, prove skill_event 60, rest 60, recover 120",
 			"a: active since 120 due 150 by skill_event 60; recovered a EU 1; found true"},
-		// The next refresh is never more than an hour away for events.
+		// Events may retry in an hour, though the sweep waits for a day.
 		{"suspect unauthorized 0, refused refresh_outcome_unknown 0, refused refresh_outcome_unknown 60, recover 120",
 			"a: suspect refresh_refused since 120 due 1500 next 180 refused 0; suspect a EU 1 unauthorized; recovered a EU 1"},
 	})
