@@ -9,12 +9,14 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions"
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/grants"
 	"github.com/gatepostdev/gatepost/scripts/internal/keyset"
 )
 
 // commands is the command line.
 type commands struct {
 	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
+	Grants    grants.Commands  `cmd:"" help:"Show and repair the records of customers in a stack."`
 	Keyset    keyset.Commands  `cmd:"" help:"Create and rotate the keyset that seals tokens."`
 
 	Version kong.VersionFlag `help:"Show the version."`

@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"bytes"
@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -41,9 +41,14 @@ const asProgram = "GRANTS_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		cli.Main("test", new(grammar))
 	}
 	testkit.Main(m)
+}
+
+// grammar is the part of the command line that is tested.
+type grammar struct {
+	Grants Commands `cmd:""`
 }
 
 // onBoth runs a test on a store in memory with the program in this process, and
@@ -207,7 +212,7 @@ func (s *stack) run(args ...string) (status int, stdout, stderr string) {
 func (s *stack) says(status int, line string, parts ...string) (stdout string) {
 	s.Helper()
 	got, stdout, stderr := s.run(strings.Fields(line)...)
-	if got != status || (stderr == "") != (status == exitOK) {
+	if got != status || (stderr == "") != (status == cli.StatusDone) {
 		s.Errorf("%s: status %d, and it said %q, want %d", line, got, stderr, status)
 	}
 	for _, part := range parts {
@@ -228,14 +233,13 @@ func (s *stack) same(was grant.Record) {
 
 func (s *stack) runUntil(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	s.Helper()
-	args = slices.Insert(args, 1, "-project", s.project)
+	args = append([]string{"grants", "--project", s.project}, args...)
 	var out, errs bytes.Buffer
 	if s.host == "" {
-		open := func(context.Context, string, string) (grant.Admin, func() error, error) {
+		env := &cli.Env{Stdout: &out, Stderr: &errs, Now: s.now, OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
 			return s.store, func() error { return nil }, nil
-		}
-		p := &program{stdout: &out, stderr: &errs, now: s.now, open: open, page: 2}
-		status = p.run(ctx, args)
+		}}
+		status = cli.Run(ctx, env, &grammar{Commands{pageSize: 2}}, args)
 	} else {
 		cmd := exec.CommandContext(ctx, os.Args[0], args...)
 		cmd.Env = append(os.Environ(), asProgram+"=1", "FIRESTORE_EMULATOR_HOST="+s.host)
@@ -257,8 +261,8 @@ func (s *stack) runUntil(ctx context.Context, args ...string) (status int, stdou
 // wrote.
 func (s *stack) json(want int, into any, args ...string) {
 	s.Helper()
-	status, stdout, stderr := s.run(slices.Insert(args, 1, "-json")...)
-	if status != want || (stderr == "") != (want == exitOK) {
+	status, stdout, stderr := s.run(append(args, "--json")...)
+	if status != want || (stderr == "") != (want == cli.StatusDone) {
 		s.Fatalf("%q = %d and said %q, want %d", args, status, stderr, want)
 	}
 	decode(s, stdout, into)
@@ -268,7 +272,7 @@ func (s *stack) json(want int, into any, args ...string) {
 func shows[T any](s *stack, want T, line string, ignored ...cmp.Option) {
 	s.Helper()
 	var got T
-	s.json(exitOK, &got, strings.Fields(line)...)
+	s.json(cli.StatusDone, &got, strings.Fields(line)...)
 	if diff := cmp.Diff(want, got, ignored...); diff != "" {
 		s.Errorf("%s (-want +got):\n%s", line, diff)
 	}
@@ -366,7 +370,7 @@ func TestSignals(t *testing.T) {
 			h := &hanging{asked: make(chan struct{})}
 			var out, errs bytes.Buffer
 			cmd := exec.CommandContext(t.Context(), os.Args[0],
-				"reseal", "-for-real", "-json", "-project", "p", "-keyset", s.keyset, "-after", someID)
+				"grants", "reseal", "--for-real", "--json", "--project", "p", "--keyset", s.keyset, "--after", someID)
 			cmd.Env = append(os.Environ(), asProgram+"=1", "FIRESTORE_EMULATOR_HOST="+h.serve(t))
 			cmd.Stdout, cmd.Stderr = &out, &errs
 			if err := cmd.Start(); err != nil {
@@ -382,7 +386,7 @@ func TestSignals(t *testing.T) {
 			}()
 			_ = cmd.Wait() // how it ended is in ProcessState
 			stop()
-			if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), "interrupted; continue with -after "+someID) {
+			if cmd.ProcessState.ExitCode() != cli.StatusFailed || !strings.Contains(errs.String(), "interrupted; continue with --after "+someID) {
 				t.Fatalf("%v after %v, and it said %q", cmd.ProcessState, signal, errs.String())
 			}
 			var got resealing

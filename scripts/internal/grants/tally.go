@@ -1,28 +1,21 @@
-package main
+package grants
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/seal"
 )
 
 // resealing is the result of reseal.
 type resealing struct {
-	DryRun      bool   `json:"dryRun"`
-	Interrupted bool   `json:"interrupted"`
-	Complete    bool   `json:"complete"`        // the last customer was reached
-	From        string `json:"from,omitempty"`  // where the run began
-	After       string `json:"after,omitempty"` // where to continue
+	Tally
+	Complete bool   `json:"complete"`       // the last customer was reached
+	From     string `json:"from,omitempty"` // where the run began
 
-	Customers  int         `json:"customers"`
-	Unreadable int         `json:"unreadable"` // customers whose record cannot be read
-	Unopened   int         `json:"unopened"`   // tokens
-	Failed     int         `json:"failed"`     // customers whose change failed with conflicts
-	Keys       []*keyTally `json:"keys"`
+	Unopened int         `json:"unopened"` // tokens
+	Keys     []*keyTally `json:"keys"`
 }
 
 // keyTally counts the tokens that were found sealed with one key. Left is Found minus
@@ -45,36 +38,17 @@ func newResealing(keys []seal.Key) *resealing {
 	return r
 }
 
-// add counts the tokens of a customer.
-func (r *resealing) add(found tokens) {
-	for _, t := range found {
-		k := r.key(t.key)
-		k.Found++
-		if t.fate == moved {
-			k.Moved++
-		}
-		if t.fate == unopened {
-			r.Unopened++
-		}
-		k.Left = k.Found - k.Moved
+// add counts a token.
+func (r *resealing) add(t token) {
+	k := r.key(t.key)
+	k.Found++
+	switch t.fate {
+	case moved:
+		k.Moved++
+	case unopened:
+		r.Unopened++
 	}
-}
-
-// failed counts the tokens of a customer whose record could not be changed.
-func (r *resealing) failed(found tokens) {
-	for i := range found {
-		found[i].fate = fresh // neither moved nor unopened
-	}
-	r.add(found)
-	r.Failed++
-}
-
-// finish records how the walk ended.
-func (r *resealing) finish(w *walk, o options, err error) {
-	r.DryRun, r.Interrupted, r.Complete = !o.forReal, errors.Is(err, errInterrupted), err == nil
-	r.From, r.After = o.after, w.after
-	r.Customers, r.Unreadable = w.visited, w.unreadable
-	slices.SortFunc(r.Keys, func(a, b *keyTally) int { return cmp.Compare(a.ID, b.ID) })
+	k.Left = k.Found - k.Moved
 }
 
 func (r *resealing) key(id uint32) *keyTally {
@@ -90,12 +64,8 @@ func (r *resealing) key(id uint32) *keyTally {
 
 // write implements result.
 func (r *resealing) write(w io.Writer) {
-	row(w, "customers", "%d", r.Customers)
-	if r.Unreadable+r.Failed > 0 {
-		row(w, "not readable", "%d", r.Unreadable)
-		row(w, "not changed", "%d", r.Failed)
-	}
-	row(w, "not opened", "%d", r.Unopened)
+	r.Tally.write(w)
+	cli.Row(w, "not opened", "%d", r.Unopened)
 	for _, k := range r.Keys {
 		k.write(w, r.DryRun)
 	}
@@ -103,7 +73,7 @@ func (r *resealing) write(w io.Writer) {
 		fmt.Fprintln(w, "Tokens that cannot be opened are lost unless their key is restored to the keyset: those customers have to link again.")
 	}
 	if r.DryRun {
-		fmt.Fprintln(w, "This was a dry run: nothing was resealed. With -for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was resealed. With --for-real it is.")
 		return
 	}
 	for _, k := range r.Keys {
@@ -118,11 +88,11 @@ func (k *keyTally) write(w io.Writer, dryRun bool) {
 	}
 	switch {
 	case k.Primary:
-		row(w, name, "found %d (the primary key)", k.Found)
+		cli.Row(w, name, "found %d (the primary key)", k.Found)
 	case k.InKeyset:
-		row(w, name, "found %d, %s %d, left %d", k.Found, verb, k.Moved, k.Left)
+		cli.Row(w, name, "found %d, %s %d, left %d", k.Found, verb, k.Moved, k.Left)
 	default:
-		row(w, name, "found %d, left %d (not in the keyset)", k.Found, k.Left)
+		cli.Row(w, name, "found %d, left %d (not in the keyset)", k.Found, k.Left)
 	}
 }
 
@@ -135,7 +105,7 @@ func (r *resealing) advise(w io.Writer, k *keyTally) {
 		fmt.Fprintf(w, "Key %d must stay in the keyset: tokens may still be sealed with it.\n", k.ID)
 		return
 	}
-	fmt.Fprintf(w, "Key %d may be removed (scripts/keyset remove), if this run began more than an hour after the rotation:\n"+
+	fmt.Fprintf(w, "Key %d may be removed (gatepost keyset remove), if this run began more than an hour after the rotation:\n"+
 		"until then a function may seal with the old key. If in doubt, run it again.\n", k.ID)
 	if r.From != "" {
 		fmt.Fprintln(w, "The earlier runs, up to where this one began, must have left no tokens either.")
