@@ -115,6 +115,17 @@ type JSON struct {
 	JSON bool `name:"json" help:"Write the result as JSON, and nothing else."`
 }
 
+// Name is an argument or flag that must not be empty if it is given.
+type Name string
+
+// Validate implements kong's check.
+func (n Name) Validate() error {
+	if n == "" {
+		return errors.New("it is empty")
+	}
+	return nil
+}
+
 // ErrReported ends a command with StatusFailed when it has already written why.
 var ErrReported = errors.New("reported")
 
@@ -166,6 +177,9 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 		parsed = wrong.Context
 	}
 	node, secretive := env.follow(parsed)
+	if err == nil {
+		err = checkRepeated(parsed)
+	}
 	if err != nil {
 		env.sayUsage(advise(err, args, node, secretive))
 		return StatusUsage
@@ -196,6 +210,21 @@ func (env *Env) follow(parsed *kong.Context) (command *kong.Node, secretive bool
 		}
 	}
 	return command, secretive
+}
+
+// checkRepeated returns an error for a flag that is given twice: the parser would ignore
+// the first.
+func checkRepeated(parsed *kong.Context) error {
+	seen := make(map[*kong.Flag]bool)
+	for _, step := range parsed.Path {
+		if flag := step.Flag; flag != nil {
+			if seen[flag] && !flag.IsCumulative() {
+				return fmt.Errorf("--%s is given twice", flag.Name)
+			}
+			seen[flag] = true
+		}
+	}
+	return nil
 }
 
 // addExamples adds the examples of commands to their help.

@@ -27,17 +27,6 @@ type Commands struct {
 	pageSize int // for tests
 }
 
-// name is an argument that must not be empty.
-type name string
-
-// Validate implements kong's check.
-func (n name) Validate() error {
-	if n == "" {
-		return errors.New("it is empty")
-	}
-	return nil
-}
-
 // recordID is the id of a customer's record.
 type recordID string
 
@@ -63,7 +52,7 @@ type (
 		After recordID `placeholder:"ID" help:"Continue an interrupted run after the customer with this record id."`
 	}
 	customerArg struct {
-		User name `arg:"" help:"Your id of the customer. Put -- before one that begins with a dash."`
+		User cli.Name `arg:"" help:"Your id of the customer. Put -- before one that begins with a dash."`
 		skillFlag
 	}
 )
@@ -73,8 +62,8 @@ func (c customerArg) key() grant.Key { return grant.Key{Skill: c.Skill, UserID: 
 type (
 	showCommand    struct{ customerArg }
 	restoreCommand struct {
-		User  name `arg:"" optional:"" help:"Your id of the customer, whose grants are restored at once."`
-		Grant name `arg:"" optional:"" help:"The grant to restore (default: all of the customer)."`
+		User  cli.Name `arg:"" optional:"" help:"Your id of the customer, whose grants are restored at once."`
+		Grant cli.Name `arg:"" optional:"" help:"The grant to restore (default: all of the customer)."`
 		skillFlag
 		RevokedSince time.Time `placeholder:"T" help:"Instead of USER, restore all grants revoked at this time or later: RFC 3339, or as long ago as 2h."`
 		RevokedUntil time.Time `placeholder:"T" help:"With --revoked-since, only those revoked before this time."`
@@ -82,7 +71,7 @@ type (
 		forRealFlag
 	}
 	probeCommand struct {
-		User name `arg:"" optional:"" help:"Your id of the customer, whose grants are probed at once (default: all customers)."`
+		User cli.Name `arg:"" optional:"" help:"Your id of the customer, whose grants are probed at once (default: all customers)."`
 		skillFlag
 		afterFlag
 		forRealFlag

@@ -332,11 +332,13 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
-// TestReminder says now and then how far a long run is.
+// TestReminder says now and then how far a long run is, and on a terminal how long it
+// takes. The share that is done follows from the first 32 bits of an id.
 func TestReminder(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	s.populate()
+	s.terminal = true
 	clock := start
 	s.now = func() time.Time {
 		clock = clock.Add(remindTime)
@@ -345,5 +347,10 @@ func TestReminder(t *testing.T) {
 	_, _, stderr := s.run("reseal", "--keyset", s.keyset)
 	if !strings.Contains(stderr, "2 customers so far; after a crash continue with --after ") {
 		t.Errorf("it said %q", stderr)
+	}
+	for after, want := range map[string]string{"0": "3 customers, 0/s, 44%, 2m32s left", "8": "1 customers, 0/s, 86%, 5s left"} {
+		if _, _, stderr := s.run("probe", "--after", after+strings.Repeat("0", 63)); !strings.Contains(stderr, want) {
+			t.Errorf("after %s… it said %q, want %q", after, stderr, want)
+		}
 	}
 }

@@ -71,6 +71,7 @@ type stack struct {
 	host      string // of the emulator, empty for a store in memory
 	project   string
 	now       func() time.Time
+	terminal  bool
 	old, both sensitive.String // keysets
 	keyset    string           // reference of both
 	secrets   []string         // that must never be shown
@@ -236,7 +237,7 @@ func (s *stack) runUntil(ctx context.Context, args ...string) (status int, stdou
 	args = append([]string{"grants", "--project", s.project}, args...)
 	var out, errs bytes.Buffer
 	if s.host == "" {
-		env := &cli.Env{Stdout: &out, Stderr: &errs, Now: s.now, OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
+		env := &cli.Env{Stdout: &out, Stderr: &errs, Now: s.now, Terminal: s.terminal, OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
 			return s.store, func() error { return nil }, nil
 		}}
 		status = cli.Run(ctx, env, &grammar{Commands{pageSize: 2}}, args)

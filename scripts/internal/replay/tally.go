@@ -1,10 +1,11 @@
-package main
+package replay
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 )
 
 // tally counts messages by fate. Read is Replayed plus Left; Selected is Replayed plus
@@ -28,17 +29,10 @@ type tally struct {
 	Expiring       int `json:"expiring"`             // of Replayed, Untried and Failed: too old for SendEvent
 }
 
-// writeJSON writes the tally for programs.
-func (t tally) writeJSON(w io.Writer) {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(t) // fails only if the output is closed
-}
-
 // write writes the tally for people.
 func (t tally) write(w io.Writer) {
 	row := func(name string, n int, remarks ...string) {
-		fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("%-12s %7d  %s", name, n, strings.Join(remarks, ""))))
+		cli.Row(w, name, "%7d  %s", n, strings.Join(remarks, ""))
 	}
 	row("read", t.Read)
 	row("selected", t.Selected)
@@ -49,15 +43,15 @@ func (t tally) write(w io.Writer) {
 		row("not reached", t.Untried)
 		row("failed", t.Failed, some(t.Unacknowledged, "were published but not acknowledged, and will be published again"))
 	}
-	row("refused", t.Refused, some(t.StaleDeletes, "are DeleteReports older than an hour (-force)"),
-		some(t.WrongRegions, "have a wrong region (-set-region)"))
+	row("refused", t.Refused, some(t.StaleDeletes, "are DeleteReports older than an hour (--force)"),
+		some(t.WrongRegions, "have a wrong region (--set-region)"))
 	row("left", t.Left, some(t.Late, "became dead letters since the run began"))
 	if t.Expiring > 0 {
 		fmt.Fprintf(w, "Events older than %v: %d. Unless MAX_EVENT_AGE is more than that, SendEvent drops them as expired\n"+
-			"and announces their endpoints as stale. With -as-new they are delivered, as if they had happened now.\n", usualMaxAge, t.Expiring)
+			"and announces their endpoints as stale. With --as-new they are delivered, as if they had happened now.\n", usualMaxAge, t.Expiring)
 	}
 	if t.DryRun {
-		fmt.Fprintln(w, "This was a dry run: nothing was published. With -for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was published. With --for-real it is.")
 	}
 }
 
