@@ -14,11 +14,11 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
@@ -125,10 +125,7 @@ func TestMissingDatabase(t *testing.T) {
 		OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
 			return absent{}, func() error { return nil }, nil
 		},
-		Google: []option.ClientOption{
-			option.WithEndpoint(listener.Addr().String()), option.WithoutAuthentication(),
-			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-		},
+		Google: []option.ClientOption{cloud.Dial(t, listener.Addr().String())},
 	}
 	got := cli.Run(t.Context(), env, new(grammar), strings.Fields("grants show u-1 --project p --database gatepost"))
 	const want = "gatepost grants show: database gatepost does not exist in project p: there are gatepost-eu, gatepost-na\n"

@@ -278,6 +278,23 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestInterruptWhileListing has no store that answers any more: the run continues where
+// it began.
+func TestInterruptWhileListing(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.populate()
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	status, stdout, stderr := s.runUntil(ctx, "reseal", "--for-real", "--json", "--keyset", s.keyset, "--after", someID)
+	var got resealing
+	decode(s, stdout, &got)
+	if !got.Interrupted || got.Complete || got.Customers != 0 || status != cli.StatusFailed ||
+		!strings.Contains(stderr, "interrupted; continue with --after "+someID) {
+		t.Errorf("status %d, %q and %+v", status, stderr, got)
+	}
+}
+
 func movedBy(r resealing) (n int) {
 	for _, k := range r.Keys {
 		n += k.Moved
