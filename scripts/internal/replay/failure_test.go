@@ -150,18 +150,25 @@ func TestCheck(t *testing.T) {
 	c.subscribe("own-policy", "dead-letters", moves("device-events"))
 	c.subscribe("ordered", "dead-letters", func(s *pubsubpb.Subscription) { s.EnableMessageOrdering = true })
 	c.createTopic("plain-events")
+	c.createTopic("former")
+	c.subscribe("orphan", "former", func(*pubsubpb.Subscription) {})
+	deleted := &pubsubpb.DeleteTopicRequest{Topic: c.name("topics", "former")}
+	if err := c.client.TopicAdminClient.DeleteTopic(t.Context(), deleted); err != nil {
+		t.Fatal(err)
+	}
 	c.subscribe("eu", "device-events", moves("dead-letters"))
 	const right = "no dead-letter topic of device-events: want dead-letters or ordered or own-policy\n"
 	for _, test := range []struct{ subscription, topic, says string }{
 		{"dead-letters", "device-events", ""},
 		{c.name("subscriptions", "dead-letters"), c.name("topics", "device-events"), ""},
+		{"orphan", "device-events", ""},
 		{"grant-events", "plain-events", ""}, // nobody knows where its dead letters are
 		{"ordered", "device-events", "ordered is ordered: of messages"},
 		{"own-policy", "device-events", "own-policy has a dead-letter policy of its own"},
 		{"eu", "device-events", "eu is a subscription of device-events, which is " + right},
 		{"grant-events", "device-events", "grant-events is a subscription of grant-events, which is " + right},
 		{"alive-letters", "device-events", "subscription alive-letters does not exist in project " + c.project +
-			": there are dead-letters, device-events, grant-events, ordered, own-policy, eu\n"},
+			": there are dead-letters, device-events, grant-events, ordered, own-policy, eu, orphan\n"},
 		{"dead-letters", "devices", "topic devices does not exist in project " + c.project +
 			": there are device-events, dead-letters, grant-events, plain-events\n"},
 	} {

@@ -217,6 +217,9 @@ func TestLines(t *testing.T) {
 	if want := "3 messages, "; !strings.Contains(stderr, want) || strings.Contains(stderr, "left") {
 		t.Errorf("the progress is %q, want %q, without a time left", stderr, want)
 	}
+	if _, _, stderr := c.replay("--max", "4"); !strings.Contains(stderr, "/s, 25%, ") {
+		t.Errorf("the progress of the first of 4 is %q, want a quarter", stderr)
+	}
 }
 
 // asProgram in the environment makes the test binary the program itself, which
