@@ -1,9 +1,8 @@
 // Package readme holds a page to what the tests of its package know: what commands
-// write, which flags there are, and how programs read.
+// write, and how programs read.
 //
 //	page := readme.Open(t, "README.md")
 //	page.Shows(readme.Output(t, "example_test.go"))
-//	page.NamesFlags(help)
 package readme
 
 import (
@@ -49,21 +48,6 @@ func (p Page) Names(words ...string) {
 	for _, word := range words {
 		if !strings.Contains(p.Text, "`"+word+"`") {
 			p.t.Errorf("%s says nothing of %s", p.path, word)
-		}
-	}
-}
-
-// NamesFlags wants each flag of what package flag prints.
-func (p Page) NamesFlags(help string) {
-	p.t.Helper()
-	for line := range strings.Lines(help) {
-		flagged, ok := strings.CutPrefix(line, "  -") // descriptions are indented by more
-		if !ok {
-			continue
-		}
-		name := "-" + strings.Fields(flagged)[0]
-		if !strings.Contains(p.Text, "`"+name) && !strings.Contains(p.Text, " "+name+" ") {
-			p.t.Errorf("%s says nothing of %s", p.path, name)
 		}
 	}
 }
