@@ -65,7 +65,7 @@ type (
 		User  cli.Name `arg:"" optional:"" help:"Your id of the customer, whose grants are restored at once."`
 		Grant cli.Name `arg:"" optional:"" help:"The grant to restore (default: all of the customer)."`
 		skillFlag
-		RevokedSince time.Time `placeholder:"T" help:"Instead of USER, restore all grants revoked at this time or later: RFC 3339, or as long ago as 2h."`
+		RevokedSince time.Time `placeholder:"T" help:"Instead of USER, restore all grants revoked since then: RFC 3339, or as long ago as 2h."`
 		RevokedUntil time.Time `placeholder:"T" help:"With --revoked-since, only those revoked before this time."`
 		afterFlag
 		forRealFlag
@@ -86,7 +86,7 @@ type (
 	resealCommand struct {
 		// Without skillFlag: a keyset is for all skills of a database, and a key must not
 		// be removed while tokens of another skill are sealed with it.
-		Keyset secret.Ref `required:"" placeholder:"REF" help:"The keyset, as TOKEN_KEYSET refers to it: projects/P/secrets/S, file:PATH or env:NAME."`
+		Keyset secret.Ref `required:"" placeholder:"REF" help:"The keyset, as TOKEN_KEYSET has it: projects/P/secrets/S, file:PATH or env:NAME."`
 		afterFlag
 		forRealFlag
 	}

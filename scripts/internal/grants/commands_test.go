@@ -122,10 +122,8 @@ func TestMissingDatabase(t *testing.T) {
 	var errs strings.Builder
 	env := &cli.Env{
 		Stdout: &errs, Stderr: &errs, Now: time.Now,
-		OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
-			return absent{}, func() error { return nil }, nil
-		},
-		Google: []option.ClientOption{cloud.Dial(t, listener.Addr().String())},
+		OpenGrants: opens(absent{}, nil),
+		Google:     []option.ClientOption{cloud.Dial(t, listener.Addr().String())},
 	}
 	got := cli.Run(t.Context(), env, new(grammar), strings.Fields("grants show u-1 --project p --database gatepost"))
 	const want = "gatepost grants show: database gatepost does not exist in project p: there are gatepost-eu, gatepost-na\n"
@@ -162,8 +160,7 @@ func TestReadmeCommands(t *testing.T) {
 	parsed, secretOfP := errors.New("parsed"), regexp.MustCompile(`projects/P/secrets/\S+`)
 	for _, line := range lines {
 		var errs strings.Builder
-		open := func(context.Context, string, string) (grant.Admin, func() error, error) { return nil, nil, parsed }
-		env := &cli.Env{Stdout: &errs, Stderr: &errs, Now: func() time.Time { return noon.AddDate(0, 1, 0) }, OpenGrants: open}
+		env := &cli.Env{Stdout: &errs, Stderr: &errs, Now: func() time.Time { return noon.AddDate(0, 1, 0) }, OpenGrants: opens(nil, parsed)}
 		args := strings.Fields(secretOfP.ReplaceAllString(line[1], "env:NONE"))
 		if got := cli.Run(t.Context(), env, new(grammar), args); got != cli.StatusFailed || !strings.Contains(errs.String(), "parsed") &&
 			!strings.Contains(errs.String(), "--keyset: ") {

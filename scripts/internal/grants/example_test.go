@@ -38,9 +38,7 @@ func Example() {
 	}
 	env := &cli.Env{
 		Stdout: os.Stdout, Stderr: os.Stderr, Now: func() time.Time { return at.Add(25 * time.Hour) },
-		OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
-			return store, func() error { return nil }, nil
-		},
+		OpenGrants: opens(store, nil),
 	}
 	cli.Run(ctx, env, new(grammar), []string{"grants", "restore", "u-1"})
 	fmt.Println()

@@ -78,7 +78,8 @@ func TestShowInWords(t *testing.T) {
 		"lease                held by process-1 until " + alexa.FormatTime(start) + "\n",
 		"erase at             -\n",
 	}
-	if status != cli.StatusDone || stderr != "" || slices.ContainsFunc(wants, func(want string) bool { return !strings.Contains(stdout, want) }) {
+	absent := func(want string) bool { return !strings.Contains(stdout, want) }
+	if status != cli.StatusDone || stderr != "" || slices.ContainsFunc(wants, absent) {
 		t.Errorf("status %d and %q, want all of %q in\n%s", status, stderr, wants, stdout)
 	}
 }
@@ -111,7 +112,8 @@ func TestShowBehind(t *testing.T) {
 				}
 			}
 			s.change(key("u-1"), miss)
-			s.says(cli.StatusDone, "show u-1", fmt.Sprintf("behind               since %s in %s, due %s\n", cli.Moment(start), test.note, cli.Moment(due)))
+			row := fmt.Sprintf("behind               since %s in %s, due %s\n", cli.Moment(start), test.note, cli.Moment(due))
+			s.says(cli.StatusDone, "show u-1", row)
 			want, got := test.json, view{}
 			want.Since, want.Due = start, due
 			s.json(cli.StatusDone, &got, "show", "u-1")
@@ -144,9 +146,10 @@ func TestShowNothing(t *testing.T) {
 func TestOpenFails(t *testing.T) {
 	t.Parallel()
 	var out, errs strings.Builder
-	env := &cli.Env{Stdout: &out, Stderr: &errs, OpenGrants: func(_ context.Context, project, database string) (grant.Admin, func() error, error) {
+	open := func(_ context.Context, project, database string) (grant.Admin, func() error, error) {
 		return nil, nil, errors.New(project + "/" + database)
-	}}
+	}
+	env := &cli.Env{Stdout: &out, Stderr: &errs, OpenGrants: open}
 	status := cli.Run(t.Context(), env, new(grammar), strings.Fields("grants show u-1 --project p --database d"))
 	if status != cli.StatusFailed || out.Len() > 0 || errs.String() != "gatepost grants show: p/d\n" {
 		t.Errorf("status %d, %q and %q", status, errs.String(), out.String())

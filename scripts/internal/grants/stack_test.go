@@ -46,6 +46,13 @@ type grammar struct {
 	Grants Commands `cmd:""`
 }
 
+// opens returns a function that opens a store, or fails.
+func opens(store grant.Admin, err error) func(context.Context, string, string) (grant.Admin, func() error, error) {
+	return func(context.Context, string, string) (grant.Admin, func() error, error) {
+		return store, func() error { return nil }, err
+	}
+}
+
 // onBoth runs a test on a store in memory with the program in this process, and
 // on the Firestore emulator with the program in one of its own.
 func onBoth(t *testing.T, test func(t *testing.T, s *stack)) {
@@ -232,9 +239,7 @@ func (s *stack) runUntil(ctx context.Context, args ...string) (status int, stdou
 	args = append([]string{"grants", "--project", s.project}, args...)
 	var out, errs bytes.Buffer
 	if s.host == "" {
-		env := &cli.Env{Stdout: &out, Stderr: &errs, Now: s.now, Terminal: s.terminal, OpenGrants: func(context.Context, string, string) (grant.Admin, func() error, error) {
-			return s.store, func() error { return nil }, nil
-		}}
+		env := &cli.Env{Stdout: &out, Stderr: &errs, Now: s.now, Terminal: s.terminal, OpenGrants: opens(s.store, nil)}
 		status = cli.Run(ctx, env, &grammar{Commands{pageSize: 2}}, args)
 	} else {
 		cmd := exec.CommandContext(ctx, os.Args[0], args...)

@@ -24,7 +24,8 @@ func TestWrongCalls(t *testing.T) {
 		required + "all":                                    "unexpected argument all",
 		required + "--everything":                           "unknown flag --everything",
 		required + "-for-real":                              "two dashes: --for-real",
-		required + "--reason refused":                       `"refused" is no reason: want dead_letter (SendEvent refused the event; --code selects by its code) or undelivered`,
+		required + "--reason refused":                       `"refused" is no reason: want dead_letter (SendEvent refused the event; --code`,
+		required + "--reason invalid_event":                 "or undelivered (Pub/Sub moved the message after the last attempt)",
 		required + "--code=":                                "--code: it is empty",
 		required + "--region eu":                            "--region: ",
 		required + "--set-region=":                          "--set-region: ",
@@ -57,7 +58,8 @@ func TestReadme(t *testing.T) {
 	page.Shows(readme.Output(t, "example_test.go"))
 	page.Shows("\n    " + Command{}.Example() + "\n")
 	var help strings.Builder
-	if status := cli.Run(t.Context(), &cli.Env{Stdout: &help, Stderr: &help}, new(grammar), []string{"replay", "--help"}); status != cli.StatusDone {
+	env := &cli.Env{Stdout: &help, Stderr: &help}
+	if status := cli.Run(t.Context(), env, new(grammar), []string{"replay", "--help"}); status != cli.StatusDone {
 		t.Errorf("--help: status %d", status)
 	}
 	for _, flag := range regexp.MustCompile("`(--[a-z-]+)").FindAllStringSubmatch(page.Text, -1) {

@@ -134,7 +134,8 @@ func checkTopic(ctx context.Context, client *apiv1.TopicAdminClient, name string
 		return nil
 	}
 	project, id := split(name)
-	return cli.Missing("topic", id, project, namesOf(all(client.ListTopics(ctx, &pubsubpb.ListTopicsRequest{Project: "projects/" + project}).All())))
+	others := all(client.ListTopics(ctx, &pubsubpb.ListTopicsRequest{Project: "projects/" + project}).All())
+	return cli.Missing("topic", id, project, namesOf(others))
 }
 
 // all returns the items of a list up to the first error.
