@@ -17,7 +17,7 @@ type Commands struct {
 	cli.Stack
 	cli.JSON
 
-	Show    showCommand    `cmd:"" help:"Show the record of a customer: the grants, their states and tokens' ages."`
+	Show    showCommand    `cmd:"" help:"Show what is stored of a customer: the grants, their states, and when their tokens expire."`
 	Restore restoreCommand `cmd:"" help:"Undo the revocation of a customer's grants, or of all grants revoked in a period."`
 	Probe   probeCommand   `cmd:"" help:"Retry the suspect grants of a customer now, or those of all customers."`
 	Brake   brakeCommand   `cmd:"" help:"Show the brake, which stops mass revocations, or latch or release it."`
