@@ -17,7 +17,7 @@ import (
 // simulatorCommand simulates Amazon and the maker's identity provider. The default
 // ports are fixed, so that an environment exported once stays right.
 type simulatorCommand struct {
-	LWA    string `name:"lwa" placeholder:"ADDR" default:"127.0.0.1:8090" help:"Login with Amazon, control, /userinfo (${default})."`
+	LWA    string `name:"lwa" placeholder:"ADDR" default:"127.0.0.1:8090" help:"Login with Amazon, control interface, /userinfo (${default})."`
 	NA     string `name:"na" placeholder:"ADDR" default:"127.0.0.1:8091" help:"Event gateway of North America (${default})."`
 	EU     string `name:"eu" placeholder:"ADDR" default:"127.0.0.1:8092" help:"Event gateway of Europe (${default})."`
 	FE     string `name:"fe" placeholder:"ADDR" default:"127.0.0.1:8093" help:"Event gateway of the Far East (${default})."`

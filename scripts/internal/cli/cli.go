@@ -27,6 +27,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"google.golang.org/api/option"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -63,7 +65,12 @@ type Env struct {
 func Main(version string, grammar any) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
-	os.Exit(Run(ctx, process(version), grammar, os.Args[1:]))
+	// The reader of a list may close the pipe. That interrupts the command, and must
+	// not end the process before the command has cleaned up.
+	ctx, stop = signal.NotifyContext(ctx, syscall.SIGPIPE)
+	status := Run(ctx, process(version), grammar, os.Args[1:])
+	stop()
+	os.Exit(status)
 }
 
 // process returns the environment of this process.
@@ -89,9 +96,34 @@ type Stack struct {
 	Database string `placeholder:"D" default:"(default)" help:"Firestore database of the stack (default: ${default})."`
 }
 
+// Use opens the database, does something with the store, and closes it.
+func (s Stack) Use(ctx context.Context, env *Env, do func(grant.Admin) error) error {
+	store, closeStore, err := env.OpenGrants(ctx, s.Project, s.Database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeStore() }() // everything was written before
+	if err = do(store); status.Code(err) == codes.NotFound && s.Project != "" {
+		// Not a missing record: the store has an error of its own for that.
+		return Missing("database", s.Database, s.Project, env.databases(ctx, s.Project))
+	}
+	return err
+}
+
 // JSON is the flag of commands that can write their result for programs.
 type JSON struct {
 	JSON bool `name:"json" help:"Write the result as JSON, and nothing else."`
+}
+
+// Name is an argument or flag that must not be empty if it is given.
+type Name string
+
+// Validate implements kong's check.
+func (n Name) Validate() error {
+	if n == "" {
+		return errors.New("it is empty")
+	}
+	return nil
 }
 
 // ErrReported ends a command with StatusFailed when it has already written why.
@@ -144,9 +176,12 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
 		parsed = wrong.Context
 	}
-	secretive := env.follow(parsed)
+	node, secretive := env.follow(parsed)
+	if err == nil {
+		err = checkRepeated(parsed)
+	}
 	if err != nil {
-		env.sayUsage(advise(err, args, secretive))
+		env.sayUsage(advise(err, args, node, secretive))
 		return StatusUsage
 	}
 	err = parsed.Run()
@@ -163,16 +198,33 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	return StatusFailed
 }
 
-// follow sets the name of the command, as far as it was parsed, and reports whether it
-// is secretive.
-func (env *Env) follow(parsed *kong.Context) (secretive bool) {
+// follow sets the name of the command, as far as it was parsed. It returns the command,
+// and whether it is secretive.
+func (env *Env) follow(parsed *kong.Context) (command *kong.Node, secretive bool) {
+	command = parsed.Model.Node
 	for _, step := range parsed.Path {
 		if step.Command != nil {
-			env.command += " " + step.Command.Name
-			secretive = secretive || step.Command.Tag.Has("secretive")
+			command = step.Command
+			env.command += " " + command.Name
+			secretive = secretive || command.Tag.Has("secretive")
 		}
 	}
-	return secretive
+	return command, secretive
+}
+
+// checkRepeated returns an error for a flag that is given twice: the parser would ignore
+// the first.
+func checkRepeated(parsed *kong.Context) error {
+	seen := make(map[*kong.Flag]bool)
+	for _, step := range parsed.Path {
+		if flag := step.Flag; flag != nil {
+			if seen[flag] && !flag.IsCumulative() {
+				return fmt.Errorf("--%s is given twice", flag.Name)
+			}
+			seen[flag] = true
+		}
+	}
+	return nil
 }
 
 // addExamples adds the examples of commands to their help.
@@ -187,20 +239,46 @@ func addExamples(k *kong.Kong) error {
 	})
 }
 
-var oneDash = regexp.MustCompile(`^-([a-z][a-z-]+)(=.*)?$`)
+var (
+	oneDash = regexp.MustCompile(`^-([a-z][a-z-]+)(=.*)?$`)
+	aFlag   = regexp.MustCompile(`^--?[a-z-]+$`)
+)
 
 // advise adds to a parser's error what the parser does not know.
-func advise(err error, args []string, secretive bool) error {
+func advise(err error, args []string, command *kong.Node, secretive bool) error {
 	for _, arg := range args {
-		if secretive && !strings.HasPrefix(arg, "-") {
-			err = errors.New(strings.ReplaceAll(err.Error()+" ", " "+arg+" ", " "))
-			err = errors.New(strings.TrimSpace(strings.ReplaceAll(err.Error(), strconv.Quote(arg), "another text")))
-		}
 		if found := oneDash.FindStringSubmatch(arg); found != nil {
 			return fmt.Errorf("flags have two dashes: --%s", found[1])
 		}
 	}
-	return err
+	text := strings.TrimPrefix(err.Error(), command.Path()+": ")
+	if secretive {
+		text = conceal(text, args)
+	}
+	if len(command.Children) > 0 && strings.HasPrefix(text, "unexpected argument") && !strings.Contains(text, "did you mean") {
+		var names []string
+		for _, child := range command.Children {
+			names = append(names, child.Name)
+		}
+		text += ": want " + strings.Join(names, ", ")
+	}
+	return errors.New(text)
+}
+
+// conceal removes from a message what may be a secret: all arguments but the names of
+// flags. The parser may have changed the case.
+func conceal(text string, args []string) string {
+	for _, arg := range args {
+		if _, value, ok := strings.Cut(arg, "="); ok && strings.HasPrefix(arg, "-") {
+			arg = value
+		}
+		if arg != "" && !aFlag.MatchString(arg) {
+			quoted := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(strconv.Quote(arg)))
+			bare := regexp.MustCompile(`(?i) ` + regexp.QuoteMeta(arg) + `( |$)`)
+			text = bare.ReplaceAllString(quoted.ReplaceAllLiteralString(text, "another text"), "$1")
+		}
+	}
+	return text
 }
 
 // textMapper lets kong parse flags of type T.

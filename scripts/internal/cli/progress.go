@@ -29,9 +29,12 @@ func (env *Env) Progress(what string) *Progress {
 // Show shows that n are done, which is a share of all between 0 and 1, or 0 if the
 // share is unknown. It writes twice a second at most.
 func (p *Progress) Show(n int, share float64) {
+	if !p.env.Terminal {
+		return
+	}
 	now := p.env.Now()
 	took := now.Sub(p.began)
-	if !p.env.Terminal || took < progressAfter || now.Sub(p.shown) < progressEvery {
+	if took < progressAfter || now.Sub(p.shown) < progressEvery {
 		return
 	}
 	p.shown = now

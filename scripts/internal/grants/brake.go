@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
@@ -39,26 +40,28 @@ type trialView struct {
 	Bad   int       `json:"bad"`
 }
 
-// brake implements the command brake. It shows the brake after the change.
-func brake(ctx context.Context, p *program, store grant.Admin, o options) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, changeTime)
-	defer cancel()
-	stored := access.NewBrake(store, p.now)
-	var err error
-	switch o.brake {
-	case "on":
-		err = stored.On(ctx)
-	case "off":
-		err = stored.Off(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	now, err := stored.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return newBrakeView(now, p.now()), nil
+// Run runs the command. It shows the brake after the change.
+func (c brakeCommand) Run(ctx context.Context, env *cli.Env, in *Commands) error {
+	return in.run(ctx, env, func(s *session) (result, error) {
+		ctx, cancel := context.WithTimeout(ctx, changeTime)
+		defer cancel()
+		stored := access.NewBrake(s.store, s.Now)
+		var err error
+		switch c.Change {
+		case "on":
+			err = stored.On(ctx)
+		case "off":
+			err = stored.Off(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		now, err := stored.Read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newBrakeView(now, s.Now()), nil
+	})
 }
 
 func newBrakeView(b grant.Brake, now time.Time) *brakeView {
@@ -79,28 +82,28 @@ func newBrakeView(b grant.Brake, now time.Time) *brakeView {
 // The explanations of the brake's state.
 const (
 	latchedByItself = `Refusals are too many to be believed, and no grant is revoked. The brake releases itself after two hours in
-which nine of ten refreshes succeed. If the customers are really gone, release it: grants brake off.
+which nine of ten refreshes succeed. If the customers are really gone, release it: gatepost grants brake off.
 `
-	latchedByHand = `No grant is revoked until the brake is released: grants brake off.
+	latchedByHand = `No grant is revoked until the brake is released: gatepost grants brake off.
 `
-	heldOff = `Until then the brake does not latch, even if Login with Amazon refuses many grants. To latch it: grants brake on.
+	heldOff = `Until then the brake does not latch, even if Login with Amazon refuses many grants. To latch it: gatepost grants brake on.
 `
 )
 
 // write implements result.
 func (v *brakeView) write(w io.Writer) {
-	row(w, "brake", "%s", v.state())
-	row(w, "first refusals", "%d this hour, %d the hour before", v.ThisHour.Refused, v.LastHour.Refused)
-	row(w, "revocations", "%d this hour, %d the hour before", v.ThisHour.Revoked, v.LastHour.Revoked)
-	row(w, "limit", "%d of either in both hours", v.Limit)
+	cli.Row(w, "brake", "%s", v.state())
+	cli.Row(w, "first refusals", "%d this hour, %d the hour before", v.ThisHour.Refused, v.LastHour.Refused)
+	cli.Row(w, "revocations", "%d this hour, %d the hour before", v.ThisHour.Revoked, v.LastHour.Revoked)
+	cli.Row(w, "limit", "%d of either in both hours", v.Limit)
 	if v.CountedAt.IsZero() {
-		row(w, "customers", "not counted yet")
+		cli.Row(w, "customers", "not counted yet")
 	} else {
-		row(w, "customers", "%d, counted %s", v.Customers, moment(v.CountedAt))
+		cli.Row(w, "customers", "%d, counted %s", v.Customers, cli.Moment(v.CountedAt))
 	}
-	row(w, "off until", "%s", moment(v.OffUntil))
+	cli.Row(w, "off until", "%s", cli.Moment(v.OffUntil))
 	if v.Trial != nil {
-		row(w, "refreshes", "%d succeeded and %d were refused since %s", v.Trial.Good, v.Trial.Bad, moment(v.Trial.Since))
+		cli.Row(w, "refreshes", "%d succeeded and %d were refused since %s", v.Trial.Good, v.Trial.Bad, cli.Moment(v.Trial.Since))
 	}
 	switch {
 	case v.Latched && v.ByHand:
@@ -115,9 +118,9 @@ func (v *brakeView) write(w io.Writer) {
 func (v *brakeView) state() string {
 	switch {
 	case v.Latched && v.ByHand:
-		return "latched by hand at " + moment(v.LatchedAt)
+		return "latched by hand at " + cli.Moment(v.LatchedAt)
 	case v.Latched:
-		return "latched automatically at " + moment(v.LatchedAt)
+		return "latched automatically at " + cli.Moment(v.LatchedAt)
 	case !v.OffUntil.IsZero():
 		return "released by hand"
 	}

@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
@@ -23,26 +24,28 @@ type erasure struct {
 	Grants     *int   `json:"grants,omitempty"`   // of the record, in a dry run
 }
 
-// erase implements the command erase. It does not read the record first, so that it
-// erases an unreadable record too.
-func erase(ctx context.Context, _ *program, store grant.Admin, o options) (result, error) {
-	e := &erasure{DryRun: !o.forReal, Customer: grant.CustomerHash(o.key.UserID)}
-	if e.DryRun {
-		return e.look(ctx, store, o.key)
-	}
-	ctx, cancel := context.WithTimeout(ctx, eraseTime)
-	defer cancel()
-	erased, err := store.Erase(ctx, o.key)
-	e.Records, e.Deliveries, e.Accounts = erased.Records, &erased.Deliveries, &erased.Accounts
-	if err != nil {
-		return e, fmt.Errorf("erased only in part, run it again: %w", err)
-	}
-	return e, nil
+// Run runs the command. It does not read the record first, so that it erases an
+// unreadable record too.
+func (c eraseCommand) Run(ctx context.Context, env *cli.Env, in *Commands) error {
+	return in.run(ctx, env, func(s *session) (result, error) {
+		e := &erasure{DryRun: !c.ForReal, Customer: grant.CustomerHash(string(c.User))}
+		if e.DryRun {
+			return e.look(ctx, s, c.key())
+		}
+		ctx, cancel := context.WithTimeout(ctx, eraseTime)
+		defer cancel()
+		erased, err := s.store.Erase(ctx, c.key())
+		e.Records, e.Deliveries, e.Accounts = erased.Records, &erased.Deliveries, &erased.Accounts
+		if err != nil {
+			return e, fmt.Errorf("erased only in part, run it again: %w", err)
+		}
+		return e, nil
+	})
 }
 
 // look counts the records that would be erased.
-func (e *erasure) look(ctx context.Context, store grant.Store, key grant.Key) (result, error) {
-	switch record, err := read(ctx, store, key); {
+func (e *erasure) look(ctx context.Context, s *session, key grant.Key) (result, error) {
+	switch record, err := s.read(ctx, key); {
 	case errors.Is(err, errNoRecord):
 		return e, nil
 	case err != nil:
@@ -58,7 +61,7 @@ func (e *erasure) look(ctx context.Context, store grant.Store, key grant.Key) (r
 const remains = `Data that remains elsewhere, and for how long:
 - Firestore: erased documents can be read until the recovery window is over, which is 7 days with point-in-time
   recovery, as infra/ sets it, else 1 hour; and in backups, if there are any, until they expire.
-- Dead letters of this customer: up to 7 days in the dead-letter subscription (scripts/replay -user lists them).
+- Dead letters of this customer: up to 7 days in the dead-letter subscription (gatepost replay --user lists them).
 - Messages in flight: usually minutes, and at most the retention time of the topics and subscriptions.
 - Logs: lines with the hash above and without the id, as long as the log bucket keeps them.
 - Running functions: up to 60 seconds in memory. A request in flight may have stored something: erase again after that.
@@ -68,18 +71,18 @@ Nothing is announced. The device cloud must stop publishing for this customer by
 
 // write implements result.
 func (e *erasure) write(w io.Writer) {
-	row(w, "customer in logs", "%s", e.Customer)
+	cli.Row(w, "customer in logs", "%s", e.Customer)
 	if e.DryRun {
 		if e.Grants == nil {
-			row(w, "would erase", "no record, and any delivery records and Amazon accounts that are left")
+			cli.Row(w, "would erase", "no record, and any delivery records and Amazon accounts that are left")
 		} else {
-			row(w, "would erase", "its record with %d grants, the delivery records of its events, and its Amazon accounts", *e.Grants)
+			cli.Row(w, "would erase", "its record with %d grants, the delivery records of its events, and its Amazon accounts", *e.Grants)
 		}
-		fmt.Fprintln(w, "This was a dry run: nothing was erased. With -for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was erased. With --for-real it is.")
 		return
 	}
-	row(w, "records erased", "%d", e.Records)
-	row(w, "deliveries erased", "%d", *e.Deliveries)
-	row(w, "accounts erased", "%d", *e.Accounts)
+	cli.Row(w, "records erased", "%d", e.Records)
+	cli.Row(w, "deliveries erased", "%d", *e.Deliveries)
+	cli.Row(w, "accounts erased", "%d", *e.Accounts)
 	fmt.Fprint(w, remains)
 }

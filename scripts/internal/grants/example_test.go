@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
@@ -35,15 +36,13 @@ func Example() {
 	if err != nil {
 		fmt.Println(err)
 	}
-	p := &program{
-		stdout: os.Stdout, stderr: os.Stderr, now: func() time.Time { return at.Add(25 * time.Hour) },
-		open: func(context.Context, string, string) (grant.Admin, func() error, error) {
-			return store, func() error { return nil }, nil
-		},
+	env := &cli.Env{
+		Stdout: os.Stdout, Stderr: os.Stderr, Now: func() time.Time { return at.Add(25 * time.Hour) },
+		OpenGrants: opens(store, nil),
 	}
-	p.run(ctx, []string{"restore", "u-1"})
+	cli.Run(ctx, env, new(grammar), []string{"grants", "restore", "u-1"})
 	fmt.Println()
-	p.run(ctx, []string{"show", "u-1"})
+	cli.Run(ctx, env, new(grammar), []string{"grants", "show", "u-1"})
 	// Output:
 	// restored	a24a7f55f278dd49	5f2b9c31d0a84e7796f1c2d3e4b5a697	EU	invalid_grant	revoked 2026-01-03T12:00:00.000Z
 	// customers            1

@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"context"
@@ -11,14 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-var ignored = []cmp.Option{
-	cmpopts.IgnoreFields(resealing{}, "After"), cmpopts.IgnoreFields(restoration{}, "After"), cmpopts.IgnoreFields(probing{}, "After"),
-}
+var ignored = cmpopts.IgnoreFields(Tally{}, "After")
 
 // ids returns the ids of the keys of the stack's keyset, the old one first.
 func (s *stack) ids() (old, primary uint32) {
@@ -73,13 +72,13 @@ func (s *stack) want(dryRun bool, old, primary int) resealing {
 	if primaryID < oldID {
 		keys[0], keys[1] = keys[1], keys[0]
 	}
-	return resealing{DryRun: dryRun, Complete: true, Customers: 4, Keys: keys}
+	return resealing{Tally: Tally{DryRun: dryRun, Customers: 4}, Complete: true, Keys: keys}
 }
 
 func (s *stack) reseal(status int, args ...string) resealing {
 	s.Helper()
 	var got resealing
-	s.json(status, &got, append([]string{"reseal", "-keyset", s.keyset}, args...)...)
+	s.json(status, &got, append([]string{"reseal", "--keyset", s.keyset}, args...)...)
 	return got
 }
 
@@ -87,10 +86,10 @@ func TestReseal(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
 		s.populate()
-		before, command := s.read(key("u-1")), "reseal -keyset "+s.keyset
-		shows(s, s.want(true, 7, 2), command, ignored...)
+		before, command := s.read(key("u-1")), "reseal --keyset "+s.keyset
+		shows(s, s.want(true, 7, 2), command, ignored)
 		s.same(before)
-		shows(s, s.want(false, 7, 2), command+" -for-real", ignored...)
+		shows(s, s.want(false, 7, 2), command+" --for-real", ignored)
 		for _, k := range []grant.Key{key("u-1"), key("u-2"), key("u-3"), {Skill: "other", UserID: "u-1"}} {
 			s.checkTokens(k, 1, true)
 		}
@@ -98,7 +97,7 @@ func TestReseal(t *testing.T) {
 		if diff := cmp.Diff(before, s.read(key("u-1")), tokens, cmpopts.IgnoreFields(grant.Record{}, "Revision")); diff != "" {
 			t.Errorf("more than the sealed tokens has changed (-was +now):\n%s", diff)
 		}
-		shows(s, s.want(false, 0, 9), command+" -for-real", ignored...)
+		shows(s, s.want(false, 0, 9), command+" --for-real", ignored)
 	})
 }
 
@@ -110,10 +109,10 @@ func TestResealInWords(t *testing.T) {
 	old, primary := s.ids()
 	for _, test := range []struct{ args, want, not string }{ // each finds what the one before it left
 		{"", "found 7, would move 7, left 0\n", "may be removed"},
-		{" -for-real -after " + strings.Repeat("0", 64), "must have left no tokens either", "must stay"},
-		{" -for-real", fmt.Sprintf("Key %d may be removed", old), fmt.Sprintf("Key %d ", primary)},
+		{" --for-real --after " + strings.Repeat("0", 64), "must have left no tokens either", "must stay"},
+		{" --for-real", fmt.Sprintf("Key %d may be removed", old), fmt.Sprintf("Key %d ", primary)},
 	} {
-		if stdout := s.says(exitOK, "reseal -keyset "+s.keyset+test.args, test.want); strings.Contains(stdout, test.not) {
+		if stdout := s.says(cli.StatusDone, "reseal --keyset "+s.keyset+test.args, test.want); strings.Contains(stdout, test.not) {
 			t.Errorf("reseal%s says %q:\n%s", test.args, test.not, stdout)
 		}
 	}
@@ -131,7 +130,7 @@ func TestResealWhatDoesNotOpen(t *testing.T) {
 			g.AccessToken = []byte("Atza|fake-canary")
 			r.Grants["e"] = g
 		})
-		got := s.reseal(exitFailed, "-for-real")
+		got := s.reseal(cli.StatusFailed, "--for-real")
 		keys, err := seal.Keys(lost)
 		if err != nil {
 			t.Fatal(err)
@@ -148,7 +147,7 @@ func TestResealWhatDoesNotOpen(t *testing.T) {
 		}
 		s.checkTokens(key("u-1"), 1, true)
 		line := fmt.Sprintf("cannot be opened\t%s\tf\trefresh token\tkey %d\n", grant.CustomerHash("u-4"), keys[0].ID)
-		s.says(exitFailed, "reseal -keyset "+s.keyset, line, "have to link again")
+		s.says(cli.StatusFailed, "reseal --keyset "+s.keyset, line, "have to link again")
 	})
 }
 
@@ -157,7 +156,7 @@ func TestResealWithoutKeyset(t *testing.T) {
 	s := newStack(t)
 	s.populate()
 	for _, ref := range []string{"file:" + t.TempDir() + "/none", s.keep("text", sensitive.New("fake-canary"))} {
-		if stdout := s.says(exitFailed, "reseal -for-real -keyset "+ref, "-keyset"); stdout != "" {
+		if stdout := s.says(cli.StatusFailed, "reseal --for-real --keyset "+ref, "--keyset"); stdout != "" {
 			t.Errorf("%s: it shows %q", ref, stdout)
 		}
 	}
@@ -174,7 +173,7 @@ func TestResealBesideRefresh(t *testing.T) {
 		s.meddleOnce(func(r *grant.Record) {
 			r.Refreshed("a", r.Grants["a"], s.tokens(keyset, key("u-1"), "a", 2), start)
 		})
-		if got := s.reseal(exitOK, "-for-real"); got.Customers != 1 || got.Unopened+got.Failed != 0 {
+		if got := s.reseal(cli.StatusDone, "--for-real"); got.Customers != 1 || got.Unopened+got.Failed != 0 {
 			t.Errorf("by the new key %v: %+v", newKey, got)
 		}
 		s.checkTokens(key("u-1"), 2, true)
@@ -194,7 +193,7 @@ func TestResealErased(t *testing.T) {
 		_, err := inner.Erase(t.Context(), key)
 		return err
 	})
-	s.reseal(exitOK, "-for-real")
+	s.reseal(cli.StatusDone, "--for-real")
 	if s.read(key("u-1")).Stored() {
 		t.Error("the record came back")
 	}
@@ -212,7 +211,7 @@ func TestResealCannotChange(t *testing.T) {
 		}
 		return nil
 	})
-	s.says(exitFailed, "reseal -for-real -keyset "+s.keyset, grant.CustomerHash("u-2"), "must stay", "found 7, moved 6, left 1")
+	s.says(cli.StatusFailed, "reseal --for-real --keyset "+s.keyset, grant.CustomerHash("u-2"), "must stay", "found 7, moved 6, left 1")
 	s.checkTokens(key("u-1"), 1, true)
 	s.checkTokens(key("u-2"), 1, false)
 }
@@ -229,8 +228,8 @@ func TestUnreadable(t *testing.T) {
 			page.Unreadable = []error{said}
 		}
 	}}
-	s.says(exitFailed, "reseal -for-real -keyset "+s.keyset, said.Error(), "must stay", "found 7, moved 7, left 0")
-	s.says(exitFailed, "restore -revoked-since 2h", said.Error())
+	s.says(cli.StatusFailed, "reseal --for-real --keyset "+s.keyset, said.Error(), "must stay", "found 7, moved 7, left 0")
+	s.says(cli.StatusFailed, "restore --revoked-since 2h", said.Error())
 }
 
 // TestInterrupt interrupts a run at each of its writes. What it says is what it
@@ -267,15 +266,32 @@ func TestInterrupt(t *testing.T) {
 		if first.Complete {
 			continue // it came with the last customer
 		}
-		args := []string{"-for-real"}
+		args := []string{"--for-real"}
 		if first.After != "" {
-			args = append(args, "-after", first.After)
+			args = append(args, "--after", first.After)
 		}
-		second := s.reseal(exitOK, args...)
+		second := s.reseal(cli.StatusDone, args...)
 		if first.Customers+second.Customers != customers || movedBy(first)+movedBy(second) != 2*customers {
 			t.Errorf("interrupted at write %d: %d and %d customers, %d and %d tokens",
 				at, first.Customers, second.Customers, movedBy(first), movedBy(second))
 		}
+	}
+}
+
+// TestInterruptWhileListing has no store that answers any more: the run continues where
+// it began.
+func TestInterruptWhileListing(t *testing.T) {
+	t.Parallel()
+	s := newStack(t)
+	s.populate()
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	status, stdout, stderr := s.runUntil(ctx, "reseal", "--for-real", "--json", "--keyset", s.keyset, "--after", someID)
+	var got resealing
+	decode(s, stdout, &got)
+	if !got.Interrupted || got.Complete || got.Customers != 0 || status != cli.StatusFailed ||
+		!strings.Contains(stderr, "interrupted; continue with --after "+someID) {
+		t.Errorf("status %d, %q and %+v", status, stderr, got)
 	}
 }
 
@@ -289,11 +305,11 @@ func movedBy(r resealing) (n int) {
 // resealUntil runs reseal until ctx ends.
 func (s *stack) resealUntil(ctx context.Context, at int) (got resealing) {
 	s.Helper()
-	status, stdout, stderr := s.runUntil(ctx, "reseal", "-json", "-for-real", "-keyset", s.keyset)
+	status, stdout, stderr := s.runUntil(ctx, "reseal", "--json", "--for-real", "--keyset", s.keyset)
 	decode(s, stdout, &got)
-	interrupted := got.Interrupted && status == exitFailed && strings.Contains(stderr, errInterrupted.Error())
-	complete := got.Complete && status == exitOK && stderr == ""
-	if interrupted == complete || interrupted && got.After != "" && !strings.Contains(stderr, "-after "+got.After) {
+	interrupted := got.Interrupted && status == cli.StatusFailed && strings.Contains(stderr, errInterrupted.Error())
+	complete := got.Complete && status == cli.StatusDone && stderr == ""
+	if interrupted == complete || interrupted && got.After != "" && !strings.Contains(stderr, "--after "+got.After) {
 		s.Errorf("interrupted at write %d: status %d, %q and %s", at, status, stderr, stdout)
 	}
 	return got
@@ -318,33 +334,40 @@ func TestStoreFails(t *testing.T) {
 		})
 	}
 	breakAfter(0)
-	s.says(exitFailed, "reseal -for-real -keyset "+s.keyset, "left 0\n", "must stay")
+	s.says(cli.StatusFailed, "reseal --for-real --keyset "+s.keyset, "left 0\n", "must stay")
 	breakAfter(6)
-	status, stdout, stderr := s.run("reseal", "-json", "-for-real", "-keyset", s.keyset)
+	status, stdout, stderr := s.run("reseal", "--json", "--for-real", "--keyset", s.keyset)
 	var first resealing
 	decode(s, stdout, &first)
-	goOn := broken.Error() + "; continue with -after " + first.After
-	if status != exitFailed || first.Complete || first.Interrupted || movedBy(first) != 12 || !strings.Contains(stderr, goOn) {
+	goOn := broken.Error() + "; continue with --after " + first.After
+	if status != cli.StatusFailed || first.Complete || first.Interrupted || movedBy(first) != 12 || !strings.Contains(stderr, goOn) {
 		t.Fatalf("status %d, %q and %s", status, stderr, stdout)
 	}
 	s.store = healthy
-	if second := s.reseal(exitOK, "-for-real", "-after", first.After); movedBy(second) != 8 {
+	if second := s.reseal(cli.StatusDone, "--for-real", "--after", first.After); movedBy(second) != 8 {
 		t.Errorf("the second run moved %d tokens, want 8", movedBy(second))
 	}
 }
 
-// TestReminder says now and then how far a long run is.
+// TestReminder says now and then how far a long run is, and on a terminal how long it
+// takes. The share that is done follows from the first 32 bits of an id.
 func TestReminder(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	s.populate()
+	s.terminal = true
 	clock := start
 	s.now = func() time.Time {
 		clock = clock.Add(remindTime)
 		return clock
 	}
-	_, _, stderr := s.run("reseal", "-keyset", s.keyset)
-	if !strings.Contains(stderr, "2 customers so far; after a crash continue with -after ") {
+	_, _, stderr := s.run("reseal", "--keyset", s.keyset)
+	if !strings.Contains(stderr, "2 customers so far; after a crash continue with --after ") {
 		t.Errorf("it said %q", stderr)
+	}
+	for after, want := range map[string]string{"0": "3 customers, 0/s, 44%, 2m32s left", "8": "1 customers, 0/s, 86%, 5s left"} {
+		if _, _, stderr := s.run("probe", "--after", after+strings.Repeat("0", 63)); !strings.Contains(stderr, want) {
+			t.Errorf("after %s… it said %q, want %q", after, stderr, want)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -28,14 +29,14 @@ func TestRestoreOne(t *testing.T) {
 		want   string // states of u-1's grants, of which d is active, and c has no refresh token
 		says   string
 	}{
-		{"all", "u-1", exitOK, "a suspect, b suspect, c revoked, d active", "restored\t"},
-		{"all, as for all customers", "-for-real u-1", exitOK, "a suspect, b suspect, c revoked, d active", "is suspect until"},
-		{"a grant", "u-1 b", exitOK, "a revoked, b suspect, c revoked, d active", "restored             1"},
-		{"without refresh token", "u-1 c", exitFailed, unchanged, "link again"},
-		{"active", "u-1 d", exitFailed, unchanged, "no such grant is revoked"},
-		{"unknown grant", "u-1 e", exitFailed, unchanged, `no grant "e"`},
-		{"unknown user", "u-2", exitFailed, unchanged, "the customer has no record"},
-		{"other skill", "-skill other u-1", exitFailed, unchanged, "the customer has no record"},
+		{"all", "u-1", cli.StatusDone, "a suspect, b suspect, c revoked, d active", "restored\t"},
+		{"all, as for all customers", "--for-real u-1", cli.StatusDone, "a suspect, b suspect, c revoked, d active", "is suspect until"},
+		{"a grant", "u-1 b", cli.StatusDone, "a revoked, b suspect, c revoked, d active", "restored             1"},
+		{"without refresh token", "u-1 c", cli.StatusFailed, unchanged, "link again"},
+		{"active", "u-1 d", cli.StatusFailed, unchanged, "no such grant is revoked"},
+		{"unknown grant", "u-1 e", cli.StatusFailed, unchanged, `no grant "e"`},
+		{"unknown user", "u-2", cli.StatusFailed, unchanged, "the customer has no record"},
+		{"other skill", "--skill other u-1", cli.StatusFailed, unchanged, "the customer has no record"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -73,25 +74,25 @@ func TestRestoreAll(t *testing.T) {
 		s.revoke(key("u-2"), "b", start.Add(3*time.Minute))
 		s.revoke(elsewhere, "b", start.Add(2*time.Minute))
 		at := func(minutes int) string { return alexa.FormatTime(start.Add(time.Duration(minutes) * time.Minute)) }
-		args := " -revoked-since " + at(1) + " -revoked-until " + at(3)
-		shows(s, restoration{DryRun: true, Customers: 5, Restored: 2}, "restore"+args, ignored...)
+		args := " --revoked-since " + at(1) + " --revoked-until " + at(3)
+		shows(s, restoration{Tally{DryRun: true, Customers: 5}, 2, 0}, "restore"+args, ignored)
 		line := func(user string, minutes int) string {
 			return "would restore\t" + grant.CustomerHash(user) + "\ta\tEU\tinvalid_grant\trevoked " + at(minutes) + "\n"
 		}
-		if stdout := s.says(exitOK, "restore"+args, line("u-2", 1), line("u-3", 2), "a dry run"); strings.Contains(stdout, "u-2") {
+		if stdout := s.says(cli.StatusDone, "restore"+args, line("u-2", 1), line("u-3", 2), "a dry run"); strings.Contains(stdout, "u-2") {
 			t.Errorf("it names a customer:\n%s", stdout)
 		}
 		slices.SortFunc(keys, func(a, b grant.Key) int { return strings.Compare(a.ID(), b.ID()) })
 		for left, k := range map[int]grant.Key{2: keys[2], 0: keys[4]} {
 			var got restoration
-			if s.json(exitOK, &got, strings.Fields("restore -after "+k.ID()+args)...); got.Customers != left {
+			if s.json(cli.StatusDone, &got, strings.Fields("restore --after "+k.ID()+args)...); got.Customers != left {
 				t.Errorf("it looked at %d customers after the one of %d, want %d", got.Customers, 5-left, left)
 			}
 		}
 		if got := s.states(key("u-2")); got != "a revoked, b revoked" {
 			t.Errorf("after the dry runs the grants are %s", got)
 		}
-		shows(s, restoration{Customers: 5, Restored: 2}, "restore -for-real"+args, ignored...)
+		shows(s, restoration{Tally{Customers: 5}, 2, 0}, "restore --for-real"+args, ignored)
 		for k, want := range map[grant.Key]string{
 			key("u-1"): "a revoked, b active", key("u-2"): "a suspect, b revoked", key("u-3"): "a suspect, b active",
 			key("u-4"): "a revoked, b active", elsewhere: "a revoked, b revoked",
@@ -114,7 +115,7 @@ func TestRestoreDecidesAnew(t *testing.T) {
 		r.Refreshed("a", r.Grants["a"], s.tokens(s.both, key("u-1"), "a", 2), start)
 		r.Revoke("b", grant.ReasonInvalidGrant, start)
 	})
-	if stdout := s.says(exitOK, "restore u-1"); strings.Count(stdout, "restored\t") != 1 {
+	if stdout := s.says(cli.StatusDone, "restore u-1"); strings.Count(stdout, "restored\t") != 1 {
 		t.Errorf("want one restored:\n%s", stdout)
 	}
 	if got := s.states(key("u-1")); got != "a active, b suspect" {
@@ -129,8 +130,8 @@ func TestRestoreCannotChange(t *testing.T) {
 	s.link(key("u-1"), s.both, "a")
 	s.revoke(key("u-1"), "a", start)
 	s.meddle(func(int, grant.Key) error { return grant.ErrConflict })
-	for _, line := range []string{"restore u-1", "restore -for-real -revoked-since 2h"} {
-		if stdout := s.says(exitFailed, line, grant.CustomerHash("u-1")); strings.Contains(stdout, "restored\t") {
+	for _, line := range []string{"restore u-1", "restore --for-real --revoked-since 2h"} {
+		if stdout := s.says(cli.StatusFailed, line, grant.CustomerHash("u-1")); strings.Contains(stdout, "restored\t") {
 			t.Errorf("%s: it was restored:\n%s", line, stdout)
 		}
 	}
@@ -165,12 +166,12 @@ func TestRestoredGrantProvesItself(t *testing.T) {
 			w.Forward(2 * time.Hour)
 			s := newStack(t)
 			s.store, s.now = w.Store.(grant.Admin), w.Now
-			s.says(exitOK, "restore u-1")
+			s.says(cli.StatusDone, "restore u-1")
 			record := w.Read(t, "u-1")
 			if record.RefreshDue.After(w.Now()) || record.RefreshDue.IsZero() {
 				t.Errorf("due at %v, want at once", record.RefreshDue)
 			}
-			s.says(exitOK, "show u-1", "to be announced      suspect of grant "+id+", EU restored, 1 left")
+			s.says(cli.StatusDone, "show u-1", "to be announced      suspect of grant "+id+", EU restored, 1 left")
 			source := w.Process("p")
 			source.Announce = keeping{}
 			token, err := source.Token(t.Context(), record, id)
@@ -207,11 +208,11 @@ func TestProbeOne(t *testing.T) {
 		due    bool // u-1's suspect grant
 		says   string
 	}{
-		{"suspect", "u-1", exitOK, true, "due\t"},
-		{"suspect, as for all", "-for-real u-1", exitOK, true, "due                  1"},
-		{"active", "u-2", exitFailed, false, "no grant is suspect"},
-		{"unknown user", "u-3", exitFailed, false, "the customer has no record"},
-		{"other skill", "-skill other u-1", exitFailed, false, "the customer has no record"},
+		{"suspect", "u-1", cli.StatusDone, true, "due\t"},
+		{"suspect, as for all", "--for-real u-1", cli.StatusDone, true, "due                  1"},
+		{"active", "u-2", cli.StatusFailed, false, "no grant is suspect"},
+		{"unknown user", "u-3", cli.StatusFailed, false, "the customer has no record"},
+		{"other skill", "--skill other u-1", cli.StatusFailed, false, "the customer has no record"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -245,13 +246,13 @@ func TestProbeAll(t *testing.T) {
 		}
 		s.suspected(key("u-2"), "b")
 		waiting := s.read(elsewhere)
-		shows(s, probing{DryRun: true, Customers: 4, Due: 3}, "probe", ignored...)
-		line := fmt.Sprintf("would probe\t%s\ta\tEU\tskill_not_found\tsuspect %s\n", grant.CustomerHash("u-1"), moment(start))
-		s.says(exitOK, "probe", line, "a dry run")
+		shows(s, probing{Tally{DryRun: true, Customers: 4}, 3}, "probe", ignored)
+		line := fmt.Sprintf("would probe\t%s\ta\tEU\tskill_not_found\tsuspect %s\n", grant.CustomerHash("u-1"), cli.Moment(start))
+		s.says(cli.StatusDone, "probe", line, "a dry run")
 		if due := s.read(key("u-1")).Grants["a"].NextTry; !due.Equal(start.Add(time.Minute)) {
 			t.Errorf("after the dry runs the probe is due at %v", due)
 		}
-		shows(s, probing{Customers: 4, Due: 3}, "probe -for-real", ignored...)
+		shows(s, probing{Tally{Customers: 4}, 3}, "probe --for-real", ignored)
 		for user, ids := range map[string][]string{"u-1": {"a"}, "u-2": {"a", "b"}} {
 			for _, id := range ids {
 				if g := s.read(key(user)).Grants[id]; !g.NextTry.Equal(g.RefreshDue) || g.NextTry.After(time.Now()) {
@@ -333,8 +334,8 @@ func TestErase(t *testing.T) {
 		if s.same(before[key("u-1")]); s.remembered(key("u-1")) != all {
 			t.Errorf("the dry run left %d deliveries and accounts", s.remembered(key("u-1")))
 		}
-		shows(s, erasure{Customer: hash, Records: 1, Deliveries: new(3), Accounts: new(2)}, "erase -for-real u-1")
-		shows(s, erasure{Customer: hash, Deliveries: new(0), Accounts: new(0)}, "erase -for-real u-1")
+		shows(s, erasure{Customer: hash, Records: 1, Deliveries: new(3), Accounts: new(2)}, "erase --for-real u-1")
+		shows(s, erasure{Customer: hash, Deliveries: new(0), Accounts: new(0)}, "erase --for-real u-1")
 		if s.read(key("u-1")).Stored() || s.remembered(key("u-1")) != [2]int{} {
 			t.Error("something is left")
 		}
@@ -343,7 +344,7 @@ func TestErase(t *testing.T) {
 				t.Errorf("%v has %d deliveries and accounts left", k, s.remembered(k))
 			}
 		}
-		s.says(exitFailed, "show u-1", errNoRecord.Error())
+		s.says(cli.StatusFailed, "show u-1", errNoRecord.Error())
 	})
 }
 
@@ -353,14 +354,14 @@ func TestEraseInWords(t *testing.T) {
 	s.link(key("u-1"), s.both, "a")
 	s.remember(key("u-1"))
 	hash := "customer in logs     " + grant.CustomerHash("u-1") + "\n"
-	const dry = "This was a dry run: nothing was erased. With -for-real it is.\n"
+	const dry = "This was a dry run: nothing was erased. With --for-real it is.\n"
 	for _, test := range []struct{ args, want string }{ // each finds what the one before it left
 		{"u-1", "would erase          its record with 1 grants, the delivery records of its events, and its Amazon accounts\n" + dry},
-		{"-for-real u-1", "records erased       1\ndeliveries erased    3\naccounts erased      2\n" + remains},
-		{"-for-real u-1", "records erased       0\ndeliveries erased    0\naccounts erased      0\n" + remains},
+		{"--for-real u-1", "records erased       1\ndeliveries erased    3\naccounts erased      2\n" + remains},
+		{"--for-real u-1", "records erased       0\ndeliveries erased    0\naccounts erased      0\n" + remains},
 		{"u-1", "would erase          no record, and any delivery records and Amazon accounts that are left\n" + dry},
 	} {
-		if diff := cmp.Diff(hash+test.want, s.says(exitOK, "erase "+test.args)); diff != "" {
+		if diff := cmp.Diff(hash+test.want, s.says(cli.StatusDone, "erase "+test.args)); diff != "" {
 			t.Errorf("erase %s (-want +got):\n%s", test.args, diff)
 		}
 	}
@@ -377,5 +378,5 @@ func TestEraseFails(t *testing.T) {
 	t.Parallel()
 	s := newStack(t)
 	s.store = unwilling{s.store}
-	s.says(exitFailed, "erase -for-real u-1", "run it again", "records erased       1")
+	s.says(cli.StatusFailed, "erase --for-real u-1", "run it again", "records erased       1")
 }

@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"cmp"
@@ -11,32 +11,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/seal"
 )
 
 // errNoRecord is the error of a command that needs a record.
-var errNoRecord = errors.New("the customer has no record: never linked, erased, or in another -project, -database or -skill")
+var errNoRecord = errors.New("the customer has no record: never linked, erased, or in another --project, --database or --skill")
 
 // read reads the record of the customer that the command line names.
-func read(ctx context.Context, store grant.Store, key grant.Key) (grant.Record, error) {
+func (s *session) read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	record, err := store.Read(ctx, key)
+	record, err := s.store.Read(ctx, key)
 	if errors.Is(err, grant.ErrNotFound) {
 		return grant.Record{}, errNoRecord
 	}
 	return record, err
 }
 
-// show implements the command show.
-func show(ctx context.Context, _ *program, store grant.Admin, o options) (result, error) {
-	record, err := read(ctx, store, o.key)
-	if err != nil {
-		return nil, err
-	}
-	return newView(record), nil
+// Run runs the command.
+func (c showCommand) Run(ctx context.Context, env *cli.Env, in *Commands) error {
+	return in.run(ctx, env, func(s *session) (result, error) {
+		record, err := s.read(ctx, c.key())
+		if err != nil {
+			return nil, err
+		}
+		return newView(record), nil
+	})
 }
 
 // view has the fields of a record that may be shown.
@@ -152,7 +155,7 @@ func (b *behindView) String() string {
 	if b == nil {
 		return "no"
 	}
-	return fmt.Sprintf("since %s in %s, due %s", moment(b.Since), missed(b.Endpoints, b.All, b.Discovery), moment(b.Due))
+	return fmt.Sprintf("since %s in %s, due %s", cli.Moment(b.Since), missed(b.Endpoints, b.All, b.Discovery), cli.Moment(b.Due))
 }
 
 // missed names the events that a gateway missed.
@@ -191,22 +194,22 @@ func (s *sealedView) String() string {
 
 // write implements result.
 func (v *view) write(w io.Writer) {
-	row(w, "customer", "%s", v.UserID)
-	row(w, "in logs", "%s", v.Customer)
-	row(w, "record", "%s", v.Record)
-	row(w, "skill", "%s", v.Skill)
-	row(w, "newest region", "%s", v.Region)
-	row(w, "schema version", "%d", v.Version)
-	row(w, "bucket", "%d", v.Bucket)
-	row(w, "last use noted", "%s", moment(v.UsedAt))
-	row(w, "due in the sweep", "%s", moment(v.Due))
+	cli.Row(w, "customer", "%s", v.UserID)
+	cli.Row(w, "in logs", "%s", v.Customer)
+	cli.Row(w, "record", "%s", v.Record)
+	cli.Row(w, "skill", "%s", v.Skill)
+	cli.Row(w, "newest region", "%s", v.Region)
+	cli.Row(w, "schema version", "%d", v.Version)
+	cli.Row(w, "bucket", "%d", v.Bucket)
+	cli.Row(w, "last use noted", "%s", cli.Moment(v.UsedAt))
+	cli.Row(w, "due in the sweep", "%s", cli.Moment(v.Due))
 	for _, a := range v.Announce {
 		about := a.Reason
 		if a.Type == grant.Stale {
 			about = missed(a.EndpointIDs, len(a.EndpointIDs) == 0, a.Discovery)
 		}
-		row(w, "to be announced", "%s of grant %s, %s %s, %d left, at %s",
-			a.Type, a.GrantID, a.Region, cmp.Or(about, "-"), a.ActiveGrants, moment(a.At))
+		cli.Row(w, "to be announced", "%s of grant %s, %s %s, %d left, at %s",
+			a.Type, a.GrantID, a.Region, cmp.Or(about, "-"), a.ActiveGrants, cli.Moment(a.At))
 	}
 	for _, g := range v.Grants {
 		g.write(w)
@@ -215,35 +218,35 @@ func (v *view) write(w io.Writer) {
 
 func (g grantView) write(w io.Writer) {
 	fmt.Fprintln(w)
-	row(w, "grant", "%s", g.ID)
-	row(w, "state", "%s since %s", g.stateInWords(), moment(g.Since))
-	row(w, "region", "%s", g.Region)
-	row(w, "client id", "%s", g.ClientID)
-	row(w, "Amazon account", "%s", map[bool]string{true: "known", false: "not known"}[g.AmazonUser])
-	row(w, "access token", "%s", g.AccessToken)
-	row(w, "expires", "%s", moment(g.ExpiresAt))
-	row(w, "refresh token", "%s", g.RefreshToken)
-	row(w, "token version", "%d", g.TokenVersion)
-	row(w, "refresh due", "%s", moment(g.Due))
-	row(w, "failures in a row", "%d", g.Failures)
+	cli.Row(w, "grant", "%s", g.ID)
+	cli.Row(w, "state", "%s since %s", g.stateInWords(), cli.Moment(g.Since))
+	cli.Row(w, "region", "%s", g.Region)
+	cli.Row(w, "client id", "%s", g.ClientID)
+	cli.Row(w, "Amazon account", "%s", map[bool]string{true: "known", false: "not known"}[g.AmazonUser])
+	cli.Row(w, "access token", "%s", g.AccessToken)
+	cli.Row(w, "expires", "%s", cli.Moment(g.ExpiresAt))
+	cli.Row(w, "refresh token", "%s", g.RefreshToken)
+	cli.Row(w, "token version", "%d", g.TokenVersion)
+	cli.Row(w, "refresh due", "%s", cli.Moment(g.Due))
+	cli.Row(w, "failures in a row", "%d", g.Failures)
 	if g.LeaseOwner == "" {
-		row(w, "lease", "none")
+		cli.Row(w, "lease", "none")
 	} else {
-		row(w, "lease", "held by %s until %s", g.LeaseOwner, moment(g.LeaseUntil))
+		cli.Row(w, "lease", "held by %s until %s", g.LeaseOwner, cli.Moment(g.LeaseUntil))
 	}
-	row(w, "next try", "%s", moment(g.NextTry))
-	row(w, "refused at", "%s", moment(g.RefusedAt))
+	cli.Row(w, "next try", "%s", cli.Moment(g.NextTry))
+	cli.Row(w, "refused at", "%s", cli.Moment(g.RefusedAt))
 	if g.WitnessBy == "" {
-		row(w, "witness", "none")
+		cli.Row(w, "witness", "none")
 	} else {
-		row(w, "witness", "%s at %s", g.WitnessBy, moment(g.WitnessAt))
+		cli.Row(w, "witness", "%s at %s", g.WitnessBy, cli.Moment(g.WitnessAt))
 	}
-	row(w, "unproven since", "%s", moment(g.Unproven))
-	row(w, "maker told at", "%s", moment(g.Told))
-	row(w, "behind", "%s", g.Behind)
-	row(w, "last forced refresh", "%s", moment(g.LastForced))
-	row(w, "created", "%s", moment(g.CreatedAt))
-	row(w, "erase at", "%s", moment(g.EraseAt))
+	cli.Row(w, "unproven since", "%s", cli.Moment(g.Unproven))
+	cli.Row(w, "maker told at", "%s", cli.Moment(g.Told))
+	cli.Row(w, "behind", "%s", g.Behind)
+	cli.Row(w, "last forced refresh", "%s", cli.Moment(g.LastForced))
+	cli.Row(w, "created", "%s", cli.Moment(g.CreatedAt))
+	cli.Row(w, "erase at", "%s", cli.Moment(g.EraseAt))
 }
 
 func (g grantView) stateInWords() string {

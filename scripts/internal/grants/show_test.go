@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -77,7 +78,8 @@ func TestShowInWords(t *testing.T) {
 		"lease                held by process-1 until " + alexa.FormatTime(start) + "\n",
 		"erase at             -\n",
 	}
-	if status != exitOK || stderr != "" || slices.ContainsFunc(wants, func(want string) bool { return !strings.Contains(stdout, want) }) {
+	absent := func(want string) bool { return !strings.Contains(stdout, want) }
+	if status != cli.StatusDone || stderr != "" || slices.ContainsFunc(wants, absent) {
 		t.Errorf("status %d and %q, want all of %q in\n%s", status, stderr, wants, stdout)
 	}
 }
@@ -110,19 +112,20 @@ func TestShowBehind(t *testing.T) {
 				}
 			}
 			s.change(key("u-1"), miss)
-			s.says(exitOK, "show u-1", fmt.Sprintf("behind               since %s in %s, due %s\n", moment(start), test.note, moment(due)))
+			row := fmt.Sprintf("behind               since %s in %s, due %s\n", cli.Moment(start), test.note, cli.Moment(due))
+			s.says(cli.StatusDone, "show u-1", row)
 			want, got := test.json, view{}
 			want.Since, want.Due = start, due
-			s.json(exitOK, &got, "show", "u-1")
+			s.json(cli.StatusDone, &got, "show", "u-1")
 			if diff := cmp.Diff(&want, got.Grants[0].Behind); diff != "" {
-				t.Errorf("show -json (-want +got):\n%s", diff)
+				t.Errorf("show --json (-want +got):\n%s", diff)
 			}
 			s.change(key("u-1"), func(r *grant.Record) { r.AnnounceStale([]string{"a"}, due) })
 			asked := test.note
 			if asked == "discovery" {
 				asked = "all endpoints and discovery"
 			}
-			s.says(exitOK, "show u-1", fmt.Sprintf("to be announced      stale of grant a, EU %s, 1 left, at %s\n", asked, moment(due)))
+			s.says(cli.StatusDone, "show u-1", fmt.Sprintf("to be announced      stale of grant a, EU %s, 1 left, at %s\n", asked, cli.Moment(due)))
 		})
 	}
 }
@@ -131,8 +134,8 @@ func TestShowNothing(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, s *stack) {
 		s.link(key("u-1"), s.both, "a")
-		for _, line := range []string{"show u-2", "show -skill other u-1", "show -json u-2"} {
-			if stdout := s.says(exitFailed, line, "grants: "+errNoRecord.Error()+"\n"); stdout != "" {
+		for _, line := range []string{"show u-2", "show --skill other u-1", "show --json u-2"} {
+			if stdout := s.says(cli.StatusFailed, line, "gatepost grants show: "+errNoRecord.Error()+"\n"); stdout != "" {
 				t.Errorf("%s: it shows %q", line, stdout)
 			}
 		}
@@ -146,9 +149,9 @@ func TestOpenFails(t *testing.T) {
 	open := func(_ context.Context, project, database string) (grant.Admin, func() error, error) {
 		return nil, nil, errors.New(project + "/" + database)
 	}
-	p := &program{stdout: &out, stderr: &errs, now: time.Now, open: open}
-	status := p.run(t.Context(), []string{"show", "-project", "p", "-database", "d", "u-1"})
-	if status != exitFailed || out.Len() > 0 || errs.String() != "grants: p/d\n" {
+	env := &cli.Env{Stdout: &out, Stderr: &errs, OpenGrants: open}
+	status := cli.Run(t.Context(), env, new(grammar), strings.Fields("grants show u-1 --project p --database d"))
+	if status != cli.StatusFailed || out.Len() > 0 || errs.String() != "gatepost grants show: p/d\n" {
 		t.Errorf("status %d, %q and %q", status, errs.String(), out.String())
 	}
 }
@@ -270,7 +273,7 @@ func TestBrakeInWords(t *testing.T) {
 			s := newStack(t)
 			s.now = func() time.Time { return noon.Add(test.after) }
 			s.setBrake(test.brake)
-			stdout := s.says(exitOK, "brake")
+			stdout := s.says(cli.StatusDone, "brake")
 			if diff := cmp.Diff(test.want, stdout); diff != "" {
 				t.Errorf("it shows something else (-want +got):\n%s", diff)
 			}
@@ -294,7 +297,7 @@ func TestBrakeFails(t *testing.T) {
 	s := newStack(t)
 	s.store = uncontrolled{s.store}
 	for _, line := range []string{"brake", "brake on", "brake off"} {
-		if stdout := s.says(exitFailed, line, "out of order"); stdout != "" {
+		if stdout := s.says(cli.StatusFailed, line, "out of order"); stdout != "" {
 			t.Errorf("%s: it shows %q", line, stdout)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package grants
 
 import (
 	"bytes"
@@ -6,23 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/firestore"
-	"cloud.google.com/go/firestore/apiv1/firestorepb"
 	"github.com/google/go-cmp/cmp"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/status"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -41,9 +36,21 @@ const asProgram = "GRANTS_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		cli.Main("test", new(grammar))
 	}
 	testkit.Main(m)
+}
+
+// grammar is the part of the command line that is tested.
+type grammar struct {
+	Grants Commands `cmd:""`
+}
+
+// opens returns a function that opens a store, or fails.
+func opens(store grant.Admin, err error) func(context.Context, string, string) (grant.Admin, func() error, error) {
+	return func(context.Context, string, string) (grant.Admin, func() error, error) {
+		return store, func() error { return nil }, err
+	}
 }
 
 // onBoth runs a test on a store in memory with the program in this process, and
@@ -66,6 +73,7 @@ type stack struct {
 	host      string // of the emulator, empty for a store in memory
 	project   string
 	now       func() time.Time
+	terminal  bool
 	old, both sensitive.String // keysets
 	keyset    string           // reference of both
 	secrets   []string         // that must never be shown
@@ -207,7 +215,7 @@ func (s *stack) run(args ...string) (status int, stdout, stderr string) {
 func (s *stack) says(status int, line string, parts ...string) (stdout string) {
 	s.Helper()
 	got, stdout, stderr := s.run(strings.Fields(line)...)
-	if got != status || (stderr == "") != (status == exitOK) {
+	if got != status || (stderr == "") != (status == cli.StatusDone) {
 		s.Errorf("%s: status %d, and it said %q, want %d", line, got, stderr, status)
 	}
 	for _, part := range parts {
@@ -228,14 +236,11 @@ func (s *stack) same(was grant.Record) {
 
 func (s *stack) runUntil(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	s.Helper()
-	args = slices.Insert(args, 1, "-project", s.project)
+	args = append([]string{"grants", "--project", s.project}, args...)
 	var out, errs bytes.Buffer
 	if s.host == "" {
-		open := func(context.Context, string, string) (grant.Admin, func() error, error) {
-			return s.store, func() error { return nil }, nil
-		}
-		p := &program{stdout: &out, stderr: &errs, now: s.now, open: open, page: 2}
-		status = p.run(ctx, args)
+		env := &cli.Env{Stdout: &out, Stderr: &errs, Now: s.now, Terminal: s.terminal, OpenGrants: opens(s.store, nil)}
+		status = cli.Run(ctx, env, &grammar{Commands{pageSize: 2}}, args)
 	} else {
 		cmd := exec.CommandContext(ctx, os.Args[0], args...)
 		cmd.Env = append(os.Environ(), asProgram+"=1", "FIRESTORE_EMULATOR_HOST="+s.host)
@@ -257,8 +262,8 @@ func (s *stack) runUntil(ctx context.Context, args ...string) (status int, stdou
 // wrote.
 func (s *stack) json(want int, into any, args ...string) {
 	s.Helper()
-	status, stdout, stderr := s.run(slices.Insert(args, 1, "-json")...)
-	if status != want || (stderr == "") != (want == exitOK) {
+	status, stdout, stderr := s.run(append(args, "--json")...)
+	if status != want || (stderr == "") != (want == cli.StatusDone) {
 		s.Fatalf("%q = %d and said %q, want %d", args, status, stderr, want)
 	}
 	decode(s, stdout, into)
@@ -268,7 +273,7 @@ func (s *stack) json(want int, into any, args ...string) {
 func shows[T any](s *stack, want T, line string, ignored ...cmp.Option) {
 	s.Helper()
 	var got T
-	s.json(exitOK, &got, strings.Fields(line)...)
+	s.json(cli.StatusDone, &got, strings.Fields(line)...)
 	if diff := cmp.Diff(want, got, ignored...); diff != "" {
 		s.Errorf("%s (-want +got):\n%s", line, diff)
 	}
@@ -327,69 +332,4 @@ func (m *meddling) List(ctx context.Context, after string, limit int) (grant.Lis
 		m.afterList(&page)
 	}
 	return page, err
-}
-
-// hanging is a Firestore that answers nothing, and tells when it was asked.
-type hanging struct {
-	firestorepb.UnimplementedFirestoreServer
-	once  sync.Once
-	asked chan struct{}
-}
-
-func (h *hanging) RunQuery(_ *firestorepb.RunQueryRequest, s firestorepb.Firestore_RunQueryServer) error {
-	h.once.Do(func() { close(h.asked) })
-	<-s.Context().Done()
-	return status.FromContextError(s.Context().Err()).Err()
-}
-
-// serve returns its address.
-func (h *hanging) serve(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	firestorepb.RegisterFirestoreServer(server, h)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	return listener.Addr().String()
-}
-
-// TestSignals ends the program while it waits for the store.
-func TestSignals(t *testing.T) {
-	t.Parallel()
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(signal.String(), func(t *testing.T) {
-			t.Parallel()
-			s := newStack(t)
-			h := &hanging{asked: make(chan struct{})}
-			var out, errs bytes.Buffer
-			cmd := exec.CommandContext(t.Context(), os.Args[0],
-				"reseal", "-for-real", "-json", "-project", "p", "-keyset", s.keyset, "-after", someID)
-			cmd.Env = append(os.Environ(), asProgram+"=1", "FIRESTORE_EMULATOR_HOST="+h.serve(t))
-			cmd.Stdout, cmd.Stderr = &out, &errs
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			ended, stop := context.WithCancel(t.Context())
-			go func() {
-				select {
-				case <-h.asked:
-					_ = cmd.Process.Signal(signal)
-				case <-ended.Done():
-				}
-			}()
-			_ = cmd.Wait() // how it ended is in ProcessState
-			stop()
-			if cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), "interrupted; continue with -after "+someID) {
-				t.Fatalf("%v after %v, and it said %q", cmd.ProcessState, signal, errs.String())
-			}
-			var got resealing
-			decode(s, out.String(), &got)
-			if !got.Interrupted || got.Complete || got.Customers != 0 {
-				t.Errorf("%+v", got)
-			}
-		})
-	}
 }

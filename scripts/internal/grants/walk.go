@@ -1,13 +1,18 @@
-package main
+package grants
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
@@ -24,36 +29,89 @@ const (
 // errInterrupted is the error of a walk that an interrupt ended.
 var errInterrupted = errors.New("interrupted")
 
-// walk visits all records of a database in the order of their ids.
-type walk struct {
-	program *program
-	store   grant.Admin
-	after   string    // every record up to the one with this id has been visited
-	shown   time.Time // when the position was last shown
+// Tally is what the results of walks have in common.
+type Tally struct {
+	DryRun      bool   `json:"dryRun"`
+	Interrupted bool   `json:"interrupted"`
+	After       string `json:"after,omitempty"` // where to continue
 
-	visited    int
-	unreadable int
+	Customers  int `json:"customers"`  // visited
+	Unreadable int `json:"unreadable"` // customers whose record cannot be read
+	Failed     int `json:"failed"`     // customers whose change failed with conflicts
 }
 
-// each calls visit for every record, for several in parallel. When ctx ends it waits
-// for the visits in flight. An error of one visit ends the walk.
-func (w *walk) each(ctx context.Context, visit func(context.Context, grant.Record) error) error {
-	w.shown = w.program.now()
+func (t Tally) write(w io.Writer) {
+	cli.Row(w, "customers", "%d", t.Customers)
+	if t.Unreadable+t.Failed > 0 {
+		cli.Row(w, "not readable", "%d", t.Unreadable)
+		cli.Row(w, "not changed", "%d", t.Failed)
+	}
+}
+
+// walk visits the record of one customer, or all records of a database in the order of
+// their ids.
+type walk struct {
+	*session
+	*Tally
+	began    float64   // where in the order, between 0 and 1
+	shown    time.Time // when the position was last shown
+	complete bool      // the last record was reached
+
+	mu sync.Mutex // of what changes count
+}
+
+// visitor changes one record, usually with [walk.change].
+type visitor func(ctx context.Context, record grant.Record) error
+
+// of visits the record of a customer, or without a user all those of the skill after
+// some id.
+func (w *walk) of(ctx context.Context, key grant.Key, after recordID, visit visitor) error {
+	if key.UserID == "" {
+		return w.each(ctx, after, func(ctx context.Context, record grant.Record) error {
+			if record.Skill != key.Skill {
+				return nil
+			}
+			return visit(ctx, record)
+		})
+	}
+	record, err := w.read(ctx, key)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTime)
+	defer cancel()
+	w.Customers = 1
+	if err = visit(ctx, record); err == nil && w.Failed > 0 {
+		err = errors.New("the record kept changing: try again")
+	}
+	return err
+}
+
+// each calls visit for every record after an id, for several in parallel. When ctx ends
+// it waits for the visits in flight. An error of one visit ends the walk.
+func (w *walk) each(ctx context.Context, after recordID, visit visitor) error {
+	w.After, w.began, w.shown = string(after), position(string(after)), w.Now()
+	progress := w.Progress("customers")
 	for {
 		page, err := w.list(ctx)
 		if err == nil {
-			err = w.visit(ctx, page.Records, visit)
+			err = w.visit(ctx, page.Records, progress, visit)
 		}
 		if ctx.Err() != nil && err != nil {
-			err = errInterrupted
+			err, w.Interrupted = errInterrupted, true
 		}
-		if err != nil && w.after != "" {
-			return fmt.Errorf("%w; continue with -after %s", err, w.after)
-		}
-		if err != nil || page.Next == "" {
+		w.complete = err == nil && page.Next == ""
+		switch {
+		case err != nil && w.After != "":
+			return fmt.Errorf("%w; continue with --after %s", err, w.After)
+		case err != nil:
 			return err
+		case w.complete && w.Unreadable+w.Failed > 0:
+			return errors.New("some customers could not be read or changed: see above")
+		case w.complete:
+			return nil
 		}
-		w.after = page.Next
+		w.After = page.Next
 		w.remind()
 	}
 }
@@ -61,19 +119,19 @@ func (w *walk) each(ctx context.Context, visit func(context.Context, grant.Recor
 func (w *walk) list(ctx context.Context) (grant.ListPage, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	page, err := w.store.List(ctx, w.after, w.program.page)
+	page, err := w.store.List(ctx, w.After, cmp.Or(w.pageSize, pageSize))
 	for _, fault := range page.Unreadable {
-		w.program.say("cannot be read: %v", fault)
+		w.Say("cannot be read: %v", fault)
 	}
-	w.unreadable += len(page.Unreadable)
+	w.Unreadable += len(page.Unreadable)
 	return page, err
 }
 
-// visit visits the records of a page. After an interrupt w.after is the last record
+// visit visits the records of a page. After an interrupt w.After is the last record
 // visited, and all before it were visited. After an error the whole page has to be
 // visited again.
-func (w *walk) visit(ctx context.Context, records []grant.Record, visit func(context.Context, grant.Record) error) error {
-	before, all := w.after, true
+func (w *walk) visit(ctx context.Context, records []grant.Record, progress *cli.Progress, visit visitor) error {
+	before, all := w.After, true
 	group, failing := errgroup.WithContext(ctx)
 	group.SetLimit(concurrent)
 	for _, record := range records {
@@ -85,11 +143,12 @@ func (w *walk) visit(ctx context.Context, records []grant.Record, visit func(con
 			defer cancel()
 			return visit(ctx, record)
 		})
-		w.visited++
-		w.after = record.Key().ID()
+		w.Customers++
+		w.After = record.Key().ID()
+		progress.Show(w.Customers, (position(w.After)-w.began)/(1-w.began))
 	}
 	if err := group.Wait(); err != nil {
-		w.after = before
+		w.After = before
 		return err
 	}
 	if !all {
@@ -98,10 +157,48 @@ func (w *walk) visit(ctx context.Context, records []grant.Record, visit func(con
 	return nil
 }
 
+// position returns where an id is among all ids, between 0 and 1: they are hashes.
+func position(id string) float64 {
+	n, _ := strconv.ParseUint(id[:min(8, len(id))], 16, 32)
+	return float64(n) / (1 << 32)
+}
+
 // remind shows from time to time where to continue after a crash.
 func (w *walk) remind() {
-	if now := w.program.now(); now.Sub(w.shown) >= remindTime {
+	if now := w.Now(); now.Sub(w.shown) >= remindTime {
 		w.shown = now
-		w.program.say("%d customers so far; after a crash continue with -after %s", w.visited, w.after)
+		w.Say("%d customers so far; after a crash continue with --after %s", w.Customers, w.After)
 	}
+}
+
+// change changes a record that was just read, or in a dry run a copy. Then it calls done
+// with whether that succeeded, for one record at a time. edit may run several times.
+func (w *walk) change(ctx context.Context, record grant.Record, edit func(*grant.Record) error, done func(changed bool)) error {
+	var err error
+	if w.DryRun {
+		copied := record.Clone()
+		err = edit(&copied)
+	} else {
+		_, err = grant.ChangeFrom(ctx, w.store, record, edit)
+	}
+	conflict := errors.Is(err, grant.ErrConflict)
+	if err != nil && !conflict {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if conflict {
+		w.Failed++
+		w.Say("customer %s: %v", grant.CustomerHash(record.UserID), err)
+	}
+	done(!conflict)
+	return nil
+}
+
+// verb returns the verb of a line: past, or "would verb" in a dry run.
+func (t Tally) verb(verb, past string) string {
+	if t.DryRun {
+		return "would " + verb
+	}
+	return past
 }

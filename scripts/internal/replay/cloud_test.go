@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
@@ -40,6 +41,11 @@ func newEmulated(t *testing.T) *cloud {
 	return c
 }
 
+// grammar is the part of the command line that is tested.
+type grammar struct {
+	Replay Command `cmd:""`
+}
+
 // cloud is a project with the topics device-events and dead-letters, and a
 // subscription of each with the same name.
 type cloud struct {
@@ -48,6 +54,9 @@ type cloud struct {
 	options []option.ClientOption
 	client  *pubsub.Client
 	idle    string
+
+	now      func() time.Time
+	terminal bool
 }
 
 // letterName is an attribute that tells the tests' messages apart, whatever
@@ -56,7 +65,7 @@ const letterName = "letter"
 
 func newCloud(t *testing.T, host string) *cloud {
 	t.Helper()
-	c := &cloud{T: t, project: emulator.Project(), options: loopback(host), idle: "500ms"}
+	c := &cloud{T: t, project: emulator.Project(), options: loopback(host), idle: "500ms", now: time.Now}
 	client, err := pubsub.NewClient(t.Context(), c.project, c.options...)
 	if err != nil {
 		t.Fatal(err)
@@ -64,9 +73,7 @@ func newCloud(t *testing.T, host string) *cloud {
 	t.Cleanup(func() { _ = client.Close() })
 	c.client = client
 	for _, id := range []string{"device-events", "dead-letters"} {
-		if _, err := client.TopicAdminClient.CreateTopic(t.Context(), &pubsubpb.Topic{Name: c.name("topics", id)}); err != nil {
-			t.Fatal(err)
-		}
+		c.createTopic(id)
 		c.subscribe(id, id, func(s *pubsubpb.Subscription) { s.EnableMessageOrdering = id == "device-events" })
 	}
 	return c
@@ -81,6 +88,13 @@ func loopback(host string) []option.ClientOption {
 }
 
 func (c *cloud) name(kind, id string) string { return fullName(c.project, kind, id) }
+
+func (c *cloud) createTopic(id string) {
+	c.Helper()
+	if _, err := c.client.TopicAdminClient.CreateTopic(c.Context(), &pubsubpb.Topic{Name: c.name("topics", id)}); err != nil {
+		c.Fatal(err)
+	}
+}
 
 func (c *cloud) subscribe(id, topic string, change func(*pubsubpb.Subscription)) {
 	c.Helper()
@@ -106,22 +120,23 @@ func (c *cloud) bury(messages ...*pubsub.Message) {
 
 // replay runs the program, and returns its status and what it wrote.
 func (c *cloud) replay(args ...string) (status int, stdout, stderr string) {
-	return c.replayUntil(c.Context(), args...)
+	return c.call(c.Context(), append(args, "--topic", "device-events", "--subscription", "dead-letters")...)
 }
 
-func (c *cloud) replayUntil(ctx context.Context, args ...string) (status int, stdout, stderr string) {
+// call is replay with another subscription and topic.
+func (c *cloud) call(ctx context.Context, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	p := program{stdout: &out, stderr: &errs, now: time.Now, client: c.options}
-	args = slices.Concat([]string{"-project", c.project, "-subscription", "dead-letters", "-topic", "device-events", "-idle", c.idle}, args)
-	status = p.run(ctx, args)
+	env := &cli.Env{Stdout: &out, Stderr: &errs, Now: c.now, Terminal: c.terminal, Google: c.options}
+	args = append([]string{"replay", "--project", c.project, "--idle", c.idle}, args...)
+	status = cli.Run(ctx, env, new(grammar), args)
 	return status, out.String(), errs.String()
 }
 
 // tally runs the program, which must succeed, and returns what it counted.
 func (c *cloud) tally(args ...string) tally {
 	c.Helper()
-	status, stdout, stderr := c.replay(append(args, "-json")...)
-	if status != exitOK || stderr != "" {
+	status, stdout, stderr := c.replay(append(args, "--json")...)
+	if status != cli.StatusDone || stderr != "" {
 		c.Fatalf("replay %q = %d and said %q", args, status, stderr)
 	}
 	return c.parse(stdout)

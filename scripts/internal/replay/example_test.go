@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 )
 
 // A dry run: one line for each message that would be replayed, and the counts.
@@ -28,18 +30,22 @@ func Example() {
 		attrRefusedBy: "EU", attrPublished: "2026-01-02T12:00:00.000Z",
 	})
 
-	p := program{stdout: os.Stdout, stderr: os.Stderr, now: time.Now, client: loopback(server.Addr)}
-	p.run(ctx, []string{
-		"-project", "p", "-subscription", "dead-letters", "-topic", "device-events", "-code", "INVALID_REQUEST_EXCEPTION", "-idle", "500ms",
+	if _, err := server.GServer.CreateTopic(ctx, &pubsubpb.Topic{Name: "projects/p/topics/device-events"}); err != nil {
+		fmt.Println(err)
+	}
+	env := &cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, Google: loopback(server.Addr)}
+	cli.Run(ctx, env, new(grammar), []string{
+		"replay", "--project", "p", "--subscription", "dead-letters", "--topic", "device-events",
+		"--code", "INVALID_REQUEST_EXCEPTION", "--idle", "500ms",
 	})
 	// Output:
 	// would replay	2026-01-02T12:00:00.000Z	EU	INVALID_REQUEST_EXCEPTION	a24a7f55f278dd49	Alexa.ChangeReport	lamp-1	value is out of range
-	// read               1
-	// selected           1
-	// would replay       1
-	// refused            0
-	// left               1
+	// read                       1
+	// selected                   1
+	// would replay               1
+	// refused                    0
+	// left                       1
 	// Events older than 5m0s: 1. Unless MAX_EVENT_AGE is more than that, SendEvent drops them as expired
-	// and announces their endpoints as stale. With -as-new they are delivered, as if they had happened now.
-	// This was a dry run: nothing was published. With -for-real it is.
+	// and announces their endpoints as stale. With --as-new they are delivered, as if they had happened now.
+	// This was a dry run: nothing was published. With --for-real it is.
 }

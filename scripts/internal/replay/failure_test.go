@@ -1,9 +1,7 @@
-package main
+package replay
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net"
 	"slices"
 	"strings"
@@ -19,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
@@ -59,9 +58,9 @@ func TestPublishRefused(t *testing.T) {
 			letterName: name, attrPublished: noon.Add(time.Duration(i) * time.Second).Format(time.RFC3339),
 		}})
 	}
-	status, stdout, stderr := c.replay("-for-real")
-	if status != exitFailed || stderr != "" {
-		t.Errorf("replay = %d and said %q, want %d", status, stderr, exitFailed)
+	status, stdout, stderr := c.replay("--for-real")
+	if status != cli.StatusFailed || stderr != "" {
+		t.Errorf("replay = %d and said %q, want %d", status, stderr, cli.StatusFailed)
 	}
 	if strings.Contains(stdout, "u-secret") || strings.Count(stdout, "failed\t") != 3 || strings.Count(stdout, "replayed\t") != 2 {
 		t.Errorf("it wrote\n%swant three failed, two replayed, and no ordering key", stdout)
@@ -79,16 +78,16 @@ func TestAcknowledgeFails(t *testing.T) {
 	f := &failing{code: codes.PermissionDenied, broken: func(any) bool { return !mended.Load() }}
 	c := f.cloud(t, "Acknowledge")
 	c.bury(buried()...)
-	status, stdout, stderr := c.replay("-for-real", "-json", "-code", "B")
+	status, stdout, stderr := c.replay("--for-real", "--json", "--code", "B")
 	want := tally{Read: 6, Selected: 1, Failed: 1, Unacknowledged: 1, Left: 6}
 	if diff := cmp.Diff(want, c.parse(stdout)); diff != "" {
 		t.Errorf("tally (-want +got):\n%s", diff)
 	}
-	if status != exitFailed || !strings.Contains(stderr, "acknowledging") {
+	if status != cli.StatusFailed || !strings.Contains(stderr, "acknowledging") {
 		t.Errorf("replay = %d and said %q", status, stderr)
 	}
 	mended.Store(true)
-	if got := c.tally("-for-real", "-code", "B"); got.Replayed != 1 {
+	if got := c.tally("--for-real", "--code", "B"); got.Replayed != 1 {
 		t.Errorf("the next run: %+v, want one replayed", got)
 	}
 	if delivered, left := names(c.delivered(2)), c.left(5); delivered != "BB" || left != "ACDEF" {
@@ -105,9 +104,9 @@ func TestPullFails(t *testing.T) {
 		calls int32 // at least
 		want  int
 	}{
-		{"for a moment", codes.Unavailable, 2, 3, exitOK},
-		{"for longer", codes.Unavailable, 1000, 1, exitFailed},
-		{"for good", codes.PermissionDenied, 1, 1, exitFailed},
+		{"for a moment", codes.Unavailable, 2, 3, cli.StatusDone},
+		{"for longer", codes.Unavailable, 1000, 1, cli.StatusFailed},
+		{"for good", codes.PermissionDenied, 1, 1, cli.StatusFailed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -115,11 +114,11 @@ func TestPullFails(t *testing.T) {
 			f.broken = func(any) bool { return f.calls.Load() <= test.times }
 			c := f.cloud(t, "Pull")
 			c.bury(buried()...)
-			status, stdout, stderr := c.replay("-json")
-			if status != test.want || (stderr == "") != (test.want == exitOK) || f.calls.Load() < test.calls {
+			status, stdout, stderr := c.replay("--json")
+			if status != test.want || (stderr == "") != (test.want == cli.StatusDone) || f.calls.Load() < test.calls {
 				t.Errorf("replay = %d and said %q after %d calls, want %d", status, stderr, f.calls.Load(), test.want)
 			}
-			if got := c.parse(stdout); got.Read != 6 && status == exitOK {
+			if got := c.parse(stdout); got.Read != 6 && status == cli.StatusDone {
 				t.Errorf("%+v, want all read", got)
 			}
 		})
@@ -133,7 +132,7 @@ func TestLeaseFails(t *testing.T) {
 	c := f.cloud(t, "ModifyAckDeadline")
 	c.bury(buried()...)
 	status, _, stderr := c.replay()
-	if status != exitFailed || !strings.Contains(stderr, "redelivers them within") {
+	if status != cli.StatusFailed || !strings.Contains(stderr, "redelivers them within") {
 		t.Errorf("replay = %d and said %q", status, stderr)
 	}
 }
@@ -141,41 +140,70 @@ func TestLeaseFails(t *testing.T) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, cloudtest.Fake(t).Addr)
-	c.subscribe("own-policy", "dead-letters", func(s *pubsubpb.Subscription) {
-		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: c.name("topics", "device-events"), MaxDeliveryAttempts: 5}
-	})
+	c.createTopic("grant-events")
+	c.subscribe("grant-events", "grant-events", func(*pubsubpb.Subscription) {})
+	moves := func(to string) func(s *pubsubpb.Subscription) {
+		return func(s *pubsubpb.Subscription) {
+			s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: c.name("topics", to), MaxDeliveryAttempts: 5}
+		}
+	}
+	c.subscribe("own-policy", "dead-letters", moves("device-events"))
 	c.subscribe("ordered", "dead-letters", func(s *pubsubpb.Subscription) { s.EnableMessageOrdering = true })
-	for _, test := range []struct {
-		name, subscription, topic string
-		wantErr                   error
-		wantStatus                codes.Code
-		wantWarning               bool
-	}{
-		{name: "sound", subscription: "dead-letters", topic: "device-events"},
-		{name: "ordered", subscription: "ordered", topic: "device-events", wantWarning: true},
-		{name: "own dead-letter policy", subscription: "own-policy", topic: "device-events", wantErr: errOwnPolicy},
-		{name: "in a circle", subscription: "dead-letters", topic: "dead-letters", wantErr: errSameTopic},
-		{name: "missing", subscription: "alive-letters", topic: "device-events", wantStatus: codes.NotFound},
+	c.createTopic("plain-events")
+	c.createTopic("former")
+	c.subscribe("orphan", "former", func(*pubsubpb.Subscription) {})
+	deleted := &pubsubpb.DeleteTopicRequest{Topic: c.name("topics", "former")}
+	if err := c.client.TopicAdminClient.DeleteTopic(t.Context(), deleted); err != nil {
+		t.Fatal(err)
+	}
+	c.subscribe("eu", "device-events", moves("dead-letters"))
+	const right = "no dead-letter topic of device-events: want dead-letters or ordered or own-policy\n"
+	for _, test := range []struct{ subscription, topic, says string }{
+		{"dead-letters", "device-events", ""},
+		{c.name("subscriptions", "dead-letters"), c.name("topics", "device-events"), ""},
+		{"orphan", "device-events", ""},
+		{"grant-events", "plain-events", ""}, // nobody knows where its dead letters are
+		{"ordered", "device-events", "ordered is ordered: of messages"},
+		{"own-policy", "device-events", "own-policy has a dead-letter policy of its own"},
+		{"eu", "device-events", "eu is a subscription of device-events, which is " + right},
+		{"grant-events", "device-events", "grant-events is a subscription of grant-events, which is " + right},
+		{"alive-letters", "device-events", "subscription alive-letters does not exist in project " + c.project +
+			": there are dead-letters, device-events, grant-events, ordered, own-policy, eu, orphan\n"},
+		{"dead-letters", "devices", "topic devices does not exist in project " + c.project +
+			": there are device-events, dead-letters, grant-events, plain-events\n"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(test.subscription+" "+test.topic, func(t *testing.T) {
 			t.Parallel()
-			s := subscription{c.client.SubscriptionAdminClient, c.name("subscriptions", test.subscription)}
-			warning, err := s.check(t.Context(), c.name("topics", test.topic))
-			if (warning != "") != test.wantWarning {
-				t.Errorf("check() warns %q, want a warning: %v", warning, test.wantWarning)
+			want := cli.StatusFailed
+			if test.says == "" || test.subscription == "ordered" {
+				want = cli.StatusDone
 			}
-			if test.wantStatus != codes.OK && status.Code(errors.Unwrap(err)) != test.wantStatus {
-				t.Errorf("check() = %v, want %v", err, test.wantStatus)
-			}
-			if test.wantStatus == codes.OK && !errors.Is(err, test.wantErr) {
-				t.Errorf("check() = %v, want %v", err, test.wantErr)
+			status, _, stderr := c.call(t.Context(), "--subscription", test.subscription, "--topic", test.topic)
+			if status != want || (test.says == "") != (stderr == "") || !strings.Contains(stderr, test.says) {
+				t.Errorf("status %d and %q, want %d and %q", status, stderr, want, test.says)
 			}
 		})
 	}
-	p := program{stdout: io.Discard, stderr: io.Discard, now: time.Now, client: c.options}
-	args := []string{"-project", c.project, "-subscription", "own-policy", "-topic", "device-events", "-for-real"}
-	if got := p.run(context.Background(), args); got != exitFailed {
-		t.Errorf("run() = %d for a subscription that must not be read, want %d", got, exitFailed)
+}
+
+// TestCheckWithoutPermission may only use the subscription and the topic, not look at
+// others.
+func TestCheckWithoutPermission(t *testing.T) {
+	t.Parallel()
+	f := &failing{code: codes.PermissionDenied, broken: func(any) bool { return true }}
+	denied := []pstest.ServerReactorOption{{FuncName: "ListSubscriptions", Reactor: f}, {FuncName: "GetTopic", Reactor: f}}
+	c := newCloud(t, cloudtest.Fake(t, denied...).Addr)
+	c.subscribe("eu", "device-events", func(s *pubsubpb.Subscription) {
+		s.DeadLetterPolicy = &pubsubpb.DeadLetterPolicy{DeadLetterTopic: c.name("topics", "dead-letters"), MaxDeliveryAttempts: 5}
+	})
+	c.bury(buried()...)
+	if got := c.tally(); got.Read != 6 || f.calls.Load() != 2 {
+		t.Errorf("%+v after %d calls that were denied, want 6 read and 2", got, f.calls.Load())
+	}
+	status, _, stderr := c.call(t.Context(), "--subscription", "alive-letters", "--topic", "device-events")
+	want := "subscription alive-letters does not exist in project " + c.project + "\n"
+	if status != cli.StatusFailed || !strings.HasSuffix(stderr, want) {
+		t.Errorf("status %d and %q, want %d and %q", status, stderr, cli.StatusFailed, want)
 	}
 }
 

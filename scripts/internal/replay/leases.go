@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func (r *replayer) beginLeases(messages []received) {
 		leases[i] = lease{m.ID, m.ackID}
 	}
 	if err := r.extend(context.Background(), leases, leaseTime); err != nil {
-		r.report.say("%v", err)
+		r.Say("%v", err)
 	}
 }
 
@@ -38,7 +38,7 @@ func (r *replayer) keepLeases(ctx context.Context) {
 			return
 		case <-ticker.C:
 			if err := r.extend(ctx, r.ledger.held(), leaseTime); err != nil {
-				r.report.say("%v", err)
+				r.Say("%v", err)
 			}
 		}
 	}

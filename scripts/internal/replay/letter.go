@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"cmp"
@@ -38,9 +38,11 @@ const (
 	attrSourceTopic = sources + "TopicPublishTime"
 )
 
-// undelivered is the reason of a message that Pub/Sub moved itself after the last
-// delivery attempt.
-const undelivered = "undelivered"
+// The reasons of dead letters.
+const (
+	refused     = "dead_letter" // SendEvent's
+	undelivered = "undelivered" // Pub/Sub moved it itself after the last delivery attempt
+)
 
 // letter is a dead letter.
 type letter struct {

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -99,7 +99,7 @@ func TestOpenSendEventsOwn(t *testing.T) {
 		t.Errorf("open() differs (-want +got):\n%s", diff)
 	}
 
-	again, err := revival{region: alexa.EU}.revive(l, noon)
+	again, err := revival{SetRegion: alexa.EU}.revive(l, noon)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,13 +130,14 @@ func TestSelects(t *testing.T) {
 		want   bool
 	}{
 		{"none", filter{}, true},
-		{"all", filter{reason: "dead_letter", code: "A", customer: "c", region: alexa.EU, since: noon, until: noon.Add(1)}, true},
-		{"reason", filter{reason: undelivered}, false},
-		{"code", filter{code: "a"}, false},
-		{"customer", filter{customer: "d"}, false},
-		{"region", filter{region: alexa.NA}, false},
-		{"since", filter{since: noon.Add(1)}, false},
-		{"until", filter{until: noon}, false},
+		{"all", filter{Reason: "dead_letter", Code: "A", Customer: "c", Region: alexa.EU, Since: noon, Until: noon.Add(1)}, true},
+		{"reason", filter{Reason: undelivered}, false},
+		{"code", filter{Code: "a"}, false},
+		{"customer", filter{Customer: "d"}, false},
+		{"user", filter{User: "u-1"}, false},
+		{"region", filter{Region: alexa.NA}, false},
+		{"since", filter{Since: noon.Add(1)}, false},
+		{"until", filter{Until: noon}, false},
 	} {
 		if got := test.filter.selects(l); got != test.want {
 			t.Errorf("%s: selects() = %v, want %v", test.name, got, test.want)
@@ -180,13 +181,13 @@ func TestRevive(t *testing.T) {
 		{name: "own region before the refusal's", attributes: map[string]string{
 			"region": "NA", "gatepost-region": "EU", "gatepost-published": published,
 		}, want: map[string]string{"region": "NA", "gatepost-event-id": "dead-1", "gatepost-published": published}},
-		{name: "given region", revival: revival{region: alexa.FE}, attributes: map[string]string{
+		{name: "given region", revival: revival{SetRegion: alexa.FE}, attributes: map[string]string{
 			"region": "MOON", "gatepost-published": published,
 		}, want: map[string]string{"region": "FE", "gatepost-event-id": "dead-1", "gatepost-published": published}},
-		{name: "given region, not needed", revival: revival{region: alexa.FE}, attributes: map[string]string{
+		{name: "given region, not needed", revival: revival{SetRegion: alexa.FE}, attributes: map[string]string{
 			"region": "NA", "gatepost-published": published,
 		}, want: map[string]string{"region": "NA", "gatepost-event-id": "dead-1", "gatepost-published": published}},
-		{name: "as new", revival: revival{asNew: true}, attributes: map[string]string{
+		{name: "as new", revival: revival{AsNew: true}, attributes: map[string]string{
 			"gatepost-published": published, "CloudPubSubDeadLetterSourceTopicPublishTime": published,
 		}, want: map[string]string{"gatepost-event-id": "dead-1"}},
 	} {
@@ -220,12 +221,12 @@ func TestReviveRefuses(t *testing.T) {
 	}{
 		{name: "DeleteReport of an hour", data: deleteReport, age: time.Hour},
 		{name: "older", data: deleteReport, age: time.Hour + 1, want: errStaleDelete},
-		{name: "older, as new", revival: revival{asNew: true}, data: deleteReport, age: time.Hour + 1, want: errStaleDelete},
-		{name: "older, forced", revival: revival{force: true}, data: deleteReport, age: 48 * time.Hour},
+		{name: "older, as new", revival: revival{AsNew: true}, data: deleteReport, age: time.Hour + 1, want: errStaleDelete},
+		{name: "older, forced", revival: revival{Force: true}, data: deleteReport, age: 48 * time.Hour},
 		{name: "ChangeReport of two days", data: changeReport, age: 48 * time.Hour},
 		{name: "region that is none", data: changeReport, region: "eu", want: errWrongRegion},
-		{name: "region that is none, forced", revival: revival{force: true}, data: changeReport, region: "eu", want: errWrongRegion},
-		{name: "region that is none, given one", revival: revival{region: alexa.EU}, data: changeReport, region: "eu"},
+		{name: "region that is none, forced", revival: revival{Force: true}, data: changeReport, region: "eu", want: errWrongRegion},
+		{name: "region that is none, given one", revival: revival{SetRegion: alexa.EU}, data: changeReport, region: "eu"},
 	} {
 		l := open(dead(test.data, map[string]string{attrRegion: test.region, attrPublished: alexa.FormatTime(noon)}))
 		if _, err := test.revival.revive(l, noon.Add(test.age)); !errors.Is(err, test.want) {
@@ -249,7 +250,7 @@ func TestExpires(t *testing.T) {
 		{"discovery", deleteReport, time.Hour, false, false},
 	} {
 		l := open(dead(test.data, map[string]string{attrPublished: alexa.FormatTime(noon)}))
-		if got := (revival{asNew: test.asNew}).expires(l, noon.Add(test.age)); got != test.want {
+		if got := (revival{AsNew: test.asNew}).expires(l, noon.Add(test.age)); got != test.want {
 			t.Errorf("%s: expires() = %v, want %v", test.name, got, test.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"bytes"
@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/testkit"
@@ -62,11 +63,11 @@ func TestReplay(t *testing.T) {
 		delivered string // letters
 	}{
 		{"all", "", tally{Selected: 6, Replayed: 4, Refused: 2, StaleDeletes: 1, WrongRegions: 1, Expiring: 1}, "ABEF"},
-		{"all, forced", "-force -set-region EU", tally{Selected: 6, Replayed: 6, Expiring: 2}, "ABCDEF"},
-		{"of Pub/Sub", "-reason undelivered", tally{Selected: 1, Replayed: 1}, "E"},
-		{"of a user", "-user u-1 -region EU -code A -reason dead_letter", tally{Selected: 1, Replayed: 1, Expiring: 1}, "A"},
-		{"of some time", "-since 150m -until 30m -as-new -set-region FE", tally{Selected: 2, Replayed: 2}, "AC"},
-		{"none", "-code Z", tally{}, ""},
+		{"all, forced", "--force --set-region EU", tally{Selected: 6, Replayed: 6, Expiring: 2}, "ABCDEF"},
+		{"of Pub/Sub", "--reason undelivered", tally{Selected: 1, Replayed: 1}, "E"},
+		{"of a user", "--user u-1 --region EU --code A --reason dead_letter", tally{Selected: 1, Replayed: 1, Expiring: 1}, "A"},
+		{"of some time", "--since 150m --until 30m --as-new --set-region FE", tally{Selected: 2, Replayed: 2}, "AC"},
+		{"none", "--code Z", tally{}, ""},
 	} {
 		replay := func(t *testing.T, c *cloud) {
 			c.bury(buried()...)
@@ -81,7 +82,7 @@ func TestReplay(t *testing.T) {
 			if left := c.left(6); left != "ABCDEF" {
 				t.Errorf("the dry run left %s, want all", left)
 			}
-			if diff := cmp.Diff(want, c.tally(append(args, "-for-real")...)); diff != "" {
+			if diff := cmp.Diff(want, c.tally(append(args, "--for-real")...)); diff != "" {
 				t.Errorf("real run (-want +got):\n%s", diff)
 			}
 			if got := names(c.delivered(want.Replayed)); got != test.delivered {
@@ -114,7 +115,7 @@ func TestOrder(t *testing.T) {
 				letterName: name, attrPublished: published, attrCode: strconv.Itoa(i),
 			}})
 		}
-		if got := c.tally("-for-real"); got.Replayed != 6 {
+		if got := c.tally("--for-real"); got.Replayed != 6 {
 			t.Errorf("%+v, want all replayed", got)
 		}
 		var order string
@@ -164,7 +165,7 @@ func TestForwarded(t *testing.T) {
 	if left := c.left(1); left != "A" {
 		t.Fatalf("the dead letters are %q", left)
 	}
-	if got := c.tally("-for-real", "-reason", undelivered); got.Replayed != 1 {
+	if got := c.tally("--for-real", "--reason", undelivered); got.Replayed != 1 {
 		t.Fatalf("%+v, want one replayed", got)
 	}
 	replayed := c.delivered(1)[0]
@@ -181,6 +182,11 @@ func TestForwarded(t *testing.T) {
 func TestLines(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t, cloudtest.Fake(t).Addr)
+	began, looks := time.Now(), 0
+	c.terminal, c.now = true, func() time.Time { // takes a second for everything
+		looks++
+		return began.Add(time.Duration(looks) * time.Second)
+	}
 	m := func(data string, attributes map[string]string) *pubsub.Message {
 		attributes[attrPublished] = "2026-01-02T12:00:00.000Z"
 		return &pubsub.Message{Data: []byte(data), Attributes: attributes}
@@ -196,20 +202,23 @@ func TestLines(t *testing.T) {
 		"refused\t2026-01-02T12:00:00.000Z\tmars\t" + strings.Repeat("x", 200) + "…\t-\t-\t-\t-\t" + errWrongRegion.Error(),
 		"would replay\t2026-01-02T12:00:00.000Z\tEU\tA\t" + u1 + "\tAlexa.ChangeReport\tlamp-1\tno\ufffd[31m\ufffdgood",
 	}
-	status, stdout, stderr := c.replay("-progress")
+	status, stdout, stderr := c.replay()
 	lines, rest, _ := strings.Cut(stdout, "read  ")
 	got := strings.Split(strings.TrimSpace(lines), "\n")
 	slices.Sort(got)
-	if diff := cmp.Diff(want, got); diff != "" || status != exitOK {
+	if diff := cmp.Diff(want, got); diff != "" || status != cli.StatusDone {
 		t.Errorf("status %d, lines (-want +got):\n%s", status, diff)
 	}
-	for _, text := range []string{"older than 5m0s: 1.", "-as-new", "-force", "-set-region", "a dry run"} {
+	for _, text := range []string{"older than 5m0s: 1.", "--as-new", "--force", "--set-region", "a dry run"} {
 		if !strings.Contains(rest, text) {
 			t.Errorf("the tally says nothing of %s:\n%s", text, rest)
 		}
 	}
-	if !strings.Contains(stderr, "read 3, selected 3,") {
-		t.Errorf("the progress is %q", stderr)
+	if want := "3 messages, "; !strings.Contains(stderr, want) || strings.Contains(stderr, "left") {
+		t.Errorf("the progress is %q, want %q, without a time left", stderr, want)
+	}
+	if _, _, stderr := c.replay("--max", "4"); !strings.Contains(stderr, "/s, 25%, ") {
+		t.Errorf("the progress of the first of 4 is %q, want a quarter", stderr)
 	}
 }
 
@@ -219,7 +228,7 @@ const asProgram = "REPLAY_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		cli.Main("test", new(grammar))
 	}
 	testkit.Main(m)
 }
@@ -257,7 +266,7 @@ func (p *process) React(any) (handled bool, result any, err error) {
 func (p *process) run(c *cloud, host string, args ...string) {
 	c.Helper()
 	p.Path, p.Args = os.Args[0], append([]string{
-		"replay", "-project", c.project, "-subscription", "dead-letters", "-topic", "device-events", "-idle", "2s",
+		os.Args[0], "replay", "--project", c.project, "--subscription", "dead-letters", "--topic", "device-events", "--idle", "2s",
 	}, args...)
 	p.Env = append(os.Environ(), asProgram+"=1", "PUBSUB_EMULATOR_HOST="+host)
 	if p.Stdout == nil {
@@ -281,8 +290,8 @@ func TestSignals(t *testing.T) {
 			server := cloudtest.Fake(t, pstest.ServerReactorOption{FuncName: "Pull", Reactor: p})
 			c := newCloud(t, server.Addr)
 			c.bury(buried()...)
-			p.run(c, server.Addr, "-for-real", "-json")
-			if status := p.ProcessState.ExitCode(); status != exitFailed || !strings.Contains(p.stderr.String(), errInterrupted.Error()) {
+			p.run(c, server.Addr, "--for-real", "--json")
+			if status := p.ProcessState.ExitCode(); status != cli.StatusFailed || !strings.Contains(p.stderr.String(), errInterrupted.Error()) {
 				t.Fatalf("%v after %v, and it said %q", p.ProcessState, signal, p.stderr.String())
 			}
 			result := c.parse(p.stdout.String())
@@ -309,7 +318,7 @@ func TestReaderGone(t *testing.T) {
 	p.Stdout = writer
 	p.run(c, host)
 	_ = writer.Close()
-	if p.ProcessState.ExitCode() != exitFailed || !strings.Contains(p.stderr.String(), errInterrupted.Error()) {
+	if p.ProcessState.ExitCode() != cli.StatusFailed || !strings.Contains(p.stderr.String(), errInterrupted.Error()) {
 		t.Errorf("%v, and it said %q", p.ProcessState, p.stderr.String())
 	}
 	if left := c.left(6); left != "ABCDEF" {
@@ -325,7 +334,7 @@ func TestKilled(t *testing.T) {
 	server := cloudtest.Fake(t, pstest.ServerReactorOption{FuncName: "Acknowledge", Reactor: p})
 	c := newCloud(t, server.Addr)
 	c.bury(buried()...)
-	args := []string{"-for-real", "-force", "-set-region", "EU"}
+	args := []string{"--for-real", "--force", "--set-region", "EU"}
 	p.run(c, server.Addr, args...)
 	if p.ProcessState.ExitCode() != -1 {
 		t.Fatalf("%v, want killed", p.ProcessState)

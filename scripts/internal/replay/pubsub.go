@@ -1,10 +1,12 @@
-package main
+package replay
 
 import (
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
@@ -48,6 +51,18 @@ func connect(ctx context.Context, project string, o ...option.ClientOption) (*pu
 	return client, nil
 }
 
+// fullNames are the full names of topics and subscriptions.
+var fullNames = regexp.MustCompile(`^projects/([^/]+)/(topics|subscriptions)/([^/]+)$`)
+
+// split returns the project and the id of a full name.
+func split(name string) (project, id string) {
+	found := fullNames.FindStringSubmatch(name)
+	if found == nil {
+		return "", name
+	}
+	return found[1], found[3]
+}
+
 // fullName returns the full name of a topic or subscription.
 func fullName(project, kind, name string) string {
 	if strings.Contains(name, "/") {
@@ -62,28 +77,83 @@ type subscription struct {
 	name   string
 }
 
-// The reasons to refuse a subscription.
-var (
-	errOwnPolicy = errors.New("it has a dead-letter policy of its own: " +
-		"each pull counts as a failed delivery, and the last one moves the message away")
-	errSameTopic = errors.New("it is a subscription of the topic to publish to")
-)
+// deletedTopic is the topic of a subscription whose topic is gone.
+const deletedTopic = "_deleted-topic_"
 
 // check returns an error for a subscription that must not be read, and a warning for
 // one that cannot be read completely.
 func (s subscription) check(ctx context.Context, topic string) (warning string, err error) {
 	found, err := s.client.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: s.name})
-	switch {
-	case err != nil:
+	if err != nil && status.Code(err) != codes.NotFound {
 		return "", fmt.Errorf("checking %s: %w", s.name, err)
+	}
+	project, id := split(s.name)
+	// Without permission to list, less is known about what would be right.
+	others := all(s.client.ListSubscriptions(ctx, &pubsubpb.ListSubscriptionsRequest{Project: "projects/" + project}).All())
+	if err != nil {
+		return "", cli.Missing("subscription", id, project, namesOf(others))
+	}
+	var graves []string // topics of the dead letters of topic
+	for _, other := range others {
+		if other.Topic == topic && other.DeadLetterPolicy != nil {
+			graves = append(graves, other.DeadLetterPolicy.DeadLetterTopic)
+		}
+	}
+	knownWrong := len(graves) > 0 && !slices.Contains(graves, found.Topic) && found.Topic != deletedTopic
+	switch {
+	case found.Topic == topic || knownWrong:
+		right := slices.DeleteFunc(others, func(other *pubsubpb.Subscription) bool { return !slices.Contains(graves, other.Topic) })
+		return "", wrongTopic(id, found.Topic, topic, right)
 	case found.DeadLetterPolicy != nil:
-		return "", fmt.Errorf("%s: %w", s.name, errOwnPolicy)
-	case found.Topic == topic:
-		return "", fmt.Errorf("%s: %w", s.name, errSameTopic)
+		return "", fmt.Errorf("%s has a dead-letter policy of its own: "+
+			"each pull counts as a failed delivery, and the last one moves the message away", id)
 	case found.EnableMessageOrdering:
-		return s.name + " is ordered: of messages with the same ordering key only the first is seen until it has been replayed", nil
+		return id + " is ordered: of messages with the same ordering key only the first is seen until it has been replayed", nil
 	}
 	return "", nil
+}
+
+// wrongTopic returns the error of a subscription whose topic has no dead letters of the
+// topic of events.
+func wrongTopic(id, topic, events string, right []*pubsubpb.Subscription) error {
+	_, topic = split(topic)
+	_, events = split(events)
+	hint := ""
+	for i, s := range right {
+		_, other := split(s.Name)
+		hint += map[bool]string{true: ": want ", false: " or "}[i == 0] + other
+	}
+	return fmt.Errorf("%s is a subscription of %s, which is no dead-letter topic of %s%s", id, topic, events, hint)
+}
+
+// checkTopic returns an error for a topic that does not exist. To publish to one needs
+// no permission to look at it.
+func checkTopic(ctx context.Context, client *apiv1.TopicAdminClient, name string) error {
+	_, err := client.GetTopic(ctx, &pubsubpb.GetTopicRequest{Topic: name})
+	if status.Code(err) != codes.NotFound {
+		return nil
+	}
+	project, id := split(name)
+	others := all(client.ListTopics(ctx, &pubsubpb.ListTopicsRequest{Project: "projects/" + project}).All())
+	return cli.Missing("topic", id, project, namesOf(others))
+}
+
+// all returns the items of a list up to the first error.
+func all[T any](list iter.Seq2[T, error]) (items []T) {
+	for item, err := range list {
+		if err != nil {
+			break
+		}
+		items = append(items, item)
+	}
+	return items
+}
+
+func namesOf[T interface{ GetName() string }](items []T) (names []string) {
+	for _, item := range items {
+		names = append(names, item.GetName())
+	}
+	return names
 }
 
 func (s subscription) pull(ctx context.Context) ([]received, error) {

@@ -1,6 +1,7 @@
-package main
+package replay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -49,23 +52,22 @@ type sink interface {
 
 // replayer does one run.
 type replayer struct {
-	options
+	*Command
+	*cli.Env
 	letters source
 	events  sink
-	report  *report
-	now     func() time.Time
 
 	ledger   *ledger
 	begun    time.Time
-	taken    int // messages to publish, limited by -max
+	taken    int // messages to publish, limited by --max
 	expiring int // those of them that SendEvent will drop as expired
 	failures int // publishes that failed since the last success
 }
 
-// run replays until no new message arrives, -max is reached or ctx ends, and releases
+// run replays until no new message arrives, --max is reached or ctx ends, and releases
 // all other messages. The tally is valid even if there is an error.
 func (r *replayer) run(ctx context.Context) (tally, error) {
-	r.begun = r.now()
+	r.begun = r.Now()
 	r.ledger = newLedger()
 	keeping, stop := context.WithCancel(context.Background())
 	var keeper sync.WaitGroup
@@ -77,7 +79,7 @@ func (r *replayer) run(ctx context.Context) (tally, error) {
 	interrupted := errors.Is(err, errInterrupted)
 	err = errors.Join(err, r.release())
 	result := r.ledger.tally()
-	result.DryRun, result.Expiring, result.Interrupted = !r.forReal, r.expiring, interrupted
+	result.DryRun, result.Expiring, result.Interrupted = !r.ForReal, r.expiring, interrupted
 	return result, err
 }
 
@@ -86,13 +88,18 @@ func (r *replayer) run(ctx context.Context) (tally, error) {
 func (r *replayer) read(ctx context.Context) error {
 	wait, cancel := r.idleContext(ctx)
 	defer func() { cancel() }()
+	progress := r.Progress("messages")
 	for {
 		messages, err := r.letters.pull(wait)
 		if err != nil {
 			return fmt.Errorf("reading the subscription: %w", err)
 		}
 		due, err := r.replay(ctx, r.ledger.enter(messages))
-		r.report.progress(r.now(), r.ledger)
+		share := 0.0 // without --max it is unknown
+		if r.Max > 0 {
+			share = float64(r.taken) / float64(r.Max)
+		}
+		progress.Show(r.ledger.tally().Read, share)
 		switch {
 		case err != nil:
 			return err
@@ -112,12 +119,12 @@ func (r *replayer) read(ctx context.Context) error {
 // idleContext returns a context that ends after the idle time, or a short time after
 // ctx.
 func (r *replayer) idleContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.idle)
+	wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.Idle)
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	return wait, func() { stop(); cancel() }
 }
 
-func (r *replayer) full() bool { return r.max > 0 && r.taken >= r.max }
+func (r *replayer) full() bool { return r.Max > 0 && r.taken >= r.Max }
 
 // replay judges new messages, and publishes the selected ones unless this is a dry run.
 // It returns how many of the messages were dead letters when the run began.
@@ -125,11 +132,11 @@ func (r *replayer) replay(ctx context.Context, fresh []received) (due int, err e
 	r.beginLeases(fresh)
 	letters := r.open(fresh)
 	fit := r.judge(letters)
-	if r.forReal {
+	if r.ForReal {
 		err = errors.Join(r.publish(ctx, fit), r.acknowledgeReplays())
 	}
 	for _, c := range fit {
-		r.report.line(c.letter, r.ledger.fateOf(c.ID), c.err)
+		r.line(c.letter, r.ledger.fateOf(c.ID), c.err)
 	}
 	return len(letters), err
 }
@@ -163,14 +170,14 @@ func (r *replayer) judge(letters []letter) []*candidate {
 		if r.full() || !r.filter.selects(l) {
 			continue
 		}
-		message, err := r.revival.revive(l, r.now())
+		message, err := r.revival.revive(l, r.Now())
 		if err != nil {
 			f := refusal(err)
 			r.ledger.settle(l.ID, f)
-			r.report.line(l, f, err)
+			r.line(l, f, err)
 			continue
 		}
-		if r.revival.expires(l, r.now()) {
+		if r.revival.expires(l, r.Now()) {
 			r.expiring++
 		}
 		r.taken++
@@ -211,4 +218,36 @@ func (r *replayer) note(c *candidate) {
 		r.failures++
 	}
 	r.ledger.settle(c.ID, failed)
+}
+
+// line lists one selected message with everything that helps to decide about it, but
+// without its data.
+func (r *replayer) line(l letter, f fate, reason error) {
+	if r.JSON.JSON {
+		return
+	}
+	fields := []string{
+		r.verb(f), alexa.FormatTime(l.published), l.region, cmp.Or(l.code, l.reason), l.customer, l.kind, l.endpoint, l.description,
+	}
+	if reason != nil {
+		fields = append(fields, reason.Error())
+	}
+	r.Line(fields...)
+}
+
+func (r *replayer) verb(f fate) string {
+	switch f {
+	case untried:
+		if !r.ForReal {
+			return "would replay"
+		}
+		return "not reached"
+	case staleDeletes, wrongRegions:
+		return "refused"
+	case replayed:
+		return "replayed"
+	case unacknowledged:
+		return "published, but not acknowledged"
+	}
+	return "failed"
 }

@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"cmp"
@@ -21,8 +21,8 @@ const (
 
 // The reasons to refuse a selected message.
 var (
-	errStaleDelete = errors.New("DeleteReport older than an hour: needs -force")
-	errWrongRegion = errors.New("attribute region names no region: needs -set-region")
+	errStaleDelete = errors.New("DeleteReport older than an hour: needs --force")
+	errWrongRegion = errors.New("attribute region names no region: needs --set-region")
 )
 
 // refusal returns the fate of a message that is refused with err.
@@ -33,17 +33,10 @@ func refusal(err error) fate {
 	return wrongRegions
 }
 
-// revival has the options for turning dead letters back into device events.
-type revival struct {
-	force  bool         // allow DeleteReports of any age
-	asNew  bool         // count the age from the replay
-	region alexa.Region // for messages whose own is invalid; empty to refuse them
-}
-
 // revive returns a dead letter's device event, addressed to the region and the grant
 // that it failed for, with its identity and age. The message has no ID yet.
 func (r revival) revive(l letter, now time.Time) (push.Message, error) {
-	if l.kind == "Alexa.Discovery.DeleteReport" && now.Sub(l.published) > staleDelete && !r.force {
+	if l.kind == "Alexa.Discovery.DeleteReport" && now.Sub(l.published) > staleDelete && !r.Force {
 		return push.Message{}, errStaleDelete
 	}
 	region, err := r.regionOf(l)
@@ -65,7 +58,7 @@ func (r revival) revive(l letter, now time.Time) (push.Message, error) {
 	// A letter without an identity gets its own ID. If the program crashes before it
 	// can acknowledge, and publishes the letter twice, both are still one event.
 	set(attrIdentity, cmp.Or(l.Attributes[attrIdentity], l.Attributes[attrEventID], l.ID))
-	if !r.asNew {
+	if !r.AsNew {
 		set(attrPublished, alexa.FormatTime(l.published))
 	}
 	return push.Message{Data: l.Data, Attributes: attributes, OrderingKey: l.OrderingKey}, nil
@@ -89,30 +82,14 @@ func (r revival) regionOf(l letter) (string, error) {
 	if _, err := alexa.ParseRegion(given); err == nil {
 		return given, nil
 	}
-	if r.region == "" {
+	if r.SetRegion == "" {
 		return "", errWrongRegion
 	}
-	return string(r.region), nil
+	return string(r.SetRegion), nil
 }
 
 // expires reports whether SendEvent will drop the replayed event as expired. Discovery
 // events never expire.
 func (r revival) expires(l letter, now time.Time) bool {
-	return !r.asNew && now.Sub(l.published) > usualMaxAge && !strings.HasPrefix(l.kind, "Alexa.Discovery.")
-}
-
-// filter selects dead letters. The zero filter selects all.
-type filter struct {
-	reason, code, customer string
-	region                 alexa.Region
-	since, until           time.Time // first publish times: since <= t < until
-}
-
-func (f filter) selects(l letter) bool {
-	return (f.reason == "" || f.reason == l.reason) &&
-		(f.code == "" || f.code == l.code) &&
-		(f.customer == "" || f.customer == l.customer) &&
-		(f.region == "" || string(f.region) == l.region) &&
-		(f.since.IsZero() || !l.published.Before(f.since)) &&
-		(f.until.IsZero() || l.published.Before(f.until))
+	return !r.AsNew && now.Sub(l.published) > usualMaxAge && !strings.HasPrefix(l.kind, "Alexa.Discovery.")
 }

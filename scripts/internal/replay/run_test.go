@@ -1,4 +1,4 @@
-package main
+package replay
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -38,7 +39,7 @@ func TestInterrupt(t *testing.T) {
 				}
 				return nil
 			}
-			result, err := f.replay(ctx, options{})
+			result, err := f.replay(ctx, Command{})
 			name := fmt.Sprintf("interrupted at operation %d, %s", at, kind)
 			checkSums(t, result)
 			if kind != "" && result.Replayed < 25 && !(errors.Is(err, errInterrupted) && result.Interrupted) {
@@ -76,7 +77,7 @@ func TestCrash(t *testing.T) {
 				}
 				return nil
 			}
-			result, err := f.replay(t.Context(), options{})
+			result, err := f.replay(t.Context(), Command{})
 			checkSums(t, result)
 			if err == nil && result.Replayed < 25 {
 				t.Errorf("broken at operation %d: run() = %+v and no error", at, result)
@@ -102,7 +103,7 @@ func TestLeases(t *testing.T) {
 			s.Attributes = map[string]string{attrCode: fmt.Sprint(i % 2)}
 		}
 		f.wait = time.Minute // for each of 20 batches
-		result, err := f.replay(t.Context(), options{filter: filter{code: "0"}, revival: revival{asNew: true}})
+		result, err := f.replay(t.Context(), Command{filter: filter{Code: "0"}, revival: revival{AsNew: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +141,7 @@ func TestSeenTwice(t *testing.T) {
 			}
 			return nil
 		}
-		result, err := f.replay(t.Context(), options{filter: filter{code: "A"}})
+		result, err := f.replay(t.Context(), Command{filter: filter{Code: "A"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +178,7 @@ func TestComesBack(t *testing.T) {
 			}
 			return nil
 		}
-		result, err := f.replay(t.Context(), options{})
+		result, err := f.replay(t.Context(), Command{})
 		late := result.Late // the last to come may not have been read any more
 		want := tally{Read: 3 + late, Selected: 3, Replayed: 3, Left: late, Late: late}
 		if diff := cmp.Diff(want, result); diff != "" || err != nil || late < 4 || late < came-1 {
@@ -195,7 +196,7 @@ func TestMax(t *testing.T) {
 			s.PublishTime = s.PublishTime.Add(-time.Duration(i) * time.Second)
 		}
 		began := time.Now()
-		result, err := f.replay(t.Context(), options{max: 3})
+		result, err := f.replay(t.Context(), Command{Max: 3})
 		want := tally{Read: 10, Selected: 3, Replayed: 3, Left: 7}
 		if diff := cmp.Diff(want, result); diff != "" || err != nil {
 			t.Errorf("run() = %v, tally (-want +got):\n%s", err, diff)
@@ -247,7 +248,7 @@ func TestPublishFails(t *testing.T) {
 					n++
 					return test.fails(n - 1)
 				}
-				result, err := f.replay(t.Context(), options{})
+				result, err := f.replay(t.Context(), Command{})
 				if diff := cmp.Diff(test.want, result); diff != "" || (err != nil) != test.wantErr {
 					t.Errorf("run() = %v, tally (-want +got):\n%s", err, diff)
 				}
@@ -413,12 +414,10 @@ func (f *fake) inTopic() map[string]int {
 }
 
 // replay runs a real run on the fake.
-func (f *fake) replay(ctx context.Context, o options) (tally, error) {
-	o.forReal = true
-	if o.idle == 0 {
-		o.idle = 5 * time.Second
-	}
-	r := replayer{options: o, letters: f, events: f, now: time.Now, report: &report{out: io.Discard, err: io.Discard, forReal: true}}
+func (f *fake) replay(ctx context.Context, c Command) (tally, error) {
+	c.ForReal, c.Idle = true, 5*time.Second
+	env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}
+	r := replayer{Command: &c, Env: env, letters: f, events: f}
 	return r.run(ctx)
 }
 

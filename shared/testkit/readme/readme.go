@@ -1,9 +1,8 @@
 // Package readme checks a page against the tests of its package: the output of
-// commands, their flags, and programs.
+// commands, and programs.
 //
 //	page := readme.Open(t, "README.md")
 //	page.Shows(readme.Output(t, "example_test.go"))
-//	page.NamesFlags(help)
 package readme
 
 import (
@@ -49,21 +48,6 @@ func (p Page) Names(words ...string) {
 	for _, word := range words {
 		if !strings.Contains(p.Text, "`"+word+"`") {
 			p.t.Errorf("%s does not name %s", p.path, word)
-		}
-	}
-}
-
-// NamesFlags checks that the page names each flag in the help of package flag.
-func (p Page) NamesFlags(help string) {
-	p.t.Helper()
-	for line := range strings.Lines(help) {
-		flagged, ok := strings.CutPrefix(line, "  -") // descriptions are indented more
-		if !ok {
-			continue
-		}
-		name := "-" + strings.Fields(flagged)[0]
-		if !strings.Contains(p.Text, "`"+name) && !strings.Contains(p.Text, " "+name+" ") {
-			p.t.Errorf("%s does not name %s", p.path, name)
 		}
 	}
 }

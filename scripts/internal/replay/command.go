@@ -1,0 +1,156 @@
+package replay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// Command is the command line.
+type Command struct {
+	Project      string   `placeholder:"P" help:"Project of Google Cloud. Default: the project of the credentials."`
+	Subscription cli.Name `required:"" placeholder:"S" help:"Subscription of the dead-letter topic, by id or full name."`
+	Topic        cli.Name `required:"" placeholder:"T" help:"Topic of device events, by id or full name."`
+
+	filter
+	Max  int           `placeholder:"N" help:"Replay at most so many messages (default: all)."`
+	Idle time.Duration `placeholder:"D" default:"5s" help:"End when no new message has arrived for so long (${default})."`
+
+	ForReal bool `help:"Replay. Without it this is a dry run: it lists the messages, and changes nothing."`
+	revival
+	cli.JSON
+}
+
+// filter selects dead letters. The zero filter selects all.
+type filter struct {
+	Reason   reason       `placeholder:"R" help:"Only with this reason: dead_letter, or undelivered for messages that Pub/Sub moved itself."`
+	Code     cli.Name     `placeholder:"C" help:"Only with this code, for example INVALID_REQUEST_EXCEPTION."`
+	Region   alexa.Region `placeholder:"R" help:"Only those refused in this region, or else addressed to it: NA, EU or FE."`
+	Customer customer     `placeholder:"HASH" help:"Only of the customer with this hash, as logs have it."`
+	User     cli.Name     `placeholder:"ID" help:"Only of the customer with this id of yours."`
+	Since    time.Time    `placeholder:"T" help:"Only events first published at this time or later: RFC 3339, or as long ago as 2h."`
+	Until    time.Time    `placeholder:"T" help:"Only events first published before this time."`
+}
+
+// revival has the options for turning dead letters back into device events.
+type revival struct {
+	Force     bool         `help:"Also replay DeleteReports older than an hour: they remove endpoints that were added again since."`
+	AsNew     bool         `help:"Deliver old events as if they had happened now: Alexa announces and shows old states, and routines run."`
+	SetRegion alexa.Region `placeholder:"R" help:"Replay messages whose attribute region is invalid to this region."`
+}
+
+// Example returns an example for the help.
+func (Command) Example() string {
+	return "gatepost replay --project P --subscription dead-letters --topic device-events --code INVALID_REQUEST_EXCEPTION"
+}
+
+// reason is why messages became dead letters.
+type reason string
+
+// Validate implements kong's check.
+func (r reason) Validate() error {
+	if r != refused && r != undelivered {
+		return fmt.Errorf("%q is no reason: want %s (SendEvent refused the event; --code selects by its code) "+
+			"or %s (Pub/Sub moved the message after the last attempt)", string(r), refused, undelivered)
+	}
+	return nil
+}
+
+// customer is the hash of a customer.
+type customer string
+
+var hashes = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+// Validate implements kong's check.
+func (c customer) Validate() error {
+	if !hashes.MatchString(string(c)) {
+		return errors.New("want 16 hex digits; --user takes your id of the customer")
+	}
+	return nil
+}
+
+// Validate implements kong's check.
+func (c Command) Validate() error {
+	switch user := hashOf(string(c.User)); {
+	case !isName(string(c.Subscription), "subscriptions"):
+		return errors.New("--subscription: want an id or projects/P/subscriptions/S")
+	case !isName(string(c.Topic), "topics"):
+		return errors.New("--topic: want an id or projects/P/topics/T")
+	case c.Max < 0:
+		return errors.New("--max is negative")
+	case c.Idle <= 0:
+		return errors.New("--idle is not positive")
+	case !c.Until.IsZero() && !c.Since.Before(c.Until):
+		return errors.New("--since is not before --until")
+	case c.User != "" && c.Customer != "" && string(c.Customer) != user:
+		return fmt.Errorf("--user and --customer are two customers: the user's hash is %s", user)
+	}
+	return nil
+}
+
+// isName reports whether text is an id, or a full name of the kind.
+func isName(text, kind string) bool {
+	found := fullNames.FindStringSubmatch(text)
+	return !strings.Contains(text, "/") || found != nil && found[2] == kind
+}
+
+// hashOf returns the hash of a user, or nothing for none.
+func hashOf(user string) string {
+	if user == "" {
+		return ""
+	}
+	return grant.CustomerHash(user)
+}
+
+func (f filter) selects(l letter) bool {
+	only := cmp.Or(string(f.Customer), hashOf(string(f.User)))
+	return (f.Reason == "" || string(f.Reason) == l.reason) &&
+		(f.Code == "" || string(f.Code) == l.code) &&
+		(only == "" || only == l.customer) &&
+		(f.Region == "" || string(f.Region) == l.region) &&
+		(f.Since.IsZero() || !l.published.Before(f.Since)) &&
+		(f.Until.IsZero() || l.published.Before(f.Until))
+}
+
+// Run runs the command.
+func (c *Command) Run(ctx context.Context, env *cli.Env) error {
+	// The connection has to outlive an interrupt.
+	client, err := connect(context.WithoutCancel(ctx), c.Project, env.Google...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	letters := subscription{client.SubscriptionAdminClient, fullName(client.Project(), "subscriptions", string(c.Subscription))}
+	name := fullName(client.Project(), "topics", string(c.Topic))
+	if err := checkTopic(ctx, client.TopicAdminClient, name); err != nil {
+		return err
+	}
+	warning, err := letters.check(ctx, name)
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		env.Say("%s", warning)
+	}
+	events := newTopic(client, name)
+	defer events.publisher.Stop()
+	r := replayer{Command: c, Env: env, letters: letters, events: events}
+	result, err := r.run(ctx)
+	if c.JSON.JSON {
+		env.WriteJSON(result)
+	} else {
+		result.write(env.Stdout)
+	}
+	if err == nil && result.Failed > 0 {
+		return cli.ErrReported
+	}
+	return err
+}
