@@ -239,15 +239,11 @@ func missing(q Question, known Evidence) Verdict {
 			}
 		}
 	}
-	v := Verdict{
+	return Verdict{
 		Name:     "not_published",
 		Happened: "Gatepost did not get it: it was not published, or to another project or topic",
 		Do:       "Look for the message id in the publisher's log. If log lines of accepted events are excluded, it may be one of those.",
 	}
-	if len(known.Unread) > 0 {
-		v.Happened += " (not read: " + strings.Join(known.Unread, "; ") + ")"
-	}
-	return v
 }
 
 // finish makes sentences and a link of a verdict's parts.
