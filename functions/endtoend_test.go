@@ -21,11 +21,11 @@ import (
 
 const (
 	deviceEventsTopic = "device-events"
-	refreshShards     = 4 // messages that make a sweep
+	refreshShards     = 4 // messages of a sweep
 )
 
-// stack is what is deployed for one Alexa region: each function a process of
-// its own, one database, one keyset.
+// stack is the deployment for one Alexa region: a process for each function, one
+// database, one keyset.
 type stack struct {
 	*world.World
 	region alexa.Region
@@ -58,8 +58,8 @@ func deploy(t *testing.T, w *world.World) map[alexa.Region]*stack {
 	}
 	for region, s := range stacks {
 		push := func(topic, name, url, filter string) {
-			// The filter is there for emulators that apply filters: many do not, and the
-			// tests hold either way.
+			// The filter is for emulators that apply filters; the tests hold
+			// without it.
 			w.Subscribe(t, topic, &pubsubpb.Subscription{
 				Name: name + string(region), Filter: filter, EnableMessageOrdering: true, PushConfig: &pubsubpb.PushConfig{PushEndpoint: url},
 			})
@@ -76,7 +76,7 @@ func deploy(t *testing.T, w *world.World) map[alexa.Region]*stack {
 	return stacks
 }
 
-// deployment is the three stacks, as a customer of one region sees them.
+// deployment is the three stacks, seen by a customer of one region.
 type deployment struct {
 	*stack  // of the region
 	stacks  map[alexa.Region]*stack
@@ -92,7 +92,7 @@ type deployment struct {
 // filters.
 func TestEndToEnd(t *testing.T) {
 	t.Parallel()
-	// A token of ten minutes is due for its refresh when it is born.
+	// A token that lasts ten minutes is due for a refresh at once.
 	w := world.InCloud(t, simulator.Options{TokenLifetime: 10 * time.Minute})
 	w.CreateTopic(t, deviceEventsTopic)
 	events := w.PubSub.Publisher(deviceEventsTopic)
@@ -112,17 +112,17 @@ func TestEndToEnd(t *testing.T) {
 		t.Run(string(region), func(t *testing.T) {
 			t.Parallel()
 			d := deployment{stacks[region], stacks, publish}
-			d.followOneWhoStays(t)
-			d.followOneWhoLeaves(t)
+			d.followRemaining(t)
+			d.followLeaving(t)
 			d.publishMistakes(t)
 		})
 	}
 }
 
-// followOneWhoStays links a customer, lets the access token expire, has the
-// sweep refresh it, and sends events with the new one. Then that one dies
-// early, and is refreshed because the gateway refuses it.
-func (d deployment) followOneWhoStays(t *testing.T) {
+// followRemaining links a customer, lets the access token expire, sweeps, and sends
+// events with the new token. Then that token expires early, and is refreshed
+// because the gateway refuses it.
+func (d deployment) followRemaining(t *testing.T) {
 	c := d.Link(t, d.acceptGrant.URL(), "stays-"+string(d.region), d.region)
 	lamp := "lamp-of-" + c.UserID
 	wantAnnounced(t, d.World, c, "linked", "", 1)
@@ -152,10 +152,10 @@ func (d deployment) followOneWhoStays(t *testing.T) {
 	}
 }
 
-// followOneWhoLeaves links a customer who then disables the skill. The gateway
-// refuses the next event, Login with Amazon the refresh: that proves that the
-// grant is gone.
-func (d deployment) followOneWhoLeaves(t *testing.T) {
+// followLeaving links a customer who then disables the skill. The gateway refuses
+// the next event and Login with Amazon the refresh, which proves that the grant is
+// gone.
+func (d deployment) followLeaving(t *testing.T) {
 	c := d.Link(t, d.acceptGrant.URL(), "leaves-"+string(d.region), d.region)
 	lamp := "lamp-of-" + c.UserID
 	d.Disable(d.region, c.AmazonUser)
@@ -176,8 +176,8 @@ func (d deployment) followOneWhoLeaves(t *testing.T) {
 	)
 }
 
-// publishMistakes publishes an event that nobody can deliver. Every stack gets it
-// and puts it aside.
+// publishMistakes publishes an event that cannot be delivered. Every stack receives
+// and dead-letters it.
 func (d deployment) publishMistakes(t *testing.T) {
 	c := world.NewCustomer("mistaken-" + string(d.region))
 	event := report(c, "lamp-1")
@@ -190,8 +190,8 @@ func (d deployment) publishMistakes(t *testing.T) {
 	}
 }
 
-// sweep has the scheduler call RefreshTokens, and returns when every shard has
-// been worked on. The customer's grant must have been refreshed.
+// sweep has the scheduler call RefreshTokens, and returns when every shard has been
+// swept. The customer's grant must have been refreshed.
 func (d deployment) sweep(t *testing.T, c world.Customer) {
 	t.Helper()
 	if got := post(t, d.refreshTokens.URL(), ""); got.Status != http.StatusOK {
@@ -205,10 +205,9 @@ func (d deployment) sweep(t *testing.T, c world.Customer) {
 	}
 }
 
-// report publishes a device event as the maker's cloud does, and returns its
-// id when every stack that it is for has dealt with it. The one of the region
-// must have come to the outcome, and no stack may have asked for the event
-// again.
+// report publishes a device event as the maker's cloud does. It returns the event's
+// id when every stack that receives the event has acknowledged it at the first
+// attempt. The stack of the region must have settled it with the outcome.
 func (d deployment) report(t *testing.T, c world.Customer, endpointID, event string, attributes map[string]string, outcome string) string {
 	t.Helper()
 	eventID := d.publish(t, &pubsub.Message{Data: []byte(event), Attributes: attributes, OrderingKey: c.UserID + "/" + endpointID})
@@ -236,7 +235,7 @@ func (d deployment) report(t *testing.T, c world.Customer, endpointID, event str
 	return eventID
 }
 
-// stored reads a document of a customer.
+// stored reads one of a customer's documents.
 func stored(t *testing.T, w *world.World, c world.Customer, collection, id string) map[string]any {
 	t.Helper()
 	doc, err := w.Database.Collection(collection).Doc(id).Get(testkit.Context(t))
@@ -281,15 +280,14 @@ func wantAnnounced(t *testing.T, w *world.World, c world.Customer, kind, reason 
 	}
 }
 
-// request is what is compared of a request to Amazon.
+// request is the part of a request to Amazon that is compared.
 type request struct {
 	Target simulator.Target
 	Status int
 	Code   string
 }
 
-// wantRequests holds everything that Amazon was asked about a customer,
-// wherever, against a list.
+// wantRequests compares all requests to Amazon about a customer with a list.
 func (d deployment) wantRequests(t *testing.T, c world.Customer, want ...request) {
 	t.Helper()
 	var got []request
@@ -303,9 +301,8 @@ func (d deployment) wantRequests(t *testing.T, c world.Customer, want ...request
 	}
 }
 
-// wantEvents holds the events about a lamp that is reported three times, of
-// which the last is sent again, against what the gateway is to get: the same
-// body each time, and a message id that only the repetition shares.
+// wantEvents checks the four requests of three reports about a lamp, of which the
+// last is resent: all have the same body, and only the resend shares a message id.
 func (d deployment) wantEvents(t *testing.T, lamp string) {
 	t.Helper()
 	want := decode[map[string]any](t, fmt.Sprintf(`{"event":{"header":{"namespace":"Alexa","name":"ChangeReport","payloadVersion":"3"},
@@ -330,8 +327,8 @@ func (d deployment) wantEvents(t *testing.T, lamp string) {
 	}
 }
 
-// skillEvent is what Alexa sends to a skill that has subscribed to its events,
-// see https://developer.amazon.com/docs/smapi/skill-events-in-alexa-skills.html.
+// skillEvent returns a skill event as Alexa sends it, see
+// https://developer.amazon.com/docs/smapi/skill-events-in-alexa-skills.html.
 func skillEvent(kind string, c world.Customer, body string) string {
 	return fmt.Sprintf(`{"version":"1.0","context":{"System":{"application":{"applicationId":"amzn1.ask.skill.fake"},
 		"user":{"userId":%q},"apiEndpoint":"https://api.eu.amazonalexa.com"}},
@@ -339,16 +336,16 @@ func skillEvent(kind string, c world.Customer, body string) string {
 		"eventCreationTime":"2026-01-02T03:04:05Z","eventPublishingTime":"2026-01-02T03:04:06Z","body":%s}}`, skillUserID(c), kind, body)
 }
 
-// skillUserID is Amazon's id of an account as skill events have it.
+// skillUserID is the id of an Amazon account in skill events.
 func skillUserID(c world.Customer) string { return "amzn1.ask.account." + c.AmazonUser }
 
-// disabled is what Alexa sends after a customer has disabled the skill.
+// disabled is the event that Alexa sends when a customer disables the skill.
 func disabled(c world.Customer) string {
 	return skillEvent("SkillDisabled", c, `{"userInformationPersistenceStatus":"NOT_PERSISTED"}`)
 }
 
 // TestSkillDisabled has a customer disable the skill. Nothing is sent to the
-// gateway: it is the skill event that has the next sweep find out.
+// gateway: after the skill event the next sweep finds the grant revoked.
 func TestSkillDisabled(t *testing.T) {
 	t.Parallel()
 	w := world.InCloud(t, simulator.Options{}).For(alexa.EU)
@@ -367,7 +364,7 @@ func TestSkillDisabled(t *testing.T) {
 		}
 	}
 	c := world.NewCustomer("leaves")
-	tell(disabled(c), "unknown") // of an earlier time
+	tell(disabled(c), "unknown") // before the link
 	if err := w.LinkIn(testkit.Context(t), p.URL()+"/AcceptGrant", &c, alexa.EU); err != nil {
 		t.Fatal(err)
 	}
@@ -381,6 +378,6 @@ func TestSkillDisabled(t *testing.T) {
 	wantSweep(0, 1)
 	wantAnnounced(t, w, c, "revoked", "invalid_grant", 0)
 	if got := deliver(t, p, world.Message(report(c, "lamp-1"), nil)); got != "200 revoked" {
-		t.Errorf("the next event was answered %q, want that the grant is revoked", got)
+		t.Errorf("next event was answered %q, want 200 revoked", got)
 	}
 }

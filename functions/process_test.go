@@ -25,9 +25,9 @@ import (
 // kills it after ten seconds.
 const drainTime = 9 * time.Second
 
-// TestTerminate sends SIGTERM while an event is at the gateway. What is in
-// flight is finished if the gateway answers, and handed back to Pub/Sub if it
-// does not; nothing new is begun.
+// TestTerminate sends SIGTERM while an event is at the gateway. The event in flight
+// is finished if the gateway answers, and handed back to Pub/Sub if it does not;
+// new requests are refused.
 func TestTerminate(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -60,7 +60,7 @@ func TestTerminate(t *testing.T) {
 				t.Fatal(err)
 			}
 			terminated, untilKilled := time.Now(), testkit.Within(t, drainTime)
-			wantNoMore(t, p, inFlight)
+			wantRefused(t, p, inFlight)
 			<-inFlight.done
 			if took := time.Since(terminated); inFlight.err != nil || inFlight.answer.Status != test.status || took > test.most {
 				t.Errorf("the event in flight was answered %v (%v) after %v, want %d within %v",
@@ -74,14 +74,14 @@ func TestTerminate(t *testing.T) {
 	}
 }
 
-// flight is a request under way. The answer is there when done is closed.
+// flight is a request in flight. The answer is set when done is closed.
 type flight struct {
 	done   chan struct{}
 	answer world.Answer
 	err    error
 }
 
-// begin makes a request.
+// begin starts a request.
 func begin(t *testing.T, url, body string) *flight {
 	f, ctx := &flight{done: make(chan struct{})}, testkit.Context(t)
 	go func() {
@@ -91,18 +91,18 @@ func begin(t *testing.T, url, body string) *flight {
 	return f
 }
 
-// wantNoMore sees to it that the program begins nothing new: it refuses the
-// connection, or answers that it is shutting down. It asks until that is so,
-// because the signal takes a moment, and while the event is in flight, because
-// afterwards the program is gone.
-func wantNoMore(t *testing.T, p *binary.Process, inFlight *flight) {
+// wantRefused checks that the program starts nothing new: it refuses the
+// connection, or answers that it is shutting down. It repeats the request, because
+// the signal takes a moment, until the event in flight is done and the program may
+// be gone.
+func wantRefused(t *testing.T, p *binary.Process, inFlight *flight) {
 	t.Helper()
 	ctx := testkit.Context(t)
 	for {
 		a, err := world.Post(ctx, p.URL()+"/RefreshTokens", nil, "")
 		select {
 		case <-inFlight.done:
-			t.Error("the program took new requests for as long as the event was in flight")
+			t.Error("the program accepted requests until the event in flight was done")
 			return
 		default:
 		}
@@ -112,12 +112,12 @@ func wantNoMore(t *testing.T, p *binary.Process, inFlight *flight) {
 	}
 }
 
-// TestOneFunction has the program run as on Google Cloud, where it serves the
-// function that FUNCTION_TARGET names at every path, and no other. It takes an
-// event as Pub/Sub pushes it, and as Eventarc does: a CloudEvent in binary mode, see
-// https://cloud.google.com/eventarc/docs/cloudevents. It writes a line for each
-// request, where the Functions Framework would add two empty ones, and ends when it
-// is told to.
+// TestOneFunction runs the program as Google Cloud does, where it serves the
+// function that FUNCTION_TARGET names, at every path. It accepts an event as
+// Pub/Sub pushes it and as Eventarc does: a CloudEvent in binary mode, see
+// https://cloud.google.com/eventarc/docs/cloudevents. It writes one line for each
+// request, without the two empty ones of the Functions Framework, and ends on
+// SIGTERM.
 func TestOneFunction(t *testing.T) {
 	t.Parallel()
 	p := world.New(t, simulator.Options{}).With(map[string]string{
@@ -142,7 +142,7 @@ func TestOneFunction(t *testing.T) {
 			}
 		}
 	}
-	// What a program writes is seen a moment later; when it has ended, all is.
+	// The output is complete when the program has ended.
 	if err := p.Terminate(); err != nil {
 		t.Fatal(err)
 	}
@@ -155,10 +155,10 @@ func TestOneFunction(t *testing.T) {
 	}
 }
 
-// TestWrongConfiguration configures the program with several faults at once. Each
-// has to be named, in one error, by its variable; no value may be shown.
+// TestWrongConfiguration configures the program with several faults at once. One
+// error must name the variable of each, and show no value.
 func TestWrongConfiguration(t *testing.T) {
-	// Clients that a function would not get to use need no credentials then.
+	// With these no client looks for credentials.
 	t.Setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
 	t.Setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
 	good := world.New(t, simulator.Options{})
@@ -208,10 +208,10 @@ func TestWrongConfiguration(t *testing.T) {
 		"at odds with each other": {
 			map[string]string{"FIRESTORE_DATABASE": "canary", "GRANTEE_CREDENTIALS": "env:CANARY", "TOKEN_KEYSET": "env:CANARY"},
 			"FIRESTORE_DATABASE GRANTEE_CREDENTIALS TOKEN_KEYSET"},
-		"credentials for introspection missing": { // which two functions need
+		"credentials for introspection missing": { // of two functions, reported once
 			map[string]string{"GRANTEE_RESOLVER": "introspection:https://id.example.com", "GRANTEE_CREDENTIALS": "env:MISSING"},
 			"GRANTEE_CREDENTIALS"},
-		"resolver and audience at odds": {map[string]string{"GRANTEE_AUDIENCE": "gatepost"}, "GRANTEE_RESOLVER"}, // for two functions
+		"resolver and audience at odds": {map[string]string{"GRANTEE_AUDIENCE": "gatepost"}, "GRANTEE_RESOLVER"}, // of two functions, once
 		"key set in the clear": {
 			map[string]string{"GRANTEE_RESOLVER": "jwt:https://id.example.com", "GRANTEE_JWKS": "http://canary.example.com/keys"}, "GRANTEE_JWKS"},
 		"SkillEvent without identity provider": {
@@ -222,17 +222,17 @@ func TestWrongConfiguration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := functions.Register(good.With(test.env).Env, slog.New(slog.DiscardHandler))
 			if err == nil {
-				t.Fatal("the configuration was taken")
+				t.Fatal("Register succeeded, want an error")
 			}
 			world.Show(t.Name(), err.Error())
 			if got := strings.Join(faults(t, err.Error()), " "); got != test.want {
-				t.Errorf("the variables named are %s, want %s: %v", got, test.want, err)
+				t.Errorf("variables = %s, want %s, in: %v", got, test.want, err)
 			}
 		})
 	}
 }
 
-// TestWrongConfigurationEndsTheProcess with a status and one line.
+// TestWrongConfigurationEndsTheProcess expects status 1 and one line.
 func TestWrongConfigurationEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	p, err := world.New(t, simulator.Options{}).With(map[string]string{"SKILL": "canary!", "REFRESH_SHARDS": "257"}).Start("")
@@ -249,13 +249,13 @@ func TestWrongConfigurationEndsTheProcess(t *testing.T) {
 	}
 }
 
-// faults reads a heading with the faults below it, and returns the variables that
-// it names, in alphabetical order.
+// faults returns the variables that an error message names below its heading, in
+// alphabetical order.
 func faults(t *testing.T, message string) (names []string) {
 	t.Helper()
 	heading, list, _ := strings.Cut(message, "\n")
 	if heading != "configuration:" {
-		t.Errorf("the heading is %q, want %q", heading, "configuration:")
+		t.Errorf("heading = %q, want %q", heading, "configuration:")
 	}
 	for fault := range strings.Lines(list) {
 		name, _, _ := strings.Cut(strings.TrimSpace(fault), ":")
@@ -265,9 +265,9 @@ func faults(t *testing.T, message string) (names []string) {
 	return names
 }
 
-// TestConfigurationOfOneFunction starts each function with nothing but what it
-// needs where it is deployed. There is no Firestore or Pub/Sub at the addresses:
-// a process calls neither at its start.
+// TestConfigurationOfOneFunction starts each function with only the variables that
+// its deployment sets. Firestore and Pub/Sub are unreachable: no process calls them
+// at its start.
 func TestConfigurationOfOneFunction(t *testing.T) {
 	t.Parallel()
 	keyset, _ := testkit.Keyset(t)
@@ -299,8 +299,8 @@ func TestConfigurationOfOneFunction(t *testing.T) {
 	}
 }
 
-// TestReady: a process that starts well says in one line what it serves and how,
-// and warns of a variable that is nearly one it knows.
+// TestReady: a process that starts logs in one line what it serves, and warns of a
+// variable whose name is nearly a known one.
 func TestReady(t *testing.T) {
 	t.Parallel()
 	output := world.New(t, simulator.Options{}).With(map[string]string{"MAX_EVENT_AGES": "1m", "EVENT_CHECKS": "advise"}).
@@ -329,15 +329,15 @@ func TestReady(t *testing.T) {
 		Functions: map[string]string{"SendEvent": "15728640 bytes, 25s"}, MaxAge: "5m0s",
 	}
 	if diff := cmp.Diff(want, ready); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("ready line differs (-want +got):\n%s", diff)
 	}
 	if want := "the variable MAX_EVENT_AGES is not known: did you mean MAX_EVENT_AGE?"; warning.Message != want {
-		t.Errorf("the warning is %q, want %q", warning.Message, want)
+		t.Errorf("warning = %q, want %q", warning.Message, want)
 	}
 }
 
-// TestAnyAudience starts all functions, of which two recognize customers: that
-// any token of the issuer is accepted is one warning.
+// TestAnyAudience starts all functions, of which two identify customers: accepting
+// any token of the issuer logs one warning.
 func TestAnyAudience(t *testing.T) {
 	t.Parallel()
 	w := world.New(t, simulator.Options{})

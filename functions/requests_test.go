@@ -17,11 +17,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// The tests of this package meet the program as Google does: built by way of
-// the root package, started with an environment, spoken to over HTTP and ended
-// by a signal. What is inside the functions has tests of its own.
+// The tests of this package use the program as Google does: it is built from the
+// root package, started with an environment, called over HTTP and ended by a
+// signal. The functions' packages test the rest.
 
-// The last test is of what all others had the program show.
+// The last check is for secrets in everything the programs wrote.
 func TestMain(m *testing.M) { testkit.Main(m, world.Leaks) }
 
 // post makes a request that must be answered.
@@ -34,7 +34,7 @@ func post(t *testing.T, url, body string) world.Answer {
 	return a
 }
 
-// deliver pushes an event to the SendEvent of a process, and returns the answer.
+// deliver pushes an event to a process's SendEvent, and returns the answer.
 func deliver(t *testing.T, p *binary.Process, m push.Message) string {
 	t.Helper()
 	answer, err := world.Deliver(testkit.Context(t), p.URL()+"/SendEvent", m)
@@ -44,7 +44,7 @@ func deliver(t *testing.T, p *binary.Process, m push.Message) string {
 	return answer
 }
 
-// link has a customer enable the skill by a process of all functions.
+// link has a customer enable the skill, at a process that serves all functions.
 func link(t *testing.T, w *world.World, p *binary.Process, name string, region alexa.Region) world.Customer {
 	t.Helper()
 	return w.Link(t, p.URL()+"/AcceptGrant", name, region)
@@ -60,7 +60,7 @@ func decode[T any](t *testing.T, text string) T {
 	return value
 }
 
-// Two properties of a lamp: one that changes, and one that is as it was.
+// Two properties of a lamp: a changed one and an unchanged one.
 const (
 	powerState = `{"namespace":"Alexa.PowerController","name":"powerState","value":"ON",
 		"timeOfSample":"2026-01-02T03:04:05.678Z","uncertaintyInMilliseconds":0}`
@@ -68,7 +68,7 @@ const (
 		"timeOfSample":"2026-01-02T03:04:05.000Z","uncertaintyInMilliseconds":200}`
 )
 
-// report is a device event: a customer's lamp was switched on.
+// report is a device event: a customer's lamp is on.
 func report(c world.Customer, lamp string) string {
 	return fmt.Sprintf(`{"userId":%q,"event":{"header":{"namespace":"Alexa","name":"ChangeReport"},"endpoint":{"endpointId":%q},
 		"payload":{"change":{"cause":{"type":"PHYSICAL_INTERACTION"},"properties":[%s]}}},"context":{"properties":[%s]}}`,
@@ -81,9 +81,8 @@ func shortReport(c world.Customer, lamp string) string {
 		c.UserID, lamp, powerState, connectivity)
 }
 
-// TestExamples publishes every example of a device event to the program, and what
-// others send to it. The gateway takes each at the first try: the examples are what
-// a maker copies.
+// TestExamples publishes every example of a device event. Makers copy the examples,
+// so the gateway must accept each at the first attempt.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	events := make(map[string]json.RawMessage)
@@ -109,7 +108,7 @@ func TestExamples(t *testing.T) {
 	for name, data := range events {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := link(t, w, p, name, alexa.EU) // tells its requests from the others'
+			c := link(t, w, p, name, alexa.EU) // its own customer, to find its requests
 			event := decode[map[string]any](t, string(data))
 			event["userId"] = c.UserID
 			published, err := json.Marshal(event)
@@ -121,7 +120,7 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := deliver(t, p, world.Message(string(published), nil)); got != "200 accepted" {
-				t.Errorf("answered %q, want %q", got, "200 accepted")
+				t.Errorf("answer = %q, want %q", got, "200 accepted")
 			}
 			var got []string
 			for _, r := range w.Events(alexa.EU) {
@@ -132,14 +131,14 @@ func TestExamples(t *testing.T) {
 			header := decoded.Header
 			want := fmt.Sprint(202, " ", header.Namespace, " ", header.Name, " ", decoded.EndpointID())
 			if len(got) != 1 || err == nil && got[0] != want {
-				t.Errorf("at the gateway arrived %q, want %q", got, want)
+				t.Errorf("requests at the gateway = %q, want %q", got, want)
 			}
 		})
 	}
 }
 
-// TestRequests holds every path against what it must refuse, and how. What else may
-// be wrong with a body is the functions' affair.
+// TestRequests checks what each path refuses, and with which answer. The functions'
+// packages test the other faults of a body.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	p := world.New(t, simulator.Options{}).Launch(t, "")
@@ -188,13 +187,13 @@ func TestRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.Status != test.status || !strings.Contains(got.Body, test.says) {
-				t.Errorf("answered %d %s, want %d with %q", got.Status, got.Body, test.status, test.says)
+				t.Errorf("answer = %d %s, want %d with %q", got.Status, got.Body, test.status, test.says)
 			}
 		})
 	}
 }
 
-// pushed is the request body with which Pub/Sub delivers a message.
+// pushed is the body of Pub/Sub's push request for a message.
 func pushed(t *testing.T, data string) string {
 	t.Helper()
 	body, err := push.Encode(world.Message(data, nil))

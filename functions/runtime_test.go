@@ -13,9 +13,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/config"
 )
 
-// TestTune: what the environment says about the garbage collector is left alone,
-// and the rest is ours. It changes the process's own settings, one of which is
-// an allowance that must not be used up by tests that run beside it.
+// TestTune: settings of the garbage collector in the environment are kept, and the
+// rest are ours. It changes the settings of this process, so it does not run in
+// parallel.
 func TestTune(t *testing.T) {
 	type settings struct {
 		Percent int
@@ -33,14 +33,14 @@ func TestTune(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			// As the runtime has set them from the environment.
+			// As the runtime sets them from the environment.
 			percent, limit := debug.SetGCPercent(50), debug.SetMemoryLimit(1<<30)
 			defer debug.SetGCPercent(percent)
 			defer debug.SetMemoryLimit(limit)
 			tune(test.env)
 			got := settings{debug.SetGCPercent(50), debug.SetMemoryLimit(-1)}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+				t.Errorf("settings differ (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -62,7 +62,7 @@ func TestVariables(t *testing.T) {
 		entryPoints[name](source)
 	}
 	if len(source.Known()) < 20 {
-		t.Errorf("read: %v", source.Known())
+		t.Errorf("%d variables were read, want 20 or more: %v", len(source.Known()), source.Known())
 	}
 	for _, name := range source.Known() {
 		if !strings.Contains(table, "`"+name+"`") {

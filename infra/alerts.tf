@@ -22,7 +22,7 @@ locals {
         "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.repeated))}))",
       ])
       source = "EXTRACT(resource.labels.service_name)"
-      help   = "The line's field error, or one whose name begins with error_, says what is wrong. Most often it is something of ours: client credentials that Login with Amazon refuses, a secret or a database that cannot be read. With error_brake, Login with Amazon refuses so many grants that none is revoked: go run ./scripts/grants brake shows more. Events wait meanwhile, or become dead letters; a customer whose AcceptGrant failed has to link the skill again. A line without either is Cloud Run's own, about a request that no function answered: with status 429 there were too few instances, see scaling."
+      help   = "The line's field error, or one whose name begins with error_, says what is wrong. Most often it is something of ours: client credentials that Login with Amazon refuses, a secret or a database that cannot be read. With error_brake, Login with Amazon refuses so many grants that none is revoked: go run ./scripts/gatepost grants brake shows more. Events wait meanwhile, or become dead letters; a customer whose AcceptGrant failed has to link the skill again. A line without either is Cloud Run's own, about a request that no function answered: with status 429 there were too few instances, see scaling."
     }
   }
 
@@ -51,7 +51,7 @@ locals {
       subscriptions = [for subscription in google_pubsub_subscription.dead_letters : subscription.name]
       metric        = "num_undelivered_messages"
       above         = 0
-      help          = "In dead-letters: device events that could not be delivered, each with the reason in its attributes. They are kept for 7 days: go run ./scripts/replay lists them, and publishes them again once what made them fail has been mended. In refresh-dead-letters: shards that RefreshShard did not take ten times. Its log says why; the shards themselves are worth nothing any more, and gcloud pubsub subscriptions seek refresh-dead-letters --time=$(date -u +%FT%TZ) drops them."
+      help          = "In dead-letters: device events that could not be delivered, each with the reason in its attributes. They are kept for 7 days: go run ./scripts/gatepost replay lists them, and publishes them again once what made them fail has been mended. In refresh-dead-letters: shards that RefreshShard did not take ten times. Its log says why; the shards themselves are worth nothing any more, and gcloud pubsub subscriptions seek refresh-dead-letters --time=$(date -u +%FT%TZ) drops them."
     }
   }
 }

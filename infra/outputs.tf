@@ -23,7 +23,7 @@ output "secrets" {
   value = {
     for name, secret in google_secret_manager_secret.gatepost : name => (
       startswith(name, "gatepost-token-keyset-")
-      ? "go run ./scripts/keyset create projects/${var.project_id}/secrets/${secret.secret_id}"
+      ? "go run ./scripts/gatepost keyset create projects/${var.project_id}/secrets/${secret.secret_id}"
       : "gcloud secrets versions add ${secret.secret_id} --project=${var.project_id} --data-file=-"
     )
   }
@@ -57,7 +57,7 @@ output "stacks" {
 }
 
 output "topics" {
-  description = "Where the maker's cloud publishes device events, and where it learns of grants: subscribe to grant_events. Dead letters wait in the subscription for scripts/replay."
+  description = "Where the maker's cloud publishes device events, and where it learns of grants: subscribe to grant_events. Dead letters wait in the subscription for gatepost replay."
   value = {
     device_events = sort([for topic in google_pubsub_topic.device_events : topic.name])
     grant_events  = google_pubsub_topic.grant_events.name

@@ -49,7 +49,7 @@ func directive(code, granteeToken string) handler.Request {
 		"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":%q}}}}`, code, granteeToken)}
 }
 
-// name is the name of the event in an answer, with the type of an error.
+// name returns the name of the answer's event, followed by an error's type.
 func name(t *testing.T, answer handler.Answer) string {
 	t.Helper()
 	var body struct {
@@ -110,27 +110,27 @@ func TestAcceptGrant(t *testing.T) {
 			}
 			ctx, line := logging.Begin(t.Context())
 			if got := name(t, function(t, w).Handle(ctx, r)); got != test.want {
-				t.Errorf("got %s, want %s", got, test.want)
+				t.Errorf("answer = %s, want %s", got, test.want)
 			}
 			var written bytes.Buffer
 			line.Write(ctx, logging.New(&written), "AcceptGrant")
 			if want := severity(test.name, test.want); !strings.Contains(written.String(), `"severity":"`+want+`"`) {
-				t.Errorf("severity is not %s: %s", want, &written)
+				t.Errorf("log line = %[2]s, want severity %[1]s", want, &written)
 			}
 			record, err := w.Store.Read(t.Context(), accesstest.Key("u-1"))
 			g, stored := record.Grants[grant.ID(alexa.EU, accesstest.Skill, code)]
 			if stored != (test.want == success) || err != nil && !errors.Is(err, grant.ErrNotFound) {
-				t.Errorf("stored: %v, %v", stored, err)
+				t.Errorf("stored = %v (%v), want %v", stored, err, test.want == success)
 			}
 			if stored && (g.State != grant.Active || g.Region != alexa.EU || !g.ExpiresAt.Equal(w.Now().Add(time.Hour))) {
-				t.Errorf("%+v", g)
+				t.Errorf("stored grant = %+v, want active in EU for an hour", g)
 			}
 		})
 	}
 }
 
-// severity is what a line should have: a person need not hear of a code or a
-// token that is not good, and has to hear of every other failure.
+// severity returns the severity that a log line should have: a bad code or token
+// needs no person, every other failure does.
 func severity(test, answer string) string {
 	switch {
 	case answer == success:
@@ -148,23 +148,24 @@ func TestNoDirective(t *testing.T) {
 	answer := function(t, w).Handle(t.Context(), handler.Request{Header: http.Header{}, Body: body})
 	const want = `{"error":"not an AcceptGrant directive: directive.header.namespace: must be \"Alexa.Authorization\""}`
 	if answer.Status != http.StatusBadRequest || string(answer.Body) != want {
-		t.Errorf("%d %s", answer.Status, answer.Body)
+		t.Errorf("answer = %d %s, want 400 %s", answer.Status, answer.Body, want)
 	}
 }
 
-// TestRegionIsNotGuessed: with two regions served, the skill proxy has to say which.
+// TestRegionIsNotGuessed: with two regions served, the skill proxy must name the
+// region.
 func TestRegionIsNotGuessed(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
 	f := function(t, w)
 	f.Regions = append(f.Regions, alexa.NA)
 	if got := name(t, f.Handle(t.Context(), directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != failure {
-		t.Errorf("got %s, want %s", got, failure)
+		t.Errorf("answer = %s, want %s", got, failure)
 	}
 }
 
-// TestPartition: a unit of Alexa Smart Properties is refused in Alexa's own way,
-// and the answer says why.
+// TestPartition: a unit of Alexa Smart Properties is refused with Alexa's own
+// error, and the answer gives the reason.
 func TestPartition(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
@@ -172,7 +173,7 @@ func TestPartition(t *testing.T) {
 	request.Body = bytes.Replace(request.Body, []byte("BearerToken"), []byte("BearerTokenWithPartition"), 1)
 	answer := function(t, w).Handle(t.Context(), request)
 	if got := name(t, answer); got != failure || !bytes.Contains(answer.Body, []byte("BearerTokenWithPartition, of Alexa Smart Properties")) {
-		t.Errorf("%s: %s", got, answer.Body)
+		t.Errorf("answer = %s: %s, want %s that names the partition", got, answer.Body, failure)
 	}
 }
 
@@ -188,24 +189,24 @@ func TestSameCode(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
 			if got := name(t, f.Handle(ctx, r)); got != success {
-				t.Errorf("at once: %s", got)
+				t.Errorf("concurrent answer = %s, want %s", got, success)
 			}
 		})
 	}
 	wg.Wait()
 	if got := name(t, f.Handle(t.Context(), r)); got != success {
-		t.Errorf("afterwards: %s", got)
+		t.Errorf("later answer = %s, want %s", got, success)
 	}
 	if n := len(w.Read(t, "u-1").Grants); n != 1 {
-		t.Errorf("%d grants", n)
+		t.Errorf("grants = %d, want 1", n)
 	}
 	if got := name(t, f.Handle(t.Context(), directive("never-issued", "grantee-u-1"))); got != failure {
-		t.Errorf("a code that nobody exchanged: %s", got)
+		t.Errorf("answer to an unknown code = %s, want %s", got, failure)
 	}
 }
 
-// TestRelink: a failed one leaves the grant that works alone; a successful one adds a
-// grant and makes the older one prove itself.
+// TestRelink: a failed relink leaves the working grant alone; a successful one adds
+// a grant and makes the older one due for a refresh.
 func TestRelink(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
@@ -223,11 +224,11 @@ func TestRelink(t *testing.T) {
 	}
 	record := w.Read(t, "u-1")
 	if g := record.Grants[old]; len(record.Grants) != 2 || g.State != grant.Active || !g.RefreshDue.Equal(w.Now()) {
-		t.Errorf("%d grants; the old one is %s, due %v", len(record.Grants), g.State, g.RefreshDue)
+		t.Errorf("%d grants, the old one %s and due %v; want 2, active, due now", len(record.Grants), g.State, g.RefreshDue)
 	}
 }
 
-// TestAccounts: one customer of the maker's, several accounts of Amazon's.
+// TestAccounts: one customer of the maker, several Amazon accounts.
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -264,7 +265,7 @@ func TestAccounts(t *testing.T) {
 				t.Errorf("%d grants, want %d", len(record.Grants), test.grants)
 			}
 			if g, ok := record.Grants[first]; ok && g.RefreshDue.Equal(w.Now()) != test.due {
-				t.Errorf("the first grant is due %v", g.RefreshDue)
+				t.Errorf("first grant is due %v, want now: %v", g.RefreshDue, test.due)
 			}
 			if strings.Contains(fmt.Sprint(record.Grants), "amzn-") {
 				t.Error("the record shows the Amazon account")
@@ -273,8 +274,8 @@ func TestAccounts(t *testing.T) {
 	}
 }
 
-// TestBackfill: the day the permission goes live, Alexa sends one directive
-// for every customer the skill has.
+// TestBackfill: when the permission goes live, Alexa sends one directive for every
+// customer of the skill.
 func TestBackfill(t *testing.T) {
 	t.Parallel()
 	const customers = 300
@@ -288,39 +289,39 @@ func TestBackfill(t *testing.T) {
 			defer func() { <-limit }()
 			r := directive(w.Sim.Code(alexa.EU, fmt.Sprint("amzn-", i)).Reveal(), fmt.Sprint("grantee-u-", i))
 			if got := name(t, f.Handle(context.Background(), r)); got != success {
-				t.Errorf("customer %d: %s", i, got)
+				t.Errorf("answer for customer %d = %s, want %s", i, got, success)
 			}
 		})
 	}
 	wg.Wait()
 	if c := w.Sim.Counts(); c.Exchanges != customers || c.Refreshes != 0 {
-		t.Errorf("%d exchanges and %d refreshes", c.Exchanges, c.Refreshes)
+		t.Errorf("%d exchanges and %d refreshes, want %d and 0", c.Exchanges, c.Refreshes, customers)
 	}
 	for i := range customers {
 		record := w.Read(t, fmt.Sprint("u-", i))
 		if len(record.Grants) != 1 || !record.RefreshDue.After(w.Now()) {
-			t.Fatalf("customer %d: %d grants, due %v", i, len(record.Grants), record.RefreshDue)
+			t.Fatalf("customer %d: %d grants, due %v; want 1, due later", i, len(record.Grants), record.RefreshDue)
 		}
 	}
 }
 
-// TestCallerWhoIsGone: the code is spent, so the tokens are stored.
-func TestCallerWhoIsGone(t *testing.T) {
+// TestCallerGone: the code is spent, so the tokens are stored.
+func TestCallerGone(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	w.Sim.Script(simulator.Exchange, simulator.Fault{OmitExpiresIn: true, Match: func(simulator.Request) bool { cancel(); return true }})
 	if got := name(t, function(t, w).Handle(ctx, directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != success {
-		t.Error(got)
+		t.Errorf("answer = %s, want %s", got, success)
 	}
 	if n := len(w.Read(t, "u-1").Grants); n != 1 {
-		t.Errorf("%d grants are stored", n)
+		t.Errorf("stored grants = %d, want 1", n)
 	}
 }
 
-// broken is a store that cannot write.
-type broken struct{ grant.Store }
+// brokenStore is a store whose writes fail.
+type brokenStore struct{ grant.Store }
 
-func (broken) Write(context.Context, grant.Record, grant.Record) (grant.Record, error) {
+func (brokenStore) Write(context.Context, grant.Record, grant.Record) (grant.Record, error) {
 	return grant.Record{}, errors.New("disk on fire")
 }

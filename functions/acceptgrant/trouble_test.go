@@ -17,7 +17,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
-// inTime is the context of a request.
+// inTime returns a context with the function's time limit.
 func inTime(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), acceptgrant.Limits.Time)
@@ -25,8 +25,8 @@ func inTime(t *testing.T) context.Context {
 	return ctx
 }
 
-// TestStoreThatFails: a code can be exchanged once, so the tokens are stored
-// whatever the store answers, before a write or after it.
+// TestStoreThatFails: a code can be exchanged only once, so the tokens are stored
+// even if the store fails, before or after a write.
 func TestStoreThatFails(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
@@ -37,18 +37,18 @@ func TestStoreThatFails(t *testing.T) {
 	for i := range links {
 		r := directive(w.Sim.Code(alexa.EU, fmt.Sprint("amzn-", i)).Reveal(), "grantee-u-"+fmt.Sprint(i))
 		if got := name(t, f.Handle(inTime(t), r)); got != success {
-			t.Errorf("link %d: %s", i, got)
+			t.Errorf("link %d = %s, want %s", i, got, success)
 		}
 		if n := len(w.Read(t, fmt.Sprint("u-", i)).Grants); n != 1 {
-			t.Errorf("link %d: %d grants", i, n)
+			t.Errorf("link %d: grants = %d, want 1", i, n)
 		}
 	}
 	if store.Faults() < links/3 {
-		t.Errorf("the store failed %d times only", store.Faults())
+		t.Errorf("store faults = %d, want %d or more", store.Faults(), links/3)
 	}
 }
 
-// TestIdentityProviderHiccup: one quick failure costs nobody a link.
+// TestIdentityProviderHiccup: one quick failure is retried.
 func TestIdentityProviderHiccup(t *testing.T) {
 	t.Parallel()
 	for name503, failures := range map[string]int64{"once": 1, "for good": 1000} {
@@ -84,7 +84,7 @@ func TestIdentityProviderHiccup(t *testing.T) {
 	}
 }
 
-// TestSlowExchange: Login with Amazon has all the time that storing does not
+// TestSlowExchange: Login with Amazon may use all the time that storing does not
 // need, and no more.
 func TestSlowExchange(t *testing.T) {
 	t.Parallel()
@@ -102,23 +102,23 @@ func TestSlowExchange(t *testing.T) {
 	}
 }
 
-// TestFailedLinkIsForgotten: a link that was answered with a failure is not
-// stored later, when nobody expects it.
+// TestFailedLinkIsForgotten: a link that was answered with a failure is not stored
+// later.
 func TestFailedLinkIsForgotten(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
 	f := function(t, w)
-	f.Store = broken{w.Store}
+	f.Store = brokenStore{w.Store}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	if got := name(t, f.Handle(ctx, directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != failure {
-		t.Errorf("answered %s", got)
+		t.Errorf("answer = %s, want %s", got, failure)
 	}
 	f.Store = w.Store
 	if got := name(t, f.Handle(inTime(t), directive(w.Sim.Code(alexa.EU, "amzn-2").Reveal(), "grantee-u-1"))); got != success {
-		t.Errorf("answered %s", got)
+		t.Errorf("answer = %s, want %s", got, success)
 	}
 	if record := w.Read(t, "u-1"); len(record.Grants) != 1 || record.Announce != nil || record.Left(alexa.EU) != 1 {
-		t.Errorf("%+v", record)
+		t.Errorf("record = %+v, want the second grant only", record)
 	}
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// outcomeNames are what may become of an event.
+// outcomeNames are the outcomes of an event.
 var outcomeNames = []string{
 	"accepted", "duplicate", "superseded", "expired", "suspended", "revoked", "unconfirmed", "behind", "dead_letter",
 }
 
-// audit holds what the simulator, the topics and the store have against what
-// Pub/Sub was told.
+// audit compares the records of the simulator, the topics and the store with the
+// answers that Pub/Sub got.
 type audit struct {
 	t        *testing.T
 	w        *suite
@@ -32,10 +32,10 @@ type audit struct {
 	requests map[int][]simulator.Request // by number of the event
 	dead     map[string]int              // dead letters by event id
 	left     map[string]bool             // customers who disabled the skill, by userId; they may have enabled it again
-	gone     map[string]bool             // those who have not
+	gone     map[string]bool             // the ones who have not
 
 	counts   map[string]int // events by outcome, and grant
-	repeated int            // times that the gateway took an event again
+	repeated int            // repetitions that the gateway accepted
 }
 
 func newAudit(t *testing.T, m *maker, fates map[string]fate) *audit {
@@ -54,23 +54,23 @@ func newAudit(t *testing.T, m *maker, fates map[string]fate) *audit {
 			a.left[p.customer.UserID], a.gone[p.customer.UserID] = true, p.disable
 		}
 	}
-	buried := 0
+	deadLetters := 0
 	for _, was := range fates {
 		for _, outcomes := range was.acks {
 			for _, outcome := range outcomes {
 				if outcome == "dead_letter" {
-					buried++
+					deadLetters++
 				}
 			}
 		}
 	}
-	for _, id := range said(a.t, a.w.DeadLetters, buried, func(m *pubsub.Message) string { return m.Attributes["eventId"] }) {
+	for _, id := range said(a.t, a.w.DeadLetters, deadLetters, func(m *pubsub.Message) string { return m.Attributes["eventId"] }) {
 		a.dead[id]++
 	}
 	return a
 }
 
-// numberOf finds the number of the event that a request carried.
+// numberOf returns the number of the event in a request.
 func numberOf(r simulator.Request) int {
 	if door, ok := strings.CutPrefix(r.EndpointID, "door-"); ok {
 		number, _ := strconv.Atoi(door)
@@ -94,9 +94,9 @@ func (a *audit) run() {
 	for _, p := range a.events {
 		a.event(p, a.fates[p.id()])
 	}
-	for _, r := range a.requests[-1] { // cut off, by a process that was killed
+	for _, r := range a.requests[-1] { // cut off by a kill
 		if r.Accepted {
-			a.t.Errorf("the gateway took a request that carries no event: %s", r.Body)
+			a.t.Errorf("the gateway accepted a request without an event: %s", r.Body)
 		}
 	}
 	partly := 0
@@ -104,45 +104,45 @@ func (a *audit) run() {
 		partly += was.partly
 	}
 	if partly > 3+a.counts["behind"]/4 {
-		a.t.Errorf("%d attempts were handed back although a grant took the event; %d times the other was noted as behind",
+		a.t.Errorf("%d attempts were handed back although a grant accepted the event; the other was marked behind %d times",
 			partly, a.counts["behind"])
 	}
 	a.grants()
 	counts := a.w.Counts()
 	if all := counts.Accepted + counts.Refused; counts.Scripted < all*15/100 {
-		a.t.Errorf("%d of %d requests met faults, want a fifth", counts.Scripted, all)
+		a.t.Errorf("faulted requests = %d of %d, want a fifth", counts.Scripted, all)
 	}
 }
 
-// event checks that one event is accounted for: it is acknowledged once, with an
-// outcome for each grant, which the gateway and the topics bear out, and a
-// repetition has a cause.
+// event checks one event: it is acknowledged once, with an outcome for each grant
+// that the records of the gateway and the topics confirm, and each repetition has a
+// cause.
 func (a *audit) event(p planned, was fate) {
 	if len(was.acks) != 1 {
-		a.t.Errorf("%s: acknowledged as %v, want it once", p.id(), was.acks)
+		a.t.Errorf("%s: acknowledgements = %v, want one", p.id(), was.acks)
 		return
 	}
-	done := make(map[string]int) // grants that are done with, by the Amazon user
-	buried := false
+	done := make(map[string]int) // settled grants, by Amazon user
+	deadLettered := false
 	for grantID, outcome := range was.acks[0] {
 		a.counts[outcome]++
-		buried = buried || outcome == "dead_letter"
+		deadLettered = deadLettered || outcome == "dead_letter"
 		left := a.left[p.customer.UserID]
 		if !slices.Contains(outcomeNames, outcome) || p.want != "" && outcome != p.want && (outcome != "revoked" || !left) {
-			a.t.Errorf("%s: %s, want one outcome %s", p.id(), outcome, p.want)
+			a.t.Errorf("%s: outcome = %s, want %s", p.id(), outcome, p.want)
 		}
 		user := a.accounts[grantID].AmazonUser
 		taken, lost, _ := a.taken(p, user)
 		accepted := outcome == "accepted" || outcome == "duplicate" && !settledBefore(p, was, grantID, taken)
 		if accepted && taken == 0 {
-			a.t.Errorf("%s: %s, but the gateway did not take it; after %d attempts, of which %d were interrupted: %v",
+			a.t.Errorf("%s: outcome = %s, but the gateway accepted nothing; after %d attempts, %d of them interrupted: %v",
 				p.id(), outcome, was.attempts, was.interrupted, was.acks)
 		}
 		if accepted || outcome == "unconfirmed" {
 			done[user]++
 		}
-		if outcome == "unconfirmed" && (!p.press || lost+untaken(a.requests[p.number]) == 0) {
-			a.t.Errorf("%s: unconfirmed, and no answer to it was lost", p.id())
+		if outcome == "unconfirmed" && (!p.press || lost+unaccepted(a.requests[p.number]) == 0) {
+			a.t.Errorf("%s: unconfirmed, but no answer to it was lost", p.id())
 		}
 		if outcome == "revoked" && !left {
 			a.t.Errorf("%s: revoked, but the customer has not disabled the skill", p.id())
@@ -151,21 +151,21 @@ func (a *audit) event(p planned, was fate) {
 	for user := range a.users(p) {
 		taken, lost, ids := a.taken(p, user)
 		if len(ids) > 1 && !a.left[p.customer.UserID] {
-			a.t.Errorf("%s: sent to %s with several message ids: %v", p.id(), user, ids)
+			a.t.Errorf("%s: message ids for %s = %v, want one", p.id(), user, ids)
 		}
 		repeated := taken - done[user]
 		if repeated > lost+was.interrupted+was.partly {
-			a.t.Errorf("%s: %v; the gateway took it %d times of %s; %d of its answers were lost, and %d attempts interrupted",
+			a.t.Errorf("%s: %v; the gateway accepted it %d times for %s, with %d answers lost and %d attempts interrupted",
 				p.id(), was.acks, taken, user, lost, was.interrupted)
 		}
 		a.repeated += max(repeated, 0)
 	}
-	if letters := a.dead[p.id()]; letters > 1+was.interrupted || (letters > 0) != buried {
-		a.t.Errorf("%s: %v, and %d dead letters", p.id(), was.acks, letters)
+	if letters := a.dead[p.id()]; letters > 1+was.interrupted || (letters > 0) != deadLettered {
+		a.t.Errorf("%s: acknowledged as %v with %d dead letters", p.id(), was.acks, letters)
 	}
 }
 
-// users are the Amazon users for whom the gateway got an event.
+// users returns the Amazon users for whom the gateway got the event.
 func (a *audit) users(p planned) map[string]bool {
 	users := make(map[string]bool)
 	for _, r := range a.requests[p.number] {
@@ -174,16 +174,15 @@ func (a *audit) users(p planned) map[string]bool {
 	return users
 }
 
-// settledBefore reports whether a duplicate is of an attempt that had settled
-// the event without the gateway, and was interrupted before Pub/Sub heard of
-// it, or handed back for the sake of another grant: a press that was suspended,
-// revoked or not answered is done with, and noted as such.
+// settledBefore reports whether a duplicate follows an attempt that settled the
+// event without the gateway, and was interrupted before its answer, or handed back
+// for another grant: a press that is suspended, revoked or unconfirmed is settled.
 func settledBefore(p planned, was fate, grantID string, taken int) bool {
 	return p.press && taken == 0 && (was.interrupted > 0 || was.settled[grantID])
 }
 
-// untaken counts the requests that were not answered, and not taken.
-func untaken(requests []simulator.Request) (n int) {
+// unaccepted counts the requests without an answer that the gateway did not accept.
+func unaccepted(requests []simulator.Request) (n int) {
 	for _, r := range requests {
 		if r.Status == 0 && !r.Accepted {
 			n++
@@ -192,9 +191,8 @@ func untaken(requests []simulator.Request) (n int) {
 	return n
 }
 
-// taken counts how often the gateway took an event of an Amazon user, and how
-// many of its answers to that were lost; ids are the message ids that it was sent
-// with.
+// taken counts how often the gateway accepted an event for an Amazon user, and how
+// many of those answers were lost; ids are the event's message ids.
 func (a *audit) taken(p planned, user string) (taken, lost int, ids []string) {
 	for _, r := range a.requests[p.number] {
 		if r.User != user {
@@ -213,8 +211,8 @@ func (a *audit) taken(p planned, user string) (taken, lost int, ids []string) {
 	return taken, lost, ids
 }
 
-// grants checks that no customer was unlinked who did not leave, and that Alexa has
-// the latest state of every lamp.
+// grants checks that only customers who left are unlinked, and that Alexa has the
+// latest state of every lamp.
 func (a *audit) grants() {
 	newest := make(map[string]map[string]planned) // by userId and endpoint
 	for _, p := range a.events {
@@ -228,33 +226,33 @@ func (a *audit) grants() {
 	for grantID, account := range a.accounts {
 		g := a.w.grant(a.t, customer{UserID: account.UserID, GrantID: grantID})
 		if g.State == grant.Revoked && !a.left[account.UserID] {
-			a.t.Errorf("%s is revoked (%s), and has not disabled the skill", account.UserID, g.Reason)
+			a.t.Errorf("%s is revoked (%s), but has not disabled the skill", account.UserID, g.Reason)
 		}
 		if g.State != grant.Active || a.gone[account.UserID] {
 			continue
 		}
 		for endpoint, p := range newest[account.UserID] {
 			if believed := a.w.brightness(account, endpoint); believed != float64(p.number) {
-				a.t.Errorf("%s is the newest report of %s, and %v; Alexa believes %v of %s",
+				a.t.Errorf("%s is the newest report of %s, acknowledged as %v; Alexa has %v for %s",
 					p.id(), p.key(), a.fates[p.id()].acks, believed, account.AmazonUser)
 			}
 		}
 	}
 }
 
-// summary is for the log.
+// summary is one line for the log.
 func (a *audit) summary() string {
 	text := ""
 	for _, outcome := range slices.Sorted(maps.Keys(a.counts)) {
 		text += fmt.Sprintf("%d %s, ", a.counts[outcome], outcome)
 	}
 	counts := a.w.Counts()
-	return text + fmt.Sprintf("%d taken again; the gateways took %d requests and refused %d, of which %d met faults",
+	return text + fmt.Sprintf("%d repetitions accepted; the gateways accepted %d requests and refused %d, %d of them with faults",
 		a.repeated, counts.Accepted, counts.Refused, counts.Scripted)
 }
 
-// brightness is what Alexa believes of a customer's lamp: the number of the
-// report, nil if there was none.
+// brightness returns a lamp's brightness as Alexa has it, which is the number of
+// the report, or nil.
 func (w *suite) brightness(c customer, lamp string) any {
 	for _, p := range w.State(c.Region, c.AmazonUser)[lamp] {
 		if p.Name == "brightness" {

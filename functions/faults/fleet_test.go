@@ -28,16 +28,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// fleet is some copies of SendEvent, and what is in front of them: it hands
-// each push to one that lives, kills as planned, and sees what Pub/Sub is
-// told.
+// fleet is some copies of SendEvent behind a load balancer, which hands each push
+// to a live process, kills as planned, and records the answers to Pub/Sub.
 type fleet struct {
 	t     *testing.T
 	w     *suite
-	acked chan<- struct{} // gets one element for each event that is acknowledged
+	acked chan<- struct{} // receives once for each acknowledged event
 
 	mu        sync.Mutex
-	processes []*binary.Process // nil while one is dead
+	processes []*binary.Process // nil between a kill and the restart
 	turn      int
 	kills     int
 	plan      map[string]planned // by event id
@@ -46,16 +45,16 @@ type fleet struct {
 	pending sync.WaitGroup // kills and restarts
 }
 
-// fate is what became of one event.
+// fate records the attempts of one event.
 type fate struct {
 	attempts    int
-	interrupted int                 // attempts that ended without an answer that Pub/Sub heard
-	partly      int                 // attempts handed back that a grant accepted: what the other missed could not be noted
-	acks        []map[string]string // outcomes that were acknowledged, by grant id
-	settled     map[string]bool     // grants that were done with, without the gateway, in an attempt that was handed back
+	interrupted int                 // attempts without an answer to Pub/Sub
+	partly      int                 // attempts handed back after one grant accepted: the other could not be marked behind
+	acks        []map[string]string // acknowledged outcomes, by grant id
+	settled     map[string]bool     // grants settled without the gateway in an attempt that was handed back
 }
 
-// handedBack notes an attempt that is to come again.
+// handedBack records an attempt that will be redelivered.
 func (x *fate) handedBack(p planned, outcomes map[string]string) {
 	if !p.press && slices.Contains(slices.Collect(maps.Values(outcomes)), "accepted") {
 		x.partly++
@@ -82,14 +81,14 @@ func newFleet(t *testing.T, w *suite, copies int, acked chan<- struct{}) *fleet 
 	return f
 }
 
-// add takes an event that is about to be published.
+// add registers an event before it is published.
 func (f *fleet) add(p planned) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.plan[p.id()], f.fates[p.id()] = p, &fate{settled: make(map[string]bool)}
 }
 
-// ServeHTTP takes a push.
+// ServeHTTP handles a push.
 func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -106,7 +105,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway)
 		return
 	}
-	if todo.deed == killAtWork {
+	if todo.killPoint == killAtWork {
 		f.pending.Add(1)
 		time.AfterFunc(todo.after, func() {
 			defer f.pending.Done()
@@ -114,7 +113,7 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	}
 	answer, err := world.Post(r.Context(), process.URL(), nil, string(body))
-	if err == nil && todo.deed == killAtReply {
+	if err == nil && todo.killPoint == killAtReply {
 		f.kill(slot, process)
 		err = http.ErrAbortHandler
 	}
@@ -124,11 +123,11 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	outcomes, status := outcomesOf(answer.Body), answer.Status
-	// Pub/Sub has an event of one key with one process at a time: the one that
-	// claimed this is dead, or could not note what became of it.
+	// Pub/Sub delivers events of one key one at a time, so the process with the
+	// claim is dead, or could not record the outcome.
 	if strings.Contains(answer.Body, `"CLAIMED"`) {
 		if err := f.w.endClaim(r.Context(), todo.customer, id); err != nil {
-			f.t.Errorf("%s was claimed: %v", id, err)
+			f.t.Errorf("claim of %s: %v", id, err)
 		}
 	}
 	if status != http.StatusOK {
@@ -143,8 +142,8 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// outcome returns what became of the events, how many processes were killed,
-// and waits for those that start again.
+// outcome waits for the restarts, and returns the fates of the events and how many
+// processes were killed.
 func (f *fleet) outcome() (fates map[string]fate, kills int) {
 	f.pending.Wait()
 	f.mu.Lock()
@@ -156,8 +155,8 @@ func (f *fleet) outcome() (fates map[string]fate, kills int) {
 	return fates, f.kills
 }
 
-// next returns the process whose turn it is, nil if none lives, and the event,
-// with its deed only when it is delivered for the first time.
+// next returns the next live process, nil if there is none, and the event, with its
+// kill point at the first delivery only.
 func (f *fleet) next(id string) (slot int, process *binary.Process, todo planned) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,7 +165,7 @@ func (f *fleet) next(id string) (slot int, process *binary.Process, todo planned
 		f.turn = (f.turn + 1) % len(f.processes)
 		if f.processes[f.turn] != nil {
 			if f.fates[id].attempts++; f.fates[id].attempts > 1 {
-				todo.deed = spare
+				todo.killPoint = none
 			}
 			return f.turn, f.processes[f.turn], todo
 		}
@@ -180,7 +179,7 @@ func (f *fleet) note(id string, edit func(*fate)) {
 	edit(f.fates[id])
 }
 
-// outcomesOf are the outcomes in an answer, by grant id, or what else it says.
+// outcomesOf returns the outcomes in an answer by grant id, or the whole answer.
 func outcomesOf(answer string) map[string]string {
 	outcomes, err := world.Outcomes(answer)
 	if err != nil || len(outcomes) == 0 {
@@ -193,7 +192,7 @@ func outcomesOf(answer string) map[string]string {
 	return by
 }
 
-// kill kills a process unless that was done, and starts another in its place.
+// kill kills a process unless it was killed before, and restarts it.
 func (f *fleet) kill(slot int, process *binary.Process) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -206,7 +205,7 @@ func (f *fleet) kill(slot int, process *binary.Process) {
 	f.pending.Go(func() {
 		started, err := f.w.LaunchIn(f.t.Context(), "SendEvent")
 		if err != nil {
-			f.t.Errorf("starting a process again: %v", err)
+			f.t.Errorf("restart: %v", err)
 			return
 		}
 		f.mu.Lock()
@@ -215,19 +214,19 @@ func (f *fleet) kill(slot int, process *binary.Process) {
 	})
 }
 
-// flakyStore stands between the processes and the Firestore emulator, which is
-// kinder than Firestore: it fails calls, some of them after they took effect.
+// flakyStore is a proxy of the Firestore emulator that fails calls, some of them
+// after they took effect.
 type flakyStore struct {
 	address  string
 	emulator *grpc.ClientConn
 
 	mu   sync.Mutex
 	deal func() int // nil: no call fails
-	next int        // of storeErrors
+	next int        // index in storeErrors
 	met  map[string]int
 }
 
-// storeErrors are what Firestore answers when it is not well.
+// storeErrors are Firestore's answers in an outage.
 var storeErrors = []codes.Code{
 	codes.Unavailable, codes.Aborted, codes.DeadlineExceeded, codes.ResourceExhausted, codes.Internal, codes.Unknown,
 }
@@ -254,14 +253,14 @@ func startFlakyStore(t *testing.T, host string) *flakyStore {
 	return s
 }
 
-// spoil has one call in forty fail from now on.
+// spoil makes one call in forty fail.
 func (s *flakyStore) spoil(draw *rand.Rand) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deal = rounds(draw, 40)
 }
 
-// calm ends that, and returns how often each failure was met.
+// calm ends the failures, and returns how often each occurred.
 func (s *flakyStore) calm() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -269,7 +268,7 @@ func (s *flakyStore) calm() map[string]int {
 	return s.met
 }
 
-// fails draws whether a call fails, and with what.
+// fails returns an error for a call that is to fail.
 func (s *flakyStore) fails(lost bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -285,8 +284,7 @@ func (s *flakyStore) fails(lost bool) error {
 	return status.Error(code, "made up")
 }
 
-// forward hands on one call, of one request, and its answers. An empty message
-// keeps the fields that it does not know.
+// forward proxies one call with one request. An empty message keeps unknown fields.
 func (s *flakyStore) forward(_ any, from grpc.ServerStream) error {
 	method, _ := grpc.MethodFromServerStream(from)
 	headers, _ := metadata.FromIncomingContext(from.Context())

@@ -14,31 +14,31 @@ const proxyPage = "<html><body>Access to this page is denied</body></html>"
 
 func ago(d time.Duration) time.Time { return time.Now().Add(-d).UTC() }
 
-// times returns a list of one fault for several requests.
+// times returns n copies of a fault.
 func times(n int, f simulator.Fault) []simulator.Fault {
 	f.Times = n
 	return []simulator.Fault{f}
 }
 
-// coded returns a list of an error with a code of Amazon's for several requests.
+// coded returns n faults with an error code of Amazon's.
 func coded(n int, code string) []simulator.Fault { return times(n, simulator.Fault{Code: code}) }
 
-// bare returns a list of a status without a code.
+// bare returns n faults with a status and no code.
 func bare(n, status int) []simulator.Fault { return times(n, simulator.Fault{Status: status}) }
 
-// page returns a list of a status with a page of somebody in between.
+// page returns n faults with a status and the page of a proxy.
 func page(n, status int) []simulator.Fault {
 	return times(n, simulator.Fault{Status: status, Body: proxyPage})
 }
 
-// TestRefusedTokens is the gateway not taking an access token. A forced
-// refresh proves the grant, and nothing else can end it.
+// TestRefusedTokens: the gateway refuses an access token. A forced refresh proves
+// the grant, and only that can end it.
 func TestRefusedTokens(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
 	after := func(statuses ...int) trace { return accepted(statuses...).refreshed(200) }
-	// doubted is the trace of a grant whose fresh token is refused as well, and
-	// again when the event comes back.
+	// doubted is the trace of a grant whose fresh token is refused too, and refused
+	// again at the redelivery.
 	doubted := func(code, again string, status int) trace {
 		return suspected("unauthorized", code, again).at(status, status, status, status).refreshed(200)
 	}
@@ -63,8 +63,8 @@ func TestRefusedTokens(t *testing.T) {
 		{name: "401, fresh token too", gateway: coded(9, invalid), want: doubted(invalid, invalid, 401), backOff: refusedAgain},
 		{name: "403 bare, fresh token too", gateway: bare(9, 403), want: doubted("INTERNAL", "SUSPECT", 403), backOff: refusedAgain},
 		{name: "page, fresh token too", gateway: page(9, 403), want: doubted("INTERNAL", "SUSPECT", 403), backOff: refusedAgain},
-		// Not refreshed again; sent again, because one stray refusal is not yet a
-		// reason to doubt a grant that was proven.
+		// Resent without a refresh, because one stray refusal is no reason to doubt
+		// a proven grant.
 		{
 			name: "401, forced 9 min ago", gateway: coded(9, invalid), before: forcedAgo(9 * time.Minute), backOff: refusedAgain,
 			want: doubted(invalid, invalid, 401).refreshed(),
@@ -76,8 +76,8 @@ func TestRefusedTokens(t *testing.T) {
 	})
 }
 
-// TestRefusedGrants is the gateway saying that there is no such customer or
-// skill. It is not believed.
+// TestRefusedGrants: the gateway says that the customer or the skill does not
+// exist, which alone does not end a grant.
 func TestRefusedGrants(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
@@ -163,8 +163,7 @@ func TestRefusedGrants(t *testing.T) {
 	w.runApart(t, rows)
 }
 
-// TestRefusedEvents is the gateway not taking an event because of what is in
-// it.
+// TestRefusedEvents: the gateway refuses an event for its content.
 func TestRefusedEvents(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
@@ -192,7 +191,7 @@ func TestRefusedEvents(t *testing.T) {
 	})
 }
 
-// discovery is a discovery report about n endpoints.
+// discovery is a discovery report of n endpoints.
 func discovery(c customer, name string, n int) string {
 	endpoints := make([]string, n)
 	for i := range endpoints {
@@ -206,11 +205,10 @@ func discovery(c customer, name string, n int) string {
 		c.UserID, name, strings.Join(endpoints, ","))
 }
 
-// TestUnwellGateway is the gateway not being able to say anything about an
-// event. It is sent again, three times at most, and then redelivered. Without an
-// answer it may have been taken: redelivery is the resend, and a press is not sent
-// again.
-func TestUnwellGateway(t *testing.T) {
+// TestUnhealthyGateway: the gateway fails. The event is resent three times at most,
+// and then redelivered. Without an answer the gateway may have accepted it: a
+// report is redelivered, a press is not repeated.
+func TestUnhealthyGateway(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
 	const throttling, internal = simulator.Throttling, simulator.InternalService
@@ -247,7 +245,7 @@ func TestUnwellGateway(t *testing.T) {
 	}
 	for i := range rows {
 		rows[i].pause = max(rows[i].pause, time.Second)
-		rows[i].pause -= 20 * time.Millisecond // the first request took some of it to arrive
+		rows[i].pause -= 20 * time.Millisecond // the first request's travel time
 	}
 	w.runApart(t, rows)
 }

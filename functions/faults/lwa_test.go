@@ -19,9 +19,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// TestExchange is what Login with Amazon may answer to an authorization code,
-// for a customer who links and for one who has been linked before. The latter
-// must have a working grant afterwards, whatever the answer was.
+// TestExchange: the answers of Login with Amazon to an authorization code, for a
+// new customer and for a linked one. The latter must have a working grant
+// afterwards in every case.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
@@ -92,8 +92,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// wantGrants checks that a customer has these grants and that they are
-// active.
+// wantGrants checks that a customer has exactly these grants, all active.
 func (w *suite) wantGrants(t *testing.T, c customer, want []string) {
 	t.Helper()
 	record, err := w.Store.Read(testkit.Context(t), c.Key())
@@ -106,13 +105,13 @@ func (w *suite) wantGrants(t *testing.T, c customer, want []string) {
 	}
 	for _, g := range record.Grants {
 		if lifetime := time.Until(g.ExpiresAt); g.State != grant.Active || lifetime < 59*time.Minute || lifetime > time.Hour {
-			t.Errorf("a grant is %s %s and expires in %v", g.State, g.Reason, lifetime)
+			t.Errorf("grant = %s %s, expires in %v; want active for up to an hour", g.State, g.Reason, lifetime)
 		}
 	}
 }
 
-// expiring changes the time at which a grant's access token expires. The
-// token itself works for an hour.
+// expiring changes the stored expiry of a grant's access token. The token itself
+// works for an hour.
 func expiring(in time.Duration) func(*grant.Grant) {
 	return func(g *grant.Grant) { g.ExpiresAt = time.Now().Add(in).UTC() }
 }
@@ -120,14 +119,14 @@ func expiring(in time.Duration) func(*grant.Grant) {
 func version(want int64) func(grant.Grant) error {
 	return func(g grant.Grant) error {
 		if g.TokenVersion != want {
-			return fmt.Errorf("the stored tokens are of version %d, want %d", g.TokenVersion, want)
+			return fmt.Errorf("token version = %d, want %d", g.TokenVersion, want)
 		}
 		return nil
 	}
 }
 
-// TestRefresh is what Login with Amazon may answer when an event needs a new
-// access token.
+// TestRefresh: the answers of Login with Amazon to the refresh of an event's access
+// token.
 func TestRefresh(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
@@ -137,7 +136,7 @@ func TestRefresh(t *testing.T) {
 		{name: "200, expires soon", before: expiring(30 * time.Second), want: taken(200), after: version(2)},
 		{name: "expires late", before: expiring(2 * time.Minute), want: taken(), after: version(1)},
 		{
-			// The refresh token that was sent is kept, and serves when the event comes back.
+			// The refresh token that was sent is kept, and used at the redelivery.
 			name: "200 without refresh_token", before: expiring(0), between: expiring(0), gateway: bare(1, 504),
 			refresh: times(1, simulator.Fault{OmitRefreshToken: true}), want: retried("INTERNAL", 504).refreshed(200, 200), after: version(3),
 		},
@@ -155,8 +154,8 @@ func TestRefresh(t *testing.T) {
 			want: dead(simulator.InvalidRequest, 400).refreshed(200), after: version(2),
 		},
 	}
-	// What Login with Amazon says of us, or cannot say, costs nobody a grant.
-	// A token that still works stays in use.
+	// Errors about our client, and outages, end no grant. A token that still works
+	// stays in use.
 	for _, f := range []struct {
 		name   string
 		status int
@@ -185,15 +184,15 @@ func TestRefresh(t *testing.T) {
 				want: retried("INTERNAL").refreshed(f.status, 200), after: version(2),
 			})
 	}
-	// A process that saw all of them fail would leave Login with Amazon alone.
+	// A process that saw all of them fail would back off from Login with Amazon.
 	processes := []*binary.Process{w.Launch(t, "SendEvent"), w.Launch(t, "SendEvent"), w.Launch(t, "SendEvent"), w.Launch(t, "SendEvent")}
 	for i, r := range rows {
 		w.runRows(t, processes[i%len(processes)], []row{r})
 	}
 }
 
-// TestInvalidGrant is the one answer of Login with Amazon that can end a
-// grant, and when it does not.
+// TestInvalidGrant: the one answer of Login with Amazon that can end a grant, and
+// the cases in which it does not.
 func TestInvalidGrant(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
@@ -219,13 +218,13 @@ func TestInvalidGrant(t *testing.T) {
 			want: revoked(),
 			after: func(g grant.Grant) error {
 				if len(g.RefreshToken) == 0 || time.Until(g.EraseAt) < 6*24*time.Hour {
-					return fmt.Errorf("of the refresh token %d bytes are kept until %v", len(g.RefreshToken), g.EraseAt)
+					return fmt.Errorf("the refresh token has %d bytes, erased at %v; want none", len(g.RefreshToken), g.EraseAt)
 				}
 				return nil
 			},
 		},
 		{
-			// Login with Amazon is not even asked: its answer would prove nothing.
+			// Login with Amazon is not called: its answer would prove nothing.
 			name: "grant of another client", refresh: times(1, invalid),
 			before: func(g *grant.Grant) { g.ClientID = "amzn1.application-oa2-client.fake-old"; expiring(0)(g) },
 			want:   trace{Answers: []string{"503 retry OTHER_CLIENT"}, State: "active"},

@@ -20,15 +20,14 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// outstanding is how many events are published and not acknowledged at most.
+// outstanding is the largest number of published events that are not acknowledged.
 const outstanding = 600
 
-// lanes is how many topics the customers are spread over: the emulator pushes
-// only a few messages of a subscription at a time.
+// lanes is the number of topics over which the customers are spread: the emulator
+// pushes only a few messages of a subscription at a time.
 const lanes = 64
 
-// maker is the maker's cloud: it publishes events, and reports again as it is
-// told.
+// maker is the maker's cloud: it publishes events, and reports again on request.
 type maker struct {
 	t      *testing.T
 	w      *suite
@@ -37,10 +36,10 @@ type maker struct {
 	topics []*pubsub.Publisher
 
 	events   []planned           // those published, in order
-	accounts map[string]customer // all there ever were, by grant id
+	accounts map[string]customer // all linked so far, by grant id
 	lanes    map[string]int      // by userId
 	done     int                 // events acknowledged
-	heard    int                 // messages of the grant-events topic that were obeyed
+	heard    int                 // grant events that were handled
 }
 
 func newMaker(t *testing.T, w *suite, customers []customer, events int) *maker {
@@ -71,9 +70,9 @@ func newMaker(t *testing.T, w *suite, customers []customer, events int) *maker {
 	return m
 }
 
-// publish publishes the events in their order, not too many ahead of their
-// acknowledgements, and what the maker is asked to report again. It returns when
-// all are acknowledged and nothing is asked.
+// publish publishes the events in order, at most outstanding ahead of their
+// acknowledgements, and the reports that grant events ask for. It returns when all
+// are acknowledged and none is asked for.
 func (m *maker) publish(ctx context.Context, events []planned) error {
 	for next := 0; ; {
 		for ; next < len(events) && len(m.events)-m.done < outstanding; next++ {
@@ -129,19 +128,19 @@ func (m *maker) publishOne(ctx context.Context, p planned) error {
 	return err
 }
 
-// link has a customer link an account, as often as it takes.
+// link has a customer link an account, and retries until that succeeds.
 func (m *maker) link(ctx context.Context, c customer) error {
 	for {
 		err := m.w.enable(ctx, &c, c.Region)
-		m.accounts[c.GrantID] = c // of a failure, too, something may have been stored
+		m.accounts[c.GrantID] = c // a failed link may have been stored too
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-// obey reports again what a message asks for. After a relink, which Alexa follows
-// with questions of its own, that is everything.
+// obey publishes the reports that a grant event asks for. After a relink those are
+// all, because Alexa queries every state then.
 func (m *maker) obey(ctx context.Context, data []byte) error {
 	var message struct {
 		Type, UserID string
@@ -169,10 +168,10 @@ func (m *maker) obey(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// asksFrom is the number of the first event that is not planned.
+// asksFrom is the number of the first event outside the plan.
 const asksFrom = 100_000
 
-// sweep has all that wait for a time have it now, and sweeps.
+// sweep makes everything that waits due now, and sweeps.
 func (m *maker) sweep(ctx context.Context) error {
 	var all errgroup.Group
 	all.SetLimit(8)
@@ -187,7 +186,7 @@ func (m *maker) sweep(ctx context.Context) error {
 						r.Grants[id] = g
 					}
 				}
-				r.Used(now) // works out when the record is due
+				r.Used(now) // computes when the record is due
 				r.RefreshDue = now
 				return nil
 			})
@@ -197,11 +196,11 @@ func (m *maker) sweep(ctx context.Context) error {
 	if err := all.Wait(); err != nil {
 		return err
 	}
-	_, err := world.Post(ctx, m.w.office.URL()+"/RefreshTokens", nil, "") // it may well fail
+	_, err := world.Post(ctx, m.w.office.URL()+"/RefreshTokens", nil, "") // may fail
 	return err
 }
 
-// customers are the accounts, one for each customer.
+// customers returns one account of each customer.
 func (m *maker) customers() map[string]customer {
 	customers := make(map[string]customer)
 	for _, c := range m.accounts {
@@ -210,10 +209,9 @@ func (m *maker) customers() map[string]customer {
 	return customers
 }
 
-// settle lets time pass once all is well again, until no grant has anything to
-// wait for. Life goes on meanwhile: a suspect grant recovers with an event. One that
-// Login with Amazon refuses is its customer's former one, and is revoked an hour
-// later.
+// settle lets time pass after the faults, until no grant waits for anything. A
+// suspect grant recovers with an event. A grant that Login with Amazon refuses is
+// its customer's former one, and is revoked an hour later.
 func (m *maker) settle(ctx context.Context) error {
 	for {
 		var events []planned
@@ -241,14 +239,14 @@ func (m *maker) settle(ctx context.Context) error {
 		if err := m.sweep(ctx); err != nil {
 			return err
 		}
-		said(m.t, m.w.GrantEvents, 0, func(*pubsub.Message) string { return "" }) // what it asked has arrived
+		said(m.t, m.w.GrantEvents, 0, func(*pubsub.Message) string { return "" }) // all its grant events have arrived
 		if err := m.publish(ctx, events); err != nil {
 			return err
 		}
 	}
 }
 
-// calm removes the marks of regions that were unwell a short time ago.
+// calm removes the outage marks of the regions.
 func (m *maker) calm(ctx context.Context) error {
 	for _, region := range alexa.Regions() {
 		err := grant.ChangeControl(ctx, m.w.Store, grant.RegionName(string(region)), func(map[string]any) (map[string]any, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// press is a press of a customer's doorbell.
+// press is an event of a customer's doorbell.
 func press(c customer, door string) string {
 	return fmt.Sprintf(`{"userId":%q,"event":{"header":{"namespace":"Alexa.DoorbellEventSource","name":"DoorbellPress"},
 		"endpoint":{"endpointId":%q},"payload":{"cause":{"type":"PHYSICAL_INTERACTION"},"timestamp":%q}}}`,
@@ -25,14 +25,14 @@ func press(c customer, door string) string {
 
 func doorbell(c customer) string { return press(c, "door-1") }
 
-// simpleEvent is the press of a customer's button.
+// simpleEvent is an event of a customer's button.
 func simpleEvent(c customer) string {
 	return fmt.Sprintf(`{"userId":%q,"event":{"header":{"namespace":"Alexa.SimpleEventSource","name":"Event","instance":"Button.1"},
 		"endpoint":{"endpointId":"button-1"},"payload":{"id":"Button.Press.1","timestamp":%q}}}`, c.UserID, alexa.FormatTime(time.Now()))
 }
 
-// onceRow is how the first of two processes delivers an event that must not be
-// repeated, and what the second then does with it.
+// onceRow is a first process's delivery of an event that must not be repeated, and
+// the second process's deliveries of it.
 type onceRow struct {
 	name   string
 	target simulator.Target
@@ -42,9 +42,8 @@ type onceRow struct {
 	sent   []int           // statuses of all requests at the gateway
 }
 
-// TestOnce sends events that must not be repeated by two processes, of which
-// one dies on the way. claimed is what the other answers as long as the event
-// may still be the first's.
+// TestOnce has two processes send events that must not be repeated, one of which
+// may die on the way. The other answers claimed until the first's claim expires.
 func TestOnce(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
@@ -59,7 +58,8 @@ func TestOnce(t *testing.T) {
 			"killed between claim and send", simulator.Refresh, simulator.Fault{Delay: forever}, "",
 			[]string{claimed, accepted, duplicate}, []int{202},
 		},
-		// The one repetition that there may be: the gateway may not have taken the event.
+		// The only possible repetition: the gateway may not have accepted the
+		// event.
 		{
 			"killed between send and mark", gateway, simulator.Fault{Delay: forever, AnswerLost: true}, "",
 			[]string{claimed, accepted, duplicate}, []int{0, 202},
@@ -94,12 +94,12 @@ func (w *suite) runOnce(t *testing.T, second *binary.Process, event func(custome
 	m, ctx := message(c, event(c), c.UserID, 1), testkit.Context(t)
 	p, answered := w.Launch(t, "SendEvent"), make(chan string, 1)
 	go func() {
-		answer, _ := world.Deliver(ctx, p.URL(), m) // the process may be killed
+		answer, _ := world.Deliver(ctx, p.URL(), m) // fails when the process is killed
 		answered <- answer
 	}()
 	wantFirst := func() {
 		if answer := <-answered; answer != r.first {
-			t.Errorf("the first process answered %q, want %q", answer, r.first)
+			t.Errorf("first answer = %q, want %q", answer, r.first)
 		}
 	}
 	held := r.fault.Delay > 0
@@ -112,7 +112,7 @@ func (w *suite) runOnce(t *testing.T, second *binary.Process, event func(custome
 	if r.first == "" {
 		p.Kill()
 		held = false
-		w.change(t, c, func(g *grant.Grant) { g.Lease.Until = ago(time.Second) }) // nor does a refresh wait for the dead
+		w.change(t, c, func(g *grant.Grant) { g.Lease.Until = ago(time.Second) }) // the dead process's lease is over
 	}
 	if !held {
 		wantFirst()
@@ -133,12 +133,12 @@ func (w *suite) runOnce(t *testing.T, second *binary.Process, event func(custome
 	}
 	requests := w.eventsOf(c)
 	if diff := cmp.Diff(r.second, got) + cmp.Diff(r.sent, statuses(requests)); diff != "" {
-		t.Errorf("the second process's answers, or the requests at the gateway, differ (-want +got):\n%s", diff)
+		t.Errorf("second answers or requests differ (-want +got):\n%s", diff)
 	}
 	checkRequests(t, requests, nil, row{})
 }
 
-// endClaim lets the claim of a process that died run out, which takes 30 s.
+// endClaim ends the claim of a dead process, which lasts 30 s.
 func (w *suite) endClaim(ctx context.Context, c customer, eventID string) error {
 	was, err := w.Store.ReadDelivery(ctx, grant.DeliveryKey{Customer: c.Key().ID(), EventID: eventID})
 	if err != nil || was.State != grant.Claimed {
@@ -153,8 +153,8 @@ func (w *suite) endClaim(ctx context.Context, c customer, eventID string) error 
 	return err
 }
 
-// TestRegionThrottled has the gateway throttle many customers: the region is
-// left alone for a while, and only that region.
+// TestRegionThrottled: the gateway throttles many customers, and only that region
+// is paused.
 func TestRegionThrottled(t *testing.T) {
 	t.Parallel()
 	w := newSuite(t, simulator.Options{})
@@ -167,11 +167,11 @@ func TestRegionThrottled(t *testing.T) {
 			want = "503 retry " + simulator.Throttling
 		}
 		if c.Region == alexa.EU && i >= len(customers)-3 {
-			want = "503 retry REGION_PAUSED" // the eleventh is not even tried
+			want = "503 retry REGION_PAUSED" // the eleventh is not sent
 		}
 		wantAnswer(t, p, message(c, report(c, "lamp-1", 1), c.UserID, 1), want)
 	}
 	if n := len(w.Events(alexa.EU)); n != 10 {
-		t.Errorf("%d requests in the region, want 10", n)
+		t.Errorf("requests in the region = %d, want 10", n)
 	}
 }

@@ -17,34 +17,34 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-// refusingRegion is the region whose gateway refuses everybody for a while.
+// refusingRegion is the region whose gateway refuses every event for a while.
 const refusingRegion = alexa.FE
 
 // runTime bounds a random run.
 const runTime = 4 * time.Minute
 
-// fewEvents is enough: each kind of fault is met at least three times, each kind of
-// event at least six, and each kind of kill once. FAULT_EVENTS asks for more.
+// fewEvents meets each kind of fault at least three times, each kind of event at
+// least six, and each kind of kill once. FAULT_EVENTS sets another number.
 const fewEvents = 600
 
-// TestRandom delivers many events by way of Pub/Sub, with faults on a fifth of
-// all answers and on one in forty of Firestore's, while processes are killed,
-// customers leave and link again, and the maker reports again as it is told.
+// TestRandom delivers events by way of Pub/Sub, with faults on a fifth of Amazon's
+// answers and one in forty of Firestore's. Meanwhile processes are killed,
+// customers leave and link again, and the maker repeats reports on request.
 // Afterwards every event is accounted for, and Alexa has the latest state.
 func TestRandom(t *testing.T) {
 	t.Parallel()
 	seed, many := fromEnv(t, "FAULT_SEED", uint64(time.Now().UnixNano())), int(fromEnv(t, "FAULT_EVENTS", fewEvents))
 	t.Logf("seed %d: repeat with FAULT_SEED=%d", seed, seed)
 	source := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
-	// Of a lost answer to a refresh, or a killed process, remains the old
-	// refresh token; without grace the customer would really be gone.
+	// After a lost answer to a refresh, or a kill, only the old refresh token is
+	// left; without grace the customer would really be gone.
 	w := newSuite(t, simulator.Options{OldRefreshTokenGrace: time.Hour})
 	store := startFlakyStore(t, w.FirestoreHost)
 	w.Env["FIRESTORE_EMULATOR_HOST"] = store.address
 	w.office = w.Launch(t, "")
 	customers := w.linkMany(t, "random", many/10)
 	m := newMaker(t, w, customers, many)
-	for i := 0; i < len(customers); i += 10 { // a spouse
+	for i := 0; i < len(customers); i += 10 { // a spouse's account
 		c := customers[i]
 		c.AmazonUser += "-spouse"
 		if err := m.link(testkit.Context(t), c); err != nil {
@@ -64,21 +64,21 @@ func TestRandom(t *testing.T) {
 	if err := m.publish(testkit.Within(t, runTime), plan(source(1), customers, many)); err != nil {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
-	w.Clear() // all is well from now on
+	w.Clear() // no faults from now on
 	maps.Copy(met, store.calm())
 	if err := m.settle(testkit.Within(t, runTime)); err != nil {
 		t.Errorf("after %v: %v", time.Since(started), err)
 	}
 	fates, killed := m.fleet.outcome()
 	if killed < kills/2 {
-		t.Errorf("%d processes were killed, want %d or a few less", killed, kills)
+		t.Errorf("killed processes = %d, want %d or a few less", killed, kills)
 	}
 	if kinds := len(gatewayFaults) + len(refreshFaults) + len(storeErrors) + 1; len(met) != kinds {
-		t.Errorf("%d kinds of faults were met, want %d: %v", len(met), kinds, met)
+		t.Errorf("kinds of faults = %d, want %d: %v", len(met), kinds, met)
 	}
 	for kind, n := range met {
 		if n < 3 {
-			t.Errorf("fault %s was met %d times, want 3 or more", kind, n)
+			t.Errorf("fault %s occurred %d times, want 3 or more", kind, n)
 		}
 	}
 	a := newAudit(t, m, fates)
@@ -87,7 +87,7 @@ func TestRandom(t *testing.T) {
 		seed, len(m.events), time.Since(started).Round(time.Second), killed, met, a.summary())
 }
 
-// fromEnv reads a number.
+// fromEnv returns a number from the environment.
 func fromEnv(t *testing.T, name string, unset uint64) uint64 {
 	t.Helper()
 	text, ok := os.LookupEnv(name)
@@ -101,13 +101,13 @@ func fromEnv(t *testing.T, name string, unset uint64) uint64 {
 	return number
 }
 
-// deed is what happens to the process that an event is first delivered to.
-type deed int
+// killPoint is where the first process that receives an event is killed.
+type killPoint int
 
 const (
-	spare       deed = iota
-	killAtWork       // killed a moment after it was given the event
-	killAtReply      // killed when it has answered, before Pub/Sub hears of it
+	none        killPoint = iota
+	killAtWork            // killed soon after it receives the event
+	killAtReply           // killed after its answer, which Pub/Sub does not get
 )
 
 // planned is one event of the random run.
@@ -116,22 +116,22 @@ type planned struct {
 	customer   customer
 	endpointID string
 	attributes map[string]string
-	press      bool   // of a doorbell, and else a report whose brightness is the number
+	press      bool   // of a doorbell; otherwise a report with the number as brightness
 	poison     bool   // cannot be decoded
-	want       string // the one outcome there may be, empty for any
+	want       string // the only outcome allowed, empty for any
 
-	deed  deed
-	after time.Duration // killAtWork: the moment
+	killPoint killPoint
+	after     time.Duration // delay of killAtWork
 
 	disable bool // before it is published, the customer disables the skill
-	relink  bool // before it is published, the customer disables the skill and enables it again
-	sweep   bool // before it is published, whatever waits is made due, and the sweep runs
-	expire  bool // before it is published, Alexa ends the customer's access tokens
-	refuse  bool // before it is published, a region's gateway begins to refuse everybody
-	relent  bool // before it is published, it stops
+	relink  bool // … and enables it again
+	sweep   bool // … all grants are made due and swept
+	expire  bool // … Alexa expires the customer's access tokens
+	refuse  bool // … the gateway of refusingRegion begins to refuse
+	relent  bool // … it stops refusing
 }
 
-// newReport is a report outside the plan: one that the maker was asked for.
+// newReport is a report outside the plan, on request.
 func newReport(number int, c customer, endpointID string) planned {
 	p := planned{number: number, customer: c, endpointID: endpointID}
 	p.attributes = map[string]string{"customer": c.UserID, "eventId": p.id()}
@@ -144,8 +144,8 @@ func (p planned) isReport() bool { return !p.press && p.want == "" }
 func (p planned) id() string  { return fmt.Sprint("e-", p.number) }
 func (p planned) key() string { return p.customer.UserID + "/" + p.endpointID }
 
-// kills is how many processes are killed: four for presses and four for reports, of
-// which two each are killed when they have answered.
+// kills is the number of killed processes: half of them at presses and half at
+// reports, half at work and half at the reply.
 const kills = 8
 
 // plan draws the events of a run.
@@ -155,7 +155,7 @@ func plan(draw *rand.Rand, customers []customer, events int) []planned {
 	for i := range list {
 		list[i] = planEvent(draw, i, customers[draw.IntN(len(customers))], kind())
 	}
-	// Those who leave have sent some events by then.
+	// Customers who leave have sent some events before.
 	for i, n := range draw.Perm(events / 2)[:12] {
 		p := &list[events/2+n]
 		p.disable, p.relink = i%4 == 0, i%4 != 0
@@ -168,15 +168,15 @@ func plan(draw *rand.Rand, customers []customer, events int) []planned {
 	}
 	list[events/3].refuse, list[events/3+events/5].relent = true, true
 	for k := 0; k < kills; {
-		// In the first half, so that what was interrupted is delivered again among
+		// In the first half, so that interrupted events are redelivered among
 		// others.
 		p := &list[draw.IntN(events/2)]
-		if p.deed != spare || p.want != "" || p.press != (k%2 == 0) {
+		if p.killPoint != none || p.want != "" || p.press != (k%2 == 0) {
 			continue
 		}
-		p.deed, p.after = killAtWork, time.Duration(draw.IntN(25))*time.Millisecond
+		p.killPoint, p.after = killAtWork, time.Duration(draw.IntN(25))*time.Millisecond
 		if k >= kills/2 {
-			p.deed = killAtReply
+			p.killPoint = killAtReply
 		}
 		k++
 	}
@@ -216,7 +216,7 @@ func planEvent(draw *rand.Rand, number int, c customer, kind int) planned {
 	return p
 }
 
-// data is the event as it is published now.
+// data returns the event for publishing now.
 func (p planned) data() string {
 	switch {
 	case p.poison:
@@ -227,8 +227,8 @@ func (p planned) data() string {
 	return report(p.customer, p.endpointID, p.number)
 }
 
-// Faults of a fifth of the gateway's answers, and of a third and more of the few
-// refreshes: how many requests of a round meet each.
+// Faults of a fifth of the gateway's answers, and of over a third of the few
+// refreshes: how many requests of a round get each.
 var (
 	gatewayFaults = []weighted{
 		{4, simulator.Fault{Code: simulator.InternalService}},
@@ -240,7 +240,7 @@ var (
 		{1, simulator.Fault{Status: 403}},
 		{1, simulator.Fault{Status: 403, Body: proxyPage}},
 		{1, simulator.Fault{Code: simulator.Throttling, RetryAfter: time.Second}},
-		{2, simulator.Fault{Delay: 1500 * time.Millisecond}}, // slow, and works
+		{2, simulator.Fault{Delay: 1500 * time.Millisecond}}, // slow, but succeeds
 		{1, simulator.Fault{Status: 503}},
 	}
 	refreshFaults = []weighted{
@@ -257,8 +257,8 @@ type weighted struct {
 	fault  simulator.Fault
 }
 
-// spoil has a target answer with faults from now on, and counts those that are met.
-// Each request draws a number of a round, of which every fault has its weight.
+// spoil makes a target answer with faults, and counts them. Each request draws a
+// number of a round, in which a fault's weight is its share of the numbers.
 func spoil(w *suite, draw *rand.Rand, target simulator.Target, round int, faults []weighted, met map[string]int) {
 	deal, number, from := rounds(draw, round), 0, 0
 	where, _, _ := strings.Cut(string(target), "/")
@@ -274,7 +274,7 @@ func spoil(w *suite, draw *rand.Rand, target simulator.Target, round int, faults
 		}
 		w.Always(target, f.fault)
 	}
-	w.Always(target, simulator.Fault{Match: func(simulator.Request) bool { // asked first
+	w.Always(target, simulator.Fault{Match: func(simulator.Request) bool { // matched first
 		number = deal()
 		return false
 	}})

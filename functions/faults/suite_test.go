@@ -25,20 +25,19 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The tests wait more than they work. The command line, which is parsed
-	// later, still has the last word.
+	// The tests wait more than they work. Flags, parsed later, override this.
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
 	testkit.Main(m)
 }
 
-// suite is Gatepost in its world, in the cloud.
+// suite is the simulated cloud that the tests share.
 type suite struct {
 	*world.World
-	office *binary.Process // serves all functions; the tests link customers and sweep with it
+	office *binary.Process // serves all functions, for linking and sweeping
 
-	refusing atomic.Bool // in the random run, a region's gateway refuses everybody
+	refusing atomic.Bool // in the random run, refusingRegion's gateway refuses
 }
 
 type customer = world.Customer
@@ -57,12 +56,12 @@ func (w *suite) link(t *testing.T, name string, region alexa.Region) customer {
 	return w.Link(t, w.office.URL()+"/AcceptGrant", name, region)
 }
 
-// enable has a customer enable the skill, again or with another account.
+// enable has a customer enable the skill, perhaps with another account.
 func (w *suite) enable(ctx context.Context, c *customer, region alexa.Region) error {
 	return w.LinkIn(ctx, w.office.URL()+"/AcceptGrant", c, region)
 }
 
-// linkMany links customers, spread over the regions, several at a time.
+// linkMany links customers in all regions, several at a time.
 func (w *suite) linkMany(t *testing.T, name string, n int) []customer {
 	t.Helper()
 	customers := make([]customer, n)
@@ -79,14 +78,14 @@ func (w *suite) linkMany(t *testing.T, name string, n int) []customer {
 	return customers
 }
 
-// accept has a process of all functions answer the directive for a code.
+// accept has the office process an AcceptGrant directive with a code.
 func (w *suite) accept(t *testing.T, c customer, code sensitive.String) (string, error) {
-	const grantTime = 5 * time.Second // how long AcceptGrant may take, whatever hangs
+	const grantTime = 5 * time.Second // limit of AcceptGrant
 	directive := world.Directive(code.Reveal(), c.GranteeToken())
 	return world.Accept(testkit.Within(t, grantTime), w.office.URL()+"/AcceptGrant", alexa.EU, directive)
 }
 
-// message is the push of a customer's event that was published just now.
+// message is the push of an event that was published just now.
 func message(c customer, event, eventID string, attempt int) push.Message {
 	m := world.Message(event, map[string]string{"eventId": eventID, "customer": c.UserID})
 	m.ID, m.Attempt = "m-"+eventID, attempt
@@ -103,16 +102,15 @@ func deliver(t *testing.T, p *binary.Process, m push.Message) string {
 	return answer
 }
 
-// wantAnswer pushes an event to a process.
+// wantAnswer pushes an event to a process, and checks the answer.
 func wantAnswer(t *testing.T, p *binary.Process, m push.Message, want string) {
 	t.Helper()
 	if got := deliver(t, p, m); got != want {
-		t.Errorf("%s was answered %q, want %q", m.ID, got, want)
+		t.Errorf("answer to %s = %q, want %q", m.ID, got, want)
 	}
 }
 
-// change alters what is stored of a customer's grant: time passes for it, or
-// it was left by a process that died.
+// change edits a customer's stored grant, as time or a dead process would.
 func (w *suite) change(t *testing.T, c customer, edit func(*grant.Grant)) {
 	t.Helper()
 	_, err := grant.Change(testkit.Context(t), w.Store, c.Key(), func(r *grant.Record) error {
@@ -126,7 +124,7 @@ func (w *suite) change(t *testing.T, c customer, edit func(*grant.Grant)) {
 	}
 }
 
-// grant reads what is stored of a customer's grant.
+// grant returns a customer's stored grant.
 func (w *suite) grant(t *testing.T, c customer) grant.Grant {
 	t.Helper()
 	record, err := w.Store.Read(testkit.Context(t), c.Key())
@@ -136,8 +134,8 @@ func (w *suite) grant(t *testing.T, c customer) grant.Grant {
 	return record.Grants[c.GrantID]
 }
 
-// said waits until say has something to say about n messages, and for whatever
-// else was published before. It returns all it says, sorted.
+// said waits for n messages for which say returns a text, and for all that were
+// published before. It returns the texts, sorted.
 func said(t *testing.T, box *cloud.Inbox, n int, say func(*pubsub.Message) string) (said []string) {
 	t.Helper()
 	for _, m := range box.Wait(t, n, func(m *pubsub.Message) bool { return say(m) != "" }) {
@@ -147,8 +145,9 @@ func said(t *testing.T, box *cloud.Inbox, n int, say func(*pubsub.Message) strin
 	return said
 }
 
-// told is what the maker is told of a customer, other than that it was linked.
-func told(c customer) func(*pubsub.Message) string {
+// announced returns the type and reason of a grant event about a customer, except
+// the first link's.
+func announced(c customer) func(*pubsub.Message) string {
 	return func(m *pubsub.Message) string {
 		var message struct{ Type, UserID, Reason string }
 		if json.Unmarshal(m.Data, &message) != nil || message.UserID != c.UserID || message.Type == "linked" {
@@ -158,8 +157,8 @@ func told(c customer) func(*pubsub.Message) string {
 	}
 }
 
-// buried is the code of a customer's dead letter.
-func buried(c customer) func(*pubsub.Message) string {
+// deadLetterCode returns the code of a customer's dead letter.
+func deadLetterCode(c customer) func(*pubsub.Message) string {
 	return func(m *pubsub.Message) string {
 		if m.Attributes["eventId"] == "" || m.Attributes["customer"] != c.UserID {
 			return ""

@@ -18,34 +18,33 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// trace is all that can be seen of an event, or of one that is delivered again
-// and again.
+// trace is everything observable of an event and its redeliveries.
 type trace struct {
 	Answers []string // of SendEvent, one for each delivery
 	Gateway []int    // statuses of the requests at the gateway; 0 is no answer
 	Refresh []int    // statuses of the refreshes at Login with Amazon
-	State   string   // of the grant afterwards, and the reason
-	Told    []string // to the maker: type and reason, sorted
+	State   string   // of the grant afterwards, with the reason
+	Told    []string // grant events: type and reason, sorted
 	Dead    []string // codes of dead letters
-	Behind  string   // what the grant's record says that its gateway missed
+	Behind  string   // reports that the grant's record lists as missed
 }
 
-// accepted is the trace of an event that the gateway takes in the end.
+// accepted is the trace of an event that the gateway accepts in the end.
 func accepted(gateway ...int) trace {
 	return trace{Answers: []string{"200 accepted"}, Gateway: gateway, State: "active"}
 }
 
-// retried is the trace of an event that is handed back once, and taken then.
+// retried is the trace of an event that is handed back once, then accepted.
 func retried(code string, gateway ...int) trace {
 	return trace{Answers: []string{world.Words("503 retry", code), "200 accepted"}, Gateway: append(gateway, 202), State: "active"}
 }
 
-// dead is the trace of an event that is put aside.
+// dead is the trace of a dead-lettered event.
 func dead(code string, gateway ...int) trace {
 	return trace{Answers: []string{world.Words("200 dead_letter", code)}, Gateway: gateway, State: "active", Dead: []string{code}}
 }
 
-// revoked is the trace of a grant that Login with Amazon says is gone.
+// revoked is the trace of a grant that Login with Amazon refuses for good.
 func revoked(gateway ...int) trace {
 	const why = "revoked invalid_grant"
 	return trace{Answers: []string{"200 revoked", "200 revoked"}, Gateway: gateway, Refresh: []int{400}, State: why, Told: []string{why}}
@@ -62,7 +61,7 @@ func suspected(reason string, codes ...string) trace {
 	return tr
 }
 
-// suspended is the trace of an event for a grant that is suspect already.
+// suspended is the trace of an event for a suspect grant.
 func suspended(answer, behind string) trace {
 	return trace{Answers: []string{answer}, State: "suspect skill_not_found", Behind: behind}
 }
@@ -73,38 +72,37 @@ func (tr trace) at(gateway ...int) trace { tr.Gateway = gateway; return tr }
 // refreshed returns the trace with refreshes.
 func (tr trace) refreshed(statuses ...int) trace { tr.Refresh = statuses; return tr }
 
-// row is one row of a table: what goes wrong, and what follows.
+// row is one case of a table.
 type row struct {
 	name    string
-	gateway []simulator.Fault // of the gateway, for this customer
-	refresh []simulator.Fault // of Login with Amazon, for this customer
-	// before changes the grant before the first delivery, between before the
-	// last.
+	gateway []simulator.Fault // of the gateway
+	refresh []simulator.Fault // of Login with Amazon
+	// before edits the grant before the first delivery, between before the last.
 	before, between func(*grant.Grant)
 	disabled        bool // the customer has disabled the skill
-	expired         bool // Alexa no longer takes the access token
+	expired         bool // the access token has expired
 	event           func(c customer) string
 	want            trace
-	backOff         time.Duration // before a redelivery; 0 is a little over a second
-	pause           time.Duration // between two requests at the gateway, at least
+	backOff         time.Duration // before a redelivery; 0 means 1.1 s
+	pause           time.Duration // smallest, between two requests at the gateway
 	parts           bool          // the event goes in parts, each with an id of its own
 	after           func(grant.Grant) error
 }
 
-// unwellGrants is how many of its grants a process sees refused, or failed, before
-// it blames the gateway for all.
-const unwellGrants = 10
+// breakerGrants is the number of refused or failed grants after which a process
+// blames the gateway.
+const breakerGrants = 10
 
-// runApart is runRows with so few rows for each process that it does not blame
-// the gateway for all of them.
+// runApart runs the rows in several processes, each with too few of them to blame
+// the gateway.
 func (w *suite) runApart(t *testing.T, rows []row) {
 	t.Helper()
-	for few := range slices.Chunk(rows, unwellGrants-1) {
+	for few := range slices.Chunk(rows, breakerGrants-1) {
 		w.runRows(t, w.Launch(t, "SendEvent"), few)
 	}
 }
 
-// runRows runs each row with a customer of its own, all at once.
+// runRows runs the rows in parallel, each with its own customer.
 func (w *suite) runRows(t *testing.T, p *binary.Process, rows []row) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
@@ -138,8 +136,8 @@ func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 	requests := recorded(t, len(r.want.Gateway), func() []simulator.Request { return w.eventsOf(c) })
 	got.Gateway = statuses(requests)
 	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.requestsOf(c, simulator.Refresh) }))
-	got.Told = said(t, w.GrantEvents, len(r.want.Told), told(c))
-	got.Dead = said(t, w.DeadLetters, len(r.want.Dead), buried(c))
+	got.Told = said(t, w.GrantEvents, len(r.want.Told), announced(c))
+	got.Dead = said(t, w.DeadLetters, len(r.want.Dead), deadLetterCode(c))
 	if diff := cmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("what happened differs (-want +got):\n%s", diff)
 	}
@@ -151,12 +149,12 @@ func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 	}
 }
 
-// refusedAgain is how long after a first refusal by the gateway another one makes
-// a grant suspect.
+// refusedAgain is how long after the gateway's first refusal another makes a grant
+// suspect.
 const refusedAgain = 5100 * time.Millisecond
 
-// backOff waits as Pub/Sub does before it delivers again, though less long: a
-// refresh that failed may not be repeated within a second.
+// backOff waits like Pub/Sub before a redelivery, though less long: a failed
+// refresh is not repeated within a second.
 func backOff(t *testing.T, wait time.Duration) {
 	t.Helper()
 	select {
@@ -166,7 +164,7 @@ func backOff(t *testing.T, wait time.Duration) {
 	}
 }
 
-// missed is what a grant's record says that its gateway missed.
+// missed describes the reports that a grant's record lists as missed.
 func missed(b grant.Behind) string {
 	text := strings.Join(b.Endpoints, " ")
 	if b.All {
@@ -178,7 +176,7 @@ func missed(b grant.Behind) string {
 	return text
 }
 
-// prepare links the row's customer and sets the scene.
+// prepare links the row's customer and applies the row's conditions.
 func (w *suite) prepare(t *testing.T, r row) customer {
 	t.Helper()
 	c := w.link(t, t.Name()[len("Test"):], alexa.EU)
@@ -202,36 +200,35 @@ func (w *suite) prepare(t *testing.T, r row) customer {
 	return c
 }
 
-// checkRequests checks what holds for every request: a repetition has the id
-// of the first, and comes after a pause unless it is of another delivery.
+// checkRequests checks that a repetition has the message id of the first request,
+// and that requests of one delivery are r.pause apart.
 func checkRequests(t *testing.T, requests []simulator.Request, first []int, r row) {
 	t.Helper()
 	for i := 1; i < len(requests); i++ {
 		was, now := requests[i-1], requests[i]
 		if same := was.MessageID == now.MessageID; same == r.parts {
-			t.Errorf("request %d has message id %s, the one before %s", i, now.MessageID, was.MessageID)
+			t.Errorf("message id of request %d = %s, want %s", i, now.MessageID, was.MessageID)
 		}
 		if pause := now.Time.Sub(was.Time); pause < r.pause && !slices.Contains(first, i) {
-			t.Errorf("request %d came %v after the one before, want %v or later", i, pause, r.pause)
+			t.Errorf("pause before request %d = %v, want %v or more", i, pause, r.pause)
 		}
 	}
 }
 
-// eventsOf returns the requests at the gateway of a customer's region.
+// eventsOf returns a customer's requests at the gateway.
 func (w *suite) eventsOf(c customer) []simulator.Request {
 	return w.requestsOf(c, simulator.Gateway(c.Region))
 }
 
-// requestsOf returns a customer's requests, in the order in which they arrived.
+// requestsOf returns a customer's requests in order of arrival.
 func (w *suite) requestsOf(c customer, target simulator.Target) []simulator.Request {
 	all := slices.DeleteFunc(w.Requests(), func(r simulator.Request) bool { return r.Target != target || r.User != c.AmazonUser })
 	slices.SortStableFunc(all, func(a, b simulator.Request) int { return a.Time.Compare(b.Time) })
 	return all
 }
 
-// recorded returns requests as soon as n of them are recorded, or what there
-// is after a while. The simulator records a request that its client gave up
-// when it notices, and tells nobody; so this asks again.
+// recorded returns the requests when there are n, or after a while. The simulator
+// records an abandoned request only when it notices, so this polls.
 func recorded(t *testing.T, n int, list func() []simulator.Request) []simulator.Request {
 	t.Helper()
 	ctx, tick := testkit.Within(t, 15*time.Second), time.NewTicker(5*time.Millisecond)
@@ -257,8 +254,7 @@ func statuses(requests []simulator.Request) []int {
 	return list
 }
 
-// report is a ChangeReport of a customer's lamp, whose brightness tells which
-// report it is.
+// report is a ChangeReport of a lamp, identified by its brightness.
 func report(c customer, lamp string, brightness int) string {
 	return reportAt(c, lamp, brightness, time.Now(), "PHYSICAL_INTERACTION")
 }

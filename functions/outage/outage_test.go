@@ -25,11 +25,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// load is what the maker reports, and what the function can deliver: 8 events in
-// the time of 5.
+// load is the rate of the maker's reports, and the gateway's answer time. The
+// function can deliver 8 events while the maker reports 5.
 type load struct {
 	perTick    int
-	answerTime time.Duration // and what is left of the tick
+	answerTime time.Duration // with the rest of the tick
 }
 
 var (
@@ -46,7 +46,7 @@ const (
 	fewLamps, manyLamps   = 1, 30
 	withFew, withMany     = 60, 15
 	before, after, settle = time.Minute, 10 * time.Minute, 5 * time.Minute
-	quiet                 = 75 * time.Minute // by when whatever was put off is asked for
+	quiet                 = 75 * time.Minute // by when every missed report has been requested
 )
 
 // amazon is the event gateway.
@@ -70,15 +70,15 @@ func (a *amazon) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
-// household is a customer and what became of its events.
+// household is a customer, and how often its reports were requested.
 type household struct {
 	userID string
 	lamps  int
-	asked  int // times that the maker was told stale
+	asked  int // grant events of type stale
 }
 
-// world is everything. Only the bubble's main goroutine touches it, but for
-// what mu guards.
+// world is the simulated cloud. Only the bubble's main goroutine uses it, except
+// for the fields below mu.
 type world struct {
 	*accesstest.World
 	t         *testing.T
@@ -90,13 +90,13 @@ type world struct {
 	homes     []*household
 	places    []place
 	published int
-	lost      map[string]time.Time // when a report of an endpoint was last given up, by endpoint
-	reported  map[string]time.Time // when a report of an endpoint was last accepted
+	lost      map[string]time.Time // last expired report, by endpoint
+	reported  map[string]time.Time // last accepted report, by endpoint
 
 	mu       sync.Mutex
 	free     int
 	asked    []announce.Message
-	oldest   time.Duration // age of what was accepted lately
+	oldest   time.Duration // greatest age of an accepted report
 	outcomes map[delivery.OutcomeName]int
 }
 
@@ -139,7 +139,7 @@ func newWorld(t *testing.T, l load) *world {
 	return w
 }
 
-// Publish is the grant-events topic.
+// Publish publishes to the grant-events topic.
 func (w *world) Publish(_ context.Context, data []byte, _ map[string]string) error {
 	var m announce.Message
 	if err := json.Unmarshal(data, &m); err != nil {
@@ -164,7 +164,7 @@ func (w *world) report(p place, cause string) {
 	})
 }
 
-// obey has the maker report again what it was asked for.
+// obey has the maker publish the reports that it was asked for.
 func (w *world) obey() {
 	w.mu.Lock()
 	asked := w.asked
@@ -172,7 +172,7 @@ func (w *world) obey() {
 	w.mu.Unlock()
 	for _, m := range asked {
 		if m.Type != grant.Stale {
-			w.t.Errorf("the maker is told that %s is %s", m.UserID, m.Type)
+			w.t.Errorf("grant event of %s = %s, want stale", m.UserID, m.Type)
 			continue
 		}
 		for _, h := range w.homes {
@@ -193,7 +193,7 @@ func (w *world) obey() {
 	}
 }
 
-// push has a slot deliver the first message of a lane.
+// push delivers the first message of a lane in a slot.
 func (w *world) push(l *lane) {
 	ctx, cancel := context.WithTimeout(context.Background(), handlerTime)
 	defer cancel()
@@ -251,13 +251,13 @@ func (w *world) run(during time.Duration, changes bool) {
 			}()
 		}
 	}
-	synctest.Wait() // for those who are about to write what the caller reads
+	synctest.Wait() // for deliveries that still write results
 }
 
-// TestOutage: a gateway that was down for long is served again as before within
-// ten minutes of its recovery, though the maker reports again what it is asked
-// for. It is asked once for each customer, and no endpoint stays wrong. The
-// gateway that hangs, and so keeps the slots, meets the higher load.
+// TestOutage: within ten minutes of a gateway's recovery from a long outage, events
+// are delivered as before it, though the maker repeats reports on request. It gets
+// one request for each customer, and no endpoint stays out of date. A gateway that
+// hangs also keeps the slots, so it is tested under the higher load.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	for mode, down := range map[string]time.Duration{"hangs": 10 * time.Minute, "refuses": time.Hour} {
@@ -279,11 +279,11 @@ func outage(t *testing.T, l load, mode string, down time.Duration) {
 	w := newWorld(t, l)
 	w.run(before, true)
 	if w.queue.held > slots || w.outcomes[delivery.Expired] > 0 {
-		t.Fatalf("%d messages wait before the outage: %v", w.queue.held, w.outcomes)
+		t.Fatalf("%d messages wait before the outage, want %d or fewer: %v", w.queue.held, slots, w.outcomes)
 	}
 	w.amazon.mode = mode
 	w.run(down, true)
-	t.Logf("when the gateway is well again %d messages wait; %v", w.queue.held, w.outcomes)
+	t.Logf("at the recovery %d messages wait; %v", w.queue.held, w.outcomes)
 	w.amazon.mode = ""
 	w.run(after, true)
 	w.mu.Lock()
@@ -291,30 +291,30 @@ func outage(t *testing.T, l load, mode string, down time.Duration) {
 	expired, held := w.outcomes[delivery.Expired], w.queue.held
 	w.mu.Unlock()
 	w.run(settle, true)
-	if n := w.outcomes[delivery.Expired] - expired; n > 0 || w.oldest > time.Minute { // which the repetitions that were asked for may take
-		t.Errorf("from %v after the recovery on %d reports expired, and one was accepted %v after it was published; %d waited",
+	if n := w.outcomes[delivery.Expired] - expired; n > 0 || w.oldest > time.Minute { // the requested reports may take that long
+		t.Errorf("later than %v after the recovery %d reports expired, and one was accepted at age %v; %d waited",
 			after, n, w.oldest, held)
 	}
 	w.run(quiet, false)
 	if w.queue.held > 0 {
-		t.Errorf("%d messages wait at the end", w.queue.held)
+		t.Errorf("%d messages wait at the end, want 0", w.queue.held)
 	}
 	asked := make(map[int]int)
 	for _, h := range w.homes {
 		asked[h.asked]++
 		if h.asked != 1 {
-			t.Errorf("the maker was asked %d times for %s, who has %d lamps; want once", h.asked, h.userID, h.lamps)
+			t.Errorf("%d requests for the reports of %s with %d lamps, want 1", h.asked, h.userID, h.lamps)
 		}
 		for id, g := range w.Read(t, h.userID).Grants {
 			if !g.Behind.Empty() || g.State != grant.Active {
-				t.Errorf("grant %s of %s is %s, and behind %+v", id, h.userID, g.State, g.Behind)
+				t.Errorf("grant %s of %s is %s and behind %+v, want active and not behind", id, h.userID, g.State, g.Behind)
 			}
 		}
 	}
 	for endpoint, at := range w.lost {
 		if !w.reported[endpoint].After(at) {
-			t.Errorf("%s was last given up at %v, and accepted at %v", strings.TrimSpace(endpoint), at, w.reported[endpoint])
+			t.Errorf("last report of %s expired at %v, accepted at %v, want later", strings.TrimSpace(endpoint), at, w.reported[endpoint])
 		}
 	}
-	t.Logf("asked (times: customers) %v; %v", asked, w.outcomes)
+	t.Logf("requests (number: customers) %v; %v", asked, w.outcomes)
 }

@@ -6,25 +6,25 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
-// Pub/Sub's back-off before it redelivers: see infra.
+// Pub/Sub's retry backoff, as in infra.
 const (
 	firstBackOff = 5 * time.Second
 	lastBackOff  = time.Minute
 )
 
-// queue is a subscription with ordering keys: of each key one message is out at
-// a time, and what fails is redelivered after a growing pause.
+// queue is a subscription with ordering keys: one message of each key is out at a
+// time, and a failed one is redelivered after a growing delay.
 type queue struct {
 	keys  map[string]*lane
 	lanes []*lane
 	held  int // messages
 }
 
-// lane is the messages of one ordering key, the oldest first.
+// lane is the messages of one ordering key, oldest first.
 type lane struct {
 	messages []push.Message
 	at       time.Time // when the first may be pushed
-	out      bool      // it is with the function
+	out      bool      // being delivered
 }
 
 func newQueue() *queue { return &queue{keys: make(map[string]*lane)} }
@@ -42,8 +42,8 @@ func (q *queue) put(m push.Message) {
 	q.held++
 }
 
-// next takes the lane whose first message has waited the longest, nil if none is
-// to be pushed now.
+// next returns the lane whose first message has waited longest, nil if none is to
+// be pushed now.
 func (q *queue) next(now time.Time) (next *lane) {
 	if q.held == 0 {
 		return nil
@@ -60,7 +60,7 @@ func (q *queue) next(now time.Time) (next *lane) {
 	return next
 }
 
-// done puts a lane back whose first message was acknowledged, or not.
+// done returns a lane after the delivery of its first message.
 func (q *queue) done(l *lane, acknowledged bool, now time.Time) {
 	l.out, l.at = false, now
 	if acknowledged {

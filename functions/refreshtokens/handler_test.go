@@ -16,7 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
-// topic keeps what is published, and fails while it is told to.
+// topic records what is published, and fails with err.
 type topic struct {
 	mu   sync.Mutex
 	data []string
@@ -30,7 +30,7 @@ func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) err
 	return p.err
 }
 
-// sweeper notes the buckets.
+// sweeper records the buckets.
 type sweeper struct{ buckets []int }
 
 func (s *sweeper) Sweep(_ context.Context, buckets []int) (sweep.Counts, error) {
@@ -46,11 +46,11 @@ func TestRefreshTokensPublishesShards(t *testing.T) {
 	slices.Sort(shards.data)
 	want := []string{`{"shard":0,"shards":3}`, `{"shard":1,"shards":3}`, `{"shard":2,"shards":3}`}
 	if diff := cmp.Diff(want, shards.data); diff != "" || answer.Status != http.StatusOK || string(answer.Body) != `{"shards":3}` {
-		t.Errorf("%d %s (-want +got):\n%s", answer.Status, answer.Body, diff)
+		t.Errorf("answer = %d %s; messages differ (-want +got):\n%s", answer.Status, answer.Body, diff)
 	}
 	shards.err = errors.New("down")
 	if answer := f.RefreshTokens(t.Context(), handler.Request{}); answer.Status != http.StatusServiceUnavailable {
-		t.Errorf("with the topic down: %d", answer.Status)
+		t.Errorf("answer with the topic down = %d, want 503", answer.Status)
 	}
 }
 
@@ -78,16 +78,16 @@ func TestRefreshShard(t *testing.T) {
 		}
 		answer := f.RefreshShard(t.Context(), handler.Request{Body: body})
 		if answer.Status != http.StatusOK || string(answer.Body) != test.body || !slices.Equal(s.buckets, test.buckets) {
-			t.Errorf("%s: %d %s, swept %v", test.name, answer.Status, answer.Body, s.buckets)
+			t.Errorf("%s: answer = %d %s, swept %v; want 200 %s, %v", test.name, answer.Status, answer.Body, s.buckets, test.body, test.buckets)
 		}
 	}
 	s := new(sweeper)
 	f := &Function{Sweeper: s}
 	if answer := f.RefreshShard(t.Context(), handler.Request{Body: []byte("{}")}); answer.Status != http.StatusBadRequest {
-		t.Errorf("no message: %d", answer.Status)
+		t.Errorf("answer without a message = %d, want 400", answer.Status)
 	}
 	answer := f.RefreshTokens(t.Context(), handler.Request{})
 	if string(answer.Body) != swept || !slices.Equal(s.buckets, sweep.Buckets(0, 1)) {
-		t.Errorf("without a topic: %d %s, swept %v", answer.Status, answer.Body, s.buckets)
+		t.Errorf("without a topic: %d %s, swept %v; want all buckets swept", answer.Status, answer.Body, s.buckets)
 	}
 }

@@ -39,6 +39,11 @@ type Function struct {
 	KeepsDeadLetters bool
 }
 
+// traceparent is the attribute in which Google's client libraries send the trace of the
+// publisher, if the publisher switches OpenTelemetry tracing on. The trace of the push
+// request begins at Pub/Sub.
+const traceparent = "googclient_traceparent"
+
 // result is one element of the answer's "outcomes".
 type result struct {
 	GrantID string               `json:"grantId,omitempty"`
@@ -54,6 +59,7 @@ func (f *Function) Handle(ctx context.Context, r handler.Request) handler.Answer
 		logging.Add(ctx, slog.String(logging.Error, err.Error()))
 		return handler.Fail(http.StatusBadRequest, err.Error())
 	}
+	r.Follow(ctx, m.Attributes[traceparent])
 	results := f.Deliverer.Deliver(ctx, m)
 	note(ctx, results)
 	return f.answer(results)

@@ -21,7 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// acceptingGateway is a transport that takes every event, and costs next to nothing.
+// acceptingGateway is a transport that accepts every event, at almost no cost.
 type acceptingGateway struct{ took int }
 
 func (s *acceptingGateway) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -31,7 +31,7 @@ func (s *acceptingGateway) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusAccepted, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
-// bareWriter is a ResponseWriter with what the host asks of a connection.
+// bareWriter is a ResponseWriter with the methods that the host calls.
 type bareWriter struct {
 	header http.Header
 	status int
@@ -43,8 +43,8 @@ func (w *bareWriter) WriteHeader(status int)          { w.status = status }
 func (w *bareWriter) Flush()                          {}
 func (w *bareWriter) SetReadDeadline(time.Time) error { return nil }
 
-// hotPath is the function as it is deployed, between a stub of a connection and
-// a stub of the gateway, and a customer whose token is good.
+// hotPath is the deployed function between a stub connection and a stub gateway,
+// with a customer whose token is valid.
 type hotPath struct {
 	t       testing.TB
 	handler http.Handler
@@ -52,7 +52,7 @@ type hotPath struct {
 	writer  *bareWriter
 	now     time.Time
 	body    []byte
-	counter []byte // the part of body that makes each message another
+	counter []byte // the part of body that differs in each message
 	made    int    // requests
 	served  int
 }
@@ -78,11 +78,10 @@ func newHotPath(t testing.TB) *hotPath {
 	return p
 }
 
-// count is where a number goes.
+// count is the placeholder of the counter.
 const count = "0000000000"
 
-// pushed is the body of a push request as Pub/Sub sends it, with a report of
-// three properties.
+// pushed is the body of Pub/Sub's push request for a report of three properties.
 func (p *hotPath) pushed() []byte {
 	at := alexa.FormatTime(p.now)
 	property := func(namespace, name, value string) string {
@@ -108,18 +107,18 @@ func (p *hotPath) serve() {
 	p.served++
 	p.handler.ServeHTTP(p.writer, p.request())
 	if p.writer.status != http.StatusOK {
-		p.t.Fatalf("answered %d", p.writer.status)
+		p.t.Fatalf("status = %d, want 200", p.writer.status)
 	}
 }
 
-// stubs does what the connection and the gateway of the test do for one request.
+// stubs does the work of the stub connection and gateway for one request.
 func (p *hotPath) stubs() {
 	r := p.request()
 	answer, _ := new(acceptingGateway).RoundTrip(r)
 	p.writer.status = answer.StatusCode
 }
 
-// request is a push request that did not come before.
+// request returns a push request with a new message.
 func (p *hotPath) request() *http.Request {
 	p.made++
 	for i, n := len(count)-1, p.made; i >= 0; i, n = i-1, n/10 {
@@ -131,33 +130,32 @@ func (p *hotPath) request() *http.Request {
 	}
 }
 
-// TestAllocations counts what an event that is accepted costs in allocations,
-// from the body that was pushed to the answer, with every check and the log line.
-// They are memory to clean up after each event; a change that makes more of them
-// should know it.
+// TestAllocations counts the allocations of an accepted event, from the pushed body
+// to the answer, with every check and the log line. The garbage collector pays for
+// each of them, so a change that adds any should be deliberate.
 //
 // Of 65, about 7 are the message (its data, attributes and other strings), 10 the
-// event (strings and the parts that it is decoded into), 12 its way (the names in
-// the log, ids, what is remembered of it), 17 the request to the gateway with its
-// deadline, 11 the admission, the body and the deadline, 5 the log line and 3 the
-// answer. What the stubs take is not counted.
+// event (strings and decoded parts), 12 the delivery (names in the log, ids, cached
+// state), 17 the request to the gateway with its deadline, 11 the admission, the
+// body and the deadline, 5 the log line and 3 the answer. The stubs' own are not
+// counted.
 func TestAllocations(t *testing.T) {
 	most := 67.0
 	if race {
-		most += 10 // the race detector has pools forget, now and then, what they keep
+		most += 10 // under the race detector pools drop some of their items
 	}
 	p := newHotPath(t)
-	p.serve() // reads the customer, and opens its token
+	p.serve() // reads the customer and decrypts the token
 	got := testing.AllocsPerRun(500, p.serve) - testing.AllocsPerRun(500, p.stubs)
 	if got > most {
-		t.Errorf("%v allocations for an event, want at most %v", got, most)
+		t.Errorf("allocations = %v, want at most %v", got, most)
 	}
 	if p.gateway.took != p.served {
-		t.Errorf("the gateway took %d events of %d", p.gateway.took, p.served)
+		t.Errorf("the gateway accepted %d events, want %d", p.gateway.took, p.served)
 	}
 }
 
-// BenchmarkSendEvent is what TestAllocations counts, in time.
+// BenchmarkSendEvent measures the path of TestAllocations.
 func BenchmarkSendEvent(b *testing.B) {
 	p := newHotPath(b)
 	b.ReportAllocs()

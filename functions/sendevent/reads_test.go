@@ -27,7 +27,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
-// calls counts what Firestore is asked, by method.
+// calls counts the calls to Firestore by method.
 type calls struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -39,7 +39,7 @@ func (c *calls) add(method string) {
 	c.count[path.Base(method)]++
 }
 
-// take returns the counts since it was called last.
+// take returns the counts since the last take.
 func (c *calls) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -48,7 +48,7 @@ func (c *calls) take() map[string]int {
 	return taken
 }
 
-// dial connects to the emulator, and counts.
+// dial returns a client of the emulator whose calls are counted.
 func (c *calls) dial(t *testing.T) *firestore.Client {
 	t.Helper()
 	conn, err := grpc.NewClient(emulator.Firestore(t), grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -75,9 +75,9 @@ func (c *calls) dial(t *testing.T) *firestore.Client {
 	return client
 }
 
-// TestReadsAndWrites counts what an event that is accepted costs at Firestore: a
-// read if the customer was not seen within the last minute, nothing otherwise,
-// and no write but for events that must not be repeated.
+// TestReadsAndWrites counts the Firestore calls of an accepted event: one read if
+// the customer is not cached, otherwise none, and writes only for events that must
+// not be repeated.
 func TestReadsAndWrites(t *testing.T) {
 	t.Parallel()
 	counted := &calls{count: make(map[string]int)}
@@ -130,10 +130,10 @@ func TestReadsAndWrites(t *testing.T) {
 			ID: fmt.Sprint("m-", i), Data: fmt.Appendf(nil, step.event, step.userID), PublishTime: w.Now().Add(-step.age), Attempt: 1,
 		})
 		if step.userID != "u-3" && (len(results) != 1 || results[0].Name != delivery.Accepted) {
-			t.Errorf("%s: %+v", step.name, results)
+			t.Errorf("%s: results = %+v, want one accepted", step.name, results)
 		}
 		if diff := cmp.Diff(step.want, counted.take()); diff != "" {
-			t.Errorf("%s: calls (-want +got):\n%s", step.name, diff)
+			t.Errorf("%s: calls differ (-want +got):\n%s", step.name, diff)
 		}
 	}
 }

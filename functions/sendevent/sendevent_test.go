@@ -23,7 +23,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// given is a deliverer whose results are given.
+// given is a deliverer with given results.
 type given struct {
 	results []delivery.Result
 	got     push.Message
@@ -75,7 +75,7 @@ func TestAnswers(t *testing.T) {
 			const pushed = `{"message":{"messageId":"7","data":"aGk=","orderingKey":"k"},"deliveryAttempt":2}`
 			answer := f.Handle(t.Context(), handler.Request{Body: []byte(pushed)})
 			if answer.Status != test.status || string(answer.Body) != test.body {
-				t.Errorf("got  %d %s\nwant %d %s", answer.Status, answer.Body, test.status, test.body)
+				t.Errorf("answer = %d %s\nwant %d %s", answer.Status, answer.Body, test.status, test.body)
 			}
 			if d.got.ID != "7" || string(d.got.Data) != "hi" || d.got.OrderingKey != "k" || d.got.Attempt != 2 {
 				t.Errorf("delivered %+v", d.got)
@@ -84,8 +84,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestLine is the wide line of an event, from its publisher to Alexa, and of one
-// that is for nobody.
+// TestLine compares the log lines of an event with its publisher's fields and of an
+// event without a grant.
 func TestLine(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
@@ -132,16 +132,16 @@ func TestLine(t *testing.T) {
 		"message_id": sent.MessageID, "gateway_tries": 1.0, "gateway_status": 202.0, "gateway_id": got["gateway_id"],
 	})
 	if diff := cmp.Diff(want, got); diff != "" || got["gateway_id"] == nil {
-		t.Errorf("accepted (-want +got):\n%s", diff)
+		t.Errorf("line of an accepted event differs (-want +got):\n%s", diff)
 	}
 	got, want = line("u-2"), common("u-2")
 	maps.Copy(want, map[string]any{"outcome": "no_grant", "reason": "no grant: no customer with this userId has linked the skill"})
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("for nobody (-want +got):\n%s", diff)
+		t.Errorf("line of an event without a grant differs (-want +got):\n%s", diff)
 	}
 }
 
-// TestLineOfSeveralGrants: a reader of JSON keeps one of two fields of a name.
+// TestLineOfSeveralGrants: a JSON reader keeps only one of two equal field names.
 func TestLineOfSeveralGrants(t *testing.T) {
 	t.Parallel()
 	d := &given{results: []delivery.Result{
@@ -172,7 +172,7 @@ func TestLineOfSeveralGrants(t *testing.T) {
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("line differs (-want +got):\n%s", diff)
 	}
 }
 
@@ -181,6 +181,6 @@ func TestNoMessage(t *testing.T) {
 	f := &sendevent.Function{Deliverer: new(given)}
 	answer := f.Handle(t.Context(), handler.Request{Body: []byte(`{"message":{}}`)})
 	if answer.Status != 400 || string(answer.Body) != `{"error":"not a Pub/Sub message: message.messageId: missing"}` {
-		t.Errorf("%d %s", answer.Status, answer.Body)
+		t.Errorf("answer = %d %s, want 400", answer.Status, answer.Body)
 	}
 }

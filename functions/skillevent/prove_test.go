@@ -26,8 +26,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// provider is a maker's identity provider, who knows the tokens "grantee-u-1"
-// and the like, and fails for others in the way that they say.
+// provider is a maker's identity provider. It accepts the tokens "grantee-u-1" and
+// the like; other tokens name the error it returns.
 type provider struct{}
 
 func (provider) Resolve(_ context.Context, token sensitive.String) (string, error) {
@@ -53,11 +53,11 @@ func newWorld(t *testing.T) *world {
 	return &world{w, &skillevent.Function{Skill: accesstest.Skill, Grantees: provider{}, Store: w.Store, Now: w.Now}}
 }
 
-// amazonID is Amazon's id of an account as skill events have it. The id that
-// the simulator has for the account is another.
+// amazonID is an account's id in skill events. The simulator's own id of the
+// account is another.
 func amazonID(account string) string { return "amzn1.ask.account." + account }
 
-// event is a skill event. A zero time is left out.
+// event returns a skill event. A zero time is omitted.
 func event(kind, account string, at time.Time, body string) string {
 	created := ""
 	if !at.IsZero() {
@@ -75,15 +75,15 @@ func disabled(account string, at time.Time) string {
 	return event("SkillDisabled", account, at, `{"userInformationPersistenceStatus":"NOT_PERSISTED"}`)
 }
 
-// answered is an answer, and what the log says of it.
+// answered is an answer and its log line.
 type answered struct {
 	Status                                   int
 	Body, Severity, Outcome, Kind, Error, ID string
-	Of                                       string // hash of the customer
+	Of                                       string // the customer's hash
 }
 
-// handle has the function answer an event. Neither a token nor Amazon's id may
-// be in anything that it shows.
+// handle has the function answer an event, and checks that neither a token nor
+// Amazon's id is in the answer or the log.
 func (w *world) handle(t *testing.T, body string) answered {
 	t.Helper()
 	var out bytes.Buffer
@@ -92,7 +92,7 @@ func (w *world) handle(t *testing.T, body string) answered {
 	line.Write(ctx, logging.New(&out), "SkillEvent")
 	for _, shown := range []string{out.String(), string(answer.Body)} {
 		if strings.Contains(shown, "grantee-") || strings.Contains(shown, amazonID("")) {
-			t.Errorf("a token or Amazon's id is shown: %s", shown)
+			t.Errorf("a token or Amazon's id in %s", shown)
 		}
 	}
 	var logged struct {
@@ -107,8 +107,7 @@ func (w *world) handle(t *testing.T, body string) answered {
 	}
 }
 
-// wantDue holds the grants of a customer that the sweep would look at now against a
-// list.
+// wantDue compares the customer's grants that are due now with a list.
 func (w *world) wantDue(t *testing.T, userID string, want ...string) {
 	t.Helper()
 	var due []string
@@ -120,19 +119,19 @@ func (w *world) wantDue(t *testing.T, userID string, want ...string) {
 	slices.Sort(due)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, due, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("due of %s (-want +got):\n%s", userID, diff)
+		t.Errorf("due grants of %s differ (-want +got):\n%s", userID, diff)
 	}
 }
 
-// wantSweep sweeps, and holds how many were refreshed and revoked against numbers.
+// wantSweep sweeps, and checks how many grants were refreshed and revoked.
 func (w *world) wantSweep(t *testing.T, refreshed, revoked int) {
 	t.Helper()
 	if got := w.sweep(t); got.Refreshed != refreshed || got.Revoked != revoked || len(got.Failed) > 0 {
-		t.Errorf("the sweep made %+v, want %d refreshed and %d revoked", got, refreshed, revoked)
+		t.Errorf("sweep = %+v, want %d refreshed and %d revoked", got, refreshed, revoked)
 	}
 }
 
-// wantExpiry holds when an account expires against a time.
+// wantExpiry checks when an account's record expires.
 func (w *world) wantExpiry(t *testing.T, name string, want time.Time) {
 	t.Helper()
 	if got := w.account(t, name).ExpireAt; !got.Equal(want) {
@@ -140,7 +139,7 @@ func (w *world) wantExpiry(t *testing.T, name string, want time.Time) {
 	}
 }
 
-// want wants an event to come to an outcome.
+// want handles an event, and checks the outcome.
 func (w *world) want(t *testing.T, outcome, body string) {
 	t.Helper()
 	got := w.handle(t, body)
@@ -149,7 +148,7 @@ func (w *world) want(t *testing.T, outcome, body string) {
 	}
 }
 
-// account returns whose an account is, zero if nobody knows.
+// account returns the stored record of an account, zero if there is none.
 func (w *world) account(t *testing.T, name string) grant.Account {
 	t.Helper()
 	key := grant.AccountKey{Skill: accesstest.Skill, AmazonUser: amazonID(name)}
@@ -160,7 +159,7 @@ func (w *world) account(t *testing.T, name string) grant.Account {
 	return account
 }
 
-// link gives a customer a grant of an account, and has Alexa tell so.
+// link gives a customer a grant of an account, and handles Alexa's event about it.
 func (w *world) link(t *testing.T, userID, account string) (grantID string) {
 	t.Helper()
 	id := w.Link(t, userID, alexa.EU, account)
@@ -168,8 +167,8 @@ func (w *world) link(t *testing.T, userID, account string) (grantID string) {
 	return id
 }
 
-// sweep sweeps as the scheduler has it done, with grants of customers at rest
-// who have not been used for a day.
+// sweep sweeps as the scheduled function does, with grants at rest after a day
+// without use.
 func (w *world) sweep(t *testing.T) sweep.Counts {
 	t.Helper()
 	s := sweep.Sweeper{
@@ -183,8 +182,8 @@ func (w *world) sweep(t *testing.T) sweep.Counts {
 	return counts
 }
 
-// TestDisabledInEveryState has a grant in each state it can be in when the
-// event comes, with the account still linked and with the account gone.
+// TestDisabledInEveryState handles the event with the grant in each state, with the
+// account still linked and with it unlinked.
 func TestDisabledInEveryState(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -234,8 +233,8 @@ func TestDisabledInEveryState(t *testing.T) {
 	}
 }
 
-// TestEventsThatDoNoHarm are doubled, late and out of order. Whatever comes,
-// the grant that works stays, and each end is announced once.
+// TestEventsThatDoNoHarm are duplicate, late and out of order. The working grant
+// stays, and each end is announced once.
 func TestEventsThatDoNoHarm(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -252,21 +251,21 @@ func TestEventsThatDoNoHarm(t *testing.T) {
 	w.Forward(time.Minute)
 	again := w.link(t, "u-1", "a")
 	for range 2 {
-		w.want(t, "proving", disabled("a", left)) // late: the customer has come back
+		w.want(t, "proving", disabled("a", left)) // late: the customer has linked again
 	}
 	w.want(t, "learned", linked("a", "grantee-u-1", left.Add(-time.Minute)))
 	w.wantSweep(t, 1, 0)
 	record := w.Read(t, "u-1")
 	if record.Grants[old].State != grant.Revoked || record.Grants[again].State != grant.Active || len(record.Grants) != 2 {
-		t.Errorf("%+v", record.Grants)
+		t.Errorf("grants = %+v, want the first revoked and the second active", record.Grants)
 	}
 	if at := w.account(t, "a").LinkedAt; !at.Equal(w.Now()) {
-		t.Errorf("the account was linked at %v, says an event that came late", at)
+		t.Errorf("LinkedAt = %v after a late event, want %v", at, w.Now())
 	}
 }
 
-// TestDisabledFollowsTheAccount: it is the customer who has the account now
-// whose grants have to prove themselves.
+// TestDisabledFollowsTheAccount: the grants of the customer who has the account now
+// become due.
 func TestDisabledFollowsTheAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -278,9 +277,8 @@ func TestDisabledFollowsTheAccount(t *testing.T) {
 	w.wantDue(t, "u-2", second)
 }
 
-// TestUnlinkedAccountExpires: Amazon makes another id for the next enablement,
-// so this one means nothing after a while; until then events come late and
-// doubled.
+// TestUnlinkedAccountExpires: Amazon makes a new id at the next enablement, so a
+// disabled one is kept only as long as late and duplicate events may arrive.
 func TestUnlinkedAccountExpires(t *testing.T) {
 	t.Parallel()
 	const week = 7 * 24 * time.Hour
@@ -290,12 +288,12 @@ func TestUnlinkedAccountExpires(t *testing.T) {
 	w.want(t, "proving", disabled("a", w.Now()))
 	expires := w.Now().Add(week)
 	w.Forward(time.Hour)
-	w.want(t, "proving", disabled("a", w.Now())) // doubled
+	w.want(t, "proving", disabled("a", w.Now())) // a duplicate
 	w.wantExpiry(t, "a", expires)
 	w.Forward(week)
 	w.want(t, "unknown", disabled("a", w.Now()))
 
-	// The token of an event that comes after all, or of the same account again.
+	// A token in a late event, or the same account linked again.
 	w.want(t, "learned", linked("a", "grantee-u-1", w.Now()))
 	w.wantExpiry(t, "a", time.Time{})
 	w.want(t, "proving", disabled("a", w.Now()))

@@ -14,10 +14,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// notHandled is the answer to an event that Alexa may send again.
+// notHandled is the answer to an event that Alexa may resend.
 const notHandled = `{"error":"the skill event could not be handled"}`
 
-// TestAnswers has one event of each kind, and holds the whole answer and line.
+// TestAnswers compares the whole answer and log line of each kind of event.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const (
@@ -80,35 +80,35 @@ func TestAnswers(t *testing.T) {
 				test.prepare(t, w)
 			}
 			if diff := cmp.Diff(test.want, w.handle(t, test.body)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+				t.Errorf("answer differs (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestLinked has events about one account come in this order.
+// TestLinked handles several events about one account in order.
 func TestLinked(t *testing.T) {
 	t.Parallel()
-	type told struct {
+	type link struct {
 		customer string
-		at       time.Duration // from now; never is not told
+		at       time.Duration // from now; never means the event has no time
 	}
 	const never, ago = time.Duration(-1 << 62), -time.Minute
 	tests := []struct {
 		name   string
-		events []told
-		want   told // in the end
+		events []link
+		want   link // the stored link
 	}{
-		{"once", []told{{"u-1", ago}}, told{"u-1", ago}},
-		{"twice", []told{{"u-1", ago}, {"u-1", ago}}, told{"u-1", ago}},
-		{"another customer later", []told{{"u-1", 3 * ago}, {"u-2", 2 * ago}}, told{"u-2", 2 * ago}},
-		{"an older event late", []told{{"u-1", 3 * ago}, {"u-2", ago}, {"u-1", 2 * ago}}, told{"u-2", ago}},
-		{"only the late one", []told{{"u-2", ago}, {"u-1", 2 * ago}}, told{"u-2", ago}},
-		{"back again", []told{{"u-1", 3 * ago}, {"u-2", 2 * ago}, {"u-1", ago}}, told{"u-1", ago}},
-		{"a token that is no good", []told{{"u-1", 2 * ago}, {"old", ago}}, told{"u-1", 2 * ago}},
-		{"no time is now", []told{{"u-1", ago}, {"u-2", never}}, told{"u-2", 0}},
-		{"late after no time", []told{{"u-1", never}, {"u-2", ago}}, told{"u-1", 0}},
-		{"the future is now", []told{{"u-1", time.Hour}, {"u-2", 0}}, told{"u-2", 0}},
+		{"once", []link{{"u-1", ago}}, link{"u-1", ago}},
+		{"twice", []link{{"u-1", ago}, {"u-1", ago}}, link{"u-1", ago}},
+		{"another customer later", []link{{"u-1", 3 * ago}, {"u-2", 2 * ago}}, link{"u-2", 2 * ago}},
+		{"an older event late", []link{{"u-1", 3 * ago}, {"u-2", ago}, {"u-1", 2 * ago}}, link{"u-2", ago}},
+		{"only the late one", []link{{"u-2", ago}, {"u-1", 2 * ago}}, link{"u-2", ago}},
+		{"back again", []link{{"u-1", 3 * ago}, {"u-2", 2 * ago}, {"u-1", ago}}, link{"u-1", ago}},
+		{"a token that is no good", []link{{"u-1", 2 * ago}, {"old", ago}}, link{"u-1", 2 * ago}},
+		{"no time is now", []link{{"u-1", ago}, {"u-2", never}}, link{"u-2", 0}},
+		{"late after no time", []link{{"u-1", never}, {"u-2", ago}}, link{"u-1", 0}},
+		{"the future is now", []link{{"u-1", time.Hour}, {"u-2", 0}}, link{"u-2", 0}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestLinked(t *testing.T) {
 					at = time.Time{}
 				}
 				if got := w.handle(t, linked("a", "grantee-"+e.customer, at)); got.Status != 200 {
-					t.Fatalf("%+v", got)
+					t.Fatalf("got %+v, want 200", got)
 				}
 			}
 			key := grant.AccountKey{Skill: accesstest.Skill, AmazonUser: amazonID("a")}
@@ -128,16 +128,16 @@ func TestLinked(t *testing.T) {
 			got := w.account(t, "a")
 			want.Revision = got.Revision
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+				t.Errorf("account differs (-want +got):\n%s", diff)
 			}
 			if _, err := w.Store.Read(t.Context(), accesstest.Key(test.want.customer)); !errors.Is(err, grant.ErrNotFound) {
-				t.Errorf("to learn whose an account is made a record: %v", err)
+				t.Errorf("reading the customer's record: %v, want ErrNotFound", err)
 			}
 		})
 	}
 }
 
-// TestLinkedTwiceIsWrittenOnce: what is known is not written again.
+// TestLinkedTwiceIsWrittenOnce: a link that is stored already is not written.
 func TestLinkedTwiceIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -147,11 +147,11 @@ func TestLinkedTwiceIsWrittenOnce(t *testing.T) {
 	w.Forward(time.Hour)
 	w.want(t, "learned", linked("a", "grantee-u-1", at))
 	if after := w.account(t, "a"); after.Revision != before.Revision {
-		t.Error("the event was written twice")
+		t.Error("the second event changed the record")
 	}
 }
 
-// faulty is a store whose calls may fail.
+// faulty is a store whose calls can fail.
 type faulty struct {
 	grant.Store
 	fail func(call string) error
@@ -185,8 +185,8 @@ func (f faulty) Write(ctx context.Context, was, now grant.Record) (grant.Record,
 	return f.Store.Write(ctx, was, now)
 }
 
-// TestStoreDown has each call to the store fail, of an event that Alexa may
-// send again.
+// TestStoreDown: after each failed call to the store Alexa is asked to resend the
+// event.
 func TestStoreDown(t *testing.T) {
 	t.Parallel()
 	link, disable := linked("a", "grantee-u-1", time.Time{}), disabled("a", time.Time{})
@@ -212,16 +212,16 @@ func TestStoreDown(t *testing.T) {
 			got := w.handle(t, test.body)
 			says := test.says + ": disk on fire"
 			if got.Status != 503 || got.Body != notHandled || got.Severity != "WARNING" || got.Error != says {
-				t.Errorf("got %+v, want 503 and %q in the log", got, says)
+				t.Errorf("got %+v, want 503 and the error %q", got, says)
 			}
 		})
 	}
 }
 
-// TestConflicts has others write at the same time.
+// TestConflicts: another instance writes at the same time.
 func TestConflicts(t *testing.T) {
 	t.Parallel()
-	// conflicts has a call fail with a conflict that often, and a rival write before.
+	// conflicts makes a call fail n times with a conflict, after a rival's write.
 	conflicts := func(w *world, call string, n int, rival func(*world)) {
 		other := &world{w.World, &skillevent.Function{Skill: accesstest.Skill, Grantees: provider{}, Store: w.Store, Now: w.Now}}
 		w.function.Store = faulty{w.Store, func(called string) error {
@@ -236,9 +236,9 @@ func TestConflicts(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		writes int
-		rival  string // whose newer event comes first
+		rival  string // the customer of a newer event that is handled first
 		status int
-		of     string // whose the account is afterwards
+		of     string // the account's customer afterwards
 	}{
 		{"passing", 2, "", 200, "u-1"},
 		{"a newer event was first", 1, "u-2", 200, "u-2"},
@@ -256,7 +256,7 @@ func TestConflicts(t *testing.T) {
 				t.Errorf("got %+v, want %d", got, test.status)
 			}
 			if got := w.account(t, "a").UserID; got != test.of {
-				t.Errorf("the account is %q's, want %q's", got, test.of)
+				t.Errorf("customer = %q, want %q", got, test.of)
 			}
 		})
 	}

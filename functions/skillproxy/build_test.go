@@ -16,12 +16,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-// zipLimit is the largest that the package may become: AWS fetches and unpacks
-// it at each cold start.
+// zipLimit is the largest size allowed: AWS fetches and unpacks the package at each
+// cold start.
 const zipLimit = 4 << 20
 
-// build runs scripts/build-proxy of a copy of the source in another directory,
-// and returns the zip.
+// build runs scripts/build-proxy of a source tree in a new directory, and returns
+// the zip.
 func build(t *testing.T, root string, env ...string) []byte {
 	t.Helper()
 	script, err := filepath.Abs(filepath.Join(root, "scripts", "build-proxy"))
@@ -48,8 +48,8 @@ func build(t *testing.T, root string, env ...string) []byte {
 	return data
 }
 
-// TestReproducibleZip builds here, and once more from a copy of the source in
-// another place, under other settings of the person who builds.
+// TestReproducibleZip builds here, and again from a copy of the source elsewhere
+// with other settings in the environment.
 func TestReproducibleZip(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -63,7 +63,7 @@ func TestReproducibleZip(t *testing.T) {
 			t.Fatalf("%v: %s", err, text)
 		}
 	}
-	noGNU := t.TempDir() // of whose own programs a developer's Mac has none
+	noGNU := t.TempDir() // a developer's Mac has none of these programs
 	for _, name := range []string{"realpath", "sha256sum"} {
 		testkit.Script(t, filepath.Join(noGNU, name), "#!/bin/sh\nexit 1\n")
 	}
@@ -71,15 +71,15 @@ func TestReproducibleZip(t *testing.T) {
 	second := build(t, copied, "TZ=Asia/Tokyo", "GOFLAGS=-buildvcs=false -tags=other -ldflags=-X=main.x=y",
 		"GOOS=windows", "GOARCH=386", "GOEXPERIMENT=arenas", "GOFIPS140=latest", "CGO_ENABLED=1", "PATH="+noGNU+":"+os.Getenv("PATH"))
 	if !bytes.Equal(first, second) {
-		t.Errorf("two builds differ: %d and %d bytes", len(first), len(second))
+		t.Errorf("two builds differ, with %d and %d bytes", len(first), len(second))
 	}
 	if len(first) >= zipLimit {
-		t.Errorf("the zip has %d bytes, want less than %d", len(first), zipLimit)
+		t.Errorf("zip size = %d, want less than %d", len(first), zipLimit)
 	}
 	wantBootstrap(t, first)
 }
 
-// wantBootstrap holds a zip against what Lambda wants:
+// wantBootstrap checks that Lambda can run a zip:
 // https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html.
 func wantBootstrap(t *testing.T, data []byte) {
 	t.Helper()
@@ -88,7 +88,7 @@ func wantBootstrap(t *testing.T, data []byte) {
 		t.Fatal(err)
 	}
 	if len(archive.File) != 1 || archive.File[0].Name != "bootstrap" || archive.File[0].Mode() != 0o755 {
-		t.Fatalf("the zip holds %v", archive.File)
+		t.Fatalf("the zip contains %v, want one program, bootstrap", archive.File)
 	}
 	program, err := fs.ReadFile(archive, "bootstrap")
 	if err != nil {
@@ -100,13 +100,13 @@ func wantBootstrap(t *testing.T, data []byte) {
 	}
 	libraries, err := binary.ImportedLibraries()
 	if binary.Machine != elf.EM_AARCH64 || err != nil || len(libraries) != 0 {
-		t.Errorf("the program is for %v and needs %v (%v), want arm64 and nothing", binary.Machine, libraries, err)
+		t.Errorf("the program is for %v and imports %v (%v), want arm64 and no libraries", binary.Machine, libraries, err)
 	}
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(program), filepath.Dir(filepath.Dir(here))) {
-		t.Error("the program holds the place where it was built")
+		t.Error("the program contains the path of its source")
 	}
 }

@@ -18,16 +18,16 @@ const (
 	notGranted  = "ACCEPT_GRANT_FAILED"
 )
 
-// TestFailuresBehind: whatever is behind does, Alexa gets an answer that it
-// understands, in time.
-func TestFailuresBehind(t *testing.T) {
+// TestBackendFailures: after every failure of a backend Alexa gets a valid answer
+// in time.
+func TestBackendFailures(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		handle  http.HandlerFunc
-		typ     string // of the answer to what is not AcceptGrant
+		typ     string // of the error, except for AcceptGrant
 		outcome string
-		status  any // of what is behind, as logged
+		status  any // of the backend, as logged
 	}{
 		{"hangs after half a body", half, deviceCloud, "timed_out", 200.0},
 		{"hangs up", hijack("", false), deviceCloud, "unreachable", nil},
@@ -60,7 +60,7 @@ func TestFailuresBehind(t *testing.T) {
 		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn, "discovery": discover} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				w, changes := newPlace(t), map[string]string{}
+				w, changes := newCloud(t), map[string]string{}
 				if test.handle == nil {
 					changes["ACCEPT_GRANT_URL"], changes["DIRECTIVE_URL"] = "http://127.0.0.1:1", "http://127.0.0.1:1"
 				} else {
@@ -70,20 +70,20 @@ func TestFailuresBehind(t *testing.T) {
 				wantError(t, l.invoke(t, message, deadlineSpare+500*time.Millisecond), message, test.typ)
 				line := l.logged(t, 1)
 				if line["outcome"] != test.outcome || line["status"] != test.status {
-					t.Errorf("logged %v, want %s and %v", line, test.outcome, test.status)
+					t.Errorf("line = %v, want outcome %s and status %v", line, test.outcome, test.status)
 				}
 				if severe := line["severity"] == "ERROR"; severe != (message == accept || test.typ == internal) {
-					t.Errorf("severity %v", line["severity"])
+					t.Errorf("severity = %v, want ERROR: %v", line["severity"], !severe)
 				}
 				if test.handle != nil {
-					wantSuccess(t, l, message) // the process goes on, and on a connection that works
+					wantSuccess(t, l, message) // the process goes on, with a new connection
 				}
 			})
 		}
 	}
 }
 
-// slow answers well, or with another status, after a time.
+// slow answers with a status after a delay.
 func slow(after time.Duration, status int) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		select {
@@ -94,19 +94,20 @@ func slow(after time.Duration, status int) http.HandlerFunc {
 	}
 }
 
-// TestExchanges: what is answered and when, to the millisecond, and how often what is
-// behind is asked. A time-out of Lambda's own that is nearer than seven seconds is kept.
+// TestExchanges: each answer, its time to the millisecond, and the number of
+// requests to the backend. The Lambda's timeout applies if it is shorter than seven
+// seconds.
 func TestExchanges(t *testing.T) {
 	t.Parallel()
 	const (
-		lambda = time.Minute // a time-out that does not matter
+		lambda = time.Minute // a timeout that is never reached
 		inTwo  = 2*time.Second - deadlineSpare
 	)
 	for _, test := range []struct {
 		name, message string
 		behind        http.HandlerFunc
 		timeout       time.Duration // of Lambda
-		want          string        // the answer from behind or the type of the proxy's own; empty if the invocation fails
+		want          string        // the backend's answer or the type of the proxy's error; empty if the invocation fails
 		took          time.Duration
 		outcome       string
 		requests      int
@@ -131,12 +132,12 @@ func TestExchanges(t *testing.T) {
 		{"AcceptGrant, nothing of Alexa's", accept, answering(200, `{}`), lambda, notGranted, 0, "unusable", 1},
 		{"AcceptGrant, over 6 MB", accept, answering(200, done+strings.Repeat(" ", maxAnswer)), lambda, notGranted, 0, "unusable", 1},
 
-		{"event, taken", disabled, answering(200, `{"ok":true}`), lambda, `{"ok":true}`, 0, "passed", 1},
-		{"event, taken without a body", disabled, answering(204, ``), lambda, `{}`, 0, "passed", 1},
-		{"event, taken with nonsense", disabled, answering(200, `OK`), lambda, `{}`, 0, "passed", 1},
-		{"event, refused for ever", disabled, answering(400, `{"error":"canary"}`), lambda, `{}`, 0, "refused", 1},
-		{"event, too large for ever", disabled, answering(413, ``), lambda, `{}`, 0, "refused", 1},
-		{"event, not understood for ever", disabled, answering(422, done), lambda, `{}`, 0, "refused", 1},
+		{"event, accepted", disabled, answering(200, `{"ok":true}`), lambda, `{"ok":true}`, 0, "passed", 1},
+		{"event, accepted without a body", disabled, answering(204, ``), lambda, `{}`, 0, "passed", 1},
+		{"event, accepted with nonsense", disabled, answering(200, `OK`), lambda, `{}`, 0, "passed", 1},
+		{"event, bad request", disabled, answering(400, `{"error":"canary"}`), lambda, `{}`, 0, "refused", 1},
+		{"event, too large", disabled, answering(413, ``), lambda, `{}`, 0, "refused", 1},
+		{"event, unprocessable", disabled, answering(422, done), lambda, `{}`, 0, "refused", 1},
 		{"event, unauthorized", disabled, answering(401, ``), lambda, ``, 0, "refused", 1},
 		{"event, forbidden", disabled, answering(403, ``), lambda, ``, 0, "refused", 1},
 		{"event, not there", disabled, answering(404, ``), lambda, ``, 0, "refused", 1},
@@ -148,30 +149,30 @@ func TestExchanges(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+			inBubble(t, nil, func(t *testing.T, w *cloud, l *instance) {
 				w.to(test.message).then(test.behind)
 				got, line := l.invoke(t, test.message, test.timeout), l.logged(t, 1)
 				switch {
 				case test.want == "":
 					if !got.failed || string(got.body) != "the skill event was not taken" {
-						t.Errorf("failed: %v, with %s", got.failed, got.body)
+						t.Errorf("failed = %v with %s, want a skill event not taken", got.failed, got.body)
 					}
 				case strings.HasPrefix(test.want, "{"):
 					if got.failed || string(got.body) != test.want {
-						t.Errorf("failed: %v, answer %s, want %s", got.failed, got.body, test.want)
+						t.Errorf("failed = %v, answer = %s, want %s", got.failed, got.body, test.want)
 					}
 				default:
 					wantError(t, got, test.message, test.want)
 					if line["alexa_code"] != test.want {
-						t.Errorf("logged %v, want the code %s", line, test.want)
+						t.Errorf("line = %v, want code %s", line, test.want)
 					}
 				}
 				if n := len(w.to(test.message).got()); got.took != test.took || n != test.requests {
-					t.Errorf("%v and %d requests, want %v and %d", got.took, n, test.took, test.requests)
+					t.Errorf("%v and %d requests, want %v and %d requests", got.took, n, test.took, test.requests)
 				}
 				severe := test.outcome == "refused" || test.want == notGranted
 				if line["outcome"] != test.outcome || severe != (line["severity"] == "ERROR") {
-					t.Errorf("logged %v, want %s, an error: %v", line, test.outcome, severe)
+					t.Errorf("line = %v, want outcome %s, an error: %v", line, test.outcome, severe)
 				}
 				wantSuccess(t, l, test.message) // the process goes on
 			})
@@ -179,22 +180,23 @@ func TestExchanges(t *testing.T) {
 	}
 }
 
-// TestNoTarget: what nobody is there for, and the rest goes on.
+// TestNoTarget: messages without a configured target are answered, and the rest are
+// forwarded.
 func TestNoTarget(t *testing.T) {
 	t.Parallel()
-	inBubble(t, map[string]string{"DIRECTIVE_URL": "", "SKILL_EVENT_URL": ""}, func(t *testing.T, _ *place, l *instance) {
+	inBubble(t, map[string]string{"DIRECTIVE_URL": "", "SKILL_EVENT_URL": ""}, func(t *testing.T, _ *cloud, l *instance) {
 		for _, message := range []string{turnOn, discover, `{"directive":7}`, `"?"`, `{"request":{"type":"LaunchRequest"}}`} {
 			wantError(t, l.invoke(t, message, time.Minute), message, "INVALID_DIRECTIVE")
 		}
 		got, line := l.invoke(t, disabled, time.Minute), l.logged(t, 6)
 		if got.failed || string(got.body) != `{}` || line["outcome"] != "acknowledged" || line["kind"] != "AlexaSkillEvent.SkillDisabled" {
-			t.Errorf("a skill event: %s, logged %v", got.body, line)
+			t.Errorf("skill event: answer = %s, line = %v; want it acknowledged", got.body, line)
 		}
 		wantSuccess(t, l, accept)
 	})
 }
 
-// TestPanic has a proxy without an HTTP client.
+// TestPanic: a proxy without an HTTP client panics, and answers.
 func TestPanic(t *testing.T) {
 	t.Parallel()
 	for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn} {
@@ -208,83 +210,82 @@ func TestPanic(t *testing.T) {
 			var line map[string]any
 			err = json.Unmarshal([]byte(log.String()), &line)
 			if err != nil || line["outcome"] != "panicked" || line["stack"] == nil || line["level"] != "ERROR" {
-				t.Errorf("logged %s (%v)", log.String(), err)
+				t.Errorf("line = %s (%v), want an error with outcome panicked", log.String(), err)
 			}
 		})
 	}
 }
 
-// TestPassingFaultOfAcceptGrant: AcceptGrant alone is asked once more, after a random
-// pause.
-func TestPassingFaultOfAcceptGrant(t *testing.T) {
+// TestResentAcceptGrant: only AcceptGrant is retried, once, after a random pause.
+func TestResentAcceptGrant(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		handle http.HandlerFunc
-		why    string // logged
+		cause  string // logged
 		draw   float64
 		pause  time.Duration
 	}{
 		{"has no instance", answering(429, `canary`), "status 429", 0, 300 * time.Millisecond},
 		{"is started", answering(503, ``), "status 503", 0.5, 400 * time.Millisecond},
-		{"is behind an ill front end", answering(502, `<html>canary`), "status 502", 1, 500 * time.Millisecond},
+		{"has a broken front end", answering(502, `<html>canary`), "status 502", 1, 500 * time.Millisecond},
 		{"hangs up when it has stored", abort, "unexpected EOF", 0, 300 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+			inBubble(t, nil, func(t *testing.T, w *cloud, l *instance) {
 				l.draw = test.draw
-				wantSecondTry(t, w, l, test.handle, test.why, test.pause)
+				wantRetry(t, w, l, test.handle, test.cause, test.pause)
 				w.acceptGrant.then(test.handle, test.handle)
 				wantError(t, l.invoke(t, accept, time.Minute), accept, "")
 				if n := len(w.acceptGrant.got()); n != 4 {
-					t.Errorf("%d requests, want no third try", n)
+					t.Errorf("requests = %d, want 4", n)
 				}
 			})
 		})
 	}
 	t.Run("resets on the network", func(t *testing.T) {
 		t.Parallel()
-		w := newPlace(t)
-		wantSecondTry(t, w, serve(t, w, nil), hijack("", true), "reset by peer", 0)
+		w := newCloud(t)
+		wantRetry(t, w, serve(t, w, nil), hijack("", true), "reset by peer", 0)
 	})
 }
 
-// wantSecondTry has AcceptGrant fail once, and wants the same request after a pause; 0
-// means any.
-func wantSecondTry(t *testing.T, w *place, l *instance, handle http.HandlerFunc, why string, pause time.Duration) {
+// wantRetry has AcceptGrant fail once, and checks that the same request is repeated
+// after a pause; 0 means any.
+func wantRetry(t *testing.T, w *cloud, l *instance, handle http.HandlerFunc, cause string, pause time.Duration) {
 	t.Helper()
 	w.acceptGrant.then(handle)
 	got := l.invoke(t, accept, time.Minute)
 	if got.failed || string(got.body) != done || pause != 0 && got.took != pause {
-		t.Errorf("answer %s after %v, want the second of AcceptGrant's, after %v", got.body, got.took, pause)
+		t.Errorf("answer = %s after %v, want AcceptGrant's second one after %v", got.body, got.took, pause)
 	}
 	line := l.logged(t, 1)
 	after, _ := line["resent_after"].(string)
-	if !strings.HasSuffix(after, why) || line["outcome"] != "passed" || line["severity"] != "INFO" {
-		t.Errorf("logged %v, want %q", line, why)
+	if !strings.HasSuffix(after, cause) || line["outcome"] != "passed" || line["severity"] != "INFO" {
+		t.Errorf("line = %v, want it resent after %q", line, cause)
 	}
 	requests := w.acceptGrant.got()
 	if len(requests) != 2 {
-		t.Fatalf("%d requests, want 2", len(requests))
+		t.Fatalf("requests = %d, want 2", len(requests))
 	}
 	if diff := cmp.Diff(requests[0], requests[1], cmp.AllowUnexported(request{})); diff != "" {
 		t.Errorf("the second request differs (-first +second):\n%s", diff)
 	}
 }
 
-// TestIdleConnection: one that dies does not lead to a message that is carried out
-// twice.
+// TestIdleConnection: a dead idle connection does not make the proxy repeat a
+// message that may have been handled.
 func TestIdleConnection(t *testing.T) {
 	t.Parallel()
 	for message, handle := range map[string]http.HandlerFunc{turnOn: hijack("", true), disabled: hijack("", false)} {
-		w := newPlace(t)
+		w := newCloud(t)
 		l := serve(t, w, nil)
 		wantSuccess(t, l, message)
 		w.to(message).then(handle)
 		l.invoke(t, message, time.Minute)
 		if n := len(w.to(message).got()); n != 2 {
-			t.Errorf("sent %d times, want the first message and the second once", n)
+			t.Errorf("requests = %d, want one for each message", n)
 		}
 	}
 }

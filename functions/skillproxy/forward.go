@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/federation"
@@ -139,6 +140,9 @@ func (p *proxy) post(ctx context.Context, to *target, payload []byte, token sens
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(regionHeader, string(p.region))
+	if trace := traceparent(ctx); trace != "" {
+		req.Header.Set("Traceparent", trace)
+	}
 	if !token.Empty() {
 		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
@@ -156,3 +160,18 @@ func (p *proxy) post(ctx context.Context, to *target, payload []byte, token sens
 	}
 	return reply{status: resp.StatusCode, body: body}
 }
+
+// traceparent returns the W3C traceparent of the invocation's trace, so that the log of
+// the functions has the trace that AWS shows, or "" if there is none. Lambda's form is
+// Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1:
+// https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
+func traceparent(ctx context.Context) string {
+	header, _ := ctx.Value("x-amzn-trace-id").(string) // the key of aws-lambda-go
+	found := amazonTrace.FindStringSubmatch(header)
+	if found == nil {
+		return ""
+	}
+	return "00-" + found[1] + found[2] + "-" + found[3] + "-0" + found[4]
+}
+
+var amazonTrace = regexp.MustCompile(`^Root=1-([0-9a-f]{8})-([0-9a-f]{24});Parent=([0-9a-f]{16});Sampled=([01])\b`)

@@ -14,11 +14,11 @@ import (
 
 func TestRouting(t *testing.T) {
 	t.Parallel()
-	w := newPlace(t)
+	w := newCloud(t)
 	l := start(t, w)
 	for _, test := range []struct {
 		name, message string
-		to            *behind
+		to            *backend
 		authenticated bool
 	}{
 		{"AcceptGrant", accept, &w.acceptGrant, true},
@@ -34,16 +34,19 @@ func TestRouting(t *testing.T) {
 		wantSuccess(t, l, test.message)
 		got := test.to.got()
 		if len(got) != before+1 {
-			t.Errorf("%s: went elsewhere", test.name)
+			t.Errorf("%s: the backend got no request", test.name)
 			continue
 		}
 		last := got[before]
 		if last.body != test.message || last.header.Get("X-Alexa-Region") != "EU" || last.header.Get("Content-Type") != "application/json" {
-			t.Errorf("%s: arrived as %q with %v", test.name, last.body, last.header)
+			t.Errorf("%s: request = %q with %v, want the message unchanged", test.name, last.body, last.header)
+		}
+		if got, want := last.header.Get("Traceparent"), "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"; got != want {
+			t.Errorf("%s: Traceparent is %q, want Lambda's trace %q", test.name, got, want)
 		}
 		authorization := last.header.Get("Authorization")
 		if test.authenticated != w.google.Accepts(authorization, w.url) || !test.authenticated && authorization != "" {
-			t.Errorf("%s: with Authorization %q, want an ID token: %v", test.name, authorization, test.authenticated)
+			t.Errorf("%s: Authorization = %q, want an ID token: %v", test.name, authorization, test.authenticated)
 		}
 	}
 }
@@ -51,24 +54,24 @@ func TestRouting(t *testing.T) {
 func TestRegions(t *testing.T) {
 	t.Parallel()
 	for at, region := range map[string]string{"us-east-1": "NA", "eu-west-1": "EU", "us-west-2": "FE"} {
-		inBubble(t, map[string]string{"AWS_REGION": at}, func(t *testing.T, w *place, l *instance) {
+		inBubble(t, map[string]string{"AWS_REGION": at}, func(t *testing.T, w *cloud, l *instance) {
 			wantSuccess(t, l, turnOn)
 			if got := w.directive.got()[0].header.Get("X-Alexa-Region"); got != region {
-				t.Errorf("%s: X-Alexa-Region is %s, want %s", at, got, region)
+				t.Errorf("%s: X-Alexa-Region = %s, want %s", at, got, region)
 			}
 		})
 	}
 }
 
-// TestFaultsAreWarnings: what Alexa says of an event after its 202 is said in one
-// directive, which a person should see.
+// TestFaultsAreWarnings: Alexa reports a fault of an accepted event in a directive,
+// which is logged as a warning.
 func TestFaultsAreWarnings(t *testing.T) {
 	t.Parallel()
 	directive := func(namespace, name string) string {
 		return `{"directive":{"header":{"namespace":"` + namespace + `","name":"` + name + `","payloadVersion":"1.0","messageId":"m-1"},` +
 			`"endpoint":{"scope":{"type":"BearerToken","token":"fake-canary"},"endpointId":"plug-1"},"payload":{"code":"TOO_HIGH"}}}`
 	}
-	inBubble(t, nil, func(t *testing.T, _ *place, l *instance) {
+	inBubble(t, nil, func(t *testing.T, _ *cloud, l *instance) {
 		for i, test := range []struct{ namespace, name, severity string }{
 			{"Alexa.DeviceUsage.Meter", "InvalidMeasurementError", "WARNING"},
 			{"Alexa.DeviceUsage.Meter", "ReduceResolution", "WARNING"},
@@ -79,19 +82,19 @@ func TestFaultsAreWarnings(t *testing.T) {
 			line := l.logged(t, i+1)
 			told := line["fault"] == `{"code":"TOO_HIGH"}` && line["endpoint_id"] == "plug-1"
 			if line["severity"] != test.severity || line["outcome"] != "passed" || told != (test.severity == "WARNING") {
-				t.Errorf("%s: %v", test.name, line)
+				t.Errorf("%s: line = %v, want severity %s", test.name, line, test.severity)
 			}
 		}
 	})
 }
 
-// TestByteExact: numbers, escapes, spaces and the order of members would not
-// survive a decoder and an encoder.
+// TestByteExact: decoding and encoding would change numbers, escapes, spaces and
+// the order of members.
 func TestByteExact(t *testing.T) {
 	t.Parallel()
 	const odd = " {\n\"x\" : 1.0e+2, \"a\":\"\\u00e9 \\/ é <&>\", \"big\":123456789012345678901234567890,\t\"z\":[ ]\r\n"
 	long := strings.Repeat(`{"endpointId":"lamp-canary"},`, 1<<20/29)
-	w := newPlace(t)
+	w := newCloud(t)
 	l := start(t, w)
 	for i, test := range []struct {
 		name, message, answer string
@@ -110,7 +113,7 @@ func TestByteExact(t *testing.T) {
 				return
 			}
 			if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-				t.Error("the proxy takes no gzip")
+				t.Error("the proxy does not accept gzip")
 			}
 			rw.Header().Set("Content-Encoding", "gzip")
 			z, _ := gzip.NewWriterLevel(rw, gzip.BestSpeed)
@@ -119,24 +122,24 @@ func TestByteExact(t *testing.T) {
 		})
 		got := l.invoke(t, test.message, time.Minute)
 		if got.failed || string(got.body) != test.answer {
-			t.Errorf("%s: answer of %d bytes, want %d; it begins %.300s", test.name, len(got.body), len(test.answer), got.body)
+			t.Errorf("%s: answer has %d bytes, want %d; it begins %.300s", test.name, len(got.body), len(test.answer), got.body)
 		}
 		if sent := w.directive.got()[i].body; sent != test.message {
-			t.Errorf("%s: %d bytes went behind, want %d; they begin %.300s", test.name, len(sent), len(test.message), sent)
+			t.Errorf("%s: request has %d bytes, want %d; it begins %.300s", test.name, len(sent), len(test.message), sent)
 		}
 	}
 }
 
-// TestCustomSkill: a maker's handler may be that of a custom skill as well,
-// whose answers have another form.
+// TestCustomSkill: the maker's handler may also serve a custom skill, whose answers
+// have another form.
 func TestCustomSkill(t *testing.T) {
 	t.Parallel()
 	const answer = `{"version":"1.0","response":{}}`
-	inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+	inBubble(t, nil, func(t *testing.T, w *cloud, l *instance) {
 		for _, form := range []string{answer, "\uFEFF" + answer} {
 			w.directive.then(answering(200, form))
 			if got := l.invoke(t, `{"version":"1.0","request":{"type":"LaunchRequest"}}`, time.Minute); string(got.body) != form {
-				t.Errorf("answer %s", got.body)
+				t.Errorf("answer = %s, want %s", got.body, form)
 			}
 		}
 		w.directive.then(answering(200, answer))
@@ -144,10 +147,10 @@ func TestCustomSkill(t *testing.T) {
 	})
 }
 
-// TestLogLine holds whole lines against what they should be.
+// TestLogLine compares whole log lines.
 func TestLogLine(t *testing.T) {
 	t.Parallel()
-	w := newPlace(t)
+	w := newCloud(t)
 	l := start(t, w)
 	w.directive.then(answering(500, "canary"))
 	for _, message := range []string{turnOn, accept, strings.ReplaceAll(turnOn, `"m-1"`, `"fake token canary"`)} {
@@ -156,7 +159,7 @@ func TestLogLine(t *testing.T) {
 	w.skillEvent.then(answering(503, "canary"))
 	const notTaken = `{"errorMessage":"the skill event was not taken","errorType":"errorString"}`
 	if got := l.invoke(t, disabled, time.Minute); string(got.body) != notTaken {
-		t.Errorf("a skill event that was not taken failed with %s, want %s", got.body, notTaken)
+		t.Errorf("failure of a refused skill event = %s, want %s", got.body, notTaken)
 	}
 	for i, want := range []map[string]any{
 		{"severity": "ERROR", "kind": "Alexa.PowerController.TurnOn", "message_id": "m-1", "status": 500.0,
@@ -168,12 +171,12 @@ func TestLogLine(t *testing.T) {
 		want["message"], want["function"], want["region"], want["request_id"] = "SkillProxy", "SkillProxy", "EU", fmt.Sprint("request-", i+1)
 		got := l.logged(t, i+1)
 		if got["time"] == nil || got["duration_ms"] == nil {
-			t.Errorf("no time or duration in %v", got)
+			t.Errorf("line %v, want a time and a duration", got)
 		}
 		delete(got, "time")
 		delete(got, "duration_ms")
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("line %d (-want +got):\n%s", i+1, diff)
+			t.Errorf("line %d differs (-want +got):\n%s", i+1, diff)
 		}
 	}
 }

@@ -25,15 +25,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// role is the variable that makes the test binary the Lambda.
+// role is the variable that makes the test binary run the Lambda.
 const role = "SKILLPROXY_TEST_ROLE"
 
 // TestMain runs the program itself in the processes that the tests start: [start]
-// meets the Lambda as AWS does, configured by its environment, fetching invocations
-// from a Runtime API. Tests of many cases spare themselves the process: see [serve].
+// runs it as AWS does, configured by its environment, fetching invocations from a
+// Runtime API. Tests with many cases use no process: see [serve].
 //
-// Every secret, and every message's contents, has a canary in it. Afterwards they are
-// looked for in what all the programs wrote.
+// Every secret, and the contents of every message, contain a canary, which must not
+// be in any program's output.
 func TestMain(m *testing.M) {
 	if os.Getenv(role) != "" {
 		main()
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	testkit.Main(m, world.Leaks)
 }
 
-// launch starts the program with env for an environment.
+// launch starts the program with env as its environment.
 func launch(t *testing.T, env map[string]string) *binary.Process {
 	t.Helper()
 	self, err := os.Executable()
@@ -62,28 +62,28 @@ func launch(t *testing.T, env map[string]string) *binary.Process {
 	return process
 }
 
-// patience bounds what takes far less on an idle machine.
+// patience bounds waits that are far shorter on an idle machine.
 const patience = 30 * time.Second
 
-// runtimeAPI plays Lambda's Runtime API for one process, see
+// runtimeAPI is Lambda's Runtime API for one process, see
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 type runtimeAPI struct {
 	*httptest.Server
 	queue chan *invocation
 	ready chan struct{} // closed at the first GET next
 	once  sync.Once
-	n     atomic.Int32 // of invocations so far
+	n     atomic.Int32 // invocations so far
 	now   atomic.Pointer[invocation]
 }
 
-// invocation is one that is queued or under way; an instance has one at a time.
+// invocation is queued or in flight; an instance has one at a time.
 type invocation struct {
 	payload  []byte
 	deadline time.Time
 	ended    chan result
 }
 
-// result is what became of an invocation.
+// result is the end of an invocation.
 type result struct {
 	body   []byte
 	failed bool // by POST error
@@ -112,7 +112,7 @@ func (api *runtimeAPI) next(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Lambda-Runtime-Aws-Request-Id", api.id())
 		w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(i.deadline.UnixMilli(), 10))
 		w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-west-1:123456789012:function:skillproxy")
-		w.Header().Set("Lambda-Runtime-Trace-Id", "Root=1-0-0")
+		w.Header().Set("Lambda-Runtime-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:0")
 		_, _ = w.Write(i.payload)
 	case <-r.Context().Done():
 	}
@@ -129,13 +129,13 @@ func (api *runtimeAPI) end(w http.ResponseWriter, r *http.Request) {
 	i.ended <- result{body: body, failed: as == "error"}
 }
 
-// run has the process carry out an invocation.
+// run has the process handle an invocation.
 func (api *runtimeAPI) run(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
 	i := &invocation{payload, deadline, make(chan result, 1)}
 	select {
 	case api.queue <- i:
 	case <-ctx.Done():
-		return result{}, fmt.Errorf("the program takes no invocation: %w", ctx.Err())
+		return result{}, fmt.Errorf("the program fetches no invocation: %w", ctx.Err())
 	}
 	select {
 	case r := <-i.ended:
@@ -145,10 +145,10 @@ func (api *runtimeAPI) run(ctx context.Context, payload []byte, deadline time.Ti
 	}
 }
 
-// mark is in the one line that each invocation writes.
+// mark is in the log line of each invocation.
 const mark = `"function":"SkillProxy"`
 
-// instance is the proxy as one Lambda instance runs it.
+// instance is one Lambda instance of the proxy.
 type instance struct {
 	run        func(ctx context.Context, payload []byte, deadline time.Time) (result, error)
 	output     func() string
@@ -157,16 +157,16 @@ type instance struct {
 	draw       float64 // of a proxy in this process
 }
 
-// count holds the lines that an instance wrote against the invocations.
+// count checks that the instance wrote one line for each invocation.
 func (l *instance) count(t *testing.T) {
 	t.Helper()
 	if lines := strings.Count(l.output(), mark); lines != l.runs {
-		t.Errorf("%d invocations, and %d lines: %s", l.runs, lines, l.output())
+		t.Errorf("%d invocations and %d lines, want as many: %s", l.runs, lines, l.output())
 	}
 }
 
 // start starts the program, and returns when it is ready.
-func start(t *testing.T, w *place) *instance {
+func start(t *testing.T, w *cloud) *instance {
 	t.Helper()
 	api := newRuntimeAPI(t)
 	process := launch(t, w.env(map[string]string{"AWS_LAMBDA_RUNTIME_API": strings.TrimPrefix(api.URL, "http://")}))
@@ -176,15 +176,15 @@ func start(t *testing.T, w *place) *instance {
 		l.count(t)
 	})
 	select {
-	case <-api.ready: // what follows is not to be blamed for the start
+	case <-api.ready: // later durations exclude the start
 	case <-time.After(patience):
-		t.Fatalf("the program does not start; it wrote: %s", process.Output())
+		t.Fatalf("the program does not start; output: %s", process.Output())
 	}
 	return l
 }
 
-// serve is [start] for a proxy in this process.
-func serve(t *testing.T, w *place, changes map[string]string) *instance {
+// serve is like [start] with a proxy in this process.
+func serve(t *testing.T, w *cloud, changes map[string]string) *instance {
 	t.Helper()
 	var out bytes.Buffer
 	l := &instance{output: out.String, waitOutput: func(context.Context, string, int) error { return nil }}
@@ -194,7 +194,7 @@ func serve(t *testing.T, w *place, changes map[string]string) *instance {
 		t.Fatal(err)
 	}
 	p := newProxy(s, logging.New(&out), time.Now, func() float64 { return l.draw })
-	if w.url == quiet {
+	if w.url == memoryURL {
 		p.http.Transport = w
 	}
 	l.run = func(ctx context.Context, payload []byte, deadline time.Time) (result, error) {
@@ -213,30 +213,30 @@ func serve(t *testing.T, w *place, changes map[string]string) *instance {
 	return l
 }
 
-// inBubble runs a test of a proxy in this process where time passes at once whenever
-// all wait. No network reaches into a bubble: requests go straight to their handlers.
-func inBubble(t *testing.T, changes map[string]string, test func(t *testing.T, w *place, l *instance)) {
+// inBubble tests a proxy in this process in a synctest bubble. The network does not
+// work in a bubble: requests go directly to their handlers.
+func inBubble(t *testing.T, changes map[string]string, test func(t *testing.T, w *cloud, l *instance)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newQuietPlace()
+		w := newMemoryCloud()
 		test(t, w, serve(t, w, changes))
 	})
 }
 
-// invoke invokes the function with Lambda's deadline that far away.
+// invoke invokes the function with a deadline.
 func (l *instance) invoke(t *testing.T, message string, deadline time.Duration) result {
 	t.Helper()
 	l.runs++
 	started := time.Now()
 	r, err := l.run(testkit.Within(t, patience), []byte(message), started.Add(deadline))
 	if err != nil {
-		t.Fatalf("%v; the program wrote: %s", err, l.output())
+		t.Fatalf("%v; output: %s", err, l.output())
 	}
 	r.took = time.Since(started)
 	return r
 }
 
-// logged returns the nth line about an invocation.
+// logged returns the line of the nth invocation.
 func (l *instance) logged(t *testing.T, n int) map[string]any {
 	t.Helper()
 	if err := l.waitOutput(testkit.Within(t, patience), mark, n); err != nil {
@@ -255,6 +255,6 @@ func (l *instance) logged(t *testing.T, n int) map[string]any {
 		}
 		return line
 	}
-	t.Fatalf("the line is missing in %s", l.output())
+	t.Fatalf("no line %d in %s", n, l.output())
 	return nil
 }

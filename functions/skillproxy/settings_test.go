@@ -18,10 +18,10 @@ import (
 var fault = regexp.MustCompile(`\\n  ([A-Z_]+): `)
 
 // TestWrongConfiguration: the program ends before it fetches an invocation, and
-// says in one line what is wrong, but not what it is.
+// names the faults in one line without the values.
 func TestWrongConfiguration(t *testing.T) {
 	t.Parallel()
-	w := newQuietPlace()
+	w := newMemoryCloud()
 	for _, test := range []struct {
 		name string
 		env  map[string]string
@@ -81,8 +81,8 @@ func TestAudience(t *testing.T) {
 	}
 }
 
-// TestReadme has the README show the snippets as they are, and name every
-// variable that is read and every outcome that is logged.
+// TestReadme: the README shows the snippets, and names every variable and every
+// outcome.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("README.md")
@@ -96,24 +96,24 @@ func TestReadme(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !strings.Contains(readme, string(snippet)+"```\n") {
-			t.Errorf("README.md does not show snippets/%s as it is", name)
+			t.Errorf("README.md does not contain snippets/%s", name)
 		}
 	}
-	env := config.Env(newQuietPlace().env(nil))
+	env := config.Env(newMemoryCloud().env(nil))
 	source := config.NewSource(env)
 	if _, err := read(source, env); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range append(source.Known(), "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN") {
 		if !strings.Contains(readme, "`"+name+"`") {
-			t.Errorf("README.md says nothing of %s", name)
+			t.Errorf("README.md does not name %s", name)
 		}
 	}
 	for _, o := range []outcome{
 		passed, acknowledged, unsupported, timedOut, unreachable, unavailable, refused, unusable, unauthenticated, panicked,
 	} {
 		if !strings.Contains(readme, "`"+string(o)+"`") {
-			t.Errorf("README.md says nothing of the outcome %s", o)
+			t.Errorf("README.md does not name the outcome %s", o)
 		}
 	}
 }

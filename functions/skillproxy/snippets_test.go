@@ -18,24 +18,24 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// snippet is one of the snippets for makers whose skill has a Lambda already. It is
-// run in a program of testdata that forwards what it reads. Google's libraries are
-// not on this machine. In their place stand some there, which give numbered tokens
-// when they are asked as the libraries want to be, or never, if NO_TOKEN is set.
+// snippet is one of the snippets for makers whose skill has a Lambda already. A
+// program in testdata runs it and forwards messages, with stand-ins for Google's
+// libraries that return numbered tokens when they are called correctly, or never
+// return with NO_TOKEN.
 type snippet struct {
 	runtime, file, main string
-	limit, short        string // how long it waits, as the source says it, and in tests of that
+	limit, short        string // its timeout as the source has it, and in tests of the timeout
 }
 
 var snippets = []snippet{{"node", "forward.mjs", "main.mjs", "6500", "500"}, {"python3", "forward.py", "main.py", "6.5", "0.5"}}
 
-// shortLimit is how long a snippet waits that is given an environment.
+// shortLimit is the timeout of a snippet in tests of the timeout.
 const shortLimit = 500 * time.Millisecond
 
-// forward runs a snippet on messages, with env besides its own environment; with any,
-// its limit is the short one. It returns the answers, and how long they took without
-// the interpreter's start.
-func (s snippet) forward(t *testing.T, w *place, env []string, messages ...string) ([]json.RawMessage, time.Duration) {
+// forward runs a snippet on messages, with more environment variables; with any,
+// its timeout is the short one. It returns the answers, and the time taken without
+// the start of the interpreter.
+func (s snippet) forward(t *testing.T, w *cloud, env []string, messages ...string) ([]json.RawMessage, time.Duration) {
 	t.Helper()
 	runtime, err := exec.LookPath(s.runtime)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s snippet) forward(t *testing.T, w *place, env []string, messages ...strin
 	return written.Answers, time.Duration(written.Took * float64(time.Second))
 }
 
-// same compares JSON, but for random ids.
+// same compares JSON without random ids.
 func same(t *testing.T, got json.RawMessage, want string) bool {
 	t.Helper()
 	var g, w any
@@ -94,18 +94,18 @@ func TestSnippets(t *testing.T) {
 	for _, s := range snippets {
 		source, err := os.ReadFile(filepath.Join("snippets", s.file))
 		if lines := strings.Count(string(source), "\n"); err != nil || lines >= 40 || strings.Count(string(source), s.limit) < 2 {
-			t.Errorf("%s has %d lines (%v), and should have fewer than 40, with limits of %s", s.file, lines, err, s.limit)
+			t.Errorf("%s has %d lines (%v), want fewer than 40, with timeouts of %s", s.file, lines, err, s.limit)
 		}
 		t.Run(s.runtime, func(t *testing.T) {
 			t.Parallel()
-			w := newPlace(t)
-			tokens := func(b *behind, numbers ...int) {
+			w := newCloud(t)
+			tokens := func(b *backend, numbers ...int) {
 				var want []string
 				for _, n := range numbers {
 					want = append(want, fmt.Sprintf("Bearer fake-id-%d|skill@maker.example|%s", n, w.url))
 				}
 				if diff := cmp.Diff(want, b.tokens()); diff != "" {
-					t.Errorf("tokens differ: want a new one after the refused one, and then the same (-want +got):\n%s", diff)
+					t.Errorf("tokens differ (-want +got):\n%s", diff)
 				}
 			}
 			w.acceptGrant.then(answering(200, done), answering(401, ``))
@@ -116,39 +116,39 @@ func TestSnippets(t *testing.T) {
 				done, `{"ok":true}`, `"thrown"`, `null`, `null`, errorResponse(accept, ""), done, done, `"thrown"`, done, done,
 			} {
 				if !same(t, answers[i], want) {
-					t.Errorf("answer %d: %s, want %s", i+1, answers[i], want)
+					t.Errorf("answer %d = %s, want %s", i+1, answers[i], want)
 				}
 			}
 			tokens(&w.acceptGrant, 1, 1, 3, 3)
 			tokens(&w.skillEvent, 2, 2, 2, 4, 4)
 			got := w.acceptGrant.got()[0]
 			if !same(t, json.RawMessage(got.body), accept) || got.header.Get("X-Alexa-Region") != "FE" {
-				t.Errorf("AcceptGrant got %q", got)
+				t.Errorf("request to AcceptGrant = %q, want the message and region FE", got)
 			}
 			if n := len(w.directive.got()); n != 0 {
-				t.Errorf("%d directives were forwarded", n)
+				t.Errorf("forwarded directives = %d, want 0", n)
 			}
 		})
 		t.Run(s.runtime+"/no token in time", func(t *testing.T) {
 			t.Parallel()
-			answers, took := s.forward(t, newPlace(t), []string{"NO_TOKEN=1"}, disabled)
+			answers, took := s.forward(t, newCloud(t), []string{"NO_TOKEN=1"}, disabled)
 			if !same(t, answers[0], `"thrown"`) || took < shortLimit || took > 20*shortLimit {
-				t.Errorf("answer %s after %v", answers[0], took)
+				t.Errorf("answer = %s after %v, want an exception after %v", answers[0], took, shortLimit)
 			}
 		})
 		t.Run(s.runtime+"/failures", func(t *testing.T) {
 			t.Parallel()
-			w := newPlace(t)
+			w := newCloud(t)
 			w.acceptGrant.then(answering(401, `canary`), answering(200, `<html>canary`), answering(200, `{"error":"canary"}`),
 				hijack("", true), hang)
 			answers, took := s.forward(t, w, []string{"SHORT=1"}, accept, accept, accept, accept, accept)
 			for i, answer := range answers {
 				if !same(t, answer, errorResponse(accept, "")) {
-					t.Errorf("answer %d: %s", i+1, answer)
+					t.Errorf("answer %d = %s, want ACCEPT_GRANT_FAILED", i+1, answer)
 				}
 			}
 			if took < shortLimit || took > 20*shortLimit {
-				t.Errorf("all answers took %v, and only the last was hung", took)
+				t.Errorf("all answers took %v, want about %v for the last", took, shortLimit)
 			}
 		})
 	}

@@ -14,78 +14,78 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
-// TestColdStart: a token takes two round trips, and for another audience one more.
+// TestColdStart: a token takes two round trips, and one more for another audience.
 func TestColdStart(t *testing.T) {
 	t.Parallel()
 	const skillEvents, directives = "https://skill-events.test", "https://directives.test"
 	inBubble(t, map[string]string{
 		"SKILL_EVENT_AUDIENCE": skillEvents, "DIRECTIVE_AUDIENCE": directives, "DIRECTIVE_AUTH": "google",
-	}, func(t *testing.T, w *place, l *instance) {
+	}, func(t *testing.T, w *cloud, l *instance) {
 		for i, test := range []struct {
 			message, audience string
 			trips             int
 			renewed           any
 		}{
-			{accept, quiet, 2, true}, {accept, quiet, 2, nil}, {disabled, skillEvents, 3, true}, {turnOn, directives, 4, true},
+			{accept, memoryURL, 2, true}, {accept, memoryURL, 2, nil}, {disabled, skillEvents, 3, true}, {turnOn, directives, 4, true},
 		} {
 			wantSuccess(t, l, test.message)
 			w.wantRoundTrips(t, test.trips)
 			tokens := w.to(test.message).tokens()
 			if line := l.logged(t, i+1); line["renewed"] != test.renewed || !w.google.Accepts(tokens[len(tokens)-1], test.audience) {
-				t.Errorf("%s: logged %v, want a new token: %v", test.audience, line, test.renewed)
+				t.Errorf("%s: line = %v, want a new token: %v", test.audience, line, test.renewed)
 			}
 		}
 	})
 }
 
-// TestRenewalSideBySide: a token with minutes to live is used, and another is
-// there for the next request. The answer waits for that, because the process
-// would be frozen on the way.
-func TestRenewalSideBySide(t *testing.T) {
+// TestConcurrentRenewal: a token with minutes to live is used, and renewed for the
+// next request. The answer waits for the renewal, because Lambda freezes the
+// process after it.
+func TestConcurrentRenewal(t *testing.T) {
 	t.Parallel()
-	inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+	inBubble(t, nil, func(t *testing.T, w *cloud, l *instance) {
 		w.google.Lifetime(4 * time.Minute)
 		wantSuccess(t, l, accept)
 		w.google.Lifetime(time.Hour)
 		w.google.Fail(federationtest.Credentials, func(rw http.ResponseWriter, r *http.Request) {
-			<-time.After(300 * time.Millisecond) // the answer from behind is there long before
+			<-time.After(300 * time.Millisecond) // the backend answers long before
 			w.google.ServeHTTP(rw, r)
 		})
 		if got := l.invoke(t, accept, time.Minute); string(got.body) != done || got.took != 300*time.Millisecond {
-			t.Errorf("answer %s after %v, want it after the renewal", got.body, got.took)
+			t.Errorf("answer = %s after %v, want it after the renewal", got.body, got.took)
 		}
 		wantSuccess(t, l, accept)
 		tokens := w.acceptGrant.tokens()
 		if tokens[0] != tokens[1] || tokens[1] == tokens[2] {
-			t.Error("want the old token for the request that renews it, and the new one afterwards")
+			t.Error("the requests must have the old token twice and then a new one")
 		}
 		if second, third := l.logged(t, 2), l.logged(t, 3); second["renewed"] != true || third["renewed"] != nil {
-			t.Errorf("logged %v and %v, want a new token in the first", second, third)
+			t.Errorf("lines = %v and %v, want a new token in the first", second, third)
 		}
 	})
 }
 
 func TestRenewalFails(t *testing.T) {
 	t.Parallel()
-	inBubble(t, nil, func(t *testing.T, w *place, l *instance) {
+	inBubble(t, nil, func(t *testing.T, w *cloud, l *instance) {
 		w.google.Lifetime(4 * time.Minute)
 		wantSuccess(t, l, accept)
-		for range 2 { // one fault would pass
+		for range 2 { // one fault would be retried
 			w.google.Fail(federationtest.Credentials, federationtest.Refuse(503, `canary`))
 		}
 		wantSuccess(t, l, accept)
 		line := l.logged(t, 2)
 		if line["severity"] != "WARNING" || line["renew_error"] != "getting an ID token: refused with status 503" || line["outcome"] != "passed" {
-			t.Errorf("logged %v", line)
+			t.Errorf("line = %v, want a warning with renew_error", line)
 		}
 		wantSuccess(t, l, accept)
-		w.wantRoundTrips(t, 4) // not tried again at once
+		w.wantRoundTrips(t, 4) // no retry at the next request
 	})
 }
 
-// TestRefusedToken: the function says 401 to a token. Only if it is not a new
-// one, another helps: a handler that answers 401 for reasons of its own costs neither
-// a token nor a second delivery for each directive.
+// TestRefusedToken: after a 401 the request is repeated with a new token, but not
+// if the token was new already: a handler that always answers 401 costs neither a
+// token nor a second delivery for each directive.
 func TestRefusedToken(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -97,13 +97,13 @@ func TestRefusedToken(t *testing.T) {
 		typ      string
 	}{
 		{"old, once", 10 * time.Minute, 1, 3, 3, ""},
-		{"old, for ever", 10 * time.Minute, 2, 3, 3, internal},
+		{"old, twice", 10 * time.Minute, 2, 3, 3, internal},
 		{"new", time.Minute, 1, 2, 2, internal},
 	} {
 		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				inBubble(t, map[string]string{"DIRECTIVE_AUTH": "google"}, func(t *testing.T, w *place, l *instance) {
+				inBubble(t, map[string]string{"DIRECTIVE_AUTH": "google"}, func(t *testing.T, w *cloud, l *instance) {
 					to := w.to(message)
 					wantSuccess(t, l, message)
 					<-time.After(test.age)
@@ -117,12 +117,12 @@ func TestRefusedToken(t *testing.T) {
 					}
 					got := to.got()
 					if len(got) != test.requests {
-						t.Fatalf("%d requests, want %d", len(got), test.requests)
+						t.Fatalf("requests = %d, want %d", len(got), test.requests)
 					}
 					first, last := got[1], got[len(got)-1]
 					another := first.header.Get("Authorization") != last.header.Get("Authorization")
 					if another != (len(got) == 3) || first.body != last.body {
-						t.Error("the second try must be the same request with another token")
+						t.Error("the retry must be the same request with another token")
 					}
 					w.wantRoundTrips(t, test.trips)
 				})
@@ -131,7 +131,7 @@ func TestRefusedToken(t *testing.T) {
 	}
 }
 
-// TestNoToken: without one nobody is asked.
+// TestNoToken: without a token there is no request.
 func TestNoToken(t *testing.T) {
 	t.Parallel()
 	const (
@@ -157,21 +157,21 @@ func TestNoToken(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			inBubble(t, test.changes, func(t *testing.T, w *place, l *instance) {
+			inBubble(t, test.changes, func(t *testing.T, w *cloud, l *instance) {
 				if test.fault != nil {
 					w.google.Fail(test.service, test.fault)
 				}
 				got := l.invoke(t, accept, test.timeout)
 				wantError(t, got, accept, "")
 				if got.took != test.took || len(w.acceptGrant.got()) != 0 {
-					t.Errorf("after %v, and %d requests", got.took, len(w.acceptGrant.got()))
+					t.Errorf("%d requests after %v, want none after %v", len(w.acceptGrant.got()), got.took, test.took)
 				}
 				line := l.logged(t, 1)
 				said, _ := line["error"].(string)
 				if line["outcome"] != "unauthenticated" || line["severity"] != "ERROR" || !strings.HasPrefix(said, why+test.why) {
-					t.Errorf("logged %v, want %q", line, why+test.why)
+					t.Errorf("line = %v, want %q", line, why+test.why)
 				}
-				wantSuccess(t, l, turnOn) // which needs none
+				wantSuccess(t, l, turnOn) // needs no token
 				if test.fault != nil {
 					wantSuccess(t, l, accept)
 				}
@@ -180,13 +180,13 @@ func TestNoToken(t *testing.T) {
 	}
 }
 
-// TestClient: the client's own settings must leave HTTP/2 and the server's
-// certificate's examination as they were, and make a second handshake cheap.
+// TestClient: the client keeps HTTP/2 and the verification of certificates, and
+// resumes TLS sessions.
 func TestClient(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(answering(http.StatusOK, done))
 	server.EnableHTTP2 = true
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the client that refuses it
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the refused handshake
 	server.StartTLS()
 	t.Cleanup(server.Close)
 
@@ -207,10 +207,11 @@ func TestClient(t *testing.T) {
 	client.CloseIdleConnections()
 	second := fetch()
 	if first.ProtoMajor != 2 || first.TLS.Version != tls.VersionTLS13 || first.TLS.DidResume || !second.TLS.DidResume {
-		t.Errorf("first %s, resumed: %v; second resumed: %v", first.Proto, first.TLS.DidResume, second.TLS.DidResume)
+		t.Errorf("first = %s, resumed: %v; second resumed: %v; want HTTP/2, TLS 1.3, the second resumed",
+			first.Proto, first.TLS.DidResume, second.TLS.DidResume)
 	}
 	if resp, err := newClient().Get(server.URL); err == nil {
 		_ = resp.Body.Close()
-		t.Error("an unknown certificate was accepted")
+		t.Error("Get with an unknown certificate succeeded, want an error")
 	}
 }

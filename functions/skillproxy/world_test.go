@@ -18,7 +18,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 )
 
-// Messages of each kind, with what must never be logged.
+// Messages of each kind, with canaries that must never be logged.
 const (
 	turnOn = `{"directive":{"header":{"namespace":"Alexa.PowerController","name":"TurnOn","payloadVersion":"3",` +
 		`"messageId":"m-1","correlationToken":"c-canary=="},"endpoint":{` +
@@ -31,11 +31,11 @@ const (
 		`"request":{"type":"AlexaSkillEvent.SkillDisabled","requestId":"canary"}}`
 )
 
-// done is a good answer.
+// done is a valid answer.
 const done = `{"event":{"header":{"namespace":"Alexa","name":"Response","messageId":"canary","payloadVersion":"3"},"payload":{}}}`
 
-// behind is something behind the proxy.
-type behind struct {
+// backend is one of the handlers behind the proxy.
+type backend struct {
 	mu       sync.Mutex
 	handlers []http.HandlerFunc // for the next requests; then done
 	requests []request
@@ -46,14 +46,14 @@ type request struct {
 	body   string
 }
 
-// then has the next requests answered so.
-func (b *behind) then(handlers ...http.HandlerFunc) {
+// then sets the handlers of the next requests.
+func (b *backend) then(handlers ...http.HandlerFunc) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.handlers = append(b.handlers, handlers...)
 }
 
-func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	b.mu.Lock()
 	b.requests = append(b.requests, request{r.Header.Clone(), string(body)})
@@ -66,14 +66,14 @@ func (b *behind) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // got returns the requests so far.
-func (b *behind) got() []request {
+func (b *backend) got() []request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.requests
 }
 
-// tokens returns with which authorizations the requests came.
-func (b *behind) tokens() (tokens []string) {
+// tokens returns the Authorization headers of the requests.
+func (b *backend) tokens() (tokens []string) {
 	for _, r := range b.got() {
 		tokens = append(tokens, r.header.Get("Authorization"))
 	}
@@ -89,39 +89,39 @@ func answering(status int, body string) http.HandlerFunc {
 
 // hang answers when the client is gone.
 func hang(_ http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice
+	_, _ = io.Copy(io.Discard, r.Body) // otherwise the server would not notice
 	<-r.Context().Done()
 }
 
 // abort closes the connection without an answer.
 func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
-// place is one server with all that is behind a proxy and beside it.
-type place struct {
+// cloud is one server with the proxy's backends and Google's services.
+type cloud struct {
 	url                                string
 	google                             *federationtest.Google
-	acceptGrant, skillEvent, directive behind
+	acceptGrant, skillEvent, directive backend
 }
 
-// newPlace returns a place on this machine's network.
-func newPlace(t *testing.T) *place {
+// newCloud returns a cloud that listens on this machine.
+func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	w := &place{google: federationtest.New(time.Now)}
+	w := &cloud{google: federationtest.New(time.Now)}
 	server := httptest.NewServer(w)
 	t.Cleanup(func() {
-		server.CloseClientConnections() // some hang
+		server.CloseClientConnections() // some requests hang
 		server.Close()
 	})
 	w.url = server.URL
 	return w
 }
 
-// quiet is the URL of a place without a network.
-const quiet = "https://place.test"
+// memoryURL is the URL of a cloud without a network.
+const memoryURL = "https://cloud.test"
 
-func newQuietPlace() *place { return &place{url: quiet, google: federationtest.New(time.Now)} }
+func newMemoryCloud() *cloud { return &cloud{url: memoryURL, google: federationtest.New(time.Now)} }
 
-func (w *place) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+func (w *cloud) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/acceptgrant":
 		w.acceptGrant.ServeHTTP(rw, r)
@@ -134,8 +134,8 @@ func (w *place) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// RoundTrip implements [http.RoundTripper] for a quiet place.
-func (w *place) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+// RoundTrip implements [http.RoundTripper] for a cloud without a network.
+func (w *cloud) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	defer func() {
 		if gaveUp := recover(); gaveUp == http.ErrAbortHandler {
 			err = io.ErrUnexpectedEOF
@@ -151,8 +151,8 @@ func (w *place) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	return recorder.Result(), nil
 }
 
-// to is where a message goes.
-func (w *place) to(message string) *behind {
+// to returns the backend of a message.
+func (w *cloud) to(message string) *backend {
 	switch message {
 	case accept:
 		return &w.acceptGrant
@@ -163,8 +163,8 @@ func (w *place) to(message string) *behind {
 	}
 }
 
-// env is a proxy's environment. Changes to "" take a variable away.
-func (w *place) env(changes map[string]string) map[string]string {
+// env is a proxy's environment. A change to "" unsets a variable.
+func (w *cloud) env(changes map[string]string) map[string]string {
 	env := federationtest.Role()
 	maps.Copy(env, map[string]string{
 		"AWS_REGION":                 federationtest.AWSRegion,
@@ -180,26 +180,26 @@ func (w *place) env(changes map[string]string) map[string]string {
 	return env
 }
 
-// wantRoundTrips holds the number of calls to Google so far against a number.
-func (w *place) wantRoundTrips(t *testing.T, want int) {
+// wantRoundTrips checks the number of calls to Google so far.
+func (w *cloud) wantRoundTrips(t *testing.T, want int) {
 	t.Helper()
 	if got := w.google.Calls(); len(got) != want {
-		t.Errorf("calls to Google: %v, want %d", got, want)
+		t.Errorf("calls to Google = %v, want %d", got, want)
 	}
 	for _, problem := range w.google.Problems() {
 		t.Error("Google says: " + problem)
 	}
 }
 
-// wantSuccess invokes a function and wants done for an answer.
+// wantSuccess invokes a function and expects done.
 func wantSuccess(t *testing.T, l *instance, message string) {
 	t.Helper()
 	if got := l.invoke(t, message, time.Minute); got.failed || string(got.body) != done {
-		t.Fatalf("answer %s, want what is behind answered; the program wrote: %s", got.body, l.output())
+		t.Fatalf("answer = %s, want the backend's; output: %s", got.body, l.output())
 	}
 }
 
-// errorResponse is the answer of the proxy's own to a message.
+// errorResponse returns the proxy's own answer to a message.
 func errorResponse(message, typ string) string {
 	header, endpoint := `"namespace":"Alexa","name":"ErrorResponse","messageId":"ID"`, ""
 	switch message {
@@ -219,17 +219,17 @@ var (
 	anyWhy = regexp.MustCompile(`"message":"the (device cloud|skill)[^"]*"`)
 )
 
-// wantError holds an answer of the proxy's own against what Alexa expects.
+// wantError checks that an answer is the proxy's own.
 func wantError(t *testing.T, got result, message, typ string) {
 	t.Helper()
 	text := anyWhy.ReplaceAllString(anyID.ReplaceAllString(string(got.body), `"messageId":"ID"`), `"message":"WHY"`)
 	if diff := cmp.Diff(errorResponse(message, typ), text); got.failed || diff != "" {
-		t.Errorf("failed: %v, answer differs (-want +got):\n%s", got.failed, diff)
+		t.Errorf("failed = %v, answer differs (-want +got):\n%s", got.failed, diff)
 	}
 }
 
-// hijack writes raw bytes instead of an answer, and closes the connection; with
-// reset, hard.
+// hijack writes raw bytes instead of an answer, and closes the connection, with a
+// TCP reset if asked to.
 func hijack(text string, reset bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // closing with unread data would be a reset
@@ -245,7 +245,7 @@ func hijack(text string, reset bool) http.HandlerFunc {
 	}
 }
 
-// half sends the beginning of a good answer, and then nothing.
+// half sends the first half of a valid answer, and then nothing.
 func half(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, done[:20])
 	_ = http.NewResponseController(w).Flush()

@@ -201,8 +201,8 @@ run "secrets" {
   assert {
     condition = output.secrets == {
       gatepost-lwa-credentials = "gcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=-"
-      gatepost-token-keyset-eu = "go run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu"
-      gatepost-token-keyset-na = "go run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-na"
+      gatepost-token-keyset-eu = "go run ./scripts/gatepost keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu"
+      gatepost-token-keyset-na = "go run ./scripts/gatepost keyset create projects/maker-prod/secrets/gatepost-token-keyset-na"
     }
     error_message = "The commands that fill the secrets differ."
   }

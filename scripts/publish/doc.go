@@ -1,8 +1,8 @@
 // Package publish has example programs that publish a device event, in Go, Python and
 // Node, for a maker's cloud to copy: the programs in go, python and node beside this
-// file, which README.md at the module's root shows. The package has no code of its own.
-// Its tests compare the README with the programs, run the programs, and have the
-// function SendEvent deliver their events.
+// file, which the README shows. The package has no code of its own. Its tests compare
+// the README with the programs, run the programs, and have the function SendEvent
+// deliver their events.
 //
 // The Go program needs only the module's dependencies. The others need python3 with
 // google-cloud-pubsub, and node with @google-cloud/pubsub. With CI=true the tests

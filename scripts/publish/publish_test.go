@@ -25,10 +25,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
-// programs are what README.md shows, and how each is run.
+// programs are what the README shows, and how each is run.
 var programs = []struct {
 	file     string
-	language string // in README.md
+	language string // in the README
 	command  func(t *testing.T) command
 }{
 	{"go/main.go", "go", goCommand},
@@ -36,10 +36,10 @@ var programs = []struct {
 	{"node/publish.mjs", "js", nodeCommand},
 }
 
-// TestReadme has README.md show the programs as they are.
+// TestReadme has the README show the programs as they are.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	page := readme.Open(t, "../../README.md")
+	page := readme.Open(t, "README.md")
 	for _, p := range programs {
 		page.ShowsFile(p.file, p.language)
 	}

@@ -25,14 +25,14 @@ const (
 
 var key = accesstest.Key(customer)
 
-// linked is a world with one customer and one grant.
+// linked returns a world with one customer and one grant.
 func linked(t *testing.T, options simulator.Options) (*accesstest.World, string) {
 	t.Helper()
 	w := accesstest.New(t, options)
 	return w, w.Link(t, customer, alexa.EU, user)
 }
 
-// inWorld runs a test in a bubble, with one customer who is linked.
+// inWorld runs a test in a bubble, with one linked customer.
 func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, id string)) {
 	t.Helper()
 	t.Parallel()
@@ -42,7 +42,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *accesstest.World, id strin
 	})
 }
 
-// gate is Login with Amazon with a door before it, and one after it.
+// gate is Login with Amazon with a gate before the call, and one after it.
 type gate struct {
 	access.Refresher
 	before, after chan struct{} // nil: open
@@ -62,8 +62,8 @@ func (g gate) Refresh(ctx context.Context, clientID string, refreshToken sensiti
 	return token, err
 }
 
-// renewLate has a process renew the grant, and stand still when Login with Amazon
-// has answered, until it is released.
+// renewLate has a process renew the grant, and hold Login with Amazon's answer
+// until release is called.
 func renewLate(t *testing.T, w *accesstest.World, id string) (process *access.Source, release func()) {
 	t.Helper()
 	process = w.Process("late")
@@ -99,11 +99,11 @@ func TestTokenIsRefreshedBeforeItExpires(t *testing.T) {
 				t.Fatal(err)
 			}
 			if token.Version != 1+test.refreshed || token.Renewed != (test.refreshed > 0) || w.Sim.Counts().Refreshes != test.refreshed {
-				t.Errorf("version %d, renewed %v after %d refreshes", token.Version, token.Renewed, w.Sim.Counts().Refreshes)
+				t.Errorf("version = %d, renewed %v after %d refreshes, want %d", token.Version, token.Renewed, w.Sim.Counts().Refreshes, test.refreshed)
 			}
 			g := w.Read(t, customer).Grants[id]
 			if g.TokenVersion != token.Version || g.Lease != (grant.Lease{}) || !w.Now().Before(g.ExpiresAt) {
-				t.Errorf("stored: %+v", g)
+				t.Errorf("stored grant = %+v, want the new token without a lease", g)
 			}
 		})
 	}
@@ -116,20 +116,20 @@ func TestOldTokenServesWhileItIsValid(t *testing.T) {
 	w.Forward(59*time.Minute + 30*time.Second)
 	token, err := w.Process("p").Token(t.Context(), w.Read(t, customer), id)
 	if err != nil || token.Version != 1 || token.Access.Empty() {
-		t.Errorf("version %d: %v", token.Version, err)
+		t.Errorf("version = %d, %v, want 1", token.Version, err)
 	}
 	w.Forward(time.Minute)
 	_, err = w.Process("q").Token(t.Context(), w.Read(t, customer), id)
 	if !errors.Is(err, access.ErrBusy) && !errors.Is(err, lwa.ErrUnavailable) {
-		t.Errorf("an expired token was given out: %v", err)
+		t.Errorf("error with an expired token = %v, want ErrBusy or ErrUnavailable", err)
 	}
 	if g := w.Read(t, customer).Grants[id]; g.State != grant.Active {
-		t.Errorf("the grant is %s because LWA was ill", g.State)
+		t.Errorf("grant after an outage = %s, want active", g.State)
 	}
 }
 
-// TestLostAnswerProvesNothing: Login with Amazon refreshed, and this very
-// process never got the answer. The old refresh token is dead, the grant is not.
+// TestLostAnswerProvesNothing: Login with Amazon refreshed, but the answer was
+// lost. The old refresh token is dead, the grant is not.
 func TestLostAnswerProvesNothing(t *testing.T) {
 	t.Parallel()
 	w, id := linked(t, simulator.Options{})
@@ -138,33 +138,33 @@ func TestLostAnswerProvesNothing(t *testing.T) {
 	if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, lwa.ErrUnavailable) {
 		t.Fatal(err)
 	}
-	w.Forward(time.Second) // failed ones back off
-	for range 2 {          // the second time the lease is gone
+	w.Forward(time.Second) // failed refreshes back off
+	for range 2 {          // the second time without a lease
 		if _, err := process.Renew(t.Context(), key, id, 1); !errors.Is(err, access.ErrSuspect) {
-			t.Errorf("%v, want ErrSuspect", err)
+			t.Errorf("error = %v, want ErrSuspect", err)
 		}
 	}
 	if g := w.Read(t, customer).Grants[id]; g.State != grant.Suspect || g.RefreshToken == nil || !g.TokenEnded(w.Now()) {
-		t.Errorf("%+v", g)
+		t.Errorf("grant = %+v, want suspect", g)
 	}
 }
 
-// TestNoRefreshIsBegunInVain: a refresh that the platform might cut off could
-// lose the token, so it waits for the next request.
+// TestNoRefreshIsBegunInVain: a refresh that the platform might cut off could lose
+// the token, so it is left to the next request.
 func TestNoRefreshIsBegunInVain(t *testing.T) {
 	t.Parallel()
 	w, id := linked(t, simulator.Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), access.RefreshTime-time.Second)
 	defer cancel()
 	if _, err := w.Process("p").Renew(ctx, key, id, 1); !errors.Is(err, access.ErrBusy) {
-		t.Errorf("%v, want ErrBusy", err)
+		t.Errorf("error = %v, want ErrBusy", err)
 	}
 	if g := w.Read(t, customer).Grants[id]; g.Lease != (grant.Lease{}) || w.Sim.Counts().Refreshes != 0 {
-		t.Errorf("begun: %+v", g.Lease)
+		t.Errorf("lease = %+v, want none", g.Lease)
 	}
 }
 
-// slowStore takes a while for the write that follows a refresh.
+// slowStore delays the write that follows a refresh.
 type slowStore struct {
 	grant.Store
 	writes int
@@ -181,16 +181,16 @@ func (s *slowStore) Write(ctx context.Context, was, now grant.Record) (grant.Rec
 	return s.Store.Write(ctx, was, now)
 }
 
-// lateLWA answers at the last moment.
+// lateLWA answers just before the timeout.
 type lateLWA struct{ access.Refresher }
 
 func (l lateLWA) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error) {
-	time.Sleep(lwa.RefreshTimeout - time.Millisecond) // in a bubble
+	time.Sleep(lwa.RefreshTimeout - time.Millisecond)
 	return l.Refresher.Refresh(ctx, clientID, refreshToken)
 }
 
-// TestSaveHasTimeOfItsOwn: neither a slow Login with Amazon nor a request that
-// ends uses up the time of the save.
+// TestSaveHasTimeOfItsOwn: a slow Login with Amazon, or the end of the request,
+// does not shorten the time of the save.
 func TestSaveHasTimeOfItsOwn(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 		process := w.Process("p")
@@ -198,13 +198,13 @@ func TestSaveHasTimeOfItsOwn(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		if token, err := process.Renew(ctx, key, id, 1); err != nil || token.Version != 2 || w.Read(t, customer).Grants[id].TokenVersion != 2 {
-			t.Errorf("version %d: %v", token.Version, err)
+			t.Errorf("version = %d, %v, want 2", token.Version, err)
 		}
 	})
 }
 
-// TestLateHolderStillSaves: the lease ran out while Login with Amazon
-// answered, and another process revoked the grant because of it.
+// TestLateHolderStillSaves: the lease expired while Login with Amazon answered, and
+// so another process revoked the grant.
 func TestLateHolderStillSaves(t *testing.T) {
 	t.Parallel()
 	for name, meanwhile := range map[string]func(r *grant.Record, id string, now time.Time){
@@ -212,8 +212,8 @@ func TestLateHolderStillSaves(t *testing.T) {
 		"revoked":             func(r *grant.Record, id string, now time.Time) { r.Revoke(id, grant.ReasonInvalidGrant, now) },
 		"doubted":             func(r *grant.Record, id string, now time.Time) { r.RefreshRefused(id, grant.ReasonRefreshUnknown, now) },
 		"other field changed": func(r *grant.Record, id string, now time.Time) { r.UsedAt = now },
-		// A skill event says that the link is gone, after Login with Amazon has
-		// looked. The refresh that it asks for must not be forgotten.
+		// A skill event reports the link gone after the answer. The refresh that it
+		// asks for must not be lost.
 		"wanted again": func(r *grant.Record, _ string, now time.Time) { r.Prove(grant.BySkillEvent, now) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,11 +225,11 @@ func TestLateHolderStillSaves(t *testing.T) {
 			release()
 			g := w.Read(t, customer).Grants[id]
 			if g.State != grant.Active || g.TokenVersion != 2 {
-				t.Errorf("%+v", g)
+				t.Errorf("grant = %+v", g)
 			}
 			wanted := name == "wanted again"
 			if g.RefreshDue.Equal(w.Now()) != wanted || (g.Witness.By == grant.BySkillEvent) != wanted {
-				t.Errorf("due in %v, with the witness %+v", g.RefreshDue.Sub(w.Now()), g.Witness)
+				t.Errorf("due in %v with the witness %+v, want due now with the skill event", g.RefreshDue.Sub(w.Now()), g.Witness)
 			}
 		})
 	}
@@ -245,13 +245,13 @@ func TestLateHolderStillSaves(t *testing.T) {
 		release()
 		kept, err := w.Process("p").Token(t.Context(), w.Read(t, customer), id)
 		if err != nil || kept.Version != 2 || !kept.Access.Equal(newer.Access) {
-			t.Errorf("the late holder's tokens replaced newer ones: version %d, %v", kept.Version, err)
+			t.Errorf("version after the late save = %d, %v, want the newer tokens kept", kept.Version, err)
 		}
 	})
 }
 
-// TestImpatientWaiter: a caller with little time leaves a flight that goes on
-// in another's request.
+// TestImpatientWaiter: a caller with little time leaves a flight that another
+// request continues.
 func TestImpatientWaiter(t *testing.T) {
 	t.Parallel()
 	w, id := linked(t, simulator.Options{})
@@ -259,12 +259,13 @@ func TestImpatientWaiter(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := process.Renew(ctx, key, id, 1); !errors.Is(err, access.ErrBusy) {
-		t.Errorf("the waiter got %v, want ErrBusy", err)
+		t.Errorf("error of the waiter = %v, want ErrBusy", err)
 	}
 	release()
 }
 
-// TestWaitingForAnotherProcess: its token is taken, if it comes in time.
+// TestWaitingForAnotherProcess: another process's token is used if it is saved in
+// time.
 func TestWaitingForAnotherProcess(t *testing.T) {
 	for name, want := range map[string]error{"done": nil, "not done": access.ErrBusy} {
 		t.Run(name, func(t *testing.T) {
@@ -279,7 +280,7 @@ func TestWaitingForAnotherProcess(t *testing.T) {
 				}
 				token, err := w.Process("p").Renew(t.Context(), key, id, 1)
 				if !errors.Is(err, want) || token.Renewed != (want == nil) || w.Sim.Counts().Refreshes != 0 {
-					t.Errorf("%v, want %v; renewed %t, %d refreshes", err, want, token.Renewed, w.Sim.Counts().Refreshes)
+					t.Errorf("error = %v, want %v; renewed = %t, refreshes = %d", err, want, token.Renewed, w.Sim.Counts().Refreshes)
 				}
 			})
 		})
@@ -293,17 +294,17 @@ func TestForcedRefreshProvesForTenMinutes(t *testing.T) {
 		t.Helper()
 		token, err := w.Process(process).Renew(t.Context(), key, id, refused)
 		if !errors.Is(err, want) || token.Version != version || w.Sim.Counts().Refreshes != w.Read(t, customer).Grants[id].TokenVersion-1 {
-			t.Errorf("version %d, %v after %d refreshes; want %d, %v", token.Version, err, w.Sim.Counts().Refreshes, version, want)
+			t.Errorf("version = %d, %v after %d refreshes; want %d, %v", token.Version, err, w.Sim.Counts().Refreshes, version, want)
 		}
 	}
-	// The sweep's refresh is no proof: the gateway refuses even that token.
+	// The sweep's refresh is no proof: the gateway refuses even its token.
 	if _, err := w.Process("sweep").Refresh(t.Context(), w.Read(t, customer), id); err != nil {
 		t.Fatal(err)
 	}
 	renew("p", 2, 3, nil)
 	w.Forward(10*time.Minute - time.Second)
 	renew("q", 3, 0, access.ErrProven)
-	renew("q", 2, 3, nil) // that of an older token gets the newer
+	renew("q", 2, 3, nil) // an older token is replaced by the newer
 	w.Forward(2 * time.Second)
 	renew("q", 3, 4, nil)
 }
@@ -318,7 +319,7 @@ func TestFailedForcedRefreshBacksOff(t *testing.T) {
 		before := len(w.Sim.LWARequests())
 		_, err := process.Renew(t.Context(), key, id, 1)
 		if early, ok := errors.AsType[*access.BackingOffError](err); ok || len(w.Sim.LWARequests()) != before+1 {
-			t.Fatalf("try %d: %v", try, early)
+			t.Fatalf("try %d: error = %v, want one request", try, early)
 		}
 		wantPause(t, process, id, 1, pause)
 		w.Forward(pause)
@@ -331,20 +332,20 @@ func TestFailedForcedRefreshBacksOff(t *testing.T) {
 	w.Forward(11 * time.Minute)
 	w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
 	_, _ = process.Renew(t.Context(), key, id, 2)
-	wantPause(t, process, id, 2, time.Second) // a success forgets the failures
+	wantPause(t, process, id, 2, time.Second) // a success resets the backoff
 }
 
-// wantPause checks for how long a process lets nobody ask Login with Amazon.
+// wantPause checks for how long a process backs off from Login with Amazon.
 func wantPause(t *testing.T, process *access.Source, id string, version int64, pause time.Duration) {
 	t.Helper()
 	_, err := process.Renew(t.Context(), key, id, version)
 	if early, ok := errors.AsType[*access.BackingOffError](err); !ok || early.For != pause {
-		t.Fatalf("%v, want a pause of %v", err, pause)
+		t.Fatalf("error = %v, want a pause of %v", err, pause)
 	}
 }
 
-// TestWaitersDoNotRaiseTheBackOff: ten events of one grant met one failure.
-func TestWaitersDoNotRaiseTheBackOff(t *testing.T) {
+// TestWaitersDoNotRaiseTheBackoff: ten events of one grant share one failure.
+func TestWaitersDoNotRaiseTheBackoff(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 		process := w.Process("p")
 		w.Sim.Script(simulator.Refresh, simulator.Fault{Status: 503, Delay: time.Second})
@@ -357,8 +358,8 @@ func TestWaitersDoNotRaiseTheBackOff(t *testing.T) {
 	})
 }
 
-// TestRetryAfterIsTheProcesss: one customer's refresh was told to come back in a
-// minute, and another's does not ask meanwhile.
+// TestRetryAfterIsTheProcesss: the Retry-After of one customer's refresh applies to
+// the other customers of the process.
 func TestRetryAfterIsTheProcesss(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 		other := w.Link(t, "u-2", alexa.EU, "amzn-2")
@@ -372,7 +373,7 @@ func TestRetryAfterIsTheProcesss(t *testing.T) {
 		var refused *lwa.Error
 		_, err := process.Renew(t.Context(), accesstest.Key("u-2"), other, 1)
 		if !errors.As(err, &refused) || refused.RetryAfter != time.Second || len(w.Sim.LWARequests()) != asked {
-			t.Errorf("%v after %d more requests", err, len(w.Sim.LWARequests())-asked)
+			t.Errorf("error = %v after %d more requests, want ErrThrottled after none", err, len(w.Sim.LWARequests())-asked)
 		}
 		w.Forward(time.Second)
 		if _, err := process.Renew(t.Context(), accesstest.Key("u-2"), other, 1); err != nil {
@@ -381,35 +382,35 @@ func TestRetryAfterIsTheProcesss(t *testing.T) {
 	})
 }
 
-// TestBreakerBeforeLoginWithAmazon: it fails everybody. After ten grants no event
-// waits for it any more, and a token that is good is used. The sweep has a pace
-// of its own, and goes on.
+// TestBreakerBeforeLoginWithAmazon: every refresh fails. After ten grants no event
+// waits for one, and valid tokens are used. The sweep has its own pacing, and goes
+// on.
 func TestBreakerBeforeLoginWithAmazon(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := accesstest.InBubble(t, simulator.Options{})
 		users := names(14)
-		ids := crowd(t, w, users)
+		ids := linkAll(t, w, users)
 		p := w.Process("p")
 		p.Breaker = breaker.New(breaker.Config{Now: w.Now})
 		w.Forward(59*time.Minute + 30*time.Second) // about to expire
 		w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
-		asked := func() int { return len(w.Sim.LWARequests()) - len(users) } // each was linked with one
+		asked := func() int { return len(w.Sim.LWARequests()) - len(users) } // without one for each link
 		for _, userID := range users {
 			if token, err := p.Token(t.Context(), w.Read(t, userID), ids[userID]); err != nil || token.Version != 1 {
-				t.Errorf("%s: version %d, %v; want the token that is still good", userID, token.Version, err)
+				t.Errorf("%s: version = %d, %v, want 1, which is still valid", userID, token.Version, err)
 			}
 		}
 		if n := asked(); n != 10 {
-			t.Errorf("Login with Amazon was asked %d times, want 10", n)
+			t.Errorf("requests to Login with Amazon = %d, want 10", n)
 		}
 		last := users[len(users)-1]
 		if _, err := p.Refresh(t.Context(), w.Read(t, last), ids[last]); err == nil || errors.Is(err, breaker.ErrOpen) || asked() != 11 {
-			t.Errorf("the sweep asked %d times: %v", asked(), err)
+			t.Errorf("requests after the sweep = %d, %v, want 11", asked(), err)
 		}
 		w.Sim.Clear()
 		w.Sim.Always(simulator.Refresh, simulator.Fault{OmitRefreshToken: true})
-		for range 10 { // the tokens have ended, and the breaker lets one trial through
+		for range 10 { // the tokens have expired, and the breaker admits one trial
 			w.Forward(time.Minute)
 			for _, userID := range users {
 				if record := w.Read(t, userID); record.Grants[ids[userID]].TokenVersion == 1 {
@@ -419,7 +420,7 @@ func TestBreakerBeforeLoginWithAmazon(t *testing.T) {
 		}
 		for _, userID := range users {
 			if g := w.Read(t, userID).Grants[ids[userID]]; g.TokenVersion != 2 {
-				t.Errorf("%s has version %d, want 2: it is well again", userID, g.TokenVersion)
+				t.Errorf("version of %s = %d, want 2 after the recovery", userID, g.TokenVersion)
 			}
 		}
 	})

@@ -17,9 +17,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// TestWaitersLeaveADoubtAlone: several processes wait while another refreshes a
-// grant, which becomes suspect by that. They must not ask again on the spot, or
-// the first of them would revoke what was only doubted.
+// TestWaitersLeaveADoubtAlone: several processes wait for a refresh that makes the
+// grant suspect. None may retry at once, because a second refusal would revoke the
+// grant.
 func TestWaitersLeaveADoubtAlone(t *testing.T) {
 	for reason, prepare := range map[string]func(t *testing.T, w *accesstest.World, id string){
 		grant.ReasonRefreshRefused: func(*testing.T, *accesstest.World, string) {},
@@ -39,24 +39,24 @@ func TestWaitersLeaveADoubtAlone(t *testing.T) {
 					all.Go(func() {
 						w.Forward(time.Duration(i) * 10 * time.Millisecond)
 						if _, err := process.Refresh(t.Context(), record, id); !errors.Is(err, access.ErrSuspect) {
-							t.Errorf("the %s process got %v, want ErrSuspect", process.Owner, err)
+							t.Errorf("error of the %s process = %v, want ErrSuspect", process.Owner, err)
 						}
 					})
 				}
 				all.Wait()
 				if g := w.Read(t, customer).Grants[id]; g.State != grant.Suspect || g.Reason != reason {
-					t.Errorf("the grant is %s %s, want suspect %s", g.State, g.Reason, reason)
+					t.Errorf("grant = %s %s, want suspect %s", g.State, g.Reason, reason)
 				}
 				if asked := w.Sim.Counts().LWARefused; asked != 1 {
-					t.Errorf("Login with Amazon was asked %d times, want once", asked)
+					t.Errorf("refused refreshes = %d, want 1", asked)
 				}
 			})
 		})
 	}
 }
 
-// TestPutOffIsNoDoubt: the sweep has put a restored grant off, because Login
-// with Amazon failed it. An event need not wait as long.
+// TestPutOffIsNoDoubt: the sweep has postponed a restored grant, because its
+// refreshes failed. An event need not wait as long.
 func TestPutOffIsNoDoubt(t *testing.T) {
 	t.Parallel()
 	w, id := linked(t, simulator.Options{})
@@ -69,12 +69,12 @@ func TestPutOffIsNoDoubt(t *testing.T) {
 	})
 	w.Forward(time.Minute)
 	if token, err := w.Process("p").Token(t.Context(), w.Read(t, customer), id); err != nil || token.Version != 2 {
-		t.Errorf("version %d, %v", token.Version, err)
+		t.Errorf("version = %d, %v, want 2", token.Version, err)
 	}
 }
 
-// TestOneRefusalIsADoubt: a single answer of Login with Amazon's unlinks nobody.
-// Meanwhile the access token is used, and nothing is announced.
+// TestOneRefusalIsADoubt: one refusal by Login with Amazon ends no grant. The
+// access token is used until it expires, and nothing is announced.
 func TestOneRefusalIsADoubt(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 		w.Sim.Disable(alexa.EU, user)
@@ -83,36 +83,36 @@ func TestOneRefusalIsADoubt(t *testing.T) {
 		refuse := func() grant.Grant {
 			t.Helper()
 			if _, err := process.Refresh(t.Context(), w.Read(t, customer), id); !errors.Is(err, access.ErrSuspect) {
-				t.Fatalf("%v, want ErrSuspect", err)
+				t.Fatalf("error = %v, want ErrSuspect", err)
 			}
 			return w.Read(t, customer).Grants[id]
 		}
 		first := w.Now()
 		g := refuse()
 		if g.State != grant.Suspect || g.Reason != grant.ReasonRefreshRefused || !g.RefusedAt.Equal(first) || !g.ToldAt.IsZero() {
-			t.Errorf("%+v", g)
+			t.Errorf("grant = %+v, want suspect and not announced", g)
 		}
 		if token, err := process.Token(t.Context(), w.Read(t, customer), id); err != nil || token.Version != 1 {
-			t.Errorf("the access token is good, and was not given out: %v", err)
+			t.Errorf("error with a valid access token = %v, want none", err)
 		}
 		asked := w.Sim.Counts().LWARefused
 		w.Forward(5*time.Minute - time.Second)
 		if refuse(); w.Sim.Counts().LWARefused != asked {
-			t.Error("Login with Amazon was asked again within five minutes")
+			t.Error("the refresh was retried within five minutes")
 		}
 		w.Forward(time.Second)
 		if refuse(); w.Sim.Counts().LWARefused != asked+1 {
-			t.Error("Login with Amazon was not asked again after five minutes")
+			t.Error("the refresh was not retried after five minutes")
 		}
 		w.Forward(55 * time.Minute)
 		if _, err := process.Refresh(t.Context(), w.Read(t, customer), id); !errors.Is(err, access.ErrRevoked) {
-			t.Errorf("an hour after the first refusal another is the proof: %v", err)
+			t.Errorf("error of a refusal an hour after the first = %v, want ErrRevoked", err)
 		}
 	})
 }
 
-// TestTwoWitnessesRevoke: the first refusal is final when somebody else has said
-// the same, unless Login with Amazon proves that wrong.
+// TestTwoWitnessesRevoke: the first refusal is final if the gateway or a skill
+// event has reported the same, unless Login with Amazon proves that wrong.
 func TestTwoWitnessesRevoke(t *testing.T) {
 	for name, by := range map[string]func(t *testing.T, w *accesstest.World, id string) error{
 		"the gateway refused this very event": func(t *testing.T, w *accesstest.World, id string) error {
@@ -142,14 +142,14 @@ func TestTwoWitnessesRevoke(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 				w.Sim.Disable(alexa.EU, user)
 				if err := by(t, w, id); !errors.Is(err, access.ErrRevoked) {
-					t.Errorf("%v, want ErrRevoked", err)
+					t.Errorf("error = %v, want ErrRevoked", err)
 				}
 				g, asked := w.Read(t, customer).Grants[id], len(w.Sim.LWARequests())
 				if g.State != grant.Revoked || g.Reason != grant.ReasonInvalidGrant || g.AccessToken != nil || g.RefreshToken == nil {
-					t.Errorf("%+v", g)
+					t.Errorf("grant = %+v, want revoked", g)
 				}
 				if _, err := w.Process("q").Renew(t.Context(), key, id, 1); !errors.Is(err, access.ErrRevoked) || len(w.Sim.LWARequests()) != asked {
-					t.Errorf("a revoked grant was refreshed: %v", err)
+					t.Errorf("error of a refresh of a revoked grant = %v", err)
 				}
 			})
 		})
@@ -163,15 +163,15 @@ func TestTwoWitnessesRevoke(t *testing.T) {
 			}
 			w.Sim.Disable(alexa.EU, user)
 			if _, err := process.Refresh(t.Context(), w.Read(t, customer), id); !errors.Is(err, access.ErrSuspect) {
-				t.Errorf("%v, want ErrSuspect: the witness was wrong, and has no say in this", err)
+				t.Errorf("error = %v, want ErrSuspect: the witness was proven wrong", err)
 			}
 		})
 	})
 }
 
-// TestRelinkIsProvenBeforeUse: the customer linked again, and nobody knows
-// whether it is the same Amazon account. A spouse's grant goes on at the cost of
-// one refresh; while Login with Amazon is ill it says so.
+// TestRelinkIsProvenBeforeUse: the customer linked again, perhaps with the same
+// Amazon account. A spouse's grant is kept at the cost of one refresh; its token is
+// unproven while Login with Amazon is unavailable.
 func TestRelinkIsProvenBeforeUse(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 		newest := w.Link(t, customer, alexa.EU, "amzn-spouse")
@@ -179,27 +179,27 @@ func TestRelinkIsProvenBeforeUse(t *testing.T) {
 		w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
 		token, err := process.Token(t.Context(), w.Read(t, customer), id)
 		if err != nil || token.Version != 1 || !errors.Is(token.Unproven, lwa.ErrUnavailable) {
-			t.Errorf("%v: version %d, unproven: %v", err, token.Version, token.Unproven)
+			t.Errorf("version and proof = %v, %d, %v; want 1, unproven", err, token.Version, token.Unproven)
 		}
 		w.Sim.Clear()
 		w.Forward(time.Second)
 		for range 3 {
 			token, err = process.Token(t.Context(), w.Read(t, customer), id)
 			if err != nil || token.Version != 2 || token.Unproven != nil {
-				t.Errorf("%v: version %d, unproven: %v", err, token.Version, token.Unproven)
+				t.Errorf("version and proof = %v, %d, %v; want 2, proven", err, token.Version, token.Unproven)
 			}
 		}
 		if token, err := process.Token(t.Context(), w.Read(t, customer), newest); err != nil || token.Version != 1 {
-			t.Errorf("the newest grant needs no proof: %v, version %d", err, token.Version)
+			t.Errorf("newest grant: %v, version %d, want 1 without a refresh", err, token.Version)
 		}
 		if n := len(w.Sim.LWARequests()) - asked; n != 2 {
-			t.Errorf("Login with Amazon was asked %d times, want twice", n)
+			t.Errorf("requests to Login with Amazon = %d, want 2", n)
 		}
 	})
 }
 
-// TestLatchedBrakeKeepsUnprovenGrants: a relink makes the first refusal of the older
-// grant a revocation, but not while the brake is latched.
+// TestLatchedBrakeKeepsUnprovenGrants: after a relink the first refusal of the
+// older grant revokes it, but not while the brake is latched.
 func TestLatchedBrakeKeepsUnprovenGrants(t *testing.T) {
 	for latched, want := range map[bool]error{true: access.ErrBraked, false: access.ErrRevoked} {
 		t.Run(fmt.Sprint(latched), func(t *testing.T) {
@@ -213,19 +213,19 @@ func TestLatchedBrakeKeepsUnprovenGrants(t *testing.T) {
 				w.Sim.Always(simulator.Refresh, simulator.Fault{Code: simulator.LWAInvalidGrant})
 				token, err := w.Process("p").Token(t.Context(), w.Read(t, customer), id)
 				if got := errors.Join(err, token.Unproven); !errors.Is(got, want) {
-					t.Errorf("%v, want %v", got, want)
+					t.Errorf("error = %v, want %v", got, want)
 				}
 				if revoked := w.Read(t, customer).Grants[id].State == grant.Revoked; revoked == latched {
-					t.Errorf("revoked: %v", revoked)
+					t.Errorf("revoked = %v, want %v", revoked, !latched)
 				}
 			})
 		})
 	}
 }
 
-// TestLateLoserWaitsForTheWinner: a process that was frozen asks with a refresh
-// token that another has used up meanwhile, and is about to replace. Its refusal
-// says nothing.
+// TestLateLoserWaitsForTheWinner: a process that was frozen sends a refresh token
+// that another has used meanwhile, and is about to replace. The refusal proves
+// nothing.
 func TestLateLoserWaitsForTheWinner(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 		frozen := gate{Refresher: w.LWA, before: make(chan struct{}), reached: make(chan struct{})}
@@ -238,31 +238,31 @@ func TestLateLoserWaitsForTheWinner(t *testing.T) {
 		a, b := process("a", frozen), process("b", saving)
 		refresh := func(s *access.Source) {
 			if token, err := s.Renew(context.Background(), key, id, 1); err != nil || token.Version != 2 {
-				t.Errorf("%s: version %d, %v", s.Owner, token.Version, err)
+				t.Errorf("%s: version = %d, %v, want 2", s.Owner, token.Version, err)
 			}
 		}
 		var all sync.WaitGroup
 		all.Go(func() { refresh(a) })
 		<-frozen.reached
-		w.Forward(40 * time.Second) // a's lease is over
+		w.Forward(40 * time.Second) // a's lease has expired
 		all.Go(func() { refresh(b) })
 		<-saving.reached
 		close(frozen.before)
 		w.Forward(time.Second)
 		if g := w.Read(t, customer).Grants[id]; g.State != grant.Active {
-			t.Errorf("while the winner saves the grant is %s", g.State)
+			t.Errorf("grant while the winner saves = %s, want active", g.State)
 		}
 		close(saving.after)
 		all.Wait()
 		if g := w.Read(t, customer).Grants[id]; g.State != grant.Active || g.TokenVersion != 2 {
-			t.Errorf("%+v", g)
+			t.Errorf("grant = %+v, want active with version 2", g)
 		}
 	})
 }
 
-// TestOneGrantOfAnotherClient becomes suspect, so that it holds up nobody, where
-// others show that the configuration is right; where none does it is our fault,
-// and nobody becomes suspect.
+// TestOneGrantOfAnotherClient: a grant that matches neither the client nor the
+// keyset becomes suspect if other grants do match. If none does, the configuration
+// is at fault, and no grant becomes suspect.
 func TestOneGrantOfAnotherClient(t *testing.T) {
 	for name, spoil := range map[string]func(g *grant.Grant){
 		grant.ReasonOtherClient: func(g *grant.Grant) { g.ClientID = "amzn1.application-oa2-client.former" },
@@ -284,37 +284,36 @@ func TestOneGrantOfAnotherClient(t *testing.T) {
 					return err
 				}
 				if err := use(); name == grant.ReasonOtherClient && err != nil {
-					t.Errorf("its access token is good: %v", err)
+					t.Errorf("error with a valid access token = %v, want none", err)
 				}
 				w.Forward(time.Hour)
 				for range 3 {
 					_, forced := process.Renew(t.Context(), key, id, 1)
 					if err := use(); err == nil || forced == nil || errors.Is(errors.Join(err, forced), access.ErrSuspect) {
-						t.Errorf("with nobody to compare it with: %v; by force: %v", err, forced)
+						t.Errorf("errors without another grant = %v, %v, want none of them ErrSuspect", err, forced)
 					}
 					w.Forward(time.Minute)
 				}
 				if g := w.Read(t, customer).Grants[id]; g.State != grant.Active {
-					t.Errorf("with nobody to compare it with it is %s", g.State)
+					t.Errorf("grant without another = %s, want active", g.State)
 				}
 				if _, err := process.Token(t.Context(), w.Read(t, "u-well"), well); err != nil {
 					t.Fatal(err)
 				}
 				if err := use(); !errors.Is(err, access.ErrSuspect) {
-					t.Errorf("beside one that is well: %v", err)
+					t.Errorf("error beside a healthy grant = %v, want ErrSuspect", err)
 				}
 				g := w.Read(t, customer).Grants[id]
 				if g.State != grant.Suspect || g.Reason != name || g.ToldAt.IsZero() || g.NextTry.Sub(w.Now()) > 15*time.Minute {
-					t.Errorf("%+v", g)
+					t.Errorf("grant = %+v, want suspect and announced", g)
 				}
 			})
 		})
 	}
 }
 
-// TestBrake: Login with Amazon and the gateway refuse everybody. However many
-// processes there are, no more than five customers, or one in a hundred, lose
-// their grants.
+// TestBrake: Login with Amazon and the gateway refuse every grant. In any number of
+// processes, no more than five customers, or one in a hundred, lose their grants.
 func TestBrake(t *testing.T) {
 	for _, size := range []struct{ customers, processes, most int }{{1, 1, 1}, {60, 1, 5}, {60, 20, 5}, {3000, 20, 30}} {
 		t.Run(fmt.Sprint(size.customers, " customers, ", size.processes, " processes"), func(t *testing.T) {
@@ -325,12 +324,12 @@ func TestBrake(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := accesstest.InBubble(t, simulator.Options{})
 				users := names(size.customers)
-				ids := crowd(t, w, users)
+				ids := linkAll(t, w, users)
 				if err := w.Brake().CountCustomers(t.Context()); err != nil {
 					t.Fatal(err)
 				}
 				w.Sim.Always(simulator.Refresh, simulator.Fault{Code: simulator.LWAInvalidGrant})
-				for range 3 { // an hour's trouble
+				for range 3 { // for an hour
 					each := (len(users) + size.processes - 1) / size.processes
 					var all sync.WaitGroup
 					for p := range size.processes {
@@ -357,7 +356,7 @@ func TestBrake(t *testing.T) {
 					}
 				}
 				if revoked > size.most || revoked == 0 {
-					t.Errorf("%d of %d customers were revoked, want at most %d", revoked, size.customers, size.most)
+					t.Errorf("revoked customers = %d of %d, want 1 to %d", revoked, size.customers, size.most)
 				}
 			})
 		})

@@ -18,38 +18,36 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// moment is a point in the life of a refresh at which its process may die, or
-// stand still.
-type moment int
+// killPoint is a point of a refresh at which its process may die, or freeze.
+type killPoint int
 
 const (
-	never       moment = iota
-	toAsk              // dies when the lease is taken, and before Login with Amazon is asked
-	answered           // dies when it has answered, and nothing of that is saved
-	stalled            // stands still at that moment, for longer than the lease, and goes on
-	whileSaving        // dies when the answer is saved, and never hears of it
-	afterwards         // dies when all is done
-	moments
+	never        killPoint = iota
+	beforeCall             // dies with the lease, before the call of Login with Amazon
+	answered               // dies after the answer, with nothing saved
+	stalled                // freezes there for longer than the lease, and goes on
+	onSave                 // dies when the write is made, before its answer
+	afterRefresh           // dies after the refresh
+	killPoints
 )
 
 // stallTime is longer than a lease.
 const stallTime = 40 * time.Second
 
-// fate is what becomes of a machine when the moment comes for the nth time.
+// fate is where a machine dies: at the nth visit of a kill point.
 type fate struct {
-	moment moment
-	nth    int
+	killPoint killPoint
+	nth       int
 }
 
-// machine is what one process of a test runs on, in a bubble. Every call that
-// the process makes to the store or to Login with Amazon takes a drawn time
-// each way, so that the calls of many processes meet in ever different orders.
-// When the machine dies nothing comes back from calls that are under way, and
-// none gets out any more.
+// machine runs one process of a test, in a bubble. Each of its calls to the store
+// or to Login with Amazon takes a random time each way, so that the calls of many
+// processes interleave. When the machine dies, calls in flight return nothing, and
+// no new call is made.
 type machine struct {
-	world   *accesstest.World
-	witness *witness
-	source  *access.Source
+	world    *accesstest.World
+	recorder *recorder
+	source   *access.Source
 
 	mu   sync.Mutex
 	draw *rand.Rand
@@ -57,38 +55,38 @@ type machine struct {
 	dead bool
 }
 
-// newMachine starts a process; no two of a world may have one name.
-func newMachine(w *accesstest.World, seen *witness, owner string, draw *rand.Rand, end fate) *machine {
-	m := &machine{world: w, witness: seen, source: w.Process(owner), draw: draw, fate: end}
+// newMachine starts a process; owner must be unique in a world.
+func newMachine(w *accesstest.World, seen *recorder, owner string, draw *rand.Rand, end fate) *machine {
+	m := &machine{world: w, recorder: seen, source: w.Process(owner), draw: draw, fate: end}
 	announcer := w.Announcer()
-	announcer.Store = farStore{w.Store, m}
-	m.source.Store, m.source.LWA, m.source.Announce = announcer.Store, farLWA{w.LWA, m}, announcer
+	announcer.Store = remoteStore{w.Store, m}
+	m.source.Store, m.source.LWA, m.source.Announce = announcer.Store, remoteLWA{w.LWA, m}, announcer
 	return m
 }
 
 var errDead = errors.New("the process is dead")
 
-// comes says that a moment has come, and returns whether it is the fatal one.
-func (m *machine) comes(now moment) bool {
+// visit counts a visit of a kill point, and returns whether it is the fatal one.
+func (m *machine) visit(now killPoint) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now != m.fate.moment {
+	if now != m.fate.killPoint {
 		return false
 	}
 	m.fate.nth--
 	return m.fate.nth == 0
 }
 
-// reach is a moment at which the machine may die. It returns errDead if it has.
-func (m *machine) reach(now moment) error {
-	fatal := m.comes(now)
+// reach visits a kill point, and returns errDead if the machine is dead then.
+func (m *machine) reach(now killPoint) error {
+	fatal := m.visit(now)
 	m.mu.Lock()
 	m.dead = m.dead || fatal
 	m.mu.Unlock()
 	return m.alive()
 }
 
-// alive returns errDead when the machine is dead.
+// alive returns errDead if the machine is dead.
 func (m *machine) alive() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,8 +96,8 @@ func (m *machine) alive() error {
 	return nil
 }
 
-// travel takes up to most of the bubble's time.
-func (m *machine) travel(ctx context.Context, most time.Duration) error {
+// delay takes a random time up to most.
+func (m *machine) delay(ctx context.Context, most time.Duration) error {
 	m.mu.Lock()
 	takes := time.Duration(m.draw.Int64N(int64(most)))
 	m.mu.Unlock()
@@ -110,14 +108,14 @@ func (m *machine) travel(ctx context.Context, most time.Duration) error {
 	return errors.Join(m.alive(), ctx.Err())
 }
 
-// far makes a call to what is some time away.
-func far[T any](ctx context.Context, m *machine, most time.Duration, call func() (T, error)) (T, error) {
+// remote makes a call with a delay before it and after it.
+func remote[T any](ctx context.Context, m *machine, most time.Duration, call func() (T, error)) (T, error) {
 	var nothing T
-	if err := m.travel(ctx, most); err != nil {
+	if err := m.delay(ctx, most); err != nil {
 		return nothing, err
 	}
 	result, err := call()
-	if lost := m.travel(ctx, most); lost != nil {
+	if lost := m.delay(ctx, most); lost != nil {
 		return nothing, lost
 	}
 	return result, err
@@ -128,44 +126,44 @@ const (
 	lwaTakes   = 100 * time.Millisecond // each way, at most
 )
 
-// farStore is the store as a machine sees it: the part that a Source needs.
-type farStore struct {
+// remoteStore is the part of the store that a Source needs, with delays.
+type remoteStore struct {
 	grant.Store
 	m *machine
 }
 
-func (s farStore) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
-	return far(ctx, s.m, storeTakes, func() (grant.Record, error) { return s.Store.Read(ctx, key) })
+func (s remoteStore) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+	return remote(ctx, s.m, storeTakes, func() (grant.Record, error) { return s.Store.Read(ctx, key) })
 }
 
-func (s farStore) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
-	return far(ctx, s.m, storeTakes, func() (grant.Record, error) {
+func (s remoteStore) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	return remote(ctx, s.m, storeTakes, func() (grant.Record, error) {
 		written, err := s.Store.Write(ctx, was, now)
-		if err == nil && s.m.witness.wrote(was, now, s.m.world.Now()) {
-			err = s.m.reach(whileSaving)
+		if err == nil && s.m.recorder.wrote(was, now, s.m.world.Now()) {
+			err = s.m.reach(onSave)
 		}
 		return written, err
 	})
 }
 
-// farLWA is Login with Amazon as a machine sees it.
-type farLWA struct {
+// remoteLWA is Login with Amazon with delays.
+type remoteLWA struct {
 	access.Refresher
 	m *machine
 }
 
-func (l farLWA) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error) {
-	if err := l.m.reach(toAsk); err != nil {
+func (l remoteLWA) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (lwa.Token, error) {
+	if err := l.m.reach(beforeCall); err != nil {
 		return lwa.Token{}, err
 	}
-	// Whoever stood still finds the answer that came meanwhile.
-	return far(context.WithoutCancel(ctx), l.m, lwaTakes, func() (lwa.Token, error) {
+	// A frozen process still gets the answer.
+	return remote(context.WithoutCancel(ctx), l.m, lwaTakes, func() (lwa.Token, error) {
 		token, err := l.Refresher.Refresh(ctx, clientID, refreshToken)
 		if err == nil {
-			l.m.witness.gave(l.m, customerOf(ctx))
+			l.m.recorder.gave(l.m, customerOf(ctx))
 			err = l.m.reach(answered)
-			if l.m.comes(stalled) {
-				l.m.witness.stalls(customerOf(ctx))
+			if l.m.visit(stalled) {
+				l.m.recorder.stalls(customerOf(ctx))
 				l.m.world.Forward(stallTime)
 			}
 		}
@@ -175,9 +173,9 @@ func (l farLWA) Refresh(ctx context.Context, clientID string, refreshToken sensi
 
 type customerKey struct{}
 
-// about says whom the calls with a context are about: the refresh token that
-// Login with Amazon is shown does not tell.
-func about(ctx context.Context, userID string) context.Context {
+// withCustomer puts the customer into the context of its calls, because the refresh
+// token does not tell.
+func withCustomer(ctx context.Context, userID string) context.Context {
 	return context.WithValue(ctx, customerKey{}, userID)
 }
 
@@ -186,42 +184,41 @@ func customerOf(ctx context.Context) string {
 	return userID
 }
 
-// witness sees what becomes of the customers, whoever lives or dies.
-type witness struct {
+// recorder records the changes of all customers, from every machine.
+type recorder struct {
 	mu      sync.Mutex
-	unsaved map[string]*machine // by customer: who got the newest tokens, which nobody has saved
-	stalled map[string]bool     // customers whose tokens were with a machine that stood still
-	turns   map[string][]turn   // by customer
+	unsaved map[string]*machine     // by customer: the machine with the newest tokens, if unsaved
+	stalled map[string]bool         // customers whose tokens were with a frozen machine
+	turns   map[string][]transition // by customer
 }
 
-// turn is a change of a grant's state.
-type turn struct {
+// transition is a change of a grant's state.
+type transition struct {
 	State  grant.State
 	Reason string
 	at     time.Time
 }
 
-func newWitness() *witness {
-	return &witness{unsaved: make(map[string]*machine), stalled: make(map[string]bool), turns: make(map[string][]turn)}
+func newRecorder() *recorder {
+	return &recorder{unsaved: make(map[string]*machine), stalled: make(map[string]bool), turns: make(map[string][]transition)}
 }
 
-// gave notes that Login with Amazon gave a machine tokens for a customer.
-func (w *witness) gave(m *machine, userID string) {
+// gave records that a machine got tokens of a customer.
+func (w *recorder) gave(m *machine, userID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.unsaved[userID] = m
 }
 
-// stalls notes that the tokens of a customer are with a machine that stands
-// still.
-func (w *witness) stalls(userID string) {
+// stalls records that the tokens of a customer are with a frozen machine.
+func (w *recorder) stalls(userID string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.stalled[userID] = true
 }
 
-// wrote notes a change of a record, and reports whether it saved tokens.
-func (w *witness) wrote(was, now grant.Record, at time.Time) (saved bool) {
+// wrote records a change of a record, and reports whether it saved tokens.
+func (w *recorder) wrote(was, now grant.Record, at time.Time) (saved bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for id, g := range now.Grants {
@@ -230,15 +227,15 @@ func (w *witness) wrote(was, now grant.Record, at time.Time) (saved bool) {
 			delete(w.unsaved, now.UserID)
 		}
 		if g.State != was.Grants[id].State {
-			w.turns[now.UserID] = append(w.turns[now.UserID], turn{g.State, g.Reason, at})
+			w.turns[now.UserID] = append(w.turns[now.UserID], transition{g.State, g.Reason, at})
 		}
 	}
 	return saved
 }
 
-// crowd links customers, each of them with one grant, and returns the ids of
-// the grants by userId. The Amazon user has the same name as the customer.
-func crowd(t *testing.T, w *accesstest.World, users []string) map[string]string {
+// linkAll links customers, each with one grant of an Amazon user of the same name,
+// and returns the grant ids by userId.
+func linkAll(t *testing.T, w *accesstest.World, users []string) map[string]string {
 	t.Helper()
 	ids := make(map[string]string, len(users))
 	for _, userID := range users {
@@ -247,9 +244,8 @@ func crowd(t *testing.T, w *accesstest.World, users []string) map[string]string 
 	return ids
 }
 
-// seeds returns what the random tests draw from: n seeds that are new with
-// each run, or the one of FAULT_SEED, which repeats a run as far as the
-// scheduling of goroutines can be repeated.
+// seeds returns n new seeds for the random tests, or the one in FAULT_SEED, which
+// repeats a run as far as the scheduling of goroutines allows.
 func seeds(t *testing.T, n int) []uint64 {
 	t.Helper()
 	if text, ok := os.LookupEnv("FAULT_SEED"); ok {
@@ -266,8 +262,8 @@ func seeds(t *testing.T, n int) []uint64 {
 	return list
 }
 
-// tellSeed has a test that fails say how to repeat it.
-func tellSeed(t *testing.T, seed uint64) {
+// logSeed makes a failed test log how to repeat it.
+func logSeed(t *testing.T, seed uint64) {
 	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {

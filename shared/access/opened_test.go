@@ -8,9 +8,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// TestOpened: a token that was opened is given out for the same sealed token of
-// the same grant, within a minute, and for nothing else. What is no longer given
-// out is not kept either.
+// TestOpened: a decrypted token is cached for the same sealed token of the same
+// grant, for a minute. An entry that is no longer returned is dropped.
 func TestOpened(t *testing.T) {
 	t.Parallel()
 	start, token := time.Unix(1000, 0), sensitive.New("Atza|fake-1")
@@ -33,7 +32,7 @@ func TestOpened(t *testing.T) {
 		o.note(mine, []byte("sealed-1"), token, start)
 		got, ok := o.find(test.key, []byte(test.sealed), start.Add(test.after))
 		if _, kept := o.tokens.Get(mine); ok != test.want || ok != got.Equal(token) || kept != test.kept {
-			t.Errorf("%s: found %t, kept %t; want %t and %t", name, ok, kept, test.want, test.kept)
+			t.Errorf("%s: found, kept = %t, %t, want %t, %t", name, ok, kept, test.want, test.kept)
 		}
 	}
 }

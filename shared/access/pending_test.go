@@ -20,7 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
-// outage is a store whose writes fail from the second on, until it is over.
+// outage is a store whose writes fail from the second on, until over is set.
 type outage struct {
 	grant.Store
 	writes atomic.Int32
@@ -36,11 +36,11 @@ func (o *outage) Write(ctx context.Context, was, now grant.Record) (grant.Record
 
 var errStore = errors.New("firestore: rpc error: code = Internal")
 
-// TestUnsavedTokensStayInTheProcess: Login with Amazon has answered, and the
-// store fails for longer than the request lasts. The new refresh token is
-// nowhere else: the process saves it first thing in its next request, and asks
-// Login with Amazon nothing before. That also undoes a revocation by others, who
-// were refused with the old one.
+// TestUnsavedTokensStayInTheProcess: Login with Amazon has answered, and the store
+// fails for longer than the request. Only the process has the new refresh token: it
+// saves it at the start of its next request, before any call of Login with Amazon.
+// That also undoes a revocation by other processes, which were refused with the old
+// token.
 func TestUnsavedTokensStayInTheProcess(t *testing.T) {
 	for name, next := range map[string]func(ctx context.Context, w *accesstest.World, p *access.Source, id string) error{
 		"the next request is about something else": func(ctx context.Context, _ *accesstest.World, p *access.Source, _ string) error {
@@ -73,43 +73,43 @@ func TestUnsavedTokensStayInTheProcess(t *testing.T) {
 					t.Fatal(err)
 				}
 				if took := w.Now().Sub(began); took < 24*time.Second || took > 26*time.Second {
-					t.Errorf("it was tried for %v, want all of the request's time", took)
+					t.Errorf("the save was retried for %v, want all of the request's time", took)
 				}
-				p.SavePending(request()) // the store is still down
+				p.SavePending(request()) // the outage goes on
 				w.Forward(time.Minute)
 				if _, err := p.Refresh(request(), w.Read(t, customer), id); !errors.Is(err, errStore) {
-					t.Errorf("%v, want the store's error", err)
+					t.Errorf("error = %v, want the store's", err)
 				}
 				store.over.Store(true)
 				if err := next(request(), w, p, id); err != nil {
 					t.Error(err)
 				}
 				if g := w.Read(t, customer).Grants[id]; g.TokenVersion != 2 || g.State != grant.Active {
-					t.Errorf("%+v", g)
+					t.Errorf("grant = %+v, want active with version 2", g)
 				}
 				ended := map[bool]int64{true: 1}[strings.HasPrefix(name, "others")]
 				if c := w.Sim.Counts(); c.Refreshes != 1 || c.RotatedAway != ended {
-					t.Errorf("%d refreshes, %d with a token that was ended; want 1 and %d", c.Refreshes, c.RotatedAway, ended)
+					t.Errorf("refreshes = %d, %d with a replaced token; want 1 and %d", c.Refreshes, c.RotatedAway, ended)
 				}
 				if _, err := p.Refresh(request(), w.Read(t, customer), id); err != nil {
-					t.Errorf("the saved refresh token is no good: %v", err)
+					t.Errorf("refresh with the saved token: %v", err)
 				}
 			})
 		})
 	}
 }
 
-// TestFailingStoreLosesNobody has many processes refresh on a store of which
-// every fifth call fails, in every way that Firestore knows.
-func TestFailingStoreLosesNobody(t *testing.T) {
+// TestFailingStoreLosesNoGrant has many processes refresh on a store of which every
+// fifth call fails, in every way that Firestore can.
+func TestFailingStoreLosesNoGrant(t *testing.T) {
 	t.Parallel()
 	const processes, customers, rounds = 10, 40, 5
 	seed := seeds(t, 1)[0]
-	tellSeed(t, seed)
+	logSeed(t, seed)
 	synctest.Test(t, func(t *testing.T) {
 		w := accesstest.InBubble(t, simulator.Options{})
 		users := names(customers)
-		ids := crowd(t, w, users)
+		ids := linkAll(t, w, users)
 		sources := make([]*access.Source, processes)
 		var stores []*granttest.FlakyStore
 		for i := range sources {
@@ -143,15 +143,15 @@ func TestFailingStoreLosesNobody(t *testing.T) {
 			sources[i].SavePending(t.Context())
 		}
 		if c := w.Sim.Counts(); c.RotatedAway != 0 || faults == 0 {
-			t.Errorf("after %d faults a token that was ended was shown %d times", faults, c.RotatedAway)
+			t.Errorf("refreshes with a replaced token = %d after %d faults, want 0", c.RotatedAway, faults)
 		}
 		for _, userID := range users {
 			record := w.Read(t, userID)
 			if g := record.Grants[ids[userID]]; g.State != grant.Active {
-				t.Errorf("%s is %s %s", userID, g.State, g.Reason)
+				t.Errorf("%s = %s %s, want active", userID, g.State, g.Reason)
 			}
 			if _, err := w.Process("last").Refresh(t.Context(), record, ids[userID]); err != nil {
-				t.Errorf("%s: the stored refresh token is no good: %v", userID, err)
+				t.Errorf("%s: refresh with the stored token: %v", userID, err)
 			}
 		}
 	})

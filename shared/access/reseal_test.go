@@ -17,7 +17,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// sealedRecord is a record with the grant "g", whose tokens sealer has sealed.
+// sealedRecord returns a record with the grant "g", whose tokens sealer sealed.
 func sealedRecord(t *testing.T, sealer *seal.Sealer) grant.Record {
 	t.Helper()
 	record := grant.New(key)
@@ -42,7 +42,7 @@ func TestReseal(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name   string
-		sealer *seal.Sealer // that sealed the tokens
+		sealer *seal.Sealer // of the stored tokens
 		edit   func(*grant.Grant)
 		moved  int
 		opens  bool
@@ -66,10 +66,10 @@ func TestReseal(t *testing.T) {
 				t.Errorf("Reseal() = %d, %v, want %d and all opened: %v", moved, err, test.moved, test.opens)
 			}
 			if err != nil && strings.Contains(err.Error(), "fake") {
-				t.Errorf("the error shows a token: %v", err)
+				t.Errorf("a token in the error: %v", err)
 			}
 			if diff := cmp.Diff(was, record, cmpopts.IgnoreFields(grant.Grant{}, "AccessToken", "RefreshToken")); diff != "" {
-				t.Errorf("more than the sealed tokens has changed (-was +now):\n%s", diff)
+				t.Errorf("fields other than the sealed tokens changed (-was +now):\n%s", diff)
 			}
 			if !test.opens {
 				return
@@ -87,11 +87,11 @@ func TestReseal(t *testing.T) {
 	}
 }
 
-// checkToken checks what is sealed, and that it is with the primary key.
+// checkToken checks a sealed token, and that the primary key sealed it.
 func checkToken(t *testing.T, sealer *seal.Sealer, sealed []byte, field, want string) {
 	t.Helper()
 	got, err := sealer.Open(sealed, seal.Place{Customer: key.ID(), Grant: "g", Field: field})
 	if err != nil || got.Reveal() != want || !sealer.Fresh(sealed) {
-		t.Errorf("the %s is another one, or sealed with another key (%v)", field, err)
+		t.Errorf("%s is wrong, or sealed with another key (%v)", field, err)
 	}
 }

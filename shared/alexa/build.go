@@ -196,7 +196,7 @@ const (
 
 // discoveryShape is the payload of an AddOrUpdateReport, and of a Discover.Response. It
 // covers only the members of a capability that all interfaces share, and most of those
-// leniently: scripts/lint checks a whole discovery.
+// leniently: gatepost lint checks a whole discovery.
 var discoveryShape = objectOf(must("endpoints", listOf(endpointShape, 0)))
 
 var endpointShape = openObjectOf(

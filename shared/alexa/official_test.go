@@ -171,7 +171,7 @@ func (o official) knows(e *alexa.Event) bool {
 }
 
 // knowsEndpoints is knows for the endpoints of an AddOrUpdateReport. What this
-// package leaves to scripts/lint and to Amazon's pages of today is what belongs
+// package leaves to gatepost lint and to Amazon's pages of today is what belongs
 // to one interface: which versions it has, whether they and the flags may be
 // written in more than one way, which properties it declares and how it is
 // configured; and which display categories there are.

@@ -50,6 +50,6 @@ func TestSchemaFile(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(alexa.Schema()), string(file)); diff != "" {
 		t.Errorf("deviceevent.schema.json is not what Schema says (-want +got); write it anew with:\n"+
-			"go run ./scripts/lint -schema >shared/alexa/deviceevent.schema.json\n%s", diff)
+			"go run ./scripts/gatepost lint --schema >shared/alexa/deviceevent.schema.json\n%s", diff)
 	}
 }

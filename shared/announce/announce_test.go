@@ -20,8 +20,7 @@ var (
 	key = grant.Key{Skill: "default", UserID: "u-1"}
 )
 
-// topic keeps what is published, and fails when the publish of that number
-// comes.
+// topic records what is published, and fails at the failAt-th publish.
 type topic struct {
 	data       []string
 	attributes []map[string]string
@@ -38,8 +37,8 @@ func (p *topic) Publish(_ context.Context, data []byte, attributes map[string]st
 	return nil
 }
 
-// linked is an announcer, its store, and a stored record with two messages that
-// wait.
+// linked returns an announcer, its store, and a stored record with two waiting
+// messages.
 func linked(t *testing.T, topic *topic) (*announce.Announcer, grant.Store, grant.Record) {
 	t.Helper()
 	store := grantmem.New()
@@ -63,7 +62,7 @@ const (
 		`"at":"2026-01-02T03:04:05Z"}`
 )
 
-func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
+func TestAnnounceOnce(t *testing.T) {
 	t.Parallel()
 	events := new(topic)
 	a, store, record := linked(t, events)
@@ -71,18 +70,18 @@ func TestAnnounceOnceWhenAllIsWell(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{first, second}, events.data); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("messages differ (-want +got):\n%s", diff)
 	}
 	attributes := []map[string]string{{"type": "linked", "region": "EU"}, {"type": "relinked", "region": "EU"}}
 	if diff := cmp.Diff(attributes, events.attributes); diff != "" {
-		t.Errorf("attributes (-want +got):\n%s", diff)
+		t.Errorf("attributes differ (-want +got):\n%s", diff)
 	}
 	record, err := store.Read(t.Context(), key)
 	if err != nil || len(record.Announce) != 0 {
-		t.Errorf("still waiting: %v, %v", record.Announce, err)
+		t.Errorf("waiting messages = %v, %v, want none", record.Announce, err)
 	}
 	if err := a.Announce(t.Context(), record); err != nil || len(events.data) != 2 {
-		t.Errorf("published again: %v, %v", events.data, err)
+		t.Errorf("published = %v, %v, want no repetition", events.data, err)
 	}
 }
 
@@ -91,23 +90,23 @@ func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 	events := &topic{failAt: 2}
 	a, store, record := linked(t, events)
 	if err := a.Announce(t.Context(), record); err == nil {
-		t.Fatal("no error")
+		t.Fatal("Announce succeeded, want an error")
 	}
 	record, err := store.Read(t.Context(), key)
 	if err != nil || len(record.Announce) != 2 || !record.RefreshDue.Equal(now) {
-		t.Fatalf("%d wait, due %v: %v", len(record.Announce), record.RefreshDue, err)
+		t.Fatalf("waiting messages = %d, due %v: %v, want 2, due now", len(record.Announce), record.RefreshDue, err)
 	}
 	if err := a.Announce(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{first, first, second}, events.data); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("messages differ (-want +got):\n%s", diff)
 	}
 }
 
-// TestWhatCameMeanwhileStays: while messages were published, the record
-// changed, and has another.
-func TestWhatCameMeanwhileStays(t *testing.T) {
+// TestLaterMessageStays: a message that was added while others were published
+// stays.
+func TestLaterMessageStays(t *testing.T) {
 	t.Parallel()
 	events := new(topic)
 	a, store, read := linked(t, events)
@@ -122,6 +121,6 @@ func TestWhatCameMeanwhileStays(t *testing.T) {
 	}
 	record, err := store.Read(t.Context(), key)
 	if err != nil || len(record.Announce) != 1 || record.Announce[0].Type != grant.WasRevoked || events.data[0] != first {
-		t.Errorf("published: %v; waiting: %v, %v", events.data, record.Announce, err)
+		t.Errorf("published = %v; waiting = %v, %v, want the revocation", events.data, record.Announce, err)
 	}
 }

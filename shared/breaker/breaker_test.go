@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 )
 
-// bench is a breaker whose time moves by hand.
+// bench is a breaker with a manual clock.
 type bench struct {
 	*breaker.Breaker
 	t    *testing.T
@@ -28,16 +28,16 @@ func newBench(t *testing.T, config breaker.Config) *bench {
 	return b
 }
 
-// begin fails the test unless the attempt is admitted.
+// begin begins an attempt, which must be admitted.
 func (b *bench) begin(grant string) breaker.Attempt {
 	a, err := b.Begin(b.t.Context(), grant, breaker.Options{})
 	if err != nil {
-		b.t.Fatalf("%s is refused while %v: %v", grant, b.State(), err)
+		b.t.Fatalf("Begin(%s) while %v: %v", grant, b.State(), err)
 	}
 	return a
 }
 
-// room takes all the room there is, gives it back, and returns how much it was.
+// room returns how many trials are admitted, and cancels them.
 func (b *bench) room() int {
 	var trials []breaker.Attempt
 	for b.State() == breaker.HalfOpen {
@@ -53,8 +53,8 @@ func (b *bench) room() int {
 	return len(trials)
 }
 
-// recover has one trial a second answered well until the breaker closes. Each
-// second a hundred trials of another grant are answered: well if it is "quick".
+// recover ends one successful trial a second until the breaker closes. Each second
+// a hundred trials of another grant end too, successfully if it is "quick".
 func (b *bench) recover(another string) {
 	second := 0
 	for ; b.State() == breaker.HalfOpen; second++ {
@@ -62,19 +62,19 @@ func (b *bench) recover(another string) {
 			b.End(b.begin(another), another == "quick")
 		}
 		if got := b.room(); got != 1<<second {
-			b.t.Fatalf("room for %d in second %d, want %d", got, second, 1<<second)
+			b.t.Fatalf("room = %d in second %d, want %d", got, second, 1<<second)
 		}
 		b.now = b.now.Add(time.Second)
 		b.End(b.begin("well"+strconv.Itoa(second)), true)
 	}
 	if second != 7 || b.State() != breaker.Closed {
-		b.t.Fatalf("%v after %d s, want closed after 7 s", b.State(), second)
+		b.t.Fatalf("state = %v after %d s, want closed after 7 s", b.State(), second)
 	}
 }
 
 var numbered = regexp.MustCompile(`^([a-z]*)([0-9]+)-([0-9]+)$`)
 
-// grants are those that a script names: "b7", or "b0-9" for ten.
+// grants returns the grants in a script: "b7", or "b0-9" for ten.
 func grants(names string) []string {
 	m := numbered.FindStringSubmatch(names)
 	if m == nil {
@@ -89,8 +89,8 @@ func grants(names string) []string {
 	return list
 }
 
-// play plays a script: "bad 0-9" is a bad answer to each of ten grants, and
-// "bad 0-9 1s" a second between them. An attempt that begins is ended later.
+// play runs a script: "bad 0-9" is a bad answer for each of ten grants, and "bad
+// 0-9 1s" waits a second between them. An attempt of "begin" ends later.
 func (b *bench) play(script string) {
 	b.t.Helper()
 	for step := range strings.SplitSeq(script, ", ") {
@@ -103,24 +103,24 @@ func (b *bench) play(script string) {
 			b.now = b.now.Add(pause)
 		case "is":
 			if state.String() != args[1] {
-				b.t.Fatalf("%v, want %s", state, args[1])
+				b.t.Fatalf("state = %v, want %s", state, args[1])
 			}
 		case "room":
 			if got := strconv.Itoa(b.room()); got != args[1] {
-				b.t.Fatalf("room for %s, want %s", got, args[1])
+				b.t.Fatalf("room = %s, want %s", got, args[1])
 			}
-		case "refused": // one that would wait, or may be no trial
+		case "refused": // an attempt that would wait, or must not be a trial
 			o := breaker.Options{NoTrial: args[1] == "press"}
 			if state == breaker.Open || o.NoTrial {
 				o.Wait = time.Hour
 			}
 			if a, err := b.Begin(b.t.Context(), "refused", o); !errors.Is(err, breaker.ErrOpen) || a != (breaker.Attempt{}) {
-				b.t.Fatalf("%v, %v while %v; want no attempt and ErrOpen", a, err, state)
+				b.t.Fatalf("Begin() = %v, %v while %v; want ErrOpen", a, err, state)
 			}
 		case "press":
 			a, err := b.Begin(b.t.Context(), "press", breaker.Options{NoTrial: true})
 			if err != nil {
-				b.t.Fatalf("%v while %v", err, state)
+				b.t.Fatalf("error = %v while %v", err, state)
 			}
 			b.End(a, true)
 		case "open":
@@ -136,7 +136,7 @@ func (b *bench) play(script string) {
 	}
 }
 
-// step is a step of one grant.
+// step runs one grant's step.
 func (b *bench) step(what, grant string, good bool) {
 	switch what {
 	case "good", "bad":
@@ -154,10 +154,10 @@ func (b *bench) step(what, grant string, good bool) {
 	}
 }
 
-// TestBreaker: the name of each script says what would happen otherwise.
+// TestBreaker: each script's name is the fault that it would find.
 func TestBreaker(t *testing.T) {
 	t.Parallel()
-	// oneInFlight begins sixty attempts, of which one of so many stays in flight.
+	// oneInFlight begins sixty attempts, of which one in n stays in flight.
 	oneInFlight := func(of int) string {
 		script := "begin 0-59"
 		for i := range 60 {
@@ -197,7 +197,7 @@ func TestBreaker(t *testing.T) {
 		"one sick grant reopens it":                      halfOpen + strings.Repeat("bad sick, ", 100) + "is half-open, bad s1, recover sick",
 		"half of the trials do not":                      halfOpen + "good 0-19, bad sick, bad s0-17, is half-open, bad s18, is open", // 20 of 40
 		"trials do not reopen it":                        halfOpen + "bad b0-1, is half-open, bad b2, is open",
-		// A small maker's trials are far between.
+		// A small maker's trials are rare.
 		"good trials of long ago do not count":   halfOpen + "good 0-2 60s, bad b0-1, is half-open, bad b2, is open",
 		"four good trials are outvoted by three": halfOpen + "good 0-3 60s, bad b0-2, is half-open, bad b3, is open",
 		"a hanging service keeps it half-open": halfOpen + "begin 0, pass 4.999999999s, is half-open, refused, pass 1ns, is half-open, " +
@@ -206,7 +206,8 @@ func TestBreaker(t *testing.T) {
 		"an outage's own requests reopen it": "begin b0-49, end b10-49 bad, is open, end b0 bad, cancel b1, pass 5s, begin trial, pass 1s, " +
 			"end b2-5 good, end b6-9 bad, is half-open, refused, end trial good, room 2",
 		"a trial that left the ring keeps its room": halfOpen + "pass 1s, good well, begin slow, good 0-9999, end slow bad, room 2",
-		// The oldest in the ring is 4996 ms old when it must not open yet.
+		// The oldest entry of the ring is 4996 ms old here, and the breaker must
+		// not open yet.
 		"what left the ring counts for another": "begin 0-5095 1ms, end 0-999 bad, is closed, pass 900ms, is closed, pass 100ms, is open",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -214,20 +215,20 @@ func TestBreaker(t *testing.T) {
 			newBench(t, breaker.Config{}).play(script)
 		})
 	}
-	// Without AnswersOnly a breaker that looks for 401 would open, and blame the
-	// tokens, when the service hangs.
+	// Without AnswersOnly a breaker that counts 401 would open when the service
+	// hangs, and blame the tokens.
 	b := newBench(t, breaker.Config{AnswersOnly: true})
 	b.play("begin 0-29 1s, end 0-9 good, is closed, end 10-18 bad, is closed, end 19 bad, is open") // 10 of 20
 }
 
-// The words are those of the log lines.
+// TestState: the names are those in log lines.
 func TestState(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[breaker.State]string{
 		breaker.Closed: "closed", breaker.Open: "open", breaker.HalfOpen: "half-open", 7: "State(7)",
 	} {
 		if got := state.String(); got != want {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("String() = %q, want %q", got, want)
 		}
 	}
 	b := breaker.New(breaker.Config{Now: time.Now}) // without OnChange
@@ -236,12 +237,12 @@ func TestState(t *testing.T) {
 		b.End(a, false)
 	}
 	if got := b.State(); got != breaker.Open {
-		t.Errorf("%v, want open", got)
+		t.Errorf("state = %v, want open", got)
 	}
-	b.End(breaker.Attempt{}, false) // no attempt: ignored
+	b.End(breaker.Attempt{}, false) // the zero attempt is ignored
 }
 
-// Every event of a healthy stack passes through the breaker: garbage would add up.
+// TestNoAllocation: every event of a healthy stack passes through the breaker.
 func TestNoAllocation(t *testing.T) {
 	b := breaker.New(breaker.Config{Now: time.Now, OnChange: func(_, _ breaker.State) {}})
 	ctx, o := context.Background(), breaker.Options{Wait: 2 * time.Second}
@@ -253,7 +254,7 @@ func TestNoAllocation(t *testing.T) {
 		b.End(a, true)
 	})
 	if allocs != 0 {
-		t.Errorf("%v allocations", allocs)
+		t.Errorf("allocations = %v, want 0", allocs)
 	}
 }
 

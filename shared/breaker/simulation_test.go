@@ -17,8 +17,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/breaker"
 )
 
-// bubble is a breaker in a synctest bubble, between callers and a service. Its
-// time is the bubble's.
+// bubble is a breaker between callers and a service, in a synctest bubble.
 type bubble struct {
 	*breaker.Breaker
 	*rand.Rand
@@ -40,11 +39,11 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
 			b.changes, b.since = append(b.changes, from.String()+" → "+to.String()), time.Now()
 		}})
 		test(t, b)
-		time.Sleep(time.Minute) // all answers have come
+		time.Sleep(time.Minute) // all attempts have ended
 	})
 }
 
-// answer begins an attempt and, after a time, ends it. It returns Begin's error.
+// answer begins an attempt and ends it after a delay. It returns Begin's error.
 func (b *bubble) answer(grant string, wait, after time.Duration, good bool) error {
 	a, err := b.Begin(b.t.Context(), grant, breaker.Options{Wait: wait})
 	if err == nil {
@@ -64,7 +63,7 @@ func (b *bubble) halfOpen() {
 	}
 }
 
-// attempt is one that callers make, and what the service does with it.
+// attempt is an attempt and the service's answer.
 type attempt struct {
 	grant int
 	after time.Duration
@@ -91,12 +90,12 @@ func (b *bubble) between(least, most time.Duration) time.Duration {
 
 const customers = 5000
 
-// healthy picks any grant and answers as a healthy gateway does.
+// healthy returns an attempt of a random grant with a healthy gateway's answer.
 func (b *bubble) healthy() attempt {
 	return attempt{b.IntN(customers), b.between(200*time.Millisecond, 400*time.Millisecond), true}
 }
 
-// failing is healthy, but for a percentage of the attempts.
+// failing returns healthy, except for a percentage of failures.
 func (b *bubble) failing(percent int, least, most time.Duration) func() attempt {
 	return func() attempt {
 		a := b.healthy()
@@ -107,23 +106,23 @@ func (b *bubble) failing(percent int, least, most time.Duration) func() attempt 
 	}
 }
 
-// staysClosed fails the test if the breaker ever opened.
+// staysClosed checks that the breaker never opened.
 func (b *bubble) staysClosed() {
 	b.t.Helper()
 	if b.refused.Load() > 0 || len(b.changes) > 0 {
-		b.t.Errorf("%d refused: %v", b.refused.Load(), b.changes)
+		b.t.Errorf("refused attempts = %d, changes = %v, want none", b.refused.Load(), b.changes)
 	}
 }
 
-// Throttled grants are no outage. Without the distinction by grant the loudest
-// would open the breaker. If the sample could lie among the many attempts that
-// are still pending, where only the quick refusals have come back, it would open
-// as soon as the process starts.
+// TestChattyGrants: throttled grants are no outage. If grants did not count once,
+// the chattiest would open the breaker. If the sample could be among the many
+// pending attempts, of which only the quick refusals have ended, it would open as
+// soon as the process starts.
 func TestChattyGrants(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		percent  float64 // of the grants
-		loudness int     // attempts for each of another grant
+		percent  float64 // share of the grants
+		loudness int     // attempts for each one of another grant
 	}{{0.1, 1000}, {0.1, 100}, {0.2, 50}, {0.4, 25}, {1, 10}, {5, 3}, {5, 1}, {15, 1}} {
 		t.Run(fmt.Sprintf("%g%% times %d", test.percent, test.loudness), func(t *testing.T) {
 			t.Parallel()
@@ -143,10 +142,10 @@ func TestChattyGrants(t *testing.T) {
 	}
 }
 
-// A healthy service fails. If older grants than the last 50 counted, a busy
-// process would notice late. If only answers counted, callers that wait for 20 s
-// would notice after 20 s. If the sample could lie among the many that hang, the
-// few quick answers there would hide them.
+// TestOutage: a healthy service begins to fail. If grants before the last 50
+// counted, a busy process would open late. If only answers counted, callers that
+// wait for 20 s would open after 20 s. If the sample could be among the many
+// hanging attempts, the few quick answers there would hide them.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	const ms, s = time.Millisecond, time.Second
@@ -170,7 +169,7 @@ func TestOutage(t *testing.T) {
 					b.staysClosed()
 					b.run(within, rate, b.failing(test.percent, test.least, test.most))
 					if b.State() == breaker.Closed {
-						t.Errorf("closed after %v", within)
+						t.Errorf("still closed after %v", within)
 					}
 				})
 			})
@@ -178,8 +177,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// A hang of two seconds, as when one connection dies, is over when it is noticed.
-// If the last results counted, and not those of the last attempts, the breaker
+// TestShortHang: a hang of two seconds, as when one connection dies, is over before
+// it counts. If the last results counted instead of the last attempts, the breaker
 // would open then.
 func TestShortHang(t *testing.T) {
 	t.Parallel()
@@ -193,8 +192,8 @@ func TestShortHang(t *testing.T) {
 	}
 }
 
-// Without an order among waiters an event could be overtaken at every try.
-// Without the limit a request would wait until its own deadline.
+// TestWaitForRoom: without an order among waiters an event could be overtaken again
+// and again. Without a limit a request would wait until its own deadline.
 func TestWaitForRoom(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bubble) {
@@ -207,7 +206,7 @@ func TestWaitForRoom(t *testing.T) {
 				a, err := b.Begin(t.Context(), "g", breaker.Options{Wait: 2 * time.Second})
 				took := time.Since(began)
 				if refused := errors.Is(err, breaker.ErrOpen); took != want*time.Millisecond || refused != (i > 2) {
-					t.Errorf("%d: %v after %v, want after %d ms", i, err, took, want)
+					t.Errorf("waiter %d: %v after %v, want after %d ms", i, err, took, want)
 				}
 				if err == nil {
 					order = append(order, strconv.Itoa(i))
@@ -218,17 +217,17 @@ func TestWaitForRoom(t *testing.T) {
 			synctest.Wait()
 		}
 		if err := b.answer("impatient", 0, 0, true); !errors.Is(err, breaker.ErrOpen) || time.Since(began) != 0 {
-			t.Errorf("does not wait: %v after %v", err, time.Since(began))
+			t.Errorf("Begin() = %v after %v, want ErrOpen after the longest wait", err, time.Since(began))
 		}
 		all.Wait()
 		if diff := cmp.Diff([]string{"0", "1", "2"}, order); diff != "" {
-			t.Errorf("order (-want +got):\n%s", diff)
+			t.Errorf("order differs (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// If a waiter whose request is over stayed in the queue, it would be given room
-// that nobody gives back.
+// TestContextEndsWhileWaiting: a waiter whose request has ended must leave the
+// queue, or its room would be lost.
 func TestContextEndsWhileWaiting(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bubble) {
@@ -242,25 +241,25 @@ func TestContextEndsWhileWaiting(t *testing.T) {
 		defer cancel()
 		a, err := b.Begin(ctx, "waits", breaker.Options{Wait: 2 * time.Second})
 		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, breaker.ErrOpen) || a != (breaker.Attempt{}) {
-			t.Errorf("%v, %v; want no attempt and the error of the context", a, err)
+			t.Errorf("Begin() = %v, %v; want the context's error", a, err)
 		}
 		if took := time.Since(began); took != time.Second {
-			t.Errorf("after %v, want 1s", took)
+			t.Errorf("Begin() took %v, want 1s", took)
 		}
 		b.Cancel(trial)
 		if err := b.answer("next", 0, 0, true); err != nil {
-			t.Errorf("the room is lost: %v", err)
+			t.Errorf("room is lost: %v", err)
 		}
 	})
 }
 
-// If a change did not end the wait, waiters would hold their requests for nothing
-// when the breaker reopens, and be refused when it closes.
+// TestChangeEndsTheWait: waiters must not wait on when the breaker reopens, or be
+// refused when it closes.
 func TestChangeEndsTheWait(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		good   bool
-		before int // seconds that raised the room
+		before int // seconds of recovery before
 		want   breaker.State
 	}{{false, 1, breaker.Open}, {true, 6, breaker.Closed}} {
 		inBubble(t, func(t *testing.T, b *bubble) {
@@ -273,10 +272,11 @@ func TestChangeEndsTheWait(t *testing.T) {
 			began := time.Now()
 			for i := range 200 {
 				all.Go(func() {
-					// With room for two, the third bad answer comes in the second round.
+					// With room for two, the third bad answer is in the second
+					// round.
 					err := b.answer(strconv.Itoa(i), 2*time.Second, time.Second-50*time.Millisecond, test.good)
 					if err != nil && time.Since(began) >= 2*time.Second {
-						t.Errorf("%v after %v", err, time.Since(began))
+						t.Errorf("Begin() = %v after %v", err, time.Since(began))
 					}
 					if err != nil {
 						refused.Add(1)
@@ -285,15 +285,16 @@ func TestChangeEndsTheWait(t *testing.T) {
 			}
 			all.Wait()
 			if got := b.State(); got != test.want || test.good != (refused.Load() == 0) {
-				t.Errorf("%v, want %v; %d refused", got, test.want, refused.Load())
+				t.Errorf("state = %v, want %v; refused = %d", got, test.want, refused.Load())
 			}
 		})
 	}
 }
 
-// After an outage of a minute the service serves 80 attempts a second and fails
-// the rest. If the room grew faster, all eighty callers of the process would come
-// in the first seconds. If it were miscounted, more would be in flight.
+// TestRecovery: after an outage of a minute the service handles 80 attempts a
+// second and fails the rest. If the room grew faster, all eighty callers of the
+// process would call in the first seconds. If it were miscounted, more attempts
+// would be in flight.
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bubble) {
@@ -341,10 +342,10 @@ func TestRecovery(t *testing.T) {
 		}
 		callers.Wait()
 		if failed > 0 {
-			t.Errorf("%d failed although the service was up", failed)
+			t.Errorf("attempts that failed after the outage = %d, want none", failed)
 		}
 		if diff := cmp.Diff([10]int{1, 2, 4, 8, 16, 32, 64}, peaks); diff != "" {
-			t.Errorf("in flight at most, in each second (-want +got):\n%s", diff)
+			t.Errorf("peaks of each second differ (-want +got):\n%s", diff)
 		}
 		want := []string{"closed → open"}
 		for range 3 { // 5, 10, 20 s; then 30
@@ -352,13 +353,13 @@ func TestRecovery(t *testing.T) {
 		}
 		want = append(want, "open → half-open", "half-open → closed")
 		if diff := cmp.Diff(want, b.changes); diff != "" {
-			t.Errorf("changes (-want +got):\n%s", diff)
+			t.Errorf("changes differ (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// If any way out of Begin, End or Cancel miscounted, room would be lost for good,
-// or more trials would be in flight than there is room for.
+// TestRoomUnderLoad: if any path of Begin, End or Cancel miscounted, room would be
+// lost, or more trials would be in flight than allowed.
 func TestRoomUnderLoad(t *testing.T) {
 	t.Parallel()
 	for _, room := range []int64{1, 16} {
@@ -389,14 +390,14 @@ func TestRoomUnderLoad(t *testing.T) {
 						if rand.IntN(2) == 0 {
 							b.Cancel(a)
 						} else {
-							b.End(a, false) // for two grants only: it stays half-open
+							b.End(a, false) // only two grants: it stays half-open
 						}
 					}
 				})
 			}
 			all.Wait()
 			if most.Load() != room || admitted.Load() < 100 {
-				t.Errorf("%d in flight, room for %d; %d admitted", most.Load(), room, admitted.Load())
+				t.Errorf("in flight = %d, room = %d; admitted = %d", most.Load(), room, admitted.Load())
 			}
 			for range room {
 				if _, err := b.Begin(t.Context(), "last", breaker.Options{}); err != nil {
@@ -404,14 +405,14 @@ func TestRoomUnderLoad(t *testing.T) {
 				}
 			}
 			if _, err := b.Begin(t.Context(), "last", breaker.Options{}); !errors.Is(err, breaker.ErrOpen) {
-				t.Errorf("room is made up: %v", err)
+				t.Errorf("more than the room is admitted: %v", err)
 			}
 		})
 	}
 }
 
-// Two hundred goroutines go through every state; the race detector watches. If a
-// change were reported twice or not at all, an outage would log two errors or none.
+// TestRace runs two hundred goroutines through every state under the race detector.
+// If a change were reported twice or never, an outage would log two errors or none.
 func TestRace(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64 // moved by each attempt, so that pauses pass
@@ -421,7 +422,7 @@ func TestRace(t *testing.T) {
 		OnChange: func(from, to breaker.State) {
 			switch {
 			case from == to:
-				t.Errorf("%v → %v", from, to)
+				t.Errorf("unexpected change %v → %v", from, to)
 			case to == breaker.Open:
 				opened.Add(1)
 			case from == breaker.Open:
@@ -454,6 +455,6 @@ func TestRace(t *testing.T) {
 	}
 	all.Wait()
 	if opened.Load() == 0 || opened.Load()-left.Load() > 1 || left.Load() > opened.Load() {
-		t.Errorf("opened %d times, left that state %d times", opened.Load(), left.Load())
+		t.Errorf("opened %d times, left open %d times", opened.Load(), left.Load())
 	}
 }

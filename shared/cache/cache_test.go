@@ -30,14 +30,14 @@ func TestDefaultSize(t *testing.T) {
 		c.Put(i, i)
 	}
 	if _, known := c.Get(0); known {
-		t.Error("the first entry is still there")
+		t.Error("the first entry is still cached")
 	}
 	if _, known := c.Get(1); !known {
-		t.Error("the second entry is gone")
+		t.Error("the second entry is not cached")
 	}
 }
 
-// TestUpdate: nothing comes between the look at an entry and its change.
+// TestUpdate: the read and the change of an entry are atomic.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
 	var c cache.Cache[string, int]
@@ -49,11 +49,11 @@ func TestUpdate(t *testing.T) {
 	all.Wait()
 	c.Update("a", func(was int, known bool) (int, bool) {
 		if was != many || !known {
-			t.Errorf("%d, %t after %d updates", was, known, many)
+			t.Errorf("entry = %d, %t after %d updates", was, known, many)
 		}
 		return 0, false
 	})
 	if _, known := c.Get("a"); known {
-		t.Error("the entry was to be dropped")
+		t.Error("the entry is still cached")
 	}
 }

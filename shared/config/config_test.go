@@ -29,7 +29,7 @@ func TestDefaultsAndValues(t *testing.T) {
 		"https://x.example/p", "http://127.0.0.1:8080", "http://[::1]:1", "https://x.example/", "https://y.example",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("values differ (-want +got):\n%s", diff)
 	}
 	if err := s.Err(); err != nil {
 		t.Error(err)
@@ -46,7 +46,7 @@ func TestEveryFaultIsNamedOnceAndNoValueShown(t *testing.T) {
 	env["REMOTE"], env["USER"], env["QUERY"], env["PATHED"] = "http://canary.example", "https://canary@x", "https://x?canary",
 		"https://x/canary"
 	s := config.NewSource(env)
-	for range 2 { // as two functions of one process would
+	for range 2 { // as two functions of one process do
 		s.Required("NONE", "the reason")
 		s.OneOf("ONE", "a", "b")
 		s.Int("INT", 1, 1, 9)
@@ -77,7 +77,7 @@ PATHED: must have no path, which is added`
 		t.Fatalf("Err() = %v", err)
 	}
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("error differs (-want +got):\n%s", diff)
 	}
 }
 
@@ -96,6 +96,6 @@ func TestMisspelled(t *testing.T) {
 		"the variable MXA_AGE is not known: did you mean MAX_AGE?",
 	}
 	if diff := cmp.Diff(want, s.Misspelled()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("names differ (-want +got):\n%s", diff)
 	}
 }

@@ -15,69 +15,69 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// remembering is a process that remembers its customers, beside others that
-// change what is stored.
-type remembering struct {
-	*accesstest.World // as the others see it
+// caching is a process that caches customers, while others change the stored
+// records.
+type caching struct {
+	*accesstest.World // without the cache
 	deliverer         *delivery.Deliverer
 	store             *counting
 	n                 int
 }
 
-func newRemembering(t *testing.T) *remembering {
+func newCaching(t *testing.T) *caching {
 	t.Helper()
 	w := accesstest.New(t, simulator.Options{})
-	p := *w // as this process sees it
+	p := *w // with the cache
 	store := &counting{Store: w.Store}
 	cache := grantcache.New(store, 10, w.Now)
 	p.Store = cache
 	d := deliverer(t, &p)
 	d.Customers = cache
-	return &remembering{World: w, deliverer: d, store: store}
+	return &caching{World: w, deliverer: d, store: store}
 }
 
-// next is a report that nobody has seen.
-func (r *remembering) next() push.Message {
+// next returns a new report.
+func (r *caching) next() push.Message {
 	r.n++
 	return numbered(r.World, report, r.n)
 }
 
-// deliver delivers a message, and returns the results and how often a record
-// was read for it.
-func (r *remembering) deliver(t *testing.T, m push.Message) ([]delivery.Result, int) {
+// deliver delivers a message, and returns the results and the number of record
+// reads.
+func (r *caching) deliver(t *testing.T, m push.Message) ([]delivery.Result, int) {
 	t.Helper()
 	was := r.store.reads.Load()
 	results := r.deliverer.Deliver(t.Context(), m)
 	return results, int(r.store.reads.Load() - was)
 }
 
-// TestCustomerIsRemembered: an event for a customer who was seen within the
-// last minute reads nothing, unless there is more to it than sending.
-func TestCustomerIsRemembered(t *testing.T) {
+// TestCachedCustomer: an event for a customer who was read within the last minute
+// reads nothing, unless it needs more than the tokens.
+func TestCachedCustomer(t *testing.T) {
 	t.Parallel()
 	const accepted, revoked = delivery.Accepted, delivery.Revoked
-	// meanwhile is what happens after the customer was remembered. It may change
-	// the message that comes then, and returns the id of another grant.
-	type meanwhile = func(t *testing.T, r *remembering, old string, m *push.Message) (other string)
-	event := func(edit func(r *remembering, old string, m *push.Message)) meanwhile {
-		return func(_ *testing.T, r *remembering, old string, m *push.Message) string { edit(r, old, m); return "" }
+	// meanwhile acts after the customer is cached. It may change the next message,
+	// and returns the id of another grant.
+	type meanwhile = func(t *testing.T, r *caching, old string, m *push.Message) (other string)
+	event := func(edit func(r *caching, old string, m *push.Message)) meanwhile {
+		return func(_ *testing.T, r *caching, old string, m *push.Message) string { edit(r, old, m); return "" }
 	}
 	alsoLinked := func(region alexa.Region, edit func(m *push.Message)) meanwhile {
-		return func(t *testing.T, r *remembering, _ string, m *push.Message) string {
+		return func(t *testing.T, r *caching, _ string, m *push.Message) string {
 			edit(m)
 			return r.Link(t, "u-1", region, "amzn-2")
 		}
 	}
-	replaced := func(then func(r *remembering)) meanwhile {
-		return func(t *testing.T, r *remembering, old string, _ *push.Message) string {
+	replaced := func(then func(r *caching)) meanwhile {
+		return func(t *testing.T, r *caching, old string, _ *push.Message) string {
 			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
 			r.Change(t, "u-1", func(r *grant.Record) { delete(r.Grants, old) })
 			then(r)
 			return id
 		}
 	}
-	disable := func(r *remembering) { r.Sim.Disable(alexa.EU, "amzn-1") }
-	refresh := func(t *testing.T, r *remembering, old string) {
+	disable := func(r *caching) { r.Sim.Disable(alexa.EU, "amzn-1") }
+	refresh := func(t *testing.T, r *caching, old string) {
 		if _, err := r.Process("other").Refresh(t.Context(), r.Read(t, "u-1"), old); err != nil {
 			t.Error(err)
 		}
@@ -85,20 +85,20 @@ func TestCustomerIsRemembered(t *testing.T) {
 	tests := []struct {
 		name      string
 		meanwhile meanwhile
-		want      [2]delivery.OutcomeName // of the old grant and of the other; empty for none
+		want      [2]delivery.OutcomeName // of the old grant and of the other; empty for no result
 		reads     int
 	}{
-		{"nothing", event(func(*remembering, string, *push.Message) {}), [2]delivery.OutcomeName{accepted}, 0},
-		{"a minute", event(func(r *remembering, _ string, m *push.Message) {
+		{"nothing", event(func(*caching, string, *push.Message) {}), [2]delivery.OutcomeName{accepted}, 0},
+		{"a minute", event(func(r *caching, _ string, m *push.Message) {
 			r.Forward(time.Minute)
 			m.PublishTime = r.Now()
 		}), [2]delivery.OutcomeName{accepted}, 1},
-		{"too old", event(func(r *remembering, _ string, m *push.Message) { m.PublishTime = r.Now().Add(-6 * time.Minute) }),
+		{"too old", event(func(r *caching, _ string, m *push.Message) { m.PublishTime = r.Now().Add(-6 * time.Minute) }),
 			[2]delivery.OutcomeName{delivery.Expired}, 1},
-		{"a replay", event(func(_ *remembering, old string, m *push.Message) {
+		{"a replay", event(func(_ *caching, old string, m *push.Message) {
 			m.Attributes = map[string]string{"gatepost-grant": old}
 		}), [2]delivery.OutcomeName{accepted}, 1},
-		{"erased elsewhere, and the doorbell rings", func(t *testing.T, r *remembering, _ string, m *push.Message) string {
+		{"erased elsewhere, and the doorbell rings", func(t *testing.T, r *caching, _ string, m *push.Message) string {
 			if err := r.Store.Delete(t.Context(), r.Read(t, "u-1")); err != nil {
 				t.Error(err)
 			}
@@ -114,22 +114,22 @@ func TestCustomerIsRemembered(t *testing.T) {
 			m.Attributes = map[string]string{"region": "NA"}
 		}), [2]delivery.OutcomeName{"", accepted}, 1},
 		{"replaced elsewhere", replaced(disable), [2]delivery.OutcomeName{"", accepted}, 2},
-		{"replaced elsewhere, and the gateway knows the old account no more", replaced(func(r *remembering) {
+		{"replaced elsewhere, and the gateway knows the old account no more", replaced(func(r *caching) {
 			r.Sim.Script(eu, simulator.Fault{Code: simulator.AccountNotFound})
 		}), [2]delivery.OutcomeName{"", accepted}, 1},
-		{"revoked elsewhere", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
+		{"revoked elsewhere", func(t *testing.T, r *caching, old string, _ *push.Message) string {
 			r.Change(t, "u-1", func(record *grant.Record) { record.Revoke(old, grant.ReasonInvalidGrant, r.Now()) })
 			disable(r)
 			return ""
 		}, [2]delivery.OutcomeName{revoked}, 2},
-		{"revoked by this event", event(func(r *remembering, _ string, _ *push.Message) { disable(r) }),
+		{"revoked by this event", event(func(r *caching, _ string, _ *push.Message) { disable(r) }),
 			[2]delivery.OutcomeName{revoked}, 2},
-		{"refreshed elsewhere, and the old token refused", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
+		{"refreshed elsewhere, and the old token refused", func(t *testing.T, r *caching, old string, _ *push.Message) string {
 			r.Sim.ExpireAccessTokens(alexa.EU, "amzn-1")
 			refresh(t, r, old)
 			return ""
 		}, [2]delivery.OutcomeName{accepted}, 1},
-		{"refreshed elsewhere, and then disabled", func(t *testing.T, r *remembering, old string, _ *push.Message) string {
+		{"refreshed elsewhere, and then disabled", func(t *testing.T, r *caching, old string, _ *push.Message) string {
 			refresh(t, r, old)
 			disable(r)
 			return ""
@@ -138,10 +138,10 @@ func TestCustomerIsRemembered(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := newRemembering(t)
+			r := newCaching(t)
 			old := r.Link(t, "u-1", alexa.EU, "amzn-1")
 			if got, reads := r.deliver(t, r.next()); got[0].Name != accepted || reads != 1 {
-				t.Fatalf("the first event is %+v after %d reads", got, reads)
+				t.Fatalf("first event = %+v after %d reads, want accepted after 1", got, reads)
 			}
 			m := r.next()
 			other := test.meanwhile(t, r, old, &m)
@@ -156,21 +156,20 @@ func TestCustomerIsRemembered(t *testing.T) {
 			}
 			got, reads := r.deliver(t, m)
 			if want.check(t, "then", got); reads != test.reads {
-				t.Errorf("%d reads, want %d", reads, test.reads)
+				t.Errorf("reads = %d, want %d", reads, test.reads)
 			}
 		})
 	}
 }
 
-// TestJustLinked: an event that was published after a customer was read, and
-// found to have nobody to send to, finds whoever has linked since; one that was
-// published before need not.
+// TestJustLinked: a cached record without an active grant is trusted only for
+// events that were published before it was read.
 func TestJustLinked(t *testing.T) {
 	t.Parallel()
 	for name, revoked := range map[string]bool{"unknown before": false, "revoked before": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRemembering(t)
+			r := newCaching(t)
 			if revoked {
 				id := r.Link(t, "u-1", alexa.EU, "amzn-1")
 				r.Change(t, "u-1", func(record *grant.Record) { record.Revoke(id, grant.ReasonInvalidGrant, r.Now()) })
@@ -180,29 +179,29 @@ func TestJustLinked(t *testing.T) {
 			before.PublishTime = r.Now().Add(-2 * time.Second)
 			for _, reads := range []int{1, 0} {
 				if _, got := r.deliver(t, before); got != reads {
-					t.Errorf("%d reads, want %d", got, reads)
+					t.Errorf("reads = %d, want %d", got, reads)
 				}
 			}
 			id := r.Link(t, "u-1", alexa.EU, "amzn-2")
 			if got, _ := r.deliver(t, r.next()); names(got)[id] != delivery.Accepted {
-				t.Errorf("after the link: %+v", got)
+				t.Errorf("event after the link = %+v, want accepted", got)
 			}
 		})
 	}
 }
 
-// TestGoneAndNotReadAgain: whether another grant took the place of the one that
-// is gone must be known before the event is acknowledged.
+// TestGoneAndNotReadAgain: an event of a revoked grant is acknowledged only if the
+// record shows whether another grant has replaced it.
 func TestGoneAndNotReadAgain(t *testing.T) {
 	t.Parallel()
-	r := newRemembering(t)
+	r := newCaching(t)
 	gone, stays := r.Link(t, "u-1", alexa.EU, "amzn-1"), r.Link(t, "u-1", alexa.NA, "amzn-2")
 	if _, reads := r.deliver(t, r.next()); reads != 1 {
-		t.Fatalf("%d reads", reads)
+		t.Fatalf("reads = %d, want 1", reads)
 	}
 	r.Sim.Disable(alexa.EU, "amzn-1")
 	m := r.next()
-	// The forced refresh reads once; what comes after it does not.
+	// The forced refresh reads; the read after it fails.
 	failing := &counting{Store: r.store}
 	failing.failReads.Store(true)
 	r.deliverer.Store = failing
@@ -213,15 +212,15 @@ func TestGoneAndNotReadAgain(t *testing.T) {
 	outcomes{gone: delivery.Revoked, stays: delivery.Duplicate}.check(t, "redelivered", got)
 }
 
-// TestReplacedMeanwhile: a report that another grant took is not redelivered. If
-// the grant that failed was replaced since the customer was remembered, the new
-// one gets the report at once; if that cannot be known, it is redelivered.
+// TestReplacedMeanwhile: a report that one grant accepted is not redelivered. If
+// the failed grant was replaced since the customer was cached, the new grant gets
+// the report at once; if the record cannot be read, the report is redelivered.
 func TestReplacedMeanwhile(t *testing.T) {
 	t.Parallel()
-	r := newRemembering(t)
+	r := newCaching(t)
 	old, stays := r.Link(t, "u-1", alexa.EU, "amzn-1"), r.Link(t, "u-1", alexa.NA, "amzn-2")
 	if _, reads := r.deliver(t, r.next()); reads != 1 {
-		t.Fatalf("%d reads", reads)
+		t.Fatalf("reads = %d, want 1", reads)
 	}
 	replacement := r.Link(t, "u-1", alexa.EU, "amzn-3")
 	r.Change(t, "u-1", func(record *grant.Record) { delete(record.Grants, old) })
@@ -237,9 +236,9 @@ func TestReplacedMeanwhile(t *testing.T) {
 	outcomes{replacement: delivery.Accepted, stays: delivery.Duplicate}.check(t, "read", got)
 }
 
-// TestUse: use is noted at most once in a token's lifetime, however many events
-// come, and whoever delivers them. An event that is refused is no use, and
-// without a time after which customers rest nothing is noted.
+// TestUse: use is recorded at most once in a token's lifetime, for any number of
+// events and processes. A refused event is not use, and without IdleAfter nothing
+// is recorded.
 func TestUse(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{TokenLifetime: 48 * time.Hour})
@@ -248,7 +247,7 @@ func TestUse(t *testing.T) {
 	w.Change(t, "u-1", func(r *grant.Record) { r.Used(start) })
 	store := &counting{Store: w.Store}
 	w.Store = store
-	// Three processes. What is less than ten hours is noted once an hour.
+	// Three processes. Use is recorded at most once an hour for ten-hour rests.
 	d, other, without := deliverer(t, w), deliverer(t, w), deliverer(t, w)
 	d.IdleAfter, other.IdleAfter = 5*time.Hour, 5*time.Hour
 	n := 0
@@ -256,10 +255,10 @@ func TestUse(t *testing.T) {
 		t.Helper()
 		n++
 		if got := d.Deliver(t.Context(), numbered(w, report, n)); len(got) != 1 || got[0].Name != want {
-			t.Fatalf("%s: %+v", when, got)
+			t.Fatalf("%s: results = %+v, want %s", when, got, want)
 		}
 		if at := w.Read(t, "u-1").UsedAt.Sub(start); at != used || store.tries.Load() != tries {
-			t.Errorf("%s: used %v after the start, %d writes; want %v and %d", when, at, store.tries.Load(), used, tries)
+			t.Errorf("%s: used at %v with %d writes, want %v and %d", when, at, store.tries.Load(), used, tries)
 		}
 	}
 	w.Forward(time.Hour)
@@ -281,8 +280,8 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// TestErasedMeanwhile: a customer who is erased while an event is under way is
-// not made again by what is noted about it.
+// TestErasedMeanwhile: recording an event's outcome does not recreate a customer
+// who was erased meanwhile.
 func TestErasedMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, suspect := range map[string]bool{"use": false, "a missed report": true} {
@@ -297,13 +296,13 @@ func TestErasedMeanwhile(t *testing.T) {
 			d.Store, d.IdleAfter = store, time.Hour
 			d.Deliver(t.Context(), message(w, report))
 			if _, err := w.Store.Read(t.Context(), accesstest.Key("u-1")); err == nil || !store.done || store.err != nil {
-				t.Errorf("there is a record; erased: %t, %v", store.done, store.err)
+				t.Errorf("the record exists again, or was not erased: %t, %v", store.done, store.err)
 			}
 		})
 	}
 }
 
-// erasing is a store whose customer is erased right before the first write.
+// erasing is a store that erases the customer right before the first write.
 type erasing struct {
 	grant.Store
 	record grant.Record

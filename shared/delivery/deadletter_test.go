@@ -32,7 +32,7 @@ func TestDeadLetters(t *testing.T) {
 	tests := []struct {
 		name string
 		m    push.Message
-		want map[string]string // attributes that are not as most have them
+		want map[string]string // attributes that differ from the common ones
 	}{
 		{"malformed", with(strings.Replace(report, "lamp-1", "lamp/1", 1), 3, map[string]string{"eventId": "e-1", "mine": "kept"}),
 			map[string]string{"eventId": "e-1", "mine": "kept", "gatepost-event-id": "e-1", "gatepost-attempt": "3",
@@ -43,7 +43,7 @@ func TestDeadLetters(t *testing.T) {
 		{"no JSON", message(w, "hello"), map[string]string{"gatepost-customer": "", dead: "not JSON (at byte 1)"}},
 		{"of a long id", with(report, 1, map[string]string{"eventId": longID}),
 			map[string]string{"eventId": longID, dead: "attribute eventId: longer than 128 characters"}},
-		// It is put aside at its first push, and not pushed a hundred times.
+		// It is dead-lettered at its first push, before its attempts are used up.
 		{"larger than Amazon takes", message(w, padded), map[string]string{dead: "data: 1048576 bytes, at most 786432 are taken"}},
 		{"refused by the gateway", message(w, report), map[string]string{"gatepost-code": "INVALID_REQUEST_EXCEPTION",
 			"gatepost-grant": id, "gatepost-region": "EU", dead: "Payload conversion failed."}},
@@ -51,29 +51,30 @@ func TestDeadLetters(t *testing.T) {
 	for n, test := range tests {
 		test.m.OrderingKey = fmt.Sprint("key-", n)
 		if r := d.Deliver(t.Context(), test.m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != n+1 {
-			t.Fatalf("%s: %+v and %d dead letters", test.name, r, len(topic.sent))
+			t.Fatalf("%s: result = %+v with %d dead letters", test.name, r, len(topic.sent))
 		}
 		want := map[string]string{"gatepost-reason": "dead_letter", "gatepost-code": invalid, "gatepost-customer": "a24a7f55f278dd49",
 			"gatepost-grant": "", "gatepost-event-id": "m-1", "gatepost-published": "2026-01-02T03:04:05.000Z", "gatepost-attempt": "1"}
 		maps.Copy(want, test.want)
 		if diff := cmp.Diff(want, topic.sent[n].Attributes); diff != "" || string(topic.sent[n].Data) != string(test.m.Data) {
-			t.Errorf("%s: %d bytes of %d; attributes (-want +got):\n%s", test.name, len(topic.sent[n].Data), len(test.m.Data), diff)
+			t.Errorf("%s: %d bytes of %d; attributes differ (-want +got):\n%s", test.name, len(topic.sent[n].Data), len(test.m.Data), diff)
 		}
 		if topic.keys[n] != test.m.OrderingKey {
-			t.Errorf("%s: ordering key %q", test.name, topic.keys[n])
+			t.Errorf("%s: ordering key = %q, want none", test.name, topic.keys[n])
 		}
 	}
-	if got := asked(w); got != "EU 400" {
-		t.Errorf("asked %s", got)
+	if got := requested(w); got != "EU 400" {
+		t.Errorf("requests = %s, want none", got)
 	}
 	topic.fail = errors.New("down")
 	if r := d.Deliver(t.Context(), message(w, "hello")); r[0].Decision != delivery.Retry {
-		t.Errorf("a dead letter that could not be put aside is acknowledged: %+v", r)
+		t.Errorf("result without a published dead letter = %+v, want a retry", r)
 	}
 }
 
-// TestDeadLetterHoldsNoToken: makers who move from a sender of their own publish
-// events with live tokens, which are refused for it and kept for days.
+// TestDeadLetterHoldsNoToken: makers who migrate from a sender of their own publish
+// events with live tokens. These are refused, and the dead letters are kept for
+// days.
 func TestDeadLetterHoldsNoToken(t *testing.T) {
 	t.Parallel()
 	const scope = `"scope":{"type":"BearerToken","token":"Atza|CANARY"}`
@@ -102,14 +103,14 @@ func TestDeadLetterHoldsNoToken(t *testing.T) {
 		m := message(w, test.data)
 		m.Attributes = map[string]string{"mine": "Atza|CANARY"}
 		if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.DeadLetter || len(topic.sent) != 1 {
-			t.Fatalf("%s: %+v and %d dead letters", test.name, r, len(topic.sent))
+			t.Fatalf("%s: result = %+v with %d dead letters", test.name, r, len(topic.sent))
 		}
 		letter := topic.sent[0]
 		if all := fmt.Sprint(string(letter.Data), letter.Attributes); strings.Contains(all, "CANARY") || !strings.Contains(all, test.keeps) {
-			t.Errorf("%s: the dead letter has a token, or lacks %q: %s", test.name, test.keeps, all)
+			t.Errorf("%s: dead letter with a token, or without %q: %s", test.name, test.keeps, all)
 		}
 		if json.Valid([]byte(test.data)) != json.Valid(letter.Data) {
-			t.Errorf("%s: JSON before or after only: %s", test.name, letter.Data)
+			t.Errorf("%s: only one of event and dead letter is JSON: %s", test.name, letter.Data)
 		}
 	}
 }

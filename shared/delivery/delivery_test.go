@@ -36,7 +36,7 @@ const (
 		`"payload":{"endpoints":[{"endpointId":"d"}]}}}`
 )
 
-// removalOf is a report that the endpoints e-0 to e-(n-1) are gone.
+// removalOf is a report that removes the endpoints e-0 to e-(n-1).
 func removalOf(n int) string {
 	endpoints := make([]string, n)
 	for i := range endpoints {
@@ -47,7 +47,7 @@ func removalOf(n int) string {
 
 var eu, na = simulator.Gateway(alexa.EU), simulator.Gateway(alexa.NA)
 
-// letters is a topic.
+// letters is a topic that records its messages.
 type letters struct {
 	keys []string
 	mu   sync.Mutex
@@ -72,11 +72,11 @@ func (l *letters) Publish(_ context.Context, data []byte, attributes map[string]
 	return nil
 }
 
-// counting is a store whose operations are counted, and may fail.
+// counting is a store that counts operations, and can fail.
 type counting struct {
 	grant.Store
 	failReads, failWrites                      atomic.Bool
-	reads, tries, writes                       atomic.Int64 // of records; writes are the tries that succeeded
+	reads, tries, writes                       atomic.Int64 // of records; writes are successful tries
 	deliveryReads, deliveryWrites, regionMarks atomic.Int64
 }
 
@@ -117,7 +117,7 @@ func (s *counting) WriteControl(ctx context.Context, was, now grant.Control) (gr
 	return s.Store.WriteControl(ctx, was, now)
 }
 
-// inBubble runs a subtest in a bubble of its own.
+// inBubble runs a subtest in its own bubble.
 func inBubble(t *testing.T, name string, test func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) {
 		t.Parallel()
@@ -125,14 +125,14 @@ func inBubble(t *testing.T, name string, test func(t *testing.T)) {
 	})
 }
 
-// linked is a world in which the customer u-1 has one grant, in EU.
+// linked returns a world in which the customer u-1 has one grant, in EU.
 func linked(t *testing.T) (w *accesstest.World, id string) {
 	t.Helper()
 	w = accesstest.New(t, simulator.Options{})
 	return w, w.Link(t, "u-1", alexa.EU, "amzn-1")
 }
 
-// deliverer is a Deliverer for the given regions, or for all.
+// deliverer returns a Deliverer for the given regions, or for all.
 func deliverer(t *testing.T, w *accesstest.World, regions ...alexa.Region) *delivery.Deliverer {
 	t.Helper()
 	if len(regions) == 0 {
@@ -154,7 +154,7 @@ func numbered(w *accesstest.World, data string, n int) push.Message {
 	return push.Message{ID: fmt.Sprint("m-", n), Data: []byte(data), PublishTime: w.Now(), Attempt: 1}
 }
 
-// outcomes are the names of results, by grant.
+// outcomes are the outcome names of results, by grant.
 type outcomes map[string]delivery.OutcomeName
 
 func names(results []delivery.Result) outcomes {
@@ -168,13 +168,13 @@ func names(results []delivery.Result) outcomes {
 func (want outcomes) check(t *testing.T, when string, results []delivery.Result) {
 	t.Helper()
 	if diff := cmp.Diff(want, names(results)); diff != "" {
-		t.Errorf("%s: outcomes (-want +got):\n%s\n%+v", when, diff, results)
+		t.Errorf("%s: outcomes differ (-want +got):\n%s\n%+v", when, diff, results)
 	}
 }
 
-// asked is what the simulator was asked, and its answers' statuses, in order,
-// without the exchanges of the links.
-func asked(w *accesstest.World) string {
+// requested returns the simulator's requests with the statuses of the answers, in
+// order, without the exchanges of the links.
+func requested(w *accesstest.World) string {
 	list := []string{}
 	for _, r := range w.Sim.Requests() {
 		if r.Target != simulator.Exchange {
@@ -184,8 +184,8 @@ func asked(w *accesstest.World) string {
 	return strings.ReplaceAll(strings.Join(list, ", "), "lwa/refresh", "LWA")
 }
 
-// checkSent compares what a result says was sent for it with what the simulator
-// saw since the first seen requests.
+// checkSent compares a result with the requests that the simulator got after the
+// first seen.
 func checkSent(t *testing.T, w *accesstest.World, seen int, result delivery.Result) {
 	t.Helper()
 	want := delivery.Sent{RequestID: result.Sent.RequestID}
@@ -196,7 +196,7 @@ func checkSent(t *testing.T, w *accesstest.World, seen int, result delivery.Resu
 	}
 	want.MessageID = strings.Join(slices.Compact(ids), " ")
 	if diff := cmp.Diff(want, result.Sent); diff != "" || (want.RequestID != "") != (want.Status != 0) || result.Region != alexa.EU {
-		t.Errorf("sent to %s (-want +got):\n%s", result.Region, diff)
+		t.Errorf("Sent for %s differs (-want +got):\n%s", result.Region, diff)
 	}
 }
 
@@ -217,11 +217,11 @@ func TestDeliverToOneGrant(t *testing.T) {
 	expire := func(_ *testing.T, w *accesstest.World, _ string) { w.Sim.ExpireAccessTokens(alexa.EU, "amzn-1") }
 	disable := func(_ *testing.T, w *accesstest.World, _ string) { w.Sim.Disable(alexa.EU, "amzn-1") }
 	tests := []struct {
-		name    string
-		prepare prepare
-		want    delivery.OutcomeName
-		state   string // of the grant, and why
-		asked   string
+		name      string
+		prepare   prepare
+		want      delivery.OutcomeName
+		state     string // of the grant, with the reason
+		requested string
 	}{
 		{"accepted", script(), accepted, "active", "EU 202"},
 		{"refreshed before use", func(_ *testing.T, w *accesstest.World, _ string) { w.Forward(59*time.Minute + 30*time.Second) },
@@ -262,7 +262,7 @@ func TestDeliverToOneGrant(t *testing.T) {
 		{"no answer", script(simulator.Fault{Reset: true}), retry, "active", "EU 0"},
 		{"too large, and no halves", code(simulator.TooLarge), dead, "active", "EU 413"},
 		{"suspended", change(func(r *grant.Record, id string, now time.Time) { r.Suspect(id, "x", now) }), delivery.Suspended, "suspect x", ""},
-		// The refresh that the event asks for proves that the grant is alive.
+		// The refresh during the delivery proves the grant.
 		{"restored", change(func(r *grant.Record, id string, now time.Time) {
 			r.Revoke(id, grant.ReasonInvalidGrant, now)
 			r.Restore(id, now)
@@ -280,9 +280,10 @@ func TestDeliverToOneGrant(t *testing.T) {
 			d, m := deliverer(t, w), message(w, report)
 			results, seen := d.Deliver(t.Context(), m), 0
 			if strings.HasPrefix(test.state, "suspect") && test.want == retry {
-				// The first refusal is handed back. The next one is the reason.
+				// The first refusal is handed back. The next one makes the grant
+				// suspect.
 				if got := state(); got != "active" || results[0].Decision != delivery.Retry {
-					t.Errorf("after one refusal the grant is %s and the outcome %+v", got, results[0])
+					t.Errorf("after one refusal: grant = %s, result = %+v; want it active and retried", got, results[0])
 				}
 				w.Forward(5 * time.Second)
 				m.Attempt, seen = 2, len(w.Sim.Events(alexa.EU))
@@ -290,18 +291,18 @@ func TestDeliverToOneGrant(t *testing.T) {
 			}
 			outcomes{id: test.want}.check(t, "at last", results)
 			checkSent(t, w, seen, results[0])
-			if got := asked(w); got != test.asked {
-				t.Errorf("asked %s, want %s", got, test.asked)
+			if got := requested(w); got != test.requested {
+				t.Errorf("requests = %s, want %s", got, test.requested)
 			}
 			if got := state(); got != test.state {
-				t.Errorf("grant is %s, want %s", got, test.state)
+				t.Errorf("grant = %s, want %s", got, test.state)
 			}
 		})
 	}
 }
 
-// TestNoGrant: an event without a grant to go to is acknowledged, and the result says
-// why.
+// TestNoGrant: an event without a grant is acknowledged, and the result gives the
+// reason.
 func TestNoGrant(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
@@ -322,10 +323,10 @@ func TestNoGrant(t *testing.T) {
 		m.Attributes = tt.attributes
 		results := deliverer(t, w, alexa.EU, alexa.NA).Deliver(t.Context(), m)
 		if len(results) != 1 || results[0].GrantID != "" || results[0].Decision != delivery.Ack || results[0].Name != tt.want {
-			t.Fatalf("%s: %+v, want %s", name, results, tt.want)
+			t.Fatalf("%s: results = %+v, want %s", name, results, tt.want)
 		}
 		if got := results[0].Err.Error(); !strings.Contains(got, tt.reason) {
-			t.Errorf("%s: reason = %q, want it to say %q", name, got, tt.reason)
+			t.Errorf("%s: reason = %q, want %q in it", name, got, tt.reason)
 		}
 	}
 }
@@ -360,13 +361,13 @@ func TestAge(t *testing.T) {
 		m.ID = test.name
 		test.age(&m)
 		if r := deliverer(t, w).Deliver(t.Context(), m); len(r) != 1 || r[0].Name != test.want {
-			t.Errorf("%s: %+v, want %s", test.name, r, test.want)
+			t.Errorf("%s: result = %+v, want %s", test.name, r, test.want)
 		}
 	}
 }
 
-// TestWarnings: an event that Amazon takes, and would like otherwise, is sent. Its
-// line is no warning: it counts the warnings, and shows each once an hour.
+// TestWarnings: an event that Amazon accepts but discourages is sent. Its line is
+// no warning: it counts the warnings, and shows each once an hour.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	const at = `"timeOfSample":"2026-01-02T03:04:05Z"}`
@@ -385,9 +386,9 @@ func TestWarnings(t *testing.T) {
 	for i, step := range []struct {
 		name    string
 		forward time.Duration
-		others  string // properties that did not change
+		others  string // unchanged properties
 		count   int
-		shown   string // path
+		shown   string // path of a warning
 	}{
 		{"sound", 0, reachable, 0, ""},
 		{"many of one", 0, many, 20, "unchanged[1].unit"},
@@ -400,7 +401,7 @@ func TestWarnings(t *testing.T) {
 		ctx, line := logging.Begin(t.Context())
 		m := numbered(w, strings.Replace(report, `"ON"}]`, `"ON",`+at+`],"unchanged":[`+step.others+`]`, 1), i)
 		if got := d.Deliver(ctx, m); len(got) != 1 || got[0].Name != delivery.Accepted {
-			t.Fatalf("%s: %+v", step.name, got)
+			t.Fatalf("%s: result = %+v, want accepted", step.name, got)
 		}
 		var written bytes.Buffer
 		line.Write(ctx, logging.New(&written), "event")
@@ -414,10 +415,10 @@ func TestWarnings(t *testing.T) {
 		}
 		shown, _, _ := strings.Cut(strings.Join(logged.Shown, "\n"), ": ")
 		if shown != step.shown || len(logged.Shown) > 1 || logged.Count != step.count || logged.Severity != "INFO" {
-			t.Errorf("%s: %+v, want INFO with %d warnings and %q shown", step.name, logged, step.count, step.shown)
+			t.Errorf("%s: line = %+v, want INFO with %d warnings and %q shown", step.name, logged, step.count, step.shown)
 		}
 		if strings.Contains(written.String(), "canary") {
-			t.Errorf("%s: the line shows the event's contents: %s", step.name, &written)
+			t.Errorf("%s: the line contains a value of the event: %s", step.name, &written)
 		}
 	}
 }

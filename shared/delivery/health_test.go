@@ -25,7 +25,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// gatewayFunc is a gateway in a bubble.
+// gatewayFunc is a gateway without a network.
 type gatewayFunc func(ctx context.Context, body string) error
 
 func (f gatewayFunc) Send(ctx context.Context, _ sensitive.String, body []byte) (gateway.Receipt, error) {
@@ -35,21 +35,21 @@ func (f gatewayFunc) Send(ctx context.Context, _ sensitive.String, body []byte) 
 	return gateway.Receipt{Status: 202}, nil
 }
 
-// scripted is a gateway that gives prepared answers, then takes everything,
-// and notes when it was asked.
+// scripted is a gateway that gives prepared answers, then accepts everything, and
+// records the times of its calls.
 type scripted struct {
-	mu      sync.Mutex
-	started time.Time
-	takes   time.Duration // for each answer
-	slower  time.Duration // for each further one
-	answers []error
-	asked   []time.Duration
+	mu        sync.Mutex
+	started   time.Time
+	takes     time.Duration // each answer
+	slower    time.Duration // more for each further answer
+	answers   []error
+	requested []time.Duration
 }
 
 func (s *scripted) Send(ctx context.Context, _ sensitive.String, _ []byte) (gateway.Receipt, error) {
 	s.mu.Lock()
-	s.asked = append(s.asked, time.Since(s.started))
-	takes := s.takes + time.Duration(len(s.asked)-1)*s.slower
+	s.requested = append(s.requested, time.Since(s.started))
+	takes := s.takes + time.Duration(len(s.requested)-1)*s.slower
 	var err error
 	if len(s.answers) > 0 {
 		err, s.answers = s.answers[0], s.answers[1:]
@@ -59,7 +59,7 @@ func (s *scripted) Send(ctx context.Context, _ sensitive.String, _ []byte) (gate
 	return gateway.Receipt{Status: 202}, err
 }
 
-// constant gives out the same token always.
+// constant always returns the same token.
 type constant struct{}
 
 func (constant) Token(context.Context, grant.Record, string) (access.Token, error) {
@@ -70,8 +70,8 @@ func (constant) Renew(context.Context, grant.Key, string, int64) (access.Token, 
 	return access.Token{Access: sensitive.New("Atza|fake-2"), Version: 2}, nil
 }
 
-// bubble is a Deliverer whose clock is the bubble's, and customers with one
-// grant each.
+// bubble returns a Deliverer with the bubble's clock, and customers with one grant
+// each.
 func bubble(t *testing.T, g delivery.Gateway, draw float64, customers int) *delivery.Deliverer {
 	t.Helper()
 	w := &accesstest.World{Clock: accesstest.NewClock(), Store: grantmem.New()}
@@ -87,14 +87,14 @@ func bubble(t *testing.T, g delivery.Gateway, draw float64, customers int) *deli
 	})
 }
 
-// handle delivers a message within the time of a handler.
+// handle delivers a message within a handler's time.
 func handle(d *delivery.Deliverer, m push.Message) []delivery.Result {
 	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Second)
 	defer cancel()
 	return d.Deliver(ctx, m)
 }
 
-// redelivered delivers a message until it is acknowledged, as Pub/Sub does.
+// redelivered delivers a message until it is acknowledged, like Pub/Sub.
 func redelivered(d *delivery.Deliverer, m push.Message) []delivery.Result {
 	for pause := 5 * time.Second; ; pause = min(2*pause, time.Minute) {
 		if r := handle(d, m); r[0].Decision != delivery.Retry {
@@ -105,7 +105,7 @@ func redelivered(d *delivery.Deliverer, m push.Message) []delivery.Result {
 	}
 }
 
-// reportOf is the n-th report, of a customer's endpoint.
+// reportOf returns the nth report, of a customer's endpoint.
 func reportOf(n, customer int, endpoint string) push.Message {
 	data := strings.Replace(strings.Replace(report, "u-1", fmt.Sprint("u-", customer), 1), "lamp-1", endpoint, 1)
 	return push.Message{ID: fmt.Sprint("m-", n), Data: []byte(data), PublishTime: time.Now(), Attempt: 1}
@@ -117,13 +117,13 @@ func TestResends(t *testing.T) {
 	slow, never := refusedUntil(t, 503, "", "4"), refusedUntil(t, 503, "", "3600")
 	const s = time.Second
 	for _, test := range []struct {
-		name    string
-		answers []error
-		draw    float64
-		takes   time.Duration
-		time    time.Duration // of the handler
-		want    delivery.OutcomeName
-		asked   []time.Duration
+		name      string
+		answers   []error
+		draw      float64
+		takes     time.Duration
+		time      time.Duration // left for the handler
+		want      delivery.OutcomeName
+		requested []time.Duration
 	}{
 		{"taken at once", nil, 0, 0, 25 * s, delivery.Accepted, []time.Duration{0}},
 		{"a second apart", []error{busy, down, proxy}, 0, 0, 25 * s, delivery.Accepted, []time.Duration{0, s, 2 * s, 3 * s}},
@@ -141,25 +141,26 @@ func TestResends(t *testing.T) {
 			defer cancel()
 			results := bubble(t, g, test.draw, 1).Deliver(ctx, reportOf(1, 1, "lamp-1"))
 			if len(results) != 1 || results[0].Name != test.want {
-				t.Errorf("%+v, want %s", results, test.want)
+				t.Errorf("results = %+v, want %s", results, test.want)
 			}
-			if diff := cmp.Diff(test.asked, g.asked); diff != "" {
-				t.Errorf("asked (-want +got):\n%s", diff)
+			if diff := cmp.Diff(test.requested, g.requested); diff != "" {
+				t.Errorf("times of requests differ (-want +got):\n%s", diff)
 			}
 			if ctx.Err() != nil {
-				t.Error("it came back too late")
+				t.Error("Deliver returned too late")
 			}
 		})
 	}
 }
 
-// TestPauseOfAGrant: while it is throttled its events are handed back unsent, and
-// another's go out. A later answer that asks for less does not shorten the pause.
+// TestPauseOfAGrant: events of a throttled grant are handed back unsent, and
+// another grant's are sent. A later answer with a shorter Retry-After does not
+// shorten the pause.
 func TestPauseOfAGrant(t *testing.T) {
 	t.Parallel()
 	busy, down := refusedUntil(t, 429, "", "30"), refused(t, 503, "")
 	synctest.Test(t, func(t *testing.T) {
-		// The answer to the second comes a second after that to the first.
+		// The second answer comes a second after the first.
 		g := &scripted{answers: []error{busy, down}, started: time.Now(), takes: time.Second, slower: time.Second}
 		d := bubble(t, g, 0, 2)
 		var wg sync.WaitGroup
@@ -168,33 +169,33 @@ func TestPauseOfAGrant(t *testing.T) {
 		}
 		wg.Wait()
 		g.takes, g.slower = 0, 0
-		expect := func(n, customer int, want delivery.OutcomeName, asked int) {
+		expect := func(n, customer int, want delivery.OutcomeName, requested int) {
 			t.Helper()
-			if r := handle(d, reportOf(n, customer, "lamp-1")); r[0].Name != want || len(g.asked) != asked {
-				t.Errorf("customer %d: %+v after %d requests, want %s after %d", customer, r[0], len(g.asked), want, asked)
+			if r := handle(d, reportOf(n, customer, "lamp-1")); r[0].Name != want || len(g.requested) != requested {
+				t.Errorf("customer %d: result = %+v after %d requests, want %s after %d", customer, r[0], len(g.requested), want, requested)
 			}
 		}
 		expect(1, 1, delivery.Redeliver, 2)
 		expect(2, 2, delivery.Accepted, 3)
-		time.Sleep(27 * time.Second) // the rest of the pause is short
+		time.Sleep(27 * time.Second) // most of the pause
 		expect(1, 1, delivery.Accepted, 4)
-		if last := g.asked[3]; last != 31*time.Second {
-			t.Errorf("sent after %v, want after the pause of 30 s, which began after 1 s", last)
+		if last := g.requested[3]; last != 31*time.Second {
+			t.Errorf("sent at %v, want after the pause of 30 s that began at 1 s", last)
 		}
 	})
 }
 
-// TestThrottledGrantTakesOneSlot: of thirty events a second of a grant that is
-// throttled one is in flight or waits. The rest is handed back at once.
+// TestThrottledGrantTakesOneSlot: a throttled grant gets thirty events a second, of
+// which one is in flight or waits. The others are handed back at once.
 func TestThrottledGrantTakesOneSlot(t *testing.T) {
 	t.Parallel()
 	busy := refused(t, 429, "")
 	synctest.Test(t, func(t *testing.T) {
 		var inFlight atomic.Int64
-		var well atomic.Bool
+		var healthy atomic.Bool
 		d := bubble(t, gatewayFunc(func(context.Context, string) error {
 			time.Sleep(20 * time.Millisecond)
-			if well.Load() {
+			if healthy.Load() {
 				return nil
 			}
 			return busy
@@ -208,28 +209,28 @@ func TestThrottledGrantTakesOneSlot(t *testing.T) {
 			})
 		}
 		send(0)
-		time.Sleep(30 * time.Millisecond) // it is known to be throttled
+		time.Sleep(30 * time.Millisecond) // its throttling is known
 		for n := range 30 * 30 {
 			time.Sleep(time.Second / 30)
 			send(n + 1)
-			synctest.Wait() // whoever is handed back is gone
+			synctest.Wait() // events that are handed back have returned
 			if now := inFlight.Load(); now > 1 {
-				t.Fatalf("%d events are in flight or wait after %d", now, n)
+				t.Fatalf("%d events are in flight or wait after %d, want 1", now, n)
 			}
 		}
 		all.Wait()
-		well.Store(true)
+		healthy.Store(true)
 		time.Sleep(3 * time.Second)
 		for n := range 3 {
 			if r := handle(d, reportOf(1000+n, 1, "lamp-1")); r[0].Name != delivery.Accepted {
-				t.Errorf("the gateway is well: %+v", r)
+				t.Errorf("result after the recovery = %+v, want accepted", r)
 			}
 		}
 	})
 }
 
-// TestProbeReturnsItsSlot: a probe that could not be claimed leaves the slot of
-// a throttled grant to the next.
+// TestProbeReturnsItsSlot: a probe that was not claimed frees the slot of a
+// throttled grant.
 func TestProbeReturnsItsSlot(t *testing.T) {
 	t.Parallel()
 	busy := refused(t, 429, "")
@@ -238,25 +239,25 @@ func TestProbeReturnsItsSlot(t *testing.T) {
 		d := bubble(t, g, 0, 1)
 		store := &counting{Store: d.Store}
 		d.Store = store
-		handle(d, reportOf(1, 1, "lamp-1")) // throttled
+		handle(d, reportOf(1, 1, "lamp-1")) // throttled from now on
 		w := &accesstest.World{Store: store.Store}
 		w.Change(t, "u-1", func(r *grant.Record) { r.Suspect("g-1", "x", time.Now()) })
 		time.Sleep(2 * time.Minute)
 		store.failWrites.Store(true)
 		if r := handle(d, reportOf(2, 1, "lamp-1")); r[0].Decision != delivery.Retry {
-			t.Errorf("%+v", r)
+			t.Errorf("result = %+v, want a retry", r)
 		}
 		store.failWrites.Store(false)
 		if r := handle(d, reportOf(3, 1, "lamp-1")); r[0].Name != delivery.Accepted {
-			t.Errorf("%+v", r)
+			t.Errorf("result with a free slot = %+v, want accepted", r)
 		}
 	})
 }
 
-// TestUnwellRegion: the gateway refuses everybody, or answers nobody. The
-// breaker opens, and until it is half-open events are handed back unread. The
-// sweep hears of it once a minute.
-func TestUnwellRegion(t *testing.T) {
+// TestUnhealthyRegion: the gateway refuses all events, or answers none. The breaker
+// opens, and until it is half-open events are handed back unread. The sweep gets a
+// mark once a minute.
+func TestUnhealthyRegion(t *testing.T) {
 	t.Parallel()
 	down, silent := refused(t, 503, ""), noAnswer(t)
 	for name, answer := range map[string]gatewayFunc{
@@ -280,7 +281,7 @@ func TestUnwellRegion(t *testing.T) {
 			options.Store = store
 			options.OnBreaker = func(region alexa.Region, name string, _, to breaker.State) {
 				if region != alexa.EU || name != "gateway" {
-					t.Errorf("breaker %s of %s", name, region)
+					t.Errorf("breaker %s of %s changed, want only the gateway of EU", name, region)
 				}
 				opened.CompareAndSwap(0, int64(time.Since(start)))
 				isOpen.Store(to == breaker.Open)
@@ -296,7 +297,7 @@ func TestUnwellRegion(t *testing.T) {
 				wasOpen, reads := isOpen.Load(), store.reads.Load()
 				all.Go(func() {
 					if r := handle(d, m); r[0].Decision != delivery.Retry {
-						t.Errorf("%+v", r)
+						t.Errorf("result = %+v, want a retry", r)
 					}
 				})
 				synctest.Wait()
@@ -306,35 +307,36 @@ func TestUnwellRegion(t *testing.T) {
 			}
 			all.Wait()
 			if at := time.Duration(opened.Load()); at == 0 || at > 11*time.Second {
-				t.Errorf("the breaker opened after %v, want at most 11 s", at)
+				t.Errorf("breaker opened after %v, want 11 s or less", at)
 			}
 			if n, took := store.regionMarks.Load(), time.Since(start); n < 3 || n > int64(took/time.Minute)+1 {
-				t.Errorf("the sweep heard of it %d times in %v", n, took)
+				t.Errorf("marks = %d in %v, want one a minute", n, took)
 			}
 			doc, err := d.Store.ReadControl(t.Context(), grant.RegionName("EU"))
 			mark, _ := grant.ParseRegionMark(doc.Document)
 			if err != nil || !mark.Unhealthy(time.Now()) {
-				t.Errorf("%+v %v", mark, err)
+				t.Errorf("mark = %+v (%v), want unhealthy", mark, err)
 			}
 		})
 	}
 }
 
-// TestDoorbellOnlyMaker: where nothing else is sent, an event that must not be
-// repeated is the trial. Where something is, it is none, and not even read.
+// TestDoorbellOnlyMaker: if nothing else is sent, an event that must not be
+// repeated is the breaker's trial. If other events are sent, it is not a trial, and
+// is not even read.
 func TestDoorbellOnlyMaker(t *testing.T) {
 	t.Parallel()
 	down := refused(t, 503, "")
 	for name, reports := range map[string]bool{"only doorbells": false, "reports too": true} {
 		inBubble(t, name, func(t *testing.T) {
 			const customers = 20
-			var well atomic.Bool
+			var healthy atomic.Bool
 			var rings atomic.Int64
 			d := bubble(t, gatewayFunc(func(_ context.Context, body string) error {
 				if strings.Contains(body, "DoorbellPress") {
 					rings.Add(1)
 				}
-				if well.Load() {
+				if healthy.Load() {
 					return nil
 				}
 				return down
@@ -352,7 +354,7 @@ func TestDoorbellOnlyMaker(t *testing.T) {
 				go ring()
 			}
 			time.Sleep(20 * time.Second)
-			well.Store(true)
+			healthy.Store(true)
 			rings.Store(0)
 			time.Sleep(2 * time.Minute)
 			accepted := 0
@@ -364,18 +366,18 @@ func TestDoorbellOnlyMaker(t *testing.T) {
 				if ring() == delivery.Accepted {
 					accepted++
 				} else if store.reads.Load() != before {
-					t.Error("a doorbell that is handed back was read")
+					t.Error("a doorbell event that was handed back was read")
 				}
 				time.Sleep(time.Second)
 			}
 			if want := map[bool]int{false: 30, true: 24}[reports]; accepted < want-1 || int(rings.Load()) != accepted {
-				t.Errorf("%d of 30 rings accepted after %d posts, want %d", accepted, rings.Load(), want)
+				t.Errorf("accepted rings = %d of 30 after %d posts, want %d", accepted, rings.Load(), want)
 			}
 		})
 	}
 }
 
-// linkMany links the customers u-1 to u-n, of the Amazon users amzn-1 to amzn-n.
+// linkMany links the customers u-1 to u-n with the Amazon users amzn-1 to amzn-n.
 func linkMany(t *testing.T, w *accesstest.World, n int) {
 	t.Helper()
 	for i := range n {
@@ -383,16 +385,16 @@ func linkMany(t *testing.T, w *accesstest.World, n int) {
 	}
 }
 
-// TestEverybodyIsRefused: the gateway refuses everybody for a minute.
-// That is its fault and none of the grants': few tokens are refreshed, nobody
-// becomes suspect, and every event is delivered later. If Amazon ended all access
-// tokens the region recovers as they are refreshed, and does not wait for the sweep.
-func TestEverybodyIsRefused(t *testing.T) {
+// TestAllAreRefused: the gateway refuses every event for a minute. That is its own
+// fault: few tokens are refreshed, no grant becomes suspect, and every event is
+// delivered later. If Amazon ended all access tokens, the region recovers as they
+// are refreshed, without waiting for the sweep.
+func TestAllAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		concurrent bool
 		fault      simulator.Fault
-		refreshes  int64 // at most
+		refreshes  int64 // fewer
 	}{
 		"one after the other":         {false, simulator.Fault{Status: 401}, 40},
 		"all at once":                 {true, simulator.Fault{Status: 401}, 40},
@@ -431,18 +433,18 @@ func TestEverybodyIsRefused(t *testing.T) {
 			}
 			waiting.Wait()
 			if n := w.Sim.Counts().Refreshes - linked; n >= test.refreshes {
-				t.Errorf("%d refreshes", n)
+				t.Errorf("refreshes = %d, want fewer than %d", n, test.refreshes)
 			}
 			if took := w.Now().Sub(began); accepted.Load() != customers || took > 5*time.Minute {
-				t.Errorf("%d of %d events were delivered in %v", accepted.Load(), customers, took)
+				t.Errorf("delivered events = %d of %d in %v", accepted.Load(), customers, took)
 			}
 			if got := told(t, topic); len(got) != 0 {
-				t.Errorf("told: %v", got)
+				t.Errorf("grant events = %v, want none", got)
 			}
 			for i := range customers {
 				for id, g := range w.Read(t, fmt.Sprint("u-", i+1)).Grants {
 					if g.State != grant.Active {
-						t.Errorf("grant %s is %s", id, g.State)
+						t.Errorf("grant %s = %s, want active", id, g.State)
 					}
 				}
 			}
@@ -450,9 +452,9 @@ func TestEverybodyIsRefused(t *testing.T) {
 	}
 }
 
-// TestRefusalNotMended: the gateway refuses everybody, and Login with Amazon fails, so
-// that no refresh can tell whose fault it is. The refusals count against the region,
-// however slowly they come.
+// TestRefusalNotMended: the gateway refuses every event, and Login with Amazon
+// fails, so that no refresh can show whose fault it is. The refusals count against
+// the region at any rate of events.
 func TestRefusalNotMended(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -464,18 +466,19 @@ func TestRefusalNotMended(t *testing.T) {
 		w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
 		for i := range customers {
 			if r := handle(d, reportOf(i, i+1, "lamp-1")); r[0].Decision != delivery.Retry {
-				t.Errorf("customer %d: %+v", i+1, r)
+				t.Errorf("customer %d: result = %+v, want a retry", i+1, r)
 			}
 			time.Sleep(time.Second)
 		}
 		if n := len(w.Sim.Events(alexa.EU)); n >= 20 {
-			t.Errorf("the gateway was asked %d times", n)
+			t.Errorf("requests to the gateway = %d, want fewer than 20", n)
 		}
 	})
 }
 
-// TestLeaversHoldNobodyUp: three of twelve customers have disabled the skill.
-func TestLeaversHoldNobodyUp(t *testing.T) {
+// TestLeaversDoNotOpenTheBreaker: three of twelve customers have disabled the
+// skill.
+func TestLeaversDoNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := accesstest.InBubble(t, simulator.Options{})
@@ -491,7 +494,7 @@ func TestLeaversHoldNobodyUp(t *testing.T) {
 				want = delivery.Revoked
 			}
 			if r := handle(d, reportOf(n, customer, "lamp-1")); len(r) != 1 || r[0].Name != want {
-				t.Errorf("customer %d: %+v, want %s", customer, r, want)
+				t.Errorf("customer %d: result = %+v, want %s", customer, r, want)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}

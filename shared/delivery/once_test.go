@@ -19,8 +19,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// TestOnceOnly: what an event that must not be repeated costs in delivery
-// records, and that each process sees what the others did. A report costs nothing.
+// TestOnceOnly: the reads and writes of delivery records for an event that must not
+// be repeated, in several processes. A report has none.
 func TestOnceOnly(t *testing.T) {
 	t.Parallel()
 	w, _ := linked(t)
@@ -54,25 +54,25 @@ func TestOnceOnly(t *testing.T) {
 		}
 		w.Forward(step.after)
 		before := len(w.Sim.Events(alexa.EU))
-		d, store := deliverer(t, w), &counting{Store: w.Store} // each a process of its own
+		d, store := deliverer(t, w), &counting{Store: w.Store} // a new process
 		d.Store = store
 		r := d.Deliver(t.Context(), step.m)
 		if sent := len(w.Sim.Events(alexa.EU)) - before; r[0].Name != step.want || sent != step.sent {
-			t.Errorf("%s: %+v and %d requests, want %s and %d", step.name, r[0], sent, step.want, step.sent)
+			t.Errorf("%s: result = %+v with %d requests, want %s with %d", step.name, r[0], sent, step.want, step.sent)
 		}
 		if reads, writes := store.deliveryReads.Load(), store.deliveryWrites.Load(); reads != step.reads || writes != step.writes {
-			t.Errorf("%s: %d reads and %d writes, want %d and %d", step.name, reads, writes, step.reads, step.writes)
+			t.Errorf("%s: reads, writes = %d, %d, want %d, %d", step.name, reads, writes, step.reads, step.writes)
 		}
 	}
 }
 
-// TestRedelivery: an event that failed for one of two grants comes back for that
-// one, in another process.
+// TestRedelivery: an event that failed for one of two grants is redelivered to that
+// one only, by another process.
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		data     string
-		attempts []int // of the redeliveries; 0: not counted
+		attempts []int // of the redeliveries; 0 means not counted
 		note     lapsing
 	}{
 		"removal":                             {removal, []int{2, 0}, lapsing{}},
@@ -84,7 +84,7 @@ func TestRedelivery(t *testing.T) {
 			t.Parallel()
 			w, one := linked(t)
 			two := w.Link(t, "u-1", alexa.NA, "amzn-2")
-			w.Sim.Script(na, simulator.Fault{Code: simulator.SkillNeverEnabled}) // not sent again at once
+			w.Sim.Script(na, simulator.Fault{Code: simulator.SkillNeverEnabled}) // not resent at once
 			m := message(w, test.data)
 			first := deliverer(t, w)
 			test.note.Store = w.Store
@@ -95,17 +95,17 @@ func TestRedelivery(t *testing.T) {
 				outcomes{one: delivery.Duplicate, two: delivery.Accepted}.check(t, fmt.Sprint("attempt ", m.Attempt), again)
 			}
 			if n := len(w.Sim.Events(alexa.EU)); n != 1 {
-				t.Errorf("the grant that accepted got the event %d times", n)
+				t.Errorf("requests for the grant that accepted = %d, want 1", n)
 			}
 			if behind := w.Read(t, "u-1").Grants[two].Behind; !behind.Empty() {
-				t.Errorf("it is not asked for again: %+v", behind)
+				t.Errorf("behind = %+v, want the report requested", behind)
 			}
 		})
 	}
 }
 
-// lapsing is a store that fails to note, at first, who is done with an event. The
-// write may have been made all the same.
+// lapsing is a store that at first fails to record an event's delivery, though the
+// write may have been made.
 type lapsing struct {
 	grant.Store
 	fails int
@@ -123,9 +123,9 @@ func (s *lapsing) WriteDelivery(ctx context.Context, was, now grant.Delivery) (g
 	return grant.Delivery{}, errOutOfOrder
 }
 
-// TestAnswerIsForOneAccount: accepted by one grant, the others' refusals are
-// nothing to look at, and as long as one may still accept it. A correlationToken
-// in a report answers nothing: it is for every account, and as old as reports may be.
+// TestAnswerIsForOneAccount: after one grant accepted an answer, or while one still
+// may, the refusals of the others do not count. A report with a correlationToken is
+// no answer: it is for every account.
 func TestAnswerIsForOneAccount(t *testing.T) {
 	t.Parallel()
 	const reportWithToken = `{"userId":"u-1","event":{"header":{"namespace":"Alexa","name":"ChangeReport","correlationToken":"c"},` +
@@ -135,9 +135,9 @@ func TestAnswerIsForOneAccount(t *testing.T) {
 	for name, test := range map[string]struct {
 		data string
 		age  time.Duration
-		code string                 // by which the right account's gateway refuses at first
+		code string                 // the right account's first refusal
 		want []delivery.OutcomeName // of the right account, for each delivery
-		dead int                    // dead letters for the other
+		dead int                    // the other's dead letters
 	}{
 		"accepted":              {answer, 0, "", []delivery.OutcomeName{accepted}, 0},
 		"accepted in the end":   {answer, 0, simulator.SkillNeverEnabled, []delivery.OutcomeName{retry, accepted}, 0},
@@ -163,14 +163,14 @@ func TestAnswerIsForOneAccount(t *testing.T) {
 				m.Attempt++
 			}
 			if len(topic.sent) != test.dead {
-				t.Errorf("%d dead letters, want %d", len(topic.sent), test.dead)
+				t.Errorf("dead letters = %d, want %d", len(topic.sent), test.dead)
 			}
 		})
 	}
 }
 
-// TestReplayIsDelivered: the record of the event says that the grant is done
-// with it, as a dead letter.
+// TestReplayIsDelivered: a replayed dead letter is delivered although its delivery
+// record is settled.
 func TestReplayIsDelivered(t *testing.T) {
 	t.Parallel()
 	for name, event := range map[string]string{"report": report, "doorbell": doorbell} {
@@ -187,8 +187,8 @@ func TestReplayIsDelivered(t *testing.T) {
 	}
 }
 
-// TestExpiryKnowsWhatWasDelivered: an event that comes back too late has expired
-// for those only that did not get it.
+// TestExpiryKnowsWhatWasDelivered: an event that is redelivered too late expires
+// only for the grants that did not get it.
 func TestExpiryKnowsWhatWasDelivered(t *testing.T) {
 	t.Parallel()
 	w, took := linked(t)
@@ -206,12 +206,12 @@ func TestExpiryKnowsWhatWasDelivered(t *testing.T) {
 	topic := announced(w, d)
 	outcomes{took: delivery.Duplicate, late: delivery.Expired, gone: delivery.Revoked}.check(t, "late", d.Deliver(t.Context(), m))
 	if got := told(t, topic); len(got) != 0 {
-		t.Errorf("told: %v", got)
+		t.Errorf("grant events = %v, want none", got)
 	}
 }
 
-// TestSuperseded: a property is left out when the report of it that was accepted
-// was published no earlier and sampled later.
+// TestSuperseded: a property is dropped if a report of it was accepted that was
+// published no earlier and sampled later.
 func TestSuperseded(t *testing.T) {
 	t.Parallel()
 	w, _ := linked(t)
@@ -223,7 +223,7 @@ func TestSuperseded(t *testing.T) {
 		return fmt.Sprintf(`{"userId":"u-1","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[%s],"unchanged":[%s]}`,
 			changed, unchanged)
 	}
-	w.Sim.Always(eu, simulator.Fault{Status: 202, Body: " "}) // whatever the properties
+	w.Sim.Always(eu, simulator.Fault{Status: 202, Body: " "}) // accepts any properties
 	const older, newer, newest = "2026-01-02T03:04:00Z", "2026-01-02T03:04:02Z", "2026-01-02T03:04:03Z"
 	const future, ancient = "2036-01-01T00:00:00Z", "1970-01-01T00:00:00Z"
 	const hvac = "ThermostatController.HVAC.Components"
@@ -261,17 +261,17 @@ func TestSuperseded(t *testing.T) {
 			sent = strings.Count(events[before].Body, `"namespace":"Alexa.`)
 		}
 		if r[0].Name != test.want || sent != test.sent {
-			t.Errorf("%s: %+v with %d properties, want %s with %d", test.name, r[0], sent, test.want, test.sent)
+			t.Errorf("%s: result = %+v with %d properties, want %s with %d", test.name, r[0], sent, test.want, test.sent)
 		}
 	}
 }
 
-// TestParts: a report that is too large is taken apart. Its parts have the same
-// message ids each time, and one that was taken is not sent again.
+// TestParts: a report that is too large is split. Its parts keep their message ids,
+// and an accepted part is not resent.
 func TestParts(t *testing.T) {
 	t.Parallel()
 	w, _ := linked(t)
-	// A gateway that takes no more than ten endpoints.
+	// A gateway that accepts ten endpoints at most.
 	w.Sim.Always(eu, simulator.Fault{Code: simulator.TooLarge, Match: func(r simulator.Request) bool {
 		return strings.Count(r.Body, "endpointId") > 10
 	}})
@@ -282,7 +282,7 @@ func TestParts(t *testing.T) {
 		m.Attempt = attempt
 		r := d.Deliver(t.Context(), m)
 		if r[0].Name != want {
-			t.Errorf("%+v, want %s", r, want)
+			t.Errorf("result = %+v, want %s", r, want)
 		}
 		checkSent(t, w, before, r[0])
 		ids, endpoints = make(map[string]int), make(map[string]int)
@@ -301,27 +301,27 @@ func TestParts(t *testing.T) {
 	}
 	accepted, first, endpoints := send(deliverer(t, w), 1, delivery.Accepted)
 	if diff := cmp.Diff([]int{7, 8, 7, 8, 7, 8, 7, 8, 10}, accepted); diff != "" {
-		t.Errorf("parts (-want +got):\n%s", diff)
+		t.Errorf("parts differ (-want +got):\n%s", diff)
 	}
 	for _, counts := range []map[string]int{first, endpoints} {
 		for name, n := range counts {
 			if n != 1 || len(endpoints) != 70 {
-				t.Errorf("%s was sent %d times, of %d endpoints", name, n, len(endpoints))
+				t.Errorf("part %s was sent %d times, of %d endpoints", name, n, len(endpoints))
 			}
 		}
 	}
-	d := deliverer(t, w) // another process, in which one part fails
+	d := deliverer(t, w) // a new process, in which one part fails
 	w.Sim.Script(eu, simulator.Fault{Code: simulator.SkillNeverEnabled, Match: func(r simulator.Request) bool {
 		return strings.Contains(r.Body, `"e-60"`)
 	}})
 	_, second, _ := send(d, 1, delivery.Redeliver)
 	if rest, third, _ := send(d, 2, delivery.Accepted); !cmp.Equal(first, second) || !cmp.Equal(rest, []int{10}) {
-		t.Errorf("the same ids: %t; the second time it sends %v of %v", cmp.Equal(first, second), rest, third)
+		t.Errorf("same ids: %t; parts of the second delivery: %v of %v", cmp.Equal(first, second), rest, third)
 	}
 }
 
-// TestPressIsPostedOnce: the gateway works at once on what must not be repeated,
-// and answers late or never. What it refuses is sent again.
+// TestPressIsPostedOnce: the gateway acts on a press before it answers, which may
+// be late or never. Only a refused press is resent.
 func TestPressIsPostedOnce(t *testing.T) {
 	t.Parallel()
 	const detection = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.SmartVision.ObjectDetectionSensor","name":"ObjectDetection"},` +
@@ -332,7 +332,7 @@ func TestPressIsPostedOnce(t *testing.T) {
 		faults []simulator.Fault
 		want   []delivery.OutcomeName // of each delivery
 		posts  int
-		took   time.Duration // of the first delivery
+		took   time.Duration // by the first delivery
 	}{
 		"answers after 6 s": {[]simulator.Fault{{Status: 202, Body: " ", Delay: 6 * time.Second}},
 			[]delivery.OutcomeName{accepted, duplicate}, 1, 6 * time.Second},
@@ -352,13 +352,13 @@ func TestPressIsPostedOnce(t *testing.T) {
 				w.Sim.Script(eu, test.faults...)
 				m := message(w, strings.Replace(data, "2026-01-02T03:04:05Z", w.Now().Format(time.RFC3339), 1))
 				for n, want := range test.want {
-					d := deliverer(t, w, alexa.EU) // each a process of its own
+					d := deliverer(t, w, alexa.EU) // a new process
 					d.Checks = alexa.CheckOff
 					d.Patient = map[alexa.Region]delivery.Gateway{alexa.EU: w.Patient(t, alexa.EU)}
 					m.Attempt = n + 1
 					began := time.Now()
 					if r := handle(d, m); len(r) != 1 || r[0].Name != want {
-						t.Errorf("delivery %d: %+v, want %s", n+1, r, want)
+						t.Errorf("delivery %d: result = %+v, want %s", n+1, r, want)
 					}
 					if took := time.Since(began); n == 0 && took != test.took {
 						t.Errorf("took %v, want %v", took, test.took)
@@ -372,11 +372,11 @@ func TestPressIsPostedOnce(t *testing.T) {
 					}
 				}
 				if posts := len(ids); posts != test.posts || len(slices.Compact(ids)) != 1 {
-					t.Errorf("%d posts, want %d of one event", posts, test.posts)
+					t.Errorf("posts = %d, want %d of one event", posts, test.posts)
 				}
 				sent, err := w.Store.ReadDelivery(t.Context(), grant.DeliveryKey{Customer: accesstest.Key("u-1").ID(), EventID: "m-1"})
 				if err != nil || sent.State != grant.Sent {
-					t.Errorf("delivery record %+v, want it Sent: %v", sent, err)
+					t.Errorf("delivery record = %+v, want Sent: %v", sent, err)
 				}
 			})
 		}

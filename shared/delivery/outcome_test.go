@@ -23,8 +23,8 @@ import (
 
 func refused(t *testing.T, status int, code string) error { return refusedUntil(t, status, code, "") }
 
-// refusedUntil is the error that the real client makes of an answer. It is made
-// outside of a bubble, where the network works.
+// refusedUntil returns the real client's error of an answer. Call it outside a
+// bubble, where the network works.
 func refusedUntil(t *testing.T, status int, code, retryAfter string) error {
 	t.Helper()
 	return sent(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -38,7 +38,7 @@ func refusedUntil(t *testing.T, status int, code, retryAfter string) error {
 	})
 }
 
-// noAnswer is the error of a call that was sent and got no answer.
+// noAnswer returns the error of a request that was sent and got no answer.
 func noAnswer(t *testing.T) error {
 	t.Helper()
 	err := sent(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
@@ -104,7 +104,7 @@ func TestOf(t *testing.T) {
 		{"deadline", context.DeadlineExceeded, retry("INTERNAL")},
 		{"unknown", errors.New("x"), retry("INTERNAL")},
 
-		// What else the gateway answers is tried by TestDeliverToOneGrant and TestResends.
+		// The gateway's other answers are in TestDeliverToOneGrant and TestResends.
 		{"400", refused(t, 400, "INVALID_REQUEST_EXCEPTION"), dead("INVALID_REQUEST_EXCEPTION")},
 		{"400 bare", refused(t, 400, ""), dead("INVALID_REQUEST_EXCEPTION")},
 		{"403 bare", refused(t, 403, ""), retry("INTERNAL")},
@@ -112,15 +112,15 @@ func TestOf(t *testing.T) {
 		{"account not found", refused(t, 404, "ACCOUNT_NOT_FOUND_EXCEPTION"), dead("ACCOUNT_NOT_FOUND_EXCEPTION")},
 		{"413", refused(t, 413, ""), dead("REQUEST_ENTITY_TOO_LARGE_EXCEPTION")},
 
-		// Only package access may say what this means for the grant.
+		// Only package access decides the meaning of this for the grant.
 		{"LWA invalid_grant", lwa.ErrInvalidGrant, retry("INTERNAL")},
 	}
 	for _, test := range tests {
 		if diff := cmp.Diff(test.want, delivery.OutcomeOf(test.err)); diff != "" {
-			t.Errorf("%s: %v (-want +got):\n%s", test.name, test.err, diff)
+			t.Errorf("%s: outcome of %v differs (-want +got):\n%s", test.name, test.err, diff)
 		}
 	}
 	if (delivery.Outcome{}).Decision != delivery.Retry {
-		t.Error("the zero outcome must lose nothing")
+		t.Error("the zero outcome is no retry")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// discovery is a report by a name about so many endpoints.
+// discovery returns a report by a name about n endpoints.
 func discovery(t *testing.T, name string, n int) *alexa.Event {
 	t.Helper()
 	endpoints := make([]string, n)
@@ -29,8 +29,8 @@ func discovery(t *testing.T, name string, n int) *alexa.Event {
 	return &e
 }
 
-// TestPartSizes: a report is taken apart before it is sent where it is known to
-// be too large, and its parts' names, of which message ids are made, are fixed.
+// TestPartSizes: a report that is known to be too large is split before it is sent.
+// The names of the parts are fixed, because message ids are made of them.
 func TestPartSizes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -54,19 +54,19 @@ func TestPartSizes(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s:%d", p.name, strings.Count(string(event.Payload), "endpointId")))
 			for range p.endpoints.Len() {
 				if !strings.Contains(string(event.Payload), fmt.Sprintf(`"e-%d"`, next)) {
-					t.Fatalf("%s of %d: endpoint %d is not in part %s", test.report, test.n, next, p.name)
+					t.Fatalf("%s of %d: endpoint %d missing in part %s", test.report, test.n, next, p.name)
 				}
 				next++
 			}
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" || next != test.n {
-			t.Errorf("%s of %d: %d endpoints in all, parts (-want +got):\n%s", test.report, test.n, next, diff)
+			t.Errorf("%s of %d: %d endpoints in all, parts differ (-want +got):\n%s", test.report, test.n, next, diff)
 		}
 	}
 }
 
-// TestPartsAreCheap: taking a megabyte apart, and encoding the parts, costs a
-// few megabytes, however many parts there are.
+// TestPartsAreCheap: splitting a megabyte, and encoding the parts, allocates a few
+// megabytes for any number of parts.
 func TestPartsAreCheap(t *testing.T) {
 	e := discovery(t, "DeleteReport", 45_000)
 	token := sensitive.New("Atza|fake")
@@ -81,6 +81,6 @@ func TestPartsAreCheap(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	if cost := (after.TotalAlloc - before.TotalAlloc) >> 20; cost > 10 || sent != 1500 {
-		t.Errorf("%d MB allocated for %d KB in %d parts", cost, len(e.Payload)>>10, sent)
+		t.Errorf("allocated %d MB for %d KB in %d parts", cost, len(e.Payload)>>10, sent)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// holds compares the n-th table of STATES.md with where each event leads from
+// holds compares the nth table of STATES.md with the transition of each event from
 // each state.
 func holds[E any](t *testing.T, n int, events map[string]E, leads func(t *testing.T, state string, event E) string) {
 	t.Helper()
@@ -38,7 +38,7 @@ func holds[E any](t *testing.T, n int, events map[string]E, leads func(t *testin
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("where it leads (-STATES.md +code):\n%s", diff)
+		t.Errorf("transitions differ (-STATES.md +code):\n%s", diff)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestStatesOfAGrant(t *testing.T) {
 	tokens := grant.Tokens{
 		AccessToken: []byte("a"), RefreshToken: []byte("r"), ExpiresAt: now.Add(time.Hour), RefreshDue: now.Add(40 * time.Minute),
 	}
-	// refuse is what package access does about invalid_grant.
+	// refuse handles invalid_grant as package access does.
 	refuse := func(r *grant.Record, at time.Time) {
 		switch g := r.Grants["g"]; {
 		case g.State == grant.Revoked:
@@ -144,7 +144,7 @@ func TestStatesOfABreaker(t *testing.T) {
 				time.Sleep(5 * time.Second)
 			}
 			if got := b.State().String(); got != state {
-				t.Fatalf("it is %s, want %s", got, state)
+				t.Fatalf("state = %s, want %s", got, state)
 			}
 			event(b)
 			led = b.State().String()

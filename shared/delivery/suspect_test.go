@@ -23,14 +23,14 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// announced makes d publish grant events to a topic that is returned.
+// announced makes d publish grant events to the returned topic.
 func announced(w *accesstest.World, d *delivery.Deliverer) *letters {
 	topic := new(letters)
 	d.Announcer = &announce.Announcer{Store: w.Store, Topic: topic, Log: slog.New(slog.DiscardHandler), Now: w.Now}
 	return topic
 }
 
-// told is the type and the reason of each grant event.
+// told returns the type and reason of each grant event.
 func told(t *testing.T, topic *letters) []string {
 	t.Helper()
 	list := []string{}
@@ -71,13 +71,13 @@ func TestSuspectIsProbedAndRecovers(t *testing.T) {
 					m := numbered(w, report, n)
 					all.Go(func() {
 						if r := d.Deliver(context.Background(), m); len(r) != 1 || r[0].Name != want {
-							t.Errorf("%s: %v, want %s", m.ID, r, want)
+							t.Errorf("%s: result = %v, want %s", m.ID, r, want)
 						}
 					})
 				}
 				all.Wait()
 				if got := len(w.Sim.Events(alexa.EU)) - before; got != requests {
-					t.Errorf("event %d: %d requests, want %d", n, got, requests)
+					t.Errorf("event %d: requests = %d, want %d", n, got, requests)
 				}
 			}
 			expect(delivery.Redeliver, 1)
@@ -85,14 +85,14 @@ func TestSuspectIsProbedAndRecovers(t *testing.T) {
 			expect(delivery.Redeliver, 1) // becomes suspect
 			expect(delivery.Suspended, 0)
 			wait := time.Minute
-			// Many processes find that it is time for the first probe, and one sends it.
+			// Many processes see that the first probe is due, and one sends it.
 			others := []*delivery.Deliverer{deliverer(t, w), deliverer(t, w), deliverer(t, w)}
 			for range 12 {
 				w.Forward(wait - time.Second)
 				expect(delivery.Suspended, 0)
 				w.Forward(time.Second)
 				expect(delivery.Suspended, 1, others...) // the probe
-				others = nil                             // which may be told that the grant is suspect, once the token has ended
+				others = nil                             // may see the grant suspect once the token has expired
 				expect(delivery.Suspended, 0)
 				wait = min(2*wait, test.most)
 			}
@@ -102,28 +102,28 @@ func TestSuspectIsProbedAndRecovers(t *testing.T) {
 			expect(delivery.Accepted, 1)
 			g := w.Read(t, "u-1").Grants[id]
 			if g.State != grant.Active || g.Failures != 0 || g.RefreshDue.IsZero() || !g.BehindDue(w.Now()) {
-				t.Errorf("%+v", g)
+				t.Errorf("grant = %+v, want active", g)
 			}
 			if diff := cmp.Diff([]string{"suspect " + reason, "recovered"}, told(t, topic)); diff != "" {
-				t.Errorf("told (-want +got):\n%s", diff)
+				t.Errorf("grant events differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
 // TestSuspicionIsConfirmed: a grant becomes suspect when the gateway refuses it
-// again at least five seconds and at most ten minutes later, and has not taken
-// an event in between. Stray refusals that a refresh mends do not count.
+// again between five seconds and ten minutes later, with no event accepted in
+// between. Stray refusals that a refresh mends do not count.
 func TestSuspicionIsConfirmed(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
 	refused, stray := simulator.Fault{Code: simulator.InsufficientPermission}, simulator.Fault{Status: 403}
 	for name, test := range map[string]struct {
-		fault simulator.Fault
-		waits []time.Duration // before each event but the first
-		take  int             // the event that the gateway takes, 0 for none
-		want  grant.State
-		asked string
+		fault     simulator.Fault
+		waits     []time.Duration // before each event but the first
+		take      int             // the accepted event, 0 for none
+		want      grant.State
+		requested string
 	}{
 		"too soon":               {refused, []time.Duration{0, 2 * s, 2 * s}, 0, grant.Active, "EU 403, EU 403, EU 403, EU 403"},
 		"five seconds":           {refused, []time.Duration{5 * s}, 0, grant.Suspect, "EU 403, EU 403"},
@@ -146,19 +146,19 @@ func TestSuspicionIsConfirmed(t *testing.T) {
 				}
 				d.Deliver(t.Context(), numbered(w, report, n))
 			}
-			if g := w.Read(t, "u-1").Grants[id]; g.State != test.want || asked(w) != test.asked {
-				t.Errorf("%s, asked %s; want %s, %s", g.State, asked(w), test.want, test.asked)
+			if g := w.Read(t, "u-1").Grants[id]; g.State != test.want || requested(w) != test.requested {
+				t.Errorf("grant = %s, requests = %s; want %s, %s", g.State, requested(w), test.want, test.requested)
 			}
 		})
 	}
 }
 
-// TestDoubtDoesNotSilence: Login with Amazon refuses to refresh, and the access
-// token is good. Events go out as if nothing had happened, without a read, and
-// the maker hears nothing until the token has ended.
+// TestDoubtDoesNotSilence: Login with Amazon refuses the refresh while the access
+// token is valid. Events are sent as before, without a read, and no grant event is
+// published until the token has expired.
 func TestDoubtDoesNotSilence(t *testing.T) {
 	t.Parallel()
-	r := newRemembering(t)
+	r := newCaching(t)
 	topic := announced(r.World, r.deliverer)
 	id := r.Link(t, "u-1", alexa.EU, "amzn-1")
 	r.Sim.Always(simulator.Refresh, simulator.Fault{Code: simulator.LWAInvalidGrant})
@@ -170,12 +170,12 @@ func TestDoubtDoesNotSilence(t *testing.T) {
 		outcomes{id: delivery.Accepted}.check(t, "with a good token", got)
 	}
 	if reads, got := r.store.reads.Load(), told(t, topic); reads > 1 || len(got) != 0 {
-		t.Errorf("%d reads; told: %v", reads, got)
+		t.Errorf("reads = %d, grant events = %v, want none", reads, got)
 	}
 	if g := r.Read(t, "u-1").Grants[id]; g.State != grant.Suspect || g.Reason != grant.ReasonRefreshRefused {
-		t.Errorf("%s %s", g.State, g.Reason)
+		t.Errorf("grant = %s %s", g.State, g.Reason)
 	}
-	r.Forward(59*time.Minute + 30*time.Second) // the token has ended
+	r.Forward(59*time.Minute + 30*time.Second) // the token has expired
 	r.Change(t, "u-1", func(record *grant.Record) {
 		record.RefreshRefused(id, grant.ReasonRefreshRefused, r.Now().Add(-2*time.Minute))
 	})
@@ -185,14 +185,14 @@ func TestDoubtDoesNotSilence(t *testing.T) {
 	}
 	got := slices.DeleteFunc(told(t, topic), func(text string) bool { return !strings.HasPrefix(text, "suspect") })
 	if diff := cmp.Diff([]string{"suspect refresh_refused"}, got); diff != "" {
-		t.Errorf("told (-want +got):\n%s", diff)
+		t.Errorf("grant events differ (-want +got):\n%s", diff)
 	}
 }
 
-// TestRelinkRingsOnce: the customer linked again, and Gatepost does not know
-// whether it is the same Amazon account. One press is one announcement, as soon
-// as Login with Amazon refuses the old token; while it cannot be asked, the
-// newest link rings alone. Another account, a spouse's, hears everything.
+// TestRelinkRingsOnce: the customer linked again, perhaps with the same Amazon
+// account. A press is announced once as soon as Login with Amazon refuses the old
+// token; while it is unavailable, only the newest link gets the press. Another
+// account, a spouse's, gets everything.
 func TestRelinkRingsOnce(t *testing.T) {
 	t.Parallel()
 	const accepted, revoked = delivery.Accepted, delivery.Revoked
@@ -210,7 +210,7 @@ func TestRelinkRingsOnce(t *testing.T) {
 			account := "amzn-2"
 			if !test.spouse {
 				account = "amzn-1"
-				w.Sim.Disable(alexa.EU, account) // which ends its tokens
+				w.Sim.Disable(alexa.EU, account) // ends its tokens
 			}
 			newer := w.Link(t, "u-1", alexa.EU, account)
 			if test.ill {
@@ -223,8 +223,8 @@ func TestRelinkRingsOnce(t *testing.T) {
 	}
 }
 
-// suspended is a customer whose grant is suspect for six hours, and a process
-// whose store is counted.
+// suspended returns a customer whose grant has been suspect for six hours, and a
+// process with a counted store.
 func suspended(t *testing.T) (*accesstest.World, *delivery.Deliverer, *counting, string) {
 	t.Helper()
 	w, id := linked(t)
@@ -240,8 +240,8 @@ func suspended(t *testing.T) (*accesstest.World, *delivery.Deliverer, *counting,
 	return w, d, store, id
 }
 
-// TestMissedReportsAreNoted: a report that is suspended or expires is noted, once
-// for each endpoint and in one write, and nobody is asked for anything by that.
+// TestMissedReportsAreNoted: a suspended or expired report is recorded, once for
+// each endpoint and in one write, and no grant event is published yet.
 func TestMissedReportsAreNoted(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -271,10 +271,10 @@ func TestMissedReportsAreNoted(t *testing.T) {
 				m.PublishTime = w.Now().Add(-test.age)
 				before := store.writes.Load()
 				if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Name != test.want {
-					t.Errorf("%s: %+v, want %s", endpoint, r, test.want)
+					t.Errorf("%s: result = %+v, want %s", endpoint, r, test.want)
 				}
 				if got := store.writes.Load() - before; got != writes {
-					t.Errorf("%s, cause %s: %d writes, want %d", endpoint, cause, got, writes)
+					t.Errorf("%s, cause %s: writes = %d, want %d", endpoint, cause, got, writes)
 				}
 			}
 			var endpoints []string
@@ -285,26 +285,26 @@ func TestMissedReportsAreNoted(t *testing.T) {
 			}
 			behind := w.Read(t, "u-1").Grants[id].Behind
 			if wait := behind.Due.Sub(w.Now()); wait < 5*time.Minute || wait > 15*time.Minute {
-				t.Errorf("it is due in %v", wait)
+				t.Errorf("due in %v, want 5 to 15 minutes", wait)
 			}
 			behind.Due = time.Time{}
 			if diff := cmp.Diff(grant.Behind{Since: w.Now(), Endpoints: endpoints}, behind); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+				t.Errorf("behind differs (-want +got):\n%s", diff)
 			}
-			send("lamp-20", "PHYSICAL_INTERACTION", 1) // too many to name
+			send("lamp-20", "PHYSICAL_INTERACTION", 1) // too many endpoints to list
 			send("lamp-21", "PHYSICAL_INTERACTION", 0)
 			if behind = w.Read(t, "u-1").Grants[id].Behind; !behind.All || behind.Endpoints != nil || behind.Discovery {
-				t.Errorf("%+v", behind)
+				t.Errorf("behind = %+v, want all", behind)
 			}
-			if got := told(t, topic); len(got) != 0 || asked(w) != "" {
-				t.Errorf("told: %v; asked %s", got, asked(w))
+			if got := told(t, topic); len(got) != 0 || requested(w) != "" {
+				t.Errorf("grant events = %v, requests = %s; want none", got, requested(w))
 			}
 		})
 	}
 }
 
-// TestWhatCannotBeNotedComesBack: the note is all that is left of a report.
-func TestWhatCannotBeNotedComesBack(t *testing.T) {
+// TestUnrecordedReportIsRetried: the record is all that is left of a missed report.
+func TestUnrecordedReportIsRetried(t *testing.T) {
 	t.Parallel()
 	w, d, store, id := suspended(t)
 	d.DeadLetters = new(letters)
@@ -314,18 +314,18 @@ func TestWhatCannotBeNotedComesBack(t *testing.T) {
 	store.failWrites.Store(true)
 	for name, m := range map[string]push.Message{"suspended": fresh, "expired": expired, "discovery": discovery} {
 		if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Decision != delivery.Retry {
-			t.Errorf("%s: %+v", name, r)
+			t.Errorf("%s: result = %+v, want a retry", name, r)
 		}
 	}
 	store.failWrites.Store(false)
 	outcomes{id: delivery.Suspended}.check(t, "noted", d.Deliver(t.Context(), fresh))
 	if !w.Read(t, "u-1").Grants[id].Behind.Has("lamp-1", false) {
-		t.Error("nothing is noted")
+		t.Error("the missed report is not recorded")
 	}
 }
 
-// TestMissedForGood: what no later report tells again is put aside for the
-// suspect grant, can be replayed, and is noted.
+// TestMissedForGood: an event that no later report repeats is dead-lettered for the
+// suspect grant, can be replayed, and is recorded.
 func TestMissedForGood(t *testing.T) {
 	t.Parallel()
 	const consumed = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.InventoryUsageSensor",` +
@@ -343,17 +343,17 @@ func TestMissedForGood(t *testing.T) {
 			for n := range 3 {
 				r := d.Deliver(t.Context(), numbered(w, test.data, n))
 				if len(r) != 1 || r[0].Decision != delivery.DeadLetter || r[0].Code != "SUSPENDED" {
-					t.Errorf("%+v", r)
+					t.Errorf("result = %+v", r)
 				}
 			}
 			if len(topic.sent) != 3 || topic.sent[0].Attributes["gatepost-grant"] != id {
-				t.Fatalf("%+v", topic.sent)
+				t.Fatalf("dead letters = %+v, want one", topic.sent)
 			}
 			behind := w.Read(t, "u-1").Grants[id].Behind
 			if !behind.Discovery || behind.All || !slices.Equal(behind.Endpoints, test.endpoints) || store.writes.Load() != 1 {
-				t.Errorf("%+v after %d writes", behind, store.writes.Load())
+				t.Errorf("behind = %+v after %d writes", behind, store.writes.Load())
 			}
-			// A replay finds the grant well.
+			// The grant is healthy when the letter is replayed.
 			w.Change(t, "u-1", func(r *grant.Record) { r.Recover(id, w.Now(), w.Now().Add(time.Hour)) })
 			replay := topic.sent[0]
 			replay.ID, replay.PublishTime = "m-9", w.Now()
@@ -362,14 +362,14 @@ func TestMissedForGood(t *testing.T) {
 	}
 }
 
-// TestHealthyGrantDoesNotWait: of two grants one takes the report. The message
-// is acknowledged within about three seconds, the other grant is noted as behind
-// in one write, and no later event waits for it either.
+// TestHealthyGrantDoesNotWait: one of two grants accepts the report. The message is
+// acknowledged within about three seconds, the other grant is marked behind in one
+// write, and later events do not wait for it either.
 func TestHealthyGrantDoesNotWait(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault  simulator.Fault
-		former bool // the grant is of a former client of the skill
+		former bool // the grant is of the skill's former client
 		most   time.Duration
 	}{
 		"throttled":           {simulator.Fault{Code: simulator.Throttling}, false, 3 * time.Second},
@@ -381,7 +381,7 @@ func TestHealthyGrantDoesNotWait(t *testing.T) {
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			w := accesstest.InBubble(t, simulator.Options{})
-			well, sick := w.Link(t, "u-1", alexa.EU, "amzn-1"), w.Link(t, "u-1", alexa.EU, "amzn-2")
+			healthy, sick := w.Link(t, "u-1", alexa.EU, "amzn-1"), w.Link(t, "u-1", alexa.EU, "amzn-2")
 			if test.former {
 				w.Change(t, "u-1", func(r *grant.Record) {
 					g := r.Grants[sick]
@@ -398,20 +398,20 @@ func TestHealthyGrantDoesNotWait(t *testing.T) {
 			for n := range 5 {
 				began := time.Now()
 				got := names(handle(d, numbered(w, report, n)))
-				if took := time.Since(began); took > test.most+50*time.Millisecond { // a write that loses a race rests a little
+				if took := time.Since(began); took > test.most+50*time.Millisecond { // a write that loses a race backs off
 					t.Errorf("event %d took %v, want about %v", n, took, test.most)
 				}
-				if got[well] != delivery.Accepted || got[sick] != delivery.Behind && (n == 0 || got[sick] != delivery.Suspended) {
-					t.Errorf("event %d: %v", n, got)
+				if got[healthy] != delivery.Accepted || got[sick] != delivery.Behind && (n == 0 || got[sick] != delivery.Suspended) {
+					t.Errorf("event %d: outcomes = %v", n, got)
 				}
 				w.Forward(500 * time.Millisecond)
 			}
 			if n := store.writes.Load(); n != 1 {
-				t.Errorf("%d writes, want 1", n)
+				t.Errorf("writes = %d, want 1", n)
 			}
 			record := w.Read(t, "u-1")
-			if !record.Grants[sick].Behind.Has("lamp-1", false) || !record.Grants[well].Behind.Empty() {
-				t.Errorf("%+v and %+v", record.Grants[sick].Behind, record.Grants[well].Behind)
+			if !record.Grants[sick].Behind.Has("lamp-1", false) || !record.Grants[healthy].Behind.Empty() {
+				t.Errorf("behind = %+v and %+v, want only the sick grant's", record.Grants[sick].Behind, record.Grants[healthy].Behind)
 			}
 		})
 	}

@@ -28,7 +28,7 @@ const (
 	sts, credentials = federationtest.STS, federationtest.Credentials
 )
 
-// world is Google, and a Lambda's side of it.
+// world is Google's services and a Lambda's configuration.
 type world struct {
 	google *federationtest.Google
 	config federation.Config
@@ -53,7 +53,7 @@ func (w *world) client() *federation.Client {
 	return federation.New(w.config, transport.NewClient(2), time.Now)
 }
 
-// wantCalls holds the calls to Google so far against a list.
+// wantCalls compares the calls to Google so far with a list.
 func (w *world) wantCalls(t *testing.T, want ...federationtest.Service) {
 	t.Helper()
 	if diff := cmp.Diff(want, w.google.Calls()); diff != "" {
@@ -67,17 +67,17 @@ func TestTwoRoundTrips(t *testing.T) {
 	client := w.client()
 	token, err := client.IDToken(t.Context(), audience)
 	if err != nil {
-		t.Fatalf("%v; Google says %q", err, w.google.Problems())
+		t.Fatalf("IDToken() error = %v; problems at Google: %q", err, w.google.Problems())
 	}
 	if !w.google.Accepts("Bearer "+token.Text.Reveal(), audience) {
 		t.Error("the token is not for the audience")
 	}
 	if left := time.Until(token.ExpiresAt); left < 59*time.Minute || left > time.Hour {
-		t.Errorf("the token lives %v, want 1h", left)
+		t.Errorf("lifetime = %v, want 1h", left)
 	}
 	w.wantCalls(t, sts, credentials)
 
-	// The federated token serves another audience as well.
+	// The federated token is used for another audience.
 	if _, err := client.IDToken(t.Context(), "https://directives.example.com"); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestFederatedTokenIsRenewed(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		spoil func(w *world, later *time.Duration)
-		want  []federationtest.Service // after the first two
+		want  []federationtest.Service // after the first two calls
 	}{
 		{"good", func(*world, *time.Duration) {}, []federationtest.Service{credentials}},
 		{"still good", func(_ *world, later *time.Duration) { *later = 58 * time.Minute }, []federationtest.Service{credentials}},
@@ -115,8 +115,8 @@ func TestFederatedTokenIsRenewed(t *testing.T) {
 	}
 }
 
-// TestRefusals meets each fault twice: a call that tries again meets the second one
-// by itself, and otherwise the next call does.
+// TestRefusals has each fault twice: a call that retries meets the second one
+// itself, otherwise the next call does.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	const exchange, issue = "getting a federated token: ", "getting an ID token: "
@@ -126,9 +126,9 @@ func TestRefusals(t *testing.T) {
 		name    string
 		service federationtest.Service
 		fault   http.Handler
-		want    federation.RefusedError // zero for another error
+		want    federation.RefusedError // zero for other errors
 		text    string
-		again   bool // the call tries again
+		again   bool // the call is retried
 	}{
 		{"no such provider", sts, says(400, `{"error":"invalid_target","error_description":"canary"}`),
 			federation.RefusedError{Status: 400, Code: "invalid_target"}, exchange + "refused with status 400, invalid_target", false},
@@ -157,21 +157,21 @@ func TestRefusals(t *testing.T) {
 			client := w.client()
 			_, err := client.IDToken(t.Context(), audience)
 			if err == nil || err.Error() != test.text {
-				t.Errorf("error %v, want %q", err, test.text)
+				t.Errorf("error = %v, want %q", err, test.text)
 			}
 			badserver.NoSecret(t, err, "canary")
 			refused, ok := errors.AsType[*federation.RefusedError](err)
 			if ok != (test.want.Status != 0) || ok && *refused != test.want {
-				t.Errorf("error %#v, want %#v", err, test.want)
+				t.Errorf("error = %#v, want %#v", err, test.want)
 			}
 			if _, err := client.IDToken(t.Context(), audience); test.again != (err == nil) {
-				t.Errorf("the next call: %v; want it to succeed: %v", err, test.again)
+				t.Errorf("next call: %v; want success: %v", err, test.again)
 			}
 		})
 	}
 }
 
-// TestErrorsShowNothing has both services repeat what they were sent.
+// TestErrorsShowNothing has both services repeat their input.
 func TestErrorsShowNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -193,12 +193,12 @@ func TestErrorsShowNothing(t *testing.T) {
 	}
 }
 
-// TestPassingFault: one fault that may pass costs a fifth of a second, and no
-// round trip that had succeeded.
+// TestPassingFault: a passing fault costs a fifth of a second, and no successful
+// round trip is repeated.
 func TestPassingFault(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		status int // 0 hangs up
+		status int // 0 closes the connection
 		again  bool
 	}{"hangs up": {0, true}, "429": {429, true}, "500": {500, true}, "503": {503, true}, "403": {403, false}} {
 		for service, want := range map[federationtest.Service][]federationtest.Service{
@@ -215,7 +215,7 @@ func TestPassingFault(t *testing.T) {
 				started := time.Now()
 				_, err := w.client().IDToken(t.Context(), audience)
 				if took := time.Since(started); (err == nil) != test.again || test.again && took < 200*time.Millisecond {
-					t.Errorf("%v after %v, want another try: %v, and a pause before", err, took, test.again)
+					t.Errorf("error = %v after %v, want a retry after a pause: %v", err, took, test.again)
 				}
 				if test.again {
 					w.wantCalls(t, want...)
@@ -225,7 +225,8 @@ func TestPassingFault(t *testing.T) {
 	}
 }
 
-// TestEndDuringThePause: the fault is the reason, and nobody waits for nothing.
+// TestEndDuringThePause: if the context ends during the pause, the error is the
+// fault.
 func TestEndDuringThePause(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -238,7 +239,7 @@ func TestEndDuringThePause(t *testing.T) {
 		_, err := federation.New(w.config, server.Client(), time.Now).IDToken(ctx, audience)
 		refused, ok := errors.AsType[*federation.RefusedError](err)
 		if calls := len(server.Requests()); !ok || refused.Status != 503 || calls != 1 || time.Since(started) != 100*time.Millisecond {
-			t.Errorf("error %v after %d calls and %v, want the fault", err, calls, time.Since(started))
+			t.Errorf("error = %v after %d calls and %v, want the fault", err, calls, time.Since(started))
 		}
 	})
 }
@@ -252,11 +253,11 @@ func TestDeadline(t *testing.T) {
 		<-r.Context().Done()
 	})
 	if _, err := w.client().IDToken(ctx, audience); !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, want the context's", err)
+		t.Errorf("error = %v, want the context's", err)
 	}
 }
 
-// TestSignature proves that the fake would notice a wrong one.
+// TestSignature: the fake detects a wrong signature.
 func TestSignature(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(c *federation.Config, role map[string]string){
@@ -275,7 +276,7 @@ func TestSignature(t *testing.T) {
 			spoil(&w.config, role)
 			_, err := w.client().IDToken(t.Context(), audience)
 			if refused, ok := errors.AsType[*federation.RefusedError](err); !ok || refused.Status != 401 || len(w.google.Problems()) == 0 {
-				t.Errorf("error %v, want a refusal", err)
+				t.Errorf("error = %v, want a refusal", err)
 			}
 		})
 	}
@@ -287,7 +288,7 @@ func TestNoRole(t *testing.T) {
 	w.config.AWS = nil
 	_, err := w.client().IDToken(t.Context(), audience)
 	if err == nil || !strings.Contains(err.Error(), "AWS_ACCESS_KEY_ID") {
-		t.Errorf("error %v, want the variables named", err)
+		t.Errorf("error = %v, want the variables' names", err)
 	}
 	w.wantCalls(t)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// issuer issues numbered tokens that live for an hour.
+// issuer issues numbered tokens with a lifetime of an hour.
 type issuer struct {
 	n    atomic.Int64
 	took time.Duration
@@ -33,8 +33,7 @@ func (i *issuer) fetch(ctx context.Context, audience string) (federation.Token, 
 	return federation.Token{Text: sensitive.New(fmt.Sprint(audience, n)), ExpiresAt: time.Now().Add(time.Hour)}, nil
 }
 
-// want uses a token and holds it, the time it took and whether it was renewed
-// against what should be.
+// want uses a token, and checks it, the time taken and whether it was renewed.
 func want(t *testing.T, tokens *federation.Tokens, token string, took time.Duration, renewed bool) {
 	t.Helper()
 	started := time.Now()
@@ -43,7 +42,7 @@ func want(t *testing.T, tokens *federation.Tokens, token string, took time.Durat
 		t.Fatal(err)
 	}
 	if got := use.Token.Reveal(); got != token || time.Since(started) != took {
-		t.Errorf("got %s after %v, want %s after %v", got, time.Since(started), token, took)
+		t.Errorf("token = %s after %v, want %s after %v", got, time.Since(started), token, took)
 	}
 	if got, err := use.Wait(); got != renewed || err != nil {
 		t.Errorf("Wait() = %v, %v, want %v", got, err, renewed)
@@ -58,15 +57,15 @@ func TestTokenIsKept(t *testing.T) {
 		want(t, tokens, "a1", time.Second, true)
 		want(t, tokens, "a1", 0, false)
 		if use, err := tokens.Use(t.Context(), "b"); err != nil || use.Token.Reveal() != "b2" {
-			t.Errorf("another audience: %v", err)
+			t.Errorf("Use() for another audience: %v", err)
 		}
 		time.Sleep(54 * time.Minute)
 		want(t, tokens, "a1", 0, false)
 		time.Sleep(2 * time.Minute)
-		want(t, tokens, "a1", 0, true) // renewed side by side
+		want(t, tokens, "a1", 0, true) // renewed concurrently
 		want(t, tokens, "a3", 0, false)
 		time.Sleep(59*time.Minute + 31*time.Second)
-		want(t, tokens, "a4", time.Second, true) // too late for the old one
+		want(t, tokens, "a4", time.Second, true) // the old one expires too soon
 	})
 }
 
@@ -82,7 +81,7 @@ func TestRenewalIsWaitedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want(t, tokens, "a1", 0, false) // one renewal is enough
+		want(t, tokens, "a1", 0, false) // no second renewal
 		started := time.Now()
 		if renewed, err := use.Wait(); !renewed || err != nil || time.Since(started) != 2*time.Second {
 			t.Errorf("Wait() = %v, %v after %v, want true after 2s", renewed, err, time.Since(started))
@@ -98,17 +97,17 @@ func TestFailedRenewal(t *testing.T) {
 		tokens := federation.NewTokens(i.fetch, time.Now)
 		want(t, tokens, "a1", 0, true)
 		time.Sleep(56 * time.Minute)
-		i.err = errors.New("ill")
+		i.err = errors.New("unavailable")
 		use, err := tokens.Use(t.Context(), "a")
 		if err != nil || use.Token.Reveal() != "a1" {
-			t.Fatalf("%v, want the old token", err)
+			t.Fatalf("Use() error = %v, want the old token", err)
 		}
 		if renewed, err := use.Wait(); renewed || !errors.Is(err, i.err) {
-			t.Errorf("Wait() = %v, %v, want the reason", renewed, err)
+			t.Errorf("Wait() = %v, %v, want the cause", renewed, err)
 		}
-		want(t, tokens, "a1", 0, false) // not tried again at once
+		want(t, tokens, "a1", 0, false) // no immediate retry
 		if n := i.n.Load(); n != 2 {
-			t.Errorf("%d calls, want 2", n)
+			t.Errorf("calls = %d, want 2", n)
 		}
 		time.Sleep(31 * time.Second)
 		i.err = nil
@@ -119,10 +118,10 @@ func TestFailedRenewal(t *testing.T) {
 
 func TestNoToken(t *testing.T) {
 	t.Parallel()
-	i := issuer{err: errors.New("ill")}
+	i := issuer{err: errors.New("unavailable")}
 	tokens := federation.NewTokens(i.fetch, time.Now)
 	if use, err := tokens.Use(t.Context(), "a"); use != nil || !errors.Is(err, i.err) {
-		t.Errorf("Use() = %v, %v, want the reason", use, err)
+		t.Errorf("Use() = %v, %v, want the cause", use, err)
 	}
 }
 
@@ -167,12 +166,12 @@ func TestDiscard(t *testing.T) {
 		discard("b", "a1", true)
 		want(t, tokens, "a1", 0, false)
 		time.Sleep(5*time.Minute - time.Nanosecond)
-		discard("a", "a1", false) // too young to be the reason
+		discard("a", "a1", false) // too new to be the cause
 		want(t, tokens, "a1", 0, false)
 		time.Sleep(time.Nanosecond)
 		discard("a", "a1", true)
 		want(t, tokens, "a2", 0, true)
-		discard("a", "a1", true) // somebody is late
+		discard("a", "a1", true) // from a late request
 		want(t, tokens, "a2", 0, false)
 		discard("a", "a2", false)
 	})

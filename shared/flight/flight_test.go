@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/flight"
 )
 
-// TestOneWorksForAll: of a hundred who ask at once.
+// TestOneWorksForAll: of a hundred concurrent calls, one works.
 func TestOneWorksForAll(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -28,7 +28,7 @@ func TestOneWorksForAll(t *testing.T) {
 					return 7, nil
 				})
 				if value != 7 || err != nil {
-					t.Errorf("%d, %v", value, err)
+					t.Errorf("Do() = %d, %v, want 7", value, err)
 				}
 				if led {
 					leaders.Add(1)
@@ -37,13 +37,13 @@ func TestOneWorksForAll(t *testing.T) {
 		}
 		all.Wait()
 		if works.Load() != 1 || leaders.Load() != 1 {
-			t.Errorf("%d works, %d leaders", works.Load(), leaders.Load())
+			t.Errorf("works = %d, leaders = %d, want 1, 1", works.Load(), leaders.Load())
 		}
 	})
 }
 
-// TestWhoLeaves: the leader stays to the end of the work, another does not.
-func TestWhoLeaves(t *testing.T) {
+// TestEndedContext: the leader stays to the end of the work, another caller leaves.
+func TestEndedContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var group flight.Group[int]
@@ -54,7 +54,7 @@ func TestWhoLeaves(t *testing.T) {
 		all.Go(func() {
 			value, led, err := group.Do(leader, "k", func() (int, error) { <-time.After(time.Minute); return 7, nil })
 			if value != 7 || !led || err != nil || time.Since(began) != time.Minute {
-				t.Errorf("leader: %d, %v, %v after %v", value, led, err, time.Since(began))
+				t.Errorf("leader: Do() = %d, %v, %v after %v", value, led, err, time.Since(began))
 			}
 		})
 		synctest.Wait()
@@ -63,15 +63,15 @@ func TestWhoLeaves(t *testing.T) {
 		all.Go(func() {
 			_, led, err := group.Do(other, "k", func() (int, error) { return 0, nil })
 			if led || !errors.Is(err, flight.ErrLeft) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 2*time.Second {
-				t.Errorf("other: %v, %v after %v", led, err, time.Since(began))
+				t.Errorf("other: led = %v, error = %v after %v", led, err, time.Since(began))
 			}
 		})
 		all.Wait()
 	})
 }
 
-// TestGoneBeforeItBegan: nothing outlives its request, not even a work that was
-// asked for and had not begun. Whether it had is chance, so many try.
+// TestGoneBeforeItBegan: no work outlives its request, not even one that had not
+// begun. Whether it begins is chance, so many tries are made.
 func TestGoneBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
@@ -81,13 +81,13 @@ func TestGoneBeforeItBegan(t *testing.T) {
 		var returned atomic.Bool
 		_, _, _ = group.Do(ended, "k", func() (int, error) {
 			if returned.Load() {
-				t.Error("it began after the end")
+				t.Error("the work began after Do returned")
 			}
 			return 0, nil
 		})
 		returned.Store(true)
 		if value, _, err := group.Do(t.Context(), "k", func() (int, error) { return 7, nil }); value != 7 || err != nil {
-			t.Fatalf("the next one: %d, %v", value, err)
+			t.Fatalf("next Do() = %d, %v, want 7", value, err)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestForget(t *testing.T) {
 		synctest.Wait()
 		group.Forget("k")
 		if value, led, err := group.Do(t.Context(), "k", func() (int, error) { return 2, nil }); value != 2 || !led || err != nil {
-			t.Errorf("%d, %v, %v", value, led, err)
+			t.Errorf("Do() = %d, %v, %v, want a new work", value, led, err)
 		}
 		all.Wait()
 	})
@@ -113,7 +113,7 @@ func TestPanicIsAnError(t *testing.T) {
 	t.Parallel()
 	var group flight.Group[int]
 	if _, led, err := group.Do(t.Context(), "k", func() (int, error) { panic("no") }); err == nil || !led {
-		t.Errorf("%v, %v", led, err)
+		t.Errorf("led, error = %v, %v, want an error of the leader", led, err)
 	}
 }
 
@@ -121,13 +121,13 @@ func TestGuard(t *testing.T) {
 	t.Parallel()
 	mine := errors.New("mine")
 	if err := flight.Guard(func() error { return mine }); err != mine {
-		t.Errorf("%v", err)
+		t.Errorf("Guard() = %v, want %v", err, mine)
 	}
 	if err := flight.Guard(func() error { return nil }); err != nil {
-		t.Errorf("%v", err)
+		t.Errorf("Guard() = %v, want nil", err)
 	}
 	err := flight.Guard(func() error { panic("canary") })
 	if err == nil || !strings.Contains(err.Error(), "panic: canary") || !strings.Contains(err.Error(), "flight_test.go") {
-		t.Errorf("%v", err)
+		t.Errorf("Guard() = %v, want the panic with its stack", err)
 	}
 }

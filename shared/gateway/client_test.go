@@ -39,7 +39,7 @@ func newClient(t *testing.T, base string, client *http.Client) *gateway.Client {
 	return gateway.New(alexa.EU, baseURL, client)
 }
 
-// serve starts a gateway, and returns its client as well.
+// serve starts a gateway, and returns its client.
 func serve(t *testing.T, answers ...http.Handler) (*badserver.Server, *gateway.Client) {
 	t.Helper()
 	server := badserver.New(t, answers...)
@@ -64,8 +64,8 @@ func exception(code, description string) string {
 
 func TestSendsExactly(t *testing.T) {
 	t.Parallel()
-	// Spaces, order and escapes are the caller's own: values of properties are
-	// carried byte for byte.
+	// Spaces, order and escapes are the caller's: property values are passed on
+	// byte for byte.
 	const event = " {\"b\":1.0,\n\t\"a\":\"\\u00e9 é <&> 😀\"}\n"
 	for name, path := range map[string]string{"bare host": "", "slash": "/"} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestSendsExactly(t *testing.T) {
 				},
 			}}
 			if diff := cmp.Diff(want, server.Requests()); diff != "" {
-				t.Errorf("requests (-want +got):\n%s", diff)
+				t.Errorf("requests differ (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -118,14 +118,14 @@ func TestAccepted(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("receipt (-want +got):\n%s", diff)
+				t.Errorf("receipt differs (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestOddBodies is about refusals whose body is not Amazon's JSON, or not all
-// of it: the status decides, and none of it is a failure of its own.
+// TestOddBodies: if a refusal's body is not Amazon's JSON, or incomplete, the
+// status decides, and the body is no failure of its own.
 func TestOddBodies(t *testing.T) {
 	t.Parallel()
 	const code = "SKILL_DISABLED_EXCEPTION"
@@ -134,7 +134,7 @@ func TestOddBodies(t *testing.T) {
 	tests := []struct {
 		name   string
 		answer http.Handler
-		code   string // empty when the status decides
+		code   string // empty if the status decides
 	}{
 		{"empty", refused(""), ""},
 		{"null", refused(`null`), ""},
@@ -170,11 +170,11 @@ func TestOddBodies(t *testing.T) {
 	}
 }
 
-// gzipped is a refusal whose body is compressed, less the last bytes of that.
+// gzipped is a refusal with a compressed body, without its last bytes.
 func gzipped(body string, cut int) answer {
 	var zipped bytes.Buffer
 	zip := gzip.NewWriter(&zipped)
-	_, _ = io.WriteString(zip, body) // a Buffer refuses nothing
+	_, _ = io.WriteString(zip, body) // a Buffer never fails
 	_ = zip.Close()
 	zipped.Truncate(zipped.Len() - cut)
 	return answer{Status: 403, Body: zipped.String()}.With("Content-Encoding", "gzip")

@@ -16,7 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// kinds lists every kind, since an error must be of one and no other.
+// kinds lists every kind: an error must be of exactly one.
 var kinds = []error{
 	gateway.ErrInvalidRequest, gateway.ErrInvalidAccessToken, gateway.ErrForbidden, gateway.ErrSkillDisabled,
 	gateway.ErrSkillNeverEnabled, gateway.ErrInsufficientPermission, gateway.ErrSkillNotFound, gateway.ErrAccountNotFound,
@@ -27,15 +27,15 @@ func wantKind(t *testing.T, err, want error) {
 	t.Helper()
 	for _, kind := range kinds {
 		if errors.Is(err, kind) != errors.Is(want, kind) {
-			t.Errorf("error = %v, want it of kind %v and no other", err, want)
+			t.Errorf("error = %v, want only the kind %v", err, want)
 		}
 	}
 }
 
-// refusal is a status with the body that goes with it.
+// refusal is a status and a body.
 type refusal struct {
 	status            int
-	code, description string // no body when both are empty
+	code, description string // no body if both are empty
 }
 
 func (r refusal) answer() answer {
@@ -48,8 +48,8 @@ func (r refusal) answer() answer {
 func TestKinds(t *testing.T) {
 	t.Parallel()
 	tests := map[refusal]error{}
-	// The code decides, with its suffix or without, in the status that Amazon and
-	// makers have reported for it and against any other.
+	// The code decides, with its suffix or without, with the documented and
+	// reported status and with any other.
 	for code, is := range map[string]struct {
 		status int
 		kind   error
@@ -71,7 +71,7 @@ func TestKinds(t *testing.T) {
 		}
 		tests[refusal{is.status, code, ""}] = is.kind
 	}
-	// The status decides where there is no code, or none that is known.
+	// The status decides without a known code.
 	for status, kind := range map[int]error{
 		400: gateway.ErrInvalidRequest,
 		401: gateway.ErrInvalidAccessToken,
@@ -89,8 +89,8 @@ func TestKinds(t *testing.T) {
 			tests[refusal{status, code, ""}] = kind
 		}
 	}
-	// An internal error that names the skill's enablement is no internal error; in a
-	// refusal of another kind the word means nothing.
+	// An internal error that mentions the skill's enablement is not internal; in
+	// other refusals the word has no effect.
 	const lookup = "Unable to find enablement for SkillIdentifier amzn1.ask.skill.0"
 	tests[refusal{500, "INTERNAL_SERVICE_EXCEPTION", lookup}] = gateway.ErrSkillDisabled
 	tests[refusal{500, "INTERNAL_SERVICE_EXCEPTION", strings.Repeat("at x.y.Z; ", 100) + lookup}] = gateway.ErrSkillDisabled
@@ -105,10 +105,10 @@ func TestKinds(t *testing.T) {
 			receipt, err := send(t.Context(), client)
 			wantKind(t, err, want)
 			if receipt != (gateway.Receipt{}) {
-				t.Errorf("receipt %v for a refusal", receipt)
+				t.Errorf("receipt of a refusal = %v, want none", receipt)
 			}
 			if n := len(server.Requests()); n != 1 {
-				t.Errorf("%d requests, want 1: resending is not this package's", n)
+				t.Errorf("requests = %d, want 1: the client does not resend", n)
 			}
 		})
 	}
@@ -128,7 +128,7 @@ func TestErrorTells(t *testing.T) {
 		t.Fatalf("error = %v, want a *gateway.Error", err)
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(gateway.Error{})); diff != "" {
-		t.Errorf("error (-want +got):\n%s", diff)
+		t.Errorf("error differs (-want +got):\n%s", diff)
 	}
 	const text = `gateway EU: throttled (status 429, code "THROTTLING_EXCEPTION", request "req-1")`
 	if err.Error() != text {
@@ -151,7 +151,7 @@ func TestDescription(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			// Twice, as the code is cleaned as the description is.
+			// Twice, because the code is cleaned like the description.
 			_, client := serve(t, refusal{400, test.said, test.said}.answer())
 			_, err := client.Send(t.Context(), sensitive.New(test.token), []byte(fakeEvent))
 			var refusal *gateway.Error

@@ -25,15 +25,15 @@ func FuzzNewError(f *testing.F) {
 		resp.Header.Set("Retry-After", retryAfter)
 		e := newError(alexa.NA, resp, body, sensitive.New(token))
 		if e.kind == nil || e.cause != nil || e.Status != status || e.RetryAfter < 0 {
-			t.Errorf("%#v", e)
+			t.Errorf("error = %#v, want a kind and the status", e)
 		}
 		if len(e.Code) > 128 || len(e.Description) > 512 {
-			t.Errorf("code of %d bytes, description of %d", len(e.Code), len(e.Description))
+			t.Errorf("lengths of code and description = %d, %d", len(e.Code), len(e.Description))
 		}
 		for _, text := range []string{e.Code, e.Description, e.RequestID, e.Error()} {
 			unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
 			if strings.Contains(text, token) || strings.ContainsFunc(text, unprintable) || !utf8.ValidString(text) {
-				t.Errorf("not fit for a log: %q", text)
+				t.Errorf("text with control characters: %q", text)
 			}
 		}
 	})

@@ -20,7 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// wantNoAnswer checks an error that speaks of no answer but of cause.
+// wantNoAnswer checks that an error reports no answer because of cause.
 func wantNoAnswer(t *testing.T, err, cause error) {
 	t.Helper()
 	wantKind(t, err, gateway.ErrUnavailable)
@@ -41,8 +41,8 @@ func wantUnanswered(t *testing.T, err error, want bool) {
 	}
 }
 
-// TestErrorsShowNothing makes the gateway repeat what it was sent, in every
-// place of an answer that could end up in an error.
+// TestErrorsShowNothing makes the gateway repeat its input in every part of an
+// answer that could be in an error.
 func TestErrorsShowNothing(t *testing.T) {
 	t.Parallel()
 	const token, inBody = "Atza|canary-token-8f1c", "canary-body-2b7e"
@@ -55,8 +55,8 @@ func TestErrorsShowNothing(t *testing.T) {
 		s := badserver.NewInBubble(t, fault)
 		client := newClient(t, s.URL, s.Client())
 		_, err := client.Send(t.Context(), sensitive.New(token), []byte(event))
-		// The description may repeat parts of the event: it is for the dead
-		// letter, and no text of an error.
+		// The description may repeat parts of the event: it is for the dead letter,
+		// and not in the error's text.
 		badserver.NoSecret(t, fmt.Sprintf("%#v", err), token)
 		if _, err := client.Send(t.Context(), sensitive.New(token+"\r\nX-Injected: 1"), []byte(event)); err == nil {
 			t.Error("a token with a line break was sent")
@@ -67,9 +67,9 @@ func TestErrorsShowNothing(t *testing.T) {
 	})
 }
 
-// TestTime is about calls that take long, or get no answer: how long they take, what
-// they return, and whether the event may have been taken, which it may if a part of
-// it was sent and no answer came.
+// TestTime checks slow and unanswered calls: their duration, their result, and
+// whether the event may have been accepted, which is so if part of it was sent
+// without an answer.
 func TestTime(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
@@ -80,7 +80,7 @@ func TestTime(t *testing.T) {
 		patient    bool
 		within     time.Duration // the caller's own deadline
 		took       time.Duration
-		kind       error // nil when the event counts as accepted
+		kind       error // nil if the event counts as accepted
 		unanswered bool
 	}{
 		{"no answer", badserver.Hang(""), false, time.Hour, gateway.CallTimeout, gateway.ErrUnavailable, true},
@@ -95,7 +95,7 @@ func TestTime(t *testing.T) {
 		{"closed in the answer", badserver.Raw("HTTP/1.1 202 Acc"), false, time.Hour, 0, gateway.ErrUnavailable, true},
 		{"refused", answer{Status: 503}, false, time.Hour, 0, gateway.ErrUnavailable, false},
 		{"no answer to a proxy", answer{Status: 504}, false, time.Hour, 0, gateway.ErrUnavailable, true},
-		// Once the status is there, the rest of the answer changes nothing.
+		// After the status the rest of the answer has no effect.
 		{"202 that does not end", badserver.Hang("HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\n{"), false, time.Hour,
 			gateway.CallTimeout, nil, false},
 		{"401 that does not end", badserver.Hang("HTTP/1.1 401 Unauthorized\r\nContent-Length: 9\r\n\r\n{"), false, time.Hour,
@@ -119,7 +119,7 @@ func TestTime(t *testing.T) {
 				}
 				if test.kind == nil {
 					if err != nil || receipt.Status != 202 {
-						t.Errorf("%v, %v, want status 202", receipt, err)
+						t.Errorf("receipt = %v, %v, want status 202", receipt, err)
 					}
 					return
 				}
@@ -133,7 +133,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-// TestNoConnection: nothing was sent, so that the event may be sent again.
+// TestNoConnection: nothing was sent, so the event may be resent.
 func TestNoConnection(t *testing.T) {
 	t.Parallel()
 	t.Run("refused", func(t *testing.T) {
@@ -150,8 +150,8 @@ func TestNoConnection(t *testing.T) {
 	t.Run("not in time", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			// net/http gives a dial more time than the call that asked for it: what
-			// it finds may serve another.
+			// net/http lets a dial outlast the call that started it, because its
+			// connection may serve another call.
 			over := make(chan struct{})
 			defer close(over)
 			client := transport.NewClient(1)
@@ -170,9 +170,9 @@ func TestNoConnection(t *testing.T) {
 	})
 }
 
-// TestBrokenConnection breaks the second call's connection, after the first
-// has shown that the connection is good: net/http repeats what it may on a
-// connection that is used again, and an event is not of that kind.
+// TestBrokenConnection breaks the second call's connection, after the first has
+// used it: net/http repeats idempotent requests on a reused connection, and an
+// event is not idempotent.
 func TestBrokenConnection(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -194,7 +194,7 @@ func TestBrokenConnection(t *testing.T) {
 			_, err := send(t.Context(), client)
 			wantNoAnswer(t, err, test.cause)
 			if n := len(server.Requests()); n != 2 {
-				t.Errorf("%d requests for 2 calls", n)
+				t.Errorf("requests = %d, want 2", n)
 			}
 		})
 	}
@@ -204,7 +204,7 @@ func TestBrokenConnection(t *testing.T) {
 		_, err := send(t.Context(), newClient(t, server.URL, server.Client()))
 		wantKind(t, err, gateway.ErrUnavailable)
 		if n := len(server.Requests()); n != 1 {
-			t.Errorf("%d requests, want 1", n)
+			t.Errorf("requests = %d, want 1", n)
 		}
 	})
 }
@@ -212,8 +212,8 @@ func TestBrokenConnection(t *testing.T) {
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		cause    error // given to the context, which net/http then reports instead
-		before   bool  // the call
+		cause    error // of the cancellation, which net/http reports instead
+		before   bool  // cancelled before the call
 		requests int
 	}{
 		"plainly":         {nil, false, 1},
@@ -233,7 +233,7 @@ func TestCancelled(t *testing.T) {
 			_, err := send(ctx, client)
 			wantNoAnswer(t, err, context.Canceled)
 			if n := len(server.Requests()); n != test.requests {
-				t.Errorf("%d requests, want %d", n, test.requests)
+				t.Errorf("requests = %d, want %d", n, test.requests)
 			}
 		})
 	}

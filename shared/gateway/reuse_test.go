@@ -19,8 +19,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// TestManyAtOnce: those for whom there is no connection wait for one, and nobody
-// dials anew. Header and body of one event are not mixed with another's.
+// TestManyAtOnce: calls without a free connection wait for one, and do not dial.
+// Header and body are of the same event.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	const conns = 8
@@ -38,16 +38,16 @@ func TestManyAtOnce(t *testing.T) {
 	all.Wait()
 	for _, r := range server.Requests() {
 		if token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "); r.Body != `{"token":"`+token+`"}` {
-			t.Errorf("the body %s came with the token of another event, %s", r.Body, token)
+			t.Errorf("body %s has the token of another event, %s", r.Body, token)
 		}
 	}
 	if got := server.Dialled(); got > conns {
-		t.Errorf("%d connections, want at most %d", got, conns)
+		t.Errorf("connections = %d, want %d or fewer", got, conns)
 	}
 }
 
-// TestGatewayThatHangs: whatever is sent to it comes back when its time is up,
-// without leaving anything behind, and what is sent afterwards arrives.
+// TestGatewayThatHangs: calls to it return in time and leave nothing behind, and
+// later events are accepted.
 func TestGatewayThatHangs(t *testing.T) {
 	const conns, n = 8, 100
 	var hangs atomic.Bool
@@ -79,25 +79,25 @@ func TestGatewayThatHangs(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			if _, err := send(ctx, client); !errors.Is(err, gateway.ErrUnavailable) {
-				t.Errorf("got %v", err)
+				t.Errorf("error = %v, want ErrUnavailable", err)
 			}
 		})
 	}
 	all.Wait()
 	hangs.Store(false)
 	if _, err := send(t.Context(), client); err != nil {
-		t.Errorf("when it is well again: %v", err)
+		t.Errorf("after the recovery: %v", err)
 	}
 	deadline := time.Now().Add(5 * time.Second)
 	for calm() > before+conns && time.Now().Before(deadline) {
 		runtime.Gosched()
 	}
 	if after := calm(); after > before+conns {
-		t.Errorf("%d goroutines, %d before", after, before)
+		t.Errorf("goroutines = %d, %d before", after, before)
 	}
 }
 
-// TestConnectionSurvives is about one connection and every kind of answer.
+// TestConnectionSurvives: one connection survives every kind of answer.
 func TestConnectionSurvives(t *testing.T) {
 	t.Parallel()
 	chunked := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -116,13 +116,13 @@ func TestConnectionSurvives(t *testing.T) {
 		badserver.Page(502, strings.Repeat("x", 60<<10)),
 		gzipped(exception("SKILL_DISABLED_EXCEPTION", ""), 0),
 		chunked,
-		answer{Status: 202}, // on the connection of the last one
+		answer{Status: 202}, // on the same connection
 	}
 	server, client := serve(t, answers...)
 	for range answers {
-		_, _ = send(t.Context(), client) // what came is other tests' matter
+		_, _ = send(t.Context(), client) // other tests check the results
 	}
 	if dialled, n := server.Dialled(), len(server.Requests()); dialled != 1 || n != len(answers) {
-		t.Errorf("%d connections for %d requests, want 1 for %d", dialled, n, len(answers))
+		t.Errorf("connections = %d for %d requests, want 1 for %d", dialled, n, len(answers))
 	}
 }

@@ -23,15 +23,15 @@ func TestNoteBehind(t *testing.T) {
 		{"discovery a 0", "a: active behind discovery since 0 due 10"},
 		{"missed a lamp-1+lamp-2 0, discovery a 0", "a: active behind lamp-1+lamp-2 discovery since 0 due 10"},
 		{"missed a 21 0, discovery a 0", "a: active behind all discovery since 0 due 10"},
-		// Later notes do not move the first one's time, which is not that of the refresh.
+		// Later reports do not postpone the first one's due time.
 		{"missed a lamp-1 0, missed a lamp-2 1", "a: active behind lamp-1+lamp-2 since 0 due 10"},
 		{"missed a lamp-1 0, rest 0", "a: active due never behind lamp-1 since 0 due 10"},
-		// Nor does a refresh of an active grant, which is no recovery.
+		// A refresh of an active grant does not either: it is no recovery.
 		{"missed a lamp-1 0, ask 5, refreshed 5", "a: active due 50 ends 90 behind lamp-1 since 0 due 10 tokens 2"},
-		// A revoked grant gets no note and keeps none.
+		// A revoked grant records no missed reports and keeps none.
 		{"missed a lamp-1 0, revoke a invalid_grant 0, missed a lamp-2 0, missed unknown lamp-1 0",
 			"a: revoked invalid_grant due never erase 10080 without access token; revoked a EU 0 invalid_grant"},
-		// A suspect one's waits for its recovery, which makes it due.
+		// A suspect grant's become due when it recovers.
 		{"missed a lamp-1 0, suspect unauthorized 0, missed a lamp-2 0, rest 0, again a 30",
 			"a: suspect unauthorized due never next 1 told 0 behind lamp-1+lamp-2 since 0 due 10; suspect a EU 1 unauthorized"},
 		{"missed a lamp-1 0, suspect unauthorized 0, missed a lamp-2 0, publish 0, recover 30",
@@ -59,7 +59,7 @@ func TestAskAgain(t *testing.T) {
 		{"several 0, missed a lamp-1 0, missed b lamp-2 1, again a+b 10",
 			"a: active; b: active behind lamp-2 since 1 due 11; c: active; region FE; stale a EU 2 lamp-1"},
 		{"missed a lamp-1 0, again a 9", "a: active behind lamp-1 since 0 due 10"},
-		// What is due is put off, and nothing else.
+		// Only what is due is postponed.
 		{"several 0, missed a lamp-1 0, missed b lamp-2 1, putoff a+b+c+unknown 10",
 			"a: active behind lamp-1 since 0 due 45; b: active behind lamp-2 since 1 due 11; c: active; region FE"},
 	})
@@ -83,12 +83,12 @@ func TestBehindHas(t *testing.T) {
 		}
 		got := []bool{b.Has("lamp-1", false), b.Has("another", false), b.Has("", true), b.Has("lamp-1", true)}
 		if diff := cmp.Diff([]bool{test.lamp, test.another, test.discovery, test.discovery && test.lamp}, got); diff != "" {
-			t.Errorf("%+v (-want +got):\n%s", b, diff)
+			t.Errorf("%+v differs (-want +got):\n%s", b, diff)
 		}
 	}
 }
 
-// TestBehindChangesNothingInPlace: copies of a record share the list.
+// TestBehindChangesNothingInPlace: copies of a record share the list of endpoints.
 func TestBehindChangesNothingInPlace(t *testing.T) {
 	t.Parallel()
 	r := several()
@@ -103,7 +103,7 @@ func TestBehindChangesNothingInPlace(t *testing.T) {
 	miss(&other, "other")
 	got, former := one.Grants["a"].Behind.Endpoints, r.Grants["a"].Behind.Endpoints
 	if !slices.Equal(got, append(endpoints("3"), "one")) || len(former) != 3 {
-		t.Errorf("%v, and the former %v", got, former)
+		t.Errorf("endpoints = %v, former copy = %v", got, former)
 	}
 }
 
@@ -111,10 +111,10 @@ func TestBehindIsNotIdle(t *testing.T) {
 	t.Parallel()
 	p, month := play("used 0, missed a lamp-1 0"), 30*24*time.Hour
 	if p.Idle(month, start.Add(2*month)) {
-		t.Error("a customer who is to be asked again is idle")
+		t.Error("a customer with missed reports is idle")
 	}
 	if p.AnnounceStale([]string{"a"}, start.Add(2*month)); !p.Idle(month, start.Add(2*month)) {
-		t.Error("a customer without a note is not idle")
+		t.Error("a customer without missed reports is not idle")
 	}
 }
 
@@ -126,13 +126,13 @@ func TestBehindPause(t *testing.T) {
 		for i := range 1000 {
 			pause := grant.BehindPause(unwell, fmt.Sprint("g-", i))
 			if pause != grant.BehindPause(unwell, fmt.Sprint("g-", i)) {
-				t.Fatalf("%v, and then another", pause)
+				t.Fatalf("pause = %v, and then another", pause)
 			}
 			first, last = min(first, pause), max(last, pause)
 		}
-		// They are spread over nearly all of the time, and no more.
+		// The pauses are spread over nearly all of the range.
 		if first < most[0] || last > most[1] || last-first < (most[1]-most[0])*9/10 {
-			t.Errorf("from %v to %v, want %v to %v", first, last, most[0], most[1])
+			t.Errorf("pauses from %v to %v, want %v to %v", first, last, most[0], most[1])
 		}
 	}
 }
@@ -140,10 +140,10 @@ func TestBehindPause(t *testing.T) {
 func TestRegionMark(t *testing.T) {
 	t.Parallel()
 	if (grant.RegionMark{}).Unhealthy(start) {
-		t.Error("a region that was never unwell is unwell")
+		t.Error("a region without a mark is unhealthy")
 	}
 	mark := grant.RegionMark{UnhealthyAt: start}
 	if !mark.Unhealthy(start.Add(3*time.Minute-1)) || mark.Unhealthy(start.Add(3*time.Minute)) {
-		t.Error("a mark does not count for three minutes")
+		t.Error("a mark does not last three minutes")
 	}
 }

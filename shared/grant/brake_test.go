@@ -9,7 +9,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// hour is the beginning of the nth hour, and some minutes.
+// hour is some minutes after the beginning of the nth hour.
 func hour(n int, minutes ...time.Duration) time.Time {
 	at := time.Date(2026, 1, 2, 3+n, 0, 0, 0, time.UTC)
 	for _, m := range minutes {
@@ -22,19 +22,18 @@ func TestBrakeLimit(t *testing.T) {
 	t.Parallel()
 	for customers, want := range map[int]int{0: 5, 1: 5, 599: 5, 600: 6, 100_000: 1000} {
 		if got := (grant.Brake{Customers: customers}).Limit(); got != want {
-			t.Errorf("%d customers: got %d, want %d", customers, got, want)
+			t.Errorf("limit of %d customers = %d, want %d", customers, got, want)
 		}
 	}
 }
 
-// TestBrakeAdmits has what the brake says to what wants to be saved, in the
-// order in which it comes.
+// TestBrakeAdmits checks the brake's answers to several saves in order.
 func TestBrakeAdmits(t *testing.T) {
 	t.Parallel()
 	type batch struct {
 		at               time.Time
 		refused, revoked int
-		want             [2]int // admitted of each
+		want             [2]int // admitted refusals and revocations
 	}
 	type counts struct{ Refused, Revoked, LastRefused, LastRevoked int }
 	tests := []struct {
@@ -77,31 +76,31 @@ func TestBrakeAdmits(t *testing.T) {
 			for i, batch := range test.batches {
 				refused, revoked := b.Admit(batch.refused, batch.revoked, batch.at)
 				if got := [2]int{refused, revoked}; got != batch.want {
-					t.Errorf("batch %d: admitted %v, want %v", i+1, got, batch.want)
+					t.Errorf("batch %d: admitted = %v, want %v", i+1, got, batch.want)
 				}
 			}
 			if b.Latched() != test.latched {
-				t.Errorf("latched: %t, want %t", b.Latched(), test.latched)
+				t.Errorf("latched = %t, want %t", b.Latched(), test.latched)
 			}
 			last := test.batches[len(test.batches)-1].at
 			if at := b.At(last); at != b {
-				t.Errorf("the counts are not those of %v: %+v", last, b)
+				t.Errorf("counts differ from those of %v: %+v", last, b)
 			}
 			if diff := cmp.Diff(test.want, counts{b.Refused, b.Revoked, b.LastRefused, b.LastRevoked}); diff != "" {
-				t.Errorf("counted (-want +got):\n%s", diff)
+				t.Errorf("counts differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// latched is a brake of a thousand customers that latched by itself.
+// latched returns a brake of a thousand customers that latched by itself.
 func latched(at time.Time) grant.Brake {
 	b := grant.Brake{Customers: 1000, CountedAt: hour(0)}
 	b.Admit(11, 0, at)
 	return b
 }
 
-// TestBrakeReleases has the refreshes of sweeps that release a brake, or not.
+// TestBrakeReleases checks which refreshes of sweeps release a brake.
 func TestBrakeReleases(t *testing.T) {
 	t.Parallel()
 	type run struct {
@@ -140,17 +139,17 @@ func TestBrakeReleases(t *testing.T) {
 				b.Observe(run.good, run.bad, hour(0).Add(run.after))
 			}
 			if b.Latched() == test.release {
-				t.Fatalf("released: %t, want %t: %+v", !b.Latched(), test.release, b)
+				t.Fatalf("released = %t, want %t: %+v", !b.Latched(), test.release, b)
 			}
 			want := grant.Brake{Customers: 1000, CountedAt: hour(0), OffUntil: b.OffUntil}
 			if diff := cmp.Diff(want, b); test.release && diff != "" {
-				t.Errorf("what latched it must be forgotten, or it latches at once (-want +got):\n%s", diff)
+				t.Errorf("the released brake keeps old counts (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestBrakeReports once an hour that it is latched, and at once.
+// TestBrakeReports: a latched brake reports at once, and then every hour.
 func TestBrakeReports(t *testing.T) {
 	t.Parallel()
 	b := latched(hour(0))
@@ -162,45 +161,45 @@ func TestBrakeReports(t *testing.T) {
 		{hour(2, 0), false}, {hour(9), true},
 	} {
 		if got := b.Observe(0, 1, step.at); got != step.want {
-			t.Errorf("%v: reports: %t, want %t", step.at, got, step.want)
+			t.Errorf("%v: reports = %t, want %t", step.at, got, step.want)
 		}
 	}
 	if b.Observe(1000, 0, hour(12)) || b.Latched() {
-		t.Errorf("a brake that was just released reports that it is latched: %+v", b)
+		t.Errorf("a released brake reports: %+v", b)
 	}
 	b.Admit(11, 0, hour(12, 1))
 	if !b.Observe(0, 1, hour(12, 2)) {
-		t.Error("a brake that latches again does not report that at once")
+		t.Error("a brake that latches again does not report at once")
 	}
 	var released grant.Brake
 	if released.Observe(5, 5, hour(0)) || released != (grant.Brake{}) {
-		t.Errorf("a released brake observes: %+v", released)
+		t.Errorf("a released brake counts observations: %+v", released)
 	}
 }
 
-// TestBrakeOff lets everything through for a day, and counts it.
+// TestBrakeOff: the brake admits all for a day, and counts them.
 func TestBrakeOff(t *testing.T) {
 	t.Parallel()
 	b := latched(hour(0))
 	b.Off(hour(0))
 	for n := range 24 {
 		if refused, revoked := b.Admit(100, 100, hour(n, 59)); refused != 100 || revoked != 100 || b.Latched() {
-			t.Fatalf("hour %d: admitted %d and %d, latched %t", n, refused, revoked, b.Latched())
+			t.Fatalf("hour %d: admitted %d and %d, latched = %t", n, refused, revoked, b.Latched())
 		}
 	}
 	if b.Refused != 100 || b.LastRevoked != 100 {
-		t.Errorf("what is let through is not counted: %+v", b)
+		t.Errorf("admitted changes are not counted: %+v", b)
 	}
 	if refused, revoked := b.Admit(1, 0, hour(24)); refused != 0 || revoked != 0 || !b.Latched() {
-		t.Errorf("after a day: admitted %d and %d, latched %t", refused, revoked, b.Latched())
+		t.Errorf("after a day: admitted %d and %d, latched = %t", refused, revoked, b.Latched())
 	}
 
 	b.Off(hour(24))
-	b.On(hour(25)) // which ends the day
+	b.On(hour(25)) // ends the day
 	if refused, revoked := b.Admit(1, 1, hour(25)); refused != 0 || revoked != 0 || !b.LatchedAt.Equal(hour(25)) {
 		t.Errorf("latched by hand: admitted %d and %d: %+v", refused, revoked, b)
 	}
 	if !b.Observe(0, 0, hour(26)) {
-		t.Error("nobody is told that it is latched by hand")
+		t.Error("a brake latched by hand does not report")
 	}
 }

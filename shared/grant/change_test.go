@@ -27,17 +27,17 @@ func TestChangeGivesUp(t *testing.T) {
 	}
 	store := &scripted{Store: grantmem.New(), onWrite: conflicts}
 	if _, err := grant.Change(context.Background(), store, key, edit); !errors.Is(err, grant.ErrConflict) || store.writes != 10 {
-		t.Errorf("%v after %d writes", err, store.writes)
+		t.Errorf("error = %v after %d writes, want ErrConflict", err, store.writes)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	store = &scripted{Store: grantmem.New(), onWrite: conflicts}
 	_, err := grant.Change(ctx, store, key, func(r *grant.Record) error { cancel(); return edit(r) })
 	if !errors.Is(err, context.Canceled) || store.writes != 1 {
-		t.Errorf("cancelled: %v after %d writes", err, store.writes)
+		t.Errorf("error when cancelled = %v after %d writes", err, store.writes)
 	}
 	mine := errors.New("mine")
 	if _, err := grant.Change(context.Background(), grantmem.New(), key, func(*grant.Record) error { return mine }); err != mine {
-		t.Errorf("edit's error came back as %v", err)
+		t.Errorf("error = %v, want edit's", err)
 	}
 }
 
@@ -62,7 +62,7 @@ func TestChangeFromSavesARead(t *testing.T) {
 		store, used := &scripted{Store: behind}, start.Add(time.Duration(1+i)*time.Second)
 		got, err := grant.ChangeFrom(t.Context(), store, test.was, func(r *grant.Record) error { r.Used(used); return nil })
 		if err != nil || store.reads != test.reads || !got.UsedAt.Equal(used) {
-			t.Errorf("%s: %d reads, want %d; used at %v, %v", test.name, store.reads, test.reads, got.UsedAt, err)
+			t.Errorf("%s: reads = %d, want %d; used at %v, %v", test.name, store.reads, test.reads, got.UsedAt, err)
 		}
 	}
 }
@@ -73,10 +73,10 @@ func link(r *grant.Record) error {
 	return nil
 }
 
-// answer is one way to answer a write. do does it.
+// answer is one way to answer a write, which do makes.
 type answer func(ctx context.Context, do func() (grant.Record, error)) (grant.Record, error)
 
-// scripted is a store whose first writes and reads go as they are told.
+// scripted is a store with scripted answers to its first writes and reads.
 type scripted struct {
 	grant.Store
 	onWrite       []answer
@@ -109,7 +109,7 @@ func refuses(err error) answer {
 	return func(context.Context, func() (grant.Record, error)) (grant.Record, error) { return grant.Record{}, err }
 }
 
-// loses is an answer that does not arrive although the write happened.
+// loses makes the write, and returns an error.
 func loses(err error) answer {
 	return func(_ context.Context, do func() (grant.Record, error)) (grant.Record, error) {
 		if _, real := do(); real != nil {
@@ -131,11 +131,11 @@ func hangsAfterwards(ctx context.Context, do func() (grant.Record, error)) (gran
 	return hangs(ctx, do)
 }
 
-// TestPersist has stores that answer anything, and one change that is made once.
+// TestPersist makes one change in stores with any answers: it is made once.
 func TestPersist(t *testing.T) {
 	t.Parallel()
 	conflict := fmt.Errorf("wrapped: %w", grant.ErrConflict)
-	many := make([]answer, 25) // more than Change stands
+	many := make([]answer, 25) // more than Change's tries
 	for i := range many {
 		many[i] = refuses(conflict)
 	}
@@ -143,7 +143,7 @@ func TestPersist(t *testing.T) {
 		name   string
 		writes []answer
 		reads  []answer
-		most   time.Duration // that it may take
+		most   time.Duration // allowed
 	}{
 		{"well", nil, nil, 0},
 		{"a conflict", []answer{refuses(conflict)}, nil, time.Second},
@@ -176,23 +176,23 @@ func TestPersist(t *testing.T) {
 				}
 				stored, err := behind.Read(t.Context(), key)
 				if err != nil || stored.Grants["a"].TokenVersion != 2 {
-					t.Errorf("stored: %+v, %v", stored, err)
+					t.Errorf("stored record = %+v, %v", stored, err)
 				}
 				if diff := cmp.Diff(stored, got); diff != "" {
-					t.Errorf("returned (-stored +got):\n%s", diff)
+					t.Errorf("returned record differs (-stored +got):\n%s", diff)
 				}
 				if took := time.Since(began); took > test.most {
-					t.Errorf("it took %v", took)
+					t.Errorf("Persist took %v, want %v or less", took, test.most)
 				}
 				if len(store.onWrite)+len(store.onRead) > 0 {
-					t.Error("it ended before it was done")
+					t.Error("Persist ended before the change was made")
 				}
 			})
 		})
 	}
 }
 
-// refreshOnce saves a refresh, unless it finds that it did.
+// refreshOnce applies a refresh, unless the record has it.
 func refreshOnce(r *grant.Record) error {
 	if g := r.Grants["a"]; g.TokenVersion == 1 {
 		r.Refreshed("a", g, tokens(2), start)
@@ -200,7 +200,7 @@ func refreshOnce(r *grant.Record) error {
 	return nil
 }
 
-// TestPersistEnds with its context, or when edit says so, and with nothing else.
+// TestPersistEnds: only the end of the context or edit's error stops it.
 func TestPersistEnds(t *testing.T) {
 	t.Parallel()
 	mine := errors.New("mine")
@@ -234,23 +234,23 @@ func TestPersistEnds(t *testing.T) {
 				_, err := grant.Persist(ctx, store, was, test.edit)
 				for _, want := range test.want {
 					if !errors.Is(err, want) {
-						t.Errorf("got error %v, want %v in it", err, want)
+						t.Errorf("error = %v, want %v in it", err, want)
 					}
 				}
 				if took := time.Since(began); took != test.took {
-					t.Errorf("it took %v, want %v", took, test.took)
+					t.Errorf("Persist took %v, want %v", took, test.took)
 				}
-				// The pauses grow: the store is not to be flooded.
+				// The pauses grow, to spare the store.
 				if store.writes > 100 {
-					t.Errorf("%d writes in %v", store.writes, test.took)
+					t.Errorf("writes = %d in %v", store.writes, test.took)
 				}
 			})
 		})
 	}
 }
 
-// TestPersistAgainstFlakyStores has several persist at once what a store with
-// every fault of Firestore's takes: each change is there, and once.
+// TestPersistAgainstFlakyStores: several goroutines persist changes in a store with
+// all of Firestore's faults: each change is made once.
 func TestPersistAgainstFlakyStores(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
@@ -274,14 +274,14 @@ func TestPersistAgainstFlakyStores(t *testing.T) {
 				flaky.Calm()
 				r, err := flaky.Read(t.Context(), key)
 				if err != nil || len(r.Grants) != 6 || len(r.Announce) != 6 || flaky.Faults() == 0 {
-					t.Errorf("%d grants and %d announcements after %d faults, %v", len(r.Grants), len(r.Announce), flaky.Faults(), err)
+					t.Errorf("grants = %d, announcements = %d after %d faults, %v", len(r.Grants), len(r.Announce), flaky.Faults(), err)
 				}
 			})
 		})
 	}
 }
 
-// count adds one to what a control document counts.
+// count increments a counter in a control document.
 func count(doc map[string]any) (map[string]any, error) {
 	n, _ := doc["n"].(int64)
 	return map[string]any{"n": n + 1}, nil
@@ -304,12 +304,12 @@ func TestChangeControlLosesNothing(t *testing.T) {
 	all.Wait()
 	c, err := store.ReadControl(context.Background(), "c")
 	if diff := cmp.Diff(map[string]any{"n": int64(writers * each)}, c.Document); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("error = %v, document differs (-want +got):\n%s", err, diff)
 	}
 }
 
-// controls is a store that looks at the writes of control documents, and that
-// answers them with err.
+// controls is a store that records the writes of control documents, and answers
+// them with err.
 type controls struct {
 	grant.Store
 	err    error
@@ -332,22 +332,22 @@ func TestChangeControl(t *testing.T) {
 	}
 	leave := func(doc map[string]any) (map[string]any, error) {
 		if doc != nil {
-			t.Errorf("a document that is not stored holds %v", doc)
+			t.Errorf("a missing document is %v, want empty", doc)
 		}
 		return nil, nil
 	}
 	if err := change(leave); err != nil || len(store.writes) > 0 {
-		t.Errorf("left as it is: %d writes, %v", len(store.writes), err)
+		t.Errorf("unchanged document: writes = %d, %v, want 0", len(store.writes), err)
 	}
 	mine := errors.New("mine")
 	fail := func(map[string]any) (map[string]any, error) { return map[string]any{}, mine }
 	if err := change(fail); err != mine || len(store.writes) > 0 {
-		t.Errorf("edit's error came back as %v after %d writes", err, len(store.writes))
+		t.Errorf("error = %v after %d writes, want edit's", err, len(store.writes))
 	}
 	if err := errors.Join(change(count), change(count)); err != nil {
 		t.Error(err)
 	}
-	// An edit in place: the store must still learn what there was.
+	// After an edit in place the store must still get the former document.
 	if err := change(func(doc map[string]any) (map[string]any, error) {
 		maps.DeleteFunc(doc, func(string, any) bool { return true })
 		doc["m"] = true
@@ -359,12 +359,12 @@ func TestChangeControl(t *testing.T) {
 	for _, c := range store.writes {
 		documents = append(documents, c.Document)
 		if c.Name != "c" {
-			t.Errorf("written under the name %q", c.Name)
+			t.Errorf("name = %q", c.Name)
 		}
 	}
 	one, two, in := map[string]any{"n": int64(1)}, map[string]any{"n": int64(2)}, map[string]any{"m": true}
 	if diff := cmp.Diff([]map[string]any{nil, one, one, two, two, in}, documents); diff != "" {
-		t.Errorf("written from and to (-want +got):\n%s", diff)
+		t.Errorf("written documents differ (-want +got):\n%s", diff)
 	}
 }
 
@@ -372,7 +372,7 @@ func TestChangeControlGivesUp(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		err    error // of the store
-		ends   bool  // the context, with the first attempt
+		ends   bool  // whether the first attempt ends the context
 		want   []error
 		writes int
 	}{
@@ -394,15 +394,15 @@ func TestChangeControlGivesUp(t *testing.T) {
 				})
 				for _, want := range test.want {
 					if !errors.Is(err, want) {
-						t.Errorf("got error %v, want %v", err, want)
+						t.Errorf("error = %v, want %v", err, want)
 					}
 				}
 				if got := len(store.writes) / 2; got != test.writes {
-					t.Errorf("%d writes, want %d", got, test.writes)
+					t.Errorf("writes = %d, want %d", got, test.writes)
 				}
 				cancel()
 				if err := grant.ChangeControl(ctx, store, "c", count); !errors.Is(err, context.Canceled) || len(store.writes)/2 != test.writes {
-					t.Errorf("a read fails: %v after %d writes", err, len(store.writes)/2)
+					t.Errorf("error of a failed read = %v after %d writes", err, len(store.writes)/2)
 				}
 			})
 		})

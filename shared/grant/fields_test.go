@@ -17,13 +17,13 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// at is a time in whole microseconds, a different one for each n.
+// at is a time in whole microseconds, different for each n.
 func at(n int) time.Time {
 	return time.Date(2026, 1, 2, 3, 4, 5, 123456000, time.UTC).Add(time.Duration(n) * time.Microsecond)
 }
 
-// documented is a record in which every field is set, and its document. The
-// names in the document are fixed: deployed stacks hold them.
+// documented returns a record with every field set, and its document. The field
+// names are fixed, because deployed stacks hold them.
 func documented() (grant.Record, map[string]any) {
 	record := grant.Record{
 		Version: 1, UserID: "u-1", Skill: "default", Region: alexa.EU, Bucket: 7, RefreshDue: at(1), UsedAt: at(2),
@@ -64,18 +64,19 @@ func TestRecordDocument(t *testing.T) {
 	t.Parallel()
 	record, doc := documented()
 	if diff := cmp.Diff(doc, record.Document()); diff != "" {
-		t.Errorf("Document() (-want +got):\n%s", diff)
+		t.Errorf("Document() differs (-want +got):\n%s", diff)
 	}
 	got, err := grant.ParseRecord(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(record, got); diff != "" {
-		t.Errorf("ParseRecord() (-want +got):\n%s", diff)
+		t.Errorf("ParseRecord() differs (-want +got):\n%s", diff)
 	}
 }
 
-// TestControlDocuments have the names that deployed stacks hold.
+// TestControlDocuments: the field names are fixed, because deployed stacks hold
+// them.
 func TestControlDocuments(t *testing.T) {
 	t.Parallel()
 	brake := grant.Brake{
@@ -88,20 +89,20 @@ func TestControlDocuments(t *testing.T) {
 		"since": at(10), "good": int64(11), "bad": int64(12), "reportedAt": at(13),
 	}
 	if diff := cmp.Diff(want, brake.Document()); diff != "" {
-		t.Errorf("brake (-want +got):\n%s", diff)
+		t.Errorf("brake differs (-want +got):\n%s", diff)
 	}
 	mark := grant.SweepMark{From: at(1), FullAt: at(2)}
 	if diff := cmp.Diff(map[string]any{"from": at(1), "fullAt": at(2)}, mark.Document()); diff != "" {
-		t.Errorf("mark (-want +got):\n%s", diff)
+		t.Errorf("mark differs (-want +got):\n%s", diff)
 	}
 	names := []string{grant.BrakeName, grant.SweepMarkName(0, 15), grant.SweepMarkName(240, 255), grant.RegionName("EU")}
 	if diff := cmp.Diff([]string{"brake", "sweep-000-015", "sweep-240-255", "region-EU"}, names); diff != "" {
-		t.Errorf("names (-want +got):\n%s", diff)
+		t.Errorf("names differ (-want +got):\n%s", diff)
 	}
 }
 
-// TestEveryFieldIsKept fails when a field was added to a struct and not to the
-// document.
+// TestEveryFieldIsKept fails if a struct has a field that its document does not
+// have.
 func TestEveryFieldIsKept(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -131,7 +132,7 @@ func parsed[T any](parse func(map[string]any) (T, error)) func(T, map[string]any
 	return func(_ T, doc map[string]any) (T, error) { return parse(doc) }
 }
 
-// kept checks that a random value is the same after it was a document.
+// kept checks that a random value survives its document.
 func kept[T any](
 	t *testing.T, r *rand.Rand, sparse bool, document func(T) map[string]any, parse func(was T, doc map[string]any) (T, error),
 ) {
@@ -140,7 +141,7 @@ func kept[T any](
 	fill(r, reflect.ValueOf(&value).Elem(), sparse)
 	got, err := parse(value, document(value))
 	if diff := cmp.Diff(value, got); diff != "" || err != nil {
-		t.Fatalf("a %T changed on its way (error %v) (-want +got):\n%s", value, err, diff)
+		t.Fatalf("%T after its document differs (error %v) (-want +got):\n%s", value, err, diff)
 	}
 }
 
@@ -152,10 +153,10 @@ func TestZeroValuesAreAbsent(t *testing.T) {
 		Grants:   map[string]grant.Grant{"g1": {AccessToken: []byte{}, ExpiresAt: time.Time{}.Add(time.Nanosecond)}},
 	}.Document()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Document() (-want +got):\n%s", diff)
+		t.Errorf("Document() differs (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(grant.Record{Grants: map[string]grant.Grant{"g1": {}}}, mustParse(t, got)); diff != "" {
-		t.Errorf("ParseRecord() (-want +got):\n%s", diff)
+		t.Errorf("ParseRecord() differs (-want +got):\n%s", diff)
 	}
 	for _, document := range []struct {
 		doc   map[string]any
@@ -166,7 +167,7 @@ func TestZeroValuesAreAbsent(t *testing.T) {
 	} {
 		for _, name := range document.names {
 			if v, ok := document.doc[name]; !ok || v != nil {
-				t.Errorf("an empty document holds %v (present: %t) as %s, want nil", v, ok, name)
+				t.Errorf("an empty document has %v (present: %t) as %s, want nil", v, ok, name)
 			}
 		}
 	}
@@ -179,11 +180,11 @@ func TestTimesAreCutToMicrosecondsUTC(t *testing.T) {
 	got := mustParse(t, record.Document())
 	for name, at := range map[string]time.Time{"usedAt": got.UsedAt, "since": got.Grants["g1"].Since} {
 		if want := local.UTC().Truncate(time.Microsecond); at != want {
-			t.Errorf("%s is %v, want %v", name, at, want)
+			t.Errorf("%s = %v, want %v", name, at, want)
 		}
 	}
 	if changes := grant.Diff(record, got); len(changes) != 0 {
-		t.Errorf("Diff sees a change that a store cannot keep: %v", changes)
+		t.Errorf("Diff of times that a store cannot tell apart = %v, want none", changes)
 	}
 }
 
@@ -194,12 +195,12 @@ func TestParseIgnoresUnknownFields(t *testing.T) {
 	g1 := doc["grants"].(map[string]any)["g1"].(map[string]any)
 	g1["later"] = 1.5
 	g1["lease"].(map[string]any)["later"] = []any{}
-	g1["reason"] = nil // null, as a person may leave it in the console
+	g1["reason"] = nil // null, as edited in the console
 	g := want.Grants["g1"]
 	g.Reason = ""
 	want.Grants["g1"] = g
 	if diff := cmp.Diff(want, mustParse(t, doc)); diff != "" {
-		t.Errorf("ParseRecord() (-want +got):\n%s", diff)
+		t.Errorf("ParseRecord() differs (-want +got):\n%s", diff)
 	}
 }
 
@@ -207,9 +208,9 @@ func TestParseNamesTheBadField(t *testing.T) {
 	t.Parallel()
 	const secret = "Atza|fake-canary"
 	tests := map[string]struct {
-		path  []string // where the bad value is put
+		path  []string // of the bad value
 		value any
-		want  string // what the error must name
+		want  string // named in the error
 	}{
 		"text":                   {[]string{"userId"}, int64(5), "userId"},
 		"number":                 {[]string{"v"}, secret, "field v:"},
@@ -232,10 +233,10 @@ func TestParseNamesTheBadField(t *testing.T) {
 			apply(doc, grant.Field{Path: tt.path, Value: tt.value})
 			got, err := grant.ParseRecord(doc)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), secret) {
-				t.Errorf("got error %q, want one that names %q and shows no value", err, tt.want)
+				t.Errorf("error = %q, want %q in it and no value", err, tt.want)
 			}
 			if diff := cmp.Diff(grant.Record{}, got); diff != "" {
-				t.Errorf("half a record came with the error:\n%s", diff)
+				t.Errorf("part of a record with the error:\n%s", diff)
 			}
 		})
 	}
@@ -253,7 +254,7 @@ func TestParseNamesTheBadField(t *testing.T) {
 		"from":     {mark == grant.SweepMark{}, markErr},
 	} {
 		if got.err == nil || !strings.Contains(got.err.Error(), name) || strings.Contains(got.err.Error(), secret) || !got.empty {
-			t.Errorf("got error %v, want nothing and one that names %s", got.err, name)
+			t.Errorf("error = %v, want one that names %s, without a value", got.err, name)
 		}
 	}
 }
@@ -302,14 +303,14 @@ func TestDiff(t *testing.T) {
 			now := was.Clone()
 			tt.change(&now)
 			if diff := cmp.Diff(tt.want, grant.Diff(was, now)); diff != "" {
-				t.Errorf("Diff() (-want +got):\n%s", diff)
+				t.Errorf("Diff() differs (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestDiffLeadsFromOneToTheOther writes the difference of random records into
-// the document of the first, which must then be the second.
+// TestDiffLeadsFromOneToTheOther applies the difference of two random records to
+// the document of the first, which must then equal the second's.
 func TestDiffLeadsFromOneToTheOther(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
@@ -319,7 +320,7 @@ func TestDiffLeadsFromOneToTheOther(t *testing.T) {
 		fill(r, reflect.ValueOf(&now).Elem(), true)
 		now.Revision = 0
 		for id := range was.Grants {
-			if len(now.Grants) > 0 && r.IntN(2) == 0 { // a grant that both have
+			if len(now.Grants) > 0 && r.IntN(2) == 0 { // a grant in both
 				now.Grants[id] = now.Grants[slices.Collect(maps.Keys(now.Grants))[0]]
 			}
 		}
@@ -328,7 +329,7 @@ func TestDiffLeadsFromOneToTheOther(t *testing.T) {
 			apply(doc, f)
 		}
 		if diff := cmp.Diff(mustParse(t, now.Document()), mustParse(t, doc)); diff != "" {
-			t.Fatalf("after the change (-want +got):\n%s", diff)
+			t.Fatalf("document after the change differs (-want +got):\n%s", diff)
 		}
 	}
 }
@@ -350,7 +351,7 @@ func FuzzParseRecord(f *testing.F) {
 		record, err := grant.ParseRecord(typed("", doc).(map[string]any))
 		if err != nil {
 			if diff := cmp.Diff(grant.Record{}, record); diff != "" {
-				t.Errorf("half a record came with the error:\n%s", diff)
+				t.Errorf("part of a record with the error:\n%s", diff)
 			}
 			return
 		}
@@ -359,13 +360,13 @@ func FuzzParseRecord(f *testing.F) {
 			t.Errorf("parse, encode, parse (-first +second):\n%s", diff)
 		}
 		if changes := grant.Diff(record, again); len(changes) != 0 {
-			t.Errorf("Diff of equal records: %v", changes)
+			t.Errorf("Diff of equal records = %v, want none", changes)
 		}
 	})
 }
 
-// typed turns what JSON has into what a document has: integers, times and, for
-// the fields that hold tokens, bytes.
+// typed converts JSON values to those of a document: integers, times and, for the
+// token fields, bytes.
 func typed(name string, v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -391,8 +392,8 @@ func typed(name string, v any) any {
 	return v
 }
 
-// fill sets every field below v to a random value that a store keeps as it is:
-// never a zero one, but for sparse, where every other field is left alone.
+// fill sets every field below v to a random value that a store keeps, never the
+// zero value; with sparse it skips every other field.
 func fill(r *rand.Rand, v reflect.Value, sparse bool) {
 	if v.Type() == reflect.TypeFor[time.Time]() {
 		v.Set(reflect.ValueOf(at(1 + r.IntN(1e9))))
@@ -430,7 +431,7 @@ func fill(r *rand.Rand, v reflect.Value, sparse bool) {
 	}
 }
 
-// apply does to a document what a store does with a field.
+// apply applies a changed field to a document, like a store.
 func apply(doc map[string]any, f grant.Field) {
 	last := len(f.Path) - 1
 	for _, name := range f.Path[:last] {
@@ -463,25 +464,25 @@ func mustParse(t *testing.T, doc map[string]any) grant.Record {
 
 const amazonUser = "amzn1.ask.account.fake"
 
-// TestAccountDocument has the names that deployed stacks hold, and no id of
-// Amazon's.
+// TestAccountDocument: the field names are fixed, because deployed stacks hold
+// them, and no id of Amazon's is stored.
 func TestAccountDocument(t *testing.T) {
 	t.Parallel()
 	account := grant.NewAccount(grant.AccountKey{Skill: "default", AmazonUser: amazonUser}, key, start)
 	want := map[string]any{"customer": key.ID(), "userId": "u-1", "skill": "default", "linkedAt": start, "expireAt": start.Add(time.Hour)}
 	account.ExpireAt = start.Add(time.Hour)
 	if diff := cmp.Diff(want, account.Document()); diff != "" {
-		t.Errorf("Document() (-want +got):\n%s", diff)
+		t.Errorf("Document() differs (-want +got):\n%s", diff)
 	}
 	if id := account.ID; len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
-		t.Errorf("the id is %q, want 32 hex digits", id)
+		t.Errorf("id = %q, want 32 hex digits", id)
 	}
 	if account.Key() != key {
-		t.Errorf("the customer is %+v, want %+v", account.Key(), key)
+		t.Errorf("customer = %+v, want %+v", account.Key(), key)
 	}
 }
 
-// TestAccountIDs are fixed for ever: they are computed anew from each event.
+// TestAccountIDs: ids never change, because they are computed from each event.
 func TestAccountIDs(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]grant.AccountKey)
@@ -489,15 +490,15 @@ func TestAccountIDs(t *testing.T) {
 		{Skill: "a", AmazonUser: "bc"}, {Skill: "ab", AmazonUser: "c"}, {AmazonUser: "abc"}, {Skill: "abc"}, {Skill: "a", AmazonUser: "BC"},
 	} {
 		if other, ok := seen[k.ID()]; ok {
-			t.Errorf("%+v and %+v have one id", k, other)
+			t.Errorf("%+v and %+v have the same id", k, other)
 		}
 		seen[k.ID()] = k
 	}
 	if got, want := (grant.AccountKey{Skill: "default", AmazonUser: amazonUser}).ID(), "b5aa8da8d90efc3c953ba86053fb0cd9"; got != want {
-		t.Errorf("the id is %s, want %s", got, want)
+		t.Errorf("id = %s, want %s", got, want)
 	}
 	if (grant.AccountKey{Skill: "default", AmazonUser: amazonUser}).ID() == grant.AmazonUserHash(amazonUser) {
-		t.Error("an account has the id that a grant has for its Amazon account, which is of another kind")
+		t.Error("an account has the id of a grant's Amazon account")
 	}
 }
 
@@ -514,7 +515,7 @@ func TestAccountLives(t *testing.T) {
 		"unlinked, and expired": {grant.Account{Revision: 1, ExpireAt: start}, start, false},
 	} {
 		if got := test.account.Live(test.at); got != test.want {
-			t.Errorf("%s: lives: %t", name, got)
+			t.Errorf("%s: lives = %t", name, got)
 		}
 	}
 }

@@ -38,18 +38,18 @@ func one() grant.Record {
 	return r
 }
 
-// played is a record that a script was played to.
+// played is a record after a script.
 type played struct {
 	grant.Record
-	asked grant.Grant // the grant "a" as it was when Login with Amazon was asked
-	notes []string    // what was returned
-	now   time.Time   // of the step
+	asked grant.Grant // the grant "a" at the call of Login with Amazon
+	notes []string    // returned values
+	now   time.Time   // time of the step
 	done  time.Time   // when a step last changed the record
 }
 
-// play plays a script: steps such as "3*refused refresh_refused 60", which is
-// RefreshRefused three times at minute 60. Unless the first step links it, the
-// grant "a" is there already. Steps that name no grant are about "a".
+// play runs a script: steps such as "3*refused refresh_refused 60", which is
+// RefreshRefused three times at minute 60. The grant "a" exists from the beginning,
+// unless the first step links it. Steps that name no grant are about "a".
 func play(script string) *played {
 	p := &played{Record: one(), now: start}
 	if strings.HasPrefix(script, "link a") {
@@ -146,8 +146,8 @@ func (p *played) step(what string, args []string) {
 	}
 }
 
-// String is all that there is to say of the record: of each grant what is not as
-// in [one], in minutes since the start, then the announcements and the notes.
+// String describes the record: each grant's differences from [one], in minutes
+// since the start, then the announcements and the notes.
 func (p *played) String() string {
 	var parts []string
 	for _, id := range slices.Sorted(maps.Keys(p.Grants)) {
@@ -198,8 +198,8 @@ func describe(id string, g grant.Grant) string {
 	return text.String()
 }
 
-// several is a record with the active grants "a" and "b" in the EU and "c" in the
-// FE, whose announcements were published.
+// several returns a record with the active grants "a" and "b" in the EU and "c" in
+// the FE, without announcements.
 func several() grant.Record {
 	r := grant.New(key)
 	r.Link("a", alexa.EU, "account of a", tokens(1), start)
@@ -209,8 +209,8 @@ func several() grant.Record {
 	return r
 }
 
-// endpoints are those that a script names: "lamp-1+lamp-2", or "3" for the first
-// three lamps.
+// endpoints returns the endpoints in a script: "lamp-1+lamp-2", or "3" for the
+// first three lamps.
 func endpoints(names string) []string {
 	n, err := strconv.Atoi(names)
 	if err != nil {
@@ -223,7 +223,8 @@ func endpoints(names string) []string {
 	return list
 }
 
-// missed says what was missed; of the first three lamps and more only how many.
+// missed describes missed reports; of the first three lamps and more only the
+// number.
 func missed(names []string, all, discovery bool) string {
 	text := ""
 	switch {
@@ -248,8 +249,8 @@ func minutes(at time.Time) string {
 	return fmt.Sprintf(" %.0f", at.Sub(start).Minutes())
 }
 
-// checkDue checks when the sweep looks at the record: at the earliest time of a
-// grant, now if a message waits, and never before now.
+// checkDue checks the record's due time: the earliest of its grants', at once if a
+// message waits, and never before now.
 func (p *played) checkDue(t *testing.T) {
 	t.Helper()
 	var want time.Time
@@ -269,11 +270,11 @@ func (p *played) checkDue(t *testing.T) {
 		want = p.done
 	}
 	if !p.RefreshDue.Equal(want) {
-		t.Errorf("the sweep looks at the record at minute%s, want%s", minutes(p.RefreshDue), minutes(want))
+		t.Errorf("record is due at minute%s, want%s", minutes(p.RefreshDue), minutes(want))
 	}
 }
 
-// script is what happens to a record, and what becomes of it.
+// script is the steps and the expected description.
 type script struct{ steps, want string }
 
 func playAll(t *testing.T, scripts []script) {
@@ -283,7 +284,7 @@ func playAll(t *testing.T, scripts []script) {
 			t.Parallel()
 			p := play(s.steps)
 			if diff := cmp.Diff(strings.Split(s.want, "; "), strings.Split(p.String(), "; ")); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+				t.Errorf("record differs (-want +got):\n%s", diff)
 			}
 			p.checkDue(t)
 			p.done = p.now

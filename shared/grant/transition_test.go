@@ -14,19 +14,20 @@ import (
 func TestLink(t *testing.T) {
 	t.Parallel()
 	playAll(t, []script{
-		// The first.
+		// The first link.
 		{"link a EU 0", "a: active; linked a EU 1"},
-		// The same code again.
+		// The same code twice.
 		{"link a EU 0, publish 0, link a EU 1", "a: active"},
 		// Each grant has its region, the record the newest grant's.
 		{"link b EU 1, link c NA 2",
 			"a: active due 1 unproven 1 by relink 1; b: active; c: active; region NA; relinked b EU 2; linked c NA 1"},
-		// A link is use, where use is noted.
+		// A link is recorded as use, if use is recorded.
 		{"used 0, link d NA 60", "a: active; d: active; region NA; used 60; linked d NA 1"},
 	})
 }
 
-// TestRelink: the same account's older grant of the region goes, another's stays, and one that may be the same is in doubt.
+// TestRelink: a link removes the same account's older grant in the region, keeps
+// another account's, and leaves an unknown one unproven.
 func TestRelink(t *testing.T) {
 	t.Parallel()
 	playAll(t, []script{
@@ -45,12 +46,13 @@ func TestRelink(t *testing.T) {
 	})
 }
 
-// TestRefreshed: what was known when Login with Amazon was asked is settled, what was noted since is not.
+// TestRefreshed: a refresh settles what was known at its call, and keeps what was
+// recorded since.
 func TestRefreshed(t *testing.T) {
 	t.Parallel()
 	playAll(t, []script{
 		{"ask 10, refreshed 12", "a: active due 50 ends 90 tokens 2"},
-		// Of tokens that were saved late.
+		// Tokens that were saved late.
 		{"ask 10, refreshed 55", "a: active due 55 ends 90 tokens 2"},
 		{"rest 0, ask 10, refreshed 12", "a: active due 50 ends 90 tokens 2"},
 		{"refused refresh_refused 10, ask 10, refreshed 12", "a: active since 12 due 50 ends 90 tokens 2"},
@@ -62,7 +64,7 @@ func TestRefreshed(t *testing.T) {
 		{"ask 10, refused refresh_refused 10, refreshed 12", "a: active since 12 due 50 ends 90 tokens 2"},
 		{"ask 10, failed 10, refreshed 12", "a: active due 50 ends 90 tokens 2"},
 		{"ask 10, revoke a x 11, refreshed 12", "a: active since 12 due 50 ends 90 tokens 2; revoked a EU 0 x; recovered a EU 1"},
-		// A skill event or a relink, before and meanwhile.
+		// A skill event or a relink, before the call and after it.
 		{"prove skill_event 10, ask 10, refreshed 12", "a: active due 50 ends 90 tokens 2; found true"},
 		{"ask 10, prove skill_event 11, refreshed 12", "a: active due 11 by skill_event 11 ends 90 tokens 2; found true"},
 		{"prove skill_event 10, ask 10, prove skill_event 11, refreshed 12",
@@ -71,7 +73,8 @@ func TestRefreshed(t *testing.T) {
 		{"ask 10, link b EU 11, publish 11, refreshed 12", "a: active due 11 unproven 11 by relink 11 ends 90 tokens 2; b: active"},
 		{"link b EU 10, publish 10, ask 10, prove skill_event 11, refreshed 12",
 			"a: active due 10 by skill_event 11 ends 90 tokens 2; b: active due 11 by skill_event 11; found true"},
-		// What the gateway refuses stays suspect, keeps the time of its probe, and is due in about a day.
+		// A grant that the gateway refuses stays suspect, keeps its probe time, and
+		// is due in about a day.
 		{"suspect unauthorized 0, probefailed unauthorized 0, ask 0, refreshed 60",
 			"a: suspect unauthorized due 1704 next 2 told 0 failures 1 ends 90 tokens 2; suspect a EU 1 unauthorized"},
 		{"suspect unauthorized 0, refused refresh_refused 0, ask 0, refreshed 60",
@@ -88,7 +91,7 @@ func TestRefreshed(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	playAll(t, []script{
-		// The pauses grow, and there is one refusal an hour after the first.
+		// The pauses grow, and one refusal is tried an hour after the first.
 		{"refused refresh_refused 0", "a: suspect refresh_refused due 5 next 5 refused 0 failures 1"},
 		{"refused refresh_refused 0, refused refresh_refused 5", "a: suspect refresh_refused due 15 next 15 refused 0 failures 2"},
 		{"refused refresh_refused 0, 2*refused refresh_refused 5", "a: suspect refresh_refused due 25 next 25 refused 0 failures 3"},
@@ -99,14 +102,14 @@ func TestRefused(t *testing.T) {
 			"a: suspect refresh_refused due 220 next 120 refused 0 told 60 failures 6; suspect a EU 1 refresh_refused"},
 		{"refused refresh_refused 0, 9*refused refresh_refused 60",
 			"a: suspect refresh_refused due 1500 next 120 refused 0 told 60 failures 10; suspect a EU 1 refresh_refused"},
-		// The maker is told once, when the token has a minute left.
+		// The maker is told once, a minute before the token expires.
 		{"refused refresh_outcome_unknown 0, refused refresh_refused 58",
 			"a: suspect refresh_refused due 60 next 60 refused 0 failures 2"},
 		{"refused refresh_outcome_unknown 0, refused refresh_refused 59",
 			"a: suspect refresh_refused due 60 next 60 refused 0 told 59 failures 2; suspect a EU 1 refresh_refused"},
 		{"refused refresh_refused 0, refused refresh_refused 59, refused refresh_refused 70",
 			"a: suspect refresh_refused due 90 next 90 refused 0 told 59 failures 3; suspect a EU 1 refresh_refused"},
-		// What the gateway refuses keeps its reason and its probes.
+		// A grant that the gateway refuses keeps its reason and its probes.
 		{"suspect skill_disabled 0, probefailed skill_disabled 0, publish 0, ask 0, refused refresh_refused 0",
 			"a: suspect skill_disabled due 60 next 2 refused 0 told 0 failures 1"},
 		{"suspect skill_disabled 0, publish 0, refused refresh_refused 0, refused refresh_refused 59",
@@ -115,7 +118,8 @@ func TestRefused(t *testing.T) {
 			"a: suspect skill_disabled due 1500 next 1 refused 0 told 0"},
 		{"suspect skill_disabled 0, publish 0, refused refresh_refused 0, refused refresh_refused 600",
 			"a: suspect skill_disabled due 2040 next 1 refused 0 told 0"},
-		// Failed for another reason, by the grant's id up to a quarter later.
+		// Failures of another kind: the pause is up to a quarter longer, depending
+		// on the grant's id.
 		{"failed 0", "a: active due 1 failures 1"},
 		{"2*failed 0", "a: active due 2 failures 2"},
 		{"6*failed 0", "a: active due 37 failures 6"},
@@ -170,7 +174,8 @@ func TestSuspect(t *testing.T) {
 		{"prove skill_event 0, suspect insufficient_permission 20",
 			"a: suspect insufficient_permission since 20 due 0 next 21 by skill_event 0 told 20; suspect a EU 1 insufficient_permission; " +
 				"found true"},
-		// Probes come seldomer, but for those where the skill is at fault; one that came to nothing makes no difference.
+		// The probes' intervals grow, but less if the skill is at fault; a probe
+		// without a result changes nothing.
 		{"suspect skill_never_enabled 0, 2*probe 5",
 			"a: suspect skill_never_enabled due 1644 next 6 told 0; suspect a EU 1 skill_never_enabled"},
 		{"suspect skill_never_enabled 0, probefailed unauthorized 0",
@@ -205,12 +210,12 @@ func TestRecover(t *testing.T) {
 		{"suspect unauthorized 0, recover 120", "a: active since 120 due 150; suspect a EU 1 unauthorized; recovered a EU 1"},
 		{"suspect unauthorized 0, refused refresh_outcome_unknown 90, recover 120",
 			"a: suspect refresh_refused since 120 due 150 next 150 refused 90; suspect a EU 1 unauthorized; recovered a EU 1"},
-		// Whoever says that the grant may be gone wants it refreshed now.
+		// A skill event makes the grant due now.
 		{"suspect unauthorized 0, publish 0, prove skill_event 60, recover 120",
 			"a: active since 120 due 60 by skill_event 60; recovered a EU 1; found true"},
 		{"suspect unauthorized 0, publish 0, prove skill_event 60, rest 60, recover 120",
 			"a: active since 120 due 150 by skill_event 60; recovered a EU 1; found true"},
-		// Events are not held back for a day.
+		// Events may retry in an hour, though the sweep waits for a day.
 		{"suspect unauthorized 0, refused refresh_outcome_unknown 0, refused refresh_outcome_unknown 60, recover 120",
 			"a: suspect refresh_refused since 120 due 1500 next 180 refused 0; suspect a EU 1 unauthorized; recovered a EU 1"},
 	})
@@ -225,7 +230,7 @@ func TestRevoke(t *testing.T) {
 			"a: revoked invalid_grant due never by relink 0 erase 10080 without access token; " +
 				"b: revoked invalid_grant due never erase 10080 without access token; revoked b EU 1 invalid_grant; revoked a EU 0 invalid_grant"},
 		{"link b EU 0, publish 0, remove 0", "b: active"},
-		// Restored, the refusals that led to it are forgotten, and the next is the first.
+		// A restored grant starts without refusals.
 		{"restore 0", "a: active; restored false"},
 		{"remove 0, restore 0", "restored false"},
 		{"revoke a invalid_grant 0, forget 0, publish 0, restore 60",
@@ -238,7 +243,8 @@ func TestRevoke(t *testing.T) {
 	})
 }
 
-// TestProve: whatever may be alive is due, the next refusal of it final, and the customer in use.
+// TestProve: every grant that may be active becomes due, its next refusal is final,
+// and the customer is in use.
 func TestProve(t *testing.T) {
 	t.Parallel()
 	playAll(t, []script{
@@ -287,19 +293,19 @@ func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
 	for _, test := range tests {
 		r := full(test.change)
 		if _, ok := r.Grants[test.gone]; ok || len(r.Grants) != grant.MaxGrants {
-			t.Errorf("%s: %d grants are left, and %s among them: %v", test.name, len(r.Grants), test.gone, ok)
+			t.Errorf("%s: grants = %d, %s among them: %v", test.name, len(r.Grants), test.gone, ok)
 		}
 		var announced []string
 		for _, a := range r.Announce {
 			announced = append(announced, fmt.Sprint(a.Type, " ", a.GrantID, " ", a.ActiveGrants))
 		}
 		if diff := cmp.Diff(test.announced, announced); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+			t.Errorf("%s: grants differ (-want +got):\n%s", test.name, diff)
 		}
 	}
 }
 
-// TestFailedTogether: what failed together must not come back together.
+// TestFailedTogether: grants that failed together are not retried together.
 func TestFailedTogether(t *testing.T) {
 	t.Parallel()
 	times := make(map[time.Time]bool)
@@ -311,7 +317,7 @@ func TestFailedTogether(t *testing.T) {
 		times[r.Grants[id].RefreshDue] = true
 	}
 	if len(times) < 32 {
-		t.Errorf("64 failures come back at %d times", len(times))
+		t.Errorf("64 failures are retried at %d times", len(times))
 	}
 }
 
@@ -320,7 +326,7 @@ func TestRefreshDueIsSpread(t *testing.T) {
 	expires := start.Add(time.Hour)
 	for draw, want := range map[float64]time.Duration{0: 50 * time.Minute, 0.5: 40 * time.Minute, 1: 30 * time.Minute} {
 		if got := grant.RefreshDue(expires, draw).Sub(start); got != want {
-			t.Errorf("draw %v: due after %v, want %v", draw, got, want)
+			t.Errorf("draw %v: due = %v, want %v", draw, got, want)
 		}
 	}
 }
@@ -335,7 +341,7 @@ func TestKeys(t *testing.T) {
 		}
 		ids[id] = fmt.Sprint(k)
 		if b := k.Bucket(); b < 0 || b >= grant.Buckets || fmt.Sprintf("%02x", b) != id[62:] {
-			t.Errorf("bucket %d of id %s", b, id)
+			t.Errorf("bucket = %d of id %s", b, id)
 		}
 	}
 	if grant.ID(alexa.EU, "s", "c") == grant.ID(alexa.NA, "s", "c") || grant.ID(alexa.EU, "s", "c") == grant.ID(alexa.EU, "s", "d") {
@@ -347,7 +353,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestWhatTimeMakesOfAGrant has what a grant says of itself at the start.
+// TestWhatTimeMakesOfAGrant checks a grant's predicates at one time.
 func TestWhatTimeMakesOfAGrant(t *testing.T) {
 	t.Parallel()
 	past, future := start.Add(-time.Nanosecond), start.Add(time.Nanosecond)
@@ -387,7 +393,7 @@ func TestWhatTimeMakesOfAGrant(t *testing.T) {
 		{"unreadable", grant.Grant.TokenEnded, suspect(grant.ReasonUnreadable, past, past), true},
 	} {
 		if got := test.ask(test.g, start); got != test.want {
-			t.Errorf("%s: got %t, want %t of %+v", test.name, got, test.want, test.g)
+			t.Errorf("%s = %t, want %t for %+v", test.name, got, test.want, test.g)
 		}
 	}
 }
@@ -402,7 +408,7 @@ func TestDoubted(t *testing.T) {
 	} {
 		for state, want := range map[grant.State]bool{grant.Suspect: want, grant.Active: false, grant.Revoked: false} {
 			if got := (grant.Grant{State: state, Reason: reason}).Doubted(); got != want {
-				t.Errorf("%s %q: got %t", state, reason, got)
+				t.Errorf("Doubted of %s %q = %t", state, reason, got)
 			}
 		}
 	}

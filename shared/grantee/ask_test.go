@@ -24,13 +24,13 @@ func says(status int, body string) badserver.Answer {
 
 const vouched = `{"active":true,"sub":"u-1"`
 
-// asking are the methods that ask for each token.
-var asking = []string{"userinfo", "introspection"}
+// remote are the methods that call the provider for each token.
+var remote = []string{"userinfo", "introspection"}
 
 func TestAsksExactly(t *testing.T) {
 	t.Parallel()
 	s := badserver.New(t, says(200, `{"active":true,"sub":"not this","data":{"id":9007199254740993}}`))
-	for _, method := range asking {
+	for _, method := range remote {
 		wantCustomer(t, newResolver(t, method+":"+s.URL+"/me?fields=id", grantee.Options{Claim: "data.id"}), canary, "9007199254740993")
 	}
 	header := func(more ...string) http.Header {
@@ -48,20 +48,20 @@ func TestAsksExactly(t *testing.T) {
 			Header: header("Content-Type", "application/x-www-form-urlencoded", "Content-Length", "59", "Authorization", ""),
 		},
 	}
-	// Both halves of the credentials are form-encoded before they are joined.
+	// Both parts of the credentials are form-encoded before they are joined.
 	basic := &http.Request{Header: want[1].Header}
 	basic.SetBasicAuth("gate+post", "fake%2Fsecret+canary%3A93")
 	if diff := cmp.Diff(want, s.Requests()); diff != "" {
-		t.Errorf("requests (-want +got):\n%s", diff)
+		t.Errorf("requests differ (-want +got):\n%s", diff)
 	}
 }
 
-// TestAnswers is about what an answer of the provider means. What both methods
-// ask with is read alike.
+// TestAnswers checks the meaning of the provider's answers. Both methods read most
+// of them alike.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	const pad = `{"active":true,"sub":"u-1","pad":"`
-	both, userinfo, introspection := asking, asking[:1], asking[1:]
+	both, userinfo, introspection := remote, remote[:1], remote[1:]
 	gone := func(status int) fault { return fault{Kind: grantee.ErrUnavailable, Status: status} }
 	rejected := func(status int) fault { return fault{Kind: grantee.ErrRejected, Status: status} }
 	for name, tt := range map[string]struct {
@@ -88,7 +88,7 @@ func TestAnswers(t *testing.T) {
 		"body broken":    {both, says(200, vouched+"}").Cut(), gone(200)},
 		"hang":           {both, badserver.Hang(""), gone(0)},
 		"hang in a body": {both, badserver.Hang("HTTP/1.1 200 OK\r\n\r\n{"), gone(200)},
-		// The token is in the header or in the form: only in the first case is a
+		// The token is in the header or in the form: only in the header's case is a
 		// refusal about it.
 		"401":                {userinfo, says(401, canary), rejected(401)},
 		"403":                {userinfo, says(403, canary), rejected(403)},
@@ -122,7 +122,7 @@ func TestAnswers(t *testing.T) {
 					}
 					err := want(t, newResolver(t, method+":"+s.URL, o), canary, expect)
 					if took := time.Since(began); took != takes || errors.Is(err, context.DeadlineExceeded) != (takes > 0) {
-						t.Errorf("%v after %v, want it after %v", err, took, takes)
+						t.Errorf("error = %v after %v, want it after %v", err, took, takes)
 					}
 				})
 			})
@@ -130,7 +130,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// want resolves a token to u-1, or to a fault if one is given.
+// want resolves a token to u-1, or to the given fault.
 func want(t *testing.T, r grantee.Resolver, token string, fails fault) error {
 	t.Helper()
 	if fails == (fault{}) {
@@ -140,11 +140,11 @@ func want(t *testing.T, r grantee.Resolver, token string, fails fault) error {
 	return wantFault(t, r, token, fails)
 }
 
-// TestErrorsShowNothing has the provider repeat the token and the client secret in
-// whatever it can.
+// TestErrorsShowNothing has the provider repeat the token and the client secret
+// wherever it can.
 func TestErrorsShowNothing(t *testing.T) {
 	t.Parallel()
-	for _, method := range asking {
+	for _, method := range remote {
 		t.Run(method, func(t *testing.T) {
 			badserver.EachFault(t, []string{canary, canarySecret}, nil, func(t *testing.T, answer http.Handler) error {
 				s := badserver.NewInBubble(t, answer)
@@ -172,7 +172,7 @@ func TestErrorsShowNothing(t *testing.T) {
 	})
 }
 
-// TestQuickFailure: a provider that fails at once is asked once more.
+// TestQuickFailure: a quick failure of the provider is retried once.
 func TestQuickFailure(t *testing.T) {
 	t.Parallel()
 	good, failing := says(200, `{"sub":"u-1"}`), says(503, "")
@@ -194,21 +194,22 @@ func TestQuickFailure(t *testing.T) {
 				s := badserver.NewInBubble(t, tt.answers...)
 				want(t, newResolver(t, "userinfo:"+s.URL, grantee.Options{HTTPClient: s.Client()}), canary, tt.want)
 				if n := len(s.Requests()); n != tt.requests {
-					t.Errorf("%d requests, want %d", n, tt.requests)
+					t.Errorf("requests = %d, want %d", n, tt.requests)
 				}
 			})
 		})
 	}
 }
 
-// The client secret may be rotated while the process runs, and may be gone.
+// TestCredentialsAreReadEachTime: the client secret may be rotated, or deleted,
+// while the process runs.
 func TestCredentialsAreReadEachTime(t *testing.T) {
 	t.Parallel()
 	s := badserver.New(t, says(401, ""), says(401, ""), says(200, vouched+"}"))
 	secret, broken := "fake-old", error(nil)
 	r := newResolver(t, "introspection:"+s.URL, grantee.Options{Credentials: func(ctx context.Context) (grantee.Credentials, error) {
 		if _, ok := ctx.Deadline(); !ok {
-			t.Error("the credentials are read without a deadline")
+			t.Error("Credentials was called without a deadline")
 		}
 		return grantee.Credentials{ClientID: "id", ClientSecret: sensitive.New(secret)}, broken
 	}})
@@ -225,13 +226,13 @@ func TestCredentialsAreReadEachTime(t *testing.T) {
 		shown = append(shown, secret)
 	}
 	if diff := cmp.Diff([]string{"fake-old", "fake-old", "fake-new"}, shown); diff != "" {
-		t.Errorf("secrets (-want +got):\n%s", diff)
+		t.Errorf("secrets differ (-want +got):\n%s", diff)
 	}
 }
 
-// A verdict is never kept: the provider is asked each time. A function sleeps
-// between requests, and the provider drops its idle connection without a word:
-// then it is asked again.
+// TestIntrospectionOnDeadConnection: results are not cached, so the provider is
+// called for each token. While a function sleeps, the provider may drop the idle
+// connection: then the call is repeated.
 func TestIntrospectionOnDeadConnection(t *testing.T) {
 	t.Parallel()
 	good := says(200, vouched+"}")
@@ -240,6 +241,6 @@ func TestIntrospectionOnDeadConnection(t *testing.T) {
 	wantCustomer(t, r, canary, "u-1")
 	wantCustomer(t, r, canary, "u-1")
 	if n := len(s.Requests()); n != 3 {
-		t.Errorf("asked %d times, want 3: the second on a dead connection", n)
+		t.Errorf("requests = %d, want 3, the second on a dead connection", n)
 	}
 }

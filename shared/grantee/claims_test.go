@@ -53,8 +53,7 @@ func TestCustomer(t *testing.T) {
 	}
 }
 
-// TestRefusal is about the times and the audience of a token, which introspection
-// and jwt judge alike.
+// TestRefusal: the times and the audience of a token, for introspection and jwt.
 func TestRefusal(t *testing.T) {
 	t.Parallel()
 	const now, audience = 1767323045, "1234" // the time is 2026-01-02 03:04:05 UTC
@@ -87,12 +86,12 @@ func TestRefusal(t *testing.T) {
 	} {
 		claims, ok := decode([]byte(members))
 		if got := claims.refusal(time.Unix(now, 0), audience); !ok || got != want {
-			t.Errorf("%s: refused for %q, want %q", members, got, want)
+			t.Errorf("%s: refusal = %q, want %q", members, got, want)
 		}
 	}
 	for _, members := range []string{`{}`, `{"aud":"another"}`} {
 		if claims, ok := decode([]byte(members)); !ok || claims.refusal(time.Unix(now, 0), "") != "" {
-			t.Errorf("%s is refused, and no audience is configured", members)
+			t.Errorf("%s is refused without a configured audience", members)
 		}
 	}
 }
@@ -101,7 +100,7 @@ func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{``, `null`, `[]`, `"sub"`, `1`, `{"sub":"u-1"} {}`, `{"sub":"u-1"`, `<html>`} {
 		if o, ok := decode([]byte(body)); ok {
-			t.Errorf("decode(%s) = %v, want it refused", body, o)
+			t.Errorf("decode(%s) = %v, want an error", body, o)
 		}
 	}
 }
@@ -118,10 +117,10 @@ func FuzzCustomer(f *testing.F) {
 		}
 		id, fault := customer(claims, claim)
 		if (id == "") == (fault == "") {
-			t.Errorf("customer() = %q, %q, want exactly one of them", id, fault)
+			t.Errorf("customer() = %q, %q, want one of them", id, fault)
 		}
 		if len(id) > MaxUserID || !utf8.ValidString(id) || strings.ContainsAny(id, "\n\r\x00\x7f") {
-			t.Errorf("customer() = %q, which no record can hold", id)
+			t.Errorf("customer() = %q, which is no valid userId", id)
 		}
 	})
 }

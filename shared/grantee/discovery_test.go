@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
-// ageing is an issuer whose discovery document a resolver has, and a clock.
+// ageing is an issuer, a resolver that has its discovery document, and a clock.
 type ageing struct {
 	*issuer
 	resolver grantee.Resolver
@@ -51,12 +51,11 @@ func (a *ageing) refuses(t *testing.T, s signer, want fault) {
 func (a *ageing) fetched(t *testing.T, documents, keys int32) {
 	t.Helper()
 	if d, k := a.discoveries.Load(), a.fetches.Load(); d != documents || k != keys {
-		t.Errorf("%d discovery documents and %d key sets were fetched, want %d and %d", d, k, documents, keys)
+		t.Errorf("fetched %d discovery documents and %d key sets, want %d and %d", d, k, documents, keys)
 	}
 }
 
-// move publishes the keys at another address. What the old one answers is up to
-// old.
+// move publishes the keys at another address. The old address answers with old.
 func (a *ageing) move(old http.Handler, keys ...jose.JSONWebKey) {
 	a.set(func() {
 		a.document["jwks_uri"] = a.URL + "/moved"
@@ -76,10 +75,10 @@ func TestDiscoveryIsRepeated(t *testing.T) {
 		calls.Go(func() { a.accepts(t, a.signer) })
 	}
 	calls.Wait()
-	a.fetched(t, 2, 1) // the keys are where they were
+	a.fetched(t, 2, 1) // the keys' address is unchanged
 }
 
-// A document that cannot be had costs nobody a good token.
+// TestDiscoveryFailsLater: valid tokens are accepted without a new document.
 func TestDiscoveryFailsLater(t *testing.T) {
 	t.Parallel()
 	for name, fails := range map[string]http.Handler{
@@ -122,11 +121,12 @@ func TestDiscoveryFailsLater(t *testing.T) {
 			a.keys = []jose.JSONWebKey{next.public()}
 		})
 		a.pass(time.Hour)
-		a.accepts(t, next) // half of the time was for this
+		a.accepts(t, next) // half of the timeout is left for the keys
 	})
 }
 
-// A key that is not where the keys were is looked for where they are now.
+// TestKeysMove: a key that is missing at the old address is fetched from the new
+// one.
 func TestKeysMove(t *testing.T) {
 	t.Parallel()
 	next := newSigner(t, "k2")
@@ -145,7 +145,7 @@ func TestKeysMove(t *testing.T) {
 			a.accepts(t, next)
 			a.accepts(t, next)
 			if got := a.discoveries.Load(); got != 2 {
-				t.Errorf("%d discovery documents were fetched, want 2", got)
+				t.Errorf("discoveries = %d, want 2", got)
 			}
 		})
 	}
@@ -154,7 +154,7 @@ func TestKeysMove(t *testing.T) {
 		a := newAgeing(t, grantee.Options{Timeout: time.Second})
 		a.move(badserver.Hang(""), next.public())
 		a.pass(time.Minute)
-		// As a rule the first call spends its time on the old address. The next
+		// The first call usually spends its time on the old address. The next one
 		// begins with the document.
 		_, _ = resolve(t.Context(), t, a.resolver, a.token(t, next))
 		a.accepts(t, next)
@@ -169,7 +169,8 @@ func TestKeysMove(t *testing.T) {
 	})
 }
 
-// Tokens that none of the keys signed cause a discovery a minute.
+// TestForgedTokensAreBounded: tokens signed with no known key cause one discovery a
+// minute.
 func TestForgedTokensAreBounded(t *testing.T) {
 	t.Parallel()
 	a := newAgeing(t, grantee.Options{})
@@ -182,7 +183,7 @@ func TestForgedTokensAreBounded(t *testing.T) {
 		a.refuses(t, forger, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
 		a.refuses(t, forger, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
 		if got := a.discoveries.Load(); got != step.want {
-			t.Errorf("%v after the first token, %d discovery documents were fetched, want %d", time.Duration(a.past.Load()), got, step.want)
+			t.Errorf("%v after the first token: discoveries = %d, want %d", time.Duration(a.past.Load()), got, step.want)
 		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
-// canary is the token of most tests, and canarySecret the client secret: no
-// error may hold either.
+// canary is the token of most tests, and canarySecret the client secret: no error
+// may contain them.
 const (
 	canary       = "maker|fake-canary-7c41"
 	canarySecret = "fake/secret canary:93"
@@ -28,8 +28,8 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func clock() time.Time { return now }
 
-// TestMain refuses every connection that would leave this machine, and every
-// use of the default client: transports are copies of the default one.
+// TestMain refuses every connection to another machine, and every use of the
+// default client: transports are clones of the default one.
 func TestMain(m *testing.M) {
 	http.DefaultClient.Transport = refuse{}
 	testkit.Main(m)
@@ -64,7 +64,7 @@ func newResolver(t *testing.T, method string, o grantee.Options) grantee.Resolve
 	return r
 }
 
-// resolve calls r and looks for secrets in the error.
+// resolve calls r and checks the error for secrets.
 func resolve(ctx context.Context, t *testing.T, r grantee.Resolver, token string) (string, error) {
 	t.Helper()
 	id, err := r.Resolve(ctx, sensitive.New(token))
@@ -72,7 +72,7 @@ func resolve(ctx context.Context, t *testing.T, r grantee.Resolver, token string
 		return id, nil
 	}
 	if id != "" {
-		t.Errorf("Resolve returned the customer %q with the error %v", id, err)
+		t.Errorf("Resolve() = %q with error %v", id, err)
 	}
 	if token != "" {
 		badserver.NoSecret(t, err, token)
@@ -88,14 +88,14 @@ func wantCustomer(t *testing.T, r grantee.Resolver, token, want string) {
 	}
 }
 
-// fault is what tests compare of an error.
+// fault is the compared part of an error.
 type fault struct {
 	Kind   error
 	Asked  string
 	Status int
 }
 
-// wantFault resolves a token, and returns the error.
+// wantFault resolves a token, checks the error, and returns it.
 func wantFault(t *testing.T, r grantee.Resolver, token string, want fault) error {
 	t.Helper()
 	_, err := resolve(t.Context(), t, r, token)
@@ -111,10 +111,10 @@ func checkFault(t *testing.T, err error, want fault) {
 	}
 	got := fault{failed.Kind, failed.Asked, failed.Status}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b error) bool { return a == b })); diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+		t.Errorf("%v differs (-want +got):\n%s", err, diff)
 	}
 	if failed.Reason == "" {
-		t.Error("the error gives no reason")
+		t.Error("the error has no reason")
 	}
 	for _, kind := range []error{grantee.ErrRejected, grantee.ErrNoCustomer, grantee.ErrUnavailable} {
 		if errors.Is(err, kind) != (kind == want.Kind) {
@@ -142,13 +142,13 @@ func TestNewRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r, err := grantee.New(m, tt.options); err == nil || errors.Is(err, grantee.ErrJWKS) != (tt.options.JWKS != "") {
-			t.Errorf("%s: New() = %v, %v", name, r, err)
+			t.Errorf("%s: New() = %v, %v, want an error", name, r, err)
 		}
 	}
 }
 
-// A token that cannot be one is refused without asking anybody, by every
-// method: net/http would call some of them a fault of the connection.
+// TestImpossibleToken: every method refuses an impossible token without a request:
+// net/http would report some of them as connection errors.
 func TestImpossibleToken(t *testing.T) {
 	t.Parallel()
 	s := badserver.New(t, says(200, `{"sub":"u-1"}`))
@@ -157,12 +157,12 @@ func TestImpossibleToken(t *testing.T) {
 		wantFault(t, r, token, fault{Kind: grantee.ErrRejected, Asked: "userinfo"})
 	}
 	if n := len(s.Requests()); n != 0 {
-		t.Errorf("the provider was asked %d times", n)
+		t.Errorf("requests = %d, want 0", n)
 	}
 }
 
-// TestParseMethod: each fault names the rule, and never shows what was given, the
-// canary.
+// TestParseMethod: each error names the rule, and never the value, which contains
+// the canary.
 func TestParseMethod(t *testing.T) {
 	t.Parallel()
 	const absolute = "must be absolute"
@@ -198,10 +198,10 @@ func TestParseMethod(t *testing.T) {
 		m, err := grantee.ParseMethod(tt.in)
 		credentials, signature := strings.HasPrefix(tt.shown, "introspection"), strings.HasPrefix(tt.shown, "jwt")
 		if m.String() != tt.shown || m.NeedsCredentials() != credentials || m.TrustsSignature() != signature || (err != nil) != (tt.rule != "") {
-			t.Errorf("%s: got %s, credentials %t, error %v; want %s", name, m, m.NeedsCredentials(), err, tt.shown)
+			t.Errorf("%s: ParseMethod() = %s, credentials %t, error %v; want %s", name, m, m.NeedsCredentials(), err, tt.shown)
 		}
 		if err != nil && (!strings.Contains(err.Error(), tt.rule) || strings.Contains(err.Error(), "canary")) {
-			t.Errorf("%s: error = %v, want it to say %q and not the value", name, err, tt.rule)
+			t.Errorf("%s: error = %v, want %q and not the value", name, err, tt.rule)
 		}
 	}
 }

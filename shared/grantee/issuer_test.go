@@ -27,8 +27,8 @@ type issuer struct {
 	mu        sync.Mutex
 	keys      []jose.JSONWebKey
 	document  map[string]any // of discovery
-	discovery http.Handler   // instead of the document, if not nil
-	keySet    http.Handler   // instead of the keys, if not nil
+	discovery http.Handler   // replaces the document if not nil
+	keySet    http.Handler   // replaces the keys if not nil
 }
 
 func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
@@ -37,7 +37,7 @@ func newIssuer(t *testing.T, keys ...jose.JSONWebKey) *issuer {
 	i.URL = badserver.New(t, i).URL
 	i.document = map[string]any{
 		"issuer": i.URL, "jwks_uri": i.URL + "/keys",
-		// The last two are what no key set can make safe.
+		// The last two are algorithms that no key set makes safe.
 		"id_token_signing_alg_values_supported": []string{"RS256", "PS384", "ES256", "EdDSA", "HS256", "none"},
 	}
 	return i
@@ -74,7 +74,7 @@ func (i *issuer) serve(w http.ResponseWriter, what string) {
 	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: i.keys})
 }
 
-// keySet returns what an issuer with these keys publishes.
+// keySet returns the key set of an issuer with these keys.
 func keySet(t *testing.T, keys ...jose.JSONWebKey) string {
 	t.Helper()
 	text, err := json.Marshal(jose.JSONWebKeySet{Keys: keys})
@@ -97,8 +97,8 @@ func (i *issuer) resolver(t *testing.T, o grantee.Options) grantee.Resolver {
 	return newResolver(t, "jwt:"+i.URL, o)
 }
 
-// claims returns the claims of a good token, changed by the given pairs; nil
-// takes a claim away.
+// claims returns a valid token's claims, with the given changes; nil removes a
+// claim.
 func (i *issuer) claims(changes ...any) map[string]any {
 	c := map[string]any{"iss": i.URL, "aud": []string{"other", audience}, "sub": "u-1", "exp": now.Unix() + 1, "iat": now.Unix()}
 	for n := 0; n < len(changes); n += 2 {
@@ -110,7 +110,7 @@ func (i *issuer) claims(changes ...any) map[string]any {
 	return c
 }
 
-// signer is a private key; its public half is what an issuer publishes.
+// signer is a private key, whose public half an issuer publishes.
 type signer struct {
 	alg jose.SignatureAlgorithm
 	key jose.JSONWebKey

@@ -48,7 +48,7 @@ func TestJWTAlgorithms(t *testing.T) {
 func TestJWTRejects(t *testing.T) {
 	t.Parallel()
 	good, other := newSigner(t, "k1"), newSigner(t, "k1")
-	// A symmetric key in a key set is known to everybody, like a public one.
+	// A symmetric key in a key set is public, like every key there.
 	symmetric := []byte("fake symmetric key, 32 bytes long")
 	published := jose.JSONWebKey{Key: symmetric, KeyID: "hs"}
 	i := newIssuer(t, good.public(), published)
@@ -90,7 +90,7 @@ func TestJWTRejects(t *testing.T) {
 			t.Parallel()
 			err := wantFault(t, i.resolver(t, grantee.Options{}), tt.token, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
 			if !strings.Contains(err.Error(), tt.reason) {
-				t.Errorf("error = %v, want it to say %q", err, tt.reason)
+				t.Errorf("error = %v, want %q in it", err, tt.reason)
 			}
 		})
 	}
@@ -104,7 +104,7 @@ func TestJWTRejects(t *testing.T) {
 	})
 }
 
-// Claims that nobody asks for may have any form, and the others more than one.
+// TestJWTClaims: unused claims may have any form, and others more than one.
 func TestJWTClaims(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t, "k")
@@ -113,7 +113,7 @@ func TestJWTClaims(t *testing.T) {
 		"_claim_names", 7, "user", map[string]any{"id": uint64(9007199254740993)}))
 	r := i.resolver(t, grantee.Options{Claim: "user.id", Timeout: time.Minute})
 	var calls sync.WaitGroup
-	for range 16 { // none waits for another's discovery
+	for range 16 { // each discovers on its own
 		calls.Go(func() { wantCustomer(t, r, token, "9007199254740993") })
 	}
 	calls.Wait()
@@ -124,7 +124,7 @@ func TestJWTKeyRotation(t *testing.T) {
 	first, second := newSigner(t, "k1"), newSigner(t, "k2")
 	i := newIssuer(t, first.public())
 	r := i.resolver(t, grantee.Options{})
-	// The context of the call that discovered is over when keys are fetched anew.
+	// The context of the discovering call has ended when keys are fetched later.
 	ctx, cancel := context.WithCancel(t.Context())
 	for range 3 {
 		if id, err := resolve(ctx, t, r, first.sign(t, i.claims())); err != nil || id != "u-1" {
@@ -133,7 +133,7 @@ func TestJWTKeyRotation(t *testing.T) {
 	}
 	cancel()
 	if d, f := i.discoveries.Load(), i.fetches.Load(); d != 1 || f != 1 {
-		t.Errorf("%d discoveries and %d fetches for three tokens, want one each", d, f)
+		t.Errorf("discoveries, fetches = %d, %d for three tokens, want 1, 1", d, f)
 	}
 
 	i.set(func() { i.keys = []jose.JSONWebKey{second.public()} })
@@ -145,13 +145,12 @@ func TestJWTKeyRotation(t *testing.T) {
 	})
 	checkFault(t, err, fault{Kind: grantee.ErrRejected, Asked: "jwt"})
 	if d := i.discoveries.Load(); d != 1 {
-		t.Errorf("%d discoveries, want 1", d)
+		t.Errorf("discoveries = %d, want 1", d)
 	}
 }
 
-// soon repeats a call until it does what it should. go-oidc gives out what it has
-// fetched an instant before it keeps it, and on a busy machine the next call may
-// come in between.
+// soon repeats a call until it succeeds. go-oidc returns a fetched key an instant
+// before it stores it, and on a busy machine the next call may come in between.
 func soon(call func() bool) {
 	for until := time.Now().Add(10 * time.Second); !call() && time.Now().Before(until); {
 	}
@@ -196,7 +195,7 @@ func TestJWTProviderFaults(t *testing.T) {
 	for _, asked := range []string{"discovery", "keys"} {
 		t.Run(asked, func(t *testing.T) {
 			badserver.EachFault(t, []string{"canary"}, nil, func(t *testing.T, answer http.Handler) error {
-				const issuer = "http://127.0.0.1:443" // as the server in a bubble is called
+				const issuer = "http://127.0.0.1:443" // the address of a server in a bubble
 				document := says(200, `{"issuer":"`+issuer+`","jwks_uri":"`+issuer+`/keys"}`)
 				answers := map[string][]http.Handler{"discovery": {answer}, "keys": {document, answer}}[asked]
 				server := badserver.NewInBubble(t, answers...)
@@ -205,7 +204,7 @@ func TestJWTProviderFaults(t *testing.T) {
 				_, err := resolve(t.Context(), t, r, s.sign(t, map[string]any{"iss": issuer, "sub": "u-1", "exp": now.Unix() + 1}))
 				failed, ok := errors.AsType[*grantee.Error](err)
 				if took := time.Since(began); !ok || failed.Kind != grantee.ErrUnavailable || failed.Asked != asked || took > 2*time.Second {
-					t.Errorf("error = %v after %v, want it unavailable, having asked for %s", err, took, asked)
+					t.Errorf("error = %v after %v, want ErrUnavailable of %s", err, took, asked)
 				}
 				return err
 			})
@@ -213,8 +212,7 @@ func TestJWTProviderFaults(t *testing.T) {
 	}
 }
 
-// The provider is down, or the caller gives up, while the first call is
-// under way: that must not spoil the next one.
+// TestJWTRecovers: a failed or cancelled first call has no effect on the next one.
 func TestJWTRecovers(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t, "k")
@@ -251,14 +249,14 @@ func TestJWTRecovers(t *testing.T) {
 				i.set(func() { *which(i) = nil })
 				i.serve(w, name)
 			})
-			// Neither call may end by the time-out.
+			// Neither call may end by its timeout.
 			r := i.resolver(t, grantee.Options{Timeout: time.Minute})
 			_, err := resolve(ctx, t, r, s.sign(t, i.claims()))
 			checkFault(t, err, fault{Kind: grantee.ErrUnavailable, Asked: name})
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("first call: error = %v, want context.Canceled inside", err)
 			}
-			// The keys that were asked for are still under way, and serve the next.
+			// The keys are still being fetched, and serve the next call.
 			release()
 			wantCustomer(t, r, s.sign(t, i.claims()), "u-1")
 		})

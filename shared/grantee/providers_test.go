@@ -17,19 +17,19 @@ import (
 
 type members map[string]any
 
-// TestProviders takes an access token of each provider, in the shape that the
-// provider documents, with the options that infra/README.md names for it.
+// TestProviders accepts an access token of each provider, in its documented form,
+// with the options that infra/README.md gives for it.
 func TestProviders(t *testing.T) {
 	t.Parallel()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	rs256 := wrapSigner(t, jose.RS256, "k1", private, err)
-	const certificate = "MIIDfTCCAmWgAwIBAgIJfake" // no certificate, like those that cannot be read
+	const certificate = "MIIDfTCCAmWgAwIBAgIJfake" // no certificate: unreadable ones are ignored
 	for name, tt := range map[string]struct {
-		issuer   string // path of the issuer
-		keys     string // path of the key set
-		hidden   bool   // there is no discovery document
+		issuer   string // the issuer's path
+		keys     string // the key set's path
+		hidden   bool   // without a discovery document
 		key      members
-		others   []members // keys beside it
+		others   []members // other keys
 		typ      jose.ContentType
 		claims   members
 		claim    string
@@ -124,7 +124,7 @@ func TestProviders(t *testing.T) {
 			o := grantee.Options{Claim: tt.claim, Audience: tt.audience}
 			if tt.hidden {
 				o.JWKS = s.URL + tt.keys
-				mux.HandleFunc("GET /", func(_ http.ResponseWriter, r *http.Request) { t.Errorf("asked for %s", r.URL.Path) })
+				mux.HandleFunc("GET /", func(_ http.ResponseWriter, r *http.Request) { t.Errorf("unexpected request for %s", r.URL.Path) })
 			} else {
 				document := members{"issuer": issuer, "jwks_uri": s.URL + tt.keys, "id_token_signing_alg_values_supported": []string{"RS256"}}
 				mux.HandleFunc("GET "+strings.TrimSuffix(tt.issuer, "/")+"/.well-known/openid-configuration", writes(document))
@@ -144,7 +144,7 @@ func TestProviders(t *testing.T) {
 	}
 }
 
-// publicOf returns the public half of a key with more members.
+// publicOf returns a key's public half with more members.
 func publicOf(t *testing.T, s signer, more members) members {
 	t.Helper()
 	text, err := s.public().MarshalJSON()

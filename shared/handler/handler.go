@@ -21,8 +21,21 @@ type Func func(ctx context.Context, r Request) Answer
 
 // Request is a POST whose body has been read whole.
 type Request struct {
-	Header http.Header
-	Body   []byte
+	Header  http.Header
+	Body    []byte
+	project string
+}
+
+// Follow ties the log line to the trace of a traceparent, such as the publisher's, in
+// place of the request's own trace. It ignores one that is empty or invalid.
+func (r Request) Follow(ctx context.Context, traceparent string) {
+	addTrace(ctx, logging.TraceOf(traceparent, r.project))
+}
+
+func addTrace(ctx context.Context, trace slog.Attr) {
+	if trace.Key != "" {
+		logging.Add(ctx, trace)
+	}
 }
 
 // Answer is the response. Body is JSON.
@@ -95,9 +108,7 @@ func (h *Group) Wrap(name string, limits Limits, handle Func) http.HandlerFunc {
 			return
 		}
 		defer h.flights.land()
-		if trace := logging.Trace(r.Header, h.project); trace.Key != "" {
-			logging.Add(ctx, trace)
-		}
+		addTrace(ctx, logging.Trace(r.Header, h.project))
 		answer := h.answer(ctx, w, r, limits, handle)
 		// Before the answer: after it the platform may suspend the process.
 		line.Write(ctx, h.log, name, slog.Int(logging.Status, answer.Status),
@@ -132,7 +143,7 @@ func (h *Group) answer(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	ctx, cancel := h.flights.limit(ctx, limits.Time)
 	defer cancel()
 	h.first(ctx)
-	return handle(ctx, Request{Header: r.Header, Body: body})
+	return handle(ctx, Request{Header: r.Header, Body: body, project: h.project})
 }
 
 // readBody reads a body within its size and time.

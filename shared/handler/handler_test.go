@@ -26,7 +26,7 @@ import (
 
 var limits = handler.Limits{Body: 16, Time: 2 * time.Second}
 
-// logged collects log lines; handlers and tests write and read it at once.
+// logged collects log lines; handlers and tests use it concurrently.
 type logged struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -95,10 +95,10 @@ func TestRequestsAreBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			if resp.StatusCode != test.status || string(body) != test.answer {
-				t.Errorf("got %d %s, want %d %s", resp.StatusCode, body, test.status, test.answer)
+				t.Errorf("answer = %d %s, want %d %s", resp.StatusCode, body, test.status, test.answer)
 			}
 			if n := strings.Count(logs.String(), "\n"); n != 1 {
-				t.Errorf("%d log lines, want 1: %s", n, logs.String())
+				t.Errorf("log lines = %d, want 1: %s", n, logs.String())
 			}
 			for _, want := range test.logs {
 				if !strings.Contains(logs.String(), want) {
@@ -109,7 +109,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	}
 }
 
-// connect serves h over an in-memory connection, which works in a bubble.
+// connect serves h on an in-memory connection, which works in a bubble.
 func connect(t *testing.T, h http.Handler) net.Conn {
 	t.Helper()
 	client, server := net.Pipe()
@@ -150,13 +150,12 @@ func TestSlowBodyIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		if resp.StatusCode != http.StatusBadRequest || time.Since(started) != 10*time.Second {
-			t.Errorf("status %d after %v", resp.StatusCode, time.Since(started))
+			t.Errorf("status = %d after %v", resp.StatusCode, time.Since(started))
 		}
 	})
 }
 
-// request sends one request and gives its status, 0 for a connection that
-// broke.
+// request sends one request and returns its status, 0 for a broken connection.
 func request(t *testing.T, h http.Handler) <-chan int {
 	t.Helper()
 	conn := connect(t, h)
@@ -185,7 +184,7 @@ func TestBodyDeadlineDoesNotCutTheWorkOff(t *testing.T) {
 			}
 		})
 		if status := <-request(t, work); status != http.StatusOK {
-			t.Errorf("status %d", status)
+			t.Errorf("status = %d, want the work's end", status)
 		}
 	})
 }
@@ -195,7 +194,7 @@ func TestDrain(t *testing.T) {
 	tests := []struct {
 		name   string
 		work   time.Duration
-		stuck  bool // does not heed its context
+		stuck  bool // ignores its context
 		status int
 		after  time.Duration
 		code   int
@@ -242,23 +241,23 @@ func TestDrain(t *testing.T) {
 				close(drained)
 				if test.work > 0 {
 					if got := <-request(t, work); got != http.StatusServiceUnavailable {
-						t.Errorf("a request during the drain got %d, want 503", got)
+						t.Errorf("status during the drain = %d, want 503", got)
 					}
 				}
 				if test.work > 0 && !test.stuck {
 					if left := <-lefts; left != 7*time.Second {
-						t.Errorf("the work was told that it had %v left, want 7s", left)
+						t.Errorf("time left for the work = %v, want 7s", left)
 					}
 				}
 				if code := <-exited; code != test.code {
-					t.Errorf("exit status %d, want %d", code, test.code)
+					t.Errorf("exit status = %d, want %d", code, test.code)
 				}
 				if after := time.Since(started); after != test.after {
 					t.Errorf("ended after %v, want %v", after, test.after)
 				}
 				if test.status != 0 {
 					if got := <-inFlight; got != test.status {
-						t.Errorf("the request in flight got %d, want %d", got, test.status)
+						t.Errorf("status of the request in flight = %d, want %d", got, test.status)
 					}
 				}
 			})
@@ -266,8 +265,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestFirstAndLast: what a process has to do before all else is done before each
-// request, and what is left when it has drained.
+// TestFirstAndLast: First runs before each request, and Last after the drain.
 func TestFirstAndLast(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -276,7 +274,7 @@ func TestFirstAndLast(t *testing.T) {
 		h.First(func(context.Context) { done = append(done, "first") })
 		h.Last(func(ctx context.Context) {
 			if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) < time.Second {
-				t.Errorf("there is no time: %v", time.Until(deadline))
+				t.Errorf("time left for Last = %v, want a second or more", time.Until(deadline))
 			}
 			done = append(done, "last")
 		})
@@ -289,7 +287,7 @@ func TestFirstAndLast(t *testing.T) {
 		}
 		h.Drain()
 		if want := []string{"first", "request", "first", "request", "last"}; !slices.Equal(done, want) {
-			t.Errorf("%v, want %v", done, want)
+			t.Errorf("calls = %v, want %v", done, want)
 		}
 	})
 }
@@ -299,18 +297,18 @@ func TestJSON(t *testing.T) {
 	got := handler.Fail(400, `a "quoted" text`)
 	var body map[string]string
 	if err := json.Unmarshal(got.Body, &body); err != nil || body["error"] != `a "quoted" text` || got.Status != 400 {
-		t.Errorf("%d %s: %v", got.Status, got.Body, err)
+		t.Errorf("Fail() = %d %s: %v", got.Status, got.Body, err)
 	}
 }
 
-// recorder is a ResponseWriter that a read deadline can be set on.
+// recorder is a ResponseWriter with a read deadline.
 type recorder struct{ *httptest.ResponseRecorder }
 
 func (recorder) SetReadDeadline(time.Time) error { return nil }
 
-// TestTooManyAtATime: what comes on top of two thousand requests is handed back
-// at once, and taken again when there is room.
-func TestTooManyAtATime(t *testing.T) {
+// TestTooManyRequests: a request beyond two thousand is handed back at once, and
+// accepted again when others have ended.
+func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const most = 2000
@@ -330,21 +328,21 @@ func TestTooManyAtATime(t *testing.T) {
 		for range most {
 			all.Go(func() {
 				if w := ask(); w.Code != http.StatusOK {
-					t.Errorf("answered %d", w.Code)
+					t.Errorf("status = %d, want 200", w.Code)
 				}
 			})
 		}
 		synctest.Wait()
 		if w := ask(); w.Code != http.StatusServiceUnavailable || w.Body.String() != `{"error":"too many requests at a time"}` {
-			t.Errorf("one more is answered %d %s", w.Code, w.Body)
+			t.Errorf("answer to one more = %d %s, want 503", w.Code, w.Body)
 		}
 		if line := logs.String(); !strings.Contains(line, `"severity":"WARNING"`) || !strings.Contains(line, `"status":503`) {
-			t.Errorf("the log has %q", line)
+			t.Errorf("log = %q, want a warning", line)
 		}
 		close(release)
 		all.Wait()
 		if w := ask(); w.Code != http.StatusOK {
-			t.Errorf("answered %d when there is room again", w.Code)
+			t.Errorf("status after the others = %d, want 200", w.Code)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestHandlersAgree: a line is the same whoever writes it.
+// TestHandlersAgree: both handlers write the same lines.
 func TestHandlersAgree(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC)
@@ -51,7 +51,7 @@ func TestHandlersAgree(t *testing.T) {
 			record := slog.NewRecord(test.time, test.level, test.text, 0)
 			record.AddAttrs(test.attrs...)
 			if _, plain := appendLine(nil, record); plain != test.plain {
-				t.Errorf("plain is %v, want %v", plain, test.plain)
+				t.Errorf("plain = %v, want %v", plain, test.plain)
 			}
 			var want, got bytes.Buffer
 			if err := slog.NewJSONHandler(&want, &slog.HandlerOptions{ReplaceAttr: rename}).Handle(context.Background(), record); err != nil {
@@ -67,12 +67,12 @@ func TestHandlersAgree(t *testing.T) {
 	}
 }
 
-// TestDerivedLoggers: what comes with a logger is on its lines.
+// TestDerivedLoggers: attributes of a derived logger are in its lines.
 func TestDerivedLoggers(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	New(&out).With("a", "b").WithGroup("g").Info("x", "c", 1)
 	if !bytes.Contains(out.Bytes(), []byte(`"message":"x","a":"b","g":{"c":1}}`)) {
-		t.Errorf("got %s", &out)
+		t.Errorf("line = %s", &out)
 	}
 }

@@ -141,27 +141,33 @@ func lastOfEach(attrs []slog.Attr) []slog.Attr {
 // X-Cloud-Trace-Context. project is the Google Cloud project, without which Cloud
 // Logging cannot find a trace.
 func Trace(h http.Header, project string) slog.Attr {
-	id := traceID(h)
-	if id == "" {
+	if trace := TraceOf(h.Get("Traceparent"), project); trace.Key != "" {
+		return trace
+	}
+	// TRACE_ID/SPAN_ID;o=OPTIONS
+	id, _, _ := strings.Cut(h.Get("X-Cloud-Trace-Context"), "/")
+	return traceField(id, project)
+}
+
+// TraceOf is Trace for the text of a traceparent:
+// https://www.w3.org/TR/trace-context/#traceparent-header.
+func TraceOf(traceparent, project string) slog.Attr {
+	_, rest, _ := strings.Cut(traceparent, "-") // version-traceid-parentid-flags
+	id, rest, _ := strings.Cut(rest, "-")
+	if !strings.Contains(rest, "-") {
+		return slog.Attr{}
+	}
+	return traceField(id, project)
+}
+
+func traceField(id, project string) slog.Attr {
+	if !isTraceID(id) {
 		return slog.Attr{}
 	}
 	if project != "" {
 		id = "projects/" + project + "/traces/" + id
 	}
 	return slog.String(TraceID, id)
-}
-
-func traceID(h http.Header) string {
-	// https://www.w3.org/TR/trace-context/: version-traceid-parentid-flags
-	_, rest, _ := strings.Cut(h.Get("Traceparent"), "-")
-	if id, flags, _ := strings.Cut(rest, "-"); strings.Contains(flags, "-") && isTraceID(id) {
-		return id
-	}
-	// TRACE_ID/SPAN_ID;o=OPTIONS
-	if id, _, _ := strings.Cut(h.Get("X-Cloud-Trace-Context"), "/"); isTraceID(id) {
-		return id
-	}
-	return ""
 }
 
 func isTraceID(s string) bool {

@@ -31,7 +31,7 @@ func TestOneWideLine(t *testing.T) {
 		t.Fatalf("%v in %s", err, out.Bytes())
 	}
 	if got["time"] == nil {
-		t.Error("no time")
+		t.Error("the line has no time")
 	}
 	delete(got, "time")
 	want := map[string]any{
@@ -39,7 +39,7 @@ func TestOneWideLine(t *testing.T) {
 		"event_id": "e-1", "token": "[redacted]", "status": 200.0,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("line differs (-want +got):\n%s", diff)
 	}
 }
 
@@ -58,7 +58,7 @@ func TestLineTakesFieldsFromManyGoroutines(t *testing.T) {
 	line.Write(ctx, logging.New(&out), "m")
 	count := func(part string) int { return bytes.Count(out.Bytes(), []byte(part)) }
 	if n := count(`":1`); n < 50 || count(`"same"`) != 1 || count(`"severity":"ERROR"`) != 1 {
-		t.Errorf("%d fields in %s", n, out.Bytes())
+		t.Errorf("fields = %d in %s", n, out.Bytes())
 	}
 }
 
@@ -76,7 +76,7 @@ func TestTrace(t *testing.T) {
 		h := http.Header{}
 		h.Set(test.header, test.value)
 		if got := logging.Trace(h, "p").Value.String(); got != test.want && !(test.want == "" && logging.Trace(h, "p").Equal(slog.Attr{})) {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+			t.Errorf("%s: trace = %s, want %s", test.name, got, test.want)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
-// lines is a log that says when it was written to.
+// lines is a log that signals its writes.
 type lines struct {
 	bytes.Buffer
 	written chan struct{}
@@ -25,12 +25,12 @@ func (l *lines) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// TestNothingFromTheWire provokes net/http itself: a server sends two answers
-// to one request, the second with a token. Not parallel: the standard logger
-// is the process's.
+// TestNothingFromTheWire makes net/http log: a server sends two answers to one
+// request, the second with a token. It is not parallel, because it uses the
+// standard logger.
 func TestNothingFromTheWire(t *testing.T) {
 	shown := &lines{written: make(chan struct{}, 8)}
-	defer log.SetOutput(log.Writer()) // as it is now
+	defer log.SetOutput(log.Writer()) // the current one
 	log.SetOutput(logging.WithoutWire(shown))
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -60,10 +60,10 @@ func TestNothingFromTheWire(t *testing.T) {
 	resp.Body.Close()
 	<-shown.written
 	if got := shown.String(); strings.Contains(got, "canary") || !strings.HasSuffix(got, "idle HTTP channel\n") {
-		t.Errorf("logged %q", got)
+		t.Errorf("log = %q, want no token", got)
 	}
 	log.Print("funcframework.Start: port in use")
 	if got := shown.String(); !strings.HasSuffix(got, "funcframework.Start: port in use\n") {
-		t.Errorf("logged %q", got)
+		t.Errorf("log = %q", got)
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
-// revealed is a token that can be compared.
+// revealed is a token with comparable secrets.
 type revealed struct {
 	Access, Refresh string
 	Lifetime        time.Duration
@@ -56,7 +56,7 @@ func TestTokens(t *testing.T) {
 		{"token type in capitals", body(`,"token_type":"Bearer"`), time.Hour},
 		{"more members", body(`,"scope":"x","user":{"id":[1]}`), time.Hour},
 		{"escapes", answer{Status: 200, Body: strings.ReplaceAll(newTokens, "|", `\u007c`)}, time.Hour},
-		// The body decides, and not its label.
+		// The body counts, not its content type.
 		{"plain text", works.With("Content-Type", "text/plain; charset=utf-8"), time.Hour},
 		{"form", works.With("Content-Type", "application/x-www-form-urlencoded"), time.Hour},
 		{"HTML", works.With("Content-Type", "text/html"), time.Hour},
@@ -71,7 +71,7 @@ func TestTokens(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(revealed{"Atza|fake-new", "Atzr|fake-new", test.lifetime, fakeID}, reveal(token)); diff != "" {
-				t.Errorf("token (-want +got):\n%s", diff)
+				t.Errorf("token differs (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -89,7 +89,7 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestLifeBeginsBeforeTheCall has a clock that moves on while LWA works.
+// TestLifeBeginsBeforeTheCall: the clock advances during the call.
 func TestLifeBeginsBeforeTheCall(t *testing.T) {
 	t.Parallel()
 	server := badserver.New(t, works)
@@ -100,7 +100,7 @@ func TestLifeBeginsBeforeTheCall(t *testing.T) {
 	})
 	token, err := calls["refresh"](t.Context(), client)
 	if got := reveal(token).Lifetime; err != nil || got != time.Hour {
-		t.Errorf("it lives %v, %v, want an hour", got, err)
+		t.Errorf("lifetime = %v, %v, want an hour", got, err)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestRefusals(t *testing.T) {
 		kind   error
 		code   string
 	}{
-		// As LWA documents them, and as they have been seen.
+		// As LWA documents them, and as observed.
 		{"code or token", gone, lwa.ErrInvalidGrant, "invalid_grant"},
 		{"client", says(401, "invalid_client"), lwa.ErrClientRefused, "invalid_client"},
 		{"client in 400", says(400, "invalid_client"), lwa.ErrClientRefused, "invalid_client"},
@@ -133,7 +133,7 @@ func TestRefusals(t *testing.T) {
 		{"503", answer{Status: 503}.With("Retry-After", "7"), lwa.ErrUnavailable, ""},
 		{"503 of a proxy", page(503, "invalid_grant"), lwa.ErrUnavailable, ""},
 
-		// The code decides before the status.
+		// The code comes before the status.
 		{"code or token in 500", says(500, "invalid_grant"), lwa.ErrInvalidGrant, "invalid_grant"},
 		{"code or token in 401", says(401, "invalid_grant"), lwa.ErrInvalidGrant, "invalid_grant"},
 		{"code or token in 200", says(200, "invalid_grant"), lwa.ErrInvalidGrant, "invalid_grant"},
@@ -144,11 +144,11 @@ func TestRefusals(t *testing.T) {
 		{"an unknown error beside a token", answer{Status: 200, Body: `{"error":"odd","access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
 		{"an error that is no text", answer{Status: 200, Body: `{"error":{},"access_token":"Atza|fake-new"}`}, lwa.ErrUnavailable, ""},
 
-		// The body decides, and not its label.
+		// The body counts, not its content type.
 		{"code or token in plain text", gone.With("Content-Type", "text/plain"), lwa.ErrInvalidGrant, "invalid_grant"},
 		{"client in HTML", says(401, "invalid_client").With("Content-Type", "text/html"), lwa.ErrClientRefused, "invalid_client"},
 
-		// Nothing but the code proves that a grant is gone.
+		// Only the code proves that a grant is gone.
 		{"400 without a body", answer{Status: 400}, lwa.ErrUnavailable, ""},
 		{"400 with an empty object", answer{Status: 400, Body: `{}`}, lwa.ErrUnavailable, ""},
 		{"400 with an unknown error", says(400, "invalid_grants"), lwa.ErrUnavailable, ""},
@@ -160,8 +160,8 @@ func TestRefusals(t *testing.T) {
 		{"401 without a body", answer{Status: 401}, lwa.ErrUnavailable, ""},
 		{"404", page(404, ""), lwa.ErrUnavailable, ""},
 
-		// Tokens stay with the host that was configured: another answer to the redirect
-		// would end in an error without a status.
+		// Tokens are sent to the configured host only: a redirect is an error with
+		// its status.
 		{"302", answer{Status: 302}.With("Location", "/"), lwa.ErrUnavailable, ""},
 		{"307", answer{Status: 307}.With("Location", "/"), lwa.ErrUnavailable, ""},
 	}
@@ -176,8 +176,7 @@ func TestRefusals(t *testing.T) {
 			wantError(t, token, err, test.kind, want)
 		})
 	}
-	// Not even the status can be believed of an answer that promised tokens, or the
-	// rest of which never came.
+	// The status is not believed if an answer promised tokens, or was cut off.
 	text := func(body string) answer { return answer{Status: 200, Body: body} }
 	for name, answer := range map[string]answer{
 		"200 of a proxy":                           page(200, ""),
@@ -201,8 +200,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestErrorsShowNothing makes LWA repeat what it was sent, and the tokens that
-// it gives, in every place of an answer that could end up in an error.
+// TestErrorsShowNothing makes LWA repeat its input, and the tokens, in every part
+// of an answer that could be in an error.
 func TestErrorsShowNothing(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-8f1c"
@@ -228,13 +227,13 @@ func TestErrorsShowNothing(t *testing.T) {
 		badserver.NoSecret(t, exchanged, canary)
 		badserver.NoSecret(t, fmt.Sprintf("%#v %#v", exchanged, refreshed), canary)
 		if exchanged == nil {
-			t.Error("exchange: no error")
+			t.Error("Exchange succeeded, want an error")
 		}
 		return refreshed
 	})
 }
 
-// TestValuesShowNothing is about what the package hands out and takes in.
+// TestValuesShowNothing prints the package's inputs and results.
 func TestValuesShowNothing(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-8f1c"
@@ -266,8 +265,8 @@ func (c canned) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// FuzzAnswer proves of any answer that it is a token or a failure of one kind,
-// and that a failure's text is made of this package's words only.
+// FuzzAnswer: any answer is a token or an error of one kind, and an error's text
+// consists of this package's words.
 func FuzzAnswer(f *testing.F) {
 	const json = "application/json"
 	f.Add(200, json, newTokens)
@@ -281,14 +280,14 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(502, "text/html", "<html></html>")
 	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
 		if status < 200 || status > 599 {
-			return // no status of a final answer
+			return // not the status of a final answer
 		}
 		client := lwa.New(&url.URL{Scheme: "http", Host: "127.0.0.1"},
 			&http.Client{Transport: canned{status, contentType, body}}, fakeCredentials(), now)
 		token, err := client.Refresh(context.Background(), fakeID, sensitive.New(fakeRefresh))
 		if err == nil {
 			if token.AccessToken.Empty() || token.RefreshToken.Empty() || !token.ExpiresAt.After(today) || token.ClientID != fakeID {
-				t.Errorf("incomplete token %v", token)
+				t.Errorf("token = %v, want a complete one", token)
 			}
 			return
 		}
@@ -297,13 +296,12 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatalf("token %v with error %v", token, err)
 		}
 		if !possible(failed) {
-			t.Errorf("an error that may quote the answer: %v", err)
+			t.Errorf("error = %v, which may quote the answer", err)
 		}
 	})
 }
 
-// possible reports whether the text of an error is one of those that there are
-// for its status.
+// possible reports whether an error's text is one that its status allows.
 func possible(failed *lwa.Error) bool {
 	texts := []string{"login with amazon: refresh: unavailable: no usable answer"}
 	for kind, codes := range map[error][]string{

@@ -23,7 +23,7 @@ const (
 	fakeID      = "amzn1.application-oa2-client.fake"
 	fakeSecret  = "fake|secret+/=&% "
 
-	// newTokens is an answer that LWA gives when all is well.
+	// newTokens is LWA's answer to a valid call.
 	newTokens = `{"access_token":"Atza|fake-new","refresh_token":"Atzr|fake-new","token_type":"bearer","expires_in":3600}`
 )
 
@@ -38,7 +38,7 @@ var (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// today is what the clients of these tests take for now.
+// today is the time of these tests' clients.
 var today = time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 
 func now() time.Time { return today }
@@ -53,7 +53,7 @@ func credentials(pairs ...string) (list []lwa.Credentials) {
 
 func fakeCredentials() []lwa.Credentials { return credentials(fakeID, fakeSecret) }
 
-// serve starts an LWA, and returns a client of it with one pair of credentials.
+// serve starts an LWA, and returns its client with one pair of credentials.
 func serve(t *testing.T, answers ...http.Handler) (*badserver.Server, *lwa.Client) {
 	t.Helper()
 	server := badserver.New(t, answers...)
@@ -69,7 +69,7 @@ func newClient(t *testing.T, base string, client *http.Client, credentials []lwa
 	return lwa.New(tokenURL, client, credentials, now)
 }
 
-// calls are the two operations, for what holds for both.
+// calls are the two operations, for tests of both.
 var calls = map[string]func(context.Context, *lwa.Client) (lwa.Token, error){
 	"exchange": func(ctx context.Context, c *lwa.Client) (lwa.Token, error) {
 		return c.Exchange(ctx, sensitive.New(fakeCode))
@@ -81,7 +81,7 @@ var calls = map[string]func(context.Context, *lwa.Client) (lwa.Token, error){
 
 type call = func(context.Context, *lwa.Client) (lwa.Token, error)
 
-// each runs a test of both operations.
+// each runs a test with each operation.
 func each(t *testing.T, name string, test func(t *testing.T, op string, call call)) {
 	t.Helper()
 	for op, call := range calls {
@@ -92,14 +92,13 @@ func each(t *testing.T, name string, test func(t *testing.T, op string, call cal
 	}
 }
 
-// wantError checks kind and fields of an error and that it comes with no
-// token.
+// wantError checks an error's kind and fields, and that there is no token.
 func wantError(t *testing.T, token lwa.Token, err, want error, fields lwa.Error) {
 	t.Helper()
-	// An error must be of one kind and no other.
+	// An error is of exactly one kind.
 	for _, kind := range []error{lwa.ErrInvalidGrant, lwa.ErrClientRefused, lwa.ErrThrottled, lwa.ErrUnavailable} {
 		if errors.Is(err, kind) != errors.Is(want, kind) {
-			t.Errorf("error = %v, want a kind of %v and no other", err, want)
+			t.Errorf("error = %v, want only the kind of %v", err, want)
 		}
 	}
 	var got *lwa.Error
@@ -114,8 +113,8 @@ func wantError(t *testing.T, token lwa.Token, err, want error, fields lwa.Error)
 	}
 }
 
-// TestSendsExactly has the forms written out, since url.Values would make the
-// same mistakes on both sides.
+// TestSendsExactly: the forms are literal, since url.Values would make the same
+// mistakes on both sides.
 func TestSendsExactly(t *testing.T) {
 	t.Parallel()
 	const client = "client_id=amzn1.application-oa2-client.fake&client_secret=fake%7Csecret%2B%2F%3D%26%25+"
@@ -138,7 +137,7 @@ func TestSendsExactly(t *testing.T) {
 			},
 		}}
 		if diff := cmp.Diff(want, server.Requests()); diff != "" {
-			t.Errorf("requests (-want +got):\n%s", diff)
+			t.Errorf("requests differ (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -155,15 +154,15 @@ func TestAccount(t *testing.T) {
 	}
 	server := badserver.New(t, answer{Status: 200, Body: `{"aud":"amzn1.fake","user_id":"amzn1.account.FAKE","exp":3500}`})
 	if got, err := account(t.Context(), t, server); got != "amzn1.account.FAKE" || err != nil {
-		t.Errorf("got %q, %v", got, err)
+		t.Errorf("Account() = %q, %v", got, err)
 	}
 	if r := server.Requests()[0]; r.Method != "GET" || r.URI != "/tokeninfo?access_token=Atza%7Ccanary%2B%2F%3D" {
-		t.Errorf("asked %s %s", r.Method, r.URI)
+		t.Errorf("request = %s %s", r.Method, r.URI)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := account(ctx, t, server); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+		t.Errorf("error when cancelled = %v", err)
 	} else {
 		badserver.NoSecret(t, err, "canary")
 	}
@@ -175,7 +174,7 @@ func TestAccount(t *testing.T) {
 		started := time.Now()
 		got, err := account(t.Context(), t, badserver.NewInBubble(t, fault))
 		if took := time.Since(started); got != "" || took > lwa.AccountTimeout {
-			t.Errorf("got %q after %v", got, took)
+			t.Errorf("Account() = %q after %v, want an error in time", got, took)
 		}
 		return err
 	})

@@ -61,14 +61,14 @@ func TestParseCredentials(t *testing.T) {
 				t.Errorf("error = %v, want %q", err, test.err)
 			}
 			if diff := cmp.Diff(pairs(test.want), pairs(got)); diff != "" {
-				t.Errorf("credentials (-want +got):\n%s", diff)
+				t.Errorf("credentials differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestRotation is about secrets in rotation: which are tried, in what order, and
-// whose tokens came.
+// TestRotation: which of several secrets are tried, in which order, and whose
+// tokens are returned.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	secrets := []string{"fake-secret-3", "fake-secret-2", "fake-secret-1"}
@@ -96,7 +96,7 @@ func TestRotation(t *testing.T) {
 			token, err := call(t.Context(), newClient(t, server.URL, server.Client(), all))
 			wantTried(t, server, all[:test.tried]...)
 			if (token.ClientID == fakeID) != (test.kind == nil) || !errors.Is(err, test.kind) {
-				t.Errorf("tokens of %q, %v; want error %v", token.ClientID, err, test.kind)
+				t.Errorf("client = %q, %v; want error %v", token.ClientID, err, test.kind)
 			}
 		})
 	}
@@ -115,7 +115,7 @@ func pairs(list []lwa.Credentials) (pairs [][2]string) {
 	return pairs
 }
 
-// wantTried holds the credentials that were presented so far against a list.
+// wantTried compares the credentials in all requests with a list.
 func wantTried(t *testing.T, server *badserver.Server, want ...lwa.Credentials) {
 	t.Helper()
 	var presented [][2]string
@@ -123,27 +123,27 @@ func wantTried(t *testing.T, server *badserver.Server, want ...lwa.Credentials) 
 		presented = append(presented, [2]string{r.Form().Get("client_id"), r.Form().Get("client_secret")})
 	}
 	if diff := cmp.Diff(pairs(want), presented); diff != "" {
-		t.Errorf("credentials tried (-want +got):\n%s", diff)
+		t.Errorf("tried credentials differ (-want +got):\n%s", diff)
 	}
 }
 
-// TestRefreshOfAnotherClientsGrant: to another client a good token is refused
-// like a dead one, which would revoke a living grant.
+// TestRefreshOfAnotherClientsGrant: LWA refuses another client's valid token like a
+// dead one, which would revoke an active grant.
 func TestRefreshOfAnotherClientsGrant(t *testing.T) {
 	t.Parallel()
 	server := badserver.New(t, works)
 	both := credentials("new", "fake-2", "old", "fake-1")
 	client := newClient(t, server.URL, server.Client(), both)
 	if token, err := client.Refresh(t.Context(), "old", sensitive.New(fakeRefresh)); err != nil || token.ClientID != "old" {
-		t.Errorf("tokens of %q, %v", token.ClientID, err)
+		t.Errorf("client = %q, %v, want old", token.ClientID, err)
 	}
 	if _, err := client.Refresh(t.Context(), "gone", sensitive.New(fakeRefresh)); !errors.Is(err, lwa.ErrClientRefused) {
-		t.Errorf("%v, want %v", err, lwa.ErrClientRefused)
+		t.Errorf("error = %v, want %v", err, lwa.ErrClientRefused)
 	}
 	wantTried(t, server, both[1])
 }
 
-// TestNewSecretWithoutADeploy: the secret was rotated while the process ran.
+// TestNewSecretWithoutADeploy: the secret is rotated while the process runs.
 func TestNewSecretWithoutADeploy(t *testing.T) {
 	t.Parallel()
 	old, renewed := credentials(fakeID, "fake-old"), credentials(fakeID, "fake-new")
@@ -156,21 +156,21 @@ func TestNewSecretWithoutADeploy(t *testing.T) {
 			return client
 		}
 		client := newClient()
-		for range 2 { // nothing new yet, and looked for only once a minute
+		for range 2 { // unchanged, and reloaded once a minute at most
 			if _, err := call(t.Context(), client); !errors.Is(err, lwa.ErrClientRefused) || looks != 1 {
-				t.Errorf("%v after %d looks", err, looks)
+				t.Errorf("error = %v after %d reloads, want %v after 1", err, looks, lwa.ErrClientRefused)
 			}
 		}
 		stored = renewed
 		if _, err := call(t.Context(), newClient()); err != nil || looks != 2 {
-			t.Errorf("%v after %d looks", err, looks)
+			t.Errorf("error = %v after %d reloads, want none after 2", err, looks)
 		}
 		wantTried(t, server, old[0], old[0], old[0], renewed[0])
 	})
 }
 
-// TestKnows: the credentials of another client come into the secret, and grants
-// that were given to it.
+// TestKnows: another client's credentials are added to the secret, and then grants
+// of it.
 func TestKnows(t *testing.T) {
 	t.Parallel()
 	clock, stored, looks := today, credentials("former", "fake-secret"), 0
@@ -179,11 +179,11 @@ func TestKnows(t *testing.T) {
 		t.Helper()
 		for id, want := range want {
 			if got := client.Knows(id); got != want || looks != looked {
-				t.Errorf("Knows(%q) = %v after %d looks, want %v after %d", id, got, looks, want, looked)
+				t.Errorf("Knows(%q) = %v after %d reloads, want %v after %d", id, got, looks, want, looked)
 			}
 		}
 	}
-	knows(0, map[string]bool{"former": true, "FORMER": false, "": false, fakeID: false}) // nowhere to look
+	knows(0, map[string]bool{"former": true, "FORMER": false, "": false, fakeID: false}) // no reload function
 	client.ReloadFrom(func(context.Context) ([]lwa.Credentials, error) { looks++; return stored, nil })
 	knows(0, map[string]bool{"former": true})
 	knows(1, map[string]bool{fakeID: false})
@@ -204,16 +204,16 @@ func FuzzParseCredentials(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		credentials, err := lwa.ParseCredentials(sensitive.New(text))
 		if (err == nil) != (len(credentials) > 0) {
-			t.Fatalf("%d credentials and error %v", len(credentials), err)
+			t.Fatalf("credentials = %d, error = %v, want one of them", len(credentials), err)
 		}
 		for _, c := range credentials {
 			if c.ClientID == "" || c.ClientSecret.Empty() {
-				t.Error("incomplete credentials and no error")
+				t.Error("incomplete credentials without an error")
 			}
 		}
 		said := func(end string) bool { return strings.HasSuffix(err.Error(), end) }
 		if err != nil && !slices.ContainsFunc([]string{noJSON, "empty array", "].client_id: missing", "].client_secret: missing"}, said) {
-			t.Errorf("an error that may quote the text: %v", err)
+			t.Errorf("error = %v, which may quote the text", err)
 		}
 	})
 }

@@ -16,8 +16,8 @@ import (
 )
 
 func ExampleClient() {
-	// Stands for https://api.amazon.com/auth/o2/token. It knows one code, and
-	// no refresh token any more.
+	// Stands for https://api.amazon.com/auth/o2/token. It knows one code, and no
+	// refresh token.
 	amazon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if r.PostFormValue("code") == "ANfakecode" {

@@ -18,15 +18,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
-// TestRepeats proves how often each call is made: an exchange once more after
-// LWA's own failure, a refresh never.
+// TestRepeats: an exchange is retried once after LWA's own failure, a refresh
+// never.
 func TestRepeats(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name      string
 		answers   []http.Handler
 		exchanges int
-		succeeds  bool // the exchange, at last
+		succeeds  bool // the exchange in the end
 	}{
 		{"500, then tokens", []http.Handler{answer{Status: 500, Body: `{}`}, works}, 2, true},
 		{"503 of a proxy, then tokens", []http.Handler{failing, works}, 2, true},
@@ -39,7 +39,7 @@ func TestRepeats(t *testing.T) {
 		{"403 of a proxy", []http.Handler{badserver.Page(403, ""), works}, 1, false},
 		{"200 of a proxy", []http.Handler{badserver.Page(200, ""), works}, 1, false},
 		{"200 without a token", []http.Handler{answer{Status: 200, Body: "{}"}, works}, 1, false},
-		// The code may be used up by then.
+		// The code may be spent.
 		{"closed instead of an answer", []http.Handler{badserver.Raw(""), works}, 1, false},
 		{"reset instead of an answer", []http.Handler{http.HandlerFunc(badserver.Reset), works}, 1, false},
 	}
@@ -49,20 +49,20 @@ func TestRepeats(t *testing.T) {
 			_, err := call(t.Context(), client)
 			sent, want := server.Requests(), map[string]int{"exchange": test.exchanges, "refresh": 1}[op]
 			if len(sent) != want {
-				t.Fatalf("%d requests, want %d (%v)", len(sent), want, err)
+				t.Fatalf("requests = %d, want %d (%v)", len(sent), want, err)
 			}
 			if succeeded := err == nil; succeeded != (test.succeeds && op == "exchange") {
 				t.Errorf("error = %v", err)
 			}
 			if diff := cmp.Diff(sent[0], sent[len(sent)-1]); diff != "" {
-				t.Errorf("the second request differs (-first +second):\n%s", diff)
+				t.Errorf("second request differs (-first +second):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestRepeatsDials: without a connection nothing was sent, so that a code is still
-// good.
+// TestRepeatsDials: without a connection nothing was sent, so the code is still
+// valid.
 func TestRepeatsDials(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -89,7 +89,7 @@ func TestRepeatsDials(t *testing.T) {
 			}
 			token, err := calls[test.op](t.Context(), newClient(t, server.URL, client, fakeCredentials()))
 			if test.succeeds != (err == nil) || dials != test.dials {
-				t.Errorf("%v after %d dials, want %d", err, dials, test.dials)
+				t.Errorf("error = %v after %d dials, want %d", err, dials, test.dials)
 			}
 			if err != nil {
 				wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: test.op})
@@ -130,9 +130,9 @@ func TestTimeout(t *testing.T) {
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error = %v, want it to wrap %v", err, context.DeadlineExceeded)
 				}
-				// Without an answer nobody knows what became of the code.
+				// Without an answer the code may be spent.
 				if n := len(server.Requests()); n != 1 {
-					t.Errorf("%d requests, want 1", n)
+					t.Errorf("requests = %d, want 1", n)
 				}
 			})
 		})
@@ -146,13 +146,13 @@ func TestTimeout(t *testing.T) {
 			token, err := calls["exchange"](t.Context(), newClient(t, server.URL, server.Client(), fakeCredentials()))
 			wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: "exchange"})
 			if took, n := time.Since(started), len(server.Requests()); took != lwa.ExchangeTimeout || n != 2 {
-				t.Errorf("%d requests in %v, want 2 in %v", n, took, lwa.ExchangeTimeout)
+				t.Errorf("requests = %d in %v, want 2 in %v", n, took, lwa.ExchangeTimeout)
 			}
 		})
 	})
 }
 
-// TestCancelled ends the context while LWA is at work on its failure.
+// TestCancelled ends the context while LWA handles the request.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	each(t, "at work", func(t *testing.T, op string, call call) {
@@ -170,9 +170,9 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
-// TestNobodyWaitsForTheRepeat ends the context when LWA's failure has just been
-// read: that is what the caller is told, and not that a repeat was cancelled.
-func TestNobodyWaitsForTheRepeat(t *testing.T) {
+// TestCancelledBeforeTheRetry ends the context after LWA's failure was read: the
+// error is that failure, not the cancellation of the retry.
+func TestCancelledBeforeTheRetry(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	client := &http.Client{Transport: lastWords{canned{503, "text/html", "<html>"}, cancel}}
@@ -180,7 +180,7 @@ func TestNobodyWaitsForTheRepeat(t *testing.T) {
 	wantError(t, token, err, lwa.ErrUnavailable, lwa.Error{Op: "exchange", Status: 503})
 }
 
-// lastWords is a transport whose caller goes away when it has read the answer.
+// lastWords is a transport that cancels the context after the answer was read.
 type lastWords struct {
 	http.RoundTripper
 	leave func()

@@ -13,8 +13,8 @@ const pushed = `{"deliveryAttempt":2,"message":{"attributes":{"region":"EU","eve
 	`"message_id":"77","orderingKey":"u-1/lamp-1",` +
 	`"publishTime":"2026-01-02T03:04:05.678Z","publish_time":"2026-01-02T03:04:05.678Z"},"subscription":"projects/p/subscriptions/s"}`
 
-// TestPlain: what Pub/Sub sends is in the plain form, or the form would be of
-// no use.
+// TestPlain: Pub/Sub's requests have the plain form, without which the form would
+// be useless.
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	byEncode, err := Encode(Message{ID: "1", Data: []byte("x"), Attributes: map[string]string{"a": "b"}, PublishTime: time.Unix(1, 5),
@@ -27,12 +27,12 @@ func TestPlain(t *testing.T) {
 		"no data": `{"message":{"messageId":"1","attributes":{},"data":""}}`,
 	} {
 		if _, ok := decodePlain([]byte(body)); !ok {
-			t.Errorf("%s: not plain", name)
+			t.Errorf("%s is not plain", name)
 		}
 	}
 }
 
-// odd are bodies that are another's to read, or nobody's.
+// odd are bodies without the plain form, valid or not.
 var odd = []string{
 	``, `{`, `{}`, `[]`, `null`, `{"message":null}`, `{"message":{}}`, `{"message":{"messageId":""}}`,
 	`{"message":{"messageId":"1"}} x`, `{"message":{"messageId":"1"}`, `{"message":{"messageId":"1"},}`, `{"message":{"messageId":"1",}}`,
@@ -60,7 +60,7 @@ func TestOddIsNotPlain(t *testing.T) {
 	}
 }
 
-// FuzzPlain: where there are two ways to read a body they agree.
+// FuzzPlain: both decoders agree on every plain body.
 func FuzzPlain(f *testing.F) {
 	f.Add([]byte(pushed))
 	for _, body := range odd {
@@ -77,10 +77,10 @@ func FuzzPlain(f *testing.F) {
 		}
 		want, err := decodeJSON(body)
 		if err != nil {
-			t.Fatalf("%s is plain, and %v", body, err)
+			t.Fatalf("%s is plain, but Decode() = %v", body, err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-encoding/json +plain):\n%s", body, diff)
+			t.Errorf("%s differs (-encoding/json +plain):\n%s", body, diff)
 		}
 	})
 }

@@ -32,10 +32,10 @@ func TestDecode(t *testing.T) {
 	for _, test := range tests {
 		got, err := push.Decode([]byte(test.body))
 		if err != nil {
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: Decode() error = %v", test.name, err)
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+			t.Errorf("%s differs (-want +got):\n%s", test.name, diff)
 		}
 	}
 	body, err := push.Encode(whole)
@@ -43,7 +43,7 @@ func TestDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := push.Decode(body); err != nil || !cmp.Equal(whole, got) {
-		t.Errorf("encoded and decoded: %+v, %v; want %+v", got, err, whole)
+		t.Errorf("Decode(Encode()) = %+v, %v; want %+v", got, err, whole)
 	}
 }
 
@@ -59,7 +59,7 @@ func TestDecodeRefuses(t *testing.T) {
 		`{"message":{"data":"aGk="}}`: "not a Pub/Sub message: message.messageId: missing",
 	} {
 		if _, err := push.Decode([]byte(body)); err == nil || err.Error() != want {
-			t.Errorf("%s: %v, want %s", body, err, want)
+			t.Errorf("Decode(%s) = %v, want %s", body, err, want)
 		}
 	}
 }
@@ -80,7 +80,7 @@ func FuzzDecode(f *testing.F) {
 			return // a year that JSON times cannot hold
 		}
 		if twice, err := push.Decode(again); err != nil || !cmp.Equal(m.Data, twice.Data) && len(m.Data) > 0 || m.ID != twice.ID {
-			t.Errorf("%v after %s", err, again)
+			t.Errorf("error = %v after %s", err, again)
 		}
 	})
 }

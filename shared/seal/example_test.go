@@ -22,7 +22,8 @@ func Example() {
 	}
 	sealer.ReloadFrom(func(context.Context) (sensitive.String, error) { return keyset, nil }, time.Now)
 
-	// The operator rotates, and a process that starts seals with the new key.
+	// The operator rotates the keyset, and a process that starts then seals with
+	// the new key.
 	if keyset, err = seal.Rotate(keyset); err != nil {
 		log.Fatal(err)
 	}

@@ -16,12 +16,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// source is where a keyset is kept, and somebody rotates it.
+// source is the source of a keyset that is rotated.
 type source struct {
 	mu     sync.Mutex
 	keyset sensitive.String
 	err    error
-	hang   bool // until the caller gives up
+	hang   bool // until the context ends
 	loads  int
 }
 
@@ -41,7 +41,7 @@ func (s *source) load(ctx context.Context) (sensitive.String, error) {
 	return s.keyset, s.err
 }
 
-// sealer is the Sealer of a process that starts now.
+// sealer returns the Sealer of a process that starts now.
 func (s *source) sealer(t *testing.T) *seal.Sealer {
 	t.Helper()
 	sealer := newSealer(t, s.keyset)
@@ -54,7 +54,7 @@ func (s *source) rotate(t *testing.T) {
 	s.keyset = rotated(t, s.keyset)
 }
 
-// wantOpen opens a value, and checks how often the keyset was loaded so far.
+// wantOpen opens a value, and checks the number of loads so far.
 func (s *source) wantOpen(t *testing.T, sealer *seal.Sealer, sealed []byte, loads int) {
 	t.Helper()
 	if got, err := sealer.Open(sealed, place); err != nil || !got.Equal(token) {
@@ -63,7 +63,7 @@ func (s *source) wantOpen(t *testing.T, sealer *seal.Sealer, sealed []byte, load
 	s.wantLoads(t, loads)
 }
 
-// wantClosed tries to open a value. It returns the error.
+// wantClosed fails to open a value, and returns the error.
 func (s *source) wantClosed(t *testing.T, sealer *seal.Sealer, sealed []byte, loads int) error {
 	t.Helper()
 	got, err := sealer.Open(sealed, place)
@@ -77,12 +77,11 @@ func (s *source) wantClosed(t *testing.T, sealer *seal.Sealer, sealed []byte, lo
 func (s *source) wantLoads(t *testing.T, want int) {
 	t.Helper()
 	if s.loads != want {
-		t.Errorf("the keyset was loaded %d times, want %d", s.loads, want)
+		t.Errorf("loads = %d, want %d", s.loads, want)
 	}
 }
 
-// TestUnknownKeyLoads rotates while a process runs. Time is the bubble's: it
-// passes only where a test says so.
+// TestUnknownKeyLoads rotates the keyset while a process runs.
 func TestUnknownKeyLoads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -99,13 +98,13 @@ func TestUnknownKeyLoads(t *testing.T) {
 		s.wantOpen(t, old, rotated, 1)
 		s.wantOpen(t, old, before, 1)
 		if old.Fresh(before) || !old.Fresh(rotated) || !old.Fresh(mustSeal(t, old)) {
-			t.Error("the process does not seal with the new key, which it has loaded")
+			t.Error("Seal uses the old key after the load")
 		}
 		s.wantLoads(t, 1)
 	})
 }
 
-// TestUnreadableDoesNotLoad opens what no keyset can open.
+// TestUnreadableDoesNotLoad opens values that no keyset can open.
 func TestUnreadableDoesNotLoad(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -120,7 +119,7 @@ func TestUnreadableDoesNotLoad(t *testing.T) {
 	})
 }
 
-// TestStormLoadsOnce has many goroutines meet many unknown keys.
+// TestStormLoadsOnce has many goroutines open values of many unknown keys.
 func TestStormLoadsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -156,7 +155,7 @@ func TestStormLoadsOnce(t *testing.T) {
 	})
 }
 
-// TestFailedLoad keeps the keyset that there is, and tells what happened.
+// TestFailedLoad: a failed load keeps the keyset, and its error is reported.
 func TestFailedLoad(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the source is broken")
@@ -184,17 +183,17 @@ func TestFailedLoad(t *testing.T) {
 				tt.spoil(s)
 
 				began := time.Now()
-				for range 2 { // the second time without a look
+				for range 2 { // the second time without a load
 					err := s.wantClosed(t, old, rotated, 1)
 					if id, _ := seal.KeyID(rotated); !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), fmt.Sprint(id)) {
-						t.Errorf("error = %v, want it to tell the key's id and %q", err, tt.says)
+						t.Errorf("error = %v, want the key's id and %q in it", err, tt.says)
 					}
 					if errors.Is(err, broken) || errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "canary") {
-						t.Errorf("error = %v, want nothing but ErrOpen", err)
+						t.Errorf("error = %v, want only ErrOpen", err)
 					}
 				}
 				if took := time.Since(began); took != tt.takes {
-					t.Errorf("it took %v, want %v", took, tt.takes)
+					t.Errorf("Open took %v, want %v", took, tt.takes)
 				}
 				s.wantOpen(t, old, before, 1)
 				s.wantOpen(t, old, mustSeal(t, old), 1)
@@ -203,14 +202,14 @@ func TestFailedLoad(t *testing.T) {
 				time.Sleep(10 * time.Second)
 				s.wantOpen(t, old, rotated, 2)
 				if err := s.wantClosed(t, old, []byte("\x01none"), 2); !strings.Contains(err.Error(), "no such key") {
-					t.Errorf("error = %v, want nothing of the look that failed before", err)
+					t.Errorf("error = %v, want no mention of the earlier failure", err)
 				}
 			})
 		})
 	}
 }
 
-// TestSealLoadsHourly has a process meet nothing unknown.
+// TestSealLoadsHourly: without unknown keys a process loads once an hour.
 func TestSealLoadsHourly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -227,7 +226,7 @@ func TestSealLoadsHourly(t *testing.T) {
 		}
 		s.wantLoads(t, 1)
 		if !sealer.Fresh(sealed) {
-			t.Error("it goes on to seal with the old key")
+			t.Error("Seal uses the old key after an hour")
 		}
 
 		s.hang = true
@@ -237,23 +236,23 @@ func TestSealLoadsHourly(t *testing.T) {
 			s.wantOpen(t, sealer, mustSeal(t, sealer), 2)
 		}
 		if took := time.Since(began); took != time.Second {
-			t.Errorf("sealing thrice took %v while the source hangs, want 1 s for the first", took)
+			t.Errorf("three Seals took %v while the source hangs, want 1 s", took)
 		}
 
-		// It failed, so the next look comes sooner than in an hour.
+		// A failed load is repeated sooner than in an hour.
 		s.hang = false
 		s.rotate(t)
 		sealed = mustSeal(t, s.sealer(t))
 		time.Sleep(time.Minute - time.Second)
 		if mustSeal(t, sealer); !sealer.Fresh(sealed) {
-			t.Error("a minute after a look that failed it goes on to seal with the old key")
+			t.Error("Seal uses the old key a minute after the failed load")
 		}
 	})
 }
 
-// TestSealWaitsForNobody seals while another goroutine's look hangs. Outside of
-// a bubble: there, whoever waited for the lock would hang the test.
-func TestSealWaitsForNobody(t *testing.T) {
+// TestSealDoesNotWait seals while another goroutine's load hangs. It uses no
+// bubble, where a goroutine that waits for a lock would hang the test.
+func TestSealDoesNotWait(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)
 	sealer := newSealer(t, s.keyset)
@@ -280,13 +279,13 @@ func TestSealWaitsForNobody(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("it waits for another's look")
+		t.Error("Seal waits for another goroutine's load")
 	}
 	close(enough)
 	both.Wait()
 }
 
-// TestRemovedKey takes the old key away once nothing needs it.
+// TestRemovedKey removes the old key when no value needs it.
 func TestRemovedKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -304,7 +303,7 @@ func TestRemovedKey(t *testing.T) {
 		}
 		s.keyset = keyset
 		s.wantClosed(t, s.sealer(t), before, 1)
-		s.wantOpen(t, sealer, before, 1) // a process that runs has the key until it loads
+		s.wantOpen(t, sealer, before, 1) // a running process has the key until it loads
 		time.Sleep(time.Hour)
 		mustSeal(t, sealer)
 		time.Sleep(10 * time.Second)

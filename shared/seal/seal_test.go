@@ -70,11 +70,11 @@ func TestSealedValuesAreBoundToTheirPlace(t *testing.T) {
 	keyset := newKeyset(t)
 	sealed := mustSeal(t, newSealer(t, keyset))
 	if bytes.Contains(sealed, []byte("fake")) {
-		t.Error("the sealed value shows the token")
+		t.Error("the sealed value contains the token")
 	}
-	second := newSealer(t, keyset) // as another process has it
+	second := newSealer(t, keyset) // another process
 	if got, err := second.Open(sealed, place); err != nil || !got.Equal(token) {
-		t.Errorf("Open: %v", err)
+		t.Errorf("Open() = %v", err)
 	}
 	for name, other := range map[string]seal.Place{
 		"customer": {Customer: "c2", Grant: "g1", Field: "accessToken"},
@@ -83,7 +83,7 @@ func TestSealedValuesAreBoundToTheirPlace(t *testing.T) {
 		"seam":     {Customer: "c", Grant: "1\x00g1", Field: "accessToken"},
 	} {
 		if _, err := second.Open(sealed, other); !errors.Is(err, seal.ErrOpen) {
-			t.Errorf("moved to another %s: %v, want ErrOpen", name, err)
+			t.Errorf("Open() with another %s = %v, want ErrOpen", name, err)
 		}
 	}
 	stranger, err := seal.NewEphemeral()
@@ -91,14 +91,14 @@ func TestSealedValuesAreBoundToTheirPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := stranger.Open(sealed, place); !errors.Is(err, seal.ErrOpen) {
-		t.Errorf("another keyset: %v, want ErrOpen", err)
+		t.Errorf("Open() with another keyset = %v, want ErrOpen", err)
 	}
-	// What is empty stays empty.
+	// Empty values stay empty.
 	if sealed, err := second.Seal(sensitive.String{}, place); err != nil || sealed != nil {
-		t.Errorf("Seal of nothing: %v, %v", sealed, err)
+		t.Errorf("Seal() of nothing = %v, %v", sealed, err)
 	}
 	if got, err := second.Open(nil, place); err != nil || !got.Empty() {
-		t.Errorf("Open of nothing: %v", err)
+		t.Errorf("Open() of nothing = %v", err)
 	}
 }
 
@@ -112,27 +112,27 @@ func TestRotateAndRemove(t *testing.T) {
 	got := keys(t, three)
 	want := []seal.Key{key(false), key(false), key(true)}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(seal.Key{}, "ID")); diff != "" {
-		t.Errorf("rotated twice (-want +got):\n%s", diff)
+		t.Errorf("keys after two rotations differ (-want +got):\n%s", diff)
 	}
 	if keys(t, one)[0].ID != got[0].ID {
-		t.Error("rotation has changed the id of the old key")
+		t.Error("rotation changed the old key's id")
 	}
 	less, err := seal.Remove(three, got[1].ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(slices.Delete(slices.Clone(got), 1, 2), keys(t, less)); diff != "" {
-		t.Errorf("after a removal (-want +got):\n%s", diff)
+		t.Errorf("keys after a removal differ (-want +got):\n%s", diff)
 	}
 	for name, id := range map[string]uint32{"primary": got[2].ID, "removed": got[1].ID} {
 		if _, err := seal.Remove(less, id); err == nil {
-			t.Errorf("Remove() of the %s key gave no error", name)
+			t.Errorf("Remove() of the %s key succeeded, want an error", name)
 		}
 	}
 }
 
-// TestRotatedKeysAre256Bits looks at the key material itself, which nothing
-// but Tink looks at otherwise.
+// TestRotatedKeysAre256Bits checks the key material itself, which otherwise only
+// Tink reads.
 func TestRotatedKeysAre256Bits(t *testing.T) {
 	t.Parallel()
 	var keyset struct {
@@ -143,19 +143,19 @@ func TestRotatedKeysAre256Bits(t *testing.T) {
 	}
 	values := map[string]bool{}
 	for _, key := range keyset.Key {
-		// A protocol buffer whose only field, number 3, is of 32 bytes.
+		// A protocol buffer whose only field, number 3, has 32 bytes.
 		value := string(key.KeyData.Value)
 		if len(value) != 34 || !strings.HasPrefix(value, "\x1a\x20") {
-			t.Errorf("a key is of %d bytes", len(value))
+			t.Errorf("key length = %d bytes, want 32", len(value))
 		}
 		values[value] = true
 	}
 	if len(values) != 2 {
-		t.Errorf("%d different keys, want 2", len(values))
+		t.Errorf("different keys = %d, want 2", len(values))
 	}
 }
 
-// TestDisabledKeyIsUnknown has an operator disable a key and enable it again.
+// TestDisabledKeyIsUnknown: an operator disables a key and enables it again.
 func TestDisabledKeyIsUnknown(t *testing.T) {
 	t.Parallel()
 	s := newSource(t)
@@ -187,7 +187,7 @@ func TestWhatIsNoKeyset(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := seal.New(sensitive.New(text)); err == nil || strings.Contains(err.Error(), "canary") {
-				t.Errorf("New() = %v", err)
+				t.Errorf("New() = %v, want an error without the text", err)
 			}
 		})
 	}
@@ -197,7 +197,7 @@ func TestWhatIsNoKeyset(t *testing.T) {
 		"Keys":   func(s sensitive.String) error { _, err := seal.Keys(s); return err },
 	} {
 		if err := f(sensitive.New(`{"canary-secret"`)); err == nil || strings.Contains(err.Error(), "canary") {
-			t.Errorf("%s() = %v", name, err)
+			t.Errorf("%s() = %v, want an error without the text", name, err)
 		}
 	}
 }
@@ -226,6 +226,6 @@ func TestKeyID(t *testing.T) {
 		}
 	}
 	if !sealer.Fresh(nil) || sealer.Fresh([]byte("Atza|fake")) {
-		t.Error("Fresh() is wrong of nil, or of what nobody sealed")
+		t.Error("Fresh() is wrong for nil, or for an unsealed value")
 	}
 }

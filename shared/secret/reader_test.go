@@ -14,7 +14,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
 )
 
-// canary is in every secret of these tests, and must be in no error.
+// canary is in every secret of these tests, and must not be in an error.
 const canary = "fake-canary-5d02"
 
 func lookup(name string) (string, bool) {
@@ -33,7 +33,7 @@ func newReader(t *testing.T, options ...option.ClientOption) *secret.Reader {
 	return r
 }
 
-// read reads a reference, and checks that an error names it and nothing else.
+// read reads a reference, and checks that an error names it and contains no secret.
 func read(ctx context.Context, t *testing.T, r *secret.Reader, reference string) (string, error) {
 	t.Helper()
 	ref := parse(t, reference)
@@ -42,10 +42,10 @@ func read(ctx context.Context, t *testing.T, r *secret.Reader, reference string)
 		return value.Reveal(), nil
 	}
 	if !value.Empty() {
-		t.Errorf("a secret came with the error %v", err)
+		t.Errorf("a secret was returned with error %v", err)
 	}
 	if !strings.Contains(err.Error(), ref.String()) {
-		t.Errorf("error = %v, want it to name %s", err, ref)
+		t.Errorf("error = %v, want %s in it", err, ref)
 	}
 	badserver.NoSecret(t, err, canary)
 	return "", err
@@ -66,7 +66,7 @@ func TestRead(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing")
 	for name, tt := range map[string]struct {
 		reference, want string
-		kind            error // nil when it can be read
+		kind            error // nil if it can be read
 	}{
 		"variable":               {"env:FULL", canary + "\n", nil},
 		"unset variable":         {"env:UNSET", "", secret.ErrNotFound},
@@ -93,7 +93,7 @@ func TestRead(t *testing.T) {
 				t.Errorf("Read() = %.40q, %v, want %.40q, %v", got, err, tt.want, tt.kind)
 			}
 			if err != nil && strings.Count(err.Error(), tt.reference) != 1 {
-				t.Errorf("error = %v, want it to name the reference once", err)
+				t.Errorf("error = %v, want the reference in it once", err)
 			}
 		})
 	}
@@ -102,7 +102,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// errAny stands for an error that is not ErrNotFound.
+// errAny stands for any error but ErrNotFound.
 var errAny = errors.New("another error")
 
 func write(t *testing.T, content string) string {

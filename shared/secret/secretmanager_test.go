@@ -19,8 +19,8 @@ import (
 
 func TestReadManager(t *testing.T) {
 	t.Parallel()
-	// The checksum of every answer that version makes hangs on this one, which
-	// is the check value of CRC-32C.
+	// Every answer of version uses this checksum. The value is the check value of
+	// CRC-32C.
 	if sum := version("", "123456789").Payload.GetDataCrc32C(); sum != 0xE3069283 {
 		t.Fatalf("CRC-32C of 123456789 = %#x, want 0xe3069283", sum)
 	}
@@ -34,9 +34,9 @@ func TestReadManager(t *testing.T) {
 	}
 	want("env:FULL", canary+"\n")
 	if got := v.connections.Load(); got != 0 {
-		t.Errorf("%d connections for a variable, want none", got)
+		t.Errorf("connections for a variable = %d, want 0", got)
 	}
-	// The client is made once, however many ask for it at the same time.
+	// Concurrent calls share one client.
 	var calls sync.WaitGroup
 	for range 16 {
 		calls.Go(func() { want(base, canary+"\n") })
@@ -49,7 +49,7 @@ func TestReadManager(t *testing.T) {
 	v.mu.Unlock()
 	want(base, "fake-rotated")
 	if got := v.connections.Load(); got != 1 {
-		t.Errorf("%d connections, want 1", got)
+		t.Errorf("connections = %d, want 1", got)
 	}
 
 	for range 2 {
@@ -58,7 +58,7 @@ func TestReadManager(t *testing.T) {
 		}
 	}
 	if _, err := read(t.Context(), t, r, base); err == nil {
-		t.Error("Secret Manager is still read after Close")
+		t.Error("Read() after Close succeeded, want an error")
 	}
 	want("env:FULL", canary+"\n")
 }
@@ -80,7 +80,7 @@ func TestReadManagerFaults(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		answer answer
-		want   error // nil for none of ours
+		want   error // nil for none of the package's
 		says   string
 	}{
 		"no such secret":   {refusal(codes.NotFound), secret.ErrNotFound, "moon"},
@@ -98,7 +98,7 @@ func TestReadManagerFaults(t *testing.T) {
 			t.Parallel()
 			got, err := read(t.Context(), t, answering(t, tt.answer).reader(t), base)
 			if err == nil || !strings.Contains(err.Error(), tt.says) {
-				t.Fatalf("Read() = %q, %v, want an error that says %q", got, err, tt.says)
+				t.Fatalf("Read() = %q, %v, want an error with %q", got, err, tt.says)
 			}
 			for _, kind := range []error{secret.ErrNotFound, secret.ErrDenied} {
 				if errors.Is(err, kind) != (kind == tt.want) {
@@ -109,12 +109,12 @@ func TestReadManagerFaults(t *testing.T) {
 	}
 	r := newReader(t, option.WithAuthCredentialsFile(option.ServiceAccount, write(t, "no JSON")))
 	if _, err := read(t.Context(), t, r, base); err == nil {
-		t.Error("no client: Read() gave no error")
+		t.Error("Read() without a client succeeded, want an error")
 	}
 }
 
-// TestDeadline: a call has five seconds, or what its context leaves it; the two
-// calls of Newest share them.
+// TestDeadline: a call has five seconds, or what its context leaves; the two calls
+// of Newest share them.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan time.Time, 2)
@@ -132,7 +132,7 @@ func TestDeadline(t *testing.T) {
 		t.Helper()
 		deadline := <-deadlines
 		if left := time.Until(deadline); left <= least || left > most {
-			t.Errorf("the call has %v left, want more than %v and at most %v", left, least, most)
+			t.Errorf("time left = %v, want more than %v and %v or less", left, least, most)
 		}
 		return deadline
 	}
@@ -148,9 +148,9 @@ func TestDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, second := want(0, 5*time.Second), want(0, 5*time.Second)
-	// The server learns how much time is left, to the millisecond or so.
+	// The server gets the remaining time to the millisecond or so.
 	if apart := second.Sub(first).Abs(); apart > 500*time.Millisecond {
-		t.Errorf("the second call ends %v after the first", apart)
+		t.Errorf("deadlines are %v apart", apart)
 	}
 }
 
@@ -170,10 +170,10 @@ func TestReadManagerEnds(t *testing.T) {
 		cancel()
 	}()
 	if _, err := read(cancelled, t, r, base); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: Read() = %v, want context.Canceled", err)
+		t.Errorf("Read() when cancelled = %v, want context.Canceled", err)
 	}
 	if _, err := read(testkit.Within(t, 50*time.Millisecond), t, r, base); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("too slow: Read() = %v, want context.DeadlineExceeded", err)
+		t.Errorf("Read() after the deadline = %v, want context.DeadlineExceeded", err)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestNewestFaults(t *testing.T) {
 			}
 			badserver.NoSecret(t, err, canary)
 			if errors.Is(err, secret.ErrNotFound) != tt.notFound || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("error = %v, want it to say %q; not found: %t", err, tt.says, tt.notFound)
+				t.Errorf("error = %v, want %q in it; not found: %t", err, tt.says, tt.notFound)
 			}
 		})
 	}

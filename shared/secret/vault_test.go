@@ -33,21 +33,21 @@ type (
 	addRequest    = secretmanagerpb.AddSecretVersionRequest
 )
 
-// vault is a real gRPC server on the loopback interface: the one secret of a Secret
-// Manager, whose versions are its values.
+// vault is a real gRPC server on the loopback interface: a Secret Manager with one
+// secret, whose versions are its values.
 type vault struct {
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
 	net.Listener
 	connections atomic.Int32
-	answer      func(context.Context, *accessRequest) (*accessed, error) // instead of access, unless nil
+	answer      func(context.Context, *accessRequest) (*accessed, error) // replaces access unless nil
 
 	mu       sync.Mutex
 	versions []string
-	latest   int    // which one "latest" is, as Secret Manager has not noticed yet; 0 for none
-	disabled int    // version, 0 for none
-	between  func() // is called before a version is added
-	instead  string // is stored instead of every value, unless empty
-	refused  error  // of every addition
+	latest   int    // the stale number of "latest"; 0 for the true one
+	disabled int    // number of a disabled version, 0 for none
+	between  func() // called before a version is added
+	instead  string // stored instead of every value, unless empty
+	refused  error  // error of every addition
 }
 
 func newVault(t *testing.T, versions ...string) *vault {
@@ -64,7 +64,7 @@ func newVault(t *testing.T, versions ...string) *vault {
 	return v
 }
 
-// answering is a vault that answers by itself.
+// answering returns a vault with the given answers.
 func answering(t *testing.T, answer func(context.Context, *accessRequest) (*accessed, error)) *vault {
 	t.Helper()
 	v := newVault(t)
@@ -115,7 +115,7 @@ func (v *vault) AccessSecretVersion(ctx context.Context, r *accessRequest) (*acc
 	return version(fullName(number), v.versions[number-1]), nil
 }
 
-// fullName is a version's name as Secret Manager gives it.
+// fullName returns a version's name in Secret Manager's form.
 func fullName(number int) string {
 	return "projects/123456/secrets/lwa/versions/" + strconv.Itoa(number)
 }
@@ -140,7 +140,7 @@ func (v *vault) AddSecretVersion(_ context.Context, r *addRequest) (*secretmanag
 	return &secretmanagerpb.SecretVersion{Name: fullName(len(v.versions))}, nil
 }
 
-// version is a good answer.
+// version returns a valid answer.
 func version(name, value string) *accessed {
 	sum := int64(crc32.Checksum([]byte(value), crc32.MakeTable(crc32.Castagnoli)))
 	return &accessed{Name: name, Payload: &secretmanagerpb.SecretPayload{Data: []byte(value), DataCrc32C: &sum}}

@@ -19,22 +19,22 @@ import (
 
 var errChange = errors.New("change refused")
 
-// appendNew is a change that shows what it was given.
+// appendNew is a change that keeps its input visible.
 func appendNew(old sensitive.String) (sensitive.String, error) {
 	return sensitive.New(old.Reveal() + "+new"), nil
 }
 
 func refuse(sensitive.String) (sensitive.String, error) { return sensitive.String{}, errChange }
 
-// wantError checks that an error is of a kind, names the reference, and shows
-// no secret.
+// wantError checks an error's kind, and that it names the reference and contains no
+// secret.
 func wantError(t *testing.T, got secret.Ref, err, want error, reference string) {
 	t.Helper()
 	if err == nil || want != nil && !errors.Is(err, want) || got != (secret.Ref{}) {
-		t.Fatalf("got %s, %v, want the error %v", got, err, want)
+		t.Fatalf("reference, error = %s, %v, want error %v", got, err, want)
 	}
 	if !strings.Contains(err.Error(), reference) {
-		t.Errorf("error = %v, want it to name %s", err, reference)
+		t.Errorf("error = %v, want %s in it", err, reference)
 	}
 	badserver.NoSecret(t, err, canary)
 }
@@ -47,17 +47,17 @@ func TestWriteVersions(t *testing.T) {
 	if want := base + "/versions/1"; err != nil || got.String() != want {
 		t.Fatalf("Create() = %s, %v, want %s", got, err, want)
 	}
-	// Secret Manager still believes that there is none.
+	// Secret Manager's latest is still none.
 	got, err = w.Create(t.Context(), parse(t, base), sensitive.New(canary))
 	wantError(t, got, err, secret.ErrExists, base)
 	for number, want := range []string{base + "/versions/2", base + "/versions/3"} {
-		v.latest = number // old, as before
+		v.latest = number // stale again
 		if got, err := w.Replace(t.Context(), parse(t, latest), appendNew); err != nil || got.String() != want {
 			t.Fatalf("Replace() = %s, %v, want %s", got, err, want)
 		}
 	}
 	if diff := cmp.Diff([]string{"first\n", "first\n+new", "first\n+new+new"}, v.versions); diff != "" {
-		t.Errorf("versions (-want +got):\n%s", diff)
+		t.Errorf("versions differ (-want +got):\n%s", diff)
 	}
 }
 
@@ -74,11 +74,11 @@ func TestWriteRefusals(t *testing.T) {
 		return func(v *vault) { v.refused = status.Error(code, "because of the moon") }
 	}
 	for name, tt := range map[string]struct {
-		create bool // of a secret without a version
+		create bool // a secret without a version
 		spoil  func(*vault)
 		change func(sensitive.String) (sensitive.String, error)
 		want   error // nil for any
-		stored int   // versions in the end
+		stored int   // versions afterwards
 	}{
 		"another creates first":   {true, another, nil, secret.ErrChanged, 2},
 		"another replaces first":  {false, another, appendNew, secret.ErrChanged, 3},
@@ -104,7 +104,7 @@ func TestWriteRefusals(t *testing.T) {
 			}
 			wantError(t, got, err, tt.want, base)
 			if len(v.versions) != tt.stored {
-				t.Errorf("%d versions, want %d", len(v.versions), tt.stored)
+				t.Errorf("versions = %d, want %d", len(v.versions), tt.stored)
 			}
 		})
 	}
@@ -120,7 +120,7 @@ func TestWriteReadOnly(t *testing.T) {
 		wantError(t, got, err, secret.ErrReadOnly, reference)
 	}
 	if got, err := w.Create(t.Context(), secret.Ref{}, sensitive.New(canary)); !errors.Is(err, secret.ErrReadOnly) {
-		t.Errorf("the zero Ref: %s, %v", got, err)
+		t.Errorf("Create() of the zero Ref = %s, %v", got, err)
 	}
 }
 
@@ -144,7 +144,7 @@ func wantDir(t *testing.T, dir string, want map[string]string) {
 		got[entry.Name()] = info.Mode().String() + " " + string(content)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
+		t.Errorf("files differ (-want +got):\n%s", diff)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestWriteFile(t *testing.T) {
 	wantDir(t, dir, map[string]string{"secret": "-rw------- first\n"})
 	got, err := w.Create(t.Context(), parse(t, reference), sensitive.New(canary))
 	wantError(t, got, err, secret.ErrExists, reference)
-	for range 2 { // it is read anew each time
+	for range 2 { // the file is read each time
 		if got, err := w.Replace(t.Context(), parse(t, reference), appendNew); err != nil || got.String() != reference {
 			t.Fatalf("Replace() = %s, %v", got, err)
 		}
@@ -167,7 +167,7 @@ func TestWriteFile(t *testing.T) {
 	wantDir(t, dir, map[string]string{"secret": "-rw------- first+new+new\n"})
 }
 
-// TestReplaceFileAsItWas keeps what is special about a file.
+// TestReplaceFileAsItWas keeps a file's link, mode and owner.
 func TestReplaceFileAsItWas(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -199,13 +199,13 @@ func TestReplaceFileAsItWas(t *testing.T) {
 			}
 			wantDir(t, filepath.Dir(path), map[string]string{"secret": tt.want + " first+new\n"})
 			if info, err := os.Lstat(link); err != nil || info.Mode().Type() != fs.ModeSymlink {
-				t.Errorf("the link is a link no more: %v", err)
+				t.Errorf("the link is no longer a link: %v", err)
 			}
-			// Who had the file open reads on in the old one, which a file that was
-			// written over would not let him.
+			// A reader with the file open still reads the old content, since the
+			// file is replaced and not overwritten.
 			old := make([]byte, 100)
 			if n, err := open.Read(old); err != nil || string(old[:n]) != "first" {
-				t.Errorf("the old file reads %q, %v", old[:n], err)
+				t.Errorf("old file = %q, %v", old[:n], err)
 			}
 		})
 	}
@@ -242,10 +242,10 @@ func TestWriteFileFaults(t *testing.T) {
 				return
 			}
 			if content, err := os.ReadFile(tt.path); err != nil || string(content) != canary {
-				t.Errorf("the file is %.100q, %v", content, err)
+				t.Errorf("file = %.100q, %v, want it unchanged", content, err)
 			}
 			if _, err := os.Stat(tt.path + ".new"); (err == nil) != (tt.path == locked) {
-				t.Errorf("the draft beside it: %v", err)
+				t.Errorf("temporary file: %v, want none", err)
 			}
 		})
 	}

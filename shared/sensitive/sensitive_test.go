@@ -13,8 +13,8 @@ import (
 
 const canary = "Atza|canary-8f1c"
 
-// holder hides the secret in an unexported field, which fmt reaches by
-// reflection and without calling any method.
+// holder has the secret in an unexported field, which fmt prints by reflection
+// without calling methods.
 type holder struct {
 	Open   sensitive.String
 	hidden sensitive.String
@@ -54,7 +54,7 @@ func TestNeverPrinted(t *testing.T) {
 
 	for name, text := range shown {
 		if strings.Contains(text, "canary") || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", "canary")) {
-			t.Errorf("%s shows the secret: %s", name, text)
+			t.Errorf("%s contains the secret: %s", name, text)
 		}
 	}
 	if got := fmt.Sprintf("%v", s); got != sensitive.Redacted {
@@ -69,9 +69,9 @@ func TestReveal(t *testing.T) {
 	}
 	var none sensitive.String
 	if !none.Empty() || none.Reveal() != "" || !none.Equal(sensitive.New("")) {
-		t.Error("the zero String must be empty")
+		t.Error("the zero String is not empty")
 	}
 	if !sensitive.New("a").Equal(sensitive.New("a")) || sensitive.New("a").Equal(sensitive.New("b")) {
-		t.Error("Equal compares the texts")
+		t.Error("Equal does not compare the texts")
 	}
 }

@@ -6,7 +6,7 @@
 // refuse, with Amazon's status, JSON and descriptions. It records requests without their
 // secrets. A [Fault] makes any request fail.
 //
-// [Start] serves it on ports of its own. go run ./scripts/simulator runs the same server
+// [Start] serves it on ports of its own. go run ./scripts/gatepost simulator runs the same server
 // as a program. The control interface under /simulator/ controls it over HTTP; the
 // README beside this file describes it.
 //

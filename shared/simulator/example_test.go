@@ -12,8 +12,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// A whole life: a customer enables the skill, the code becomes a token, and
-// the token carries an event to Europe's gateway.
+// A customer enables the skill, the code is exchanged for a token, and the token
+// carries an event to Europe's gateway.
 func Example() {
 	sim := simulator.New(simulator.Options{})
 	server, err := simulator.Start(sim)

@@ -19,7 +19,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// TestCodedFaults checks that each code is answered as Amazon would.
+// TestCodedFaults: each code is answered as Amazon does.
 func TestCodedFaults(t *testing.T) {
 	t.Parallel()
 	eu := simulator.Gateway(alexa.EU)
@@ -59,16 +59,16 @@ func TestCodedFaults(t *testing.T) {
 			if test.target == eu {
 				wantRefused(t, got, test.status, test.code, test.description)
 			} else if body := got.json(t); got.status != test.status || body["error"] != test.code || body["error_description"] != test.description {
-				t.Errorf("answered %d %s, want %d %s %s", got.status, got.body, test.status, test.code, test.description)
+				t.Errorf("answer = %d %s, want %d %s %s", got.status, got.body, test.status, test.code, test.description)
 			}
 			if again := r.visit(test.target, p); again.status > 202 {
-				t.Errorf("the request after the fault answered %d %s", again.status, again.body)
+				t.Errorf("answer after the fault = %d %s", again.status, again.body)
 			}
 		})
 	}
 }
 
-// visit sends a good request to a target.
+// visit sends a valid request to a target.
 func (r *rig) visit(target simulator.Target, p pair) reply {
 	r.t.Helper()
 	switch target {
@@ -82,15 +82,15 @@ func (r *rig) visit(target simulator.Target, p pair) reply {
 	return r.report(alexa.Region(strings.TrimPrefix(string(target), "gateway/")), p.Access)
 }
 
-// TestFaultAnswers checks what replaces an answer, as a control request asks for
-// it from another process.
+// TestFaultAnswers checks answers that replace Amazon's, scripted by control
+// requests as from another process.
 func TestFaultAnswers(t *testing.T) {
 	t.Parallel()
 	const html, json = "text/html", "application/json"
 	for _, test := range []struct {
 		name, fault            string
 		status                 int
-		body, kind, retryAfter string // of the body, a part
+		body, kind, retryAfter string // part of the body
 	}{
 		{"status alone", `"status":503`, 503, "", "", ""},
 		{"another success", `"status":200`, 200, "", "", ""},
@@ -113,34 +113,34 @@ func TestFaultAnswers(t *testing.T) {
 				got := r.visit(target, p)
 				kind, retryAfter := got.header.Get("Content-Type"), got.header.Get("Retry-After")
 				if got.status != test.status || kind != test.kind || retryAfter != test.retryAfter {
-					t.Errorf("%s: answered %d, Content-Type %q, Retry-After %q, want %d, %q, %q",
+					t.Errorf("%s: status = %d, Content-Type = %q, Retry-After = %q, want %d, %q, %q",
 						target, got.status, kind, retryAfter, test.status, test.kind, test.retryAfter)
 				}
 				coded := strings.Contains(test.fault, `"code"`)
 				if !strings.Contains(got.body, test.body) || !coded && got.body != test.body {
-					t.Errorf("%s: body %q, want %q", target, got.body, test.body)
+					t.Errorf("%s: body = %q, want %q in it", target, got.body, test.body)
 				}
 			}
 			if counts := r.Counts(); counts.Scripted != 2 || counts.Accepted+counts.Refreshes != 0 {
-				t.Errorf("counts = %+v: a fault that answers must leave the work undone", counts)
+				t.Errorf("counts = %+v, want no work done by a fault that answers", counts)
 			}
 			if got := r.visit(simulator.Refresh, p); got.status != 200 {
-				t.Errorf("the same refresh token answered %d afterwards, want 200", got.status)
+				t.Errorf("status of the same refresh token afterwards = %d, want 200", got.status)
 			}
 		})
 	}
 }
 
-// TestFaultDelivery checks what the client gets of a refresh and of an event, and
+// TestFaultDelivery checks a client's result for a refresh and for an event, and
 // whether the work was done.
 func TestFaultDelivery(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, fault string
-		wantErr     error // of reading the answer
+		wantErr     error // when reading the answer
 		wantBody    string
 		wantDone    bool
-		status      int // on record; 0 for no answer
+		status      int // in the journal; 0 for no answer
 	}{
 		{"reset", `"reset":true`, io.EOF, "", false, 0},
 		{"answer lost", `"answerLost":true`, io.EOF, "", true, 0},
@@ -156,33 +156,33 @@ func TestFaultDelivery(t *testing.T) {
 				r.fault(target, test.fault)
 				got, seen := r.visit(target, p), r.Requests()
 				if !errors.Is(got.err, test.wantErr) || test.wantBody != "" && got.body != test.wantBody {
-					t.Errorf("%s: body %q, error %v, want %q, %v", target, got.body, got.err, test.wantBody, test.wantErr)
+					t.Errorf("%s: body = %q, error = %v, want %q, %v", target, got.body, got.err, test.wantBody, test.wantErr)
 				}
 				status := test.status
 				if status == 200 && target != simulator.Refresh {
 					status = 202
 				}
 				if last := seen[len(seen)-1]; last.Status != status || last.Accepted != test.wantDone || !last.Scripted {
-					t.Errorf("%s: record %+v, want status %d, accepted %v", target, last, status, test.wantDone)
+					t.Errorf("%s: journal = %+v, want status %d, accepted %v", target, last, status, test.wantDone)
 				}
 			}
-			want := map[bool]int{true: 400, false: 200}[test.wantDone] // 400: its token has been rotated away
+			want := map[bool]int{true: 400, false: 200}[test.wantDone] // 400: its token was replaced
 			if again := r.refresh(p.Refresh); again.status != want {
-				t.Errorf("the same refresh token answered %d afterwards, want %d", again.status, want)
+				t.Errorf("status of the same refresh token afterwards = %d, want %d", again.status, want)
 			}
 		})
 	}
 }
 
-// fault asks for a fault as curl would.
+// fault scripts a fault as curl would.
 func (r *rig) fault(target simulator.Target, fields string) {
 	r.t.Helper()
 	if got := r.control("POST", "/faults", `{"target":"`+string(target)+`",`+fields+`}`); got.status != 204 {
-		r.t.Fatalf("control answered %d %s", got.status, got.body)
+		r.t.Fatalf("control: status = %d %s", got.status, got.body)
 	}
 }
 
-// TestTokenAnswerVariants leaves fields out of token answers, and uses what is left.
+// TestTokenAnswerVariants omits fields from token answers, and uses the others.
 func TestTokenAnswerVariants(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
@@ -192,24 +192,24 @@ func TestTokenAnswerVariants(t *testing.T) {
 	r.fault(simulator.Refresh, `"omitRefreshToken":true`)
 	second := r.refresh(p.Refresh)
 	if strings.Contains(first.body, "expires_in") || strings.Contains(second.body, "refresh_token") {
-		t.Errorf("answers with expires_in or refresh_token: %s %s", first.body, second.body)
+		t.Errorf("answers = %s %s, want no expires_in or refresh_token", first.body, second.body)
 	}
 	if got := r.report(alexa.EU, r.pair(second).Access); got.status != 202 {
-		t.Errorf("its access token answered %d, want 202", got.status)
+		t.Errorf("status with its access token = %d, want 202", got.status)
 	}
 	if third := r.pair(r.refresh(p.Refresh)); third.Refresh == p.Refresh || third.Refresh == "" {
-		t.Error("without a new one the old refresh token must stay good, and the next refresh must rotate it")
+		t.Error("without a new refresh token the old one must stay valid, and the next refresh must replace it")
 	}
 }
 
-// TestFaultChoice checks which request takes which fault.
+// TestFaultChoice checks which request gets which fault.
 func TestFaultChoice(t *testing.T) {
 	t.Parallel()
 	eu := simulator.Gateway(alexa.EU)
 	for _, test := range []struct {
 		name   string
 		script func(r *rig)
-		want   []int // statuses of: EU by amzn-1, EU by amzn-2, EU by amzn-1, NA by amzn-1
+		want   []int // statuses: EU by amzn-1, EU by amzn-2, EU by amzn-1, NA by amzn-1
 	}{
 		{"none", func(*rig) {}, []int{202, 202, 202, 202}},
 		{"in order", func(r *rig) { r.Script(eu, simulator.Fault{Status: 500}, simulator.Fault{Status: 503}) }, []int{500, 503, 202, 202}},
@@ -253,13 +253,13 @@ func TestFaultChoice(t *testing.T) {
 				r.report(alexa.EU, one.Access).status, r.report(alexa.NA, na.Access).status,
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("statuses (-want +got):\n%s", diff)
+				t.Errorf("statuses differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestSenselessFaultsPanic: what the control interface refuses panics in Go.
+// TestSenselessFaultsPanic: faults that the control interface refuses panic in Go.
 func TestSenselessFaultsPanic(t *testing.T) {
 	t.Parallel()
 	sim, senseless := simulator.New(simulator.Options{}), simulator.Fault{Status: 99}
@@ -270,7 +270,7 @@ func TestSenselessFaultsPanic(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%s: no panic", name)
+					t.Errorf("%s: no panic, want one", name)
 				}
 			}()
 			add()
@@ -306,10 +306,10 @@ func TestDelay(t *testing.T) {
 				start := time.Now()
 				aborted := direct(ctx, sim.GatewayHandler(alexa.EU), changeReport, token)
 				if elapsed := time.Since(start); elapsed != test.wantElapsed || aborted != test.wantAborted {
-					t.Errorf("took %v, aborted %v, want %v, %v", elapsed, aborted, test.wantElapsed, test.wantAborted)
+					t.Errorf("took, aborted = %v, %v, want %v, %v", elapsed, aborted, test.wantElapsed, test.wantAborted)
 				}
 				if seen := sim.Events(alexa.EU); len(seen) != 1 || seen[0].Accepted != test.wantDone {
-					t.Errorf("record %+v, want one with accepted %v", seen, test.wantDone)
+					t.Errorf("journal = %+v, want one with accepted %v", seen, test.wantDone)
 				}
 			})
 		})
@@ -322,7 +322,7 @@ func (r *rig) control(method, path, body string) reply {
 	return send(r.request(method, r.ControlURL+path, formType, body))
 }
 
-// TestControl walks through a life that is steered from another process.
+// TestControl steers a customer's life from another process.
 func TestControl(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
@@ -331,7 +331,7 @@ func TestControl(t *testing.T) {
 	p := r.pair(r.exchange(code))
 	for _, step := range []struct {
 		method, path, body string
-		event, refresh     int // statuses of the next ones
+		event, refresh     int // statuses of the next event and refresh
 	}{
 		{"POST", "/expire", account, 401, 200},
 		{"GET", "/counts", "", 202, 200}, // with the new token
@@ -339,11 +339,11 @@ func TestControl(t *testing.T) {
 	} {
 		got := r.control(step.method, step.path, step.body)
 		if got.status != 200 && got.status != 204 || (got.status == 204) != (got.body == "") {
-			t.Fatalf("%s: control answered %d %q", step.path, got.status, got.body)
+			t.Fatalf("%s: control: status = %d %q", step.path, got.status, got.body)
 		}
 		event, refresh := r.report(alexa.EU, p.Access), r.refresh(p.Refresh)
 		if event.status != step.event || refresh.status != step.refresh {
-			t.Fatalf("%s: event answered %d, refresh %d, want %d, %d", step.path, event.status, refresh.status, step.event, step.refresh)
+			t.Fatalf("%s: statuses of event, refresh = %d, %d, want %d, %d", step.path, event.status, refresh.status, step.event, step.refresh)
 		}
 		if refresh.status == 200 {
 			p = r.pair(refresh)
@@ -358,7 +358,7 @@ func TestControlRefusals(t *testing.T) {
 		name               string
 		method, path, body string
 		field              string
-		problem            string // a part of it
+		problem            string // part of it
 	}{
 		{"no JSON", "POST", "/codes", `region=EU`, "body", "invalid character"},
 		{"nothing", "POST", "/codes", ``, "body", "EOF"},
@@ -395,15 +395,15 @@ func TestControlRefusals(t *testing.T) {
 			body := got.json(t)
 			problem, _ := body["error"].(string)
 			if got.status != 400 || body["field"] != test.field || !strings.Contains(problem, test.problem) {
-				t.Errorf("answered %d %s, want 400 about %q: %s", got.status, got.body, test.field, test.problem)
+				t.Errorf("answer = %d %s, want 400 with %q: %s", got.status, got.body, test.field, test.problem)
 			}
 		})
 	}
 	if got := r.control("GET", "/codes", ``); got.status != 405 {
-		t.Errorf("GET /codes answered %d, want 405", got.status)
+		t.Errorf("status of GET /codes = %d, want 405", got.status)
 	}
 	if got := r.control("POST", "/nothing", ``); got.status != 404 {
-		t.Errorf("POST /nothing answered %d, want 404", got.status)
+		t.Errorf("status of POST /nothing = %d, want 404", got.status)
 	}
 }
 
@@ -423,32 +423,32 @@ func TestControlViews(t *testing.T) {
 		}},
 	}
 	if diff := cmp.Diff(want, view); diff != "" {
-		t.Errorf("requests since 2 (-want +got):\n%s", diff)
+		t.Errorf("requests since 2 differ (-want +got):\n%s", diff)
 	}
 	all, _ := r.control("GET", "/requests", "").json(t)["requests"].([]any)
 	first, _ := all[0].(map[string]any)
 	if diff := cmp.Diff(reply{body: withToken(changeReport, "[redacted]")}.json(t), first["body"]); len(all) != 2 || diff != "" {
-		t.Errorf("%d requests, body of the first (-want +got):\n%s", len(all), diff)
+		t.Errorf("requests = %d, body of the first differs (-want +got):\n%s", len(all), diff)
 	}
 	if none, ok := r.control("GET", "/requests?since=3", "").json(t)["requests"].([]any); !ok || len(none) != 0 {
-		t.Error("no requests must be an empty list, not null")
+		t.Error("the empty list of requests is null")
 	}
 	counts := map[string]any{
 		"exchanges": 1.0, "refreshes": 0.0, "rotatedAway": 0.0, "lwaRefused": 0.0,
 		"accepted": 1.0, "refused": 1.0, "scripted": 0.0, "dropped": 1.0,
 	}
 	if diff := cmp.Diff(counts, r.control("GET", "/counts", "").json(t)); diff != "" {
-		t.Errorf("counts (-want +got):\n%s", diff)
+		t.Errorf("counts differ (-want +got):\n%s", diff)
 	}
 	state := r.control("GET", "/state?region=EU&user=amzn-1", "").json(t)
 	if properties, _ := state["fan-1"].([]any); len(properties) != 2 {
-		t.Errorf("state %v, want two properties of fan-1", state)
+		t.Errorf("state = %v, want two properties of fan-1", state)
 	}
 }
 
 var documented = regexp.MustCompile(`(?m)^curl(?: -X (\w+))?(?: -d '(.*)')? '?http://127\.0\.0\.1:8090/simulator(/.*?)'?$`)
 
-// TestReadme sends every control request of the README, in its order.
+// TestReadme sends every control request of the README, in order.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("README.md")
@@ -458,7 +458,7 @@ func TestReadme(t *testing.T) {
 	r := newRig(t, simulator.Options{})
 	found := documented.FindAllStringSubmatch(string(readme), -1)
 	if lines := strings.Count(string(readme), "\ncurl "); len(found) != lines || lines == 0 {
-		t.Fatalf("%d of %d curl lines understood", len(found), lines)
+		t.Fatalf("parsed curl lines = %d of %d", len(found), lines)
 	}
 	for _, match := range found {
 		method, data, path := match[1], match[2], match[3]
@@ -469,7 +469,7 @@ func TestReadme(t *testing.T) {
 			method = "GET"
 		}
 		if got := r.control(method, path, data); got.status != 200 && got.status != 204 {
-			t.Errorf("%s\nanswered %d %s", match[0], got.status, got.body)
+			t.Errorf("%s\nanswer = %d %s", match[0], got.status, got.body)
 		}
 	}
 }

@@ -15,24 +15,25 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// atEndpoint makes an event whose scope is in its endpoint.
+// atEndpoint returns an event with the scope in its endpoint.
 func atEndpoint(kind, payload string) string {
 	const endpoint = `"endpoint":{"scope":{"type":"BearerToken","token":"TOKEN"},"endpointId":"fan-1"}`
 	return `{"event":{` + headerOf(kind) + `,` + endpoint + `,"payload":` + payload + `}}`
 }
 
-// inPayload makes an event whose scope is in its payload.
+// inPayload returns an event with the scope in its payload.
 func inPayload(kind, payload string) string {
 	return `{"event":{` + headerOf(kind) + `,"payload":{` + payload + `,"scope":{"type":"BearerToken","token":"TOKEN"}}}}`
 }
 
-// headerOf takes a namespace, a name, a version, and more fields if there are any.
+// headerOf returns a header of a namespace, a name, a version, and perhaps more
+// fields.
 func headerOf(kind string) string {
 	words := append(strings.SplitN(kind, " ", 4), "")
 	return fmt.Sprintf(`"header":{"namespace":%q,"name":%q,"messageId":"m-1","payloadVersion":%q%s}`, words[0], words[1], words[2], words[3])
 }
 
-// endpointsOf lists n discovered endpoints.
+// endpointsOf returns n discovered endpoints.
 func endpointsOf(n int) string {
 	endpoints := make([]string, n)
 	for i := range endpoints {
@@ -107,7 +108,7 @@ func TestEventsAccepted(t *testing.T) {
 			request := r.event(alexa.EU, token, withToken(body, token))
 			request.Header.Set("Content-Type", "application/json;charset=UTF-8")
 			if got := send(request); got.status != 202 || got.body != "" || got.header.Get("X-Amzn-Requestid") == "" {
-				t.Fatalf("answered %d %q (%s) with %v", got.status, got.body, r.Events(alexa.EU)[0].Reason, got.header)
+				t.Fatalf("answer = %d %q (%s) with %v, want 202", got.status, got.body, r.Events(alexa.EU)[0].Reason, got.header)
 			}
 		})
 	}
@@ -121,13 +122,13 @@ const (
 	changedProperty = "event.payload.change.properties[0]"
 )
 
-// wantRefused checks an answer against Amazon's shape of an error.
+// wantRefused checks an answer in the form of Amazon's errors.
 func wantRefused(t *testing.T, got reply, status int, code, description string) {
 	t.Helper()
 	body := got.json(t)
 	header, _ := body["header"].(map[string]any)
 	if _, err := uuid.Parse(fmt.Sprint(header["messageId"])); err != nil {
-		t.Errorf("header.messageId %v is no UUID", header["messageId"])
+		t.Errorf("header.messageId = %v, want a UUID", header["messageId"])
 	}
 	header["messageId"] = "any"
 	want := map[string]any{
@@ -135,23 +136,23 @@ func wantRefused(t *testing.T, got reply, status int, code, description string) 
 		"payload": map[string]any{"code": code, "description": description},
 	}
 	if diff := cmp.Diff(want, body); diff != "" || got.status != status {
-		t.Errorf("answered %d, want %d; body (-want +got):\n%s", got.status, status, diff)
+		t.Errorf("status = %d, want %d; body differs (-want +got):\n%s", got.status, status, diff)
 	}
 	if kind := got.header.Get("Content-Type"); kind != "application/json" || got.header.Get("X-Amzn-Requestid") == "" {
 		t.Errorf("Content-Type %q, x-amzn-requestid %q", kind, got.header.Get("X-Amzn-Requestid"))
 	}
 }
 
-// refusal is a good event with one field changed, and the start of the reason for
-// which it is refused: a case that fails for another reason proves nothing. Where
-// no field is named the body is wrong as it is.
+// refusal is a valid event with one changed field, and the beginning of the
+// refusal's reason: a case that fails for another reason proves nothing. Without a
+// field the body itself is wrong.
 type refusal struct {
 	body, at string
 	to       any
 	reason   string
 }
 
-// verdict is how the gateway refuses.
+// verdict is the gateway's answer.
 type verdict struct {
 	status            int
 	code, description string
@@ -165,7 +166,7 @@ var (
 	tooLarge     = verdict{413, simulator.TooLarge, "The request is too large."}
 )
 
-// refusals have one case for each rule about the body.
+// refusals has one case for each rule about the body.
 func refusals() map[verdict][]refusal {
 	scope := map[string]any{"type": "BearerToken", "token": "TOKEN"}
 	future := atEndpoint("Alexa.Future Happened 3", `{}`)
@@ -213,7 +214,7 @@ func refusals() map[verdict][]refusal {
 			{changeReport, "event.header.messageId", "a_b", "event.header.messageId"},
 			{changeReport, "event.header.payloadVersion", gone, "event.header.payloadVersion"},
 			{changeReport, "event.header.payloadVersion", 3, "event.header.payloadVersion"},
-			{simpleEvent, "event.header.payloadVersion", "3", "event.header.payloadVersion"}, // which is another kind's
+			{simpleEvent, "event.header.payloadVersion", "3", "event.header.payloadVersion"}, // the version of another kind
 			{changeReport, "event.header.correlationToken", "", "event.header.correlationToken is empty"},
 			{changeReport, "event.header.correlationToken", nil, "event.header.correlationToken is empty"},
 			{response, "event.header.correlationToken", gone, "event.header.correlationToken is missing"},
@@ -287,15 +288,15 @@ func TestEventsRefused(t *testing.T) {
 				wantRefused(t, got, verdict.status, verdict.code, verdict.description)
 				seen := r.Events(alexa.EU)
 				if len(seen) != 1 || !strings.HasPrefix(seen[0].Reason, test.reason) || seen[0].Accepted {
-					t.Errorf("record %+v, want one refused for %q", seen, test.reason)
+					t.Errorf("journal = %+v, want one refused for %q", seen, test.reason)
 				}
 			})
 		}
 	}
 }
 
-// TestSender has one case for each rule about who sends: what happens before, and
-// how the request differs from a good one.
+// TestSender has one case for each rule about the sender: what happens before, and
+// how the request differs from a valid one.
 func TestSender(t *testing.T) {
 	t.Parallel()
 	disabled := verdict{403, simulator.SkillDisabled, disabledText}
@@ -356,8 +357,8 @@ func TestSender(t *testing.T) {
 	}
 }
 
-// TestAccessTokensLiveOn: a refresh ends no older access token, and what ends
-// them all does not end those to come.
+// TestAccessTokensLiveOn: a refresh keeps older access tokens valid, and expiring
+// all of them does not affect later ones.
 func TestAccessTokensLiveOn(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{})
@@ -372,9 +373,9 @@ func TestAccessTokensLiveOn(t *testing.T) {
 	got = append(got, r.report(alexa.EU, second.Access).status, r.report(alexa.EU, third.Access).status)
 	want := []int{http.StatusAccepted, http.StatusUnauthorized, http.StatusAccepted, http.StatusUnauthorized, http.StatusAccepted}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("of the first token twice, the second twice, and the third (-want +got):\n%s", diff)
+		t.Errorf("statuses with the first token twice, the second twice, and the third differ (-want +got):\n%s", diff)
 	}
 	if r.ExpireAccessTokens(alexa.NA, "amzn-1") || r.Disable(alexa.EU, "amzn-2") {
-		t.Error("nobody to expire or disable must be reported")
+		t.Error("expiring or disabling an unknown user succeeded, want false")
 	}
 }

@@ -50,15 +50,15 @@ func TestRecord(t *testing.T) {
 	all := [][]simulator.Request{{exchange, report, answer, elsewhere, refresh}, {exchange, refresh}, {report, answer}, {elsewhere}, nil}
 	got := [][]simulator.Request{r.Requests(), r.LWARequests(), r.Events(alexa.EU), r.Events(alexa.NA), r.Events(alexa.FE)}
 	if diff := cmp.Diff(all, got, withoutReason); diff != "" {
-		t.Errorf("Requests, LWARequests, Events of EU, NA and FE (-want +got):\n%s", diff)
+		t.Errorf("Requests, LWARequests, Events of EU, NA and FE differ (-want +got):\n%s", diff)
 	}
 	want := simulator.Counts{Exchanges: 1, Accepted: 2, Refused: 1, LWARefused: 1}
 	if diff := cmp.Diff(want, r.Counts()); diff != "" {
-		t.Errorf("Counts (-want +got):\n%s", diff)
+		t.Errorf("Counts differ (-want +got):\n%s", diff)
 	}
 }
 
-// watchful calls a function when the answer begins.
+// watchful calls a function at the beginning of the answer.
 type watchful struct {
 	http.ResponseWriter
 	begin func()
@@ -69,8 +69,8 @@ func (w watchful) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// TestRecordComesBeforeTheAnswer is what a test relies on that looks at the
-// record as soon as its client returns.
+// TestRecordComesBeforeTheAnswer: a test may read the journal as soon as its client
+// returns.
 func TestRecordComesBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	sim := simulator.New(simulator.Options{})
@@ -83,12 +83,12 @@ func TestRecordComesBeforeTheAnswer(t *testing.T) {
 	sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
 	directForm(handler, "grant_type=refresh_token")
 	if diff := cmp.Diff([]int{1, 2}, onRecord); diff != "" {
-		t.Errorf("requests on record as the answers begin (-want +got):\n%s", diff)
+		t.Errorf("journal at the beginning of the answers differs (-want +got):\n%s", diff)
 	}
 }
 
-// TestRecordHoldsNoSecret sends secrets to every place where a client might
-// put them.
+// TestRecordHoldsNoSecret sends secrets in every place where a client could put
+// them.
 func TestRecordHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-8f1c"
@@ -99,9 +99,9 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 	inHeader(withToken(changeReport, secret))
 	inHeader(withToken(addOrUpdate, secret))
 	inHeader(withToken(changeReport, `\u0041tza|`+canary))             // escaped
-	inHeader(withToken(changeReport, "grantee-"+canary))               // not Amazon's
+	inHeader(withToken(changeReport, "grantee-"+canary))               // no token of Amazon's
 	inHeader(withToken(changeReport, secret)[:200])                    // cut off
-	inHeader(`{"token":"` + secret + `"}`)                             // at no known place
+	inHeader(`{"token":"` + secret + `"}`)                             // in an unknown place
 	inHeader(`{"token":"Atzr\u007c` + canary + `"`)                    // the same, escaped and cut off
 	send(r.event(alexa.EU, canary, `{"note":"`+canary+`"}`))           // any bearer text
 	send(r.event(alexa.EU, p.Access, withToken(changeReport, secret))) // only in the body
@@ -113,7 +113,7 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 
 	seen := r.Requests()
 	if len(seen) != 14 {
-		t.Fatalf("%d requests on record, want 14", len(seen))
+		t.Fatalf("requests in the journal = %d, want 14", len(seen))
 	}
 	for _, request := range seen {
 		encoded, err := json.Marshal(request)
@@ -121,11 +121,11 @@ func TestRecordHoldsNoSecret(t *testing.T) {
 			t.Fatal(err)
 		}
 		if text := string(encoded) + fmt.Sprintf("%+v", request); strings.Contains(text, canary) || strings.Contains(text, p.Access) {
-			t.Errorf("the record of request %d holds a secret: %s", request.Seq, encoded)
+			t.Errorf("the journal of request %d contains a secret: %s", request.Seq, encoded)
 		}
 	}
 	if body := seen[1].Body; body != withToken(changeReport, "[redacted]") {
-		t.Errorf("but for the token the body must be as it was sent, got %s", body)
+		t.Errorf("body = %s, want it unchanged except for the token", body)
 	}
 }
 
@@ -152,11 +152,11 @@ func TestRecordIsBounded(t *testing.T) {
 			}
 			seen, counts := sim.Requests(), sim.Counts()
 			if len(seen) != test.wantKept || counts.Dropped != test.wantDropped || counts.Refused != int64(test.requests) {
-				t.Fatalf("%d kept, counts %+v, want %d kept, %d dropped", len(seen), counts, test.wantKept, test.wantDropped)
+				t.Fatalf("kept = %d, counts = %+v, want %d kept, %d dropped", len(seen), counts, test.wantKept, test.wantDropped)
 			}
 			for i, request := range seen {
 				if want := test.wantDropped + int64(i) + 1; request.Seq != want {
-					t.Fatalf("request %d has seq %d, want %d", i, request.Seq, want)
+					t.Fatalf("seq of request %d = %d, want %d", i, request.Seq, want)
 				}
 			}
 		})
@@ -196,7 +196,7 @@ func TestWaitAccepted(t *testing.T) {
 			step.do()
 			synctest.Wait()
 			if diff := cmp.Diff(step.want, done); diff != "" {
-				t.Fatalf("after %s, who has returned (-want +got):\n%s", step.what, diff)
+				t.Fatalf("after %s: returned waiters differ (-want +got):\n%s", step.what, diff)
 			}
 		}
 	})
@@ -230,12 +230,12 @@ func TestState(t *testing.T) {
 		"fan-2": {health, toggle("Fan.Oscillate", "ON", "2026-01-02T03:04:05.678Z")},
 	}
 	if diff := cmp.Diff(want, r.State(alexa.EU, "amzn-1")); diff != "" {
-		t.Errorf("State (-want +got):\n%s", diff)
+		t.Errorf("State differs (-want +got):\n%s", diff)
 	}
 	send(r.event(alexa.EU, p.Access, withToken(deleteReport, p.Access)))
 	delete(want, "fan-1")
 	if diff := cmp.Diff(want, r.State(alexa.EU, "amzn-1")); diff != "" {
-		t.Errorf("State after DeleteReport (-want +got):\n%s", diff)
+		t.Errorf("State after DeleteReport differs (-want +got):\n%s", diff)
 	}
 	r.report(alexa.EU, other.Access)
 	r.Disable(alexa.EU, "amzn-1")
@@ -263,12 +263,12 @@ func TestStateIsBounded(t *testing.T) {
 	}
 	state := sim.State(alexa.EU, "amzn-1")
 	if len(state) != 300 || len(state["fan-1"]) != 300 || len(state["lamp-298"]) != 2 {
-		t.Errorf("%d endpoints, %d properties of the first, %d of the last, want 300, 300, 2",
+		t.Errorf("endpoints = %d, properties of the first = %d, of the last = %d, want 300, 300, 2",
 			len(state), len(state["fan-1"]), len(state["lamp-298"]))
 	}
 }
 
-// TestConcurrently does everything at once, for the race detector, and checks
+// TestConcurrently runs everything concurrently, for the race detector, and checks
 // that the counts add up.
 func TestConcurrently(t *testing.T) {
 	t.Parallel()
@@ -281,12 +281,12 @@ func TestConcurrently(t *testing.T) {
 			p := r.link(alexa.EU, user)
 			for range rounds {
 				if got := r.report(alexa.EU, p.Access); got.status != 202 {
-					t.Errorf("%s: event answered %d", user, got.status)
+					t.Errorf("%s: status of an event = %d", user, got.status)
 				}
 				p = r.pair(r.refresh(p.Refresh))
 				r.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.Throttling, User: user})
 				if got := r.report(alexa.EU, p.Access); got.status != 429 {
-					t.Errorf("%s: event with a fault answered %d", user, got.status)
+					t.Errorf("%s: status of an event with a fault = %d", user, got.status)
 				}
 				r.Always(simulator.TokenInfo, simulator.Fault{Status: 503})
 				r.visit(simulator.TokenInfo, p)
@@ -305,6 +305,6 @@ func TestConcurrently(t *testing.T) {
 		Refused: workers * rounds, Scripted: 2 * workers * rounds, Dropped: workers + 4*workers*rounds - 50,
 	}
 	if diff := cmp.Diff(want, r.Counts()); diff != "" {
-		t.Errorf("Counts (-want +got):\n%s", diff)
+		t.Errorf("Counts differ (-want +got):\n%s", diff)
 	}
 }

@@ -27,13 +27,13 @@ func TestTokenAnswer(t *testing.T) {
 	got := r.exchange(r.Code(alexa.EU, "amzn-1").Reveal())
 	p := r.pair(got)
 	if p.Type != "bearer" || p.Seconds != 90 {
-		t.Errorf("token_type %q, expires_in %v, want bearer, 90", p.Type, p.Seconds)
+		t.Errorf("token_type = %q, expires_in = %v, want bearer, 90", p.Type, p.Seconds)
 	}
 	if kind := got.header.Get("Content-Type"); kind != "application/json;charset=UTF-8" {
 		t.Errorf("Content-Type = %q", kind)
 	}
 	if got.header.Get("X-Amzn-Requestid") == "" {
-		t.Error("no x-amzn-requestid")
+		t.Error("the answer has no x-amzn-requestid")
 	}
 	for prefix, token := range map[string]string{"Atza|": p.Access, "Atzr|": p.Refresh} {
 		if !strings.HasPrefix(token, prefix) || len(token) < 350 || len(token) > 2048 {
@@ -41,7 +41,7 @@ func TestTokenAnswer(t *testing.T) {
 		}
 		for _, special := range "|+/=" {
 			if !strings.ContainsRune(token, special) {
-				t.Errorf("a token without %q tests no escaping", special)
+				t.Errorf("the token lacks %q, which tests escaping", special)
 			}
 		}
 	}
@@ -50,14 +50,14 @@ func TestTokenAnswer(t *testing.T) {
 	}
 }
 
-// TestTokenRefusals has one case for each way to call the token endpoint that
-// is wrong whatever the code or token.
+// TestTokenRefusals has one case for each wrong call of the token endpoint, apart
+// from wrong codes and tokens.
 func TestTokenRefusals(t *testing.T) {
 	t.Parallel()
 	const missing, invalid = "The request is missing a required parameter : ", "invalid_request"
 	client := simulator.DefaultClient()
 	exchange := []string{"grant_type", "authorization_code", "code"}
-	// with changes the form of a good request; an empty value removes.
+	// with changes the form of a valid request; an empty value removes a field.
 	with := func(pairs ...string) func(*rig) *http.Request {
 		return func(r *rig) *http.Request {
 			values := form(append(append(exchange, r.Code(alexa.EU, "amzn-1").Reveal()), pairs...)...)
@@ -65,13 +65,14 @@ func TestTokenRefusals(t *testing.T) {
 			return r.request("POST", r.LWATokenURL, formType, values.Encode())
 		}
 	}
-	// sent sends a good request otherwise, with something added to the form.
+	// sent changes a valid request, and adds to its form.
 	sent := func(contentType, query, add string) func(*rig) *http.Request {
 		return func(r *rig) *http.Request {
 			return r.request("POST", r.LWATokenURL+query, contentType, form(append(exchange, r.Code(alexa.EU, "amzn-1").Reveal())...).Encode()+add)
 		}
 	}
-	// basic sends the client in the header, and no secret in the form.
+	// basic sends the client's credentials in the header, without a secret in the
+	// form.
 	basic := func(id, secret string, pairs ...string) func(*rig) *http.Request {
 		return func(r *rig) *http.Request {
 			request := with(append([]string{"client_id", "", "client_secret", ""}, pairs...)...)(r)
@@ -120,10 +121,10 @@ func TestTokenRefusals(t *testing.T) {
 			got := send(test.request(r))
 			body := got.json(t)
 			if got.status != test.status || body["error"] != test.code || body["error_description"] != test.description {
-				t.Errorf("answered %d %s, want %d %v %v", got.status, got.body, test.status, test.code, test.description)
+				t.Errorf("answer = %d %s, want %d %v %v", got.status, got.body, test.status, test.code, test.description)
 			}
 			if test.status == 500 && (got.body != "{}" || got.header.Get("x-amzn-errortype") != "InternalFailure") {
-				t.Errorf("answered %s, x-amzn-errortype %q, want {}, InternalFailure", got.body, got.header.Get("x-amzn-errortype"))
+				t.Errorf("body = %s, x-amzn-errortype = %q, want {}, InternalFailure", got.body, got.header.Get("x-amzn-errortype"))
 			}
 			if counts := r.Counts(); (counts.LWARefused == 1) != (got.status != 200) || counts.Exchanges+counts.LWARefused != 1 {
 				t.Errorf("counts = %+v", counts)
@@ -184,7 +185,7 @@ func TestCodes(t *testing.T) {
 	}
 }
 
-// TestRefresh takes steps, of which the last is a refresh that is looked at:
+// TestRefresh runs steps, and checks the last one, a refresh:
 //
 //	first, newest  refresh with that token
 //	wait D         move the clock
@@ -197,7 +198,7 @@ func TestRefresh(t *testing.T) {
 		options  simulator.Options
 		steps    string
 		wantOK   bool
-		wantAway int64 // refreshes with a token that was rotated away
+		wantAway int64 // refreshes with a replaced token
 	}{
 		{"with the first token", rotating, "first", true, 0},
 		{"with the second token", rotating, "first, newest", true, 0},
@@ -246,10 +247,10 @@ func TestRefresh(t *testing.T) {
 			}
 			p := r.pair(got)
 			if r.report(alexa.EU, p.Access).status != 202 || p.Access == first.Access {
-				t.Error("the gateway refuses the new access token, or it is the old one")
+				t.Error("the gateway refuses the new access token, or it equals the old one")
 			}
 			if kept := p.Refresh == first.Refresh; kept != test.options.KeepRefreshToken {
-				t.Errorf("the refresh token was kept: %v", kept)
+				t.Errorf("refresh token kept = %v", kept)
 			}
 		})
 	}
@@ -259,11 +260,11 @@ func wantInvalidGrant(t *testing.T, got reply, description string) {
 	t.Helper()
 	body := got.json(t)
 	if got.status != 400 || body["error"] != "invalid_grant" || body["error_description"] != description {
-		t.Errorf("answered %d %s", got.status, got.body)
+		t.Errorf("answer = %d %s, want invalid_grant", got.status, got.body)
 	}
 }
 
-// TestRefreshWithNoToken refreshes with what is none of the client's tokens.
+// TestRefreshWithNoToken refreshes with texts that are not the client's tokens.
 func TestRefreshWithNoToken(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{Clients: []simulator.Client{simulator.DefaultClient(), otherClient}})
@@ -285,7 +286,7 @@ func TestRefreshWithNoToken(t *testing.T) {
 	r.link(alexa.EU, "amzn-2")
 	r.Disable(alexa.EU, "amzn-2")
 	if got := r.refresh(p.Refresh); got.status != 200 {
-		t.Errorf("afterwards, and with another user disabled, the token is answered %d %s", got.status, got.body)
+		t.Errorf("answer to the token, with another user disabled = %d %s", got.status, got.body)
 	}
 }
 
@@ -304,10 +305,10 @@ func TestConcurrentRefreshHasOneWinner(t *testing.T) {
 		statuses[got.status]++
 	}
 	if diff := cmp.Diff(map[int]int{200: 1, 400: 15}, statuses); diff != "" {
-		t.Errorf("statuses (-want +got):\n%s", diff)
+		t.Errorf("statuses differ (-want +got):\n%s", diff)
 	}
 	if counts := r.Counts(); counts.Refreshes != 1 || counts.RotatedAway != 15 {
-		t.Errorf("counts = %+v, want 1 refresh and 15 rotated away", counts)
+		t.Errorf("counts = %+v, want 1 refresh and 15 with a replaced token", counts)
 	}
 }
 
@@ -343,7 +344,7 @@ func TestTokenInfo(t *testing.T) {
 				delete(body, varies)
 			}
 			if diff := cmp.Diff(test.want, body); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("answer differs (-want +got):\n%s", diff)
 			}
 		})
 	}

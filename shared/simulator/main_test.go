@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// clock is a clock that only moves when told.
+// clock is a clock that tests move.
 type clock struct{ moved atomic.Int64 }
 
 func (c *clock) now() time.Time {
@@ -30,7 +30,7 @@ func (c *clock) now() time.Time {
 
 func (c *clock) advance(d time.Duration) { c.moved.Add(int64(d)) }
 
-// rig is a simulator that listens, and a client for it.
+// rig is a listening simulator and a client of it.
 type rig struct {
 	*simulator.Simulator
 	*simulator.Server
@@ -58,12 +58,12 @@ func newRig(t *testing.T, options simulator.Options) *rig {
 	return r
 }
 
-// reply is an answer, read to its end.
+// reply is a complete answer.
 type reply struct {
 	status int
 	header http.Header
 	body   string
-	err    error // when there was no answer, or no whole one
+	err    error // without an answer, or with a cut one
 }
 
 // json decodes the reply's body.
@@ -100,7 +100,7 @@ func (r *rig) request(method, url, contentType, body string) *http.Request {
 
 const formType = "application/x-www-form-urlencoded;charset=UTF-8"
 
-// form is a token request's form, with the default client's credentials.
+// form returns a token request's form, with the default client's credentials.
 func form(pairs ...string) url.Values {
 	client := simulator.DefaultClient()
 	values := url.Values{"client_id": {client.ID}, "client_secret": {client.Secret.Reveal()}}
@@ -125,7 +125,7 @@ func (r *rig) refresh(token string) reply {
 	return r.postForm(form("grant_type", "refresh_token", "refresh_token", token))
 }
 
-// pair is what a token answer holds.
+// pair is the content of a token answer.
 type pair struct {
 	Access  string  `json:"access_token"`
 	Refresh string  `json:"refresh_token"`
@@ -136,7 +136,7 @@ type pair struct {
 func (r *rig) pair(got reply) pair {
 	r.t.Helper()
 	if got.err != nil || got.status != 200 {
-		r.t.Fatalf("token request answered %d %s, error %v", got.status, got.body, got.err)
+		r.t.Fatalf("token request: answer = %d %s, error = %v", got.status, got.body, got.err)
 	}
 	return decodePair(r.t, got.body)
 }
@@ -171,8 +171,8 @@ func directForm(handler http.Handler, form string) *httptest.ResponseRecorder {
 	return recorder
 }
 
-// direct posts an event without a network, so that it can be done in a bubble with
-// a clock of its own. It reports whether the handler was aborted.
+// direct posts an event without a network, as in a bubble, and reports whether the
+// handler was aborted.
 func direct(ctx context.Context, handler http.Handler, body, token string) (aborted bool) {
 	request := httptest.NewRequestWithContext(ctx, "POST", "/v3/events", strings.NewReader(withToken(body, token)))
 	request.Header.Set("Authorization", "Bearer "+token)
@@ -188,7 +188,7 @@ func direct(ctx context.Context, handler http.Handler, body, token string) (abor
 	return false
 }
 
-// event is a request that posts body with token in the header.
+// event returns a request that posts body with token in the header.
 func (r *rig) event(region alexa.Region, token, body string) *http.Request {
 	r.t.Helper()
 	request := r.request("POST", r.GatewayURL(region)+"/v3/events", "application/json", body)
@@ -196,13 +196,13 @@ func (r *rig) event(region alexa.Region, token, body string) *http.Request {
 	return request
 }
 
-// report posts a good ChangeReport.
+// report posts a valid ChangeReport.
 func (r *rig) report(region alexa.Region, token string) reply {
 	r.t.Helper()
 	return send(r.event(region, token, withToken(changeReport, token)))
 }
 
-// withToken writes a token into a body. Tokens need no escaping in JSON.
+// withToken puts a token into a body. Tokens need no escaping in JSON.
 func withToken(body, token string) string { return strings.ReplaceAll(body, "TOKEN", token) }
 
 const changeReport = `{
@@ -216,11 +216,11 @@ const changeReport = `{
       {"namespace": "Alexa.ToggleController", "instance": "Fan.Oscillate", "name": "toggleState", "value": "ON",
        "timeOfSample": "2026-01-02T03:04:05.678Z", "uncertaintyInMilliseconds": 50}]}}}}`
 
-// gone removes a field in an edit.
+// gone marks a field to remove in edited.
 var gone = new(int)
 
-// edited changes fields of a JSON body: each is named by its path, names and array
-// indexes joined by dots, and followed by its new value.
+// edited changes fields of a JSON body: each path, of names and array indexes
+// joined by dots, is followed by the new value.
 func edited(body string, changes ...any) string {
 	var tree any
 	err := json.Unmarshal([]byte(body), &tree)

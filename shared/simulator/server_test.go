@@ -24,7 +24,7 @@ func TestServer(t *testing.T) {
 		"EVENT_GATEWAY_NA": r.GatewayURL(alexa.NA), "EVENT_GATEWAY_EU": r.GatewayURL(alexa.EU), "EVENT_GATEWAY_FE": r.GatewayURL(alexa.FE),
 	}
 	if diff := cmp.Diff(want, r.Env()); diff != "" {
-		t.Errorf("Env (-want +got):\n%s", diff)
+		t.Errorf("Env differs (-want +got):\n%s", diff)
 	}
 	hosts := map[string]bool{}
 	for name, value := range r.Env() {
@@ -34,16 +34,16 @@ func TestServer(t *testing.T) {
 		}
 		hosts[parsed.Host] = true
 		if !net.ParseIP(parsed.Hostname()).IsLoopback() || strings.HasPrefix(name, "EVENT_") && parsed.Path != "" {
-			t.Errorf("%s = %s has a path, or is not on the loopback interface", name, value)
+			t.Errorf("%s = %s, want no path and a loopback address", name, value)
 		}
 	}
 	if len(hosts) != 4 {
-		t.Errorf("%d listeners, want 4", len(hosts))
+		t.Errorf("listeners = %d, want 4", len(hosts))
 	}
 	for _, region := range alexa.Regions() {
 		got := r.report(region, r.link(region, "amzn-1").Access)
 		if seen := r.Events(region); got.status != 202 || len(seen) != 1 {
-			t.Errorf("%s: answered %d, with %d events on record, want 202 and 1", region, got.status, len(seen))
+			t.Errorf("%s: status = %d, events in the journal = %d, want 202, 1", region, got.status, len(seen))
 		}
 	}
 }
@@ -54,10 +54,10 @@ func TestServerAddresses(t *testing.T) {
 	sim := simulator.New(simulator.Options{})
 	_, err := simulator.StartOn(sim, simulator.Addresses{FE: taken})
 	if opError, ok := errors.AsType[*net.OpError](err); !ok || opError.Addr.String() != taken {
-		t.Errorf("StartOn() with a port that is taken = %v, want an error with the address %s", err, taken)
+		t.Errorf("StartOn() with a taken port = %v, want an error with the address %s", err, taken)
 	}
 	if _, err := simulator.StartOn(sim, simulator.Addresses{LWA: "nowhere"}); err == nil {
-		t.Error("no error for an address without a port")
+		t.Error("StartOn() without a port succeeded, want an error")
 	}
 	everywhere, err := simulator.StartOn(sim, simulator.Addresses{LWA: ":0", NA: "[::1]:0"})
 	if err != nil {
@@ -67,17 +67,17 @@ func TestServerAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(everywhere.LWATokenURL, "http://localhost:") {
-		t.Errorf("LWATokenURL = %s, want a host that can be dialled", everywhere.LWATokenURL)
+		t.Errorf("LWATokenURL = %s, want a host to dial", everywhere.LWATokenURL)
 	}
 	if err := everywhere.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestCloseEndsDelayedRequests hangs if Close does not.
+// TestCloseEndsDelayedRequests hangs if Close does not end them.
 func TestCloseEndsDelayedRequests(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, simulator.Options{}) // which closes the server once more
+	r := newRig(t, simulator.Options{}) // closes the server again
 	arrived, answered := make(chan struct{}), make(chan reply)
 	r.Script(simulator.Refresh, simulator.Fault{Delay: time.Hour, Match: func(simulator.Request) bool {
 		close(arrived)
@@ -89,7 +89,7 @@ func TestCloseEndsDelayedRequests(t *testing.T) {
 		t.Error(err)
 	}
 	if got := <-answered; got.err == nil || errors.Is(got.err, context.Canceled) {
-		t.Errorf("answered %d, error %v, want a broken connection", got.status, got.err)
+		t.Errorf("status = %d, error = %v, want a broken connection", got.status, got.err)
 	}
 }
 
@@ -116,20 +116,20 @@ func TestIdentityProvider(t *testing.T) {
 		got := send(request)
 		challenge := got.header.Get("WWW-Authenticate")
 		if got.status != test.status || got.body != test.body || (challenge != "") != (test.status == 401) {
-			t.Errorf("%s: answered %d %q with WWW-Authenticate %q, want %d %q", test.name, got.status, got.body, challenge, test.status, test.body)
+			t.Errorf("%s: answer = %d %q with WWW-Authenticate %q, want %d %q", test.name, got.status, got.body, challenge, test.status, test.body)
 		}
 	}
 	if seen := r.Requests(); len(seen) != 0 {
-		t.Errorf("%d requests on record, want none: they are not Amazon's", len(seen))
+		t.Errorf("requests in the journal = %d, want none: they are not Amazon's", len(seen))
 	}
 }
 
-// TestHosts drives one handler, as a proxy that keeps the Host header would, and
-// those of one gateway each.
+// TestHosts tests one handler behind a proxy that keeps the Host header, and one
+// handler for each gateway.
 func TestHosts(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name, method, host, path string // a host that is a region means its handler
+		name, method, host, path string // a region as host means its handler
 		status                   int
 		allow                    string
 		target                   simulator.Target
@@ -164,14 +164,14 @@ func TestHosts(t *testing.T) {
 			target = seen.Target
 		}
 		if allow := got.Header().Get("Allow"); got.Code != test.status || allow != test.allow || target != test.target {
-			t.Errorf("%s: answered %d, Allow %q, recorded as %q; want %d, %q, %q",
+			t.Errorf("%s: status = %d, Allow = %q, journal = %q; want %d, %q, %q",
 				test.name, got.Code, allow, target, test.status, test.allow, test.target)
 		}
 	}
 }
 
-// BenchmarkEvent is what an accepted event costs without the network: it must
-// stay small beside what a load test measures.
+// BenchmarkEvent measures an accepted event without the network: it must cost
+// little compared to a load test's events.
 func BenchmarkEvent(b *testing.B) {
 	sim := simulator.New(simulator.Options{})
 	token := directPair(b, sim).Access
@@ -181,6 +181,6 @@ func BenchmarkEvent(b *testing.B) {
 		direct(b.Context(), handler, body, token)
 	}
 	if got := sim.Counts().Accepted; got < int64(b.N) {
-		b.Fatalf("%d accepted of %d", got, b.N)
+		b.Fatalf("accepted = %d of %d", got, b.N)
 	}
 }

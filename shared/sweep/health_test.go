@@ -26,33 +26,33 @@ var (
 	errRefused = fmt.Errorf("refresh: %w", lwa.ErrClientRefused)
 )
 
-// lwaError is an answer of Login with Amazon that is no token.
+// lwaError returns Login with Amazon's error with a status.
 func lwaError(status int, retryAfter time.Duration) error {
 	err := lwa.Throttled(retryAfter)
 	err.Status = status
 	return err
 }
 
-// fleet is many customers, the Sweeper that sweeps them, and its Refresher.
+// fleet is the customers of a Sweeper, and its Refresher.
 type fleet struct {
 	*Sweeper
 	t       *testing.T
-	store   *spy // of the Sweeper
+	store   *spy // the Sweeper's
 	buckets []int
-	users   []string // in the order in which they are due
+	users   []string // in the order of their due times
 	place   map[string]int
 	takes   time.Duration
-	fail    func(call, user int) error // both from 0
+	fail    func(call, user int) error // both count from 0
 
 	mu        sync.Mutex
 	calls     int
 	running   int
-	widths    []int // how many were running, by call
+	widths    []int // refreshes in flight, by call
 	refreshed map[string]int
 }
 
-// inFleet runs a test in a bubble with n customers of the first buckets, who have
-// become due one after the other.
+// inFleet runs a test in a bubble with n customers of the first buckets, which
+// became due one after the other.
 func inFleet(t *testing.T, n, buckets int, test func(t *testing.T, f *fleet)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -77,7 +77,7 @@ func inFleet(t *testing.T, n, buckets int, test func(t *testing.T, f *fleet)) {
 	})
 }
 
-// Refresh implements [Refresher]. It takes a while, and fails as it is told to.
+// Refresh implements [Refresher]. It takes f.takes, and returns f.fail's error.
 func (f *fleet) Refresh(ctx context.Context, record grant.Record, id string) (access.Token, error) {
 	f.mu.Lock()
 	call := f.calls
@@ -103,14 +103,14 @@ func (f *fleet) Refresh(ctx context.Context, record grant.Record, id string) (ac
 	return access.Token{}, err
 }
 
-// sweep sweeps within the time of a function.
+// sweep sweeps within a function's time limit.
 func (f *fleet) sweep() (Counts, error) {
 	ctx, cancel := context.WithTimeout(f.t.Context(), Timeout)
 	defer cancel()
 	return f.Sweep(ctx, f.buckets)
 }
 
-// sweeps sweeps each period for a time.
+// sweeps sweeps in each period.
 func (f *fleet) sweeps(during time.Duration) {
 	for range during / DefaultPeriod {
 		next := time.After(DefaultPeriod)
@@ -119,7 +119,7 @@ func (f *fleet) sweeps(during time.Duration) {
 	}
 }
 
-// moved returns which customers are out of the way of the next sweep.
+// moved returns the customers that the next sweep will not meet.
 func (f *fleet) moved() (list []int) {
 	f.t.Helper()
 	for i, user := range f.users {
@@ -138,10 +138,10 @@ func TestLimiterFollowsHealth(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name          string
-		one           int // of so many fails, 0 for none
+		one           int // refresh in this many fails, 0 for none
 		err           error
-		least, widest int           // running at a time, towards the end
-		takes         time.Duration // at least
+		least, widest int           // refreshes in flight, towards the end
+		takes         time.Duration // the least
 	}{
 		{"well", 0, nil, concurrency, concurrency, 0},
 		{"one in twenty does not slow the sweep", 20, errDown, concurrency, concurrency, 0},
@@ -163,35 +163,35 @@ func TestLimiterFollowsHealth(t *testing.T) {
 				began := time.Now()
 				counts, err := f.sweep()
 				if took := time.Since(began); err != nil || counts.Remaining || f.calls != 400 || took < test.takes {
-					t.Errorf("%+v, %v after %d calls and %v", counts, err, f.calls, took)
+					t.Errorf("sweep = %+v, %v after %d calls and %v", counts, err, f.calls, took)
 				}
 				if late := slices.Max(f.widths[300:380]); late < test.least || late > test.widest {
-					t.Errorf("%d at a time, want %d to %d", late, test.least, test.widest)
+					t.Errorf("refreshes in flight = %d, want %d to %d", late, test.least, test.widest)
 				}
 			})
 		})
 	}
 }
 
-// TestMaxRate: half of the buckets have half of the rate.
+// TestMaxRate: half of the buckets get half of the rate.
 func TestMaxRate(t *testing.T) {
 	t.Parallel()
 	inFleet(t, 600, grant.Buckets/2, func(t *testing.T, f *fleet) {
 		f.MaxRate = 16
 		least := 8 * int((Timeout-access.RefreshTime)/time.Second)
 		if counts, err := f.sweep(); err != nil || counts.Refreshed < least || counts.Refreshed > least+1+concurrency {
-			t.Errorf("%+v, %v, want %d, and those that wait when time is up", counts, err, least)
+			t.Errorf("sweep = %+v, %v, want %d refreshes or a few more", counts, err, least)
 		}
 	})
 }
 
-// TestHowSweepsEnd: soon when most refreshes fail. An outage, or a fault of ours,
-// must not cost a write for each customer.
+// TestHowSweepsEnd: a sweep ends soon when most refreshes fail. An outage, or a
+// fault of our configuration, must not cost a write for each customer.
 func TestHowSweepsEnd(t *testing.T) {
 	t.Parallel()
 	const n, few = maxConfigFaults + 200, minAnswers + concurrency + sampleSize
 	for name, test := range map[string]struct {
-		well  int // refreshes, before all fail
+		well  int // refreshes before all fail
 		err   error
 		most  int // failures
 		opens error
@@ -219,20 +219,20 @@ func TestHowSweepsEnd(t *testing.T) {
 				began := time.Now()
 				counts, err := f.sweep()
 				if took := time.Since(began); name == "throttled" && took < maxRest {
-					t.Errorf("it probed after %v, although Login with Amazon asked for a pause", took)
+					t.Errorf("the sweep probed after %v, although Login with Amazon asked for a pause", took)
 				}
 				if !errors.Is(err, test.opens) || !strings.Contains(err.Error(), test.text) {
-					t.Errorf("%v, want %v", err, test.opens)
+					t.Errorf("error = %v, want %v with %q", err, test.opens, test.text)
 				}
 				if f.store.calls["write"] != 0 || !counts.Remaining || counts.Left != n-counts.Refreshed || f.calls > test.well+test.most {
-					t.Errorf("%+v: %v after %d refreshes", counts, f.store.calls, f.calls)
+					t.Errorf("counts = %+v, calls = %v after %d refreshes", counts, f.store.calls, f.calls)
 				}
 			})
 		})
 	}
 }
 
-// latched is a brake that is latched.
+// latched is a latched brake that records its calls.
 type latched struct{ good, bad, counted int }
 
 func (b *latched) Latched(context.Context) (bool, error) { return true, nil }
@@ -242,9 +242,9 @@ func (b *latched) Observe(_ context.Context, good, bad int) (bool, error) {
 	return false, nil
 }
 
-// TestBrakeIsTold what becomes of a sweep's refreshes, and the number of customers
-// by one shard.
-func TestBrakeIsTold(t *testing.T) {
+// TestBrakeObserves: the brake gets the outcomes of a sweep's refreshes, and one
+// shard has it count the customers.
+func TestBrakeObserves(t *testing.T) {
 	t.Parallel()
 	inFleet(t, 6, 16, func(t *testing.T, f *fleet) {
 		b := new(latched)
@@ -254,18 +254,18 @@ func TestBrakeIsTold(t *testing.T) {
 		}
 		_, _ = f.sweep()
 		if want := (latched{good: 2, bad: 3, counted: 1}); *b != want {
-			t.Errorf("%+v, want %+v", *b, want)
+			t.Errorf("brake = %+v, want %+v", *b, want)
 		}
 		f.buckets = f.buckets[1:]
 		if _, _ = f.sweep(); b.counted != 1 {
-			t.Error("another shard counted the customers too")
+			t.Error("another shard counted the customers again")
 		}
 	})
 }
 
-// TestSickGrantsHoldNobodyUp: they stand together at the head of the queue, and
+// TestSickGrantsDelayNoOthers: grants that fail are at the head of the queue, and
 // every sweep begins with them.
-func TestSickGrantsHoldNobodyUp(t *testing.T) {
+func TestSickGrantsDelayNoOthers(t *testing.T) {
 	t.Parallel()
 	const n = 400
 	for name, test := range map[string]struct {
@@ -290,16 +290,16 @@ func TestSickGrantsHoldNobodyUp(t *testing.T) {
 				}
 				f.sweeps(40 * time.Minute)
 				if len(f.refreshed) != n-test.sick {
-					t.Errorf("%d of %d were refreshed", len(f.refreshed), n-test.sick)
+					t.Errorf("refreshed grants = %d, want %d", len(f.refreshed), n-test.sick)
 				}
 				before := f.calls
 				f.sweeps(2 * time.Hour)
 				if calls, most := f.calls-before, (n-test.sick)*4+test.sick*12; calls > most {
-					t.Errorf("%d calls in two hours, want %d at most", calls, most)
+					t.Errorf("calls in two hours = %d, want %d or fewer", calls, most)
 				}
 				for _, user := range f.users[test.sick:] {
 					if f.refreshed[user] < 3 {
-						t.Fatalf("%s was refreshed %d times in two hours and 40 minutes", user, f.refreshed[user])
+						t.Fatalf("refreshes of %s in two hours and 40 minutes = %d, want 3 or more", user, f.refreshed[user])
 					}
 				}
 			})
@@ -307,9 +307,9 @@ func TestSickGrantsHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// TestWhichFailuresMove: a grant that fails for its own reason moves out of the
-// way even while Login with Amazon fails others, which do not. Once a probe has
-// shown that it fails only those at the head of the queue, these move too.
+// TestWhichFailuresMove: a grant that fails for its own reason is moved back even
+// while Login with Amazon fails others, which are not. After a probe has shown that
+// only the head of the queue fails, these are moved too.
 func TestWhichFailuresMove(t *testing.T) {
 	t.Parallel()
 	inFleet(t, 100, 16, func(t *testing.T, f *fleet) {
@@ -327,7 +327,7 @@ func TestWhichFailuresMove(t *testing.T) {
 			return nil
 		}
 		if counts, err := f.sweep(); err != nil || !slices.Equal(f.moved(), want) || counts.Failed["login_with_amazon"] < 20 {
-			t.Errorf("%v were moved, of %+v, %v", f.moved(), counts, err)
+			t.Errorf("moved = %v, want %v, with %+v, %v", f.moved(), want, counts, err)
 		}
 	})
 	inFleet(t, pageSize, 16, func(t *testing.T, f *fleet) {
@@ -339,34 +339,34 @@ func TestWhichFailuresMove(t *testing.T) {
 		}
 		_, err := f.sweep()
 		if moved := f.moved(); err != nil || len(moved) < minAnswers || moved[minAnswers-1] != minAnswers-1 {
-			t.Errorf("only %v were moved from the head of the queue, %v", moved, err)
+			t.Errorf("moved = %v, want %d or more from the head of the queue, %v", moved, minAnswers, err)
 		}
 	})
 }
 
-// TestWhatStaysDueIsFoundAgain: a grant that another process refreshes is skipped
-// for as long as that takes.
+// TestWhatStaysDueIsFoundAgain: a grant that another process is refreshing is
+// skipped at each sweep.
 func TestWhatStaysDueIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	inFleet(t, 1, 16, func(t *testing.T, f *fleet) {
 		f.fail = func(int, int) error { return access.ErrBusy }
 		f.sweeps(11 * DefaultPeriod)
 		if f.calls != 11 {
-			t.Errorf("the grant was met %d times, want at each of 11 sweeps", f.calls)
+			t.Errorf("refreshes of the grant = %d, want one at each of 11 sweeps", f.calls)
 		}
 	})
 }
 
-// TestEveryGroupHasItsTurn: a sweep that never comes to the end must not always
-// leave out the same customers.
+// TestEveryGroupHasItsTurn: sweeps that run out of time must not always leave out
+// the same customers.
 func TestEveryGroupHasItsTurn(t *testing.T) {
 	t.Parallel()
 	inFleet(t, 3000, grant.Buckets, func(t *testing.T, f *fleet) {
-		f.takes = 2 * time.Second // a sweep manages some three hundred and fifty
+		f.takes = 2 * time.Second // one sweep has time for about 350
 		f.sweeps(2 * time.Hour)
 		for _, user := range f.users {
 			if f.refreshed[user] == 0 {
-				t.Fatalf("%s of bucket %d was not refreshed in two hours", user, accesstest.Key(user).Bucket())
+				t.Fatalf("%s in bucket %d was not refreshed in two hours", user, accesstest.Key(user).Bucket())
 			}
 		}
 	})

@@ -25,14 +25,14 @@ import (
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
-// world is a stack in a bubble: customers u-0, u-1, … who are linked, and several
-// processes that sweep.
+// world is a stack in a bubble: linked customers u-0, u-1, … and several processes
+// that sweep.
 type world struct {
 	*accesstest.World
 	t        *testing.T
 	store    *spy
 	topic    topic
-	ids      []string   // of the grants, by customer
+	ids      []string   // grant ids, by customer
 	sweepers []*Sweeper // by process
 }
 
@@ -55,7 +55,7 @@ func inWorld(t *testing.T, customers, processes int, test func(t *testing.T, w *
 
 func user(i int) string { return fmt.Sprint("u-", i) }
 
-// use has a process use a store.
+// use sets a process's store.
 func (w *world) use(process int, store grant.Store) {
 	sweeper := w.sweepers[process]
 	sweeper.Store, sweeper.Brake = store, access.NewBrake(store, w.Now)
@@ -64,18 +64,18 @@ func (w *world) use(process int, store grant.Store) {
 	source.Store, source.Brake, source.Announce = store, access.NewBrake(store, w.Now), sweeper.Announce
 }
 
-// edit changes each grant of a customer.
+// edit edits each grant of a customer.
 func (w *world) edit(user string, edit func(r *grant.Record, id string, g *grant.Grant)) {
 	w.t.Helper()
 	w.Change(w.t, user, func(r *grant.Record) {
 		for id, g := range r.Grants {
 			edit(r, id, &g)
 		}
-		r.Announced(r.Announce, w.Now()) // settles when the record is due
+		r.Announced(r.Announce, w.Now()) // computes when the record is due
 	})
 }
 
-// set is edit for fields of the grants.
+// set edits fields of each grant.
 func (w *world) set(user string, set func(g *grant.Grant)) {
 	w.t.Helper()
 	w.edit(user, func(r *grant.Record, id string, g *grant.Grant) { set(g); r.Grants[id] = *g })
@@ -98,7 +98,7 @@ func (w *world) swept(want Counts) {
 		want.Failed = map[string]int{}
 	}
 	if diff := cmp.Diff(want, w.sweep()); diff != "" {
-		w.t.Errorf("swept (-want +got):\n%s", diff)
+		w.t.Errorf("counts differ (-want +got):\n%s", diff)
 	}
 }
 
@@ -117,7 +117,7 @@ func (w *world) spread() {
 	}
 }
 
-// run sweeps for some time, each period with all shards at once.
+// run sweeps in each period with all shards at once.
 func (w *world) run(during time.Duration) {
 	for end := w.Now().Add(during); w.Now().Before(end); {
 		next := w.Now().Add(DefaultPeriod)
@@ -128,7 +128,7 @@ func (w *world) run(during time.Duration) {
 				defer cancel()
 				sweeper := w.sweepers[i%len(w.sweepers)]
 				sweeper.Tokens.(*access.Source).SavePending(ctx)
-				_, _ = sweeper.Sweep(ctx, Buckets(i, shards)) // what is left the census shows
+				_, _ = sweeper.Sweep(ctx, Buckets(i, shards)) // the census shows what is left
 			})
 		}
 		all.Wait()
@@ -146,8 +146,8 @@ func (w *world) census() map[grant.State]int {
 	return states
 }
 
-// crowd is how many customers the larger tests have: one in a hundred is more
-// than the least limit of the brake. The race detector, which gets -short, needs
+// crowd is the number of customers in the larger tests: one in a hundred is more
+// than the brake's least limit. The race detector, which runs with -short, needs
 // fewer.
 func crowd() int {
 	if testing.Short() {
@@ -156,16 +156,16 @@ func crowd() int {
 	return 1000
 }
 
-// spy is a store that counts what goes to it, and fails as it is told to.
+// spy is a store that counts its calls, and can fail.
 type spy struct {
 	grant.Store
 	beforeWrite func(was grant.Record)
-	unreadable  []error // of each page
+	unreadable  []error // in each page
 	regionErr   error   // of the marks of regions
 
 	mu    sync.Mutex
 	calls map[string]int // "read", "write", and the names of shared documents
-	from  []time.Time    // where sweeps began to look
+	from  []time.Time    // where the queries of sweeps began
 }
 
 func (s *spy) count(call string) {
@@ -210,12 +210,12 @@ func TestSweepRefreshesWhatIsDue(t *testing.T) {
 		w.swept(Counts{}) // nothing is due
 		w.Forward(40*time.Minute + time.Second)
 		w.Sim.Disable(alexa.EU, "amzn-7")
-		w.store.unreadable = []error{errors.New("record x: grants: not a map")} // holds up nobody
+		w.store.unreadable = []error{errors.New("record x: grants: not a map")} // delays no others
 		w.swept(Counts{Refreshed: 59, Refused: 1, Failed: map[string]int{"unreadable": 9}})
 		w.store.unreadable = nil
 		w.swept(Counts{})
 		if n := w.Sim.Counts().Refreshes; n != 59 {
-			t.Errorf("%d refreshes", n)
+			t.Errorf("refreshes = %d, want 59", n)
 		}
 	})
 }
@@ -229,7 +229,7 @@ func TestSweepStopsWhenTimeIsUp(t *testing.T) {
 		counts, err := w.sweepers[0].Sweep(ctx, Buckets(0, 1))
 		done := counts.Refreshed
 		if err != nil || !counts.Remaining || done == 0 || done > concurrency+1 || counts.Left != 60-done {
-			t.Errorf("%+v, %v", counts, err)
+			t.Errorf("sweep = %+v, %v, want some left", counts, err)
 		}
 	})
 }
@@ -242,13 +242,13 @@ func TestShardsCoverEveryBucketOnce(t *testing.T) {
 			covered = append(covered, Buckets(i, shards)...)
 		}
 		if !slices.Equal(covered, Buckets(0, 1)) || len(covered) != grant.Buckets {
-			t.Errorf("%d shards cover %v", shards, covered)
+			t.Errorf("%d shards cover %v, want each bucket once", shards, covered)
 		}
 	}
 }
 
-// TestSweepBeginsWhereTheLastEnded: the index entries of what was refreshed
-// lately are not read over and over again, and nothing is missed all the same.
+// TestSweepBeginsWhereTheLastEnded: the index entries of recently refreshed grants
+// are not read again and again, and still no grant is missed.
 func TestSweepBeginsWhereTheLastEnded(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 60, 1, func(t *testing.T, w *world) {
@@ -258,20 +258,20 @@ func TestSweepBeginsWhereTheLastEnded(t *testing.T) {
 		w.store.from = nil
 		w.run(11 * DefaultPeriod)
 		if from := w.store.from; !began[0].IsZero() || from[0].IsZero() || w.Now().Sub(from[len(from)-1]) > 3*DefaultPeriod+markMargin {
-			t.Errorf("the first sweep began at %v, the others at %v", began[0], from)
+			t.Errorf("the first sweep began at %v, the others at %v, want the other ones later", began[0], from)
 		}
-		w.run(2 * DefaultPeriod) // an hour is over
+		w.run(2 * DefaultPeriod) // for an hour in all
 		overdue := func(g *grant.Grant) { g.RefreshDue = w.Now().Add(-3 * time.Hour) }
 		found := func(i int, within time.Duration) {
 			t.Helper()
 			w.run(within)
 			if due := w.Read(t, user(i)).Grants[w.ids[i]].RefreshDue; due.Before(w.Now().Add(-within)) {
-				t.Errorf("u-%d is due since %v, and was not found within %v", i, due, within)
+				t.Errorf("u-%d has been due since %v, and was not refreshed within %v", i, due, within)
 			}
 		}
-		// A grant that is overdue when it is written, as of a token that lasts a few
-		// minutes, is found by the next sweep. Once an hour everything is, even a record
-		// that was stored with a wrong time.
+		// A grant that is overdue when it is written, like one with a token of a
+		// few minutes, is found by the next sweep. Once an hour every grant is
+		// found, even in a record that was stored with a wrong time.
 		w.set(user(4), overdue)
 		found(4, 2*DefaultPeriod)
 		w.set(user(3), overdue)
@@ -280,8 +280,9 @@ func TestSweepBeginsWhereTheLastEnded(t *testing.T) {
 	})
 }
 
-// TestRefusedByLoginWithAmazonAlone: for an hour it refuses everybody, and the
-// gateway nobody. All are there afterwards, and the brake releases itself.
+// TestRefusedByLoginWithAmazonAlone: for an hour Login with Amazon refuses every
+// grant, and the gateway none. Afterwards all grants are active, and the brake
+// releases itself.
 func TestRefusedByLoginWithAmazonAlone(t *testing.T) {
 	t.Parallel()
 	for customers, processes := range map[int]int{1: 1, 60: 3, crowd(): 20} {
@@ -294,26 +295,26 @@ func TestRefusedByLoginWithAmazonAlone(t *testing.T) {
 				w.run(time.Hour)
 				most := max(5, customers/100)
 				if states := w.census(); states[grant.Revoked] != 0 || states[grant.Suspect] > most {
-					t.Errorf("after an hour: %v, want nobody revoked and at most %d suspect", states, most)
+					t.Errorf("after an hour: %v, want none revoked and %d or fewer suspect", states, most)
 				}
 				if latched, err := w.Brake().Latched(t.Context()); err != nil || latched != (customers > most) {
-					t.Errorf("latched: %t, %v", latched, err)
+					t.Errorf("latched = %t, %v, want %t", latched, err, customers > most)
 				}
 				w.Sim.Clear()
 				w.run(5 * time.Hour)
 				if states := w.census(); states[grant.Active] != customers {
-					t.Errorf("when it is over: %v, want %d active", states, customers)
+					t.Errorf("after the recovery: %v, want %d active", states, customers)
 				}
 				if latched, err := w.Brake().Latched(t.Context()); err != nil || latched {
-					t.Errorf("the brake is latched five hours later: %t, %v", latched, err)
+					t.Errorf("latched five hours later = %t, %v, want false", latched, err)
 				}
 			})
 		})
 	}
 }
 
-// TestLeaverIsFoundOut: one of many disables the skill, and no skill event says so.
-// The sweeps end the grant within the lifetime of a token and an hour.
+// TestLeaverIsFoundOut: one of many customers disables the skill, without a skill
+// event. The sweeps revoke the grant within the lifetime of a token and an hour.
 func TestLeaverIsFoundOut(t *testing.T) {
 	t.Parallel()
 	inWorld(t, crowd(), 20, func(t *testing.T, w *world) {
@@ -322,16 +323,16 @@ func TestLeaverIsFoundOut(t *testing.T) {
 		w.Sim.Disable(alexa.EU, "amzn-0")
 		for left := w.Now(); w.Read(t, user(0)).Grants[w.ids[0]].State != grant.Revoked; w.run(DefaultPeriod) {
 			if w.Now().Sub(left) > 2*time.Hour+10*time.Minute {
-				t.Fatalf("still %+v", w.Read(t, user(0)).Grants[w.ids[0]])
+				t.Fatalf("grant is still %+v", w.Read(t, user(0)).Grants[w.ids[0]])
 			}
 		}
 		if states := w.census(); states[grant.Active] != len(w.ids)-1 {
-			t.Errorf("%v", states)
+			t.Errorf("grants by state = %v, want all but one active", states)
 		}
 	})
 }
 
-// lateAnswers is Login with Amazon with answers that take their time.
+// lateAnswers is Login with Amazon with delayed answers.
 type lateAnswers struct {
 	access.Refresher
 	by atomic.Int64
@@ -345,8 +346,8 @@ func (l *lateAnswers) Refresh(ctx context.Context, clientID string, refreshToken
 	return token, err
 }
 
-// TestLateAnswersAreSaved: for ten minutes Login with Amazon does what it is
-// asked, ends the old token, and answers late. Nobody is lost.
+// TestLateAnswersAreSaved: for ten minutes Login with Amazon ends each old token
+// and answers late. No grant is lost.
 func TestLateAnswersAreSaved(t *testing.T) {
 	t.Parallel()
 	for _, by := range []time.Duration{6 * time.Second, 18 * time.Second} {
@@ -362,15 +363,15 @@ func TestLateAnswersAreSaved(t *testing.T) {
 			late.by.Store(0)
 			w.run(time.Hour)
 			if states := w.census(); states[grant.Active] != len(w.ids) || w.Sim.Counts().RotatedAway != 0 {
-				t.Errorf("%v late: %v, and %d tokens that were ended were shown again", by, states, w.Sim.Counts().RotatedAway)
+				t.Errorf("%v late: states = %v, %d replaced tokens used, want all active and 0", by, states, w.Sim.Counts().RotatedAway)
 			}
 		})
 	}
 }
 
-// TestLostAnswersCostFew: for ten minutes Login with Amazon ends the old token,
-// and the answer never comes. Each costs a customer the link, whatever is done
-// later; so the sweeps of a process begin no more than a handful of refreshes.
+// TestLostAnswersCostFew: for ten minutes Login with Amazon ends each old token,
+// and its answers are lost. Each lost answer costs a grant, so the sweeps of a
+// process start only a few refreshes.
 func TestLostAnswersCostFew(t *testing.T) {
 	t.Parallel()
 	const processes, periods, most = 4, 2, 8
@@ -387,11 +388,11 @@ func TestLostAnswersCostFew(t *testing.T) {
 			}
 		}
 		if lost == 0 || lost > processes*periods*most {
-			t.Errorf("%d of %d customers lost the link, want at most %d for each process and sweep", lost, len(w.ids), most)
+			t.Errorf("lost grants = %d of %d, want %d or fewer for each process and sweep", lost, len(w.ids), most)
 		}
 		w.run(time.Hour)
 		if states := w.census(); states[grant.Suspect] > lost || states[grant.Revoked] != 0 {
-			t.Errorf("%v, with %d who lost the link", states, lost)
+			t.Errorf("grants by state = %v, want %d or fewer suspect and none revoked", states, lost)
 		}
 	})
 }

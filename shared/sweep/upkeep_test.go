@@ -19,9 +19,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// TestFailingGrantMovesOutOfTheWay: what ails one grant must not be met at the
+// TestFailingGrantIsMovedBack: a grant that fails on its own must not be at the
 // head of every sweep.
-func TestFailingGrantMovesOutOfTheWay(t *testing.T) {
+func TestFailingGrantIsMovedBack(t *testing.T) {
 	t.Parallel()
 	fails := func(fault simulator.Fault) func(*world) {
 		fault.User = "amzn-3"
@@ -43,7 +43,7 @@ func TestFailingGrantMovesOutOfTheWay(t *testing.T) {
 				record := w.Read(t, "u-3")
 				g, due := record.Grants[w.ids[3]], record.RefreshDue.Sub(w.Now())
 				if due < time.Minute || due > 75*time.Second || g.State != grant.Active || g.Failures != 1 {
-					t.Errorf("due in %v, want a minute: %+v", due, g)
+					t.Errorf("due in %v, want 1 min: %+v", due, g)
 				}
 				w.swept(Counts{})
 			})
@@ -60,8 +60,8 @@ func TestIdleCustomersLeaveTheSweep(t *testing.T) {
 		w.swept(Counts{Refreshed: 20})
 		w.Forward(time.Hour)
 		sweeper.IdleAfter = month
-		w.swept(Counts{Refreshed: 20})    // all count as used when the rule is switched on
-		w.Forward(month + 3*24*time.Hour) // use is noted every three days
+		w.swept(Counts{Refreshed: 20})    // all count as used when IdleAfter is set
+		w.Forward(month + 3*24*time.Hour) // use is recorded every three days
 		w.swept(Counts{Refreshed: 20})
 		w.Forward(time.Hour)
 		w.Change(t, "u-7", func(r *grant.Record) { r.Used(w.Now()) })
@@ -69,13 +69,13 @@ func TestIdleCustomersLeaveTheSweep(t *testing.T) {
 		w.swept(Counts{})
 		idle := w.Read(t, "u-9")
 		if !idle.RefreshDue.IsZero() {
-			t.Errorf("due at %v", idle.RefreshDue)
+			t.Errorf("due at %v, want never", idle.RefreshDue)
 		}
 		// Refreshed on demand, it is in the sweep again.
 		if _, err := w.Process("q").Token(t.Context(), idle, w.ids[9]); err != nil {
 			t.Fatal(err)
 		}
-		// Off and on again: what was noted then is of no use now.
+		// Unset and set again: the use that was recorded before no longer counts.
 		sweeper.IdleAfter = 0
 		w.Forward(time.Hour)
 		w.swept(Counts{Refreshed: 2})
@@ -93,7 +93,7 @@ func TestSweepLeavesTheErasedErased(t *testing.T) {
 		w.sweepers[0].IdleAfter = 720 * time.Hour
 		w.swept(Counts{})
 		if r, err := w.Store.Read(t.Context(), accesstest.Key("u-0")); err == nil {
-			t.Errorf("the erased record is back: %+v", r)
+			t.Errorf("the erased record exists again: %+v", r)
 		}
 	})
 }
@@ -109,30 +109,30 @@ func TestRemainsOfRevokedGrantsGo(t *testing.T) {
 		w.swept(Counts{Refreshed: 18, Revoked: 2})
 		w.Change(t, "u-9", func(r *grant.Record) { r.Revoke(w.ids[9], grant.ReasonInvalidGrant, w.Now()) }) // not announced yet
 		w.Link(t, "u-8", alexa.EU, "amzn-8-again")
-		w.Forward(7*24*time.Hour - 10*time.Second) // the sweep itself took a second or two
+		w.Forward(7*24*time.Hour - 10*time.Second) // the sweep took a second or two
 		w.topic.err = errors.New("topic is down")
 		w.swept(Counts{Refreshed: 18, Failed: map[string]int{"announcing": 1}})
 		if r := w.Read(t, "u-7"); len(r.Grants) != 1 {
-			t.Errorf("before its time it is gone: %+v", r)
+			t.Errorf("grants before the end of the week = %+v, want one", r)
 		}
 		w.Forward(10 * time.Second)
 		w.swept(Counts{Removed: 2, Failed: map[string]int{"announcing": 1}})
 		w.topic.err = nil
-		w.swept(Counts{}) // announces, without which nothing of u-9 goes
+		w.swept(Counts{}) // announces, so that u-9 can be removed
 		w.swept(Counts{Removed: 1})
 		for _, user := range []string{"u-7", "u-9"} {
 			if _, err := w.Store.Read(t.Context(), accesstest.Key(user)); !errors.Is(err, grant.ErrNotFound) {
-				t.Errorf("an empty record is still there: %v", err)
+				t.Errorf("reading an empty record: %v, want ErrNotFound", err)
 			}
 		}
 		if r := w.Read(t, "u-8"); len(r.Grants) != 1 {
-			t.Errorf("%+v", r.Grants)
+			t.Errorf("grants = %+v, want one", r.Grants)
 		}
 	})
 }
 
-// TestMessageIsAnnouncedOnce: a refresh announces what waits in the record it
-// saves, and the sweep must not do so again.
+// TestMessageIsAnnouncedOnce: a refresh announces the messages in the record that
+// it saves, and the sweep must not announce them again.
 func TestMessageIsAnnouncedOnce(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 10, 1, func(t *testing.T, w *world) {
@@ -142,12 +142,12 @@ func TestMessageIsAnnouncedOnce(t *testing.T) {
 		})
 		w.publishes("recovered u-3 EU [] 1", "suspect u-3 EU [] 1")
 		if n := w.Sim.Counts().Refreshes; n != 1 {
-			t.Errorf("%d refreshes", n)
+			t.Errorf("refreshes = %d, want 1", n)
 		}
 	})
 }
 
-// topic keeps what is published, and fails while it is told to.
+// topic records what is published, and fails with err.
 type topic struct {
 	mu    sync.Mutex
 	lines []string
@@ -182,11 +182,12 @@ func (w *world) publishes(want ...string) {
 	w.t.Helper()
 	w.sweep()
 	if diff := cmp.Diff(want, w.topic.take()); diff != "" {
-		w.t.Errorf("published (-want +got):\n%s", diff)
+		w.t.Errorf("published messages differ (-want +got):\n%s", diff)
 	}
 }
 
-// miss has all grants of a customer in a region miss reports, due in ten minutes.
+// miss records missed reports for a customer's grants in a region, due in ten
+// minutes.
 func (w *world) miss(user string, region alexa.Region, endpoints ...string) {
 	w.t.Helper()
 	w.edit(user, func(r *grant.Record, id string, g *grant.Grant) {
@@ -198,8 +199,8 @@ func (w *world) miss(user string, region alexa.Region, endpoints ...string) {
 	})
 }
 
-// missAll has all customers miss a report of a lamp, and time pass until it is
-// due. It returns what is to be published.
+// missAll records a missed report for each customer, and waits until it is due. It
+// returns the messages to be published.
 func (w *world) missAll() (stale []string) {
 	w.t.Helper()
 	for i := range w.ids {
@@ -210,8 +211,8 @@ func (w *world) missAll() (stale []string) {
 	return stale
 }
 
-// TestOneMessageForWhatWasMissed by each customer and region, not before it is
-// due, whatever was missed and by how many grants.
+// TestOneMessageForWhatWasMissed: there is one message for each customer and region
+// when it is due, for any number of missed reports and grants.
 func TestOneMessageForWhatWasMissed(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 10, 1, func(t *testing.T, w *world) {
@@ -228,29 +229,29 @@ func TestOneMessageForWhatWasMissed(t *testing.T) {
 		clear(w.store.calls)
 		w.publishes("stale u-0 EU [lamp-1 lamp-2] 1", "stale u-1 EU [lamp-1 lamp-2] 2",
 			"stale u-2 EU [lamp-1 lamp-2] 1", "stale u-2 FE [lamp-3] 1")
-		c := w.store.calls // of each customer two writes: the announcement, and that it was made
+		c := w.store.calls // two writes for each message: before it and after it
 		if c["write"] != 2*3 || c["read"] != 0 || c[grant.RegionName("EU")] != 1 || c[grant.RegionName("FE")] != 1 {
-			t.Errorf("%v, want 6 writes, and the mark of each region read once", c)
+			t.Errorf("calls = %v, want 6 writes and one read of each region's mark", c)
 		}
 		if refreshes := w.Sim.Counts().Refreshes; refreshes > 1 {
-			t.Errorf("%d refreshes, want none but the proof", refreshes)
+			t.Errorf("refreshes = %d, want only the proof", refreshes)
 		}
-		// A refresh that is due with the note changes the record, and is no reason to
-		// announce twice or not at all.
+		// A refresh in the same sweep changes the record, and the message must
+		// still be published exactly once.
 		w.miss("u-0", alexa.EU, "lamp-1")
 		w.Forward(time.Hour)
-		w.sweep() // makes the note due anew, which the next may find
+		w.sweep() // may leave the message to the next sweep
 		w.publishes("stale u-0 EU [lamp-1] 1")
 		if got := w.Sim.Counts().Refreshes; got < 12 {
-			t.Errorf("%d refreshes, want one of each grant", got)
+			t.Errorf("refreshes = %d, want one of each grant", got)
 		}
 		w.publishes()
 	})
 }
 
-// TestUnwellRegionIsSpared for as long as its mark says so, and not for ever: one
-// that is not renewed ends by itself.
-func TestUnwellRegionIsSpared(t *testing.T) {
+// TestUnhealthyRegionIsSpared: while a region is marked unhealthy its messages
+// wait. A mark that is not renewed expires.
+func TestUnhealthyRegionIsSpared(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 10, 1, func(t *testing.T, w *world) {
 		w.Link(t, "u-2", alexa.FE, "amzn-moved")
@@ -264,14 +265,14 @@ func TestUnwellRegionIsSpared(t *testing.T) {
 		}
 		w.Forward(2 * time.Minute)
 		clear(w.store.calls)
-		w.publishes("stale u-2 FE [lamp-2] 1") // the other region is well
+		w.publishes("stale u-2 FE [lamp-2] 1") // the other region is healthy
 		w.publishes()
 		if n := w.store.calls["write"]; n != 10+1 {
-			t.Errorf("%d writes, want one for each who is put off, and one for what was announced", n)
+			t.Errorf("writes = %d, want one for each postponed customer, and one for the message", n)
 		}
 		for i, id := range w.ids {
 			if pause := w.Read(t, user(i)).Grants[id].Behind.Due.Sub(w.Now()); pause < 15*time.Minute || pause > time.Hour {
-				t.Errorf("u-%d is put off for %v", i, pause)
+				t.Errorf("u-%d is postponed by %v, want 15 min to an hour", i, pause)
 			}
 		}
 		published := make(map[string]int)
@@ -284,15 +285,15 @@ func TestUnwellRegionIsSpared(t *testing.T) {
 		}
 		for _, line := range stale {
 			if published[line] != 1 || len(published) != 10 {
-				t.Errorf("%s: published %d times of %v within an hour after the mark, want once", line, published[line], published)
+				t.Errorf("%s: published %d times in the hour after the mark, of %v; want once", line, published[line], published)
 			}
 		}
 	})
 }
 
-// TestMessageWaits in the record while the topic fails, and in the note while the
-// mark of its region cannot be read: to guess that it is unwell would be a write
-// for each customer.
+// TestMessageWaits: a message stays in the record while the topic fails, and as a
+// missed report while the region's mark cannot be read: postponing it would cost a
+// write for each customer.
 func TestMessageWaits(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -301,7 +302,7 @@ func TestMessageWaits(t *testing.T) {
 		failed int
 		writes int
 	}{
-		// No more announcements: each may take as long as many refreshes.
+		// The sweep gives up then: each attempt may take as long as many refreshes.
 		"topic": {func(w *world, err error) { w.topic.err = err }, "announcing", maxAnnounceFailures, 10},
 		"mark":  {func(w *world, err error) { w.store.regionErr = err }, "behind", 10, 0},
 	} {
@@ -314,7 +315,7 @@ func TestMessageWaits(t *testing.T) {
 				for range 2 {
 					failed, writes := w.sweep().Failed[test.cause], w.store.calls["write"]
 					if failed < test.failed || failed > test.failed+1 || writes != test.writes || len(w.topic.take()) > 0 {
-						t.Errorf("%d failed, %d writes", failed, writes)
+						t.Errorf("failures = %d, writes = %d, want %d, %d", failed, writes, test.failed, test.writes)
 					}
 					w.Forward(DefaultPeriod)
 				}
@@ -327,8 +328,8 @@ func TestMessageWaits(t *testing.T) {
 	}
 }
 
-// TestWhatASuspectMissedWaits: what the gateway would refuse is not asked for. When
-// the link works again it is.
+// TestWhatASuspectMissedWaits: no report is requested while the grant is suspect.
+// It is requested when the grant has recovered.
 func TestWhatASuspectMissedWaits(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 1, 1, func(t *testing.T, w *world) {

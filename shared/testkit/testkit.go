@@ -1,6 +1,6 @@
-// Package testkit is what the tests of several packages need: a TestMain that
-// keeps them on this machine, the program as it is deployed, and a keyset. Its
-// folders hold the larger parts.
+// Package testkit provides the common parts of many packages' tests: a TestMain
+// that keeps them on this machine, the deployed program, and a keyset. Its folders
+// hold the larger parts.
 package testkit
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
-// Patience bounds a wait for what takes far less on an idle machine.
+// Patience bounds waits that are far shorter on an idle machine.
 const Patience = time.Minute
 
-// Context returns the test's context with [Patience] for a deadline.
+// Context returns the test's context with [Patience] as its deadline.
 func Context(t *testing.T) context.Context {
 	t.Helper()
 	return Within(t, Patience)
@@ -36,9 +36,9 @@ func Within(t *testing.T, most time.Duration) context.Context {
 	return ctx
 }
 
-// Main is a TestMain: it runs the tests, which reach nothing but this machine, and
-// ends the process. Afterwards it looks for leaks of secrets in what the tests have
-// collected; each one found is a failure.
+// Main is a TestMain: it runs the tests, which can reach only this machine, and
+// ends the process. Then it calls leaks, and each secret they find in what the
+// tests collected is a failure.
 func Main(m *testing.M, leaks ...func() []string) {
 	loopback.Only()
 	status := m.Run()
@@ -54,17 +54,17 @@ func Main(m *testing.M, leaks ...func() []string) {
 	os.Exit(status)
 }
 
-// workDir is for what is built once. Main removes it.
+// workDir is for files that are built once. Main removes it.
 var workDir string
 
-// WorkDir returns a directory that lasts as long as the tests, if their TestMain is
+// WorkDir returns a directory that is removed after the tests, if their TestMain is
 // [Main].
 var WorkDir = sync.OnceValues(func() (_ string, err error) {
 	workDir, err = os.MkdirTemp("", "gatepost-test-")
 	return workDir, err
 })
 
-// Program builds Gatepost's program as it is deployed, when it is first asked for.
+// Program builds Gatepost's program as it is deployed, at the first call.
 var Program = sync.OnceValues(func() (string, error) {
 	dir, err := WorkDir()
 	if err != nil {

@@ -44,15 +44,14 @@ func TestCause(t *testing.T) {
 	for _, test := range tests {
 		got := transport.Cause(t.Context(), test.err)
 		if got == nil || got.Error() != test.want {
-			t.Errorf("%s: %v, want %q", test.name, got, test.want)
+			t.Errorf("%s: Cause() = %v, want %q", test.name, got, test.want)
 		}
 	}
 }
 
 func TestCauseOfAnEndedContext(t *testing.T) {
 	t.Parallel()
-	// net/http reports the cause that a context was cancelled with, and hides
-	// that it was cancelled.
+	// net/http reports a context's cancellation cause, and hides the cancellation.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("canary"))
 	_, err := post(ctx, transport.NewClient(1), "http://127.0.0.1/")
@@ -66,7 +65,7 @@ func TestCauseOfRealFailures(t *testing.T) {
 	untrusted := badserver.NewHTTP2(t, fine)
 	_, err := post(t.Context(), transport.NewClient(1), untrusted.URL)
 	if got := transport.Cause(t.Context(), err); !errors.As(got, new(x509.UnknownAuthorityError)) {
-		t.Errorf("untrusted certificate: Cause(%v) = %v", err, got)
+		t.Errorf("Cause(%v) of an untrusted certificate = %v", err, got)
 	}
 
 	raw := badserver.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +76,7 @@ func TestCauseOfRealFailures(t *testing.T) {
 		t.Fatalf("net/http no longer quotes an answer that is not HTTP: %v", err)
 	}
 	if got := transport.Cause(t.Context(), err); strings.Contains(got.Error(), "fake-access") {
-		t.Errorf("Cause shows the token: %v", got)
+		t.Errorf("Cause() = %v, which contains the token", got)
 	}
 }
 
@@ -103,7 +102,7 @@ func TestRetryAfter(t *testing.T) {
 		h.Set("Retry-After", test.value)
 		h.Set("Date", test.date)
 		if got := transport.RetryAfter(h); got != test.want {
-			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+			t.Errorf("%s: RetryAfter() = %v, want %v", test.name, got, test.want)
 		}
 	}
 }

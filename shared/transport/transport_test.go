@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 
 var fine = badserver.Answer{Status: 200}
 
-// post makes one request and reads its answer to the end.
+// post makes one request and reads the answer to its end.
 func post(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
 	if err != nil {
@@ -41,8 +41,8 @@ func post(ctx context.Context, client *http.Client, url string) (*http.Response,
 	return resp, err
 }
 
-// TestConnectionsAreKept proves the reason of this package, and that the
-// measure would notice the settings that it replaces.
+// TestConnectionsAreKept proves this package's purpose, and that the test would
+// detect the default settings.
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
 	const conns, rounds = 64, 4
@@ -72,15 +72,15 @@ func TestConnectionsAreKept(t *testing.T) {
 			t.Parallel()
 			most := conns * test.hosts
 			if got := dials(t, test.client, test.hosts, conns, rounds); (got <= most) != test.kept {
-				t.Errorf("%d dials for %d requests at a time, want at most that: %v", got, most, test.kept)
+				t.Errorf("dials = %d for %d concurrent requests, want no more than those: %v", got, most, test.kept)
 			}
 		})
 	}
 }
 
-// dials posts n requests at once to each of some hosts, several rounds of
-// them, and returns how many connections that took. A host answers a round when
-// all of it is there, so that every request needs a connection of its own.
+// dials posts n concurrent requests to each of several hosts, for some rounds, and
+// returns the number of connections. A host answers a round when all its requests
+// are in flight, so that each needs its own connection.
 func dials(t *testing.T, client *http.Client, hosts, n, rounds int) (sum int) {
 	t.Helper()
 	var servers []*badserver.Server
@@ -104,18 +104,17 @@ func dials(t *testing.T, client *http.Client, hosts, n, rounds int) (sum int) {
 	return sum
 }
 
-// TestHTTP2: it is spoken where it is offered, on one connection for any number of
+// TestHTTP2: HTTP/2 is used if it is offered, on one connection for any number of
 // requests.
 func TestHTTP2(t *testing.T) {
 	t.Parallel()
 	const n = 64
 	server := badserver.NewHTTP2(t, fine, badserver.Together(n, fine))
 	client := server.Client()
-	// The first request finds out that it is HTTP/2; calls that begin before
-	// it has may dial as well.
+	// The first request finds out that it is HTTP/2; earlier calls may dial too.
 	resp, err := post(t.Context(), client, server.URL)
 	if err != nil || resp.ProtoMajor != 2 {
-		t.Fatalf("%v, %v, want HTTP/2", resp, err)
+		t.Fatalf("response = %v, %v, want HTTP/2", resp, err)
 	}
 	group, ctx := errgroup.WithContext(t.Context())
 	for range n {
@@ -125,7 +124,7 @@ func TestHTTP2(t *testing.T) {
 		t.Fatal(err)
 	}
 	if dialled := server.Dialled(); dialled != 1 {
-		t.Errorf("%d requests at once took %d connections, want 1", n, dialled)
+		t.Errorf("%d concurrent requests took %d connections, want 1", n, dialled)
 	}
 
 	old := httptest.NewTLSServer(fine)
@@ -133,7 +132,7 @@ func TestHTTP2(t *testing.T) {
 	client = transport.NewClient(1)
 	client.Transport.(*http.Transport).TLSClientConfig = old.Client().Transport.(*http.Transport).TLSClientConfig
 	if resp, err := post(t.Context(), client, old.URL); err != nil || resp.ProtoMajor != 1 {
-		t.Errorf("%v, %v, want HTTP/1 where no other is offered", resp, err)
+		t.Errorf("response = %v, %v, want HTTP/1", resp, err)
 	}
 }
 
@@ -144,28 +143,28 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		server := badserver.New(t, http.RedirectHandler(elsewhere.URL, status))
 		if resp, err := post(t.Context(), client, server.URL); err != nil || resp.StatusCode != status {
-			t.Errorf("%v, %v, want the %d itself", resp, err, status)
+			t.Errorf("response = %v, %v, want the %d itself", resp, err, status)
 		}
 	}
 	if n := len(elsewhere.Requests()); n != 0 {
-		t.Errorf("%d redirects were followed", n)
+		t.Errorf("followed redirects = %d, want 0", n)
 	}
 }
 
-// TestDialerOfTheProcess is about what every other test relies on: a dialer
-// set on http.DefaultTransport, here by TestMain, is that of the clients too.
+// TestDialerOfTheProcess: the clients use the dialer of http.DefaultTransport, here
+// TestMain's. Every other test relies on it.
 func TestDialerOfTheProcess(t *testing.T) {
 	t.Parallel()
 	client := transport.NewClient(1)
 	client.Transport.(*http.Transport).Proxy = nil
-	// An address set aside for documentation, RFC 5737.
+	// A documentation address of RFC 5737.
 	if _, err := post(t.Context(), client, "http://192.0.2.1/"); !errors.Is(err, loopback.ErrElsewhere) {
-		t.Errorf("%v, want the dialer's refusal", err)
+		t.Errorf("error = %v, want the dialer's", err)
 	}
 }
 
-// mortal is a connection that can die as those of a frozen process do: nothing
-// arrives any more, and nobody says so.
+// mortal is a connection that can die like a frozen process's: it loses everything
+// without an error.
 type mortal struct {
 	net.Conn
 	dead atomic.Bool
@@ -178,9 +177,9 @@ func (c *mortal) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// TestDeadConnectionIsFound freezes the process, as it were, while the server
-// forgets the connection. Without the ping a call would wait as long as its
-// context lets it, and so would every later one.
+// TestDeadConnectionIsFound simulates a frozen process while the server drops the
+// connection. Without the ping a call would wait until its deadline, and so would
+// every later one.
 func TestDeadConnectionIsFound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -204,16 +203,16 @@ func TestDeadConnectionIsFound(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if _, err := post(ctx, client, server.URL); err == nil || ctx.Err() != nil {
-			t.Errorf("a call over a dead connection: %v, want an error before the deadline", err)
+			t.Errorf("error over a dead connection = %v, want one before the deadline", err)
 		}
 		if took := time.Since(started); took > 12*time.Second {
-			t.Errorf("found after %v, want 12s at most", took)
+			t.Errorf("found after %v, want 12s or less", took)
 		}
 		if _, err := post(t.Context(), client, server.URL); err != nil {
-			t.Errorf("the next call: %v, want a new connection", err)
+			t.Errorf("next call: %v, want a new connection", err)
 		}
 		if len(conns) != 2 {
-			t.Errorf("%d connections, want 2", len(conns))
+			t.Errorf("connections = %d, want 2", len(conns))
 		}
 	})
 }

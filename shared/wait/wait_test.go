@@ -29,7 +29,7 @@ func TestFor(t *testing.T) {
 			"already ended": {ended, 0, why},
 		} {
 			if err := wait.For(test.ctx, test.d); !errors.Is(err, test.want) {
-				t.Errorf("%s: %v, want %v", name, err, test.want)
+				t.Errorf("%s: For() = %v, want %v", name, err, test.want)
 			}
 		}
 	})
@@ -44,16 +44,16 @@ func TestTime(t *testing.T) {
 		defer stop()
 		endless, halt := wait.Less(t.Context(), time.Second)
 		if !wait.HasTime(ctx, 10*time.Second) || wait.HasTime(ctx, 10*time.Second+1) {
-			t.Error("ctx must last for ten seconds")
+			t.Error("the time left of ctx is not ten seconds")
 		}
 		if !wait.HasTime(less, 7*time.Second) || wait.HasTime(less, 7*time.Second+1) {
-			t.Error("less must last for seven seconds")
+			t.Error("the time left of less is not seven seconds")
 		}
 		if !wait.HasTime(endless, time.Hour) {
-			t.Error("without a deadline there is time")
+			t.Error("no time without a deadline")
 		}
 		if halt(); wait.HasTime(endless, 0) {
-			t.Error("an ended context has no time")
+			t.Error("time left in an ended context")
 		}
 	})
 }

@@ -27,7 +27,7 @@ func TestGuide(t *testing.T) {
 	for _, one := range s.Regions {
 		secrets = append(secrets, string(one.Keyset()))
 	}
-	filling := regexp.MustCompile(`(?m)^    (?:gcloud secrets versions add |go run \./scripts/keyset create \S+/secrets/)(\S+)`)
+	filling := regexp.MustCompile(`(?m)^    (?:gcloud secrets versions add |go run \./scripts/gatepost keyset create \S+/secrets/)(\S+)`)
 	filled := filling.FindAllStringSubmatch(page, -1)
 	var got []string
 	for _, line := range filled {

@@ -141,7 +141,7 @@ func TestStatus(t *testing.T) {
 			"Fill the secrets, and run this again",
 			"\ngcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE\n",
 			"\ngcloud secrets versions add gatepost-grantee-credentials --project=maker-prod --data-file=FILE\n",
-			"\ngo run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu\n",
+			"\ngo run ./scripts/gatepost keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu\n",
 		}, 0, "gcloud pubsub"},
 		{"gcloud pubsub topics create grant-events", false, false, exitFailed, []string{"NOT_FOUND"}, 0, "gcloud functions"},
 		{"gcloud functions deploy gatepost-eu-skillevent", false, false, exitFailed, []string{"the model refuses"}, 4, "gcloud run"},

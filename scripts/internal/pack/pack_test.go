@@ -69,7 +69,7 @@ func upload(t *testing.T) string {
 	for _, name := range []string{
 		".env", "README.md", "LICENSE", "cloudbuild.yaml", "cover.out", "old.zip", "crash.log", "functions/.env", "functions/terraform.tfstate",
 		"functions/main_test.go", "functions/testdata/key.json", "infra/terraform.tfvars", "infra/.terraform/key.json",
-		"scripts/keyset/keyset.json", "shared/simulator/server.go",
+		"scripts/gatepost/keyset.json", "shared/simulator/server.go",
 	} {
 		writeFile(t, filepath.Join(dir, name), "fake\n")
 	}

@@ -13,7 +13,8 @@ import (
 
 func main() {
 	ctx := context.Background()
-	client, err := pubsub.NewClient(ctx, os.Getenv("GOOGLE_CLOUD_PROJECT"))
+	config := &pubsub.ClientConfig{EnableOpenTelemetryTracing: true} // log lines have your trace
+	client, err := pubsub.NewClientWithConfig(ctx, os.Getenv("GOOGLE_CLOUD_PROJECT"), config)
 	check(err)
 	events := client.Publisher("device-events")
 	events.EnableMessageOrdering = true

@@ -1,7 +1,10 @@
 import {randomUUID} from 'node:crypto';
 import {PubSub} from '@google-cloud/pubsub';
 
-const client = new PubSub({projectId: process.env.GOOGLE_CLOUD_PROJECT});
+const client = new PubSub({
+  projectId: process.env.GOOGLE_CLOUD_PROJECT,
+  enableOpenTelemetryTracing: true, // log lines have your trace
+});
 const events = client.topic('device-events', {messageOrdering: true});
 
 const now = Date.now(); // the times are those of each property's last change

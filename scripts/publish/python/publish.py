@@ -3,7 +3,9 @@ from datetime import datetime, timedelta, timezone
 
 from google.cloud import pubsub_v1
 
-options = pubsub_v1.types.PublisherOptions(enable_message_ordering=True)
+options = pubsub_v1.types.PublisherOptions(
+    enable_message_ordering=True, enable_open_telemetry_tracing=True,  # log lines have your trace
+)
 events = pubsub_v1.PublisherClient(publisher_options=options)
 topic = events.topic_path(os.environ["GOOGLE_CLOUD_PROJECT"], "device-events")
 

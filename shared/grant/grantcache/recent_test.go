@@ -16,15 +16,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
-// behind is the store behind the cache. It counts reads, and lets tests stand
-// in their way.
-type behind struct {
+// backend is the store behind the cache. It counts reads, and can delay or fail
+// them.
+type backend struct {
 	grant.Store
 	reads         atomic.Int64
 	before, after func(context.Context) error // nil, or called around each read
 }
 
-func (b *behind) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
+func (b *backend) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	b.reads.Add(1)
 	if b.before != nil {
 		if err := b.before(ctx); err != nil {
@@ -40,28 +40,28 @@ func (b *behind) Read(ctx context.Context, key grant.Key) (grant.Record, error) 
 	return record, err
 }
 
-// world is a store and two processes: one that remembers, and another that
-// changes what is stored. It belongs in a bubble, whose clock it has.
+// world is a store and two processes: one with a cache, and another that changes
+// the store. It belongs in a bubble.
 type world struct {
-	t      *testing.T
-	behind *behind
-	cache  *grantcache.Store
-	other  grant.Store
+	t       *testing.T
+	backend *backend
+	cache   *grantcache.Store
+	other   grant.Store
 }
 
-// inWorld runs a test in a bubble, with a cache that remembers ten customers.
+// inWorld runs a test in a bubble, with a cache of ten customers.
 func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		behind := &behind{Store: grantmem.New()}
-		test(t, &world{t: t, behind: behind, cache: grantcache.New(behind, 10, time.Now), other: behind.Store})
+		backend := &backend{Store: grantmem.New()}
+		test(t, &world{t: t, backend: backend, cache: grantcache.New(backend, 10, time.Now), other: backend.Store})
 	})
 }
 
 func key(userID string) grant.Key { return grant.Key{Skill: "default", UserID: userID} }
 
-// link gives a customer a grant, or changes the state of the one there is.
+// link sets a customer's grants to the given states.
 func (w *world) link(s grant.Store, userID string, states ...grant.State) {
 	w.t.Helper()
 	var grants []grant.Grant
@@ -87,14 +87,14 @@ func (w *world) store(s grant.Store, userID string, grants ...grant.Grant) {
 	}
 }
 
-// ask asks for a customer, and checks how often the store was read for it. It
-// returns the states of the first grant, "none" without a record.
-func (w *world) ask(userID string, reads int64) grant.State {
+// recent reads a customer from the cache, and checks the number of store reads. It
+// returns the first grant's state, "none" without a record.
+func (w *world) recent(userID string, reads int64) grant.State {
 	w.t.Helper()
-	was := w.behind.reads.Load()
+	was := w.backend.reads.Load()
 	record, asOf, err := w.cache.Recent(w.t.Context(), key(userID))
-	if got := w.behind.reads.Load() - was; got != reads || asOf.IsZero() != (reads > 0) {
-		w.t.Errorf("%d reads, as of %v; want %d", got, asOf, reads)
+	if got := w.backend.reads.Load() - was; got != reads || asOf.IsZero() != (reads > 0) {
+		w.t.Errorf("reads = %d, as of %v; want %d", got, asOf, reads)
 	}
 	switch {
 	case errors.Is(err, grant.ErrNotFound):
@@ -108,32 +108,31 @@ func (w *world) ask(userID string, reads int64) grant.State {
 func (w *world) want(got, want grant.State) {
 	w.t.Helper()
 	if got != want {
-		w.t.Errorf("the grant is %q, want %q", got, want)
+		w.t.Errorf("grant = %q, want %q", got, want)
 	}
 }
 
-// TestAgeCountsFromBeforeTheRead: a read that took long is of the moment when it
-// began, as far as anybody knows.
+// TestAgeCountsFromBeforeTheRead: the age of a slow read counts from its beginning.
 func TestAgeCountsFromBeforeTheRead(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.link(w.other, "u-1", grant.Active)
-		w.behind.after = func(context.Context) error { time.Sleep(20 * time.Second); return nil }
-		w.ask("u-1", 1)
+		w.backend.after = func(context.Context) error { time.Sleep(20 * time.Second); return nil }
+		w.recent("u-1", 1)
 		time.Sleep(39 * time.Second)
-		w.ask("u-1", 0)
+		w.recent("u-1", 0)
 		time.Sleep(time.Second)
-		w.ask("u-1", 1)
+		w.recent("u-1", 1)
 	})
 }
 
 // bubbleBegins is the time at which the clock of a bubble begins.
 var bubbleBegins = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// TestWhatIsRemembered: how long, by what there is of a customer.
-func TestWhatIsRemembered(t *testing.T) {
+// TestCacheTime: how long a record is cached depends on its grants.
+func TestCacheTime(t *testing.T) {
 	t.Parallel()
 	active, revoked := grant.Grant{State: grant.Active}, grant.Grant{State: grant.Revoked}
-	suspect := func(reason string, ends time.Duration) grant.Grant { // its access token, in so long
+	suspect := func(reason string, ends time.Duration) grant.Grant { // ends is when its token expires
 		return grant.Grant{State: grant.Suspect, Reason: reason, ExpiresAt: bubbleBegins.Add(ends)}
 	}
 	refused := func(ends time.Duration) grant.Grant { return suspect(grant.ReasonRefreshRefused, ends) }
@@ -170,20 +169,20 @@ func TestWhatIsRemembered(t *testing.T) {
 				if test.grants != nil {
 					w.store(w.other, "u-1", test.grants...)
 				}
-				w.ask("u-1", 1)
+				w.recent("u-1", 1)
 				if test.want > 0 {
 					time.Sleep(test.want - time.Nanosecond)
-					w.ask("u-1", 0)
+					w.recent("u-1", 0)
 					time.Sleep(time.Nanosecond)
 				}
-				w.ask("u-1", 1)
+				w.recent("u-1", 1)
 			})
 		})
 	}
 }
 
-// TestOwnChangesAreSeenAtOnce: what the process writes, tries to write, deletes,
-// or reads for another reason.
+// TestOwnChangesAreSeenAtOnce: the process's own writes, attempts, deletions and
+// reads update or drop the cached record.
 func TestOwnChangesAreSeenAtOnce(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -196,7 +195,7 @@ func TestOwnChangesAreSeenAtOnce(t *testing.T) {
 		{"a conflict", func(w *world, known grant.Record) {
 			w.link(w.other, "u-1", grant.Revoked)
 			if _, err := w.cache.Write(w.t.Context(), known, grant.New(known.Key())); !errors.Is(err, grant.ErrConflict) {
-				w.t.Errorf("got %v, want a conflict", err)
+				w.t.Errorf("error = %v, want a conflict", err)
 			}
 		}, 1, grant.Revoked},
 		{"a deletion", func(w *world, known grant.Record) {
@@ -211,9 +210,9 @@ func TestOwnChangesAreSeenAtOnce(t *testing.T) {
 			}
 		}, 0, grant.Revoked},
 		{"a read that failed", func(w *world, _ grant.Record) {
-			w.behind.before = func(context.Context) error { return errors.New("out of order") }
+			w.backend.before = func(context.Context) error { return errors.New("out of order") }
 			if _, err := w.cache.Read(w.t.Context(), key("u-1")); err == nil {
-				w.t.Error("no error")
+				w.t.Error("Read succeeded, want an error")
 			}
 		}, 0, grant.Active},
 		{"another customer's write", func(w *world, _ grant.Record) { w.link(w.cache, "u-2", grant.Active) }, 0, grant.Active},
@@ -222,89 +221,89 @@ func TestOwnChangesAreSeenAtOnce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.link(w.other, "u-1", grant.Active)
-				w.ask("u-1", 1)
+				w.recent("u-1", 1)
 				known, _, err := w.cache.Recent(t.Context(), key("u-1"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				test.change(w, known)
-				w.want(w.ask("u-1", test.reads), test.want)
+				w.want(w.recent("u-1", test.reads), test.want)
 			})
 		})
 	}
 }
 
-// TestReadOvertakenByAWrite: a read that saw the record as it was before a write
-// of this process is not remembered, nor shared with who asks after the write.
+// TestReadOvertakenByAWrite: a read that saw the record before a write of this
+// process is not cached, nor shared with calls after the write.
 func TestReadOvertakenByAWrite(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.link(w.other, "u-1", grant.Active)
 		written := make(chan struct{})
-		w.behind.after = func(context.Context) error { <-written; return nil }
+		w.backend.after = func(context.Context) error { <-written; return nil }
 		var slow sync.WaitGroup
 		slow.Go(func() { _, _, _ = w.cache.Recent(t.Context(), key("u-1")) })
 		synctest.Wait()
-		w.behind.after = nil
+		w.backend.after = nil
 		w.link(w.cache, "u-1", grant.Revoked)
-		w.want(w.ask("u-1", 1), grant.Revoked)
+		w.want(w.recent("u-1", 1), grant.Revoked)
 		close(written)
 		slow.Wait()
-		w.want(w.ask("u-1", 0), grant.Revoked) // what was read later is kept
+		w.want(w.recent("u-1", 0), grant.Revoked) // the later read is kept
 	})
 }
 
-// TestErrorsAreNotRemembered, and what was remembered before is not given out
-// for longer because of them.
-func TestErrorsAreNotRemembered(t *testing.T) {
+// TestErrorsAreNotCached: an error is not cached, and does not extend the life of a
+// cached record.
+func TestErrorsAreNotCached(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.link(w.other, "u-1", grant.Active)
-		w.ask("u-1", 1)
+		w.recent("u-1", 1)
 		time.Sleep(time.Minute)
 		outOfOrder := errors.New("out of order")
-		w.behind.before = func(context.Context) error { return outOfOrder }
+		w.backend.before = func(context.Context) error { return outOfOrder }
 		for range 2 {
 			if _, _, err := w.cache.Recent(t.Context(), key("u-1")); !errors.Is(err, outOfOrder) {
-				t.Errorf("got %v", err)
+				t.Errorf("error = %v, want the store's", err)
 			}
 		}
-		w.behind.before = nil
-		w.ask("u-1", 1)
+		w.backend.before = nil
+		w.recent("u-1", 1)
 	})
 }
 
 func TestMemoryIsBounded(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.cache = grantcache.New(w.behind, 3, time.Now)
+		w.cache = grantcache.New(w.backend, 3, time.Now)
 		for i := range 4 {
 			w.link(w.other, fmt.Sprint("u-", i), grant.Active)
-			w.ask(fmt.Sprint("u-", i), 1)
-			w.ask("u-0", 0) // is asked for all the time, and stays
+			w.recent(fmt.Sprint("u-", i), 1)
+			w.recent("u-0", 0) // is used all the time, and stays
 		}
-		w.ask("u-3", 0)
-		w.ask("u-2", 0)
-		w.ask("u-1", 1)
+		w.recent("u-3", 0)
+		w.recent("u-2", 0)
+		w.recent("u-1", 1)
 	})
 }
 
-// TestStore: what is in front keeps the contract of what is behind.
+// TestStore: the cache keeps the contract of the store behind it.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	granttest.Run(t, func(*testing.T) grant.Admin {
-		behind := grantmem.New()
-		return admin{grantcache.New(behind, 2, time.Now), behind}
+		backend := grantmem.New()
+		return admin{grantcache.New(backend, 2, time.Now), backend}
 	})
 }
 
-// admin adds what operators' tools need, which goes around the cache as they do.
+// admin adds the operations of the operators' tools, which bypass the cache.
 type admin struct {
 	*grantcache.Store
-	behind grant.Admin
+	backend grant.Admin
 }
 
 func (a admin) List(ctx context.Context, after string, limit int) (grant.ListPage, error) {
-	return a.behind.List(ctx, after, limit)
+	return a.backend.List(ctx, after, limit)
 }
 
 func (a admin) Erase(ctx context.Context, key grant.Key) (grant.Erased, error) {
-	return a.behind.Erase(ctx, key)
+	return a.backend.Erase(ctx, key)
 }

@@ -16,15 +16,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 )
 
-// TestOneIsCutOff: whoever is cut off gets its context's error, and nobody else
-// does, were it the one who reads.
+// TestOneIsCutOff: a caller whose context ends gets its error, and no other caller
+// does, even if that one leads the read.
 func TestOneIsCutOff(t *testing.T) {
 	t.Parallel()
 	for name, leads := range map[string]bool{"the one who reads": true, "one who waits": false} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				w.link(w.other, "u-1", grant.Active)
-				w.behind.before = func(ctx context.Context) error {
+				w.backend.before = func(ctx context.Context) error {
 					select {
 					case <-time.After(time.Second):
 						return nil
@@ -46,26 +46,26 @@ func TestOneIsCutOff(t *testing.T) {
 						began := time.Now()
 						_, _, err := w.cache.Recent(ctx, key("u-1"))
 						if cut := errors.Is(err, context.DeadlineExceeded); cut != (ctx == short) || err != nil && !cut {
-							t.Errorf("cut off %v: %v", ctx == short, err)
+							t.Errorf("cut off = %v: %v", ctx == short, err)
 						}
 						if ctx == short && time.Since(began) > time.Millisecond {
-							t.Errorf("waited %v beyond its time", time.Since(began))
+							t.Errorf("waited %v after the deadline", time.Since(began))
 						}
 					})
-					synctest.Wait() // the first one reads
+					synctest.Wait() // the first one leads
 				}
 				all.Wait()
-				if got := w.behind.reads.Load(); (got == 1) == leads || got > 2 {
-					t.Errorf("%d reads", got)
+				if got := w.backend.reads.Load(); (got == 1) == leads || got > 2 {
+					t.Errorf("reads = %d", got)
 				}
 			})
 		})
 	}
 }
 
-// TestManyProcesses has goroutines read and write the same customers, through
-// the cache and past it, while a clock moves. Nothing that was given out may be
-// older than a minute, nor than what the process itself wrote last.
+// TestManyProcesses has goroutines read and write the same customers, through the
+// cache and past it, while a clock moves. No returned record may be older than a
+// minute, or than the process's own last write.
 func TestManyProcesses(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64 // nanoseconds
@@ -74,8 +74,8 @@ func TestManyProcesses(t *testing.T) {
 	cache := grantcache.New(stored, 4, now)
 	const customers, workers, rounds = 6, 8, 400
 
-	// Of each customer, by version: when it was replaced, and the last version
-	// that the process itself wrote.
+	// Of each customer: when each version was replaced, and the last version
+	// written through the cache.
 	type history struct {
 		sync.Mutex
 		replaced map[int64]time.Time
@@ -117,10 +117,10 @@ func TestManyProcesses(t *testing.T) {
 		h.Lock()
 		defer h.Unlock()
 		if version < own {
-			t.Errorf("version %d after this process wrote %d", version, own)
+			t.Errorf("version = %d after this process wrote %d", version, own)
 		}
 		if replaced, ok := h.replaced[version]; ok && began.Sub(replaced) > grantcache.Memory {
-			t.Errorf("version %d, which was replaced %v before", version, began.Sub(replaced))
+			t.Errorf("version = %d, which was replaced %v before", version, began.Sub(replaced))
 		}
 	}
 	var all sync.WaitGroup

@@ -21,8 +21,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
-// failing is a Firestore that answers every call with what answer returns:
-// failures that the emulator does not have.
+// failing is a Firestore that returns answer's error to every call, unlike the
+// emulator.
 type failing struct {
 	firestorepb.UnimplementedFirestoreServer
 	answer func(context.Context) error
@@ -46,7 +46,7 @@ func (f failing) Commit(ctx context.Context, _ *firestorepb.CommitRequest) (*fir
 	return nil, f.answer(ctx)
 }
 
-// serve starts a Firestore and returns a store in it.
+// serve starts a Firestore and returns its store.
 func serve(t *testing.T, firestore firestorepb.FirestoreServer) *grantfire.Store {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -60,14 +60,14 @@ func serve(t *testing.T, firestore firestorepb.FirestoreServer) *grantfire.Store
 	return grantfire.New(connect(t, listener.Addr().String()))
 }
 
-// record is a record without grants, of a revision.
+// record returns a record without grants, with a revision.
 func record(revision grant.Revision) grant.Record {
 	r := grant.New(grant.Key{UserID: "u-1"})
 	r.Revision = revision
 	return r
 }
 
-// second is the error of a call that has two results.
+// second returns the error of a call with two results.
 func second[T any](_ T, err error) error { return err }
 
 // methods calls every method of a store.
@@ -126,19 +126,19 @@ func TestErrors(t *testing.T) {
 		}
 		return wants
 	}
-	tests := map[codes.Code]map[string]error{ // which methods return which sentinel
+	tests := map[codes.Code]map[string]error{ // sentinels by method
 		codes.AlreadyExists:      all(grant.ErrConflict, creates),
-		codes.FailedPrecondition: all(grant.ErrConflict, updates), // for Due it is a missing index
-		codes.NotFound:           all(grant.ErrConflict, updates), // for the others a missing database
-		codes.Aborted:            all(grant.ErrConflict, writes),  // for reads it is an error like others
+		codes.FailedPrecondition: all(grant.ErrConflict, updates), // of Due: a missing index
+		codes.NotFound:           all(grant.ErrConflict, updates), // of the others: a missing database
+		codes.Aborted:            all(grant.ErrConflict, writes),  // of reads: another error
 		codes.PermissionDenied:   nil,
 		codes.InvalidArgument:    nil,
-		codes.DeadlineExceeded:   all(context.DeadlineExceeded, writes), // which the client library does not try again
+		codes.DeadlineExceeded:   all(context.DeadlineExceeded, writes), // not retried by the client library
 	}
 	for code, wants := range tests {
 		t.Run(code.String(), func(t *testing.T) {
 			t.Parallel()
-			store := serve(t, failing{answer: func(context.Context) error { return status.Error(code, "as the test wants it") }})
+			store := serve(t, failing{answer: func(context.Context) error { return status.Error(code, "from the test") }})
 			for name, call := range methods {
 				want := wants[name]
 				if code == codes.DeadlineExceeded && want == nil {
@@ -147,11 +147,11 @@ func TestErrors(t *testing.T) {
 				err := call(t.Context(), store)
 				for _, sentinel := range []error{grant.ErrConflict, grant.ErrNotFound, context.DeadlineExceeded} {
 					if got := errors.Is(err, sentinel); got != (want == sentinel) {
-						t.Errorf("%s: got error %v, is it %q? %t", name, err, sentinel, got)
+						t.Errorf("%s: error = %v, errors.Is(%q) = %t", name, err, sentinel, got)
 					}
 				}
 				if want == nil && status.Code(err) != code {
-					t.Errorf("%s: got error %v, want one that wraps Firestore's", name, err)
+					t.Errorf("%s: error = %v, want Firestore's in it", name, err)
 				}
 			}
 		})
@@ -163,7 +163,7 @@ func hang(ctx context.Context) error {
 	return status.FromContextError(ctx.Err()).Err()
 }
 
-// TestHangingFirestore asks a server that never answers.
+// TestHangingFirestore calls a server that never answers.
 func TestHangingFirestore(t *testing.T) {
 	t.Parallel()
 	store := serve(t, failing{answer: hang})
@@ -173,19 +173,19 @@ func TestHangingFirestore(t *testing.T) {
 			late, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer stop()
 			if err := call(late, store); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got error %v, want %v", err, context.DeadlineExceeded)
+				t.Errorf("error = %v, want %v", err, context.DeadlineExceeded)
 			}
 			cancelled, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(50*time.Millisecond, cancel)
 			if err := call(cancelled, store); !errors.Is(err, context.Canceled) {
-				t.Errorf("got error %v, want %v", err, context.Canceled)
+				t.Errorf("error = %v, want %v", err, context.Canceled)
 			}
 		})
 	}
 }
 
-// TestEraseMany has some pages of deliveries, the last one full, and of accounts,
-// and those of other customers right before, behind and among them.
+// TestEraseMany erases several pages of deliveries, the last one full, and of
+// accounts, with other customers' before, after and among them.
 func TestEraseMany(t *testing.T) {
 	t.Parallel()
 	client := connect(t, emulator.Firestore(t))
@@ -211,18 +211,18 @@ func TestEraseMany(t *testing.T) {
 	writer.End()
 	erased, err := grantfire.New(client).Erase(t.Context(), key)
 	if want := (grant.Erased{Deliveries: deliveries, Accounts: accounts}); err != nil || erased != want {
-		t.Errorf("got %+v and error %v, want %+v", erased, err, want)
+		t.Errorf("Erase() = %+v, %v, want %+v", erased, err, want)
 	}
 	for _, collection := range []string{grantfire.Deliveries, grantfire.Accounts} {
 		left, err := client.Collection(collection).Documents(t.Context()).GetAll()
 		if err != nil || len(left) != others {
-			t.Errorf("%d %s are left (%v), want those of %d others", len(left), collection, err, others)
+			t.Errorf("%d %s are left (%v), want only those of %d others", len(left), collection, err, others)
 		}
 	}
 }
 
-// half is a Firestore that has no records and two documents of one collection,
-// and fails when it is to find or to delete these.
+// half is a Firestore with no records and two documents of one collection, which
+// fails to find or to delete these.
 type half struct {
 	firestorepb.UnimplementedFirestoreServer
 	collection string
@@ -256,7 +256,7 @@ func (h half) BatchWrite(ctx context.Context, _ *firestorepb.BatchWriteRequest) 
 	return h.delete(ctx)
 }
 
-// TestEraseStopsHalfWay wants to know how far it came, and why no further.
+// TestEraseStopsHalfWay: an interrupted Erase reports its progress and the error.
 func TestEraseStopsHalfWay(t *testing.T) {
 	t.Parallel()
 	key := grant.Key{Skill: "default", UserID: "u-1"}
@@ -272,7 +272,7 @@ func TestEraseStopsHalfWay(t *testing.T) {
 			}})
 			erased, err := store.Erase(t.Context(), key)
 			if erased != one || status.Code(err) != codes.PermissionDenied {
-				t.Errorf("got %+v and error %v, want %+v and Firestore's error", erased, err, one)
+				t.Errorf("Erase() = %+v, %v, want %+v and Firestore's error", erased, err, one)
 			}
 		})
 		for name, firestore := range map[string]half{
@@ -284,14 +284,14 @@ func TestEraseStopsHalfWay(t *testing.T) {
 				t.Parallel()
 				erased, err := serve(t, firestore).Erase(testkit.Within(t, 200*time.Millisecond), key)
 				if erased != (grant.Erased{}) || !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("got %+v and error %v, want nothing and %v", erased, err, context.DeadlineExceeded)
+					t.Errorf("Erase() = %+v, %v, want nothing and %v", erased, err, context.DeadlineExceeded)
 				}
 			})
 		}
 	}
 }
 
-// TestUnreadableAccount is of a document that this code did not write.
+// TestUnreadableAccount reads a document that this code did not write.
 func TestUnreadableAccount(t *testing.T) {
 	t.Parallel()
 	client := connect(t, emulator.Firestore(t))
@@ -301,6 +301,6 @@ func TestUnreadableAccount(t *testing.T) {
 	}
 	a, err := grantfire.New(client).ReadAccount(t.Context(), "a-1")
 	if err == nil || errors.Is(err, grant.ErrNotFound) || a != (grant.Account{}) {
-		t.Errorf("got %+v and error %v, want nothing and why it cannot be read", a, err)
+		t.Errorf("ReadAccount() = %+v, %v, want nothing and the bad field", a, err)
 	}
 }

@@ -28,7 +28,7 @@ func TestStore(t *testing.T) {
 	granttest.Run(t, func(t *testing.T) grant.Admin { return grantfire.New(connect(t, host)) })
 }
 
-// connect returns a client of a project that nobody else uses.
+// connect returns a client of a new project.
 func connect(t *testing.T, host string, opts ...grpc.DialOption) *firestore.Client {
 	t.Helper()
 	opts = append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithPerRPCCredentials(owner{}))
@@ -44,8 +44,8 @@ func connect(t *testing.T, host string, opts ...grpc.DialOption) *firestore.Clie
 	return client
 }
 
-// owner is who the client library is at an emulator that it finds by itself:
-// somebody to whom no security rule applies.
+// owner is the client library's credential at an emulator: security rules do not
+// apply to it.
 type owner struct{}
 
 func (owner) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
@@ -71,7 +71,7 @@ func TestOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		if doc, err := client.Collection("customers").Doc(record.Key().ID()).Get(t.Context()); err != nil {
-			t.Errorf("Open(%q): the record is not in database %s (document %v): %v", database, want, doc, err)
+			t.Errorf("Open(%q): no record in database %s (document %v): %v", database, want, doc, err)
 		}
 		if err := errors.Join(store.Close(), client.Close()); err != nil {
 			t.Error(err)
@@ -79,8 +79,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestUnknownFieldsSurvive plays an older version of the code that meets what
-// a newer one stored.
+// TestUnknownFieldsSurvive: an older version of the code keeps the fields that a
+// newer one stored.
 func TestUnknownFieldsSurvive(t *testing.T) {
 	t.Parallel()
 	writes := map[string]func(r *grant.Record){
@@ -131,7 +131,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 			for _, u := range unknown[:3] {
 				got, err := doc.DataAtPath(u.FieldPath)
 				if diff := cmp.Diff(u.Value, got); err != nil || diff != "" {
-					t.Errorf("%v is gone (%v) (-want +got):\n%s", u.FieldPath, err, diff)
+					t.Errorf("field %v is gone (%v) (-want +got):\n%s", u.FieldPath, err, diff)
 				}
 			}
 			got, err := store.Read(t.Context(), key)
@@ -140,14 +140,14 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 			}
 			now.Revision = got.Revision
 			if diff := cmp.Diff(now, got); diff != "" {
-				t.Errorf("the write itself (-want +got):\n%s", diff)
+				t.Errorf("written fields differ (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestOneCallEach counts calls and documents: each is paid for, and each costs
-// a round trip on the way of an event.
+// TestOneCallEach counts calls and documents: each is billed, and each is a round
+// trip during the delivery of an event.
 func TestOneCallEach(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
@@ -234,13 +234,13 @@ func TestOneCallEach(t *testing.T) {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		if got := calls.Load(); got != step.want {
-			t.Errorf("%s took %d calls, want %d", step.name, got, step.want)
+			t.Errorf("calls of %s = %d, want %d", step.name, got, step.want)
 		}
 	}
 }
 
-// TestUnreadableRecords puts documents among the due ones that this code did
-// not write and cannot read.
+// TestUnreadableRecords: some of the due documents were not written by this code,
+// and cannot be read.
 func TestUnreadableRecords(t *testing.T) {
 	t.Parallel()
 	client := connect(t, emulator.Firestore(t))
@@ -265,7 +265,7 @@ func TestUnreadableRecords(t *testing.T) {
 		}
 	}
 	if r, err := store.Read(t.Context(), key); err == nil || errors.Is(err, grant.ErrNotFound) {
-		t.Errorf("read of an unreadable document: got %+v and error %v", r, err)
+		t.Errorf("Read() of an unreadable document = %+v, %v, want an error", r, err)
 	}
 	q := grant.DueQuery{Buckets: []int{1}, Before: at(60), Limit: 1}
 	wantReadable(t, "due", want, 4, func() (records []grant.Record, unreadable []error, more bool, err error) {
@@ -280,12 +280,12 @@ func TestUnreadableRecords(t *testing.T) {
 		return page.Records, page.Unreadable, page.Next != "", err
 	})
 	if n, err := store.CountDue(t.Context(), grant.DueQuery{Buckets: []int{1}, Before: at(60), Limit: 10}); n != 6 || err != nil {
-		t.Errorf("count: got %d and error %v, want 6: the sweep has to look at them", n, err)
+		t.Errorf("count = %d, %v, want 6: unreadable records are due too", n, err)
 	}
 }
 
-// wantReadable reads page after page and wants all records that can be read,
-// and to be told about all others.
+// wantReadable reads all pages, and checks that they have all readable records and
+// report the others.
 func wantReadable(t *testing.T, name string, want []string, wantUnreadable int,
 	read func() (records []grant.Record, unreadable []error, more bool, err error),
 ) {
@@ -304,18 +304,18 @@ func wantReadable(t *testing.T, name string, want []string, wantUnreadable int,
 		if !more {
 			slices.Sort(got)
 			if !slices.Equal(got, want) || unreadable != wantUnreadable {
-				t.Errorf("%s: got %v, %d unreadable, want %v, %d unreadable", name, got, unreadable, want, wantUnreadable)
+				t.Errorf("%s: records = %v, %d unreadable, want %v, %d unreadable", name, got, unreadable, want, wantUnreadable)
 			}
 			return
 		}
 	}
-	t.Errorf("%s: still no last page", name)
+	t.Errorf("%s: the pages do not end", name)
 }
 
 // at is a time in whole microseconds.
 func at(n int) time.Time { return time.Date(2026, 1, 2, 3, 4, n, 123456000, time.UTC) }
 
-// filled returns r with a grant and something in every kind of field.
+// filled returns r with a grant and a value of every kind of field.
 func filled(r grant.Record) grant.Record {
 	r.Region, r.RefreshDue, r.UsedAt = "EU", at(1), at(2)
 	r.Announce = []grant.Announcement{{Type: grant.Linked, GrantID: "g1", At: at(3)}}

@@ -26,7 +26,7 @@ func TestStore(t *testing.T) {
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// TestDueAgainstSorting compares pages with a plain sort of all records after
+// TestDueAgainstSorting compares pages with a sorted list of all records, after
 // many random changes of bucket and time.
 func TestDueAgainstSorting(t *testing.T) {
 	t.Parallel()
@@ -64,12 +64,12 @@ func TestDueAgainstSorting(t *testing.T) {
 			return cmp.Or(a.RefreshDue.Compare(b.RefreshDue), strings.Compare(a.Key().ID(), b.Key().ID()))
 		})
 		if diff := gocmp.Diff(want, sweep(t, store, q)); diff != "" || len(want) < 50 {
-			t.Errorf("a sweep of %d records from %v (-want +got):\n%s", len(want), from, diff)
+			t.Errorf("sweep of %d records from %v differs (-want +got):\n%s", len(want), from, diff)
 		}
-		// A cursor before From does not lead there.
+		// A cursor before From has no effect.
 		q.After = &grant.DueCursor{RefreshDue: epoch, ID: ""}
 		if got := sweep(t, store, q); from.After(epoch) && len(got) != len(want) {
-			t.Errorf("%d records after an early cursor, want %d", len(got), len(want))
+			t.Errorf("records after an early cursor = %d, want %d", len(got), len(want))
 		}
 	}
 }
@@ -89,7 +89,7 @@ func sweep(t *testing.T, store *grantmem.Store, q grant.DueQuery) []grant.Record
 	}
 }
 
-// Two writers start from one revision: the second is told to read again.
+// Of two writers with one revision, the second gets a conflict.
 func Example() {
 	ctx := context.Background()
 	store := grantmem.New()

@@ -1,5 +1,5 @@
-// Package accesstest sets up what tests of tokens and delivery have in common:
-// the simulator, a store, customers who are linked, and a clock to move.
+// Package accesstest provides the common parts of tests of tokens and delivery: the
+// simulator, a store, linked customers, and a clock.
 package accesstest
 
 import (
@@ -24,8 +24,8 @@ import (
 // Skill is the skill of all customers.
 const Skill = "default"
 
-// Clock is a clock that tests move. It begins on 2 January 2026, but in a
-// bubble, where it is the bubble's: see [InBubble].
+// Clock is a clock that tests move. It begins on 2 January 2026, except in a
+// bubble, where it is the bubble's clock: see [InBubble].
 type Clock struct {
 	bubble bool
 
@@ -33,12 +33,12 @@ type Clock struct {
 	now time.Time
 }
 
-// NewClock returns a clock that stands still until it is moved.
+// NewClock returns a clock that moves only by Forward.
 func NewClock() *Clock {
 	return &Clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 }
 
-// Now is the time.
+// Now returns the clock's time.
 func (c *Clock) Now() time.Time {
 	if c.bubble {
 		return time.Now().UTC()
@@ -48,7 +48,7 @@ func (c *Clock) Now() time.Time {
 	return c.now
 }
 
-// Forward moves the clock. In a bubble, whoever waits in it goes on meanwhile.
+// Forward moves the clock. In a bubble, other goroutines run meanwhile.
 func (c *Clock) Forward(d time.Duration) {
 	if c.bubble {
 		<-time.After(d)
@@ -59,7 +59,7 @@ func (c *Clock) Forward(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// World is Amazon, as the simulator plays it, and a store.
+// World is Amazon, as the simulator implements it, and a store.
 type World struct {
 	*Clock
 	Sim    *simulator.Simulator
@@ -69,7 +69,7 @@ type World struct {
 	LWA    *lwa.Client
 }
 
-// New starts a world without customers, which ends with the test.
+// New starts a world without customers, which is closed after the test.
 func New(t testing.TB, options simulator.Options) *World {
 	t.Helper()
 	w := &World{Clock: NewClock(), Store: grantmem.New()}
@@ -103,11 +103,11 @@ func mustParse(t testing.TB, text string) *url.URL {
 	return u
 }
 
-// Key is the key of a customer.
+// Key returns a customer's key.
 func Key(userID string) grant.Key { return grant.Key{Skill: Skill, UserID: userID} }
 
-// Link gives a customer a grant of an Amazon account, which is announced
-// already, and returns the grant's id.
+// Link gives a customer a grant of an Amazon account, already announced, and
+// returns the grant's id.
 func (w *World) Link(t testing.TB, userID string, region alexa.Region, amazonUser string) string {
 	t.Helper()
 	code := w.Sim.Code(region, amazonUser)
@@ -127,7 +127,7 @@ func (w *World) Link(t testing.TB, userID string, region alexa.Region, amazonUse
 	return id
 }
 
-// Change changes a customer's record.
+// Change edits a customer's record.
 func (w *World) Change(t testing.TB, userID string, edit func(*grant.Record)) {
 	t.Helper()
 	_, err := grant.Change(t.Context(), w.Store, Key(userID), func(r *grant.Record) error { edit(r); return nil })
@@ -146,7 +146,7 @@ func (w *World) Read(t testing.TB, userID string) grant.Record {
 	return record
 }
 
-// Process returns a Source as a process of that name has it.
+// Process returns the Source of a process named owner.
 func (w *World) Process(owner string) *access.Source {
 	return &access.Source{
 		Store: w.Store, LWA: w.LWA, Sealer: w.Sealer, Announce: w.Announcer(), Brake: w.Brake(),
@@ -154,10 +154,10 @@ func (w *World) Process(owner string) *access.Source {
 	}
 }
 
-// Brake returns the stack's brake, as a process has it.
+// Brake returns the stack's brake for one process.
 func (w *World) Brake() *access.Brake { return access.NewBrake(w.Store, w.Now) }
 
-// Announcer returns an announcer that only clears what waits.
+// Announcer returns an announcer that clears the messages without publishing them.
 func (w *World) Announcer() *announce.Announcer {
 	return &announce.Announcer{Store: w.Store, Log: slog.New(slog.DiscardHandler), Now: w.Now}
 }

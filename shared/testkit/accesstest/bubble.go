@@ -13,10 +13,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-// InBubble is [New] for a test in a bubble of package testing/synctest, where
-// time passes by itself, and at once, whenever all wait. The world's clock is
-// the bubble's, so that the end of a lease and those who wait for it agree. No
-// network reaches into a bubble: the clients call the simulator directly.
+// InBubble is [New] for a test in a bubble of package testing/synctest, where time
+// advances when all goroutines wait. The world's clock is the bubble's, so that
+// leases and waits agree on the time. The network does not work in a bubble: the
+// clients call the simulator directly.
 func InBubble(t *testing.T, options simulator.Options) *World {
 	t.Helper()
 	w := &World{Clock: &Clock{bubble: true}, Store: grantmem.New()}
@@ -32,16 +32,16 @@ func InBubble(t *testing.T, options simulator.Options) *World {
 	return w
 }
 
-// direct returns a client whose requests a handler answers in their own
-// goroutine.
+// direct returns a client whose requests are handled in the calling goroutine.
 func direct(handler http.Handler) *http.Client {
 	return &http.Client{Transport: directly{handler}}
 }
 
 type directly struct{ http.Handler }
 
-// RoundTrip implements [http.RoundTripper]. A handler that gives up, as the
-// simulator does to close a connection, is an answer that never came.
+// RoundTrip implements [http.RoundTripper]. A handler that panics with
+// http.ErrAbortHandler, as the simulator does to close a connection, gives no
+// answer.
 func (d directly) RoundTrip(r *http.Request) (answer *http.Response, err error) {
 	defer func() {
 		switch gaveUp := recover(); {

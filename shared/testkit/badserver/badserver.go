@@ -1,7 +1,6 @@
-// Package badserver is a server for the tests of HTTP clients. It gives the answers
-// that it is told to give, bad ones above all, and keeps what it was asked. In a
-// bubble of testing/synctest it needs no network, so that time passes by itself while
-// it hangs.
+// Package badserver is a server for tests of HTTP clients. It gives prepared
+// answers, bad ones above all, and records the requests. In a bubble of
+// testing/synctest it needs no network, so that time passes at once while it hangs.
 package badserver
 
 import (
@@ -25,8 +24,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-// Server answers each request with the next of its answers, and with the last one
-// again and again.
+// Server answers each request with the next of its answers, and repeats the last
+// one.
 type Server struct {
 	URL string
 
@@ -39,13 +38,13 @@ type Server struct {
 	requests []Request
 }
 
-// Request is everything of a request that a server sees.
+// Request is a recorded request.
 type Request struct {
 	Method, URI, Host, Body string
 	Header                  http.Header
 }
 
-// Form is the request's body, which must be a form.
+// Form parses the request's body, which must be a form.
 func (r Request) Form() url.Values {
 	form, err := url.ParseQuery(r.Body)
 	if err != nil {
@@ -54,7 +53,7 @@ func (r Request) Form() url.Values {
 	return form
 }
 
-// New starts a server that ends with the test.
+// New starts a server that is closed after the test.
 func New(t *testing.T, answers ...http.Handler) *Server {
 	t.Helper()
 	return start(t, nil, (*httptest.Server).Start, answers)
@@ -98,7 +97,7 @@ func start(t *testing.T, instead *pipes, start func(*httptest.Server), answers [
 	return s
 }
 
-// Client returns a new client for the server. It keeps all its connections and
+// Client returns a new client for the server, which keeps all connections and
 // follows no redirects.
 func (s *Server) Client() *http.Client {
 	client := transport.NewClient(64)
@@ -112,7 +111,7 @@ func (s *Server) Client() *http.Client {
 	return client
 }
 
-// CloseClientConnections closes all connections, used ones included.
+// CloseClientConnections closes all connections, busy ones included.
 func (s *Server) CloseClientConnections() { s.server.CloseClientConnections() }
 
 // Requests returns the requests so far.
@@ -122,11 +121,11 @@ func (s *Server) Requests() []Request {
 	return s.requests
 }
 
-// Dialled returns how many connections were made so far.
+// Dialled returns the number of connections so far.
 func (s *Server) Dialled() int { return int(s.dialled.Load()) }
 
-// ServeHTTP implements [http.Handler]. It reads the body at once: only then does
-// net/http notice a client that leaves.
+// ServeHTTP implements [http.Handler]. It reads the body first: only then does
+// net/http notice a client that disconnects.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -137,7 +136,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	next.ServeHTTP(w, r)
 }
 
-// pipes is a listener without a network. It ends with the test.
+// pipes is a listener without a network. It is closed after the test.
 type pipes struct {
 	conns chan net.Conn
 	ctx   context.Context
@@ -167,7 +166,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (*pipes) Close() error   { return nil }
 func (*pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
 
-// Answer is a whole answer. Its content type is JSON's, unless the header has
+// Answer is a complete answer. Its content type is JSON unless the header sets
 // another.
 type Answer struct {
 	Status int
@@ -185,7 +184,7 @@ func (a Answer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, a.Body)
 }
 
-// With returns the answer with one more header.
+// With returns the answer with another header.
 func (a Answer) With(name, value string) Answer {
 	a.Header = a.Header.Clone()
 	if a.Header == nil {
@@ -195,16 +194,16 @@ func (a Answer) With(name, value string) Answer {
 	return a
 }
 
-// Cut returns the answer with the promise of a longer body than it has.
+// Cut returns the answer with a Content-Length greater than its body.
 func (a Answer) Cut() Answer { return a.With("Content-Length", fmt.Sprint(len(a.Body)+100)) }
 
-// Page is what a proxy answers.
+// Page is the answer of a proxy.
 func Page(status int, text string) Answer {
 	return Answer{Status: status, Body: "<html>" + text + "</html>"}.With("Content-Type", "text/html")
 }
 
-// Endless writes a body until the client has had enough of it, which must be long
-// before 64 MB.
+// Endless writes a body until the client stops reading, which must be long before
+// 64 MB.
 func Endless(t *testing.T, status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -214,11 +213,11 @@ func Endless(t *testing.T, status int) http.HandlerFunc {
 				return
 			}
 		}
-		t.Error("the client took a body of 64 MB")
+		t.Error("the client read a body of 64 MB")
 	}
 }
 
-// After gives an answer later.
+// After delays an answer.
 func After(wait time.Duration, answer http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		<-time.After(wait)
@@ -226,8 +225,8 @@ func After(wait time.Duration, answer http.Handler) http.HandlerFunc {
 	}
 }
 
-// Together gives an answer when n requests are there, so that each of them needs a
-// connection of its own.
+// Together answers when n requests are in flight, so that each needs its own
+// connection.
 func Together(n int, answer http.Handler) http.Handler {
 	return &rendezvous{n: n, answer: answer, all: make(chan struct{})}
 }
@@ -256,12 +255,12 @@ func (m *rendezvous) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.answer.ServeHTTP(w, r)
 }
 
-// Raw writes the text as it is, status line and all, and closes the connection.
+// Raw writes text to the connection, status line included, and closes it.
 func Raw(text string) http.HandlerFunc {
 	return hijacked(func(conn net.Conn) { _, _ = io.WriteString(conn, text) })
 }
 
-// Hang is Raw that does not close: the client has to.
+// Hang is Raw without closing the connection.
 func Hang(text string) http.HandlerFunc {
 	return hijacked(func(conn net.Conn) {
 		_, _ = io.WriteString(conn, text)
@@ -278,21 +277,20 @@ func Reset(w http.ResponseWriter, r *http.Request) {
 	})(w, r)
 }
 
-// hijacked takes the connection out of net/http's hands.
+// hijacked takes the connection over from net/http.
 func hijacked(then func(net.Conn)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // closing with unread data would be a reset
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
-			panic(err) // over HTTP/2 there is nothing to take
+			panic(err) // HTTP/2 cannot be hijacked
 		}
 		then(conn)
 		_ = conn.Close()
 	}
 }
 
-// Faults are answers that are of use to no client. Whatever can hold text repeats
-// echo.
+// Faults returns answers that no client can use. Those with a text repeat echo.
 func Faults(echo string) map[string]http.Handler {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	return map[string]http.Handler{
@@ -319,9 +317,9 @@ func Faults(echo string) map[string]http.Handler {
 	}
 }
 
-// EachFault has the client meet each of [Faults], and more of its own, in a bubble
-// of its own. The call starts a server in the bubble and must return an error that
-// shows none of the secrets.
+// EachFault runs a client against each of [Faults], and against more, each in its
+// own bubble. call starts a server in the bubble and must return an error without
+// the secrets.
 func EachFault(t *testing.T, secrets []string, more map[string]http.Handler, call func(*testing.T, http.Handler) error) {
 	t.Helper()
 	for _, faults := range []map[string]http.Handler{Faults(strings.Join(secrets, "&")), more} {
@@ -331,7 +329,7 @@ func EachFault(t *testing.T, secrets []string, more map[string]http.Handler, cal
 				synctest.Test(t, func(t *testing.T) {
 					err := call(t, fault)
 					if err == nil {
-						t.Fatal("no error")
+						t.Fatal("call succeeded, want an error")
 					}
 					NoSecret(t, err, secrets...)
 				})
@@ -340,14 +338,14 @@ func EachFault(t *testing.T, secrets []string, more map[string]http.Handler, cal
 	}
 }
 
-// NoSecret looks for secrets in what is printed of a value, and, if it is an error,
-// of all that it wraps.
+// NoSecret checks that no printed form of a value contains a secret, nor, if it is
+// an error, of the errors it wraps.
 func NoSecret(t *testing.T, value any, secrets ...string) {
 	t.Helper()
 	shown := fmt.Sprintf("%[1]v %+[1]v %[1]s %[1]q %[1]x", value)
 	for _, secret := range secrets {
 		if strings.Contains(shown, secret) || strings.Contains(shown, fmt.Sprintf("%x", secret)) {
-			t.Errorf("%T shows %q: %s", value, secret, shown)
+			t.Errorf("%T contains %q: %s", value, secret, shown)
 		}
 	}
 	switch wraps := value.(type) {

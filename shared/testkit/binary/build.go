@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// generated is the main package that the buildpack makes for a root package
+// generated is the main package that the buildpack generates for a root package
 // that imports the Functions Framework, after
 // https://github.com/GoogleCloudPlatform/buildpacks/blob/main/cmd/go/functions_framework/lib/template_declarative.go.
 // It differs in the address: the buildpack's listens on all interfaces.
@@ -37,14 +37,13 @@ func main() {
 }
 `
 
-// copyProgram has go run copy the program in place of running it.
+// copyProgram has go run copy the program instead of running it.
 const copyProgram = `exec cp "$1" "${0%/*}/gatepost"`
 
-// Build builds the program into dir, which must exist, and returns its path.
-// The generated main takes part as an overlay: the source tree, which has to
-// be the current directory or above it, is left as it is. It is go run that
-// builds, since that keeps linked programs in Go's build cache, too: all calls
-// but the first, in whichever package, copy a file.
+// Build builds the program into dir, which must exist, and returns its path. The
+// generated main is an overlay: the source tree, which must contain the current
+// directory, is not changed. Build uses go run, which keeps linked programs in Go's
+// build cache: all calls but the first, in any package, copy a file.
 func Build(ctx context.Context, dir string) (string, error) {
 	root, err := moduleRoot(ctx)
 	if err != nil {
@@ -56,7 +55,7 @@ func Build(ctx context.Context, dir string) (string, error) {
 		return "", fmt.Errorf("building the program: %w", err)
 	}
 	// Stamping with the commit fails where git distrusts the checkout, and the
-	// buildpack has no repository to take a stamp from.
+	// buildpack has no repository.
 	cmd := exec.CommandContext(ctx, "go", "run", "-overlay", overlay, "-buildvcs=false", "-exec", "/bin/sh '"+script+"'", "./generated")
 	cmd.Dir = root
 	if output, err := cmd.CombinedOutput(); err != nil {
@@ -65,22 +64,22 @@ func Build(ctx context.Context, dir string) (string, error) {
 	return filepath.Join(dir, "gatepost"), nil
 }
 
-// moduleRoot is the directory of the module that the current directory is in.
+// moduleRoot returns the directory of the current directory's module.
 func moduleRoot(ctx context.Context) (string, error) {
 	output, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
 	if err != nil {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
 	mod := strings.TrimSpace(string(output))
-	if filepath.Base(mod) != "go.mod" { // os.DevNull outside of every module
+	if filepath.Base(mod) != "go.mod" { // os.DevNull outside a module
 		return "", errors.New("finding the module: the current directory is in none")
 	}
 	return filepath.Dir(mod), nil
 }
 
-// writeOverlay writes the generated main to dir, and beside it the file that
-// has the go command see it at place. It returns the latter's path. See
-// "-overlay" at https://pkg.go.dev/cmd/go#hdr-Compile_packages_and_dependencies.
+// writeOverlay writes the generated main to dir, with an overlay file that places
+// it at place, and returns the overlay's path. See "-overlay" at
+// https://pkg.go.dev/cmd/go#hdr-Compile_packages_and_dependencies.
 func writeOverlay(dir, place string) (string, error) {
 	source := filepath.Join(dir, "main.go")
 	if err := os.WriteFile(source, []byte(generated), 0o600); err != nil {

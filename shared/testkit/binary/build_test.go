@@ -26,7 +26,7 @@ func TestBuild(t *testing.T) {
 	defer p.Kill()
 	status, err := p.Wait(testkit.Context(t))
 	if err != nil || status != 1 || !strings.Contains(p.Output(), "ALEXA_REGIONS") {
-		t.Errorf("without a configuration: status %d, %v, want 1 and the variables named; it wrote: %s", status, err, p.Output())
+		t.Errorf("status without a configuration = %d, %v, want 1 and the variables named; output: %s", status, err, p.Output())
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestReservedPort asks for many free ports while one is reserved.
+// TestReservedPort listens on many free ports while some are reserved.
 func TestReservedPort(t *testing.T) {
 	t.Parallel()
 	reserved := map[string]bool{}
@@ -19,20 +19,20 @@ func TestReservedPort(t *testing.T) {
 		}
 		reserved[address] = true
 	}
-	for range 30_000 { // about as many as a system has
+	for range 30_000 { // about all ports of a system
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if reserved[listener.Addr().String()] {
-			t.Errorf("%s is reserved and was given to somebody else", listener.Addr())
+			t.Errorf("reserved address %s was assigned", listener.Addr())
 		}
 		_ = listener.Close()
 	}
 	for address := range reserved {
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
-			t.Errorf("who asks for %s does not get it: %v", address, err)
+			t.Errorf("listen on the reserved address %s: %v", address, err)
 			continue
 		}
 		_ = listener.Close()

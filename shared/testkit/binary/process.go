@@ -9,13 +9,13 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
-// Process is a started program, which listens on a port of its own.
+// Process is a started program, which listens on its own port.
 type Process struct {
 	*process.Process
 	address string
 }
 
-// Start starts the program with env for an environment, and PORT added.
+// Start starts the program with env as its environment, and PORT.
 func Start(program string, env map[string]string) (*Process, error) {
 	address, err := reservePort()
 	if err != nil {
@@ -36,18 +36,17 @@ func Start(program string, env map[string]string) (*Process, error) {
 	return &Process{p, address}, nil
 }
 
-// URL is where the program listens, without a trailing slash.
+// URL is the address of the program, without a trailing slash.
 func (p *Process) URL() string { return "http://" + p.address }
 
-// Ready returns when the program accepts connections, or with an error when it
-// ends or ctx does. It asks again and again, because nothing tells when
-// another program listens.
+// Ready returns when the program accepts connections, or with an error when it or
+// ctx ends. It polls, because nothing signals that a program listens.
 func (p *Process) Ready(ctx context.Context) error {
 	var dialer net.Dialer
 	for {
 		conn, err := dialer.DialContext(ctx, "tcp", p.address)
-		// Where nobody listens yet, a connection may be given the port that it
-		// goes to, and then meets itself.
+		// Before the program listens, a connection may get the port that it dials,
+		// and so connect to itself.
 		if err == nil && conn.LocalAddr().String() != conn.RemoteAddr().String() {
 			return conn.Close()
 		}
@@ -56,9 +55,9 @@ func (p *Process) Ready(ctx context.Context) error {
 		}
 		select {
 		case <-p.Ended():
-			return fmt.Errorf("waiting for the program to listen: %w; it wrote: %.2000s", process.ErrEnded, p.Output())
+			return fmt.Errorf("waiting for the program to listen: %w; output: %.2000s", process.ErrEnded, p.Output())
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the program to listen: %w; it wrote: %.2000s", context.Cause(ctx), p.Output())
+			return fmt.Errorf("waiting for the program to listen: %w; output: %.2000s", context.Cause(ctx), p.Output())
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
-// The test binary plays the programs that the tests start.
+// The test binary acts as the programs that the tests start.
 const roleEnv = "BINARY_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -47,7 +47,7 @@ func TestReadyEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := play(t, "hangs").Ready(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Ready() = %v", err)
+		t.Errorf("Ready() = %v, want the context's error", err)
 	}
 }
 
@@ -55,11 +55,11 @@ func TestReadyOfOneThatEnds(t *testing.T) {
 	t.Parallel()
 	err := play(t, "tells its environment").Ready(testkit.Context(t))
 	if !errors.Is(err, process.ErrEnded) || !strings.Contains(err.Error(), roleEnv) {
-		t.Errorf("Ready() = %v, want ErrEnded and what it wrote", err)
+		t.Errorf("Ready() = %v, want ErrEnded and the output", err)
 	}
 }
 
-// TestEnvironment must not run beside others: it changes this process's.
+// TestEnvironment does not run in parallel: it changes this process's environment.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("ALEXA_REGIONS", "inherited")
 	p := play(t, "tells its environment")
@@ -77,7 +77,7 @@ func TestEnvironment(t *testing.T) {
 		case "PORT", roleEnv:
 		case "PWD", "OLDPWD", "SHLVL", "_": // the shell's
 		default:
-			t.Errorf("%s is in the environment", name)
+			t.Errorf("%s is in the environment, want it not inherited", name)
 		}
 	}
 }

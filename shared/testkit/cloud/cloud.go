@@ -1,5 +1,5 @@
 // Package cloud is a Google Cloud project in the Firestore and Pub/Sub emulators,
-// for tests: databases, topics, subscriptions, and what a topic was sent.
+// for tests: databases, topics, subscriptions and received messages.
 package cloud
 
 import (
@@ -21,15 +21,15 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
-// Project is a project of a test's own.
+// Project is a test's own project.
 type Project struct {
 	ID                        string
 	FirestoreHost, PubSubHost string // host:port
 	PubSub                    *pubsub.Client
 }
 
-// New returns a new project. The test is skipped where there are no emulators, see
-// package emulator.
+// New returns a new project. The test is skipped without emulators, see package
+// emulator.
 func New(t *testing.T) *Project {
 	t.Helper()
 	p := At(t, emulator.PubSub(t))
@@ -58,8 +58,8 @@ func Fake(t *testing.T, o ...pstest.ServerReactorOption) *pstest.Server {
 	return server
 }
 
-// Dial connects to an emulator. The client libraries would find it by variables
-// of the environment, which belong to all tests.
+// Dial connects to an emulator. The client libraries would read its address from
+// environment variables, which all tests share.
 func Dial(t *testing.T, host string) option.ClientOption {
 	t.Helper()
 	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -70,8 +70,8 @@ func Dial(t *testing.T, host string) option.ClientOption {
 	return option.WithGRPCConn(conn)
 }
 
-// Database returns a client of a database, which the emulator makes when it is
-// first used.
+// Database returns a client of a database, which the emulator creates at its first
+// use.
 func (p *Project) Database(t *testing.T, id string) *firestore.Client {
 	t.Helper()
 	client, err := firestore.NewClientWithDatabase(t.Context(), p.ID, id, Dial(t, p.FirestoreHost))
@@ -96,8 +96,8 @@ func (p *Project) CreateTopic(t *testing.T, ids ...string) {
 	}
 }
 
-// Subscribe adds a subscription to a topic; its name is an id. It is gone when the
-// test ends, so that an emulator that lives on stops pushing.
+// Subscribe adds a subscription, whose name is an id, to a topic. It is deleted
+// after the test, so that an emulator that keeps running stops pushing.
 func (p *Project) Subscribe(t *testing.T, topic string, s *pubsubpb.Subscription) {
 	t.Helper()
 	s.Name = fmt.Sprintf("projects/%s/subscriptions/%s", p.ID, s.Name)
@@ -116,7 +116,7 @@ func (p *Project) Subscribe(t *testing.T, topic string, s *pubsubpb.Subscription
 	})
 }
 
-// Pull collects what a topic is sent from now on.
+// Pull collects the messages that a topic gets from now on.
 func (p *Project) Pull(t *testing.T, topic string) *Inbox {
 	t.Helper()
 	name := topic + "-inbox"
@@ -140,13 +140,13 @@ func (p *Project) Pull(t *testing.T, topic string) *Inbox {
 	return box
 }
 
-// Inbox is the messages that a topic was sent.
+// Inbox collects the messages of a topic.
 type Inbox struct {
 	publisher *pubsub.Publisher
 
 	mu       sync.Mutex
 	messages []*pubsub.Message
-	more     chan struct{} // closed, and made anew, with each message
+	more     chan struct{} // closed and replaced at each message
 }
 
 func (b *Inbox) put(m *pubsub.Message) {
@@ -157,8 +157,8 @@ func (b *Inbox) put(m *pubsub.Message) {
 	b.more = make(chan struct{})
 }
 
-// Find returns the messages that match, in the order of their arrival, and a
-// channel that is closed when there are more messages.
+// Find returns the matching messages in order of arrival, and a channel that is
+// closed when there are more.
 func (b *Inbox) Find(match func(*pubsub.Message) bool) ([]*pubsub.Message, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -174,12 +174,12 @@ func (b *Inbox) Find(match func(*pubsub.Message) bool) ([]*pubsub.Message, <-cha
 // marker is the attribute of Wait's own messages.
 const marker = "marker"
 
-// Wait returns the messages that match when there are n, and whatever else was
-// published before the call has arrived.
+// Wait waits for n matching messages, and until all that were published before the
+// call have arrived, and returns the matching ones.
 func (b *Inbox) Wait(t *testing.T, n int, match func(*pubsub.Message) bool) []*pubsub.Message {
 	t.Helper()
-	// The emulator keeps the order, so that an extra message is found before the
-	// marker; the test does not depend on it to pass.
+	// The emulator keeps the order, so that an extra message arrives before the
+	// marker; the test does not need that to pass.
 	last := rand.Text()
 	ctx := testkit.Context(t)
 	message := &pubsub.Message{Data: []byte("{}"), Attributes: map[string]string{marker: last}}

@@ -19,7 +19,7 @@ import (
 
 // Amazon is AWS: Lambda, IAM, CloudWatch Logs and STS.
 type Amazon struct {
-	// URL is where every API is.
+	// URL is the address of every API.
 	URL string
 
 	t         testing.TB
@@ -27,7 +27,7 @@ type Amazon struct {
 	resources map[string]Object
 }
 
-// NewAmazon starts an account in which nothing is. It stops with the test.
+// NewAmazon starts an empty account. It is closed after the test.
 func NewAmazon(t testing.TB) *Amazon {
 	a := &Amazon{t: t, resources: map[string]Object{}}
 	server := httptest.NewServer(a)
@@ -36,18 +36,18 @@ func NewAmazon(t testing.TB) *Amazon {
 	return a
 }
 
-// Resources returns a copy of all resources, by "lambda NAME", "policy NAME" (of
-// a Lambda), "role NAME" and "log NAME".
+// Resources returns a copy of all resources, by "lambda NAME", "policy NAME" (of a
+// Lambda), "role NAME" and "log NAME".
 func (a *Amazon) Resources() map[string]Object {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return copied(a.t, a.resources)
 }
 
-// scope finds the region and the service that a request was signed for.
+// scope matches the region and the service that a request is signed for.
 var scope = regexp.MustCompile(`Credential=[^/]+/[0-9]+/([^/]+)/([^/]+)/`)
 
-// ServeHTTP is every API.
+// ServeHTTP implements every API.
 func (a *Amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -73,7 +73,7 @@ func (a *Amazon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuse answers as the JSON APIs refuse.
+// refuse writes an error of the JSON APIs.
 func refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("X-Amzn-Errortype", code)
 	answer(w, status, Object{"__type": code, "message": code})
@@ -128,14 +128,14 @@ func (a *Amazon) lambda(w http.ResponseWriter, r *http.Request, region string, d
 	return true
 }
 
-// hash is that of a program, which is sent in base64.
+// hash returns the hash of a program in base64.
 func hash(program string) string {
 	data, _ := base64.StdEncoding.DecodeString(program)
 	sum := sha256.Sum256(data)
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// permit adds a statement to the policy of a Lambda.
+// permit adds a statement to a Lambda's policy.
 func (a *Amazon) permit(w http.ResponseWriter, name string, body Object) {
 	have := a.resources["policy "+name]
 	if have == nil {
@@ -183,7 +183,7 @@ func (a *Amazon) logs(w http.ResponseWriter, target, region string, data []byte)
 	return true
 }
 
-// query serves IAM and STS, which answer in XML.
+// query implements IAM and STS, whose answers are XML.
 func (a *Amazon) query(w http.ResponseWriter, form url.Values) bool {
 	action, name := form.Get("Action"), form.Get("RoleName")
 	have := a.resources["role "+name]

@@ -17,7 +17,8 @@ import (
 // Object is a resource as an API has it.
 type Object = map[string]any
 
-// ProjectNumber is the number of every project, and AccountID that of the AWS account.
+// ProjectNumber is the number of every project, and AccountID is the id of the AWS
+// account.
 const (
 	ProjectNumber = "123456789012"
 	AccountID     = "123456789012"
@@ -25,7 +26,7 @@ const (
 
 // Google is Google Cloud: resources by their full names, and policies.
 type Google struct {
-	// URL is where every API is.
+	// URL is the address of every API.
 	URL string
 
 	t         testing.TB
@@ -35,7 +36,7 @@ type Google struct {
 	uploads   int
 }
 
-// NewGoogle starts a cloud in which nothing is. It stops with the test.
+// NewGoogle starts an empty cloud. It is closed after the test.
 func NewGoogle(t testing.TB) *Google {
 	g := &Google{t: t, resources: map[string]Object{}, policies: map[string]Object{}}
 	server := httptest.NewServer(g)
@@ -44,8 +45,8 @@ func NewGoogle(t testing.TB) *Google {
 	return g
 }
 
-// Resources returns a copy of all resources by their full names. The policy of
-// one is under its name and :policy.
+// Resources returns a copy of all resources by their full names. A resource's
+// policy is under its name and :policy.
 func (g *Google) Resources() map[string]Object {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,7 +57,7 @@ func (g *Google) Resources() map[string]Object {
 	return all
 }
 
-// Put makes a resource.
+// Put stores a resource.
 func (g *Google) Put(name string, resource Object) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -64,14 +65,14 @@ func (g *Google) Put(name string, resource Object) {
 	g.resources[name]["name"] = name
 }
 
-// Uploads is how often the source of a function was uploaded.
+// Uploads returns how often a function's source was uploaded.
 func (g *Google) Uploads() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.uploads
 }
 
-// copied is a deep copy.
+// copied returns a deep copy.
 func copied(t testing.TB, all map[string]Object) map[string]Object {
 	data, err := json.Marshal(all)
 	var copied map[string]Object
@@ -84,12 +85,12 @@ func copied(t testing.TB, all map[string]Object) map[string]Object {
 	return copied
 }
 
-// kind is a kind of resource: its collection's path and how it is created.
+// kind is a kind of resource: the path of its collection and how it is created.
 type kind struct {
 	path   *regexp.Regexp
 	list   string // field of a list
-	id     string // parameter, or field of the body, that names a new one
-	inside string // field of the body that it is in
+	id     string // parameter, or field of the body, with the name of a new one
+	inside string // field of the body that contains it
 	slow   bool   // changes are operations
 	made   func(name string, resource Object)
 }
@@ -129,12 +130,12 @@ func deployed(name string, resource Object) {
 	service["service"] = strings.Replace(name, "/functions/", "/services/", 1)
 }
 
-// URL is where the function with this name is.
+// URL returns the address of a function.
 func URL(function string) string { return "https://" + function + "-0123456789-xx.a.run.app" }
 
 func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:] }
 
-// ServeHTTP is every API.
+// ServeHTTP implements every API.
 func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -163,13 +164,13 @@ func answer(w http.ResponseWriter, status int, reply any) {
 	_ = json.NewEncoder(w).Encode(reply)
 }
 
-// refusal is an error as Google writes it.
+// refusal returns an error as Google's APIs write it.
 func refusal(status int, name string) (int, Object) {
 	reason := map[int]string{http.StatusNotFound: "NOT_FOUND", http.StatusConflict: "ALREADY_EXISTS"}[status]
 	return status, Object{"error": Object{"code": status, "message": name + ": " + reason, "status": reason}}
 }
 
-// serve answers one request, with nil for one that it does not know.
+// serve answers one request, or returns nil for an unknown one.
 func (g *Google) serve(r *http.Request, path string, body Object) (int, Object) {
 	path, action, _ := strings.Cut(path, ":")
 	if email, ok := strings.CutPrefix(path, "projects/-/serviceAccounts/"); ok {
@@ -206,13 +207,13 @@ func (g *Google) serve(r *http.Request, path string, body Object) (int, Object) 
 	return 0, nil
 }
 
-// operation is one that has ended.
+// operation returns a finished operation.
 func operation(name string, response Object) Object {
 	metadata := Object{"@type": "type.googleapis.com/google.cloud.functions.v2.OperationMetadata", "stages": []any{}}
 	return Object{"name": name, "done": true, "response": response, "metadata": metadata}
 }
 
-// services are the project's APIs.
+// services implements the project's list of enabled APIs.
 func (g *Google) services(path, action string, body Object) (int, Object) {
 	ids := []any{base(path)}
 	switch action {
@@ -236,7 +237,7 @@ func (g *Google) services(path, action string, body Object) (int, Object) {
 }
 
 func (g *Google) policy(path, action string, body Object) (int, Object) {
-	// A Cloud Run service is there once its function is.
+	// A Cloud Run service exists if its function does.
 	if function := strings.Replace(path, "/services/", "/functions/", 1); function != path && g.resources[function] == nil {
 		return refusal(http.StatusNotFound, path)
 	}
@@ -249,7 +250,7 @@ func (g *Google) policy(path, action string, body Object) (int, Object) {
 	return http.StatusOK, g.policies[path]
 }
 
-// collection lists, or creates.
+// collection lists resources, or creates one.
 func (g *Google) collection(r *http.Request, k kind, path string, body Object) (int, Object) {
 	if r.Method == http.MethodGet {
 		return http.StatusOK, Object{k.list: g.all(path)}
@@ -293,7 +294,7 @@ func (g *Google) put(k kind, name string, body Object) (int, Object) {
 	return http.StatusOK, operation(operationOf.FindString(name)+"/operations/op", response)
 }
 
-// operationOf is the part of a resource's name in which its operations are.
+// operationOf matches the part of a resource's name that contains its operations.
 var operationOf = regexp.MustCompile(
 	`^projects/[^/]+(/locations/[^/]+/workloadIdentityPools/[^/]+(/providers/[^/]+)?|/locations/[^/]+|/databases/[^/]+)`)
 
@@ -304,7 +305,7 @@ func (g *Google) single(r *http.Request, k kind, path string, body Object) (int,
 		return g.put(k, path, body)
 	case r.Method == http.MethodPut:
 		return refusal(http.StatusConflict, path)
-	case r.Method == http.MethodPatch && (have != nil || k.list == "fields"): // any field is there
+	case r.Method == http.MethodPatch && (have != nil || k.list == "fields"): // every field exists
 		return g.patch(r, k, path, body)
 	case have == nil:
 		return refusal(http.StatusNotFound, path)
@@ -314,7 +315,7 @@ func (g *Google) single(r *http.Request, k kind, path string, body Object) (int,
 	return 0, nil
 }
 
-// patch changes the fields that the mask names.
+// patch changes the fields in the mask.
 func (g *Google) patch(r *http.Request, k kind, path string, body Object) (int, Object) {
 	changed := Object{}
 	maps.Copy(changed, g.resources[path])
@@ -339,12 +340,12 @@ func (g *Google) patch(r *http.Request, k kind, path string, body Object) (int, 
 	return g.put(k, path, changed)
 }
 
-// camel writes a_b as aB: masks are in either form.
+// camel converts a_b to aB: masks have either form.
 func camel(name string) string {
 	return regexp.MustCompile(`_[a-z]`).ReplaceAllStringFunc(name, func(s string) string { return strings.ToUpper(s[1:]) })
 }
 
-// all are the resources of a collection; "-" in its path stands for any name.
+// all returns the resources of a collection; "-" in its path matches any name.
 func (g *Google) all(path string) []any {
 	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(path), "/-/", "/[^/]+/") + "/[^/]+$")
 	found := []any{}

@@ -1,15 +1,13 @@
-// Package deptest holds the agreements about the source tree that no compiler
-// checks, as tests: which package may import which, what the module's root may
-// hold so that Google's Go buildpack can build the functions from it, and that
-// the Firestore index which Terraform creates is the one the code's query
-// needs.
+// Package deptest tests rules about the source tree that no compiler checks: which
+// package may import which, which files the module's root may contain so that
+// Google's Go buildpack can build the functions, and that Terraform creates the
+// Firestore index that the code's query needs.
 //
-// It exports nothing and nothing imports it. Every failure says which file
-// breaks which agreement, and what the agreement is for; whoever has a better
-// reason changes the rule here, in the same commit. Each checker is itself
-// proved by made-up trees that break it.
+// It exports nothing and nothing imports it. Every failure names the file, the rule
+// and the rule's purpose; if there is a better reason, change the rule in the same
+// commit. Each checker has tests with invalid trees.
 //
-// The tests read the source files themselves and ask no go command for them:
-// the go command's test cache notices every file that a test opens, so a
-// cached pass is never older than the tree.
+// The tests read the source files themselves, without the go command: the go
+// command's test cache records every file that a test opens, so a cached pass is
+// never older than the tree.
 package deptest

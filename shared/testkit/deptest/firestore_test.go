@@ -22,9 +22,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// The Firestore emulator answers every query, with an index or without, so a
-// missing index would first be noticed in production, where the query is
-// refused. Hence the code and Terraform are compared as text.
+// The Firestore emulator answers every query without an index, so a missing index
+// would first be noticed in production, where the query fails. Therefore the code
+// and Terraform are compared as text.
 const (
 	firestoreCode      = "shared/grant/grantfire"
 	firestoreTerraform = "infra/modules/stack/firestore.tf"
@@ -32,14 +32,14 @@ const (
 
 var (
 	indexBlock  = regexp.MustCompile(`(?m)^resource "google_firestore_(?:index|field)" "\w+" \{\n(?:[^}].*\n|\n)*\}`)
-	fieldName   = regexp.MustCompile(`(?m)^  field\s*=\s*"([^"]+)"`) // of a resource for one field
+	fieldName   = regexp.MustCompile(`(?m)^  field\s*=\s*"([^"]+)"`) // of a single-field resource
 	fieldOrder  = regexp.MustCompile(`(?m)^      order\s*=\s*"([^"]+)"`)
 	fieldsBlock = regexp.MustCompile(`field_path\s*=\s*"([^"]+)"\s*order\s*=\s*"([^"]+)"`)
 )
 
-// terraformIndexes returns the indexes that Terraform creates: the composite
-// ones, and those of single fields. A field's resource without an index is the
-// field's exemption.
+// terraformIndexes returns the indexes that Terraform creates: the composite ones,
+// and those of single fields. A field's resource without an index is the field's
+// exemption.
 func terraformIndexes(text string) []index {
 	var indexes []index
 	for _, block := range indexBlock.FindAllString(text, -1) {
@@ -75,12 +75,12 @@ func TestFirestoreIndex(t *testing.T) {
 	}
 	anyOrder := cmpopts.SortSlices(func(a, b index) bool { return slices.Compare(a, b) < 0 })
 	if diff := cmp.Diff(want, terraformIndexes(string(terraform)), anyOrder); diff != "" {
-		t.Errorf("the indexes in %s are not those that the queries in %s need (-code +terraform):\n%s", firestoreTerraform, firestoreCode, diff)
+		t.Errorf("the indexes in %s differ from those of the queries in %s (-code +terraform):\n%s", firestoreTerraform, firestoreCode, diff)
 	}
 }
 
-// TestFirestoreNames holds the names in Terraform's exemptions and expiry
-// against the code's: another spelling would silently do nothing.
+// TestFirestoreNames compares the names in Terraform's exemptions and expiry with
+// the code's: a misspelt one would have no effect.
 func TestFirestoreNames(t *testing.T) {
 	t.Parallel()
 	terraform, err := fs.ReadFile(tree, firestoreTerraform)
@@ -154,7 +154,7 @@ func TestQueryIndexes(t *testing.T) {
 				"d/d_test.go": {Data: []byte("package d\n\nfunc t() { c.Where(\"test\", \"==\", 1) }")},
 			}, "d")
 			if (err != nil) != test.fails {
-				t.Errorf("error = %v, want one: %t", err, test.fails)
+				t.Errorf("error = %v, want an error: %t", err, test.fails)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("indexes differ (-want +got):\n%s", diff)
@@ -212,13 +212,13 @@ resource "google_firestore_index" "second" {
 	}
 }
 
-// index is the fields of an index as "field ASCENDING". It is composite if it
-// has several.
+// index is the fields of an index as "field ASCENDING". A composite index has
+// several.
 type index []string
 
-// queryIndexes returns the index that each query in the package's product code
-// needs. The calls of one function make one query. One that only goes by
-// document name needs no index.
+// queryIndexes returns the index for each query in the package's product code. The
+// calls in one function make one query. A query by document name alone needs no
+// index.
 func queryIndexes(files fs.FS, dir string) ([]index, error) {
 	declarations, err := declarationsIn(files, dir)
 	if err != nil {
@@ -262,7 +262,7 @@ func declarationsIn(files fs.FS, dir string) ([]ast.Decl, error) {
 	return declarations, nil
 }
 
-// constants are the package's constant texts by name.
+// constants are the package's string constants by name.
 type constants map[string]string
 
 func constantsOf(declarations []ast.Decl) constants {
@@ -284,7 +284,7 @@ func constantsOf(declarations []ast.Decl) constants {
 	return found
 }
 
-// text is what the expression says, "" for anything but a literal or constant.
+// text returns the value of a literal or constant, and "" for any other expression.
 func (c constants) text(expression ast.Expr) string {
 	switch e := expression.(type) {
 	case *ast.Ident:
@@ -297,13 +297,12 @@ func (c constants) text(expression ast.Expr) string {
 	return ""
 }
 
-// indexOf is the index for the Where and OrderBy calls in one declaration:
-// fields that are compared for equality first, then those that give the order,
-// then the document's name in the direction of the last of them
+// indexOf returns the index for the Where and OrderBy calls in one declaration:
+// first the fields that are compared for equality, then those of the order, then
+// the document's name in the direction of the last one
 // (https://cloud.google.com/firestore/docs/query-data/index-overview). An
-// inequality adds nothing: it must be on a field that is also ordered by. A
-// query by a single field needs that field's own index, which has no document
-// name in it.
+// inequality adds nothing, because its field must be in the order too. A query by a
+// single field needs that field's own index, without the document's name.
 func (c constants) indexOf(declaration ast.Decl) (index, error) {
 	var equal, ordered index
 	for _, call := range queryCalls(declaration) {
@@ -316,7 +315,7 @@ func (c constants) indexOf(declaration ast.Decl) (index, error) {
 		}
 		switch {
 		case field == "" || operator == "":
-			return nil, errors.New("field or operator is neither a literal nor a constant, so the index it needs cannot be told")
+			return nil, errors.New("field or operator is neither a literal nor a constant: its index is unknown")
 		case operator == "==" || operator == "in":
 			equal = append(equal, field+" ASCENDING")
 		case operator == "Asc":
@@ -328,7 +327,7 @@ func (c constants) indexOf(declaration ast.Decl) (index, error) {
 	return byName(append(equal, ordered...)), nil
 }
 
-// byName adds the document's name, which ends every composite index.
+// byName appends the document's name, which ends every composite index.
 func byName(fields index) index {
 	isName := func(field string) bool { return strings.HasPrefix(field, "__name__ ") }
 	if slices.IndexFunc(fields, func(field string) bool { return !isName(field) }) < 0 {
@@ -341,7 +340,7 @@ func byName(fields index) index {
 	return fields
 }
 
-// queryCalls returns the calls of Where and OrderBy in the order of the text.
+// queryCalls returns the calls of Where and OrderBy in order.
 func queryCalls(declaration ast.Decl) []*ast.CallExpr {
 	var calls []*ast.CallExpr
 	ast.Inspect(declaration, func(node ast.Node) bool {
@@ -358,7 +357,7 @@ func queryCalls(declaration ast.Decl) []*ast.CallExpr {
 	return calls
 }
 
-// selected is the b of a.b.
+// selected returns the b of a.b.
 func selected(expression ast.Expr) string {
 	if selector, ok := expression.(*ast.SelectorExpr); ok {
 		return selector.Sel.Name

@@ -25,7 +25,7 @@ func TestImports(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(g["./shared/alexa"]) == 0 {
-		t.Error("no import of shared/alexa was found: the rules would be judging an empty tree")
+		t.Error("no import of shared/alexa was found: the tree is empty")
 	}
 	for _, v := range violations(g) {
 		t.Error(v)
@@ -38,7 +38,7 @@ func TestViolations(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		imports []string // "importer imported"
-		want    []string // names of the rules that are broken
+		want    []string // names of the broken rules
 	}{
 		{name: "nothing"},
 		{name: "all that is allowed", imports: []string{
@@ -52,14 +52,15 @@ func TestViolations(t *testing.T) {
 			"./shared/grant/grantfire cloud.google.com/go/firestore", "./shared/grant/grantfire google.golang.org/grpc/codes",
 			"./functions/internal/wiring cloud.google.com/go/pubsub/v2", "./shared/secret cloud.google.com/go/secretmanager/apiv1",
 			"./shared/testkit/cloud google.golang.org/api/option", "./shared/testkit/granttest ./shared/simulator",
-			"./scripts/local ./shared/simulator", "./scripts/local .", "./scripts/local cloud.google.com/go/pubsub/v2/pstest",
+			"./scripts/internal/local ./shared/simulator", "./scripts/internal/local .",
+			"./scripts/internal/local cloud.google.com/go/pubsub/v2/pstest",
 			"./shared/gateway github.com/google/uuid", "./shared/logging ./shared/delivery",
 			"./functions/skillproxy github.com/aws/aws-lambda-go/lambda", "./functions/skillproxy ./shared/federation",
 			"./shared/federation golang.org/x/oauth2",
 		}},
 		{name: "up to a function", imports: []string{"./shared/delivery ./functions/sendevent"}, want: []string{"downward", "shared"}},
 		{name: "up to the root", imports: []string{"./functions/sendevent ."}, want: []string{"downward"}},
-		{name: "up to a script", imports: []string{"./functions ./scripts/local"}, want: []string{"downward"}},
+		{name: "up to a script", imports: []string{"./functions ./scripts/internal/local"}, want: []string{"downward"}},
 		{name: "up one layer", imports: []string{"./shared/lwa ./shared/delivery"}, want: []string{"downward"}},
 		{name: "up to what sweeps", imports: []string{"./shared/access ./shared/sweep"}, want: []string{"downward"}},
 		{name: "up from below a layer's package", imports: []string{"./shared/grant/grantmem ./shared/access"}, want: []string{"downward"}},
@@ -78,7 +79,7 @@ func TestViolations(t *testing.T) {
 		{name: "API options at the root", imports: []string{". google.golang.org/api/option"}, want: []string{"cloud SDK"}},
 		{name: "client library in the interface", imports: []string{"./shared/grant cloud.google.com/go/firestore"}, want: []string{"cloud SDK"}},
 		{name: "framework in one function", imports: []string{"./functions/sendevent " + framework}, want: []string{"framework"}},
-		{name: "framework in a script", imports: []string{"./scripts/local " + framework}, want: []string{"framework"}},
+		{name: "framework in a script", imports: []string{"./scripts/internal/local " + framework}, want: []string{"framework"}},
 		{name: "simulator in a function", imports: []string{"./functions/internal/wiring ./shared/simulator"}, want: []string{"test doubles"}},
 		{name: "contract suite in the store", imports: []string{"./shared/grant/grantmem ./shared/testkit/granttest"},
 			want: []string{"test doubles"}},
@@ -125,10 +126,10 @@ func TestViolationText(t *testing.T) {
 	}
 }
 
-// layers are the packages that imports point down through, from the top. A
-// package in no layer may be used by any and may use any, as long as no layer
-// reaches a higher one through it. As on the go command's line, "dir/..." is
-// dir and everything below it.
+// layers are the packages between which imports point down, from the top. A package
+// in no layer may import and be imported by any, as long as no layer reaches a
+// higher one through it. As in the go command's arguments, "dir/..." is dir and
+// everything below it.
 var layers = [][]string{
 	{"./scripts/..."},
 	{"."},
@@ -140,11 +141,11 @@ var layers = [][]string{
 	{"./shared/sensitive/..."},
 }
 
-// A rule says which imports there may not be.
+// A rule forbids imports.
 type rule struct {
 	name   string
 	reason string
-	// indirect rules also forbid to reach the package through others.
+	// indirect rules also forbid to import the package through others.
 	indirect bool
 	broken   func(from, to string) bool
 }
@@ -231,8 +232,8 @@ func layerOf(pkg string) (int, bool) {
 	return i, i >= 0
 }
 
-// functionOf is the directory in functions that the package is of, "" for
-// every other package, package functions itself included: that one lists them.
+// functionOf returns the package's directory in functions, "" for every other
+// package, including functions itself, which lists them all.
 func functionOf(pkg string) string {
 	below, _ := strings.CutPrefix(pkg, "./functions/")
 	if below == pkg {
@@ -252,8 +253,8 @@ func isTestDouble(pkg string) bool {
 	return in(pkg, "./shared/simulator/...", "./shared/testkit/...")
 }
 
-// isStandard reports whether the package is of the standard library: nothing
-// else has an import path whose first element has no dot.
+// isStandard reports whether the package is in the standard library: only there
+// does the first element of an import path have no dot.
 func isStandard(pkg string) bool {
 	first, _, _ := strings.Cut(pkg, "/")
 	return !strings.Contains(first, ".")
@@ -267,7 +268,7 @@ type violation struct {
 
 func (v violation) String() string { return v.how + ", but " + v.rule.reason }
 
-// violations judges every import of the graph by every rule.
+// violations checks every import of the graph against every rule.
 func violations(g graph) []violation {
 	var found []violation
 	for _, from := range slices.Sorted(maps.Keys(g)) {
@@ -287,8 +288,8 @@ func violations(g graph) []violation {
 	return found
 }
 
-// reach returns every package that from imports, itself or through others,
-// with the shortest path to it.
+// reach returns every package that from imports, directly or through others, with
+// the shortest path to it.
 func reach(g graph, from string) map[string][]string {
 	reached := map[string][]string{}
 	queue := [][]string{{from}}
@@ -305,19 +306,19 @@ func reach(g graph, from string) map[string][]string {
 	return reached
 }
 
-// root is the module's root directory, seen from this package's.
+// root is the module's root directory, relative to this package's.
 const root = "../../.."
 
 // tree is the module's source tree.
 var tree = os.DirFS(root)
 
-// graph says which package imports what: importing package → imported package
-// → one file that does. Packages of the module are named by their directory,
-// "." or "./shared/alexa", and all others by their import path. Only product
-// code counts: a test may import what it needs.
+// graph contains the imports: importing package → imported package → one file that
+// imports it. Packages of the module are named by their directory, "." or
+// "./shared/alexa", and others by their import path. Only product code counts: a
+// test may import anything.
 type graph map[string]map[string]string
 
-// add notes that a file of package from imports these packages.
+// add records the imports of a file of package from.
 func (g graph) add(from, file string, imports ...string) {
 	if g[from] == nil {
 		g[from] = map[string]string{}
@@ -327,8 +328,8 @@ func (g graph) add(from, file string, imports ...string) {
 	}
 }
 
-// load reads the import graph of the module in files. Build constraints are not
-// looked at: what one platform may not import, none may.
+// load reads the module's import graph from files. It ignores build constraints, so
+// that the rules apply to all platforms.
 func load(files fs.FS) (graph, error) {
 	module, err := modulePath(files)
 	if err != nil {
@@ -349,7 +350,7 @@ func load(files fs.FS) (graph, error) {
 	return g, err
 }
 
-// skipped reports whether the go command would ignore the directory as well.
+// skipped reports whether the go command would ignore the directory too.
 func skipped(files fs.FS, dir string) bool {
 	name := path.Base(dir)
 	if dir == "." {
@@ -385,7 +386,7 @@ func (g graph) addFile(files fs.FS, module, file string) error {
 	return nil
 }
 
-// local names a package of the module so that no other package has its name.
+// local returns a name for a package of the module that no other package has.
 func local(dir string) string {
 	if dir == "." {
 		return dir
@@ -393,7 +394,7 @@ func local(dir string) string {
 	return "./" + dir
 }
 
-// modulePath reads the module's path from go.mod.
+// modulePath returns the module's path from go.mod.
 func modulePath(files fs.FS) (string, error) {
 	data, err := fs.ReadFile(files, "go.mod")
 	if err != nil {

@@ -18,22 +18,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// frameworkImport is what the buildpack looks for in the root package. It then
-// generates a main that serves the functions which the package registered;
-// without it the main calls a Go function named like the target, and the build
+// frameworkImport is the import that the buildpack looks for in the root package.
+// With it, the generated main serves the functions that the package registered;
+// without it, the main calls a Go function named like the target, and the build
 // fails.
 const frameworkImport = "github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
-// topLevel is what the root holds beside dot-files. LICENSE is there because
-// people, pkg.go.dev and code hosts look for a licence nowhere else.
+// topLevel is the root's content except for dot-files. LICENSE and the pages are there
+// because people, pkg.go.dev and code hosts look for them only there.
 var topLevel = []string{
-	"LICENSE", "README.md", "cloudbuild.yaml", "functions", "gatepost.go", "go.mod", "go.sum", "infra", "scripts", "shared",
+	"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md", "cloudbuild.yaml", "functions", "gatepost.go", "go.mod",
+	"go.sum", "infra", "scripts", "shared",
 }
 
-// layoutFaults says why Google's Go buildpack could not build the functions
-// from this tree, and what in its root does not belong there. The buildpack
-// reads the module's root only, and reads every Go file in it: tests, and
-// files that a build constraint excludes, as well.
+// layoutFaults returns the reasons why Google's Go buildpack could not build the
+// functions from this tree, and the files that do not belong in its root. The
+// buildpack reads only the module's root, but every Go file in it, including tests
+// and files excluded by a build constraint.
 func layoutFaults(files fs.FS) ([]string, error) {
 	module, err := modulePath(files)
 	if err != nil {
@@ -69,7 +70,7 @@ func layoutFaults(files fs.FS) ([]string, error) {
 	return append(faults, sourceFaults...), err
 }
 
-// rootSourceFaults judges the root's one Go file.
+// rootSourceFaults checks the root's one Go file.
 func rootSourceFaults(files fs.FS, name string) ([]string, error) {
 	source, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -91,8 +92,8 @@ func rootSourceFaults(files fs.FS, name string) ([]string, error) {
 	return faults, nil
 }
 
-// ignoredNames returns those patterns of .gitignore that are about names: what
-// a test or a build leaves in the root is no part of the tree.
+// ignoredNames returns the patterns of .gitignore that match names: files that a
+// test or a build leaves in the root are not part of the tree.
 func ignoredNames(files fs.FS) ([]string, error) {
 	data, err := fs.ReadFile(files, ".gitignore")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -139,7 +140,7 @@ func TestLayoutFaults(t *testing.T) {
 	)
 	for _, test := range []struct {
 		name  string
-		files map[string]string // replaces files of a sound tree; empty text removes
+		files map[string]string // replaces files of a valid tree; an empty text removes one
 		want  []string          // parts of the faults, in order
 	}{
 		{name: "sound tree"},
@@ -188,7 +189,7 @@ func TestLayoutFaults(t *testing.T) {
 	}
 }
 
-// lines are the log lines that a package's fields appear in.
+// lines are the log lines that contain a package's fields.
 var lines = map[string][]string{
 	"functions":                 {"ready"},
 	"functions/acceptgrant":     {"AcceptGrant"},
@@ -207,17 +208,17 @@ var lines = map[string][]string{
 
 var (
 	constant = regexp.MustCompile(`(?m)^\t(\w+) += "([^"]+)"$`)
-	// field is a field that product code puts into a line: its name, and what is
-	// added to that.
+	// field matches a field that product code adds to a line: its name, and a
+	// suffix.
 	field = regexp.MustCompile(`slog\.(?:String|Int|Int64|Bool|Any|Time)\(("[^"]*"|[\w.]+)(\+)?`)
-	// note is a field of the line of a process that is ready.
+	// note matches a field of the ready line.
 	note = regexp.MustCompile(`\.Note\("([^"]*)"`)
-	// row is a row of CONTRACTS.md: name, meaning, lines.
+	// row matches a row of CONTRACTS.md: name, meaning, lines.
 	row = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| ([^|]+) \\| ([^|]+) \\|$")
 )
 
-// TestFields: CONTRACTS.md lists the fields of log lines, all of them and no others,
-// and says where they appear.
+// TestFields: CONTRACTS.md lists exactly the fields of the log lines, and the lines
+// they are in.
 func TestFields(t *testing.T) {
 	t.Parallel()
 	constants := make(map[string]string)
@@ -243,7 +244,7 @@ func TestFields(t *testing.T) {
 					name += "…"
 				}
 				if name == "" || lines[path.Dir(file)] == nil {
-					t.Errorf("%s: the name of the field %s is not found, or which line it is in", file, f[1])
+					t.Errorf("%s: unknown name or line of field %s", file, f[1])
 				}
 				if found[name] == nil {
 					found[name] = make(map[string]bool)
@@ -263,7 +264,7 @@ func TestFields(t *testing.T) {
 		want[name] = strings.Join(slices.Sorted(maps.Keys(in)), ", ")
 		if in["every function"] {
 			want[name] = "every function"
-			if in["SkillProxy"] { // which is no function of package handler
+			if in["SkillProxy"] { // not a function of package handler
 				want[name] = "every function, SkillProxy"
 			}
 		}
@@ -276,8 +277,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// TestContracts: CONTRACTS.md lists Gatepost's codes and attributes, all of them and
-// no others.
+// TestContracts: CONTRACTS.md lists exactly Gatepost's codes and attributes.
 func TestContracts(t *testing.T) {
 	t.Parallel()
 	inCode, onPage := make(map[string]bool), make(map[string]bool)

@@ -1,25 +1,23 @@
 // Package emulator starts Google's Firestore and Pub/Sub emulators for tests.
 //
-// A test asks for the address of an emulator with [Firestore] or [PubSub] and
-// for a project of its own with [Project]:
+// A test gets an emulator's address from [Firestore] or [PubSub] and its own
+// project from [Project]:
 //
 //	host := emulator.Firestore(t)
 //	t.Setenv("FIRESTORE_EMULATOR_HOST", host)
 //	store, err := grantfire.Open(t.Context(), emulator.Project(), "")
 //
-// All tests of a binary share one process for each emulator. It is started by
-// the first test that asks, listens on the loopback interface only, and is
-// killed when the test binary ends, in whichever way. An emulator that already
-// runs is used instead when FIRESTORE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST
-// names it. The package sets neither variable: a test that starts programs of
-// its own hands them the address.
+// All tests of a binary share one process of each emulator. The first test starts
+// it; it listens on the loopback interface, and is killed when the test binary
+// ends, however that happens. If FIRESTORE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST
+// names a running emulator, that one is used. The package sets neither variable: a
+// test that starts programs passes them the address.
 //
-// The emulators are Java programs that come with the Google Cloud SDK
-// (components cloud-firestore-emulator and pubsub-emulator); the package runs
-// them with the java on the PATH, because the gcloud command takes a second to
-// start and leaves the Java process behind when it is stopped. It needs a
-// POSIX shell.
+// The emulators are Java programs of the Google Cloud SDK (components
+// cloud-firestore-emulator and pubsub-emulator). The package runs them with the
+// java on the PATH, because the gcloud command takes a second to start and leaves
+// the Java process behind when it is stopped. It needs a POSIX shell.
 //
-// It fails by skipping the test, with one line that says what is missing.
-// With REQUIRE_EMULATORS=1, as in CI, that fails the test instead.
+// Without an emulator it skips the test, with one line that names the missing part.
+// With REQUIRE_EMULATORS=1, as in CI, it fails the test.
 package emulator

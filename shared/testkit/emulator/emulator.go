@@ -24,9 +24,8 @@ func PubSub(t testing.TB) string {
 	return address(t, pubsub)
 }
 
-// Project returns the id of a project that nobody else uses. The emulators
-// take any project and keep each apart, so tests that run side by side do not
-// see each other's data.
+// Project returns the id of a new project. The emulators accept any project and
+// keep them apart, so that tests that run in parallel do not see each other's data.
 func Project() string { return "test-" + strings.ToLower(rand.Text()[:20]) }
 
 // required makes a missing emulator fail the test.
@@ -66,24 +65,24 @@ var pubsub = sync.OnceValues(product{
 	warm: call{http.MethodPut, "/v1/projects/warm/topics/warm", `{}`},
 }.find)
 
-// product is what tells one emulator from another.
+// product describes an emulator.
 type product struct {
 	name string
-	env  string // where clients, and we, look for one that runs already
+	env  string // names a running emulator, for clients and for us
 	jar  string // pattern of its path below the SDK's root
 	args func(jar, host, port string) []string
-	// warm is a first call. It takes a second or two while classes are loaded,
-	// which must not be taken from the deadline of whichever test comes first.
+	// warm is the first call. It takes a second or two while classes are loaded,
+	// which must not count against the first test's deadline.
 	warm call
 }
 
-// instance is an emulator that answers.
+// instance is a running emulator.
 type instance struct {
 	address string
-	process *process.Process // nil for one that somebody else started
+	process *process.Process // nil if it was running already
 }
 
-// find returns an instance of p, started if need be.
+// find returns an instance of p, started if necessary.
 func (p product) find() (instance, error) {
 	if address := os.Getenv(p.env); address != "" {
 		return instance{address: address}, nil

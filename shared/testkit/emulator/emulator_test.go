@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// TestOneOfEach: there is one emulator of each product, on this machine, and it answers.
+// TestOneOfEach: there is one instance of each emulator, on this machine, and it
+// answers.
 func TestOneOfEach(t *testing.T) {
 	t.Parallel()
 	for name, product := range map[string]struct {
@@ -25,7 +26,7 @@ func TestOneOfEach(t *testing.T) {
 		first, second := product.address(t), product.address(t)
 		host, _, err := net.SplitHostPort(first)
 		if ip := net.ParseIP(host); err != nil || first != second || host != "localhost" && !ip.IsLoopback() {
-			t.Errorf("%s is at %q and %q, want one loopback address", name, first, second)
+			t.Errorf("addresses of %s = %q and %q, want one loopback address", name, first, second)
 		}
 		if !product.call.succeeds(t.Context(), first) {
 			t.Errorf("%s does not answer", name)
@@ -36,11 +37,11 @@ func TestOneOfEach(t *testing.T) {
 func TestProjectIsUnique(t *testing.T) {
 	t.Parallel()
 	if a, b := Project(), Project(); a == b || len(a) > 30 {
-		t.Errorf("got projects %q and %q, want two ids of at most 30 characters", a, b)
+		t.Errorf("projects = %q and %q, want two ids of at most 30 characters", a, b)
 	}
 }
 
-// outcome records how a test would have ended.
+// outcome records how a test would end.
 type outcome struct {
 	testing.TB
 	skipped, failed string
@@ -59,17 +60,17 @@ func TestMissingEmulator(t *testing.T) {
 		t.Setenv("REQUIRE_EMULATORS", required)
 		var got outcome
 		if address := address(&got, missing); got != want || address != "" {
-			t.Errorf("with REQUIRE_EMULATORS=%q: got %+v and address %q, want %+v", required, got, address, want)
+			t.Errorf("REQUIRE_EMULATORS=%q: outcome = %+v, address %q, want %+v", required, got, address, want)
 		}
 	}
 }
 
 func TestRunningEmulatorIsUsed(t *testing.T) {
-	t.Setenv("PATH", "") // nothing could be started
+	t.Setenv("PATH", "") // nothing can be started
 	t.Setenv("SOME_EMULATOR_HOST", "127.0.0.1:1")
 	got, err := product{env: "SOME_EMULATOR_HOST"}.find()
 	if want := (instance{address: "127.0.0.1:1"}); err != nil || got != want {
-		t.Errorf("got %+v and error %v, want %+v", got, err, want)
+		t.Errorf("find() = %+v, %v, want %+v", got, err, want)
 	}
 }
 
@@ -80,7 +81,7 @@ func TestEmulatorThatDoesNotStart(t *testing.T) {
 	p := product{args: func(jar, host, port string) []string { return []string{jar, host, port} }}
 	got, err := p.launch(java, "some.jar")
 	if err == nil || got.process != nil || !strings.Contains(err.Error(), "needs a newer version") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("got %+v and error %v, want one line with what the program wrote", got, err)
+		t.Errorf("launch() = %+v, %v, want one line with the program's output", got, err)
 	}
 }
 
@@ -128,21 +129,21 @@ func TestLocate(t *testing.T) {
 			java, jar, err := locate(jar)
 			if !tt.found {
 				if err == nil {
-					t.Errorf("got %s and %s, want an error", java, jar)
+					t.Errorf("locate() = %s, %s, want an error", java, jar)
 				}
 				return
 			}
 			got, _ := filepath.EvalSymlinks(jar)
 			want, _ := filepath.EvalSymlinks(wantJar)
 			if err != nil || java != filepath.Join(tt.path, "java") || got != want {
-				t.Errorf("got %s, %s and error %v, want the java of %s and %s", java, jar, err, tt.path, want)
+				t.Errorf("locate() = %s, %s, %v, want the java of %s and %s", java, jar, err, tt.path, want)
 			}
 		})
 	}
 }
 
-// The test binary plays an emulator: a server that answers every request at the
-// address that is its last argument.
+// The test binary acts as an emulator: a server that answers every request, at the
+// address in its last argument.
 const roleEnv = "EMULATOR_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -166,8 +167,8 @@ func writeFile(t *testing.T, path, content string) {
 	}
 }
 
-// TestTakenPort: the first emulator finds its port taken, says so and stays, as
-// Java does; the next one answers.
+// TestTakenPort: the first emulator finds its port taken, reports that and keeps
+// running, as Java does; the next one answers.
 func TestTakenPort(t *testing.T) {
 	t.Parallel()
 	tried := filepath.Join(t.TempDir(), "tried")
@@ -190,6 +191,6 @@ fi
 	}
 	started.process.Kill()
 	if _, err := os.Stat(tried); err != nil {
-		t.Errorf("it answered at the first try: %v", err)
+		t.Errorf("the emulator answered at the first try: %v", err)
 	}
 }

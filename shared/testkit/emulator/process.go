@@ -14,21 +14,21 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
-// startTime is how long an emulator may take until it answers. It takes two
-// seconds where nothing else happens.
+// startTime is how long an emulator may take to answer. It takes two seconds on an
+// idle machine.
 const startTime = time.Minute
 
-// flags make Java start fast and stay small.
+// flags make Java start fast and use little memory.
 var flags = []string{
 	"-Duser.language=en", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx256m",
 	"-XX:-UsePerfData", // leaves no file behind when it is killed
 }
 
-// errPortTaken: between the look for a free port and the emulator's own, another
-// process was given it. Java stays up then, and answers nobody.
+// errPortTaken: another process got the port between the search for a free one and
+// the emulator's start. Java keeps running then, and does not answer.
 var errPortTaken = errors.New("its port was taken")
 
-// portTries is how often another port is tried.
+// portTries is the number of ports that are tried.
 const portTries = 5
 
 // launch starts the emulator in a jar and returns when it is ready.
@@ -53,7 +53,7 @@ func (p product) launchOnce(java, jar string) (instance, error) {
 	}
 	if err := started.waitReady(p.warm); err != nil {
 		started.process.Kill()
-		return instance{}, fmt.Errorf("%w; it wrote: %.500q", err, started.process.Output())
+		return instance{}, fmt.Errorf("%w; output: %.500q", err, started.process.Output())
 	}
 	return started, nil
 }
@@ -68,8 +68,8 @@ func freeAddress() (host, port string, err error) {
 	return net.SplitHostPort(l.Addr().String())
 }
 
-// waitReady returns when the emulator has answered its first call. It asks
-// again and again, because nothing tells when another program listens.
+// waitReady returns when the emulator has answered its first call. It polls,
+// because nothing signals that a program listens.
 func (i instance) waitReady(warm call) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
@@ -92,7 +92,7 @@ func (i instance) waitReady(warm call) error {
 // call is an HTTP request.
 type call struct{ method, path, body string }
 
-// client talks to the loopback interface, which no proxy reaches.
+// client calls the loopback interface, without a proxy.
 var client = &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 
 func (c call) succeeds(ctx context.Context, address string) bool {

@@ -29,8 +29,8 @@ func locate(jar string) (javaPath, jarPath string, err error) {
 	return "", "", fmt.Errorf("no Google Cloud SDK with %s was found", filepath.Base(jar))
 }
 
-// roots lists where the SDK may be: where gcloud says that it was started
-// from, where the gcloud on the PATH lies, and where its installers put it.
+// roots lists where the SDK may be: where gcloud says that it was started from,
+// where the gcloud on the PATH is, and where the installers put it.
 func roots() []string {
 	var roots []string
 	if root := os.Getenv("CLOUDSDK_ROOT_DIR"); root != "" {

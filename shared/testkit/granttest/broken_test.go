@@ -15,18 +15,18 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 )
 
-// TestBrokenStores is the proof of the suite: the named check refuses each of
-// these stores. So do random walks, unless the fault cannot show there.
+// TestBrokenStores proves the suite: the named check fails with each of these
+// stores. So do random walks, unless they cannot meet the fault.
 func TestBrokenStores(t *testing.T) {
 	t.Parallel()
 	for _, broken := range []struct {
 		fault  string
 		store  func(grant.Admin) grant.Admin
-		check  string // what its name begins with
+		check  string // prefix of its name
 		noWalk string // why a walk cannot find the fault
 	}{
 		{"a write without a precondition", onWrite(blindWrite), "record: a stale revision", ""},
-		{"a look, then a write", onWrite(lookThenWrite), "record: of several writers", "nothing is at once"},
+		{"a look, then a write", onWrite(lookThenWrite), "record: one of several writers", "a walk has no concurrent calls"},
 		{"a write of the whole record", onWrite(writeAll), "record: an update writes only what differs", ""},
 		{"a stale read", func(s grant.Admin) grant.Admin { return staleReads{s, map[grant.Key]grant.Record{}} },
 			"record: an update reads back", ""},
@@ -54,7 +54,7 @@ func TestBrokenStores(t *testing.T) {
 			t.Parallel()
 			i := slices.IndexFunc(checks(), func(c check) bool { return strings.HasPrefix(c.name, broken.check) })
 			if failure(t, func(t testing.TB) { checks()[i].test(t, broken.store(grantmem.New())) }) == "" {
-				t.Errorf("%q finds nothing wrong", checks()[i].name)
+				t.Errorf("%q passes, want a failure", checks()[i].name)
 			}
 			if broken.noWalk != "" {
 				return
@@ -64,13 +64,13 @@ func TestBrokenStores(t *testing.T) {
 				found = failure(t, func(t testing.TB) { takeWalk(t, broken.store(grantmem.New()), seed) })
 			}
 			if !strings.Contains(found, "after these operations:\nSTORE_SEED=") {
-				t.Errorf("the walks found %q", found)
+				t.Errorf("the walks failed with %q, want them to pass", found)
 			}
 		})
 	}
 }
 
-// recorder takes note of a failure, and ends the goroutine as testing does.
+// recorder records a failure, and ends the goroutine as testing does.
 type recorder struct {
 	testing.TB
 	failure string
@@ -81,8 +81,8 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failure runs a test in a bubble, where a store that waits lets all others
-// come as far as they can: races are lost every time.
+// failure runs a test in a bubble, where a store that waits lets all others run: it
+// loses every race.
 func failure(t *testing.T, test func(t testing.TB)) (failure string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &recorder{TB: t}
@@ -124,7 +124,7 @@ func lookThenWrite(ctx context.Context, s grant.Admin, stored, was, now grant.Re
 	if stored.Revision != was.Revision {
 		return grant.Record{}, grant.ErrConflict
 	}
-	time.Sleep(time.Millisecond) // in which another one comes
+	time.Sleep(time.Millisecond) // for another writer
 	stored, _ = s.Read(ctx, was.Key())
 	return blindWrite(ctx, s, stored, was, now)
 }
@@ -136,7 +136,7 @@ func writeAll(ctx context.Context, s grant.Admin, stored, was, now grant.Record)
 	return s.Write(ctx, was, now)
 }
 
-// staleReads remembers what it has read.
+// staleReads caches its reads without expiry.
 type staleReads struct {
 	grant.Admin
 	read map[grant.Key]grant.Record
@@ -172,7 +172,7 @@ func (s merges) WriteControl(ctx context.Context, was, now grant.Control) (grant
 	return s.Admin.WriteControl(ctx, was, now)
 }
 
-// deletes asks for no revision.
+// deletes ignores the revision.
 type deletes struct{ grant.Admin }
 
 func (s deletes) Delete(ctx context.Context, was grant.Record) error {

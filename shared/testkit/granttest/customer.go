@@ -12,9 +12,9 @@ import (
 var customerChecks = []check{
 	{"a deleted or erased record is gone, and nothing else is", checkGone},
 	{"a delete from any other revision conflicts", checkDeleteConflicts},
-	{"of a delete and updates from one revision one wins", checkDeleteRace},
-	{"of an erased customer nothing is left, and the customer can come back", checkErase},
-	{"an account is erased with the customer who has it now", checkEraseFormerAccount},
+	{"one of a delete and updates from one revision wins", checkDeleteRace},
+	{"an erased customer leaves nothing, and can come back", checkErase},
+	{"an account is erased with its current customer", checkEraseFormerAccount},
 	{"an erased customer's neighbours stay", checkEraseNeighbours},
 	{"an expired delivery can be replaced", checkExpired},
 	{"an ended context is the error", checkContext},
@@ -24,7 +24,7 @@ func erase(t testing.TB, s grant.Admin, key grant.Key, want grant.Erased) {
 	t.Helper()
 	got, err := s.Erase(t.Context(), key)
 	if err != nil || got != want {
-		t.Fatalf("erase: removed %+v and error %v, want %+v", got, err, want)
+		t.Fatalf("Erase() = %+v, %v, want %+v", got, err, want)
 	}
 }
 
@@ -33,8 +33,8 @@ func remove(t testing.TB, s grant.Admin, was grant.Record) {
 	wantError(t, "delete", s.Delete(t.Context(), was), nil)
 }
 
-// checkGone deletes from a value that tells something else than what is stored:
-// only the key and the revision count. Erase asks for no revision.
+// checkGone deletes a record whose other fields differ from the stored ones: only
+// the key and the revision count. Erase needs no revision.
 func checkGone(t testing.TB, s grant.Admin) {
 	deleted, erased := records.create(t, s, dueRecord("deleted", 1, timeOf(1))), records.create(t, s, dueRecord("erased", 1, timeOf(2)))
 	records.create(t, s, dueRecord("other", 1, timeOf(3)))
@@ -85,16 +85,16 @@ func checkDeleteRace(t testing.TB, s grant.Admin) {
 	}
 }
 
-// checkErase erases a record that was changed since anybody could have read it,
-// then what is kept of a customer without a record, then nothing. No revision
-// returns with the customer.
+// checkErase erases a record that changed since it was read, then a customer's
+// other documents without a record, then nothing. When the customer comes back, no
+// revision repeats.
 func checkErase(t testing.TB, s grant.Admin) {
 	seen := make(map[grant.Revision]bool)
 	for _, want := range []grant.Erased{{Records: 1, Deliveries: 3, Accounts: 3}, {Records: 1}, {Deliveries: 3, Accounts: 3}, {}} {
 		for range want.Records {
 			r := records.update(t, s, records.create(t, s, fullRecord(0, 1)), fullRecord(0, 2))
 			if seen[r.Revision] {
-				t.Fatalf("revision %d is back", r.Revision)
+				t.Fatalf("revision %d repeats", r.Revision)
 			}
 			seen[r.Revision] = true
 		}
@@ -120,8 +120,8 @@ func checkEraseFormerAccount(t testing.TB, s grant.Admin) {
 	accounts.isMissing(t, s, moved)
 }
 
-// checkEraseNeighbours has customers whose ids begin or end like the one that
-// is erased, or lie right before or behind it. No hash gives such ids.
+// checkEraseNeighbours keeps customers whose ids begin or end like the erased
+// one's, or sort next to it. No hash has such ids.
 func checkEraseNeighbours(t testing.TB, s grant.Admin) {
 	id := keyOf(0).ID()
 	last := len(id) - 1
@@ -148,8 +148,8 @@ func checkEraseNeighbours(t testing.TB, s grant.Admin) {
 	records.isStored(t, s, sameUser)
 }
 
-// checkExpired takes a store that returns what is expired, and one that does
-// not. Both let it be written anew.
+// checkExpired accepts stores that return expired deliveries, and stores that do
+// not. Both allow a new one.
 func checkExpired(t testing.TB, s grant.Admin) {
 	expired := fullDelivery(0, 1)
 	expired.ExpireAt = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -162,8 +162,7 @@ func checkExpired(t testing.TB, s grant.Admin) {
 	deliveries.isStored(t, s, deliveries.update(t, s, was, fullDelivery(0, 2)))
 }
 
-// calls has a call of each method of a store; those that write have something
-// to write.
+// calls calls each method of a store; those that write change something.
 var calls = map[string]func(ctx context.Context, s grant.Store) error{
 	"Read":           records.callRead,
 	"ReadDelivery":   deliveries.callRead,
@@ -205,7 +204,7 @@ func checkContext(t testing.TB, s grant.Admin) {
 		_, errs["Erase"] = s.Erase(ctx, keyOf(0))
 		for method, err := range errs {
 			if !errors.Is(err, want) {
-				t.Fatalf("%s: got error %v, want %v", method, err, want)
+				t.Fatalf("%s() error = %v, want %v", method, err, want)
 			}
 		}
 	}

@@ -1,20 +1,19 @@
-// Package granttest is the contract of [grant.Store] and [grant.Admin] as
-// tests.
+// Package granttest tests the contract of [grant.Store] and [grant.Admin].
 //
-// Every store calls [Run] in one line. Checks hold the contract in sentences;
-// then a random walk does the same operations with the store and with package
-// grantmem, and compares the answers. The walk finds what goes wrong only
-// after many steps. Of grantmem itself it proves nothing, so the checks alone
-// must. This package's own tests hand both of them broken stores.
+// Every store calls [Run] in one line. Checks test the sentences of the contract;
+// then a random walk runs the same operations on the store and on package grantmem,
+// and compares the answers. The walk finds faults that need many steps. It proves
+// nothing about grantmem, so the checks must be complete. This package's own tests
+// run both on broken stores.
 //
 // A walk that fails prints its operations and its seed; the environment
 // variable STORE_SEED repeats it:
 //
 //	STORE_SEED=7 go test -run TestStore/random ./shared/grant/grantfire
 //
-// For tests of what uses a store, [Flaky] has the calls of any store fail as
-// those to Firestore do.
+// For tests of a store's users, [Flaky] makes calls of any store fail as calls to
+// Firestore do.
 //
-// The package refuses to test what only one store has: time-outs of a network,
-// fields that a newer version stored, documents that nobody can decode.
+// The package does not test features of a single store: network timeouts, fields of
+// a newer version, unreadable documents.
 package granttest

@@ -9,21 +9,21 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// kind is one of the four kinds of documents that stores write on the same
-// terms: documents D under keys K.
+// kind is one of the four kinds of documents, which stores write under the same
+// rules: documents D with keys K.
 type kind[D any, K comparable] struct {
 	name     string
-	full     func(i, n int) D // the i-th document, with every field as n tells: 0 for none
+	full     func(i, n int) D // the ith document, with the nth value of every field; 0 for zero values
 	key      func(D) K
-	blank    func(K) D // of which nothing is stored
+	blank    func(K) D // a document that is not stored
 	revision func(*D) *grant.Revision
 	read     func(s grant.Store, ctx context.Context, key K) (D, error)
 	write    func(s grant.Store, ctx context.Context, was, now D) (D, error)
 	edits    []edit[D]
 
-	masked  bool     // Write leaves alone what does not differ
-	looks   bool     // Write looks at the store even if nothing differs, and was is as it was read
-	invalid func(*D) // makes a D that no store takes; may be nil
+	masked  bool     // Write keeps the fields that do not differ
+	looks   bool     // Write calls the store even if nothing differs
+	invalid func(*D) // makes a D that no store accepts; may be nil
 }
 
 var records = kind[grant.Record, grant.Key]{
@@ -61,13 +61,13 @@ var controls = kind[grant.Control, string]{
 
 func (k kind[D, K]) checks() []check {
 	all := []check{
-		{k.name + ": what is not stored is not found, and an update of it conflicts", k.checkMissing},
-		{k.name + ": a created one reads back, whatever its key; a second create conflicts", k.checkCreate},
+		{k.name + ": a missing one is not found, and its update conflicts", k.checkMissing},
+		{k.name + ": a created one reads back, with any key; a second create conflicts", k.checkCreate},
 		{k.name + ": an update reads back with a revision never seen", k.checkUpdate},
 		{k.name + ": a stale revision conflicts, and nothing is written", k.checkStale},
-		{k.name + ": one that no store can keep is refused", k.checkRefused},
+		{k.name + ": an impossible one is refused", k.checkRefused},
 		{k.name + ": nothing is shared with the caller", k.checkShared},
-		{k.name + ": of several writers from one revision one wins", k.checkRace},
+		{k.name + ": one of several writers from one revision wins", k.checkRace},
 	}
 	if k.looks {
 		return all
@@ -80,7 +80,7 @@ func (k kind[D, K]) checks() []check {
 		check{k.name + ": nothing is written when nothing differs to the microsecond", k.checkNothingDiffers})
 }
 
-// at returns d with the revision of another one.
+// at returns d with the revision of other.
 func (k kind[D, K]) at(d, other D) D {
 	*k.revision(&d) = *k.revision(&other)
 	return d
@@ -160,7 +160,7 @@ func (k kind[D, K]) checkUpdate(t testing.TB, s grant.Admin) {
 		d = k.update(t, s, d, k.full(0, n))
 		k.isStored(t, s, d)
 		if seen[*k.revision(&d)] {
-			t.Fatalf("revision %d is back", *k.revision(&d))
+			t.Fatalf("revision %d repeats", *k.revision(&d))
 		}
 		seen[*k.revision(&d)] = true
 	}
@@ -178,7 +178,7 @@ func (k kind[D, K]) checkStale(t testing.TB, s grant.Admin) {
 
 func (k kind[D, K]) checkRefused(t testing.TB, s grant.Admin) {
 	stored := k.create(t, s, k.full(0, 1))
-	k.fails(t, s, stored, k.full(1, 1), errRefused) // under another key
+	k.fails(t, s, stored, k.full(1, 1), errRefused) // with another key
 	k.isMissing(t, s, k.full(1, 1))
 	if k.invalid != nil {
 		invalid := k.full(0, 2)
@@ -197,7 +197,7 @@ func (k kind[D, K]) checkShared(t testing.TB, s grant.Admin) {
 		was = k.at(k.full(0, n), written)
 		wantSame(t, "after a change to what was given", written, was)
 		scribble(reflect.ValueOf(written))
-		for range 2 { // the second round sees what the first one left
+		for range 2 { // the second round finds changes of the first
 			read := k.get(t, s, was)
 			wantSame(t, "after a change to what was returned", read, was)
 			scribble(reflect.ValueOf(read))
@@ -222,9 +222,9 @@ func (k kind[D, K]) checkNothingDiffers(t testing.TB, s grant.Admin) {
 	k.isStored(t, s, newest)
 }
 
-// checkMask writes from a value that tells something else than what is
-// stored, as an older version of the code would. A field mask leaves alone
-// what the writer did not touch. Without one, all becomes what was written.
+// checkMask writes from a value that differs from the stored one, as an older
+// version of the code would. With a field mask the fields that the writer did not
+// change are kept; without one all are replaced.
 func (k kind[D, K]) checkMask(t testing.TB, s grant.Admin) {
 	stored := k.create(t, s, k.full(0, 1))
 	for _, change := range k.edits {
@@ -256,12 +256,12 @@ func (k kind[D, K]) impossible(was, now D) bool {
 }
 
 const (
-	racers = 3 // more make Firestore's emulator slow without proving more
+	racers = 3 // more would only slow Firestore's emulator down
 	rounds = 8
 )
 
-// race lets the racers act at once, and returns what the winner got. Exactly
-// one must have no error, and the others a conflict.
+// race runs the racers concurrently, and returns the winner's result. Exactly one
+// must succeed, and the others must get a conflict.
 func race[D any](t testing.TB, act func(racer int) (D, error)) (won D) {
 	t.Helper()
 	var got [racers]D
@@ -290,7 +290,7 @@ func race[D any](t testing.TB, act func(racer int) (D, error)) (won D) {
 	return won
 }
 
-// checkRace races for a create, and then for an update of what won.
+// checkRace races for a create, and then for an update of the result.
 func (k kind[D, K]) checkRace(t testing.TB, s grant.Admin) {
 	for i := range rounds {
 		was := k.blank(k.key(k.full(i, 1)))

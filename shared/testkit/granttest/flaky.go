@@ -10,53 +10,51 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// FlakyStore is a store whose calls fail now and then. Make one with [Flaky].
+// FlakyStore is a store whose calls fail at random. Make one with [Flaky].
 type FlakyStore struct {
 	behind grant.Store
 
 	mu     sync.Mutex
 	draw   *rand.Rand
-	oneIn  int // zero: none fails
+	oneIn  int // zero means that none fails
 	faults int
 }
 
 var _ grant.Store = (*FlakyStore)(nil)
 
-// Flaky returns a store in front of another of whose calls, by the draw, one in
-// oneIn fails as Firestore's do: with the status Aborted, Internal, Unknown,
-// Unavailable, DeadlineExceeded or ResourceExhausted. Half of the writes that
-// fail happen all the same: their answers are lost.
+// Flaky returns a store in front of another, of whose calls one in oneIn fails at
+// random as Firestore's do: with the status Aborted, Internal, Unknown,
+// Unavailable, DeadlineExceeded or ResourceExhausted. Half of the failed writes are
+// made all the same: their answers are lost.
 //
-// The errors are what package grantfire makes of a status. A write that is
-// aborted is grant.ErrConflict, and so is one that happened, and that the client
-// library tried again when the answer was lost. A write of what is stored
-// already never fails, since no store is asked about it.
+// The errors are those of package grantfire. An aborted write is grant.ErrConflict,
+// and so is one that was made and that the client library repeated after a lost
+// answer. A write that changes nothing never fails, since it makes no call.
 //
 // The same seed gives the same faults to the same calls in the same order. The
-// store may be shared by goroutines.
+// store may be used by several goroutines.
 func Flaky(store grant.Store, seed uint64, oneIn int) *FlakyStore {
 	if oneIn < 1 {
-		panic("granttest: one call in fewer than one cannot fail")
+		panic("granttest: oneIn must be 1 or more")
 	}
 	return &FlakyStore{behind: store, draw: rand.New(rand.NewPCG(seed, 0)), oneIn: oneIn}
 }
 
-// Calm ends the faults, so that a test can look at what is stored.
+// Calm ends the faults, so that a test can read the store.
 func (f *FlakyStore) Calm() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.oneIn = 0
 }
 
-// Faults returns how many calls have failed for no reason of their own.
+// Faults returns how many calls have failed at random.
 func (f *FlakyStore) Faults() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.faults
 }
 
-// flakyCodes are the ways in which a call of Firestore's fails that may be tried
-// again, as gRPC names them.
+// flakyCodes are the retryable failures of Firestore's calls, as gRPC names them.
 var flakyCodes = []string{aborted, "Internal", "Unknown", "Unavailable", deadlineExceeded, "ResourceExhausted"}
 
 const (
@@ -64,8 +62,8 @@ const (
 	deadlineExceeded = "DeadlineExceeded"
 )
 
-// fault draws how a call fails: a code, empty if it does not, and whether a
-// write happens all the same.
+// fault draws a call's failure: its code, empty for none, and whether a write is
+// made all the same.
 func (f *FlakyStore) fault() (code string, happens bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,10 +74,10 @@ func (f *FlakyStore) fault() (code string, happens bool) {
 	return flakyCodes[f.draw.IntN(len(flakyCodes))], f.draw.IntN(2) == 0
 }
 
-// flaw is the error that a code stands for. It has no gRPC status: only
-// grantfire's callers meet one, and none of them may look at it.
+// flaw returns the error of a code. It has no gRPC status, which only grantfire may
+// read.
 func flaw(code string) error {
-	err := fmt.Errorf("granttest: rpc error: code = %s desc = a fault that the test wants", code)
+	err := fmt.Errorf("granttest: rpc error: code = %s desc = a fault of the test", code)
 	if code == deadlineExceeded {
 		return fmt.Errorf("%w (%w)", context.DeadlineExceeded, err)
 	}
@@ -95,8 +93,8 @@ func flakyRead[T any](f *FlakyStore, read func() (T, error)) (T, error) {
 	return read()
 }
 
-// flakyWrite writes, or fails before or after it wrote. A write that the store
-// behind refuses fails for that reason.
+// flakyWrite writes, or fails before or after the write. A write that the store
+// refuses fails with the store's error.
 func flakyWrite[T any](f *FlakyStore, write func() (T, error)) (T, error) {
 	code, happens := f.fault()
 	if code == "" {

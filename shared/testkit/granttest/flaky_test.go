@@ -17,7 +17,7 @@ import (
 
 var faultCode = regexp.MustCompile(`code = (\w+)`)
 
-// ending says how a call ended.
+// ending names a call's result.
 func ending(err error) string {
 	switch m := faultCode.FindStringSubmatch(fmt.Sprint(err)); {
 	case errors.Is(err, grant.ErrConflict):
@@ -31,12 +31,12 @@ func ending(err error) string {
 	}
 }
 
-// TestFlakyFails in every way, in every method. A write that failed has
-// happened if it conflicts when it is done again.
+// TestFlakyFails: every method fails in every way. A failed write was made if its
+// repetition conflicts.
 func TestFlakyFails(t *testing.T) {
 	t.Parallel()
 	if got, want := len(calls), reflect.TypeFor[grant.Store]().NumMethod(); got != want {
-		t.Errorf("%d methods are called, and a store has %d", got, want)
+		t.Errorf("methods called = %d, want a store's %d", got, want)
 	}
 	const seeds = 100
 	for method, call := range calls {
@@ -53,13 +53,13 @@ func TestFlakyFails(t *testing.T) {
 			faults += flaky.Faults()
 			flaky.Calm()
 			if got, want := ending(call(t.Context(), flaky)), ending(call(t.Context(), behind)); got != want || flaky.Faults() > 1 {
-				t.Errorf("%s, calm: got %s and %d faults, want %s", method, got, flaky.Faults(), want)
+				t.Errorf("%s, calm: result = %s with %d faults, want %s", method, got, flaky.Faults(), want)
 			}
 		}
 		want := []string{"Aborted", "DeadlineExceeded", "Internal", "ResourceExhausted", "Unavailable", "Unknown"}
 		wantFaults := seeds
 		switch {
-		case method == "Delete": // of what is not stored: if it happens that is no fault
+		case method == "Delete": // of a missing record: a Delete that is made is no fault
 			want[0], wantFaults = "conflict", faults
 		case strings.HasPrefix(method, "Write"):
 			want[0] = "conflict"
@@ -70,13 +70,13 @@ func TestFlakyFails(t *testing.T) {
 		slices.Sort(want)
 		wantSame(t, method, slices.Sorted(maps.Keys(seen)), want)
 		if faults != wantFaults || faults == 0 {
-			t.Errorf("%s: %d faults, want %d", method, faults, wantFaults)
+			t.Errorf("%s: faults = %d, want %d", method, faults, wantFaults)
 		}
 	}
 }
 
-// TestFlakyIsRepeatable: one seed makes the same faults, another others, and
-// about as many as it is to.
+// TestFlakyIsRepeatable: the same seed gives the same faults, another seed other
+// ones, and the rate is right.
 func TestFlakyIsRepeatable(t *testing.T) {
 	t.Parallel()
 	const reads, oneIn = 600, 3
@@ -86,18 +86,18 @@ func TestFlakyIsRepeatable(t *testing.T) {
 			endings = append(endings, ending(calls["Read"](t.Context(), flaky)))
 		}
 		if n := flaky.Faults(); n < reads/oneIn*9/10 || n > reads/oneIn*11/10 {
-			t.Errorf("seed %d: %d faults in %d calls, want one in %d", seed, n, reads, oneIn)
+			t.Errorf("seed %d: faults = %d in %d calls, want one in %d", seed, n, reads, oneIn)
 		}
 		return endings
 	}
 	first := run(1)
 	wantSame(t, "the second time", run(1), first)
 	if slices.Equal(run(2), first) {
-		t.Error("another seed makes the same faults")
+		t.Error("another seed gives the same faults")
 	}
 }
 
-// TestFlakyWritesNothing: a write of what is stored already cannot fail.
+// TestFlakyWritesNothing: a write that changes nothing cannot fail.
 func TestFlakyWritesNothing(t *testing.T) {
 	t.Parallel()
 	flaky := Flaky(grantmem.New(), 1, 1)
@@ -105,6 +105,6 @@ func TestFlakyWritesNothing(t *testing.T) {
 	deliveries.put(t, flaky, fullDelivery(0, 1), fullDelivery(0, 1))
 	accounts.put(t, flaky, fullAccount(0, 1), fullAccount(0, 1))
 	if n := flaky.Faults(); n > 0 {
-		t.Errorf("%d faults where no store is asked", n)
+		t.Errorf("faults = %d without a call, want 0", n)
 	}
 }

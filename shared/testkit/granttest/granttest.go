@@ -10,23 +10,23 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// check is one sentence of the contract. Its test begins with an empty store
-// and stops at the first wrong answer.
+// check is one sentence of the contract. Its test starts with an empty store and
+// stops at the first fault.
 type check struct {
 	name string
 	test func(t testing.TB, s grant.Admin)
 }
 
-// checks returns the whole contract.
+// checks returns all checks.
 func checks() []check {
 	return slices.Concat(records.checks(), deliveries.checks(), accounts.checks(), controls.checks(), customerChecks, queryChecks)
 }
 
-// seedEnv names the seed of the first walk, to see a failure again.
+// seedEnv sets the seed of the first walk, to repeat a failure.
 const seedEnv = "STORE_SEED"
 
-// Run runs every check, and then random walks for some seconds, each with an
-// empty store of its own. newStore registers with t what has to be cleaned up.
+// Run runs every check, and then random walks for some seconds, each with its own
+// empty store. newStore registers its cleanup with t.
 func Run(t *testing.T, newStore func(t *testing.T) grant.Admin) {
 	for _, c := range checks() {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 )
 
 var queryChecks = []check{
-	{"due records come the earliest first, in pages of any size, and are counted", checkDue},
-	{"a change moves a record among the due", checkDueMoves},
-	{"records are listed by id, in pages of any size, and are counted", checkList},
-	{"a record that was found is whole, not shared, and fit for Write", checkFound},
+	{"due records are listed earliest first, in pages of any size, and counted", checkDue},
+	{"a change moves a due record", checkDueMoves},
+	{"records are listed by id, in pages of any size, and counted", checkList},
+	{"a listed record is complete, not shared, and valid for Write", checkFound},
 	{"an impossible query is refused", checkImpossibleQuery},
 }
 
@@ -66,8 +66,8 @@ func userIDs(records []grant.Record) []string {
 	return ids
 }
 
-// wantDue reads all pages, sees that they hold the customers want in order, and
-// counts what is left at each of them.
+// wantDue reads all pages, checks that they contain the customers want in order,
+// and checks the count at each of them.
 func wantDue(t testing.TB, s grant.Store, q grant.DueQuery, want ...string) {
 	t.Helper()
 	got, err := allDue(t.Context(), s, q)
@@ -75,7 +75,7 @@ func wantDue(t testing.TB, s grant.Store, q grant.DueQuery, want ...string) {
 	wantSame(t, fmt.Sprintf("due with %+v", q), userIDs(got), want)
 	for left := len(got); left >= 0; left-- {
 		if n, err := s.CountDue(t.Context(), q); err != nil || n != min(left, q.Limit) {
-			t.Fatalf("count: got %d and error %v, want %d: %+v", n, err, min(left, q.Limit), q)
+			t.Fatalf("CountDue() = %d, %v, want %d: %+v", n, err, min(left, q.Limit), q)
 		}
 		if left > 0 {
 			r := got[len(got)-left]
@@ -90,7 +90,7 @@ func wantList(t testing.TB, s grant.Admin, after string, limit int, want ...stri
 	wantError(t, "list", err, nil)
 	wantSame(t, fmt.Sprintf("listed, %d a page", limit), userIDs(got), want)
 	if n, err := s.CountCustomers(t.Context()); after == "" && (n != len(want) || err != nil) {
-		t.Fatalf("count customers: got %d and error %v, want %d", n, err, len(want))
+		t.Fatalf("CountCustomers() = %d, %v, want %d", n, err, len(want))
 	}
 }
 
@@ -111,7 +111,7 @@ func checkDue(t testing.TB, s grant.Admin) {
 	for _, r := range order {
 		records.create(t, s, r)
 	}
-	var most []int // as many as a query may have
+	var most []int // the most that a query may have
 	for i := range grant.MaxDueBuckets {
 		most = append(most, grant.Buckets-1-i)
 	}
@@ -119,7 +119,7 @@ func checkDue(t testing.TB, s grant.Admin) {
 		buckets      []int
 		from, before time.Time
 		after        *grant.DueCursor
-		want         string // without the order
+		want         string // in any order
 	}{
 		{buckets: []int{2, 0, 1}, before: timeOf(9), want: "long ago, at 2 a, at 2 b, at 2 c, at 2 d, at 2+, in 0, at 5"},
 		{buckets: []int{3, 4}, before: timeOf(9)},
@@ -136,7 +136,7 @@ func checkDue(t testing.TB, s grant.Admin) {
 		{buckets: []int{1}, from: timeOf(2).Add(µs), before: timeOf(9), want: "at 2+, at 5"},
 		{buckets: []int{1}, from: timeOf(2), before: timeOf(2), want: "at 2 a, at 2 c"},
 		{buckets: []int{1}, from: timeOf(6), before: timeOf(9)},
-		// A cursor need not be at a record, and none leads before From.
+		// A cursor need not be at a record, and none goes back before From.
 		{buckets: []int{1}, before: timeOf(9), after: &grant.DueCursor{RefreshDue: timeOf(2), ID: "z"}, want: "at 2+, at 5"},
 		{buckets: []int{1}, from: timeOf(3), before: timeOf(9), after: &grant.DueCursor{RefreshDue: timeOf(1), ID: "z"}, want: "at 5"},
 	} {

@@ -16,19 +16,19 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// The ids of documents: a careless store takes one for another.
+// Odd ids of documents, which a careless store confuses.
 var oddIDs = []string{
 	"bc", "c", "BC", "a/b", "../..", "..", "__reserved__", " ", "a.b`c", "line\nfeed", "ÄÖÜ@例え.jp", strings.Repeat("1,000 byte", 100),
 }
 
-// keyOf is the key of the i-th customer. Skill and userId of the customers 0
-// and 3 are alike when they are joined.
+// keyOf returns the ith customer's key. Skill and userId of the customers 0 and 3
+// are equal when they are joined.
 func keyOf(i int) grant.Key {
 	return grant.Key{Skill: []string{"a", "ab"}[i%2], UserID: oddIDs[i/2]}
 }
 
-// timeOf, like all that follow, is another value for each n, and zero for 0. 1
-// is before 1970: such times are cut as well, and not rounded.
+// timeOf, like the functions below, returns another value for each n, and zero for
+// 0. 1 is before 1970: such times must be cut too, not rounded.
 func timeOf(n int) time.Time {
 	if n == 0 {
 		return time.Time{}
@@ -42,14 +42,14 @@ func fullRecord(i, n int) (r grant.Record) {
 	return r
 }
 
-// dueRecord waits for the sweep in a bucket, whatever its key says.
+// dueRecord returns a record that is due in a bucket, whatever its key is.
 func dueRecord(userID string, bucket int, due time.Time) grant.Record {
 	r := grant.New(grant.Key{Skill: "default", UserID: userID})
 	r.Bucket, r.RefreshDue = bucket, due
 	return r
 }
 
-// fullDelivery is of the customer 0 or 1, and does not expire in a walk.
+// fullDelivery is of the customer 0 or 1, and does not expire during a walk.
 func fullDelivery(i, n int) (d grant.Delivery) {
 	fill(&d, n)
 	d.Key = grant.DeliveryKey{Customer: keyOf(i % 2).ID(), EventID: oddIDs[i/2]}
@@ -57,7 +57,7 @@ func fullDelivery(i, n int) (d grant.Delivery) {
 	return d
 }
 
-// fullAccount is of the customer n: it changes hands.
+// fullAccount is of the customer n: accounts change hands.
 func fullAccount(i, n int) (a grant.Account) {
 	fill(&a, n)
 	a.ID = grant.AccountKey{Skill: keyOf(i).Skill, AmazonUser: keyOf(i).UserID}.ID()
@@ -71,15 +71,15 @@ func fullControl(i, n int) (c grant.Control) {
 	return c
 }
 
-// fill sets every field but the revision.
+// fill sets every field except the revision.
 func fill(d any, n int) {
 	for _, f := range fieldsOf(reflect.ValueOf(d).Elem()) {
 		set(f, n)
 	}
 }
 
-// fieldsOf returns the fields in v, those of structs in it for the struct. A
-// revision is none: stores set it.
+// fieldsOf returns the fields in v, with those of structs in place of the struct.
+// It omits the revision, which stores set.
 func fieldsOf(v reflect.Value) (fields []reflect.Value) {
 	if v.Kind() != reflect.Struct || v.Type() == reflect.TypeFor[time.Time]() {
 		return []reflect.Value{v}
@@ -95,7 +95,7 @@ func fieldsOf(v reflect.Value) (fields []reflect.Value) {
 func set(v reflect.Value, n int) {
 	v.SetZero()
 	switch p := v.Addr().Interface().(type) {
-	case *map[string]any: // of a control document: never nil; fields come, go and change their type
+	case *map[string]any: // of a control document: never nil; fields appear, disappear and change their type
 		*p = map[string]any{
 			"text": "text", "number": int64(n), "true": true, "false": false, "at": timeOf(n),
 			"type": []any{int64(1), "1", false}[n%3], fmt.Sprint("only-", n): int64(-n),
@@ -127,7 +127,7 @@ func set(v reflect.Value, n int) {
 		v.SetInt(int64(n))
 	case reflect.Bool:
 		v.SetBool(n%2 == 1)
-	case reflect.Slice: // n elements, the greatest first: a store that sorts shows
+	case reflect.Slice: // n elements, the greatest first, to detect a store that sorts
 		for i := range n {
 			e := reflect.New(v.Type().Elem())
 			fill(e.Interface(), n-i)
@@ -143,11 +143,11 @@ func fullGrant(n int) (g grant.Grant) {
 	return g
 }
 
-// edit is a change to one field of a D, as n tells. It changes nothing in
+// edit changes one field of a D to its nth value, without changing anything in
 // place.
 type edit[D any] func(d *D, n int)
 
-// editsOf returns an edit of each field, those of the key included.
+// editsOf returns an edit of each field, including those of the key.
 func editsOf[D any]() (edits []edit[D]) {
 	for i := range fieldsOf(reflect.ValueOf(new(D)).Elem()) {
 		edits = append(edits, func(d *D, n int) { set(fieldsOf(reflect.ValueOf(d).Elem())[i], n) })
@@ -155,8 +155,8 @@ func editsOf[D any]() (edits []edit[D]) {
 	return edits
 }
 
-// recordEdits also has an edit of each field of a grant, and grants that come
-// and go.
+// recordEdits adds an edit of each field of a grant, and edits that add and remove
+// grants.
 func recordEdits() []edit[grant.Record] {
 	edits := append(editsOf[grant.Record](),
 		func(r *grant.Record, n int) { setGrant(r, "g3", fullGrant(n)) },
@@ -178,7 +178,7 @@ func setGrant(r *grant.Record, id string, g grant.Grant) {
 	r.Grants = grants
 }
 
-// refine has a clock write that is finer than a store, and in another zone.
+// refine gives times a finer resolution than a store's, and another zone.
 func refine(d any) {
 	for _, f := range fieldsOf(reflect.ValueOf(d).Elem()) {
 		switch p := f.Addr().Interface().(type) {
@@ -199,7 +199,7 @@ func refine(d any) {
 	}
 }
 
-// scribble changes all that copies of v share.
+// scribble changes everything that copies of v share.
 func scribble(v reflect.Value) {
 	switch {
 	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
@@ -219,8 +219,8 @@ func scribble(v reflect.Value) {
 	}
 }
 
-// exactly compares values as a store keeps them: times in UTC, and who
-// accepted an event in no order. Nothing tells an empty list from none.
+// exactly compares values as stores keep them: times in UTC, and the grants of a
+// delivery in any order. An empty list equals nil.
 var exactly = cmp.Options{
 	cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) && a.Location() == b.Location() }),
 	cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Accepted" },
@@ -230,21 +230,21 @@ var exactly = cmp.Options{
 
 func wantSame(t testing.TB, doing string, got, want any) {
 	t.Helper()
-	if reflect.DeepEqual(got, want) { // which is faster
+	if reflect.DeepEqual(got, want) { // faster than cmp
 		return
 	}
 	if diff := cmp.Diff(want, got, exactly); diff != "" {
-		t.Fatalf("%s (-want +got):\n%s", doing, diff)
+		t.Fatalf("%s: values differ (-want +got):\n%s", doing, diff)
 	}
 }
 
 func pick[E any](draw *rand.Rand, from []E) E { return from[draw.IntN(len(from))] }
 
-// errRefused stands for every error but ErrNotFound and ErrConflict. A caller
-// does not read again and decide anew.
+// errRefused stands for every error but ErrNotFound and ErrConflict, after which a
+// caller does not read again.
 var errRefused = errors.New("refused as impossible")
 
-// outcome is the way in which a call ended.
+// outcome returns the kind of a call's error.
 func outcome(err error) error {
 	switch {
 	case err == nil:
@@ -260,6 +260,6 @@ func outcome(err error) error {
 func wantError(t testing.TB, doing string, err, want error) {
 	t.Helper()
 	if outcome(err) != want {
-		t.Fatalf("%s: got error %v, want %v", doing, err, want)
+		t.Fatalf("%s: error = %v, want %v", doing, err, want)
 	}
 }

@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	walkSteps = 100 // of one walk; they are printed when it fails
-	walkers   = 4   // customers, and documents of each kind: few, so that operations meet
+	walkSteps = 100 // of a walk; printed when it fails
+	walkers   = 4   // customers, and documents of each kind: few, so that operations conflict
 )
 
-// walk does random operations with a store in memory and with the one to be
-// tested, and compares their answers. Revisions are each store's own. A walk
-// does one thing at a time, and never ends a context.
+// walk runs random operations on a store in memory and on the tested one, and
+// compares their answers. Each store has its own revisions. A walk has no
+// concurrent calls, and its contexts do not end.
 type walk struct {
 	testing.TB
 	draw    *rand.Rand
 	stores  [2]grant.Admin
-	past    map[string][]any // what was written to both stores, by document
+	past    map[string][]any // documents written to both stores
 	history []func() string
 }
 
-// takeWalk fails at the first difference. One seed always does the same.
+// takeWalk fails at the first difference. The same seed gives the same walk.
 func takeWalk(t testing.TB, store grant.Admin, seed uint64) {
 	t.Helper()
 	w := &walk{
@@ -61,7 +61,7 @@ func (w *walk) note(format string, args ...any) {
 	w.history = append(w.history, func() string { return fmt.Sprintf(format, args...) })
 }
 
-// Fatalf says what was done, too.
+// Fatalf also prints the operations.
 func (w *walk) Fatalf(format string, args ...any) {
 	w.Helper()
 	var steps []string
@@ -71,8 +71,8 @@ func (w *walk) Fatalf(format string, args ...any) {
 	w.TB.Fatalf("after these operations:\n%s\n%s", strings.Join(steps, "\n"), fmt.Sprintf(format, args...))
 }
 
-// both does something with each store. If one fails the other must fail alike,
-// and ok is false.
+// both runs an operation on each store. If one fails, the other must fail in the
+// same way, and ok is false.
 func both[T any](w *walk, do func(i int, s grant.Admin) (T, error)) (got [2]T, ok bool) {
 	w.Helper()
 	var errs [2]error
@@ -83,7 +83,7 @@ func both[T any](w *walk, do func(i int, s grant.Admin) (T, error)) (got [2]T, o
 	return got, errs[0] == nil
 }
 
-// same compares what both stores answered.
+// same compares the stores' answers.
 func (k kind[D, K]) same(w *walk, got [2]D) {
 	w.Helper()
 	if *k.revision(&got[1]) != 0 {
@@ -99,11 +99,11 @@ func (k kind[D, K]) readBoth(w *walk, i int) (stored [2]D, ok bool) {
 	return stored, ok
 }
 
-// mistaken is a state that a writer believes in, and that never was.
+// mistaken is a state that a writer assumes and that never existed.
 const mistaken = "a mistaken state"
 
-// from draws a value of the i-th document, with each store's revision, to write
-// or to delete from.
+// from draws a version of the ith document, with each store's revision, to write or
+// delete from.
 func (k kind[D, K]) from(w *walk, i int) (was [2]D, from string) {
 	stored, ok := k.readBoth(w, i)
 	past := w.past[fmt.Sprint(k.name, i)]
@@ -120,8 +120,8 @@ func (k kind[D, K]) from(w *walk, i int) (was [2]D, from string) {
 	return stored, "what is stored"
 }
 
-// step writes a document, and reads it. What a store answers to a write from a
-// mistaken state is its own: it may know no better than the writer.
+// step writes a document, and reads it. The answer to a write from a mistaken state
+// may differ: a store may not know better than the writer.
 func (k kind[D, K]) step(w *walk) {
 	w.Helper()
 	i := w.draw.IntN(walkers)
@@ -134,7 +134,7 @@ func (k kind[D, K]) step(w *walk) {
 		pick(w.draw, k.edits)(&now, w.draw.IntN(4))
 	}
 	if k.looks && reflect.DeepEqual(was[0], now) {
-		return // the revision may stay
+		return // the revision may not change
 	}
 	w.history = append(w.history, func() string {
 		return fmt.Sprintf("write %s %d from %s (-was +now):\n%s", k.name, i, from, cmp.Diff(was[0], now))
@@ -167,7 +167,7 @@ func (w *walk) remove() {
 	}
 }
 
-// find compares what both stores find and count.
+// find compares the records that both stores find and count.
 func (w *walk) find(find func(s grant.Admin) ([]grant.Record, error), count func(s grant.Admin) (int, error)) {
 	w.Helper()
 	found, _ := both(w, func(_ int, s grant.Admin) ([]grant.Record, error) { return find(s) })
@@ -179,8 +179,7 @@ func (w *walk) find(find func(s grant.Admin) ([]grant.Record, error), count func
 	wantSame(w, "how many were counted", counted[1], counted[0])
 }
 
-// due asks for what is there, for what is at the border of it, and for what no
-// store answers.
+// due queries existing records, borders, and impossible queries.
 func (w *walk) due() {
 	w.Helper()
 	moment := func() time.Time {

@@ -1,6 +1,5 @@
-// Package loopback keeps tests from leaving the machine: whatever dials through
-// the default transport, or through one that was cloned from it, reaches
-// loopback addresses only.
+// Package loopback keeps tests on this machine: the default transport, and every
+// clone of it, dials loopback addresses only.
 package loopback
 
 import (
@@ -11,11 +10,11 @@ import (
 	"syscall"
 )
 
-// ErrElsewhere is what a connection to another machine fails with.
+// ErrElsewhere is the error of a connection to another machine.
 var ErrElsewhere = errors.New("tests dial nothing but loopback")
 
-// Only refuses, from now on, every connection that would leave this machine.
-// Call it in TestMain, before anything clones the default transport.
+// Only refuses, from now on, every connection to another machine. Call it in
+// TestMain, before the default transport is cloned.
 func Only() {
 	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
 		if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().IsLoopback() {

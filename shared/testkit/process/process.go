@@ -1,11 +1,10 @@
 // Package process starts commands that cannot outlive the process that started
 // them, for tests.
 //
-// When the starter ends, be it by a panic, os.Exit or SIGKILL, the system closes
-// its end of a pipe, and a shell that stands between the two kills the command:
-// there is no handler that could be missed. What a command writes is kept. It
-// gets the environment that it is given, and nothing of the starter's.
-//
+// When the starter ends, even by a panic, os.Exit or SIGKILL, the system closes its
+// end of a pipe, and a shell between the two kills the command: no cleanup has to
+// run. The output of a command is kept. A command gets the given environment, and
+// nothing of the starter's.
 // The package needs a POSIX shell.
 package process
 
@@ -26,21 +25,20 @@ import (
 // ErrEnded is returned by methods that need a running process.
 var ErrEnded = errors.New("the process has ended")
 
-// Process is a started command. Its methods may be called from many goroutines.
+// Process is a started command. Its methods are safe for concurrent use.
 // Call Kill when done with it.
 type Process struct {
 	pid    int       // the command's, not the supervisor's
 	life   io.Closer // the command runs while this end of a pipe is open
 	output output
-	ended  chan struct{} // closed when it is gone and status is set
+	ended  chan struct{} // closed when it has ended and status is set
 	status int
 }
 
-// supervise runs a command until standard input ends, and exits with the
-// command's status. The shell ignores what a terminal sends to the whole group,
-// for it has to outlive us by a moment, and tells the command's id on descriptor
-// 3. It closes its own output, so that the end of the command's output is the end
-// of the command.
+// supervise runs a command until standard input ends, and exits with the command's
+// status. The shell ignores a terminal's signals to the group, because it must
+// outlive us by a moment, and writes the command's id to descriptor 3. It closes
+// its own output, so that the command's output ends with the command.
 const supervise = `
 "$0" "$@" 3>&- &
 trap '' HUP INT QUIT TERM
@@ -95,25 +93,24 @@ func (p *Process) start(env, args []string) error {
 	return nil
 }
 
-// follow keeps what the command writes until it ends, and then its status.
+// follow collects the command's output until it ends, and then its status.
 func (p *Process) follow(cmd *exec.Cmd, written io.Reader) {
 	_, _ = io.Copy(&p.output, written) // ends with the command
 	_ = p.life.Close()
-	_ = cmd.Wait() // the status tells all there is to know
+	_ = cmd.Wait() // the status says it all
 	p.status = cmd.ProcessState.ExitCode()
 	close(p.ended)
 	p.output.end()
 }
 
-// Ended returns a channel that is closed when the command is gone.
+// Ended returns a channel that is closed when the command has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Output is what the command has written so far, to standard output and
-// standard error.
+// Output returns the command's output so far, standard output and standard error.
 func (p *Process) Output() string { return p.output.String() }
 
-// WaitOutput returns when the command has written text n times, or with an
-// error when it ends without having done so, or ctx does.
+// WaitOutput returns when the output contains text n times, or with an error when
+// the command or ctx ends before.
 func (p *Process) WaitOutput(ctx context.Context, text string, n int) error {
 	for {
 		more, over := p.output.grows()
@@ -132,7 +129,7 @@ func (p *Process) WaitOutput(ctx context.Context, text string, n int) error {
 	}
 }
 
-// Terminate sends SIGTERM, with which Cloud Run announces the end.
+// Terminate sends SIGTERM, as Cloud Run does before it stops an instance.
 func (p *Process) Terminate() error {
 	select {
 	case <-p.ended:
@@ -142,9 +139,8 @@ func (p *Process) Terminate() error {
 	}
 }
 
-// Wait returns the exit status when the command has ended, 128 and the
-// signal's number for one that a signal ended. It fails only when ctx ends
-// first.
+// Wait waits for the command to end and returns its exit status, or 128 plus the
+// number of the signal that ended it. It fails only when ctx ends first.
 func (p *Process) Wait(ctx context.Context) (status int, err error) {
 	select {
 	case <-p.ended:
@@ -154,18 +150,18 @@ func (p *Process) Wait(ctx context.Context) (status int, err error) {
 	}
 }
 
-// Kill ends the command if it still runs, and returns when it is gone.
+// Kill kills the command, if it runs, and returns when it has ended.
 func (p *Process) Kill() {
 	_ = p.life.Close()
 	<-p.ended
 }
 
-// output keeps what a command writes.
+// output collects a command's output.
 type output struct {
 	mu   sync.Mutex
 	text strings.Builder
 	over bool
-	more chan struct{} // closed at the next write or the end, nil if there is no waiter
+	more chan struct{} // closed at the next write or the end; nil without a waiter
 }
 
 // Write implements [io.Writer].
@@ -190,8 +186,8 @@ func (o *output) wake() {
 	}
 }
 
-// grows returns a channel that is closed when there is more to see, and
-// whether there never will be.
+// grows returns a channel that is closed at the next output, and whether the output
+// is complete.
 func (o *output) grows() (more <-chan struct{}, over bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -15,9 +15,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/process"
 )
 
-// The test binary plays the commands that the tests start, and in
-// TestEndsWithItsStarter a starter too. The command holds a connection to the test
-// for as long as it lives.
+// The test binary acts as the commands that the tests start, and in
+// TestEndsWithItsStarter as a starter too. The command holds a connection to the
+// test while it lives.
 const (
 	roleEnv = "PROCESS_TEST_ROLE"
 	dialEnv = "PROCESS_TEST_DIAL"
@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// connect connects to the test and ends only when the test does.
+// connect connects to the test and ends with it.
 func connect() {
 	test, err := net.Dial("tcp", os.Getenv(dialEnv))
 	if err != nil {
@@ -50,8 +50,8 @@ func connect() {
 	_, _ = io.Copy(io.Discard, test)
 }
 
-// startAnother starts a command and ends, as the role says, when its standard
-// input does.
+// startAnother starts a command and ends, in the way of its role, when its standard
+// input ends.
 func startAnother(role string) {
 	p, err := process.Start([]string{roleEnv + "=connects", dialEnv + "=" + os.Getenv(dialEnv)}, os.Args[0])
 	if err != nil {
@@ -100,10 +100,10 @@ func TestStatus(t *testing.T) {
 			p := play(t, test.role)
 			test.end(t, p)
 			if status, err := p.Wait(testkit.Context(t)); status != test.want || err != nil {
-				t.Errorf("Wait() = %d, %v, want %d; it wrote: %s", status, err, test.want, p.Output())
+				t.Errorf("Wait() = %d, %v, want %d; output: %s", status, err, test.want, p.Output())
 			}
 			if err := p.Terminate(); !errors.Is(err, process.ErrEnded) {
-				t.Errorf("Terminate() = %v afterwards, want ErrEnded", err)
+				t.Errorf("Terminate() = %v after the end, want ErrEnded", err)
 			}
 		})
 	}
@@ -115,10 +115,10 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := p.Wait(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Wait() = %v", err)
+		t.Errorf("Wait() = %v, want the context's error", err)
 	}
 	if err := p.WaitOutput(ctx, "one", 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("WaitOutput() = %v", err)
+		t.Errorf("WaitOutput() = %v, want the context's error", err)
 	}
 }
 
@@ -130,7 +130,7 @@ func TestOutput(t *testing.T) {
 			t.Error(err)
 		}
 		if err := p.WaitOutput(testkit.Context(t), text, times+1); !errors.Is(err, process.ErrEnded) {
-			t.Errorf("WaitOutput() = %v for what is written %d times and no more, want ErrEnded", err, times)
+			t.Errorf("WaitOutput() = %v for text that is written only %d times, want ErrEnded", err, times)
 		}
 	}
 	if got, want := p.Output(), "one\ntwo\n"; got != want {
@@ -178,7 +178,7 @@ func TestEndsWithItsStarter(t *testing.T) {
 			}
 			_ = command.SetReadDeadline(deadline)
 			if _, err := command.Read(make([]byte, 1)); err == nil || os.IsTimeout(err) {
-				t.Errorf("the command lives on (%v)", err)
+				t.Errorf("the command outlived its starter (%v)", err)
 			}
 		})
 	}

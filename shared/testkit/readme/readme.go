@@ -1,5 +1,5 @@
-// Package readme holds a page to what the tests of its package know: what commands
-// write, which flags there are, and how programs read.
+// Package readme checks a page against the tests of its package: the output of
+// commands, their flags, and programs.
 //
 //	page := readme.Open(t, "README.md")
 //	page.Shows(readme.Output(t, "example_test.go"))
@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Page is the text of a page. What it lacks fails the test.
+// Page is the text of a page. A missing part fails the test.
 type Page struct {
 	Text string
 	t    *testing.T
@@ -29,47 +29,47 @@ func Open(t *testing.T, path string) Page {
 	return Page{string(text), t, path}
 }
 
-// Shows wants a text as it is.
+// Shows checks that the page contains a text.
 func (p Page) Shows(text string) {
 	p.t.Helper()
 	if !strings.Contains(p.Text, text) {
-		p.t.Errorf("%s does not show this:\n%s", p.path, text)
+		p.t.Errorf("%s does not contain:\n%s", p.path, text)
 	}
 }
 
-// ShowsFile wants a file as it is, in a block of a language.
+// ShowsFile checks that the page contains a file in a block of a language.
 func (p Page) ShowsFile(path, language string) {
 	p.t.Helper()
 	p.Shows("```" + language + "\n" + Open(p.t, path).Text + "```\n")
 }
 
-// Names wants each word in backquotes.
+// Names checks that the page has each word in backquotes.
 func (p Page) Names(words ...string) {
 	p.t.Helper()
 	for _, word := range words {
 		if !strings.Contains(p.Text, "`"+word+"`") {
-			p.t.Errorf("%s says nothing of %s", p.path, word)
+			p.t.Errorf("%s does not name %s", p.path, word)
 		}
 	}
 }
 
-// NamesFlags wants each flag of what package flag prints.
+// NamesFlags checks that the page names each flag in the help of package flag.
 func (p Page) NamesFlags(help string) {
 	p.t.Helper()
 	for line := range strings.Lines(help) {
-		flagged, ok := strings.CutPrefix(line, "  -") // descriptions are indented by more
+		flagged, ok := strings.CutPrefix(line, "  -") // descriptions are indented more
 		if !ok {
 			continue
 		}
 		name := "-" + strings.Fields(flagged)[0]
 		if !strings.Contains(p.Text, "`"+name) && !strings.Contains(p.Text, " "+name+" ") {
-			p.t.Errorf("%s says nothing of %s", p.path, name)
+			p.t.Errorf("%s does not name %s", p.path, name)
 		}
 	}
 }
 
-// Output is what the first example of a file writes, as a page shows it: indented
-// by four spaces.
+// Output returns the output of a file's first example, indented by four spaces as
+// on a page.
 func Output(t *testing.T, path string) string {
 	t.Helper()
 	_, output, found := strings.Cut(Open(t, path).Text, "// Output:\n")

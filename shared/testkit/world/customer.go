@@ -16,20 +16,20 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-// Customer is somebody who links an Amazon account.
+// Customer links an Amazon account.
 type Customer struct {
 	UserID, AmazonUser string
-	// Of the account that was linked last:
+	// Of the last linked account:
 	Region  alexa.Region
 	GrantID string
 }
 
-// NewCustomer makes a customer who is not linked yet. No two may have one name. The
-// simulator's identity provider knows whose token is whose by its text, see
+// NewCustomer returns a customer who is not linked yet. Names must be unique. The
+// simulator's identity provider reads the customer from the token's text, see
 // [simulator.IdentityProvider].
 func NewCustomer(name string) Customer {
 	name = strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" ,;:'", r) { // what a bearer token may not have
+		if strings.ContainsRune(" ,;:'", r) { // not allowed in a bearer token
 			return '-'
 		}
 		return r
@@ -37,13 +37,13 @@ func NewCustomer(name string) Customer {
 	return Customer{UserID: "u-" + name, AmazonUser: "amzn-" + name}
 }
 
-// Key is the key of the customer's record.
+// Key returns the key of the customer's record.
 func (c Customer) Key() grant.Key { return grant.Key{Skill: "default", UserID: c.UserID} }
 
-// GranteeToken is the customer's token of the maker's identity provider.
+// GranteeToken returns the customer's token of the maker's identity provider.
 func (c Customer) GranteeToken() string { return "grantee-" + c.UserID }
 
-// Directive is Alexa.Authorization.AcceptGrant as on
+// Directive returns an Alexa.Authorization.AcceptGrant directive as on
 // https://developer.amazon.com/docs/device-apis/alexa-authorization.html.
 func Directive(code, granteeToken string) string {
 	return fmt.Sprintf(`{"directive":{
@@ -58,8 +58,8 @@ const (
 	NotLinked = "ErrorResponse ACCEPT_GRANT_FAILED"
 )
 
-// Accept posts a directive to a process, and returns the name of the answer, with
-// the type of an error. The skill proxy says in a header in which region it runs.
+// Accept posts a directive to a process, and returns the answer's name, followed by
+// an error's type. As the skill proxy does, it sends the region in a header.
 func Accept(ctx context.Context, url string, region alexa.Region, directive string) (string, error) {
 	where := map[string]string{}
 	if region != "" {
@@ -85,7 +85,7 @@ func Accept(ctx context.Context, url string, region alexa.Region, directive stri
 }
 
 // LinkIn has a customer enable the skill, by a process whose AcceptGrant is at url.
-// Of a failure, too, something may have been stored, under the grant's id.
+// After a failure, too, a grant may be stored under c.GrantID.
 func (w *World) LinkIn(ctx context.Context, url string, c *Customer, region alexa.Region) error {
 	code := w.Code(region, c.AmazonUser)
 	answer, err := Accept(ctx, url, region, Directive(code.Reveal(), c.GranteeToken()))
@@ -96,7 +96,7 @@ func (w *World) LinkIn(ctx context.Context, url string, c *Customer, region alex
 	return err
 }
 
-// Link is [World.LinkIn] for a new customer, who must be linked.
+// Link is [World.LinkIn] for a new customer, and must succeed.
 func (w *World) Link(t *testing.T, url, name string, region alexa.Region) Customer {
 	t.Helper()
 	c := NewCustomer(name)
@@ -106,12 +106,12 @@ func (w *World) Link(t *testing.T, url, name string, region alexa.Region) Custom
 	return c
 }
 
-// GrantID is the id of the grant that a code becomes.
+// GrantID returns the id of the grant for a code.
 func GrantID(region alexa.Region, code sensitive.String) string {
 	return grant.ID(region, "default", code.Reveal())
 }
 
-// Message is an event as Pub/Sub pushes it, published just now.
+// Message returns an event as Pub/Sub pushes it, published now.
 func Message(event string, attributes map[string]string) push.Message {
 	return push.Message{
 		ID: "1", Data: []byte(event), Attributes: attributes, PublishTime: time.Now().UTC(), Attempt: 1,
@@ -120,7 +120,7 @@ func Message(event string, attributes map[string]string) push.Message {
 }
 
 // Deliver pushes an event to a process whose SendEvent is at url, and returns the
-// answer: the status, outcome and code for each grant, and the error.
+// answer: the status, each grant's outcome and code, and the error.
 func Deliver(ctx context.Context, url string, m push.Message) (string, error) {
 	envelope, err := push.Encode(m)
 	if err != nil {
@@ -141,17 +141,17 @@ func Deliver(ctx context.Context, url string, m push.Message) (string, error) {
 	return text, nil
 }
 
-// Outcome is what SendEvent answers of one grant.
+// Outcome is SendEvent's answer for one grant.
 type Outcome struct{ GrantID, Outcome, Code string }
 
-// Outcomes reads an answer of SendEvent.
+// Outcomes parses an answer of SendEvent.
 func Outcomes(answer string) ([]Outcome, error) {
 	var body struct{ Outcomes []Outcome }
 	err := json.Unmarshal([]byte(answer), &body)
 	return body.Outcomes, err
 }
 
-// Words joins what is not empty.
+// Words joins the nonempty words.
 func Words(all ...string) string {
 	return strings.Join(strings.Fields(strings.Join(all, " ")), " ")
 }

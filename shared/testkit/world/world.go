@@ -1,6 +1,7 @@
-// Package world is Gatepost in its world, for tests: the program as it is deployed,
-// in processes of its own, Amazon as package simulator plays it, and if the test
-// wants it a Google Cloud project in the emulators. What the program writes,
+// Package world runs Gatepost in a simulated world for tests: the deployed program
+// in its own processes, Amazon in package simulator, and optionally a Google Cloud
+// project in the emulators. Everything that the program writes, answers, publishes
+// and stores is searched for secrets, see [Leaks].
 // answers, publishes and stores is looked through for secrets, see [Leaks].
 package world
 
@@ -28,8 +29,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
-// Client is the security profile of the skill. A form changes its secret unless it
-// is encoded.
+// Client is the security profile of the skill. Its secret contains characters that
+// a form must encode.
 var Client = simulator.Client{
 	ID:     "amzn1.application-oa2-client.fake",
 	Secret: sensitive.New("amzn1.oa2-cs.v1.fake+a&b=c%20/é"),
@@ -41,12 +42,12 @@ const (
 	DeadLetterTopic  = "dead-letters"
 )
 
-// World is what is around the program.
+// World is the environment of the program.
 type World struct {
 	*simulator.Simulator
 	Env map[string]string // of every process
 
-	// What follows is nil unless the world is in the cloud.
+	// The following are nil unless the world is in the cloud.
 	*cloud.Project
 	Database                 *firestore.Client
 	Store                    *grantfire.Store // in Database
@@ -84,8 +85,8 @@ func New(t *testing.T, options simulator.Options) *World {
 	return w
 }
 
-// InCloud returns a world in a project of its own. The test is skipped where there
-// are no emulators.
+// InCloud returns a world with its own project. The test is skipped without
+// emulators.
 func InCloud(t *testing.T, options simulator.Options) *World {
 	t.Helper()
 	project := cloud.New(t) // first, so that it outlives the processes
@@ -104,7 +105,7 @@ func InCloud(t *testing.T, options simulator.Options) *World {
 	return w.Stack(t, firestore.DefaultDatabaseID)
 }
 
-// pull collects what a topic is sent.
+// pull collects the messages of a topic.
 func pull(t *testing.T, project *cloud.Project, topic string) *cloud.Inbox {
 	t.Helper()
 	box := project.Pull(t, topic)
@@ -117,8 +118,7 @@ func pull(t *testing.T, project *cloud.Project, topic string) *cloud.Inbox {
 	return box
 }
 
-// Stack returns the same world for processes with a database and a keyset of their
-// own.
+// Stack returns the same world with another database and keyset.
 func (w *World) Stack(t *testing.T, databaseID string) *World {
 	t.Helper()
 	keyset, text := testkit.Keyset(t)
@@ -140,14 +140,14 @@ func (w *World) Stack(t *testing.T, databaseID string) *World {
 	return s
 }
 
-// With returns the same world for processes with other variables.
+// With returns the same world with other variables.
 func (w *World) With(env map[string]string) *World {
 	other := *w
 	other.Env = with(w.Env, env)
 	return &other
 }
 
-// For returns the same world for processes that serve these regions only.
+// For returns the same world with these regions only.
 func (w *World) For(regions ...alexa.Region) *World {
 	var names []string
 	for _, region := range regions {
@@ -156,7 +156,7 @@ func (w *World) For(regions ...alexa.Region) *World {
 	return w.With(map[string]string{"ALEXA_REGIONS": strings.Join(names, ",")})
 }
 
-// with returns a copy of an environment with variables added or changed.
+// with returns a copy of an environment with other variables.
 func with(env, more map[string]string) map[string]string {
 	both := maps.Clone(env)
 	maps.Copy(both, more)
@@ -164,7 +164,7 @@ func with(env, more map[string]string) map[string]string {
 }
 
 // Launch starts a process for a function, or for all of them if target is empty,
-// and returns when it serves. It ends with the world.
+// and returns when it serves. It is killed with the world.
 func (w *World) Launch(t *testing.T, target string) *binary.Process {
 	t.Helper()
 	p, err := w.LaunchIn(testkit.Context(t), target)
@@ -183,7 +183,7 @@ func (w *World) LaunchIn(ctx context.Context, target string) (*binary.Process, e
 	return p, p.Ready(ctx)
 }
 
-// Start starts a process that need not come to serve.
+// Start starts a process without waiting until it serves.
 func (w *World) Start(target string) (*binary.Process, error) {
 	path, err := testkit.Program()
 	if err != nil {
@@ -201,7 +201,7 @@ func (w *World) Start(target string) (*binary.Process, error) {
 	return p, nil
 }
 
-// processes are those of a world.
+// processes are a world's processes.
 type processes struct {
 	mu  sync.Mutex
 	all []*binary.Process
@@ -213,7 +213,7 @@ func (l *processes) add(p *binary.Process) {
 	l.all = append(l.all, p)
 }
 
-// end ends all processes, and shows what they wrote.
+// end kills all processes, and shows their output.
 func (l *processes) end(test string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -223,19 +223,19 @@ func (l *processes) end(test string) {
 	}
 }
 
-// Answer is what the program answered to a request.
+// Answer is the program's answer to a request.
 type Answer struct {
 	Status int
 	Body   string
 }
 
-// Post makes a request on a connection of its own: none outlives its test, and each
-// finds out whether the program still listens.
+// Post makes a request on its own connection: none outlives its test, and each
+// shows whether the program still listens.
 func Post(ctx context.Context, url string, header map[string]string, body string) (Answer, error) {
 	return Send(ctx, http.MethodPost, url, header, body)
 }
 
-// Send is [Post] with another method.
+// Send is Post with another method.
 func Send(ctx context.Context, method, url string, header map[string]string, body string) (Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
@@ -258,35 +258,35 @@ func Send(ctx context.Context, method, url string, header map[string]string, bod
 	return Answer{response.StatusCode, string(text)}, nil
 }
 
-// shown is all that the programs have shown to anybody, and the secrets without a
-// mark.
+// shown is everything that the programs have shown, and the secrets without a mark.
 var shown exposure
 
-// exposure collects texts that may hold no secret.
+// exposure collects texts that must not contain a secret.
 type exposure struct {
 	mu      sync.Mutex
 	texts   []struct{ where, text string }
 	secrets []string
 }
 
-// marks are in every other secret that the tests use, however it is escaped, and in
+// marks are in every other secret of the tests, however it is escaped, and in
 // nothing else: Amazon's prefixes of access and refresh tokens, the simulator's of
-// codes, the client secret, the grantee tokens, Amazon's ids of accounts, and what
-// tests give for wrong values.
+// codes, the client secret, the grantee tokens, Amazon's ids of accounts, and the
+// tests' wrong values.
 var marks = []string{"Atza", "Atzr", "ANfake", "amzn1.oa2-cs", "grantee-u-", "amzn1.ask.account", "canary"}
 
-// Show adds a text that may hold no secret. where says in a failure whose it is.
+// Show adds a text that must not contain a secret. where is its source in a
+// failure.
 func Show(where, text string) { shown.add(where, text) }
 
-// Forbid adds a secret that bears no mark.
+// Forbid adds a secret without a mark.
 func Forbid(secret string) {
 	shown.mu.Lock()
 	defer shown.mu.Unlock()
 	shown.secrets = append(shown.secrets, secret)
 }
 
-// Leaks says which of the texts shown so far hold a secret, without repeating it.
-// It is for [testkit.Main].
+// Leaks describes the shown texts that contain a secret, without repeating it. It
+// is for [testkit.Main].
 func Leaks() []string { return shown.leaks() }
 
 func (e *exposure) add(where, text string) {

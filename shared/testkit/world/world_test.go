@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestExposure proves that the collector finds what it is there to find.
+// TestExposure proves that leaks finds secrets.
 func TestExposure(t *testing.T) {
 	t.Parallel()
 	e := exposure{secrets: []string{"c2VjcmV0"}}

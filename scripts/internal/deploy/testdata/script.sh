@@ -145,9 +145,9 @@ main() {
     --replication-policy=automatic
   secret gatepost-grantee-credentials 'gcloud secrets versions add gatepost-grantee-credentials --project=maker-prod --data-file=FILE' \
     --replication-policy=automatic
-  secret gatepost-token-keyset-eu 'go run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu' \
+  secret gatepost-token-keyset-eu 'go run ./scripts/gatepost keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu' \
     --replication-policy=user-managed --locations=europe-west1
-  secret gatepost-token-keyset-fe 'go run ./scripts/keyset create projects/maker-prod/secrets/gatepost-token-keyset-fe' \
+  secret gatepost-token-keyset-fe 'go run ./scripts/gatepost keyset create projects/maker-prod/secrets/gatepost-token-keyset-fe' \
     --replication-policy=user-managed --locations=us-west1
   if [[ $empty ]]; then
     printf '\n# Fill the secrets, and run this again. FILE holds {"client_id":"…","client_secret":"…"}: delete it afterwards.\n%s' "$empty" >&2

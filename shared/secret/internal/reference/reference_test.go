@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// Whatever is refused may be the secret itself.
+// TestParseRefuses: a refused text may be the secret itself.
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string]string{
@@ -68,7 +68,7 @@ func TestParseRefuses(t *testing.T) {
 				t.Errorf("Parse() = %v with an error", ref)
 			}
 			if strings.Contains(err.Error(), "canary") {
-				t.Errorf("the error shows the value: %v", err)
+				t.Errorf("error with the value: %v", err)
 			}
 		})
 	}
@@ -87,7 +87,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q) = %v, %v, want the same reference", ref, again, err)
 		}
 		if !strings.HasPrefix(ref.String(), in) {
-			t.Errorf("%q reads as %q", in, ref)
+			t.Errorf("Parse(%q) = %q", in, ref)
 		}
 	})
 }

@@ -3,7 +3,8 @@
 import base64, json, os
 from types import SimpleNamespace
 
-types = SimpleNamespace(PublisherOptions=lambda *, enable_message_ordering: enable_message_ordering)
+types = SimpleNamespace(
+    PublisherOptions=lambda *, enable_message_ordering, enable_open_telemetry_tracing: enable_message_ordering)
 
 
 class PublisherClient:

@@ -23,11 +23,11 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 )
 
-// TestMortalProcesses has processes die at every moment of a refresh, or stand
-// still until their leases are over, while others go on. No grant may be lost but
-// those whose new tokens died with their process before they were saved, and these
-// only if Login with Amazon ended the old refresh token at once.
-func TestMortalProcesses(t *testing.T) {
+// TestCrashes has processes die at every point of a refresh, or freeze until their
+// leases expire, while others go on. Only grants may be lost whose new tokens died
+// unsaved with their process, and only if Login with Amazon ended the old refresh
+// token at once.
+func TestCrashes(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
@@ -38,33 +38,33 @@ func TestMortalProcesses(t *testing.T) {
 			lost, all := 0, seeds(t, 20)
 			for _, seed := range all {
 				t.Run(fmt.Sprint(seed), func(t *testing.T) {
-					tellSeed(t, seed)
-					synctest.Test(t, func(t *testing.T) { lost += mortality(t, seed, test.grace) })
+					logSeed(t, seed)
+					synctest.Test(t, func(t *testing.T) { lost += crashRun(t, seed, test.grace) })
 				})
 			}
 			if len(all) > 1 && (lost == 0) != (test.grace > 0) {
-				t.Errorf("%d grants were lost in %d runs: the test proves nothing", lost, len(all))
+				t.Errorf("lost grants = %d in %d runs, which proves nothing", lost, len(all))
 			}
 		})
 	}
 }
 
-// mortality is one run. It returns how many grants were lost.
-func mortality(t *testing.T, seed uint64, grace time.Duration) int {
+// crashRun is one run. It returns how many grants were lost.
+func crashRun(t *testing.T, seed uint64, grace time.Duration) int {
 	const customers, processes = 18, 10
-	w, seen := accesstest.InBubble(t, simulator.Options{OldRefreshTokenGrace: grace}), newWitness()
+	w, seen := accesstest.InBubble(t, simulator.Options{OldRefreshTokenGrace: grace}), newRecorder()
 	users := names(customers)
-	ids := crowd(t, w, users)
+	ids := linkAll(t, w, users)
 	w.Forward(2 * time.Hour)
-	if err := w.Brake().Off(t.Context()); err != nil { // it would save those who are lost
+	if err := w.Brake().Off(t.Context()); err != nil { // it would keep lost grants
 		t.Fatal(err)
 	}
 
 	draw := rand.New(rand.NewPCG(seed, 0))
 	var all sync.WaitGroup
 	for i := range processes {
-		end := fate{moment(draw.IntN(int(moments))), 1 + draw.IntN(4)}
-		m := newMachine(w, seen, fmt.Sprint("mortal-", i), rand.New(rand.NewPCG(seed, uint64(i+1))), end)
+		end := fate{killPoint(draw.IntN(int(killPoints))), 1 + draw.IntN(4)}
+		m := newMachine(w, seen, fmt.Sprint("process-", i), rand.New(rand.NewPCG(seed, uint64(i+1))), end)
 		for range 2 {
 			mine := order(m, users, false)
 			all.Go(func() { m.sweep(t, mine) })
@@ -74,31 +74,31 @@ func mortality(t *testing.T, seed uint64, grace time.Duration) int {
 	heir := newMachine(w, seen, "heir", rand.New(rand.NewPCG(seed, processes+1)), fate{})
 	heir.sweep(t, users)
 
-	// What Login with Amazon gave and nobody has saved is lost. Where old tokens
-	// live on, a machine may also come second: one that stood still has saved
-	// what it was given for the same token, and that stays.
+	// Tokens that Login with Amazon gave and no machine saved are lost. With grace,
+	// a frozen machine may have saved tokens that it got for the same old token,
+	// which are kept.
 	for userID, holder := range seen.unsaved {
 		switch {
 		case grace > 0 && w.Read(t, userID).Grants[ids[userID]].TokenVersion > 1:
 			delete(seen.unsaved, userID)
 		case holder.alive() == nil:
-			t.Errorf("%s has tokens of %s, and has not saved them", holder.source.Owner, userID)
+			t.Errorf("%s is alive and has not saved the tokens of %s", holder.source.Owner, userID)
 		}
 	}
 	lost := slices.Sorted(maps.Keys(seen.unsaved))
-	wantFates(t, w, seen, lost, doubted)
+	wantLost(t, w, seen, lost, doubted)
 	living := slices.DeleteFunc(users, func(userID string) bool { return slices.Contains(lost, userID) })
 	checkAlive(t, w, living, ids, 2)
 	w.Forward(time.Hour)
 	heir.sweep(t, lost)
-	wantFates(t, w, seen, lost, doubted, turn{State: grant.Revoked, Reason: grant.ReasonInvalidGrant})
+	wantLost(t, w, seen, lost, doubted, transition{State: grant.Revoked, Reason: grant.ReasonInvalidGrant})
 	return len(lost)
 }
 
-// sweep refreshes what is due, until there is no more or the machine dies.
+// sweep refreshes what is due, until nothing is left or the machine dies.
 func (m *machine) sweep(t *testing.T, users []string) {
 	for _, userID := range users {
-		ctx := about(t.Context(), userID)
+		ctx := withCustomer(t.Context(), userID)
 		record, err := m.source.Store.Read(ctx, accesstest.Key(userID))
 		for id, g := range record.Grants {
 			if g.State == grant.Revoked || g.RefreshDue.IsZero() || g.RefreshDue.After(m.world.Now()) {
@@ -107,7 +107,7 @@ func (m *machine) sweep(t *testing.T, users []string) {
 			err = m.refresh(ctx, record, id)
 		}
 		switch {
-		case m.reach(afterwards) != nil:
+		case m.reach(afterRefresh) != nil:
 			return
 		case err != nil && !errors.Is(err, access.ErrSuspect) && !errors.Is(err, access.ErrRevoked):
 			t.Errorf("%s: refreshing %s: %v", m.source.Owner, userID, err)
@@ -115,8 +115,8 @@ func (m *machine) sweep(t *testing.T, users []string) {
 	}
 }
 
-// refresh waits as long as it takes for others who hold the lease: one after
-// the other may die.
+// refresh waits for any number of other holders of the lease, which may die in
+// turn.
 func (m *machine) refresh(ctx context.Context, record grant.Record, id string) error {
 	for {
 		_, err := m.source.Refresh(ctx, record, id)
@@ -127,53 +127,52 @@ func (m *machine) refresh(ctx context.Context, record grant.Record, id string) e
 	}
 }
 
-// doubted is the first that becomes of a grant whose new tokens nobody has
-// saved.
-var doubted = turn{State: grant.Suspect, Reason: grant.ReasonRefreshUnknown}
+// doubted is the first transition of a grant whose new tokens were not saved.
+var doubted = transition{State: grant.Suspect, Reason: grant.ReasonRefreshUnknown}
 
-// wantFates checks that just the given customers are lost, by the simulator's
-// word and by the store's, and that so much has become of them. Others may have
-// been doubted for as long as a machine that stood still had their tokens.
-func wantFates(t *testing.T, w *accesstest.World, seen *witness, lost []string, turns ...turn) {
+// wantLost checks that exactly the given customers are lost, according to the
+// simulator and to the store, after the given transitions. Other grants may have
+// been suspect while a frozen machine had their tokens.
+func wantLost(t *testing.T, w *accesstest.World, seen *recorder, lost []string, turns ...transition) {
 	t.Helper()
 	refused := refusedTimes(w.Sim)
-	want, late := make(map[string][]turn), make(map[string]bool)
+	want, late := make(map[string][]transition), make(map[string]bool)
 	for _, userID := range lost {
 		want[userID] = turns
 	}
 	for userID := range seen.stalled {
 		if !slices.Contains(lost, userID) && refused[userID] != nil {
 			late[userID] = true
-			if seen.turns[userID] != nil { // otherwise they were saved in time to prove the refusal wrong
-				want[userID] = []turn{doubted, {State: grant.Active}}
+			if seen.turns[userID] != nil { // otherwise they were saved before the refusal
+				want[userID] = []transition{doubted, {State: grant.Active}}
 			}
 		}
 	}
-	if diff := cmp.Diff(want, seen.turns, cmpopts.IgnoreUnexported(turn{})); diff != "" {
-		t.Errorf("by the store, what became of grants differs (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, seen.turns, cmpopts.IgnoreUnexported(transition{})); diff != "" {
+		t.Errorf("transitions in the store differ (-want +got):\n%s", diff)
 	}
 	bySimulator := slices.DeleteFunc(slices.Sorted(maps.Keys(refused)), func(userID string) bool { return late[userID] })
 	if diff := cmp.Diff(lost, bySimulator, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("by the simulator, those who are lost differ (-want +got):\n%s", diff)
+		t.Errorf("lost customers in the simulator differ (-want +got):\n%s", diff)
 	}
 	checkPauses(t, seen, refused)
 }
 
-// checkPauses checks that a grant in doubt was left alone for five minutes.
-func checkPauses(t *testing.T, seen *witness, refused map[string][]time.Time) {
+// checkPauses checks that a grant in doubt was not retried for five minutes.
+func checkPauses(t *testing.T, seen *recorder, refused map[string][]time.Time) {
 	t.Helper()
 	for userID, turns := range seen.turns {
 		from := turns[0].at
 		for _, at := range refused[userID] {
 			if at.After(from) && at.Before(from.Add(5*time.Minute)) {
-				t.Errorf("%s was tried again %v after it came into doubt, want five minutes", userID, at.Sub(from))
+				t.Errorf("retry of %s = %v after the refusal, want five minutes or more", userID, at.Sub(from))
 			}
 		}
 	}
 }
 
-// refusedTimes returns when Login with Amazon refused a refresh token because
-// it had given another, by Amazon user.
+// refusedTimes returns the times, by Amazon user, at which Login with Amazon
+// refused a refresh token that it had replaced.
 func refusedTimes(sim *simulator.Simulator) map[string][]time.Time {
 	times := make(map[string][]time.Time)
 	for _, r := range sim.LWARequests() {
@@ -184,29 +183,28 @@ func refusedTimes(sim *simulator.Simulator) map[string][]time.Time {
 	return times
 }
 
-// TestManyProcesses has 50 processes refresh 200 grants over and over, while
-// Login with Amazon ends every refresh token as soon as it gives another. Each
-// grant is refreshed once in each round, and all processes get what that
-// brought.
+// TestManyProcesses has 50 processes refresh 200 grants over and over, while Login
+// with Amazon ends each refresh token when it gives another. Each grant is
+// refreshed once in each round, and all processes get the same token.
 func TestManyProcesses(t *testing.T) {
 	t.Parallel()
 	const processes, customers, rounds = 50, 200, 3
 	seed := seeds(t, 1)[0]
-	tellSeed(t, seed)
+	logSeed(t, seed)
 	synctest.Test(t, func(t *testing.T) {
 		w := accesstest.InBubble(t, simulator.Options{})
 		users := names(customers)
-		ids := crowd(t, w, users)
+		ids := linkAll(t, w, users)
 		machines := make([]*machine, processes)
 		for i := range machines {
-			machines[i] = newMachine(w, newWitness(), fmt.Sprint("process-", i), rand.New(rand.NewPCG(seed, uint64(i))), fate{})
+			machines[i] = newMachine(w, newRecorder(), fmt.Sprint("process-", i), rand.New(rand.NewPCG(seed, uint64(i))), fate{})
 		}
 		for round := 1; round <= rounds; round++ {
 			w.Forward(2 * time.Hour) // all tokens have expired
 			var got sync.Map         // the access tokens of this round, by customer
 			var all sync.WaitGroup
 			for i, m := range machines {
-				all.Go(func() { m.visit(t, order(m, users, i%2 == 0), ids, ways[i%len(ways)], int64(round), &got) })
+				all.Go(func() { m.visitAll(t, order(m, users, i%2 == 0), ids, ways[i%len(ways)], int64(round), &got) })
 			}
 			all.Wait()
 			checkRound(t, w, users, round)
@@ -223,10 +221,10 @@ func names(n int) []string {
 	return list
 }
 
-// order is the order in which a process visits customers: that of all others
-// who march, so that they meet at each customer, or its own.
-func order(m *machine, users []string, march bool) []string {
-	if march {
+// order is the order in which a process visits customers: the common order, so that
+// processes meet at each customer, or a random one.
+func order(m *machine, users []string, common bool) []string {
+	if common {
 		return users
 	}
 	users = slices.Clone(users)
@@ -236,11 +234,11 @@ func order(m *machine, users []string, march bool) []string {
 	return users
 }
 
-// way is a way to want a token of a grant whose token of a version is no use.
+// way is a way to get a token newer than version.
 type way func(t *testing.T, s *access.Source, userID, id string, version int64) (access.Token, error)
 
-// ways are what SendEvent does before it sends, what the sweep does, and what
-// SendEvent does when the gateway refuses a token.
+// ways are those of SendEvent before it sends, of the sweep, and of SendEvent after
+// the gateway refused a token.
 var ways = []way{
 	func(t *testing.T, s *access.Source, userID, id string, version int64) (access.Token, error) {
 		record, err := s.Store.Read(t.Context(), accesstest.Key(userID))
@@ -252,7 +250,7 @@ var ways = []way{
 	func(t *testing.T, s *access.Source, userID, id string, version int64) (access.Token, error) {
 		record, err := s.Store.Read(t.Context(), accesstest.Key(userID))
 		if err != nil || record.Grants[id].TokenVersion > version {
-			return access.Token{Version: version + 1}, err // it is not due any more
+			return access.Token{Version: version + 1}, err // no longer due
 		}
 		return s.Refresh(t.Context(), record, id)
 	},
@@ -261,30 +259,30 @@ var ways = []way{
 	},
 }
 
-// visit has a process want a token of each customer in turn.
-func (m *machine) visit(t *testing.T, users []string, ids map[string]string, want way, version int64, got *sync.Map) {
+// visitAll has a process get a token of each customer in turn.
+func (m *machine) visitAll(t *testing.T, users []string, ids map[string]string, want way, version int64, got *sync.Map) {
 	for _, userID := range users {
 		token, err := want(t, m.source, userID, ids[userID], version)
 		if err != nil || token.Version != version+1 {
-			t.Errorf("%s got version %d of %s, want %d: %v", m.source.Owner, token.Version, userID, version+1, err)
+			t.Errorf("%s: version %d of %s, want %d: %v", m.source.Owner, token.Version, userID, version+1, err)
 			continue
 		}
 		if token.Access.Empty() {
 			continue
 		}
 		if first, _ := got.LoadOrStore(userID, token.Access); !token.Access.Equal(first.(sensitive.String)) {
-			t.Errorf("%s got another token of %s than others", m.source.Owner, userID)
+			t.Errorf("%s: the token of %s differs from the other processes'", m.source.Owner, userID)
 		}
 	}
 }
 
-// checkRound checks that Login with Amazon refreshed each grant once in each
-// round so far, and was never shown a token that it had replaced.
+// checkRound checks that Login with Amazon refreshed each grant once in each round
+// so far, and never got a replaced token.
 func checkRound(t *testing.T, w *accesstest.World, users []string, rounds int) {
 	t.Helper()
 	counts := w.Sim.Counts()
 	if counts.RotatedAway != 0 || counts.LWARefused != 0 || counts.Dropped != 0 {
-		t.Errorf("round %d: %+v, want no refresh refused, and none with a token that was rotated away", rounds, counts)
+		t.Errorf("round %d: counts = %+v, want no refused refresh and no replaced token", rounds, counts)
 	}
 	want, got := make(map[string]int), make(map[string]int)
 	for _, userID := range users {
@@ -300,9 +298,8 @@ func checkRound(t *testing.T, w *accesstest.World, users []string, rounds int) {
 	}
 }
 
-// checkAlive checks that grants have tokens of a version, and that the tokens
-// are worth something: the gateway takes the access token, and Login with
-// Amazon the refresh token.
+// checkAlive checks that grants have tokens of a version that work: the gateway
+// accepts the access token, and Login with Amazon the refresh token.
 func checkAlive(t *testing.T, w *accesstest.World, users []string, ids map[string]string, version int64) {
 	t.Helper()
 	process, gateway := w.Process("last"), w.Gateway(t, alexa.EU)
@@ -310,13 +307,13 @@ func checkAlive(t *testing.T, w *accesstest.World, users []string, ids map[strin
 		id := ids[userID]
 		record := w.Read(t, userID)
 		if g := record.Grants[id]; g.State != grant.Active || g.TokenVersion != version || g.Lease != (grant.Lease{}) {
-			t.Errorf("%s is %s %s, version %d, lease %v; want active, version %d, no lease",
+			t.Errorf("%s = %s %s, version %d, lease %v; want active, version %d, no lease",
 				userID, g.State, g.Reason, g.TokenVersion, g.Lease, version)
 			continue
 		}
 		token, err := process.Token(t.Context(), record, id)
 		if err != nil || token.Renewed {
-			t.Errorf("the stored token of %s cannot be used: %v", userID, err)
+			t.Errorf("the stored token of %s is not usable: %v", userID, err)
 			continue
 		}
 		if _, err := gateway.Send(t.Context(), token.Access, report(t, w, token)); err != nil {
@@ -328,7 +325,7 @@ func checkAlive(t *testing.T, w *accesstest.World, users []string, ids map[strin
 	}
 }
 
-// report is an event that the gateway takes if it takes the token.
+// report returns an event that the gateway accepts with a valid token.
 func report(t *testing.T, w *accesstest.World, token access.Token) []byte {
 	t.Helper()
 	event, _, err := alexa.DecodeEvent([]byte(`{"userId":"u","endpointId":"lamp-1","cause":"PHYSICAL_INTERACTION","changed":[
