@@ -55,6 +55,8 @@ type Env struct {
 	OpenGrants func(ctx context.Context, project, database string) (store grant.Admin, closeStore func() error, err error)
 	// Google are options for clients of Google's APIs, for tests.
 	Google []option.ClientOption
+	// GoogleAPI is where a fake of Google's REST APIs is, for tests: see package googleapi.
+	GoogleAPI string
 
 	command string // for messages
 	screen  *screen

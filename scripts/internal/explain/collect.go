@@ -1,0 +1,187 @@
+package explain
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/googleapi"
+	"github.com/gatepostdev/gatepost/scripts/internal/story"
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+// collect asks all sources. Without the log there is nothing to tell. Any other source
+// that cannot be read is noted.
+func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (story.Evidence, error) {
+	var known story.Evidence
+	google, err := googleapi.New(ctx, env.GoogleAPI)
+	if err != nil {
+		return known, err
+	}
+	if known.Entries, err = readLog(ctx, google, c.Project, filter(q, env.Now())); err != nil {
+		return known, err
+	}
+	note := func(source string, err error) {
+		if err != nil {
+			known.Unread = append(known.Unread, fmt.Sprintf("%s: %v", source, err))
+		}
+	}
+	known.LogBegan, err = logBegan(ctx, google, c.Project, env.Now())
+	note("the log's retention", err)
+	known.Backlog, err = backlog(ctx, google, c.Project, env.Now())
+	note("the backlog of the subscriptions", err)
+	if c.User == "" {
+		note("the customer's record", errors.New("it needs --user"))
+		return known, nil
+	}
+	known.Records = make(map[string]*grant.Record)
+	for _, database := range c.Databases {
+		record, err := c.record(ctx, env, database)
+		if err == nil {
+			known.Records[database] = record
+		}
+		note("database "+database, err)
+	}
+	known.Letters, err = c.letters(ctx, env, q)
+	note("the dead letters", err)
+	return known, nil
+}
+
+// record reads the customer's record in a stack, nil if there is none.
+func (c Command) record(ctx context.Context, env *cli.Env, database string) (*grant.Record, error) {
+	store, closeStore, err := env.OpenGrants(ctx, c.Project, database)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = closeStore() }() // nothing was written
+	record, err := store.Read(ctx, grant.Key{Skill: c.Skill, UserID: c.User})
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil, nil
+	}
+	return &record, err
+}
+
+// filter selects the lines of Cloud Logging that bear on a question: those of the
+// customer, and those of the endpoint or event, which may have come with another userId.
+func filter(q story.Question, now time.Time) string {
+	var any []string
+	for field, value := range map[string]string{
+		"customer=": q.Customer, "endpoint_id=": q.Endpoint, "event_id=": q.Event, "message_id:": q.Event,
+	} {
+		if value != "" {
+			any = append(any, "jsonPayload."+field+strconv.Quote(value))
+		}
+	}
+	slices.Sort(any)
+	to := now
+	if !q.To.IsZero() {
+		to = q.To.Add(settled)
+	}
+	return fmt.Sprintf("(%s) AND timestamp>=%q AND timestamp<=%q", strings.Join(any, " OR "),
+		q.From.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+}
+
+// maxPages bounds how much of a log is read: 20,000 lines.
+const maxPages = 20
+
+// readLog reads the lines that a filter selects, the oldest first.
+func readLog(ctx context.Context, google *googleapi.Client, project, filter string) ([]story.Entry, error) {
+	var all []story.Entry
+	request := map[string]any{
+		"resourceNames": []string{"projects/" + project}, "filter": filter, "orderBy": "timestamp asc", "pageSize": 1000,
+	}
+	for range maxPages {
+		var page struct {
+			Entries       []json.RawMessage
+			NextPageToken string
+		}
+		if err := google.Post(ctx, "logging", "v2/entries:list", request, &page); err != nil {
+			return nil, fmt.Errorf("reading the log: %w", err)
+		}
+		for _, text := range page.Entries {
+			if e, err := story.ParseEntry(text); err == nil {
+				all = append(all, e)
+			}
+		}
+		if page.NextPageToken == "" {
+			return all, nil
+		}
+		request["pageToken"] = page.NextPageToken
+	}
+	return nil, errors.New("the log has more than 20,000 lines about that: ask about an endpoint or a shorter time")
+}
+
+// logBegan returns the age of the oldest line that the log can have.
+func logBegan(ctx context.Context, google *googleapi.Client, project string, now time.Time) (time.Time, error) {
+	var bucket struct{ RetentionDays int }
+	path := "v2/projects/" + project + "/locations/global/buckets/_Default"
+	if err := google.Get(ctx, "logging", path, nil, &bucket); err != nil {
+		return time.Time{}, err
+	}
+	return now.AddDate(0, 0, -cmp.Or(bucket.RetentionDays, 30)), nil
+}
+
+// The metrics of a subscription, see https://cloud.google.com/monitoring/api/metrics_gcp_p_z.
+const (
+	undelivered = "pubsub.googleapis.com/subscription/num_undelivered_messages"
+	oldest      = "pubsub.googleapis.com/subscription/oldest_unacked_message_age"
+)
+
+// backlog returns what waits in the subscriptions of device events.
+func backlog(ctx context.Context, google *googleapi.Client, project string, now time.Time) ([]story.Backlog, error) {
+	messages, err := newest(ctx, google, project, undelivered, now)
+	if err != nil {
+		return nil, err
+	}
+	ages, err := newest(ctx, google, project, oldest, now)
+	if err != nil {
+		return nil, err
+	}
+	var all []story.Backlog
+	for subscription, n := range messages {
+		all = append(all, story.Backlog{Subscription: subscription, Messages: n, Oldest: time.Duration(ages[subscription]) * time.Second})
+	}
+	slices.SortFunc(all, func(a, b story.Backlog) int { return cmp.Compare(a.Subscription, b.Subscription) })
+	return all, nil
+}
+
+// newest returns the newest value of a metric by subscription of device events.
+func newest(ctx context.Context, google *googleapi.Client, project, metric string, now time.Time) (map[string]int64, error) {
+	var answer struct {
+		TimeSeries []struct {
+			Resource struct {
+				Labels struct {
+					Subscription string `json:"subscription_id"`
+				}
+			}
+			Points []struct {
+				Value struct {
+					Int64Value int64 `json:"int64Value,string"`
+				}
+			}
+		}
+	}
+	query := url.Values{
+		"filter":             {fmt.Sprintf(`metric.type=%q AND resource.labels.subscription_id=ends_with("-device-events")`, metric)},
+		"interval.startTime": {now.Add(-10 * time.Minute).UTC().Format(time.RFC3339)},
+		"interval.endTime":   {now.UTC().Format(time.RFC3339)},
+	}
+	if err := google.Get(ctx, "monitoring", "v3/projects/"+project+"/timeSeries", query, &answer); err != nil {
+		return nil, err
+	}
+	values := make(map[string]int64)
+	for _, series := range answer.TimeSeries {
+		if len(series.Points) > 0 { // the newest first
+			values[series.Resource.Labels.Subscription] = series.Points[0].Value.Int64Value
+		}
+	}
+	return values, nil
+}

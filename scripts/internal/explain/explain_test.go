@@ -1,0 +1,209 @@
+package explain
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/story"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+)
+
+func TestMain(m *testing.M) {
+	os.Unsetenv("GOOGLE_CLOUD_PROJECT") // the default of --project
+	testkit.Main(m)
+}
+
+const logFile = "../story/testdata/log.jsonl"
+
+// now is after the log's end.
+var now = time.Date(2026, 11, 28, 15, 30, 0, 0, time.UTC)
+
+// cloud is a project of Google's with the log of package story.
+type cloud struct {
+	*testing.T
+	store   grant.Admin
+	filters []string        // of the requests for the log
+	broken  map[string]bool // paths that answer 403
+}
+
+func newCloud(t *testing.T) *cloud {
+	c := &cloud{T: t, store: grantmem.New(), broken: map[string]bool{}}
+	_, err := grant.Change(t.Context(), c.store, grant.Key{Skill: "default", UserID: "u-1"}, func(r *grant.Record) error {
+		r.Link("becaa185b8029a08e0b82d43a754a3b5", alexa.EU, "", grant.Tokens{ExpiresAt: now.Add(time.Hour)}, now.Add(-time.Hour))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// ServeHTTP plays Cloud Logging and Cloud Monitoring.
+func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var answer any
+	switch {
+	case c.broken[r.URL.Path]:
+		w.WriteHeader(http.StatusForbidden)
+		answer = map[string]any{"error": map[string]any{"code": 403, "message": "permission denied on project p"}}
+	case r.URL.Path == "/logging/v2/entries:list":
+		answer = c.entries(r.Body)
+	case r.URL.Path == "/logging/v2/projects/p/locations/global/buckets/_Default":
+		answer = map[string]any{"retentionDays": 30}
+	case strings.Contains(r.URL.Query().Get("filter"), "num_undelivered_messages"):
+		answer = series("12")
+	case strings.Contains(r.URL.Query().Get("filter"), "oldest_unacked_message_age"):
+		answer = series("90")
+	default:
+		c.Errorf("unexpected request %s", r.URL)
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+func series(value string) any {
+	return json.RawMessage(`{"timeSeries":[{"resource":{"labels":{"subscription_id":"gatepost-eu-device-events"}},` +
+		`"points":[{"value":{"int64Value":"` + value + `"}},{"value":{"int64Value":"1"}}]}]}`)
+}
+
+// entries answers with the lines that a filter's values occur in, in two pages.
+func (c *cloud) entries(body io.Reader) any {
+	var request struct{ Filter, PageToken string }
+	if err := json.NewDecoder(body).Decode(&request); err != nil {
+		c.Error(err)
+	}
+	c.filters = append(c.filters, request.Filter)
+	log, err := os.ReadFile(logFile)
+	if err != nil {
+		c.Error(err)
+	}
+	var found []any
+	for line := range strings.Lines(string(log)) {
+		for _, part := range strings.Split(request.Filter, `"`) {
+			if len(part) > 2 && strings.Contains(line, `"`+part+`"`) {
+				var payload map[string]any
+				_ = json.Unmarshal([]byte(line), &payload)
+				entry := map[string]any{"timestamp": payload["time"], "severity": payload["severity"], "jsonPayload": payload}
+				delete(payload, "time")
+				found = append(found, entry)
+				break
+			}
+		}
+	}
+	half := len(found) / 2
+	if request.PageToken == "" {
+		return map[string]any{"entries": found[:half], "nextPageToken": "2"}
+	}
+	return map[string]any{"entries": found[half:]}
+}
+
+// explain runs the command.
+func (c *cloud) explain(args ...string) (status int, stdout, stderr string) {
+	c.Helper()
+	server := httptest.NewServer(c)
+	defer server.Close()
+	var out, complaints bytes.Buffer
+	env := &cli.Env{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &complaints, Now: func() time.Time { return now }, GoogleAPI: server.URL,
+		OpenGrants: func(_ context.Context, project, database string) (grant.Admin, func() error, error) {
+			if project != "p" || database != "gatepost-eu" {
+				return nil, nil, errors.New("no such database")
+			}
+			return c.store, func() error { return nil }, nil
+		},
+	}
+	status = cli.Run(testkit.Context(c.T), env, new(struct {
+		Explain Command `cmd:""`
+	}), append([]string{"explain"}, args...))
+	return status, out.String(), complaints.String()
+}
+
+func TestCloud(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	status, stdout, stderr := c.explain("--project=p", "--databases=gatepost-eu,gatepost-na", "--user=u-1", "--endpoint=lamp-2")
+	if status != cli.StatusFailed || !strings.Contains(stdout, "the customer has linked in EU (gatepost-eu)") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+	if !strings.Contains(stderr, "not read: database gatepost-na: no such database") {
+		t.Errorf("%q, want what was not read", stderr)
+	}
+	want := fmt.Sprintf(`(jsonPayload.customer=%q OR jsonPayload.endpoint_id="lamp-2") AND timestamp>="2026-11-28T14:30:00Z" AND `+
+		`timestamp<="2026-11-28T15:30:00Z"`, grant.CustomerHash("u-1"))
+	if len(c.filters) != 2 || c.filters[0] != want {
+		t.Errorf("the log was asked %q, want two pages of %q", c.filters, want)
+	}
+}
+
+func TestCloudRefuses(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.broken["/monitoring/v3/projects/p/timeSeries"] = true
+	status, stdout, stderr := c.explain("--project=p", "--event=m17")
+	if status != cli.StatusDone || !strings.Contains(stderr, "not read: the backlog of the subscriptions: calling monitoring: status 403") {
+		t.Errorf("without Monitoring: status %d, %s%s", status, stdout, stderr)
+	}
+	c.broken["/logging/v2/entries:list"] = true
+	if status, _, stderr := c.explain("--project=p", "--event=m17"); status != cli.StatusFailed || !strings.Contains(stderr, "permission denied") {
+		t.Errorf("without the log: status %d, %s", status, stderr)
+	}
+}
+
+func TestBacklog(t *testing.T) {
+	t.Parallel()
+	_, stdout, _ := newCloud(t).explain("--project=p", "--user=u-77")
+	if !strings.Contains(stdout, "gatepost-eu-device-events: 12 messages wait: the oldest for 1m30s") {
+		t.Errorf("%s; want the backlog", stdout)
+	}
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	status, stdout, stderr := c.explain("--log="+logFile, "--event=m24", "--json")
+	var stories []story.Story
+	if err := json.Unmarshal([]byte(stdout), &stories); err != nil || status != cli.StatusDone || stderr != "" {
+		t.Fatalf("status %d, %s%s, %v", status, stdout, stderr, err)
+	}
+	if len(stories) != 1 || stories[0].Name != "accepted_late" || len(stories[0].Links) < 5 {
+		t.Errorf("%+v, want one story that is accepted_late", stories)
+	}
+	status, stdout, _ = c.explain("--log="+logFile, "--user=u-1", "--around=2026-11-28T15:20:00Z")
+	if status != cli.StatusFailed || strings.Count(stdout, "TROUBLESHOOTING") != 5 {
+		t.Errorf("status %d, %s; want five stories", status, stdout)
+	}
+	if len(c.filters) > 0 {
+		t.Error("Cloud Logging was asked although a file was given")
+	}
+}
+
+func TestWrongCalls(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--project=p": "give --user, --customer, --event or --message",
+		"--user=u-1":  "give --project, or --log",
+		"--log=x --user=u-1 --customer=0123456789abcdef": "not both",
+		"--log=x --event=1 --message=2":                  "not both",
+		"--log=x --customer=u-1":                         "16 hex digits",
+		"--log=x --user=u --around=2h --since=1h":        "not both",
+		"--log=x --user=u --around=noon":                 "--around: want a time",
+		"--log=missing.jsonl --user=u-1":                 "no such file",
+		"--log=- --user=u-1":                             "no line of Gatepost's",
+	} {
+		if status, _, stderr := newCloud(t).explain(strings.Fields(args)...); status != cli.StatusUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: status %d, %q, want %q", args, status, stderr, want)
+		}
+	}
+}

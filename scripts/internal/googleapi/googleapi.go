@@ -1,0 +1,119 @@
+// Package googleapi calls Google's REST APIs: the few methods that gatepost needs to look
+// at a deployment. The generated clients for them are larger than Gatepost.
+//
+// It asks for the read-only scope: what it calls changes nothing.
+package googleapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"google.golang.org/api/option"
+	googlehttp "google.golang.org/api/transport/http"
+)
+
+const (
+	scope = "https://www.googleapis.com/auth/cloud-platform.read-only"
+	// callTime bounds a call.
+	callTime = 30 * time.Second
+	// maxAnswer is larger than a page of any list that is read.
+	maxAnswer = 32 << 20
+)
+
+// Client calls the APIs with the Application Default Credentials. It may be used by many
+// goroutines at once.
+type Client struct {
+	http *http.Client
+	base string // for tests
+}
+
+// New returns a client. base, if not empty, is the URL of a fake of all APIs, each in a
+// folder of its name, which is called without credentials.
+func New(ctx context.Context, base string) (*Client, error) {
+	if base != "" {
+		return &Client{http.DefaultClient, strings.TrimSuffix(base, "/")}, nil
+	}
+	client, _, err := googlehttp.NewClient(ctx, option.WithScopes(scope))
+	if err != nil {
+		return nil, fmt.Errorf("finding Google credentials (gcloud auth application-default login): %w", err)
+	}
+	return &Client{http: client}, nil
+}
+
+// Error is an answer that is not 200.
+type Error struct {
+	Status  int
+	Message string
+}
+
+// Error returns Google's message.
+func (e *Error) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Message) }
+
+// IsStatus reports whether an error is an answer with a status.
+func IsStatus(err error, status int) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.Status == status
+}
+
+// Get gets a resource of an API, such as "run", into out. query may be nil.
+func (c *Client) Get(ctx context.Context, api, path string, query url.Values, out any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return c.call(ctx, http.MethodGet, api, path, nil, out)
+}
+
+// Post calls a method that reads, such as a list with a large filter.
+func (c *Client) Post(ctx context.Context, api, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return c.call(ctx, http.MethodPost, api, path, body, out)
+}
+
+func (c *Client) call(ctx context.Context, method, api, path string, body []byte, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	host := "https://" + api + ".googleapis.com"
+	if c.base != "" {
+		host = c.base + "/" + api
+	}
+	request, err := http.NewRequestWithContext(ctx, method, host+"/"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("calling %s: %w", api, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("calling %s: %w", api, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("calling %s: %w", api, newError(response.StatusCode, answer))
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("calling %s: %w", api, err)
+	}
+	return nil
+}
+
+func newError(status int, answer []byte) *Error {
+	var body struct{ Error struct{ Message string } }
+	if err := json.Unmarshal(answer, &body); err != nil || body.Error.Message == "" {
+		return &Error{status, http.StatusText(status)}
+	}
+	return &Error{status, body.Error.Message}
+}

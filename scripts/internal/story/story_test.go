@@ -1,0 +1,111 @@
+package story
+
+import (
+	"cmp"
+	"flag"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+)
+
+var update = flag.Bool("update", false, "write the stories into testdata/stories.txt")
+
+// log is what a local run of Gatepost wrote while its simulator was told to fail, and
+// its customers to make mistakes.
+func log(t *testing.T) []Entry {
+	t.Helper()
+	file, err := os.Open("testdata/log.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	entries, err := ReadEntries(file)
+	if err != nil || len(entries) < 30 {
+		t.Fatalf("ReadEntries() = %d entries, %v", len(entries), err)
+	}
+	return entries
+}
+
+// during is a time of the log.
+func during(clock string) time.Time {
+	at, err := time.Parse(time.RFC3339, "2026-11-28T"+clock+"Z")
+	if err != nil {
+		panic(err)
+	}
+	return at
+}
+
+// linkedIn is the record of a customer with one active grant.
+func linkedIn(region alexa.Region, user, grantID string) *grant.Record {
+	return &grant.Record{UserID: user, Grants: map[string]grant.Grant{grantID: {State: grant.Active, Region: region}}}
+}
+
+// TestStories tells a story of each kind. go test -update writes them.
+func TestStories(t *testing.T) {
+	t.Parallel()
+	user := func(id, endpoint string) Question {
+		return Question{Customer: grant.CustomerHash(id), Endpoint: endpoint}
+	}
+	first := linkedIn(alexa.EU, "u-1", "becaa185b8029a08e0b82d43a754a3b5")
+	var told strings.Builder
+	for _, test := range []struct {
+		name     string
+		question Question
+		more     Evidence
+		want     string // verdict
+	}{
+		{"accepted", Question{Event: "m17"}, Evidence{Records: map[string]*grant.Record{"gatepost-eu": first, "gatepost-na": nil}}, "accepted"},
+		{"by the id that Amazon knows", Question{Event: "86638a16-87d0-8a9d-8ac4-81602774f929"}, Evidence{}, "accepted"},
+		{"throttled and late", user("u-1", "lamp-4"), Evidence{}, "accepted_late"},
+		{"wrong region", user("u-1", "lamp-2"), Evidence{Records: map[string]*grant.Record{"gatepost-eu": first}}, "wrong_region"},
+		{"not linked", user("u-9", ""), Evidence{Records: map[string]*grant.Record{"gatepost-eu": nil}}, "not_linked"},
+		{"wrong user", Question{Customer: grant.CustomerHash("u-10"), Endpoint: "lamp-1", From: during("15:25:15.7"), To: during("15:25:16")},
+			Evidence{}, "wrong_user"},
+		{"token refused", user("u-8", ""), Evidence{Now: during("15:26:30")}, "token_not_refreshed"},
+		{"token refused, later", user("u-8", ""), Evidence{}, "accepted_late"},
+		{"our client secret wrong", user("u-6", ""), Evidence{Now: during("15:25:54")}, "client_refused"},
+		{"suspect", Question{Event: "m29"}, Evidence{}, "suspended"},
+		{"revoked by the customer", Question{Event: "m32"}, Evidence{}, "revoked"},
+		{"dead letter", Question{Event: "m72"}, Evidence{}, "dead_letter"},
+		{"dead letter of Pub/Sub's", user("u-2", "lamp-1"), Evidence{Letters: []Letter{{
+			EventID: "m99", Customer: grant.CustomerHash("u-2"), Endpoint: "lamp-1", Kind: "Alexa.ChangeReport", Reason: "undelivered",
+			Description: "not acknowledged in 100 deliveries", Published: during("15:25:00"),
+		}}}, "dead_letter"},
+		{"held back", Question{Customer: grant.CustomerHash("u-4"), Endpoint: "lamp", From: during("15:25:30"), To: during("15:25:31")},
+			Evidence{Now: during("15:25:35")}, "held_back"},
+		{"waits", user("u-2", "lamp-7"), Evidence{Backlog: []Backlog{{"gatepost-eu-device-events", 7, time.Minute}}}, "waiting"},
+		{"older than the log", Question{Customer: grant.CustomerHash("u-1"), To: during("14:00:00")},
+			Evidence{LogBegan: during("15:00:00")}, "log_too_old"},
+		{"never published", user("u-1", "lamp-5"), Evidence{}, "not_published"},
+	} {
+		known := test.more
+		known.Now = cmp.Or(known.Now, during("16:00:00"))
+		known.Entries = slices.DeleteFunc(log(t), func(e Entry) bool { return e.Time.After(known.Now) })
+		stories := Tell(test.question, known)
+		last := stories[len(stories)-1]
+		if last.Name != test.want {
+			t.Errorf("%s: %s, want %s", test.name, last.Name, test.want)
+		}
+		told.WriteString("## " + test.name + "\n\n" + last.Text() + "\n")
+	}
+	const golden = "testdata/stories.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(told.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := gocmp.Diff(string(want), told.String()); diff != "" {
+		t.Errorf("the stories differ; go test -update writes them (-want +got):\n%s", diff)
+	}
+}
