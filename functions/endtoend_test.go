@@ -349,7 +349,7 @@ func disabled(c world.Customer) string {
 func TestSkillDisabled(t *testing.T) {
 	t.Parallel()
 	w := world.InCloud(t, simulator.Options{}).For(alexa.EU)
-	p := w.Launch(t, "") // without a topic it sweeps by itself
+	p := w.Launch(t, "") // without a topic RefreshTokens sweeps
 	tell := func(event, outcome string) {
 		t.Helper()
 		if got, want := post(t, p.URL()+"/SkillEvent", event), (world.Answer{Status: 200, Body: `{"outcome":"` + outcome + `"}`}); got != want {

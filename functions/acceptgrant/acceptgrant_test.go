@@ -239,7 +239,7 @@ func TestAccounts(t *testing.T) {
 	}{
 		{"same account again", "amzn-1", nil, 1, false},
 		{"a spouse's account", "amzn-2", nil, 2, false},
-		{"nobody tells", "amzn-1", func(w *accesstest.World) {
+		{"account unknown", "amzn-1", func(w *accesstest.World) {
 			w.Sim.Always(simulator.TokenInfo, simulator.Fault{Status: 400})
 		}, 2, true},
 	}

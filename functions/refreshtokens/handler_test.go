@@ -16,7 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
-// topic records what is published, and fails with err.
+// topic records its messages, and fails with err.
 type topic struct {
 	mu   sync.Mutex
 	data []string

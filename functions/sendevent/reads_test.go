@@ -118,10 +118,10 @@ func TestReadsAndWrites(t *testing.T) {
 		{"59 seconds later", 59 * time.Second, 0, "u-1", report, none},
 		{"a minute later", time.Second, 0, "u-1", report, read},
 		{"a doorbell", 0, 0, "u-1", doorbell, map[string]int{"BatchGetDocuments": 1, "Commit": 2}},
-		{"nobody", 0, 0, "u-3", report, read},
-		{"nobody when it was published", 2 * time.Second, 4 * time.Second, "u-3", report, none},
-		{"nobody, and published since", 0, 0, "u-3", report, read},
-		{"nobody after a while", 3 * time.Second, 0, "u-3", report, read},
+		{"no customer", 0, 0, "u-3", report, read},
+		{"no customer at publishing", 2 * time.Second, 4 * time.Second, "u-3", report, none},
+		{"no customer, published since", 0, 0, "u-3", report, read},
+		{"no customer after a while", 3 * time.Second, 0, "u-3", report, read},
 	}
 	counted.take()
 	for i, step := range steps {

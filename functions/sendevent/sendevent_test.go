@@ -61,9 +61,9 @@ func TestAnswers(t *testing.T) {
 		{"nothing to do", false, of(result("", delivery.ErrNoGrant)), 200, `{"outcomes":[]}`},
 		{"nothing to do here", false, of(result("", delivery.ErrElsewhere)), 200, `{"outcomes":[]}`},
 		{"accepted", false, of(accepted, suspended), 200, `{"outcomes":[` + took + `,` + waits + `]}`},
-		{"one has to be sent again", false, of(accepted, again), 503, `{"outcomes":[` + took + `,` + retry + `]}`},
+		{"one must be resent", false, of(accepted, again), 503, `{"outcomes":[` + took + `,` + retry + `]}`},
 		{"malformed", false, of(malformed), 422, `{"outcomes":[` + invalid + `]` + why + `}`},
-		{"malformed, put aside", true, of(malformed), 200, `{"outcomes":[` + invalid + `]` + why + `}`},
+		{"malformed, dead-lettered", true, of(malformed), 200, `{"outcomes":[` + invalid + `]` + why + `}`},
 		{"no such region", false, of(nowhere), 422, `{"outcomes":[` + noRegion + `],"error":"attribute region: must be NA, EU or FE"}`},
 		{"again before dead", false, of(again, malformed), 503, `{"outcomes":[` + retry + `,` + invalid + `]` + why + `}`},
 	}

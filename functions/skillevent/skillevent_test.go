@@ -53,7 +53,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"linked", nil, linked("a", "grantee-u-1", unknownTime), became("learned", linkedKind, hash)},
 		{"token rejected", nil, linked("a", "grantee-old", unknownTime), refused("WARNING", "token rejected")},
-		{"token of nobody", nil, linked("a", "grantee-nobody", unknownTime), refused("ERROR", "no customer")},
+		{"token of no customer", nil, linked("a", "grantee-nobody", unknownTime), refused("ERROR", "no customer")},
 		{"identity provider down", nil, linked("a", "grantee-down", unknownTime), answered{
 			503, notHandled, "WARNING", "", linkedKind,
 			"finding the customer: grantee: no verdict" + providerSays, "r-1", "",

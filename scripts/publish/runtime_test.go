@@ -93,7 +93,7 @@ func look(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("%s is not installed: what it would publish was not checked", name)
+		t.Skipf("%s is not installed: its message was not checked", name)
 	}
 	return path
 }

@@ -20,7 +20,7 @@ var (
 	key = grant.Key{Skill: "default", UserID: "u-1"}
 )
 
-// topic records what is published, and fails at the failAt-th publish.
+// topic records its messages, and fails at the failAt-th one.
 type topic struct {
 	data       []string
 	attributes []map[string]string

@@ -202,7 +202,7 @@ func TestRelinkRingsOnce(t *testing.T) {
 	}{
 		"the same account": {false, false, revoked, revoked},
 		"a spouse":         {true, false, accepted, accepted},
-		"nobody knows":     {true, true, delivery.Superseded, accepted},
+		"account unknown":  {true, true, delivery.Superseded, accepted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -59,7 +59,7 @@ func TestAskAgain(t *testing.T) {
 		{"several 0, missed a lamp-1 0, missed b lamp-2 1, again a+b 10",
 			"a: active; b: active behind lamp-2 since 1 due 11; c: active; region FE; stale a EU 2 lamp-1"},
 		{"missed a lamp-1 0, again a 9", "a: active behind lamp-1 since 0 due 10"},
-		// Only what is due is postponed.
+		// Only due reports are postponed.
 		{"several 0, missed a lamp-1 0, missed b lamp-2 1, putoff a+b+c+unknown 10",
 			"a: active behind lamp-1 since 0 due 45; b: active behind lamp-2 since 1 due 11; c: active; region FE"},
 	})

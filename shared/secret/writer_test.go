@@ -227,12 +227,12 @@ func TestWriteFileFaults(t *testing.T) {
 		change func(sensitive.String) (sensitive.String, error)
 		want   error // nil for any
 	}{
-		"refused":          {write(t, canary), refuse, errChange},
-		"too large":        {write(t, canary), large, nil},
-		"empty":            {write(t, canary), nothing, nil},
-		"no such file":     {filepath.Join(t.TempDir(), "secret"), appendNew, secret.ErrNotFound},
-		"no directory":     {missing, appendNew, secret.ErrNotFound},
-		"somebody else is": {locked, appendNew, secret.ErrChanged},
+		"refused":           {write(t, canary), refuse, errChange},
+		"too large":         {write(t, canary), large, nil},
+		"empty":             {write(t, canary), nothing, nil},
+		"no such file":      {filepath.Join(t.TempDir(), "secret"), appendNew, secret.ErrNotFound},
+		"no directory":      {missing, appendNew, secret.ErrNotFound},
+		"locked by another": {locked, appendNew, secret.ErrChanged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -105,7 +105,7 @@ func TestIdentityProvider(t *testing.T) {
 		{"grantee token", "GET", "", "Bearer grantee-u-1", 200, `{"sub":"u-1"}`},
 		{"customer with a quote", "GET", "", `Bearer grantee-"`, 200, `{"sub":"\""}`},
 		{"another token", "GET", "", "Bearer Atza|fake", 401, refused},
-		{"of nobody", "GET", "", "Bearer grantee-", 401, refused},
+		{"of no customer", "GET", "", "Bearer grantee-", 401, refused},
 		{"another scheme", "GET", "", "Basic grantee-u-1", 401, refused},
 		{"none", "GET", "", "", 401, refused},
 		{"POST", "POST", "", "Bearer grantee-u-1", 405, "Method Not Allowed\n"},

@@ -147,7 +147,7 @@ func TestMessageIsAnnouncedOnce(t *testing.T) {
 	})
 }
 
-// topic records what is published, and fails with err.
+// topic records its messages, and fails with err.
 type topic struct {
 	mu    sync.Mutex
 	lines []string
@@ -167,7 +167,7 @@ func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) err
 	return p.err
 }
 
-// take returns what was published since the last call, sorted.
+// take returns the messages since the last call, sorted.
 func (p *topic) take() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,7 +177,7 @@ func (p *topic) take() []string {
 	return taken
 }
 
-// publishes sweeps all buckets and compares what was published.
+// publishes sweeps all buckets and compares the messages.
 func (w *world) publishes(want ...string) {
 	w.t.Helper()
 	w.sweep()

@@ -16,9 +16,9 @@ func TestPlanIsSafe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, everybody := range []string{"allUsers", "allAuthenticatedUsers"} {
-		if strings.Contains(string(data), everybody) {
-			t.Errorf("the plan grants access to %s", everybody)
+	for _, public := range []string{"allUsers", "allAuthenticatedUsers"} {
+		if strings.Contains(string(data), public) {
+			t.Errorf("the plan grants access to %s", public)
 		}
 	}
 	// Keys, tokens and passwords in their usual forms.

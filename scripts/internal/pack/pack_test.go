@@ -177,7 +177,7 @@ func wantUpload(t *testing.T, tree string, files map[string]string) {
 		if os.Getenv("REQUIRE_CLIS") == "1" {
 			t.Fatal(err)
 		}
-		t.Skip("gcloud is not installed: what it would upload was not compared with the package")
+		t.Skip("gcloud is not installed: the package was not compared with its upload")
 	}
 	env := []string{"CLOUDSDK_CONFIG=" + t.TempDir(), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1"}
 	got := strings.Fields(command(t, tree, env, "gcloud", "meta", "list-files-for-upload"))
