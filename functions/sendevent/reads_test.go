@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -25,6 +24,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // calls counts the calls to Firestore by method.
@@ -132,8 +132,6 @@ func TestReadsAndWrites(t *testing.T) {
 		if step.userID != "u-3" && (len(results) != 1 || results[0].Name != delivery.Accepted) {
 			t.Errorf("%s: results = %+v, want one accepted", step.name, results)
 		}
-		if diff := cmp.Diff(step.want, counted.take()); diff != "" {
-			t.Errorf("%s: calls differ (-want +got):\n%s", step.name, diff)
-		}
+		expect.Equal(t, step.name+": calls", step.want, counted.take())
 	}
 }

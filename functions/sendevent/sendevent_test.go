@@ -21,6 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // given is a deliverer with given results.
@@ -136,9 +137,7 @@ func TestLine(t *testing.T) {
 	}
 	got, want = line("u-2"), common("u-2")
 	maps.Copy(want, map[string]any{"outcome": "no_grant", "reason": "no grant: no customer with this userId has linked the skill"})
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("line of an event without a grant differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "line of an event without a grant", want, got)
 }
 
 // TestLineOfSeveralGrants: a JSON reader keeps only one of two equal field names.
@@ -171,9 +170,7 @@ func TestLineOfSeveralGrants(t *testing.T) {
 			},
 		},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("line differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "line", want, got)
 }
 
 func TestNoMessage(t *testing.T) {

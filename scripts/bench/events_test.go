@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestEventsCommand compares a program with itself. With few events a sender's CPU
@@ -153,9 +152,7 @@ floor   80µs             1                    80ms             160ms           
 other   200µs            2.00 (1.00 to 6.00)  200ms            400ms            300.0 MiB    3       300
 other: answered 503
 `
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("table differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "table", want, out.String())
 }
 
 // receiver is a function that records pushes.
@@ -210,9 +207,7 @@ func TestPush(t *testing.T) {
 				"0000000000000098 " + userID(0): 1, "0000000000000099 " + userID(1): 1,
 				"0000000000000100 " + userID(0): 1, "0000000000000101 " + userID(1): 1,
 			}
-			if diff := cmp.Diff(want, messages); diff != "" {
-				t.Errorf("messages differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "messages", want, messages)
 			if done.Answered != 4 || done.Wrong != 0 || done.Statuses[200] != 4 || done.Half <= 0 || done.Longest < done.Worst ||
 				done.Took < 4*every {
 				t.Errorf("load = %+v", done)

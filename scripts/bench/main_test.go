@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
@@ -172,13 +173,9 @@ func TestOwnProcess(t *testing.T) {
 
 func TestPins(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"a", "b"}, pins{}.on("1", []string{"a", "b"})); diff != "" {
-		t.Errorf("unpinned command differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "unpinned command", []string{"a", "b"}, pins{}.on("1", []string{"a", "b"}))
 	p := pins{"/bin/taskset", "1", "0"}
-	if diff := cmp.Diff([]string{"/bin/taskset", "-c", "1", "a"}, p.on(p.sender, []string{"a"})); diff != "" {
-		t.Errorf("pinned command differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "pinned command", []string{"/bin/taskset", "-c", "1", "a"}, p.on(p.sender, []string{"a"}))
 	for list, want := range map[string][2]string{"0-3,8": {"8", "0"}, "1,3": {"3", "1"}, "0-1": {"1", "0"}, "5": {}} {
 		got, err := pinsOf("/bin/taskset", list)
 		if got.sender != want[0] || got.rest != want[1] || (err != nil) != (want[0] == "") {

@@ -12,11 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestSweepCommand(t *testing.T) {
@@ -145,9 +144,7 @@ func TestRefreshReadsAndWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[string]int{"reads": 500 * refreshReads, "writes": 500 * refreshWrites}
-		if diff := cmp.Diff(want, c.counts); diff != "" {
-			t.Errorf("calls differ (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "calls", want, c.counts)
 	})
 }
 
@@ -175,9 +172,7 @@ func TestMadeUpRecordsAreFoundOnce(t *testing.T) {
 			q.After, more = page.Next, page.Next != nil
 		}
 	}
-	if diff := cmp.Diff(want, found); diff != "" {
-		t.Errorf("found records differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "found records", want, found)
 }
 
 // TestDelayRefreshes: the world answers refreshes with the set latency.

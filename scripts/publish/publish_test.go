@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -22,6 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
@@ -133,9 +132,7 @@ func wantSent(t *testing.T, m push.Message) {
 	}
 	want := []string{"u-1", "ChangeReport", "lamp-1", "PHYSICAL_INTERACTION",
 		`Alexa.PowerController.powerState "ON", 0s ago`, `Alexa.EndpointHealth.connectivity {"value":"OK"}, 1h0m0s ago`}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("event differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "event", want, got)
 }
 
 // wantDelivered has SendEvent, in the program that Google's buildpack builds,

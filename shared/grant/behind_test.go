@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestNoteBehind(t *testing.T) {
@@ -82,9 +81,7 @@ func TestBehindHas(t *testing.T) {
 			b.Since = start
 		}
 		got := []bool{b.Has("lamp-1", false), b.Has("another", false), b.Has("", true), b.Has("lamp-1", true)}
-		if diff := cmp.Diff([]bool{test.lamp, test.another, test.discovery, test.discovery && test.lamp}, got); diff != "" {
-			t.Errorf("%+v differs (-want +got):\n%s", b, diff)
-		}
+		expect.Equal(t, fmt.Sprintf("%+v", b), []bool{test.lamp, test.another, test.discovery, test.discovery && test.lamp}, got)
 	}
 }
 

@@ -11,11 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func says(status int, body string) badserver.Answer {
@@ -51,9 +50,7 @@ func TestAsksExactly(t *testing.T) {
 	// Both parts of the credentials are form-encoded before they are joined.
 	basic := &http.Request{Header: want[1].Header}
 	basic.SetBasicAuth("gate+post", "fake%2Fsecret+canary%3A93")
-	if diff := cmp.Diff(want, s.Requests()); diff != "" {
-		t.Errorf("requests differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "requests", want, s.Requests())
 }
 
 // TestAnswers checks the meaning of the provider's answers. Both methods read most
@@ -225,9 +222,7 @@ func TestCredentialsAreReadEachTime(t *testing.T) {
 		_, secret, _ := (&http.Request{Header: r.Header}).BasicAuth()
 		shown = append(shown, secret)
 	}
-	if diff := cmp.Diff([]string{"fake-old", "fake-old", "fake-new"}, shown); diff != "" {
-		t.Errorf("secrets differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "secrets", []string{"fake-old", "fake-old", "fake-new"}, shown)
 }
 
 // TestIntrospectionOnDeadConnection: results are not cached, so the provider is

@@ -10,13 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestFailingGrantIsMovedBack: a grant that fails on its own must not be at the
@@ -181,9 +180,7 @@ func (p *topic) take() []string {
 func (w *world) publishes(want ...string) {
 	w.t.Helper()
 	w.sweep()
-	if diff := cmp.Diff(want, w.topic.take()); diff != "" {
-		w.t.Errorf("published messages differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(w.t, "published messages", want, w.topic.take())
 }
 
 // miss records missed reports for a customer's grants in a region, due in ten

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestCloudBuild runs the steps of cloudbuild.yaml that plan and apply, with
@@ -51,9 +51,7 @@ func TestCloudBuild(t *testing.T) {
 			if (err != nil) != test.fails {
 				t.Errorf("error = %v", err)
 			}
-			if diff := cmp.Diff(slices.Concat(test.want...), got); diff != "" {
-				t.Errorf("commands differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "commands", slices.Concat(test.want...), got)
 		})
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestGuide checks infra/README.md: its settings are valid, and the secrets that
@@ -85,9 +85,7 @@ func TestGuideBringsBack(t *testing.T) {
 			want[p.Address] = id + "/collectionGroups/" + p.at("collection") + "/fields/" + p.at("field")
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("imports differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "imports", want, got)
 }
 
 // TestGuideNames compares other names in the guide with the settings and the plan:

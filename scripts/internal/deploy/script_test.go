@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestScript compares the script with the committed one, which scripts/check runs
@@ -202,9 +204,7 @@ func TestBuilds(t *testing.T) {
 			got = append(got, strings.TrimPrefix(name, "gatepost-eu-"))
 		}
 		slices.Sort(got)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("built functions differ (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "built functions", want, got)
 	}
 
 	before := maps.Clone(m.made)
@@ -286,9 +286,7 @@ func TestPackages(t *testing.T) {
 			for _, made := range regexp.MustCompile(`\+ scripts/(\S+) \S+/(\S+)\n`).FindAllStringSubmatch(out, -1) {
 				got = append(got, made[1]+" "+made[2])
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("packages differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "packages", test.want, got)
 		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestSettingsRefused has one fault in each case. infra/ refuses the same ones.
@@ -90,9 +92,7 @@ func TestSettingsRead(t *testing.T) {
 		s.Scaling.SendEvent.CPU, s.Scaling.SendEvent.Memory,
 	}
 	want := []text{"32", "50", "default", text(filepath.Join(filepath.Dir(path), "a.zip")), "/b.zip", "none", "2", "512Mi"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("settings differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "settings", want, got)
 }
 
 // TestSettingsNames compares the names with the variables of infra/.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -22,6 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // eager is a Pub/Sub server that sends all messages at once, as the real one and
@@ -118,12 +118,8 @@ func TestLanes(t *testing.T) {
 		acked = append(acked, receive(t, server.acked, "an acknowledgement")...)
 	}
 	close(release)
-	if diff := cmp.Diff([]string{"a1", "a2", "a3"}, receive(t, server.back, "the lane to go back")); diff != "" {
-		t.Errorf("handed back messages differ (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(map[string]int{"a1": 1, "b1": 1, "b2": 1, "c": 1}, texts(t, arrived, 4)); diff != "" {
-		t.Errorf("requests differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "handed back messages", []string{"a1", "a2", "a3"}, receive(t, server.back, "the lane to go back"))
+	expect.Equal(t, "requests", map[string]int{"a1": 1, "b1": 1, "b2": 1, "c": 1}, texts(t, arrived, 4))
 	if slices.Index(acked, "b1") > slices.Index(acked, "b2") {
 		t.Errorf("acknowledged = %v, want b1 before b2", acked)
 	}
@@ -207,12 +203,8 @@ func TestStop(t *testing.T) {
 			running.end()
 			close(released)
 
-			if diff := cmp.Diff(test.want, running.stop()); diff != "" {
-				t.Errorf("Run() differs (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(test.left, receive(t, server.back, "the handing back")); diff != "" {
-				t.Errorf("handed back messages differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "Run()", test.want, running.stop())
+			expect.Equal(t, "handed back messages", test.left, receive(t, server.back, "the handing back"))
 		})
 	}
 }
@@ -232,9 +224,7 @@ func TestStopWhileBackingOff(t *testing.T) {
 	b.publish("events", "key", "bad")
 	first := start(t, p)
 	receive(t, waiting, "the back-off")
-	if diff := cmp.Diff(pump.Rest{HandedBack: 1}, first.stop()); diff != "" {
-		t.Errorf("Run() differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Run()", pump.Rest{HandedBack: 1}, first.stop())
 
 	start(t, b.pump(p.Subscription, url))
 	for attempt := 1; attempt <= 2; attempt++ {
@@ -261,12 +251,8 @@ func TestStopHandsBackWhatArrivesLate(t *testing.T) {
 	p.Observe = func(d pump.Delivery) { settled <- d }
 	running := start(t, p)
 	receive(t, settled, "the first message")
-	if diff := cmp.Diff(pump.Rest{HandedBack: 1}, running.stop()); diff != "" {
-		t.Errorf("Run() differs (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"late"}, receive(t, server.back, "the handing back")); diff != "" {
-		t.Errorf("handed back messages differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Run()", pump.Rest{HandedBack: 1}, running.stop())
+	expect.Equal(t, "handed back messages", []string{"late"}, receive(t, server.back, "the handing back"))
 	if got := len(arrived); got != 1 {
 		t.Errorf("requests = %d, want 1", got)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestEnvelope(t *testing.T) {
@@ -37,9 +38,7 @@ func TestEnvelope(t *testing.T) {
 			"publishTime": server.Message(id).PublishTime.UTC().Format(time.RFC3339Nano),
 		},
 	}
-	if diff := cmp.Diff(want, got.raw); diff != "" {
-		t.Errorf("the envelope differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "the envelope", want, got.raw)
 	if got := got.header.Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type = %s", got)
 	}
@@ -140,9 +139,7 @@ func TestBackoff(t *testing.T) {
 				seconds = append(seconds, int(receive(t, waits, "a wait").Seconds()))
 			}
 			want := [][]int{wantAttempts, {1, 2, 4, 8, 10, 10, 10}, {1, 2, 4, 8, 10, 10, 10, 0}}
-			if diff := cmp.Diff(want, [][]int{attempts, seconds, backoffs}); diff != "" {
-				t.Errorf("attempts and waits differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "attempts and waits", want, [][]int{attempts, seconds, backoffs})
 			b.publish("events", "", "good") // starts at the shortest wait
 			if d := receive(t, seen, "another message"); !d.Acknowledged || d.Backoff != 0 {
 				t.Errorf("delivery = %+v", d)
@@ -220,8 +217,6 @@ func TestOrder(t *testing.T) {
 		for range 4 {
 			note()
 		}
-		if diff := cmp.Diff([]string{"a1", "a1", "a1", "a2", "a3"}, got["a"]); diff != "" {
-			t.Errorf("requests of key a differ (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "requests of key a", []string{"a1", "a1", "a1", "a2", "a3"}, got["a"])
 	})
 }
