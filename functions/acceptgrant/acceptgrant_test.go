@@ -141,17 +141,6 @@ func severity(test, answer string) string {
 	return "ERROR"
 }
 
-func TestNoDirective(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	body := []byte(`{"directive":{"header":{"namespace":"Alexa.Discovery"}}}`)
-	answer := function(t, w).Handle(t.Context(), handler.Request{Header: http.Header{}, Body: body})
-	const want = `{"error":"not an AcceptGrant directive: directive.header.namespace: must be \"Alexa.Authorization\""}`
-	if answer.Status != http.StatusBadRequest || string(answer.Body) != want {
-		t.Errorf("answer = %d %s, want 400 %s", answer.Status, answer.Body, want)
-	}
-}
-
 // TestRegionIsNotGuessed: with two regions served, the skill proxy must name the
 // region.
 func TestRegionIsNotGuessed(t *testing.T) {

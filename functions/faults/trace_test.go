@@ -136,8 +136,8 @@ func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 	requests := recorded(t, len(r.want.Gateway), func() []simulator.Request { return w.eventsOf(c) })
 	got.Gateway = statuses(requests)
 	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.requestsOf(c, simulator.Refresh) }))
-	got.Told = said(t, w.GrantEvents, len(r.want.Told), announced(c))
-	got.Dead = said(t, w.DeadLetters, len(r.want.Dead), deadLetterCode(c))
+	got.Told = textsOf(t, w.GrantEvents, len(r.want.Told), announced(c))
+	got.Dead = textsOf(t, w.DeadLetters, len(r.want.Dead), deadLetterCode(c))
 	expect.Equal(t, "what happened", r.want, got, cmpopts.EquateEmpty())
 	checkRequests(t, requests, first, r)
 	if r.after != nil {

@@ -172,12 +172,3 @@ func TestLineOfSeveralGrants(t *testing.T) {
 	}
 	expect.Equal(t, "line", want, got)
 }
-
-func TestNoMessage(t *testing.T) {
-	t.Parallel()
-	f := &sendevent.Function{Deliverer: new(given)}
-	answer := f.Handle(t.Context(), handler.Request{Body: []byte(`{"message":{}}`)})
-	if answer.Status != 400 || string(answer.Body) != `{"error":"not a Pub/Sub message: message.messageId: missing"}` {
-		t.Errorf("answer = %d %s, want 400", answer.Status, answer.Body)
-	}
-}

@@ -148,7 +148,7 @@ func TestRefreshReadsAndWrites(t *testing.T) {
 	})
 }
 
-func TestMadeUpRecordsAreFoundOnce(t *testing.T) {
+func TestGeneratedRecordsAreFoundOnce(t *testing.T) {
 	t.Parallel()
 	const n = 500
 	f, _ := newFleet(t, n)

@@ -80,7 +80,7 @@ func TestAnnounceOnce(t *testing.T) {
 	}
 }
 
-func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
+func TestTopicFailure(t *testing.T) {
 	t.Parallel()
 	events := &topic{failAt: 2}
 	a, store, record := linked(t, events)

@@ -449,10 +449,10 @@ func TestAllAreRefused(t *testing.T) {
 	}
 }
 
-// TestRefusalNotMended: the gateway refuses every event, and Login with Amazon
+// TestRefusalWithoutRefresh: the gateway refuses every event, and Login with Amazon
 // fails, so that no refresh can show whose fault it is. The refusals count against
 // the region at any rate of events.
-func TestRefusalNotMended(t *testing.T) {
+func TestRefusalWithoutRefresh(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const customers = 40

@@ -188,9 +188,9 @@ func TestReplayIsDelivered(t *testing.T) {
 	}
 }
 
-// TestExpiryKnowsWhatWasDelivered: an event that is redelivered too late expires
+// TestExpiryAfterPartialDelivery: an event that is redelivered too late expires
 // only for the grants that did not get it.
-func TestExpiryKnowsWhatWasDelivered(t *testing.T) {
+func TestExpiryAfterPartialDelivery(t *testing.T) {
 	t.Parallel()
 	w, took := linked(t)
 	late, gone := w.Link(t, "u-1", alexa.NA, "amzn-2"), w.Link(t, "u-1", alexa.FE, "amzn-3")

@@ -42,7 +42,7 @@ func TestNoteBehind(t *testing.T) {
 	})
 }
 
-func TestAskAgain(t *testing.T) {
+func TestRequestReports(t *testing.T) {
 	t.Parallel()
 	playAll(t, []script{
 		{"several 0, again a+b 10", "a: active; b: active; c: active; region FE"},

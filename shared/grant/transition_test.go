@@ -350,8 +350,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestWhatTimeMakesOfAGrant checks a grant's predicates at one time.
-func TestWhatTimeMakesOfAGrant(t *testing.T) {
+// TestPredicates checks a grant's predicates at one time.
+func TestPredicates(t *testing.T) {
 	t.Parallel()
 	past, future := start.Add(-time.Nanosecond), start.Add(time.Nanosecond)
 	refusedFor := func(d time.Duration) grant.Grant { return grant.Grant{RefusedAt: start.Add(-d)} }

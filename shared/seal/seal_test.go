@@ -167,7 +167,7 @@ func TestDisabledKeyIsUnknown(t *testing.T) {
 	s.wantOpen(t, sealer, sealed, 1)
 }
 
-func TestWhatIsNoKeyset(t *testing.T) {
+func TestInvalidKeyset(t *testing.T) {
 	t.Parallel()
 	good := newKeyset(t).Reveal()
 	for name, text := range map[string]string{

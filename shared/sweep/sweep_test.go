@@ -310,9 +310,9 @@ func TestRefusedByLoginWithAmazonAlone(t *testing.T) {
 	}
 }
 
-// TestLeaverIsFoundOut: one of many customers disables the skill, without a skill
+// TestLeaverIsRevoked: one of many customers disables the skill, without a skill
 // event. The sweeps revoke the grant within the lifetime of a token and an hour.
-func TestLeaverIsFoundOut(t *testing.T) {
+func TestLeaverIsRevoked(t *testing.T) {
 	t.Parallel()
 	inWorld(t, crowd(), 20, func(t *testing.T, w *world) {
 		w.spread()

@@ -84,7 +84,7 @@ func TestIdleCustomersLeaveTheSweep(t *testing.T) {
 	})
 }
 
-func TestSweepLeavesTheErasedErased(t *testing.T) {
+func TestErasedStaysErased(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 1, 1, func(t *testing.T, w *world) {
 		w.Forward(time.Hour)
@@ -97,7 +97,7 @@ func TestSweepLeavesTheErasedErased(t *testing.T) {
 	})
 }
 
-func TestRemainsOfRevokedGrantsGo(t *testing.T) {
+func TestRevokedGrantsAreRemoved(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 20, 1, func(t *testing.T, w *world) {
 		w.Forward(time.Hour)
@@ -208,9 +208,9 @@ func (w *world) missAll() (stale []string) {
 	return stale
 }
 
-// TestOneMessageForWhatWasMissed: there is one message for each customer and region
+// TestOneMessageForMissedReports: there is one message for each customer and region
 // when it is due, for any number of missed reports and grants.
-func TestOneMessageForWhatWasMissed(t *testing.T) {
+func TestOneMessageForMissedReports(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 10, 1, func(t *testing.T, w *world) {
 		w.Link(t, "u-1", alexa.EU, "amzn-spouse")
@@ -325,9 +325,9 @@ func TestMessageWaits(t *testing.T) {
 	}
 }
 
-// TestWhatASuspectMissedWaits: no report is requested while the grant is suspect.
+// TestSuspectsMissedReportsWait: no report is requested while the grant is suspect.
 // It is requested when the grant has recovered.
-func TestWhatASuspectMissedWaits(t *testing.T) {
+func TestSuspectsMissedReportsWait(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 1, 1, func(t *testing.T, w *world) {
 		w.edit("u-0", func(r *grant.Record, id string, _ *grant.Grant) { r.Suspect(id, grant.ReasonUnauthorized, w.Now()) })

@@ -234,9 +234,9 @@ func TestStopWhileBackingOff(t *testing.T) {
 	}
 }
 
-// TestStopHandsBackWhatArrivesLate: the server sends a message after the pump has
+// TestStopHandsBackLateMessages: the server sends a message after the pump has
 // stopped pulling.
-func TestStopHandsBackWhatArrivesLate(t *testing.T) {
+func TestStopHandsBackLateMessages(t *testing.T) {
 	t.Parallel()
 	server, b := newEager(t)
 	url, arrived := endpoint(t, accept)
