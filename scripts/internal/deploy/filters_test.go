@@ -66,7 +66,7 @@ func TestFilters(t *testing.T) {
 		}
 		var reached []string
 		for _, region := range regions {
-			// lint:ignore SA1019 with ReturnImmediately an empty subscription
+			//lint:ignore SA1019 with ReturnImmediately an empty subscription
 			// answers at once
 			request := &pubsubpb.PullRequest{Subscription: "projects/p/subscriptions/" + region, MaxMessages: 100, ReturnImmediately: true}
 			got, err := client.SubscriptionAdminClient.Pull(ctx, request)
