@@ -9,13 +9,13 @@ import (
 
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
@@ -275,9 +275,7 @@ func wantAnnounced(t *testing.T, w *world.World, c world.Customer, kind, reason 
 	}
 	got.At = time.Time{}
 	want := announcement{kind, c.UserID, string(c.Region), "default", c.GrantID, reason, activeGrants, time.Time{}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the grant event differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "the grant event", want, got)
 }
 
 // request is the part of a request to Amazon that is compared.
@@ -296,9 +294,7 @@ func (d deployment) wantRequests(t *testing.T, c world.Customer, want ...request
 			got = append(got, request{seen.Target, seen.Status, seen.Code})
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the requests to Amazon about %s differ (-want +got):\n%s", c.UserID, diff)
-	}
+	expect.Equal(t, fmt.Sprintf("the requests to Amazon about %s", c.UserID), want, got)
 }
 
 // wantEvents checks the four requests of three reports about a lamp, of which the
@@ -318,9 +314,7 @@ func (d deployment) wantEvents(t *testing.T, lamp string) {
 		header := body["event"].(map[string]any)["header"].(map[string]any)
 		ids = append(ids, header["messageId"].(string))
 		delete(header, "messageId")
-		if diff := cmp.Diff(want, body); diff != "" {
-			t.Errorf("the event differs (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "the event", want, body)
 	}
 	if len(ids) != 4 || ids[2] != ids[3] || ids[0] == ids[1] || ids[1] == ids[2] || ids[0] == ids[2] {
 		t.Errorf("the message ids are %q, want four, of which the last two are equal", ids)
@@ -349,7 +343,7 @@ func disabled(c world.Customer) string {
 func TestSkillDisabled(t *testing.T) {
 	t.Parallel()
 	w := world.InCloud(t, simulator.Options{}).For(alexa.EU)
-	p := w.Launch(t, "") // without a topic it sweeps by itself
+	p := w.Launch(t, "") // without a topic RefreshTokens sweeps
 	tell := func(event, outcome string) {
 		t.Helper()
 		if got, want := post(t, p.URL()+"/SkillEvent", event), (world.Answer{Status: 200, Body: `{"outcome":"` + outcome + `"}`}); got != want {

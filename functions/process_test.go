@@ -18,6 +18,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
@@ -328,9 +329,7 @@ func TestReady(t *testing.T) {
 		Severity: "INFO", Message: "ready", Regions: "NA,EU,FE", Skill: "default", Store: "memory", Checks: "advise",
 		Functions: map[string]string{"SendEvent": "15728640 bytes, 25s"}, MaxAge: "5m0s",
 	}
-	if diff := cmp.Diff(want, ready); diff != "" {
-		t.Errorf("ready line differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "ready line", want, ready)
 	if want := "the variable MAX_EVENT_AGES is not known: did you mean MAX_EVENT_AGE?"; warning.Message != want {
 		t.Errorf("warning = %q, want %q", warning.Message, want)
 	}

@@ -152,7 +152,7 @@ func TestRequests(t *testing.T) {
 		{"AcceptGrant, GET", "GET", "/AcceptGrant", "", 405, "POST only"},
 		{"AcceptGrant, PUT", "PUT", "/AcceptGrant", directive, 405, "POST only"},
 		{"AcceptGrant, empty", "POST", "/AcceptGrant", "", 400, "not JSON"},
-		{"AcceptGrant, no directive", "POST", "/AcceptGrant", "{}", 400, "directive: missing"},
+		{"AcceptGrant, no directive", "POST", "/AcceptGrant", "{}", 400, "not an AcceptGrant directive: directive: missing"},
 		{"AcceptGrant, largest", "POST", "/AcceptGrant", large(64 << 10), 400, "directive: missing"},
 		{"AcceptGrant, too large", "POST", "/AcceptGrant", large(64<<10 + 1), 413, "too large"},
 
@@ -161,7 +161,7 @@ func TestRequests(t *testing.T) {
 		{"RefreshTokens, too large", "POST", "/RefreshTokens", large(64<<10 + 1), 413, "too large"},
 
 		{"RefreshShard, GET", "GET", "/RefreshShard", "", 405, "POST only"},
-		{"RefreshShard, not JSON", "POST", "/RefreshShard", "shard", 400, "not a Pub/Sub message"},
+		{"RefreshShard, not JSON", "POST", "/RefreshShard", "shard", 400, "not a Pub/Sub message: not JSON"},
 		{"RefreshShard, too large", "POST", "/RefreshShard", large(64<<10 + 1), 413, "too large"},
 		{"RefreshShard", "POST", "/RefreshShard", pushed(t, `{"shard":3,"shards":4}`), 200, `"refreshed":0`},
 

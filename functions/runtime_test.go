@@ -7,10 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
 	"github.com/gatepostdev/gatepost/shared/config"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestTune: settings of the garbage collector in the environment are kept, and the
@@ -39,9 +38,7 @@ func TestTune(t *testing.T) {
 			defer debug.SetMemoryLimit(limit)
 			tune(test.env)
 			got := settings{debug.SetGCPercent(50), debug.SetMemoryLimit(-1)}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("settings differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "settings", test.want, got)
 		})
 	}
 }

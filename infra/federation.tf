@@ -21,8 +21,8 @@ locals {
   workload_provider = "//iam.googleapis.com/${local.identity_pool}/providers/${google_iam_workload_identity_pool_provider.aws.workload_identity_pool_provider_id}"
 }
 
-# Google keeps a deleted pool, and its name, for 30 days: after a destroy it has to
-# be undeleted and imported.
+# Google keeps a deleted pool, and its name, for 30 days: after a destroy it must be
+# undeleted and imported.
 resource "google_iam_workload_identity_pool" "gatepost" {
   project                   = local.project
   workload_identity_pool_id = "gatepost"
@@ -30,7 +30,7 @@ resource "google_iam_workload_identity_pool" "gatepost" {
   description               = "The AWS roles of the Lambdas that Alexa calls."
 }
 
-# Google wants four characters at least, so it is not just aws.
+# Google requires four characters or more, so the id is not just aws.
 resource "google_iam_workload_identity_pool_provider" "aws" {
   project                            = local.project
   workload_identity_pool_id          = google_iam_workload_identity_pool.gatepost.workload_identity_pool_id

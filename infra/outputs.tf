@@ -1,5 +1,5 @@
 output "allow_publishing" {
-  description = "The commands that let the maker's cloud publish device events; its account in place of PUBLISHER."
+  description = "Commands that let the maker's cloud publish device events; replace PUBLISHER with its account."
   value = [
     for topic in google_pubsub_topic.device_events :
     "gcloud pubsub topics add-iam-policy-binding ${topic.name} --project=${var.project_id} --role=roles/pubsub.publisher --member=serviceAccount:PUBLISHER"
@@ -7,7 +7,7 @@ output "allow_publishing" {
 }
 
 output "own_lambdas" {
-  description = "What a Lambda of the maker's own needs to call the functions, by Alexa region, where there is one: the environment of functions/skillproxy."
+  description = "Environment of each Lambda of the maker's own for calling the functions, by Alexa region: that of functions/skillproxy."
   value = {
     for region, stack in var.regions : region => {
       ACCEPT_GRANT_URL         = module.stack[region].urls.acceptgrant
@@ -19,7 +19,7 @@ output "own_lambdas" {
 }
 
 output "secrets" {
-  description = "The commands that give each secret its value, before the functions can start; how each is made is in README.md. Terraform never sees a value."
+  description = "Commands that give each secret its value, before the functions can start; README.md explains how to create the values. Terraform never sees them."
   value = {
     for name, secret in google_secret_manager_secret.gatepost : name => (
       startswith(name, "gatepost-token-keyset-")
@@ -33,13 +33,13 @@ output "stacks" {
   description = <<-EOT
     Each stack, by Alexa region.
       location     Google Cloud region
-      aws_region   where Alexa calls the skill
-      lambda       who may call its functions from AWS, as a principal
-      caller       email address of the account that it calls them as; a directive handler that wants a Google ID token
-                   has to let that one in
-      lambda_arn   what to enter in the developer console as the skill's endpoint; null where the maker has one
-      database     with the customers' grants
-      urls         of the functions
+      aws_region   AWS region in which Alexa calls the skill
+      lambda       the principal that may call its functions from AWS
+      caller       email address of the account for these calls; a directive handler that needs a Google ID token
+                   must admit it
+      lambda_arn   the skill's endpoint, to enter in the developer console; null if the maker has a Lambda
+      database     the database of the customers' grants
+      urls         addresses of the functions
       environment  of each function
   EOT
   value = {
@@ -57,7 +57,7 @@ output "stacks" {
 }
 
 output "topics" {
-  description = "Where the maker's cloud publishes device events, and where it learns of grants: subscribe to grant_events. Dead letters wait in the subscription for gatepost replay."
+  description = "Topics to which the maker's cloud publishes device events, and to which it subscribes: grant_events. Dead letters wait in the subscription for gatepost replay."
   value = {
     device_events = sort([for topic in google_pubsub_topic.device_events : topic.name])
     grant_events  = google_pubsub_topic.grant_events.name

@@ -2,11 +2,11 @@
 
 variable "device_events" {
   description = <<-EOT
-    The topic that the maker's cloud publishes device events to.
+    The topics to which the maker's cloud publishes device events.
       shared    one, device-events, for all regions
       regional  one for each stack, device-events-na and so on, whose messages are stored in the stack's location only.
-                Dead letters, which have the event in them, and grant-events, which name the customer, are shared all the
-                same, and stored wherever Pub/Sub likes.
+                Dead letters, which contain the event, and grant-events, which name the customer, are still shared, and
+                Pub/Sub chooses their location.
   EOT
   type        = string
   default     = "shared"
@@ -21,9 +21,9 @@ variable "device_events" {
 variable "directive" {
   description = <<-EOT
     The maker's own handler of directives, for the skill proxies. Without it they refuse every directive but AcceptGrant.
-      url       where it is
-      auth      google if it wants a Google ID token, none if not
-      audience  of that ID token; from the URL if not given
+      url       its address
+      auth      google if it needs a Google ID token, otherwise none
+      audience  of the ID token; by default from the URL
   EOT
   type = object({
     url      = string
@@ -44,7 +44,7 @@ variable "directive" {
 }
 
 variable "event_checks" {
-  description = "What becomes of a device event that Amazon would refuse: strict refuses it first, advise only logs why, off checks nothing but the envelope."
+  description = "Checks of device events against Amazon's rules: strict refuses an event that Amazon would refuse, advise only logs the reason, off checks only the envelope."
   type        = string
   default     = "strict"
   nullable    = false
@@ -57,12 +57,12 @@ variable "event_checks" {
 
 variable "grantee" {
   description = <<-EOT
-    How a customer is recognized by the bearer token that a directive carries: by asking the maker's identity provider.
-      resolver  userinfo:URL, introspection:URL or jwt:ISSUER. With introspection there is one more secret, the client
-                credentials {"client_id":…,"client_secret":…} to ask with.
-      claim     which claim is the customer; sub if not given
-      audience  that a token must be meant for; not with userinfo. With jwt and none any token of the issuer is accepted.
-      jwks      with jwt, where the keys are of an issuer whose discovery document is not below its own URL
+    How the customer of a directive's bearer token is identified, by the maker's identity provider.
+      resolver  userinfo:URL, introspection:URL or jwt:ISSUER. introspection needs one more secret, the client
+                credentials {"client_id":…,"client_secret":…}.
+      claim     the claim with the customer's id; by default sub
+      audience  the required audience of a token; not with userinfo. jwt without one accepts any token of the issuer.
+      jwks      with jwt, the address of the keys if the issuer has no discovery document below its URL
   EOT
   type = object({
     resolver = string
@@ -94,7 +94,7 @@ variable "grantee" {
 }
 
 variable "lwa_max_rate" {
-  description = "How many refreshes a second the sweep of each stack may ask of Login with Amazon; 0 for any number. An event that needs a token is not held back."
+  description = "Most refreshes a second of each stack's sweep at Login with Amazon; 0 means no limit. Events that need a token are not limited."
   type        = number
   default     = 0
   nullable    = false
@@ -106,7 +106,7 @@ variable "lwa_max_rate" {
 }
 
 variable "max_event_age" {
-  description = "How old a device event may be when it is sent to Alexa, such as 5m or 1h30m."
+  description = "Greatest age of a device event when it is sent to Alexa, such as 5m or 1h30m."
   type        = string
   default     = "5m"
   nullable    = false
@@ -119,7 +119,7 @@ variable "max_event_age" {
 
 variable "proxy_name" {
   description = <<-EOT
-    What the skill proxies, their roles and their logs are called, followed by a hyphen and the region. A second skill in
+    Name of the skill proxies, their roles and their logs, before a hyphen and the region. A second skill in
     the same AWS account needs another name; see modules/skill-proxy.
   EOT
   type        = string
@@ -128,7 +128,7 @@ variable "proxy_name" {
 }
 
 variable "refresh_idle_after" {
-  description = "After how long without an event a customer's tokens are refreshed only when the next event comes, such as 720h; off refreshes them always."
+  description = "Time without an event after which a customer's tokens are refreshed only for the next event, such as 720h; off refreshes them always."
   type        = string
   default     = "off"
   nullable    = false
@@ -141,8 +141,8 @@ variable "refresh_idle_after" {
 
 variable "refresh_schedule" {
   description = <<-EOT
-    When a sweep begins, in cron's form and UTC: every 1 to 5 minutes. A shard that is not swept before the next sweep begins is
-    left to that, and tokens are due 10 to 30 minutes before they expire, so that one sweep can fail.
+    Schedule of the sweeps, in cron's form and UTC: every 1 to 5 minutes. A shard that is not swept before the next sweep is
+    left to that one. Tokens are due 10 to 30 minutes before they expire, so that one sweep can fail.
   EOT
   type        = string
   default     = "*/5 * * * *"
@@ -156,7 +156,7 @@ variable "refresh_schedule" {
 }
 
 variable "refresh_shards" {
-  description = "In how many parts a sweep is done, side by side."
+  description = "Number of parallel parts of a sweep."
   type        = number
   default     = 16
   nullable    = false
@@ -169,13 +169,13 @@ variable "refresh_shards" {
 
 variable "scaling" {
   description = <<-EOT
-    What the functions get, where it is to be other than by default (modules/stack/functions.tf), by function: AcceptGrant,
-    SkillEvent, RefreshTokens, RefreshShard, SendEvent. It holds in every stack.
-      min_instances  kept warm, and paid for, all the time
-      max_instances  more are never started; what comes then waits with Pub/Sub, or is refused
+    Resources that differ from the defaults (modules/stack/functions.tf), by function: AcceptGrant,
+    SkillEvent, RefreshTokens, RefreshShard, SendEvent. They apply to every stack.
+      min_instances  kept warm, and billed, all the time
+      max_instances  further requests wait in Pub/Sub, or are refused
       memory         such as 512Mi or 1Gi
-      cpu            whole processors; with less than one a process would work on one request at a time. From 4 on they
-                     want more memory, which has to be given too.
+      cpu            whole processors; with less than one a process would handle one request at a time. 4 and more
+                     need more memory, to be set too.
   EOT
   type = map(object({
     min_instances = optional(number)
@@ -202,7 +202,7 @@ variable "scaling" {
 
   validation {
     condition     = alltrue([for function in var.scaling : function.max_instances != 0])
-    error_message = "A function with no instance at all would serve nobody: max_instances is 1 or more."
+    error_message = "A function without instances would serve no request: max_instances is 1 or more."
   }
 
   validation {
@@ -218,7 +218,7 @@ variable "scaling" {
 }
 
 variable "skill" {
-  description = "Name of the skill whose grants these stacks hold. It is part of every record's key: under another name no customer is found."
+  description = "Name of the skill of these stacks' grants. It is part of every record's key: under another name no customer is found."
   type        = string
   default     = "default"
   nullable    = false

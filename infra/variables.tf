@@ -1,5 +1,5 @@
 variable "alert_channels" {
-  description = "Who is told when something is wrong: names of notification channels, projects/P/notificationChannels/N. Without one no alert policy is made."
+  description = "Names of the notification channels of all alerts, projects/P/notificationChannels/N. Without one no alert policy is created."
   type        = list(string)
   default     = []
   nullable    = false
@@ -11,7 +11,7 @@ variable "alert_channels" {
 }
 
 variable "aws_account_id" {
-  description = "Id of the AWS account that the skill's Lambdas are in. With credentials of any other account, or with none, nothing is made, not even where the maker has a Lambda already."
+  description = "Id of the AWS account of the skill's Lambdas. Without credentials of this account nothing is created, even if the maker has a Lambda already."
   type        = string
   nullable    = false
 
@@ -22,14 +22,14 @@ variable "aws_account_id" {
 }
 
 variable "log_retention_days" {
-  description = "How long the skill proxies' logs are kept: a period that CloudWatch Logs knows, see modules/skill-proxy."
+  description = "Retention of the skill proxies' logs: a period that CloudWatch Logs supports, see modules/skill-proxy."
   type        = number
   default     = 30
   nullable    = false
 }
 
 variable "project_id" {
-  description = "Id of the Google Cloud project that everything is created in. It must exist and have a billing account."
+  description = "Id of the Google Cloud project of all resources. It must exist and have a billing account."
   type        = string
   nullable    = false
 
@@ -40,7 +40,7 @@ variable "project_id" {
 }
 
 variable "proxy_package" {
-  description = "Path of the zip that scripts/build-proxy writes."
+  description = "Path of the zip from scripts/build-proxy."
   type        = string
   default     = "skillproxy.zip"
   nullable    = false
@@ -48,12 +48,12 @@ variable "proxy_package" {
 
 variable "regions" {
   description = <<-EOT
-    The stacks, by Alexa region: NA, EU or FE. A skill needs one for each region it is published in.
+    The stacks, by Alexa region: NA, EU or FE. A skill needs one for each region in which it is published.
       location            Google Cloud region of the stack's functions, near the region's event gateway
-      firestore_location  where the customers' tokens are kept: a region or a multi-region such as eur3. It can never
+      firestore_location  location of the customers' tokens: a region or a multi-region such as eur3. It can never
                           be changed, so it does not follow location.
-      own_lambda_role     name of the role of a Lambda that the maker has for this region already. It is the one that
-                          is trusted then, and no skill proxy is made.
+      own_lambda_role     name of the role of the maker's existing Lambda for this region. The stack trusts that role,
+                          and no skill proxy is created.
   EOT
   type = map(object({
     location           = string
@@ -97,7 +97,7 @@ variable "regions" {
 }
 
 variable "source_package" {
-  description = "Path of the zip that scripts/package writes."
+  description = "Path of the zip from scripts/package."
   type        = string
   default     = "source.zip"
   nullable    = false

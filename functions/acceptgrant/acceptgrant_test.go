@@ -141,17 +141,6 @@ func severity(test, answer string) string {
 	return "ERROR"
 }
 
-func TestNoDirective(t *testing.T) {
-	t.Parallel()
-	w := accesstest.New(t, simulator.Options{})
-	body := []byte(`{"directive":{"header":{"namespace":"Alexa.Discovery"}}}`)
-	answer := function(t, w).Handle(t.Context(), handler.Request{Header: http.Header{}, Body: body})
-	const want = `{"error":"not an AcceptGrant directive: directive.header.namespace: must be \"Alexa.Authorization\""}`
-	if answer.Status != http.StatusBadRequest || string(answer.Body) != want {
-		t.Errorf("answer = %d %s, want 400 %s", answer.Status, answer.Body, want)
-	}
-}
-
 // TestRegionIsNotGuessed: with two regions served, the skill proxy must name the
 // region.
 func TestRegionIsNotGuessed(t *testing.T) {
@@ -239,7 +228,7 @@ func TestAccounts(t *testing.T) {
 	}{
 		{"same account again", "amzn-1", nil, 1, false},
 		{"a spouse's account", "amzn-2", nil, 2, false},
-		{"nobody tells", "amzn-1", func(w *accesstest.World) {
+		{"account unknown", "amzn-1", func(w *accesstest.World) {
 			w.Sim.Always(simulator.TokenInfo, simulator.Fault{Status: 400})
 		}, 2, true},
 	}

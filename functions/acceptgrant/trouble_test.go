@@ -102,9 +102,9 @@ func TestSlowExchange(t *testing.T) {
 	}
 }
 
-// TestFailedLinkIsForgotten: a link that was answered with a failure is not stored
+// TestFailedLinkIsNotStoredLater: a link that was answered with a failure is not stored
 // later.
-func TestFailedLinkIsForgotten(t *testing.T) {
+func TestFailedLinkIsNotStoredLater(t *testing.T) {
 	t.Parallel()
 	w := accesstest.New(t, simulator.Options{})
 	f := function(t, w)

@@ -64,7 +64,7 @@ func newAudit(t *testing.T, m *maker, fates map[string]fate) *audit {
 			}
 		}
 	}
-	for _, id := range said(a.t, a.w.DeadLetters, deadLetters, func(m *pubsub.Message) string { return m.Attributes["eventId"] }) {
+	for _, id := range textsOf(a.t, a.w.DeadLetters, deadLetters, func(m *pubsub.Message) string { return m.Attributes["eventId"] }) {
 		a.dead[id]++
 	}
 	return a

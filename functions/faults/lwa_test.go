@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -16,6 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
@@ -78,9 +78,7 @@ func TestExchange(t *testing.T) {
 					wantGrants = []string{world.GrantID(alexa.EU, code)}
 				}
 				exchanges := recorded(t, before+len(test.requests), func() []simulator.Request { return w.requestsOf(c, simulator.Exchange) })
-				if diff := cmp.Diff(test.requests, statuses(exchanges[before:])); diff != "" {
-					t.Errorf("the exchanges differ (-want +got):\n%s", diff)
-				}
+				expect.Equal(t, "the exchanges", test.requests, statuses(exchanges[before:]))
 				w.wantGrants(t, c, wantGrants)
 				wanted := "200"
 				if len(wantGrants) > 0 {
@@ -100,9 +98,7 @@ func (w *suite) wantGrants(t *testing.T, c customer, want []string) {
 		t.Fatal(err)
 	}
 	got := slices.Sorted(maps.Keys(record.Grants))
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("the grants differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "the grants", want, got, cmpopts.EquateEmpty())
 	for _, g := range record.Grants {
 		if lifetime := time.Until(g.ExpiresAt); g.State != grant.Active || lifetime < 59*time.Minute || lifetime > time.Hour {
 			t.Errorf("grant = %s %s, expires in %v; want active for up to an hour", g.State, g.Reason, lifetime)

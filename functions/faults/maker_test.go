@@ -82,7 +82,7 @@ func (m *maker) publish(ctx context.Context, events []planned) error {
 		}
 		asked, more := m.w.GrantEvents.Find(func(*pubsub.Message) bool { return true })
 		for _, message := range asked[m.heard:] {
-			if err := m.obey(ctx, message.Data); err != nil {
+			if err := m.handleGrantEvent(ctx, message.Data); err != nil {
 				return err
 			}
 		}
@@ -139,9 +139,9 @@ func (m *maker) link(ctx context.Context, c customer) error {
 	}
 }
 
-// obey publishes the reports that a grant event asks for. After a relink those are
+// handleGrantEvent publishes the reports that a grant event asks for. After a relink those are
 // all, because Alexa queries every state then.
-func (m *maker) obey(ctx context.Context, data []byte) error {
+func (m *maker) handleGrantEvent(ctx context.Context, data []byte) error {
 	var message struct {
 		Type, UserID string
 		EndpointIDs  []string
@@ -239,7 +239,7 @@ func (m *maker) settle(ctx context.Context) error {
 		if err := m.sweep(ctx); err != nil {
 			return err
 		}
-		said(m.t, m.w.GrantEvents, 0, func(*pubsub.Message) string { return "" }) // all its grant events have arrived
+		textsOf(m.t, m.w.GrantEvents, 0, func(*pubsub.Message) string { return "" }) // all its grant events have arrived
 		if err := m.publish(ctx, events); err != nil {
 			return err
 		}

@@ -6,13 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
@@ -132,9 +131,8 @@ func (w *suite) runOnce(t *testing.T, second *binary.Process, event func(custome
 		}
 	}
 	requests := w.eventsOf(c)
-	if diff := cmp.Diff(r.second, got) + cmp.Diff(r.sent, statuses(requests)); diff != "" {
-		t.Errorf("second answers or requests differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "answers of the second process", r.second, got)
+	expect.Equal(t, "requests", r.sent, statuses(requests))
 	checkRequests(t, requests, nil, row{})
 }
 

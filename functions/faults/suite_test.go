@@ -134,15 +134,15 @@ func (w *suite) grant(t *testing.T, c customer) grant.Grant {
 	return record.Grants[c.GrantID]
 }
 
-// said waits for n messages for which say returns a text, and for all that were
+// textsOf waits for n messages for which say returns a text, and for all that were
 // published before. It returns the texts, sorted.
-func said(t *testing.T, box *cloud.Inbox, n int, say func(*pubsub.Message) string) (said []string) {
+func textsOf(t *testing.T, box *cloud.Inbox, n int, say func(*pubsub.Message) string) (texts []string) {
 	t.Helper()
 	for _, m := range box.Wait(t, n, func(m *pubsub.Message) bool { return say(m) != "" }) {
-		said = append(said, say(m))
+		texts = append(texts, say(m))
 	}
-	slices.Sort(said)
-	return said
+	slices.Sort(texts)
+	return texts
 }
 
 // announced returns the type and reason of a grant event about a customer, except

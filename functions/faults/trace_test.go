@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -15,6 +14,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
@@ -136,11 +136,9 @@ func (w *suite) runRow(t *testing.T, p *binary.Process, r row) {
 	requests := recorded(t, len(r.want.Gateway), func() []simulator.Request { return w.eventsOf(c) })
 	got.Gateway = statuses(requests)
 	got.Refresh = statuses(recorded(t, len(r.want.Refresh), func() []simulator.Request { return w.requestsOf(c, simulator.Refresh) }))
-	got.Told = said(t, w.GrantEvents, len(r.want.Told), announced(c))
-	got.Dead = said(t, w.DeadLetters, len(r.want.Dead), deadLetterCode(c))
-	if diff := cmp.Diff(r.want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("what happened differs (-want +got):\n%s", diff)
-	}
+	got.Told = textsOf(t, w.GrantEvents, len(r.want.Told), announced(c))
+	got.Dead = textsOf(t, w.DeadLetters, len(r.want.Dead), deadLetterCode(c))
+	expect.Equal(t, "what happened", r.want, got, cmpopts.EquateEmpty())
 	checkRequests(t, requests, first, r)
 	if r.after != nil {
 		if err := r.after(g); err != nil {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/functions/skillevent"
@@ -24,6 +23,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // provider is a maker's identity provider. It accepts the tokens "grantee-u-1" and
@@ -118,9 +118,7 @@ func (w *world) wantDue(t *testing.T, userID string, want ...string) {
 	}
 	slices.Sort(due)
 	slices.Sort(want)
-	if diff := cmp.Diff(want, due, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("due grants of %s differ (-want +got):\n%s", userID, diff)
-	}
+	expect.Equal(t, fmt.Sprintf("due grants of %s", userID), want, due, cmpopts.EquateEmpty())
 }
 
 // wantSweep sweeps, and checks how many grants were refreshed and revoked.

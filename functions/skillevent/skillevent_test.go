@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/functions/skillevent"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // notHandled is the answer to an event that Alexa may resend.
@@ -53,7 +52,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"linked", nil, linked("a", "grantee-u-1", unknownTime), became("learned", linkedKind, hash)},
 		{"token rejected", nil, linked("a", "grantee-old", unknownTime), refused("WARNING", "token rejected")},
-		{"token of nobody", nil, linked("a", "grantee-nobody", unknownTime), refused("ERROR", "no customer")},
+		{"token of no customer", nil, linked("a", "grantee-nobody", unknownTime), refused("ERROR", "no customer")},
 		{"identity provider down", nil, linked("a", "grantee-down", unknownTime), answered{
 			503, notHandled, "WARNING", "", linkedKind,
 			"finding the customer: grantee: no verdict" + providerSays, "r-1", "",
@@ -79,9 +78,7 @@ func TestAnswers(t *testing.T) {
 			if test.prepare != nil {
 				test.prepare(t, w)
 			}
-			if diff := cmp.Diff(test.want, w.handle(t, test.body)); diff != "" {
-				t.Errorf("answer differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "answer", test.want, w.handle(t, test.body))
 		})
 	}
 }
@@ -127,9 +124,7 @@ func TestLinked(t *testing.T) {
 			want := grant.NewAccount(key, accesstest.Key(test.want.customer), w.Now().Add(test.want.at))
 			got := w.account(t, "a")
 			want.Revision = got.Revision
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("account differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "account", want, got)
 			if _, err := w.Store.Read(t.Context(), accesstest.Key(test.want.customer)); !errors.Is(err, grant.ErrNotFound) {
 				t.Errorf("reading the customer's record: %v, want ErrNotFound", err)
 			}

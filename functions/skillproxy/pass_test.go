@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestRouting(t *testing.T) {
@@ -175,8 +175,6 @@ func TestLogLine(t *testing.T) {
 		}
 		delete(got, "time")
 		delete(got, "duration_ms")
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("line %d differs (-want +got):\n%s", i+1, diff)
-		}
+		expect.Equal(t, fmt.Sprintf("line %d", i+1), want, got)
 	}
 }

@@ -12,9 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
@@ -104,9 +103,7 @@ func TestSnippets(t *testing.T) {
 				for _, n := range numbers {
 					want = append(want, fmt.Sprintf("Bearer fake-id-%d|skill@maker.example|%s", n, w.url))
 				}
-				if diff := cmp.Diff(want, b.tokens()); diff != "" {
-					t.Errorf("tokens differ (-want +got):\n%s", diff)
-				}
+				expect.Equal(t, "tokens", want, b.tokens())
 			}
 			w.acceptGrant.then(answering(200, done), answering(401, ``))
 			w.skillEvent.then(answering(200, `{"ok":true}`), answering(503, ``), answering(401, ``))

@@ -1,6 +1,6 @@
-# override_during, which Terraform has since 1.11, lets a plan know what is known
-# only once something is made. Nothing is applied: Terraform would destroy it
-# again, which the subscription for device events forbids.
+# override_during, since Terraform 1.11, gives a plan the values that are known only
+# after the apply. Nothing is applied: Terraform would destroy it again, which the
+# subscription for device events forbids.
 
 mock_provider "google" {
   source          = "./tests/mocks/google"
@@ -37,7 +37,7 @@ run "none_without_a_channel" {
 
   assert {
     condition     = length(google_monitoring_alert_policy.log) == 0 && length(google_monitoring_alert_policy.metric) == 0 && length(google_monitoring_alert_policy.sweep) == 0
-    error_message = "An alert that nobody is told of must not be made."
+    error_message = "Without a notification channel there must be no alert policy."
   }
 }
 
@@ -60,7 +60,7 @@ run "alerts" {
   assert {
     condition = alltrue([for policy in concat(values(google_monitoring_alert_policy.log), values(google_monitoring_alert_policy.metric), values(google_monitoring_alert_policy.sweep)) :
     policy.notification_channels == tolist(var.alert_channels) && length(policy.documentation[0].content) > 100])
-    error_message = "Every alert must be told to all channels, and say what to do."
+    error_message = "Every alert must notify all channels, and say what to do."
   }
   assert {
     condition = google_monitoring_alert_policy.log["errors"].conditions[0].condition_matched_log[0].filter == join(" AND ", [
@@ -74,11 +74,11 @@ run "alerts" {
         "eu-refreshshard", "eu-refreshtokens", "eu-sendevent", "na-refreshshard", "na-refreshtokens", "na-sendevent",
       ] : "\"gatepost-${name}\""])}))",
     ])
-    error_message = "Errors of every function must be found, and requests that no function answered, but none that only asks for redelivery."
+    error_message = "The alert must cover errors of every function and requests without an answer, except retries."
   }
   assert {
     condition     = alltrue([for policy in google_monitoring_alert_policy.log : policy.alert_strategy[0].notification_rate_limit[0].period == "1800s"])
-    error_message = "A fault that writes a line for every event must not send a message for every line."
+    error_message = "A fault with a line for every event must not send a notification for every line."
   }
   assert {
     condition = { for name, policy in google_monitoring_alert_policy.metric : name => join(" ", [
@@ -88,7 +88,7 @@ run "alerts" {
       late         = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"gatepost-eu-device-events\", \"gatepost-na-device-events\") AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" COMPARISON_GT 150"
       late_shards  = "resource.type = \"pubsub_subscription\" AND resource.labels.subscription_id = one_of(\"gatepost-eu-refresh\", \"gatepost-na-refresh\") AND metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\" COMPARISON_GT 300"
     }
-    error_message = "Events that wait for half of what they may, shards that wait for 5 minutes, and any dead letter, must be found."
+    error_message = "The alerts must cover events at half of their greatest age, shards that wait for 5 minutes, and any dead letter."
   }
   assert {
     condition = { for region, policy in google_monitoring_alert_policy.sweep : region => join(" ", [
@@ -98,7 +98,7 @@ run "alerts" {
       "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"gatepost-${lower(region)}-refreshtokens\" AND",
       "metric.type = \"run.googleapis.com/request_count\" AND metric.labels.response_code_class = \"2xx\" 900s REDUCE_SUM",
     ]) }
-    error_message = "Whatever keeps a stack's sweep from beginning must be found."
+    error_message = "The alert must cover every cause of a missing sweep."
   }
 }
 
@@ -111,7 +111,7 @@ run "events_that_may_be_older" {
   }
   assert {
     condition     = google_monitoring_alert_policy.metric["late"].conditions[0].condition_threshold[0].threshold_value == 300
-    error_message = "Events that wait for 5 minutes must be found, however old they may be."
+    error_message = "The alert must cover events that wait for 5 minutes, for any max_event_age."
   }
 }
 
@@ -124,6 +124,6 @@ run "events_that_must_be_young" {
   }
   assert {
     condition     = google_monitoring_alert_policy.metric["late"].conditions[0].condition_threshold[0].threshold_value == 35
-    error_message = "Events must be found to be late while they still can be sent."
+    error_message = "The alert on late events must fire before they expire."
   }
 }

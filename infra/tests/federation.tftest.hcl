@@ -1,6 +1,6 @@
-# override_during, which Terraform has since 1.11, lets a plan know what is known
-# only once something is made. Nothing is applied: Terraform would destroy it
-# again, which the subscription for device events forbids.
+# override_during, since Terraform 1.11, gives a plan the values that are known only
+# after the apply. Nothing is applied: Terraform would destroy it again, which the
+# subscription for device events forbids.
 
 mock_provider "google" {
   source          = "./tests/mocks/google"
@@ -51,7 +51,7 @@ run "provider" {
   }
   assert {
     condition     = local.workload_provider == "//iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda"
-    error_message = "The proxies must be told of this provider."
+    error_message = "The proxies must use this provider."
   }
 }
 
@@ -60,7 +60,7 @@ run "one_region" {
 
   assert {
     condition     = google_iam_workload_identity_pool_provider.aws.attribute_condition == "google.subject in ['arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu']"
-    error_message = "The one proxy's role must be let in, and nobody else."
+    error_message = "Only the one proxy's role may be admitted."
   }
 }
 
@@ -82,7 +82,7 @@ run "three_regions" {
       "'arn:aws:sts::123456789012:assumed-role/lamps-fe'",
       "'arn:aws:sts::123456789012:assumed-role/lamps-na']",
     ])
-    error_message = "The three proxies' roles must be let in, and nobody else."
+    error_message = "Only the three proxies' roles may be admitted."
   }
   assert {
     condition = { for region, stack in output.stacks : region => stack.lambda } == {
@@ -105,14 +105,14 @@ run "own_lambda_role" {
 
   assert {
     condition     = length(module.proxy_na) == 0 && length(module.proxy_eu) == 1
-    error_message = "Where the maker has a Lambda, none must be made."
+    error_message = "If the maker has a Lambda, none must be created."
   }
   assert {
     condition = google_iam_workload_identity_pool_provider.aws.attribute_condition == join(", ", [
       "google.subject in ['arn:aws:sts::123456789012:assumed-role/gatepost-skill-proxy-eu'",
       "'arn:aws:sts::123456789012:assumed-role/maker-smart-home']",
     ])
-    error_message = "The maker's role must be let in."
+    error_message = "The maker's role must be admitted."
   }
   assert {
     condition     = endswith(output.stacks["NA"].lambda, ":assumed-role/maker-smart-home") && endswith(output.stacks["EU"].lambda, ":assumed-role/gatepost-skill-proxy-eu")
@@ -120,7 +120,7 @@ run "own_lambda_role" {
   }
   assert {
     condition     = output.stacks["NA"].lambda_arn == null
-    error_message = "There is no Lambda of ours to enter in the developer console."
+    error_message = "There must be no Lambda of ours to enter in the developer console."
   }
   assert {
     condition = output.own_lambdas == {
@@ -131,12 +131,12 @@ run "own_lambda_role" {
         GOOGLE_WORKLOAD_PROVIDER = "//iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda"
       }
     }
-    error_message = "The maker must be told what the own Lambda needs."
+    error_message = "The output must have the environment of the maker's own Lambda."
   }
 }
 
-# No role's name is that long today: only a module that makes the subject of
-# something else as well could break the rule.
+# No role's name is that long today: only a module with a longer subject could break
+# the rule.
 run "refuses_a_subject_too_long_for_google" {
   command = plan
 

@@ -1,5 +1,5 @@
-# A plan by the real providers, which know what mocks do not: what Google and
-# AWS take. They have no credentials and ask nobody.
+# A plan by the real providers, which check more than mocks: the values that Google
+# and AWS accept. They have no credentials and make no calls.
 
 provider "google" {
   project      = "maker-prod"
@@ -81,13 +81,13 @@ run "everything" {
 
   assert {
     condition     = google_service_account.build.email == "gatepost-build@maker-prod.iam.gserviceaccount.com"
-    error_message = "The account that builds differs."
+    error_message = "The build account differs."
   }
   assert {
     condition = toset([for binding in google_project_iam_member.build : binding.member]) == toset([
       "serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com",
     ])
-    error_message = "Nobody but the account that builds may be bound to the project here."
+    error_message = "Only the build account may have a binding on the project here."
   }
   assert {
     condition = { for region, stack in output.stacks : region => split("/subject/", stack.lambda)[1] } == {
@@ -108,6 +108,6 @@ run "no_proxy" {
 
   assert {
     condition     = google_iam_workload_identity_pool_provider.aws.attribute_condition == "google.subject in ['arn:aws:sts::123456789012:assumed-role/maker-smart-home']"
-    error_message = "The maker's role must be let in, and nobody else."
+    error_message = "Only the maker's role may be admitted."
   }
 }

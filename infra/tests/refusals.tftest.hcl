@@ -1,9 +1,9 @@
-# Each rule of the root module, broken. A run breaks several, one of each of the
-# variables that must complain; every one has to.
+# Each rule of the root module, broken. A run breaks several, one of each variable,
+# and each of them must fail.
 
-# override_during, which Terraform has since 1.11, lets a plan know what is known
-# only once something is made. Nothing is applied: Terraform would destroy it
-# again, which the subscription for device events forbids.
+# override_during, since Terraform 1.11, gives a plan the values that are known only
+# after the apply. Nothing is applied: Terraform would destroy it again, which the
+# subscription for device events forbids.
 
 mock_provider "google" {
   source          = "./tests/mocks/google"
@@ -193,7 +193,7 @@ run "refuses_a_key_set_in_the_clear" {
   expect_failures = [var.grantee]
 }
 
-# A database does not follow its stack, so that it has to be said where it is.
+# A database does not move with its stack, so its location must be set.
 run "refuses_a_stack_without_a_firestore_location" {
   command = plan
 

@@ -1,6 +1,6 @@
-# override_during, which Terraform has since 1.11, lets a plan know what is known
-# only once something is made. Nothing is applied: Terraform would destroy it
-# again, which the subscription for device events forbids.
+# override_during, since Terraform 1.11, gives a plan the values that are known only
+# after the apply. Nothing is applied: Terraform would destroy it again, which the
+# subscription for device events forbids.
 
 mock_provider "google" {
   source          = "./tests/mocks/google"
@@ -61,7 +61,7 @@ run "source" {
       google_storage_bucket.source.uniform_bucket_level_access &&
       google_storage_bucket.source.versioning[0].enabled == false
     )
-    error_message = "Nobody from outside may read the bucket, and it keeps one version."
+    error_message = "The bucket must not be public, and must keep one version."
   }
   assert {
     condition = [for rule in google_storage_bucket.source.lifecycle_rule : [
@@ -80,13 +80,13 @@ run "build_account" {
 
   assert {
     condition     = google_service_account.build.account_id == "gatepost-build"
-    error_message = "The account that builds must be its own."
+    error_message = "The build must have its own account."
   }
   assert {
     condition = toset([for binding in google_project_iam_member.build : "${binding.role} ${binding.member}"]) == toset([
       for role in ["roles/artifactregistry.writer", "roles/logging.logWriter", "roles/storage.objectViewer"] : "${role} ${google_service_account.build.member}"
     ])
-    error_message = "What builds may do three things in the project."
+    error_message = "The build account must have exactly three roles on the project."
   }
 }
 
@@ -99,11 +99,11 @@ run "topics" {
   }
   assert {
     condition     = length(google_pubsub_topic.device_events["device-events"].message_storage_policy) == 0
-    error_message = "A topic for all regions may store its messages in any of them."
+    error_message = "A topic for all regions must have no storage policy."
   }
   assert {
     condition     = google_pubsub_topic.grant_events.name == "grant-events" && google_pubsub_topic.grant_events.message_retention_duration == "604800s"
-    error_message = "Lifecycle messages must be kept for whoever subscribes later."
+    error_message = "Grant events must be kept for later subscriptions."
   }
   assert {
     condition = output.topics == {
@@ -139,7 +139,7 @@ run "dead_letters" {
       subscription.retry_policy[0].minimum_backoff == "10s" &&
       subscription.retry_policy[0].maximum_backoff == "600s"
     )])
-    error_message = "Dead letters must wait for 7 days to be pulled, never expire with their subscription, and never be moved on."
+    error_message = "Dead letters must be kept for 7 days, in a subscription that never expires and has no dead-letter policy."
   }
   assert {
     condition = { for name, binding in google_pubsub_topic_iam_member.forwards_dead_letters : name => "${binding.topic} ${binding.role} ${binding.member}" } == {
@@ -165,7 +165,7 @@ run "regional_topics" {
   }
   assert {
     condition     = output.topics.device_events == tolist(["device-events-eu", "device-events-na"]) && length(output.allow_publishing) == 2
-    error_message = "The maker must be told of both topics."
+    error_message = "The output must have both topics."
   }
   assert {
     condition     = local.device_events_topic == { EU = "device-events-eu", NA = "device-events-na" }
@@ -196,7 +196,7 @@ run "secrets" {
   }
   assert {
     condition     = alltrue([for secret in google_secret_manager_secret.gatepost : secret.deletion_policy == "ABANDON"])
-    error_message = "Without its keyset a database is worth nothing: no secret may be deleted by Terraform."
+    error_message = "Without its keyset a database is useless: Terraform must not delete a secret."
   }
   assert {
     condition = output.secrets == {
@@ -217,10 +217,10 @@ run "secret_for_introspection" {
 
   assert {
     condition     = contains(keys(google_secret_manager_secret.gatepost), "gatepost-grantee-credentials")
-    error_message = "Introspection needs a secret to ask with."
+    error_message = "Introspection needs a secret with credentials."
   }
   assert {
     condition     = output.stacks["EU"].environment.acceptgrant.GRANTEE_CREDENTIALS == "projects/maker-prod/secrets/gatepost-grantee-credentials"
-    error_message = "AcceptGrant must be told of it."
+    error_message = "AcceptGrant must have that secret."
   }
 }

@@ -1,6 +1,6 @@
-# override_during, which Terraform has since 1.11, lets a plan know what is known
-# only once something is made. Nothing is applied: Terraform would destroy it
-# again, which the subscription for device events forbids.
+# override_during, since Terraform 1.11, gives a plan the values that are known only
+# after the apply. Nothing is applied: Terraform would destroy it again, which the
+# subscription for device events forbids.
 
 mock_provider "google" {
   source          = "./tests/mocks/google"
@@ -51,11 +51,11 @@ run "one_region" {
   }
   assert {
     condition     = keys(output.stacks["EU"].urls) == ["acceptgrant", "refreshshard", "refreshtokens", "sendevent", "skillevent"]
-    error_message = "Every function's address must be told."
+    error_message = "The output must have every function's address."
   }
   assert {
     condition     = length(output.own_lambdas) == 0
-    error_message = "Where there is a proxy, the maker needs no environment for one."
+    error_message = "With a proxy, the maker needs no environment for one."
   }
 }
 
@@ -80,7 +80,7 @@ run "three_regions" {
       EU = "europe-west1 eu-west-1 gatepost-eu"
       FE = "us-west1 us-west-2 gatepost-fe"
     }
-    error_message = "Each stack must have its own place and database."
+    error_message = "Each stack must have its own location and database."
   }
   assert {
     condition = { for region, stack in output.stacks : region => [
@@ -105,7 +105,7 @@ run "key_set_reaches_the_stacks" {
 
   assert {
     condition     = output.stacks["EU"].environment.acceptgrant.GRANTEE_JWKS == "https://id.maker.example/policy/keys?p=1"
-    error_message = "Where the keys are must reach AcceptGrant."
+    error_message = "The address of the keys must reach AcceptGrant."
   }
 }
 
@@ -139,6 +139,6 @@ run "settings_reach_the_stacks" {
     condition = [for variable in ["GRANTEE_RESOLVER", "GRANTEE_CLAIM", "GRANTEE_AUDIENCE"] : output.stacks["EU"].environment.acceptgrant[variable]] == [
       "introspection:https://id.maker.example/me", "customer", "home",
     ]
-    error_message = "How customers are recognized must reach AcceptGrant."
+    error_message = "The identity provider must reach AcceptGrant."
   }
 }

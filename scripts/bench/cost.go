@@ -68,8 +68,9 @@ const (
 	eventLog      = 1000 + 1200 // the function's line and Cloud Run's own
 )
 
-// databaseWrites is the number of writes a second from which Google has to be asked: the
-// limit of one database in older editions of https://cloud.google.com/firestore/quotas.
+// databaseWrites is the number of writes a second above which Google must be asked:
+// the limit of one database in older editions of
+// https://cloud.google.com/firestore/quotas.
 const databaseWrites = 10_000
 
 // interval is the mean time between two refreshes of a grant: on average a token

@@ -12,15 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
-// TestEventsCommand compares a program with itself. Of a few events a sender's
-// CPU may be none.
+// TestEventsCommand compares a program with itself. With few events a sender's CPU
+// may be 0.
 func TestEventsCommand(t *testing.T) {
 	t.Parallel()
 	args := []string{"events", "-program", built(t), "-program", built(t), "-events", "200", "-customers", "5", "-in-flight", "4",
@@ -36,8 +35,8 @@ func TestEventsCommand(t *testing.T) {
 		`Gatepost 2 takes \S+ \(\S+ to \S+\) times the CPU of Gatepost 1`)
 }
 
-// TestWarmUp: a sender that sends nothing, or what Amazon would refuse, is not
-// measured.
+// TestWarmUp: a sender that sends nothing, or events that Amazon would refuse, is
+// not measured.
 func TestWarmUp(t *testing.T) {
 	t.Parallel()
 	w, err := startWorld(t.Context(), pins{}, t.TempDir())
@@ -65,7 +64,7 @@ func TestWarmUp(t *testing.T) {
 		err := e.warmUp(t.Context(), &stage{world: w, serial: 1}, sender{base: function.URL, path: "/"})
 		function.Close()
 		if got := fmt.Sprint(err); !strings.Contains(got, test.want) {
-			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+			t.Errorf("%s: error = %v, want %q", test.name, err, test.want)
 		}
 	}
 }
@@ -77,12 +76,12 @@ func TestMissed(t *testing.T) {
 		"the gateway accepted 15 of 15 events and refused 1": {Taken: 15, Refused: 1},
 	} {
 		if got := l.missed(15); got != want {
-			t.Errorf("%q, want %q", got, want)
+			t.Errorf("missed() = %q, want %q", got, want)
 		}
 	}
 }
 
-// TestFloorFails when the gateway does, and no event was sent.
+// TestFloorFails: the floor fails if the gateway does.
 func TestFloorFails(t *testing.T) {
 	t.Parallel()
 	refusing := httptest.NewServer(http.NotFoundHandler())
@@ -90,12 +89,12 @@ func TestFloorFails(t *testing.T) {
 	answer := httptest.NewRecorder()
 	(&floor{client: refusing.Client(), url: refusing.URL}).ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/", nil))
 	if answer.Code != http.StatusBadGateway || !strings.Contains(answer.Body.String(), "404") {
-		t.Errorf("%d %s", answer.Code, answer.Body)
+		t.Errorf("answer = %d %s, want 502 with the gateway's status", answer.Code, answer.Body)
 	}
 }
 
 func TestFindPeers(t *testing.T) {
-	// fake is a directory with programs that exit with a status.
+	// fake returns a directory of programs that exit with a status.
 	fake := func(status int, names ...string) string {
 		dir := t.TempDir()
 		for _, name := range names {
@@ -106,7 +105,7 @@ func TestFindPeers(t *testing.T) {
 	for name, test := range map[string]struct {
 		path                 string
 		install              bool
-		python, node, absent string // the ends of paths, and why node does not take part
+		python, node, absent string // ends of the paths, and the reason without node
 	}{
 		"nothing is there":   {fake(0), false, "", "", "no node"},
 		"no packages":        {fake(1, "node", "python3"), false, "", "", "no express and axios for node: -install"},
@@ -119,16 +118,16 @@ func TestFindPeers(t *testing.T) {
 			t.Setenv("NODE_PATH", "/some/modules")
 			node, modules, err := findNode(t.Context(), "/dir", test.install)
 			if !strings.HasSuffix(node, test.node) || !strings.Contains(fmt.Sprint(err), test.absent) || test.node == "" && err == nil {
-				t.Errorf("node %q: %v, want %q and %q", node, err, test.node, test.absent)
+				t.Errorf("node = %q, %v, want %q and %q", node, err, test.node, test.absent)
 			}
 			if want := map[bool]string{false: "/some/modules", true: "/dir/node_modules"}[test.install]; err == nil && modules != want {
-				t.Errorf("modules in %s, want %s", modules, want)
+				t.Errorf("modules = %s, want %s", modules, want)
 			}
 			if test.python == "" {
-				return // the machine's own may have aiohttp
+				return // the machine's Python may have aiohttp
 			}
 			if python, err := findPython(t.Context()); err != nil || !strings.HasSuffix(python, test.python) {
-				t.Errorf("python %q: %v, want %q", python, err, test.python)
+				t.Errorf("python = %q, %v, want %q", python, err, test.python)
 			}
 		})
 	}
@@ -153,12 +152,10 @@ floor   80µs             1                    80ms             160ms           
 other   200µs            2.00 (1.00 to 6.00)  200ms            400ms            300.0 MiB    3       300
 other: answered 503
 `
-	if diff := cmp.Diff(want, out.String()); diff != "" {
-		t.Errorf("table (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "table", want, out.String())
 }
 
-// receiver is a function that notes what is pushed to it.
+// receiver is a function that records pushes.
 type receiver struct {
 	answer   func(n int) (int, string)
 	mu       sync.Mutex
@@ -210,12 +207,10 @@ func TestPush(t *testing.T) {
 				"0000000000000098 " + userID(0): 1, "0000000000000099 " + userID(1): 1,
 				"0000000000000100 " + userID(0): 1, "0000000000000101 " + userID(1): 1,
 			}
-			if diff := cmp.Diff(want, messages); diff != "" {
-				t.Errorf("messages (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "messages", want, messages)
 			if done.Answered != 4 || done.Wrong != 0 || done.Statuses[200] != 4 || done.Half <= 0 || done.Longest < done.Worst ||
 				done.Took < 4*every {
-				t.Errorf("%+v", done)
+				t.Errorf("load = %+v", done)
 			}
 		})
 	}
@@ -227,11 +222,11 @@ func TestPushComplains(t *testing.T) {
 		return []int{200, 503, 200}[n-1], []string{"accepted", "accepted", "suspended"}[n-1]
 	})
 	if done.Wrong != 2 || done.Complaint != "answered 503 accepted" || done.Statuses[503] != 1 || done.Statuses[200] != 2 {
-		t.Errorf("%+v", done)
+		t.Errorf("load = %+v, want two wrong answers", done)
 	}
 	none, err := job{Host: "127.0.0.1:1", Customers: 1, Events: 2, InFlight: 1}.do(t.Context())
 	if err != nil || none.Wrong != 2 || none.Statuses[0] != 2 || !strings.Contains(none.Complaint, "refused") {
-		t.Errorf("nothing listens: %+v, %v", none, err)
+		t.Errorf("load without a server = %+v, %v", none, err)
 	}
 }
 
@@ -239,7 +234,7 @@ func TestPushEndsInTime(t *testing.T) {
 	t.Parallel()
 	done, _ := pushTo(t, job{Customers: 1, Events: 1 << 40, InFlight: 2, For: 50 * time.Millisecond}, accept)
 	if done.Answered == 0 || done.Took > 10*time.Second {
-		t.Errorf("%+v", done)
+		t.Errorf("load = %+v, want it to end in time", done)
 	}
 }
 
@@ -251,16 +246,16 @@ func TestPercentile(t *testing.T) {
 	}
 	for hundredths, want := range map[int]time.Duration{0: 1, 1: 1, 50: 50, 95: 95, 99: 99, 100: 100} {
 		if got := percentile(hundred, hundredths); got != want {
-			t.Errorf("%d %%: %d, want %d", hundredths, got, want)
+			t.Errorf("percentile %d = %d, want %d", hundredths, got, want)
 		}
 	}
 	if none, one, two := percentile(nil, 50), percentile(hundred[:1], 99), percentile(hundred[:3], 50); none != 0 || one != 1 || two != 2 {
-		t.Errorf("of nothing %v, of one %v, the middle of three %v", none, one, two)
+		t.Errorf("of none = %v, of one = %v, median of three = %v", none, one, two)
 	}
 }
 
-// TestGateway asks the gateway, which judges events in full when it is strict, by
-// their body, and compares the tokens of header and body otherwise.
+// TestGateway: a strict gateway checks events completely, by their body; otherwise
+// it compares the tokens of header and body.
 func TestGateway(t *testing.T) {
 	t.Parallel()
 	sim := simulator.New(simulator.Options{})
@@ -291,7 +286,7 @@ func TestGateway(t *testing.T) {
 			request.Header.Set("Authorization", test.authorization)
 			request.Header.Set("Content-Type", "application/json")
 			if got := g.takes(request, []byte(test.body)); got != want {
-				t.Errorf("%s, strict %v: taken %v, want %v", test.name, strict, got, want)
+				t.Errorf("%s, strict %v: takes() = %v, want %v", test.name, strict, got, want)
 			}
 		}
 	}

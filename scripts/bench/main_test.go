@@ -18,11 +18,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
 )
 
-// TestMain refuses every connection that would leave this machine, and lets the
-// test binary be the processes that the program starts itself as.
+// TestMain refuses every connection to another machine, and lets the test binary
+// run as the program's own child processes.
 func TestMain(m *testing.M) {
 	loopback.Only()
 	if len(os.Args) == 2 && children[os.Args[1]] != nil {
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// bench runs the program and returns what it wrote.
+// bench runs the program and returns its status and output.
 func bench(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -41,8 +42,8 @@ func bench(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), errs.String()
 }
 
-// program is Gatepost's program, built once for all tests as other packages'
-// tests build it: -trimpath would compile every dependency again.
+// program is Gatepost's program, built once for all tests, as other packages' tests
+// build it: -trimpath would compile every dependency again.
 var program = sync.OnceValues(func() (_ string, err error) {
 	if programDir, err = os.MkdirTemp("", "gatepost-bench-test-"); err != nil {
 		return "", err
@@ -50,7 +51,7 @@ var program = sync.OnceValues(func() (_ string, err error) {
 	return binary.Build(context.Background(), programDir)
 })
 
-var programDir string // for TestMain to remove
+var programDir string // removed by TestMain
 
 func built(t *testing.T) string {
 	t.Helper()
@@ -61,17 +62,17 @@ func built(t *testing.T) string {
 	return path
 }
 
-// wantLines runs a command and fails unless some line of its output is like each
-// expression.
+// wantLines runs a command and checks that for each expression its output has a
+// matching line.
 func wantLines(t *testing.T, args []string, expressions ...string) {
 	t.Helper()
 	status, stdout, stderr := bench(t, args...)
 	if status != exitOK {
-		t.Fatalf("status %d: %s", status, stderr)
+		t.Fatalf("status = %d: %s", status, stderr)
 	}
 	for _, expression := range expressions {
 		if !regexp.MustCompile(`(?m)^` + expression + `$`).MatchString(stdout) {
-			t.Errorf("no line is like %s in\n%s", expression, stdout)
+			t.Errorf("no line matches %s in\n%s", expression, stdout)
 		}
 	}
 }
@@ -92,7 +93,7 @@ func TestCommandLine(t *testing.T) {
 		"no grants":            {[]string{"sweep", "-grants", "0"}, exitUsage, "at least 10 grants"},
 		"too many shards":      {[]string{"sweep", "-shards", "257"}, exitUsage, "1 to 256 shards"},
 		"negative latency":     {[]string{"sweep", "-latency", "-1s"}, exitUsage, "no negative latency"},
-		"nobody is left":       {[]string{"cost", "-idle", "1"}, exitUsage, "a share from 0 to less than 1"},
+		"no customer is left":  {[]string{"cost", "-idle", "1"}, exitUsage, "a share from 0 to less than 1"},
 		"too many in flight":   {[]string{"cost", "-in-flight", "81"}, exitUsage, "1 to 80 events in flight"},
 		"no rounds":            {[]string{"events", "-rounds", "0"}, exitUsage, "numbers above 0"},
 		"no such program":      {[]string{"load", "-program", "/no/such/program"}, exitFailed, "bench load: start "},
@@ -104,14 +105,14 @@ func TestCommandLine(t *testing.T) {
 			t.Parallel()
 			status, _, stderr := bench(t, test.args...)
 			if status != test.status || !strings.Contains(stderr, test.stderr) {
-				t.Errorf("status %d and %q, want %d and %q", status, stderr, test.status, test.stderr)
+				t.Errorf("status = %d, stderr = %q, want %d, %q", status, stderr, test.status, test.stderr)
 			}
 		})
 	}
 }
 
-// TestReadme has the README show what bench cost writes, and name every command
-// and flag that there is. The figures of the other commands are the machine's.
+// TestReadme: the README contains the output of bench cost, and names every command
+// and flag. The figures of the other commands depend on the machine.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("README.md")
@@ -122,19 +123,19 @@ func TestReadme(t *testing.T) {
 	status, stdout, stderr := bench(t, "cost")
 	shown := regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(stdout, "    $1")
 	if status != exitOK || !strings.Contains(readme, shown) {
-		t.Errorf("README.md does not show what bench cost writes (status %d, %s):\n%s", status, stderr, shown)
+		t.Errorf("README.md does not contain the output of bench cost (status %d, %s):\n%s", status, stderr, shown)
 	}
-	flagged := regexp.MustCompile(`(?m)^  -(\S+)`) // descriptions are indented by more
+	flagged := regexp.MustCompile(`(?m)^  -(\S+)`) // descriptions are indented more
 	for _, c := range commands {
 		_, section, found := strings.Cut(readme, "go run ./scripts/bench "+c.name)
 		section, _, _ = strings.Cut(section, "\n## ")
 		if !found {
-			t.Errorf("README.md says nothing of the command %s", c.name)
+			t.Errorf("README.md does not name the command %s", c.name)
 		}
 		_, _, help := bench(t, c.name, "-h")
 		for _, match := range flagged.FindAllStringSubmatch(help, -1) {
 			if !strings.Contains(section, "`-"+match[1]+"`") {
-				t.Errorf("README.md says nothing of -%s of %s", match[1], c.name)
+				t.Errorf("README.md does not name -%s of %s", match[1], c.name)
 			}
 		}
 	}
@@ -144,45 +145,41 @@ func TestParseStat(t *testing.T) {
 	t.Parallel()
 	const stat = "42 (odd ) name) S 1 42 42 0 -1 4194304 500 0 0 0 123 45 6 7 20 0 8 0 99 1000 200\n"
 	if got, err := parseStat(stat); err != nil || got != 1680*time.Millisecond {
-		t.Errorf("%v, %v; want 1.68s", got, err)
+		t.Errorf("parseStat() = %v, %v; want 1.68s", got, err)
 	}
 	for _, wrong := range []string{"", "42 (x) S 1", strings.Replace(stat, "123", "x", 1), strings.Replace(stat, "45", "x", 1)} {
 		if got, err := parseStat(wrong); err == nil {
-			t.Errorf("%q gives %v", wrong, got)
+			t.Errorf("parseStat(%q) = %v, want an error", wrong, got)
 		}
 	}
 }
 
-// TestOwnProcess reads what there is of this one.
+// TestOwnProcess reads the memory and the CPU time of this process.
 func TestOwnProcess(t *testing.T) {
 	t.Parallel()
 	self := os.Getpid()
 	now, err := memoryOf(self, "VmRSS")
 	most, wrong := memoryOf(self, "VmHWM")
 	if err := errors.Join(err, wrong); err != nil || now < 1<<20 || most < now/2 {
-		t.Errorf("%d bytes, %d at most: %v", now, most, err)
+		t.Errorf("memory = %d bytes, peak = %d: %v", now, most, err)
 	}
 	const none = 1 << 30
 	_, cpu := cpuOf(none)
 	_, memory := memoryOf(none, "VmRSS")
 	if _, field := memoryOf(self, "Name"); cpu == nil || memory == nil || field == nil {
-		t.Errorf("of a process that is not there: %v, %v; a name as a number: %v", cpu, memory, field)
+		t.Errorf("errors of a missing process = %v, %v; of a name as a number = %v", cpu, memory, field)
 	}
 }
 
 func TestPins(t *testing.T) {
 	t.Parallel()
-	if diff := cmp.Diff([]string{"a", "b"}, pins{}.on("1", []string{"a", "b"})); diff != "" {
-		t.Errorf("unpinned (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "unpinned command", []string{"a", "b"}, pins{}.on("1", []string{"a", "b"}))
 	p := pins{"/bin/taskset", "1", "0"}
-	if diff := cmp.Diff([]string{"/bin/taskset", "-c", "1", "a"}, p.on(p.sender, []string{"a"})); diff != "" {
-		t.Errorf("pinned (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "pinned command", []string{"/bin/taskset", "-c", "1", "a"}, p.on(p.sender, []string{"a"}))
 	for list, want := range map[string][2]string{"0-3,8": {"8", "0"}, "1,3": {"3", "1"}, "0-1": {"1", "0"}, "5": {}} {
 		got, err := pinsOf("/bin/taskset", list)
 		if got.sender != want[0] || got.rest != want[1] || (err != nil) != (want[0] == "") {
-			t.Errorf("%s: %+v, %v; want %v", list, got, err, want)
+			t.Errorf("pinsOf(%s) = %+v, %v; want %v", list, got, err, want)
 		}
 	}
 }
@@ -192,7 +189,7 @@ func TestServe(t *testing.T) {
 	t.Parallel()
 	_, err := serve(t.Context(), t.TempDir(), nil, "/bin/sh", "-c", "echo \"it's $0\" >&2; exit 3", "a b")
 	if err == nil || !strings.Contains(err.Error(), "it's a b") {
-		t.Errorf("%v, want an error with what the program wrote", err)
+		t.Errorf("error = %v, want one with the program's output", err)
 	}
 }
 
@@ -222,13 +219,13 @@ func TestRecovery(t *testing.T) {
 		"within 1 s": {50}, "within 3 s": {0, 49, 51}, "not while it was watched": {49, 0},
 	} {
 		if got := recovery(seconds, 100); got != want {
-			t.Errorf("%v: %s, want %s", seconds, got, want)
+			t.Errorf("recovery(%v) = %s, want %s", seconds, got, want)
 		}
 	}
 }
 
-// TestCounts: the other counts are proved elsewhere. When this fails, what is
-// proved there has changed, and so has the bill.
+// TestCounts: the tests that prove the other counts still have them. If not, the
+// costs change too.
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
@@ -237,13 +234,13 @@ func TestCounts(t *testing.T) {
 	} {
 		text, err := os.ReadFile(filepath.Join("..", "..", file))
 		if err != nil || !strings.Contains(string(text), want) {
-			t.Errorf("%s does not say %s any more: %v", file, want, err)
+			t.Errorf("%s no longer contains %s: %v", file, want, err)
 		}
 	}
 }
 
-// TestBills checks bills by head: a refresh waits 100 ms, so that a shard makes
-// 160 a second, and an event has 10 ms of an instance to itself.
+// TestBills checks costs with round numbers: a refresh waits 100 ms, so that a
+// shard makes 160 a second, and an event has its own instance for 10 ms.
 func TestBills(t *testing.T) {
 	t.Parallel()
 	c := &cost{
@@ -261,25 +258,25 @@ func TestBills(t *testing.T) {
 		"Cloud Run requests": 148_920 * 0.40 / 1e6, "Pub/Sub": 140_160 * 2000.0 / (1 << 40) * 40, "Cloud Scheduler": 0.10,
 		"egress": refreshes * 1500.0 / (1 << 30) * 0.12,
 	}, c.refreshing(2550, 0), same); diff != "" {
-		t.Errorf("bill of refreshes (-want +got):\n%s", diff)
+		t.Errorf("bill of refreshes differs (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(bill{
 		"Firestore reads": 0.15, "Cloud Run CPU": 10_000 * 0.000024, "Cloud Run memory": 5_000 * 0.0000025, "Cloud Run requests": 0.40,
 		"Pub/Sub": 2e9 / (1 << 40) * 40, "logs": 1.1e9 / (1 << 30) * 0.50, "egress": 2e9 / (1 << 30) * 0.12,
 	}, c.delivering(1e6, 10, 0.5, 0.5), same); diff != "" {
-		t.Errorf("bill of events (-want +got):\n%s", diff)
+		t.Errorf("bill of events differs (-want +got):\n%s", diff)
 	}
 	c.eventCPU = 20 * time.Millisecond
 	for name, test := range map[string]struct{ got, want float64 }{
 		"an event pays for its CPU at least": {c.delivering(1e6, 80, 1, 1)["Cloud Run CPU"], 20_000 * 0.000024},
 		"half of the customers idle":         {2 * c.refreshing(1e6, 0.5)["Firestore writes"], c.refreshing(1e6, 0)["Firestore writes"]},
-		// Of a period of 300 s a shard works for 43 s.
+		// In a period of 300 s a shard works for 43 s.
 		"refreshes a second of 16 shards": {c.capacity(16), 16 * 160 * 43.0 / 300},
-		// Twice as many customers as 16 shards can serve take 32.
+		// Twice the customers of 16 shards need 32.
 		"messages of more shards": {c.refreshing(2*2550*c.capacity(16), 0)["Pub/Sub"], 2 * 140_160 * 2000.0 / (1 << 40) * 40},
 	} {
 		if math.Abs(test.got-test.want) > 1e-9*test.want {
-			t.Errorf("%s: %v, want %v", name, test.got, test.want)
+			t.Errorf("%s = %v, want %v", name, test.got, test.want)
 		}
 	}
 }

@@ -12,11 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestSweepCommand(t *testing.T) {
@@ -28,7 +27,8 @@ func TestSweepCommand(t *testing.T) {
 		`most memory of the process, after a sweep of 300 grants: [1-9]\d*\.\d MiB`)
 }
 
-// slowLWA is Login with Amazon when it takes a second, and how many wait for it.
+// slowLWA is Login with Amazon with a latency of a second; it counts the refreshes
+// in flight.
 type slowLWA struct {
 	now       func() time.Time
 	down      bool
@@ -65,45 +65,44 @@ func newFleet(t *testing.T, n int) (*fleet, *slowLWA) {
 	return f, amazon
 }
 
-// TestSweepFails: the figures of a sweep that did not refresh every grant must
-// not be shown.
+// TestSweepFails: a sweep that did not refresh every grant gives no figures.
 func TestSweepFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, amazon := newFleet(t, 3)
 		f.source.Store = &counting{Store: f, counts: make(map[string]int), hide: true}
 		if err := f.sweep(t.Context(), 16); err == nil || !strings.Contains(err.Error(), "0 grants were refreshed, not 3") {
-			t.Errorf("without records: %v", err)
+			t.Errorf("error without records = %v", err)
 		}
 		f.source.Store = f
 		amazon.down = true
 		if err := f.sweep(t.Context(), 16); err == nil || !strings.Contains(err.Error(), "failed: login_with_amazon") {
-			t.Errorf("in an outage: %v", err)
+			t.Errorf("error in an outage = %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := f.sweep(ctx, 16); err == nil {
-			t.Error("no error after an interrupt")
+			t.Error("sweep after an interrupt succeeded, want an error")
 		}
 	})
 }
 
-// TestPerShard: the bare client and the limits count on as many refreshes at a
-// time as a shard really makes.
+// TestPerShard: the bare client and the limits assume a shard's real number of
+// refreshes in flight.
 func TestPerShard(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f, amazon := newFleet(t, 500)
 		if err := f.sweep(t.Context(), 1); err != nil || amazon.most != perShard {
-			t.Errorf("a shard makes %d refreshes at a time, not %d: %v", amazon.most, perShard, err)
+			t.Errorf("refreshes in flight = %d, want %d: %v", amazon.most, perShard, err)
 		}
 	})
 }
 
-// counting is a store that counts what is asked of it.
+// counting is a store that counts its calls.
 type counting struct {
 	grant.Store
-	hide   bool // the records
+	hide   bool // hides all records
 	mu     sync.Mutex
 	counts map[string]int
 }
@@ -133,8 +132,8 @@ func (c *counting) Write(ctx context.Context, was, now grant.Record) (grant.Reco
 	return c.Store.Write(ctx, was, now)
 }
 
-// TestRefreshReadsAndWrites counts what a refresh asks of the store. The shards'
-// own marks are not in it.
+// TestRefreshReadsAndWrites counts a refresh's calls of the store, without the
+// shards' own marks.
 func TestRefreshReadsAndWrites(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -145,13 +144,11 @@ func TestRefreshReadsAndWrites(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := map[string]int{"reads": 500 * refreshReads, "writes": 500 * refreshWrites}
-		if diff := cmp.Diff(want, c.counts); diff != "" {
-			t.Errorf("calls (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "calls", want, c.counts)
 	})
 }
 
-func TestMadeUpRecordsAreFoundOnce(t *testing.T) {
+func TestGeneratedRecordsAreFoundOnce(t *testing.T) {
 	t.Parallel()
 	const n = 500
 	f, _ := newFleet(t, n)
@@ -167,7 +164,7 @@ func TestMadeUpRecordsAreFoundOnce(t *testing.T) {
 		for more := true; more; {
 			page, err := f.Due(t.Context(), q)
 			if err != nil || len(page.Records) > q.Limit || page.Next != nil && len(page.Records) < q.Limit {
-				t.Fatalf("a page of %d: %v", len(page.Records), err)
+				t.Fatalf("page of %d records: %v", len(page.Records), err)
 			}
 			for _, record := range page.Records {
 				found[record.Key()]++
@@ -175,12 +172,10 @@ func TestMadeUpRecordsAreFoundOnce(t *testing.T) {
 			q.After, more = page.Next, page.Next != nil
 		}
 	}
-	if diff := cmp.Diff(want, found); diff != "" {
-		t.Errorf("records found (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "found records", want, found)
 }
 
-// TestDelayRefreshes: the world answers refreshes, as late as it is told.
+// TestDelayRefreshes: the world answers refreshes with the set latency.
 func TestDelayRefreshes(t *testing.T) {
 	t.Parallel()
 	w, err := startWorld(t.Context(), pins{}, t.TempDir())
@@ -199,7 +194,7 @@ func TestDelayRefreshes(t *testing.T) {
 		began := time.Now()
 		err := errors.Join(w.delayRefreshes(t.Context(), delay), bare.post(t.Context(), 1, 1))
 		if took := time.Since(began); err != nil || took < delay {
-			t.Errorf("a refresh takes %v, want %v more: %v", took, delay, err)
+			t.Errorf("refresh took %v, want %v or more: %v", took, delay, err)
 		}
 	}
 }
@@ -215,9 +210,9 @@ func TestBareClientFailsWithTheServer(t *testing.T) {
 	defer server.Close()
 	bare := bareClient{server.Client(), server.URL, "a=b"}
 	if err := bare.post(t.Context(), 3, 1); err != nil || requests != 3 {
-		t.Errorf("%d requests: %v", requests, err)
+		t.Errorf("requests = %d: %v, want 3", requests, err)
 	}
 	if err := bare.post(t.Context(), 3, 1); err == nil || requests != 4 {
-		t.Errorf("%d requests in the end, and error %v", requests, err)
+		t.Errorf("requests = %d, error = %v, want 4 and an error", requests, err)
 	}
 }

@@ -13,8 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -22,13 +20,14 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 )
 
-// programs are what the README shows, and how each is run.
+// programs are the programs in README.md, and how to run them.
 var programs = []struct {
 	file     string
-	language string // in the README
+	language string // of its block in README.md
 	command  func(t *testing.T) command
 }{
 	{"go/main.go", "go", goCommand},
@@ -36,7 +35,7 @@ var programs = []struct {
 	{"node/publish.mjs", "js", nodeCommand},
 }
 
-// TestReadme has the README show the programs as they are.
+// TestReadme: README.md contains the programs.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	page := readme.Open(t, "README.md")
@@ -45,16 +44,16 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// events are the events of a page, in one line or as a block.
+// events matches the events on a page, in one line or as a block.
 var events = regexp.MustCompile(`(?s)\{"userId": ?"u-1", ?"endpointId".*?\}\]\}`)
 
-// TestEventsOfPages: the events that the pages show are taken, and give no warning.
+// TestEventsOfPages: the events on the pages are valid and give no warning.
 func TestEventsOfPages(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{"../../README.md", "../../infra/README.md"} {
 		shown := events.FindAllString(readme.Open(t, page).Text, -1)
 		if len(shown) == 0 {
-			t.Errorf("%s shows no event", page)
+			t.Errorf("%s contains no event", page)
 		}
 		for _, event := range shown {
 			_, warnings, err := alexa.DecodeEvent([]byte(event), time.Now(), alexa.CheckStrict)
@@ -73,7 +72,7 @@ func TestPublish(t *testing.T) {
 			t.Parallel()
 			c := p.command(t)
 			if c.standIn != "" {
-				t.Logf("%s; what %s gives it to send was checked, and not that it is sent", c.standIn, p.file)
+				t.Logf("%s; the message of %s was checked, but not sent", c.standIn, p.file)
 				wantDelivered(t, handedOver(t, c))
 				return
 			}
@@ -90,8 +89,8 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// TestStandIns runs the programs with the libraries of testdata, which nobody
-// would notice to be broken where the true ones are installed.
+// TestStandIns runs the programs with the libraries of testdata, which are not used
+// where the real ones are installed.
 func TestStandIns(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string]func(t *testing.T) command{
@@ -107,21 +106,21 @@ func TestStandIns(t *testing.T) {
 	}
 }
 
-// wantSent holds a message against what every program ought to publish.
+// wantSent checks the message that every program should publish.
 func wantSent(t *testing.T, m push.Message) {
 	t.Helper()
 	if got := slices.Sorted(maps.Keys(m.Attributes)); !slices.Equal(got, []string{"eventId", "region"}) || m.Attributes["region"] != "EU" {
-		t.Errorf("the attributes are %v", m.Attributes)
+		t.Errorf("attributes = %v", m.Attributes)
 	}
 	if id := m.Attributes["eventId"]; len(id) < 16 || len(id) > 128 {
-		t.Errorf("the eventId is %q", id)
+		t.Errorf("eventId = %q", id)
 	}
 	if m.OrderingKey != "u-1/lamp-1" {
-		t.Errorf("the ordering key is %q", m.OrderingKey)
+		t.Errorf("ordering key = %q", m.OrderingKey)
 	}
 	e, advice, err := alexa.DecodeEvent(m.Data, time.Now(), alexa.CheckStrict)
 	if err != nil || len(advice) > 0 {
-		t.Fatalf("the event is wrong: %v, advice %v: %s", err, advice, m.Data)
+		t.Fatalf("event: %v, warnings %v: %s", err, advice, m.Data)
 	}
 	got := []string{e.UserID, e.Header.Name, e.EndpointID(), e.Change.Cause}
 	for _, p := range slices.Concat(e.Change.Properties, e.Context.Properties) {
@@ -133,13 +132,11 @@ func wantSent(t *testing.T, m push.Message) {
 	}
 	want := []string{"u-1", "ChangeReport", "lamp-1", "PHYSICAL_INTERACTION",
 		`Alexa.PowerController.powerState "ON", 0s ago`, `Alexa.EndpointHealth.connectivity {"value":"OK"}, 1h0m0s ago`}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the event (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "event", want, got)
 }
 
-// wantDelivered has SendEvent deliver a message, as the program that Google's
-// buildpack builds, to the gateway of a customer who has linked the skill.
+// wantDelivered has SendEvent, in the program that Google's buildpack builds,
+// deliver a message to the gateway of a linked customer.
 func wantDelivered(t *testing.T, m push.Message) {
 	t.Helper()
 	wantSent(t, m)
@@ -150,13 +147,13 @@ func wantDelivered(t *testing.T, m push.Message) {
 	}
 	t.Cleanup(func() { _ = server.Close() })
 	process := launch(t, server)
-	// The simulator's identity provider knows whose token it is by its text.
+	// The simulator's identity provider reads the customer from the token's text.
 	post(t, process.URL()+"/AcceptGrant", fmt.Sprintf(`{"directive":{
 		"header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","messageId":"m-1","payloadVersion":"3"},
 		"payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":%q},"grantee":{"type":"BearerToken","token":"grantee-u-1"}}}}`,
 		sim.Code(alexa.EU, "amzn-1").Reveal()))
 	if m.ID == "" {
-		m.ID, m.PublishTime = "1", time.Now() // as Pub/Sub would have
+		m.ID, m.PublishTime = "1", time.Now() // as Pub/Sub sets them
 	}
 	m.Subscription, m.Attempt = "projects/p/subscriptions/device-events", 1
 	body, err := push.Encode(m)
@@ -164,14 +161,14 @@ func wantDelivered(t *testing.T, m push.Message) {
 		t.Fatal(err)
 	}
 	if answer := post(t, process.URL()+"/SendEvent", string(body)); !strings.Contains(answer, `"outcome":"accepted"`) {
-		t.Errorf("SendEvent answered %s", answer)
+		t.Errorf("answer of SendEvent = %s", answer)
 	}
 	if seen := sim.Events(alexa.EU); len(seen) != 1 || !seen[0].Accepted || seen[0].EndpointID != "lamp-1" {
-		t.Errorf("the gateway saw %+v, want one event of lamp-1", seen)
+		t.Errorf("events at the gateway = %+v, want one of lamp-1", seen)
 	}
 }
 
-// launch starts Gatepost's program with all its functions, for one region.
+// launch starts Gatepost's program with all functions, for one region.
 func launch(t *testing.T, server *simulator.Server) *binary.Process {
 	t.Helper()
 	path, err := testkit.Program()
@@ -212,7 +209,7 @@ func post(t *testing.T, url, body string) string {
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%s answered %d %s (%v)", request.URL.Path, response.StatusCode, text, err)
+		t.Fatalf("%s: answer = %d %s (%v)", request.URL.Path, response.StatusCode, text, err)
 	}
 	return string(text)
 }

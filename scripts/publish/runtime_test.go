@@ -21,11 +21,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
-// command is how a program is run.
+// command runs a program.
 type command struct {
 	args []string
 	env  []string // NAME=value
-	// standIn is why the client library is one of testdata, empty if it is not.
+	// standIn is the reason for using a client library of testdata, empty if none
+	// is used.
 	standIn string
 }
 
@@ -60,8 +61,8 @@ func nodeCommand(t *testing.T) command {
 	return nodeWith(t, node, dir)
 }
 
-// nodeWith runs a copy of the program beside a directory node_modules: an import
-// is looked for there, and nowhere else.
+// nodeWith runs a copy of the program beside a directory node_modules, the only
+// place where imports are found.
 func nodeWith(t *testing.T, node, modules string) command {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,7 +79,7 @@ func nodeWith(t *testing.T, node, modules string) command {
 	return command{args: []string{node, filepath.Join(dir, "publish.mjs")}}
 }
 
-// standInModules is a directory node_modules with the stand-in.
+// standInModules returns a directory node_modules with the stand-in.
 func standInModules(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -92,20 +93,19 @@ func look(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		t.Skipf("%s is not installed: what it would publish was not checked", name)
+		t.Skipf("%s is not installed: its message was not checked", name)
 	}
 	return path
 }
 
-// inPython adds a directory to those where Python looks for modules. It leaves
-// nothing there.
+// inPython adds a directory to Python's module path. It leaves no files there.
 func (c command) inPython(dir string) command {
 	c.env = []string{"PYTHONPATH=" + dir, "PYTHONDONTWRITEBYTECODE=1"}
 	return c
 }
 
-// pythonPath is where google-cloud-pubsub is, empty where the interpreter finds
-// it by itself.
+// pythonPath is the directory of google-cloud-pubsub, empty if the interpreter
+// finds it without.
 var pythonPath = sync.OnceValues(func() (string, error) {
 	if exec.Command("python3", "-c", "from google.cloud import pubsub_v1").Run() == nil {
 		return "", nil
@@ -116,7 +116,7 @@ var pythonPath = sync.OnceValues(func() (string, error) {
 	})
 })
 
-// nodeModules is the directory node_modules that @google-cloud/pubsub is in.
+// nodeModules is the directory node_modules with @google-cloud/pubsub.
 var nodeModules = sync.OnceValues(func() (string, error) {
 	dir, err := installed("node", func(ctx context.Context, dir string) *exec.Cmd {
 		return exec.CommandContext(ctx, "npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0",
@@ -125,11 +125,11 @@ var nodeModules = sync.OnceValues(func() (string, error) {
 	return filepath.Join(dir, "node_modules"), err
 })
 
-// installTime bounds an installation. It takes 20 seconds.
+// installTime bounds an installation, which takes 20 seconds.
 const installTime = 50 * time.Second
 
-// installed returns the directory of a package, which an earlier run has
-// installed or, with CI=true, this one does.
+// installed returns the directory of a package that an earlier run installed or,
+// with CI=true, installs it.
 func installed(name string, install func(ctx context.Context, dir string) *exec.Cmd) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -141,12 +141,12 @@ func installed(name string, install func(ctx context.Context, dir string) *exec.
 		return dir, nil
 	}
 	if os.Getenv("CI") != "true" {
-		return "", errors.New("not installed (with CI=true it would be)")
+		return "", errors.New("not installed (CI=true installs it)")
 	}
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return "", err
 	}
-	// What is in the directory is complete: it gets its name when all is there.
+	// The directory is complete: it gets its name after the installation.
 	unfinished, err := os.MkdirTemp(parent, name+"-")
 	if err != nil {
 		return "", err
@@ -155,19 +155,19 @@ func installed(name string, install func(ctx context.Context, dir string) *exec.
 	ctx, cancel := context.WithTimeout(context.Background(), installTime)
 	defer cancel()
 	cmd := install(ctx, unfinished)
-	cmd.WaitDelay = time.Second // what it has started may live on
+	cmd.WaitDelay = time.Second // its child processes may go on
 	if output, err := cmd.CombinedOutput(); err != nil {
 		lines := strings.Split(strings.TrimSpace(string(output)), "\n")
 		return "", fmt.Errorf("cannot be installed: %w, %.200s", err, lines[len(lines)-1])
 	}
 	if err := os.Rename(unfinished, dir); err != nil {
-		_, gone := os.Stat(dir) // another process may have been first
+		_, gone := os.Stat(dir) // another process may have been faster
 		return dir, gone
 	}
 	return dir, nil
 }
 
-// published runs a program with a Pub/Sub at host and returns what reached the
+// published runs a program with a Pub/Sub at host and returns the message in the
 // topic device-events.
 func published(t *testing.T, c command, host string) push.Message {
 	t.Helper()
@@ -179,8 +179,8 @@ func published(t *testing.T, c command, host string) push.Message {
 	return push.Message{ID: m.ID, Data: m.Data, Attributes: m.Attributes, OrderingKey: m.OrderingKey, PublishTime: m.PublishTime}
 }
 
-// handedOver runs a program whose client library is a stand-in and returns
-// what the library was given.
+// handedOver runs a program whose client library is a stand-in and returns the
+// message that the library got.
 func handedOver(t *testing.T, c command) push.Message {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "published.json")
@@ -198,7 +198,7 @@ func handedOver(t *testing.T, c command) push.Message {
 		t.Fatal(err)
 	}
 	if m.Topic != "projects/p/topics/device-events" {
-		t.Errorf("published to %s", m.Topic)
+		t.Errorf("topic = %s", m.Topic)
 	}
 	return push.Message{Data: m.Data, OrderingKey: m.OrderingKey, Attributes: m.Attributes}
 }

@@ -109,7 +109,7 @@ func TestTokenIsRefreshedBeforeItExpires(t *testing.T) {
 	}
 }
 
-func TestOldTokenServesWhileItIsValid(t *testing.T) {
+func TestOldTokenIsUsedWhileValid(t *testing.T) {
 	t.Parallel()
 	w, id := linked(t, simulator.Options{})
 	w.Sim.Always(simulator.Refresh, simulator.Fault{Status: 503})
@@ -149,9 +149,9 @@ func TestLostAnswerProvesNothing(t *testing.T) {
 	}
 }
 
-// TestNoRefreshIsBegunInVain: a refresh that the platform might cut off could lose
+// TestNoRefreshWithoutTime: a refresh that the platform might cut off could lose
 // the token, so it is left to the next request.
-func TestNoRefreshIsBegunInVain(t *testing.T) {
+func TestNoRefreshWithoutTime(t *testing.T) {
 	t.Parallel()
 	w, id := linked(t, simulator.Options{})
 	ctx, cancel := context.WithTimeout(t.Context(), access.RefreshTime-time.Second)
@@ -203,9 +203,9 @@ func TestSaveHasTimeOfItsOwn(t *testing.T) {
 	})
 }
 
-// TestLateHolderStillSaves: the lease expired while Login with Amazon answered, and
+// TestLateHolderSaves: the lease expired while Login with Amazon answered, and
 // so another process revoked the grant.
-func TestLateHolderStillSaves(t *testing.T) {
+func TestLateHolderSaves(t *testing.T) {
 	t.Parallel()
 	for name, meanwhile := range map[string]func(r *grant.Record, id string, now time.Time){
 		"lease taken over":    func(r *grant.Record, id string, now time.Time) { r.Take(id, "other", now.Add(15*time.Second)) },
@@ -358,9 +358,9 @@ func TestWaitersDoNotRaiseTheBackoff(t *testing.T) {
 	})
 }
 
-// TestRetryAfterIsTheProcesss: the Retry-After of one customer's refresh applies to
+// TestRetryAfterAppliesToProcess: the Retry-After of one customer's refresh applies to
 // the other customers of the process.
-func TestRetryAfterIsTheProcesss(t *testing.T) {
+func TestRetryAfterAppliesToProcess(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *accesstest.World, id string) {
 		other := w.Link(t, "u-2", alexa.EU, "amzn-2")
 		process := w.Process("p")

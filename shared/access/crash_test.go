@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/access"
@@ -21,6 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestCrashes has processes die at every point of a refresh, or freeze until their
@@ -148,13 +148,9 @@ func wantLost(t *testing.T, w *accesstest.World, seen *recorder, lost []string, 
 			}
 		}
 	}
-	if diff := cmp.Diff(want, seen.turns, cmpopts.IgnoreUnexported(transition{})); diff != "" {
-		t.Errorf("transitions in the store differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "transitions in the store", want, seen.turns, cmpopts.IgnoreUnexported(transition{}))
 	bySimulator := slices.DeleteFunc(slices.Sorted(maps.Keys(refused)), func(userID string) bool { return late[userID] })
-	if diff := cmp.Diff(lost, bySimulator, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("lost customers in the simulator differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "lost customers in the simulator", lost, bySimulator, cmpopts.EquateEmpty())
 	checkPauses(t, seen, refused)
 }
 
@@ -293,9 +289,7 @@ func checkRound(t *testing.T, w *accesstest.World, users []string, rounds int) {
 			got[r.User]++
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("round %d: refreshes by customer differ (-want +got):\n%s", rounds, diff)
-	}
+	expect.Equal(t, fmt.Sprintf("round %d: refreshes by customer", rounds), want, got)
 }
 
 // checkAlive checks that grants have tokens of a version that work: the gateway

@@ -55,9 +55,9 @@ func TestWaitersLeaveADoubtAlone(t *testing.T) {
 	}
 }
 
-// TestPutOffIsNoDoubt: the sweep has postponed a restored grant, because its
+// TestPostponedIsNoDoubt: the sweep has postponed a restored grant, because its
 // refreshes failed. An event need not wait as long.
-func TestPutOffIsNoDoubt(t *testing.T) {
+func TestPostponedIsNoDoubt(t *testing.T) {
 	t.Parallel()
 	w, id := linked(t, simulator.Options{})
 	w.Change(t, customer, func(r *grant.Record) {

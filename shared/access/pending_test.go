@@ -36,12 +36,12 @@ func (o *outage) Write(ctx context.Context, was, now grant.Record) (grant.Record
 
 var errStore = errors.New("firestore: rpc error: code = Internal")
 
-// TestUnsavedTokensStayInTheProcess: Login with Amazon has answered, and the store
+// TestPendingTokensAreSaved: Login with Amazon has answered, and the store
 // fails for longer than the request. Only the process has the new refresh token: it
 // saves it at the start of its next request, before any call of Login with Amazon.
 // That also undoes a revocation by other processes, which were refused with the old
 // token.
-func TestUnsavedTokensStayInTheProcess(t *testing.T) {
+func TestPendingTokensAreSaved(t *testing.T) {
 	for name, next := range map[string]func(ctx context.Context, w *accesstest.World, p *access.Source, id string) error{
 		"the next request is about something else": func(ctx context.Context, _ *accesstest.World, p *access.Source, _ string) error {
 			p.SavePending(ctx)

@@ -7,12 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 var (
@@ -20,7 +19,7 @@ var (
 	key = grant.Key{Skill: "default", UserID: "u-1"}
 )
 
-// topic records what is published, and fails at the failAt-th publish.
+// topic records its messages, and fails at the failAt-th one.
 type topic struct {
 	data       []string
 	attributes []map[string]string
@@ -69,13 +68,9 @@ func TestAnnounceOnce(t *testing.T) {
 	if err := a.Announce(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{first, second}, events.data); diff != "" {
-		t.Errorf("messages differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "messages", []string{first, second}, events.data)
 	attributes := []map[string]string{{"type": "linked", "region": "EU"}, {"type": "relinked", "region": "EU"}}
-	if diff := cmp.Diff(attributes, events.attributes); diff != "" {
-		t.Errorf("attributes differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "attributes", attributes, events.attributes)
 	record, err := store.Read(t.Context(), key)
 	if err != nil || len(record.Announce) != 0 {
 		t.Errorf("waiting messages = %v, %v, want none", record.Announce, err)
@@ -85,7 +80,7 @@ func TestAnnounceOnce(t *testing.T) {
 	}
 }
 
-func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
+func TestTopicFailure(t *testing.T) {
 	t.Parallel()
 	events := &topic{failAt: 2}
 	a, store, record := linked(t, events)
@@ -99,9 +94,7 @@ func TestNothingIsLostWhenTheTopicFails(t *testing.T) {
 	if err := a.Announce(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{first, first, second}, events.data); diff != "" {
-		t.Errorf("messages differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "messages", []string{first, first, second}, events.data)
 }
 
 // TestLaterMessageStays: a message that was added while others were published

@@ -12,9 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/breaker"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // bubble is a breaker between callers and a service, in a synctest bubble.
@@ -220,9 +219,7 @@ func TestWaitForRoom(t *testing.T) {
 			t.Errorf("Begin() = %v after %v, want ErrOpen after the longest wait", err, time.Since(began))
 		}
 		all.Wait()
-		if diff := cmp.Diff([]string{"0", "1", "2"}, order); diff != "" {
-			t.Errorf("order differs (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "order", []string{"0", "1", "2"}, order)
 	})
 }
 
@@ -344,17 +341,13 @@ func TestRecovery(t *testing.T) {
 		if failed > 0 {
 			t.Errorf("attempts that failed after the outage = %d, want none", failed)
 		}
-		if diff := cmp.Diff([10]int{1, 2, 4, 8, 16, 32, 64}, peaks); diff != "" {
-			t.Errorf("peaks of each second differ (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "peaks of each second", [10]int{1, 2, 4, 8, 16, 32, 64}, peaks)
 		want := []string{"closed → open"}
 		for range 3 { // 5, 10, 20 s; then 30
 			want = append(want, "open → half-open", "half-open → open")
 		}
 		want = append(want, "open → half-open", "half-open → closed")
-		if diff := cmp.Diff(want, b.changes); diff != "" {
-			t.Errorf("changes differ (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "changes", want, b.changes)
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/cache"
 )
 
-func TestKeepsWhatWasUsedLast(t *testing.T) {
+func TestKeepsRecentlyUsed(t *testing.T) {
 	t.Parallel()
 	c := cache.Cache[string, int]{Size: 2}
 	c.Put("a", 1)

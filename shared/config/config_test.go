@@ -5,9 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/config"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestDefaultsAndValues(t *testing.T) {
@@ -28,9 +27,7 @@ func TestDefaultsAndValues(t *testing.T) {
 		"a", "b", "b", "a", "memory", "firestore", 7, 3, 90 * time.Second, time.Minute,
 		"https://x.example/p", "http://127.0.0.1:8080", "http://[::1]:1", "https://x.example/", "https://y.example",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("values differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "values", want, got)
 	if err := s.Err(); err != nil {
 		t.Error(err)
 	}
@@ -76,9 +73,7 @@ PATHED: must have no path, which is added`
 	if err == nil || strings.Contains(err.Error(), "canary") {
 		t.Fatalf("Err() = %v", err)
 	}
-	if diff := cmp.Diff(want, err.Error()); diff != "" {
-		t.Errorf("error differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "error", want, err.Error())
 }
 
 func TestMisspelled(t *testing.T) {
@@ -95,7 +90,5 @@ func TestMisspelled(t *testing.T) {
 		"the variable MAX_AGES is not known: did you mean MAX_AGE?",
 		"the variable MXA_AGE is not known: did you mean MAX_AGE?",
 	}
-	if diff := cmp.Diff(want, s.Misspelled()); diff != "" {
-		t.Errorf("names differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "names", want, s.Misspelled())
 }

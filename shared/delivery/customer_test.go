@@ -190,9 +190,9 @@ func TestJustLinked(t *testing.T) {
 	}
 }
 
-// TestGoneAndNotReadAgain: an event of a revoked grant is acknowledged only if the
+// TestRevokedButNotReread: an event of a revoked grant is acknowledged only if the
 // record shows whether another grant has replaced it.
-func TestGoneAndNotReadAgain(t *testing.T) {
+func TestRevokedButNotReread(t *testing.T) {
 	t.Parallel()
 	r := newCaching(t)
 	gone, stays := r.Link(t, "u-1", alexa.EU, "amzn-1"), r.Link(t, "u-1", alexa.NA, "amzn-2")
@@ -212,10 +212,10 @@ func TestGoneAndNotReadAgain(t *testing.T) {
 	outcomes{gone: delivery.Revoked, stays: delivery.Duplicate}.check(t, "redelivered", got)
 }
 
-// TestReplacedMeanwhile: a report that one grant accepted is not redelivered. If
+// TestReplacedSinceRead: a report that one grant accepted is not redelivered. If
 // the failed grant was replaced since the customer was cached, the new grant gets
 // the report at once; if the record cannot be read, the report is redelivered.
-func TestReplacedMeanwhile(t *testing.T) {
+func TestReplacedSinceRead(t *testing.T) {
 	t.Parallel()
 	r := newCaching(t)
 	old, stays := r.Link(t, "u-1", alexa.EU, "amzn-1"), r.Link(t, "u-1", alexa.NA, "amzn-2")
@@ -280,9 +280,9 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// TestErasedMeanwhile: recording an event's outcome does not recreate a customer
+// TestErasedDuringDelivery: recording an event's outcome does not recreate a customer
 // who was erased meanwhile.
-func TestErasedMeanwhile(t *testing.T) {
+func TestErasedDuringDelivery(t *testing.T) {
 	t.Parallel()
 	for name, suspect := range map[string]bool{"use": false, "a missed report": true} {
 		t.Run(name, func(t *testing.T) {

@@ -10,8 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/breaker"
@@ -23,6 +21,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // gatewayFunc is a gateway without a network.
@@ -143,9 +142,7 @@ func TestResends(t *testing.T) {
 			if len(results) != 1 || results[0].Name != test.want {
 				t.Errorf("results = %+v, want %s", results, test.want)
 			}
-			if diff := cmp.Diff(test.requested, g.requested); diff != "" {
-				t.Errorf("times of requests differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "times of requests", test.requested, g.requested)
 			if ctx.Err() != nil {
 				t.Error("Deliver returned too late")
 			}
@@ -169,16 +166,16 @@ func TestPauseOfAGrant(t *testing.T) {
 		}
 		wg.Wait()
 		g.takes, g.slower = 0, 0
-		expect := func(n, customer int, want delivery.OutcomeName, requested int) {
+		wantOutcome := func(n, customer int, want delivery.OutcomeName, requested int) {
 			t.Helper()
 			if r := handle(d, reportOf(n, customer, "lamp-1")); r[0].Name != want || len(g.requested) != requested {
 				t.Errorf("customer %d: result = %+v after %d requests, want %s after %d", customer, r[0], len(g.requested), want, requested)
 			}
 		}
-		expect(1, 1, delivery.Redeliver, 2)
-		expect(2, 2, delivery.Accepted, 3)
+		wantOutcome(1, 1, delivery.Redeliver, 2)
+		wantOutcome(2, 2, delivery.Accepted, 3)
 		time.Sleep(27 * time.Second) // most of the pause
-		expect(1, 1, delivery.Accepted, 4)
+		wantOutcome(1, 1, delivery.Accepted, 4)
 		if last := g.requested[3]; last != 31*time.Second {
 			t.Errorf("sent at %v, want after the pause of 30 s that began at 1 s", last)
 		}
@@ -452,10 +449,10 @@ func TestAllAreRefused(t *testing.T) {
 	}
 }
 
-// TestRefusalNotMended: the gateway refuses every event, and Login with Amazon
+// TestRefusalWithoutRefresh: the gateway refuses every event, and Login with Amazon
 // fails, so that no refresh can show whose fault it is. The refusals count against
 // the region at any rate of events.
-func TestRefusalNotMended(t *testing.T) {
+func TestRefusalWithoutRefresh(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const customers = 40

@@ -9,8 +9,6 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/breaker"
@@ -19,6 +17,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func refused(t *testing.T, status int, code string) error { return refusedUntil(t, status, code, "") }
@@ -116,9 +115,7 @@ func TestOf(t *testing.T) {
 		{"LWA invalid_grant", lwa.ErrInvalidGrant, retry("INTERNAL")},
 	}
 	for _, test := range tests {
-		if diff := cmp.Diff(test.want, delivery.OutcomeOf(test.err)); diff != "" {
-			t.Errorf("%s: outcome of %v differs (-want +got):\n%s", test.name, test.err, diff)
-		}
+		expect.Equal(t, fmt.Sprintf("%s: outcome of %v", test.name, test.err), test.want, delivery.OutcomeOf(test.err))
 	}
 	if (delivery.Outcome{}).Decision != delivery.Retry {
 		t.Error("the zero outcome is no retry")

@@ -17,9 +17,9 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// holds compares the nth table of STATES.md with the transition of each event from
+// wantTransitions compares the nth table of STATES.md with the transition of each event from
 // each state.
-func holds[E any](t *testing.T, n int, events map[string]E, leads func(t *testing.T, state string, event E) string) {
+func wantTransitions[E any](t *testing.T, n int, events map[string]E, leads func(t *testing.T, state string, event E) string) {
 	t.Helper()
 	page, err := os.ReadFile("STATES.md")
 	if err != nil {
@@ -81,7 +81,7 @@ func TestStatesOfAGrant(t *testing.T) {
 		"the gateway takes its event":                 alive(func(r *grant.Record) { r.Recover("g", now, now.Add(time.Hour)) }),
 		"an operator restores it":                     func(r *grant.Record) { r.Restore("g", now) },
 	}
-	holds(t, 0, events, func(_ *testing.T, state string, event func(*grant.Record)) string {
+	wantTransitions(t, 0, events, func(_ *testing.T, state string, event func(*grant.Record)) string {
 		r := grant.New(grant.Key{Skill: "default", UserID: "u-1"})
 		r.Link("g", alexa.EU, "", tokens, now)
 		switch state {
@@ -134,7 +134,7 @@ func TestStatesOfABreaker(t *testing.T) {
 			}
 		},
 	}
-	holds(t, 1, events, func(t *testing.T, state string, event func(*breaker.Breaker)) (led string) {
+	wantTransitions(t, 1, events, func(t *testing.T, state string, event func(*breaker.Breaker)) (led string) {
 		synctest.Test(t, func(t *testing.T) {
 			b := breaker.New(breaker.Config{Now: time.Now})
 			if state != "closed" {
@@ -162,7 +162,7 @@ func TestStatesOfTheBrake(t *testing.T) {
 		"`grants brake on`":  func(b *grant.Brake) { b.On(now) },
 		"`grants brake off`": func(b *grant.Brake) { b.Off(now) },
 	}
-	holds(t, 2, events, func(_ *testing.T, state string, event func(*grant.Brake)) string {
+	wantTransitions(t, 2, events, func(_ *testing.T, state string, event func(*grant.Brake)) string {
 		var b grant.Brake
 		switch state {
 		case "latched":

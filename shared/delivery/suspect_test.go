@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/delivery"
@@ -21,6 +19,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // announced makes d publish grant events to the returned topic.
@@ -62,7 +61,7 @@ func TestSuspectIsProbedAndRecovers(t *testing.T) {
 			w.Forward(11 * time.Minute)
 			w.Sim.Always(eu, simulator.Fault{Code: test.code})
 			n := 0
-			expect := func(want delivery.OutcomeName, requests int, others ...*delivery.Deliverer) {
+			wantOutcome := func(want delivery.OutcomeName, requests int, others ...*delivery.Deliverer) {
 				t.Helper()
 				before := len(w.Sim.Events(alexa.EU))
 				var all sync.WaitGroup
@@ -80,33 +79,31 @@ func TestSuspectIsProbedAndRecovers(t *testing.T) {
 					t.Errorf("event %d: requests = %d, want %d", n, got, requests)
 				}
 			}
-			expect(delivery.Redeliver, 1)
+			wantOutcome(delivery.Redeliver, 1)
 			w.Forward(5 * time.Second)
-			expect(delivery.Redeliver, 1) // becomes suspect
-			expect(delivery.Suspended, 0)
+			wantOutcome(delivery.Redeliver, 1) // becomes suspect
+			wantOutcome(delivery.Suspended, 0)
 			wait := time.Minute
 			// Many processes see that the first probe is due, and one sends it.
 			others := []*delivery.Deliverer{deliverer(t, w), deliverer(t, w), deliverer(t, w)}
 			for range 12 {
 				w.Forward(wait - time.Second)
-				expect(delivery.Suspended, 0)
+				wantOutcome(delivery.Suspended, 0)
 				w.Forward(time.Second)
-				expect(delivery.Suspended, 1, others...) // the probe
-				others = nil                             // may see the grant suspect once the token has expired
-				expect(delivery.Suspended, 0)
+				wantOutcome(delivery.Suspended, 1, others...) // the probe
+				others = nil                                  // may see the grant suspect once the token has expired
+				wantOutcome(delivery.Suspended, 0)
 				wait = min(2*wait, test.most)
 			}
 			w.Sim.Clear()
 			w.Forward(test.most)
-			expect(delivery.Accepted, 1)
-			expect(delivery.Accepted, 1)
+			wantOutcome(delivery.Accepted, 1)
+			wantOutcome(delivery.Accepted, 1)
 			g := w.Read(t, "u-1").Grants[id]
 			if g.State != grant.Active || g.Failures != 0 || g.RefreshDue.IsZero() || !g.BehindDue(w.Now()) {
 				t.Errorf("grant = %+v, want active", g)
 			}
-			if diff := cmp.Diff([]string{"suspect " + reason, "recovered"}, told(t, topic)); diff != "" {
-				t.Errorf("grant events differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "grant events", []string{"suspect " + reason, "recovered"}, told(t, topic))
 		})
 	}
 }
@@ -184,9 +181,7 @@ func TestDoubtDoesNotSilence(t *testing.T) {
 		outcomes{id: delivery.Suspended}.check(t, "after its end", got)
 	}
 	got := slices.DeleteFunc(told(t, topic), func(text string) bool { return !strings.HasPrefix(text, "suspect") })
-	if diff := cmp.Diff([]string{"suspect refresh_refused"}, got); diff != "" {
-		t.Errorf("grant events differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "grant events", []string{"suspect refresh_refused"}, got)
 }
 
 // TestRelinkRingsOnce: the customer linked again, perhaps with the same Amazon
@@ -202,7 +197,7 @@ func TestRelinkRingsOnce(t *testing.T) {
 	}{
 		"the same account": {false, false, revoked, revoked},
 		"a spouse":         {true, false, accepted, accepted},
-		"nobody knows":     {true, true, delivery.Superseded, accepted},
+		"account unknown":  {true, true, delivery.Superseded, accepted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -288,9 +283,7 @@ func TestMissedReportsAreNoted(t *testing.T) {
 				t.Errorf("due in %v, want 5 to 15 minutes", wait)
 			}
 			behind.Due = time.Time{}
-			if diff := cmp.Diff(grant.Behind{Since: w.Now(), Endpoints: endpoints}, behind); diff != "" {
-				t.Errorf("behind differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "behind", grant.Behind{Since: w.Now(), Endpoints: endpoints}, behind)
 			send("lamp-20", "PHYSICAL_INTERACTION", 1) // too many endpoints to list
 			send("lamp-21", "PHYSICAL_INTERACTION", 0)
 			if behind = w.Read(t, "u-1").Grants[id].Behind; !behind.All || behind.Endpoints != nil || behind.Discovery {

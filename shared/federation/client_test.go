@@ -11,11 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/federation"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/federationtest"
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
@@ -56,9 +55,7 @@ func (w *world) client() *federation.Client {
 // wantCalls compares the calls to Google so far with a list.
 func (w *world) wantCalls(t *testing.T, want ...federationtest.Service) {
 	t.Helper()
-	if diff := cmp.Diff(want, w.google.Calls()); diff != "" {
-		t.Errorf("calls differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "calls", want, w.google.Calls())
 }
 
 func TestTwoRoundTrips(t *testing.T) {

@@ -70,9 +70,9 @@ func TestEndedContext(t *testing.T) {
 	})
 }
 
-// TestGoneBeforeItBegan: no work outlives its request, not even one that had not
+// TestEndedBeforeTheWork: no work outlives its request, not even one that had not
 // begun. Whether it begins is chance, so many tries are made.
-func TestGoneBeforeItBegan(t *testing.T) {
+func TestEndedBeforeTheWork(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

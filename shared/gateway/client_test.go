@@ -12,13 +12,12 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 const (
@@ -85,9 +84,7 @@ func TestSendsExactly(t *testing.T) {
 					"User-Agent":      {"gatepost"},
 				},
 			}}
-			if diff := cmp.Diff(want, server.Requests()); diff != "" {
-				t.Errorf("requests differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "requests", want, server.Requests())
 		})
 	}
 }
@@ -117,9 +114,7 @@ func TestAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("receipt differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "receipt", test.want, got)
 		})
 	}
 }

@@ -8,12 +8,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // kinds lists every kind: an error must be of exactly one.
@@ -127,9 +127,7 @@ func TestErrorTells(t *testing.T) {
 	if !errors.As(err, &got) {
 		t.Fatalf("error = %v, want a *gateway.Error", err)
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(gateway.Error{})); diff != "" {
-		t.Errorf("error differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "error", want, got, cmpopts.IgnoreUnexported(gateway.Error{}))
 	const text = `gateway EU: throttled (status 429, code "THROTTLING_EXCEPTION", request "req-1")`
 	if err.Error() != text {
 		t.Errorf("text = %s, want %s", err, text)

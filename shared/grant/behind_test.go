@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestNoteBehind(t *testing.T) {
@@ -43,7 +42,7 @@ func TestNoteBehind(t *testing.T) {
 	})
 }
 
-func TestAskAgain(t *testing.T) {
+func TestRequestReports(t *testing.T) {
 	t.Parallel()
 	playAll(t, []script{
 		{"several 0, again a+b 10", "a: active; b: active; c: active; region FE"},
@@ -59,7 +58,7 @@ func TestAskAgain(t *testing.T) {
 		{"several 0, missed a lamp-1 0, missed b lamp-2 1, again a+b 10",
 			"a: active; b: active behind lamp-2 since 1 due 11; c: active; region FE; stale a EU 2 lamp-1"},
 		{"missed a lamp-1 0, again a 9", "a: active behind lamp-1 since 0 due 10"},
-		// Only what is due is postponed.
+		// Only due reports are postponed.
 		{"several 0, missed a lamp-1 0, missed b lamp-2 1, putoff a+b+c+unknown 10",
 			"a: active behind lamp-1 since 0 due 45; b: active behind lamp-2 since 1 due 11; c: active; region FE"},
 	})
@@ -82,9 +81,7 @@ func TestBehindHas(t *testing.T) {
 			b.Since = start
 		}
 		got := []bool{b.Has("lamp-1", false), b.Has("another", false), b.Has("", true), b.Has("lamp-1", true)}
-		if diff := cmp.Diff([]bool{test.lamp, test.another, test.discovery, test.discovery && test.lamp}, got); diff != "" {
-			t.Errorf("%+v differs (-want +got):\n%s", b, diff)
-		}
+		expect.Equal(t, fmt.Sprintf("%+v", b), []bool{test.lamp, test.another, test.discovery, test.discovery && test.lamp}, got)
 	}
 }
 

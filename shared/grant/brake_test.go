@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // hour is some minutes after the beginning of the nth hour.
@@ -86,9 +87,7 @@ func TestBrakeAdmits(t *testing.T) {
 			if at := b.At(last); at != b {
 				t.Errorf("counts differ from those of %v: %+v", last, b)
 			}
-			if diff := cmp.Diff(test.want, counts{b.Refused, b.Revoked, b.LastRefused, b.LastRevoked}); diff != "" {
-				t.Errorf("counts differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "counts", test.want, counts{b.Refused, b.Revoked, b.LastRefused, b.LastRevoked})
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
@@ -363,9 +364,7 @@ func TestChangeControl(t *testing.T) {
 		}
 	}
 	one, two, in := map[string]any{"n": int64(1)}, map[string]any{"n": int64(2)}, map[string]any{"m": true}
-	if diff := cmp.Diff([]map[string]any{nil, one, one, two, two, in}, documents); diff != "" {
-		t.Errorf("written documents differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "written documents", []map[string]any{nil, one, one, two, two, in}, documents)
 }
 
 func TestChangeControlGivesUp(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // at is a time in whole microseconds, different for each n.
@@ -63,16 +64,12 @@ func documented() (grant.Record, map[string]any) {
 func TestRecordDocument(t *testing.T) {
 	t.Parallel()
 	record, doc := documented()
-	if diff := cmp.Diff(doc, record.Document()); diff != "" {
-		t.Errorf("Document() differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Document()", doc, record.Document())
 	got, err := grant.ParseRecord(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(record, got); diff != "" {
-		t.Errorf("ParseRecord() differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "ParseRecord()", record, got)
 }
 
 // TestControlDocuments: the field names are fixed, because deployed stacks hold
@@ -88,17 +85,11 @@ func TestControlDocuments(t *testing.T) {
 		"customers": int64(6), "countedAt": at(7), "latchedAt": at(8), "byHand": true, "offUntil": at(9),
 		"since": at(10), "good": int64(11), "bad": int64(12), "reportedAt": at(13),
 	}
-	if diff := cmp.Diff(want, brake.Document()); diff != "" {
-		t.Errorf("brake differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "brake", want, brake.Document())
 	mark := grant.SweepMark{From: at(1), FullAt: at(2)}
-	if diff := cmp.Diff(map[string]any{"from": at(1), "fullAt": at(2)}, mark.Document()); diff != "" {
-		t.Errorf("mark differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "mark", map[string]any{"from": at(1), "fullAt": at(2)}, mark.Document())
 	names := []string{grant.BrakeName, grant.SweepMarkName(0, 15), grant.SweepMarkName(240, 255), grant.RegionName("EU")}
-	if diff := cmp.Diff([]string{"brake", "sweep-000-015", "sweep-240-255", "region-EU"}, names); diff != "" {
-		t.Errorf("names differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "names", []string{"brake", "sweep-000-015", "sweep-240-255", "region-EU"}, names)
 }
 
 // TestEveryFieldIsKept fails if a struct has a field that its document does not
@@ -152,12 +143,8 @@ func TestZeroValuesAreAbsent(t *testing.T) {
 		Announce: []grant.Announcement{},
 		Grants:   map[string]grant.Grant{"g1": {AccessToken: []byte{}, ExpiresAt: time.Time{}.Add(time.Nanosecond)}},
 	}.Document()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("Document() differs (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(grant.Record{Grants: map[string]grant.Grant{"g1": {}}}, mustParse(t, got)); diff != "" {
-		t.Errorf("ParseRecord() differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Document()", want, got)
+	expect.Equal(t, "ParseRecord()", grant.Record{Grants: map[string]grant.Grant{"g1": {}}}, mustParse(t, got))
 	for _, document := range []struct {
 		doc   map[string]any
 		names []string
@@ -199,9 +186,7 @@ func TestParseIgnoresUnknownFields(t *testing.T) {
 	g := want.Grants["g1"]
 	g.Reason = ""
 	want.Grants["g1"] = g
-	if diff := cmp.Diff(want, mustParse(t, doc)); diff != "" {
-		t.Errorf("ParseRecord() differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "ParseRecord()", want, mustParse(t, doc))
 }
 
 func TestParseNamesTheBadField(t *testing.T) {
@@ -302,9 +287,7 @@ func TestDiff(t *testing.T) {
 			was, _ := documented()
 			now := was.Clone()
 			tt.change(&now)
-			if diff := cmp.Diff(tt.want, grant.Diff(was, now)); diff != "" {
-				t.Errorf("Diff() differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "Diff()", tt.want, grant.Diff(was, now))
 		})
 	}
 }
@@ -471,9 +454,7 @@ func TestAccountDocument(t *testing.T) {
 	account := grant.NewAccount(grant.AccountKey{Skill: "default", AmazonUser: amazonUser}, key, start)
 	want := map[string]any{"customer": key.ID(), "userId": "u-1", "skill": "default", "linkedAt": start, "expireAt": start.Add(time.Hour)}
 	account.ExpireAt = start.Add(time.Hour)
-	if diff := cmp.Diff(want, account.Document()); diff != "" {
-		t.Errorf("Document() differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Document()", want, account.Document())
 	if id := account.ID; len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
 		t.Errorf("id = %q, want 32 hex digits", id)
 	}

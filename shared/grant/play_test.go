@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 var (
@@ -283,9 +284,7 @@ func playAll(t *testing.T, scripts []script) {
 		t.Run(s.steps, func(t *testing.T) {
 			t.Parallel()
 			p := play(s.steps)
-			if diff := cmp.Diff(strings.Split(s.want, "; "), strings.Split(p.String(), "; ")); diff != "" {
-				t.Errorf("record differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "record", strings.Split(s.want, "; "), strings.Split(p.String(), "; "))
 			p.checkDue(t)
 			p.done = p.now
 			p.step("publish", nil)

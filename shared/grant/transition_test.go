@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestLink(t *testing.T) {
@@ -299,9 +298,7 @@ func TestNinthGrantReplacesTheLeastUseful(t *testing.T) {
 		for _, a := range r.Announce {
 			announced = append(announced, fmt.Sprint(a.Type, " ", a.GrantID, " ", a.ActiveGrants))
 		}
-		if diff := cmp.Diff(test.announced, announced); diff != "" {
-			t.Errorf("%s: grants differ (-want +got):\n%s", test.name, diff)
-		}
+		expect.Equal(t, test.name+": grants", test.announced, announced)
 	}
 }
 
@@ -353,8 +350,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestWhatTimeMakesOfAGrant checks a grant's predicates at one time.
-func TestWhatTimeMakesOfAGrant(t *testing.T) {
+// TestPredicates checks a grant's predicates at one time.
+func TestPredicates(t *testing.T) {
 	t.Parallel()
 	past, future := start.Add(-time.Nanosecond), start.Add(time.Nanosecond)
 	refusedFor := func(d time.Duration) grant.Grant { return grant.Grant{RefusedAt: start.Add(-d)} }

@@ -11,11 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/grantee"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func says(status int, body string) badserver.Answer {
@@ -51,9 +50,7 @@ func TestAsksExactly(t *testing.T) {
 	// Both parts of the credentials are form-encoded before they are joined.
 	basic := &http.Request{Header: want[1].Header}
 	basic.SetBasicAuth("gate+post", "fake%2Fsecret+canary%3A93")
-	if diff := cmp.Diff(want, s.Requests()); diff != "" {
-		t.Errorf("requests differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "requests", want, s.Requests())
 }
 
 // TestAnswers checks the meaning of the provider's answers. Both methods read most
@@ -90,18 +87,18 @@ func TestAnswers(t *testing.T) {
 		"hang in a body": {both, badserver.Hang("HTTP/1.1 200 OK\r\n\r\n{"), gone(200)},
 		// The token is in the header or in the form: only in the header's case is a
 		// refusal about it.
-		"401":                {userinfo, says(401, canary), rejected(401)},
-		"403":                {userinfo, says(403, canary), rejected(403)},
-		"credentials, 401":   {introspection, says(401, canary), gone(401)},
-		"credentials, 403":   {introspection, says(403, canary), gone(403)},
-		"not active":         {introspection, says(200, `{"active":false}`), rejected(200)},
-		"no active":          {introspection, says(200, `{"sub":"u-1"}`), gone(200)},
-		"active in capitals": {introspection, says(200, `{"Active":true,"sub":"u-1"}`), gone(200)},
-		"active as text":     {introspection, says(200, `{"active":"true","sub":"u-1"}`), gone(200)},
-		"active as number":   {introspection, says(200, `{"active":1,"sub":"u-1"}`), gone(200)},
-		"expired":            {introspection, says(200, vouched+fmt.Sprintf(`,"aud":%q,"exp":%d}`, audience, now.Unix())), rejected(200)},
-		"for somebody else":  {introspection, says(200, vouched+`,"aud":"other"}`), rejected(200)},
-		"good":               {introspection, says(200, vouched+fmt.Sprintf(`,"aud":[7,%q],"exp":%d}`, audience, now.Unix()+1)), fault{}},
+		"401":                 {userinfo, says(401, canary), rejected(401)},
+		"403":                 {userinfo, says(403, canary), rejected(403)},
+		"credentials, 401":    {introspection, says(401, canary), gone(401)},
+		"credentials, 403":    {introspection, says(403, canary), gone(403)},
+		"not active":          {introspection, says(200, `{"active":false}`), rejected(200)},
+		"no active":           {introspection, says(200, `{"sub":"u-1"}`), gone(200)},
+		"active in capitals":  {introspection, says(200, `{"Active":true,"sub":"u-1"}`), gone(200)},
+		"active as text":      {introspection, says(200, `{"active":"true","sub":"u-1"}`), gone(200)},
+		"active as number":    {introspection, says(200, `{"active":1,"sub":"u-1"}`), gone(200)},
+		"expired":             {introspection, says(200, vouched+fmt.Sprintf(`,"aud":%q,"exp":%d}`, audience, now.Unix())), rejected(200)},
+		"for another service": {introspection, says(200, vouched+`,"aud":"other"}`), rejected(200)},
+		"good":                {introspection, says(200, vouched+fmt.Sprintf(`,"aud":[7,%q],"exp":%d}`, audience, now.Unix()+1)), fault{}},
 	} {
 		for _, method := range tt.methods {
 			t.Run(method+", "+name, func(t *testing.T) {
@@ -157,7 +154,7 @@ func TestErrorsShowNothing(t *testing.T) {
 			})
 		})
 	}
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no listener", func(t *testing.T) {
 		t.Parallel()
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -225,9 +222,7 @@ func TestCredentialsAreReadEachTime(t *testing.T) {
 		_, secret, _ := (&http.Request{Header: r.Header}).BasicAuth()
 		shown = append(shown, secret)
 	}
-	if diff := cmp.Diff([]string{"fake-old", "fake-old", "fake-new"}, shown); diff != "" {
-		t.Errorf("secrets differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "secrets", []string{"fake-old", "fake-old", "fake-new"}, shown)
 }
 
 // TestIntrospectionOnDeadConnection: results are not cached, so the provider is

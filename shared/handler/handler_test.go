@@ -136,7 +136,7 @@ func (l pipeListener) Accept() (net.Conn, error) {
 func (l pipeListener) Close() error   { close(l.conns); return nil }
 func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-func TestSlowBodyIsGivenUp(t *testing.T) {
+func TestSlowBodyTimesOut(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := quiet()
@@ -172,7 +172,7 @@ func request(t *testing.T, h http.Handler) <-chan int {
 	return status
 }
 
-func TestBodyDeadlineDoesNotCutTheWorkOff(t *testing.T) {
+func TestBodyDeadlineEndsWithTheBody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		work := quiet().Wrap("Slow", handler.Limits{Body: 16, Time: time.Minute}, func(ctx context.Context, _ handler.Request) handler.Answer {

@@ -10,10 +10,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestOneWideLine(t *testing.T) {
@@ -38,9 +37,7 @@ func TestOneWideLine(t *testing.T) {
 		"severity": "WARNING", "message": "delivered", "function": "SendEvent",
 		"event_id": "e-1", "token": "[redacted]", "status": 200.0,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("line differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "line", want, got)
 }
 
 func TestLineTakesFieldsFromManyGoroutines(t *testing.T) {

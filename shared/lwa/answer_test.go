@@ -12,11 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // revealed is a token with comparable secrets.
@@ -70,9 +69,7 @@ func TestTokens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(revealed{"Atza|fake-new", "Atzr|fake-new", test.lifetime, fakeID}, reveal(token)); diff != "" {
-				t.Errorf("token differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "token", revealed{"Atza|fake-new", "Atzr|fake-new", test.lifetime, fakeID}, reveal(token))
 		})
 	}
 	for name, member := range map[string]string{

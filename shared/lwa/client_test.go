@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 const (
@@ -136,9 +135,7 @@ func TestSendsExactly(t *testing.T) {
 				"Accept-Encoding": {"gzip"},
 			},
 		}}
-		if diff := cmp.Diff(want, server.Requests()); diff != "" {
-			t.Errorf("requests differ (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "requests", want, server.Requests())
 	})
 }
 

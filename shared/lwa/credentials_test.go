@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 const noJSON = "not a JSON object or array with client_id and client_secret"
@@ -60,9 +59,7 @@ func TestParseCredentials(t *testing.T) {
 			if (err == nil) != (test.err == "") || err != nil && err.Error() != test.err {
 				t.Errorf("error = %v, want %q", err, test.err)
 			}
-			if diff := cmp.Diff(pairs(test.want), pairs(got)); diff != "" {
-				t.Errorf("credentials differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "credentials", pairs(test.want), pairs(got))
 		})
 	}
 }
@@ -122,9 +119,7 @@ func wantTried(t *testing.T, server *badserver.Server, want ...lwa.Credentials) 
 	for _, r := range server.Requests() {
 		presented = append(presented, [2]string{r.Form().Get("client_id"), r.Form().Get("client_secret")})
 	}
-	if diff := cmp.Diff(pairs(want), presented); diff != "" {
-		t.Errorf("tried credentials differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "tried credentials", pairs(want), presented)
 }
 
 // TestRefreshOfAnotherClientsGrant: LWA refuses another client's valid token like a

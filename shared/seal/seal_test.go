@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 var (
@@ -111,9 +111,7 @@ func TestRotateAndRemove(t *testing.T) {
 	}
 	got := keys(t, three)
 	want := []seal.Key{key(false), key(false), key(true)}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(seal.Key{}, "ID")); diff != "" {
-		t.Errorf("keys after two rotations differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "keys after two rotations", want, got, cmpopts.IgnoreFields(seal.Key{}, "ID"))
 	if keys(t, one)[0].ID != got[0].ID {
 		t.Error("rotation changed the old key's id")
 	}
@@ -121,9 +119,7 @@ func TestRotateAndRemove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(slices.Delete(slices.Clone(got), 1, 2), keys(t, less)); diff != "" {
-		t.Errorf("keys after a removal differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "keys after a removal", slices.Delete(slices.Clone(got), 1, 2), keys(t, less))
 	for name, id := range map[string]uint32{"primary": got[2].ID, "removed": got[1].ID} {
 		if _, err := seal.Remove(less, id); err == nil {
 			t.Errorf("Remove() of the %s key succeeded, want an error", name)
@@ -171,7 +167,7 @@ func TestDisabledKeyIsUnknown(t *testing.T) {
 	s.wantOpen(t, sealer, sealed, 1)
 }
 
-func TestWhatIsNoKeyset(t *testing.T) {
+func TestInvalidKeyset(t *testing.T) {
 	t.Parallel()
 	good := newKeyset(t).Reveal()
 	for name, text := range map[string]string{

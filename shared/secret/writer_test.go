@@ -8,13 +8,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/shared/secret"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 var errChange = errors.New("change refused")
@@ -56,9 +56,7 @@ func TestWriteVersions(t *testing.T) {
 			t.Fatalf("Replace() = %s, %v, want %s", got, err, want)
 		}
 	}
-	if diff := cmp.Diff([]string{"first\n", "first\n+new", "first\n+new+new"}, v.versions); diff != "" {
-		t.Errorf("versions differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "versions", []string{"first\n", "first\n+new", "first\n+new+new"}, v.versions)
 }
 
 func TestWriteRefusals(t *testing.T) {
@@ -143,9 +141,7 @@ func wantDir(t *testing.T, dir string, want map[string]string) {
 		}
 		got[entry.Name()] = info.Mode().String() + " " + string(content)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("files differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "files", want, got)
 }
 
 func TestWriteFile(t *testing.T) {
@@ -227,12 +223,12 @@ func TestWriteFileFaults(t *testing.T) {
 		change func(sensitive.String) (sensitive.String, error)
 		want   error // nil for any
 	}{
-		"refused":          {write(t, canary), refuse, errChange},
-		"too large":        {write(t, canary), large, nil},
-		"empty":            {write(t, canary), nothing, nil},
-		"no such file":     {filepath.Join(t.TempDir(), "secret"), appendNew, secret.ErrNotFound},
-		"no directory":     {missing, appendNew, secret.ErrNotFound},
-		"somebody else is": {locked, appendNew, secret.ErrChanged},
+		"refused":           {write(t, canary), refuse, errChange},
+		"too large":         {write(t, canary), large, nil},
+		"empty":             {write(t, canary), nothing, nil},
+		"no such file":      {filepath.Join(t.TempDir(), "secret"), appendNew, secret.ErrNotFound},
+		"no directory":      {missing, appendNew, secret.ErrNotFound},
+		"locked by another": {locked, appendNew, secret.ErrChanged},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestCodedFaults: each code is answered as Amazon does.
@@ -252,9 +253,7 @@ func TestFaultChoice(t *testing.T) {
 				r.report(alexa.EU, one.Access).status, r.report(alexa.EU, two.Access).status,
 				r.report(alexa.EU, one.Access).status, r.report(alexa.NA, na.Access).status,
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("statuses differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "statuses", test.want, got)
 		})
 	}
 }
@@ -422,9 +421,7 @@ func TestControlViews(t *testing.T) {
 			"status": 400.0, "code": "INVALID_REQUEST_EXCEPTION", "reason": "the body is no JSON object", "accepted": false, "body": "no JSON",
 		}},
 	}
-	if diff := cmp.Diff(want, view); diff != "" {
-		t.Errorf("requests since 2 differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "requests since 2", want, view)
 	all, _ := r.control("GET", "/requests", "").json(t)["requests"].([]any)
 	first, _ := all[0].(map[string]any)
 	if diff := cmp.Diff(reply{body: withToken(changeReport, "[redacted]")}.json(t), first["body"]); len(all) != 2 || diff != "" {
@@ -437,9 +434,7 @@ func TestControlViews(t *testing.T) {
 		"exchanges": 1.0, "refreshes": 0.0, "rotatedAway": 0.0, "lwaRefused": 0.0,
 		"accepted": 1.0, "refused": 1.0, "scripted": 0.0, "dropped": 1.0,
 	}
-	if diff := cmp.Diff(counts, r.control("GET", "/counts", "").json(t)); diff != "" {
-		t.Errorf("counts differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "counts", counts, r.control("GET", "/counts", "").json(t))
 	state := r.control("GET", "/state?region=EU&user=amzn-1", "").json(t)
 	if properties, _ := state["fan-1"].([]any); len(properties) != 2 {
 		t.Errorf("state = %v, want two properties of fan-1", state)

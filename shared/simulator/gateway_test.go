@@ -13,6 +13,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // atEndpoint returns an event with the scope in its endpoint.
@@ -372,9 +373,7 @@ func TestAccessTokensLiveOn(t *testing.T) {
 	third := r.pair(r.refresh(second.Refresh))
 	got = append(got, r.report(alexa.EU, second.Access).status, r.report(alexa.EU, third.Access).status)
 	want := []int{http.StatusAccepted, http.StatusUnauthorized, http.StatusAccepted, http.StatusUnauthorized, http.StatusAccepted}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("statuses with the first token twice, the second twice, and the third differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "statuses with the first token twice, the second twice, and the third", want, got)
 	if r.ExpireAccessTokens(alexa.NA, "amzn-1") || r.Disable(alexa.EU, "amzn-2") {
 		t.Error("expiring or disabling an unknown user succeeded, want false")
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestRecord(t *testing.T) {
@@ -49,13 +50,9 @@ func TestRecord(t *testing.T) {
 	withoutReason := cmpopts.IgnoreFields(simulator.Request{}, "Reason")
 	all := [][]simulator.Request{{exchange, report, answer, elsewhere, refresh}, {exchange, refresh}, {report, answer}, {elsewhere}, nil}
 	got := [][]simulator.Request{r.Requests(), r.LWARequests(), r.Events(alexa.EU), r.Events(alexa.NA), r.Events(alexa.FE)}
-	if diff := cmp.Diff(all, got, withoutReason); diff != "" {
-		t.Errorf("Requests, LWARequests, Events of EU, NA and FE differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Requests, LWARequests, Events of EU, NA and FE", all, got, withoutReason)
 	want := simulator.Counts{Exchanges: 1, Accepted: 2, Refused: 1, LWARefused: 1}
-	if diff := cmp.Diff(want, r.Counts()); diff != "" {
-		t.Errorf("Counts differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Counts", want, r.Counts())
 }
 
 // watchful calls a function at the beginning of the answer.
@@ -82,9 +79,7 @@ func TestRecordComesBeforeTheAnswer(t *testing.T) {
 	directForm(handler, "")
 	sim.Script(simulator.Refresh, simulator.Fault{Status: 503})
 	directForm(handler, "grant_type=refresh_token")
-	if diff := cmp.Diff([]int{1, 2}, onRecord); diff != "" {
-		t.Errorf("journal at the beginning of the answers differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "journal at the beginning of the answers", []int{1, 2}, onRecord)
 }
 
 // TestRecordHoldsNoSecret sends secrets in every place where a client could put
@@ -229,14 +224,10 @@ func TestState(t *testing.T) {
 		"fan-1": {health, toggle("Fan.Light", "ON", "2026-01-02T03:04:05.678Z"), toggle("Fan.Oscillate", "OFF", "2026-01-02T03:04:06Z")},
 		"fan-2": {health, toggle("Fan.Oscillate", "ON", "2026-01-02T03:04:05.678Z")},
 	}
-	if diff := cmp.Diff(want, r.State(alexa.EU, "amzn-1")); diff != "" {
-		t.Errorf("State differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "State", want, r.State(alexa.EU, "amzn-1"))
 	send(r.event(alexa.EU, p.Access, withToken(deleteReport, p.Access)))
 	delete(want, "fan-1")
-	if diff := cmp.Diff(want, r.State(alexa.EU, "amzn-1")); diff != "" {
-		t.Errorf("State after DeleteReport differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "State after DeleteReport", want, r.State(alexa.EU, "amzn-1"))
 	r.report(alexa.EU, other.Access)
 	r.Disable(alexa.EU, "amzn-1")
 	if state := r.State(alexa.EU, "amzn-1"); len(state) != 0 {
@@ -304,7 +295,5 @@ func TestConcurrently(t *testing.T) {
 		Exchanges: workers, Refreshes: workers * rounds, LWARefused: workers * rounds, Accepted: workers * rounds,
 		Refused: workers * rounds, Scripted: 2 * workers * rounds, Dropped: workers + 4*workers*rounds - 50,
 	}
-	if diff := cmp.Diff(want, r.Counts()); diff != "" {
-		t.Errorf("Counts differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Counts", want, r.Counts())
 }

@@ -9,11 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 const (
@@ -304,9 +303,7 @@ func TestConcurrentRefreshHasOneWinner(t *testing.T) {
 	for _, got := range replies {
 		statuses[got.status]++
 	}
-	if diff := cmp.Diff(map[int]int{200: 1, 400: 15}, statuses); diff != "" {
-		t.Errorf("statuses differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "statuses", map[int]int{200: 1, 400: 15}, statuses)
 	if counts := r.Counts(); counts.Refreshes != 1 || counts.RotatedAway != 15 {
 		t.Errorf("counts = %+v, want 1 refresh and 15 with a replaced token", counts)
 	}
@@ -343,9 +340,7 @@ func TestTokenInfo(t *testing.T) {
 			for _, varies := range []string{"error_description", "error_index", "request_id"} {
 				delete(body, varies)
 			}
-			if diff := cmp.Diff(test.want, body); diff != "" {
-				t.Errorf("answer differs (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "answer", test.want, body)
 		})
 	}
 }

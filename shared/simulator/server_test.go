@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestServer(t *testing.T) {
@@ -23,9 +22,7 @@ func TestServer(t *testing.T) {
 		"LWA_TOKEN_URL": r.LWATokenURL, "LWA_TOKENINFO_URL": r.LWATokenInfoURL,
 		"EVENT_GATEWAY_NA": r.GatewayURL(alexa.NA), "EVENT_GATEWAY_EU": r.GatewayURL(alexa.EU), "EVENT_GATEWAY_FE": r.GatewayURL(alexa.FE),
 	}
-	if diff := cmp.Diff(want, r.Env()); diff != "" {
-		t.Errorf("Env differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Env", want, r.Env())
 	hosts := map[string]bool{}
 	for name, value := range r.Env() {
 		parsed, err := url.Parse(value)
@@ -105,7 +102,7 @@ func TestIdentityProvider(t *testing.T) {
 		{"grantee token", "GET", "", "Bearer grantee-u-1", 200, `{"sub":"u-1"}`},
 		{"customer with a quote", "GET", "", `Bearer grantee-"`, 200, `{"sub":"\""}`},
 		{"another token", "GET", "", "Bearer Atza|fake", 401, refused},
-		{"of nobody", "GET", "", "Bearer grantee-", 401, refused},
+		{"of no customer", "GET", "", "Bearer grantee-", 401, refused},
 		{"another scheme", "GET", "", "Basic grantee-u-1", 401, refused},
 		{"none", "GET", "", "", 401, refused},
 		{"POST", "POST", "", "Bearer grantee-u-1", 405, "Method Not Allowed\n"},

@@ -344,9 +344,9 @@ func TestWhichFailuresMove(t *testing.T) {
 	})
 }
 
-// TestWhatStaysDueIsFoundAgain: a grant that another process is refreshing is
+// TestBusyGrantStaysDue: a grant that another process is refreshing is
 // skipped at each sweep.
-func TestWhatStaysDueIsFoundAgain(t *testing.T) {
+func TestBusyGrantStaysDue(t *testing.T) {
 	t.Parallel()
 	inFleet(t, 1, 16, func(t *testing.T, f *fleet) {
 		f.fail = func(int, int) error { return access.ErrBusy }

@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/announce"
@@ -22,6 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
@@ -97,9 +96,7 @@ func (w *world) swept(want Counts) {
 	if want.Failed == nil {
 		want.Failed = map[string]int{}
 	}
-	if diff := cmp.Diff(want, w.sweep()); diff != "" {
-		w.t.Errorf("counts differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(w.t, "counts", want, w.sweep())
 }
 
 const shards = 16
@@ -313,9 +310,9 @@ func TestRefusedByLoginWithAmazonAlone(t *testing.T) {
 	}
 }
 
-// TestLeaverIsFoundOut: one of many customers disables the skill, without a skill
+// TestLeaverIsRevoked: one of many customers disables the skill, without a skill
 // event. The sweeps revoke the grant within the lifetime of a token and an hour.
-func TestLeaverIsFoundOut(t *testing.T) {
+func TestLeaverIsRevoked(t *testing.T) {
 	t.Parallel()
 	inWorld(t, crowd(), 20, func(t *testing.T, w *world) {
 		w.spread()

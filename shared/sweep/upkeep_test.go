@@ -10,13 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestFailingGrantIsMovedBack: a grant that fails on its own must not be at the
@@ -85,7 +84,7 @@ func TestIdleCustomersLeaveTheSweep(t *testing.T) {
 	})
 }
 
-func TestSweepLeavesTheErasedErased(t *testing.T) {
+func TestErasedStaysErased(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 1, 1, func(t *testing.T, w *world) {
 		w.Forward(time.Hour)
@@ -98,7 +97,7 @@ func TestSweepLeavesTheErasedErased(t *testing.T) {
 	})
 }
 
-func TestRemainsOfRevokedGrantsGo(t *testing.T) {
+func TestRevokedGrantsAreRemoved(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 20, 1, func(t *testing.T, w *world) {
 		w.Forward(time.Hour)
@@ -147,7 +146,7 @@ func TestMessageIsAnnouncedOnce(t *testing.T) {
 	})
 }
 
-// topic records what is published, and fails with err.
+// topic records its messages, and fails with err.
 type topic struct {
 	mu    sync.Mutex
 	lines []string
@@ -167,7 +166,7 @@ func (p *topic) Publish(_ context.Context, data []byte, _ map[string]string) err
 	return p.err
 }
 
-// take returns what was published since the last call, sorted.
+// take returns the messages since the last call, sorted.
 func (p *topic) take() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,13 +176,11 @@ func (p *topic) take() []string {
 	return taken
 }
 
-// publishes sweeps all buckets and compares what was published.
+// publishes sweeps all buckets and compares the messages.
 func (w *world) publishes(want ...string) {
 	w.t.Helper()
 	w.sweep()
-	if diff := cmp.Diff(want, w.topic.take()); diff != "" {
-		w.t.Errorf("published messages differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(w.t, "published messages", want, w.topic.take())
 }
 
 // miss records missed reports for a customer's grants in a region, due in ten
@@ -211,9 +208,9 @@ func (w *world) missAll() (stale []string) {
 	return stale
 }
 
-// TestOneMessageForWhatWasMissed: there is one message for each customer and region
+// TestOneMessageForMissedReports: there is one message for each customer and region
 // when it is due, for any number of missed reports and grants.
-func TestOneMessageForWhatWasMissed(t *testing.T) {
+func TestOneMessageForMissedReports(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 10, 1, func(t *testing.T, w *world) {
 		w.Link(t, "u-1", alexa.EU, "amzn-spouse")
@@ -328,9 +325,9 @@ func TestMessageWaits(t *testing.T) {
 	}
 }
 
-// TestWhatASuspectMissedWaits: no report is requested while the grant is suspect.
+// TestSuspectsMissedReportsWait: no report is requested while the grant is suspect.
 // It is requested when the grant has recovered.
-func TestWhatASuspectMissedWaits(t *testing.T) {
+func TestSuspectsMissedReportsWait(t *testing.T) {
 	t.Parallel()
 	inWorld(t, 1, 1, func(t *testing.T, w *world) {
 		w.edit("u-0", func(r *grant.Record, id string, _ *grant.Grant) { r.Suspect(id, grant.ReasonUnauthorized, w.Now()) })

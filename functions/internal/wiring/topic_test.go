@@ -6,8 +6,9 @@ import (
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
-	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestPublish publishes to a Pub/Sub server of the client library's own, with one
@@ -45,9 +46,7 @@ func TestPublish(t *testing.T) {
 	for _, m := range server.Messages() {
 		got = append(got, sent{m.OrderingKey, string(m.Data), m.Attributes})
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("the topic's messages differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "the topic's messages", want, got, cmpopts.EquateEmpty())
 
 	if err := client.Publisher("nowhere").Publish(t.Context(), []byte("x"), nil); err == nil {
 		t.Error("published to a topic that does not exist")

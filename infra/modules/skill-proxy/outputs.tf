@@ -1,5 +1,5 @@
 output "assumed_role" {
-  description = "What the proxy is to Google's Security Token Service, without the session's name: the subject and the condition of the workload identity provider."
+  description = "ARN of the assumed role without the session's name, as Google's Security Token Service sees it: the subject and the condition of the workload identity provider."
   value       = local.assumed_role
 
   # https://cloud.google.com/iam/docs/workload-identity-federation#mapping. A

@@ -1,8 +1,8 @@
 variable "accept_grant" {
   description = <<-EOT
     The stack's function AcceptGrant.
-      url       where it is
-      audience  of its ID token; from the URL if not given
+      url       its address
+      audience  of its ID token; by default from the URL
   EOT
   type = object({
     url      = string
@@ -19,9 +19,9 @@ variable "accept_grant" {
 variable "directive" {
   description = <<-EOT
     The maker's own handler of directives. Without it the proxy refuses every directive but AcceptGrant.
-      url       where it is
-      auth      google if it wants a Google ID token, none if not
-      audience  of that ID token; from the URL if not given
+      url       its address
+      auth      google if it needs a Google ID token, otherwise none
+      audience  of the ID token; by default from the URL
   EOT
   type = object({
     url      = string
@@ -43,7 +43,7 @@ variable "directive" {
 
 variable "google" {
   description = <<-EOT
-    Whose ID tokens the proxy uses, and where it gets them. It holds no key: its role is its proof.
+    Source of the proxy's ID tokens. It needs no key: its role proves its identity.
       workload_provider  the workload identity provider that trusts this role, as //iam.googleapis.com/projects/…
       service_account    email address of the account that may call the functions
   EOT
@@ -68,7 +68,7 @@ variable "google" {
 }
 
 variable "log_retention_days" {
-  description = "How long the proxy's log is kept. It holds no contents of messages."
+  description = "Retention of the proxy's log, which contains no contents of messages."
   type        = number
   default     = 30
   nullable    = false
@@ -80,7 +80,7 @@ variable "log_retention_days" {
       [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
       var.log_retention_days,
     )
-    error_message = "The log_retention_days is a period that CloudWatch Logs knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 and some longer ones."
+    error_message = "The log_retention_days is a period that CloudWatch Logs supports: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 and some longer ones."
   }
 }
 
@@ -98,7 +98,7 @@ variable "memory" {
 
 variable "name" {
   description = <<-EOT
-    What the Lambda, its role and its log are called, followed by a hyphen and the region. Roles are one set for all
+    Name of the Lambda, its role and its log, before a hyphen and the region. Roles are one set for all
     regions of an AWS account: a second skill in the same account needs another name.
   EOT
   type        = string
@@ -114,7 +114,7 @@ variable "name" {
 }
 
 variable "package" {
-  description = "Path of the zip that scripts/build-proxy writes."
+  description = "Path of the zip from scripts/build-proxy."
   type        = string
   nullable    = false
 
@@ -125,7 +125,7 @@ variable "package" {
 }
 
 variable "region" {
-  description = "The Alexa region that the proxy stands in: NA, EU or FE. The provider must be configured for its AWS region."
+  description = "The proxy's Alexa region: NA, EU or FE. The provider must be configured for its AWS region."
   type        = string
   nullable    = false
 
@@ -137,9 +137,9 @@ variable "region" {
 
 variable "skill_event" {
   description = <<-EOT
-    The stack's function SkillEvent. Without it Alexa may not send skill events here.
-      url       where it is
-      audience  of its ID token; from the URL if not given
+    The stack's function SkillEvent. Without it Alexa may not send skill events to the proxy.
+      url       its address
+      audience  of its ID token; by default from the URL
   EOT
   type = object({
     url      = string

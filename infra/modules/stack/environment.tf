@@ -23,7 +23,7 @@ locals {
     } : variable => value if value != null
   }
 
-  # RefreshShard drops a message that is older than the period, so the period has to
+  # RefreshShard drops a message that is older than the period, so the period must
   # be the scheduler's: */N is N minutes.
   period = var.refresh.schedule == "* * * * *" ? "1m" : "${regex("^\\*/([1-5])( \\*){4}$", var.refresh.schedule)[0]}m"
   pace = {

@@ -10,7 +10,7 @@ resource "google_firestore_database" "grants" {
   type             = "FIRESTORE_NATIVE"
   database_edition = "STANDARD"
 
-  # Without its refresh tokens every customer has to link the skill again, so the
+  # Without its refresh tokens every customer must link the skill again, so the
   # database outlives a destroy, and has seven days of point-in-time recovery.
   delete_protection_state           = "DELETE_PROTECTION_ENABLED"
   deletion_policy                   = "ABANDON"

@@ -20,7 +20,7 @@ output "environment" {
 }
 
 output "lambda" {
-  description = "Who may have ID tokens of that account, as a principal."
+  description = "The principal that gets ID tokens of that account."
   value       = google_service_account_iam_member.lambda.member
 }
 

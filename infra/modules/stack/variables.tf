@@ -1,12 +1,12 @@
 variable "build_account" {
-  description = "Full name of the service account that Cloud Build builds the functions with."
+  description = "Full name of the service account of the functions' builds."
   type        = string
   nullable    = false
 }
 
 variable "events" {
   description = <<-EOT
-    What SendEvent makes of a device event.
+    SendEvent's settings for device events.
       max_age  older ones are not sent
       checks   strict, advise or off
   EOT
@@ -24,7 +24,7 @@ variable "firestore_location" {
 }
 
 variable "grantee" {
-  description = "How AcceptGrant and SkillEvent recognize a customer."
+  description = "How AcceptGrant and SkillEvent identify a customer."
   type = object({
     resolver = string
     claim    = optional(string)
@@ -35,7 +35,7 @@ variable "grantee" {
 }
 
 variable "lambda" {
-  description = "Who may have ID tokens of the stack's calling account: the principal that the role of its Lambda is in the workload identity pool."
+  description = "The principal that gets ID tokens of the stack's calling account: the role of its Lambda in the workload identity pool."
   type        = string
   nullable    = false
 
@@ -46,13 +46,13 @@ variable "lambda" {
 }
 
 variable "location" {
-  description = "Google Cloud region of everything in the stack but the database."
+  description = "Google Cloud region of everything in the stack except the database."
   type        = string
   nullable    = false
 }
 
 variable "package" {
-  description = "The object that holds the functions' source."
+  description = "The object with the functions' source."
   type        = object({ bucket = string, object = string })
   nullable    = false
 }
@@ -72,10 +72,10 @@ variable "pubsub_agent" {
 variable "refresh" {
   description = <<-EOT
     The sweep.
-      schedule    when one begins, in cron's form and UTC: */N * * * * with N from 1 to 5, or * * * * *
-      shards      in how many parts it is done
-      idle_after  after how long without an event a customer is left out, or off
-      max_rate    refreshes a second that all its parts together may ask for, or 0 for any number
+      schedule    in cron's form and UTC: */N * * * * with N from 1 to 5, or * * * * *
+      shards      number of parallel parts
+      idle_after  time without an event after which a customer is left out, or off
+      max_rate    most refreshes a second of all parts together, or 0 for no limit
   EOT
   type = object({
     schedule   = string
@@ -98,7 +98,7 @@ variable "region" {
 }
 
 variable "scaling" {
-  description = "What functions get other than by default, by function."
+  description = "Resources that differ from the defaults, by function."
   type = map(object({
     min_instances = optional(number)
     max_instances = optional(number)
@@ -111,9 +111,9 @@ variable "scaling" {
 
 variable "secrets" {
   description = <<-EOT
-    Names of the secrets that functions read.
+    Names of the functions' secrets.
       lwa      the skill's client credentials at Login with Amazon
-      keyset   what seals this stack's tokens
+      keyset   keyset that seals this stack's tokens
       grantee  client credentials for introspection, null without it
   EOT
   type = object({
@@ -125,13 +125,13 @@ variable "secrets" {
 }
 
 variable "skill" {
-  description = "Name of the skill whose grants this stack holds."
+  description = "Name of the skill of this stack's grants."
   type        = string
   nullable    = false
 }
 
 variable "topics" {
-  description = "Names of the topics that the stack shares with the maker's cloud and with the other stacks."
+  description = "Names of the topics shared with the maker's cloud and with the other stacks."
   type = object({
     device_events        = string
     grant_events         = string

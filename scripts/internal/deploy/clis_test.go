@@ -1,6 +1,6 @@
 //go:build !race
 
-// The real CLIs run in other processes, which the race detector does not see.
+// The race detector does not see the real CLIs, which run in other processes.
 
 package main
 
@@ -23,9 +23,10 @@ import (
 )
 
 // TestRealCLIs runs the script of a region with the real gcloud and AWS CLI, which
-// talk to fakes: of all commands that differ in names only, the first, while the
-// model answers the others. The first run does what changes something, and what it
-// makes is what Terraform would; the second does what describes, and finds it.
+// call fakes: of all commands that differ only in names the first is real, and the
+// model answers the others. The first run executes the commands that change
+// something, and creates what Terraform would; the second executes those that
+// describe, and finds it.
 func TestRealCLIs(t *testing.T) {
 	for _, name := range []string{"gcloud", "aws"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -46,7 +47,7 @@ func TestRealCLIs(t *testing.T) {
 	env := programs(t, real.answer, "gcloud", "aws", "unzip")
 
 	if status, out := shell(t, script, env); status != exitOK || google.Uploads() != 2 {
-		t.Fatalf("status %d, and %d uploads, want 0 and 2\n%s", status, google.Uploads(), out)
+		t.Fatalf("status = %d, uploads = %d, want 0, 2\n%s", status, google.Uploads(), out)
 	}
 	made := google.Resources()
 	maps.Copy(made, amazon.Resources())
@@ -56,18 +57,18 @@ func TestRealCLIs(t *testing.T) {
 	real.reads = true
 	status, out := shell(t, script, env)
 	if status != exitOK || strings.Contains(out, " create") || strings.Contains(out, " deploy ") || strings.Contains(out, " add-permission ") {
-		t.Errorf("status %d, want 0, and nothing created\n%s", status, out)
+		t.Errorf("status = %d, want 0, and nothing created\n%s", status, out)
 	}
 }
 
-// realCLIs are the CLIs, and the model beside them.
+// realCLIs are the CLIs, with the model for repeated commands.
 type realCLIs struct {
 	*model
 	gcloud, aws func(args []string) reply
 
 	lock  sync.Mutex
-	ran   map[string]bool // by what is not a name
-	reads bool            // commands that change nothing, and no others
+	ran   map[string]bool // by the command without names
+	reads bool            // only commands that change nothing
 }
 
 func (r *realCLIs) answer(args []string) reply {
@@ -83,7 +84,7 @@ func (r *realCLIs) answer(args []string) reply {
 	reading := slices.Contains([]string{"describe", "list", "get"}, c.verb)
 	r.lock.Lock()
 	skip := r.ran[shape] || r.reads != reading
-	if c.kind == "gcloud functions" { // of which two are real, whoever comes first
+	if c.kind == "gcloud functions" { // the first two are real
 		skip = r.reads != reading || c.name != "gatepost-eu-acceptgrant" && c.name != "gatepost-eu-sendevent"
 	}
 	r.ran[shape] = true
@@ -97,8 +98,8 @@ func (r *realCLIs) answer(args []string) reply {
 	return r.aws(args[1:])
 }
 
-// wantMeant holds what the flags mean to the APIs against what Terraform would
-// have sent, where a flag does not say it in the API's own words.
+// wantMeant compares the requests that flags cause with those of Terraform, where a
+// flag differs from the API's field.
 func wantMeant(t *testing.T, made map[string]object) {
 	t.Helper()
 	const (
@@ -161,18 +162,18 @@ func wantMeant(t *testing.T, made map[string]object) {
 		},
 	} {
 		if made[name] == nil {
-			t.Errorf("there is no %s", name)
+			t.Errorf("no resource %s", name)
 		}
 		for path, want := range about {
 			if got := (planned{Values: made[name]}).at(path); got != want {
-				t.Errorf("%s: %s is %q, want %q", name, path, got, want)
+				t.Errorf("%s: %s = %q, want %q", name, path, got, want)
 			}
 		}
 	}
 }
 
-// realAWS answers with the AWS CLI itself, which talks to the fake, and reads nothing
-// of this machine's. Where the CLI is a package of Python's it is loaded once.
+// realAWS runs the AWS CLI against the fake, without this machine's configuration.
+// If the CLI is a Python package it is loaded once.
 func realAWS(t *testing.T, url string) func(args []string) reply {
 	t.Helper()
 	none := filepath.Join(t.TempDir(), "config")
@@ -182,7 +183,7 @@ func realAWS(t *testing.T, url string) func(args []string) reply {
 	env := append(os.Environ(),
 		"AWS_ENDPOINT_URL="+url, "AWS_ACCESS_KEY_ID=AKIAFAKEFAKEFAKEFAKE", "AWS_SECRET_ACCESS_KEY=fake", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+none, "AWS_SHARED_CREDENTIALS_FILE="+none, "AWS_PROFILE=default", "AWS_SESSION_TOKEN=",
-		"AWS_PAGER=", "AWS_DEFAULT_OUTPUT=json", "no_proxy=127.0.0.1") // as the script says, in another process
+		"AWS_PAGER=", "AWS_DEFAULT_OUTPUT=json", "no_proxy=127.0.0.1") // as in the script, which is another process
 	if exec.CommandContext(t.Context(), "python3", "-c", "import awscli.clidriver").Run() == nil {
 		return loaded(t, env, "python3", "aws")
 	}
@@ -197,7 +198,7 @@ func realAWS(t *testing.T, url string) func(args []string) reply {
 	}
 }
 
-// realGcloud answers with gcloud itself, which talks to the fake.
+// realGcloud runs gcloud against the fake.
 func realGcloud(t *testing.T, url string) func(args []string) reply {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "gcloud", "info", "--format=value(installation.sdk_root,basic.python_location)").Output()
@@ -209,7 +210,7 @@ func realGcloud(t *testing.T, url string) func(args []string) reply {
 		"CLOUDSDK_CONFIG="+t.TempDir(), "CLOUDSDK_AUTH_DISABLE_CREDENTIALS=true", "CLOUDSDK_CORE_CHECK_GCE_METADATA=false",
 		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
 		"CLOUDSDK_SURVEY_DISABLE_PROMPTS=true", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING=true", "no_proxy=127.0.0.1",
-		"CLOUDSDK_CORE_PROJECT=maker-prod", "CLOUDSDK_CORE_DISABLE_PROMPTS=1") // as the script says, in another process
+		"CLOUDSDK_CORE_PROJECT=maker-prod", "CLOUDSDK_CORE_DISABLE_PROMPTS=1") // as in the script, which is another process
 	for _, api := range []string{
 		"CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "FIRESTORE", "IAM", "PUBSUB", "RUN", "SECRETMANAGER", "SERVICEUSAGE",
 	} {
@@ -218,7 +219,7 @@ func realGcloud(t *testing.T, url string) func(args []string) reply {
 	return loaded(t, env, python, "gcloud", root)
 }
 
-// loaded answers with a CLI that testdata/cli_server.py loads.
+// loaded runs a CLI that testdata/cli_server.py loads once.
 func loaded(t *testing.T, env []string, python string, cli ...string) func(args []string) reply {
 	t.Helper()
 	server := exec.CommandContext(t.Context(), python, append([]string{"testdata/cli_server.py"}, cli...)...)

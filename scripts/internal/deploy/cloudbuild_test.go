@@ -9,12 +9,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestCloudBuild runs the steps of cloudbuild.yaml that plan and apply, with
-// programs that only take notes. Where a build's state is said to be decides
-// whether anything is planned, and not what lies in the tree.
+// programs that only record their arguments. Whether anything is planned depends on
+// the location of the state, not on the files in the tree.
 func TestCloudBuild(t *testing.T) {
 	t.Parallel()
 	var (
@@ -32,7 +32,7 @@ func TestCloudBuild(t *testing.T) {
 	for _, test := range []struct {
 		name      string
 		env       []string
-		committed bool // there are settings in the tree
+		committed bool // the tree contains settings
 		want      [][]string
 		fails     bool
 	}{
@@ -49,23 +49,21 @@ func TestCloudBuild(t *testing.T) {
 			t.Parallel()
 			got, err := build(t, test.env, test.committed)
 			if (err != nil) != test.fails {
-				t.Errorf("error %v", err)
+				t.Errorf("error = %v", err)
 			}
-			if diff := cmp.Diff(slices.Concat(test.want...), got); diff != "" {
-				t.Errorf("commands differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "commands", slices.Concat(test.want...), got)
 		})
 	}
 }
 
-// interpreter is where python3 is, which may be found by a slow script of a version
-// manager's.
+// interpreter is the path of python3, which may be found by a version manager's
+// slow script.
 var interpreter = sync.OnceValues(func() (string, error) {
 	path, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 	return strings.TrimSpace(string(path)), err
 })
 
-// build runs the steps in a tree of its own, and returns the commands they run.
+// build runs the steps in a new tree, and returns the commands they run.
 func build(t *testing.T, env []string, committed bool) ([]string, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -74,7 +72,7 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 			t.Fatal(err)
 		}
 	}
-	// A plan that somebody left there.
+	// A plan that was left there.
 	files := map[string]string{"infra/build.tfplan": "", "infra/backend.tf": ""}
 	if committed {
 		files["infra/terraform.tfvars.json"] = "{}"
@@ -113,12 +111,12 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 		}
 	}
 	if token, err := os.ReadFile(filepath.Join(dir, "aws", "token")); err == nil && string(token) != "fake-token\n" {
-		t.Errorf("the token is %q", token)
+		t.Errorf("token = %q", token)
 	}
 	return notes, nil
 }
 
-// stepScript is the script of a step of cloudbuild.yaml.
+// stepScript returns the script of a step of cloudbuild.yaml.
 func stepScript(t *testing.T, id string) string {
 	t.Helper()
 	file, err := os.ReadFile("../../../cloudbuild.yaml")
@@ -127,7 +125,7 @@ func stepScript(t *testing.T, id string) string {
 	}
 	_, step, ok := strings.Cut(string(file), "\n  - id: "+id+"\n")
 	if !ok {
-		t.Fatalf("there is no step %s", id)
+		t.Fatalf("no step %s", id)
 	}
 	_, block, _ := strings.Cut(step, "    script: |\n")
 	var script strings.Builder
@@ -141,7 +139,7 @@ func stepScript(t *testing.T, id string) string {
 	return script.String()
 }
 
-// noting has programs note how they were called, and write something.
+// noting makes programs record their arguments, and write something.
 func noting(t *testing.T, notes *[]string, write func(args []string) string, names ...string) []string {
 	t.Helper()
 	var mu sync.Mutex

@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// commands are the resources of a plan as command lines of gcloud and aws: kind
-// and name as the model has them, and flags. <path> is an attribute's value; a
-// flag is left out where its attributes have none.
+// commands are the resources of a plan as command lines of gcloud and aws: the
+// model's kind and name, and flags. <path> is an attribute's value; a flag is
+// omitted if its attributes have no value.
 var commands = map[string]string{
 	"google_project_service": "gcloud services <service>",
 	"google_service_account": "gcloud iam service-accounts <account_id> --display-name=<display_name>",
@@ -73,15 +73,15 @@ var commands = map[string]string{
 	"aws_lambda_permission": `aws lambda permission <function_name> <statement_id> --action=<action> --principal=<principal>
 		--event-source-token=<event_source_token>`,
 
-	// What scripts/deploy does not make: its help says so of the first, and gcloud
-	// uploads the source to a bucket of Google's.
+	// Not made by scripts/deploy: its help mentions the first, and gcloud uploads
+	// the source to a bucket of Google's.
 	"google_monitoring_alert_policy": "", "google_storage_bucket": "", "google_storage_bucket_object": "",
 }
 
-// notCompared are the attributes that no flag could set, by type: the cloud gives
-// them, or the provider makes them of others. What else a plan shows is compared.
+// notCompared are the attributes, by type, that no flag can set: the cloud or the
+// provider computes them. All other attributes are compared.
 var notCompared = map[string][]string{
-	// The last three with the cloud's defaults.
+	// The last three have the cloud's defaults.
 	"google_cloud_scheduler_job": {"state", "paused", "retry_config.0.max_doublings", "retry_config.0.max_retry_duration"},
 	"google_cloudfunctions2_function": {
 		"build_config.0.automatic_update_policy", "build_config.0.build", "build_config.0.docker_repository", "environment",
@@ -92,7 +92,7 @@ var notCompared = map[string][]string{
 		"app_engine_integration_mode", "concurrency_mode", "create_time", "earliest_version_time", "firestore_data_access_mode", "key_prefix",
 		"mongodb_compatible_data_access_mode", "realtime_updates_mode", "uid", "update_time", "version_retention_period",
 	},
-	"google_firestore_index": {"name", "api_scope", "density", "unique", "fields.2.field_path", "fields.2.order"}, // as every index has them
+	"google_firestore_index": {"name", "api_scope", "density", "unique", "fields.2.field_path", "fields.2.order"}, // equal in every index
 	"aws_iam_role": {
 		"arn", "create_date", "inline_policy", "managed_policy_arns", "max_session_duration", "name_prefix", "path", "unique_id",
 	},
@@ -108,27 +108,26 @@ var notCompared = map[string][]string{
 	"aws_iam_role_policy":                        {"name_prefix"}, "aws_lambda_permission": {"statement_id_prefix"},
 }
 
-// notPlanned are the flags without a counterpart in a plan: how gcloud deploys
-// and where from.
+// notPlanned are the flags without an attribute: how gcloud deploys and from where.
 var notPlanned = []string{"gen2", "trigger-http", "no-allow-unauthenticated", "source", "update-labels", "zip-file"}
 
 var placeholder = regexp.MustCompile(`<([^>]+)>`)
 
-// plannedFlags are the resources of a plan, as the model would have them.
+// plannedFlags returns the resources of a plan in the model's form.
 func plannedFlags(t *testing.T, file string) map[string]flags {
 	t.Helper()
 	all := map[string]flags{}
 	for _, p := range readPlan(t, file) {
 		line, known := commands[p.Type]
 		if !known {
-			t.Errorf("%s: there is no command for this type", p.Address)
+			t.Errorf("%s: no command for this type", p.Address)
 		}
 		if line == "" {
 			continue
 		}
 		p.read = reads{"project": true}
 		if project, given := p.Values["project"]; given && project != "maker-prod" {
-			t.Errorf("%s is in project %s", p.Address, project)
+			t.Errorf("%s is in project %s, want", p.Address, project)
 		}
 		var key []string
 		about := flags{}
@@ -153,12 +152,12 @@ func plannedFlags(t *testing.T, file string) map[string]flags {
 		}
 		for _, path := range append(p.read.unread(p.Values, ""), p.read.unread(p.Unknown, "")...) {
 			if !slices.Contains(notCompared[p.Type], path) {
-				t.Errorf("%s: %s is compared with nothing", p.Address, path)
+				t.Errorf("%s: %s is not compared", p.Address, path)
 			}
 		}
 		name := canonical(strings.Join(key, " "))
 		if all[name] != nil {
-			t.Errorf("%s: there is another %s", p.Address, name)
+			t.Errorf("%s: second resource %s", p.Address, name)
 		}
 		all[name] = about
 	}
@@ -177,7 +176,7 @@ var shorter = strings.NewReplacer(
 	"projects/maker-prod/topics/", "", "projects/maker-prod/serviceAccounts/", "", "order=ASCENDING", "order=ascending",
 )
 
-// canonical writes a value so that a plan's and a flag's are the same.
+// canonical returns a value in a form common to plans and flags.
 func canonical(value string) string {
 	if word, ok := words[value]; ok {
 		return word
@@ -189,7 +188,7 @@ func canonical(value string) string {
 	return shorter.Replace(value)
 }
 
-// madeFlags are the model's resources without what no plan shows.
+// madeFlags returns the model's resources without the flags that no plan has.
 func madeFlags(m *model) map[string]flags {
 	all := map[string]flags{}
 	for key, given := range m.made {
@@ -198,7 +197,7 @@ func madeFlags(m *model) map[string]flags {
 			switch {
 			case slices.Contains(notPlanned, name), name == "condition" && value == "None", value == "global":
 				continue
-			case name == "replication-policy" && given["locations"] != "": // which say it
+			case name == "replication-policy" && given["locations"] != "": // implied by locations
 				continue
 			case strings.HasSuffix(name, "env-vars") || name == "attribute-mapping":
 				value = dictionary(value)
@@ -210,7 +209,7 @@ func madeFlags(m *model) map[string]flags {
 	return all
 }
 
-// dictionary reads a map as gcloud does.
+// dictionary parses a map as gcloud does.
 func dictionary(value string) string {
 	separator := ","
 	if rest, ok := strings.CutPrefix(value, "^"); ok {
@@ -224,8 +223,8 @@ func dictionary(value string) string {
 	return compact(all)
 }
 
-// TestSameAsTerraform runs the scripts of two settings. They make what Terraform
-// plans for them, flag by attribute.
+// TestSameAsTerraform runs the scripts of two settings, and compares each flag with
+// the attribute in Terraform's plan.
 func TestSameAsTerraform(t *testing.T) {
 	t.Parallel()
 	for file, settings := range plans {
@@ -239,17 +238,17 @@ func TestSameAsTerraform(t *testing.T) {
 			want, got := plannedFlags(t, file), madeFlags(m)
 			open := settle(want, got)
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("scripts/deploy does not make what Terraform makes (-terraform +deploy):\n%s", diff)
+				t.Errorf("resources of Terraform and scripts/deploy differ (-terraform +deploy):\n%s", diff)
 			}
 			if diff := cmp.Diff(openFlags(want), open); diff != "" {
-				t.Errorf("what Terraform leaves open until it applies differs (-want +deploy):\n%s", diff)
+				t.Errorf("values that Terraform knows only after the apply differ (-want +deploy):\n%s", diff)
 			}
 		})
 	}
 }
 
-// settle takes what the plan leaves open out of both sides, and returns it as
-// the script has it.
+// settle removes the values that a plan does not know from both sides, and returns
+// the script's.
 func settle(plan, made map[string]flags) map[string]flags {
 	open := map[string]flags{}
 	for key, about := range plan {
@@ -268,8 +267,8 @@ func settle(plan, made map[string]flags) map[string]flags {
 	return open
 }
 
-// openFlags are what only applying shows: addresses of functions, and names that
-// providers take from other resources.
+// openFlags are the values known only after the apply: addresses of functions, and
+// names that providers take from other resources.
 func openFlags(all map[string]flags) map[string]flags {
 	open := map[string]flags{}
 	push := func(key, function string) {

@@ -15,10 +15,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// TestFilters has the planned filters judge messages, as Pub/Sub's own fake
-// understands them: an event with a known region reaches exactly the stack of
-// that region, and any other reaches all, where one of them can say what is
-// wrong with it.
+// TestFilters applies the planned filters to messages in Pub/Sub's own fake: an
+// event with a known region reaches exactly that region's stack, and any other
+// reaches all, so that one of them can dead-letter it.
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	regions := []string{"EU", "FE", "NA"}
@@ -39,7 +38,7 @@ func TestFilters(t *testing.T) {
 	for region, filter := range filters {
 		subscription := &pubsubpb.Subscription{Name: "projects/p/subscriptions/" + region, Topic: topic, Filter: filter}
 		if _, err := client.SubscriptionAdminClient.CreateSubscription(ctx, subscription); err != nil {
-			t.Fatalf("the filter %q is refused: %v", filter, err)
+			t.Fatalf("filter %q: %v", filter, err)
 		}
 	}
 	for _, test := range []struct {
@@ -67,20 +66,21 @@ func TestFilters(t *testing.T) {
 		}
 		var reached []string
 		for _, region := range regions {
-			//lint:ignore SA1019 with ReturnImmediately an empty subscription says that it is
+			//lint:ignore SA1019 with ReturnImmediately an empty subscription
+			// answers at once
 			request := &pubsubpb.PullRequest{Subscription: "projects/p/subscriptions/" + region, MaxMessages: 100, ReturnImmediately: true}
 			got, err := client.SubscriptionAdminClient.Pull(ctx, request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, one := range got.ReceivedMessages { // nothing is acknowledged, nor comes again so soon
+			for _, one := range got.ReceivedMessages { // not acknowledged, and not redelivered so soon
 				if string(one.Message.Data) == test.name {
 					reached = append(reached, region)
 				}
 			}
 		}
 		if !slices.Equal(reached, test.want) {
-			t.Errorf("%s: %v reached %v, want %v", test.name, test.attributes, reached, test.want)
+			t.Errorf("%s: stacks reached by %v = %v, want %v", test.name, test.attributes, reached, test.want)
 		}
 	}
 }

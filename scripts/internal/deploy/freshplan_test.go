@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector would watch this wait for Terraform, and nothing else.
+// Under the race detector this would only wait for Terraform.
 
 package main
 
@@ -21,8 +21,8 @@ import (
 )
 
 // TestPlanIsFresh has Terraform plan infra with the real providers, and compares
-// that with the committed plan, by which scripts/deploy is judged. With -update
-// it writes the committed plan.
+// the plan with the committed one, which is the reference for scripts/deploy. With
+// -update it writes the committed plan.
 func TestPlanIsFresh(t *testing.T) {
 	t.Parallel()
 	run := startTerraform(t, t.TempDir())
@@ -59,16 +59,16 @@ func comparePlan(t *testing.T, run terraform, file, settings string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got), "\n")); diff != "" {
-		t.Errorf("%s is not what Terraform plans now (-plan +committed):\n%s", file, diff)
+		t.Errorf("%s differs from Terraform's plan (-plan +committed):\n%s", file, diff)
 	}
 }
 
 // terraform runs Terraform in a copy of infra.
 type terraform func(args ...string) ([]byte, error)
 
-// startTerraform makes a copy of infra in dir. The providers ask for two things
-// when they plan, the project's number and the AWS account, and a server on this
-// machine answers.
+// startTerraform makes a copy of infra in dir. When they plan, the providers
+// request two values, the project's number and the AWS account, and a server on
+// this machine answers.
 func startTerraform(t *testing.T, dir string) terraform {
 	t.Helper()
 	copyInfra(t, dir)
@@ -98,8 +98,8 @@ func (run terraform) plan(settings string) ([]byte, error) {
 	return run("show", "-json", "plan.tfplan")
 }
 
-// copyInfra copies the configuration: Terraform writes beside it. A deployment's
-// own settings stay behind.
+// copyInfra copies the configuration, because Terraform writes beside it. A
+// deployment's own settings are not copied.
 func copyInfra(t *testing.T, dir string) {
 	t.Helper()
 	files := os.DirFS(filepath.Join("..", "..", "..", "infra"))
@@ -126,7 +126,7 @@ func copyInfra(t *testing.T, dir string) {
 	}
 }
 
-// answerPlan answers what the providers ask while they plan.
+// answerPlan answers the providers' requests during a plan.
 func answerPlan(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPost: // GetCallerIdentity
@@ -145,7 +145,7 @@ func answerPlan(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// output returns what a command writes. Its error has what it complained of.
+// output returns a command's output. Its error includes standard error.
 func output(ctx context.Context, dir string, env []string, name string, args ...string) ([]byte, error) {
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir, command.Env = dir, env

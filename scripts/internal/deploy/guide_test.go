@@ -7,21 +7,21 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
-// TestGuide holds infra/README.md to what it says: its settings are good ones,
-// and the secrets that it has the reader fill are those of these settings.
+// TestGuide checks infra/README.md: its settings are valid, and the secrets that
+// the reader fills are those of these settings.
 func TestGuide(t *testing.T) {
 	t.Parallel()
 	page := guide(t)
 	example := regexp.MustCompile("(?s)```json\n(\\{\n  \"project_id\".*?)```").FindStringSubmatch(page)
 	if example == nil {
-		t.Fatal("there are no settings")
+		t.Fatal("the guide has no settings")
 	}
 	s, err := parseSettings([]byte(example[1]))
 	if err != nil {
-		t.Fatalf("its settings: %v", err)
+		t.Fatalf("settings of the guide: %v", err)
 	}
 	secrets := []string{"gatepost-lwa-credentials"}
 	for _, one := range s.Regions {
@@ -36,11 +36,11 @@ func TestGuide(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(secrets)
 	if !slices.Equal(got, secrets) {
-		t.Errorf("it has the reader fill %q, want %q", got, secrets)
+		t.Errorf("secrets to fill = %q, want %q", got, secrets)
 	}
 }
 
-// guide is infra/README.md.
+// guide returns infra/README.md.
 func guide(t *testing.T) string {
 	t.Helper()
 	page, err := os.ReadFile("../../../infra/README.md")
@@ -51,20 +51,20 @@ func guide(t *testing.T) string {
 }
 
 // TestGuideBringsBack runs the guide's commands that bring a region back, with
-// programs that only take notes, and holds what they import against the plan:
-// everything that stays when a region goes, by the name that Google knows it by.
+// programs that only record their arguments, and compares the imports with the
+// plan: everything that is kept when a region goes, by its name in Google's form.
 func TestGuideBringsBack(t *testing.T) {
 	t.Parallel()
 	const index = "projects/maker-prod/databases/gatepost-eu/collectionGroups/customers/indexes/fake"
 	commands := regexp.MustCompile(`(?s)\n      (database=projects/.*?)\n\n\*`).FindStringSubmatch(guide(t))
 	if commands == nil {
-		t.Fatal("nothing is brought back")
+		t.Fatal("the guide has no commands to bring a region back")
 	}
 	got := map[string]string{}
 	var notes []string
 	env := noting(t, &notes, func(args []string) string { return map[string]string{"gcloud": index}[args[0]] }, "gcloud", "terraform")
 	if status, out := shell(t, "set -eu\n"+commands[1], env); status != 0 {
-		t.Fatalf("status %d\n%s", status, out)
+		t.Fatalf("status = %d\n%s", status, out)
 	}
 	for _, line := range notes {
 		if words := strings.Fields(line); words[0] == "terraform" {
@@ -85,13 +85,11 @@ func TestGuideBringsBack(t *testing.T) {
 			want[p.Address] = id + "/collectionGroups/" + p.at("collection") + "/fields/" + p.at("field")
 		}
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("it imports something else (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "imports", want, got)
 }
 
-// TestGuideNames holds what else the guide names against the settings and the
-// plan: what is taken out of the state, deleted and watched.
+// TestGuideNames compares other names in the guide with the settings and the plan:
+// those removed from the state, deleted and watched.
 func TestGuideNames(t *testing.T) {
 	t.Parallel()
 	page, planned := guide(t), map[string]bool{}
@@ -113,7 +111,7 @@ func TestGuideNames(t *testing.T) {
 	} {
 		found := regexp.MustCompile(pattern).FindAllStringSubmatch(page, -1)
 		if len(found) == 0 {
-			t.Errorf("it names nothing like %s", pattern)
+			t.Errorf("the guide names nothing like %s", pattern)
 		}
 		for _, one := range found {
 			names = append(names, kind+" "+one[1])
@@ -121,17 +119,17 @@ func TestGuideNames(t *testing.T) {
 	}
 	for _, name := range names {
 		if !planned[name] {
-			t.Errorf("it names %s, which is not planned", name)
+			t.Errorf("the guide names %s, which is not planned", name)
 		}
 	}
 }
 
-// removedFromState are the addresses that the guide takes out of the state.
+// removedFromState returns the addresses that the guide removes from the state.
 func removedFromState(t *testing.T) []string {
 	t.Helper()
 	command := regexp.MustCompile(`(?m)^ +terraform -chdir=infra state rm (.*)$`).FindStringSubmatch(guide(t))
 	if command == nil {
-		t.Fatal("the guide takes nothing out of the state")
+		t.Fatal("the guide removes nothing from the state")
 	}
 	var all []string
 	for quoted := range strings.FieldsSeq(command[1]) {

@@ -19,16 +19,16 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// reply is what a program writes, and its exit status.
+// reply is a program's output and exit status.
 type reply struct {
 	stdout, stderr string
 	status         int
 }
 
-// asking is a bash function in the place of a program. It has the test answer,
-// which costs no process, and no file is written that is then run. A line of
-// standard input that it is told to read goes with its arguments.
-const asking = `() {
+// stub is a bash function that replaces a program. It sends its arguments to the
+// test, without a process or an executable file. If it is to read a line of
+// standard input, it sends that too.
+const stub = `() {
   local connection line status
   if [[ " $* " == *' @- '* ]]; then read -r line && set -- "$@" "<<<$line"; fi
   exec {connection}<>/dev/tcp/127.0.0.1/%s
@@ -41,8 +41,8 @@ const asking = `() {
   return "$status"
 }`
 
-// programs has a function answer for programs that scripts run, and returns the
-// environment for bash in which it does.
+// programs replaces programs that scripts run with a function, and returns the
+// environment of bash that does so.
 func programs(t *testing.T, answer func(args []string) reply, names ...string) []string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -54,7 +54,7 @@ func programs(t *testing.T, answer func(args []string) reply, names ...string) [
 		for {
 			connection, err := listener.Accept()
 			if err != nil {
-				return // the test is over
+				return // the test has ended
 			}
 			go serve(connection, answer)
 		}
@@ -62,12 +62,12 @@ func programs(t *testing.T, answer func(args []string) reply, names ...string) [
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	var env []string
 	for _, name := range names {
-		env = append(env, "BASH_FUNC_"+name+"%%="+fmt.Sprintf(asking, port, name))
+		env = append(env, "BASH_FUNC_"+name+"%%="+fmt.Sprintf(stub, port, name))
 	}
 	return env
 }
 
-// serve answers one command line. Complaints go on one line.
+// serve answers one command line. Standard error must be one line.
 func serve(connection net.Conn, answer func(args []string) reply) {
 	defer func() { _ = connection.Close() }()
 	in := bufio.NewReader(connection)
@@ -84,8 +84,8 @@ func serve(connection net.Conn, answer func(args []string) reply) {
 	_, _ = fmt.Fprintf(connection, "%d\n%s\n%s", got.status, strings.ReplaceAll(strings.TrimSpace(got.stderr), "\n", " | "), got.stdout)
 }
 
-// shell runs a script in bash, from its standard input, and returns its status and
-// all that it wrote.
+// shell runs a script in bash, from standard input, and returns its status and its
+// output.
 func shell(t *testing.T, script string, env []string) (int, string) {
 	t.Helper()
 	temporary := t.TempDir()
@@ -97,12 +97,12 @@ func shell(t *testing.T, script string, env []string) (int, string) {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(temporary); err != nil || len(left) != 0 {
-		t.Errorf("%v is left behind, %v", left, err)
+		t.Errorf("files left behind = %v, %v", left, err)
 	}
 	return bash.ProcessState.ExitCode(), string(out)
 }
 
-// settingsWith writes a file of settings, with some replaced; nil takes one out.
+// settingsWith writes a settings file with changes; nil removes a setting.
 func settingsWith(t *testing.T, file string, changes object) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -118,12 +118,12 @@ func settingsWith(t *testing.T, file string, changes object) string {
 	return path
 }
 
-// scriptOf is the script that a dry run with these arguments prints.
+// scriptOf returns the script that a dry run with these arguments prints.
 func scriptOf(t *testing.T, args ...string) string {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	if status := run(append([]string{"--dry-run"}, args...), &stdout, &stderr); status != exitOK {
-		t.Fatalf("status %d: %s", status, stderr.String())
+		t.Fatalf("status = %d: %s", status, stderr.String())
 	}
 	return stdout.String()
 }

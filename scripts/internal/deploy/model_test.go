@@ -10,12 +10,12 @@ import (
 	"testing"
 )
 
-// flags are what a command line says, by name.
+// flags are the flags of a command line, by name.
 type flags map[string]string
 
-// model is both clouds as their CLIs show them: resources, with the flags that
-// they were created and updated with. It is as strict as they are: what is
-// there cannot be created, and what is not there cannot be described or updated.
+// model is both clouds as their CLIs show them: resources with the flags of their
+// commands. It is as strict as they are: an existing resource cannot be created,
+// and a missing one cannot be described or updated.
 type model struct {
 	t *testing.T
 
@@ -23,10 +23,10 @@ type model struct {
 	made    map[string]flags // by program, kind and name
 	calls   []string
 	built   []string // functions
-	empty   bool     // the secrets have no value
+	empty   bool     // the secrets have no values
 	account string   // of AWS
-	fails   string   // how a command begins that is refused
-	nowhere bool     // no function has an address
+	fails   string   // prefix of the commands that fail
+	nowhere bool     // functions have no addresses
 }
 
 func newModel(t *testing.T) *model {
@@ -41,27 +41,27 @@ func (m *model) run(script string) (status int, out string) {
 	return shell(m.t, script, env)
 }
 
-// deploy deploys settings, with packages that are given. All must be well.
+// deploy deploys settings with given packages, which must succeed.
 func (m *model) deploy(args ...string) string {
 	m.t.Helper()
 	status, out := m.run(scriptOf(m.t, append([]string{"--source", "testdata/own.json", "--proxy", "proxy.zip"}, args...)...))
 	if status != exitOK {
-		m.t.Fatalf("status %d\n%s", status, out)
+		m.t.Fatalf("status = %d\n%s", status, out)
 	}
 	return out
 }
 
-// command is a command line taken apart.
+// command is a parsed command line.
 type command struct {
 	kind, verb, name string
-	words            []string // the name's
+	words            []string // of the name
 	flags            flags
 }
 
-// inName are the flags that say which resource is meant.
+// inName are the flags that name the resource.
 var inName = []string{"database", "collection-group", "role-name", "policy-name", "function-name", "statement-id", "log-group-name"}
 
-// sameKind are the kinds of which a CLI has two names.
+// sameKind are the kinds with two names in a CLI.
 var sameKind = map[string]string{
 	"gcloud firestore indexes fields":   "gcloud firestore fields",
 	"gcloud firestore fields ttls":      "gcloud firestore fields",
@@ -110,14 +110,14 @@ func parseCommand(args []string) command {
 	return c
 }
 
-// answer is what the CLI would write, and its status.
+// answer returns the CLI's output and status.
 func (m *model) answer(args []string) reply {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	line := strings.Join(args, " ")
 	m.calls = append(m.calls, line)
 	c := parseCommand(args)
-	key := strings.TrimSuffix(c.kind+" "+canonical(c.name), "@maker-prod.iam.gserviceaccount.com") // of an account
+	key := strings.TrimSuffix(c.kind+" "+canonical(c.name), "@maker-prod.iam.gserviceaccount.com") // of a service account
 	have, exists := m.made[key]
 	switch {
 	case m.fails != "" && strings.HasPrefix(line, m.fails):
@@ -164,7 +164,7 @@ func (m *model) answer(args []string) reply {
 	return reply{}
 }
 
-// list shows the resources whose keys begin so.
+// list returns the resources whose keys have a prefix.
 func (m *model) list(prefix string) string {
 	var all strings.Builder
 	for key, about := range m.made {
@@ -175,7 +175,7 @@ func (m *model) list(prefix string) string {
 	return all.String()
 }
 
-// describe shows what scripts ask for: a function's address, or state and label.
+// describe returns what scripts read: a function's address, or state and label.
 func describe(c command, have flags) string {
 	if strings.Contains(c.flags["format"], "uri") {
 		return urlOf(c.name) + "\n"
@@ -184,13 +184,13 @@ func describe(c command, have flags) string {
 	return cmp.Or(have["state"], "ACTIVE") + " " + label + "\n"
 }
 
-// urlOf is where a function with this name is.
+// urlOf returns the address of a function.
 func urlOf(name string) string { return "https://" + name + "-0123456789-xx.a.run.app" }
 
 func compact(value any) string {
 	data, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // maps and texts only
+		panic(err) // only maps and strings
 	}
 	return string(data)
 }

@@ -15,13 +15,13 @@ import (
 	"testing"
 )
 
-// plans are what Terraform plans from infra/, reduced by [reduce], and the
-// settings that they are of; own.json has most settings otherwise than by
-// default. After a change of infra/, where Terraform and both its providers are:
+// plans are Terraform's plans of infra/, reduced by [reduce], with their settings;
+// own.json has few default values. After a change of infra/, with Terraform and
+// both providers installed:
 //
 //	go test ./scripts/internal/deploy -run TestPlanIsFresh -update
 //
-// Without -update the test says whether the two agree.
+// Without -update the test compares the two.
 var plans = map[string]string{"testdata/plan.json": settingsFile, "testdata/plan-own.json": ownFile}
 
 const (
@@ -39,16 +39,15 @@ type planned struct {
 	Address string `json:"address"`
 	Type    string `json:"type"`
 	Values  object `json:"values"`
-	Unknown any    `json:"unknown,omitempty"` // true for what is known after the apply only
+	Unknown any    `json:"unknown,omitempty"` // true for values known only after the apply
 	read    reads
 }
 
-// reads are the paths that were asked for. What nobody asks for is compared with
-// nothing.
+// reads are the paths that were read. All others are not compared.
 type reads map[string]bool
 
-// unread are the leaves of a value that were not asked for, nor is anything that
-// they are in.
+// unread returns the leaves of a value that were not read, by themselves or as part
+// of another path.
 func (r reads) unread(value any, path string) []string {
 	if r[path] || value == true && r.within(path) {
 		return nil
@@ -72,7 +71,7 @@ func (r reads) unread(value any, path string) []string {
 	return []string{path}
 }
 
-// noise is what says nothing about the resource, or depends on the package.
+// noise is the part that does not describe the resource, or depends on the package.
 var noise = []string{
 	"deletion_policy", "effective_labels", "terraform_labels", "timeouts", "tags_all", "id", "etag", "source_code_hash", "filename", "source",
 	"object", "detect_md5hash", "md5hash", "source_md5hash", "generation",
@@ -81,7 +80,7 @@ var noise = []string{
 // packageHash is in the name of the uploaded source.
 var packageHash = regexp.MustCompile(`functions-[0-9a-f]{32}\.zip`)
 
-// within reports whether something was asked for that would be in there.
+// within reports whether a path below this one was read.
 func (r reads) within(path string) bool {
 	for read := range r {
 		if strings.HasPrefix(read, path+".") {
@@ -91,7 +90,7 @@ func (r reads) within(path string) bool {
 	return false
 }
 
-// reduce keeps type, name and planned values of a plan's resources.
+// reduce keeps the type, name and planned values of a plan's resources.
 func reduce(data []byte) ([]planned, error) {
 	var plan struct {
 		Changes []struct {
@@ -118,8 +117,8 @@ func reduce(data []byte) ([]planned, error) {
 	return all, nil
 }
 
-// prune leaves out noise, nothing and what holds nothing but nothing. An empty
-// object in a list stays: index_config {} means something.
+// prune removes noise and empty values. An empty object in a list stays, because
+// index_config {} has a meaning.
 func prune(value any) any {
 	switch value := value.(type) {
 	case object:
@@ -153,7 +152,7 @@ func prune(value any) any {
 	return value
 }
 
-// write writes one resource a line, so that a change shows where it is.
+// write writes one resource a line, so that changes are easy to read.
 func write(plan []planned) ([]byte, error) {
 	var b bytes.Buffer
 	for i, one := range plan {
@@ -167,8 +166,7 @@ func write(plan []planned) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// readPlan reads a plan. The role of a role's policy is a resource whose name is
-// planned beside it.
+// readPlan reads a plan. The role in a role policy is another resource of the plan.
 func readPlan(t *testing.T, file string) []planned {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -182,7 +180,7 @@ func readPlan(t *testing.T, file string) []planned {
 		switch p.Type {
 		case "aws_iam_role":
 			roles[module] = p.Values["name"]
-		case "aws_iam_role_policy": // which is behind it, by its address
+		case "aws_iam_role_policy": // its role is in the same module
 			p.Values["role"] = roles[module]
 			delete(p.Unknown.(object), "role")
 		}
@@ -190,7 +188,7 @@ func readPlan(t *testing.T, file string) []planned {
 	return plan
 }
 
-// later stands for what Terraform knows after the apply only.
+// later stands for a value known only after the apply.
 const later = "(known after apply)"
 
 // at returns the value at a path such as push_config.0.push_endpoint.
@@ -220,7 +218,7 @@ func inside(value any, step string) any {
 	return nil
 }
 
-// bare writes a value so that the two sides can be compared.
+// bare formats a value for the comparison.
 func bare(value any) string {
 	switch value := value.(type) {
 	case nil:

@@ -12,10 +12,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
-// TestScript holds the script against the committed one, which scripts/check
-// gives to shellcheck with all others.
+// TestScript compares the script with the committed one, which scripts/check runs
+// through shellcheck.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	const golden = "testdata/script.sh"
@@ -42,7 +44,8 @@ func TestScript(t *testing.T) {
 	}
 }
 
-// TestQuoting gives every setting what a shell would act on. It arrives as it is.
+// TestQuoting gives every setting characters with a meaning in a shell. They must
+// arrive unchanged.
 func TestQuoting(t *testing.T) {
 	t.Parallel()
 	const hostile = "it's $(touch hostile) `touch hostile` \"$HOME\" ; touch hostile & * \\ #,|"
@@ -84,7 +87,7 @@ func TestQuoting(t *testing.T) {
 	m.account = hostile + "AWSAccountID"
 	status, out := m.run(d.script())
 	if status != exitOK {
-		t.Fatalf("status %d\n%s", status, out)
+		t.Fatalf("status = %d\n%s", status, out)
 	}
 	all := strings.Join(m.calls, "\n") + out
 	for _, value := range want {
@@ -93,13 +96,13 @@ func TestQuoting(t *testing.T) {
 		}
 		escaped := strings.ReplaceAll(strings.Trim(compact(value), `"`), `\u0026`, "&")
 		if !strings.Contains(all, value) && !strings.Contains(all, escaped) {
-			t.Errorf("%s does not arrive", value)
+			t.Errorf("the value %s does not arrive", value)
 		}
 	}
 }
 
-// wantOutput: a run of own.json ends with what the developer console and the
-// maker's cloud have to be told.
+// wantOutput checks that a run of own.json ends with the values for the developer
+// console and the maker's cloud.
 func wantOutput(t *testing.T, out string) {
 	t.Helper()
 	for _, want := range []string{
@@ -113,15 +116,15 @@ func wantOutput(t *testing.T, out string) {
 		"gcloud pubsub topics add-iam-policy-binding device-events-fe --project=maker-prod ",
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the run does not say: %s\n%s", want, out)
+			t.Errorf("the output lacks %s\n%s", want, out)
 		}
 	}
 }
 
-// TestStatus deploys one region step by step. The status says how each run ended, and
-// running again goes on from there: nothing is built before each secret has a value,
-// and the script says how to fill them. Nothing is made of the other region, and no
-// right is taken from its Lambda.
+// TestStatus deploys one region step by step. The status tells how each run ended,
+// and the next run continues from there: nothing is built before each secret has a
+// value, and the script prints how to add it. Nothing is created in the other
+// region, and its Lambda keeps its roles.
 func TestStatus(t *testing.T) {
 	m := newModel(t)
 	for _, variable := range programs(t, m.answer, "gcloud", "aws", "unzip") {
@@ -133,8 +136,8 @@ func TestStatus(t *testing.T) {
 		empty, nowhere bool
 		status         int
 		says           []string
-		built          int    // so far
-		never          string // how no command begins
+		built          int    // functions so far
+		never          string // prefix of no command
 	}{
 		{"gcloud services", false, false, exitFailed, []string{"the model refuses", "run it again to continue"}, 0, "gcloud iam"},
 		{"", true, false, exitSecrets, []string{
@@ -152,43 +155,43 @@ func TestStatus(t *testing.T) {
 		var out strings.Builder
 		status := run([]string{"--region=EU", "--source=testdata/own.json", ownFile}, &out, &out)
 		if status != test.status || len(m.built) != test.built {
-			t.Errorf("status %d and %v built, want %d and %d functions\n%s", status, m.built, test.status, test.built, out.String())
+			t.Errorf("status = %d, built = %v, want %d and %d functions\n%s", status, m.built, test.status, test.built, out.String())
 		}
 		for _, want := range test.says {
 			if !strings.Contains(out.String(), want) {
-				t.Errorf("it does not say: %s\n%s", want, out.String())
+				t.Errorf("the output lacks %s\n%s", want, out.String())
 			}
 		}
 		for _, call := range m.calls {
 			if strings.HasPrefix(call, test.never) {
-				t.Errorf("the script went on with %s", call)
+				t.Errorf("the script continued with %s", call)
 			}
 		}
 	}
 	for key := range m.made {
 		if strings.Contains(key, "gatepost-fe") || strings.Contains(key, "events-fe") || strings.HasPrefix(key, "aws") {
-			t.Errorf("%s was made", key)
+			t.Errorf("%s was created", key)
 		}
 	}
 	condition := m.made["gcloud iam workload-identity-pools providers aws-lambda"]["attribute-condition"]
 	if !strings.Contains(condition, "lights-proxy-fe") || !strings.Contains(condition, "maker-skill-eu") {
-		t.Errorf("condition %s, want the roles of both regions", condition)
+		t.Errorf("condition = %s, want the roles of both regions", condition)
 	}
 }
 
-// TestOtherAccount: credentials of another AWS account make nothing.
+// TestOtherAccount: with credentials of another AWS account nothing is created.
 func TestOtherAccount(t *testing.T) {
 	t.Parallel()
 	m := newModel(t)
 	m.account = "210987654321"
 	status, out := m.run(scriptOf(t, settingsFile))
 	if status != 1 || !strings.Contains(out, "not of the account 123456789012") || len(m.made) > 0 {
-		t.Errorf("status %d, and it made %v\n%s", status, m.made, out)
+		t.Errorf("status = %d, created = %v\n%s", status, m.made, out)
 	}
 }
 
-// TestBuilds: a second run changes nothing. A function is built again if its source or
-// settings have changed, or it does not work, and no other is.
+// TestBuilds: a second run changes nothing. Only a function whose source or
+// settings changed, or that does not work, is built again.
 func TestBuilds(t *testing.T) {
 	t.Parallel()
 	args := []string{"--region", "EU"}
@@ -201,16 +204,14 @@ func TestBuilds(t *testing.T) {
 			got = append(got, strings.TrimPrefix(name, "gatepost-eu-"))
 		}
 		slices.Sort(got)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("built functions differ (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "built functions", want, got)
 	}
 
 	before := maps.Clone(m.made)
 	m.deploy(append(args, settingsFile)...)
 	built()
 	if diff := cmp.Diff(before, m.made); diff != "" {
-		t.Errorf("a second run changes something (-before +after):\n%s", diff)
+		t.Errorf("a second run changed resources (-before +after):\n%s", diff)
 	}
 
 	m.made["gcloud functions gatepost-eu-skillevent"]["state"] = "FAILED"
@@ -222,31 +223,32 @@ func TestBuilds(t *testing.T) {
 	schedule := m.made["gcloud scheduler jobs gatepost-eu-refresh"]["schedule"]
 	told := m.made["gcloud functions gatepost-eu-refreshshard"]["set-env-vars"]
 	if schedule != "*/4 * * * *" || !strings.Contains(told, "REFRESH_PERIOD=4m") {
-		t.Errorf("the job's schedule is %s, and RefreshShard has %s", schedule, told)
+		t.Errorf("the job's schedule = %s, RefreshShard's period = %s", schedule, told)
 	}
 
 	// Another source, and another skill, which AWS refuses.
 	settings := settingsWith(t, settingsFile, object{"skill_id": "amzn1.ask.skill.00000000-0000-4000-8000-000000000000"})
 	status, out := m.run(scriptOf(t, append(args, "--source", settingsFile, "--proxy", "p.zip", settings)...))
 	if status == exitOK || !strings.Contains(out, "ALREADY_EXISTS") {
-		t.Errorf("status %d, want that AWS refuses another skill\n%s", status, out)
+		t.Errorf("status = %d, want that AWS refuses another skill\n%s", status, out)
 	}
 	built("acceptgrant", "refreshshard", "refreshtokens", "sendevent", "skillevent")
 }
 
-// TestRefreshPeriod: RefreshShard is told of a schedule what is not its default.
+// TestRefreshPeriod: RefreshShard gets the period of a schedule that is not the
+// default.
 func TestRefreshPeriod(t *testing.T) {
 	t.Parallel()
 	for schedule, want := range map[text]text{"*/5 * * * *": "", "*/4 * * * *": "4m", "*/1 * * * *": "1m", "* * * * *": "1m"} {
 		s := &settings{RefreshSchedule: schedule}
 		if got := (stack{settings: s}).Functions()[3].Env["REFRESH_PERIOD"]; got != want {
-			t.Errorf("%s: the period is %q, want %q", string(schedule), string(got), string(want))
+			t.Errorf("%s: period = %q, want %q", string(schedule), string(got), string(want))
 		}
 	}
 }
 
-// TestPackages: what is not given is made, in Gatepost's tree, and a skill proxy
-// only if there is one to deploy.
+// TestPackages: packages that are not given are built in Gatepost's tree, and a
+// skill proxy only if there is one to deploy.
 func TestPackages(t *testing.T) {
 	t.Parallel()
 	region := object{"location": "europe-west1", "firestore_location": "eur3", "own_lambda_role": "maker"}
@@ -255,7 +257,7 @@ func TestPackages(t *testing.T) {
 		name    string
 		changes object
 		args    []string
-		want    []string // packages that are made
+		want    []string // packages that are built
 	}{
 		{"nothing given", nil, nil, []string{"package source.zip", "build-proxy skillproxy.zip"}},
 		{"own Lambda", ownLambda, nil, []string{"package source.zip"}},
@@ -268,14 +270,14 @@ func TestPackages(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(tree, "scripts"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			for _, name := range []string{"package", "build-proxy"} { // they only make an empty file
+			for _, name := range []string{"package", "build-proxy"} { // they only create an empty file
 				if err := os.Symlink("/usr/bin/touch", filepath.Join(tree, "scripts", name)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			args := slices.Concat([]string{"--tree", tree, "--region", "EU"}, test.args, []string{settingsWith(t, settingsFile, test.changes)})
 			m := newModel(t)
-			m.fails = "gcloud firestore" // which comes next
+			m.fails = "gcloud firestore" // the next command
 			_, out := m.run(scriptOf(t, args...))
 			if calls := strings.Join(m.calls, "\n"); !strings.Contains(calls, "\nunzip -q ") {
 				t.Errorf("the source was not unpacked\n%s", out)
@@ -284,15 +286,13 @@ func TestPackages(t *testing.T) {
 			for _, made := range regexp.MustCompile(`\+ scripts/(\S+) \S+/(\S+)\n`).FindAllStringSubmatch(out, -1) {
 				got = append(got, made[1]+" "+made[2])
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("packages differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "packages", test.want, got)
 		})
 	}
 }
 
-// TestProgram runs scripts/deploy from another directory, to which paths are
-// relative.
+// TestProgram runs scripts/deploy in another directory, which paths are relative
+// to.
 func TestProgram(t *testing.T) {
 	t.Parallel()
 	program, err := filepath.Abs("../../deploy")
@@ -305,7 +305,7 @@ func TestProgram(t *testing.T) {
 	source, _ := filepath.Abs("testdata/s.zip")
 	tree, _ := filepath.Abs("../../..")
 	if err != nil || !strings.Contains(string(out), "\n  source="+source+"\n") || !strings.Contains(string(out), "\n  cd "+tree+"\n") {
-		t.Errorf("%v, want a script with %s and %s\n%s", err, source, tree, out)
+		t.Errorf("error = %v, want a script with %s and %s\n%s", err, source, tree, out)
 	}
 }
 
@@ -329,7 +329,7 @@ func TestArguments(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
 			if status := run(test.args, &out, &out); status != test.status || !strings.Contains(out.String(), test.want) {
-				t.Errorf("status %d, want %d and %q\n%s", status, test.status, test.want, out.String())
+				t.Errorf("status = %d, want %d and %q\n%s", status, test.status, test.want, out.String())
 			}
 		})
 	}

@@ -9,9 +9,11 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
-// TestSettingsRefused has one fault each. infra/ refuses the same.
+// TestSettingsRefused has one fault in each case. infra/ refuses the same ones.
 func TestSettingsRefused(t *testing.T) {
 	t.Parallel()
 	eu := func(name, value string) object {
@@ -63,18 +65,18 @@ func TestSettingsRefused(t *testing.T) {
 			t.Parallel()
 			_, err := readSettings(settingsWith(t, settingsFile, object{test.setting: test.value}))
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Count(err.Error(), "must ") > 1 {
-				t.Errorf("error %v, want %q alone", err, test.want)
+				t.Errorf("error = %v, want only %q", err, test.want)
 			}
 		})
 	}
 	_, err := readSettings(settingsWith(t, settingsFile, object{"skill": "a b", "event_checks": "lax", "proxy_name": "-"}))
 	if err == nil || strings.Count(err.Error(), "must be") != 3 {
-		t.Errorf("error %v, want three faults", err)
+		t.Errorf("error = %v, want three faults", err)
 	}
 }
 
-// TestSettingsRead: as Terraform reads them, numbers are texts, null is not given,
-// and packages are beside the file.
+// TestSettingsRead: as in Terraform numbers are strings and null is unset, and
+// packages are relative to the file.
 func TestSettingsRead(t *testing.T) {
 	t.Parallel()
 	path := settingsWith(t, settingsFile, object{
@@ -90,12 +92,10 @@ func TestSettingsRead(t *testing.T) {
 		s.Scaling.SendEvent.CPU, s.Scaling.SendEvent.Memory,
 	}
 	want := []text{"32", "50", "default", text(filepath.Join(filepath.Dir(path), "a.zip")), "/b.zip", "none", "2", "512Mi"}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("settings differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "settings", want, got)
 }
 
-// TestSettingsNames holds the names against the variables of infra/.
+// TestSettingsNames compares the names with the variables of infra/.
 func TestSettingsNames(t *testing.T) {
 	t.Parallel()
 	got, want := map[string]bool{}, map[string]bool{}
@@ -123,15 +123,15 @@ func infra(t *testing.T, files ...string) string {
 	return all.String()
 }
 
-// otherwise are patterns of infra/ that are asked in another way here, and of
-// arguments that are no settings; and what infra/ asks in another way.
+// otherwise are patterns of infra/ that are checked in another way here, and
+// patterns here that infra/ checks in another way, or that are of arguments.
 var otherwise = map[string]bool{
 	`^jwt:.*\?`: true, `[1-9]`: true, `^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$`: true, `^[^@/?#\s]+@[^@/?#\s]+$`: true,
 	`^off$|^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$`: true, `^(shared|regional)$`: true, `^(strict|advise|off)$`: true, `^(NA|EU|FE)$`: true,
 	`^[0-9]{1,3}$`: true, `^[0-9]{1,6}$`: true, `^[^\x00-\x1f]*$`: true,
 }
 
-// TestPatterns holds the patterns against those of infra/.
+// TestPatterns compares the patterns with those of infra/.
 func TestPatterns(t *testing.T) {
 	t.Parallel()
 	grantee := object{"resolver": "jwt:https://x.example", "jwks": "https://x.example"}
@@ -155,7 +155,7 @@ func TestPatterns(t *testing.T) {
 			}
 		}
 	}
-	delete(theirs, `^projects/[^/]+/notificationChannels/[^/]+$`) // which this program does not use
+	delete(theirs, `^projects/[^/]+/notificationChannels/[^/]+$`) // not used by this program
 	if diff := cmp.Diff(theirs, ours); diff != "" {
 		t.Errorf("patterns differ (-infra +deploy):\n%s", diff)
 	}

@@ -1,6 +1,6 @@
 //go:build !race
 
-// The scripts run in other processes, which the race detector does not see.
+// The race detector does not see the scripts, which run in other processes.
 
 package main
 
@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// command runs a program in a directory and returns what it wrote.
+// command runs a program in a directory and returns its output.
 func command(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
@@ -36,7 +36,7 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 	return string(out)
 }
 
-// writeFile writes a file, and its directory if there is none.
+// writeFile writes a file, and its directory if necessary.
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o600)); err != nil {
@@ -53,8 +53,8 @@ func readFile(t *testing.T, name string) []byte {
 	return data
 }
 
-// upload is a copy of the source without a repository, as Cloud Build gets it.
-// What must not be packed lies around in it.
+// upload returns a copy of the source without a repository, as on Cloud Build, with
+// files that must not be packed.
 func upload(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -76,18 +76,19 @@ func upload(t *testing.T) string {
 	return dir
 }
 
-// packed runs the script of a tree and returns the zip, and what it printed.
+// packed runs a tree's script and returns the zip and the output.
 func packed(t *testing.T, tree string, env ...string) ([]byte, string) {
 	t.Helper()
 	output := filepath.Join(t.TempDir(), "source.zip")
 	printed := command(t, t.TempDir(), env, "bash", filepath.Join(tree, "scripts/package"), output)
 	if sum := command(t, "", nil, "sha256sum", output); !strings.HasSuffix(printed, sum) {
-		t.Errorf("the script printed %q, want path and SHA-256: %q", printed, sum)
+		t.Errorf("output = %q, want path and SHA-256: %q", printed, sum)
 	}
 	return readFile(t, output), printed
 }
 
-// entries are the files of a zip by name, each of which must be as every entry is.
+// entries returns the files of a zip by name, and checks their mode, time and
+// order.
 func entries(t *testing.T, data []byte) map[string]string {
 	t.Helper()
 	archive, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
@@ -106,7 +107,7 @@ func entries(t *testing.T, data []byte) map[string]string {
 			t.Fatal(err)
 		}
 		if entry.Mode() != 0o644 || !entry.Modified.Equal(time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)) {
-			t.Errorf("%s has mode %v and time %v", entry.Name, entry.Mode(), entry.Modified)
+			t.Errorf("%s: mode = %v, time = %v", entry.Name, entry.Mode(), entry.Modified)
 		}
 		names, files[entry.Name] = append(names, entry.Name), string(text)
 	}
@@ -116,13 +117,13 @@ func entries(t *testing.T, data []byte) map[string]string {
 	return files
 }
 
-// secretLike is how keys and tokens begin that have no business in source: of
-// Google's service accounts, of AWS, of Login with Amazon.
+// secretLike matches the beginnings of keys and tokens that must not be in source:
+// of Google's service accounts, of AWS, of Login with Amazon.
 var secretLike = regexp.MustCompile(
 	`-----BEGIN [A-Z ]*PRIVATE KEY|"private_key"|\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAtz[ar]\||amzn1\.oa2-cs\.|\bya29\.`)
 
-// TestPackage packs a tree without a repository, and then as a commit: the same
-// bytes, without what is not committed.
+// TestPackage packs a tree without a repository, and then a commit of it: the bytes
+// are equal, without uncommitted files.
 func TestPackage(t *testing.T) {
 	t.Parallel()
 	tree := upload(t)
@@ -136,16 +137,16 @@ func TestPackage(t *testing.T) {
 	for name, text := range files {
 		top, _, _ := strings.Cut(name, "/")
 		if !slices.Contains([]string{"go.mod", "go.sum", "gatepost.go", "functions", "shared"}, top) {
-			t.Errorf("%s is nothing that the functions are built from", name)
+			t.Errorf("%s is not part of the functions' source", name)
 		}
 		if text != string(readFile(t, filepath.Join(tree, name))) {
-			t.Errorf("%s is not as it was", name)
+			t.Errorf("%s has changed", name)
 		}
 		if strings.HasSuffix(name, "_test.go") || regexp.MustCompile(`\n(import |\t)"testing"\n`).MatchString(text) {
-			t.Errorf("%s is for tests", name)
+			t.Errorf("%s is a test file", name)
 		}
 		if found := secretLike.FindString(text); found != "" {
-			t.Errorf("%s holds what looks like a secret: it begins with %.5q", name, found)
+			t.Errorf("%s contains a possible secret, which begins with %.5q", name, found)
 		}
 	}
 	t.Run("as gcloud", func(t *testing.T) { wantUpload(t, tree, files) })
@@ -162,20 +163,21 @@ func TestPackage(t *testing.T) {
 	writeFile(t, filepath.Join(tree, "gatepost.go"), "package changed\n")
 	second, printed := packed(t, tree, "TZ=Asia/Tokyo", "GOFLAGS=-tags=other", "LC_ALL=C")
 	if !bytes.Equal(first, second) {
-		t.Errorf("two packages of the same source differ: %d and %d bytes", len(first), len(second))
+		t.Errorf("two packages of the same source differ, with %d and %d bytes", len(first), len(second))
 	}
 	if !strings.Contains(printed, "not committed are left out") {
-		t.Errorf("the script does not say that it leaves out changes: %s", printed)
+		t.Errorf("no warning about uncommitted changes: %s", printed)
 	}
 }
 
-// wantUpload compares the package with what gcloud would upload by the same rules.
+// wantUpload compares the package with the files that gcloud uploads by the same
+// rules.
 func wantUpload(t *testing.T, tree string, files map[string]string) {
 	if _, err := exec.LookPath("gcloud"); err != nil {
 		if os.Getenv("REQUIRE_CLIS") == "1" {
 			t.Fatal(err)
 		}
-		t.Skip("gcloud is not installed: what it would upload was not compared with the package")
+		t.Skip("gcloud is not installed: the package was not compared with its upload")
 	}
 	env := []string{"CLOUDSDK_CONFIG=" + t.TempDir(), "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true", "CLOUDSDK_CORE_DISABLE_PROMPTS=1"}
 	got := strings.Fields(command(t, tree, env, "gcloud", "meta", "list-files-for-upload"))
@@ -185,11 +187,11 @@ func wantUpload(t *testing.T, tree string, files map[string]string) {
 	}
 }
 
-// wantBuild does with the package what Google's Go buildpack does, see
+// wantBuild builds the package as Google's Go buildpack does, see
 // https://github.com/GoogleCloudPlatform/buildpacks/blob/main/cmd/go/functions_framework/lib/lib.go:
-// it tidies the module, and builds the root for a generated main. Tidying fetches
-// what a new module cache lacks: it reads the tests of the dependencies, which go
-// test and go mod download do not.
+// it tidies the module, and builds the root with a generated main. Tidying
+// downloads modules that a new cache lacks: it reads the tests of the dependencies,
+// which go test and go mod download do not.
 func wantBuild(t *testing.T, files map[string]string) {
 	dir, env := t.TempDir(), []string{"GOWORK=off", "GOFLAGS="}
 	for name, text := range files {
@@ -198,7 +200,7 @@ func wantBuild(t *testing.T, files map[string]string) {
 	command(t, dir, env, "go", "mod", "tidy")
 	for sum := range strings.Lines(string(readFile(t, filepath.Join(dir, "go.sum")))) {
 		if !strings.Contains(files["go.sum"], sum) {
-			t.Errorf("the buildpack would build from a module that go.sum does not name: %s", sum)
+			t.Errorf("the buildpack would use a module that go.sum lacks: %s", sum)
 		}
 	}
 	ours := "{{with .Module}}{{if .Main}}{{$.ImportPath}}{{end}}{{end}}"
@@ -206,12 +208,12 @@ func wantBuild(t *testing.T, files map[string]string) {
 	for name := range files {
 		if pkg := path.Join("github.com/gatepostdev/gatepost", path.Dir(name)); path.Ext(name) == ".go" && path.Base(name) != "doc.go" &&
 			!slices.Contains(needed, pkg) {
-			t.Errorf("%s is of package %s, which no function needs: leave it out in .gcloudignore", name, pkg)
+			t.Errorf("%s is of package %s, which no function needs: exclude it in .gcloudignore", name, pkg)
 		}
 	}
 
-	// In another directory everything would be compiled again. This one, without what
-	// is not packed, is mostly in the cache.
+	// In another directory everything would be compiled again. This directory,
+	// without the files that are not packed, is mostly cached.
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +223,7 @@ func wantBuild(t *testing.T, files map[string]string) {
 		err := filepath.WalkDir(filepath.Join(root, part), func(file string, entry os.DirEntry, err error) error {
 			name, _ := filepath.Rel(root, file)
 			if _, packed := files[filepath.ToSlash(name)]; err == nil && !entry.IsDir() && !packed {
-				replace[file] = "" // gone
+				replace[file] = "" // removed
 			}
 			return err
 		})
@@ -237,7 +239,7 @@ func wantBuild(t *testing.T, files map[string]string) {
 	command(t, root, env, "go", "build", "-buildvcs=false", "-overlay", filepath.Join(dir, "overlay.json"), ".")
 }
 
-// TestRefused has the script fail, and the last good package stay.
+// TestRefused: the script fails, and keeps the last package.
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	tree := upload(t)
@@ -255,13 +257,13 @@ func TestRefused(t *testing.T) {
 		}
 		text, err := exec.CommandContext(t.Context(), "bash", filepath.Join(tree, "scripts/package"), output).CombinedOutput()
 		if err == nil || !strings.Contains(string(text), wanted) || string(readFile(t, output)) != "the last one" {
-			t.Errorf("%s: %v, want a failure that names it, and the last package to stay: %s", name, err, text)
+			t.Errorf("%s: error = %v, want one that names it, and the last package kept: %s", name, err, text)
 		}
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if left, err := os.ReadDir(filepath.Dir(output)); err != nil || len(left) != 1 {
-		t.Errorf("%v (%v) is left, want the last package alone", left, err)
+		t.Errorf("files = %v (%v), want only the last package", left, err)
 	}
 }

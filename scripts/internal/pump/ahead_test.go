@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -22,18 +21,20 @@ import (
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
-// eager is a Pub/Sub server that sends all it has at once, as the real one and
-// the emulator do: pstest keeps what has to wait for its predecessor.
+// eager is a Pub/Sub server that sends all messages at once, as the real one and
+// the emulator do; pstest holds a message back until its predecessor is
+// acknowledged.
 type eager struct {
 	pubsubpb.UnimplementedSubscriberServer
-	streams chan func(pubsubpb.Subscriber_StreamingPullServer) error // what to do with the next ones
+	streams chan func(pubsubpb.Subscriber_StreamingPullServer) error // handlers of the next streams
 
-	acked, back chan []string // the ids of each call
+	acked, back chan []string // ids of each call
 }
 
-// newEager serves, and returns a broker that is a client of it.
+// newEager starts the server, and returns it with a broker that is its client.
 func newEager(t *testing.T) (*eager, *broker) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,12 +53,12 @@ func newEager(t *testing.T) (*eager, *broker) {
 	return e, newBroker(t, listener.Addr().String())
 }
 
-// message makes a message whose text is its id as well.
+// message returns a message whose id is its text.
 func message(text, key string) *pubsubpb.ReceivedMessage {
 	return &pubsubpb.ReceivedMessage{AckId: text, Message: &pubsubpb.PubsubMessage{MessageId: text, Data: []byte(text), OrderingKey: key}}
 }
 
-// send makes the next stream send messages, and end when the client does.
+// send makes the next stream send messages, and end with the client.
 func (e *eager) send(messages ...*pubsubpb.ReceivedMessage) {
 	e.streams <- func(stream pubsubpb.Subscriber_StreamingPullServer) error {
 		return sendAll(stream, messages...)
@@ -89,13 +90,13 @@ func (e *eager) Acknowledge(_ context.Context, r *pubsubpb.AcknowledgeRequest) (
 
 func (e *eager) ModifyAckDeadline(_ context.Context, r *pubsubpb.ModifyAckDeadlineRequest) (*emptypb.Empty, error) {
 	if r.GetAckDeadlineSeconds() != 0 {
-		return nil, status.Error(codes.InvalidArgument, "that is no handing back")
+		return nil, status.Error(codes.InvalidArgument, "not a nack")
 	}
 	e.back <- r.GetAckIds()
 	return &emptypb.Empty{}, nil
 }
 
-// TestLanes has the first of three messages of a key fail, and go back with
+// TestLanes: the first of three messages of a key fails, and is handed back with
 // those that waited for it.
 func TestLanes(t *testing.T) {
 	t.Parallel()
@@ -113,22 +114,18 @@ func TestLanes(t *testing.T) {
 	start(t, b.pump("s", url))
 
 	var acked []string
-	for range 3 { // while a1 is being posted
+	for range 3 { // while a1 is posted
 		acked = append(acked, receive(t, server.acked, "an acknowledgement")...)
 	}
 	close(release)
-	if diff := cmp.Diff([]string{"a1", "a2", "a3"}, receive(t, server.back, "the lane to go back")); diff != "" {
-		t.Errorf("handed back (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(map[string]int{"a1": 1, "b1": 1, "b2": 1, "c": 1}, texts(t, arrived, 4)); diff != "" {
-		t.Errorf("requests differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "handed back messages", []string{"a1", "a2", "a3"}, receive(t, server.back, "the lane to go back"))
+	expect.Equal(t, "requests", map[string]int{"a1": 1, "b1": 1, "b2": 1, "c": 1}, texts(t, arrived, 4))
 	if slices.Index(acked, "b1") > slices.Index(acked, "b2") {
-		t.Errorf("acknowledged %v, want b1 before b2", acked)
+		t.Errorf("acknowledged = %v, want b1 before b2", acked)
 	}
 }
 
-// TestConcurrency gives a third request some time to join two that are held.
+// TestConcurrency: a third request does not join two in flight.
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
 	server, b := newEager(t)
@@ -141,7 +138,7 @@ func TestConcurrency(t *testing.T) {
 		}
 		select {
 		case <-tooMany:
-			t.Error("more than two requests at a time")
+			t.Error("more than two requests in flight")
 		case <-time.After(50 * time.Millisecond):
 		}
 		accept(w, r, p)
@@ -160,25 +157,25 @@ func TestStreamBreaks(t *testing.T) {
 	server, b := newEager(t)
 	url, arrived := endpoint(t, accept)
 	server.streams <- func(pubsubpb.Subscriber_StreamingPullServer) error { return status.Error(codes.Unavailable, "moving") }
-	server.streams <- func(pubsubpb.Subscriber_StreamingPullServer) error { return nil } // as after its half hour
+	server.streams <- func(pubsubpb.Subscriber_StreamingPullServer) error { return nil } // as after half an hour
 	server.send(message("1", ""))
 	start(t, b.pump("s", url))
 	if got := receive(t, arrived, "the message of the third stream"); got.text() != "1" {
-		t.Errorf("got %q", got.text())
+		t.Errorf("message = %q", got.text())
 	}
 }
 
-// TestStop ends a pump while it holds two messages of one key.
+// TestStop stops a pump while it holds two messages of one key.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
 		grace time.Duration
-		// answer answers the first message; released is closed when the pump
-		// has been told to end.
+		// answer answers the first message; released is closed after the pump was
+		// stopped.
 		answer func(w http.ResponseWriter, r *http.Request, released <-chan struct{})
 		want   pump.Rest
-		left   []string // what the next pump gets
+		left   []string // messages of the next pump
 	}{
 		{"finished in time", testkit.Patience, func(w http.ResponseWriter, _ *http.Request, released <-chan struct{}) {
 			<-released
@@ -206,18 +203,14 @@ func TestStop(t *testing.T) {
 			running.end()
 			close(released)
 
-			if diff := cmp.Diff(test.want, running.stop()); diff != "" {
-				t.Errorf("Run() differs (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(test.left, receive(t, server.back, "the handing back")); diff != "" {
-				t.Errorf("handed back (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "Run()", test.want, running.stop())
+			expect.Equal(t, "handed back messages", test.left, receive(t, server.back, "the handing back"))
 		})
 	}
 }
 
-// TestStopWhileBackingOff ends a pump that would wait for ever, and lets
-// another have the message.
+// TestStopWhileBackingOff stops a pump during a long backoff, and lets another one
+// deliver the message.
 func TestStopWhileBackingOff(t *testing.T) {
 	t.Parallel()
 	b := newBroker(t, cloud.Fake(t).Addr)
@@ -231,21 +224,19 @@ func TestStopWhileBackingOff(t *testing.T) {
 	b.publish("events", "key", "bad")
 	first := start(t, p)
 	receive(t, waiting, "the back-off")
-	if diff := cmp.Diff(pump.Rest{HandedBack: 1}, first.stop()); diff != "" {
-		t.Errorf("Run() differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Run()", pump.Rest{HandedBack: 1}, first.stop())
 
 	start(t, b.pump(p.Subscription, url))
 	for attempt := 1; attempt <= 2; attempt++ {
 		if got := receive(t, arrived, "a request"); got.Attempt != attempt {
-			t.Errorf("attempt %d, want %d", got.Attempt, attempt)
+			t.Errorf("attempt = %d, want %d", got.Attempt, attempt)
 		}
 	}
 }
 
-// TestStopHandsBackWhatArrivesLate has the server send a message after the
-// pump has said that it wants none.
-func TestStopHandsBackWhatArrivesLate(t *testing.T) {
+// TestStopHandsBackLateMessages: the server sends a message after the pump has
+// stopped pulling.
+func TestStopHandsBackLateMessages(t *testing.T) {
 	t.Parallel()
 	server, b := newEager(t)
 	url, arrived := endpoint(t, accept)
@@ -260,13 +251,9 @@ func TestStopHandsBackWhatArrivesLate(t *testing.T) {
 	p.Observe = func(d pump.Delivery) { settled <- d }
 	running := start(t, p)
 	receive(t, settled, "the first message")
-	if diff := cmp.Diff(pump.Rest{HandedBack: 1}, running.stop()); diff != "" {
-		t.Errorf("Run() differs (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"late"}, receive(t, server.back, "the handing back")); diff != "" {
-		t.Errorf("handed back (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "Run()", pump.Rest{HandedBack: 1}, running.stop())
+	expect.Equal(t, "handed back messages", []string{"late"}, receive(t, server.back, "the handing back"))
 	if got := len(arrived); got != 1 {
-		t.Errorf("%d requests, want 1", got)
+		t.Errorf("requests = %d, want 1", got)
 	}
 }

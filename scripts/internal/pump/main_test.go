@@ -21,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// broker is a Pub/Sub server and a project of its own in it.
+// broker is a new project in a Pub/Sub server.
 type broker struct {
 	*cloud.Project
 	t *testing.T
@@ -44,11 +44,11 @@ func onBoth(t *testing.T, test func(t *testing.T, b *broker)) {
 	})
 }
 
-// topic is the full name of a topic.
+// topic returns a topic's full name.
 func (b *broker) topic(id string) string { return "projects/" + b.ID + "/topics/" + id }
 
-// pumpOf creates a topic and an ordered subscription of it, and returns a pump
-// from there. With a dead-letter topic, which is created too, Pub/Sub counts.
+// pumpOf creates a topic and an ordered subscription, and returns a pump of it.
+// With a dead-letter topic, which is created too, Pub/Sub counts attempts.
 func (b *broker) pumpOf(topic, dead, endpoint string) *pump.Pump {
 	b.t.Helper()
 	return b.pumpFrom(&pubsubpb.Subscription{Name: topic, EnableMessageOrdering: true}, topic, dead, endpoint)
@@ -65,11 +65,10 @@ func (b *broker) pumpFrom(s *pubsubpb.Subscription, topic, dead, endpoint string
 	return b.pump(s.Name, endpoint)
 }
 
-// attempts is how often a message is delivered before it is a dead letter.
+// attempts is how often a message is delivered before it is dead-lettered.
 const attempts = 10
 
-// publish publishes messages with their texts for data, in order, and returns
-// their ids.
+// publish publishes messages with the given data in order, and returns their ids.
 func (b *broker) publish(topic, key string, texts ...string) []string {
 	b.t.Helper()
 	request := &pubsubpb.PublishRequest{Topic: b.topic(topic)}
@@ -85,7 +84,7 @@ func (b *broker) publish(topic, key string, texts ...string) []string {
 	return response.GetMessageIds()
 }
 
-// pump returns a pump whose waits take no time.
+// pump returns a pump without waits.
 func (b *broker) pump(subscription, endpoint string) *pump.Pump {
 	return &pump.Pump{
 		Client: b.PubSub.SubscriptionAdminClient, Subscription: subscription,
@@ -95,7 +94,7 @@ func (b *broker) pump(subscription, endpoint string) *pump.Pump {
 	}
 }
 
-// started is a pump that runs.
+// started is a running pump.
 type started struct {
 	t     *testing.T
 	end   context.CancelFunc
@@ -104,7 +103,7 @@ type started struct {
 	err   error
 }
 
-// start runs a pump until the test stops it, or ends.
+// start runs a pump until it is stopped or the test ends.
 func start(t *testing.T, p *pump.Pump) *started {
 	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
@@ -117,7 +116,7 @@ func start(t *testing.T, p *pump.Pump) *started {
 	return s
 }
 
-// stop ends the pump and returns what became of what it held.
+// stop stops the pump and returns the rest of its messages.
 func (s *started) stop() pump.Rest {
 	s.t.Helper()
 	s.end()
@@ -128,29 +127,29 @@ func (s *started) stop() pump.Rest {
 	return s.rest
 }
 
-// receive returns the next value of a channel, the zero value of a closed one.
+// receive returns the next value of a channel, or the zero value of a closed one.
 func receive[T any](t *testing.T, from <-chan T, what string) T {
 	t.Helper()
 	select {
 	case value := <-from:
 		return value
 	case <-time.After(testkit.Patience):
-		t.Fatalf("waited in vain for %s", what)
+		t.Fatalf("no %s in time", what)
 		panic("not reached")
 	}
 }
 
-// posted is one request that an endpoint got.
+// posted is a request to an endpoint.
 type posted struct {
 	push.Message
 	header http.Header
 	raw    map[string]any
 }
 
-// text is the data.
+// text returns the data.
 func (p posted) text() string { return string(p.Data) }
 
-// endpoint serves answer and reports each request when it has arrived.
+// endpoint serves answer and reports each request on its arrival.
 func endpoint(t *testing.T, answer func(http.ResponseWriter, *http.Request, posted)) (url string, arrived <-chan posted) {
 	t.Helper()
 	requests := make(chan posted, 1000)
@@ -168,7 +167,7 @@ func endpoint(t *testing.T, answer func(http.ResponseWriter, *http.Request, post
 		}
 		select {
 		case requests <- p:
-		case <-r.Context().Done(): // the test has failed, and reads no more
+		case <-r.Context().Done(): // the test has failed and stopped reading
 		}
 		answer(w, r, p)
 	}))
@@ -179,7 +178,7 @@ func endpoint(t *testing.T, answer func(http.ResponseWriter, *http.Request, post
 // accept answers 204.
 func accept(w http.ResponseWriter, _ *http.Request, _ posted) { w.WriteHeader(http.StatusNoContent) }
 
-// failing answers 503 to the first n requests for a text, and then 204.
+// failing answers 503 to the first n requests with a text, and then 204.
 func failing(text string, n int) func(http.ResponseWriter, *http.Request, posted) {
 	var mu sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request, p posted) {

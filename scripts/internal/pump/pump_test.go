@@ -17,6 +17,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/scripts/internal/pump"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestEnvelope(t *testing.T) {
@@ -37,15 +38,13 @@ func TestEnvelope(t *testing.T) {
 			"publishTime": server.Message(id).PublishTime.UTC().Format(time.RFC3339Nano),
 		},
 	}
-	if diff := cmp.Diff(want, got.raw); diff != "" {
-		t.Errorf("the envelope differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "the envelope", want, got.raw)
 	if got := got.header.Get("Content-Type"); got != "application/json" {
-		t.Errorf("Content-Type: %s", got)
+		t.Errorf("Content-Type = %s", got)
 	}
 }
 
-// TestAnswers has a message answered in one way, and then with 200.
+// TestAnswers: a message is answered in one way, and then with 200.
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	status := func(code int) http.HandlerFunc {
@@ -97,25 +96,25 @@ func TestAnswers(t *testing.T) {
 
 			first := receive(t, seen, "the first delivery")
 			if first.Acknowledged != test.acknowledges || first.Status != test.wantStatus || (first.Err != nil) != (test.wantStatus == 0) {
-				t.Errorf("acknowledged %v, status %d, %v; want %v, %d",
+				t.Errorf("acknowledged = %v, status = %d, %v; want %v, %d",
 					first.Acknowledged, first.Status, first.Err, test.acknowledges, test.wantStatus)
 			}
 			if test.acknowledges {
 				return
 			}
 			again := receive(t, seen, "the second delivery")
-			for test.wantStatus == 0 && !again.Acknowledged { // a slow machine does not answer in time either
+			for test.wantStatus == 0 && !again.Acknowledged { // a slow machine may time out again
 				again = receive(t, seen, "another delivery")
 			}
 			if again.Message.Attempt < 2 || !again.Acknowledged {
-				t.Errorf("attempt %d, acknowledged %v; want 2, true", again.Message.Attempt, again.Acknowledged)
+				t.Errorf("attempt = %d, acknowledged = %v; want 2, true", again.Message.Attempt, again.Acknowledged)
 			}
 		})
 	}
 }
 
-// TestBackoff fails a message seven times. Without a dead-letter policy Pub/Sub does
-// not count.
+// TestBackoff: a message fails seven times. Without a dead-letter policy Pub/Sub
+// does not count attempts.
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	for dead, wantAttempts := range map[string][]int{"dead": {1, 2, 3, 4, 5, 6, 7, 8}, "": make([]int, 8)} {
@@ -140,20 +139,18 @@ func TestBackoff(t *testing.T) {
 				seconds = append(seconds, int(receive(t, waits, "a wait").Seconds()))
 			}
 			want := [][]int{wantAttempts, {1, 2, 4, 8, 10, 10, 10}, {1, 2, 4, 8, 10, 10, 10, 0}}
-			if diff := cmp.Diff(want, [][]int{attempts, seconds, backoffs}); diff != "" {
-				t.Errorf("attempts, waits, and the waits that were observed (-want +got):\n%s", diff)
-			}
-			b.publish("events", "", "good") // which starts anew
+			expect.Equal(t, "attempts and waits", want, [][]int{attempts, seconds, backoffs})
+			b.publish("events", "", "good") // starts at the shortest wait
 			if d := receive(t, seen, "another message"); !d.Acknowledged || d.Backoff != 0 {
-				t.Errorf("%+v", d)
+				t.Errorf("delivery = %+v", d)
 			}
 		})
 	}
 }
 
-// TestDeadLetter fails one message for ever. Neither server can be asked for
-// more: the emulator breaks the stream of an ordered subscription when it
-// forwards a dead letter, and pstest 2.8.1 forwards it again and again.
+// TestDeadLetter: one message always fails. Neither server supports more: the
+// emulator breaks the stream of an ordered subscription when it forwards a dead
+// letter, and pstest 2.8.1 forwards it again and again.
 func TestDeadLetter(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, b *broker) {
@@ -167,10 +164,10 @@ func TestDeadLetter(t *testing.T) {
 		start(t, b.pump(letters.Name, graveyard))
 
 		if got := receive(t, buried, "the dead letter"); got.text() != "bad" {
-			t.Errorf("dead letter %q", got.text())
+			t.Errorf("dead letter = %q", got.text())
 		}
 		if diff := cmp.Diff(map[string]int{"bad": attempts, "good": 1}, texts(t, arrived, attempts+1)); diff != "" || len(arrived) != 0 {
-			t.Errorf("requests differ, and there are %d more (-want +got):\n%s", len(arrived), diff)
+			t.Errorf("requests differ, with %d more (-want +got):\n%s", len(arrived), diff)
 		}
 	})
 }
@@ -185,9 +182,9 @@ func TestNothingToPullFrom(t *testing.T) {
 	}
 }
 
-// TestOrder fails the first message of key a twice, and keeps it waiting until
-// all of key b have gone. One request at a time proves that a message which
-// waits takes nobody's place.
+// TestOrder fails the first message of key a twice, until all of key b are
+// delivered. With one request at a time this proves that a waiting message occupies
+// no slot.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, b *broker) {
@@ -214,14 +211,12 @@ func TestOrder(t *testing.T) {
 			note()
 		}
 		if diff := cmp.Diff(map[string][]string{"a": {"a1"}, "b": {"b1", "b2", "b3"}}, got); diff != "" {
-			t.Fatalf("before the back-off was over (-want +got):\n%s", diff)
+			t.Fatalf("requests during the backoff differ (-want +got):\n%s", diff)
 		}
 		close(othersGone)
 		for range 4 {
 			note()
 		}
-		if diff := cmp.Diff([]string{"a1", "a1", "a1", "a2", "a3"}, got["a"]); diff != "" {
-			t.Errorf("key a (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "requests of key a", []string{"a1", "a1", "a1", "a2", "a3"}, got["a"])
 	})
 }

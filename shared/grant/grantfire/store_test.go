@@ -19,6 +19,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
 )
 
@@ -139,9 +140,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 				t.Fatal(err)
 			}
 			now.Revision = got.Revision
-			if diff := cmp.Diff(now, got); diff != "" {
-				t.Errorf("written fields differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "written fields", now, got)
 		})
 	}
 }

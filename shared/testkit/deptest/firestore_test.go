@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // The Firestore emulator answers every query without an index, so a missing index
@@ -156,9 +157,7 @@ func TestQueryIndexes(t *testing.T) {
 			if (err != nil) != test.fails {
 				t.Errorf("error = %v, want an error: %t", err, test.fails)
 			}
-			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("indexes differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "indexes", test.want, got)
 		})
 	}
 }
@@ -207,9 +206,7 @@ resource "google_firestore_index" "second" {
 }
 `)
 	want := []index{{"a ASCENDING", "__name__ DESCENDING"}, {"y DESCENDING"}, {"b ASCENDING"}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("indexes differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "indexes", want, got)
 }
 
 // index is the fields of an index as "field ASCENDING". A composite index has

@@ -16,6 +16,8 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 func TestImports(t *testing.T) {
@@ -433,7 +435,5 @@ func TestLoad(t *testing.T) {
 		"./b":             {},
 		"./example.com/m": {},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("graph differs (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "graph", want, got)
 }

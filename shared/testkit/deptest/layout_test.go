@@ -16,6 +16,8 @@ import (
 	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // frameworkImport is the import that the buildpack looks for in the root package.
@@ -182,9 +184,7 @@ func TestLayoutFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			contains := cmp.Comparer(func(x, y string) bool { return strings.Contains(x, y) || strings.Contains(y, x) })
-			if diff := cmp.Diff(test.want, faults, contains); diff != "" {
-				t.Errorf("faults differ (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "faults", test.want, faults, contains)
 		})
 	}
 }

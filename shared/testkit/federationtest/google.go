@@ -56,21 +56,21 @@ func New(now func() time.Time) *Google {
 	return &Google{now: now, lifetime: time.Hour, faults: make(map[Service][]http.HandlerFunc), tokens: make(map[string]string)}
 }
 
-// Lifetime is how long ID tokens live that are issued from now on.
+// Lifetime sets the lifetime of the next ID tokens.
 func (g *Google) Lifetime(d time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lifetime = d
 }
 
-// Fail has a service answer its next call by the given handler.
+// Fail has h answer the next call of a service.
 func (g *Google) Fail(s Service, h http.HandlerFunc) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.faults[s] = append(g.faults[s], h)
 }
 
-// Refuse is a fault: a status and a body.
+// Refuse returns a fault with a status and a body.
 func Refuse(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -78,15 +78,14 @@ func Refuse(status int, body string) http.HandlerFunc {
 	}
 }
 
-// Calls lists the calls so far, the failed ones as well.
+// Calls lists the calls so far, including failed ones.
 func (g *Google) Calls() []Service {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.calls)
 }
 
-// Problems says what was wrong with calls that were refused for their own
-// sake.
+// Problems describes the faults of refused calls.
 func (g *Google) Problems() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -100,8 +99,7 @@ func (g *Google) Revoke() {
 	g.access = nil
 }
 
-// Accepts reports whether an Authorization header holds an ID token that was
-// issued for the audience.
+// Accepts reports whether an Authorization header has an ID token for the audience.
 func (g *Google) Accepts(authorization, audience string) bool {
 	token, ok := strings.CutPrefix(authorization, "Bearer ")
 	g.mu.Lock()
@@ -136,7 +134,7 @@ func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// begin counts a call and returns the fault that is in store for it.
+// begin records a call and returns its fault, if any.
 func (g *Google) begin(s Service) http.HandlerFunc {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -161,7 +159,7 @@ func (g *Google) exchange(r *http.Request) (any, error) {
 			return nil, fmt.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}
-	// Either lets the holder of the token ask for ID tokens.
+	// Either scope allows the token to create ID tokens.
 	if scope := r.PostFormValue("scope"); scope != authScope+"cloud-platform" && scope != authScope+"iam" {
 		return nil, fmt.Errorf("scope is %q", scope)
 	}

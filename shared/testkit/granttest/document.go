@@ -195,11 +195,11 @@ func (k kind[D, K]) checkShared(t testing.TB, s grant.Admin) {
 		written := k.put(t, s, was, given)
 		scribble(reflect.ValueOf(given))
 		was = k.at(k.full(0, n), written)
-		wantSame(t, "after a change to what was given", written, was)
+		wantSame(t, "after a change of the argument", written, was)
 		scribble(reflect.ValueOf(written))
 		for range 2 { // the second round finds changes of the first
 			read := k.get(t, s, was)
-			wantSame(t, "after a change to what was returned", read, was)
+			wantSame(t, "after a change of the result", read, was)
 			scribble(reflect.ValueOf(read))
 		}
 	}
@@ -240,7 +240,7 @@ func (k kind[D, K]) checkMask(t testing.TB, s grant.Admin) {
 			}
 			k.put(t, s, was, now)
 			got := k.get(t, s, was)
-			wantSame(t, "what is stored", got, k.at(want, got))
+			wantSame(t, "the stored value", got, k.at(want, got))
 			stored = k.update(t, s, got, k.full(0, 1))
 		}
 	}

@@ -117,7 +117,7 @@ func (k kind[D, K]) from(w *walk, i int) (was [2]D, from string) {
 		d := k.full(i, w.draw.IntN(4))
 		return [2]D{k.at(d, stored[0]), k.at(d, stored[1])}, mistaken
 	}
-	return stored, "what is stored"
+	return stored, "the stored value"
 }
 
 // step writes a document, and reads it. The answer to a write from a mistaken state

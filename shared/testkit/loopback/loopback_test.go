@@ -24,7 +24,7 @@ func TestOnly(t *testing.T) {
 	} else {
 		_ = resp.Body.Close()
 	}
-	// TEST-NET-1 of RFC 5737: nobody is there.
+	// TEST-NET-1 of RFC 5737, which is never assigned.
 	if resp, err := client.Get("http://192.0.2.1/"); !errors.Is(err, loopback.ErrElsewhere) {
 		t.Errorf("%v, %v", resp, err)
 	}

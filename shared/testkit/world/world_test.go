@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // TestExposure proves that leaks finds secrets.
@@ -28,7 +28,5 @@ func TestExposure(t *testing.T) {
 		"access token: Atza…", "account: amzn1.ask.account…", "client: amzn1.oa2-cs…", "code: ANfake…", "configuration: canary…",
 		"escaped token: Atzr…", "grantee: grantee-u-…", "keyset: a key",
 	}
-	if diff := cmp.Diff(want, slices.Sorted(slices.Values(e.leaks()))); diff != "" {
-		t.Errorf("leaks() differ (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "leaks()", want, slices.Sorted(slices.Values(e.leaks())))
 }

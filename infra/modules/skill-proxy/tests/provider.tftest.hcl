@@ -1,5 +1,5 @@
-# A plan by the real provider, which knows what a mock does not: the values that
-# AWS takes, and its own defaults. It has no credentials and asks nobody.
+# A plan by the real provider, which checks more than a mock: the values that AWS
+# accepts, and the defaults. It has no credentials and makes no calls.
 
 provider "aws" {
   region                      = "us-west-2"
@@ -37,7 +37,7 @@ run "plan" {
   }
   assert {
     condition     = aws_lambda_function.proxy.publish == false && length(aws_lambda_function.proxy.vpc_config) == 0
-    error_message = "The function has one version and no network of the maker's."
+    error_message = "The function must have one version and no VPC."
   }
   assert {
     condition     = aws_iam_role.proxy.path == "/" && aws_iam_role.proxy.name == "gatepost-skill-proxy-fe"

@@ -1,5 +1,5 @@
-# What the module makes, as far as that can be told without AWS: applied to a
-# mocked provider, which makes up what AWS would answer.
+# The module's resources as far as they can be tested without AWS: applied to a
+# mocked provider, which invents the answers of AWS.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
@@ -33,7 +33,7 @@ variables {
 run "function" {
   assert {
     condition     = aws_lambda_function.proxy.runtime == "provided.al2023" && aws_lambda_function.proxy.handler == "bootstrap"
-    error_message = "The zip holds one program, bootstrap, that needs nothing but the system."
+    error_message = "The zip must hold one program, bootstrap, for the bare system."
   }
   assert {
     condition     = aws_lambda_function.proxy.architectures == tolist(["arm64"])
@@ -41,7 +41,7 @@ run "function" {
   }
   assert {
     condition     = aws_lambda_function.proxy.timeout == 8 && aws_lambda_function.proxy.memory_size == 128
-    error_message = "The Lambda must get 8 seconds, as long as Alexa waits, and 128 MB if not told otherwise."
+    error_message = "The Lambda must have 8 seconds, as long as Alexa waits, and 128 MB by default."
   }
   assert {
     condition     = coalesce(aws_lambda_function.proxy.reserved_concurrent_executions, -1) == -1
@@ -64,7 +64,7 @@ run "least_environment" {
       GOOGLE_SERVICE_ACCOUNT   = "gatepost-caller-eu@maker-prod.iam.gserviceaccount.com"
       GOOGLE_WORKLOAD_PROVIDER = "//iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/providers/aws-eu"
     })
-    error_message = "A variable that nothing was given for must not be there, not even an empty one."
+    error_message = "A variable without a setting must be absent, not empty."
   }
 }
 
@@ -109,20 +109,20 @@ run "only_alexa_may_invoke_it" {
 run "no_skill_events" {
   assert {
     condition     = length(aws_lambda_permission.skill_events) == 0 && aws_lambda_permission.directives.principal == "alexa-connectedhome.amazon.com"
-    error_message = "Without a function for them, skill events may not be sent here."
+    error_message = "Without a function for skill events, they may not be sent here."
   }
 }
 
 run "role" {
   assert {
     condition     = aws_iam_role.proxy.name == "gatepost-skill-proxy-eu" && aws_lambda_function.proxy.function_name == aws_iam_role.proxy.name
-    error_message = "The role must be named for its region: roles are one set for all of them."
+    error_message = "The role's name must have the region: roles are one set for all regions."
   }
   assert {
     condition = jsondecode(aws_iam_role.proxy.assume_role_policy).Statement == [
       { Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }
     ]
-    error_message = "Lambda, and nobody else, may assume the role."
+    error_message = "Only Lambda may assume the role."
   }
   assert {
     condition = jsondecode(aws_iam_role_policy.log.policy).Statement == [{
@@ -130,7 +130,7 @@ run "role" {
       Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       Resource = "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/gatepost-skill-proxy-eu:*"
     }]
-    error_message = "The role may write its own log and do nothing else."
+    error_message = "The role may only write its own log."
   }
   assert {
     condition     = aws_iam_role_policy.log.role == aws_iam_role.proxy.id
@@ -145,7 +145,7 @@ run "log" {
 
   assert {
     condition     = aws_cloudwatch_log_group.proxy.name == "/aws/lambda/gatepost-skill-proxy-eu" && aws_cloudwatch_log_group.proxy.retention_in_days == 7
-    error_message = "The log must be kept as long as was asked, no longer."
+    error_message = "The log must have the set retention."
   }
   assert {
     condition     = aws_lambda_function.proxy.logging_config[0].log_group == aws_cloudwatch_log_group.proxy.name
@@ -177,6 +177,6 @@ run "longest_name" {
 
   assert {
     condition     = length(aws_iam_role.proxy.name) == 64 && length(output.assumed_role) == 103
-    error_message = "The longest name must fill a role's name and still fit into a subject."
+    error_message = "The longest name must fit a role's name and a subject."
   }
 }

@@ -218,7 +218,7 @@ run "refuses_a_skill_id_with_a_wildcard" {
   expect_failures = [var.skill_id]
 }
 
-# Of a region of Alexa's, but of another stack's: nothing else would notice.
+# A region of Alexa's, but of another stack: no other rule would refuse it.
 run "refuses_a_provider_of_another_region" {
   command = plan
 
@@ -238,8 +238,8 @@ run "refuses_a_region_where_alexa_calls_nobody" {
   expect_failures = [data.aws_region.here]
 }
 
-# No account's id is that long today. Whoever makes the subject longer, be it by
-# the session's name, meets the limit here and not at the first grant.
+# No account's id is that long today. A change that makes the subject longer, such
+# as adding the session's name, fails here and not at the first grant.
 run "refuses_a_subject_too_long_for_google" {
   command = plan
 

@@ -1,5 +1,6 @@
-# Planned by the real provider, which knows what a mock does not: what Google
-# takes, and the addresses of accounts. It has no credentials and asks nobody.
+# Planned by the real provider, which checks more than a mock: the values that
+# Google accepts, and the addresses of accounts. It has no credentials and makes no
+# calls.
 
 provider "google" {
   project      = "maker-prod"
@@ -28,7 +29,7 @@ variables {
   }
 }
 
-# Who may do what, all of it.
+# All permissions.
 
 run "every_function_has_an_account_of_its_own" {
   command = plan
@@ -78,7 +79,7 @@ run "only_its_caller_may_call_a_function" {
       refreshshard  = "europe-west1 gatepost-eu-refreshshard roles/run.invoker serviceAccount:gatepost-eu-push-refreshshard@maker-prod.iam.gserviceaccount.com"
       sendevent     = "europe-west1 gatepost-eu-sendevent roles/run.invoker serviceAccount:gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com"
     }
-    error_message = "A function may be called by its caller and by nobody else."
+    error_message = "Only its caller may call a function."
   }
 }
 
@@ -89,14 +90,14 @@ run "callers" {
     condition = join(" ", [
       google_service_account_iam_member.lambda.service_account_id, google_service_account_iam_member.lambda.role, google_service_account_iam_member.lambda.member,
     ]) == "projects/maker-prod/serviceAccounts/gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com roles/iam.serviceAccountOpenIdTokenCreator ${var.lambda}"
-    error_message = "The Lambda's role may have ID tokens of the calling account, and no more."
+    error_message = "The Lambda's role may only get ID tokens of the calling account."
   }
   assert {
     condition = { for name, binding in google_service_account_iam_member.push : name => join(" ", [binding.service_account_id, binding.role, binding.member]) } == {
       push-refreshshard = "projects/maker-prod/serviceAccounts/gatepost-eu-push-refreshshard@maker-prod.iam.gserviceaccount.com roles/iam.serviceAccountTokenCreator serviceAccount:service-123456@gcp-sa-pubsub.iam.gserviceaccount.com"
       push-sendevent    = "projects/maker-prod/serviceAccounts/gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com roles/iam.serviceAccountTokenCreator serviceAccount:service-123456@gcp-sa-pubsub.iam.gserviceaccount.com"
     }
-    error_message = "Pub/Sub must be able to sign as the two accounts that push, and as no other."
+    error_message = "Pub/Sub must be able to sign as the two push accounts only."
   }
 }
 
@@ -113,7 +114,7 @@ run "database" {
     condition = toset([for binding in google_project_iam_member.database : "${binding.condition[0].title}: ${binding.condition[0].expression}"]) == toset([
       "gatepost-eu: resource.name == \"projects/maker-prod/databases/gatepost-eu\"",
     ])
-    error_message = "No binding of the project may be without the condition that it is for this database."
+    error_message = "Every binding on the project must have the condition on this database."
   }
 }
 
@@ -129,7 +130,7 @@ run "secrets" {
       "gatepost-token-keyset-eu roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com",
       "gatepost-token-keyset-eu roles/secretmanager.secretAccessor serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com",
     ])
-    error_message = "A function may read the secrets that it is told of, and no other."
+    error_message = "A function may read only the secrets in its environment."
   }
 }
 
@@ -145,11 +146,11 @@ run "secret_for_introspection" {
     condition = toset([for binding in google_secret_manager_secret_iam_member.reads : binding.member if binding.secret_id == "gatepost-grantee-credentials"]) == toset([
       "serviceAccount:gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com", "serviceAccount:gatepost-eu-skillevent@maker-prod.iam.gserviceaccount.com",
     ])
-    error_message = "AcceptGrant and SkillEvent ask who a customer is, and nobody else does."
+    error_message = "Only AcceptGrant and SkillEvent identify customers."
   }
   assert {
     condition     = length(google_secret_manager_secret_iam_member.reads) == 8
-    error_message = "What the others may read must stay as it is."
+    error_message = "The others' secrets must not change."
   }
 }
 
@@ -164,7 +165,7 @@ run "topics" {
       "dead-letters roles/pubsub.publisher serviceAccount:gatepost-eu-sendevent@maker-prod.iam.gserviceaccount.com",
       "gatepost-eu-refresh roles/pubsub.publisher serviceAccount:gatepost-eu-refreshtokens@maker-prod.iam.gserviceaccount.com",
     ])
-    error_message = "A function may publish to the topics that it is told of, and to no other."
+    error_message = "A function may publish only to the topics in its environment."
   }
 }
 

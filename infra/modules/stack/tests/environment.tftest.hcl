@@ -1,5 +1,6 @@
-# Planned by the real provider, which knows what a mock does not: what Google
-# takes, and the addresses of accounts. It has no credentials and asks nobody.
+# Planned by the real provider, which checks more than a mock: the values that
+# Google accepts, and the addresses of accounts. It has no credentials and makes no
+# calls.
 
 provider "google" {
   project      = "maker-prod"
@@ -28,8 +29,8 @@ variables {
   }
 }
 
-# Byte for byte what each process is told: what is missing here stops it at its
-# start, and what is too much it may obey.
+# The exact environment of each process: a missing variable stops it at its start,
+# and an extra one may take effect.
 
 run "least" {
   command = plan
@@ -102,11 +103,11 @@ run "least" {
   }
   assert {
     condition     = alltrue([for name, function in google_cloudfunctions2_function.function : function.service_config[0].environment_variables == tomap(local.environment[name])])
-    error_message = "A function must get the environment that is made for it."
+    error_message = "A function must get its own environment."
   }
   assert {
     condition     = output.environment == local.environment
-    error_message = "The output must be what the functions get."
+    error_message = "The output must equal the functions' environments."
   }
 }
 
@@ -129,12 +130,12 @@ run "whole" {
         GRANTEE_CREDENTIALS = "projects/maker-prod/secrets/gatepost-grantee-credentials"
         GRANTEE_RESOLVER    = "introspection:https://id.maker.example/introspect"
     }])
-    error_message = "AcceptGrant and SkillEvent must know how to recognize a customer."
+    error_message = "AcceptGrant and SkillEvent must have the identity provider."
   }
   assert {
     condition = alltrue([for name in ["refreshtokens", "refreshshard", "sendevent"] :
     length([for variable in keys(local.environment[name]) : variable if startswith(variable, "GRANTEE_")]) == 0])
-    error_message = "Who sees no customer's token need not know how to recognize one."
+    error_message = "The other functions must not have the identity provider."
   }
   assert {
     condition     = local.environment["sendevent"].MAX_EVENT_AGE == "1h30m" && local.environment["sendevent"].EVENT_CHECKS == "advise"
@@ -142,7 +143,7 @@ run "whole" {
   }
   assert {
     condition     = local.environment["refreshshard"].REFRESH_IDLE_AFTER == "720h" && local.environment["sendevent"].REFRESH_IDLE_AFTER == "720h"
-    error_message = "Who sweeps and who delivers must agree about idle customers."
+    error_message = "The sweep and SendEvent must have the same rule for idle customers."
   }
   assert {
     condition     = local.environment["refreshtokens"].REFRESH_SHARDS == "64" && google_cloud_scheduler_job.refresh.schedule == "*/2 * * * *"
@@ -150,7 +151,7 @@ run "whole" {
   }
   assert {
     condition     = local.environment["refreshshard"].REFRESH_PERIOD == "2m" && local.environment["refreshshard"].LWA_MAX_RATE == "50"
-    error_message = "RefreshShard must know how often a sweep begins, and how much it may ask of Login with Amazon."
+    error_message = "RefreshShard must have the period and the rate limit."
   }
   assert {
     condition     = toset([for environment in local.environment : environment.SKILL]) == toset(["lamps"])
@@ -167,6 +168,6 @@ run "every_minute" {
 
   assert {
     condition     = local.environment["refreshshard"].REFRESH_PERIOD == "1m" && !contains(keys(local.environment["refreshshard"]), "LWA_MAX_RATE")
-    error_message = "RefreshShard must know that a sweep begins every minute."
+    error_message = "RefreshShard must have a period of a minute."
   }
 }

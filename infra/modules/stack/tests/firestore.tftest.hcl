@@ -27,7 +27,7 @@ run "database" {
 
   assert {
     condition     = google_firestore_database.grants.name == "gatepost-eu" && google_firestore_database.grants.location_id == "eur3"
-    error_message = "The database must be named for its region and lie where it was asked to."
+    error_message = "The database must have its region's name and the set location."
   }
   assert {
     condition     = google_firestore_database.grants.delete_protection_state == "DELETE_PROTECTION_ENABLED" && google_firestore_database.grants.deletion_policy == "ABANDON"
@@ -35,7 +35,7 @@ run "database" {
   }
   assert {
     condition     = google_firestore_database.grants.point_in_time_recovery_enablement == "POINT_IN_TIME_RECOVERY_ENABLED"
-    error_message = "It must be possible to read the database's past."
+    error_message = "The database must have point-in-time recovery."
   }
 }
 
@@ -47,7 +47,7 @@ run "indexes" {
       for resource in concat([google_firestore_index.customers_due, google_firestore_field.accounts_customer], values(google_firestore_field.unindexed), values(google_firestore_field.expire)) :
       resource.deletion_policy == "ABANDON"
     ])
-    error_message = "The database must keep its indexes, exemptions and expiry when Terraform lets go of it."
+    error_message = "The database must keep its indexes, exemptions and expiry when Terraform abandons it."
   }
 
   assert {
@@ -63,7 +63,7 @@ run "indexes" {
       for field in concat(values(google_firestore_field.unindexed), values(google_firestore_field.expire)) :
       length(field.index_config) == 1 && length(field.index_config[0].indexes) == 0
     ])
-    error_message = "No single field may be indexed that nothing queries."
+    error_message = "A single field without a query must not be indexed."
   }
   assert {
     condition     = toset([for field in google_firestore_field.unindexed : "${field.collection} ${field.field}"]) == toset(["customers *", "deliveries *", "accounts *"])
@@ -71,13 +71,13 @@ run "indexes" {
   }
   assert {
     condition     = google_firestore_field.accounts_customer.collection == "accounts" && google_firestore_field.accounts_customer.field == "customer"
-    error_message = "The accounts of a customer must be found, or they cannot be erased."
+    error_message = "A customer's accounts need an index, or they cannot be erased."
   }
   assert {
     condition = [
       for index in google_firestore_field.accounts_customer.index_config[0].indexes : "${index.order} ${index.query_scope}"
     ] == ["ASCENDING COLLECTION"]
-    error_message = "The accounts of a customer are found by one index, within the collection."
+    error_message = "A customer's accounts need one index, on the collection."
   }
   assert {
     condition = (

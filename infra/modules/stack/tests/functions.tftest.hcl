@@ -1,5 +1,6 @@
-# Planned by the real provider, which knows what a mock does not: what Google
-# takes, and the addresses of accounts. It has no credentials and asks nobody.
+# Planned by the real provider, which checks more than a mock: the values that
+# Google accepts, and the addresses of accounts. It has no credentials and makes no
+# calls.
 
 provider "google" {
   project      = "maker-prod"
@@ -50,7 +51,7 @@ run "functions" {
       function.build_config[0].source[0].storage_source[0].bucket == "maker-prod-gatepost-source" &&
       function.build_config[0].source[0].storage_source[0].object == "functions-fake.zip"
     )])
-    error_message = "Every function must be built from the same source by the account that builds."
+    error_message = "Every function must be built from the same source by the build account."
   }
   assert {
     condition = { for name, function in google_cloudfunctions2_function.function : name => function.service_config[0].ingress_settings } == {
@@ -60,7 +61,7 @@ run "functions" {
       refreshshard  = "ALLOW_INTERNAL_ONLY"
       sendevent     = "ALLOW_INTERNAL_ONLY"
     }
-    error_message = "Only what the Lambda calls may be reached from outside."
+    error_message = "Only the functions that the Lambda calls may be public."
   }
   assert {
     condition     = alltrue([for function in google_cloudfunctions2_function.function : function.service_config[0].all_traffic_on_latest_revision])
@@ -69,7 +70,7 @@ run "functions" {
   assert {
     condition = alltrue([for function in google_cloudfunctions2_function.function :
     length(function.service_config[0].secret_environment_variables) == 0 && length(function.service_config[0].secret_volumes) == 0])
-    error_message = "No secret's value may be given to a process: it could not be rotated without a deploy."
+    error_message = "No environment may have a secret's value: it could not be rotated without a deploy."
   }
 }
 
@@ -84,7 +85,7 @@ run "numbers" {
     condition = { for name, function in google_cloudfunctions2_function.function : name => function.service_config[0].max_instance_request_concurrency } == {
       acceptgrant = 80, skillevent = 80, refreshtokens = 80, refreshshard = 16, sendevent = 80,
     }
-    error_message = "The concurrency must be what the functions' connection pools are made for."
+    error_message = "The concurrency must match the functions' connection pools."
   }
   assert {
     condition = { for name, function in google_cloudfunctions2_function.function : name => join(" ", [
@@ -122,7 +123,7 @@ run "other_scaling" {
       refreshshard  = "0 10 256Mi 1"
       sendevent     = "3 400 1Gi 2"
     }
-    error_message = "What is asked for must be made, and nothing else be changed by it."
+    error_message = "The settings must apply, and change nothing else."
   }
 }
 

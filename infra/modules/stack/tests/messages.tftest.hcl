@@ -1,12 +1,13 @@
-# Planned by the real provider, which knows what a mock does not: what Google
-# takes, and the addresses of accounts. It has no credentials and asks nobody.
+# Planned by the real provider, which checks more than a mock: the values that
+# Google accepts, and the addresses of accounts. It has no credentials and makes no
+# calls.
 
 provider "google" {
   project      = "maker-prod"
   access_token = "fake"
 }
 
-# Where the functions will be is known only once they are made.
+# The addresses of the functions are known only after the apply.
 
 override_resource {
   target          = google_cloudfunctions2_function.function["refreshshard"]
@@ -53,7 +54,7 @@ run "device_events" {
 
   assert {
     condition     = google_pubsub_subscription.device_events.name == "gatepost-eu-device-events" && google_pubsub_subscription.device_events.topic == "device-events"
-    error_message = "The subscription must be the stack's, on the topic that it is told of."
+    error_message = "The subscription must be the stack's, on the given topic."
   }
   assert {
     condition     = google_pubsub_subscription.device_events.filter == "NOT attributes.region = \"FE\" AND NOT attributes.region = \"NA\""
@@ -81,7 +82,7 @@ run "device_events" {
   }
   assert {
     condition     = google_pubsub_subscription.device_events.retry_policy[0].minimum_backoff == "5s" && google_pubsub_subscription.device_events.retry_policy[0].maximum_backoff == "60s"
-    error_message = "What was not taken must come again after 5 to 60 seconds."
+    error_message = "A failed delivery must be retried after 5 to 60 seconds."
   }
   assert {
     condition = (
@@ -136,7 +137,7 @@ run "regional_topic" {
   }
   assert {
     condition     = google_pubsub_subscription.device_events.topic == "device-events-eu" && google_pubsub_subscription.device_events.filter != ""
-    error_message = "The stack must read its own topic, and still leave other regions' events alone."
+    error_message = "The stack must read its own topic, and still exclude other regions' events."
   }
 }
 
@@ -145,7 +146,7 @@ run "refresh" {
 
   assert {
     condition     = google_pubsub_topic.refresh.name == "gatepost-eu-refresh" && google_pubsub_subscription.refresh.name == "gatepost-eu-refresh" && google_pubsub_subscription.refresh.topic == "gatepost-eu-refresh"
-    error_message = "The sweep must have a topic of its own, and a subscription on it."
+    error_message = "The sweep must have its own topic, and a subscription."
   }
   assert {
     condition = (
@@ -165,14 +166,14 @@ run "refresh" {
   }
   assert {
     condition     = google_pubsub_subscription.refresh.retry_policy[0].minimum_backoff == "5s" && google_pubsub_subscription.refresh.retry_policy[0].maximum_backoff == "60s"
-    error_message = "What was not taken must come again after 5 to 60 seconds."
+    error_message = "A failed delivery must be retried after 5 to 60 seconds."
   }
   assert {
     condition = (
       google_pubsub_subscription.refresh.dead_letter_policy[0].dead_letter_topic == "projects/maker-prod/topics/refresh-dead-letters" &&
       google_pubsub_subscription.refresh.dead_letter_policy[0].max_delivery_attempts == 10
     )
-    error_message = "Shards must have dead letters of their own, after as many attempts as fit into 10 minutes."
+    error_message = "Shards must have their own dead letters, after as many attempts as fit into 10 minutes."
   }
   assert {
     condition = join(" ", [
@@ -191,12 +192,12 @@ run "schedule" {
       google_cloud_scheduler_job.refresh.name, google_cloud_scheduler_job.refresh.region,
       google_cloud_scheduler_job.refresh.schedule, google_cloud_scheduler_job.refresh.time_zone, google_cloud_scheduler_job.refresh.attempt_deadline,
     ]) == "gatepost-eu-refresh, europe-west1, */5 * * * *, Etc/UTC, 60s"
-    error_message = "A sweep must begin when it was asked for, by UTC."
+    error_message = "A sweep must have the set schedule, in UTC."
   }
   assert {
     condition = [for retry in google_cloud_scheduler_job.refresh.retry_config :
     "${retry.retry_count} ${retry.min_backoff_duration} ${retry.max_backoff_duration}"] == ["3 5s 30s"]
-    error_message = "A call that failed must be repeated three times, soon."
+    error_message = "A failed call must be retried three times, soon."
   }
   assert {
     condition = (
