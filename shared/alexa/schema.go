@@ -102,6 +102,7 @@ func (k Kind) schema() schema {
 	slices.Sort(needs)
 	event["header"] = schema{"required": slices.Concat([]string{"namespace", "name"}, needs), "properties": header}
 	required := []string{"header"}
+	payload := payloadShapes[kindName{k.Namespace, k.Name}]
 	switch k.Token {
 	case TokenInEndpoint:
 		required = append(required, "endpoint")
@@ -114,12 +115,12 @@ func (k Kind) schema() schema {
 		required = append(required, "payload")
 		event["payload"] = openSchema("change", openSchema(
 			"cause", openSchema("type", reference("cause")), "properties", atLeastOne("properties")))
-	case k.payload == nil, k.Retired != "":
-	case slices.ContainsFunc(k.payload.members, func(m shapeMember) bool { return m.required && !m.lenient }):
+	case payload == nil, k.Retired != "":
+	case slices.ContainsFunc(payload.members, func(m shapeMember) bool { return m.required && !m.lenient }):
 		required = append(required, "payload")
-		event["payload"] = k.payload.schema()
+		event["payload"] = payload.schema()
 	default:
-		event["payload"] = orNull(k.payload.schema(), "")
+		event["payload"] = orNull(payload.schema(), "")
 	}
 	all["event"] = schema{"required": required, "properties": event}
 	if k.Retired != "" {
