@@ -53,10 +53,10 @@ const (
 // repeats it.
 func (l Life) Lasting() bool { return l == LifeEndless || l == LifeFact }
 
-// ShortLife is how long events of [LifeShort], and answers to directives, live.
-const ShortLife = time.Minute
-
-const alertLife = 10 * time.Second
+const (
+	shortLife = time.Minute // of [LifeShort], and of answers to directives
+	alertLife = 10 * time.Second
+)
 
 // Kind describes one kind of asynchronous event, see
 // https://developer.amazon.com/docs/smarthome/send-events.html and the pages of the
@@ -137,7 +137,7 @@ func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	case kind.Life == LifeAlert:
 		return alertLife
 	case e.Answers(), kind.Life == LifeShort:
-		return ShortLife
+		return shortLife
 	}
 	return reports
 }

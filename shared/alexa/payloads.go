@@ -144,7 +144,7 @@ var endpointShape = openObjectOf(
 	must("manufacturerName", aLabel), must("description", aLabel),
 	asked("friendlyName", &shape{kind: "string", least: 1, most: 256}), // some interfaces need none
 	must("displayCategories", &shape{kind: "array", least: 1, unique: true, items: aCategory}),
-	must("capabilities", &shape{kind: "array", least: 1, most: MaxCapabilities, unique: true, items: capabilityShape}),
+	must("capabilities", &shape{kind: "array", least: 1, most: maxCapabilities, unique: true, items: capabilityShape}),
 	// The limit is of github.com/openhab/openhab-alexa/pull/540.
 	might("cookie", &shape{kind: "object", open: true, others: aText, bytes: 5000, why: ": Alexa hides the endpoint"}),
 	might("additionalAttributes", objectOf(may("manufacturer", anAttribute), may("model", anAttribute), may("serialNumber", anAttribute),

@@ -108,7 +108,7 @@ func (p *Property) append(dst []byte) []byte {
 	if p.Unit != nil {
 		dst = append(append(dst, `,"unit":`...), p.Unit...)
 	}
-	dst = AppendTime(append(dst, `,"timeOfSample":"`...), p.TimeOfSample)
+	dst = p.TimeOfSample.UTC().AppendFormat(append(dst, `,"timeOfSample":"`...), timeLayout)
 	dst = append(dst, `","uncertaintyInMilliseconds":`...)
 	if p.Uncertainty == nil {
 		dst = append(dst, noUncertainty...)

@@ -21,9 +21,6 @@ const notRFC3339 = "must be an RFC 3339 time"
 // truncates to milliseconds, so that a time never moves forward.
 func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
 
-// AppendTime appends FormatTime(t) to dst.
-func AppendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, timeLayout) }
-
 // ParseTime parses an RFC 3339 time with any zone and fraction. A leap second, which
 // Go's times do not have, becomes the second after it.
 func ParseTime(s string) (time.Time, error) {
