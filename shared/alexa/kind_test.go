@@ -24,6 +24,7 @@ func TestKindOf(t *testing.T) {
 		{"Alexa", "ChangeReport", known{Version: "3", Token: alexa.TokenInEndpoint}},
 		{"Alexa", "NewReport", known{Version: "3"}},
 		{"Alexa.New", "Thing", known{Version: "3"}},
+		{"Alexa", "DeferredResponse", known{Version: "3"}}, // no asynchronous event
 		{"", "", known{Version: "3"}},
 		{"Alexa.Discovery", "DeleteReport", known{Version: "3", Token: alexa.TokenInPayload, Life: alexa.LifeEndless}},
 		{"Alexa.DoorbellEventSource", "DoorbellPress", known{Version: "3", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
