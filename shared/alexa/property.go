@@ -32,12 +32,10 @@ type unread struct {
 
 var noUncertainty = json.RawMessage("0")
 
-// same reports whether two properties are one property of an endpoint.
-func (p *Property) same(q *Property) bool {
-	return p.Name == q.Name && p.Namespace == q.Namespace && p.Instance == q.Instance
-}
+// key is what makes a property another one of its endpoint.
+func (p *Property) key() [3]string { return [3]string{p.Name, p.Namespace, p.Instance} }
 
-// index finds properties in a list by namespace, name and instance.
+// index finds properties in a list by their keys.
 type index struct {
 	properties []Property
 	first      map[[3]string]int // only for a long list
@@ -53,29 +51,27 @@ func indexOf(list []Property) index {
 	}
 	x.first = make(map[[3]string]int)
 	for i := range list {
-		p := &list[i]
-		name := [3]string{p.Namespace, p.Name, p.Instance}
-		if _, ok := x.first[name]; !ok && p.unread == nil {
-			x.first[name] = i
+		if _, ok := x.first[list[i].key()]; !ok {
+			x.first[list[i].key()] = i
 		}
 	}
 	return x
 }
 
 // find returns the index of the first property like p, -1 if there is none. A property
-// that could not be decoded equals no other.
+// that could not be decoded has no key, and equals no other.
 func (x index) find(p *Property) int {
 	if p.unread != nil {
 		return -1
 	}
 	if x.first != nil {
-		if i, ok := x.first[[3]string{p.Namespace, p.Name, p.Instance}]; ok {
+		if i, ok := x.first[p.key()]; ok {
 			return i
 		}
 		return -1
 	}
 	for i := range x.properties {
-		if q := &x.properties[i]; q.unread == nil && p.same(q) {
+		if x.properties[i].key() == p.key() {
 			return i
 		}
 	}
