@@ -1,359 +1,325 @@
 package alexa
 
-import (
-	"errors"
-	"fmt"
-	"strconv"
-	"strings"
+import "slices"
+
+// Checks selects the treatment of an event that Amazon would refuse. Faults of the
+// envelope (the customer, the header's names, fields that a publisher must not set) are
+// an error in every mode, and so are more than a thousand undecodable properties.
+type Checks int
+
+const (
+	// CheckStrict returns the first fault that Amazon would refuse as an error.
+	CheckStrict Checks = iota
+	// CheckWarn carries the event and lists its faults.
+	CheckWarn
+	// CheckOff carries the event and reports nothing.
+	CheckOff
 )
 
-// checkTogether checks the parts of an event against each other.
-func (d *decoder) checkTogether(e *Event) error {
-	if err := d.checkRepeated(e); err != nil {
-		return err
+// check checks what was decoded of an event; broken is the fault of the envelope that
+// ended the decoding, if one did. It returns the warnings, or the first fault that these
+// checks refuse: strict checks refuse one in the parts before the broken one first.
+func (d *decoder) check(checks Checks, broken error) ([]*FieldError, error) {
+	if checks == CheckOff || checks == CheckWarn && broken != nil {
+		return nil, broken
 	}
-	kind := e.Kind()
+	const depth = 4 // of the values of most properties
+	c := checker{checks: checks, at: make([]place, 0, depth)}
+	if d.event.Header.Namespace != "" {
+		c.header(&d.event.Header, &d.kind)
+	}
+	if d.event.Endpoint != nil {
+		c.rule = ruleObjects
+		c.enter(d.paths.endpointID)
+		c.checkString(anEndpointID, d.event.Endpoint.ID)
+		c.leave()
+	}
+	if d.report != nil {
+		c.change(d)
+	} else if d.event.Payload != nil {
+		c.payload(d)
+	}
+	if d.event.Context != nil {
+		c.properties(d.paths.unchanged, d.event.Context.Properties)
+	}
+	if broken == nil {
+		c.together(d)
+	}
+	if c.refused != nil {
+		return nil, c.refused
+	}
+	if broken != nil {
+		return nil, broken
+	}
+	return c.warnings(), nil
+}
+
+// header checks a header against its kind.
+func (c *checker) header(h *Header, kind *Kind) {
+	c.enter("event.header")
+	defer c.leave()
+	if kind.Retired != "" {
+		c.warnAt(ruleInterfaces, "namespace", "retired since %s", kind.Retired)
+	}
+	if kind.note != "" {
+		c.warnAt(kind.source(), "namespace", "%s", kind.note)
+	}
+	c.suggestKind(kind)
+	if kind.Synchronous != "" {
+		c.refuseAt(ruleEvents, "name", "no asynchronous event: %s", kind.Synchronous)
+		return
+	}
+	switch version := h.PayloadVersion; {
+	case version == "" && !kind.known:
+		c.warnAt(ruleInterfaces, "payloadVersion", "missing: %q is sent, name the version of the interface's messages", kind.Version)
+	case version == "", version == kind.Version:
+	case kind.official:
+		c.refuseAt(kind.rule(), "payloadVersion", "must be %q", kind.Version)
+	case kind.known:
+		c.warnAt(kind.rule(), "payloadVersion", "ought to be %q", kind.Version)
+	}
 	switch {
-	case e.Context == nil && kind.Context == Expected:
-		d.note(warning(ruleEvents, "context", "missing: the state of the endpoint's properties"))
-	case e.Context != nil && kind.Context == None && len(e.Context.Properties) == 0:
-		e.Context = nil // it is empty, and Alexa does not expect it
-	case e.Context != nil && kind.Context == None:
-		d.note(warning(kind.rule(), "context", "not in this kind of event: leave it out"))
+	case h.Instance != "" && kind.official:
+		c.warnAt(ruleSchema, "instance", "not in this kind of event: leave it out")
+	case h.Instance != "":
+	case kind.Instance == Required:
+		c.refuseAt(kind.rule(), "instance", "missing: an endpoint may have several of this interface")
+	case kind.Instance == Expected:
+		c.warnAt(kind.rule(), "instance", "missing")
 	}
-	if e.Change != nil && d.unread == 0 && !e.hasConnectivity() {
-		d.note(warning(ruleReporting, d.contextPath(), "without the connectivity of Alexa.EndpointHealth"))
+	const missing = "missing: it says which directive this answers"
+	switch token := h.CorrelationToken; {
+	case token == "" && kind.Answer == Required:
+		c.refuseAt(ruleEvents, "correlationToken", missing)
+	case token == "" && kind.Answer == Expected:
+		c.warnAt(ruleEvents, "correlationToken", missing)
+	case token != "" && kind.Answer == None:
+		c.warnAt(ruleEvents, "correlationToken", "has no meaning in an event that answers no directive: leave it out")
 	}
-	return nil
 }
 
-func (e *Event) hasConnectivity() bool {
-	is := func(list []Property) bool {
-		for i := range list {
-			if list[i].Name == "connectivity" && list[i].Namespace == "Alexa.EndpointHealth" {
-				return true
-			}
+// suggestKind warns of an unknown kind whose name resembles one of Alexa's.
+func (c *checker) suggestKind(kind *Kind) {
+	if _, known := kindIndex[kindName{kind.Namespace, kind.Name}]; known {
+		return
+	}
+	if !kind.known {
+		if problem := nearInterface(kind.Namespace); problem != "" {
+			c.warnAt(ruleInterfaces, "namespace", "%s", problem)
 		}
-		return false
+		return
 	}
-	return is(e.Change.Properties) || e.Context != nil && is(e.Context.Properties)
+	var names []string
+	for _, k := range kinds {
+		if k.Namespace == kind.Namespace {
+			names = append(names, k.Name)
+		}
+	}
+	if word := Nearest(kind.Name, names); word != "" {
+		c.warnAt(ruleEvents, "name", "unknown: did you mean %s?", word)
+	}
 }
 
-// changedPath and contextPath return the paths of the two lists of properties in the
-// publisher's form.
-
-func (d *decoder) changedPath() string {
-	if d.short {
-		return "changed"
+// rule returns the source of the kind's rules.
+func (k *Kind) rule() string {
+	if source := k.source(); source != ruleSchema || k.Namespace != "Alexa" {
+		return source
 	}
-	return "event.payload.change.properties"
+	return ruleEvents
 }
 
-func (d *decoder) contextPath() string {
-	if d.short {
-		return "unchanged"
+// source returns the interface whose page has the rules about the kind's payload, or the
+// schema.
+func (k *Kind) source() string {
+	switch {
+	case isError(k.Name):
+		return k.Namespace + ".ErrorResponse"
+	case k.Namespace == "Alexa", k.Namespace == "Alexa.AutomationManagement":
+		return ruleSchema // no page has their payloads
 	}
-	return "context.properties"
+	return k.Namespace
 }
 
-// checkRepeated refuses a property that appears twice in one list: Amazon's schema
-// requires the members of a list to differ, and either value may be the right one. A
-// property in both lists is left out of the context: many publishers write the whole
-// state into the context, and the changed value is the right one.
-func (d *decoder) checkRepeated(e *Event) error {
-	var changed index
+// change checks the payload of a ChangeReport.
+func (c *checker) change(d *decoder) {
+	c.carry(d.causeFault)
+	if cause := d.report.Cause; cause != "" {
+		if !slices.Contains(causes, cause) {
+			c.refuseAt(ruleChange, d.paths.cause, "%s", oneOfWords(causes, cause))
+		}
+		if d.causeRest {
+			c.warnAt(ruleSchema, "event.payload.change.cause", "has more than a type")
+		}
+	}
+	c.properties(d.paths.changed, d.report.Properties)
+	if d.changeFault != nil {
+		c.carry(d.changeFault)
+		return
+	}
+	if d.report.Properties != nil && len(d.report.Properties) == 0 {
+		c.refuseAt(ruleReporting, d.paths.changed, "empty")
+	}
+	if d.report.payloadRest != nil {
+		c.warnAt(ruleSchema, "event.payload", "has more than a change")
+	}
+	if d.report.changeRest != nil {
+		c.warnAt(ruleSchema, "event.payload.change", "has more than cause and properties")
+	}
+}
+
+// payload checks the payload of any other kind.
+func (c *checker) payload(d *decoder) {
+	shape := payloadShapes[kindName{d.kind.Namespace, d.kind.Name}]
+	if shape == nil {
+		return
+	}
+	c.rule = d.kind.source()
+	if d.kind.Name == "AddOrUpdateReport" {
+		c.discovery(d.event.Payload)
+	}
+	if d.kind.Retired != "" { // its page is gone
+		c.rule = ruleSchema
+		c.lenient++
+		defer func() { c.lenient-- }()
+	}
+	c.enter("event.payload")
+	defer c.leave()
+	c.check(shape, d.event.Payload)
+}
+
+// discovery warns of an AddOrUpdateReport with repeated, no or too many endpoints. A
+// report of too many is sent in parts.
+func (c *checker) discovery(payload []byte) {
+	var endpoints []byte
+	if pick(payload, ignore, member{"endpoints", &endpoints}) != nil || endpoints == nil || endpoints[0] != '[' {
+		return
+	}
+	c.enter("event.payload.endpoints")
+	defer c.leave()
+	n, seen := 0, make(map[string]int)
+	for i, value := range each(endpoints) {
+		n++
+		var id []byte
+		if value[0] == '{' && pick(value, ignore, member{"endpointId", &id}) == nil && !absent(id) {
+			c.enterItem(i)
+			c.enter("endpointId")
+			c.warnIfRepeated(seen, id, i)
+			c.leave()
+			c.leave()
+		}
+	}
+	switch {
+	case n == 0:
+		c.warnAt(ruleDiscovery, "", "empty")
+	case n > MaxEndpoints:
+		c.warnAt(ruleDiscovery, "", "more than %d: they are sent in parts", MaxEndpoints)
+	}
+}
+
+// properties checks a list of properties.
+func (c *checker) properties(path string, list []Property) {
+	c.enter(path)
+	defer c.leave()
+	for i := range list {
+		c.enterItem(i)
+		c.property(&list[i])
+		c.leave()
+	}
+}
+
+// property checks a property, and its value against its shape, if that is known.
+func (c *checker) property(p *Property) {
+	if p.unread != nil {
+		c.carry(p.unread.fault)
+		return
+	}
+	switch {
+	case p.uncertaintyAsText:
+		c.warnAt(ruleReporting, "uncertaintyInMilliseconds", writtenAsText)
+	case p.Uncertainty[0] == '-':
+		c.warnAt(ruleSchema, "uncertaintyInMilliseconds", "less than 0")
+	}
+	if since := retiredInterface(p.Namespace); since != "" {
+		c.warnAt(ruleInterfaces, "namespace", "retired since %s", since)
+	}
+	if p.rest != nil {
+		c.warnAt(ruleSchema, "", "has members that a property does not have")
+	}
+	shape := valueShapes[p.Namespace][p.Name]
+	if shape == nil {
+		c.suggestName(p)
+		return
+	}
+	if p.Unit != nil {
+		c.warnAt(p.Namespace, "unit", "belongs in the value, if anywhere")
+	}
+	c.rule = p.Namespace
+	c.enter("value")
+	defer c.leave()
+	c.check(shape, p.Value)
+}
+
+// suggestName warns of an unknown property whose name resembles one of Alexa's.
+func (c *checker) suggestName(p *Property) {
+	if _, known := payloadVersions[p.Namespace]; !known {
+		if problem := nearInterface(p.Namespace); problem != "" {
+			c.warnAt(ruleInterfaces, "namespace", "%s", problem)
+		}
+		return
+	}
+	if slices.Contains(eventful, p.Namespace) {
+		c.warnAt(p.Namespace, "namespace", "the interface has no properties to report")
+	}
+	if word := Nearest(p.Name, PropertyNames(p.Namespace)); word != "" {
+		c.warnAt(p.Namespace, "name", "unknown: did you mean %s?", word)
+	}
+}
+
+// together checks the parts of an event against each other.
+func (c *checker) together(d *decoder) {
+	e := &d.event
+	var changed, unchanged index
 	if e.Change != nil {
 		changed = indexOf(e.Change.Properties)
-		if err := d.checkUnique(changed, d.changedPath()); err != nil {
-			return err
+	}
+	if e.Context != nil {
+		unchanged = indexOf(e.Context.Properties)
+	}
+	// Amazon's schema requires the members of a list to differ, and either value may be
+	// the right one.
+	c.repeated(changed, d.paths.changed)
+	c.repeated(unchanged, d.paths.unchanged)
+	c.enter(d.paths.unchanged)
+	for i := range unchanged.properties {
+		if j := changed.find(&unchanged.properties[i]); j >= 0 {
+			c.enterItem(i)
+			c.warnAt(ruleReporting, "", "the same property as %s[%d]: only that is sent", d.paths.changed, j)
+			c.leave()
 		}
 	}
-	if e.Context == nil {
-		return nil
-	}
-	if err := d.checkUnique(indexOf(e.Context.Properties), d.contextPath()); err != nil {
-		return err
-	}
-	if e.Change != nil {
-		e.Context.Properties = d.unchanged(e.Context.Properties, changed)
-	}
-	return nil
-}
-
-func (d *decoder) checkUnique(list index, path string) error {
-	if d.checks == CheckOff {
-		return nil
-	}
-	for j := range list.properties {
-		i := list.find(&list.properties[j])
-		if i < 0 || i == j || !d.lists(false) {
-			continue
-		}
-		fault := breaks(ruleReporting, itemPath(path, j), "the same property as %s", itemPath(path, i))
-		if err := d.tolerate(fault); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unchanged returns the context's properties without the changed ones.
-func (d *decoder) unchanged(list []Property, changed index) []Property {
-	kept := 0
-	for j := range list {
-		i := changed.find(&list[j])
-		if i < 0 {
-			if kept != j {
-				list[kept] = list[j]
-			}
-			kept++
-			continue
-		}
-		if d.lists(true) {
-			d.found = append(d.found, warning(ruleReporting, itemPath(d.contextPath(), j),
-				"the same property as %s: only that is sent", itemPath(d.changedPath(), i)))
-		}
-	}
-	return list[:kept]
-}
-
-func itemPath(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
-
-// index finds properties in a list by namespace, name and instance.
-type index struct {
-	properties []Property
-	first      map[[3]string]int // only for a long list
-}
-
-// manyProperties is the length up to which a list is searched linearly.
-const manyProperties = 32
-
-func indexOf(list []Property) index {
-	x := index{properties: list}
-	if len(list) <= manyProperties {
-		return x
-	}
-	x.first = make(map[[3]string]int)
-	for i := range list {
-		p := &list[i]
-		name := [3]string{p.Namespace, p.Name, p.Instance}
-		if _, ok := x.first[name]; !ok && p.raw == nil {
-			x.first[name] = i
-		}
-	}
-	return x
-}
-
-// find returns the index of the first property like p, -1 if there is none. A property
-// that could not be decoded equals no other.
-func (x index) find(p *Property) int {
-	if p.raw != nil {
-		return -1
-	}
-	if x.first != nil {
-		if i, ok := x.first[[3]string{p.Namespace, p.Name, p.Instance}]; ok {
-			return i
-		}
-		return -1
-	}
-	for i := range x.properties {
-		if q := &x.properties[i]; q.raw == nil && p.same(q) {
-			return i
-		}
-	}
-	return -1
-}
-
-// walk checks an event part by part. It tracks the path of the current part, and bounds
-// the list of faults: an event of a megabyte may have a fault every third byte.
-type walk struct {
-	checks  Checks
-	rule    string  // the source of the current rules; an interface stands for its page
-	at      []place // the path of the current part
-	lenient int     // how many of the surrounding members only cause warnings
-	found   []*FieldError
-	more    int  // faults that are counted and not listed
-	refused bool // one of these is more than a warning
-}
-
-// place is a step of a path: a name, of this package or the publisher's, or the index
-// of an item.
-type place struct {
-	name  string
-	given []byte // the publisher's name, which may be any text
-	item  int    // if there is no name
-}
-
-// mostFaults is how many faults of an event are listed. Beyond mostWarnings only faults
-// that Amazon would refuse are listed, so that warnings do not hide them. The others are
-// counted.
-const (
-	mostFaults   = 100
-	mostWarnings = 80
-)
-
-func (w *walk) enter(name string)      { w.at = append(w.at, place{name: name}) }
-func (w *walk) enterGiven(name []byte) { w.at = append(w.at, place{given: name}) }
-func (w *walk) enterItem(i int)        { w.at = append(w.at, place{item: i}) }
-func (w *walk) leave()                 { w.at = w.at[:len(w.at)-1] }
-
-func (w *walk) path() string {
-	path := ""
-	for _, p := range w.at {
-		switch {
-		case p.name == "" && p.given == nil:
-			path += "[" + strconv.Itoa(p.item) + "]"
-			continue
-		case path != "":
-			path += "."
-		}
-		path += p.name + printable(p.given)
-	}
-	return path
-}
-
-// refuse reports a fault that Amazon would refuse, in the current part or the named
-// member of it. The error ends the walk; it is nil if the fault is tolerated.
-func (w *walk) refuse(member, problem string) error {
-	return w.fault(FieldError{Path: member, Problem: problem, Rule: w.rule, Warning: w.lenient > 0})
-}
-
-// warnOf is warn for a member of the current part, with its own rule.
-func (w *walk) warnOf(rule, member, problem string, args ...any) {
-	if w.lists(true) {
-		_ = w.add(FieldError{Path: member, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}) // nil for a warning
-	}
-}
-
-// warn reports a fault that Amazon accepts, or may accept by now.
-func (w *walk) warn(problem string, args ...any) {
-	w.warnOf(w.rule, "", problem, args...)
-}
-
-// fault lists, returns or counts a fault. It takes a copy, so that counting does not
-// allocate.
-func (w *walk) fault(f FieldError) error {
-	if !w.lists(f.Warning) {
-		return nil
-	}
-	return w.add(f)
-}
-
-// add is fault for a fault that lists has admitted.
-func (w *walk) add(f FieldError) error {
-	listed := f
-	listed.below(w.path())
-	if strings.HasPrefix(f.Rule, "Alexa") {
-		listed.Rule = page(f.Rule)
-	}
-	if !f.Warning && w.checks == CheckStrict {
-		return &listed
-	}
-	w.found = append(w.found, &listed)
-	return nil
-}
-
-// lists reports whether a fault must be listed or returned. If not, it counts the fault
-// without allocating.
-func (w *walk) lists(warning bool) bool {
+	c.leave()
 	switch {
-	case w.checks == CheckOff:
-		return false
-	case !warning && (w.checks == CheckStrict || len(w.found) < mostFaults), len(w.found) < mostWarnings:
-		return true
+	case e.Context == nil && d.kind.Context == Expected:
+		c.warnAt(ruleEvents, "context", "missing: the state of the endpoint's properties")
+	case e.Context != nil && d.kind.Context == None && len(e.Context.Properties) > 0:
+		c.warnAt(d.kind.rule(), "context", "not in this kind of event: leave it out")
 	}
-	w.more++
-	w.refused = w.refused || !warning
-	return false
-}
-
-// warnings returns the listed faults. If others were counted, the last entry has their
-// number, and is more than a warning if one of them is.
-func (w *walk) warnings() []*FieldError {
-	if w.more == 0 {
-		return w.found
+	isConnectivity := func(p Property) bool { return p.Name == "connectivity" && p.Namespace == "Alexa.EndpointHealth" }
+	if e.Change != nil && d.unread == 0 && !slices.ContainsFunc(changed.properties, isConnectivity) &&
+		!slices.ContainsFunc(unchanged.properties, isConnectivity) {
+		c.warnAt(ruleReporting, d.paths.unchanged, "without the connectivity of Alexa.EndpointHealth")
 	}
-	return append(w.found, &FieldError{Problem: fmt.Sprintf("and %d faults more", w.more), Warning: !w.refused})
 }
 
-// FieldError names a field of a message, its problem, and the source of the rule. It
-// never holds a value of the message, which might be a secret.
-type FieldError struct {
-	Path    string // for example event.payload.change.cause.type; empty for the whole message
-	Problem string // for example "missing"
-	// Rule is the source of the rule, empty for rules of the device event format
-	// itself.
-	Rule string
-	// Warning marks a recommendation of Amazon's, a rule that only its message
-	// schema of 2021 has, and a rule on which sources differ.
-	Warning bool
-}
-
-// The sources of rules.
-const (
-	ruleSchema     = "Amazon's message schema of 2021"
-	ruleChange     = "developer.amazon.com/docs/device-apis/alexa-changereport.html"
-	ruleObjects    = "developer.amazon.com/docs/device-apis/alexa-discovery-objects.html"
-	ruleReporting  = "developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html"
-	ruleEvents     = "developer.amazon.com/docs/smarthome/send-events.html"
-	ruleDiscovery  = "developer.amazon.com/docs/device-apis/alexa-discovery.html"
-	ruleInterfaces = "developer.amazon.com/docs/device-apis/list-of-interfaces.html"
-	ruleGateway    = "seen at the event gateway"
-	ruleUse        = "seen in use"
-)
-
-// page returns the address of Amazon's page on an interface.
-func page(namespace string) string {
-	return "developer.amazon.com/docs/device-apis/" + strings.ToLower(strings.ReplaceAll(namespace, ".", "-")) + ".html"
-}
-
-// Error returns "path: problem (rule)".
-func (e *FieldError) Error() string {
-	text := e.Problem
-	if e.Path != "" {
-		text = e.Path + ": " + text
-	}
-	if e.Rule != "" {
-		text += " (" + e.Rule + ")"
-	}
-	return text
-}
-
-// wrong returns a FieldError of the device event format, about the member at path.
-func wrong(path, problem string, args ...any) error {
-	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...)}
-}
-
-// breaks is wrong for a rule with another source.
-func breaks(rule, path, problem string, args ...any) error {
-	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule}
-}
-
-// warning is breaks for a fault that Amazon accepts.
-func warning(rule, path, problem string, args ...any) *FieldError {
-	return &FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
-}
-
-// in prefixes a FieldError's path with the name of the surrounding member. A path grows
-// only while an error is returned, so that a valid message costs nothing.
-func in(parent string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if field := (*FieldError)(nil); errors.As(err, &field) {
-		field.below(parent)
-		return field
-	}
-	return err
-}
-
-func (e *FieldError) below(parent string) {
-	switch {
-	case e.Path == "":
-		e.Path = parent
-	case parent == "" || strings.HasPrefix(e.Path, "["):
-		e.Path = parent + e.Path
-	default:
-		e.Path = parent + "." + e.Path
+// repeated refuses a property that appears twice in a list.
+func (c *checker) repeated(list index, path string) {
+	c.enter(path)
+	defer c.leave()
+	for i := range list.properties {
+		if first := list.find(&list.properties[i]); first >= 0 && first != i {
+			c.enterItem(i)
+			c.refuseAt(ruleReporting, "", "the same property as %s[%d]", path, first)
+			c.leave()
+		}
 	}
 }

@@ -1,23 +1,8 @@
 package alexa
 
 import (
-	"strings"
+	"slices"
 	"time"
-	"unicode/utf8"
-)
-
-// Checks selects the treatment of an event that Amazon would refuse. Faults of the
-// envelope (the customer, the header's names, fields that a publisher must not set) are
-// an error in every mode, and so are more than a thousand undecodable properties.
-type Checks int
-
-const (
-	// CheckStrict returns the first fault that Amazon would refuse as an error.
-	CheckStrict Checks = iota
-	// CheckWarn carries the event and lists its faults.
-	CheckWarn
-	// CheckOff carries the event and reports nothing.
-	CheckOff
 )
 
 // DecodeEvent decodes a device event, in the long form or in the short form of a
@@ -35,93 +20,100 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	if err != nil {
 		return Event{}, nil, err
 	}
-	const depth = 4 // of the values of most properties
-	d := decoder{published: published, walk: walk{checks: checks, at: make([]place, 0, depth)}}
-	event, err := d.event(doc)
-	if err == nil {
-		err = d.checkTogether(&event)
-	}
+	d := decoder{published: published, paths: &longForm}
+	warnings, err := d.check(checks, d.decode(doc))
 	if err != nil {
 		return Event{}, nil, err
 	}
-	return event, d.warnings(), nil
+	d.settle(checks)
+	return d.event, warnings, nil
 }
 
+// decoder is an event in decoding. Its methods return an error only for a fault of the
+// envelope. A property or a change that cannot be decoded is carried unchanged, and its
+// fault kept for the check.
 type decoder struct {
-	walk
 	published time.Time
-	short     bool // the event is in the short form, whose parts have other names
-	unread    int  // properties that could not be decoded
+	event     Event
+	kind      Kind
+	paths     *paths
+	unread    int // properties that could not be decoded
+
+	report *Change // of a ChangeReport, as far as it could be decoded
+	// The faults of a ChangeReport in the long form: of the change, whose payload is
+	// then carried unchanged, and of the cause, beside a type that could be decoded.
+	changeFault, causeFault error
+	causeRest               bool // the cause has more than a type
 }
 
-// The decoder's methods return errors whose path starts at the top of the document; the
-// path of a function that decodes a part is relative to that part.
+// paths are the paths of a ChangeReport's parts in the publisher's form.
+type paths struct{ endpointID, cause, changed, unchanged string }
 
-// event decodes the top level of either form: the long form has the member "event".
-func (d *decoder) event(doc []byte) (Event, error) {
+var (
+	longForm  = paths{"event.endpoint.endpointId", "event.payload.change.cause.type", "event.payload.change.properties", "context.properties"}
+	shortForm = paths{"endpointId", "cause", "changed", "unchanged"}
+)
+
+// decode decodes the top level of either form: the long form has the member "event".
+func (d *decoder) decode(doc []byte) error {
 	var userID, event, context, endpointID, cause, changed, unchanged []byte
 	err := pick(doc, nil, member{"userId", &userID}, member{"event", &event}, member{"context", &context},
 		member{"endpointId", &endpointID}, member{"cause", &cause}, member{"changed", &changed}, member{"unchanged", &unchanged})
 	if err != nil {
-		return Event{}, err
+		return err
 	}
-	var e Event
-	if e.UserID, err = required("userId", userID); err != nil {
-		return Event{}, err
+	if d.event.UserID, err = required("userId", userID); err != nil {
+		return err
 	}
 	if absent(event) {
 		if !absent(context) {
-			return Event{}, wrong("context", "belongs to an event, which is missing (the short form has \"unchanged\")")
+			return wrong("context", "belongs to an event, which is missing (the short form has \"unchanged\")")
 		}
-		return e, d.shortForm(&e, event, endpointID, cause, changed, unchanged)
+		if absent(endpointID) && absent(cause) && absent(changed) {
+			return wrong("event", "%s (the short form has endpointId, cause and changed instead)", missing(event))
+		}
+		return d.short(endpointID, cause, changed, unchanged)
 	}
 	for i, value := range [...][]byte{endpointID, cause, changed, unchanged} {
 		if !absent(value) {
-			return Event{}, wrong(shortMembers[i], "belongs to the short form, which has no event")
+			return wrong(shortMembers[i], "belongs to the short form, which has no event")
 		}
 	}
-	if err := d.long(&e, event); err != nil {
-		return Event{}, err
+	if err := d.long(event); err != nil || absent(context) {
+		return err
 	}
-	if !absent(context) {
-		if e.Context, err = d.context(context); err != nil {
-			return Event{}, err
-		}
+	var properties []byte
+	if err := pick(context, nil, member{"properties", &properties}); err != nil {
+		return in("context", err)
 	}
-	return e, nil
+	return d.context(properties)
 }
 
 // shortMembers are the members that only the short form has, in the order of the check.
 var shortMembers = [...]string{"endpointId", "cause", "changed", "unchanged"}
 
-// shortForm fills e from the short form of a ChangeReport.
-func (d *decoder) shortForm(e *Event, event, endpointID, cause, changed, unchanged []byte) error {
-	if absent(endpointID) && absent(cause) && absent(changed) {
-		return wrong("event", "%s (the short form has endpointId, cause and changed instead)", missing(event))
-	}
-	d.short = true
-	e.Header = Header{Namespace: "Alexa", Name: "ChangeReport", PayloadVersion: "3"}
-	e.Endpoint, e.Change = new(Endpoint), new(Change)
-	var err error
-	if e.Endpoint.ID, err = d.endpointID("endpointId", endpointID); err != nil {
+// short decodes the short form of a ChangeReport.
+func (d *decoder) short(endpointID, cause, changed, unchanged []byte) error {
+	d.paths = &shortForm
+	d.event.Header = Header{Namespace: "Alexa", Name: "ChangeReport", PayloadVersion: "3"}
+	d.kind = d.event.Kind()
+	id, err := required(d.paths.endpointID, endpointID)
+	if err != nil {
 		return err
 	}
-	if e.Change.Cause, err = d.cause("cause", cause); err != nil {
+	d.event.Endpoint, d.report = &Endpoint{ID: id}, new(Change)
+	if err := d.change(cause, changed); err != nil {
 		return err
 	}
-	if e.Change.Properties, err = d.changed("changed", changed); err != nil {
-		return err
-	}
+	d.event.Change = d.report
 	if absent(unchanged) {
 		return nil
 	}
-	e.Context = new(Context)
-	e.Context.Properties, err = d.properties("unchanged", unchanged)
-	return err
+	return d.context(unchanged)
 }
 
-// long fills e from the member "event".
-func (d *decoder) long(e *Event, raw []byte) error {
+// long decodes the member "event".
+func (d *decoder) long(raw []byte) error {
 	var header, endpoint, payload []byte
 	err := pick(raw, nil, member{"header", &header}, member{"endpoint", &endpoint}, member{"payload", &payload})
 	if err != nil {
@@ -130,109 +122,278 @@ func (d *decoder) long(e *Event, raw []byte) error {
 	if absent(header) {
 		return wrong("event.header", "%s", missing(header))
 	}
-	if e.Header, err = decodeHeader(header); err != nil {
+	if d.event.Header, err = decodeHeader(header); err != nil {
 		return in("event.header", err)
 	}
-	kind := e.Kind()
-	if err := d.header(&e.Header, kind); err != nil {
-		return err
-	}
+	d.kind = d.event.Kind()
 	if !absent(endpoint) {
-		if e.Endpoint, err = d.endpoint(endpoint); err != nil {
-			return err
+		if d.event.Endpoint, err = decodeEndpoint(endpoint); err != nil {
+			return in("event.endpoint", err)
 		}
 	}
-	if err := checkTokenPlace(e, kind, endpoint); err != nil {
-		return in("event", err)
+	switch { // Append puts the token next to the endpoint if there is one
+	case d.event.Endpoint != nil && d.kind.Token == TokenInPayload:
+		return wrong("event.endpoint", "leave it out, this kind of event is about none")
+	case d.event.Endpoint == nil && d.kind.Token == TokenInEndpoint:
+		return wrong("event.endpoint", "%s", missing(endpoint))
 	}
-	return d.payload(e, kind, payload)
-}
-
-func (d *decoder) endpoint(raw []byte) (*Endpoint, error) {
-	var id, cookie, scope []byte
-	if err := pick(raw, nil, member{"endpointId", &id}, member{"cookie", &cookie}, member{"scope", &scope}); err != nil {
-		return nil, in("event.endpoint", err)
-	}
-	if !absent(scope) {
-		return nil, wrong("event.endpoint.scope", leaveOut)
-	}
-	if absent(cookie) {
-		cookie = nil
-	}
-	endpointID, err := d.endpointID("event.endpoint.endpointId", id)
-	return &Endpoint{ID: endpointID, Cookie: cookie}, err
+	return in("event.payload", d.payload(payload))
 }
 
 // leaveOut is the problem of a member that a publisher must not set.
 const leaveOut = "leave it out, Gatepost sets it"
 
-func (d *decoder) endpointID(path string, raw []byte) (string, error) {
-	id, err := required(path, raw)
+func decodeHeader(raw []byte) (Header, error) {
+	var namespace, name, version, instance, correlation, messageID []byte
+	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name}, member{"payloadVersion", &version},
+		member{"instance", &instance}, member{"correlationToken", &correlation}, member{"messageId", &messageID})
 	if err != nil {
-		return "", err
+		return Header{}, err
 	}
-	if problem := endpointIDForm(id); problem != "" {
-		return id, d.tolerate(breaks(ruleObjects, path, "%s", problem))
+	if !absent(messageID) {
+		return Header{}, wrong("messageId", leaveOut)
 	}
-	if problem := endpointIDOddity(id); problem != "" {
-		d.note(warning(ruleObjects, path, "%s", problem))
+	var h Header
+	if h.Namespace, err = required("namespace", namespace); err != nil {
+		return Header{}, err
 	}
-	return id, nil
+	if h.Name, err = required("name", name); err != nil {
+		return Header{}, err
+	}
+	if h.PayloadVersion, err = optional("payloadVersion", version); err != nil {
+		return Header{}, err
+	}
+	if h.Instance, err = optional("instance", instance); err != nil {
+		return Header{}, err
+	}
+	if h.CorrelationToken, err = optional("correlationToken", correlation); err != nil {
+		return Header{}, err
+	}
+	return h, nil
 }
 
-// checkTokenPlace refuses an event whose token would have no place, or the wrong one:
-// Append puts it next to the endpoint if there is one.
-func checkTokenPlace(e *Event, kind Kind, endpoint []byte) error {
-	switch {
-	case e.Endpoint != nil && kind.Token == TokenInPayload:
-		return wrong("endpoint", "leave it out, this kind of event is about none")
-	case e.Endpoint == nil && kind.Token == TokenInEndpoint:
-		return wrong("endpoint", "%s", missing(endpoint))
+func decodeEndpoint(raw []byte) (*Endpoint, error) {
+	var id, cookie, scope []byte
+	if err := pick(raw, nil, member{"endpointId", &id}, member{"cookie", &cookie}, member{"scope", &scope}); err != nil {
+		return nil, err
 	}
-	return nil
+	if !absent(scope) {
+		return nil, wrong("scope", leaveOut)
+	}
+	if absent(cookie) {
+		cookie = nil
+	}
+	endpointID, err := required("endpointId", id)
+	if err != nil {
+		return nil, err
+	}
+	return &Endpoint{ID: endpointID, Cookie: cookie}, nil
 }
 
-// tolerate lists a fault with a complete path and returns nil, unless checks are strict.
-func (d *decoder) tolerate(err error) error {
-	field, ok := err.(*FieldError)
-	if !ok || d.checks == CheckStrict {
+// payload decodes the payload of a ChangeReport, and carries any other unchanged except
+// for the form of a timestamp.
+func (d *decoder) payload(raw []byte) error {
+	if absent(raw) {
+		raw = []byte("{}") // some kinds have no content
+	}
+	var scope, others, moment []byte
+	if err := pick(raw, ignore, member{"scope", &scope}); err != nil {
 		return err
 	}
-	d.note(field)
+	if scope != nil {
+		if !absent(scope) {
+			return wrong("scope", leaveOut)
+		}
+		_ = pick(raw, nil, member{"scope", new([]byte)}, rest(&others))
+		raw = objectOfRest(others)
+	}
+	d.event.Payload = raw
+	if d.event.IsChangeReport() {
+		return d.changeReport(raw)
+	}
+	if d.kind.moment != "" && pick(raw, ignore, member{d.kind.moment, &moment}) == nil && moment != nil {
+		d.event.Payload = withTime(raw, moment, d.kind.layout)
+	}
 	return nil
 }
 
-// note lists a fault with a complete path.
-func (d *decoder) note(field *FieldError) {
-	if d.lists(field.Warning) {
-		d.found = append(d.found, field)
+// withTime returns the payload with the time value, which is a part of it, in Alexa's
+// form and no finer than the layout. A value that is not a time stays as it is.
+func withTime(payload, value []byte, layout string) []byte {
+	t, err := decodeTime("", value)
+	if err != nil {
+		return payload
 	}
+	asWritten, _ := text(value) // decodeTime has decoded it
+	if instantForm(asWritten) == "" && len(asWritten) <= len(layout) {
+		return payload
+	}
+	at := cap(payload) - cap(value) // value begins there
+	written := append(make([]byte, 0, len(payload)+8), payload[:at]...)
+	written = append(t.UTC().AppendFormat(append(written, '"'), layout), '"')
+	return append(written, payload[at+len(value):]...)
 }
 
-// endpointIDForm returns which rule of Amazon's page an endpointId breaks: up to 256
-// letters, digits, spaces and some marks. The page does not define letters. The gateway
-// has refused a backslash: alexa-samples/alexa-smarthome#60.
-func endpointIDForm(id string) string {
-	if utf8.RuneCountInString(id) > 256 {
-		return "longer than 256 characters"
+// changeReport decodes payload.change, and keeps the payload's other members.
+func (d *decoder) changeReport(raw []byte) error {
+	var change, others []byte
+	if err := pick(raw, nil, member{"change", &change}, rest(&others)); err != nil {
+		return err
 	}
-	if strings.ContainsFunc(id, func(c rune) bool { return c < utf8.RuneSelf && c != '.' && !onThePage(c) }) {
-		return "has a character other than letters, digits, spaces and " + endpointIDMarks
+	d.report = &Change{payloadRest: others}
+	if d.changeFault = d.longChange(change); d.changeFault == nil {
+		d.event.Change, d.event.Payload = d.report, nil
 	}
-	return ""
+	return nil
 }
 
-// endpointIDOddity returns the warning for characters that Amazon's page does not list,
-// and skills use.
-func endpointIDOddity(id string) string {
-	if i := strings.IndexFunc(id, func(c rune) bool { return !onThePage(c) }); i >= 0 {
-		return "has a dot or a letter beyond a-z, which Amazon's page does not mention"
+func (d *decoder) longChange(raw []byte) error {
+	const path = "event.payload.change"
+	if absent(raw) {
+		return breaks(ruleChange, path, "%s", missing(raw))
 	}
-	return ""
+	var cause, properties, typ, others []byte
+	c := d.report
+	if err := pick(raw, nil, member{"cause", &cause}, member{"properties", &properties}, rest(&c.changeRest)); err != nil {
+		return in(path, err)
+	}
+	if absent(cause) {
+		return breaks(ruleChange, path+".cause", "%s, an object with type, %s", missing(cause), oneOfThese(causes))
+	}
+	d.causeFault = in(path+".cause", pick(cause, nil, member{"type", &typ}, rest(&others)))
+	d.causeRest, c.cause = others != nil, cause
+	return d.change(typ, properties)
 }
 
-const endpointIDMarks = "_ - = # ; : ? @ &"
+// change decodes the cause and the properties of a change.
+func (d *decoder) change(cause, properties []byte) error {
+	var err error
+	if d.report.Cause, err = required(d.paths.cause, cause); err != nil {
+		field := err.(*FieldError)
+		field.Problem, field.Rule = field.Problem+", "+oneOfThese(causes), ruleChange
+		return err
+	}
+	if absent(properties) {
+		return breaks(ruleChange, d.paths.changed, "%s", missing(properties))
+	}
+	d.report.Properties, err = d.properties(d.paths.changed, properties)
+	return err
+}
 
-func onThePage(c rune) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune(endpointIDMarks, c)
+// context decodes the context's properties, which may be absent.
+func (d *decoder) context(properties []byte) (err error) {
+	d.event.Context = new(Context)
+	if !absent(properties) {
+		d.event.Context.Properties, err = d.properties(d.paths.unchanged, properties)
+	}
+	return err
+}
+
+// propertySize is the approximate size of a property with all its members.
+const propertySize = 150
+
+// mostUnread is how many undecodable properties an event may have. It bounds the event's
+// growth: each is sent with defaults that the publisher left out.
+const mostUnread = 1000
+
+// properties decodes an array of properties. The list is nil only if raw is no array.
+func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
+	if raw[0] != '[' {
+		return nil, wrong(path, "must be an array")
+	}
+	list := make([]Property, 0, len(raw)/propertySize+1)
+	for _, value := range each(raw) {
+		p, err := d.property(value)
+		if err != nil {
+			if d.unread++; d.unread > mostUnread {
+				return list, wrong(path, "more than %d properties that cannot be read", mostUnread)
+			}
+			p = Property{unread: &unread{d.withDefaults(value), err}}
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// property decodes one property. timeOfSample defaults to the time of publishing.
+func (d *decoder) property(raw []byte) (Property, error) {
+	var namespace, name, instance, value, unit, sampled, uncertainty, others []byte
+	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name},
+		member{"instance", &instance}, member{"value", &value}, member{"unit", &unit},
+		member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&others))
+	if err != nil {
+		return Property{}, err
+	}
+	p := Property{Value: value, TimeOfSample: d.published, Uncertainty: noUncertainty, rest: others}
+	if p.Namespace, err = required("namespace", namespace); err != nil {
+		return Property{}, err
+	}
+	if p.Name, err = required("name", name); err != nil {
+		return Property{}, err
+	}
+	if !absent(instance) { // an empty one counts as absent
+		if p.Instance, err = text(instance); err != nil {
+			return Property{}, in("instance", err)
+		}
+	}
+	if absent(value) {
+		// The gateway's answer to this is 400 "Payload conversion failed."
+		return Property{}, breaks(ruleGateway, "value", "%s", missing(value))
+	}
+	if p.Instance == "" && slices.Contains(instanced, p.Namespace) {
+		return Property{}, breaks(p.Namespace, "instance", "missing: an endpoint may have several of this interface")
+	}
+	if !absent(unit) {
+		p.Unit = unit
+	}
+	if !absent(sampled) {
+		if p.TimeOfSample, err = decodeTime("timeOfSample", sampled); err != nil {
+			return Property{}, err
+		}
+	}
+	if absent(uncertainty) {
+		return p, nil
+	}
+	if p.Uncertainty, p.uncertaintyAsText = numberIn(uncertainty); p.Uncertainty == nil {
+		return Property{}, breaks(ruleReporting, "uncertaintyInMilliseconds", "must be a number")
+	}
+	return p, nil
+}
+
+// withDefaults returns a property unchanged, but for the members that every property
+// must have and a publisher may leave out.
+func (d *decoder) withDefaults(raw []byte) []byte {
+	var sampled, uncertainty, filled []byte
+	if pick(raw, nil, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&filled)) != nil {
+		return raw
+	}
+	if absent(sampled) {
+		sampled = []byte(`"` + FormatTime(d.published) + `"`)
+	}
+	if absent(uncertainty) {
+		uncertainty = noUncertainty
+	}
+	filled = append(append(filled, `,"timeOfSample":`...), sampled...)
+	return objectOfRest(append(append(filled, `,"uncertaintyInMilliseconds":`...), uncertainty...))
+}
+
+// settle completes an event that is carried.
+func (d *decoder) settle(checks Checks) {
+	e := &d.event
+	if e.Header.PayloadVersion == "" && d.kind.Synchronous == "" {
+		e.Header.PayloadVersion = d.kind.Version
+	}
+	if e.Change != nil && checks == CheckStrict && !d.causeRest {
+		e.Change.cause = nil
+	}
+	if e.Context == nil {
+		return
+	}
+	if e.Change != nil {
+		changed := indexOf(e.Change.Properties)
+		e.Context.Properties = slices.DeleteFunc(e.Context.Properties, func(p Property) bool { return changed.find(&p) >= 0 })
+	}
+	if d.kind.Context == None && len(e.Context.Properties) == 0 {
+		e.Context = nil // Alexa does not expect it
+	}
 }

@@ -116,9 +116,6 @@ func typedSecret(name string, raw []byte, kind, secret string) (sensitive.String
 	return sensitive.New(s), in(name, err)
 }
 
-// ignore has pick skip unknown members of Amazon's messages.
-func ignore(_, _ []byte) {}
-
 // AcceptGrantResponse returns the answer to an AcceptGrant directive that succeeded. Its
 // payload must be empty.
 func AcceptGrantResponse(messageID string) []byte {

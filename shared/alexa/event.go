@@ -2,6 +2,7 @@ package alexa
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
@@ -67,21 +68,52 @@ func (e *Event) EndpointID() string {
 // token, and returns the extended buffer. The token goes next to the endpoint, or into
 // the payload of an event that has no endpoint.
 func (e *Event) Append(dst []byte, messageID string, token sensitive.String) []byte {
-	dst = append(dst, `{"event":{"header":`...)
-	dst = e.Header.append(dst, messageID)
+	return e.append(append(dst, '{'), messageID, &token)
+}
+
+// Device returns the event as a maker publishes it: the data of a message on the
+// device-events topic. It returns a [FieldError] if Amazon would refuse the event, or
+// the format does not allow it. The second result lists the warnings of [DecodeEvent].
+func (e *Event) Device() ([]byte, []*FieldError, error) {
+	data := e.append(append(appendString([]byte(`{"userId":`), e.UserID), ','), "", nil)
+	_, warnings, err := DecodeEvent(data, time.Now(), CheckStrict)
+	if err != nil {
+		return nil, nil, err
+	}
+	return data, warnings, nil
+}
+
+// append appends the members "event" and "context" and the closing brace. A token that
+// is nil is left out, and so is an empty message id.
+func (e *Event) append(dst []byte, messageID string, token *sensitive.String) []byte {
+	dst = e.Header.append(append(dst, `"event":{"header":`...), messageID)
 	if e.Endpoint != nil {
-		dst = appendScope(append(dst, `,"endpoint":{`...), token)
-		dst = appendString(append(dst, `,"endpointId":`...), e.Endpoint.ID)
+		dst = append(dst, `,"endpoint":{`...)
+		if token != nil {
+			dst = append(appendScope(dst, *token), ',')
+		}
+		dst = appendString(append(dst, `"endpointId":`...), e.Endpoint.ID)
 		if e.Endpoint.Cookie != nil {
 			dst = append(append(dst, `,"cookie":`...), e.Endpoint.Cookie...)
 		}
 		dst = append(dst, '}')
 	}
-	dst = e.appendPayload(append(dst, `,"payload":`...), token)
+	dst = append(dst, `,"payload":`...)
+	switch payload := e.payload(); {
+	case e.Change != nil:
+		dst = e.Change.append(dst)
+	case token == nil || e.Endpoint != nil:
+		dst = append(dst, payload...)
+	default:
+		members := payload[skipSpace(payload, 1):]
+		if dst = appendScope(append(dst, '{'), *token); members[0] != '}' {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, members...)
+	}
 	dst = append(dst, '}')
 	if e.Context != nil {
-		dst = append(dst, `,"context":`...)
-		dst = e.Context.append(dst)
+		dst = e.Context.append(append(dst, `,"context":`...))
 	}
 	return append(dst, '}')
 }
@@ -110,21 +142,6 @@ func (h *Header) append(dst []byte, messageID string) []byte {
 	return append(appendString(append(dst, `,"payloadVersion":`...), h.PayloadVersion), '}')
 }
 
-func (e *Event) appendPayload(dst []byte, token sensitive.String) []byte {
-	if e.Change != nil {
-		return e.Change.append(dst)
-	}
-	payload := e.payload()
-	if e.Endpoint != nil {
-		return append(dst, payload...)
-	}
-	dst = appendScope(append(dst, '{'), token)
-	if rest := payload[skipSpace(payload, 1):]; rest[0] != '}' {
-		return append(append(dst, ','), rest...)
-	}
-	return append(dst, '}')
-}
-
 func (e *Event) payload() []byte {
 	if len(e.Payload) == 0 {
 		return []byte("{}")
@@ -149,110 +166,60 @@ func appendScope(dst []byte, token sensitive.String) []byte {
 	return append(appendString(dst, token.Reveal()), '}')
 }
 
-func decodeHeader(raw []byte) (Header, error) {
-	var namespace, name, version, instance, correlation, messageID []byte
-	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name}, member{"payloadVersion", &version},
-		member{"instance", &instance}, member{"correlationToken", &correlation}, member{"messageId", &messageID})
-	if err != nil {
-		return Header{}, err
-	}
-	if !absent(messageID) {
-		return Header{}, wrong("messageId", leaveOut)
-	}
-	var h Header
-	if h.Namespace, err = required("namespace", namespace); err != nil {
-		return Header{}, err
-	}
-	if h.Name, err = required("name", name); err != nil {
-		return Header{}, err
-	}
-	if h.PayloadVersion, err = optional("payloadVersion", version); err != nil {
-		return Header{}, err
-	}
-	if h.Instance, err = optional("instance", instance); err != nil {
-		return Header{}, err
-	}
-	h.CorrelationToken, err = optional("correlationToken", correlation)
-	return h, err
+// Limits of a discovery answer or report, see
+// https://developer.amazon.com/docs/device-apis/alexa-discovery.html.
+const (
+	MaxEndpoints    = 300       // per customer, and per report
+	maxCapabilities = 100       // per endpoint
+	MaxReportBytes  = 256 << 10 // per AddOrUpdateReport
+)
+
+// Endpoints are the endpoints of a discovery report (AddOrUpdateReport, DeleteReport),
+// split once so that the report can be sent in parts.
+type Endpoints struct {
+	list []json.RawMessage
+	rest []byte // the payload's other members, as `,"name":value`
 }
 
-// header checks a header against its kind.
-func (d *decoder) header(h *Header, kind Kind) error {
-	const path = "event.header"
-	if kind.Retired != "" {
-		d.note(warning(ruleInterfaces, path+".namespace", "retired since %s", kind.Retired))
+// Endpoints returns the endpoints of a discovery report, and none for any other event.
+func (e *Event) Endpoints() Endpoints {
+	var all Endpoints
+	if e.Header.Namespace != "Alexa.Discovery" || len(e.Payload) == 0 {
+		return all
 	}
-	if kind.note != "" {
-		d.note(warning(page(kind.source()), path+".namespace", "%s", kind.note))
+	var endpoints []byte
+	if pick(e.Payload, nil, member{"endpoints", &endpoints}, rest(&all.rest)) != nil || endpoints == nil || endpoints[0] != '[' {
+		return Endpoints{}
 	}
-	d.suggestKind(kind)
-	if kind.Synchronous != "" {
-		return d.tolerate(breaks(ruleEvents, path+".name", "no asynchronous event: %s", kind.Synchronous))
+	for _, value := range each(endpoints) {
+		all.list = append(all.list, value)
 	}
-	switch {
-	case h.PayloadVersion == kind.Version:
-	case h.PayloadVersion == "":
-		h.PayloadVersion = kind.Version
-		if !kind.known {
-			d.note(warning(ruleInterfaces, path+".payloadVersion",
-				"missing: %q is sent, name the version of the interface's messages", kind.Version))
-		}
-	case kind.official:
-		if err := d.tolerate(breaks(kind.rule(), path+".payloadVersion", "must be %q", kind.Version)); err != nil {
-			return err
-		}
-	case kind.known:
-		d.note(warning(kind.rule(), path+".payloadVersion", "ought to be %q", kind.Version))
-	}
-	if h.Instance != "" && kind.official {
-		d.note(warning(ruleSchema, path+".instance", "not in this kind of event: leave it out"))
-	}
-	switch {
-	case h.Instance != "":
-	case kind.Instance == Required:
-		if err := d.tolerate(breaks(kind.rule(), path+".instance", "missing: an endpoint may have several of this interface")); err != nil {
-			return err
-		}
-	case kind.Instance == Expected:
-		d.note(warning(kind.rule(), path+".instance", "missing"))
-	}
-	return d.correlation(h.CorrelationToken, kind)
+	return all
 }
 
-// suggestKind warns of an unknown kind whose name resembles one of Alexa's.
-func (d *decoder) suggestKind(kind Kind) {
-	if _, known := kindIndex[kindName{kind.Namespace, kind.Name}]; known {
-		return
-	}
-	if _, known := payloadVersions[kind.Namespace]; !known {
-		if problem := nearInterface(kind.Namespace); problem != "" {
-			d.note(warning(ruleInterfaces, "event.header.namespace", "%s", problem))
-		}
-		return
-	}
-	var names []string
-	for _, k := range kinds {
-		if k.Namespace == kind.Namespace {
-			names = append(names, k.Name)
-		}
-	}
-	if word := Nearest(kind.Name, names); word != "" {
-		d.note(warning(ruleEvents, "event.header.name", "unknown: did you mean %s?", word))
-	}
-}
+// Len returns the number of endpoints.
+func (p Endpoints) Len() int { return len(p.list) }
 
-func (d *decoder) correlation(token string, kind Kind) error {
-	const path = "event.header.correlationToken"
-	const missing = "missing: it says which directive this answers"
-	switch {
-	case token == "" && kind.Answer == Required:
-		return d.tolerate(breaks(ruleEvents, path, missing))
-	case token == "" && kind.Answer == Expected:
-		d.note(warning(ruleEvents, path, missing))
-	case token != "" && kind.Answer == None:
-		d.note(warning(ruleEvents, path, "has no meaning in an event that answers no directive: leave it out"))
+// Part returns the endpoints from (included) to (excluded), without copying them.
+func (p Endpoints) Part(from, to int) Endpoints { return Endpoints{p.list[from:to], p.rest} }
+
+// WithEndpoints returns a copy of a discovery report with part of its endpoints. The
+// endpoints and the payload's other members are unchanged.
+func (e *Event) WithEndpoints(part Endpoints) Event {
+	size := len(`{"endpoints":[]}`) + len(part.rest)
+	for _, endpoint := range part.list {
+		size += len(endpoint) + 1
 	}
-	return nil
+	payload := append(make([]byte, 0, size), `{"endpoints":[`...)
+	for i, endpoint := range part.list {
+		if i > 0 {
+			payload = append(payload, ',')
+		}
+		payload = append(payload, endpoint...)
+	}
+	copied := *e
+	copied.Payload = append(append(append(payload, ']'), part.rest...), '}')
+	return copied
 }
 
 // appendString appends s as a JSON string. Unlike encoding/json it does not escape <, >

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -77,39 +76,6 @@ func asPublished(t *testing.T, userID string, sent []byte) []byte {
 	sent = bytes.Replace(sent, []byte(scope+","), nil, 1)
 	sent = bytes.Replace(sent, []byte(scope), nil, 1)
 	return append([]byte(`{"userId":`+string(user)+","), sent[1:]...)
-}
-
-// FuzzParseTime: an instant that is read and written in Alexa's form is the
-// same to the millisecond, and the form is Alexa's.
-func FuzzParseTime(f *testing.F) {
-	for _, seed := range times {
-		f.Add(seed.(string))
-	}
-	f.Add("2026-01-02t03:04:05z")
-	f.Add("2016-12-31T23:59:60.5Z")
-	f.Fuzz(func(t *testing.T, text string) {
-		read, err := alexa.ParseTime(text)
-		if err != nil {
-			if !read.IsZero() {
-				t.Errorf("%v beside an error", read)
-			}
-			return
-		}
-		plain := []byte(strings.ToUpper(text)) // Go knows no small letters and no leap seconds
-		if string(plain[len("2006-01-02T15:04:"):len("2006-01-02T15:04:05")]) == "60" {
-			copy(plain[len("2006-01-02T15:04:"):], "59")
-		}
-		if err := new(time.Time).UnmarshalText(plain); err != nil {
-			t.Errorf("took %q: %v", text, err)
-		}
-		if year := read.UTC().Year(); year < 0 || year > 9999 {
-			return // FormatTime cannot write it; DecodeEvent refuses it
-		}
-		written, err := alexa.ParseTime(alexa.FormatTime(read))
-		if err != nil || !written.Equal(read.Truncate(time.Millisecond)) {
-			t.Errorf("%q became %v (%v)", text, written, err)
-		}
-	})
 }
 
 func FuzzDecodeAcceptGrant(f *testing.F) {

@@ -1,8 +1,6 @@
 package alexa_test
 
 import (
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +24,7 @@ func TestKindOf(t *testing.T) {
 		{"Alexa", "ChangeReport", known{Version: "3", Token: alexa.TokenInEndpoint}},
 		{"Alexa", "NewReport", known{Version: "3"}},
 		{"Alexa.New", "Thing", known{Version: "3"}},
+		{"Alexa", "DeferredResponse", known{Version: "3"}}, // no asynchronous event
 		{"", "", known{Version: "3"}},
 		{"Alexa.Discovery", "DeleteReport", known{Version: "3", Token: alexa.TokenInPayload, Life: alexa.LifeEndless}},
 		{"Alexa.DoorbellEventSource", "DoorbellPress", known{Version: "3", Token: alexa.TokenInEndpoint, Once: true, Life: alexa.LifeShort}},
@@ -110,72 +109,4 @@ func decode(t *testing.T, event string) alexa.Event {
 		t.Fatal(err)
 	}
 	return e
-}
-
-// TestUnknownIsCarried: the lists of kinds and properties are open, and what is
-// not in them passes; only the version of its messages nobody can know.
-func TestUnknownIsCarried(t *testing.T) {
-	t.Parallel()
-	const event = `{"userId":"u-1","event":{"header":{"namespace":"Alexa.New","name":"Thing","instance":"I.1","correlationToken":"c"},` +
-		`"endpoint":{"endpointId":"e-1"},"payload":{"any":["thing",{"scope":1}]}},` +
-		`"context":{"properties":[{"namespace":"Alexa.New","name":"new","instance":"I.2","unit":{"a":1},"value":[{}]},` +
-		`{"namespace":"Alexa.LockController","name":"lastUser","value":0}]}}`
-	for _, checks := range []alexa.Checks{alexa.CheckStrict, alexa.CheckWarn, alexa.CheckOff} {
-		e, warnings, err := alexa.DecodeEvent([]byte(event), published, checks)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := []string{`event.header.payloadVersion: missing: "3" is sent, name the version of the interface's messages`}
-		if checks == alexa.CheckOff {
-			want = nil
-		}
-		if diff := cmp.Diff(want, problems(warnings)); diff != "" {
-			t.Errorf("checks %d: warnings (-want +got):\n%s", checks, diff)
-		}
-		if got := string(e.Payload); got != `{"any":["thing",{"scope":1}]}` || e.Header.PayloadVersion != "3" {
-			t.Errorf("checks %d: version %s, payload %s", checks, e.Header.PayloadVersion, got)
-		}
-	}
-}
-
-// TestWarnings has what is carried and draws warnings, and is in no table of rules.
-func TestWarnings(t *testing.T) {
-	t.Parallel()
-	without, _, _ := strings.Cut(example(t, "Alexa.StateReport"), `,"context":`)
-	event := func(namespace, name, more string) string {
-		return fmt.Sprintf(`{"userId":"u-1","event":{"header":{"namespace":%q,"name":%q},%s}}`, namespace, name, more)
-	}
-	const endpoint = `"endpoint":{"endpointId":"e-1"}`
-	for name, test := range map[string]struct {
-		event string
-		want  []string
-	}{
-		"state of nothing": {without + "}", []string{"context: missing: the state of the endpoint's properties"}},
-		// An error says which directive failed, in interfaces that are not in the table too.
-		"error of any interface": {event("Alexa.Safety", "Close.ErrorResponse", endpoint), []string{
-			"event.header.correlationToken: missing: it says which directive this answers"}},
-		// Whether a retired kind still arrives is for Amazon to say.
-		"retired interface": {event("Alexa.Networking", "Anything", endpoint), []string{"event.header.namespace: retired since 1 April 2024"}},
-		"retired kind": {event("Alexa.MediaMetadata", "MediaDeleted", `"payload":{"mediaIds":[]}`), []string{
-			"event.header.namespace: retired since 15 March 2023", "event.payload.mediaIds: empty"}},
-		// A word is the same word however JSON writes it.
-		"escapes": {strings.NewReplacer(`"HEAT"`, `"H\u0045AT"`, `"CELSIUS"`, `"\u0043ELSIUS"`, `"APP_INTERACTION"`,
-			`"APP\u005fINTERACTION"`).Replace(example(t, report)), nil},
-		// The number of endpoints is for the delivery to mend or for Amazon to judge.
-		"no endpoints":    {additions(t), []string{"event.payload.endpoints: empty"}},
-		"300 endpoints":   {additions(t, numbered(300)...), nil},
-		"301 endpoints":   {additions(t, numbered(301)...), []string{"event.payload.endpoints: more than 300: they are sent in parts"}},
-		"endpoints twice": {additions(t, "a", "b", "c", "b"), []string{"event.payload.endpoints[3].endpointId: the same as item 1"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, warnings, err := alexa.DecodeEvent([]byte(test.event), published, alexa.CheckStrict)
-			if diff := cmp.Diff(test.want, problems(warnings)); diff != "" || err != nil {
-				t.Errorf("error %v, warnings (-want +got):\n%s", err, diff)
-			}
-			if err := compiledSchema(t).Validate(instance(t, []byte(test.event))); err != nil {
-				t.Errorf("the JSON Schema refuses it: %v", err)
-			}
-		})
-	}
 }

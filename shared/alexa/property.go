@@ -2,7 +2,6 @@ package alexa
 
 import (
 	"encoding/json"
-	"slices"
 	"time"
 )
 
@@ -19,144 +18,64 @@ type Property struct {
 	// byte; nil means 0.
 	Uncertainty json.RawMessage
 
-	rest []byte // unknown members, as `,"name":value`
-	// raw is a property that Amazon would refuse, unchanged but for the defaults.
-	// It is set only if checks are not strict.
-	raw json.RawMessage
+	rest              []byte // unknown members, as `,"name":value`
+	uncertaintyAsText bool   // the publisher wrote it as a string
+	unread            *unread
+}
+
+// unread is a property that could not be decoded, unchanged but for the defaults, and
+// the reason. It is not in an event that was checked strictly.
+type unread struct {
+	raw   json.RawMessage
+	fault error
 }
 
 var noUncertainty = json.RawMessage("0")
 
-// property decodes one property. timeOfSample defaults to the time of publishing.
-func (d *decoder) property(raw []byte) (Property, error) {
-	var namespace, name, instance, value, unit, sampled, uncertainty, others []byte
-	err := pick(raw, nil, member{"namespace", &namespace}, member{"name", &name},
-		member{"instance", &instance}, member{"value", &value}, member{"unit", &unit},
-		member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&others))
-	if err != nil {
-		return Property{}, err
+// key is what makes a property another one of its endpoint.
+func (p *Property) key() [3]string { return [3]string{p.Name, p.Namespace, p.Instance} }
+
+// index finds properties in a list by their keys.
+type index struct {
+	properties []Property
+	first      map[[3]string]int // only for a long list
+}
+
+// manyProperties is the length up to which a list is searched linearly.
+const manyProperties = 32
+
+func indexOf(list []Property) index {
+	x := index{properties: list}
+	if len(list) <= manyProperties {
+		return x
 	}
-	p := Property{Value: value, TimeOfSample: d.published, Uncertainty: noUncertainty, rest: others}
-	if p.Namespace, err = required("namespace", namespace); err != nil {
-		return Property{}, err
-	}
-	if p.Name, err = required("name", name); err != nil {
-		return Property{}, err
-	}
-	if !absent(instance) { // an empty one counts as absent
-		if p.Instance, err = text(instance); err != nil {
-			return Property{}, in("instance", err)
+	x.first = make(map[[3]string]int)
+	for i := range list {
+		if _, ok := x.first[list[i].key()]; !ok {
+			x.first[list[i].key()] = i
 		}
 	}
-	if absent(value) {
-		// The gateway's answer to this is 400 "Payload conversion failed."
-		return Property{}, breaks(ruleGateway, "value", "%s", missing(value))
+	return x
+}
+
+// find returns the index of the first property like p, -1 if there is none. A property
+// that could not be decoded has no key, and equals no other.
+func (x index) find(p *Property) int {
+	if p.unread != nil {
+		return -1
 	}
-	if p.Instance == "" && slices.Contains(instanced, p.Namespace) {
-		return Property{}, breaks(page(p.Namespace), "instance", "missing: an endpoint may have several of this interface")
+	if x.first != nil {
+		if i, ok := x.first[p.key()]; ok {
+			return i
+		}
+		return -1
 	}
-	if !absent(unit) {
-		p.Unit = unit
-	}
-	if !absent(sampled) {
-		if p.TimeOfSample, err = decodeTime("timeOfSample", sampled); err != nil {
-			return Property{}, err
+	for i := range x.properties {
+		if x.properties[i].key() == p.key() {
+			return i
 		}
 	}
-	if !absent(uncertainty) {
-		p.Uncertainty, err = d.uncertainty(uncertainty)
-	}
-	return p, err
-}
-
-// uncertainty returns a number, which the publisher may have written as a string.
-func (d *decoder) uncertainty(raw []byte) (json.RawMessage, error) {
-	const name = "uncertaintyInMilliseconds"
-	number, asText := numberIn(raw)
-	switch {
-	case number == nil:
-		return nil, breaks(ruleReporting, name, "must be a number")
-	case asText:
-		d.warnOf(ruleReporting, name, writtenAsText)
-	case number[0] == '-':
-		d.warnOf(ruleSchema, name, "less than 0")
-	}
-	return number, nil
-}
-
-// state checks the current property against its shape, if it is known.
-func (d *decoder) state(p *Property) error {
-	if since := retiredInterface(p.Namespace); since != "" {
-		d.warnOf(ruleInterfaces, "namespace", "retired since %s", since)
-	}
-	if p.rest != nil {
-		d.warnOf(ruleSchema, "", "has members that a property does not have")
-	}
-	s := valueShapes[p.Namespace][p.Name]
-	if s == nil {
-		d.suggestName(p)
-		return nil
-	}
-	if p.Unit != nil {
-		d.warnOf(page(p.Namespace), "unit", "belongs in the value, if anywhere")
-	}
-	d.rule = p.Namespace
-	d.enter("value")
-	defer d.leave()
-	return d.check(s, p.Value)
-}
-
-// suggestName warns of an unknown property whose name resembles one of Alexa's.
-func (d *decoder) suggestName(p *Property) {
-	if _, known := payloadVersions[p.Namespace]; !known {
-		if problem := nearInterface(p.Namespace); problem != "" {
-			d.warnOf(ruleInterfaces, "namespace", "%s", problem)
-		}
-		return
-	}
-	if slices.Contains(eventful, p.Namespace) {
-		d.warnOf(page(p.Namespace), "namespace", "the interface has no properties to report")
-	}
-	if word := Nearest(p.Name, PropertyNames(p.Namespace)); word != "" {
-		d.warnOf(page(p.Namespace), "name", "unknown: did you mean %s?", word)
-	}
-}
-
-// same reports whether two properties are one property of an endpoint.
-func (p *Property) same(q *Property) bool {
-	return p.Name == q.Name && p.Namespace == q.Namespace && p.Instance == q.Instance
-}
-
-// withDefaults returns a property unchanged, but for the members that every property
-// must have and a publisher may leave out.
-func withDefaults(raw []byte, published time.Time) []byte {
-	var sampled, uncertainty, filled []byte
-	if pick(raw, nil, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&filled)) != nil {
-		return raw
-	}
-	if absent(sampled) {
-		sampled = []byte(`"` + FormatTime(published) + `"`)
-	}
-	if absent(uncertainty) {
-		uncertainty = noUncertainty
-	}
-	filled = append(append(filled, `,"timeOfSample":`...), sampled...)
-	return objectOfRest(append(append(filled, `,"uncertaintyInMilliseconds":`...), uncertainty...))
-}
-
-func decodeTime(name string, raw []byte) (time.Time, error) {
-	s, err := required(name, raw)
-	if err != nil {
-		return time.Time{}, err
-	}
-	t, err := ParseTime(s)
-	if err != nil {
-		return time.Time{}, wrong(name, notRFC3339)
-	}
-	if year := t.UTC().Year(); year < 1000 || year > 9999 {
-		return time.Time{}, breaks(ruleReporting, name, "must be a time of the years 1000 to 9999")
-	}
-	return t, nil
+	return -1
 }
 
 func appendProperties(dst []byte, list []Property) []byte {
@@ -171,8 +90,8 @@ func appendProperties(dst []byte, list []Property) []byte {
 }
 
 func (p *Property) append(dst []byte) []byte {
-	if p.raw != nil {
-		return append(dst, p.raw...)
+	if p.unread != nil {
+		return append(dst, p.unread.raw...)
 	}
 	dst = appendString(append(dst, `{"namespace":`...), p.Namespace)
 	dst = appendString(append(dst, `,"name":`...), p.Name)
@@ -185,7 +104,7 @@ func (p *Property) append(dst []byte) []byte {
 	if p.Unit != nil {
 		dst = append(append(dst, `,"unit":`...), p.Unit...)
 	}
-	dst = AppendTime(append(dst, `,"timeOfSample":"`...), p.TimeOfSample)
+	dst = p.TimeOfSample.UTC().AppendFormat(append(dst, `,"timeOfSample":"`...), timeLayout)
 	dst = append(dst, `","uncertaintyInMilliseconds":`...)
 	if p.Uncertainty == nil {
 		dst = append(dst, noUncertainty...)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -87,6 +88,17 @@ func pick(raw []byte, unknown func(quoted, value []byte), members ...member) err
 	return nil
 }
 
+// ignore has pick skip unknown members of Amazon's messages.
+func ignore(_, _ []byte) {}
+
+// rest has pick collect the other members, as `,"name":value`.
+func rest(into *[]byte) member { return member{"", into} }
+
+// objectOfRest returns an object of the members that rest has collected.
+func objectOfRest(rest []byte) []byte {
+	return append(append([]byte{'{'}, bytes.TrimPrefix(rest, []byte{','})...), '}')
+}
+
 func unknownField(members []member, name []byte) string {
 	names := make([]string, 0, len(members))
 	for _, m := range members {
@@ -128,17 +140,18 @@ func cutMember(raw []byte, i int) (quoted, value []byte, next int) {
 	return quoted, raw[start:end], skipComma(raw, end)
 }
 
-// each calls f with every element of the array raw, until f returns an error.
-func each(raw []byte, f func(i int, value []byte) error) error {
-	n := 0
-	for i := skipSpace(raw, 1); raw[i] != ']'; n++ {
-		end := skipValue(raw, i)
-		if err := f(n, raw[i:end]); err != nil {
-			return err
+// each ranges over the elements of the array raw.
+func each(raw []byte) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		n := 0
+		for i := skipSpace(raw, 1); raw[i] != ']'; n++ {
+			end := skipValue(raw, i)
+			if !yield(n, raw[i:end]) {
+				return
+			}
+			i = skipComma(raw, end)
 		}
-		i = skipComma(raw, end)
 	}
-	return nil
 }
 
 // text decodes a JSON string.
@@ -154,6 +167,27 @@ func text(raw []byte) (string, error) {
 		return "", wrong("", "must be a string")
 	}
 	return s, nil
+}
+
+// isText reports whether raw is the JSON string w, which needs no escapes.
+func isText(raw []byte, w string) bool {
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		t, err := text(raw)
+		return err == nil && t == w
+	}
+	return len(raw) == len(w)+2 && string(raw[1:len(raw)-1]) == w
+}
+
+// numberIn returns the number in a value, which may be a string; nil if it has none.
+func numberIn(raw []byte) (number []byte, asText bool) {
+	if raw[0] == '"' {
+		t, _ := text(raw)
+		raw, asText = []byte(t), true
+	}
+	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') || raw[len(raw)-1] <= ' ' || asText && !json.Valid(raw) {
+		return nil, false
+	}
+	return raw, asText
 }
 
 // required decodes a string that must be present and not empty.
@@ -194,6 +228,36 @@ func printable(name []byte) string {
 		return r
 	}, bytes.ToValidUTF8(name, []byte("?")))
 	return string(clean) + end
+}
+
+func typeOf(raw []byte) string {
+	switch raw[0] {
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case '"':
+		return "string"
+	case 't', 'f':
+		return "boolean"
+	case 'n':
+		return "null"
+	}
+	if bytes.ContainsAny(raw, ".eE") {
+		return "number"
+	}
+	return "integer"
+}
+
+func mustBe(want, got string) string {
+	problem := "must be a " + want
+	if strings.ContainsRune("aio", rune(want[0])) {
+		problem = "must be an " + want
+	}
+	if got == "null" {
+		return "null, " + problem
+	}
+	return problem
 }
 
 func skipSpace(raw []byte, i int) int {

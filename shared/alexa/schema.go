@@ -54,7 +54,8 @@ func shortSchema() schema {
 func longSchema() schema {
 	cases := make([]any, 0, len(kinds))
 	for _, k := range kinds {
-		cases = append(cases, schema{"if": named(k), "then": k.schema()})
+		isKind := within("event", within("header", isNamed(k.Namespace, k.Name)))
+		cases = append(cases, schema{"if": isKind, "then": k.schema()})
 	}
 	long := object([]string{"userId", "event"}, schema{
 		"userId": reference("userId"),
@@ -75,12 +76,12 @@ func longSchema() schema {
 	return long
 }
 
-// named returns the condition that an event is of a kind.
-func named(k Kind) schema {
-	return within("event", within("header", schema{
+// isNamed returns the condition that a header or a property has a namespace and a name.
+func isNamed(namespace, name string) schema {
+	return schema{
 		"required":   []string{"namespace", "name"},
-		"properties": schema{"namespace": schema{"const": k.Namespace}, "name": schema{"const": k.Name}},
-	}))
+		"properties": schema{"namespace": schema{"const": namespace}, "name": schema{"const": name}},
+	}
 }
 
 // schema returns the kind's own rules for an event.
@@ -88,20 +89,20 @@ func (k Kind) schema() schema {
 	if k.Synchronous != "" {
 		return schema{"not": schema{}, "description": "No asynchronous event: " + k.Synchronous + "."}
 	}
-	header, event, all := schema{}, schema{}, schema{}
+	header, event := schema{}, schema{}
 	if k.official {
 		header["payloadVersion"] = schema{"enum": []any{k.Version, nil}}
 	}
-	var needs []string
-	for name, use := range map[string]Use{"correlationToken": k.Answer, "instance": k.Instance} {
-		if use == Required {
-			needs = append(needs, name)
-			header[name] = schema{"type": "string"}
-		}
+	needs := []string{"namespace", "name"}
+	if k.Answer == Required {
+		needs, header["correlationToken"] = append(needs, "correlationToken"), schema{"type": "string"}
 	}
-	slices.Sort(needs)
-	event["header"] = schema{"required": slices.Concat([]string{"namespace", "name"}, needs), "properties": header}
+	if k.Instance == Required {
+		needs, header["instance"] = append(needs, "instance"), schema{"type": "string"}
+	}
+	event["header"] = schema{"required": needs, "properties": header}
 	required := []string{"header"}
+	payload := payloadShapes[kindName{k.Namespace, k.Name}]
 	switch k.Token {
 	case TokenInEndpoint:
 		required = append(required, "endpoint")
@@ -114,18 +115,18 @@ func (k Kind) schema() schema {
 		required = append(required, "payload")
 		event["payload"] = openSchema("change", openSchema(
 			"cause", openSchema("type", reference("cause")), "properties", atLeastOne("properties")))
-	case k.payload == nil, k.Retired != "":
-	case slices.ContainsFunc(k.payload.members, func(m shapeMember) bool { return m.required && !m.lenient }):
+	case payload == nil, k.Retired != "":
+	case slices.ContainsFunc(payload.members, func(m shapeMember) bool { return m.required && !m.lenient }):
 		required = append(required, "payload")
-		event["payload"] = k.payload.schema()
+		event["payload"] = payload.schema()
 	default:
-		event["payload"] = orNull(k.payload.schema(), "")
+		event["payload"] = orNull(payload.schema(), "")
 	}
-	all["event"] = schema{"required": required, "properties": event}
+	rules := schema{"required": required, "properties": event}
 	if k.Retired != "" {
-		all["event"].(schema)["deprecated"] = true
+		rules["deprecated"] = true
 	}
-	return schema{"properties": all}
+	return schema{"properties": schema{"event": rules}}
 }
 
 func propertySchema() schema {
@@ -136,10 +137,7 @@ func propertySchema() schema {
 	for _, namespace := range slices.Sorted(maps.Keys(valueShapes)) {
 		for _, name := range slices.Sorted(maps.Keys(valueShapes[namespace])) {
 			cases = append(cases, schema{
-				"if": schema{
-					"required":   []string{"namespace", "name"},
-					"properties": schema{"namespace": schema{"const": namespace}, "name": schema{"const": name}},
-				},
+				"if":   isNamed(namespace, name),
 				"then": schema{"properties": schema{"value": valueShapes[namespace][name].schema()}},
 			})
 		}

@@ -2,7 +2,6 @@ package alexa
 
 import (
 	"errors"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -16,43 +15,11 @@ const timeLayout = "2006-01-02T15:04:05.000Z"
 // fraction.
 const secondsLayout = "2006-01-02T15:04:05Z"
 
-// instantForm returns why a time does not match Amazon's schema: UTC, at most three
-// digits of fraction.
-func instantForm(text string) string {
-	if t, err := ParseTime(text); err != nil || t.Year() < 1000 {
-		return notRFC3339
-	}
-	if text[len("2006-01-02")] != 'T' || text[len(text)-1] != 'Z' || len(text) > len(timeLayout) || leapSecond(text) {
-		return "must be a time in UTC with at most three digits of fraction"
-	}
-	return ""
-}
-
-// secondsForm is instantForm for a time without a fraction.
-func secondsForm(text string) string {
-	problem := instantForm(text)
-	if problem == "" && len(text) > len(secondsLayout) {
-		return "must be a time in UTC without a fraction of a second"
-	}
-	return problem
-}
-
-// dateTimeForm is instantForm for a time of any zone and fraction.
-func dateTimeForm(text string) string {
-	if _, err := ParseTime(text); err != nil {
-		return notRFC3339
-	}
-	return ""
-}
-
 const notRFC3339 = "must be an RFC 3339 time"
 
 // FormatTime returns t in Alexa's form, for example "2026-01-02T03:04:05.678Z". It
 // truncates to milliseconds, so that a time never moves forward.
 func FormatTime(t time.Time) string { return t.UTC().Format(timeLayout) }
-
-// AppendTime appends FormatTime(t) to dst.
-func AppendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, timeLayout) }
 
 // ParseTime parses an RFC 3339 time with any zone and fraction. A leap second, which
 // Go's times do not have, becomes the second after it.
@@ -97,10 +64,17 @@ func strictRFC3339(s string) bool {
 	return s[len(s)-1] == 'Z' || zone[:2] < "24" && zone[3:] < "60"
 }
 
-// uriForm returns why the address of a stream or a picture causes a warning.
-func uriForm(text string) string {
-	if u, err := url.Parse(text); err != nil || !u.IsAbs() {
-		return "must be an absolute URI"
+func decodeTime(name string, raw []byte) (time.Time, error) {
+	s, err := required(name, raw)
+	if err != nil {
+		return time.Time{}, err
 	}
-	return ""
+	t, err := ParseTime(s)
+	if err != nil {
+		return time.Time{}, wrong(name, notRFC3339)
+	}
+	if year := t.UTC().Year(); year < 1000 || year > 9999 {
+		return time.Time{}, breaks(ruleReporting, name, "must be a time of the years 1000 to 9999")
+	}
+	return t, nil
 }

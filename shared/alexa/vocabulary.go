@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// causes are the values of cause.type: five from Amazon's pages, and two from its schema.
+var causes = []string{"APP_INTERACTION", "PHYSICAL_INTERACTION", "PERIODIC_POLL", "RULE_TRIGGER", "VOICE_INTERACTION",
+	"INVALID_CREDENTIALS", "SUBSCRIPTION_EXPIRED"}
+
 // vocabulary holds the words that nearly every event has, so that decoding does not copy
 // them: the names of interfaces and properties, and the causes.
 var vocabulary = func() map[string]string {
