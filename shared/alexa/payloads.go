@@ -137,7 +137,7 @@ var (
 )
 
 // endpointShape is an endpoint of a discovery. It covers only the members of a
-// capability that all interfaces share, and most of those leniently: scripts/lint checks
+// capability that all interfaces share, and most of those leniently: gatepost lint checks
 // a whole discovery.
 var endpointShape = openObjectOf(
 	must("endpointId", anEndpointID),
