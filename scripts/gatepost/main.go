@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions"
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/explain"
 	"github.com/gatepostdev/gatepost/scripts/internal/grants"
 	"github.com/gatepostdev/gatepost/scripts/internal/keyset"
 	"github.com/gatepostdev/gatepost/scripts/internal/lint"
@@ -19,6 +20,7 @@ import (
 type commands struct {
 	Lint      lint.Command     `cmd:"" help:"Check device events before Alexa does."`
 	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
+	Explain   explain.Command  `cmd:"" help:"Say why an event did or did not arrive."`
 	Grants    grants.Commands  `cmd:"" help:"Show and repair the records of customers in a stack."`
 	Replay    replay.Command   `cmd:"" help:"Publish dead letters again, once the cause of their failure is fixed."`
 	Keyset    keyset.Commands  `cmd:"" help:"Create and rotate the keyset that seals tokens."`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/googleapi"
+	"github.com/gatepostdev/gatepost/scripts/internal/replay"
 	"github.com/gatepostdev/gatepost/scripts/internal/story"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
@@ -50,7 +51,7 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 		}
 		note("database "+database, err)
 	}
-	known.Letters, err = c.letters(ctx, env, q)
+	known.Letters, err = replay.List(ctx, env, c.Project, c.DeadLetters, q.Customer)
 	note("the dead letters", err)
 	return known, nil
 }

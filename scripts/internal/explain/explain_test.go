@@ -14,12 +14,17 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/pubsub/v2"
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"google.golang.org/api/option"
+
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/story"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
 func TestMain(m *testing.M) {
@@ -36,12 +41,16 @@ var now = time.Date(2026, 11, 28, 15, 30, 0, 0, time.UTC)
 type cloud struct {
 	*testing.T
 	store   grant.Admin
+	pubsub  *cloudtest.Project
+	now     time.Time
 	filters []string        // of the requests for the log
 	broken  map[string]bool // paths that answer 403
 }
 
 func newCloud(t *testing.T) *cloud {
-	c := &cloud{T: t, store: grantmem.New(), broken: map[string]bool{}}
+	c := &cloud{T: t, now: now, store: grantmem.New(), pubsub: cloudtest.At(t, cloudtest.Fake(t).Addr), broken: map[string]bool{}}
+	c.pubsub.CreateTopic(t, "dead-letters")
+	c.pubsub.Subscribe(t, "dead-letters", &pubsubpb.Subscription{Name: "dead-letters"})
 	_, err := grant.Change(t.Context(), c.store, grant.Key{Skill: "default", UserID: "u-1"}, func(r *grant.Record) error {
 		r.Link("becaa185b8029a08e0b82d43a754a3b5", alexa.EU, "", grant.Tokens{ExpiresAt: now.Add(time.Hour)}, now.Add(-time.Hour))
 		return nil
@@ -61,7 +70,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = map[string]any{"error": map[string]any{"code": 403, "message": "permission denied on project p"}}
 	case r.URL.Path == "/logging/v2/entries:list":
 		answer = c.entries(r.Body)
-	case r.URL.Path == "/logging/v2/projects/p/locations/global/buckets/_Default":
+	case r.URL.Path == "/logging/v2/projects/"+c.pubsub.ID+"/locations/global/buckets/_Default":
 		answer = map[string]any{"retentionDays": 30}
 	case strings.Contains(r.URL.Query().Get("filter"), "num_undelivered_messages"):
 		answer = series("12")
@@ -116,9 +125,10 @@ func (c *cloud) explain(args ...string) (status int, stdout, stderr string) {
 	defer server.Close()
 	var out, complaints bytes.Buffer
 	env := &cli.Env{
-		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &complaints, Now: func() time.Time { return now }, GoogleAPI: server.URL,
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &complaints, Now: func() time.Time { return c.now }, GoogleAPI: server.URL,
+		Google: []option.ClientOption{cloudtest.Dial(c.T, c.pubsub.PubSubHost)},
 		OpenGrants: func(_ context.Context, project, database string) (grant.Admin, func() error, error) {
-			if project != "p" || database != "gatepost-eu" {
+			if project != c.pubsub.ID || database != "gatepost-eu" {
 				return nil, nil, errors.New("no such database")
 			}
 			return c.store, func() error { return nil }, nil
@@ -130,10 +140,16 @@ func (c *cloud) explain(args ...string) (status int, stdout, stderr string) {
 	return status, out.String(), complaints.String()
 }
 
+// ask runs the command on the project.
+func (c *cloud) ask(args ...string) (status int, stdout, stderr string) {
+	c.Helper()
+	return c.explain(append([]string{"--project=" + c.pubsub.ID}, args...)...)
+}
+
 func TestCloud(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	status, stdout, stderr := c.explain("--project=p", "--databases=gatepost-eu,gatepost-na", "--user=u-1", "--endpoint=lamp-2")
+	status, stdout, stderr := c.ask("--databases=gatepost-eu,gatepost-na", "--user=u-1", "--endpoint=lamp-2")
 	if status != cli.StatusFailed || !strings.Contains(stdout, "the customer has linked in EU (gatepost-eu)") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
@@ -150,22 +166,43 @@ func TestCloud(t *testing.T) {
 func TestCloudRefuses(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	c.broken["/monitoring/v3/projects/p/timeSeries"] = true
-	status, stdout, stderr := c.explain("--project=p", "--event=m17")
+	c.broken["/monitoring/v3/projects/"+c.pubsub.ID+"/timeSeries"] = true
+	status, stdout, stderr := c.ask("--event=m17")
 	if status != cli.StatusDone || !strings.Contains(stderr, "not read: the backlog of the subscriptions: calling monitoring: status 403") {
 		t.Errorf("without Monitoring: status %d, %s%s", status, stdout, stderr)
 	}
 	c.broken["/logging/v2/entries:list"] = true
-	if status, _, stderr := c.explain("--project=p", "--event=m17"); status != cli.StatusFailed || !strings.Contains(stderr, "permission denied") {
+	if status, _, stderr := c.ask("--event=m17"); status != cli.StatusFailed || !strings.Contains(stderr, "permission denied") {
 		t.Errorf("without the log: status %d, %s", status, stderr)
 	}
 }
 
 func TestBacklog(t *testing.T) {
 	t.Parallel()
-	_, stdout, _ := newCloud(t).explain("--project=p", "--user=u-77")
+	_, stdout, _ := newCloud(t).ask("--user=u-77")
 	if !strings.Contains(stdout, "gatepost-eu-device-events: 12 messages wait: the oldest for 1m30s") {
 		t.Errorf("%s; want the backlog", stdout)
+	}
+}
+
+// TestLetters finds a dead letter that the log does not have, twice: it stays.
+func TestLetters(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	result := c.pubsub.PubSub.Publisher("dead-letters").Publish(t.Context(), &pubsub.Message{
+		Data: []byte(`{"userId":"u-77","endpointId":"lamp-1"}`),
+		Attributes: map[string]string{"gatepost-reason": "dead_letter", "gatepost-code": "INVALID_EVENT", "gatepost-event-id": "e-1",
+			"gatepost-description": "cause: missing", "gatepost-published": "2026-11-28T15:20:00Z"},
+	})
+	if _, err := result.Get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.now = time.Now() // a message that is younger became a dead letter meanwhile
+	for range 2 {
+		_, stdout, stderr := c.ask("--user=u-77", "--around=2026-11-28T15:20:00Z")
+		if !strings.Contains(stdout, "event e-1") || !strings.Contains(stdout, "INVALID_EVENT, cause: missing.") {
+			t.Errorf("%s%s; want the dead letter", stdout, stderr)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/story"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
@@ -119,6 +120,32 @@ func (f filter) selects(l letter) bool {
 		(f.Since.IsZero() || !l.published.Before(f.Since)) &&
 		(f.Until.IsZero() || l.published.Before(f.Until))
 }
+
+// List returns the dead letters of a customer, by the hash in logs, and leaves them in the
+// subscription.
+func List(ctx context.Context, env *cli.Env, project, name, hash string) ([]story.Letter, error) {
+	client, err := connect(context.WithoutCancel(ctx), project, env.Google...)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	letters := subscription{client.SubscriptionAdminClient, fullName(client.Project(), "subscriptions", name)}
+	var found []story.Letter
+	r := replayer{Env: env, letters: letters, found: func(l letter) {
+		found = append(found, story.Letter{
+			EventID: cmp.Or(l.Attributes[attrIdentity], l.Attributes[attrEventID]), Customer: l.customer, Endpoint: l.endpoint,
+			Kind: l.kind, Reason: l.reason, Code: l.code, Description: l.description, Published: l.published,
+		})
+	}}
+	r.Command = &Command{Idle: listIdle, JSON: cli.JSON{JSON: true}} // which lists nothing on the screen
+	r.Customer = customer(hash)
+	_, err = r.run(ctx)
+	return found, err
+}
+
+// listIdle is how long List waits for a message: a pull of Pub/Sub's may be empty
+// although there are some.
+const listIdle = 2 * time.Second
 
 // Run runs the command.
 func (c *Command) Run(ctx context.Context, env *cli.Env) error {

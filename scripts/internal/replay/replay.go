@@ -57,6 +57,7 @@ type replayer struct {
 	letters source
 	events  sink
 
+	found    func(letter) // if not nil, is called for each selected letter
 	ledger   *ledger
 	begun    time.Time
 	taken    int // messages to publish, limited by --max
@@ -169,6 +170,9 @@ func (r *replayer) judge(letters []letter) []*candidate {
 	for _, l := range letters {
 		if r.full() || !r.filter.selects(l) {
 			continue
+		}
+		if r.found != nil {
+			r.found(l)
 		}
 		message, err := r.revival.revive(l, r.Now())
 		if err != nil {
