@@ -40,7 +40,7 @@ type Tally struct {
 	Failed     int `json:"failed"`     // customers whose change failed with conflicts
 }
 
-func (t Tally) write(w io.Writer) {
+func (t *Tally) write(w io.Writer) {
 	cli.Row(w, "customers", "%d", t.Customers)
 	if t.Unreadable+t.Failed > 0 {
 		cli.Row(w, "not readable", "%d", t.Unreadable)
@@ -195,8 +195,9 @@ func (w *walk) change(ctx context.Context, record grant.Record, edit func(*grant
 	return nil
 }
 
-// verb returns the verb of a line: past, or "would verb" in a dry run.
-func (t Tally) verb(verb, past string) string {
+// verb returns the verb of a line: past, or "would verb" in a dry run. The receiver is a
+// pointer, because a copy would race with the counts.
+func (t *Tally) verb(verb, past string) string {
 	if t.DryRun {
 		return "would " + verb
 	}
