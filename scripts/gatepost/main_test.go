@@ -5,7 +5,11 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -72,6 +76,55 @@ func help(t *testing.T, name string) string {
 		t.Errorf("%s --help: status %d, %q", name, status, stderr)
 	}
 	return "\n## " + name + "\n\n```\n" + strings.TrimSpace(text) + "\n```\n"
+}
+
+// shown finds the commands of a page: lines of a block, and in backquotes.
+var (
+	shown  = regexp.MustCompile("(?m)^ *(?:\\$ )?(?:[A-Z_]+=[^ ]+ )*(?:go run ./scripts/gatepost|gatepost) ([^|>#`\n]*)")
+	quoted = regexp.MustCompile("`(?:go run ./scripts/)?gatepost ([^`]+)`")
+)
+
+// TestPages parses every command of every page. Within a sentence a command may lack its
+// end.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	commands := 0
+	check := func(path, line string, incomplete bool) {
+		commands++
+		status, complaint := parse(t, strings.Fields(strings.NewReplacer("\\\n", " ", "…", "", "[", "", "]", "").Replace(line)))
+		missing := strings.Contains(complaint, ": expected ") || strings.Contains(complaint, "missing flags")
+		if status != cli.StatusDone && !(incomplete && missing) {
+			t.Errorf("%s: gatepost %s: %s", path, line, complaint)
+		}
+	}
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".md" || strings.Contains(path, "testdata") {
+			return err
+		}
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text := strings.ReplaceAll(string(page), "\\\n", " ")
+		for _, found := range shown.FindAllStringSubmatch(text, -1) {
+			check(path, found[1], false)
+		}
+		for _, found := range quoted.FindAllStringSubmatch(text, -1) {
+			check(path, found[1], true)
+		}
+		return nil
+	})
+	if err != nil || commands < 50 {
+		t.Errorf("%d commands were found (%v), want at least 50", commands, err)
+	}
+}
+
+// parse parses a command line, and returns the complaint about it.
+func parse(t *testing.T, args []string) (status int, complaint string) {
+	t.Helper()
+	var stderr bytes.Buffer
+	env := &cli.Env{Stdout: io.Discard, Stderr: &stderr, Now: time.Now, ParseOnly: true}
+	return cli.Run(t.Context(), env, new(commands), args), stderr.String()
 }
 
 func TestVersion(t *testing.T) {

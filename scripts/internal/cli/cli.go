@@ -57,6 +57,8 @@ type Env struct {
 	Google []option.ClientOption
 	// GoogleAPI is where a fake of Google's REST APIs is, for tests: see package googleapi.
 	GoogleAPI string
+	// ParseOnly checks the command line and runs nothing, for tests of pages.
+	ParseOnly bool
 
 	command string // for messages
 	screen  *screen
@@ -185,6 +187,9 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	if err != nil {
 		env.sayUsage(advise(err, args, node, secretive))
 		return StatusUsage
+	}
+	if env.ParseOnly {
+		return StatusDone
 	}
 	err = parsed.Run()
 	var usage usageError

@@ -43,7 +43,7 @@ It changes nothing. The exit status is 1 if an event did not arrive.`
 
 // Example returns an example for the help.
 func (Command) Example() string {
-	return "gatepost explain --project P --user u-1 --endpoint lamp-1 --around 2h"
+	return "gatepost explain --project maker-prod --user u-1 --endpoint lamp-1 --around 2h"
 }
 
 var customerHash = regexp.MustCompile(`^[0-9a-f]{16}$`)

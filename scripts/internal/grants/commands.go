@@ -130,25 +130,27 @@ func (l lever) Validate() error {
 }
 
 // Example returns an example for the help.
-func (showCommand) Example() string { return "gatepost grants show --project P u-1" }
+func (showCommand) Example() string { return "gatepost grants show --project maker-prod u-1" }
 
 // Example returns an example for the help.
 func (restoreCommand) Example() string {
-	return "gatepost grants restore --project P --revoked-since 2026-01-03T11:30:00Z --revoked-until 30m"
+	return "gatepost grants restore --project maker-prod --revoked-since 2026-01-03T11:30:00Z --revoked-until 30m"
 }
 
 // Example returns an example for the help.
-func (probeCommand) Example() string { return "gatepost grants probe --project P --for-real" }
+func (probeCommand) Example() string { return "gatepost grants probe --project maker-prod --for-real" }
 
 // Example returns an example for the help.
-func (eraseCommand) Example() string { return "gatepost grants erase --project P --for-real u-1" }
+func (eraseCommand) Example() string {
+	return "gatepost grants erase --project maker-prod --for-real u-1"
+}
 
 // Example returns an example for the help.
-func (brakeCommand) Example() string { return "gatepost grants brake --project P off" }
+func (brakeCommand) Example() string { return "gatepost grants brake --project maker-prod off" }
 
 // Example returns an example for the help.
 func (resealCommand) Example() string {
-	return "gatepost grants reseal --project P --keyset projects/P/secrets/S --for-real"
+	return "gatepost grants reseal --project maker-prod --keyset projects/maker-prod/secrets/gatepost-token-keyset-eu --for-real"
 }
 
 // session is a command with its store.

@@ -37,7 +37,9 @@ type (
 )
 
 // Example returns an example for the help.
-func (createCommand) Example() string { return "gatepost keyset create projects/P/secrets/S" }
+func (createCommand) Example() string {
+	return "gatepost keyset create projects/maker-prod/secrets/gatepost-token-keyset-eu"
+}
 
 // Run runs the command.
 func (c createCommand) Run(ctx context.Context, env *cli.Env) error {
@@ -45,7 +47,9 @@ func (c createCommand) Run(ctx context.Context, env *cli.Env) error {
 }
 
 // Example returns an example for the help.
-func (rotateCommand) Example() string { return "gatepost keyset rotate projects/P/secrets/S" }
+func (rotateCommand) Example() string {
+	return "gatepost keyset rotate projects/maker-prod/secrets/gatepost-token-keyset-eu"
+}
 
 // Run runs the command.
 func (c rotateCommand) Run(ctx context.Context, env *cli.Env) error {
@@ -54,7 +58,7 @@ func (c rotateCommand) Run(ctx context.Context, env *cli.Env) error {
 
 // Example returns an example for the help.
 func (removeCommand) Example() string {
-	return "gatepost keyset remove projects/P/secrets/S 1111111111"
+	return "gatepost keyset remove projects/maker-prod/secrets/gatepost-token-keyset-eu 1111111111"
 }
 
 // Run runs the command.

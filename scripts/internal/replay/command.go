@@ -50,7 +50,7 @@ type revival struct {
 
 // Example returns an example for the help.
 func (Command) Example() string {
-	return "gatepost replay --project P --subscription dead-letters --topic device-events --code INVALID_REQUEST_EXCEPTION"
+	return "gatepost replay --project maker-prod --subscription dead-letters --topic device-events --code INVALID_REQUEST_EXCEPTION"
 }
 
 // reason is why messages became dead letters.
