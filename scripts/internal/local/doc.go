@@ -1,7 +1,7 @@
-// Command local runs all of Gatepost on this machine. It needs only Go, and makes no
-// connection to other machines:
+// Package local is the command gatepost local: it runs all of Gatepost on this machine.
+// It needs only Go, and makes no connection to other machines:
 //
-//	go run ./scripts/local
+//	go run ./scripts/gatepost local
 //
 // It starts the functions with the Functions Framework, a Pub/Sub and a store in
 // memory, the simulator of Login with Amazon and the three event gateways, and a fake of
@@ -10,11 +10,11 @@
 // prints commands to try. On an interrupt or SIGTERM it drains: events in flight are
 // finished or returned to Pub/Sub.
 //
-//	-once    ends after the demonstration, with status 0 only if the event was
-//	         accepted at the gateway of the customer's region
-//	-refuse  makes the gateways refuse every event
-//	-logs    shows the functions' logs on standard error
-//	-h       lists all flags
+//	--once    ends after the demonstration, with status 0 only if the event was
+//	          accepted at the gateway of the customer's region
+//	--refuse  makes the gateways refuse every event
+//	--logs    shows the functions' logs on standard error
+//	--help    lists all flags
 //
 // The Pub/Sub in memory is the fake server of Google's client library. It does not
 // push; package pump does. If PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST is set,
@@ -25,4 +25,4 @@
 // taken, another is used. Everything listens on the loopback interface, because nothing
 // here has authentication. If a port is taken between the check and the listening, or if
 // a server fails later, the program ends with status 1.
-package main
+package local

@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 )
@@ -25,7 +26,7 @@ const mode = "GATEPOST_LOCAL_TEST"
 func TestMain(m *testing.M) {
 	switch os.Getenv(mode) {
 	case "program":
-		main()
+		cli.Main("test", new(grammar))
 	case "holding":
 		holding()
 	}
@@ -41,13 +42,18 @@ func holding() {
 		fmt.Fprintln(stdout, "HELD")
 		return true
 	}})
-	o, err := parse(os.Args[1:], os.Stderr)
-	if err != nil {
-		os.Exit(2)
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	os.Exit(o.run(ctx, sim, stdout, os.Stderr))
+	if err := (Command{Project: "holding"}).run(ctx, sim, stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// grammar is the command line.
+type grammar struct {
+	Local Command `cmd:""`
 }
 
 // program is the program under test, running.
@@ -68,7 +74,7 @@ func launch(t *testing.T, as string, env []string, args ...string) *program {
 		t.Fatal(err)
 	}
 	p := &program{t: t, lines: make(chan string, 1000)}
-	p.cmd = exec.Command(executable, append([]string{"-port=0", "-maker-port=0", "-simulator-port=0"}, args...)...)
+	p.cmd = exec.Command(executable, append([]string{"local", "--port=0", "--maker-port=0", "--simulator-port=0"}, args...)...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, pubsubHost) && !strings.HasPrefix(variable, firestoreHost) {
 			p.cmd.Env = append(p.cmd.Env, variable)

@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"context"
@@ -194,7 +194,7 @@ func TestNoGrantRows(t *testing.T) {
 	t.Parallel()
 	for _, logs := range []bool{false, true} {
 		var shown, logged strings.Builder
-		log := logger(options{logs: logs}, &screen{w: &shown}, &logged)
+		log := logger(Command{Logs: logs}, &screen{w: &shown}, &logged)
 		log.Info("SendEvent", "event_id", "m1", "outcome", "accepted")
 		log.Info("SendEvent", "event_id", "m2", "outcome", "no_grant", "reason", "why")
 		log.Info("SendEvent", "event_id", "m3", "outcome", "elsewhere", "reason", "why")

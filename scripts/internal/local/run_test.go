@@ -1,9 +1,6 @@
-package main
+package local
 
 import (
-	"context"
-	"errors"
-	"flag"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,16 +9,19 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // TestOnce is what CI runs: everything, from nothing.
 func TestOnce(t *testing.T) {
 	t.Parallel()
-	p := launch(t, "program", nil, "-once")
+	p := launch(t, "program", nil, "--once")
 	output := p.ends(0)
 	for _, want := range []string{
 		`(?m)^  link +\d+ ms  AcceptGrant answered AcceptGrant\.Response$`,
@@ -46,7 +46,7 @@ func TestOnce(t *testing.T) {
 
 func TestOnceRefused(t *testing.T) {
 	t.Parallel()
-	output := launch(t, "program", nil, "-once", "-refuse").ends(1)
+	output := launch(t, "program", nil, "--once", "--refuse").ends(1)
 	want := `(?m)^  report +\d+ ms  FAILED: message m\d+: no gateway accepted it; the gateway of EU answered 400 INVALID_REQUEST_EXCEPTION$`
 	if !regexp.MustCompile(want).MatchString(output) {
 		t.Errorf("no line like %s", want)
@@ -60,7 +60,7 @@ func TestEmulatorThatDoesNotRun(t *testing.T) {
 			t.Parallel()
 			p := launch(t, "program", []string{variable + "=" + loopback + ":1"}) // where nobody listens
 			p.ends(1)
-			if want := "local: " + variable + ": no emulator: "; !strings.HasPrefix(p.stderr.String(), want) {
+			if want := "gatepost local: " + variable + ": no emulator: "; !strings.HasPrefix(p.stderr.String(), want) {
 				t.Errorf("standard error %q, want it to begin with %q", &p.stderr, want)
 			}
 		})
@@ -69,7 +69,7 @@ func TestEmulatorThatDoesNotRun(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	p := launch(t, "program", nil, "-once", "-logs")
+	p := launch(t, "program", nil, "--once", "--logs")
 	p.ends(0)
 	for _, function := range []string{"AcceptGrant", "RefreshTokens", "RefreshShard", "SendEvent"} {
 		if want := `"function":"` + function + `"`; !strings.Contains(p.stderr.String(), want) {
@@ -78,40 +78,31 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
+func TestFlags(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		args []string
-		want options
-		ok   bool
-	}{
-		{"defaults", nil, options{project: "gatepost-local", port: 8080, makerPort: 8089, lwaPort: 8090}, true},
-		{"all", []string{"-once", "-refuse", "-logs", "-project=p", "-port=1", "-maker-port=2", "-simulator-port=3"},
-			options{true, true, true, "p", 1, 2, 3}, true},
-		{"unknown flag", []string{"-twice"}, options{}, false},
-		{"no number", []string{"-port=http"}, options{}, false},
-		{"an argument", []string{"once"}, options{}, false},
+	var parsed grammar
+	parser, err := kong.New(&parsed)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			var stderr strings.Builder
-			got, err := parse(test.args, &stderr)
-			if (err == nil) != test.ok || (stderr.Len() == 0) != test.ok {
-				t.Fatalf("%v, standard error %q, want ok %v", err, &stderr, test.ok)
-			}
-			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(options{})); test.ok && diff != "" {
-				t.Errorf("options differ (-want +got):\n%s", diff)
-			}
-		})
+	for args, want := range map[string]Command{
+		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090},
+		"local --once --refuse --logs --project=p --port=1 --maker-port=2 --simulator-port=3": {
+			Once: true, Refuse: true, Logs: true, Project: "p", Port: 1, MakerPort: 2, SimulatorPort: 3},
+	} {
+		if _, err := parser.Parse(strings.Fields(args)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, parsed.Local); diff != "" {
+			t.Errorf("%s: the flags differ (-want +got):\n%s", args, diff)
+		}
 	}
-	if _, err := parse([]string{"-h"}, io.Discard); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("parse(-h) = %v", err)
-	}
-	for args, want := range map[string]int{"-h": 0, "-twice": 2} {
-		if got := run(context.Background(), []string{args}, io.Discard, io.Discard); got != want {
-			t.Errorf("run(%s) = %d, want %d", args, got, want)
+	for args, want := range map[string]int{
+		"--help": cli.StatusDone, "--twice": cli.StatusUsage, "--port=http": cli.StatusUsage, "once": cli.StatusUsage,
+	} {
+		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}
+		if got := cli.Run(t.Context(), env, new(grammar), []string{"local", args}); got != want {
+			t.Errorf("local %s: status %d, want %d", args, got, want)
 		}
 	}
 }
@@ -182,7 +173,7 @@ func TestEmulators(t *testing.T) {
 		pubsubHost + "=" + emulator.PubSub(t), firestoreHost + "=" + emulator.Firestore(t),
 		"XDG_CACHE_HOME=" + t.TempDir(), "HOME=" + t.TempDir(), // where the keyset is kept
 	}
-	project := "-project=" + emulator.Project()
+	project := "--project=" + emulator.Project()
 	first := launch(t, "program", env, project)
 	first.until("u-1 linked in EU, 1 active grant")
 	first.until("was accepted by the gateway of EU, with the new token")

@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // serveFunctions serves all functions with the Functions Framework, and returns their
 // base URL. It calls fail if serving ends.
 func serveFunctions(
-	ctx context.Context, o options, env map[string]string, log *slog.Logger, fail func(error),
+	ctx context.Context, c Command, env map[string]string, log *slog.Logger, fail func(error),
 ) (string, *handler.Group, error) {
 	if err := os.Unsetenv("FUNCTION_TARGET"); err != nil { // it would select a single function
 		return "", nil, err
@@ -26,10 +26,10 @@ func serveFunctions(
 	if err != nil {
 		return "", nil, err
 	}
-	if err := redirectStdout(o); err != nil {
+	if err := redirectStdout(c); err != nil {
 		return "", nil, err
 	}
-	port, err := freePort(o.port)
+	port, err := freePort(c.Port)
 	if err != nil {
 		return "", nil, err
 	}
@@ -44,8 +44,8 @@ func serveFunctions(
 }
 
 // logger returns the functions' logger.
-func logger(o options, screen *screen, stderr io.Writer) *slog.Logger {
-	if o.logs {
+func logger(c Command, screen *screen, stderr io.Writer) *slog.Logger {
+	if c.Logs {
 		return slog.New(noGrantRows{logging.New(stderr).Handler(), screen})
 	}
 	return slog.New(noGrantRows{slog.DiscardHandler, screen})
@@ -78,8 +78,8 @@ func (n noGrantRows) Handle(ctx context.Context, r slog.Record) error {
 
 // redirectStdout keeps the framework, which writes a line for each function, from
 // standard output. The screen has the original file.
-func redirectStdout(o options) error {
-	if o.logs {
+func redirectStdout(c Command) error {
+	if c.Logs {
 		os.Stdout = os.Stderr
 		return nil
 	}

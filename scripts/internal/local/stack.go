@@ -1,4 +1,4 @@
-package main
+package local
 
 import (
 	"bytes"
@@ -32,7 +32,7 @@ const (
 
 // stack is everything that runs.
 type stack struct {
-	options options
+	command Command
 	screen  *screen
 	client  *http.Client
 
@@ -55,28 +55,28 @@ type stack struct {
 
 // start starts everything. It calls fail if a part fails later. Parts that run after an
 // error end with the process.
-func start(o options, sim *simulator.Simulator, stdout, stderr io.Writer, fail func(error)) (*stack, error) {
+func start(c Command, sim *simulator.Simulator, stdout, stderr io.Writer, fail func(error)) (*stack, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
 	s := &stack{
-		options: o, screen: &screen{w: stdout}, client: transport.NewClient(concurrency), sim: sim,
+		command: c, screen: &screen{w: stdout}, client: transport.NewClient(concurrency), sim: sim,
 		fail: fail, events: make(chan pump.Delivery), shards: make(chan pump.Delivery), over: make(chan struct{}),
 	}
 	var err error
-	if s.broker, err = openBroker(ctx, o.project); err != nil {
+	if s.broker, err = openBroker(ctx, c.Project); err != nil {
 		return nil, err
 	}
-	if s.amazon, err = simulator.StartOn(sim, o.addresses()); err != nil {
+	if s.amazon, err = simulator.StartOn(sim, c.addresses()); err != nil {
 		return nil, err
 	}
-	if s.maker, err = startMaker(address(o.makerPort), s.broker.client, s.screen, fail); err != nil {
+	if s.maker, err = startMaker(address(c.MakerPort), s.broker.client, s.screen, fail); err != nil {
 		return nil, err
 	}
-	env, err := settings(ctx, o.project, s.amazon)
+	env, err := settings(ctx, c.Project, s.amazon)
 	if err != nil {
 		return nil, err
 	}
-	if s.functions, s.host, err = serveFunctions(ctx, o, env, logger(o, s.screen, stderr), fail); err != nil {
+	if s.functions, s.host, err = serveFunctions(ctx, c, env, logger(c, s.screen, stderr), fail); err != nil {
 		return nil, err
 	}
 	s.startWork()
@@ -85,14 +85,14 @@ func start(o options, sim *simulator.Simulator, stdout, stderr io.Writer, fail f
 }
 
 // addresses returns the addresses of the simulator.
-func (o options) addresses() simulator.Addresses {
+func (c Command) addresses() simulator.Addresses {
 	gateway := func(n int) string {
-		if o.lwaPort == 0 {
+		if c.SimulatorPort == 0 {
 			return address(0)
 		}
-		return address(o.lwaPort + n)
+		return address(c.SimulatorPort + n)
 	}
-	return simulator.Addresses{LWA: address(o.lwaPort), NA: gateway(1), EU: gateway(2), FE: gateway(3)}
+	return simulator.Addresses{LWA: address(c.SimulatorPort), NA: gateway(1), EU: gateway(2), FE: gateway(3)}
 }
 
 // startWork starts the pumps and the scheduler.
