@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -44,6 +45,29 @@ func TestOwnPubSub(t *testing.T) {
 	m, err := g.GrantEvents.Wait(ctx, func(push.Message) bool { return true })
 	if err != nil || m.Attributes["type"] != "linked" {
 		t.Errorf("the grant event is %v, %v", m, err)
+	}
+}
+
+// TestDeadLettersStay: a dead letter that was seen can still be replayed.
+func TestDeadLettersStay(t *testing.T) {
+	t.Parallel()
+	ctx := testkit.Context(t)
+	g, err := Start(ctx, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Stop()
+	if _, err := g.Publish(ctx, []byte("{}"), nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := g.DeadLetters.Wait(ctx, func(push.Message) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	pull := &pubsubpb.PullRequest{Subscription: g.Broker.subscription(DeadLetters), MaxMessages: 10}
+	letters, err := g.Broker.client.SubscriptionAdminClient.Pull(ctx, pull)
+	if err != nil || len(letters.GetReceivedMessages()) != 1 || letters.GetReceivedMessages()[0].GetMessage().GetMessageId() != seen.ID {
+		t.Errorf("the subscription for replays has %v, %v, want %s", letters, err, seen.ID)
 	}
 }
 
