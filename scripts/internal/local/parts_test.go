@@ -134,6 +134,9 @@ func TestRows(t *testing.T) {
 	publish(strings.Replace(report("lamp-1"), `"ON"`, `"ON","extra":1`, 1), nil)
 	p.until("event ", ", attempt 1: ", "warning: ")
 
+	publish(report("lamp-1"), map[string]string{"gatepost-event-id": "e-8"})
+	p.until("event ", " (e-8, replayed), attempt 1: accepted")
+
 	p.amazon.ExpireAccessTokens(home, amazonUser)
 	publish(report("lamp-1"), nil)
 	p.until("event ", "accepted", "; the token was refreshed")
