@@ -5,6 +5,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/gatepostdev/gatepost/functions"
@@ -13,11 +15,13 @@ import (
 	"github.com/gatepostdev/gatepost/scripts/internal/grants"
 	"github.com/gatepostdev/gatepost/scripts/internal/keyset"
 	"github.com/gatepostdev/gatepost/scripts/internal/lint"
+	"github.com/gatepostdev/gatepost/scripts/internal/local"
 	"github.com/gatepostdev/gatepost/scripts/internal/replay"
 )
 
 // commands is the command line.
 type commands struct {
+	Local     local.Command    `cmd:"" help:"Run all of Gatepost on this machine."`
 	Lint      lint.Command     `cmd:"" help:"Check device events before Alexa does."`
 	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
 	Explain   explain.Command  `cmd:"" help:"Say why an event did or did not arrive."`
@@ -33,4 +37,9 @@ func (commands) Help() string {
 	return "The exit status is 0 if all is done, 1 if something was found or failed, and 2 if the command line is wrong."
 }
 
-func main() { cli.Main(functions.Version(), &commands{}) }
+// runGrants runs a subcommand of grants for a local run, whose store is in env.
+func runGrants(ctx context.Context, env *cli.Env, args []string) int {
+	return cli.Run(ctx, env, &commands{}, append([]string{"grants"}, args...))
+}
+
+func main() { cli.Main(functions.Version(), &commands{Local: local.Command{Grants: runGrants}}) }
