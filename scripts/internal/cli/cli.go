@@ -169,7 +169,8 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	}()
 	parser, err := kong.New(grammar,
 		kong.Name("gatepost"), kong.Writers(env.Stdout, env.Stderr), kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}), kong.Vars{"version": env.Version},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Vars{"version": env.Version, "local": DefaultLocalRun},
 		kong.PostBuild(addExamples), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(env),
 		textMapper(env.parseTime), textMapper(alexa.ParseRegion), textMapper(secret.ParseRef),
 	)

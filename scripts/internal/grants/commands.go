@@ -16,6 +16,7 @@ import (
 type Commands struct {
 	cli.Stack
 	cli.JSON
+	Local cli.LocalRun `placeholder:"ADDR" help:"Instead of a database, the local run at ${local} or --local=ADDR."`
 
 	Show    showCommand    `cmd:"" help:"Show what is stored of a customer: the grants, their states, and when their tokens expire."`
 	Restore restoreCommand `cmd:"" help:"Undo the revocation of a customer's grants, or of all grants revoked in a period."`
