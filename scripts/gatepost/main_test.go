@@ -21,7 +21,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) {
+	os.Unsetenv("GOOGLE_CLOUD_PROJECT") // the default of explain --project
+	testkit.Main(m)
+}
 
 // gatepost runs a command line.
 func gatepost(t *testing.T, args ...string) (status int, stdout, stderr string) {
@@ -160,6 +163,29 @@ func TestWrongCalls(t *testing.T) {
 		{"keyset create env:KEYSET", cli.StatusUsage, "env:KEYSET"},
 		{"keyset remove file:x", cli.StatusUsage, `expected "<keyid>"`},
 		{"keyset rotate file:missing.json", cli.StatusFailed, "missing.json"},
+		{"local now", cli.StatusUsage, "unexpected argument now"},
+		{"local --port=http", cli.StatusUsage, "--port: "},
+		{"local -once", cli.StatusUsage, "flags have two dashes: --once"},
+		{"explain", cli.StatusUsage, "give --user, --customer, --event or --message"},
+		{"explain --user=u-1", cli.StatusUsage, "give --project, or --log"},
+		{"explain --log=missing.jsonl --event=e-1", cli.StatusUsage, "missing.jsonl: no such file"},
+		{"explain --log=x --customer=u-1", cli.StatusUsage, "--user takes your user id"},
+		{"explain --log=x --user=u-1 --around=noon", cli.StatusUsage, "want a time like 2026-01-02T15:04:05Z"},
+		{"grants", cli.StatusUsage, "gatepost grants: expected one of"},
+		{"grants list", cli.StatusUsage, "unexpected argument list: want show, restore"},
+		{"grants show", cli.StatusUsage, `expected "<user>"`},
+		{"grants show u-1 u-2", cli.StatusUsage, "unexpected argument u-2"},
+		{"grants show u-1 --skill=a --skill=b", cli.StatusUsage, "--skill"},
+		{"grants show u-1", cli.StatusFailed, "a database was opened"},
+		{"grants show u-1 --local=127.0.0.1:1", cli.StatusFailed, "no local run at 127.0.0.1:1 (gatepost local starts one)"},
+		{"grants restore", cli.StatusUsage, "give USER, your id of the customer, or --revoked-since"},
+		{"grants restore --revoked-since=1h --revoked-until=2h", cli.StatusUsage, "--revoked-since is not before --revoked-until"},
+		{"grants brake off-ish", cli.StatusUsage, "want on, off, or no argument"},
+		{"grants reseal", cli.StatusUsage, "missing flags: --keyset"},
+		{"replay", cli.StatusUsage, "missing flags: --subscription=S, --topic=T"},
+		{"replay --subscription=s --topic=t --reason=revoked", cli.StatusUsage, "want dead_letter"},
+		{"replay --subscription=s --topic=t --region=US", cli.StatusUsage, "NA, EU"},
+		{"replay --subscription=projects/p/topics/t --topic=t", cli.StatusUsage, "want an id or projects/P/subscriptions/S"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()

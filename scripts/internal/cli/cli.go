@@ -304,14 +304,23 @@ func textMapper[T any](parse func(string) (T, error)) kong.Option {
 	}))
 }
 
-// parseTime parses a time, or a duration before now.
+// parseTime parses a time, a time of the last day on this machine's clock, or a duration
+// before now.
 func (env *Env) parseTime(text string) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return env.Now().Add(-ago), nil
 	}
+	now := env.Now()
+	if clock, err := time.Parse("15:04", text); err == nil {
+		t := time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())
+		if t.After(now) {
+			t = t.AddDate(0, 0, -1)
+		}
+		return t, nil
+	}
 	t, err := alexa.ParseTime(text)
 	if err != nil {
-		return t, errors.New("want a time like 2026-01-02T15:04:05Z, or a duration before now like 2h")
+		return t, errors.New("want a time like 2026-01-02T15:04:05Z or 18:03, or a duration before now like 2h")
 	}
 	return t, nil
 }

@@ -3,6 +3,7 @@ package cli_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -141,6 +142,27 @@ func TestMissing(t *testing.T) {
 	} {
 		if got := cli.Missing("topic", "device-evens", "p", test.existing).Error(); got != test.want {
 			t.Errorf("Missing() = %q, want %q", got, test.want)
+		}
+	}
+}
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	zone := time.FixedZone("", 2*3600)
+	now := time.Date(2026, 3, 1, 12, 30, 0, 0, zone)
+	for text, want := range map[string]time.Time{
+		"2026-01-02T15:04:05Z": time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC),
+		"90m":                  now.Add(-90 * time.Minute),
+		"12:30":                now,
+		"12:31":                time.Date(2026, 2, 28, 12, 31, 0, 0, zone),
+	} {
+		g := &grammar{Work: work{do: func(*cli.Env) error { return nil }}}
+		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: func() time.Time { return now }}
+		if status := cli.Run(t.Context(), env, g, []string{"work", "--since", text}); status != cli.StatusDone {
+			t.Errorf("--since %s: status %d", text, status)
+		}
+		if got := g.Work.Since; !got.Equal(want) {
+			t.Errorf("--since %s is %v, want %v", text, got, want)
 		}
 	}
 }

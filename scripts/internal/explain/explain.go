@@ -24,7 +24,7 @@ type Command struct {
 	Endpoint string    `placeholder:"ID" help:"Endpoint."`
 	Event    string    `placeholder:"ID" help:"Event, by your eventId or Pub/Sub's message id."`
 	Message  string    `placeholder:"ID" help:"Event, by the messageId in Amazon's debugger."`
-	Around   time.Time `placeholder:"T" help:"Events published within ten minutes of this time: RFC 3339, or 2h ago."`
+	Around   time.Time `placeholder:"T" help:"Events published within ten minutes of this time: RFC 3339, 18:03, or 2h ago."`
 	Since    time.Time `placeholder:"T" help:"Events published since this time. Default: an hour ago, or a day with --event."`
 
 	Log         []string `placeholder:"FILE" help:"Read this log of JSON lines, - for standard input, and nothing else."`
@@ -43,7 +43,7 @@ It changes nothing. The exit status is 1 if an event did not arrive.`
 
 // Example returns an example for the help.
 func (Command) Example() string {
-	return "gatepost explain --project maker-prod --user u-1 --endpoint lamp-1 --around 2h"
+	return "gatepost explain --project maker-prod --user u-1 --endpoint lamp-1 --around 18:03"
 }
 
 var customerHash = regexp.MustCompile(`^[0-9a-f]{16}$`)
