@@ -2,7 +2,7 @@
 
 // The real CLIs run in other processes, which the race detector does not see.
 
-package main
+package deploy
 
 import (
 	"bytes"

@@ -2,7 +2,7 @@
 
 // The race detector would watch this wait for Terraform, and nothing else.
 
-package main
+package deploy
 
 import (
 	"bytes"
