@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions"
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/doctor"
 	"github.com/gatepostdev/gatepost/scripts/internal/keyset"
 	"github.com/gatepostdev/gatepost/scripts/internal/lint"
 )
@@ -17,6 +18,7 @@ import (
 type commands struct {
 	Lint      lint.Command     `cmd:"" help:"Check device events before Alexa does."`
 	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
+	Doctor    doctor.Command   `cmd:"" help:"Check a deployment, or what one needs."`
 	Keyset    keyset.Commands  `cmd:"" help:"Create and rotate the keyset that seals tokens."`
 
 	Version kong.VersionFlag `help:"Show the version."`

@@ -135,12 +135,21 @@ func newSettings() *Settings {
 }
 
 // Deployed returns the settings of a deployment whose file of settings is not at hand:
-// its project, the locations of its stacks by Alexa region, and defaults.
-func Deployed(project string, locations map[string]string) *Settings {
+// its project, the locations of its stacks by Alexa region, what the environment of
+// AcceptGrant tells, and otherwise the defaults.
+func Deployed(project string, locations map[string]string, environment map[string]any) *Settings {
 	s := newSettings()
 	s.ProjectID, s.Regions = text(project), make(map[text]Stack)
 	for region, location := range locations {
 		s.Regions[text(region)] = Stack{Location: text(location), Region: text(region), settings: s}
+	}
+	for variable, setting := range map[string]*text{
+		"SKILL": &s.Skill, "GRANTEE_RESOLVER": &s.Grantee.Resolver, "GRANTEE_CLAIM": &s.Grantee.Claim,
+		"GRANTEE_AUDIENCE": &s.Grantee.Audience, "GRANTEE_JWKS": &s.Grantee.JWKS,
+	} {
+		if value, ok := environment[variable].(string); ok {
+			*setting = text(value)
+		}
 	}
 	return s
 }

@@ -1,0 +1,316 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/deploy"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// checkSettings reads the settings. Without a file, what is deployed tells them.
+func checkSettings(ctx context.Context, e *exam) {
+	var err error
+	switch {
+	case e.Settings == "":
+		e.deployed(ctx)
+	default:
+		e.settings, err = deploy.ReadSettings(e.Settings)
+	}
+	if err != nil {
+		e.fail("%s", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n  ", "; "))
+	}
+	if len(e.broken) > 0 {
+		return
+	}
+	var names []string
+	for _, region := range e.Regions {
+		names = append(names, string(region))
+	}
+	if e.stacks, err = e.settings.Stacks(names); err != nil {
+		e.fail("%v", err)
+		return
+	}
+	e.project = cmp.Or(e.Project, string(e.settings.ProjectID))
+	if e.project != string(e.settings.ProjectID) {
+		e.fail("they are of the project %s, and not of %s", string(e.settings.ProjectID), e.project)
+	}
+	var regions []string
+	for _, stack := range e.stacks {
+		regions = append(regions, fmt.Sprintf("%s in %s", string(stack.Region), string(stack.Location)))
+	}
+	e.ok("%s", strings.Join(regions, ", "))
+}
+
+// deployed finds the stacks by their AcceptGrant. The settings that bear on other checks
+// are in its environment.
+func (e *exam) deployed(ctx context.Context) {
+	list, ok := e.read(ctx, "cloudfunctions", "v2/projects/"+e.project+"/locations/-/functions?pageSize=1000")
+	if !ok {
+		return
+	}
+	locations, environment := map[string]string{}, object{}
+	functions, _ := list["functions"].([]any)
+	for _, one := range functions {
+		function, _ := one.(object)
+		parts := strings.Split(at(function, "name"), "/") // projects/P/locations/L/functions/F
+		region, ok := strings.CutSuffix(strings.TrimPrefix(parts[len(parts)-1], "gatepost-"), "-acceptgrant")
+		if known, err := alexa.ParseRegion(strings.ToUpper(region)); ok && err == nil {
+			locations[string(known)] = parts[3]
+			config, _ := function["serviceConfig"].(object)
+			environment, _ = config["environmentVariables"].(object)
+		}
+	}
+	if len(locations) == 0 {
+		e.todo = "deploy Gatepost, or give --settings and --before"
+		e.fail("no function gatepost-REGION-acceptgrant is deployed in %s", e.project)
+	}
+	e.settings = deploy.Deployed(e.project, locations, environment)
+}
+
+func checkProject(ctx context.Context, e *exam) {
+	if project, ok := e.read(ctx, "cloudresourcemanager", "v1/projects/"+e.project); ok {
+		e.want(e.project, project, "lifecycleState", "ACTIVE")
+		e.number = at(project, "projectNumber")
+		e.ok("%s, number %s", e.project, e.number)
+	}
+}
+
+// apis are the APIs that scripts/deploy enables.
+var apis = []string{
+	"artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "firestore", "iam", "iamcredentials",
+	"logging", "monitoring", "pubsub", "run", "secretmanager", "storage", "sts",
+}
+
+func checkAPIs(ctx context.Context, e *exam) {
+	list, ok := e.read(ctx, "serviceusage", "v1/projects/"+e.project+"/services?filter=state:ENABLED&pageSize=200")
+	if !ok {
+		return
+	}
+	enabled := map[string]bool{}
+	services, _ := list["services"].([]any)
+	for _, service := range services {
+		one, _ := service.(object)
+		enabled[strings.TrimSuffix(at(one, "config.name"), ".googleapis.com")] = true
+	}
+	for _, api := range apis {
+		if !enabled[api] && at(list, "nextPageToken") == "" {
+			e.fail("%s.googleapis.com is not enabled", api)
+		}
+	}
+	if e.Before && len(e.broken) > 0 { // scripts/deploy does it
+		e.odd, e.broken = e.broken, nil
+	}
+	e.ok("%d are enabled", len(apis))
+}
+
+// permissions are those that creating the resources takes.
+var permissions = []string{
+	"serviceusage.services.enable", "resourcemanager.projects.setIamPolicy",
+	"iam.serviceAccounts.create", "iam.serviceAccounts.setIamPolicy", "iam.serviceAccounts.actAs",
+	"iam.workloadIdentityPools.create", "iam.workloadIdentityPoolProviders.create",
+	"secretmanager.secrets.create", "secretmanager.secrets.setIamPolicy", "secretmanager.versions.add",
+	"datastore.databases.create", "datastore.indexes.create", "datastore.indexes.update",
+	"pubsub.topics.create", "pubsub.topics.setIamPolicy", "pubsub.subscriptions.create", "pubsub.subscriptions.setIamPolicy",
+	"cloudfunctions.functions.create", "cloudfunctions.functions.update", "run.services.setIamPolicy", "cloudscheduler.jobs.create",
+}
+
+func checkRights(ctx context.Context, e *exam) {
+	asked := object{"permissions": permissions}
+	answer, ok := e.call(ctx, http.MethodPost, "cloudresourcemanager", "v1/projects/"+e.project+":testIamPermissions", asked)
+	if !ok {
+		return
+	}
+	granted, _ := answer["permissions"].([]any)
+	for _, permission := range permissions {
+		if !slices.Contains(granted, any(permission)) {
+			e.fail("you lack %s", permission)
+		}
+	}
+	e.ok("you have %d of %d permissions", len(granted), len(permissions))
+}
+
+func checkQuotas(ctx context.Context, e *exam) {
+	for id, perInstance := range map[string]func(cpu, memory string) int64{
+		"CpuAllocPerProjectRegion": func(cpu, _ string) int64 { n, _ := strconv.ParseInt(cpu, 10, 64); return n * 1000 },
+		"MemAllocPerProjectRegion": func(_, memory string) int64 { return bytesOf(memory) },
+	} {
+		quota, err := e.once("quota "+id, func() (any, error) {
+			var quota struct {
+				DimensionsInfos []struct {
+					Details             struct{ Value json.Number }
+					ApplicableLocations []string
+				}
+			}
+			at := "v1/projects/" + e.project + "/locations/global/services/run.googleapis.com/quotaInfos/" + id
+			err := e.google.Get(ctx, "cloudquotas", at, nil, &quota)
+			limits := map[string]int64{}
+			for _, info := range quota.DimensionsInfos {
+				for _, location := range info.ApplicableLocations {
+					limits[location], _ = info.Details.Value.Int64()
+				}
+			}
+			return limits, err
+		})
+		limit := quota.(map[string]int64)[string(e.stack.Location)]
+		if err != nil || limit == 0 {
+			e.skip("the quotas could not be read; enable cloudquotas.googleapis.com, or look at them in the console")
+			return
+		}
+		for _, f := range e.stack.Functions() {
+			instances, _ := strconv.ParseInt(string(f.Size.MaxInstances), 10, 64)
+			if need := instances * perInstance(string(f.Size.CPU), string(f.Size.Memory)); need > limit {
+				e.fail("%d instances of %s need %d of %s in %s, which is %d", instances, string(f.EntryPoint), need, id,
+					string(e.stack.Location), limit)
+			}
+		}
+	}
+	slices.Sort(e.broken)
+	e.ok("the max_instances of each function are within them")
+}
+
+// bytesOf returns the bytes of a memory such as 512Mi.
+func bytesOf(memory string) int64 {
+	n, _ := strconv.ParseInt(strings.TrimRight(memory, "GMi"), 10, 64)
+	if strings.HasSuffix(memory, "Gi") {
+		n <<= 10
+	}
+	return n << 20
+}
+
+// secret reads the secret that a variable of a stack's AcceptGrant refers to. If it
+// cannot, the check fails, or is skipped where the operator may not read it.
+func (e *exam) secret(ctx context.Context, stack deploy.Stack, variable string) (sensitive.String, bool) {
+	ref, err := secret.ParseRef(string(stack.Functions()[0].Env[variable]))
+	if err != nil {
+		e.fail("%s: %v", variable, err)
+		return sensitive.String{}, false
+	}
+	value, err := e.once(ref.String(), func() (any, error) { return e.secrets.Read(ctx, ref) })
+	switch {
+	case errors.Is(err, secret.ErrDenied):
+		e.skip("you may not read %s: it takes roles/secretmanager.secretAccessor", path.Base(ref.String()))
+	case err != nil:
+		e.fail("%v", err)
+	}
+	return value.(sensitive.String), err == nil
+}
+
+// credentials returns the client credentials for Login with Amazon.
+func (e *exam) credentials(ctx context.Context) (list []lwa.Credentials, ok bool) {
+	text, ok := e.secret(ctx, e.stacks[0], "LWA_CREDENTIALS")
+	if !ok {
+		return nil, false
+	}
+	list, err := lwa.ParseCredentials(text)
+	if err != nil {
+		e.fail("gatepost-lwa-credentials: %v", err)
+	}
+	return list, err == nil
+}
+
+func checkCredentials(ctx context.Context, e *exam) {
+	if list, ok := e.credentials(ctx); ok {
+		e.ok("%d, of the client %s", len(list), shorten(list[0].ClientID))
+	}
+}
+
+// shorten returns the end of a client id, which is enough to compare it.
+func shorten(id string) string { return "…" + id[max(0, len(id)-6):] }
+
+func checkKeyset(ctx context.Context, e *exam) {
+	text, ok := e.secret(ctx, e.stack, "TOKEN_KEYSET")
+	if !ok {
+		return
+	}
+	_, err := seal.New(text)
+	keys, keysErr := seal.Keys(text)
+	if err := cmp.Or(err, keysErr); err != nil {
+		e.fail("%s: %v", string(e.stack.Keyset()), err)
+		return
+	}
+	e.ok("%s opens, keys: %d", string(e.stack.Keyset()), len(keys))
+}
+
+// checkProvider resolves a made-up token as AcceptGrant does. Any refusal of the token
+// proves that the provider works.
+func checkProvider(ctx context.Context, e *exam) {
+	set := e.settings.Grantee
+	method, err := grantee.ParseMethod(string(set.Resolver))
+	if err != nil {
+		e.fail("%v", err)
+		return
+	}
+	options := grantee.Options{
+		Claim: string(set.Claim), JWKS: string(set.JWKS), Audience: string(set.Audience), HTTPClient: e.http, Now: e.env.Now,
+	}
+	if method.NeedsCredentials() {
+		text, ok := e.secret(ctx, e.stacks[0], "GRANTEE_CREDENTIALS")
+		if !ok {
+			return
+		}
+		list, err := lwa.ParseCredentials(text)
+		if err != nil {
+			e.fail("gatepost-grantee-credentials: %v", err)
+			return
+		}
+		options.Credentials = func(context.Context) (grantee.Credentials, error) { return grantee.Credentials(list[0]), nil }
+	}
+	resolver, err := grantee.New(method, options)
+	if err != nil {
+		e.fail("%v", err)
+		return
+	}
+	_, err = resolver.Resolve(ctx, sensitive.New(madeUpJWT()))
+	switch {
+	case err == nil:
+		e.fail("%s vouches for a made-up token", method)
+	case !errors.Is(err, grantee.ErrRejected):
+		e.fail("%s: %v", method, err)
+	}
+	e.ok("%s", method)
+}
+
+// madeUp is the code and the token that nobody has issued.
+const madeUp = "gatepost-doctor-made-up"
+
+// madeUpJWT returns a token that has the form of a JWT, so that its signature is looked at.
+func madeUpJWT() string {
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"RS256","kid":"`+madeUp+`"}`)) + "." + part([]byte(`{"sub":"`+madeUp+`"}`)) + "." + part(make([]byte, 256))
+}
+
+func checkAudience(_ context.Context, e *exam) {
+	method, _ := grantee.ParseMethod(string(e.settings.Grantee.Resolver)) // which another check judges
+	_, issuer, _ := strings.Cut(string(e.settings.Grantee.Resolver), ":")
+	address, err := url.Parse(issuer)
+	switch cognito := err == nil && strings.HasPrefix(address.Host, "cognito-idp."); {
+	case !method.TrustsSignature():
+		e.ok("%s knows its tokens", method)
+	case e.settings.Grantee.Audience == "" && cognito:
+		e.ok("none: access tokens of Cognito have none")
+	case e.settings.Grantee.Audience == "":
+		e.warn("any token of the issuer is accepted, ID tokens and tokens for other APIs included")
+	default:
+		e.ok("%s", string(e.settings.Grantee.Audience))
+	}
+}
+
+// sorted returns the keys of a map.
+func sorted[V any](all map[string]V) []string { return slices.Sorted(maps.Keys(all)) }

@@ -1,0 +1,383 @@
+// Package doctor is the command gatepost doctor: it checks a deployment, or what one
+// needs. Its README lists the checks, which are in the table of checks.go.
+//
+// It reads, and changes nothing: of Google's APIs it calls only methods that read. What
+// it sends to Amazon, to the identity provider and to the functions is made up, and has
+// to be refused.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/deploy"
+	"github.com/gatepostdev/gatepost/scripts/internal/googleapi"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/config"
+	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/transport"
+)
+
+// Command is the command line.
+type Command struct {
+	Before    bool           `help:"Check what a deployment needs, before there is one."`
+	Local     bool           `help:"Check the local run, gatepost local, instead."`
+	Settings  string         `placeholder:"FILE" help:"Settings of the deployment, a terraform.tfvars.json. Without it, they are not compared."`
+	Project   string         `placeholder:"P" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: that of the settings."`
+	Regions   []alexa.Region `placeholder:"NA,EU,FE" help:"Alexa regions to check. Default: all that have a stack."`
+	Manifest  string         `placeholder:"FILE" help:"Check the skill's manifest, which ask smapi get-skill-manifest writes."`
+	Discovery string         `placeholder:"FILE" help:"Check what an answer to Discover declares as proactively reported."`
+	Functions string         `placeholder:"URL" default:"http://127.0.0.1:8080" help:"With --local: the functions (default: ${default})."`
+	cli.JSON
+
+	// Instead of the real ones, for tests.
+	environ   config.Env
+	aws       awsCLI
+	transport http.RoundTripper
+}
+
+// Help implements [kong.HelpProvider].
+func (Command) Help() string {
+	return `It changes nothing. Each finding is √ (well), ‼ (look at it), × (broken) or - (not checked), with what to do and a link.
+The exit status is 1 if one is ×. LWA_TOKEN_URL and EVENT_GATEWAY_NA, _EU and _FE are honoured.`
+}
+
+// Example returns an example for the help.
+func (Command) Example() string { return "gatepost doctor --settings infra/terraform.tfvars.json" }
+
+// Validate implements kong's check.
+func (c Command) Validate() error {
+	switch {
+	case c.Local && (c.Before || c.Settings != ""):
+		return errors.New("--local takes neither --before nor --settings")
+	case c.Before && c.Settings == "":
+		return errors.New("--before needs --settings")
+	case !c.Local && c.Settings == "" && c.Project == "":
+		return errors.New("give --settings or --project")
+	}
+	return nil
+}
+
+// doctor is one run of the command. Its methods may be used by many goroutines at once.
+type doctor struct {
+	Command
+	env      *cli.Env
+	google   *googleapi.Client
+	secrets  *secret.Reader
+	http     *http.Client
+	lwaURL   *url.URL
+	gateways map[alexa.Region]*url.URL
+
+	// The first checks set these.
+	settings *deploy.Settings
+	project  string
+	number   string // of the project
+	stacks   []deploy.Stack
+
+	mu   sync.Mutex
+	memo map[string]func() (any, error)
+}
+
+// maxParallel is how many checks run at once.
+const maxParallel = 12
+
+// Run runs the checks.
+func (c Command) Run(ctx context.Context, env *cli.Env) (err error) {
+	d := &doctor{Command: c, env: env, project: c.Project, http: transport.NewClient(maxParallel), memo: map[string]func() (any, error){}}
+	if d.environ == nil {
+		d.environ = config.Environ()
+	}
+	if d.aws == nil {
+		d.aws = runAWS
+	}
+	if d.transport != nil {
+		d.http.Transport = d.transport
+	}
+	if err := d.readEnvironment(); err != nil {
+		return cli.Usage(err)
+	}
+	if !c.Local {
+		if d.google, err = googleapi.New(ctx, env.GoogleAPI); err != nil {
+			return err
+		}
+	}
+	d.secrets = secret.NewReader(d.environ.Lookup, env.Google...)
+	defer func() { _ = d.secrets.Close() }() // it only read
+	findings := d.examine(ctx)
+	if c.JSON.JSON {
+		env.WriteJSON(findings)
+	} else {
+		fmt.Fprint(env.Stdout, text(findings))
+	}
+	if slices.ContainsFunc(findings, func(f Finding) bool { return f.Severity == Broken }) {
+		return cli.ErrReported
+	}
+	return nil
+}
+
+// readEnvironment reads where Amazon is, as the functions do.
+func (d *doctor) readEnvironment() error {
+	source := config.NewSource(d.environ)
+	tokens, port := "https://api.amazon.com/auth/o2/token", 8090
+	if d.Local {
+		tokens = fmt.Sprintf("http://127.0.0.1:%d/auth/o2/token", port)
+	}
+	d.lwaURL, d.gateways = source.URL("LWA_TOKEN_URL", tokens), make(map[alexa.Region]*url.URL)
+	for i, region := range alexa.Regions() {
+		gateway := region.GatewayURL()
+		if d.Local {
+			gateway = fmt.Sprintf("http://127.0.0.1:%d", port+1+i)
+		}
+		d.gateways[region] = source.BaseURL("EVENT_GATEWAY_"+string(region), gateway)
+	}
+	return source.Err()
+}
+
+// examine runs the checks and returns their findings in the order of the table. The first
+// checks run before the others, which are pointless if one of those fails.
+func (d *doctor) examine(ctx context.Context) []Finding {
+	var findings []Finding
+	rest := d.chosen()
+	for len(rest) > 0 && rest[0].first {
+		finding := d.make(ctx, rest[0], deploy.Stack{})
+		findings, rest = append(findings, finding), rest[1:]
+		if finding.Severity == Broken {
+			return findings
+		}
+	}
+	if d.Local {
+		d.settings = deploy.Deployed(d.project, map[string]string{"NA": "", "EU": "", "FE": ""}, nil)
+		d.stacks, _ = d.settings.Stacks(nil) // all
+	}
+	var exams []func() Finding
+	for _, c := range rest {
+		for _, stack := range d.stacksOf(c) {
+			exams = append(exams, func() Finding { return d.make(ctx, c, stack) })
+		}
+	}
+	made := make([]Finding, len(exams))
+	var group errgroup.Group
+	group.SetLimit(maxParallel)
+	for i, exam := range exams {
+		group.Go(func() error {
+			made[i] = exam()
+			return nil
+		})
+	}
+	_ = group.Wait() // no function fails
+	return append(findings, made...)
+}
+
+// chosen returns the checks of this run.
+func (d *doctor) chosen() []check {
+	in := after
+	switch {
+	case d.Local:
+		in = local
+	case d.Before:
+		in = before
+	}
+	return slices.DeleteFunc(slices.Clone(checks), func(c check) bool {
+		return c.in&in == 0 || c.category == "manifest" && d.Manifest == "" || c.category == "discovery" && d.Discovery == ""
+	})
+}
+
+// stacksOf returns the stacks to make a check of: one without a name for a check of the
+// whole deployment.
+func (d *doctor) stacksOf(c check) []deploy.Stack {
+	if c.each {
+		return d.stacks
+	}
+	return make([]deploy.Stack, 1)
+}
+
+func (d *doctor) make(ctx context.Context, c check, stack deploy.Stack) Finding {
+	e := &exam{doctor: d, stack: stack, todo: c.todo}
+	c.run(ctx, e)
+	f := Finding{Category: c.category, Check: c.name, Region: string(stack.Region), Severity: Well, Found: e.found}
+	switch bad := slices.Concat(e.broken, e.odd); {
+	case len(e.broken) > 0:
+		f.Severity, f.Found = Broken, strings.Join(bad, "; ")
+	case len(e.odd) > 0:
+		f.Severity, f.Found = Odd, strings.Join(bad, "; ")
+	case e.skipped != "":
+		f.Severity, f.Found = Unchecked, e.skipped
+	}
+	if f.Severity != Well {
+		f.Do, f.Link = e.todo, c.link
+	}
+	return f
+}
+
+// The severities.
+const (
+	Well      = "ok"
+	Odd       = "warning"
+	Broken    = "broken"
+	Unchecked = "unchecked"
+)
+
+var marks = map[string]string{Well: "√", Odd: "‼", Broken: "×", Unchecked: "-"}
+
+// Finding is the result of a check.
+type Finding struct {
+	Category string `json:"category"`
+	Check    string `json:"check"`
+	Region   string `json:"region,omitempty"` // of the stack, empty for all
+	Severity string `json:"severity"`
+	Found    string `json:"found,omitempty"`
+	Do       string `json:"do,omitempty"`
+	Link     string `json:"link,omitempty"`
+}
+
+// text returns findings for people.
+func text(findings []Finding) string {
+	var out strings.Builder
+	category, n := "", map[string]int{}
+	for _, f := range findings {
+		if f.Category != category {
+			category = f.Category
+			fmt.Fprintf(&out, "%s\n%s\n", category, strings.Repeat("-", len(category)))
+		}
+		n[f.Severity]++
+		name := f.Check
+		if f.Region != "" {
+			name += " (" + f.Region + ")"
+		}
+		fmt.Fprintf(&out, "%s %s: %s\n", marks[f.Severity], name, clean(f.Found))
+		if f.Severity == Broken || f.Severity == Odd {
+			fmt.Fprintf(&out, "    do:  %s\n    see: %s\n", f.Do, f.Link)
+		}
+	}
+	return out.String() + fmt.Sprintf("\n%d √, %d ‼, %d ×, %d not checked\n", n[Well], n[Odd], n[Broken], n[Unchecked])
+}
+
+// clean is [cli.Clean] for each part of what was found.
+func clean(found string) string {
+	parts := strings.Split(found, "; ")
+	for i := range parts {
+		parts[i] = cli.Clean(parts[i])
+	}
+	return strings.Join(parts, "\n    ")
+}
+
+// exam is one check of one stack, or of the whole deployment.
+type exam struct {
+	*doctor
+	stack deploy.Stack
+
+	broken, odd    []string
+	skipped, found string
+	todo           string // what to do if all is not well
+}
+
+// fail notes what is broken, warn what should be looked at, skip why a check cannot be
+// made, and ok what was found if there is nothing else.
+func (e *exam) fail(format string, a ...any) { e.broken = append(e.broken, fmt.Sprintf(format, a...)) }
+func (e *exam) warn(format string, a ...any) { e.odd = append(e.odd, fmt.Sprintf(format, a...)) }
+func (e *exam) skip(format string, a ...any) { e.skipped = fmt.Sprintf(format, a...) }
+func (e *exam) ok(format string, a ...any)   { e.found = fmt.Sprintf(format, a...) }
+
+// once returns the result of do, which is called once in a run for a key.
+func (d *doctor) once(key string, do func() (any, error)) (any, error) {
+	d.mu.Lock()
+	if d.memo[key] == nil {
+		d.memo[key] = sync.OnceValues(do)
+	}
+	get := d.memo[key]
+	d.mu.Unlock()
+	return get()
+}
+
+// object is a JSON object.
+type object = map[string]any
+
+// read gets a resource of an API of Google's. If it cannot, the check fails.
+func (e *exam) read(ctx context.Context, api, path string) (object, bool) {
+	return e.call(ctx, http.MethodGet, api, path, nil)
+}
+
+// call calls a method that reads, once in a run for the same path and body.
+func (e *exam) call(ctx context.Context, method, api, path string, body any) (object, bool) {
+	got, err := e.once(fmt.Sprint(method, api, path, body), func() (any, error) {
+		answer := object{}
+		if method == http.MethodGet {
+			return answer, e.google.Get(ctx, api, path, nil, &answer)
+		}
+		return answer, e.google.Post(ctx, api, path, body, &answer)
+	})
+	switch {
+	case googleapi.IsStatus(err, http.StatusNotFound):
+		e.fail("there is no %s", resourceName(path))
+	case err != nil:
+		e.fail("%s could not be read: %v", resourceName(path), err)
+	}
+	return got.(object), err == nil
+}
+
+// resourceName returns the end of a path, such as subscriptions/S.
+func resourceName(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	path, _, _ = strings.Cut(path, ":")
+	parts := strings.Split(path, "/")
+	return strings.Join(parts[max(0, len(parts)-2):], "/")
+}
+
+// at returns the text of the member of an object at a path, such as fields.0.order.
+func at(o object, path string) string {
+	var value any = o
+	for step := range strings.SplitSeq(path, ".") {
+		switch inside := value.(type) {
+		case object:
+			value = inside[step]
+		case []any:
+			value = nil
+			for i := range inside {
+				if fmt.Sprint(i) == step {
+					value = inside[i]
+				}
+			}
+		default:
+			value = nil
+		}
+	}
+	if value == nil {
+		return ""
+	}
+	return fmt.Sprint(value)
+}
+
+// want compares members of a resource with what they should be: pairs of path and value.
+func (e *exam) want(name string, o object, pairs ...string) {
+	for i := 0; i < len(pairs); i += 2 {
+		if got := at(o, pairs[i]); got != pairs[i+1] {
+			e.fail("%s: %s is %s, want %s", name, pairs[i], cmp.Or(got, "not set"), cmp.Or(pairs[i+1], "not set"))
+		}
+	}
+}
+
+// awsCLI runs the AWS CLI, and returns its output.
+type awsCLI func(ctx context.Context, args ...string) ([]byte, error)
+
+// runAWS runs the AWS CLI of this machine.
+func runAWS(ctx context.Context, args ...string) ([]byte, error) {
+	aws := exec.CommandContext(ctx, "aws", append(args, "--output=json")...)
+	aws.Env = append(os.Environ(), "AWS_PAGER=")
+	output, err := aws.Output()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = errors.New(cli.Clean(strings.TrimSpace(string(failed.Stderr))))
+	}
+	return output, err
+}
