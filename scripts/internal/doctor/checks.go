@@ -39,7 +39,7 @@ const (
 	client     = trouble + "#our-client-is-refused"
 	proxy      = "functions/skillproxy/README.md#environment"
 	withoutKey = "functions/skillproxy/README.md#no-key"
-	localRun   = "README.md#run-it-on-your-machine"
+	localRun   = "README.md#try-it"
 )
 
 // checks are all checks, in the order of the output.
@@ -151,7 +151,7 @@ var checks = []check{
 	},
 	{
 		after, "sweep", "refreshes", "Login with Amazon accepts the client, and the brake is not latched",
-		"see the link for each; gatepost grants brake shows the brake", trouble + "#alerts", false, true, checkRefreshes,
+		"see the section of the cause; gatepost grants brake shows the brake", trouble + "#alerts", false, true, checkRefreshes,
 	},
 	{
 		before | after | local, "Amazon", "LWA client", "Login with Amazon knows the client: a made-up code is an invalid_grant",
@@ -183,7 +183,7 @@ var checks = []check{
 	},
 	{
 		before | after, "manifest", "skill events", "the skill tells of unlinking, and to one of the Lambdas",
-		"subscribe: ask smapi update-skill-manifest", "README.md#hear-of-unlinking-sooner", false, false, checkSkillEvents,
+		"subscribe: ask smapi update-skill-manifest", "functions/skillproxy/README.md", false, false, checkSkillEvents,
 	},
 	{
 		before | after, "discovery", "proactively reported", "Alexa takes reports of each property",

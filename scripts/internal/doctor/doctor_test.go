@@ -287,3 +287,47 @@ func TestBrokenBefore(t *testing.T) {
 		})
 	}
 }
+
+// TestText: the output for people has categories, marks, and what to do.
+func TestText(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.set("jobs/gatepost-eu-refresh", "state", "PAUSED")
+	_, stdout, stderr := w.doctor("--settings="+settings, "--regions=EU")
+	for _, want := range []string{
+		"\nsweep\n-----\n× job (EU): gatepost-eu-refresh: state is PAUSED, want ENABLED\n    do:  gcloud scheduler jobs resume",
+		"\n    see: functions/TROUBLESHOOTING.md#sweeps\n√ keeps up (EU): ", " √, 1 ‼, 1 ×, 0 not checked\n",
+	} {
+		if !strings.Contains(stdout, want) || stderr != "" {
+			t.Errorf("the output has no %q:\n%s%s", want, stdout, stderr)
+		}
+	}
+}
+
+// TestNothingDeployed: what all others need is checked first, and alone if it fails.
+func TestNothingDeployed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.resources = map[string]object{}
+	status, stdout, _ := w.doctor("--project=maker-prod")
+	want := "× settings: no function gatepost-REGION-acceptgrant is deployed in maker-prod\n"
+	if status != cli.StatusFailed || !strings.Contains(stdout, want) || !strings.Contains(stdout, "\n0 √, 0 ‼, 1 ×") {
+		t.Errorf("status %d, %s", status, stdout)
+	}
+}
+
+func TestWrongCalls(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":                            "give --settings or --project",
+		"--before --project=p":        "--before needs --settings",
+		"--local --before":            "--local takes neither",
+		"--project=p --regions=EU,JP": "--regions",
+		"--project=p --settings":      "--settings",
+	} {
+		status, _, stderr := newWorld(t).doctor(strings.Fields(args)...)
+		if want != "" && (status != cli.StatusUsage || !strings.Contains(stderr, want)) {
+			t.Errorf("%s: status %d, %q, want %q", args, status, stderr, want)
+		}
+	}
+}

@@ -235,7 +235,7 @@ func checkRefreshes(ctx context.Context, e *exam) {
 	for _, line := range e.swept(ctx) {
 		for _, field := range sorted(line.Payload) {
 			cause, isError := strings.CutPrefix(field+": ", logging.Error)
-			cause = strings.TrimPrefix(cause, "_")
+			cause = strings.TrimLeft(cause, "_:")
 			switch {
 			case !isError || seen[line.Severity+cause]:
 				continue
