@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
 	"net/url"
 	"path"
 	"slices"
@@ -27,14 +24,12 @@ import (
 // checkSettings reads the settings. Without a file, what is deployed tells them.
 func checkSettings(ctx context.Context, e *exam) {
 	var err error
-	switch {
-	case e.Settings == "":
+	if e.Settings == "" {
 		e.deployed(ctx)
-	default:
-		e.settings, err = deploy.ReadSettings(e.Settings)
-	}
-	if err != nil {
-		e.fail("%s", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n  ", "; "))
+	} else if e.settings, err = deploy.ReadSettings(e.Settings); err != nil {
+		for line := range strings.Lines(err.Error()) { // one a setting
+			e.fail("%s", strings.TrimSpace(line))
+		}
 	}
 	if len(e.broken) > 0 {
 		return
@@ -47,9 +42,9 @@ func checkSettings(ctx context.Context, e *exam) {
 		e.fail("%v", err)
 		return
 	}
-	e.project = cmp.Or(e.Project, string(e.settings.ProjectID))
-	if e.project != string(e.settings.ProjectID) {
-		e.fail("they are of the project %s, and not of %s", string(e.settings.ProjectID), e.project)
+	of := string(e.settings.ProjectID)
+	if e.project = cmp.Or(e.Project, of); e.project != of {
+		e.fail("they are of the project %s, and not of %s", of, e.project)
 	}
 	var regions []string
 	for _, stack := range e.stacks {
@@ -61,23 +56,18 @@ func checkSettings(ctx context.Context, e *exam) {
 // deployed finds the stacks by their AcceptGrant. The settings that bear on other checks
 // are in its environment.
 func (e *exam) deployed(ctx context.Context) {
-	list, ok := e.read(ctx, "cloudfunctions", "v2/projects/"+e.project+"/locations/-/functions?pageSize=1000")
-	if !ok {
-		return
-	}
+	list, ok := e.read(ctx, "cloudfunctions", "v2/projects/"+e.project+"/locations/-/functions?pageSize=1000", nil)
 	locations, environment := map[string]string{}, object{}
-	functions, _ := list["functions"].([]any)
-	for _, one := range functions {
-		function, _ := one.(object)
+	for _, function := range items(list, "functions") {
 		parts := strings.Split(at(function, "name"), "/") // projects/P/locations/L/functions/F
-		region, ok := strings.CutSuffix(strings.TrimPrefix(parts[len(parts)-1], "gatepost-"), "-acceptgrant")
-		if known, err := alexa.ParseRegion(strings.ToUpper(region)); ok && err == nil {
+		region, found := strings.CutSuffix(strings.TrimPrefix(parts[len(parts)-1], "gatepost-"), "-acceptgrant")
+		if known, err := alexa.ParseRegion(strings.ToUpper(region)); found && err == nil {
 			locations[string(known)] = parts[3]
 			config, _ := function["serviceConfig"].(object)
 			environment, _ = config["environmentVariables"].(object)
 		}
 	}
-	if len(locations) == 0 {
+	if ok && len(locations) == 0 {
 		e.todo = "deploy Gatepost, or give --settings and --before"
 		e.fail("no function gatepost-REGION-acceptgrant is deployed in %s", e.project)
 	}
@@ -85,7 +75,7 @@ func (e *exam) deployed(ctx context.Context) {
 }
 
 func checkProject(ctx context.Context, e *exam) {
-	if project, ok := e.read(ctx, "cloudresourcemanager", "v1/projects/"+e.project); ok {
+	if project, ok := e.read(ctx, "cloudresourcemanager", "v1/projects/"+e.project, nil); ok {
 		e.want(e.project, project, "lifecycleState", "ACTIVE")
 		e.number = at(project, "projectNumber")
 		e.ok("%s, number %s", e.project, e.number)
@@ -99,15 +89,13 @@ var apis = []string{
 }
 
 func checkAPIs(ctx context.Context, e *exam) {
-	list, ok := e.read(ctx, "serviceusage", "v1/projects/"+e.project+"/services?filter=state:ENABLED&pageSize=200")
+	list, ok := e.read(ctx, "serviceusage", "v1/projects/"+e.project+"/services?filter=state:ENABLED&pageSize=200", nil)
 	if !ok {
 		return
 	}
 	enabled := map[string]bool{}
-	services, _ := list["services"].([]any)
-	for _, service := range services {
-		one, _ := service.(object)
-		enabled[strings.TrimSuffix(at(one, "config.name"), ".googleapis.com")] = true
+	for _, service := range items(list, "services") {
+		enabled[strings.TrimSuffix(at(service, "config.name"), ".googleapis.com")] = true
 	}
 	for _, api := range apis {
 		if !enabled[api] && at(list, "nextPageToken") == "" {
@@ -133,7 +121,7 @@ var permissions = []string{
 
 func checkRights(ctx context.Context, e *exam) {
 	asked := object{"permissions": permissions}
-	answer, ok := e.call(ctx, http.MethodPost, "cloudresourcemanager", "v1/projects/"+e.project+":testIamPermissions", asked)
+	answer, ok := e.read(ctx, "cloudresourcemanager", "v1/projects/"+e.project+":testIamPermissions", asked)
 	if !ok {
 		return
 	}
@@ -146,48 +134,37 @@ func checkRights(ctx context.Context, e *exam) {
 	e.ok("you have %d of %d permissions", len(granted), len(permissions))
 }
 
+// checkQuotas compares what Cloud Run compares: of each function, all instances.
 func checkQuotas(ctx context.Context, e *exam) {
-	for id, perInstance := range map[string]func(cpu, memory string) int64{
-		"CpuAllocPerProjectRegion": func(cpu, _ string) int64 { n, _ := strconv.ParseInt(cpu, 10, 64); return n * 1000 },
-		"MemAllocPerProjectRegion": func(_, memory string) int64 { return bytesOf(memory) },
-	} {
-		quota, err := e.once("quota "+id, func() (any, error) {
-			var quota struct {
-				DimensionsInfos []struct {
-					Details             struct{ Value json.Number }
-					ApplicableLocations []string
-				}
+	const cpu, memory = "CpuAllocPerProjectRegion", "MemAllocPerProjectRegion" // in thousandths, in bytes
+	for _, id := range []string{cpu, memory} {
+		quota, err := e.try(ctx, "cloudquotas", "v1/projects/"+e.project+"/locations/global/services/run.googleapis.com/quotaInfos/"+id, nil)
+		limit := 0
+		for _, info := range items(quota, "dimensionsInfos") {
+			if locations, _ := info["applicableLocations"].([]any); slices.Contains(locations, any(string(e.stack.Location))) {
+				limit, _ = strconv.Atoi(at(info, "details.value"))
 			}
-			at := "v1/projects/" + e.project + "/locations/global/services/run.googleapis.com/quotaInfos/" + id
-			err := e.google.Get(ctx, "cloudquotas", at, nil, &quota)
-			limits := map[string]int64{}
-			for _, info := range quota.DimensionsInfos {
-				for _, location := range info.ApplicableLocations {
-					limits[location], _ = info.Details.Value.Int64()
-				}
-			}
-			return limits, err
-		})
-		limit := quota.(map[string]int64)[string(e.stack.Location)]
+		}
 		if err != nil || limit == 0 {
 			e.skip("the quotas could not be read; enable cloudquotas.googleapis.com, or look at them in the console")
 			return
 		}
 		for _, f := range e.stack.Functions() {
-			instances, _ := strconv.ParseInt(string(f.Size.MaxInstances), 10, 64)
-			if need := instances * perInstance(string(f.Size.CPU), string(f.Size.Memory)); need > limit {
+			instances, _ := strconv.Atoi(string(f.Size.MaxInstances)) // the settings have been checked
+			processors, _ := strconv.Atoi(string(f.Size.CPU))
+			need := map[string]int{cpu: instances * processors * 1000, memory: instances * bytesOf(string(f.Size.Memory))}[id]
+			if need > limit {
 				e.fail("%d instances of %s need %d of %s in %s, which is %d", instances, string(f.EntryPoint), need, id,
 					string(e.stack.Location), limit)
 			}
 		}
 	}
-	slices.Sort(e.broken)
 	e.ok("the max_instances of each function are within them")
 }
 
 // bytesOf returns the bytes of a memory such as 512Mi.
-func bytesOf(memory string) int64 {
-	n, _ := strconv.ParseInt(strings.TrimRight(memory, "GMi"), 10, 64)
+func bytesOf(memory string) int {
+	n, _ := strconv.Atoi(strings.TrimRight(memory, "GMi"))
 	if strings.HasSuffix(memory, "Gi") {
 		n <<= 10
 	}
@@ -202,31 +179,31 @@ func (e *exam) secret(ctx context.Context, stack deploy.Stack, variable string) 
 		e.fail("%s: %v", variable, err)
 		return sensitive.String{}, false
 	}
-	value, err := e.once(ref.String(), func() (any, error) { return e.secrets.Read(ctx, ref) })
+	value, err := memorize(e.doctor, ref.String(), func() (sensitive.String, error) { return e.secrets.Read(ctx, ref) })
 	switch {
 	case errors.Is(err, secret.ErrDenied):
 		e.skip("you may not read %s: it takes roles/secretmanager.secretAccessor", path.Base(ref.String()))
 	case err != nil:
 		e.fail("%v", err)
 	}
-	return value.(sensitive.String), err == nil
+	return value, err == nil
 }
 
-// credentials returns the client credentials for Login with Amazon.
-func (e *exam) credentials(ctx context.Context) (list []lwa.Credentials, ok bool) {
-	text, ok := e.secret(ctx, e.stacks[0], "LWA_CREDENTIALS")
+// credentials reads the client credentials that a variable refers to.
+func (e *exam) credentials(ctx context.Context, variable string) ([]lwa.Credentials, bool) {
+	text, ok := e.secret(ctx, e.stacks[0], variable)
 	if !ok {
 		return nil, false
 	}
 	list, err := lwa.ParseCredentials(text)
 	if err != nil {
-		e.fail("gatepost-lwa-credentials: %v", err)
+		e.fail("%s: %v", variable, err)
 	}
 	return list, err == nil
 }
 
 func checkCredentials(ctx context.Context, e *exam) {
-	if list, ok := e.credentials(ctx); ok {
+	if list, ok := e.credentials(ctx, "LWA_CREDENTIALS"); ok {
 		e.ok("%d, of the client %s", len(list), shorten(list[0].ClientID))
 	}
 }
@@ -261,13 +238,8 @@ func checkProvider(ctx context.Context, e *exam) {
 		Claim: string(set.Claim), JWKS: string(set.JWKS), Audience: string(set.Audience), HTTPClient: e.http, Now: e.env.Now,
 	}
 	if method.NeedsCredentials() {
-		text, ok := e.secret(ctx, e.stacks[0], "GRANTEE_CREDENTIALS")
+		list, ok := e.credentials(ctx, "GRANTEE_CREDENTIALS")
 		if !ok {
-			return
-		}
-		list, err := lwa.ParseCredentials(text)
-		if err != nil {
-			e.fail("gatepost-grantee-credentials: %v", err)
 			return
 		}
 		options.Credentials = func(context.Context) (grantee.Credentials, error) { return grantee.Credentials(list[0]), nil }
@@ -311,6 +283,3 @@ func checkAudience(_ context.Context, e *exam) {
 		e.ok("%s", string(e.settings.Grantee.Audience))
 	}
 }
-
-// sorted returns the keys of a map.
-func sorted[V any](all map[string]V) []string { return slices.Sorted(maps.Keys(all)) }

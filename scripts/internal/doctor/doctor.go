@@ -11,11 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -34,7 +36,7 @@ import (
 type Command struct {
 	Before    bool           `help:"Check what a deployment needs, before there is one."`
 	Local     bool           `help:"Check the local run, gatepost local, instead."`
-	Settings  string         `placeholder:"FILE" help:"Settings of the deployment, a terraform.tfvars.json. Without it, they are not compared."`
+	Settings  string         `placeholder:"FILE" help:"Settings of the deployment: terraform.tfvars.json. Without it they are not compared."`
 	Project   string         `placeholder:"P" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: that of the settings."`
 	Regions   []alexa.Region `placeholder:"NA,EU,FE" help:"Alexa regions to check. Default: all that have a stack."`
 	Manifest  string         `placeholder:"FILE" help:"Check the skill's manifest, which ask smapi get-skill-manifest writes."`
@@ -145,39 +147,53 @@ func (d *doctor) readEnvironment() error {
 	return source.Err()
 }
 
-// examine runs the checks and returns their findings in the order of the table. The first
-// checks run before the others, which are pointless if one of those fails.
+// examine runs the checks and returns their findings in the order of the table. If one of
+// the first checks fails, the others are pointless.
 func (d *doctor) examine(ctx context.Context) []Finding {
-	var findings []Finding
 	rest := d.chosen()
-	for len(rest) > 0 && rest[0].first {
-		finding := d.make(ctx, rest[0], deploy.Stack{})
-		findings, rest = append(findings, finding), rest[1:]
-		if finding.Severity == Broken {
+	var findings []Finding
+	for len(rest) > 0 && rest[0].scope == first {
+		findings = append(findings, d.make(ctx, rest[0], deploy.Stack{}))
+		if findings[len(findings)-1].Severity == Broken {
 			return findings
 		}
+		rest = rest[1:]
 	}
 	if d.Local {
-		d.settings = deploy.Deployed(d.project, map[string]string{"NA": "", "EU": "", "FE": ""}, nil)
-		d.stacks, _ = d.settings.Stacks(nil) // all
+		d.stacks = localStacks(d.Regions)
 	}
-	var exams []func() Finding
-	for _, c := range rest {
-		for _, stack := range d.stacksOf(c) {
-			exams = append(exams, func() Finding { return d.make(ctx, c, stack) })
-		}
-	}
-	made := make([]Finding, len(exams))
+	var made []*Finding
 	var group errgroup.Group
 	group.SetLimit(maxParallel)
-	for i, exam := range exams {
-		group.Go(func() error {
-			made[i] = exam()
-			return nil
-		})
+	for _, c := range rest {
+		stacks := make([]deploy.Stack, 1)
+		if c.scope == each {
+			stacks = d.stacks
+		}
+		for _, stack := range stacks {
+			finding := new(Finding)
+			made = append(made, finding)
+			group.Go(func() error { *finding = d.make(ctx, c, stack); return nil })
+		}
 	}
 	_ = group.Wait() // no function fails
-	return append(findings, made...)
+	for _, finding := range made {
+		findings = append(findings, *finding)
+	}
+	return findings
+}
+
+// localStacks returns the stacks of the local run, which has all regions.
+func localStacks(regions []alexa.Region) []deploy.Stack {
+	locations := make(map[string]string)
+	if len(regions) == 0 {
+		regions = alexa.Regions()
+	}
+	for _, region := range regions {
+		locations[string(region)] = "local"
+	}
+	stacks, _ := deploy.Deployed("", locations, nil).Stacks(nil) // all
+	return stacks
 }
 
 // chosen returns the checks of this run.
@@ -194,24 +210,15 @@ func (d *doctor) chosen() []check {
 	})
 }
 
-// stacksOf returns the stacks to make a check of: one without a name for a check of the
-// whole deployment.
-func (d *doctor) stacksOf(c check) []deploy.Stack {
-	if c.each {
-		return d.stacks
-	}
-	return make([]deploy.Stack, 1)
-}
-
 func (d *doctor) make(ctx context.Context, c check, stack deploy.Stack) Finding {
 	e := &exam{doctor: d, stack: stack, todo: c.todo}
 	c.run(ctx, e)
 	f := Finding{Category: c.category, Check: c.name, Region: string(stack.Region), Severity: Well, Found: e.found}
-	switch bad := slices.Concat(e.broken, e.odd); {
+	switch bad := strings.Join(slices.Concat(e.broken, e.odd), "; "); {
 	case len(e.broken) > 0:
-		f.Severity, f.Found = Broken, strings.Join(bad, "; ")
+		f.Severity, f.Found = Broken, bad
 	case len(e.odd) > 0:
-		f.Severity, f.Found = Odd, strings.Join(bad, "; ")
+		f.Severity, f.Found = Odd, bad
 	case e.skipped != "":
 		f.Severity, f.Found = Unchecked, e.skipped
 	}
@@ -256,21 +263,12 @@ func text(findings []Finding) string {
 		if f.Region != "" {
 			name += " (" + f.Region + ")"
 		}
-		fmt.Fprintf(&out, "%s %s: %s\n", marks[f.Severity], name, clean(f.Found))
+		fmt.Fprintf(&out, "%s %s: %s\n", marks[f.Severity], name, strings.ReplaceAll(f.Found, "; ", "\n    "))
 		if f.Severity == Broken || f.Severity == Odd {
 			fmt.Fprintf(&out, "    do:  %s\n    see: %s\n", f.Do, f.Link)
 		}
 	}
 	return out.String() + fmt.Sprintf("\n%d √, %d ‼, %d ×, %d not checked\n", n[Well], n[Odd], n[Broken], n[Unchecked])
-}
-
-// clean is [cli.Clean] for each part of what was found.
-func clean(found string) string {
-	parts := strings.Split(found, "; ")
-	for i := range parts {
-		parts[i] = cli.Clean(parts[i])
-	}
-	return strings.Join(parts, "\n    ")
 }
 
 // exam is one check of one stack, or of the whole deployment.
@@ -285,54 +283,53 @@ type exam struct {
 
 // fail notes what is broken, warn what should be looked at, skip why a check cannot be
 // made, and ok what was found if there is nothing else.
-func (e *exam) fail(format string, a ...any) { e.broken = append(e.broken, fmt.Sprintf(format, a...)) }
-func (e *exam) warn(format string, a ...any) { e.odd = append(e.odd, fmt.Sprintf(format, a...)) }
-func (e *exam) skip(format string, a ...any) { e.skipped = fmt.Sprintf(format, a...) }
-func (e *exam) ok(format string, a ...any)   { e.found = fmt.Sprintf(format, a...) }
+func (e *exam) fail(format string, a ...any) { e.broken = append(e.broken, clean(format, a...)) }
+func (e *exam) warn(format string, a ...any) { e.odd = append(e.odd, clean(format, a...)) }
+func (e *exam) skip(format string, a ...any) { e.skipped = clean(format, a...) }
+func (e *exam) ok(format string, a ...any)   { e.found = clean(format, a...) }
 
-// once returns the result of do, which is called once in a run for a key.
-func (d *doctor) once(key string, do func() (any, error)) (any, error) {
+func clean(format string, a ...any) string { return cli.Clean(fmt.Sprintf(format, a...)) }
+
+// memorize returns the result of do, which is called once in a run for a key.
+func memorize[T any](d *doctor, key string, do func() (T, error)) (T, error) {
 	d.mu.Lock()
 	if d.memo[key] == nil {
-		d.memo[key] = sync.OnceValues(do)
+		d.memo[key] = sync.OnceValues(func() (any, error) { return do() })
 	}
 	get := d.memo[key]
 	d.mu.Unlock()
-	return get()
+	got, err := get()
+	return got.(T), err
 }
 
 // object is a JSON object.
 type object = map[string]any
 
-// read gets a resource of an API of Google's. If it cannot, the check fails.
-func (e *exam) read(ctx context.Context, api, path string) (object, bool) {
-	return e.call(ctx, http.MethodGet, api, path, nil)
-}
-
-// call calls a method that reads, once in a run for the same path and body.
-func (e *exam) call(ctx context.Context, method, api, path string, body any) (object, bool) {
-	got, err := e.once(fmt.Sprint(method, api, path, body), func() (any, error) {
+// try calls a method of Google's that reads, a GET if there is no body.
+func (e *exam) try(ctx context.Context, api, path string, body any) (object, error) {
+	return memorize(e.doctor, fmt.Sprint(api, path, body), func() (object, error) {
 		answer := object{}
-		if method == http.MethodGet {
+		if body == nil {
 			return answer, e.google.Get(ctx, api, path, nil, &answer)
 		}
 		return answer, e.google.Post(ctx, api, path, body, &answer)
 	})
-	switch {
-	case googleapi.IsStatus(err, http.StatusNotFound):
-		e.fail("there is no %s", resourceName(path))
-	case err != nil:
-		e.fail("%s could not be read: %v", resourceName(path), err)
-	}
-	return got.(object), err == nil
 }
 
-// resourceName returns the end of a path, such as subscriptions/S.
-func resourceName(path string) string {
-	path, _, _ = strings.Cut(path, "?")
-	path, _, _ = strings.Cut(path, ":")
-	parts := strings.Split(path, "/")
-	return strings.Join(parts[max(0, len(parts)-2):], "/")
+// read is try for a check that fails without the answer.
+func (e *exam) read(ctx context.Context, api, path string, body any) (object, bool) {
+	answer, err := e.try(ctx, api, path, body)
+	what, _, _ := strings.Cut(path, "?")
+	what, _, _ = strings.Cut(what, ":")
+	parts := strings.Split(what, "/")
+	what = strings.Join(parts[max(0, len(parts)-2):], "/") // such as topics/T
+	switch {
+	case googleapi.IsStatus(err, http.StatusNotFound):
+		e.fail("there is no %s", what)
+	case err != nil:
+		e.fail("%s could not be read: %v", what, err)
+	}
+	return answer, err == nil
 }
 
 // at returns the text of the member of an object at a path, such as fields.0.order.
@@ -343,14 +340,12 @@ func at(o object, path string) string {
 		case object:
 			value = inside[step]
 		case []any:
-			value = nil
-			for i := range inside {
-				if fmt.Sprint(i) == step {
-					value = inside[i]
-				}
+			i, err := strconv.Atoi(step)
+			if value = nil; err == nil && i < len(inside) {
+				value = inside[i]
 			}
 		default:
-			value = nil
+			return ""
 		}
 	}
 	if value == nil {
@@ -358,6 +353,19 @@ func at(o object, path string) string {
 	}
 	return fmt.Sprint(value)
 }
+
+// items returns the objects of a list in an object.
+func items(o object, name string) []object {
+	list, _ := o[name].([]any)
+	all := make([]object, len(list))
+	for i := range list {
+		all[i], _ = list[i].(object)
+	}
+	return all
+}
+
+// sorted returns the keys of a map.
+func sorted[V any](all map[string]V) []string { return slices.Sorted(maps.Keys(all)) }
 
 // want compares members of a resource with what they should be: pairs of path and value.
 func (e *exam) want(name string, o object, pairs ...string) {

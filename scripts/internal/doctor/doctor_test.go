@@ -91,7 +91,8 @@ func TestBroken(t *testing.T) {
 	}{
 		{"API disabled", func(w *world) { w.remove("services/sts.googleapis.com") }, Broken, "APIs", "sts.googleapis.com is not enabled"},
 		{"secret missing", func(w *world) { delete(w.secrets, "gatepost-token-keyset-eu") }, Broken, "keyset", "not found"},
-		{"secret unreadable", func(w *world) { w.secrets["gatepost-token-keyset-eu"] = "" }, Unchecked, "keyset", "roles/secretmanager.secretAccessor"},
+		{"secret unreadable", func(w *world) { w.secrets["gatepost-token-keyset-eu"] = "" },
+			Unchecked, "keyset", "roles/secretmanager.secretAccessor"},
 		{"keyset is something else", func(w *world) { w.secrets["gatepost-token-keyset-eu"] = `{"` + canary + `":1}` },
 			Broken, "keyset", "gatepost-token-keyset-eu: "},
 		{"provider is gone", func(w *world) { w.provider = http.NotFound }, Broken, "refuses a made-up token", "404"},
@@ -202,7 +203,8 @@ func TestBroken(t *testing.T) {
 			w.amazon.Always(simulator.Gateway("EU"), simulator.Fault{Code: simulator.ServiceUnavailable})
 		}, Broken, "event gateway", "unavailable"},
 		{"other AWS account", func(w *world) { w.noAWS = exec.ErrNotFound }, Unchecked, "Lambda", "the AWS CLI is not installed here"},
-		{"no Lambda", func(w *world) { w.remove("lambda gatepost-skill-proxy-eu") }, Broken, "Lambda", "there is no Lambda gatepost-skill-proxy-eu in eu-west-1"},
+		{"no Lambda", func(w *world) { w.remove("lambda gatepost-skill-proxy-eu") },
+			Broken, "Lambda", "there is no Lambda gatepost-skill-proxy-eu in eu-west-1"},
 		{"Lambda's time-out", func(w *world) { w.set("lambda gatepost-skill-proxy-eu", "Timeout", 3) }, Broken, "Lambda", "Timeout is 3, want 8"},
 		{"Lambda calls another function", func(w *world) {
 			w.set("lambda gatepost-skill-proxy-eu", "Environment.Variables.ACCEPT_GRANT_URL", "https://"+canary)
@@ -215,7 +217,7 @@ func TestBroken(t *testing.T) {
 			Broken, "permission", "alexa::async_event:write is not among"},
 		{"endpoint of another region", func(w *world) {
 			w.edit(&w.manifest, `"EU": {"endpoint": {"uri": "arn:aws:lambda:eu-west-1`, `"EU": {"endpoint": {"uri": "arn:aws:lambda:us-east-1`)
-		}, Broken, "endpoint", "want one in eu-west-1"},
+		}, Broken, "endpoint", "EU: it calls arn:aws:lambda:us-east-1:"},
 		{"another Lambda", func(w *world) {
 			w.edit(&w.manifest, `"EU": {"endpoint": {"uri": "arn:aws:lambda:eu-west-1:123456789012:function:gatepost`,
 				`"EU": {"endpoint": {"uri": "arn:aws:lambda:eu-west-1:123456789012:function:other`)
@@ -224,7 +226,7 @@ func TestBroken(t *testing.T) {
 		{"skill events to nowhere", func(w *world) {
 			w.edit(&w.manifest, `"events": {
       "endpoint": {"uri": "arn:aws:lambda:eu-west-1:123456789012:function:gatepost-skill-proxy-eu"}`, `"events": {"endpoint": {}`)
-		}, Broken, "skill events", "those of EU go to no endpoint"},
+		}, Broken, "skill events", "EU: it calls nothing, want arn:aws:lambda:eu-west-1:"},
 		{"not proactively reported", func(w *world) { w.edit(&w.discovery, `"proactivelyReported": true`, `"proactivelyReported": false`) },
 			Broken, "proactively reported", "Alexa.PowerController of lamp-1 is not proactivelyReported"},
 	} {
@@ -276,7 +278,8 @@ func TestBrokenBefore(t *testing.T) {
 			Broken, "AWS account", "Account is 123456789012, want 210987654321"},
 		{"audience", func(w *world) { w.edit(&w.settings, `"jwt:`, `"userinfo:`) }, Broken, "refuses a made-up token", "userinfo"},
 		{"settings", func(w *world) { w.edit(&w.settings, "europe-west1", "Europe") }, Broken, "settings", "regions.EU.location: must be"},
-		{"project", func(w *world) { w.edit(&w.settings, "maker-prod", "maker-test") }, Broken, "project", "projects/maker-test could not be read: calling cloudresourcemanager: status 403"},
+		{"project", func(w *world) { w.edit(&w.settings, "maker-prod", "maker-test") },
+			Broken, "project", "projects/maker-test could not be read: calling cloudresourcemanager: status 403"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // subscription compares a subscription that pushes to a function.
 func (e *exam) subscription(ctx context.Context, suffix, function, deadLetters string, pairs ...string) {
 	name := e.name(suffix)
-	subscription, ok := e.read(ctx, "pubsub", "v1/projects/"+e.project+"/subscriptions/"+name)
+	subscription, ok := e.read(ctx, "pubsub", "v1/projects/"+e.project+"/subscriptions/"+name, nil)
 	if !ok {
 		return
 	}
@@ -45,7 +46,7 @@ func checkDeadLetters(ctx context.Context, e *exam) {
 	for subscription, topic := range map[string]string{e.name("device-events"): "dead-letters", e.name("refresh"): "refresh-dead-letters"} {
 		e.granted(ctx, "pubsub", project+"/subscriptions/"+subscription, "roles/pubsub.subscriber", e.pubsubAgent())
 		e.granted(ctx, "pubsub", project+"/topics/"+topic, "roles/pubsub.publisher", e.pubsubAgent())
-		if keeps, ok := e.read(ctx, "pubsub", "v1/"+project+"/subscriptions/"+topic); ok {
+		if keeps, ok := e.read(ctx, "pubsub", "v1/"+project+"/subscriptions/"+topic, nil); ok {
 			e.want(topic, keeps, "topic", project+"/topics/"+topic, "messageRetentionDuration", "604800s", "expirationPolicy.ttl", "")
 		}
 		if n, ok := e.newest(ctx, topic, "num_undelivered_messages"); ok && n > 0 {
@@ -59,28 +60,17 @@ func checkDeadLetters(ctx context.Context, e *exam) {
 // subscription that gets nothing has none.
 func (e *exam) newest(ctx context.Context, subscription, metric string) (int64, bool) {
 	now := e.env.Now().UTC()
-	var answer struct {
-		TimeSeries []struct {
-			Points []struct {
-				Value struct {
-					Int64Value int64 `json:"int64Value,string"`
-				}
-			}
-		}
-	}
+	filter := fmt.Sprintf(`metric.type="pubsub.googleapis.com/subscription/%s" AND resource.labels.subscription_id=%q`, metric, subscription)
 	query := url.Values{
-		"filter": {fmt.Sprintf(`metric.type="pubsub.googleapis.com/subscription/%s" AND resource.labels.subscription_id=%q`, metric,
-			subscription)},
-		"interval.startTime": {now.Add(-10 * time.Minute).Format(time.RFC3339)}, "interval.endTime": {now.Format(time.RFC3339)},
+		"filter": {filter}, "interval.startTime": {now.Add(-10 * time.Minute).Format(time.RFC3339)},
+		"interval.endTime": {now.Format(time.RFC3339)},
 	}
-	if err := e.google.Get(ctx, "monitoring", "v3/projects/"+e.project+"/timeSeries", query, &answer); err != nil {
-		e.fail("%s of %s could not be read: %v", metric, subscription, err)
-		return 0, false
+	answer, ok := e.read(ctx, "monitoring", "v3/projects/"+e.project+"/timeSeries?"+query.Encode(), nil)
+	if ok && len(items(answer, "timeSeries")) > 0 {
+		n, err := strconv.ParseInt(at(items(answer, "timeSeries")[0], "points.0.value.int64Value"), 10, 64)
+		return n, err == nil
 	}
-	if len(answer.TimeSeries) == 0 || len(answer.TimeSeries[0].Points) == 0 {
-		return 0, true
-	}
-	return answer.TimeSeries[0].Points[0].Value.Int64Value, true
+	return 0, ok
 }
 
 func checkBacklog(ctx context.Context, e *exam) {
@@ -105,7 +95,7 @@ func (e *exam) database() string {
 }
 
 func checkDatabase(ctx context.Context, e *exam) {
-	database, ok := e.read(ctx, "firestore", e.database())
+	database, ok := e.read(ctx, "firestore", e.database(), nil)
 	if !ok {
 		return
 	}
@@ -123,18 +113,13 @@ func checkDatabase(ctx context.Context, e *exam) {
 }
 
 func checkIndex(ctx context.Context, e *exam) {
-	list, ok := e.read(ctx, "firestore", e.database()+"/collectionGroups/customers/indexes")
+	list, ok := e.read(ctx, "firestore", e.database()+"/collectionGroups/customers/indexes", nil)
 	if !ok {
 		return
 	}
-	indexes, _ := list["indexes"].([]any)
-	for _, one := range indexes {
-		index, _ := one.(object)
-		var fields []string
-		for i := range 2 {
-			fields = append(fields, at(index, fmt.Sprintf("fields.%d.fieldPath", i)), at(index, fmt.Sprintf("fields.%d.order", i)))
-		}
-		if strings.Join(fields, " ") == "bucket ASCENDING refreshDue ASCENDING" {
+	for _, index := range items(list, "indexes") {
+		bucket, due := items(index, "fields")[0], items(index, "fields")[1] // there are no indexes of one field
+		if at(bucket, "fieldPath") == "bucket" && at(due, "fieldPath") == "refreshDue" && at(due, "order") == "ASCENDING" {
 			e.want("the index", index, "state", "READY", "queryScope", "COLLECTION")
 			e.ok("bucket and refreshDue of customers")
 			return
@@ -145,7 +130,7 @@ func checkIndex(ctx context.Context, e *exam) {
 
 func checkFields(ctx context.Context, e *exam) {
 	field := func(collection, name string) (object, bool) {
-		return e.read(ctx, "firestore", e.database()+"/collectionGroups/"+collection+"/fields/"+name)
+		return e.read(ctx, "firestore", e.database()+"/collectionGroups/"+collection+"/fields/"+name, nil)
 	}
 	for _, collection := range []string{"deliveries", "accounts"} {
 		if expires, ok := field(collection, "expireAt"); ok {
@@ -166,7 +151,7 @@ func checkFields(ctx context.Context, e *exam) {
 
 func checkJob(ctx context.Context, e *exam) {
 	name := e.name("refresh")
-	job, ok := e.read(ctx, "cloudscheduler", strings.Replace(e.location("jobs", name), "v2/", "v1/", 1))
+	job, ok := e.read(ctx, "cloudscheduler", strings.Replace(e.location("jobs", name), "v2/", "v1/", 1), nil)
 	if !ok {
 		return
 	}
@@ -192,7 +177,7 @@ func checkJob(ctx context.Context, e *exam) {
 const recently = 30 * time.Minute
 
 // swept returns the newest lines of RefreshShard.
-func (e *exam) swept(ctx context.Context) []entry {
+func (e *exam) swept(ctx context.Context) []object {
 	lines, ok := e.log(ctx, `jsonPayload.function="RefreshShard"`, recently)
 	if ok && len(lines) == 0 {
 		e.fail("no shard was swept in %v", recently)
@@ -204,23 +189,23 @@ func (e *exam) swept(ctx context.Context) []entry {
 // the older half.
 func checkSweep(ctx context.Context, e *exam) {
 	lines := e.swept(ctx)
-	newer, older, late := 0.0, 0.0, 0
+	newer, older, late := 0, 0, 0
 	for _, line := range lines {
-		left, _ := line.Payload["left"].(float64) // -1 if it is not known
-		if line.Timestamp.After(e.env.Now().Add(-recently / 2)) {
+		left, _ := strconv.Atoi(at(line, "jsonPayload.left")) // -1 if it is not known
+		if written, _ := time.Parse(time.RFC3339, at(line, "timestamp")); written.After(e.env.Now().Add(-recently / 2)) {
 			newer += max(0, left)
 		} else {
 			older += max(0, left)
 		}
-		if line.Payload["late"] == true {
+		if at(line, "jsonPayload.late") == "true" {
 			late++
 		}
 	}
 	switch {
 	case newer > 0 && newer >= older:
-		e.fail("more and more records are left over: %.0f in the last %v, %.0f before", newer, recently/2, older)
+		e.fail("more and more records are left over: %d in the last %v, %d before", newer, recently/2, older)
 	case newer > 0:
-		e.warn("records are left over, and fewer than before: %.0f in the last %v, %.0f before", newer, recently/2, older)
+		e.warn("records are left over, and fewer than before: %d in the last %v, %d before", newer, recently/2, older)
 	}
 	if late > 0 {
 		e.warn("%d shards waited for more than a period", late)
@@ -233,18 +218,20 @@ func checkSweep(ctx context.Context, e *exam) {
 func checkRefreshes(ctx context.Context, e *exam) {
 	seen := map[string]bool{}
 	for _, line := range e.swept(ctx) {
-		for _, field := range sorted(line.Payload) {
+		severity := at(line, "severity")
+		payload, _ := line["jsonPayload"].(object)
+		for _, field := range sorted(payload) {
 			cause, isError := strings.CutPrefix(field+": ", logging.Error)
 			cause = strings.TrimLeft(cause, "_:")
 			switch {
-			case !isError || seen[line.Severity+cause]:
+			case !isError || seen[severity+cause]:
 				continue
-			case line.Severity == "ERROR":
-				e.fail("%s%s", cause, at(line.Payload, field))
+			case severity == "ERROR":
+				e.fail("%s%s", cause, at(payload, field))
 			default:
-				e.warn("%s%s", cause, at(line.Payload, field))
+				e.warn("%s%s", cause, at(payload, field))
 			}
-			seen[line.Severity+cause] = true
+			seen[severity+cause] = true
 		}
 	}
 	e.ok("no error in %v", recently)

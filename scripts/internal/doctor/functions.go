@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -15,16 +16,10 @@ func (e *exam) location(kind, name string) string {
 	return fmt.Sprintf("v2/projects/%s/locations/%s/%s/%s", e.project, string(e.stack.Location), kind, name)
 }
 
-// function reads a function of the stack.
-func (e *exam) function(ctx context.Context, name string) (object, bool) {
-	return e.read(ctx, "cloudfunctions", e.location("functions", name))
-}
-
-// uri returns the address of a function of the stack, empty if there is none. Whether
-// there is one is for another check.
+// uri returns the address of a function of the stack, empty if there is none: that is for
+// another check.
 func (e *exam) uri(ctx context.Context, entryPoint string) string {
-	lookup := &exam{doctor: e.doctor, stack: e.stack}
-	function, _ := lookup.function(ctx, e.name(strings.ToLower(entryPoint)))
+	function, _ := e.try(ctx, "cloudfunctions", e.location("functions", e.name(strings.ToLower(entryPoint))), nil)
 	return at(function, "serviceConfig.uri")
 }
 
@@ -43,7 +38,7 @@ func (e *exam) email(suffix string) string {
 func checkActive(ctx context.Context, e *exam) {
 	functions := e.stack.Functions()
 	for _, f := range functions {
-		function, ok := e.function(ctx, string(f.Name()))
+		function, ok := e.read(ctx, "cloudfunctions", e.location("functions", string(f.Name())), nil)
 		if state := at(function, "state"); ok && state != "ACTIVE" {
 			e.fail("%s is %s: %s", string(f.EntryPoint), state, at(function, "stateMessages.0.message"))
 		}
@@ -54,7 +49,7 @@ func checkActive(ctx context.Context, e *exam) {
 // checkFunctions shows no value of the environment: a secret may be there by mistake.
 func checkFunctions(ctx context.Context, e *exam) {
 	for _, f := range e.stack.Functions() {
-		function, ok := e.function(ctx, string(f.Name()))
+		function, ok := e.read(ctx, "cloudfunctions", e.location("functions", string(f.Name())), nil)
 		if !ok {
 			continue
 		}
@@ -94,55 +89,35 @@ func checkFunctions(ctx context.Context, e *exam) {
 	}
 }
 
-// entry is a line of the log.
-type entry struct {
-	Timestamp time.Time
-	Severity  string
-	Resource  struct{ Labels map[string]string }
-	Payload   object `json:"jsonPayload"`
-}
-
 // log reads the newest lines of the stack's functions that a filter selects.
-func (e *exam) log(ctx context.Context, filter string, since time.Duration) ([]entry, bool) {
+func (e *exam) log(ctx context.Context, filter string, since time.Duration) ([]object, bool) {
 	filter = fmt.Sprintf(`resource.labels.service_name=~"^%s-" AND %s AND timestamp>=%q`, string(e.stack.Database()), filter,
 		e.env.Now().Add(-since).UTC().Format(time.RFC3339))
-	got, err := e.once("log "+filter, func() (any, error) {
-		var page struct{ Entries []entry }
-		err := e.google.Post(ctx, "logging", "v2/entries:list", object{
-			"resourceNames": []string{"projects/" + e.project}, "filter": filter, "orderBy": "timestamp desc", "pageSize": 1000,
-		}, &page)
-		return page.Entries, err
+	page, ok := e.read(ctx, "logging", "v2/entries:list", object{
+		"resourceNames": []string{"projects/" + e.project}, "filter": filter, "orderBy": "timestamp desc", "pageSize": 1000,
 	})
-	if err != nil {
-		e.fail("the log could not be read: %v", err)
-	}
-	return got.([]entry), err == nil
+	return items(page, "entries"), ok
 }
 
 // checkVersion reads the lines that processes write at their start.
 func checkVersion(ctx context.Context, e *exam) {
 	lines, ok := e.log(ctx, `jsonPayload.message="ready"`, 30*24*time.Hour)
-	if !ok {
-		return
-	}
 	versions, seen := map[string][]string{}, map[string]bool{} // functions by version
 	for _, line := range lines {
-		service := strings.TrimPrefix(line.Resource.Labels["service_name"], string(e.stack.Database())+"-")
-		if !seen[service] { // the newest
-			version := at(line.Payload, "version")
+		service := strings.TrimPrefix(at(line, "resource.labels.service_name"), e.name(""))
+		if version := at(line, "jsonPayload.version"); !seen[service] { // the newest
 			seen[service], versions[version] = true, append(versions[version], service)
 		}
 	}
-	switch list := sorted(versions); {
-	case len(list) == 0:
-		e.skip("no function has started in 30 days")
-	case len(list) > 1:
-		for _, version := range list {
-			slices.Sort(versions[version])
+	for _, version := range sorted(versions) {
+		slices.Sort(versions[version])
+		e.ok("%s", version)
+		if len(versions) > 1 {
 			e.warn("%s: %s", version, strings.Join(versions[version], ", "))
 		}
-	default:
-		e.ok("%s", list[0])
+	}
+	if ok && len(versions) == 0 {
+		e.skip("no function has started in 30 days")
 	}
 }
 
@@ -150,15 +125,12 @@ func checkVersion(ctx context.Context, e *exam) {
 // text.
 func members(policy object, role, condition string) []string {
 	var all []string
-	bindings, _ := policy["bindings"].([]any)
-	for _, one := range bindings {
-		binding, _ := one.(object)
-		if at(binding, "role") != role || !strings.Contains(at(binding, "condition.expression"), condition) {
-			continue
-		}
+	for _, binding := range items(policy, "bindings") {
 		list, _ := binding["members"].([]any)
 		for _, member := range list {
-			all = append(all, fmt.Sprint(member))
+			if at(binding, "role") == role && strings.Contains(at(binding, "condition.expression"), condition) {
+				all = append(all, fmt.Sprint(member))
+			}
 		}
 	}
 	return all
@@ -167,14 +139,14 @@ func members(policy object, role, condition string) []string {
 // granted fails unless the policy of a resource of Pub/Sub, Secret Manager or IAM grants
 // a role to a member. It returns all members of the role.
 func (e *exam) granted(ctx context.Context, api, resource, role, member string) []string {
-	method, path := http.MethodGet, "v1/"+resource+":getIamPolicy"
-	if api == "iam" {
-		method = http.MethodPost
+	var body any
+	if api == "iam" { // which wants a POST
+		body = object{}
 	}
-	policy, ok := e.call(ctx, method, api, path, nil)
+	policy, ok := e.read(ctx, api, "v1/"+resource+":getIamPolicy", body)
 	all := members(policy, role, "")
 	if ok && !slices.Contains(all, member) {
-		e.fail("%s has not %s on %s", bare(member), role, resourceName(path))
+		e.fail("%s has not %s on %s", bare(member), role, path.Base(path.Dir(resource))+"/"+path.Base(resource))
 	}
 	return all
 }
@@ -189,7 +161,7 @@ func bare(member string) string {
 func checkInvokers(ctx context.Context, e *exam) {
 	const role = "roles/run.invoker"
 	for _, f := range e.stack.Functions() {
-		policy, ok := e.read(ctx, "run", e.location("services", string(f.Name()))+":getIamPolicy")
+		policy, ok := e.read(ctx, "run", e.location("services", string(f.Name()))+":getIamPolicy", nil)
 		all, caller := members(policy, role, ""), e.account(string(f.Caller))
 		if ok && !slices.Contains(all, caller) {
 			e.fail("%s may not call %s", bare(caller), string(f.EntryPoint))
@@ -271,21 +243,20 @@ func checkFederation(ctx context.Context, e *exam) {
 		e.skip("the AWS account is known with --settings")
 		return
 	}
-	provider, ok := e.read(ctx, "iam", "v1/projects/"+e.project+"/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda")
-	if !ok {
-		return
-	}
-	e.want("provider aws-lambda", provider, "state", "ACTIVE", "aws.accountId", string(e.settings.AWSAccountID),
-		"attributeCondition", string(e.settings.Condition()))
-	if at(provider, "disabled") == "true" {
-		e.fail("provider aws-lambda is disabled")
+	const pool = "/locations/global/workloadIdentityPools/gatepost"
+	if provider, ok := e.read(ctx, "iam", "v1/projects/"+e.project+pool+"/providers/aws-lambda", nil); ok {
+		e.want("aws-lambda", provider, "state", "ACTIVE", "aws.accountId", string(e.settings.AWSAccountID),
+			"attributeCondition", string(e.settings.Condition()))
+		if at(provider, "disabled") == "true" {
+			e.fail("aws-lambda is disabled")
+		}
 	}
 	e.ok("the roles of %d Lambdas", len(e.settings.Regions))
 }
 
 func checkFunctionRights(ctx context.Context, e *exam) {
 	everything := object{"options": object{"requestedPolicyVersion": 3}} // with conditions
-	policy, ok := e.call(ctx, http.MethodPost, "cloudresourcemanager", "v1/projects/"+e.project+":getIamPolicy", everything)
+	policy, ok := e.read(ctx, "cloudresourcemanager", "v1/projects/"+e.project+":getIamPolicy", everything)
 	may := members(policy, "roles/datastore.user", "/databases/"+string(e.stack.Database())+`"`)
 	project := "projects/" + e.project
 	for _, f := range e.stack.Functions() {

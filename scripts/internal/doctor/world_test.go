@@ -193,8 +193,10 @@ func (w *world) selected(body io.Reader) []object {
 		w.Errorf("unknown filter %s", request.Filter)
 		return nil
 	}
-	newestFirst := slices.SortedFunc(slices.Values(w.lines), func(a, b object) int { return strings.Compare(at(b, "timestamp"), at(a, "timestamp")) })
-	return slices.DeleteFunc(newestFirst, func(line object) bool {
+	all := slices.SortedFunc(slices.Values(w.lines), func(a, b object) int {
+		return strings.Compare(at(b, "timestamp"), at(a, "timestamp")) // the newest first
+	})
+	return slices.DeleteFunc(all, func(line object) bool {
 		return !strings.HasPrefix(at(line, "resource.labels.service_name"), parts[1]) || at(line, "jsonPayload."+parts[2]) != parts[3] ||
 			at(line, "timestamp") < parts[4]
 	})
