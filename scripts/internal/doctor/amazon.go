@@ -48,6 +48,9 @@ func checkLWA(ctx context.Context, e *exam) {
 			e.warn("client %s, credentials %d: %v", shorten(one.ClientID), i+1, err)
 		case err == nil:
 			e.fail("client %s: a made-up code was accepted", shorten(one.ClientID))
+		case !errors.Is(err, lwa.ErrClientRefused):
+			e.todo = "look at the network, and at LWA_TOKEN_URL; if it is Amazon's outage, wait"
+			fallthrough
 		default:
 			e.fail("client %s: %v", shorten(one.ClientID), err)
 		}
@@ -273,7 +276,8 @@ func checkLocalFunctions(ctx context.Context, e *exam) {
 	for _, name := range names {
 		switch status, err := e.get(ctx, strings.TrimSuffix(e.Functions, "/")+"/"+name); {
 		case err != nil:
-			e.fail("%s: %v", name, err)
+			e.fail("%v", err)
+			return
 		case status != http.StatusMethodNotAllowed:
 			e.fail("%s answers %d to a GET, want 405", name, status)
 		}
@@ -298,6 +302,7 @@ func checkLocalSubscriptions(ctx context.Context, e *exam) {
 		request := &pubsubpb.GetSubscriptionRequest{Subscription: "projects/" + project + "/subscriptions/" + name}
 		if _, err := client.SubscriptionAdminClient.GetSubscription(ctx, request); err != nil {
 			e.fail("%s at %s: %v", name, address, err)
+			break
 		}
 	}
 	e.ok("%s", strings.Join(names, ", "))
