@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions"
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/doctor"
 	"github.com/gatepostdev/gatepost/scripts/internal/explain"
 	"github.com/gatepostdev/gatepost/scripts/internal/grants"
 	"github.com/gatepostdev/gatepost/scripts/internal/keyset"
@@ -25,6 +26,7 @@ type commands struct {
 	Lint      lint.Command     `cmd:"" help:"Check device events before Alexa does."`
 	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
 	Explain   explain.Command  `cmd:"" help:"Say why an event did or did not arrive."`
+	Doctor    doctor.Command   `cmd:"" help:"Check a deployment, or what one needs."`
 	Grants    grants.Commands  `cmd:"" help:"Show and repair the records of customers in a stack."`
 	Replay    replay.Command   `cmd:"" help:"Publish dead letters again, once the cause of their failure is fixed."`
 	Keyset    keyset.Commands  `cmd:"" help:"Create and rotate the keyset that seals tokens."`

@@ -2,13 +2,12 @@
 
 // The race detector does not see the real CLIs, which run in other processes.
 
-package main
+package deploy
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -19,14 +18,14 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gatepostdev/gatepost/shared/testkit/cloudfake"
 )
 
-// TestRealCLIs runs the script of a region with the real gcloud and AWS CLI, which
-// call fakes: of all commands that differ only in names the first is real, and the
-// model answers the others. The first run executes the commands that change
-// something, and creates what Terraform would; the second executes those that
-// describe, and finds it.
+// TestRealCLIs runs the script of a region twice with the real gcloud and AWS CLI, which
+// talk to fakes. What the first run makes is what Terraform would, and what is recorded.
+// The second run finds it, and creates nothing.
 func TestRealCLIs(t *testing.T) {
 	for _, name := range []string{"gcloud", "aws"} {
 		if _, err := exec.LookPath(name); err != nil {
@@ -37,65 +36,67 @@ func TestRealCLIs(t *testing.T) {
 		}
 	}
 	google, amazon := cloudfake.NewGoogle(t), cloudfake.NewAmazon(t)
-	google.Put("projects/maker-prod/secrets/gatepost-lwa-credentials/versions/1", object{"state": "ENABLED"})
+	for _, secret := range []string{"gatepost-lwa-credentials", "gatepost-token-keyset-eu"} {
+		google.Put("projects/maker-prod/secrets/"+secret+"/versions/1", object{"state": "ENABLED"})
+	}
 	source := filepath.Join(t.TempDir(), "source.zip")
 	if err := os.WriteFile(source, []byte("PK\x05\x06"+strings.Repeat("\x00", 18)), 0o600); err != nil { // an empty zip
 		t.Fatal(err)
 	}
 	script := scriptOf(t, "--region", "EU", "--source", source, "--proxy", source, settingsFile)
-	real := &realCLIs{model: newModel(t), ran: map[string]bool{}, gcloud: realGcloud(t, google.URL), aws: realAWS(t, amazon.URL)}
-	env := programs(t, real.answer, "gcloud", "aws", "unzip")
+	gcloud, aws := realGcloud(t, google.URL), realAWS(t, amazon.URL)
+	env := programs(t, func(args []string) reply {
+		switch args[0] {
+		case "gcloud":
+			return gcloud(args[1:])
+		case "aws":
+			return aws(args[1:])
+		}
+		if err := os.CopyFS(args[len(args)-1], fstest.MapFS{"go.mod": {Data: []byte("module m\n")}}); err != nil { // unzip
+			t.Error(err)
+		}
+		return reply{}
+	}, "gcloud", "aws", "unzip")
 
-	if status, out := shell(t, script, env); status != exitOK || google.Uploads() != 2 {
-		t.Fatalf("status = %d, uploads = %d, want 0, 2\n%s", status, google.Uploads(), out)
+	if status, out := shell(t, script, env); status != exitOK || google.Uploads() != 5 {
+		t.Fatalf("status %d, and %d uploads, want 0 and 5\n%s", status, google.Uploads(), out)
 	}
 	made := google.Resources()
 	maps.Copy(made, amazon.Resources())
 	wantMeant(t, made)
+	wantRecorded(t, made)
 
-	clear(real.ran)
-	real.reads = true
 	status, out := shell(t, script, env)
 	if status != exitOK || strings.Contains(out, " create") || strings.Contains(out, " deploy ") || strings.Contains(out, " add-permission ") {
 		t.Errorf("status = %d, want 0, and nothing created\n%s", status, out)
 	}
 }
 
-// realCLIs are the CLIs, with the model for repeated commands.
-type realCLIs struct {
-	*model
-	gcloud, aws func(args []string) reply
+// recording is what a deployment makes in the fakes. gatepost doctor is tested with it,
+// also where there are no CLIs.
+const recording = "../doctor/testdata/deployed.json"
 
-	lock  sync.Mutex
-	ran   map[string]bool // by the command without names
-	reads bool            // only commands that change nothing
-}
-
-func (r *realCLIs) answer(args []string) reply {
-	modelled := r.model.answer(args)
-	if args[0] == "unzip" {
-		if err := os.CopyFS(args[len(args)-1], fstest.MapFS{"go.mod": {Data: []byte("module m\n")}}); err != nil {
-			r.t.Error(err)
+// wantRecorded compares the resources with the recording, or writes it, each resource on
+// a line.
+func wantRecorded(t *testing.T, made map[string]object) {
+	t.Helper()
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		lines = append(lines, compact(name)+": "+compact(made[name]))
+	}
+	text := "{\n" + strings.Join(lines, ",\n") + "\n}\n"
+	if *update {
+		if err := os.WriteFile(recording, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
-		return modelled
 	}
-	c := parseCommand(args)
-	shape := fmt.Sprint(c.kind, c.verb, slices.Sorted(maps.Keys(c.flags)), c.flags["format"], c.flags["condition"] == "None")
-	reading := slices.Contains([]string{"describe", "list", "get"}, c.verb)
-	r.lock.Lock()
-	skip := r.ran[shape] || r.reads != reading
-	if c.kind == "gcloud functions" { // the first two are real
-		skip = r.reads != reading || c.name != "gatepost-eu-acceptgrant" && c.name != "gatepost-eu-sendevent"
+	recorded, err := os.ReadFile(recording)
+	if err != nil {
+		t.Fatal(err)
 	}
-	r.ran[shape] = true
-	r.lock.Unlock()
-	switch {
-	case skip:
-		return modelled
-	case args[0] == "gcloud":
-		return r.gcloud(args[1:])
+	if diff := cmp.Diff(strings.Split(string(recorded), "\n"), strings.Split(text, "\n")); diff != "" {
+		t.Errorf("the deployment differs from %s; -update rewrites it (-recorded +made):\n%s", recording, diff)
 	}
-	return r.aws(args[1:])
 }
 
 // wantMeant compares the requests that flags cause with those of Terraform, where a
@@ -129,7 +130,7 @@ func wantMeant(t *testing.T, made map[string]object) {
 			"indexConfig.indexes.0.queryScope":     "COLLECTION",
 			"indexConfig.indexes.0.fields.0.order": "ASCENDING",
 		},
-		groups + "deliveries/fields/expireAt":        {"ttlConfig": "{}"},
+		groups + "deliveries/fields/expireAt":        {"ttlConfig.state": "ACTIVE"},
 		project + "secrets/gatepost-lwa-credentials": {"replication": `{"automatic":{}}`},
 		project + "secrets/gatepost-token-keyset-eu": {"replication.userManaged.replicas.0.location": "europe-west1"},
 		project + "subscriptions/gatepost-eu-device-events": {
@@ -146,8 +147,8 @@ func wantMeant(t *testing.T, made map[string]object) {
 			"bindings.0.members.0": "serviceAccount:gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com",
 		},
 		"projects/maker-prod:policy": {
-			"bindings.1.condition.title":      "gatepost-eu",
-			"bindings.1.condition.expression": `resource.name == "projects/maker-prod/databases/gatepost-eu"`,
+			"bindings.3.condition.title":      "gatepost-eu",
+			"bindings.3.condition.expression": `resource.name == "projects/maker-prod/databases/gatepost-eu"`,
 		},
 		"role gatepost-skill-proxy-eu": {
 			"assume": policy + `"Action":"sts:AssumeRole","Principal":{"Service":"lambda.amazonaws.com"}}]}`,

@@ -2,7 +2,7 @@
 
 // Under the race detector this would only wait for Terraform.
 
-package main
+package deploy
 
 import (
 	"bytes"

@@ -1,5 +1,5 @@
-// Command deploy generates the script that deploys Gatepost with gcloud and the AWS CLI,
-// and runs it. scripts/deploy builds and starts it:
+// Package deploy generates the script that deploys Gatepost with gcloud and the AWS CLI,
+// and runs it. scripts/deploy builds and starts its program:
 //
 //	scripts/deploy --dry-run terraform.tfvars.json   # print the script
 //	scripts/deploy terraform.tfvars.json             # pipe it into bash
@@ -13,7 +13,7 @@
 // The script does not delete, revert changes by others, or validate in advance: it ends
 // at the first refusal of the cloud, and shows it. It does not handle values of secrets.
 // If a secret is empty, it explains how to fill it, and ends with status 3.
-package main
+package deploy
 
 import (
 	"cmp"
@@ -61,7 +61,8 @@ Exit status: 0 all is done; 1 a command failed, run again to continue;
 2 wrong settings or flags; 3 a secret has no value yet.
 `
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+// Main is the program.
+func Main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run runs the command line and returns the exit status.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -93,16 +94,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // deployment is the input of the script's template.
 type deployment struct {
-	*settings
-	Stacks []stack // to deploy
+	*Settings
+	Stacks []Stack // to deploy
 	Tree   text    // Gatepost's source tree
 	Source text    // a package; "" to build it
 	Proxy  text    // a package; "" to build it
 }
 
 // Proxies returns the stacks with a skill proxy: those without a Lambda of the maker.
-func (d deployment) Proxies() []stack {
-	return slices.DeleteFunc(slices.Clone(d.Stacks), func(one stack) bool { return one.OwnLambdaRole != "" })
+func (d deployment) Proxies() []Stack {
+	return slices.DeleteFunc(slices.Clone(d.Stacks), func(one Stack) bool { return one.OwnLambdaRole != "" })
 }
 
 func parse(args []string) (d deployment, dryRun bool, err error) {
@@ -122,10 +123,10 @@ func parse(args []string) (d deployment, dryRun bool, err error) {
 	if flags.NArg() != 1 {
 		return d, false, errors.New("want one file of settings")
 	}
-	if d.settings, err = readSettings(flags.Arg(0)); err != nil {
+	if d.Settings, err = ReadSettings(flags.Arg(0)); err != nil {
 		return d, false, err
 	}
-	if d.Stacks, err = d.stacks(regions); err != nil {
+	if d.Stacks, err = d.Settings.Stacks(regions); err != nil {
 		return d, false, err
 	}
 	for path, value := range map[*text]string{

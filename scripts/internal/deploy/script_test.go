@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"maps"
@@ -49,7 +49,7 @@ func TestScript(t *testing.T) {
 func TestQuoting(t *testing.T) {
 	t.Parallel()
 	const hostile = "it's $(touch hostile) `touch hostile` \"$HOME\" ; touch hostile & * \\ #,|"
-	s, err := readSettings(ownFile)
+	s, err := ReadSettings(ownFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestQuoting(t *testing.T) {
 	if err := os.WriteFile(source, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d := deployment{settings: s, Stacks: []stack{one, other}, Tree: "/", Source: text(source), Proxy: hostile + "Proxy"}
+	d := deployment{Settings: s, Stacks: []Stack{one, other}, Tree: "/", Source: text(source), Proxy: hostile + "Proxy"}
 	m := newModel(t)
 	m.account = hostile + "AWSAccountID"
 	status, out := m.run(d.script())
@@ -240,9 +240,9 @@ func TestBuilds(t *testing.T) {
 func TestRefreshPeriod(t *testing.T) {
 	t.Parallel()
 	for schedule, want := range map[text]text{"*/5 * * * *": "", "*/4 * * * *": "4m", "*/1 * * * *": "1m", "* * * * *": "1m"} {
-		s := &settings{RefreshSchedule: schedule}
-		if got := (stack{settings: s}).Functions()[3].Env["REFRESH_PERIOD"]; got != want {
-			t.Errorf("%s: period = %q, want %q", string(schedule), string(got), string(want))
+		s := &Settings{RefreshSchedule: schedule}
+		if got := (Stack{settings: s}).Functions()[3].Env["REFRESH_PERIOD"]; got != want {
+			t.Errorf("%s: the period is %q, want %q", string(schedule), string(got), string(want))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"bytes"
@@ -12,14 +12,14 @@ import (
 	"strings"
 )
 
-// settings are the variables of infra/, with the same names and defaults. They are
+// Settings are the variables of infra/, with the same names and defaults. They are
 // exported for templates and JSON.
-type settings struct {
+type Settings struct {
 	ProjectID    text           `json:"project_id"`
 	SkillID      text           `json:"skill_id"`
 	AWSAccountID text           `json:"aws_account_id"`
 	Skill        text           `json:"skill"`
-	Regions      map[text]stack `json:"regions"`
+	Regions      map[text]Stack `json:"regions"`
 	Grantee      struct {
 		Resolver text `json:"resolver"`
 		Claim    text `json:"claim"`
@@ -48,14 +48,14 @@ type settings struct {
 	AlertChannels    []text `json:"alert_channels"`
 }
 
-// stack is the stack of one Alexa region.
-type stack struct {
+// Stack is the stack of one Alexa region.
+type Stack struct {
 	Location          text `json:"location"`
 	FirestoreLocation text `json:"firestore_location"`
 	OwnLambdaRole     text `json:"own_lambda_role"` // of the maker's own Lambda, which replaces the skill proxy
 
 	Region   text      `json:"-"`
-	settings *settings // that the stack is part of
+	settings *Settings // that the stack is part of
 }
 
 // scaling has the limits of one function.
@@ -101,8 +101,8 @@ func (t *text) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// readSettings reads a terraform.tfvars.json.
-func readSettings(path string) (*settings, error) {
+// ReadSettings reads a terraform.tfvars.json.
+func ReadSettings(path string) (*Settings, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -120,8 +120,9 @@ func readSettings(path string) (*settings, error) {
 	return s, nil
 }
 
-func parseSettings(data []byte) (*settings, error) {
-	s := &settings{
+// newSettings returns the defaults.
+func newSettings() *Settings {
+	s := &Settings{
 		Skill: "default", DeviceEvents: "shared", RefreshShards: "16", RefreshIdleAfter: "off", RefreshSchedule: "*/5 * * * *",
 		LWAMaxRate: "0", MaxEventAge: "5m", EventChecks: "strict", ProxyName: "gatepost-skill-proxy", LogRetentionDays: "30",
 	}
@@ -130,6 +131,31 @@ func parseSettings(data []byte) (*settings, error) {
 	s.Scaling.RefreshTokens = scaling{"0", "2", "256Mi", "1"}
 	s.Scaling.RefreshShard = scaling{"0", "10", "256Mi", "1"}
 	s.Scaling.SendEvent = scaling{"0", "10", "512Mi", "1"}
+	return s
+}
+
+// Deployed returns the settings of a deployment whose file of settings is not at hand:
+// its project, the locations of its stacks by Alexa region, what the environment of
+// AcceptGrant tells, and otherwise the defaults.
+func Deployed(project string, locations map[string]string, environment map[string]any) *Settings {
+	s := newSettings()
+	s.ProjectID, s.Regions = text(project), make(map[text]Stack)
+	for region, location := range locations {
+		s.Regions[text(region)] = Stack{Location: text(location), Region: text(region), settings: s}
+	}
+	for variable, setting := range map[string]*text{
+		"SKILL": &s.Skill, "GRANTEE_RESOLVER": &s.Grantee.Resolver, "GRANTEE_CLAIM": &s.Grantee.Claim,
+		"GRANTEE_AUDIENCE": &s.Grantee.Audience, "GRANTEE_JWKS": &s.Grantee.JWKS,
+	} {
+		if value, ok := environment[variable].(string); ok {
+			*setting = text(value)
+		}
+	}
+	return s
+}
+
+func parseSettings(data []byte) (*Settings, error) {
+	s := newSettings()
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(s); err != nil {
@@ -145,14 +171,14 @@ func parseSettings(data []byte) (*settings, error) {
 	return s, s.check()
 }
 
-// stacks returns those of the named regions, or all of them, by name.
-func (s *settings) stacks(regions []string) ([]stack, error) {
+// Stacks returns those of the named regions, or all of them, by name.
+func (s *Settings) Stacks(regions []string) ([]Stack, error) {
 	for _, region := range regions {
 		if _, ok := s.Regions[text(region)]; !ok {
 			return nil, fmt.Errorf("--region %s: the settings have no such region", region)
 		}
 	}
-	var all []stack
+	var all []Stack
 	for _, region := range slices.Sorted(maps.Keys(s.Regions)) {
 		if len(regions) == 0 || slices.Contains(regions, string(region)) {
 			all = append(all, s.Regions[region])
@@ -168,7 +194,7 @@ type rule struct {
 	pattern, must string
 }
 
-func (s *settings) rules() []rule {
+func (s *Settings) rules() []rule {
 	const (
 		httpsURL   = `^https://[^/?#@\s]+(/[^?#\s]*)?$`
 		resolver   = `^(userinfo|introspection|jwt):https://[^/?#@\s]+([/?][^#\s]*)?$`
@@ -224,7 +250,7 @@ func (s *settings) rules() []rule {
 }
 
 // check returns an error that names every setting that breaks its rule.
-func (s *settings) check() error {
+func (s *Settings) check() error {
 	var faults []string
 	for _, r := range s.rules() {
 		if !regexp.MustCompile(r.pattern).MatchString(string(r.value)) {

@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"os"
@@ -63,13 +63,13 @@ func TestSettingsRefused(t *testing.T) {
 	} {
 		t.Run(test.want, func(t *testing.T) {
 			t.Parallel()
-			_, err := readSettings(settingsWith(t, settingsFile, object{test.setting: test.value}))
+			_, err := ReadSettings(settingsWith(t, settingsFile, object{test.setting: test.value}))
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Count(err.Error(), "must ") > 1 {
 				t.Errorf("error = %v, want only %q", err, test.want)
 			}
 		})
 	}
-	_, err := readSettings(settingsWith(t, settingsFile, object{"skill": "a b", "event_checks": "lax", "proxy_name": "-"}))
+	_, err := ReadSettings(settingsWith(t, settingsFile, object{"skill": "a b", "event_checks": "lax", "proxy_name": "-"}))
 	if err == nil || strings.Count(err.Error(), "must be") != 3 {
 		t.Errorf("error = %v, want three faults", err)
 	}
@@ -83,7 +83,7 @@ func TestSettingsRead(t *testing.T) {
 		"refresh_shards": "32", "lwa_max_rate": 50, "skill": nil, "source_package": "a.zip", "proxy_package": "/b.zip",
 		"directive": object{"url": "https://maker.example/"}, "scaling": object{"SendEvent": object{"cpu": 2}},
 	})
-	s, err := readSettings(path)
+	s, err := ReadSettings(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestSettingsRead(t *testing.T) {
 func TestSettingsNames(t *testing.T) {
 	t.Parallel()
 	got, want := map[string]bool{}, map[string]bool{}
-	for i, s := 0, reflect.TypeFor[settings](); i < s.NumField(); i++ {
+	for i, s := 0, reflect.TypeFor[Settings](); i < s.NumField(); i++ {
 		got[s.Field(i).Tag.Get("json")] = true
 	}
 	for _, found := range regexp.MustCompile(`(?m)^variable "(\w+)"`).FindAllStringSubmatch(infra(t, "variables.tf", "settings.tf"), -1) {
@@ -135,7 +135,7 @@ var otherwise = map[string]bool{
 func TestPatterns(t *testing.T) {
 	t.Parallel()
 	grantee := object{"resolver": "jwt:https://x.example", "jwks": "https://x.example"}
-	s, err := readSettings(settingsWith(t, ownFile, object{"grantee": grantee}))
+	s, err := ReadSettings(settingsWith(t, ownFile, object{"grantee": grantee}))
 	if err != nil {
 		t.Fatal(err)
 	}

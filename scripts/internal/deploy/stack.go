@@ -1,4 +1,4 @@
-package main
+package deploy
 
 import (
 	"cmp"
@@ -18,22 +18,22 @@ const (
 var awsRegions = map[text]text{"NA": "us-east-1", "EU": "eu-west-1", "FE": "us-west-2"}
 
 // Email returns the address of a service account.
-func (s *settings) Email(account text) text {
+func (s *Settings) Email(account text) text {
 	return account + "@" + s.ProjectID + ".iam.gserviceaccount.com"
 }
 
 // Introspects reports whether customers are recognized by introspection, which
 // needs client credentials.
-func (s *settings) Introspects() bool {
+func (s *Settings) Introspects() bool {
 	return strings.HasPrefix(string(s.Grantee.Resolver), "introspection:")
 }
 
 // Regional reports whether each stack has a topic for device events of its own.
-func (s *settings) Regional() bool { return s.DeviceEvents == "regional" }
+func (s *Settings) Regional() bool { return s.DeviceEvents == "regional" }
 
 // Condition returns the provider's condition, which admits only the roles of the Lambdas,
 // including those of stacks that are not deployed in this run.
-func (s *settings) Condition() text {
+func (s *Settings) Condition() text {
 	var roles []string
 	for _, one := range s.Regions {
 		roles = append(roles, "'"+string(one.AssumedRole())+"'")
@@ -42,25 +42,25 @@ func (s *settings) Condition() text {
 	return text("google.subject in [" + strings.Join(roles, ", ") + "]")
 }
 
-func (s *settings) secret(name text) text { return "projects/" + s.ProjectID + "/secrets/" + name }
+func (s *Settings) secret(name text) text { return "projects/" + s.ProjectID + "/secrets/" + name }
 
 // Database returns the name of the stack's database.
-func (one stack) Database() text { return text("gatepost-" + strings.ToLower(string(one.Region))) }
+func (one Stack) Database() text { return text("gatepost-" + strings.ToLower(string(one.Region))) }
 
 // Name returns the name of another resource of the stack, for example
 // gatepost-eu-refresh.
-func (one stack) Name(suffix text) text { return one.Database() + "-" + suffix }
+func (one Stack) Name(suffix text) text { return one.Database() + "-" + suffix }
 
 // Email returns the address of an account of the stack.
-func (one stack) Email(suffix text) text { return one.settings.Email(one.Name(suffix)) }
+func (one Stack) Email(suffix text) text { return one.settings.Email(one.Name(suffix)) }
 
 // Keyset returns the name of the secret with the stack's keyset.
-func (one stack) Keyset() text {
+func (one Stack) Keyset() text {
 	return text("gatepost-token-keyset-" + strings.ToLower(string(one.Region)))
 }
 
 // DeviceEvents returns the topic that makers publish to.
-func (one stack) DeviceEvents() text {
+func (one Stack) DeviceEvents() text {
 	if one.settings.Regional() {
 		return text("device-events-" + strings.ToLower(string(one.Region)))
 	}
@@ -70,7 +70,7 @@ func (one stack) DeviceEvents() text {
 // Filter returns the subscription's filter. It excludes the other two Alexa regions, even
 // those without a stack, so that an event without the attribute, or with a misspelt one,
 // reaches all stacks.
-func (one stack) Filter() text {
+func (one Stack) Filter() text {
 	var terms []string
 	for _, other := range []text{"EU", "FE", "NA"} {
 		if other != one.Region {
@@ -81,18 +81,18 @@ func (one stack) Filter() text {
 }
 
 // AWSRegion returns the AWS region of the stack's Lambda.
-func (one stack) AWSRegion() text { return awsRegions[one.Region] }
+func (one Stack) AWSRegion() text { return awsRegions[one.Region] }
 
 // Proxy returns the name of the stack's skill proxy.
-func (one stack) Proxy() text {
+func (one Stack) Proxy() text {
 	return one.settings.ProxyName + "-" + text(strings.ToLower(string(one.Region)))
 }
 
 // role returns the role of the stack's Lambda.
-func (one stack) role() text { return cmp.Or(one.OwnLambdaRole, one.Proxy()) }
+func (one Stack) role() text { return cmp.Or(one.OwnLambdaRole, one.Proxy()) }
 
 // AssumedRole returns the stack's Lambda as the provider's mapping names it.
-func (one stack) AssumedRole() text {
+func (one Stack) AssumedRole() text {
 	return "arn:aws:sts::" + one.settings.AWSAccountID + ":assumed-role/" + one.role()
 }
 
@@ -104,13 +104,13 @@ type function struct {
 	Concurrency text
 	Size        scaling
 	Env         environment
-	stack       stack
+	stack       Stack
 }
 
 // Functions returns the stack's functions. Pub/Sub and Cloud Scheduler of the same
 // project are internal:
 // https://cloud.google.com/run/docs/securing/ingress#internal-services
-func (one stack) Functions() []function {
+func (one Stack) Functions() []function {
 	s := one.settings
 	every := environment{"ALEXA_REGIONS": one.Region, "GOOGLE_CLOUD_PROJECT": s.ProjectID, "SKILL": s.Skill}
 	store := environment{"GRANT_STORE": "firestore", "FIRESTORE_DATABASE": one.Database()}
@@ -142,7 +142,7 @@ func (one stack) Functions() []function {
 
 // refreshPeriod returns the period of the schedule, which is every minute or every N
 // minutes. RefreshShard acknowledges messages that are older than the period.
-func (s *settings) refreshPeriod() text {
+func (s *Settings) refreshPeriod() text {
 	minutes, _, _ := strings.Cut(strings.TrimPrefix(string(s.RefreshSchedule), "*/"), " ")
 	return text(strings.Replace(minutes, "*", "1", 1) + "m")
 }

@@ -1,7 +1,7 @@
 // Package googleapi calls Google's REST APIs: the few methods that gatepost needs to look
 // at a deployment. The generated clients for them are larger than Gatepost.
 //
-// It asks for the read-only scope: what it calls changes nothing.
+// What it calls changes nothing. Most of the APIs have no read-only scope.
 package googleapi
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	scope = "https://www.googleapis.com/auth/cloud-platform.read-only"
+	scope = "https://www.googleapis.com/auth/cloud-platform"
 	// callTime bounds a call.
 	callTime = 30 * time.Second
 	// maxAnswer is larger than a page of any list that is read.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -131,6 +132,24 @@ func readDeclarations(name string, stdin io.Reader) (declarations, error) {
 		return nil, fmt.Errorf("%s has no Discover.Response and no AddOrUpdateReport", shown(name))
 	}
 	return known, nil
+}
+
+// Unreported returns how many interfaces with properties a file of discoveries declares,
+// and which of them not as proactivelyReported: Alexa takes no ChangeReport of those.
+func Unreported(name string, stdin io.Reader) (declared int, missing []string, err error) {
+	known, err := readDeclarations(name, stdin)
+	for _, endpoint := range slices.Sorted(maps.Keys(known)) {
+		for _, c := range known[endpoint] {
+			if len(c.supported) == 0 {
+				continue
+			}
+			declared++
+			if !c.reported {
+				missing = append(missing, c.name+" of "+endpoint)
+			}
+		}
+	}
+	return declared, missing, err
 }
 
 // add adds the declarations of a discovery. They replace earlier ones of the same

@@ -57,6 +57,19 @@ func (g *Google) Resources() map[string]Object {
 	return all
 }
 
+// Load stores resources and policies from a copy that Resources returned.
+func (g *Google) Load(all map[string]Object) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, resource := range all {
+		if of, isPolicy := strings.CutSuffix(name, ":policy"); isPolicy {
+			g.policies[of] = resource
+		} else {
+			g.resources[name] = resource
+		}
+	}
+}
+
 // Put stores a resource.
 func (g *Google) Put(name string, resource Object) {
 	g.mu.Lock()
@@ -102,23 +115,31 @@ var kinds = []kind{
 	{path: in(`secrets`), list: "secrets", id: "secretId"},
 	{path: in(`secrets/[^/]+/versions`), list: "versions"},
 	{path: in(`databases`), list: "databases", id: "databaseId", slow: true},
-	{path: in(`databases/[^/]+/collectionGroups/[^/]+/indexes`), list: "indexes", slow: true},
-	{path: in(`databases/[^/]+/collectionGroups/[^/]+/fields`), list: "fields", slow: true},
+	{path: in(`databases/[^/]+/collectionGroups/[^/]+/indexes`), list: "indexes", slow: true, made: state("READY")},
+	{path: in(`databases/[^/]+/collectionGroups/[^/]+/fields`), list: "fields", slow: true, made: expiring},
 	{path: in(`topics`), list: "topics"},
-	{path: in(`subscriptions`), list: "subscriptions"},
+	{path: in(`subscriptions`), list: "subscriptions", made: state("ACTIVE")},
 	{path: in(`locations/[^/]+/functions`), list: "functions", id: "functionId", slow: true, made: deployed},
-	{path: in(`locations/[^/]+/jobs`), list: "jobs"},
+	{path: in(`locations/[^/]+/jobs`), list: "jobs", made: state("ENABLED")},
 	{
 		path: in(`locations/global/workloadIdentityPools`), list: "workloadIdentityPools",
-		id: "workloadIdentityPoolId", slow: true, made: active,
+		id: "workloadIdentityPoolId", slow: true, made: state("ACTIVE"),
 	},
 	{
 		path: in(`locations/global/workloadIdentityPools/[^/]+/providers`), list: "workloadIdentityPoolProviders",
-		id: "workloadIdentityPoolProviderId", slow: true, made: active,
+		id: "workloadIdentityPoolProviderId", slow: true, made: state("ACTIVE"),
 	},
 }
 
-func active(_ string, resource Object) { resource["state"] = "ACTIVE" }
+func state(name string) func(string, Object) {
+	return func(_ string, resource Object) { resource["state"] = name }
+}
+
+func expiring(_ string, resource Object) {
+	if resource["ttlConfig"] != nil {
+		resource["ttlConfig"] = Object{"state": "ACTIVE"}
+	}
+}
 
 func withEmail(name string, resource Object) { resource["email"] = base(name) }
 
@@ -218,6 +239,9 @@ func (g *Google) services(path, action string, body Object) (int, Object) {
 	ids := []any{base(path)}
 	switch action {
 	case "":
+		if base(path) == "services" {
+			return http.StatusOK, Object{"services": g.all(path)}
+		}
 		if g.resources[path] == nil {
 			return refusal(http.StatusNotFound, path)
 		}

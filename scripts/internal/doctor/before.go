@@ -1,0 +1,285 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/deploy"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/lwa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/secret"
+	"github.com/gatepostdev/gatepost/shared/sensitive"
+)
+
+// checkSettings reads the settings. Without a file, what is deployed tells them.
+func checkSettings(ctx context.Context, e *exam) {
+	var err error
+	if e.Settings == "" {
+		e.deployed(ctx)
+	} else if e.settings, err = deploy.ReadSettings(e.Settings); err != nil {
+		for line := range strings.Lines(err.Error()) { // one a setting
+			e.fail("%s", strings.TrimSpace(line))
+		}
+	}
+	if len(e.broken) > 0 {
+		return
+	}
+	var names []string
+	for _, region := range e.Regions {
+		names = append(names, string(region))
+	}
+	if e.stacks, err = e.settings.Stacks(names); err != nil {
+		e.fail("%v", err)
+		return
+	}
+	of := string(e.settings.ProjectID)
+	if e.project = cmp.Or(e.Project, of); e.project != of {
+		e.fail("they are of the project %s, and not of %s", of, e.project)
+	}
+	var regions []string
+	for _, stack := range e.stacks {
+		regions = append(regions, fmt.Sprintf("%s in %s", string(stack.Region), string(stack.Location)))
+	}
+	e.ok("%s", strings.Join(regions, ", "))
+}
+
+// deployed finds the stacks by their AcceptGrant. The settings that bear on other checks
+// are in its environment.
+func (e *exam) deployed(ctx context.Context) {
+	list, ok := e.read(ctx, "cloudfunctions", "v2/projects/"+e.project+"/locations/-/functions?pageSize=1000", nil)
+	locations, environment := map[string]string{}, object{}
+	for _, function := range items(list, "functions") {
+		parts := strings.Split(at(function, "name"), "/") // projects/P/locations/L/functions/F
+		region, found := strings.CutSuffix(strings.TrimPrefix(parts[len(parts)-1], "gatepost-"), "-acceptgrant")
+		if known, err := alexa.ParseRegion(strings.ToUpper(region)); found && err == nil {
+			locations[string(known)] = parts[3]
+			config, _ := function["serviceConfig"].(object)
+			environment, _ = config["environmentVariables"].(object)
+		}
+	}
+	if ok && len(locations) == 0 {
+		e.todo = "deploy Gatepost, or give --settings and --before"
+		e.fail("no function gatepost-REGION-acceptgrant is deployed in %s", e.project)
+	}
+	e.settings = deploy.Deployed(e.project, locations, environment)
+}
+
+func checkProject(ctx context.Context, e *exam) {
+	if project, ok := e.read(ctx, "cloudresourcemanager", "v1/projects/"+e.project, nil); ok {
+		e.want(e.project, project, "lifecycleState", "ACTIVE")
+		e.number = at(project, "projectNumber")
+		e.ok("%s, number %s", e.project, e.number)
+	}
+}
+
+// apis are the APIs that scripts/deploy enables.
+var apis = []string{
+	"artifactregistry", "cloudbuild", "cloudfunctions", "cloudresourcemanager", "cloudscheduler", "firestore", "iam", "iamcredentials",
+	"logging", "monitoring", "pubsub", "run", "secretmanager", "storage", "sts",
+}
+
+func checkAPIs(ctx context.Context, e *exam) {
+	list, ok := e.read(ctx, "serviceusage", "v1/projects/"+e.project+"/services?filter=state:ENABLED&pageSize=200", nil)
+	if !ok {
+		return
+	}
+	enabled := map[string]bool{}
+	for _, service := range items(list, "services") {
+		enabled[strings.TrimSuffix(at(service, "config.name"), ".googleapis.com")] = true
+	}
+	for _, api := range apis {
+		if !enabled[api] && at(list, "nextPageToken") == "" {
+			e.fail("%s.googleapis.com is not enabled", api)
+		}
+	}
+	if e.Before && len(e.broken) > 0 { // scripts/deploy does it
+		e.odd, e.broken = e.broken, nil
+	}
+	e.ok("%d are enabled", len(apis))
+}
+
+// permissions are those that creating the resources takes.
+var permissions = []string{
+	"serviceusage.services.enable", "resourcemanager.projects.setIamPolicy",
+	"iam.serviceAccounts.create", "iam.serviceAccounts.setIamPolicy", "iam.serviceAccounts.actAs",
+	"iam.workloadIdentityPools.create", "iam.workloadIdentityPoolProviders.create",
+	"secretmanager.secrets.create", "secretmanager.secrets.setIamPolicy", "secretmanager.versions.add",
+	"datastore.databases.create", "datastore.indexes.create", "datastore.indexes.update",
+	"pubsub.topics.create", "pubsub.topics.setIamPolicy", "pubsub.subscriptions.create", "pubsub.subscriptions.setIamPolicy",
+	"cloudfunctions.functions.create", "cloudfunctions.functions.update", "run.services.setIamPolicy", "cloudscheduler.jobs.create",
+}
+
+func checkRights(ctx context.Context, e *exam) {
+	asked := object{"permissions": permissions}
+	answer, ok := e.read(ctx, "cloudresourcemanager", "v1/projects/"+e.project+":testIamPermissions", asked)
+	if !ok {
+		return
+	}
+	granted, _ := answer["permissions"].([]any)
+	for _, permission := range permissions {
+		if !slices.Contains(granted, any(permission)) {
+			e.fail("you lack %s", permission)
+		}
+	}
+	e.ok("you have %d of %d permissions", len(granted), len(permissions))
+}
+
+// checkQuotas compares what Cloud Run compares: of each function, all instances.
+func checkQuotas(ctx context.Context, e *exam) {
+	const cpu, memory = "CpuAllocPerProjectRegion", "MemAllocPerProjectRegion" // in thousandths, in bytes
+	for _, id := range []string{cpu, memory} {
+		quota, err := e.try(ctx, "cloudquotas", "v1/projects/"+e.project+"/locations/global/services/run.googleapis.com/quotaInfos/"+id, nil)
+		limit := 0
+		for _, info := range items(quota, "dimensionsInfos") {
+			if locations, _ := info["applicableLocations"].([]any); slices.Contains(locations, any(string(e.stack.Location))) {
+				limit, _ = strconv.Atoi(at(info, "details.value"))
+			}
+		}
+		if err != nil || limit == 0 {
+			e.skip("the quotas could not be read; enable cloudquotas.googleapis.com, or look at them in the console")
+			return
+		}
+		for _, f := range e.stack.Functions() {
+			instances, _ := strconv.Atoi(string(f.Size.MaxInstances)) // the settings have been checked
+			processors, _ := strconv.Atoi(string(f.Size.CPU))
+			need := map[string]int{cpu: instances * processors * 1000, memory: instances * bytesOf(string(f.Size.Memory))}[id]
+			if need > limit {
+				e.fail("%d instances of %s need %d of %s in %s, which is %d", instances, string(f.EntryPoint), need, id,
+					string(e.stack.Location), limit)
+			}
+		}
+	}
+	e.ok("the max_instances of each function are within them")
+}
+
+// bytesOf returns the bytes of a memory such as 512Mi.
+func bytesOf(memory string) int {
+	n, _ := strconv.Atoi(strings.TrimRight(memory, "GMi"))
+	if strings.HasSuffix(memory, "Gi") {
+		n <<= 10
+	}
+	return n << 20
+}
+
+// secret reads the secret that a variable of a stack's AcceptGrant refers to. If it
+// cannot, the check fails, or is skipped where the operator may not read it.
+func (e *exam) secret(ctx context.Context, stack deploy.Stack, variable string) (sensitive.String, bool) {
+	ref, err := secret.ParseRef(string(stack.Functions()[0].Env[variable]))
+	if err != nil {
+		e.fail("%s: %v", variable, err)
+		return sensitive.String{}, false
+	}
+	value, err := memorize(e.doctor, ref.String(), func() (sensitive.String, error) { return e.secrets.Read(ctx, ref) })
+	switch {
+	case errors.Is(err, secret.ErrDenied):
+		e.skip("you may not read %s: it takes roles/secretmanager.secretAccessor", path.Base(ref.String()))
+	case err != nil:
+		e.fail("%v", err)
+	}
+	return value, err == nil
+}
+
+// credentials reads the client credentials that a variable refers to.
+func (e *exam) credentials(ctx context.Context, variable string) ([]lwa.Credentials, bool) {
+	text, ok := e.secret(ctx, e.stacks[0], variable)
+	if !ok {
+		return nil, false
+	}
+	list, err := lwa.ParseCredentials(text)
+	if err != nil {
+		e.fail("%s: %v", variable, err)
+	}
+	return list, err == nil
+}
+
+func checkCredentials(ctx context.Context, e *exam) {
+	if list, ok := e.credentials(ctx, "LWA_CREDENTIALS"); ok {
+		e.ok("%d, of the client %s", len(list), shorten(list[0].ClientID))
+	}
+}
+
+// shorten returns the end of a client id, which is enough to compare it.
+func shorten(id string) string { return "…" + id[max(0, len(id)-6):] }
+
+func checkKeyset(ctx context.Context, e *exam) {
+	text, ok := e.secret(ctx, e.stack, "TOKEN_KEYSET")
+	if !ok {
+		return
+	}
+	_, err := seal.New(text)
+	keys, keysErr := seal.Keys(text)
+	if err := cmp.Or(err, keysErr); err != nil {
+		e.fail("%s: %v", string(e.stack.Keyset()), err)
+		return
+	}
+	e.ok("%s opens, keys: %d", string(e.stack.Keyset()), len(keys))
+}
+
+// checkProvider resolves a made-up token as AcceptGrant does. Any refusal of the token
+// proves that the provider works.
+func checkProvider(ctx context.Context, e *exam) {
+	set := e.settings.Grantee
+	method, err := grantee.ParseMethod(string(set.Resolver))
+	if err != nil {
+		e.fail("%v", err)
+		return
+	}
+	options := grantee.Options{
+		Claim: string(set.Claim), JWKS: string(set.JWKS), Audience: string(set.Audience), HTTPClient: e.http, Now: e.env.Now,
+	}
+	if method.NeedsCredentials() {
+		list, ok := e.credentials(ctx, "GRANTEE_CREDENTIALS")
+		if !ok {
+			return
+		}
+		options.Credentials = func(context.Context) (grantee.Credentials, error) { return grantee.Credentials(list[0]), nil }
+	}
+	resolver, err := grantee.New(method, options)
+	if err != nil {
+		e.fail("%v", err)
+		return
+	}
+	_, err = resolver.Resolve(ctx, sensitive.New(madeUpJWT()))
+	switch {
+	case err == nil:
+		e.fail("%s vouches for a made-up token", method)
+	case !errors.Is(err, grantee.ErrRejected):
+		e.fail("%s: %v", method, err)
+	}
+	e.ok("%s", method)
+}
+
+// madeUp is the code and the token that nobody has issued.
+const madeUp = "gatepost-doctor-made-up"
+
+// madeUpJWT returns a token that has the form of a JWT, so that its signature is looked at.
+func madeUpJWT() string {
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"RS256","kid":"`+madeUp+`"}`)) + "." + part([]byte(`{"sub":"`+madeUp+`"}`)) + "." + part(make([]byte, 256))
+}
+
+func checkAudience(_ context.Context, e *exam) {
+	method, _ := grantee.ParseMethod(string(e.settings.Grantee.Resolver)) // which another check judges
+	_, issuer, _ := strings.Cut(string(e.settings.Grantee.Resolver), ":")
+	address, err := url.Parse(issuer)
+	switch cognito := err == nil && strings.HasPrefix(address.Host, "cognito-idp."); {
+	case !method.TrustsSignature():
+		e.ok("%s knows its tokens", method)
+	case e.settings.Grantee.Audience == "" && cognito:
+		e.ok("none: access tokens of Cognito have none")
+	case e.settings.Grantee.Audience == "":
+		e.warn("any token of the issuer is accepted, ID tokens and tokens for other APIs included")
+	default:
+		e.ok("%s", string(e.settings.Grantee.Audience))
+	}
+}

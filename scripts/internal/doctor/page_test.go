@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the table of the checks into README.md")
+
+// TestPage compares the README's table with the checks. go test
+// ./scripts/internal/doctor -update writes it.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin, end = "\n| check | before | after | local | proves |\n|---|---|---|---|---|\n", "\n\n## "
+	head, rest, _ := strings.Cut(string(page), begin)
+	_, tail, _ := strings.Cut(rest, end)
+	var rows []string
+	for _, c := range checks {
+		row := fmt.Sprintf("| %s: [%s](../../../%s) |", c.category, c.name, c.link)
+		for _, in := range []int{before, after, local} {
+			row += map[bool]string{true: " √ |", false: " |"}[c.in&in != 0]
+		}
+		rows = append(rows, row+" "+c.proves+" |")
+	}
+	want := head + begin + strings.Join(rows, "\n") + end + tail
+	if *update {
+		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, string(page)); diff != "" {
+		t.Errorf("README.md differs; run go test ./scripts/internal/doctor -update (-want +README.md):\n%s", diff)
+	}
+}
+
+// TestLinks: the sections that checks link to are there.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	for _, c := range checks {
+		file, section, _ := strings.Cut(c.link, "#")
+		page, err := os.ReadFile("../../../" + file)
+		if file == trouble && errors.Is(err, fs.ErrNotExist) {
+			continue // the page that gatepost explain links to as well is being written
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		sections := []string{""} // the whole page
+		for _, found := range heading.FindAllStringSubmatch(string(page), -1) {
+			name := strings.ReplaceAll(strings.ToLower(found[1]), " ", "-")
+			sections = append(sections, regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(name, ""))
+		}
+		if !slices.Contains(sections, section) {
+			t.Errorf("%s: there is no %s", c.name, c.link)
+		}
+	}
+}
+
+// TestAPIs: the APIs are those that scripts/deploy enables.
+func TestAPIs(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("../deploy/script.sh.tmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(script), "run gcloud services enable ")
+	list, _, _ = strings.Cut(list, "\n\n")
+	var enabled []string
+	for _, found := range regexp.MustCompile(`(\w+)\.googleapis\.com`).FindAllStringSubmatch(list, -1) {
+		enabled = append(enabled, found[1])
+	}
+	if diff := cmp.Diff(enabled, apis); diff != "" {
+		t.Errorf("APIs differ (-scripts/deploy +doctor):\n%s", diff)
+	}
+}

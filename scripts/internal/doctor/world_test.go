@@ -1,0 +1,313 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/seal"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloudfake"
+)
+
+func TestMain(m *testing.M) {
+	os.Unsetenv("GOOGLE_CLOUD_PROJECT") // the default of --project
+	testkit.Main(m)
+}
+
+var now = time.Date(2026, 11, 28, 15, 30, 0, 0, time.UTC)
+
+// What may not be in any output.
+const canary = "canary-of-a-secret"
+
+// world is a healthy deployment in EU, as scripts/deploy made it in the fakes of the two
+// clouds, with Amazon and the identity provider. A test spoils it.
+type world struct {
+	secretmanagerpb.UnimplementedSecretManagerServiceServer
+	*testing.T
+	google    *cloudfake.Google
+	resources map[string]object // of both clouds, to be changed before the run
+	amazon    *simulator.Simulator
+	provider  http.HandlerFunc
+	door      int // status of Cloud Run for calls without a token
+	secrets   map[string]string
+	lines     []object         // of the log
+	metrics   map[string]int64 // by subscription and metric
+	granted   []string         // permissions of the operator
+	cpuQuota  int              // in thousandths
+	noAWS     error
+	settings  string // files
+	manifest  string
+	discovery string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	recorded, err := os.ReadFile("testdata/deployed.json")
+	w := &world{
+		T: t, google: cloudfake.NewGoogle(t), amazon: simulator.New(simulator.Options{}), door: http.StatusForbidden, metrics: map[string]int64{},
+		granted: permissions, cpuQuota: 20_000,
+		settings: settings, manifest: "testdata/manifest.json", discovery: "testdata/discovery.json",
+	}
+	if err := errors.Join(err, json.Unmarshal(recorded, &w.resources)); err != nil {
+		t.Fatal(err)
+	}
+	w.set("jobs/gatepost-eu-refresh", "lastAttemptTime", now.Add(-2*time.Minute).Format(time.RFC3339))
+	keyset, err := seal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := simulator.DefaultClient()
+	w.secrets = map[string]string{
+		"gatepost-lwa-credentials": fmt.Sprintf(`[{"client_id":%q,"client_secret":%q}]`, client.ID, client.Secret.Reveal()),
+		"gatepost-token-keyset-eu": keyset.Reveal(),
+	}
+	w.provider = func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/keys" {
+			// Of RFC 7517, A.1.
+			fmt.Fprint(rw, `{"keys":[{"kty":"RSA","kid":"1","use":"sig","e":"AQAB","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cb`+
+				`bfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGj`+
+				`QR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3`+
+				`XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"}]}`)
+			return
+		}
+		fmt.Fprint(rw, `{"issuer":"https://id.maker.example","jwks_uri":"https://id.maker.example/keys"}`)
+	}
+	for _, function := range []string{"acceptgrant", "refreshshard", "sendevent"} {
+		w.log(function, 3*time.Hour, "INFO", object{"message": "ready", "version": "v1.2.3"})
+	}
+	for minutes := range 30 {
+		w.log("refreshshard", time.Duration(minutes)*time.Minute, "INFO", object{"function": "RefreshShard", "refreshed": 3, "remaining": false})
+	}
+	return w
+}
+
+// log adds a line to the log.
+func (w *world) log(function string, ago time.Duration, severity string, payload object) {
+	w.lines = append(w.lines, object{
+		"timestamp": now.Add(-ago).Format(time.RFC3339), "severity": severity, "jsonPayload": payload,
+		"resource": object{"labels": object{"service_name": "gatepost-eu-" + function}},
+	})
+}
+
+// find returns the resource whose name ends so.
+func (w *world) find(suffix string) object {
+	w.Helper()
+	for name, resource := range w.resources {
+		if strings.HasSuffix(name, suffix) {
+			return resource
+		}
+	}
+	w.Fatalf("there is no %s", suffix)
+	return nil
+}
+
+// set changes a member of a resource, nil to remove it.
+func (w *world) set(resource, path string, value any) {
+	w.Helper()
+	o := w.find(resource)
+	steps := strings.Split(path, ".")
+	for _, step := range steps[:len(steps)-1] {
+		o = o[step].(object)
+	}
+	o[steps[len(steps)-1]] = value
+	if value == nil {
+		delete(o, steps[len(steps)-1])
+	}
+}
+
+// remove removes a resource.
+func (w *world) remove(suffix string) {
+	w.find(suffix)
+	maps.DeleteFunc(w.resources, func(name string, _ object) bool { return strings.HasSuffix(name, suffix) })
+}
+
+// reading are the methods that are not GET and change nothing.
+var reading = regexp.MustCompile(`^/(logging/v2/entries:list|cloudresourcemanager/v1/projects/[^/]+:(getIamPolicy|testIamPermissions)|` +
+	`iam/v1/projects/-/serviceAccounts/[^/]+:getIamPolicy)$`)
+
+// ServeHTTP is every API of Google's, each in a folder of its name.
+func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && !reading.MatchString(r.URL.Path) {
+		w.Errorf("doctor may change something: %s %s", r.Method, r.URL)
+	}
+	var answer any
+	switch api, rest, _ := strings.Cut(r.URL.Path[1:], "/"); {
+	case api == "logging":
+		answer = object{"entries": w.selected(r.Body)}
+	case api == "monitoring":
+		filter := strings.Split(r.URL.Query().Get("filter"), `"`)
+		answer = object{}
+		if n := w.metrics[filter[3]+" "+path.Base(filter[1])]; n > 0 {
+			answer = object{"timeSeries": []any{object{"points": []any{object{"value": object{"int64Value": fmt.Sprint(n)}}}}}}
+		}
+	case api == "cloudquotas":
+		value := map[bool]int{true: w.cpuQuota, false: 40 << 30}[strings.HasSuffix(rest, "/CpuAllocPerProjectRegion")]
+		answer = object{"dimensionsInfos": []any{object{
+			"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"europe-west1", "us-east4"},
+		}}}
+	case strings.HasSuffix(rest, "projects/maker-test"): // as of one that there is not
+		rw.WriteHeader(http.StatusForbidden)
+		answer = object{"error": object{"message": "the caller does not have permission"}}
+	case strings.HasSuffix(rest, ":testIamPermissions"):
+		answer = object{"permissions": w.granted}
+	default:
+		r.URL.Path = "/" + rest
+		w.google.ServeHTTP(rw, r)
+		return
+	}
+	_ = json.NewEncoder(rw).Encode(answer)
+}
+
+// selected returns the lines that a filter of the log selects.
+func (w *world) selected(body io.Reader) []object {
+	var request struct{ Filter string }
+	_ = json.NewDecoder(body).Decode(&request)
+	parts := regexp.MustCompile(`=~"\^(.+)" AND jsonPayload\.(\w+)="(\w+)" AND timestamp>="(.+)"`).FindStringSubmatch(request.Filter)
+	if parts == nil {
+		w.Errorf("unknown filter %s", request.Filter)
+		return nil
+	}
+	all := slices.SortedFunc(slices.Values(w.lines), func(a, b object) int {
+		return strings.Compare(at(b, "timestamp"), at(a, "timestamp")) // the newest first
+	})
+	return slices.DeleteFunc(all, func(line object) bool {
+		return !strings.HasPrefix(at(line, "resource.labels.service_name"), parts[1]) || at(line, "jsonPayload."+parts[2]) != parts[3] ||
+			at(line, "timestamp") < parts[4]
+	})
+}
+
+// RoundTrip is what else is called: Amazon, the identity provider and Cloud Run.
+func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+	rw := httptest.NewRecorder()
+	switch host := r.URL.Host; {
+	case host == "id.maker.example":
+		w.provider(rw, r)
+	case host == "api.amazon.com":
+		w.amazon.ServeHTTP(rw, r)
+	case host == "api.eu.amazonalexa.com":
+		w.amazon.GatewayHandler(alexa.EU).ServeHTTP(rw, r)
+	case strings.HasSuffix(host, ".a.run.app") && r.Header.Get("Authorization") == "":
+		rw.WriteHeader(w.door)
+	default:
+		return nil, errors.New("no such host: " + host)
+	}
+	response := rw.Result()
+	response.Request = r
+	return response, nil
+}
+
+// AccessSecretVersion is the method of Secret Manager.
+func (w *world) AccessSecretVersion(
+	_ context.Context, r *secretmanagerpb.AccessSecretVersionRequest,
+) (*secretmanagerpb.AccessSecretVersionResponse, error) {
+	value, ok := w.secrets[strings.Split(r.GetName(), "/")[3]]
+	switch {
+	case !ok:
+		return nil, status.Error(codes.NotFound, "no such secret")
+	case value == "":
+		return nil, status.Error(codes.PermissionDenied, "not for you")
+	}
+	sum := int64(crc32.Checksum([]byte(value), crc32.MakeTable(crc32.Castagnoli)))
+	return &secretmanagerpb.AccessSecretVersionResponse{
+		Name: r.GetName(), Payload: &secretmanagerpb.SecretPayload{Data: []byte(value), DataCrc32C: &sum},
+	}, nil
+}
+
+// aws is the AWS CLI.
+func (w *world) aws(_ context.Context, args ...string) ([]byte, error) {
+	lambda := w.resources["lambda gatepost-skill-proxy-eu"]
+	wanted := []string{"--function-name=gatepost-skill-proxy-eu", "--region=eu-west-1"}
+	switch command := strings.Join(args[:2], " "); {
+	case w.noAWS != nil:
+		return nil, w.noAWS
+	case command == "sts get-caller-identity":
+		return []byte(`{"Account":"` + cloudfake.AccountID + `"}`), nil
+	case lambda == nil || !slices.Equal(args[2:], wanted):
+		return nil, errors.New("an error occurred (ResourceNotFoundException) when calling the operation: no function")
+	case command == "lambda get-function-configuration":
+		return json.Marshal(lambda)
+	case command == "lambda get-policy":
+		policy, _ := json.Marshal(w.resources["policy gatepost-skill-proxy-eu"])
+		return json.Marshal(object{"Policy": string(policy)})
+	}
+	w.Errorf("doctor may change something: aws %s", args)
+	return nil, errors.New("unknown command")
+}
+
+// doctor runs the command, and returns its findings too.
+func (w *world) doctor(args ...string) (status int, stdout, stderr string) {
+	w.Helper()
+	w.google.Load(w.resources)
+	server := httptest.NewServer(w)
+	defer server.Close()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		w.Fatal(err)
+	}
+	vault := grpc.NewServer()
+	secretmanagerpb.RegisterSecretManagerServiceServer(vault, w)
+	go func() { _ = vault.Serve(listener) }()
+	defer vault.Stop()
+	var out, complaints bytes.Buffer
+	env := &cli.Env{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &complaints, Now: func() time.Time { return now }, GoogleAPI: server.URL,
+		Google: []option.ClientOption{
+			option.WithEndpoint(listener.Addr().String()), option.WithoutAuthentication(),
+			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+		},
+	}
+	grammar := new(struct {
+		Doctor Command `cmd:""`
+	})
+	grammar.Doctor.aws, grammar.Doctor.environ, grammar.Doctor.transport = w.aws, map[string]string{}, w
+	status = cli.Run(testkit.Context(w.T), env, grammar, append([]string{"doctor"}, args...))
+	all := out.String() + complaints.String()
+	for _, secret := range append(slices.Collect(maps.Values(w.secrets)), canary, simulator.DefaultClient().Secret.Reveal()) {
+		if secret != "" && strings.Contains(all, secret) {
+			w.Errorf("the output shows a secret: %s", all)
+		}
+	}
+	return status, out.String(), complaints.String()
+}
+
+const settings = "../deploy/testdata/settings.json"
+
+// examine runs the command with everything that can be checked, and returns the findings.
+func (w *world) examine(args ...string) (status int, findings []Finding) {
+	w.Helper()
+	args = append([]string{"--regions=EU", "--discovery=" + w.discovery, "--json"}, args...)
+	if w.manifest != "" {
+		args = append(args, "--manifest="+w.manifest)
+	}
+	status, stdout, stderr := w.doctor(args...)
+	if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
+		w.Fatalf("%v\n%s%s", err, stdout, stderr)
+	}
+	return status, findings
+}
