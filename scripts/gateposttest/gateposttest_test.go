@@ -59,6 +59,10 @@ func TestStart(t *testing.T) {
 			for i, value := range []string{"ON", "OFF"} {
 				eventID := fmt.Sprint("e-", i)
 				id := g.Publish(report(t, "u-1", value), map[string]string{"region": string(region), "eventId": eventID})
+				seen := g.Accepted(func(r simulator.Request) bool { return strings.Contains(r.Body, `"`+value+`"`) })
+				if seen.Region != region || seen.User != c.AmazonUser || seen.EndpointID != "lamp-1" {
+					t.Errorf("the gateway got %+v", seen)
+				}
 				want := gateposttest.Outcome{Outcome: "accepted", Attempt: 1, Grants: []gateposttest.GrantOutcome{
 					{Region: string(region), Outcome: "accepted"},
 				}}
@@ -67,10 +71,6 @@ func TestStart(t *testing.T) {
 					if diff := cmp.Diff(want, g.Outcome(name), ignore); diff != "" {
 						t.Errorf("the outcome of %s differs (-want +got):\n%s", name, diff)
 					}
-				}
-				seen := g.Accepted(func(r simulator.Request) bool { return strings.Contains(r.Body, `"`+value+`"`) })
-				if seen.Region != region || seen.User != c.AmazonUser || seen.EndpointID != "lamp-1" {
-					t.Errorf("the gateway got %+v", seen)
 				}
 				if got := g.State(c, "lamp-1"); got["Alexa.PowerController.powerState"] != value || len(got) != 2 {
 					t.Errorf("the state is %v, want %s", got, value)

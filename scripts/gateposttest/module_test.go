@@ -40,7 +40,8 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 }
 
 // left finds what a Gatepost starts.
-var left = regexp.MustCompile(`google\.golang\.org/grpc|cloud\.google\.com/go|net/http\.|gatepost/(functions|scripts/internal|shared/simulator)`)
+var left = regexp.MustCompile(
+	`google\.golang\.org/grpc|cloud\.google\.com/go|net/http\.|gatepost/(functions|scripts/internal|shared/simulator)`)
 
 // TestAnotherModule uses the package as a maker does.
 func TestAnotherModule(t *testing.T) {

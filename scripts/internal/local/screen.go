@@ -112,7 +112,7 @@ func (r *run) sent(l oneprocess.Line) string {
 		name += fmt.Sprintf(", attempt %d", l.Pushed.Attempt)
 	}
 	text := outcomes(l)
-	if backoff > 0 {
+	if !l.Final() && backoff > 0 {
 		text += fmt.Sprintf("; redelivered in %v", backoff)
 	}
 	if n := l.Int(logging.GatewayTries); n > 1 {
