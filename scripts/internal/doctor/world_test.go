@@ -77,6 +77,7 @@ func newWorld(t *testing.T) *world {
 	if err := errors.Join(err, json.Unmarshal(recorded, &w.resources)); err != nil {
 		t.Fatal(err)
 	}
+	w.find("jobs/gatepost-eu-refresh")["httpTarget"].(object)["uri"] = cloudfake.URL("gatepost-eu-refreshtokens") + "/" // as Google has it
 	w.set("jobs/gatepost-eu-refresh", "lastAttemptTime", now.Add(-2*time.Minute).Format(time.RFC3339))
 	keyset, err := seal.NewKeyset()
 	if err != nil {
@@ -98,6 +99,7 @@ func newWorld(t *testing.T) *world {
 		}
 		fmt.Fprint(rw, `{"issuer":"https://id.maker.example","jwks_uri":"https://id.maker.example/keys"}`)
 	}
+	w.log("sendevent", 5*time.Hour, "INFO", object{"message": "ready", "version": "v1.2.2"}) // until it was deployed again
 	for _, function := range []string{"acceptgrant", "refreshshard", "sendevent"} {
 		w.log(function, 3*time.Hour, "INFO", object{"message": "ready", "version": "v1.2.3"})
 	}
