@@ -304,7 +304,7 @@ func TestBrokenBefore(t *testing.T) {
 			w.edit(&w.settings, `"grantee"`, `"scaling": {"SendEvent": {"memory": "8Gi"}}, "grantee"`)
 		},
 			Broken, "quotas", "10 instances of SendEvent need 85899345920 of MemAllocPerProjectRegion"},
-		{"AWS account", func(w *world) { w.edit(&w.settings, `_id": "123456789012"`, `_id": "210987654321"`); w.manifest = "" },
+		{"AWS account", func(w *world) { w.edit(&w.settings, `_id": "123456789012"`, `_id": "210987654321"`) },
 			Broken, "AWS account", "Account is 123456789012, want 210987654321"},
 		{"Cognito", func(w *world) { w.edit(&w.settings, "id.maker.example", "cognito-idp.eu-west-1.amazonaws.com/p") },
 			Well, "audience", "none: access tokens of Cognito have none"},

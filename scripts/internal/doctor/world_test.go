@@ -303,10 +303,7 @@ const settings = "../deploy/testdata/settings.json"
 // examine runs the command with everything that can be checked, and returns the findings.
 func (w *world) examine(args ...string) (status int, findings []Finding) {
 	w.Helper()
-	args = append([]string{"--regions=EU", "--discovery=" + w.discovery, "--json"}, args...)
-	if w.manifest != "" {
-		args = append(args, "--manifest="+w.manifest)
-	}
+	args = append([]string{"--regions=EU", "--manifest=" + w.manifest, "--discovery=" + w.discovery, "--json"}, args...)
 	status, stdout, stderr := w.doctor(args...)
 	if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
 		w.Fatalf("%v\n%s%s", err, stdout, stderr)
