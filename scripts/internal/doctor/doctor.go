@@ -368,9 +368,11 @@ func items(o object, name string) []object {
 func sorted[V any](all map[string]V) []string { return slices.Sorted(maps.Keys(all)) }
 
 // want compares members of a resource with what they should be: pairs of path and value.
+// Google adds a slash to some addresses. What a query holds may be secret.
 func (e *exam) want(name string, o object, pairs ...string) {
 	for i := 0; i < len(pairs); i += 2 {
-		if got := at(o, pairs[i]); got != pairs[i+1] {
+		if got := at(o, pairs[i]); strings.TrimSuffix(got, "/") != pairs[i+1] {
+			got, _, _ = strings.Cut(got, "?")
 			e.fail("%s: %s is %s, want %s", name, pairs[i], cmp.Or(got, "not set"), cmp.Or(pairs[i+1], "not set"))
 		}
 	}

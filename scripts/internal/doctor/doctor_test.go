@@ -64,7 +64,7 @@ func wantOnly(t *testing.T, findings []Finding, severity, check, sentence string
 	for _, f := range findings {
 		switch {
 		case f.Check == check && f.Severity == severity && strings.Contains(f.Found, sentence):
-			found = f.Do != "" && f.Link != ""
+			found = severity == Well || f.Do != "" && f.Link != ""
 		case f.Category != of.Category && (f.Severity == Broken || f.Severity == Odd && f.Check != "audience"):
 			t.Errorf("%+v", f)
 		}
@@ -105,6 +105,8 @@ func TestBroken(t *testing.T) {
 			w.set("functions/gatepost-eu-sendevent", "state", "FAILED")
 			w.set("functions/gatepost-eu-sendevent", "stateMessages", []any{object{"message": "no quota for builds"}})
 		}, Broken, "active", "SendEvent is FAILED: no quota for builds"},
+		{"function is being deployed", func(w *world) { w.set("functions/gatepost-eu-sendevent", "state", "DEPLOYING") },
+			Broken, "active", "SendEvent is DEPLOYING"},
 		{"function is of another region", func(w *world) {
 			w.set("functions/gatepost-eu-sendevent", "serviceConfig.environmentVariables.ALEXA_REGIONS", "NA")
 		}, Broken, "as in the settings", "SendEvent: ALEXA_REGIONS is not as in the settings"},
@@ -134,22 +136,41 @@ func TestBroken(t *testing.T) {
 			Broken, "no entry without a token", "AcceptGrant answers 405, want 403"},
 		{"Pub/Sub has no tokens", func(w *world) { w.remove("gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com:policy") },
 			Broken, "callers", "has not roles/iam.serviceAccountTokenCreator"},
+		{"another role speaks as the caller", func(w *world) {
+			policy := w.find("gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com:policy")["bindings"].([]any)[0].(object)
+			policy["members"] = append(policy["members"].([]any), "principalSet://all")
+		}, Odd, "callers", "principalSet://all may have tokens of gatepost-eu-proxy"},
+		{"provider disabled", func(w *world) { w.set("providers/aws-lambda", "disabled", true) }, Broken, "federation", "aws-lambda is disabled"},
 		{"another role may call", func(w *world) { w.set("providers/aws-lambda", "attributeCondition", "true") },
 			Broken, "federation", "attributeCondition is true, want google.subject in ["},
 		{"database without right", func(w *world) { w.remove("projects/maker-prod:policy") },
 			Broken, "of the functions", "gatepost-eu-acceptgrant has not roles/datastore.user"},
+		{"right on another database", func(w *world) {
+			condition := w.find("projects/maker-prod:policy")["bindings"].([]any)[3].(object)["condition"].(object)
+			condition["expression"] = `resource.name == "projects/maker-prod/databases/gatepost-eu-2"`
+		}, Broken, "of the functions", "gatepost-eu-acceptgrant has not roles/datastore.user"},
 		{"topic without right", func(w *world) { w.remove("topics/grant-events:policy") },
 			Broken, "of the functions", "gatepost-eu-sendevent has not roles/pubsub.publisher on topics/grant-events"},
 		{"no filter", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "filter", nil) },
 			Broken, "subscription of device events", "filter is not set, want NOT attributes.region"},
 		{"push without identity", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "pushConfig.oidcToken", nil) },
 			Broken, "subscription of device events", "pushConfig.oidcToken.serviceAccountEmail is not set"},
+		{"subscription expires", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "expirationPolicy.ttl", "2678400s") },
+			Broken, "subscription of device events", "expirationPolicy.ttl is 2678400s, want not set"},
+		{"no back-off", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "retryPolicy", nil) },
+			Broken, "subscription of device events", "retryPolicy.minimumBackoff is not set, want 5s"},
+		{"few attempts", func(w *world) {
+			w.set("subscriptions/gatepost-eu-device-events", "deadLetterPolicy.maxDeliveryAttempts", 5)
+		},
+			Broken, "subscription of device events", "deadLetterPolicy.maxDeliveryAttempts is 5, want 100"},
 		{"old address", func(w *world) {
 			w.set("subscriptions/gatepost-eu-refresh", "pushConfig.pushEndpoint", "https://old.example")
 		},
 			Broken, "subscription of shards", "pushConfig.pushEndpoint is https://old.example"},
 		{"no dead letters", func(w *world) { w.remove("subscriptions/gatepost-eu-device-events:policy") },
 			Broken, "dead letters", "service-123456789012 has not roles/pubsub.subscriber on subscriptions/gatepost-eu-device-events"},
+		{"no topic for dead letters", func(w *world) { w.remove("topics/refresh-dead-letters:policy") },
+			Broken, "dead letters", "service-123456789012 has not roles/pubsub.publisher on topics/refresh-dead-letters"},
 		{"no subscription for dead letters", func(w *world) { w.remove("subscriptions/dead-letters") },
 			Broken, "dead letters", "there is no subscriptions/dead-letters"},
 		{"dead letters wait", func(w *world) { w.metrics["dead-letters num_undelivered_messages"] = 7 },
@@ -165,6 +186,8 @@ func TestBroken(t *testing.T) {
 		{"no index", func(w *world) { w.remove("indexes/index0") }, Broken, "index", "no sweep can read what is due"},
 		{"no TTL", func(w *world) { w.set("deliveries/fields/expireAt", "ttlConfig", nil) },
 			Broken, "fields", "deliveries.expireAt: ttlConfig.state is not set, want ACTIVE"},
+		{"accounts cannot be found", func(w *world) { w.set("accounts/fields/customer", "indexConfig", nil) },
+			Broken, "fields", "accounts.customer is not indexed"},
 		{"every field indexed", func(w *world) { w.set("customers/fields/*", "indexConfig.usesAncestorConfig", true) },
 			Odd, "fields", "every field of customers is indexed"},
 		{"job paused", func(w *world) { w.set("jobs/gatepost-eu-refresh", "state", "PAUSED") }, Broken, "job", "state is PAUSED, want ENABLED"},
@@ -172,6 +195,7 @@ func TestBroken(t *testing.T) {
 		{"job stands still", func(w *world) {
 			w.set("jobs/gatepost-eu-refresh", "lastAttemptTime", now.Add(-time.Hour).Format(time.RFC3339))
 		}, Broken, "job", "its last run was at 2026-11-28T14:30:00Z"},
+		{"no sweeps", func(w *world) { w.lines = w.lines[:4] }, Broken, "keeps up", "no shard was swept in 30m0s"},
 		{"sweeps do not keep up", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 300})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})
@@ -202,10 +226,12 @@ func TestBroken(t *testing.T) {
 		{"gateway is down", func(w *world) {
 			w.amazon.Always(simulator.Gateway("EU"), simulator.Fault{Code: simulator.ServiceUnavailable})
 		}, Broken, "event gateway", "unavailable"},
-		{"other AWS account", func(w *world) { w.noAWS = exec.ErrNotFound }, Unchecked, "Lambda", "the AWS CLI is not installed here"},
+		{"no AWS CLI", func(w *world) { w.noAWS = exec.ErrNotFound }, Unchecked, "Lambda", "the AWS CLI is not installed here"},
 		{"no Lambda", func(w *world) { w.remove("lambda gatepost-skill-proxy-eu") },
 			Broken, "Lambda", "there is no Lambda gatepost-skill-proxy-eu in eu-west-1"},
 		{"Lambda's time-out", func(w *world) { w.set("lambda gatepost-skill-proxy-eu", "Timeout", 3) }, Broken, "Lambda", "Timeout is 3, want 8"},
+		{"Lambda's memory", func(w *world) { w.set("lambda gatepost-skill-proxy-eu", "MemorySize", 64) },
+			Broken, "Lambda", "MemorySize is 64, want 128 or more"},
 		{"Lambda calls another function", func(w *world) {
 			w.set("lambda gatepost-skill-proxy-eu", "Environment.Variables.ACCEPT_GRANT_URL", "https://"+canary)
 		}, Broken, "Lambda", "ACCEPT_GRANT_URL is not https://gatepost-eu-acceptgrant"},
@@ -213,6 +239,10 @@ func TestBroken(t *testing.T) {
 			statement := w.find("policy gatepost-skill-proxy-eu")["Statement"].([]any)[1].(object)
 			statement["Condition"] = object{"StringEquals": object{"lambda:EventSourceToken": "amzn1.ask.skill.other"}}
 		}, Broken, "triggers", "alexa-appkit.amazon.com may invoke it for another skill"},
+		{"no trigger for skill events", func(w *world) {
+			policy := w.find("policy gatepost-skill-proxy-eu")
+			policy["Statement"] = policy["Statement"].([]any)[:1]
+		}, Broken, "triggers", "alexa-appkit.amazon.com may not invoke it for the skill, so it gets no skill events"},
 		{"no permission to send events", func(w *world) { w.edit(&w.manifest, "alexa::async_event:write", "alexa::other") },
 			Broken, "permission", "alexa::async_event:write is not among"},
 		{"endpoint of another region", func(w *world) {
@@ -274,9 +304,14 @@ func TestBrokenBefore(t *testing.T) {
 			w.edit(&w.settings, `"grantee"`, `"scaling": {"SendEvent": {"memory": "8Gi"}}, "grantee"`)
 		},
 			Broken, "quotas", "10 instances of SendEvent need 85899345920 of MemAllocPerProjectRegion"},
-		{"AWS account", func(w *world) { w.edit(&w.settings, `_id": "123456789012"`, `_id": "210987654321"`); w.manifest = "" },
+		{"AWS account", func(w *world) { w.edit(&w.settings, `_id": "123456789012"`, `_id": "210987654321"`) },
 			Broken, "AWS account", "Account is 123456789012, want 210987654321"},
-		{"audience", func(w *world) { w.edit(&w.settings, `"jwt:`, `"userinfo:`) }, Broken, "refuses a made-up token", "userinfo"},
+		{"Cognito", func(w *world) { w.edit(&w.settings, "id.maker.example", "cognito-idp.eu-west-1.amazonaws.com/p") },
+			Well, "audience", "none: access tokens of Cognito have none"},
+		{"other project", func(w *world) { w.edit(&w.settings, "maker-prod", "maker-other") }, Broken, "settings",
+			"they are of the project maker-other, and not of maker-prod"},
+		{"provider vouches for all", func(w *world) { w.edit(&w.settings, `"jwt:`, `"userinfo:`) },
+			Broken, "refuses a made-up token", "userinfo"},
 		{"settings", func(w *world) { w.edit(&w.settings, "europe-west1", "Europe") }, Broken, "settings", "regions.EU.location: must be"},
 		{"project", func(w *world) { w.edit(&w.settings, "maker-prod", "maker-test") },
 			Broken, "project", "projects/maker-test could not be read: calling cloudresourcemanager: status 403"},
@@ -285,7 +320,11 @@ func TestBrokenBefore(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			test.spoil(w)
-			_, findings := w.examine("--before", "--settings="+w.settings)
+			args := []string{"--before", "--settings=" + w.settings}
+			if test.name == "other project" {
+				args = append(args, "--project=maker-prod")
+			}
+			_, findings := w.examine(args...)
 			wantOnly(t, findings, test.severity, test.check, test.sentence)
 		})
 	}

@@ -118,8 +118,8 @@ func checkIndex(ctx context.Context, e *exam) {
 		return
 	}
 	for _, index := range items(list, "indexes") {
-		bucket, due := items(index, "fields")[0], items(index, "fields")[1] // there are no indexes of one field
-		if at(bucket, "fieldPath") == "bucket" && at(due, "fieldPath") == "refreshDue" && at(due, "order") == "ASCENDING" {
+		first, second := at(index, "fields.0.fieldPath"), at(index, "fields.1.fieldPath")
+		if first == "bucket" && second == "refreshDue" && at(index, "fields.1.order") == "ASCENDING" {
 			e.want("the index", index, "state", "READY", "queryScope", "COLLECTION")
 			e.ok("bucket and refreshDue of customers")
 			return

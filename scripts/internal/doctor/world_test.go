@@ -77,6 +77,7 @@ func newWorld(t *testing.T) *world {
 	if err := errors.Join(err, json.Unmarshal(recorded, &w.resources)); err != nil {
 		t.Fatal(err)
 	}
+	w.find("jobs/gatepost-eu-refresh")["httpTarget"].(object)["uri"] = cloudfake.URL("gatepost-eu-refreshtokens") + "/" // as Google has it
 	w.set("jobs/gatepost-eu-refresh", "lastAttemptTime", now.Add(-2*time.Minute).Format(time.RFC3339))
 	keyset, err := seal.NewKeyset()
 	if err != nil {
@@ -98,6 +99,7 @@ func newWorld(t *testing.T) *world {
 		}
 		fmt.Fprint(rw, `{"issuer":"https://id.maker.example","jwks_uri":"https://id.maker.example/keys"}`)
 	}
+	w.log("sendevent", 5*time.Hour, "INFO", object{"message": "ready", "version": "v1.2.2"}) // until it was deployed again
 	for _, function := range []string{"acceptgrant", "refreshshard", "sendevent"} {
 		w.log(function, 3*time.Hour, "INFO", object{"message": "ready", "version": "v1.2.3"})
 	}
@@ -301,10 +303,7 @@ const settings = "../deploy/testdata/settings.json"
 // examine runs the command with everything that can be checked, and returns the findings.
 func (w *world) examine(args ...string) (status int, findings []Finding) {
 	w.Helper()
-	args = append([]string{"--regions=EU", "--discovery=" + w.discovery, "--json"}, args...)
-	if w.manifest != "" {
-		args = append(args, "--manifest="+w.manifest)
-	}
+	args = append([]string{"--regions=EU", "--manifest=" + w.manifest, "--discovery=" + w.discovery, "--json"}, args...)
 	status, stdout, stderr := w.doctor(args...)
 	if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
 		w.Fatalf("%v\n%s%s", err, stdout, stderr)
