@@ -158,7 +158,7 @@ var checks = []check{
 	{after, each, "manifest", "endpoint", checkEndpoint, deployment,
 		"the skill calls the stack's own Lambda in each region",
 		"enter the Lambda's ARN on the page Build, Smart Home"},
-	{after, once, "manifest", "skill events", checkSkillEvents, "functions/skillproxy/README.md",
+	{after, once, "manifest", "skill events", checkSkillEvents, "functions/skillproxy/README.md#skill-events",
 		"the skill subscribes to those that tell of unlinking, in each region with its own Lambda",
 		"subscribe, each region with its own Lambda: ask smapi update-skill-manifest"},
 	{before | after, once, "discovery", "proactively reported", checkDiscovery, trouble + "#accepted",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"flag"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -107,5 +108,29 @@ func TestStories(t *testing.T) {
 	}
 	if diff := gocmp.Diff(string(want), told.String()); diff != "" {
 		t.Errorf("the stories differ; go test -update writes them (-want +got):\n%s", diff)
+	}
+}
+
+// TestLinks: the sections that verdicts link to are there.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../functions/TROUBLESHOOTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	headings := regexp.MustCompile("(?m)^#+ (.+)$").FindAllStringSubmatch(string(page), -1)
+	want := []string{"no-line", clientRefused.Page}
+	for outcome := range verdicts {
+		want = append(want, outcome)
+	}
+	for _, v := range retries {
+		want = append(want, cmp.Or(v.Page, "retry"))
+	}
+	for _, section := range want {
+		if !slices.ContainsFunc(headings, func(found []string) bool {
+			return strings.ReplaceAll(strings.ToLower(strings.Trim(found[1], "`")), " ", "-") == section
+		}) {
+			t.Errorf("the page has no section %s", section)
+		}
 	}
 }
