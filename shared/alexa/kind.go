@@ -58,9 +58,10 @@ const (
 	alertLife = 10 * time.Second
 )
 
-// Kind describes one kind of asynchronous event, see
+// Kind describes one kind of asynchronous event: see
 // https://developer.amazon.com/docs/smarthome/send-events.html and the pages of the
-// interfaces. Unknown kinds get the zero Kind with their names: the list is open.
+// interfaces. An unknown kind has the defaults of its interface: the list is not
+// complete.
 type Kind struct {
 	Namespace string
 	Name      string
@@ -73,7 +74,7 @@ type Kind struct {
 	// announce it, twice.
 	Once    bool
 	Life    Life
-	Retired string // the date since which Alexa has retired the kind, empty if it has not
+	Retired string // the date on which Alexa retired the kind, empty if it has not
 	// Synchronous is why the kind is not an asynchronous event, empty if it is one.
 	Synchronous string
 
@@ -98,7 +99,8 @@ func KindOf(namespace, name string) Kind {
 	return k
 }
 
-// complete fills in what the kind has of its interface, and of all errors.
+// complete fills in what the kind inherits from its interface, and what all errors have
+// in common.
 func (k *Kind) complete() {
 	k.Retired = retiredInterface(k.Namespace)
 	if k.Version, k.known = payloadVersions[k.Namespace]; !k.known {
@@ -211,7 +213,7 @@ var kinds = completed([]Kind{
 	{Namespace: "Alexa.SceneController", Name: "DeactivationStarted", official: true, moment: "timestamp", layout: timeLayout},
 	{Namespace: "Alexa.SecurityPanelController", Name: "Arm.Response", Answer: Required, official: true},
 	{Namespace: "Alexa.SecurityPanelController", Name: "ErrorResponse", official: true},
-	// Only in the schema.
+	// Documented only in the schema.
 	{Namespace: "Alexa.SeekController", Name: "StateReport", Answer: Required, official: true},
 	{Namespace: "Alexa.SimpleEventSource", Name: "Event", Answer: None, Context: None, Instance: Required, Once: true,
 		Life: LifeShort, moment: "timestamp", layout: timeLayout},

@@ -70,10 +70,10 @@ func allUsable(record grant.Record, ids []string, now time.Time) bool {
 // A retry is such a result only if another grant took the event, since the event is
 // not redelivered then: see noteBehind.
 func (d *Deliverer) retryOnStored(ctx context.Context, e *event, c customer, results []Result, accepted []string) (customer, []Result) {
-	taken := slices.ContainsFunc(results, Result.taken)
+	delivered := slices.ContainsFunc(results, Result.delivered)
 	doubtful := func(r Result) bool {
 		return r.Name == Revoked && c.record.Grants[r.GrantID].State != grant.Revoked ||
-			r.Decision == DeadLetter || taken && r.Decision == Retry
+			r.Decision == DeadLetter || delivered && r.Decision == Retry
 	}
 	if !slices.ContainsFunc(results, doubtful) {
 		return c, results
@@ -86,7 +86,7 @@ func (d *Deliverer) retryOnStored(ctx context.Context, e *event, c customer, res
 		err = fmt.Errorf("rereading the customer: %w", err)
 		for i, r := range results {
 			if doubtful(r) {
-				results[i] = r.instead(err)
+				results[i] = r.withError(err)
 			}
 		}
 		return c, results

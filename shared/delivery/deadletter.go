@@ -32,7 +32,7 @@ func (d *Deliverer) deadLetter(ctx context.Context, m push.Message, result Resul
 		return result
 	}
 	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.deadLetterAttributes(m, result)); err != nil {
-		return result.instead(fmt.Errorf("publishing a dead letter: %w", err))
+		return result.withError(fmt.Errorf("publishing a dead letter: %w", err))
 	}
 	return result
 }

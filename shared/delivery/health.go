@@ -21,12 +21,12 @@ import (
 )
 
 const (
-	// resends is how often Amazon wants an event to be resent at most, and leastPause
+	// resends is how often Amazon wants an event to be resent at most, and minPause
 	// the pause that it asks for in between.
 	// https://developer.amazon.com/docs/smarthome/send-events.html
-	resends    = 3
-	leastPause = time.Second
-	mostPause  = time.Minute // the longest Retry-After that is honoured
+	resends  = 3
+	minPause = time.Second
+	maxPause = time.Minute // the longest Retry-After that is honoured
 	// newcomerPause is the longest pause that an event waits out in the process before
 	// its first attempt. For a longer one it goes back to Pub/Sub: the events of one
 	// chatty customer would otherwise fill the process.
@@ -76,10 +76,10 @@ func (h *health) closed() bool {
 	return h.unwell.State() == breaker.Closed && h.refused.State() == breaker.Closed
 }
 
-// mostProofs is how many events may force a refresh in vain within confirmAfter. When
+// maxProofs is how many events may force a refresh in vain within confirmAfter. When
 // a gateway begins to refuse every grant, many events are refused before the breaker
 // opens; without the bound each would cost Login with Amazon a refresh.
-const mostProofs = 10
+const maxProofs = 10
 
 // proofs counts the events that forced a refresh.
 type proofs struct {
@@ -93,7 +93,7 @@ func (p *proofs) begin(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.vain = slices.DeleteFunc(p.vain, func(at time.Time) bool { return now.Sub(at) >= confirmAfter })
-	if p.running+len(p.vain) >= mostProofs {
+	if p.running+len(p.vain) >= maxProofs {
 		return false
 	}
 	p.running++
@@ -269,7 +269,7 @@ func (s *sending) sleep(ctx context.Context, pause time.Duration) error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-s.first.isDone():
+	case <-s.first.accepted():
 		if s.first.tooLate(end) {
 			return ErrNoTime
 		}

@@ -14,8 +14,8 @@ import (
 const (
 	// warnAgain is how long a warning is not logged again.
 	warnAgain = time.Hour
-	// mostWarnings is how many one line shows. Later lines show the others.
-	mostWarnings = 5
+	// maxWarnings is how many one line shows. Later lines show the others.
+	maxWarnings = 5
 )
 
 // warned remembers which warnings about events were logged. A publisher writes
@@ -46,7 +46,7 @@ func (w *warned) fresh(now time.Time, warnings []*alexa.FieldError) []string {
 			fresh = append(fresh, text)
 			return now, true
 		})
-		if len(fresh) == mostWarnings {
+		if len(fresh) == maxWarnings {
 			break
 		}
 	}

@@ -58,7 +58,7 @@ type Token struct {
 }
 
 // Client gets ID tokens. It caches the federated access token, with which another ID
-// token takes one round trip. It may be used by many goroutines at once.
+// token takes one round trip. It is safe for concurrent use.
 type Client struct {
 	config      Config
 	generateURL string

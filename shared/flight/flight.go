@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Group is a set of calls in flight, by key. The zero value is ready to use. It may
-// be used by many goroutines at once.
+// Group is a set of calls in flight, by key. The zero value is ready to use. It is
+// safe for concurrent use.
 type Group[T any] struct{ calls singleflight.Group }
 
 // The states of a caller of Do.

@@ -45,7 +45,7 @@ var (
 	ErrThrottled = errors.New("throttled")
 	// ErrInternal: Alexa failed; the event was not processed.
 	ErrInternal = errors.New("internal service error")
-	// ErrUnavailable: no answer (network, time-out), 503, or any other answer.
+	// ErrUnavailable: no answer (network, timeout), 503, or any other answer.
 	ErrUnavailable = errors.New("unavailable")
 )
 

@@ -33,8 +33,8 @@ type Brake struct {
 }
 
 const (
-	// leastLimit is the limit for a small stack.
-	leastLimit = 5
+	// minLimit is the limit for a small stack.
+	minLimit = 5
 	// A latched brake is released after brakeTrial in which goodRefreshes succeeded
 	// for each refresh that was refused.
 	brakeTrial    = 2 * time.Hour
@@ -50,7 +50,7 @@ func (b Brake) Latched() bool { return !b.LatchedAt.IsZero() }
 
 // Limit returns how many first refusals, or revocations, this hour and the last may
 // have: five, or one for each hundred customers if that is more.
-func (b Brake) Limit() int { return max(leastLimit, b.Customers/100) }
+func (b Brake) Limit() int { return max(minLimit, b.Customers/100) }
 
 // At returns the brake with its counts moved on to the hour of now.
 func (b Brake) At(now time.Time) Brake {

@@ -140,7 +140,7 @@ func (r *Record) Refreshed(id string, before Grant, tokens Tokens, now time.Time
 		g.Reason, g.Since = "", now
 	}
 	g.State, g.Failures, g.NextTry = Active, 0, time.Time{}
-	r.recovered(id, g, now)
+	r.storeRecovered(id, g, now)
 }
 
 // keepEarlierDue keeps an earlier due time that was set while the refresh ran, or

@@ -111,7 +111,7 @@ func (r *Record) Restore(id string, now time.Time) bool {
 	g.RefusedAt, g.Witness = time.Time{}, Witness{}   // they led to the revocation
 	g.RefreshDue, g.NextTry = now, now
 	r.Grants[id] = g
-	r.tellIfEnded(id, now)
+	r.announceIfExpired(id, now)
 	return true
 }
 

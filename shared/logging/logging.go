@@ -82,7 +82,7 @@ func rename(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Line collects the fields of one wide line. It may be used by many goroutines at once.
+// Line collects the fields of one wide line. It is safe for concurrent use.
 type Line struct {
 	mu    sync.Mutex
 	level slog.Level

@@ -33,7 +33,7 @@ type Token struct {
 	ClientID     string // the client that LWA issued it to
 }
 
-// Client calls Login with Amazon. It may be used by many goroutines at once.
+// Client calls Login with Amazon. It is safe for concurrent use.
 type Client struct {
 	tokenURL string
 	http     *http.Client

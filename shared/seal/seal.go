@@ -29,7 +29,7 @@ func (p Place) associatedData() []byte {
 	return []byte(strings.Join([]string{"gatepost", p.Customer, p.Grant, p.Field}, "\x00"))
 }
 
-// Sealer seals and opens values. It may be used by many goroutines at once.
+// Sealer seals and opens values. It is safe for concurrent use.
 type Sealer struct{ ring ring }
 
 // New returns a Sealer for a Tink keyset in unencrypted JSON, which is protected by

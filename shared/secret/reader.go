@@ -28,7 +28,7 @@ var (
 	ErrDenied = errors.New("access denied")
 )
 
-// Reader reads secrets. It may be used by any number of goroutines.
+// Reader reads secrets. It is safe for concurrent use.
 type Reader struct {
 	lookupEnv func(string) (string, bool)
 	options   []option.ClientOption

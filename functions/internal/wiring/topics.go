@@ -53,8 +53,8 @@ func openPubSub(ctx context.Context, project string) (*pubsubClient, error) {
 // Close closes the connection. Publishers made from it are of no use then.
 func (c *pubsubClient) Close() error { return c.client.Close() }
 
-// Publisher publishes to one topic, and waits for each publish: the platform stops
-// the process once a function has answered. It may be used by many goroutines at once.
+// Publisher publishes to one topic, and waits for each publish: the platform stops the
+// process once a function has answered. It is safe for concurrent use.
 type Publisher struct {
 	id        string
 	publisher *pubsub.Publisher
