@@ -243,7 +243,7 @@ const (
 // distinguish a refresh token that was rotated an hour ago from one that never existed.
 type claim struct {
 	grant      uint64 // index in the ledger
-	serial uint64 // unique to each token
+	serial     uint64 // unique to each token
 	generation uint64 // of the grant's access tokens
 	expires    uint64 // Unix milliseconds, of access tokens only
 }

@@ -23,7 +23,7 @@ const (
 
 // limiter decides how many customers one sweep works on at a time, when it pauses
 // because Login with Amazon said so, and how many refreshes a second it begins. It
-// may be used by many goroutines at once.
+// is safe for concurrent use.
 type limiter struct {
 	breaker *breaker      // knows the share of failures
 	rate    *rate.Limiter // the sweep's part of LWA_MAX_RATE
@@ -127,8 +127,8 @@ const (
 // invalid and the new one is lost, and the customer has to link again. So a process
 // starts with one refresh in flight. Each answer doubles the limit, and an
 // unanswered refresh resets it. Two unanswered refreshes in a row stop all sweeps of
-// the process for a while. The zero value is ready to use. It may be used by many
-// goroutines at once.
+// the process for a while. The zero value is ready to use. It is safe for
+// concurrent use.
 type slowStart struct {
 	mu         sync.Mutex
 	freed      chan struct{} // closed when there may be room; nil while nothing waits
