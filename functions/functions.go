@@ -1,9 +1,9 @@
 // Package functions assembles Gatepost's functions and registers them with the
 // Functions Framework.
 //
-// A function reads its configuration first, and serves only if the configuration
-// of every function of the process is right: one message names everything that
-// is wrong.
+// A function reads its configuration first, and serves only if the configuration of
+// every function in the process is valid. One message names everything that is
+// wrong.
 package functions
 
 import (
@@ -49,8 +49,8 @@ var entryPoints = map[string]func(*config.Source) wiring.Config{
 const startTime = 10 * time.Second
 
 // Main registers what this process serves, with the process's environment, tunes
-// the runtime for it, and ends the process when it is told to. A wrong
-// configuration ends it now, with status 1 and a message that names every fault.
+// the runtime for it, and ends the process at SIGTERM. A wrong configuration ends
+// it immediately, with status 1 and a message that names every fault.
 func Main() {
 	env := config.Environ()
 	tune(env)
@@ -68,10 +68,9 @@ func Main() {
 }
 
 // Register registers functions with the Functions Framework: the one that
-// FUNCTION_TARGET names, or all of them if it names none. Only those are
-// built. The Host that it returns drains them. An error names everything that
-// is wrong with the configuration. If there is none, one line says what is served,
-// and how.
+// FUNCTION_TARGET names, or all of them if it names none. Only those are built. The
+// Group that it returns drains them. An error names everything that is wrong with
+// the configuration. Without an error, one log line says what is served and how.
 func Register(env config.Env, log *slog.Logger) (*handler.Group, error) {
 	source := config.NewSource(env)
 	process := wiring.New(source, env, log)

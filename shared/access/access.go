@@ -39,7 +39,7 @@ const (
 	callTime = 5 * time.Second // at least; longer if the request has more time
 	saveTime = 5 * time.Second // at least; until the request's deadline
 	// RefreshTime is how long a refresh may take. A refresh that could not finish
-	// before the caller's deadline is not begun.
+	// before the caller's deadline is not started.
 	RefreshTime = takeTime + callTime + saveTime
 	// leaseMargin is how much longer than a refresh its lease lasts.
 	leaseMargin = 3 * time.Second
@@ -62,7 +62,7 @@ type Refresher interface {
 	Knows(clientID string) bool
 }
 
-// Announcer publishes the grant events that wait in a record.
+// Announcer publishes the grant events that are pending in a record.
 type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
 }
@@ -77,7 +77,7 @@ type Source struct {
 	Brake    *Brake
 	Breaker  *breaker.Breaker // guards refreshes that an event waits for; may be nil
 	Owner    string           // names this process in leases: unique among all processes
-	Draw     func() float64   // from 0 to 1, random: spreads the times of refreshes
+	Draw     func() float64   // returns a random number from 0 to 1, which spreads the times of refreshes
 	Now      func() time.Time
 
 	flights       flight.Group[Token]
@@ -185,8 +185,8 @@ func place(record grant.Record, id, field string) seal.Place {
 	return seal.Place{Customer: record.Key().ID(), Grant: id, Field: field}
 }
 
-// Seal returns the tokens of a customer's grant as they are stored. draw is from 0 to
-// 1, see [grant.RefreshDue].
+// Seal returns the tokens of a customer's grant as they are stored. draw is a random
+// number from 0 to 1: see [grant.RefreshDue].
 func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw float64) (grant.Tokens, error) {
 	record := grant.Record{Skill: key.Skill, UserID: key.UserID}
 	sealedAccess, err := sealer.Seal(token.AccessToken, place(record, id, accessField))

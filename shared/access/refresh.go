@@ -188,7 +188,7 @@ func untilSaved(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // save stores new tokens, and retries until the request's deadline. Tokens that cannot
-// be stored by then stay in the process, see [Source.SavePending].
+// be stored by then stay in the process: see [Source.SavePending].
 func (s *Source) save(ctx context.Context, r refreshed) (Token, error) {
 	ctx, cancel := untilSaved(ctx)
 	defer cancel()

@@ -130,7 +130,7 @@ func (e *Event) Answers() bool {
 }
 
 // MaxAge returns how long after it was first published the event is worth sending; zero
-// means without limit. reports is the configured time for reports.
+// means no limit. reports is the configured time for reports.
 func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	kind := e.Kind()
 	switch {

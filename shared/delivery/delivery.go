@@ -110,7 +110,7 @@ type Sent struct {
 // for, and returns one result per grant. If there is none, it returns a single
 // result without a grant: NoGrant if no grant matches, or Elsewhere if another
 // stack serves the event's region. A result whose decision is DeadLetter has been
-// published to the dead-letter topic, if there is one; if that failed its decision
+// published to the dead-letter topic, if there is one; if that failed, its decision
 // is Retry. Retry means that the whole message has to be redelivered. A grant that
 // accepted the event does not get it twice.
 //

@@ -75,14 +75,14 @@ var (
 	// ErrElsewhere: the event is for a region that another stack serves.
 	ErrElsewhere = errors.New("served elsewhere")
 	// ErrSuspended: the grant is suspect, and it is too early to try it again.
-	ErrSuspended = errors.New("grant is suspect, and not to be tried yet")
+	ErrSuspended = errors.New("grant is suspect, and it is too early to try it")
 	// ErrMissed: the grant is suspect, and no later event supersedes this one.
 	ErrMissed = errors.New("grant is suspect, and the event must not be lost")
 	// ErrUnconfirmed: the event must not be repeated, and no answer came.
 	ErrUnconfirmed = errors.New("event was sent once, and no answer came")
 	// ErrBehind: other grants of the customer accepted the report; this one is
 	// recorded as behind.
-	ErrBehind = errors.New("other grants took the report")
+	ErrBehind = errors.New("other grants accepted the report")
 	// ErrPaused: the region's circuit breaker is open, or has no room.
 	ErrPaused = errors.New("the region's circuit breaker is open")
 	// ErrSuspect: this event has made the grant suspect.

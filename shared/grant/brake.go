@@ -12,8 +12,8 @@ import (
 // [Brake.Limit] in this hour and the last together, the brake latches: no grant is
 // revoked until the sweeps' refreshes succeed again, or an operator releases it.
 type Brake struct {
-	Hour        time.Time // the hour that is counted now
-	Refused     int       // grants whose first refusal fell into that hour
+	Hour        time.Time // the current hour
+	Refused     int       // grants whose first refusal was in that hour
 	Revoked     int
 	LastRefused int // the counts of the hour before
 	LastRevoked int
@@ -23,7 +23,7 @@ type Brake struct {
 
 	LatchedAt time.Time // zero: released
 	ByHand    bool      // an operator latched it, and only an operator releases it
-	OffUntil  time.Time // an operator released it: it does not latch before
+	OffUntil  time.Time // an operator released it: it does not latch before this time
 
 	// The sweeps' refreshes since Since, while it is latched.
 	Since     time.Time

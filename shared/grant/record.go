@@ -111,7 +111,7 @@ type Record struct {
 // Grant is the stored state of one AcceptGrant. Tokens are sealed: neither this
 // package nor a store sees them in the clear.
 type Grant struct {
-	Region       alexa.Region // the gateway of this region takes the grant's events
+	Region       alexa.Region // the gateway of this region accepts the grant's events
 	State        State
 	Reason       string    // why the state is not active
 	Since        time.Time // when the state was entered

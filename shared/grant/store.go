@@ -195,7 +195,7 @@ type Delivery struct {
 	Key          DeliveryKey
 	State        DeliveryState // empty for an event that may be repeated
 	ClaimedUntil time.Time
-	Accepted     []string  // ids of the grants whose gateway accepted the event, in no order
+	Accepted     []string  // ids of the grants whose gateway accepted the event, in any order
 	ExpireAt     time.Time // required; from then on the record is ignored
 	Revision     Revision  // set by the store, zero for a delivery that is not stored
 }

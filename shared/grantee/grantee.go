@@ -60,7 +60,7 @@ type Options struct {
 }
 
 // New returns the Resolver for method. It makes no call, so that a process starts while
-// the provider is down. An error means that method and options do not fit together.
+// the provider is down. An error means that the method and the options do not match.
 func New(method Method, o Options) (Resolver, error) {
 	if err := o.check(method); err != nil {
 		return nil, err

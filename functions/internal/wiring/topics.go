@@ -71,8 +71,8 @@ func (c *pubsubClient) Publisher(id string) *Publisher {
 	return &Publisher{id: id, publisher: p}
 }
 
-// Publish returns once the topic has the message, or with an error after which
-// it may have it all the same.
+// Publish returns once the topic has the message, or with an error, after which the
+// topic may still have it.
 func (p *Publisher) Publish(ctx context.Context, data []byte, attributes map[string]string) error {
 	return p.PublishOrdered(ctx, "", data, attributes)
 }
