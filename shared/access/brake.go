@@ -25,7 +25,7 @@ type Brake struct {
 	store grant.Store
 	now   func() time.Time
 
-	turn    chan struct{} // holds one element while a request writes for all that wait
+	turn    chan struct{} // holds one element while a request writes for all waiting requests
 	written time.Time     // when the last write began; belongs to the request that has the turn
 
 	mu      sync.Mutex

@@ -93,7 +93,7 @@ func (f *failures) note(id string, err error, now time.Time) {
 	}
 	f.grants.Update(id, func(last failure, _ bool) (failure, bool) {
 		if now.Sub(last.until) > lastPause {
-			last.pause = 0 // long ago: begin anew
+			last.pause = 0 // long ago: start over
 		}
 		pause := min(max(firstPause, 2*last.pause), lastPause)
 		return failure{until: now.Add(pause), pause: pause}, true

@@ -65,7 +65,7 @@ func grantsOf(results []Result, indices []int) []string {
 func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Record, ids []string) error {
 	_, err := grant.ChangeFrom(ctx, d.Store, record, func(r *grant.Record) error {
 		if !r.Stored() {
-			return grant.ErrNotFound // erased meanwhile
+			return grant.ErrNotFound // erased in the meantime
 		}
 		now, discovery := d.Now(), e.Kind().Life.Lasting()
 		for _, id := range ids {

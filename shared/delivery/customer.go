@@ -67,8 +67,8 @@ func allUsable(record grant.Record, ids []string, now time.Time) bool {
 // record is gone, and sends the event to the grants that replaced it. Other results
 // stay. It returns the customer as read, if it was.
 //
-// A retry is such a result only if another grant took the event, since the event is
-// not redelivered then: see noteBehind.
+// A retry is such a result only if another grant accepted the event, since the
+// event is not redelivered then: see noteBehind.
 func (d *Deliverer) retryOnStored(ctx context.Context, e *event, c customer, results []Result, accepted []string) (customer, []Result) {
 	delivered := slices.ContainsFunc(results, Result.delivered)
 	doubtful := func(r Result) bool {
@@ -121,9 +121,9 @@ func (d *Deliverer) isFor(e *event, id string, region alexa.Region) bool {
 	return served && (e.region == "" || region == e.region) && (e.grant == "" || e.grant == id)
 }
 
-// noteUse notes that the customer gets events, unless that was noted lately: the
-// sweep leaves out customers without events. It runs after the event was sent, so
-// that it delays nothing. If it fails, the next event tries again.
+// noteUse notes that the customer gets events, unless that was noted recently: the
+// sweep leaves out customers without events. It runs after the event has been sent,
+// so that it delays nothing. If it fails, the next event retries.
 func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []Result) {
 	accepted := func(r Result) bool { return r.Name == Accepted }
 	if d.IdleAfter == 0 || !record.NoteUse(d.IdleAfter, d.Now()) || !slices.ContainsFunc(results, accepted) {
@@ -150,8 +150,8 @@ func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []
 	}
 }
 
-// claimUse reports whether the caller is to note the use of a customer. Of events
-// that arrive together, one does.
+// claimUse reports whether the caller should note the use of a customer. Of several
+// events that arrive at the same time, only one does.
 func (m *memory) claimUse(id string, after time.Duration, now time.Time) bool {
 	claimed := false
 	m.used.Update(id, func(noted time.Time, _ bool) (time.Time, bool) {

@@ -123,7 +123,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	}
 	if h := d.pausedRegion(event); h != nil {
 		// Before the read: an outage must not cost a read for each redelivery.
-		d.markUnwell(ctx, h, false)
+		d.markUnhealthy(ctx, h, false)
 		return event.resultWithoutGrant(ErrPaused)
 	}
 	c, err := d.findCustomer(ctx, event, m)
@@ -182,7 +182,7 @@ func (d *Deliverer) settle(ctx context.Context, m push.Message, e *event, c cust
 		result.Region = c.record.Grants[result.GrantID].Region
 		results[i] = d.deadLetter(ctx, m, result)
 		if h := d.health[result.Region]; h != nil && (result.Name == Expired || result.Decision == Retry) {
-			d.markUnwell(ctx, h, result.Name == Expired)
+			d.markUnhealthy(ctx, h, result.Name == Expired)
 		}
 	}
 	return d.noteBehind(ctx, e, c, results)

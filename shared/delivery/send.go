@@ -34,7 +34,7 @@ type sending struct {
 	slot    bool         // the event holds the one slot that a throttled grant has
 	crowded bool         // another event has that slot
 	resumes time.Time    // when the throttled grant may be tried again
-	// open is the first attempt while it is in flight, which attempting says.
+	// open is the first attempt; attempting is true while it is in flight.
 	open       attempt
 	attempting bool
 	// doubted is the first attempt, if it was refused, until a refresh has shown
@@ -88,7 +88,7 @@ func (s *sending) send(ctx context.Context) (err error) {
 		}
 	}
 	now := d.Now()
-	s.health.took.Store(now.UnixNano())
+	s.health.acceptedAt.Store(now.UnixNano())
 	s.first.note(now)
 	d.memory.note(s.event, id, s.message)
 	d.memory.refusals.Remove(id)
@@ -134,7 +134,7 @@ func (s *sending) sendPart(ctx context.Context, p part) error {
 			refused := s.renew(ctx)
 			switch {
 			case refused == nil && s.token.Stored:
-				continue // another process refreshed: that token is no proof yet, so try it first
+				continue // another process refreshed: its token does not prove the grant yet, so try it first
 			case refused != nil && !errors.Is(refused, access.ErrProven):
 				return refused
 			}
@@ -160,10 +160,10 @@ func (s *sending) sendPart(ctx context.Context, p part) error {
 
 // mayResend reports whether the event may wait for a resend: not while the region's
 // breaker is open, nor while another event has the grant's one slot.
-func (s *sending) mayResend() bool { return s.health.unwell.State() == breaker.Closed && !s.crowded }
+func (s *sending) mayResend() bool { return s.health.unhealthy.State() == breaker.Closed && !s.crowded }
 
 // noteThrottled notes that the gateway throttles the grant: its other events are
-// handed back to Pub/Sub meanwhile.
+// handed back to Pub/Sub in the meantime.
 func (s *sending) noteThrottled(err error) {
 	var refusal *gateway.Error
 	if !errors.As(err, &refusal) || refusal.RetryAfter == 0 && !errors.Is(err, gateway.ErrThrottled) &&

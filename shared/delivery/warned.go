@@ -33,7 +33,7 @@ func (w *warned) note(ctx context.Context, now time.Time, warnings []*alexa.Fiel
 	}
 }
 
-// fresh returns the warnings that are to be logged now.
+// fresh returns the warnings that should be logged now.
 func (w *warned) fresh(now time.Time, warnings []*alexa.FieldError) []string {
 	var fresh []string
 	for _, warning := range warnings {

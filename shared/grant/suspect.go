@@ -27,7 +27,7 @@ const (
 	// ReasonSkillDisabled: the gateway says that the skill is disabled, Login with
 	// Amazon that it is not. The region or stage may be wrong.
 	ReasonSkillDisabled = "skill_disabled"
-	// ReasonSkillNeverEnabled: as ReasonSkillDisabled, with another code.
+	// ReasonSkillNeverEnabled: like ReasonSkillDisabled, with another code.
 	ReasonSkillNeverEnabled = "skill_never_enabled"
 	// ReasonInsufficientPermission: the skill may not send events.
 	ReasonInsufficientPermission = "insufficient_permission"
@@ -101,10 +101,9 @@ const (
 )
 
 // RefreshRefused makes a grant suspect because Login with Amazon answered
-// invalid_grant, and sets its next refresh: after a growing pause, but no later
-// than the time from which another refusal confirms this one. A grant that the
-// gateway refuses keeps that reason. The maker is told once the access token has
-// expired.
+// invalid_grant, and sets its next refresh: after a growing pause, but no later than
+// the time from which another refusal confirms this one. A grant that the gateway
+// refuses keeps that reason. It is announced once the access token has expired.
 func (r *Record) RefreshRefused(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	if g.RefusedAt.IsZero() {

@@ -57,16 +57,16 @@ type breaker struct {
 	seen           int          // answers
 	longRests      int
 	clientRefusals int   // in a row
-	tried, well    int   // refreshes, and those that Login with Amazon answered
+	tried, well    int   // refreshes, and how many of them Login with Amazon answered
 	unhealthy      error // why it is open: too many failures
 	ended          error // or another reason
 	// Since the sweep began:
 	everWell     bool
 	configFaults int
-	probes       int // the walk's own, between its workers
+	probes       int // used only by the walk, between its workers
 }
 
-// open returns why the breaker is open, nil while it is closed.
+// open returns why the breaker is open, or nil while it is closed.
 func (b *breaker) open() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

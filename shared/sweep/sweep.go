@@ -113,7 +113,7 @@ type pass struct {
 	deferral deferral
 	tally    tally
 
-	regions          sync.Map // region → func() (unwell bool, err error), which reads once
+	regions          sync.Map // region → func() (unhealthy bool, err error), which reads once
 	announceFailures atomic.Int32
 }
 
