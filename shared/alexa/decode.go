@@ -362,8 +362,8 @@ func (d *decoder) property(raw []byte) (Property, error) {
 	return p, nil
 }
 
-// withDefaults returns a property unchanged, but for the members that every property
-// must have and a publisher may leave out.
+// withDefaults returns a property unchanged, except for the members that every property
+// must have and that a publisher may leave out.
 func (d *decoder) withDefaults(raw []byte) []byte {
 	var sampled, uncertainty, filled []byte
 	if pick(raw, nil, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&filled)) != nil {

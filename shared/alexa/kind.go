@@ -157,8 +157,8 @@ var kindIndex = func() map[kindName]int {
 const synchronous = "it is the synchronous answer of the skill's Lambda, and goes nowhere else"
 
 // kinds is the table of events that Amazon's documents, its message schema, or other
-// skills describe well enough. The comments name the source of a row, where it is not
-// the interface's page. [payloadShapes] has the payloads.
+// skills describe well enough. A comment names the source of a row if it is not the
+// interface's page. [payloadShapes] has the payloads.
 //
 // The version is that of the interface. The token is in the endpoint unless the row has
 // another place, and an error has no context.
@@ -175,7 +175,7 @@ var kinds = completed([]Kind{
 	// The schema has version 3, the list of interfaces 1.0, which need not be the version
 	// of the payload: another version only causes a warning.
 	{Namespace: "Alexa.AutomationManagement", Name: "GetAlexaAutomationStatus"},
-	// The schema and Amazon's sample; the page could not be read so far.
+	// From the schema and Amazon's sample; the page was not available.
 	{Namespace: "Alexa.CameraStreamController", Name: "Response", Answer: Required, official: true},
 	// ja-JP/docs/alexa/device-apis/alexa-commissionable: sent after a discovery.
 	{Namespace: "Alexa.Commissionable", Name: "CommissioningInformationReport", Answer: Required},
@@ -208,7 +208,7 @@ var kinds = completed([]Kind{
 	{Namespace: "Alexa.RTCSessionController", Name: "SessionConnected", official: true},
 	{Namespace: "Alexa.RTCSessionController", Name: "SessionDisconnected", official: true},
 	{Namespace: "Alexa.Safety", Name: "ErrorResponse"},
-	// The schema and Amazon's samples; the page could not be read so far.
+	// From the schema and Amazon's samples; the page was not available.
 	{Namespace: "Alexa.SceneController", Name: "ActivationStarted", official: true, moment: "timestamp", layout: timeLayout},
 	{Namespace: "Alexa.SceneController", Name: "DeactivationStarted", official: true, moment: "timestamp", layout: timeLayout},
 	{Namespace: "Alexa.SecurityPanelController", Name: "Arm.Response", Answer: Required, official: true},

@@ -49,7 +49,7 @@ type Answer struct {
 func JSON(status int, value any) Answer {
 	body, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // a bug: answers have types of Gatepost's own
+		panic(err) // a bug: all answers are types that can be encoded
 	}
 	return Answer{Status: status, Body: body}
 }

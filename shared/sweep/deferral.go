@@ -101,7 +101,8 @@ func (p *pass) putOff(ctx context.Context) {
 	}
 }
 
-// putOffOne backs a grant off, unless it was refreshed or put off meanwhile.
+// putOffOne backs a grant off, unless it was refreshed or put off in the
+// meantime.
 func (p *pass) putOffOne(ctx context.Context, f failure) error {
 	from := f.record.Grants[f.id]
 	_, err := grant.Change(ctx, p.Store, f.record.Key(), func(now *grant.Record) error {

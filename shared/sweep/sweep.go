@@ -7,14 +7,15 @@
 //   - The limiter bounds how many refreshes are in flight and how many begin in a
 //     second. It obeys Retry-After.
 //   - The circuit breaker ends the sweep when too many refreshes fail. While it is
-//     half-open, a probe of a few customers elsewhere in the queue shows whether all refreshes fail or only those at the head of the queue.
+//     half-open, a probe of a few customers elsewhere in the queue shows whether
+//     all refreshes fail or only those at the head of the queue.
 //   - The deferral moves a grant that fails for a reason of its own out of the
 //     way, so that the next sweep does not begin with it.
 //
-// The package does not judge what Login with Amazon says about one grant: package
-// access does, and revokes. A sweep that is cut short loses nothing: what was due is
-// due at the next one. Counts has the results and the causes of failures; an error
-// says why the sweep ended early.
+// The package does not judge what Login with Amazon says about one grant: package access
+// does, and revokes. A sweep that is cut short loses nothing: what was due is still due
+// at the next one. Counts has the results and the causes of failures; an error says why
+// the sweep ended early.
 package sweep
 
 import (
@@ -40,11 +41,11 @@ const (
 	Timeout = 55 * time.Second
 
 	pageSize = 100 // records of one query
-	// maxLeft is how far the records that a sweep leaves due are counted, and
-	// leftTime how long that may take. Firestore charges a read for each thousand.
+	// maxLeft is the most records left due that a sweep counts, and leftTime is how long
+	// the count may take. Firestore charges a read for each thousand.
 	maxLeft  = 100_000
 	leftTime = 2 * time.Second
-	// brakeTime bounds each of a sweep's calls on the brake.
+	// brakeTime bounds each of a sweep's calls to the brake.
 	brakeTime = 2 * time.Second
 )
 
@@ -247,7 +248,7 @@ func (p *pass) stop(ctx context.Context) error {
 	return nil
 }
 
-// left counts the records that are still due, and returns -1 if it cannot.
+// left counts the records that are still due. It returns -1 if that fails.
 func (p *pass) left(ctx context.Context, buckets []int) int {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leftTime)
 	defer cancel()

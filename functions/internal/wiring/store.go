@@ -68,7 +68,7 @@ func (p *Process) sealer(ctx context.Context, c TokensConfig) (*seal.Sealer, err
 	}
 	sealer.ReloadFrom(func(ctx context.Context) (sensitive.String, error) {
 		keyset, err := p.newestKeyset(ctx, c.Keyset)
-		if err != nil { // the sealer goes on with the keyset it has, and does not log
+		if err != nil { // the sealer keeps the keyset that it has, and does not log
 			p.Log.WarnContext(ctx, "the keyset could not be loaded again: the old one is in use", logging.Error, err.Error())
 		}
 		return keyset, err

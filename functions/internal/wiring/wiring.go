@@ -47,7 +47,7 @@ const Concurrency = 80
 type Process struct {
 	Log     *slog.Logger
 	Now     func() time.Time
-	Draw    func() float64 // from 0 to 1, random
+	Draw    func() float64 // returns a random number from 0 to 1
 	Owner   string         // names this process in leases
 	Skill   string         // SKILL
 	Project string         // GOOGLE_CLOUD_PROJECT; if empty, the one that the credentials belong to
