@@ -137,7 +137,7 @@ func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []
 	defer cancel()
 	_, err := grant.ChangeFrom(ctx, d.Store, record, func(r *grant.Record) error {
 		if !r.Stored() {
-			return grant.ErrNotFound // erased meanwhile
+			return grant.ErrNotFound // erased in the meantime
 		}
 		if r.NoteUse(d.IdleAfter, d.Now()) {
 			r.Used(d.Now())

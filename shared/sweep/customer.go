@@ -35,7 +35,7 @@ func (p *pass) customer(ctx context.Context, record grant.Record) {
 		record, idle, err = p.idle(ctx, record, due)
 		switch {
 		case errors.Is(err, grant.ErrNotFound):
-			finished = true // erased meanwhile
+			finished = true // erased in the meantime
 			return
 		case err != nil: // better one refresh too many than a token that ends
 			p.tally.fail(ctx, "idle", slog.LevelError, err)

@@ -42,7 +42,7 @@ func NewClient(conns int) *http.Client {
 	t.TLSHandshakeTimeout = 5 * time.Second
 	t.ForceAttemptHTTP2 = true
 	// Cloud Run and Lambda freeze a process between requests. A ping detects a
-	// connection that the server closed meanwhile, long before TCP gives up on it.
+	// connection that the server has since closed, long before TCP gives up on it.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 2 * time.Second}
 	return &http.Client{
 		Transport:     t,

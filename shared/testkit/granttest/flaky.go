@@ -63,7 +63,7 @@ const (
 )
 
 // fault draws a call's failure: its code, empty for none, and whether a write is
-// made all the same.
+// still made.
 func (f *FlakyStore) fault() (code string, happens bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
