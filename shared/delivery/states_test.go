@@ -157,8 +157,8 @@ func TestStatesOfTheBrake(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	events := map[string]func(b *grant.Brake){
-		"within two hours, more first refusals or revocations than five and than 1% of the customers": func(b *grant.Brake) { b.Admit(0, 6, now) },
-		"nine of ten refreshes succeed for two hours":                                                 func(b *grant.Brake) { b.Observe(9, 1, now.Add(2*time.Hour)) },
+		"more first refusals or revocations in two hours than five and 1%": func(b *grant.Brake) { b.Admit(0, 6, now) },
+		"nine of ten refreshes succeed for two hours":                      func(b *grant.Brake) { b.Observe(9, 1, now.Add(2*time.Hour)) },
 		"`grants brake on`":  func(b *grant.Brake) { b.On(now) },
 		"`grants brake off`": func(b *grant.Brake) { b.Off(now) },
 	}
