@@ -321,7 +321,7 @@ func (d deployment) wantEvents(t *testing.T, lamp string) {
 	}
 }
 
-// skillEvent returns a skill event as Alexa sends it, see
+// skillEvent returns a skill event as Alexa sends it: see
 // https://developer.amazon.com/docs/smapi/skill-events-in-alexa-skills.html.
 func skillEvent(kind string, c world.Customer, body string) string {
 	return fmt.Sprintf(`{"version":"1.0","context":{"System":{"application":{"applicationId":"amzn1.ask.skill.fake"},

@@ -1,9 +1,9 @@
 // Package functions builds Gatepost's functions and registers them with the Functions
 // Framework.
 //
-// A function reads its configuration first, and serves only if the configuration
-// of every function of the process is right: one message names everything that
-// is wrong.
+// A function reads its configuration first, and serves only if the configuration of
+// every function in the process is valid. One message names everything that is
+// wrong.
 package functions
 
 import (
@@ -48,8 +48,8 @@ var entryPoints = map[string]func(*config.Source) wiring.Config{
 const startTime = 10 * time.Second
 
 // Main registers what this process serves, with the process's environment, tunes
-// the runtime for it, and ends the process when it is told to. A wrong
-// configuration ends it now, with status 1 and a message that names every fault.
+// the runtime for it, and ends the process at SIGTERM. A wrong configuration ends
+// it immediately, with status 1 and a message that names every fault.
 func Main() {
 	env := config.Environ()
 	tune(env)
@@ -66,8 +66,7 @@ func Main() {
 	go h.DrainOn(signals, os.Exit)
 }
 
-// Parts are parts that a program hands in, instead of those that the configuration
-// describes. Zero fields are built.
+// Parts replace what Build would make from the configuration, where they are set.
 type Parts = wiring.Parts
 
 // Built is the functions of a process. Its Group drains them.
@@ -79,8 +78,8 @@ type Built struct {
 }
 
 // Build builds functions: the one that FUNCTION_TARGET names, or all of them if it
-// names none. An error names everything that is wrong with the configuration. If there
-// is none, one line says what is built, and how.
+// names none. An error names everything that is wrong with the configuration. Without
+// an error, one log line says what is built and how.
 func Build(env config.Env, log *slog.Logger, parts Parts) (*Built, error) {
 	source := config.NewSource(env)
 	process := wiring.New(source, env, log)

@@ -115,7 +115,7 @@ func wantRefused(t *testing.T, p *binary.Process, inFlight *flight) {
 
 // TestOneFunction runs the program as Google Cloud does, where it serves the
 // function that FUNCTION_TARGET names, at every path. It accepts an event as
-// Pub/Sub pushes it and as Eventarc does: a CloudEvent in binary mode, see
+// Pub/Sub pushes it and as Eventarc does: a CloudEvent in binary mode: see
 // https://cloud.google.com/eventarc/docs/cloudevents. It writes one line for each
 // request, without the two empty ones of the Functions Framework, and ends on
 // SIGTERM.

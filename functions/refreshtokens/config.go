@@ -11,7 +11,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
-// SweepConfig is what a function reads that sweeps.
+// SweepConfig is what a function that sweeps reads from the environment.
 type SweepConfig struct {
 	Tokens    wiring.TokensConfig
 	Period    time.Duration // REFRESH_PERIOD

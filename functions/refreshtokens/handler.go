@@ -26,7 +26,7 @@ import (
 // Limits of both functions.
 var Limits = handler.Limits{Body: 64 << 10, Time: sweep.Timeout}
 
-// Publisher is a topic.
+// Publisher publishes to a topic.
 type Publisher interface {
 	Publish(ctx context.Context, data []byte, attributes map[string]string) error
 }
@@ -42,7 +42,7 @@ type Function struct {
 	Topic   Publisher // nil: RefreshTokens sweeps in its own process
 	Sweeper Sweeper
 	// Period is how often Cloud Scheduler calls RefreshTokens. A shard message
-	// that is older is worth nothing: its successor is published already.
+	// that is older is useless: its successor has already been published.
 	Period time.Duration
 	Now    func() time.Time
 }
@@ -53,9 +53,8 @@ type shard struct {
 	Shards int `json:"shards"` // of how many
 }
 
-// RefreshTokens starts a sweep. It answers 200 with counts, or 503 if the
-// sweep could not be started, which Cloud Scheduler takes as a reason to try
-// again.
+// RefreshTokens starts a sweep. It answers 200 with counts, or 503 if the sweep
+// could not be started, which makes Cloud Scheduler retry.
 func (f *Function) RefreshTokens(ctx context.Context, _ handler.Request) handler.Answer {
 	if f.Topic == nil {
 		return f.sweep(ctx, shard{Shard: 0, Shards: 1})

@@ -51,7 +51,7 @@ type Function struct {
 	Now      func() time.Time
 }
 
-// Handle answers one skill event with 200 and its outcome, also if its type is
+// Handle answers one skill event with 200 and its outcome, even if its type is
 // unknown. It answers 503 if a retry may succeed, and 400 with the name of the field
 // if the body is not a skill event.
 func (f *Function) Handle(ctx context.Context, r handler.Request) handler.Answer {

@@ -11,12 +11,12 @@
 // region, and an ID token that authenticates the proxy to Google; see package
 // federation.
 //
-// Alexa waits eight seconds. If the target fails, hangs or returns no answer of Alexa's
+// Alexa waits eight seconds. If the target fails, hangs or returns no answer in Alexa's
 // form, the proxy answers by itself within seven: ACCEPT_GRANT_FAILED for AcceptGrant,
-// and for other directives BRIDGE_UNREACHABLE if there was no answer and
-// INTERNAL_ERROR if there was one. A skill event that was not accepted fails the
-// invocation, so that Lambda retries it. One that is refused for its content would be
-// refused again; the proxy logs it and drops it.
+// and for other directives BRIDGE_UNREACHABLE if there was no answer and INTERNAL_ERROR
+// if there was one. A skill event that was not accepted fails the invocation, so that
+// Lambda retries it. One that is refused for its content would be refused again; the
+// proxy logs it and drops it.
 //
 // The proxy does not store or change a message, and logs its contents only if the
 // directive reports a fault of an event. It sends a directive once, with two

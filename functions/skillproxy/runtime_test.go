@@ -65,7 +65,7 @@ func launch(t *testing.T, env map[string]string) *binary.Process {
 // patience bounds waits that are far shorter on an idle machine.
 const patience = 30 * time.Second
 
-// runtimeAPI is Lambda's Runtime API for one process, see
+// runtimeAPI is Lambda's Runtime API for one process: see
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 type runtimeAPI struct {
 	*httptest.Server

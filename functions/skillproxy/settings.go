@@ -81,9 +81,9 @@ func readFunction(source *config.Source, name, why string) *target {
 }
 
 // audience returns the audience that a function on Google Cloud expects: the URL of
-// the Cloud Run service without the path, see
+// the Cloud Run service without the path: see
 // https://cloud.google.com/run/docs/authenticating/service-to-service, and the whole
-// URL at cloudfunctions.net, a host that many functions share, see
+// URL at cloudfunctions.net, a host that many functions share: see
 // https://cloud.google.com/functions/docs/securing/authenticating.
 func audience(at *url.URL) string {
 	if strings.HasSuffix(at.Hostname(), ".cloudfunctions.net") {

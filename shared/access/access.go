@@ -23,7 +23,7 @@ var (
 	ErrSuspect = errors.New("access: grant is suspect")
 	// ErrBusy: another process is refreshing the grant and did not finish in time, or
 	// there is not enough time left for a refresh.
-	ErrBusy = errors.New("access: no time to refresh the grant, or to wait for another process that does")
+	ErrBusy = errors.New("access: no time to refresh the grant, or to wait for another process to do it")
 	// ErrNoTime: Login with Amazon is so slow that its answer might come too late to
 	// be saved. It wraps ErrBusy.
 	ErrNoTime = fmt.Errorf("%w: login with amazon is slow", ErrBusy)
@@ -39,7 +39,7 @@ const (
 	callTime = 5 * time.Second // at least; longer if the request has more time
 	saveTime = 5 * time.Second // at least; until the request's deadline
 	// RefreshTime is how long a refresh may take. A refresh that could not finish
-	// before the caller's deadline is not begun.
+	// before the caller's deadline is not started.
 	RefreshTime = takeTime + callTime + saveTime
 	// leaseMargin is how much longer than a refresh its lease lasts.
 	leaseMargin = 3 * time.Second
@@ -62,22 +62,22 @@ type Refresher interface {
 	Knows(clientID string) bool
 }
 
-// Announcer publishes the grant events that wait in a record.
+// Announcer publishes the grant events that are pending in a record.
 type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
 }
 
-// Source returns access tokens. All fields but Breaker are required. It may be used
-// by many goroutines at once.
+// Source returns access tokens. All fields but Breaker are required. It is safe for
+// concurrent use.
 type Source struct {
 	Store    grant.Store
 	LWA      Refresher
 	Sealer   *seal.Sealer
 	Announce Announcer
 	Brake    *Brake
-	Breaker  *breaker.Breaker // before refreshes that an event waits for; nil for none
+	Breaker  *breaker.Breaker // guards refreshes that an event waits for; may be nil
 	Owner    string           // names this process in leases: unique among all processes
-	Draw     func() float64   // from 0 to 1, random: spreads the times of refreshes
+	Draw     func() float64   // returns a random number from 0 to 1, which spreads the times of refreshes
 	Now      func() time.Time
 
 	flights       flight.Group[Token]
@@ -88,7 +88,7 @@ type Source struct {
 	configuration configuration
 }
 
-// Token is an access token and the version of the grant's tokens it is from.
+// Token is an access token and the version of the grant's tokens that it belongs to.
 type Token struct {
 	Access  sensitive.String
 	Version int64
@@ -129,20 +129,20 @@ func (s *Source) Refresh(ctx context.Context, record grant.Record, id string) (T
 	return s.shareRefresh(ctx, record, request{id: id, from: record.Grants[id].TokenVersion})
 }
 
-// request is a wish for newer tokens of a grant.
+// request asks for newer tokens of a grant.
 type request struct {
 	id       string
-	from     int64 // the version of the tokens that will not do
-	forced   bool  // by a refusal of the gateway
+	from     int64 // the version that the new tokens must be later than
+	forced   bool  // because the gateway refused the tokens
 	forEvent bool  // an event waits for it
 }
 
 // TimeFor reports whether a refresh that begins now can finish before ctx ends.
 func TimeFor(ctx context.Context) bool { return wait.HasTime(ctx, RefreshTime) }
 
-// shareRefresh has one goroutine of the process refresh for all callers that want a
-// token newer than the version from. The goroutine is one of the callers, and begins
-// nothing that it cannot finish before its own deadline.
+// shareRefresh runs one refresh in the process for all callers that want a token
+// newer than the version want.from. One of these callers runs it, and starts nothing
+// that it cannot finish before its own deadline.
 func (s *Source) shareRefresh(ctx context.Context, record grant.Record, want request) (Token, error) {
 	key := versionName(record.Key(), want.id, want.from)
 	for {
@@ -185,8 +185,8 @@ func place(record grant.Record, id, field string) seal.Place {
 	return seal.Place{Customer: record.Key().ID(), Grant: id, Field: field}
 }
 
-// Seal returns the tokens of a customer's grant as they are stored. draw is from 0 to
-// 1, see [grant.RefreshDue].
+// Seal returns the tokens of a customer's grant as they are stored. draw is a random
+// number from 0 to 1: see [grant.RefreshDue].
 func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw float64) (grant.Tokens, error) {
 	record := grant.Record{Skill: key.Skill, UserID: key.UserID}
 	sealedAccess, err := sealer.Seal(token.AccessToken, place(record, id, accessField))
@@ -203,10 +203,10 @@ func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw f
 	}, nil
 }
 
-// Reseal reseals those tokens of a grant of record that are not sealed with the
-// keyset's primary key, and returns how many they were. A token that does not open
-// stays as it is and is a [seal.ErrOpen]; the other one is resealed all the same. The
-// tokens themselves stay, so that a refresh in flight saves as usual.
+// Reseal reseals the tokens of a grant of record that are not sealed with the
+// keyset's primary key, and returns their number. A token that cannot be opened stays
+// as it is and causes a [seal.ErrOpen]; the other one is still resealed. The tokens
+// themselves do not change, so a refresh in flight saves as usual.
 func Reseal(sealer *seal.Sealer, record *grant.Record, id string) (moved int, err error) {
 	g := record.Grants[id]
 	var faults []error

@@ -10,21 +10,22 @@ import (
 	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
-// ErrBraked: Login with Amazon refuses a refresh, and too many others with it to be
-// believed. Nothing was changed. Treat it as an outage of Login with Amazon.
+// ErrBraked: Login with Amazon refused the refresh, but it is refusing too many
+// others to be believed. Nothing was changed. Treat it as an outage of Login with
+// Amazon.
 var ErrBraked = errors.New("access: too many refreshes are refused for a refusal to be believed")
 
 // brakePause is the least time between two writes of a process to the brake,
 // since Firestore takes about one a second to one document.
 const brakePause = time.Second
 
-// Brake is a process's access to the stack's [grant.Brake]. Make one with
-// [NewBrake]. It may be used by many goroutines at once.
+// Brake gives a process access to the stack's [grant.Brake]. Make one with
+// [NewBrake]. It is safe for concurrent use.
 type Brake struct {
 	store grant.Store
 	now   func() time.Time
 
-	turn    chan struct{} // holds one element while a request writes for all that wait
+	turn    chan struct{} // holds one element while a request writes for all waiting requests
 	written time.Time     // when the last write began; belongs to the request that has the turn
 
 	mu      sync.Mutex
@@ -38,7 +39,7 @@ func NewBrake(store grant.Store, now func() time.Time) *Brake {
 
 // verdict is the brake's answer to one refusal.
 type verdict struct {
-	revokes  bool // or is a grant's first refusal
+	revokes  bool // a revocation; false for a grant's first refusal
 	admitted bool
 	err      error
 	done     chan struct{} // closed when the other fields are set
@@ -46,7 +47,7 @@ type verdict struct {
 
 // Admit counts the first refusal of a grant, or a revocation that is about to be
 // saved, and returns ErrBraked if it must not be saved. One request writes for all
-// that wait, at most once a second.
+// waiting requests, at most once a second.
 func (b *Brake) Admit(ctx context.Context, revokes bool) error {
 	mine := &verdict{revokes: revokes, done: make(chan struct{})}
 	b.mu.Lock()
@@ -75,7 +76,7 @@ func (b *Brake) Admit(ctx context.Context, revokes bool) error {
 // writeTime bounds one write to the brake, for which other requests wait as well.
 const writeTime = 3 * time.Second
 
-// writeBatch writes, and gives the turn back.
+// writeBatch calls write, and then gives the turn back.
 func (b *Brake) writeBatch(ctx context.Context) {
 	defer func() { <-b.turn }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brakePause+writeTime)
@@ -83,7 +84,7 @@ func (b *Brake) writeBatch(ctx context.Context) {
 	b.write(ctx)
 }
 
-// write counts for all that wait. The caller has the turn.
+// write counts the refusals of all waiting requests. The caller has the turn.
 func (b *Brake) write(ctx context.Context) {
 	_ = wait.For(ctx, b.written.Add(brakePause).Sub(b.now())) // if ctx has ended, the write fails
 	b.mu.Lock()
@@ -150,15 +151,14 @@ func (b *Brake) Off(ctx context.Context) error {
 }
 
 // Observe adds the refreshes of a sweep to a latched brake: those that succeeded, and
-// those that were refused. It reports whether the caller is to log that the brake is
-// latched: once an hour.
+// those that were refused. It reports whether the caller should log that the brake is
+// latched, which is once an hour.
 func (b *Brake) Observe(ctx context.Context, good, bad int) (report bool, err error) {
 	err = b.change(ctx, func(now *grant.Brake) { report = now.Observe(good, bad, b.now()) })
 	return report && err == nil, err
 }
 
-// countPause is how often the customers are counted, whose number sets the brake's
-// limit.
+// countPause is how often customers are counted. Their number sets the brake's limit.
 const countPause = 24 * time.Hour
 
 // CountCustomers counts the stack's customers, at most once a day.

@@ -34,10 +34,10 @@ const (
 	lastPause  = 5 * time.Minute
 )
 
-// Renew returns an access token of a later version than refused, which the gateway
-// did not take: the stored one if that is later, or else a new one by a forced
-// refresh. A forced refresh also proves the grant: if Login with Amazon refuses it as
-// well the grant is gone, and Renew returns [ErrRevoked].
+// Renew returns an access token of a later version than refused, the version that the
+// gateway refused. It returns the stored token if that is later, or else a new one
+// from a forced refresh. A forced refresh also tests the grant: if Login with Amazon
+// refuses it as well, the grant is gone and Renew returns [ErrRevoked].
 //
 // A suspect grant is refreshed too: the gateway and Login with Amazon are two
 // witnesses.
@@ -53,12 +53,12 @@ func (s *Source) Renew(ctx context.Context, key grant.Key, id string, refused in
 func grantName(key grant.Key, id string) string { return key.ID() + "/" + id }
 
 // failures tracks the refreshes that Login with Amazon did not answer, so that one
-// customer's events do not storm it during an outage, and its Retry-After. The zero
-// value is ready to use.
+// customer's events do not flood it during an outage. It also tracks Retry-After. The
+// zero value is ready to use.
 type failures struct {
 	grants cache.Cache[string, failure] // a grant that is evicted is retried early
 	mu     sync.Mutex
-	until  time.Time // no refresh before, by a Retry-After
+	until  time.Time // no refresh before this time, because of a Retry-After
 }
 
 type failure struct {
@@ -93,7 +93,7 @@ func (f *failures) note(id string, err error, now time.Time) {
 	}
 	f.grants.Update(id, func(last failure, _ bool) (failure, bool) {
 		if now.Sub(last.until) > lastPause {
-			last.pause = 0 // long ago: begin anew
+			last.pause = 0 // long ago: start over
 		}
 		pause := min(max(firstPause, 2*last.pause), lastPause)
 		return failure{until: now.Add(pause), pause: pause}, true

@@ -15,7 +15,7 @@ import (
 )
 
 // errHeld: another process has the lease.
-var errHeld = errors.New("access: another process refreshes the grant")
+var errHeld = errors.New("access: another process is refreshing the grant")
 
 // refresh takes the grant's lease and calls Login with Amazon, or waits for the
 // process that has the lease. If record has only its key, it is read first.
@@ -72,12 +72,12 @@ func (s *Source) refresh(ctx context.Context, record grant.Record, want request)
 	}
 }
 
-// keyOf returns a record with only its key, which is yet to be read.
+// keyOf returns a record with only its key, which makes the next round read it.
 func keyOf(record grant.Record) grant.Record {
 	return grant.Record{Skill: record.Skill, UserID: record.UserID}
 }
 
-// mayRefresh returns why Login with Amazon must not be called now.
+// mayRefresh returns nil if Login with Amazon may be called now, or why it must not.
 func (s *Source) mayRefresh(ctx context.Context, key grant.Key, id string) error {
 	if after := s.failures.retryAfter(s.Now()); after > 0 {
 		return fmt.Errorf("access: %w", lwa.Throttled(after))
@@ -109,19 +109,19 @@ func (s *Source) refreshUnderLease(ctx context.Context, record grant.Record, wan
 	if err != nil {
 		return Token{}, err
 	}
-	now := refreshing{
+	run := refreshing{
 		request: want, token: refreshToken, timeout: timeToAnswer(ctx), attempt: admitted,
 		// The lease of a refresh that did not finish: how it ended is unknown.
 		abandoned: g.Lease.Owner != "",
 	}
 	leased := record.Clone()
-	leased.Take(id, s.Owner, s.Now().Add(takeTime+now.timeout+saveTime+leaseMargin))
+	leased.Take(id, s.Owner, s.Now().Add(takeTime+run.timeout+saveTime+leaseMargin))
 	held, err := s.acquireLease(ctx, record, leased)
 	if err != nil {
 		admitted.cancel()
 		return Token{}, fmt.Errorf("access: taking the lease: %w", err)
 	}
-	return s.callLWA(ctx, held, now)
+	return s.callLWA(ctx, held, run)
 }
 
 func (s *Source) acquireLease(ctx context.Context, record, leased grant.Record) (grant.Record, error) {
@@ -150,26 +150,26 @@ type refreshing struct {
 	abandoned bool          // an earlier refresh of the same version ended in an unknown way
 }
 
-// callLWA refreshes under the lease in held. From here on the end of the request no
-// longer counts: the answer of Login with Amazon must be saved.
-func (s *Source) callLWA(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
-	name := grantName(held.Key(), now.id)
+// callLWA refreshes under the lease in held. From here on, the end of the request does
+// not stop the work: the answer of Login with Amazon must be saved.
+func (s *Source) callLWA(ctx context.Context, held grant.Record, run refreshing) (Token, error) {
+	name := grantName(held.Key(), run.id)
 	began := time.Now()
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), now.timeout)
-	fresh, err := s.LWA.Refresh(call, held.Grants[now.id].ClientID, now.token)
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), run.timeout)
+	fresh, err := s.LWA.Refresh(call, held.Grants[run.id].ClientID, run.token)
 	cancel()
-	now.attempt.end(err)
+	run.attempt.end(err)
 	s.slowness.note(time.Since(began), err)
 	switch {
 	case err == nil:
 		s.failures.forget(name)
-		tokens, err := Seal(s.Sealer, held.Key(), now.id, fresh, s.Draw())
+		tokens, err := Seal(s.Sealer, held.Key(), run.id, fresh, s.Draw())
 		if err != nil {
 			return Token{}, fmt.Errorf("access: %w", err)
 		}
-		return s.save(ctx, refreshed{refreshing: now, held: held, tokens: tokens})
+		return s.save(ctx, refreshed{refreshing: run, held: held, tokens: tokens})
 	case errors.Is(err, lwa.ErrInvalidGrant):
-		return s.handleInvalidGrant(ctx, held, now)
+		return s.handleInvalidGrant(ctx, held, run)
 	}
 	s.failures.note(name, err, s.Now())
 	// Nothing is written: an outage of Login with Amazon must not cost a write for each
@@ -177,8 +177,8 @@ func (s *Source) callLWA(ctx context.Context, held grant.Record, now refreshing)
 	return Token{}, fmt.Errorf("access: %w", err)
 }
 
-// untilSaved returns a context to save with: it ends at the request's deadline, not
-// with the request, and lasts at least saveTime.
+// untilSaved returns a context for saving. It ends at the request's deadline, not with
+// the request, and lasts at least saveTime.
 func untilSaved(ctx context.Context) (context.Context, context.CancelFunc) {
 	left := saveTime
 	if deadline, ok := ctx.Deadline(); ok {
@@ -188,7 +188,7 @@ func untilSaved(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // save stores new tokens, and retries until the request's deadline. Tokens that cannot
-// be stored by then stay in the process, see [Source.SavePending].
+// be stored by then stay in the process: see [Source.SavePending].
 func (s *Source) save(ctx context.Context, r refreshed) (Token, error) {
 	ctx, cancel := untilSaved(ctx)
 	defer cancel()
@@ -230,43 +230,43 @@ func (s *Source) store(ctx context.Context, r refreshed) (grant.Record, error) {
 // handleInvalidGrant decides what invalid_grant means: another process refreshed, or
 // is refreshing, the grant; too many grants are refused for it to be believed; a
 // second witness confirms that the customer unlinked; or the grant becomes suspect.
-func (s *Source) handleInvalidGrant(ctx context.Context, held grant.Record, now refreshing) (Token, error) {
+func (s *Source) handleInvalidGrant(ctx context.Context, held grant.Record, run refreshing) (Token, error) {
 	ctx, cancel := untilSaved(ctx)
 	defer cancel()
-	asked := held.Grants[now.id]
+	refused := held.Grants[run.id]
 	// An earlier refresh whose answer was lost may be why both tokens are refused, the
 	// access token by the gateway and the refresh token by Login with Amazon: these are
 	// not two witnesses.
-	unknown := now.abandoned || asked.Reason == grant.ReasonRefreshUnknown
+	unknown := run.abandoned || refused.Reason == grant.ReasonRefreshUnknown
 	// Nor are they if the access token had expired.
-	revokes := asked.Confirms(s.Now()) || now.forced && !unknown && !asked.TokenEnded(s.Now())
-	if err := s.countRefusal(ctx, asked, revokes); err != nil {
-		s.failures.note(grantName(held.Key(), now.id), err, s.Now())
+	revokes := refused.Confirms(s.Now()) || run.forced && !unknown && !refused.TokenEnded(s.Now())
+	if err := s.countRefusal(ctx, refused, revokes); err != nil {
+		s.failures.note(grantName(held.Key(), run.id), err, s.Now())
 		return Token{}, err
 	}
 	var verdict error
 	changed, err := grant.ChangeFrom(ctx, s.Store, held, func(r *grant.Record) error {
-		g, ok := r.Grants[now.id]
+		g, ok := r.Grants[run.id]
 		reason := grant.ReasonRefreshRefused
-		if unknown || g.Lease != asked.Lease {
+		if unknown || g.Lease != refused.Lease {
 			reason = grant.ReasonRefreshUnknown
 		}
 		switch {
 		case !ok || g.State == grant.Revoked:
 			verdict = ErrRevoked
-		case g.TokenVersion != now.from:
+		case g.TokenVersion != run.from:
 			verdict = nil
 		case g.Lease.Held(s.Owner, s.Now()):
 			return errHeld // another process was faster, and may be saving
 		case revokes:
 			verdict = ErrRevoked
-			r.Revoke(now.id, grant.ReasonInvalidGrant, s.Now())
+			r.Revoke(run.id, grant.ReasonInvalidGrant, s.Now())
 		default:
 			verdict = ErrSuspect
-			if now.forced {
-				r.EndAccess(now.id, s.Now())
+			if run.forced {
+				r.EndAccess(run.id, s.Now())
 			}
-			r.RefreshRefused(now.id, reason, s.Now())
+			r.RefreshRefused(run.id, reason, s.Now())
 		}
 		return nil
 	})
@@ -280,23 +280,23 @@ func (s *Source) handleInvalidGrant(ctx context.Context, held grant.Record, now 
 	if verdict != nil {
 		return Token{}, verdict
 	}
-	token, err := s.open(ctx, changed, now.id)
+	token, err := s.open(ctx, changed, run.id)
 	token.Renewed = true
 	return token, err
 }
 
 // countRefusal counts a grant's first refusal, or its revocation, with the brake, and
 // returns ErrBraked if it must not be saved. The refusal of a link that a newer one
-// replaced does not count: customers may relink in any number.
-func (s *Source) countRefusal(ctx context.Context, asked grant.Grant, revokes bool) error {
+// replaced does not count: any number of customers may relink.
+func (s *Source) countRefusal(ctx context.Context, refused grant.Grant, revokes bool) error {
 	var err error
-	switch proof := !asked.UnprovenSince.IsZero(); {
+	switch proof := !refused.UnprovenSince.IsZero(); {
 	case proof && revokes:
 		var latched bool
 		if latched, err = s.Brake.Latched(ctx); latched {
 			err = ErrBraked
 		}
-	case !proof && (revokes || asked.RefusedAt.IsZero()):
+	case !proof && (revokes || refused.RefusedAt.IsZero()):
 		err = s.Brake.Admit(ctx, revokes)
 	}
 	if err != nil && !errors.Is(err, ErrBraked) {
@@ -305,8 +305,8 @@ func (s *Source) countRefusal(ctx context.Context, asked grant.Grant, revokes bo
 	return err
 }
 
-// announce publishes the announcements that wait in a record. If that fails they stay
-// there, and the sweep publishes them.
+// announce publishes the announcements that are pending in a record. If that fails,
+// they stay there for the sweep to publish.
 func (s *Source) announce(ctx context.Context, record grant.Record) {
 	if len(record.Announce) == 0 {
 		return
@@ -328,7 +328,8 @@ func newBackoff() *backoff {
 	return &backoff{next: 50 * time.Millisecond, left: takeTime + lwa.RefreshTimeout + saveTime + leaseMargin + time.Second}
 }
 
-// pause waits for the next poll. It returns ErrBusy if ctx ends or the polls are over.
+// pause waits for the next poll. It returns ErrBusy if ctx ends or there have been
+// enough polls.
 func (b *backoff) pause(ctx context.Context) error {
 	if b.left < b.next {
 		return ErrBusy

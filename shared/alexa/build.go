@@ -21,8 +21,8 @@ func NewProperty(namespace, name string, value any, at time.Time) (Property, err
 	return Property{Namespace: namespace, Name: name, Value: encoded, TimeOfSample: at, Uncertainty: noUncertainty}, nil
 }
 
-// NewConnectivity returns the connectivity of Alexa.EndpointHealth 3.1 at a time: OK for
-// an empty reason, UNREACHABLE for one of Alexa's reasons, for example
+// NewConnectivity returns the connectivity property of Alexa.EndpointHealth 3.1 at a
+// time: OK for an empty reason, UNREACHABLE for one of Alexa's reasons, for example
 // INTERNET_UNREACHABLE.
 func NewConnectivity(reason string, at time.Time) Property {
 	value := map[string]string{"value": "OK"}
@@ -32,8 +32,8 @@ func NewConnectivity(reason string, at time.Time) Property {
 	return healthProperty("connectivity", value, at)
 }
 
-// NewBattery returns the battery of Alexa.EndpointHealth 3.1 at a time. state is OK,
-// WARNING or CRITICAL; reasons are Alexa's, for example LOW_CHARGE.
+// NewBattery returns the battery property of Alexa.EndpointHealth 3.1 at a time. state is
+// OK, WARNING or CRITICAL; reasons are Alexa's, for example LOW_CHARGE.
 func NewBattery(levelPercentage int, state string, at time.Time, reasons ...string) Property {
 	health := map[string]any{"state": state}
 	if len(reasons) > 0 {
@@ -47,7 +47,7 @@ func healthProperty(name string, value any, at time.Time) Property {
 	return p
 }
 
-// NewInventoryConsumed returns the use of a supply, which an instance of
+// NewInventoryConsumed returns an event for the use of a supply that an instance of
 // Alexa.InventoryUsageSensor counts. usage is an object with @type, value and, for volume
 // and weight, unit. The event must be counted once and never expires.
 func NewInventoryConsumed(userID, endpointID, instance string, usage any, at time.Time) (Event, error) {
@@ -80,7 +80,8 @@ func NewDeleteReport(userID string, endpointIDs ...string) Event {
 	return plainPayload(newEvent(userID, "Alexa.Discovery", "DeleteReport", ""), map[string]any{"endpoints": endpoints})
 }
 
-// NewDoorbellPress returns the press of a doorbell at a time, in whole seconds.
+// NewDoorbellPress returns an event for the press of a doorbell at a time, in whole
+// seconds.
 func NewDoorbellPress(userID, endpointID, cause string, at time.Time) Event {
 	e := newEvent(userID, "Alexa.DoorbellEventSource", "DoorbellPress", endpointID)
 	e.Context = new(Context)

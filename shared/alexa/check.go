@@ -2,7 +2,7 @@ package alexa
 
 import "slices"
 
-// Checks selects the treatment of an event that Amazon would refuse. Faults of the
+// Checks selects what to do with an event that Amazon would refuse. Faults of the
 // envelope (the customer, the header's names, fields that a publisher must not set) are
 // an error in every mode, and so are more than a thousand undecodable properties.
 type Checks int
@@ -10,15 +10,15 @@ type Checks int
 const (
 	// CheckStrict returns the first fault that Amazon would refuse as an error.
 	CheckStrict Checks = iota
-	// CheckWarn carries the event and lists its faults.
+	// CheckWarn passes the event on and lists its faults.
 	CheckWarn
-	// CheckOff carries the event and reports nothing.
+	// CheckOff passes the event on and reports nothing.
 	CheckOff
 )
 
 // check checks what was decoded of an event; broken is the fault of the envelope that
 // ended the decoding, if one did. It returns the warnings, or the first fault that these
-// checks refuse: strict checks refuse one in the parts before the broken one first.
+// checks refuse. With strict checks that may be a fault in a part before the broken one.
 func (d *decoder) check(checks Checks, broken error) ([]*FieldError, error) {
 	if checks == CheckOff || checks == CheckWarn && broken != nil {
 		return nil, broken
@@ -43,7 +43,7 @@ func (d *decoder) check(checks Checks, broken error) ([]*FieldError, error) {
 		c.properties(d.paths.unchanged, d.event.Context.Properties)
 	}
 	if broken == nil {
-		c.together(d)
+		c.crossCheck(d)
 	}
 	if c.refused != nil {
 		return nil, c.refused
@@ -66,7 +66,7 @@ func (c *checker) header(h *Header, kind *Kind) {
 	}
 	c.suggestKind(kind)
 	if kind.Synchronous != "" {
-		c.refuseAt(ruleEvents, "name", "no asynchronous event: %s", kind.Synchronous)
+		c.refuseAt(ruleEvents, "name", "not an asynchronous event: %s", kind.Synchronous)
 		return
 	}
 	switch version := h.PayloadVersion; {
@@ -187,8 +187,8 @@ func (c *checker) payload(d *decoder) {
 	c.check(shape, d.event.Payload)
 }
 
-// discovery warns of an AddOrUpdateReport with repeated, no or too many endpoints. A
-// report of too many is sent in parts.
+// discovery warns of an AddOrUpdateReport with no endpoints, repeated ones or too many.
+// A report with too many is sent in parts.
 func (c *checker) discovery(payload []byte) {
 	var endpoints []byte
 	if pick(payload, ignore, member{"endpoints", &endpoints}) != nil || endpoints == nil || endpoints[0] != '[' {
@@ -275,8 +275,8 @@ func (c *checker) suggestName(p *Property) {
 	}
 }
 
-// together checks the parts of an event against each other.
-func (c *checker) together(d *decoder) {
+// crossCheck checks the parts of an event against each other.
+func (c *checker) crossCheck(d *decoder) {
 	e := &d.event
 	var changed, unchanged index
 	if e.Change != nil {

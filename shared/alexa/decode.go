@@ -6,12 +6,12 @@ import (
 )
 
 // DecodeEvent decodes a device event, in the long form or in the short form of a
-// ChangeReport. published is when the event was first published, and the default of
+// ChangeReport. published is when the event was first published, and the default for
 // timeOfSample. An error is a [FieldError].
 //
 // The second result lists the warnings, unless checks are off; with CheckWarn also the
-// faults that CheckStrict would refuse. It lists a hundred, and then the number of the
-// others.
+// faults that CheckStrict would refuse. It lists up to a hundred, and then the number
+// of the rest.
 //
 // A changed property is left out of the report's context. An empty context is left out
 // if the kind of event has none.
@@ -29,9 +29,9 @@ func DecodeEvent(data []byte, published time.Time, checks Checks) (Event, []*Fie
 	return d.event, warnings, nil
 }
 
-// decoder is an event in decoding. Its methods return an error only for a fault of the
-// envelope. A property or a change that cannot be decoded is carried unchanged, and its
-// fault kept for the check.
+// decoder decodes one event. Its methods return an error only for a fault of the
+// envelope. A property or a change that cannot be decoded is passed on unchanged, and
+// its fault is kept for the check.
 type decoder struct {
 	published time.Time
 	event     Event
@@ -41,7 +41,7 @@ type decoder struct {
 
 	report *Change // of a ChangeReport, as far as it could be decoded
 	// The faults of a ChangeReport in the long form: of the change, whose payload is
-	// then carried unchanged, and of the cause, beside a type that could be decoded.
+	// then passed on unchanged, and of the cause if its type could be decoded.
 	changeFault, causeFault error
 	causeRest               bool // the cause has more than a type
 }
@@ -190,8 +190,8 @@ func decodeEndpoint(raw []byte) (*Endpoint, error) {
 	return &Endpoint{ID: endpointID, Cookie: cookie}, nil
 }
 
-// payload decodes the payload of a ChangeReport, and carries any other unchanged except
-// for the form of a timestamp.
+// payload decodes the payload of a ChangeReport, and passes any other on unchanged
+// except for the form of a timestamp.
 func (d *decoder) payload(raw []byte) error {
 	if absent(raw) {
 		raw = []byte("{}") // some kinds have no content
@@ -217,8 +217,9 @@ func (d *decoder) payload(raw []byte) error {
 	return nil
 }
 
-// withTime returns the payload with the time value, which is a part of it, in Alexa's
-// form and no finer than the layout. A value that is not a time stays as it is.
+// withTime returns the payload with value, which is a subslice of it, rewritten as a
+// time in Alexa's form and no finer than the layout. A value that is not a time stays
+// as it is.
 func withTime(payload, value []byte, layout string) []byte {
 	t, err := decodeTime("", value)
 	if err != nil {
@@ -292,11 +293,12 @@ func (d *decoder) context(properties []byte) (err error) {
 // propertySize is the approximate size of a property with all its members.
 const propertySize = 150
 
-// mostUnread is how many undecodable properties an event may have. It bounds the event's
-// growth: each is sent with defaults that the publisher left out.
-const mostUnread = 1000
+// maxUnread is how many undecodable properties an event may have. It bounds the event's
+// growth: each is sent with the defaults that the publisher left out.
+const maxUnread = 1000
 
-// properties decodes an array of properties. The list is nil only if raw is no array.
+// properties decodes an array of properties. The list is nil only if raw is not an
+// array.
 func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	if raw[0] != '[' {
 		return nil, wrong(path, "must be an array")
@@ -305,8 +307,8 @@ func (d *decoder) properties(path string, raw []byte) ([]Property, error) {
 	for _, value := range each(raw) {
 		p, err := d.property(value)
 		if err != nil {
-			if d.unread++; d.unread > mostUnread {
-				return list, wrong(path, "more than %d properties that cannot be read", mostUnread)
+			if d.unread++; d.unread > maxUnread {
+				return list, wrong(path, "more than %d properties that cannot be read", maxUnread)
 			}
 			p = Property{unread: &unread{d.withDefaults(value), err}}
 		}
@@ -360,8 +362,8 @@ func (d *decoder) property(raw []byte) (Property, error) {
 	return p, nil
 }
 
-// withDefaults returns a property unchanged, but for the members that every property
-// must have and a publisher may leave out.
+// withDefaults returns a property unchanged, except for the members that every property
+// must have and that a publisher may leave out.
 func (d *decoder) withDefaults(raw []byte) []byte {
 	var sampled, uncertainty, filled []byte
 	if pick(raw, nil, member{"timeOfSample", &sampled}, member{"uncertaintyInMilliseconds", &uncertainty}, rest(&filled)) != nil {
@@ -377,7 +379,7 @@ func (d *decoder) withDefaults(raw []byte) []byte {
 	return objectOfRest(append(append(filled, `,"uncertaintyInMilliseconds":`...), uncertainty...))
 }
 
-// settle completes an event that is carried.
+// settle completes an event that is to be sent.
 func (d *decoder) settle(checks Checks) {
 	e := &d.event
 	if e.Header.PayloadVersion == "" && d.kind.Synchronous == "" {

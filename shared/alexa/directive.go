@@ -6,7 +6,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// AcceptGrant is the Alexa.Authorization.AcceptGrant directive, see
+// AcceptGrant is the Alexa.Authorization.AcceptGrant directive: see
 // https://developer.amazon.com/docs/device-apis/alexa-authorization.html.
 type AcceptGrant struct {
 	MessageID    string           // directive.header.messageId
@@ -15,8 +15,8 @@ type AcceptGrant struct {
 }
 
 // ErrPartition is the error for an AcceptGrant of Alexa Smart Properties, whose grantee
-// is a unit of a building, such as a hotel's room. One account of the maker's has many
-// units, and an event of one would reach them all. See
+// is a unit of a building, such as a hotel's room. One of the maker's accounts has many
+// units, and an event for one would reach them all. See
 // github.com/alexa-smart-properties/skill-sample-nodejs-smart-home.
 var ErrPartition = errors.New("directive.payload.grantee.type: BearerTokenWithPartition, of Alexa Smart Properties, is not supported: " +
 	"an event would reach every unit of the account")
@@ -136,9 +136,9 @@ func appendAnswer(name, messageID, payload string) []byte {
 	return append(append(dst, payload...), "}}"...)
 }
 
-// Envelope is the part of a message to a skill's Lambda by which the message is routed,
-// and which an answer must repeat. A smart home skill gets directives; if it subscribes
-// to skill events it also gets requests in the form of a custom skill's.
+// Envelope has the fields of a message to a skill's Lambda that routing needs and that
+// an answer must repeat. A smart home skill gets directives; if it subscribes to skill
+// events it also gets requests in the form of a custom skill's.
 type Envelope struct {
 	Namespace        string // directive.header.namespace
 	Name             string // directive.header.name
@@ -208,7 +208,7 @@ func textIn(object []byte, name string) string {
 	return s
 }
 
-// ErrorType is the type of an Alexa.ErrorResponse, see
+// ErrorType is the type of an Alexa.ErrorResponse: see
 // https://developer.amazon.com/docs/device-apis/alexa-errorresponse.html.
 type ErrorType string
 

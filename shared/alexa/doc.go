@@ -12,7 +12,7 @@
 // Builders like [NewChangeReport], with [Event.Device], are for a maker's own services
 // in Go.
 //
-// An event is decoded first and checked after. decode.go knows the format and carries
+// An event is decoded first and checked after. decode.go knows the format and passes on
 // what it cannot decode; check.go compares the decoded parts with the tables of kinds,
 // payloads and values, and [DecodeEvent] is the only caller of the check.
 //

@@ -7,7 +7,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// Event is an asynchronous event for one customer, see
+// Event is an asynchronous event for one customer: see
 // https://developer.amazon.com/docs/smarthome/send-events.html. It has no message id and
 // no token, which belong to a single delivery.
 //
@@ -166,7 +166,7 @@ func appendScope(dst []byte, token sensitive.String) []byte {
 	return append(appendString(dst, token.Reveal()), '}')
 }
 
-// Limits of a discovery answer or report, see
+// Limits of a discovery answer or report: see
 // https://developer.amazon.com/docs/device-apis/alexa-discovery.html.
 const (
 	MaxEndpoints    = 300       // per customer, and per report

@@ -106,12 +106,12 @@ type place struct {
 	item  int    // if there is no name
 }
 
-// mostFaults is how many faults of an event are listed. Beyond mostWarnings only faults
+// maxFaults is how many faults of an event are listed. Beyond maxWarnings only faults
 // that Amazon would refuse are listed, so that warnings do not hide them. The others are
 // counted.
 const (
-	mostFaults   = 100
-	mostWarnings = 80
+	maxFaults   = 100
+	maxWarnings = 80
 )
 
 func (c *checker) enter(name string)      { c.at = append(c.at, place{name: name}) }
@@ -168,7 +168,7 @@ func (c *checker) lists(warning bool) bool {
 	switch {
 	case c.refused != nil:
 		return false
-	case !warning && (c.checks == CheckStrict || len(c.found) < mostFaults), len(c.found) < mostWarnings:
+	case !warning && (c.checks == CheckStrict || len(c.found) < maxFaults), len(c.found) < maxWarnings:
 		return true
 	}
 	c.more++

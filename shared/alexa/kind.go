@@ -58,9 +58,10 @@ const (
 	alertLife = 10 * time.Second
 )
 
-// Kind describes one kind of asynchronous event, see
+// Kind describes one kind of asynchronous event: see
 // https://developer.amazon.com/docs/smarthome/send-events.html and the pages of the
-// interfaces. Unknown kinds get the zero Kind with their names: the list is open.
+// interfaces. An unknown kind has the defaults of its interface: the list is not
+// complete.
 type Kind struct {
 	Namespace string
 	Name      string
@@ -73,7 +74,7 @@ type Kind struct {
 	// announce it, twice.
 	Once    bool
 	Life    Life
-	Retired string // the date since which Alexa has retired the kind, empty if it has not
+	Retired string // the date on which Alexa retired the kind, empty if it has not
 	// Synchronous is why the kind is not an asynchronous event, empty if it is one.
 	Synchronous string
 
@@ -98,7 +99,8 @@ func KindOf(namespace, name string) Kind {
 	return k
 }
 
-// complete fills in what the kind has of its interface, and of all errors.
+// complete fills in what the kind inherits from its interface, and what all errors have
+// in common.
 func (k *Kind) complete() {
 	k.Retired = retiredInterface(k.Namespace)
 	if k.Version, k.known = payloadVersions[k.Namespace]; !k.known {
@@ -128,7 +130,7 @@ func (e *Event) Answers() bool {
 }
 
 // MaxAge returns how long after it was first published the event is worth sending; zero
-// means without limit. reports is the configured time for reports.
+// means no limit. reports is the configured time for reports.
 func (e *Event) MaxAge(reports time.Duration) time.Duration {
 	kind := e.Kind()
 	switch {
@@ -155,8 +157,8 @@ var kindIndex = func() map[kindName]int {
 const synchronous = "it is the synchronous answer of the skill's Lambda, and goes nowhere else"
 
 // kinds is the table of events that Amazon's documents, its message schema, or other
-// skills describe well enough. The comments name the source of a row, where it is not
-// the interface's page. [payloadShapes] has the payloads.
+// skills describe well enough. A comment names the source of a row if it is not the
+// interface's page. [payloadShapes] has the payloads.
 //
 // The version is that of the interface. The token is in the endpoint unless the row has
 // another place, and an error has no context.
@@ -173,7 +175,7 @@ var kinds = completed([]Kind{
 	// The schema has version 3, the list of interfaces 1.0, which need not be the version
 	// of the payload: another version only causes a warning.
 	{Namespace: "Alexa.AutomationManagement", Name: "GetAlexaAutomationStatus"},
-	// The schema and Amazon's sample; the page could not be read so far.
+	// From the schema and Amazon's sample; the page was not available.
 	{Namespace: "Alexa.CameraStreamController", Name: "Response", Answer: Required, official: true},
 	// ja-JP/docs/alexa/device-apis/alexa-commissionable: sent after a discovery.
 	{Namespace: "Alexa.Commissionable", Name: "CommissioningInformationReport", Answer: Required},
@@ -206,12 +208,12 @@ var kinds = completed([]Kind{
 	{Namespace: "Alexa.RTCSessionController", Name: "SessionConnected", official: true},
 	{Namespace: "Alexa.RTCSessionController", Name: "SessionDisconnected", official: true},
 	{Namespace: "Alexa.Safety", Name: "ErrorResponse"},
-	// The schema and Amazon's samples; the page could not be read so far.
+	// From the schema and Amazon's samples; the page was not available.
 	{Namespace: "Alexa.SceneController", Name: "ActivationStarted", official: true, moment: "timestamp", layout: timeLayout},
 	{Namespace: "Alexa.SceneController", Name: "DeactivationStarted", official: true, moment: "timestamp", layout: timeLayout},
 	{Namespace: "Alexa.SecurityPanelController", Name: "Arm.Response", Answer: Required, official: true},
 	{Namespace: "Alexa.SecurityPanelController", Name: "ErrorResponse", official: true},
-	// Only in the schema.
+	// Documented only in the schema.
 	{Namespace: "Alexa.SeekController", Name: "StateReport", Answer: Required, official: true},
 	{Namespace: "Alexa.SimpleEventSource", Name: "Event", Answer: None, Context: None, Instance: Required, Once: true,
 		Life: LifeShort, moment: "timestamp", layout: timeLayout},

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Property is the state of one property of an endpoint, see
+// Property is the state of one property of an endpoint: see
 // https://developer.amazon.com/docs/smarthome/state-reporting-for-a-smart-home-skill.html.
 type Property struct {
 	Namespace    string

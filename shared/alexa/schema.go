@@ -8,8 +8,8 @@ import (
 
 // Schema returns the JSON Schema (draft 2020-12) of the device event format, for
 // publishers in other languages. [DecodeEvent] refuses, or warns of, every event that
-// the schema refuses. A few rules that a schema cannot express, such as that a list has
-// a property once, only DecodeEvent checks.
+// the schema refuses. Only DecodeEvent checks the few rules that a schema cannot
+// express, for example that a list has each property only once.
 func Schema() []byte {
 	text, _ := json.MarshalIndent(deviceEvent(), "", "  ") // maps, strings and numbers always encode
 	return append(text, '\n')

@@ -15,7 +15,7 @@ const (
 	SkillDisabled        = "AlexaSkillEvent.SkillDisabled"
 )
 
-// SkillEvent is an event that Alexa sends to a skill that has subscribed to it, see
+// SkillEvent is an event that Alexa sends to a skill that has subscribed to it: see
 // https://developer.amazon.com/docs/smapi/skill-events-in-alexa-skills.html. It has the
 // envelope of a custom skill's request, not that of a directive.
 type SkillEvent struct {
@@ -32,8 +32,8 @@ type SkillEvent struct {
 
 // DecodeSkillEvent decodes a skill event. It returns a [FieldError] if data is not a
 // skill event, or lacks a field that its type needs. Unknown members are ignored. An
-// event of another type than the three above is decoded without user and token: Alexa
-// has many types, not all with one prefix, and adds some.
+// event of any type but the three above is decoded without user and token. Alexa has
+// many types with several prefixes, and adds new ones.
 func DecodeSkillEvent(data []byte) (SkillEvent, error) {
 	doc, err := document(data)
 	if err != nil {

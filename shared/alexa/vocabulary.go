@@ -39,8 +39,9 @@ func shared(text []byte) string {
 	return string(text)
 }
 
-// Nearest returns the word of a list of which name may be a misspelling: it differs in
-// case, or in up to two letters. It is empty if there is none, or name is in the list.
+// Nearest returns the word that name may be a misspelling of: one that differs only in
+// case or in up to two letters. It returns the empty string if there is none, or if name
+// is itself one of the words.
 func Nearest(name string, words []string) string {
 	if len(name) > longestWord || slices.Contains(words, name) {
 		return ""

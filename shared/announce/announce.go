@@ -1,10 +1,10 @@
 // Package announce announces changes of customers' links to the maker's cloud: it
-// publishes the messages that wait in a record to the grant-events topic, and then
-// removes them from the record.
+// publishes the messages that are pending in a record to the grant-events topic, and
+// then removes them from the record.
 //
-// A message is saved together with its change, and removed only after it was published,
-// so that it is published at least once. If a process stops in between, the sweep finds
-// the record due and continues.
+// A message is saved together with its change, and removed only after it has been
+// published, so it is published at least once. If a process stops in between, the sweep
+// finds the record due and continues.
 package announce
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
-// Publisher is a topic.
+// Publisher publishes to a topic.
 type Publisher interface {
 	Publish(ctx context.Context, data []byte, attributes map[string]string) error
 }
@@ -45,8 +45,8 @@ type Message struct {
 	At           time.Time              `json:"at"`
 }
 
-// Announce publishes the messages that wait in record, the oldest first, and removes
-// them from the stored record. After an error some may have been published, and will be
+// Announce publishes the messages that are pending in record, oldest first, and removes
+// them from the stored record. If it fails, some may have been published, and will be
 // published again.
 func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 	if len(record.Announce) == 0 {
@@ -67,7 +67,8 @@ func (a *Announcer) Announce(ctx context.Context, record grant.Record) error {
 	return nil
 }
 
-// Publish publishes one message about a grant of record, whether or not it waits there.
+// Publish publishes one message about a grant of record, whether or not it is pending
+// there.
 func (a *Announcer) Publish(ctx context.Context, record grant.Record, pending grant.Announcement) error {
 	a.Log.LogAttrs(ctx, slog.LevelInfo, "grant "+string(pending.Type),
 		slog.String(logging.Customer, grant.CustomerHash(record.UserID)),

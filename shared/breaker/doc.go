@@ -83,6 +83,6 @@ type Options struct {
 	Wait time.Duration
 }
 
-// Attempt is an attempt that [Breaker.Begin] admitted. The zero value is no
+// Attempt is an attempt that [Breaker.Begin] admitted. The zero value is not an
 // attempt.
 type Attempt struct{ number uint64 }

@@ -13,7 +13,7 @@ import (
 const DefaultSize = 10_000
 
 // Cache keeps the entries that were used last and evicts the others. The zero value
-// is ready to use. It may be used by many goroutines at once.
+// is ready to use. It is safe for concurrent use.
 type Cache[K comparable, V any] struct {
 	Size int // number of entries, 0 for DefaultSize; fixed by the first use
 

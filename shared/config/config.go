@@ -1,9 +1,9 @@
 // Package config reads a process's configuration from its environment.
 //
-// A [Source] returns one variable after the other, by type, and collects faults
-// instead of stopping at the first; [Source.Err] then returns them all. A fault
-// names the variable and the rule, never the value, which may be a secret that was
-// pasted into the wrong place.
+// A [Source] returns the variables one by one, by type, and collects faults instead
+// of stopping at the first; [Source.Err] then returns them all. A fault names the
+// variable and the rule, never the value, which may be a secret that was pasted
+// into the wrong place.
 package config
 
 import (
@@ -21,9 +21,9 @@ import (
 	"time"
 )
 
-// Env is an environment: variables by name. Product code reads that of the process
-// only in its main, so that a test, or a program that runs all functions in one
-// process, can pass another.
+// Env is an environment: variables by name. Product code reads the environment of
+// the process only in main, so that a test, or a program that runs all functions in
+// one process, can pass another.
 type Env map[string]string
 
 // Environ returns the environment of the process.
@@ -52,7 +52,7 @@ type Source struct {
 // NewSource returns a Source that reads env.
 func NewSource(env Env) *Source { return &Source{env: env, known: make(map[string]bool)} }
 
-// Err returns nil, or one error that lists all faults, one a line.
+// Err returns nil, or one error that lists all faults, one per line.
 func (s *Source) Err() error {
 	if len(s.faults) == 0 {
 		return nil
@@ -89,8 +89,8 @@ func (s *Source) Matching(name, fallback string, pattern *regexp.Regexp, rule st
 	return value
 }
 
-// Unused records a fault if a variable is set that must not be set together with
-// another.
+// Unused records a fault if a variable that must not be set together with another
+// is set.
 func (s *Source) Unused(name, beside string) {
 	if s.Text(name, "") != "" {
 		s.Fault(name, "must not be set with %s", beside)
@@ -186,7 +186,7 @@ func (s *Source) URL(name, fallback string) *url.URL {
 	return u
 }
 
-// BaseURL is URL for a variable that must have no path either.
+// BaseURL is like URL, but the variable must not have a path either.
 func (s *Source) BaseURL(name, fallback string) *url.URL {
 	u := s.URL(name, fallback)
 	if u != nil && strings.Trim(u.Path, "/") != "" {

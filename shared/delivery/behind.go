@@ -11,16 +11,16 @@ import (
 )
 
 // noteBehind notes in the record that grants have missed an event that will not be
-// redelivered: a report that expired, was suspended, or was taken by the customer's
-// other grants only, and a lasting event that was dead-lettered. The sweep then has
-// the maker report again, once for each customer. If the note cannot be saved, the
-// event is not acknowledged.
+// redelivered: a report that expired, was suspended, or was accepted only by the
+// customer's other grants, and a lasting event that was dead-lettered. The sweep then
+// asks the maker to report again, once for each customer. If the note cannot be
+// saved, the event is not acknowledged.
 func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, results []Result) []Result {
 	discovery := e.Kind().Life.Lasting()
 	if !discovery && !e.isReport() {
 		return results
 	}
-	taken := slices.ContainsFunc(results, Result.taken)
+	delivered := slices.ContainsFunc(results, Result.delivered)
 	var behind []int
 	news := false
 	for i, r := range results {
@@ -28,8 +28,8 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 		case r.GrantID == "":
 			continue
 		case discovery && errors.Is(r.Err, ErrMissed) && r.Decision == DeadLetter, !discovery && (r.Name == Expired || r.Name == Suspended):
-		case !discovery && taken && r.Decision == Retry && !c.cached: // else the grant may be replaced
-			results[i] = r.instead(fmt.Errorf("%w: %w", ErrBehind, r.Err))
+		case !discovery && delivered && r.Decision == Retry && !c.cached: // a cached grant may have been replaced
+			results[i] = r.withError(fmt.Errorf("%w: %w", ErrBehind, r.Err))
 		default:
 			continue
 		}
@@ -41,14 +41,14 @@ func (d *Deliverer) noteBehind(ctx context.Context, e *event, c customer, result
 	}
 	if err := d.saveBehind(ctx, e, c.record, grantsOf(results, behind)); err != nil {
 		for _, i := range behind {
-			results[i] = results[i].instead(fmt.Errorf("noting what was missed: %w", err))
+			results[i] = results[i].withError(fmt.Errorf("noting what was missed: %w", err))
 		}
 	}
 	return results
 }
 
-// taken reports whether the grant has the event, or a newer one.
-func (r Result) taken() bool {
+// delivered reports whether the grant has the event or a newer one.
+func (r Result) delivered() bool {
 	return r.Name == Accepted || r.Name == Duplicate || r.Name == Superseded
 }
 
@@ -65,7 +65,7 @@ func grantsOf(results []Result, indices []int) []string {
 func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Record, ids []string) error {
 	_, err := grant.ChangeFrom(ctx, d.Store, record, func(r *grant.Record) error {
 		if !r.Stored() {
-			return grant.ErrNotFound // erased meanwhile
+			return grant.ErrNotFound // erased in the meantime
 		}
 		now, discovery := d.Now(), e.Kind().Life.Lasting()
 		for _, id := range ids {
@@ -81,5 +81,5 @@ func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Recor
 	return err
 }
 
-// isReport reports whether an event reports a state, which a later report supersedes.
+// isReport reports whether an event reports a state that a later report supersedes.
 func (e *event) isReport() bool { return !e.once && !e.answers && e.Kind().Life == alexa.LifeReport }

@@ -67,13 +67,13 @@ func allUsable(record grant.Record, ids []string, now time.Time) bool {
 // record is gone, and sends the event to the grants that replaced it. Other results
 // stay. It returns the customer as read, if it was.
 //
-// A retry is such a result only if another grant took the event, since the event is
-// not redelivered then: see noteBehind.
+// A retry is such a result only if another grant accepted the event, since the
+// event is not redelivered then: see noteBehind.
 func (d *Deliverer) retryOnStored(ctx context.Context, e *event, c customer, results []Result, accepted []string) (customer, []Result) {
-	taken := slices.ContainsFunc(results, Result.taken)
+	delivered := slices.ContainsFunc(results, Result.delivered)
 	doubtful := func(r Result) bool {
 		return r.Name == Revoked && c.record.Grants[r.GrantID].State != grant.Revoked ||
-			r.Decision == DeadLetter || taken && r.Decision == Retry
+			r.Decision == DeadLetter || delivered && r.Decision == Retry
 	}
 	if !slices.ContainsFunc(results, doubtful) {
 		return c, results
@@ -86,7 +86,7 @@ func (d *Deliverer) retryOnStored(ctx context.Context, e *event, c customer, res
 		err = fmt.Errorf("rereading the customer: %w", err)
 		for i, r := range results {
 			if doubtful(r) {
-				results[i] = r.instead(err)
+				results[i] = r.withError(err)
 			}
 		}
 		return c, results
@@ -121,9 +121,9 @@ func (d *Deliverer) isFor(e *event, id string, region alexa.Region) bool {
 	return served && (e.region == "" || region == e.region) && (e.grant == "" || e.grant == id)
 }
 
-// noteUse notes that the customer gets events, unless that was noted lately: the
-// sweep leaves out customers without events. It runs after the event was sent, so
-// that it delays nothing. If it fails, the next event tries again.
+// noteUse notes that the customer gets events, unless that was noted recently: the
+// sweep leaves out customers without events. It runs after the event has been sent,
+// so that it delays nothing. If it fails, the next event retries.
 func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []Result) {
 	accepted := func(r Result) bool { return r.Name == Accepted }
 	if d.IdleAfter == 0 || !record.NoteUse(d.IdleAfter, d.Now()) || !slices.ContainsFunc(results, accepted) {
@@ -137,7 +137,7 @@ func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []
 	defer cancel()
 	_, err := grant.ChangeFrom(ctx, d.Store, record, func(r *grant.Record) error {
 		if !r.Stored() {
-			return grant.ErrNotFound // erased meanwhile
+			return grant.ErrNotFound // erased in the meantime
 		}
 		if r.NoteUse(d.IdleAfter, d.Now()) {
 			r.Used(d.Now())
@@ -150,8 +150,8 @@ func (d *Deliverer) noteUse(ctx context.Context, record grant.Record, results []
 	}
 }
 
-// claimUse reports whether the caller is to note the use of a customer. Of events
-// that arrive together, one does.
+// claimUse reports whether the caller should note the use of a customer. Of several
+// events that arrive at the same time, only one does.
 func (m *memory) claimUse(id string, after time.Duration, now time.Time) bool {
 	claimed := false
 	m.used.Update(id, func(noted time.Time, _ bool) (time.Time, bool) {

@@ -32,13 +32,13 @@ func (d *Deliverer) deadLetter(ctx context.Context, m push.Message, result Resul
 		return result
 	}
 	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.deadLetterAttributes(m, result)); err != nil {
-		return result.instead(fmt.Errorf("publishing a dead letter: %w", err))
+		return result.withError(fmt.Errorf("publishing a dead letter: %w", err))
 	}
 	return result
 }
 
 var (
-	// token is what Amazon's tokens look like, also where a character is escaped.
+	// token is what Amazon's tokens look like, even where a character is escaped.
 	token = regexp.MustCompile(`Atz[ar](?:\||%7[Cc]|\\u007[Cc])[^"\s\\]*`)
 	// member is a member of an event that no publisher may send, in what is not
 	// JSON as a whole. Its value is cut up to the next quotation mark.
@@ -131,7 +131,7 @@ func (d *Deliverer) deadLetterAttributes(m push.Message, result Result) map[stri
 	return attributes
 }
 
-// publisherAttributes returns the message's own attributes. Pub/Sub takes a hundred:
+// publisherAttributes returns the message's own attributes. Pub/Sub allows a hundred:
 // those with a meaning come first, and the others as long as there is room beside
 // Gatepost's.
 func publisherAttributes(attributes map[string]string) map[string]string {

@@ -44,7 +44,7 @@ func TestDeadLetters(t *testing.T) {
 		{"of a long id", with(report, 1, map[string]string{"eventId": longID}),
 			map[string]string{"eventId": longID, dead: "attribute eventId: longer than 128 characters"}},
 		// It is dead-lettered at its first push, before its attempts are used up.
-		{"larger than Amazon takes", message(w, padded), map[string]string{dead: "data: 1048576 bytes, at most 786432 are taken"}},
+		{"larger than Amazon takes", message(w, padded), map[string]string{dead: "data: 1048576 bytes, at most 786432 are allowed"}},
 		{"refused by the gateway", message(w, report), map[string]string{"gatepost-code": "INVALID_REQUEST_EXCEPTION",
 			"gatepost-grant": id, "gatepost-region": "EU", dead: "Payload conversion failed."}},
 	}

@@ -35,38 +35,39 @@ type Announcer interface {
 	Announce(ctx context.Context, record grant.Record) error
 }
 
-// Customers is the part of [grantcache.Store] that a Deliverer needs. What
-// Recent returns is not changed here.
+// Customers is the part of [grantcache.Store] that a Deliverer needs. A Deliverer
+// does not modify the record that Recent returns.
 type Customers interface {
 	Recent(ctx context.Context, key grant.Key) (record grant.Record, asOf time.Time, err error)
 }
 
-// Options are what a Deliverer works with. Customers and DeadLetters may be nil
-// and IdleAfter zero; all other fields are required.
+// Options configure a Deliverer. Customers and DeadLetters may be nil and IdleAfter
+// zero; all other fields are required.
 type Options struct {
 	Skill     string
 	Store     grant.Store
 	Customers Customers // nil: every event reads its customer's record
 	Tokens    Tokens
-	Gateways  map[alexa.Region]Gateway // of the regions that this process serves
-	// Patient are gateways with a longer time-out, for events that must not be
-	// repeated; nil: Gateways.
+	Gateways  map[alexa.Region]Gateway // one for each region that this process serves
+	// Patient has gateways with a longer timeout, for events that must not be
+	// repeated. If it is nil, Gateways is used.
 	Patient map[alexa.Region]Gateway
-	// OnBreaker is called when a circuit breaker of a region changes its state; may
-	// be nil.
+	// OnBreaker is called when a region's circuit breaker changes state; it may be
+	// nil.
 	OnBreaker   func(region alexa.Region, name string, from, to breaker.State)
 	Announcer   Announcer
 	DeadLetters DeadLetters   // nil: there is no dead-letter topic
-	MaxEventAge time.Duration // for reports; other kinds have ages of their own
+	MaxEventAge time.Duration // for reports; other kinds have their own limits
 	Checks      alexa.Checks
-	// IdleAfter is how long a customer may get no event before the sweep leaves
-	// its grants alone. Unless it is zero, use is noted in the record.
+	// IdleAfter is how long a customer may go without an event before the sweep
+	// stops refreshing its grants. Unless it is zero, the record notes when the
+	// customer last got an event.
 	IdleAfter time.Duration
-	Draw      func() float64 // from 0 to 1, random: spreads resends
+	Draw      func() float64 // returns a random number from 0 to 1, which spreads resends
 	Now       func() time.Time
 }
 
-// Deliverer delivers device events. It may be used by many goroutines at once.
+// Deliverer delivers device events. It is safe for concurrent use.
 type Deliverer struct {
 	Options
 	memory   *memory
@@ -87,32 +88,34 @@ func New(options Options) *Deliverer {
 }
 
 // Result is the outcome of one event for one grant. GrantID is empty if the event
-// did not get as far as a grant.
+// did not reach a grant.
 type Result struct {
 	GrantID string
-	Region  alexa.Region // of the grant, or that the event is for; empty if neither is known
+	Region  alexa.Region // the grant's, or else the event's; empty if neither is known
 	Outcome
-	Err  error // why, nil for an accepted event
+	Err  error // the cause; nil if the event was accepted
 	Sent Sent
 }
 
 // Sent is what this delivery of an event sent to a grant's gateway; zero if it
 // sent nothing.
 type Sent struct {
-	MessageID string // that Alexa knows the event by; of one sent in parts those of all, separated by spaces
-	Tries     int    // requests
+	MessageID string // the id by which Alexa knows the event; if it was sent in parts, all their ids, separated by spaces
+	Tries     int    // how many requests were sent
 	Status    int    // HTTP status of the last answer, 0 without one
-	RequestID string // Amazon's, of the last answer; empty if it gave none
+	RequestID string // Amazon's id of the last request; empty if Amazon gave none
 }
 
-// Deliver sends the message's event to every grant it is for, and returns one
-// result for each, or else one without a grant: NoGrant if there is none that the
-// event is for, Elsewhere if it is for a region served elsewhere. A result whose
-// decision is DeadLetter has been published to the dead-letter topic, if there is
-// one; if that failed its decision is Retry. Retry means that the whole message has
-// to be redelivered. A grant that accepted the event does not get it twice.
+// Deliver sends the message's event to each of the customer's grants that it is
+// for, and returns one result per grant. If there is none, it returns a single
+// result without a grant: NoGrant if no grant matches, or Elsewhere if another
+// stack serves the event's region. A result whose decision is DeadLetter has been
+// published to the dead-letter topic, if there is one; if that failed, its decision
+// is Retry. Retry means that the whole message has to be redelivered. A grant that
+// accepted the event does not get it twice.
 //
-// Deliver returns before ctx ends: it begins no attempt that it could not finish.
+// Deliver returns before ctx ends: it starts no attempt that it could not finish in
+// time.
 func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	event, err := d.decode(ctx, m)
 	if err != nil {
@@ -120,19 +123,19 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	}
 	if h := d.pausedRegion(event); h != nil {
 		// Before the read: an outage must not cost a read for each redelivery.
-		d.markUnwell(ctx, h, false)
-		return event.undelivered(ErrPaused)
+		d.markUnhealthy(ctx, h, false)
+		return event.resultWithoutGrant(ErrPaused)
 	}
 	c, err := d.findCustomer(ctx, event, m)
 	if errors.Is(err, grant.ErrNotFound) {
-		return event.undelivered(errNotLinked)
+		return event.resultWithoutGrant(errNotLinked)
 	}
 	if err != nil {
-		return event.undelivered(fmt.Errorf("reading the customer: %w", err))
+		return event.resultWithoutGrant(fmt.Errorf("reading the customer: %w", err))
 	}
 	logging.Add(ctx, slog.Int(logging.Grants, len(c.grants)))
 	if len(c.grants) == 0 {
-		return event.undelivered(d.noGrant(event))
+		return event.resultWithoutGrant(d.noGrant(event))
 	}
 	if event.expired {
 		return d.settle(ctx, m, event, c, d.expire(ctx, event, c.record, c.grants, m))
@@ -151,16 +154,16 @@ func (d *Deliverer) Deliver(ctx context.Context, m push.Message) []Result {
 	return results
 }
 
-// pausedRegion returns the region that an event is for if its circuit breakers let
-// nothing through now. It returns nil if the region is not known before the
-// customer is read.
+// pausedRegion returns the health of the event's region if its circuit breakers
+// admit nothing now. It returns nil if the region is unknown until the customer is
+// read.
 func (d *Deliverer) pausedRegion(e *event) *health {
 	if e.expired {
 		return nil
 	}
 	h := d.health[e.region]
 	if e.region == "" && len(d.health) == 1 {
-		for _, h = range d.health { // the one that there is
+		for _, h = range d.health { // the only one
 		}
 	}
 	if h == nil || h.closed() || !h.open() && !h.noTrial(e.once, d.Now()) {
@@ -169,8 +172,8 @@ func (d *Deliverer) pausedRegion(e *event) *health {
 	return h
 }
 
-// settle does what must be done before an outcome may be acknowledged: it publishes
-// dead letters, and notes in the record what grants have missed.
+// settle does what must precede an acknowledgement: it publishes dead letters and
+// records what each grant missed.
 func (d *Deliverer) settle(ctx context.Context, m push.Message, e *event, c customer, results []Result) []Result {
 	if e.answers {
 		results = oneAccount(results)
@@ -179,7 +182,7 @@ func (d *Deliverer) settle(ctx context.Context, m push.Message, e *event, c cust
 		result.Region = c.record.Grants[result.GrantID].Region
 		results[i] = d.deadLetter(ctx, m, result)
 		if h := d.health[result.Region]; h != nil && (result.Name == Expired || result.Decision == Retry) {
-			d.markUnwell(ctx, h, result.Name == Expired)
+			d.markUnhealthy(ctx, h, result.Name == Expired)
 		}
 	}
 	return d.noteBehind(ctx, e, c, results)
@@ -189,14 +192,15 @@ func resultOf(id string, err error) Result {
 	return Result{GrantID: id, Outcome: OutcomeOf(err), Err: err}
 }
 
-// instead returns the result with the outcome of err in place of its own.
-func (r Result) instead(err error) Result {
+// withError returns the result with err and the outcome of err in place of its own.
+func (r Result) withError(err error) Result {
 	r.Outcome, r.Err = OutcomeOf(err), err
 	return r
 }
 
-// undelivered returns the result of an event that did not get as far as a grant.
-func (e *event) undelivered(err error) []Result {
+// resultWithoutGrant returns the only result of an event that did not reach a
+// grant.
+func (e *event) resultWithoutGrant(err error) []Result {
 	result := resultOf("", err)
 	result.Region = e.region
 	return []Result{result}
@@ -228,7 +232,7 @@ func (d *Deliverer) served() string {
 	return strings.Join(names, ", ")
 }
 
-// resultForAll gives every grant the same result.
+// resultForAll returns the result of err for each grant.
 func resultForAll(ids []string, err error) []Result {
 	results := make([]Result, len(ids))
 	for i, id := range ids {
@@ -245,7 +249,7 @@ type event struct {
 	published time.Time
 	grant     string // the one grant that a replay is for, empty for all
 	expired   bool   // too old to be sent
-	answers   bool   // a directive, of one Amazon account
+	answers   bool   // it answers a directive, so it is for one Amazon account only
 	once      bool   // must not be repeated
 }
 
@@ -268,7 +272,7 @@ func (d *Deliverer) decode(ctx context.Context, m push.Message) (*event, error) 
 		return nil, fmt.Errorf("%w: region %s; here: %s", ErrElsewhere, region, d.served())
 	}
 	if len(m.Data) > maxData {
-		return nil, &alexa.FieldError{Path: "data", Problem: fmt.Sprintf("%d bytes, at most %d are taken", len(m.Data), maxData)}
+		return nil, &alexa.FieldError{Path: "data", Problem: fmt.Sprintf("%d bytes, at most %d are allowed", len(m.Data), maxData)}
 	}
 	now := d.Now()
 	published := firstPublished(m, now)
@@ -289,28 +293,28 @@ func (d *Deliverer) decode(ctx context.Context, m push.Message) (*event, error) 
 	if len(warnings) > 0 {
 		d.warned.note(ctx, now, warnings)
 	}
-	most := decoded.MaxAge(d.MaxEventAge)
+	maxAge := decoded.MaxAge(d.MaxEventAge)
 	return &event{
 		Event: decoded, id: id, region: region, grant: m.Attributes[attrGrant], published: published,
-		expired: most > 0 && age > most, answers: decoded.Answers(), once: decoded.Kind().Once,
+		expired: maxAge > 0 && age > maxAge, answers: decoded.Answers(), once: decoded.Kind().Once,
 	}, nil
 }
 
 // kindOf returns the kind of an event for the log line.
 func kindOf(e *alexa.Event) string {
 	if e.IsChangeReport() {
-		return "Alexa.ChangeReport" // which most are
+		return "Alexa.ChangeReport" // the most common kind: no allocation
 	}
 	return e.Header.Namespace + "." + e.Header.Name
 }
 
-// mostChanged is how many changed properties the log line names.
-const mostChanged = 10
+// maxChanged is how many changed properties the log line names.
+const maxChanged = 10
 
 // changed returns the names of the first changed properties, for the log line.
 func changed(properties []alexa.Property) string {
 	var names strings.Builder
-	for i := range properties[:min(len(properties), mostChanged)] {
+	for i := range properties[:min(len(properties), maxChanged)] {
 		p := &properties[i]
 		if i == 0 {
 			names.Grow(len(p.Namespace) + len(p.Name) + 1)

@@ -9,7 +9,7 @@
 // one.
 //
 // State that has to outlive a process is in the records. A Deliverer keeps in memory
-// only what saves work and repetitions: what it delivered lately, the circuit
+// only what saves work and avoids duplicates: what it delivered lately, the circuit
 // breakers of the gateways, and the grants that are throttled. [OutcomeOf] alone
 // maps an error to acknowledge, retry or dead-letter. Deliver acknowledges nothing:
 // the function that received the message answers Pub/Sub.

@@ -14,35 +14,36 @@ import (
 
 // fanOut sends an event to grants in parallel, except to those that accepted it.
 func (d *Deliverer) fanOut(ctx context.Context, e *event, record grant.Record, ids, accepted []string) []Result {
-	if len(ids) == 1 { // as most customers have: no goroutine
+	if len(ids) == 1 { // the common case needs no goroutine
 		return []Result{d.sendOne(ctx, e, record, ids[0], accepted, nil)}
 	}
 	return d.sendAll(ctx, e, record, ids, accepted)
 }
 
-// healthyWait is how long a report that one grant took is held for the others. No
-// resend begins after that: the grants that work must not lag behind.
+// healthyWait is how long a report is held for the other grants after one has
+// accepted it. No resend starts after that, so that working grants do not fall
+// behind.
 const healthyWait = 3 * time.Second
 
-// taken is when the first of a customer's grants took a report. It is nil for an
-// event whose grants do not wait for each other.
-type taken struct {
+// firstAccept says when the first of a customer's grants accepted a report. It is nil
+// for an event whose grants do not wait for each other.
+type firstAccept struct {
 	once sync.Once
-	done chan struct{} // closed when a grant takes the report
+	done chan struct{} // closed when a grant accepts the report
 	at   time.Time     // not read before done is closed
 }
 
-func newTaken() *taken { return &taken{done: make(chan struct{})} }
+func newFirstAccept() *firstAccept { return &firstAccept{done: make(chan struct{})} }
 
-// note notes that a grant took the report.
-func (t *taken) note(now time.Time) {
+// note notes that a grant has accepted the report.
+func (t *firstAccept) note(now time.Time) {
 	if t != nil {
 		t.once.Do(func() { t.at = now; close(t.done) })
 	}
 }
 
-// isDone returns a channel that is closed when a grant takes the report.
-func (t *taken) isDone() <-chan struct{} {
+// accepted returns a channel that is closed when a grant accepts the report.
+func (t *firstAccept) accepted() <-chan struct{} {
 	if t == nil {
 		return nil
 	}
@@ -50,9 +51,9 @@ func (t *taken) isDone() <-chan struct{} {
 }
 
 // tooLate reports whether the report has been held for healthyWait at the given time.
-func (t *taken) tooLate(at time.Time) bool {
+func (t *firstAccept) tooLate(at time.Time) bool {
 	select {
-	case <-t.isDone():
+	case <-t.accepted():
 		return at.Sub(t.at) > healthyWait
 	default:
 		return false
@@ -61,9 +62,9 @@ func (t *taken) tooLate(at time.Time) bool {
 
 func (d *Deliverer) sendAll(ctx context.Context, e *event, record grant.Record, ids, accepted []string) []Result {
 	results := make([]Result, len(ids))
-	var first *taken
+	var first *firstAccept
 	if e.isReport() {
-		first = newTaken()
+		first = newFirstAccept()
 	}
 	var all sync.WaitGroup
 	for i, id := range ids {
@@ -74,7 +75,7 @@ func (d *Deliverer) sendAll(ctx context.Context, e *event, record grant.Record, 
 }
 
 // sendOne sends an event to a grant, unless the grant accepted it before.
-func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, id string, accepted []string, first *taken) Result {
+func (d *Deliverer) sendOne(ctx context.Context, e *event, record grant.Record, id string, accepted []string, first *firstAccept) Result {
 	if slices.Contains(accepted, id) {
 		return resultOf(id, ErrDuplicate)
 	}
@@ -99,8 +100,8 @@ func oneAccount(results []Result) []Result {
 	return results
 }
 
-// partSizes are how many endpoints one discovery report names. The gateway has
-// answered 500 to a DeleteReport with 134 endpoints, and takes thirty. Amazon
+// partSizes has the most endpoints that one discovery report may name. The gateway
+// has answered 500 to a DeleteReport with 134 endpoints, and accepts 30. Amazon
 // documents the limit of an AddOrUpdateReport.
 var partSizes = map[string]int{"DeleteReport": 30, "AddOrUpdateReport": alexa.MaxEndpoints}
 
@@ -127,8 +128,8 @@ func parts(e *alexa.Event) []part {
 	return list
 }
 
-// event returns the part's event. A piece is made when it is sent, and not kept: all
-// pieces together may be much larger than the whole.
+// event returns the part's event. A piece is built when it is sent and is not kept:
+// all pieces together may be much larger than the whole.
 func (p part) event() alexa.Event {
 	if !p.piece {
 		return *p.whole

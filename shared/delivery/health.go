@@ -21,18 +21,18 @@ import (
 )
 
 const (
-	// resends is how often Amazon wants an event to be resent at most, and leastPause
+	// resends is the most often that Amazon wants an event to be resent, and minPause is
 	// the pause that it asks for in between.
 	// https://developer.amazon.com/docs/smarthome/send-events.html
-	resends    = 3
-	leastPause = time.Second
-	mostPause  = time.Minute // the longest Retry-After that is honoured
-	// newcomerPause is the longest pause that an event waits out in the process before
-	// its first attempt. For a longer one it goes back to Pub/Sub: the events of one
-	// chatty customer would otherwise fill the process.
+	resends  = 3
+	minPause = time.Second
+	maxPause = time.Minute // the longest Retry-After that is honoured
+	// newcomerPause is the longest that an event waits in the process before its first
+	// attempt. For a longer one it goes back to Pub/Sub: the events of one chatty
+	// customer would otherwise fill the process.
 	newcomerPause = 2 * time.Second
-	// unwellPause is how often a process marks a region as unwell for the sweep.
-	unwellPause = time.Minute
+	// unhealthyPause is how often a process marks a region as unhealthy for the sweep.
+	unhealthyPause = time.Minute
 	// othersTrials is how long after the last event that may be repeated the trials of
 	// a breaker are left to such events.
 	othersTrials = time.Minute
@@ -40,13 +40,13 @@ const (
 
 // health is what a process knows of one region's gateway.
 type health struct {
-	region  alexa.Region
-	unwell  *breaker.Breaker // opened by 429, 5xx and no answer
-	refused *breaker.Breaker // opened by 401 and 403
-	took    atomic.Int64     // when the gateway last took an event, in Unix nanoseconds
-	proofs  proofs
-	trial   atomic.Int64 // when an event that may be a trial last came
-	told    atomic.Int64 // when the region was last marked as unwell
+	region     alexa.Region
+	unhealthy  *breaker.Breaker // opened by 429, 5xx and no answer
+	refused    *breaker.Breaker // opened by 401 and 403
+	acceptedAt atomic.Int64     // when the gateway last accepted an event, in Unix nanoseconds
+	proofs     proofs
+	trial      atomic.Int64 // when an event that may be a trial last came
+	marked     atomic.Int64 // when the region was last marked as unhealthy
 }
 
 func newHealth(region alexa.Region, now func() time.Time, onChange func(alexa.Region, string, breaker.State, breaker.State)) *health {
@@ -58,53 +58,53 @@ func newHealth(region alexa.Region, now func() time.Time, onChange func(alexa.Re
 		}
 	}
 	h := &health{
-		region:  region,
-		unwell:  breaker.New(breaker.Config{Now: now, OnChange: tell("gateway")}),
-		refused: breaker.New(breaker.Config{Now: now, OnChange: tell("tokens"), AnswersOnly: true}),
+		region:    region,
+		unhealthy: breaker.New(breaker.Config{Now: now, OnChange: tell("gateway")}),
+		refused:   breaker.New(breaker.Config{Now: now, OnChange: tell("tokens"), AnswersOnly: true}),
 	}
-	h.took.Store(now().UnixNano())
+	h.acceptedAt.Store(now().UnixNano())
 	return h
 }
 
 // open reports whether a breaker is open: no event can be sent now.
 func (h *health) open() bool {
-	return h.unwell.State() == breaker.Open || h.refused.State() == breaker.Open
+	return h.unhealthy.State() == breaker.Open || h.refused.State() == breaker.Open
 }
 
 // closed reports whether both breakers are closed.
 func (h *health) closed() bool {
-	return h.unwell.State() == breaker.Closed && h.refused.State() == breaker.Closed
+	return h.unhealthy.State() == breaker.Closed && h.refused.State() == breaker.Closed
 }
 
-// mostProofs is how many events may force a refresh in vain within confirmAfter. When
+// maxProofs is how many events may force a refresh in vain within confirmAfter. When
 // a gateway begins to refuse every grant, many events are refused before the breaker
 // opens; without the bound each would cost Login with Amazon a refresh.
-const mostProofs = 10
+const maxProofs = 10
 
 // proofs counts the events that forced a refresh.
 type proofs struct {
 	mu      sync.Mutex
 	running int
-	vain    []time.Time // when those ended that the gateway refused all the same
+	failed  []time.Time // when the forced refreshes ended after which the gateway still refused
 }
 
 // begin reports whether one more event may force a refresh.
 func (p *proofs) begin(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.vain = slices.DeleteFunc(p.vain, func(at time.Time) bool { return now.Sub(at) >= confirmAfter })
-	if p.running+len(p.vain) >= mostProofs {
+	p.failed = slices.DeleteFunc(p.failed, func(at time.Time) bool { return now.Sub(at) >= confirmAfter })
+	if p.running+len(p.failed) >= maxProofs {
 		return false
 	}
 	p.running++
 	return true
 }
 
-func (p *proofs) end(now time.Time, vain bool) {
+func (p *proofs) end(now time.Time, failed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running--; vain {
-		p.vain = append(p.vain, now)
+	if p.running--; failed {
+		p.failed = append(p.failed, now)
 	}
 }
 
@@ -118,17 +118,17 @@ func (s *sending) mayProve() bool {
 	return s.proof
 }
 
-// noTrial reports whether an event must not be a trial of a breaker: one that must not
-// be repeated is none as long as other events make the trials. After a minute without
-// others it is one, or the breaker would never close for a maker who sends no others.
+// noTrial reports whether an event must not be a trial of a breaker: one that must not be
+// repeated is no trial while other events can be. After a minute without other events it
+// may be one, or the breaker would never close for a maker who sends no others.
 func (h *health) noTrial(once bool, now time.Time) bool {
 	return once && now.UnixNano()-h.trial.Load() < int64(othersTrials)
 }
 
 // attempt is the first attempt of an event, which the breakers count.
 type attempt struct {
-	h               *health
-	unwell, refused breaker.Attempt
+	h                  *health
+	unhealthy, refused breaker.Attempt
 }
 
 // begin admits a first attempt. While a breaker is half-open, only trials are admitted,
@@ -137,11 +137,11 @@ func (h *health) begin(ctx context.Context, grantID string, once bool, now time.
 	options := breaker.Options{NoTrial: h.noTrial(once, now), Wait: newcomerPause}
 	a := attempt{h: h}
 	var err error
-	if a.unwell, err = h.unwell.Begin(ctx, grantID, options); err != nil {
+	if a.unhealthy, err = h.unhealthy.Begin(ctx, grantID, options); err != nil {
 		return attempt{}, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
 	if a.refused, err = h.refused.Begin(ctx, grantID, options); err != nil {
-		h.unwell.Cancel(a.unwell)
+		h.unhealthy.Cancel(a.unhealthy)
 		return attempt{}, fmt.Errorf("%w: %w", ErrPaused, err)
 	}
 	if !once {
@@ -152,7 +152,7 @@ func (h *health) begin(ctx context.Context, grantID string, once bool, now time.
 
 // cancel gives back the slot of an attempt that was not made.
 func (a attempt) cancel() {
-	a.h.unwell.Cancel(a.unwell)
+	a.h.unhealthy.Cancel(a.unhealthy)
 	a.h.refused.Cancel(a.refused)
 }
 
@@ -162,18 +162,18 @@ func (a attempt) end(err error, expected bool) {
 	if a.h == nil {
 		return
 	}
-	a.h.unwell.End(a.unwell, !isUnwell(err))
+	a.h.unhealthy.End(a.unhealthy, !isUnhealthy(err))
 	switch {
-	case isUnwell(err), expected:
+	case isUnhealthy(err), expected:
 		a.h.refused.Cancel(a.refused)
 	default:
 		a.h.refused.End(a.refused, !isRefusal(err))
 	}
 }
 
-// isUnwell reports whether an answer, or the lack of one, says that the gateway is
+// isUnhealthy reports whether an answer, or the lack of one, says that the gateway is
 // overloaded or down.
-func isUnwell(err error) bool {
+func isUnhealthy(err error) bool {
 	if errors.Is(err, gateway.ErrUnavailable) {
 		var refusal *gateway.Error // not above: it costs an allocation
 		return !errors.As(err, &refusal) || refusal.Status == 0 || refusal.Status >= http.StatusInternalServerError
@@ -187,14 +187,14 @@ func isRefusal(err error) bool {
 	return errors.As(err, &refusal) && (refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusForbidden)
 }
 
-// markUnwell marks the region as unwell, so that the sweep does not have makers report
-// again now: once a minute while a breaker is not closed, or if a report expired and
-// the gateway took nothing for a minute. If it fails, the next event tries again.
-func (d *Deliverer) markUnwell(ctx context.Context, h *health, expired bool) {
+// markUnhealthy marks the region as unhealthy, so that the sweep does not have makers
+// report again now: once a minute while a breaker is not closed, or if a report expired
+// and the gateway accepted nothing for a minute. If it fails, the next event retries.
+func (d *Deliverer) markUnhealthy(ctx context.Context, h *health, expired bool) {
 	now := d.Now()
-	told := h.told.Load()
-	idle := expired && now.UnixNano()-h.took.Load() >= int64(unwellPause)
-	if now.UnixNano()-told < int64(unwellPause) || h.closed() && !idle || !h.told.CompareAndSwap(told, now.UnixNano()) {
+	marked := h.marked.Load()
+	idle := expired && now.UnixNano()-h.acceptedAt.Load() >= int64(unhealthyPause)
+	if now.UnixNano()-marked < int64(unhealthyPause) || h.closed() && !idle || !h.marked.CompareAndSwap(marked, now.UnixNano()) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
@@ -203,13 +203,13 @@ func (d *Deliverer) markUnwell(ctx context.Context, h *health, expired bool) {
 		return grant.RegionMark{UnhealthyAt: now}.Document(), nil
 	})
 	if err != nil {
-		h.told.Store(told)
+		h.marked.Store(marked)
 		logging.Add(ctx, slog.String("region_error", err.Error()))
 	}
 }
 
-// throttle tracks the grants that the gateway throttles. Of the events of such a grant
-// one at a time waits and is tried; the others are handed back to Pub/Sub.
+// throttle tracks the grants that the gateway throttles. One event of such a grant at a
+// time waits and is tried; the others are handed back to Pub/Sub.
 type throttle struct {
 	grants cache.Cache[string, throttled]
 }
@@ -236,8 +236,8 @@ func (t *throttle) enter(id string, now time.Time) (wait time.Duration, slot, ok
 	return wait, slot, ok
 }
 
-// pause notes that a grant is throttled until a time. It returns until when the grant
-// is throttled, and whether the event that was told so has the slot now.
+// pause notes that a grant is throttled until a time. It returns until when the grant is
+// throttled, and whether the event that got this answer has the slot now.
 func (t *throttle) pause(id string, until time.Time, slot bool) (time.Time, bool) {
 	t.grants.Update(id, func(g throttled, _ bool) (throttled, bool) {
 		if until.Before(g.until) {
@@ -249,11 +249,11 @@ func (t *throttle) pause(id string, until time.Time, slot bool) (time.Time, bool
 	return until, slot
 }
 
-// leave gives back the slot. A grant whose event was taken is no longer throttled.
-func (t *throttle) leave(id string, took bool) {
+// leave gives back the slot. A grant whose event was accepted is no longer throttled.
+func (t *throttle) leave(id string, accepted bool) {
 	t.grants.Update(id, func(g throttled, known bool) (throttled, bool) {
 		g.taken = false
-		return g, known && !took
+		return g, known && !accepted
 	})
 }
 
@@ -269,7 +269,7 @@ func (s *sending) sleep(ctx context.Context, pause time.Duration) error {
 	select {
 	case <-timer.C:
 		return nil
-	case <-s.first.isDone():
+	case <-s.first.accepted():
 		if s.first.tooLate(end) {
 			return ErrNoTime
 		}

@@ -19,8 +19,8 @@ const (
 	clockAhead = time.Minute
 )
 
-// addedUp begins the namespaces of properties whose every report counts: Alexa
-// adds up for how long each stage of a heater or cooler was on.
+// addedUp is the prefix of the namespaces of properties of which every report counts:
+// Alexa adds up how long each stage of a heater or cooler was on.
 const addedUp = "Alexa.ThermostatController.HVAC."
 
 // memory is what a process remembers of the events that it delivered. A new process

@@ -16,24 +16,25 @@ import (
 )
 
 const (
-	// claimTime is how long a process has an event to itself that must not be
-	// repeated. If the process dies, another may send the event after that.
+	// claimTime is how long a process has the exclusive right to send an event that
+	// must not be repeated. If the process dies, another may send the event after
+	// that.
 	claimTime = 30 * time.Second
-	// deliveryKept is how long a delivery record is valid: longer than Pub/Sub
-	// redelivers a message that fails, with 100 attempts a minute apart.
-	deliveryKept = 24 * time.Hour
+	// deliveryLifetime is how long a delivery record is valid: longer than Pub/Sub
+	// redelivers a failing message, which is 100 attempts a minute apart.
+	deliveryLifetime = 24 * time.Hour
 )
 
 // claim returns the delivery record of an event, if the event needs one: a
 // redelivery reads which grants accepted it before, and an event that must not be
 // repeated is claimed. Such an event costs two writes, the claim and the result, and
 // a read and a write for each redelivery; other events cost nothing unless they are
-// redelivered. It returns ErrDuplicate if the event is done with, and ErrClaimed if
-// another process has it.
+// redelivered. It returns ErrDuplicate if the event needs no more deliveries, and
+// ErrClaimed if another process is sending it.
 func (d *Deliverer) claim(ctx context.Context, e *event, key grant.Key, m push.Message) (grant.Delivery, error) {
 	delivery := grant.Delivery{Key: grant.DeliveryKey{Customer: key.ID(), EventID: e.id}}
 	if e.grant != "" {
-		// A replay: the delivery record says that the event is done with.
+		// A replay: the delivery record marks the event as sent.
 		return delivery, nil
 	}
 	if e.once && m.Attempt <= 1 {
@@ -43,7 +44,7 @@ func (d *Deliverer) claim(ctx context.Context, e *event, key grant.Key, m push.M
 			return claimed, err
 		}
 	} else if e.isReport() || !e.once && m.Attempt == 1 {
-		return delivery, nil // a report that some grants took is not redelivered
+		return delivery, nil // a report that some grants accepted is not redelivered
 	}
 	found, err := d.Store.ReadDelivery(ctx, delivery.Key)
 	switch {
@@ -98,7 +99,7 @@ func (d *Deliverer) expire(ctx context.Context, e *event, record grant.Record, i
 
 func (d *Deliverer) writeClaim(ctx context.Context, was grant.Delivery) (grant.Delivery, error) {
 	now := was
-	now.State, now.ClaimedUntil, now.ExpireAt = grant.Claimed, d.Now().Add(claimTime), d.Now().Add(deliveryKept)
+	now.State, now.ClaimedUntil, now.ExpireAt = grant.Claimed, d.Now().Add(claimTime), d.Now().Add(deliveryLifetime)
 	claimed, err := d.Store.WriteDelivery(ctx, was, now)
 	if err != nil && !errors.Is(err, grant.ErrConflict) {
 		err = fmt.Errorf("claiming an event: %w", err)
@@ -106,9 +107,10 @@ func (d *Deliverer) writeClaim(ctx context.Context, was grant.Delivery) (grant.D
 	return claimed, err
 }
 
-// recordDelivery notes which grants are done with the event, if a redelivery has to
-// know: the event failed for some, or must not be repeated. A note that cannot be
-// saved within noteTime may cost a repetition, and is no reason to cause one.
+// recordDelivery records which grants are done with the event if a redelivery needs
+// to know, because the event failed for some grants or must not be repeated. If the
+// record cannot be saved within noteTime, the event may be repeated. That does not
+// fail the request, which would repeat it for certain.
 func (d *Deliverer) recordDelivery(ctx context.Context, e *event, was grant.Delivery, results []Result) {
 	again := slices.ContainsFunc(results, func(r Result) bool { return r.Decision == Retry })
 	if e.isReport() || !e.once && !again {
@@ -119,14 +121,14 @@ func (d *Deliverer) recordDelivery(ctx context.Context, e *event, was grant.Deli
 	for _, r := range results {
 		switch {
 		case r.Decision == Retry:
-		case r.GrantID != "" && !slices.Contains(now.Accepted, r.GrantID) && slices.Contains(doneWith, r.Name):
+		case r.GrantID != "" && !slices.Contains(now.Accepted, r.GrantID) && slices.Contains(finalOutcomes, r.Name):
 			now.Accepted = append(now.Accepted, r.GrantID)
 		}
 	}
 	if !e.once && len(now.Accepted) == len(was.Accepted) {
 		return
 	}
-	now.State, now.ClaimedUntil, now.ExpireAt = "", time.Time{}, d.Now().Add(deliveryKept)
+	now.State, now.ClaimedUntil, now.ExpireAt = "", time.Time{}, d.Now().Add(deliveryLifetime)
 	if e.once && !again {
 		now.State = grant.Sent
 	}
@@ -146,8 +148,8 @@ func (d *Deliverer) recordDelivery(ctx context.Context, e *event, was grant.Deli
 	}
 }
 
-// doneWith are the outcomes after which a grant must not get the event again.
-var doneWith = []OutcomeName{Accepted, Dead, Unconfirmed, Superseded}
+// finalOutcomes are the outcomes after which a grant must not get the event again.
+var finalOutcomes = []OutcomeName{Accepted, Dead, Unconfirmed, Superseded}
 
 // noteTime bounds a note that is written even if the request has ended.
 const noteTime = 2 * time.Second

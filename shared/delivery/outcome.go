@@ -9,12 +9,12 @@ import (
 	"github.com/gatepostdev/gatepost/shared/gateway"
 )
 
-// Decision is what becomes of an event for one grant.
+// Decision is what happens next to an event for one grant.
 type Decision int
 
 const (
-	// Retry: Pub/Sub delivers the message again. It is the zero value, so that
-	// nothing is lost by an oversight.
+	// Retry: Pub/Sub delivers the message again. It is the zero value, so that an
+	// oversight loses nothing.
 	Retry Decision = iota
 	// Ack: there is nothing more to do.
 	Ack
@@ -22,7 +22,7 @@ const (
 	DeadLetter
 )
 
-// String returns the decision as in the logs.
+// String returns the decision as it appears in the logs.
 func (d Decision) String() string {
 	switch d {
 	case Ack:
@@ -33,7 +33,7 @@ func (d Decision) String() string {
 	return "retry"
 }
 
-// OutcomeName is the outcome as in SendEvent's answer and in the logs.
+// OutcomeName names an outcome in SendEvent's answer and in the logs.
 type OutcomeName string
 
 // The names of the outcomes.
@@ -45,10 +45,10 @@ const (
 	Suspended  OutcomeName = "suspended"
 	Revoked    OutcomeName = "revoked"
 	// Unconfirmed: an event that must not be repeated was sent, and no answer came. It
-	// may have been taken, and is not resent.
+	// may have been accepted, and is not resent.
 	Unconfirmed OutcomeName = "unconfirmed"
-	// Behind: other grants of the customer took the report. The sweep will have the
-	// maker report the endpoint again for this one.
+	// Behind: other grants of the customer accepted the report. The sweep will ask the
+	// maker to report the endpoint again for this one.
 	Behind OutcomeName = "behind"
 	// NoGrant and Elsewhere: the event is for no grant here. SendEvent's answer does
 	// not list them: it has one outcome for each grant.
@@ -60,7 +60,7 @@ const (
 	Redeliver OutcomeName = "retry"
 )
 
-// Outcome is what became of an event for one grant.
+// Outcome is the result of an event for one grant.
 type Outcome struct {
 	Decision Decision
 	Name     OutcomeName
@@ -74,18 +74,18 @@ var (
 	ErrNoGrant = errors.New("no grant")
 	// ErrElsewhere: the event is for a region that another stack serves.
 	ErrElsewhere = errors.New("served elsewhere")
-	// ErrSuspended: the grant is suspect, and it is not yet time to try it again.
-	ErrSuspended = errors.New("grant is suspect, and not to be tried yet")
+	// ErrSuspended: the grant is suspect, and it is too early to try it again.
+	ErrSuspended = errors.New("grant is suspect, and it is too early to try it")
 	// ErrMissed: the grant is suspect, and no later event supersedes this one.
 	ErrMissed = errors.New("grant is suspect, and the event must not be lost")
 	// ErrUnconfirmed: the event must not be repeated, and no answer came.
 	ErrUnconfirmed = errors.New("event was sent once, and no answer came")
-	// ErrBehind: other grants of the customer took the report; this one is noted
-	// as behind.
-	ErrBehind = errors.New("other grants took the report")
+	// ErrBehind: other grants of the customer accepted the report; this one is
+	// recorded as behind.
+	ErrBehind = errors.New("other grants accepted the report")
 	// ErrPaused: the region's circuit breaker is open, or has no room.
 	ErrPaused = errors.New("the region's circuit breaker is open")
-	// ErrSuspect: the grant has become suspect by this event.
+	// ErrSuspect: this event has made the grant suspect.
 	ErrSuspect = errors.New("grant is suspect")
 	// ErrDuplicate: the event was accepted before.
 	ErrDuplicate = errors.New("event was accepted before")
@@ -99,7 +99,7 @@ var (
 	// ErrUnproven: the grant may be the same link as a newer one, which has the
 	// event, and the event must not be announced twice.
 	ErrUnproven = errors.New("grant is unproven since the customer linked again")
-	// ErrExpired: the event is too old to be of use.
+	// ErrExpired: the event is too old to send.
 	ErrExpired = errors.New("event is too old")
 )
 
@@ -123,7 +123,7 @@ func OutcomeOf(err error) Outcome {
 	return Outcome{Decision: Retry, Name: Redeliver, Code: code(err, "INTERNAL")}
 }
 
-// table lists the kinds of errors that mean more than a retry.
+// table maps the errors that have an outcome or a code of their own.
 var table = []struct {
 	err      error
 	decision Decision
@@ -158,10 +158,10 @@ var table = []struct {
 }
 
 // code returns the gateway's code if there is one.
-func code(err error, otherwise string) string {
+func code(err error, fallback string) string {
 	var refusal *gateway.Error
 	if errors.As(err, &refusal) && refusal.Code != "" {
 		return refusal.Code
 	}
-	return otherwise
+	return fallback
 }

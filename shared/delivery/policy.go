@@ -14,7 +14,8 @@ type reaction int
 const (
 	// final: no further attempt; OutcomeOf maps the error to an outcome.
 	final reaction = iota
-	// resend: the gateway is overloaded or down. The event may be taken in a moment.
+	// resend: the gateway is overloaded or down. The event may be accepted in a
+	// moment.
 	resend
 	// renew: the token may be at fault. A forced refresh proves the grant, and the
 	// event is resent with the new token.
@@ -22,17 +23,18 @@ const (
 	// prove: the gateway says that the grant is gone. A forced refresh shows whether it
 	// is; if the refresh succeeds, the grant becomes suspect.
 	prove
-	// suspect: the gateway refuses the grant for a reason that no refresh cures.
+	// suspect: the gateway refuses the grant for a reason that a refresh cannot
+	// fix.
 	suspect
-	// unanswered: the event was sent, and no answer came. The gateway may have taken
-	// it.
+	// unanswered: the event was sent, and no answer came. The gateway may have
+	// accepted it.
 	unanswered
 	// halve: the event is too large.
 	halve
 )
 
-// youngGrant is how long after linking the gateway may not know yet that the skill
-// is enabled.
+// youngGrant is how long after linking the gateway may still not know that the
+// skill is enabled.
 const youngGrant = 10 * time.Minute
 
 // reactTo returns what to do about an attempt's error, and why the grant becomes

@@ -29,12 +29,12 @@ type sending struct {
 	id      string
 	grant   grant.Grant
 
-	health  *health   // of the grant's region
-	first   *taken    // when another of the customer's grants took the report; nil if this one does not wait
-	slot    bool      // the event is the one that a throttled grant may have in flight
-	crowded bool      // another event has that slot
-	resumes time.Time // when the throttled grant may be tried again
-	// open is the first attempt, while attempting.
+	health  *health      // of the grant's region
+	first   *firstAccept // when another of the customer's grants accepted the report; nil if this one does not wait
+	slot    bool         // the event holds the one slot that a throttled grant has
+	crowded bool         // another event has that slot
+	resumes time.Time    // when the throttled grant may be tried again
+	// open is the first attempt; attempting is true while it is in flight.
 	open       attempt
 	attempting bool
 	// doubted is the first attempt, if it was refused, until a refresh has shown
@@ -46,12 +46,12 @@ type sending struct {
 	probe   bool         // the event is the probe of a grant that the gateway refuses
 	proof   bool         // the event has forced a refresh
 	renewed bool         // the token comes from a forced refresh
-	token   access.Token // zero until prepare got it
+	token   access.Token // zero until prepare has obtained it
 	sent    Sent
 }
 
-// send sends the event to one grant's gateway, whole or in parts, and notes in the
-// record what the gateway's answer means for the grant.
+// send sends the event to one grant's gateway, whole or in parts, and records what
+// the gateway's answer means for the grant.
 func (s *sending) send(ctx context.Context) (err error) {
 	d, e, id := s.d, s.event, s.id
 	s.health = d.health[s.grant.Region]
@@ -88,15 +88,15 @@ func (s *sending) send(ctx context.Context) (err error) {
 		}
 	}
 	now := d.Now()
-	s.health.took.Store(now.UnixNano())
+	s.health.acceptedAt.Store(now.UnixNano())
 	s.first.note(now)
 	d.memory.note(s.event, id, s.message)
 	d.memory.refusals.Remove(id)
-	s.recovered(ctx)
+	s.noteRecovery(ctx)
 	return nil
 }
 
-// sendPart sends one part, and resends it as reactTo says.
+// sendPart sends one part and resends it if reactTo says so.
 func (s *sending) sendPart(ctx context.Context, p part) error {
 	message := s.message
 	if p.piece {
@@ -134,7 +134,7 @@ func (s *sending) sendPart(ctx context.Context, p part) error {
 			refused := s.renew(ctx)
 			switch {
 			case refused == nil && s.token.Stored:
-				continue // another process refreshed: that token is no proof yet, so try it first
+				continue // another process refreshed: its token does not prove the grant yet, so try it first
 			case refused != nil && !errors.Is(refused, access.ErrProven):
 				return refused
 			}
@@ -160,17 +160,17 @@ func (s *sending) sendPart(ctx context.Context, p part) error {
 
 // mayResend reports whether the event may wait for a resend: not while the region's
 // breaker is open, nor while another event has the grant's one slot.
-func (s *sending) mayResend() bool { return s.health.unwell.State() == breaker.Closed && !s.crowded }
+func (s *sending) mayResend() bool { return s.health.unhealthy.State() == breaker.Closed && !s.crowded }
 
 // noteThrottled notes that the gateway throttles the grant: its other events are
-// handed back to Pub/Sub meanwhile.
+// handed back to Pub/Sub in the meantime.
 func (s *sending) noteThrottled(err error) {
 	var refusal *gateway.Error
 	if !errors.As(err, &refusal) || refusal.RetryAfter == 0 && !errors.Is(err, gateway.ErrThrottled) &&
 		refusal.Status != http.StatusServiceUnavailable {
 		return
 	}
-	until := s.d.Now().Add(min(max(refusal.RetryAfter, leastPause), mostPause))
+	until := s.d.Now().Add(min(max(refusal.RetryAfter, minPause), maxPause))
 	s.resumes, s.slot = s.d.throttle.pause(s.id, until, s.slot)
 	s.crowded = !s.slot
 }
@@ -201,7 +201,8 @@ func (s *sending) attempt(ctx context.Context, p part, message uuid.UUID, first 
 }
 
 // verdict returns what a refused first attempt says about the region, given how the
-// event ended: nothing if a refresh mended it, or proved that the customer left.
+// event ended: nothing if a refresh fixed the refusal or proved that the customer
+// is gone.
 func (s *sending) verdict(end error) error {
 	if end == nil || errors.Is(end, access.ErrRevoked) {
 		return nil
@@ -223,7 +224,7 @@ func (s *sending) sendHalves(ctx context.Context, p part, tooLarge error) error 
 	return nil
 }
 
-// prepare waits until the gateway may be called, and gets the token. It returns an
+// prepare waits until the gateway may be called and gets the token. It returns an
 // error at once if the attempt could not be finished in time.
 func (s *sending) prepare(ctx context.Context, sent int) error {
 	if sent == 0 && !s.slot {
@@ -261,7 +262,8 @@ func (s *sending) prepare(ctx context.Context, sent int) error {
 
 // renew gets a token by a forced refresh. access.ErrProven means that a refresh
 // succeeded a short time ago, which proves the grant as well. While the gateway
-// refuses all grants of the region a refresh proves nothing, and is not made.
+// refuses every grant of the region, a refresh would prove nothing, so none is
+// made.
 func (s *sending) renew(ctx context.Context) error {
 	if !s.mayProve() {
 		return ErrPaused
@@ -278,21 +280,21 @@ func (s *sending) renew(ctx context.Context) error {
 // for, in this answer or one to another event of the grant, at least a second, plus
 // jitter that grows with each resend.
 func (s *sending) backoff(sent int, err error) time.Duration {
-	pause := max(leastPause, s.resumes.Sub(s.d.Now()))
+	pause := max(minPause, s.resumes.Sub(s.d.Now()))
 	var refusal *gateway.Error
 	if errors.As(err, &refusal) {
-		pause = max(pause, min(refusal.RetryAfter, mostPause))
+		pause = max(pause, min(refusal.RetryAfter, maxPause))
 	}
 	return pause + s.d.jitter(sent)
 }
 
-// jitter keeps events that wait from being resent together.
+// jitter keeps waiting events from being resent all at once.
 func (d *Deliverer) jitter(sent int) time.Duration {
 	return time.Duration(d.Draw() * float64(time.Second<<sent))
 }
 
 // post sends one request. The token is in the header and in the body, so the body
-// is encoded for each.
+// is encoded again for each request.
 func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 	if s.token.Renewed {
 		logging.Add(ctx, slog.Bool(logging.Renewed, true))
@@ -329,16 +331,16 @@ func (s *Sent) note(messageID string, receipt gateway.Receipt, err error) {
 	}
 }
 
-// messageSpace is the namespace of message ids: RFC 9562 wants one for ids that are
-// made from names.
+// messageSpace is the namespace of message ids: RFC 9562 requires one for
+// name-based ids.
 var messageSpace = uuid.MustParse("7c9a1f0e-5d0b-4f3a-9a52-0d6a5f2f6c11")
 
 // messageID returns the messageId of one part of an event for one grant. It is the
-// same for each attempt of each process, so that Alexa can recognize a repetition.
-// It is a UUID, whose characters Amazon's schema allows: version 8 of RFC 9562, by
+// same for every attempt by every process, so that Alexa can recognize a duplicate.
+// It is a UUID, whose characters Amazon's schema allows: RFC 9562 version 8, from a
 // SHA-256.
 func messageID(event, grantID, part string) uuid.UUID {
-	name := append(make([]byte, 0, 512), messageSpace[:]...) // not on the heap, unless it is longer
+	name := append(make([]byte, 0, 512), messageSpace[:]...) // on the stack, unless it grows
 	name = append(append(append(append(append(name, event...), 0), grantID...), 0), part...)
 	sum := sha256.Sum256(name)
 	id := uuid.UUID(sum[:16])

@@ -12,10 +12,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
-// SuspectError: the gateway's refusal has made the grant suspect. The event is
-// retried, and is suspended then like those that follow.
+// SuspectError is returned if the gateway's refusal has made the grant suspect. The
+// event is retried, and is then suspended like later ones.
 type SuspectError struct {
-	Reason  string // why, as the record has it
+	Reason  string // as in the record
 	Refusal error  // the gateway's answer
 }
 
@@ -28,8 +28,8 @@ func (e *SuspectError) Error() string {
 func (e *SuspectError) Unwrap() []error { return []error{ErrSuspect, e.Refusal} }
 
 // admit returns nil if an event of a suspect grant may be sent. A grant whose refresh
-// Login with Amazon refused gets events until its access token expires, and then the
-// event that finds the next refresh due.
+// Login with Amazon refused gets events until its access token expires. After that it
+// gets only an event that arrives when the next refresh is due.
 func (s *sending) admit(ctx context.Context) error {
 	now := s.d.Now()
 	switch {
@@ -38,28 +38,28 @@ func (s *sending) admit(ctx context.Context) error {
 	case !s.grant.TokenEnded(now), !s.grant.Waits(now):
 		return nil
 	}
-	s.tellMaker(ctx)
-	return s.suspended()
+	s.announceHold(ctx)
+	return s.suspendedError()
 }
 
-// suspended returns the error for an event that is not sent to a suspect grant. An
+// suspendedError returns the error for an event that is not sent to a suspect grant. An
 // event that no later one supersedes is dead-lettered.
-func (s *sending) suspended() error {
+func (s *sending) suspendedError() error {
 	if s.event.Kind().Life.Lasting() {
 		return ErrMissed
 	}
 	return ErrSuspended
 }
 
-// tellMaker announces that the events of a grant are held back, unless that was
-// announced. If it fails, the next event tries again.
-func (s *sending) tellMaker(ctx context.Context) {
+// announceHold announces that a grant's events are held back, unless that was
+// announced before. If it fails, the next event retries.
+func (s *sending) announceHold(ctx context.Context) {
 	if !s.grant.ToldAt.IsZero() {
 		return
 	}
 	saved, err := grant.ChangeFrom(ctx, s.d.Store, s.record, func(r *grant.Record) error {
 		if r.Grants[s.id].Doubted() {
-			r.Tell(s.id, s.d.Now())
+			r.AnnounceSuspect(s.id, s.d.Now())
 		}
 		return nil
 	})
@@ -70,11 +70,11 @@ func (s *sending) tellMaker(ctx context.Context) {
 	s.d.announce(ctx, saved)
 }
 
-// claimProbe returns nil if the event is the probe of a suspect grant: a probe is due,
-// and this process is the one that moved the time of the next.
+// claimProbe makes the event the probe of a suspect grant. It returns nil if a probe
+// is due and this process was the one that moved the time of the next.
 func (s *sending) claimProbe(ctx context.Context) error {
 	if s.d.Now().Before(s.grant.NextTry) {
-		return s.suspended()
+		return s.suspendedError()
 	}
 	// A probe is not claimed before it can be sent.
 	if s.health.open() {
@@ -95,7 +95,7 @@ func (s *sending) claimProbe(ctx context.Context) error {
 		return nil
 	})
 	if errors.Is(err, ErrSuspended) {
-		return s.suspended()
+		return s.suspendedError()
 	}
 	if err != nil {
 		return fmt.Errorf("claiming a probe: %w", err)
@@ -112,9 +112,9 @@ const (
 )
 
 // suspect makes the grant suspect because of the gateway's refusal, if the gateway
-// refused it confirmAfter ago as well: by then the breaker shows whether the gateway
-// refuses every grant, which is not this one's fault. A grant that was suspect before
-// has failed its probe.
+// also refused it confirmAfter ago or earlier: by then the breaker shows whether the
+// gateway refuses every grant, which is not this one's fault. A grant that was suspect
+// before has failed its probe.
 func (s *sending) suspect(ctx context.Context, reason string, refusal error) error {
 	if s.health.refused.State() != breaker.Closed {
 		return fmt.Errorf("%w: %w", ErrPaused, refusal)
@@ -140,7 +140,7 @@ func (s *sending) suspect(ctx context.Context, reason string, refusal error) err
 	}
 	s.d.announce(ctx, saved)
 	if s.probe {
-		return fmt.Errorf("%w: the probe failed: %w", s.suspended(), refusal)
+		return fmt.Errorf("%w: the probe failed: %w", s.suspendedError(), refusal)
 	}
 	return &SuspectError{Reason: reason, Refusal: refusal}
 }
@@ -156,13 +156,13 @@ func (m *memory) confirms(id string, now time.Time) bool {
 	return now.Sub(first) >= confirmAfter
 }
 
-// recovered notes that the gateway took an event of a grant that the gateway, or the
-// configuration, had made suspect. If that cannot be saved the grant stays suspect,
-// and the next event tries again. A grant that Login with Amazon refuses does not
-// recover by this.
-func (s *sending) recovered(ctx context.Context) {
-	mended := s.grant.Doubted() && s.grant.RefusedAt.IsZero() && !s.token.Renewed
-	if !s.probe && !mended {
+// noteRecovery records that the gateway accepted an event of a grant that the gateway,
+// or the configuration, had made suspect. If that cannot be saved, the grant stays
+// suspect and the next event retries. It does not clear a refusal by Login with
+// Amazon.
+func (s *sending) noteRecovery(ctx context.Context) {
+	cleared := s.grant.Doubted() && s.grant.RefusedAt.IsZero() && !s.token.Renewed
+	if !s.probe && !cleared {
 		return
 	}
 	saved, err := grant.Change(ctx, s.d.Store, s.record.Key(), func(r *grant.Record) error {
@@ -176,8 +176,8 @@ func (s *sending) recovered(ctx context.Context) {
 	s.d.announce(ctx, saved)
 }
 
-// announce publishes the announcements that wait in a record. If that fails they stay
-// there, and the sweep publishes them.
+// announce publishes the announcements that are pending in a record. If that fails,
+// they stay there for the sweep to publish.
 func (d *Deliverer) announce(ctx context.Context, record grant.Record) {
 	if len(record.Announce) == 0 {
 		return

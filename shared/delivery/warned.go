@@ -14,8 +14,8 @@ import (
 const (
 	// warnAgain is how long a warning is not logged again.
 	warnAgain = time.Hour
-	// mostWarnings is how many one line shows. Later lines show the others.
-	mostWarnings = 5
+	// maxWarnings is how many one line shows. Later lines show the others.
+	maxWarnings = 5
 )
 
 // warned remembers which warnings about events were logged. A publisher writes
@@ -33,7 +33,7 @@ func (w *warned) note(ctx context.Context, now time.Time, warnings []*alexa.Fiel
 	}
 }
 
-// fresh returns the warnings that are to be logged now.
+// fresh returns the warnings that should be logged now.
 func (w *warned) fresh(now time.Time, warnings []*alexa.FieldError) []string {
 	var fresh []string
 	for _, warning := range warnings {
@@ -46,7 +46,7 @@ func (w *warned) fresh(now time.Time, warnings []*alexa.FieldError) []string {
 			fresh = append(fresh, text)
 			return now, true
 		})
-		if len(fresh) == mostWarnings {
+		if len(fresh) == maxWarnings {
 			break
 		}
 	}

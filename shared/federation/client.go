@@ -40,8 +40,8 @@ type Config struct {
 	// Provider is the workload identity provider of the AWS account:
 	// //iam.googleapis.com/projects/N/locations/global/workloadIdentityPools/P/providers/Q
 	Provider string
-	// ServiceAccount is the email address of the account that the ID tokens are
-	// of. The AWS role needs roles/iam.serviceAccountOpenIdTokenCreator on it.
+	// ServiceAccount is the email address of the account that the ID tokens are issued
+	// for. The AWS role needs roles/iam.serviceAccountOpenIdTokenCreator on it.
 	ServiceAccount string
 	AWSRegion      string
 	// AWS holds the variables in which Lambda provides the role's credentials.
@@ -58,7 +58,7 @@ type Token struct {
 }
 
 // Client gets ID tokens. It caches the federated access token, with which another ID
-// token takes one round trip. It may be used by many goroutines at once.
+// token takes one round trip. It is safe for concurrent use.
 type Client struct {
 	config      Config
 	generateURL string
@@ -170,7 +170,7 @@ func (c *Client) federate(ctx context.Context) (sensitive.String, error) {
 	return access, nil
 }
 
-// generate gets an ID token of the service account, see
+// generate gets an ID token of the service account: see
 // https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateIdToken.
 func (c *Client) generate(ctx context.Context, access sensitive.String, audience string) (Token, error) {
 	body, err := json.Marshal(map[string]any{"audience": audience, "includeEmail": true})

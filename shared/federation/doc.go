@@ -18,5 +18,5 @@
 //
 // The package does nothing in the background: the caller waits for a renewal that runs
 // in parallel with its request. A refusal by a service is a [RefusedError]; other errors
-// hold the network's. No error quotes a token or a service's text.
+// wrap the network's. No error quotes a token or a service's text.
 package federation

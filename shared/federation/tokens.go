@@ -27,8 +27,8 @@ const (
 // Fetch returns a new ID token, as [Client.IDToken] does.
 type Fetch func(ctx context.Context, audience string) (Token, error)
 
-// Tokens caches one ID token for each audience. It may be used by many goroutines at
-// once; each that finds no token fetches one.
+// Tokens caches one ID token for each audience. It is safe for concurrent use; each call
+// that finds no token fetches one.
 type Tokens struct {
 	fetch Fetch
 	now   func() time.Time

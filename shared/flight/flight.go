@@ -1,9 +1,9 @@
 // Package flight lets concurrent requests for the same result share the work.
 //
 // It is golang.org/x/sync/singleflight for a process that may do no work after its
-// responses: the leader, whose function runs, waits for its end even if the request
-// ends before. Others wait no longer than their own requests last. The package does
-// not cancel the function: that is up to the context that it uses.
+// responses: the leader, whose function runs, waits for it to return even if the
+// request ends first. Others wait no longer than their own requests last. The
+// package does not cancel the function: that is up to the context that it uses.
 package flight
 
 import (
@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// Group is a set of calls in flight, by key. The zero value is ready to use. It may
-// be used by many goroutines at once.
+// Group is a set of calls in flight, by key. The zero value is ready to use. It is
+// safe for concurrent use.
 type Group[T any] struct{ calls singleflight.Group }
 
 // The states of a caller of Do.
@@ -67,7 +67,7 @@ func (g *Group[T]) Do(ctx context.Context, key string, work func() (T, error)) (
 	}
 }
 
-// Forget makes later calls begin anew, instead of sharing the call in flight.
+// Forget makes later calls start over, instead of sharing the call in flight.
 func (g *Group[T]) Forget(key string) { g.calls.Forget(key) }
 
 // Guard calls f and returns its error, or its panic and the stack as an error. A

@@ -27,8 +27,7 @@ const PatientTimeout = 20 * time.Second
 // maxAnswer is how much of an answer is read. Amazon's are a few hundred bytes.
 const maxAnswer = 64 << 10
 
-// Client sends events to one region's gateway. It may be used by many goroutines at
-// once.
+// Client sends events to one region's gateway. It is safe for concurrent use.
 type Client struct {
 	region    alexa.Region
 	url       *url.URL
@@ -37,7 +36,7 @@ type Client struct {
 }
 
 // New returns the client of a region. baseURL is the gateway's URL without a path.
-// client should keep as many connections as there are calls in flight, see package
+// client should keep as many connections as there are calls in flight: see package
 // transport. Only its transport is used: an event needs no cookies, and must not follow
 // a redirect.
 func New(region alexa.Region, baseURL *url.URL, client *http.Client) *Client {
@@ -48,24 +47,24 @@ func New(region alexa.Region, baseURL *url.URL, client *http.Client) *Client {
 
 // NewPatient is like New, for events that must not be sent twice. A call waits for
 // PatientTimeout, since an event whose call got no answer cannot be resent. client must
-// not reuse a connection that was idle for long, on which a request may be lost.
+// not reuse a connection that was idle for long, since a request on it may be lost.
 func NewPatient(region alexa.Region, baseURL *url.URL, client *http.Client) *Client {
 	c := New(region, baseURL, client)
 	c.timeout = PatientTimeout
 	return c
 }
 
-// Receipt confirms that the gateway took an event. Alexa may still fail to process it,
-// which is visible only in Amazon's console.
+// Receipt confirms that the gateway accepted an event. Alexa may still fail to process
+// it, which is visible only in Amazon's console.
 type Receipt struct {
 	Status    int    // 202, or another 2xx
 	RequestID string // Amazon's, empty if it gave none
 }
 
 // Send posts one encoded event with the access token that is also in its body. It makes
-// one attempt within the client's time-out, and returns an [Error] unless the gateway
-// took the event. After an Error that is Unanswered the gateway may have taken it all
-// the same.
+// one attempt within the client's timeout, and returns an [Error] unless the gateway
+// accepted the event. If the Error is Unanswered, the gateway may still have accepted
+// it.
 func (c *Client) Send(ctx context.Context, token sensitive.String, body []byte) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -123,7 +122,7 @@ func (a *attempt) request(ctx context.Context, to *url.URL, token sensitive.Stri
 	return req.WithContext(httptrace.WithClientTrace(ctx, &a.trace))
 }
 
-// requestID returns Amazon's id of the request, which its support asks for.
+// requestID returns Amazon's id of the request, which Amazon's support asks for.
 func requestID(h http.Header) string {
 	for _, name := range []string{"X-Amzn-Requestid", "X-Amz-Rid"} {
 		if id := h.Get(name); id != "" {

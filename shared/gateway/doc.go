@@ -6,9 +6,9 @@
 //	_, err := client.Send(ctx, token, body)
 //	if errors.Is(err, gateway.ErrInvalidAccessToken) { … }
 //
-// The answer's payload.code decides on the kind; the HTTP status does only if the code
-// is absent or unknown. The body of a refusal may be empty, cut off or a proxy's HTML
-// page; then the status decides as well.
+// The answer's payload.code determines the kind; the HTTP status does so only if the
+// code is absent or unknown. The body of a refusal may be empty, cut off or a proxy's
+// HTML page; then the status decides as well.
 //
 // The package does not resend, refresh tokens or interpret events: package delivery
 // does. The codes come from Amazon's page

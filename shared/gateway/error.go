@@ -45,7 +45,7 @@ var (
 	ErrThrottled = errors.New("throttled")
 	// ErrInternal: Alexa failed; the event was not processed.
 	ErrInternal = errors.New("internal service error")
-	// ErrUnavailable: no answer (network, time-out), 503, or any other answer.
+	// ErrUnavailable: no answer (network, timeout), 503, or any other answer.
 	ErrUnavailable = errors.New("unavailable")
 )
 
@@ -70,7 +70,7 @@ type Error struct {
 	Region      alexa.Region
 	Status      int           // HTTP status, 0 without an answer
 	Code        string        // payload.code, shortened, without line breaks and token; empty if absent
-	Description string        // payload.description, likewise
+	Description string        // payload.description, shortened in the same way
 	RequestID   string        // Amazon's id of the request
 	RetryAfter  time.Duration // the answer's Retry-After, 0 without one
 
@@ -80,7 +80,7 @@ type Error struct {
 }
 
 // Unanswered reports whether some of the event was sent and no answer came, here or to
-// a proxy that answers 504: the gateway may have taken the event.
+// a proxy that answers 504: the gateway may have accepted the event.
 func (e *Error) Unanswered() bool { return e.unanswered || e.Status == http.StatusGatewayTimeout }
 
 // Error names region, kind, status, code and Amazon's request id.

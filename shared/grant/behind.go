@@ -52,8 +52,9 @@ func (r *Record) NoteBehind(id, endpoint string, discovery bool, now, due time.T
 }
 
 // BehindPause returns how long the sweep waits before it asks the maker: 5 to 15
-// minutes, or 15 to 60 while the region is unhealthy. The grant's id decides, so
-// that grants that missed reports together are not asked for together.
+// minutes, or 15 to 60 while the region is unhealthy. The pause depends on the
+// grant's id, so that the maker is not asked at the same time about all grants that
+// missed reports at the same time.
 func BehindPause(unhealthy bool, id string) time.Duration {
 	sum := digest("behind", id)
 	least, most := 5*time.Minute, 15*time.Minute
@@ -63,7 +64,7 @@ func BehindPause(unhealthy bool, id string) time.Duration {
 	return least + (most-least)/256*time.Duration(sum[0])
 }
 
-// BehindDue reports whether the maker is to be asked for the missed reports: the
+// BehindDue reports whether the maker should be asked for the missed reports: the
 // note is due, and the grant is active. The note of a suspect grant waits until the
 // grant has recovered.
 func (g Grant) BehindDue(now time.Time) bool {
@@ -71,7 +72,7 @@ func (g Grant) BehindDue(now time.Time) bool {
 }
 
 // PutOffBehind postpones the due notes of a record's grants, because their region
-// cannot take the maker's reports.
+// cannot accept the maker's reports.
 func (r *Record) PutOffBehind(ids []string, now, due time.Time) {
 	for _, id := range ids {
 		if g, ok := r.Grants[id]; ok && g.BehindDue(now) {
@@ -84,7 +85,8 @@ func (r *Record) PutOffBehind(ids []string, now, due time.Time) {
 
 // AnnounceStale turns the due notes of some grants, all of one region, into one
 // announcement that asks the maker to report again. A grant that missed only
-// discovery events needs all endpoints: which it missed is not known.
+// discovery events needs all endpoints, since the record does not say which it
+// missed.
 func (r *Record) AnnounceStale(ids []string, now time.Time) {
 	stale, found := Announcement{Type: Stale}, false
 	all := false

@@ -118,11 +118,11 @@ func TestBehindIsNotIdle(t *testing.T) {
 func TestBehindPause(t *testing.T) {
 	t.Parallel()
 	const minute = time.Minute
-	for unwell, most := range map[bool][2]time.Duration{false: {5 * minute, 15 * minute}, true: {15 * minute, 60 * minute}} {
+	for unhealthy, most := range map[bool][2]time.Duration{false: {5 * minute, 15 * minute}, true: {15 * minute, 60 * minute}} {
 		first, last := most[1], most[0]
 		for i := range 1000 {
-			pause := grant.BehindPause(unwell, fmt.Sprint("g-", i))
-			if pause != grant.BehindPause(unwell, fmt.Sprint("g-", i)) {
+			pause := grant.BehindPause(unhealthy, fmt.Sprint("g-", i))
+			if pause != grant.BehindPause(unhealthy, fmt.Sprint("g-", i)) {
 				t.Fatalf("pause = %v, and then another", pause)
 			}
 			first, last = min(first, pause), max(last, pause)

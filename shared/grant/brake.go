@@ -12,8 +12,8 @@ import (
 // [Brake.Limit] in this hour and the last together, the brake latches: no grant is
 // revoked until the sweeps' refreshes succeed again, or an operator releases it.
 type Brake struct {
-	Hour        time.Time // the hour that is counted now
-	Refused     int       // grants whose first refusal fell into that hour
+	Hour        time.Time // the current hour
+	Refused     int       // grants whose first refusal was in that hour
 	Revoked     int
 	LastRefused int // the counts of the hour before
 	LastRevoked int
@@ -23,7 +23,7 @@ type Brake struct {
 
 	LatchedAt time.Time // zero: released
 	ByHand    bool      // an operator latched it, and only an operator releases it
-	OffUntil  time.Time // an operator released it: it does not latch before
+	OffUntil  time.Time // an operator released it: it does not latch before this time
 
 	// The sweeps' refreshes since Since, while it is latched.
 	Since     time.Time
@@ -33,8 +33,8 @@ type Brake struct {
 }
 
 const (
-	// leastLimit is the limit for a small stack.
-	leastLimit = 5
+	// minLimit is the limit for a small stack.
+	minLimit = 5
 	// A latched brake is released after brakeTrial in which goodRefreshes succeeded
 	// for each refresh that was refused.
 	brakeTrial    = 2 * time.Hour
@@ -50,7 +50,7 @@ func (b Brake) Latched() bool { return !b.LatchedAt.IsZero() }
 
 // Limit returns how many first refusals, or revocations, this hour and the last may
 // have: five, or one for each hundred customers if that is more.
-func (b Brake) Limit() int { return max(leastLimit, b.Customers/100) }
+func (b Brake) Limit() int { return max(minLimit, b.Customers/100) }
 
 // At returns the brake with its counts moved on to the hour of now.
 func (b Brake) At(now time.Time) Brake {

@@ -29,9 +29,9 @@ func withinPersistTime(ctx context.Context) (context.Context, context.CancelFunc
 }
 
 // Change reads a record, lets edit alter it, and writes it back. On a conflict it
-// starts anew from the stored record, so that edit may run several times and must
-// decide from its argument alone. If no record is stored, edit gets the one that
-// [New] returns. An edit that changes nothing writes nothing.
+// starts over from the stored record, so edit may run several times and must decide
+// from its argument alone. If no record is stored, edit gets the one that [New]
+// returns. An edit that changes nothing writes nothing.
 //
 // Change returns the record as it is stored afterwards. Errors are edit's,
 // unwrapped, or the store's. ErrConflict is returned only after many conflicts.

@@ -119,7 +119,7 @@ func (p *played) step(what string, args []string) {
 	case "prove":
 		p.notes = append(p.notes, fmt.Sprint("found ", r.Prove(args[0], now)))
 	case "tell":
-		r.Tell("a", now)
+		r.AnnounceSuspect("a", now)
 	case "rest":
 		r.Rest("a", now)
 	case "remove":

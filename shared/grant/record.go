@@ -40,8 +40,8 @@ func (k Key) Bucket() int {
 	return int(sum[len(sum)-1])
 }
 
-// CustomerHash returns the name of a customer in logs: the first 16 hex digits of
-// the SHA-256 of the userId alone, so that a maker can compute it too.
+// CustomerHash returns the hash that names a customer in logs: the first 16 hex
+// digits of the SHA-256 of the userId alone, so that a maker can compute it too.
 func CustomerHash(userID string) string {
 	sum := sha256.Sum256([]byte(userID))
 	return hex.EncodeToString(sum[:8])
@@ -64,7 +64,7 @@ func AmazonUserHash(account string) string { return shortHex(digest("amazon acco
 // digest hashes the parts with their lengths, so that different lists of parts have
 // different hashes.
 func digest(parts ...string) [sha256.Size]byte {
-	joined := make([]byte, 0, 256) // not on the heap, unless it is longer
+	joined := make([]byte, 0, 256) // on the stack, unless it grows
 	for _, part := range parts {
 		joined = binary.AppendUvarint(joined, uint64(len(part)))
 		joined = append(joined, part...)
@@ -111,7 +111,7 @@ type Record struct {
 // Grant is the stored state of one AcceptGrant. Tokens are sealed: neither this
 // package nor a store sees them in the clear.
 type Grant struct {
-	Region       alexa.Region // the gateway of this region takes the grant's events
+	Region       alexa.Region // the gateway of this region accepts the grant's events
 	State        State
 	Reason       string    // why the state is not active
 	Since        time.Time // when the state was entered
@@ -152,9 +152,9 @@ const (
 )
 
 // Lease names the process that is refreshing a grant. It prevents concurrent
-// refreshes, of which the slower would lose a rotated refresh token. An expired
-// lease belongs to a process that died between its call to Login with Amazon and
-// the save.
+// refreshes: the slower one would lose a rotated refresh token. An expired lease
+// belongs to a process that died between its call to Login with Amazon and the
+// save.
 type Lease struct {
 	Owner string
 	Until time.Time
@@ -204,8 +204,8 @@ const (
 	Stale         AnnouncementType = "stale"     // Alexa may lack the latest state of endpoints: the maker should report them again
 )
 
-// Announcement is one grant event that waits to be published. It is saved in
-// one write with the change that it announces, and removed when it has been
+// Announcement is a grant event that is waiting to be published. It is saved in the
+// same write as the change that it announces, and removed after it has been
 // published, so that it is published at least once.
 type Announcement struct {
 	Type         AnnouncementType
@@ -214,7 +214,7 @@ type Announcement struct {
 	Reason       string
 	EndpointIDs  []string // only for Stale; empty for all endpoints
 	Discovery    bool     // only for Stale: discovery events were missed too
-	ActiveGrants int      // that the customer has left in this region; the maker stops publishing only at 0
+	ActiveGrants int      // active grants that the customer still has in this region; the maker stops publishing only at 0
 	At           time.Time
 }
 

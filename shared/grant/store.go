@@ -11,7 +11,7 @@ var (
 	// ErrNotFound: there is no such document.
 	ErrNotFound = errors.New("grant: not found")
 	// ErrConflict: the document was changed, created or deleted since it was read,
-	// and nothing was written. Read it again and decide anew. The other writer may
+	// and nothing was written. Read it again and start over. The other writer may
 	// be the same call, if its response was lost and a client library retried it.
 	ErrConflict = errors.New("grant: changed since it was read")
 )
@@ -38,28 +38,28 @@ type Store interface {
 	// It sees every write of any process that returned before the read began.
 	Read(ctx context.Context, key Key) (Record, error)
 
-	// Write replaces was by now, and returns now as it is stored, with its new
-	// Revision. It succeeds only if the stored record still has was.Revision or,
-	// when that is zero, if no record is stored. Otherwise it returns ErrConflict
-	// and writes nothing. Of concurrent writers that start from one revision
-	// exactly one succeeds.
+	// Write replaces old with updated, and returns updated as it is stored, with
+	// its new Revision. It succeeds only if the stored record still has
+	// old.Revision or, when that is zero, if no record is stored. Otherwise it
+	// returns ErrConflict and writes nothing. Of concurrent writers that start from
+	// one revision, exactly one succeeds.
 	//
-	// Only fields that differ between was and now are written. Each field of each
-	// grant counts by itself, and a grant missing in now is removed whole. All
-	// other fields of the stored document stay as they are, including fields that
-	// this version of the code does not know. If nothing differs, nothing is
-	// written, and was is returned without a call to the database. A record that is
-	// not stored yet is created with everything in now.
+	// Only fields that differ between old and updated are written. Each field of
+	// each grant counts by itself, and a grant missing in updated is removed whole.
+	// All other fields of the stored document stay as they are, including fields
+	// that this version of the code does not know. If nothing differs, nothing is
+	// written, and old is returned without a call to the database. A record that is
+	// not stored yet is created with everything in updated.
 	//
-	// was and now must have the same Key: a store does not move records, and
+	// old and updated must have the same Key: a store does not move records, and
 	// returns an error.
-	Write(ctx context.Context, was, now Record) (Record, error)
+	Write(ctx context.Context, old, updated Record) (Record, error)
 
 	// Due returns a page of the records in the given buckets whose RefreshDue is
 	// set, not before q.From and not after q.Before, earliest first. A record that
 	// changes between two pages may be missed or returned twice. Each returned
-	// record is a consistent state with its Revision, fit for Write. A query
-	// outside the limits of DueQuery is an error.
+	// record is a consistent state with its Revision, and may be passed to Write. A
+	// query outside the limits of DueQuery is an error.
 	Due(ctx context.Context, q DueQuery) (DuePage, error)
 
 	// CountDue returns the number of records that Due would find with q on all its
@@ -67,33 +67,33 @@ type Store interface {
 	// q.After.
 	CountDue(ctx context.Context, q DueQuery) (int, error)
 
-	// Delete removes the record was, if the stored one still has its Revision.
-	// Otherwise it returns ErrConflict and removes nothing. A was without a
-	// Revision is an error.
-	Delete(ctx context.Context, was Record) error
+	// Delete removes a record if the stored one still has its Revision. Otherwise
+	// it returns ErrConflict and removes nothing. A record without a Revision is an
+	// error.
+	Delete(ctx context.Context, record Record) error
 
-	// ReadDelivery returns the delivery record of an event, or ErrNotFound. An
-	// expired record may be returned or not: see Delivery.Live.
+	// ReadDelivery returns the delivery record of an event, or ErrNotFound. It may
+	// return an expired record: see Delivery.Live.
 	ReadDelivery(ctx context.Context, key DeliveryKey) (Delivery, error)
 
-	// WriteDelivery replaces was by now under the rules of Write, but whole,
-	// without a field mask.
-	WriteDelivery(ctx context.Context, was, now Delivery) (Delivery, error)
+	// WriteDelivery replaces old with updated under the rules of Write, but as a
+	// whole, without a field mask.
+	WriteDelivery(ctx context.Context, old, updated Delivery) (Delivery, error)
 
 	// ReadAccount returns the account with an id, or ErrNotFound.
 	ReadAccount(ctx context.Context, id string) (Account, error)
 
-	// WriteAccount replaces was by now like WriteDelivery. Both must have the same
-	// ID. An account without a Customer is an error: it could not be erased.
-	WriteAccount(ctx context.Context, was, now Account) (Account, error)
+	// WriteAccount replaces old with updated like WriteDelivery. Both must have the
+	// same ID. An account without a Customer is an error: it could not be erased.
+	WriteAccount(ctx context.Context, old, updated Account) (Account, error)
 
 	// ReadControl returns the shared document with a name, or ErrNotFound.
 	ReadControl(ctx context.Context, name string) (Control, error)
 
-	// WriteControl replaces was by now like WriteDelivery. Both must have the same
-	// Name, and was must be as it was read. It checks the stored document even if
-	// nothing differs; the Revision may stay the same then.
-	WriteControl(ctx context.Context, was, now Control) (Control, error)
+	// WriteControl replaces old with updated like WriteDelivery. Both must have the
+	// same Name, and old must be as it was read. It checks the stored document even
+	// if nothing differs; the Revision may stay the same then.
+	WriteControl(ctx context.Context, old, updated Control) (Control, error)
 
 	// CountCustomers returns the number of records.
 	CountCustomers(ctx context.Context) (int, error)
@@ -106,14 +106,14 @@ type Admin interface {
 
 	// List returns a page of all records, ordered by Key.ID: at most limit of them,
 	// and at least one if there are more. It begins after the id after; the empty
-	// id is the beginning. A record that is changed meanwhile is returned once, in
-	// its old state or in its new.
+	// id is the beginning. A record that changes in the meantime is returned once,
+	// in its old or its new state.
 	List(ctx context.Context, after string, limit int) (ListPage, error)
 
 	// Erase removes everything that is kept about a customer: the record, at any
 	// revision, the delivery records of all events, and the Amazon accounts. It is
-	// no error if nothing is kept. If it fails, part of it may be gone; call it
-	// again.
+	// not an error if nothing is kept. If it fails, some of it may already be gone;
+	// call it again.
 	Erase(ctx context.Context, key Key) (Erased, error)
 }
 
@@ -195,7 +195,7 @@ type Delivery struct {
 	Key          DeliveryKey
 	State        DeliveryState // empty for an event that may be repeated
 	ClaimedUntil time.Time
-	Accepted     []string  // ids of the grants whose gateway accepted the event, in no order
+	Accepted     []string  // ids of the grants whose gateway accepted the event, in any order
 	ExpireAt     time.Time // required; from then on the record is ignored
 	Revision     Revision  // set by the store, zero for a delivery that is not stored
 }

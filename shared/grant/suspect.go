@@ -27,7 +27,7 @@ const (
 	// ReasonSkillDisabled: the gateway says that the skill is disabled, Login with
 	// Amazon that it is not. The region or stage may be wrong.
 	ReasonSkillDisabled = "skill_disabled"
-	// ReasonSkillNeverEnabled: as ReasonSkillDisabled, with another code.
+	// ReasonSkillNeverEnabled: like ReasonSkillDisabled, with another code.
 	ReasonSkillNeverEnabled = "skill_never_enabled"
 	// ReasonInsufficientPermission: the skill may not send events.
 	ReasonInsufficientPermission = "insufficient_permission"
@@ -43,8 +43,8 @@ const (
 // must still be valid when it reaches the gateway.
 const ExpiryMargin = time.Minute
 
-// TokenEnded reports whether the access token has expired, or nearly, or cannot be
-// opened.
+// TokenEnded reports whether the access token has expired, is about to expire, or
+// cannot be opened.
 func (g Grant) TokenEnded(now time.Time) bool {
 	return !now.Before(g.ExpiresAt.Add(-ExpiryMargin)) || g.Reason == ReasonUnreadable
 }
@@ -101,10 +101,9 @@ const (
 )
 
 // RefreshRefused makes a grant suspect because Login with Amazon answered
-// invalid_grant, and sets its next refresh: after a growing pause, but no later
-// than the time from which another refusal confirms this one. A grant that the
-// gateway refuses keeps that reason. The maker is told once the access token has
-// expired.
+// invalid_grant, and sets its next refresh: after a growing pause, but no later than
+// the time from which another refusal confirms this one. A grant that the gateway
+// refuses keeps that reason. It is announced once the access token has expired.
 func (r *Record) RefreshRefused(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	if g.RefusedAt.IsZero() {
@@ -123,7 +122,7 @@ func (r *Record) RefreshRefused(id, reason string, now time.Time) {
 	g.RefreshDue = earlier(now.Add(min(pause, lastDoubt)), g.RefusedAt.Add(confirmAfter), now)
 	g.NextTry = earlier(now.Add(min(pause, eventDoubt)), g.RefusedAt.Add(confirmAfter), now)
 	r.Grants[id] = g
-	r.tellIfEnded(id, now)
+	r.announceIfExpired(id, now)
 }
 
 // EndAccess marks the access token as expired, because the gateway refuses it.
@@ -160,7 +159,7 @@ func (r *Record) CannotRefresh(id, reason string, now time.Time) {
 	g.Failures++
 	g.RefreshDue, g.NextTry = now.Add(min(pause, lastRefreshPause)), now.Add(min(pause, lastConfigPause))
 	r.Grants[id] = g
-	r.tellIfEnded(id, now)
+	r.announceIfExpired(id, now)
 }
 
 // doubted returns g as suspect for a reason of [Grant.Doubted].
@@ -172,17 +171,17 @@ func doubted(g Grant, reason string, now time.Time) Grant {
 	return g
 }
 
-// tellIfEnded announces that a doubted grant is suspect once its access token has
-// expired, and its events are held back.
-func (r *Record) tellIfEnded(id string, now time.Time) {
+// announceIfExpired announces that a doubted grant is suspect if its access token has
+// expired, because its events are then held back.
+func (r *Record) announceIfExpired(id string, now time.Time) {
 	if r.Grants[id].TokenEnded(now) {
-		r.Tell(id, now)
+		r.AnnounceSuspect(id, now)
 	}
 	r.schedule(now)
 }
 
-// Tell announces that a suspect grant is suspect, unless that was announced.
-func (r *Record) Tell(id string, now time.Time) {
+// AnnounceSuspect announces that a grant is suspect, unless that was announced before.
+func (r *Record) AnnounceSuspect(id string, now time.Time) {
 	g := r.Grants[id]
 	if g.State != Suspect || !g.ToldAt.IsZero() {
 		return
@@ -210,7 +209,7 @@ func (r *Record) Suspect(id, reason string, now time.Time) {
 		g.RefreshDue = due
 	}
 	r.Grants[id] = g
-	r.Tell(id, now)
+	r.AnnounceSuspect(id, now)
 	r.Probe(id, now)
 }
 
@@ -237,9 +236,9 @@ func (r *Record) ProbeFailed(id, reason string, now time.Time) {
 	r.Probe(id, now)
 }
 
-// Recover notes that the gateway took an event of a suspect grant. The grant is
-// active again, with the given due time, unless Login with Amazon refuses it, which
-// the gateway does not know.
+// Recover notes that the gateway accepted an event of a suspect grant. The grant
+// becomes active again, with the given due time, unless Login with Amazon refuses it,
+// of which the gateway knows nothing.
 func (r *Record) Recover(id string, now, due time.Time) {
 	g := r.Grants[id]
 	switch {
@@ -257,16 +256,16 @@ func (r *Record) Recover(id string, now, due time.Time) {
 			g.RefreshDue = due
 		}
 	}
-	r.recovered(id, g, now)
+	r.storeRecovered(id, g, now)
 }
 
-// recovered puts g into the record, and announces that it works again if the maker
-// was told that it is suspect.
-func (r *Record) recovered(id string, g Grant, now time.Time) {
+// storeRecovered puts g into the record, and announces that it works again if it was
+// announced as suspect.
+func (r *Record) storeRecovered(id string, g Grant, now time.Time) {
 	told := !g.ToldAt.IsZero()
 	g.ToldAt = time.Time{}
 	if !g.Behind.Empty() && g.State == Active && r.Grants[id].State != Active {
-		g.Behind.Due = now // the gateway takes reports again
+		g.Behind.Due = now // the gateway accepts reports again
 	}
 	r.Grants[id] = g
 	if told {

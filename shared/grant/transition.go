@@ -39,9 +39,9 @@ func RefreshDue(expiresAt time.Time, draw float64) time.Time {
 // amazonUser is the hash of the grant's Amazon account, empty if unknown, since
 // Alexa does not say. An older grant of the same account and region is replaced; a
 // grant of another account stays. If either account is unknown, the older grant may
-// be the same link. Only a refresh can tell, since Login with Amazon revokes a
-// link's old tokens. The older grant is therefore due now, not used before, and
-// revoked by the first refusal.
+// be the same link. Only a refresh can show that, since Login with Amazon revokes a
+// link's old tokens. So the older grant is due now, is not used until it has been
+// refreshed, and is revoked at the first refusal.
 func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens Tokens, now time.Time) {
 	if _, ok := r.Grants[id]; ok {
 		return
@@ -104,8 +104,8 @@ func (r *Record) makeRoom() (id string, gone Grant) {
 }
 
 // Refreshed saves the result of a refresh: the tokens replace the old ones, the
-// lease ends, and failures are reset. A refusal or a revocation that was decided
-// meanwhile from the same tokens is undone, since Login with Amazon has just proved
+// lease ends, and failures are reset. A refusal or a revocation that was based on
+// the same tokens in the meantime is undone, since Login with Amazon has just proved
 // it wrong.
 //
 // before is the grant as it was before the call to Login with Amazon. The notes of a
@@ -140,7 +140,7 @@ func (r *Record) Refreshed(id string, before Grant, tokens Tokens, now time.Time
 		g.Reason, g.Since = "", now
 	}
 	g.State, g.Failures, g.NextTry = Active, 0, time.Time{}
-	r.recovered(id, g, now)
+	r.storeRecovered(id, g, now)
 }
 
 // keepEarlierDue keeps an earlier due time that was set while the refresh ran, or
@@ -192,9 +192,8 @@ func (r *Record) Announced(published []Announcement, now time.Time) {
 	r.schedule(now)
 }
 
-// Left returns how many of a customer's grants in a region may still receive
-// events. A suspect grant counts, since it recovers only if the maker goes on
-// publishing.
+// Left returns how many of a customer's grants in a region may still receive events.
+// A suspect grant counts, since it recovers only if the maker keeps publishing.
 func (r *Record) Left(region alexa.Region) int {
 	n := 0
 	for _, g := range r.Grants {

@@ -14,7 +14,8 @@ const (
 // that does not affect other grants. The sweep retries it after a minute, then with
 // exponential backoff up to an hour, so that it does not hold up others.
 //
-// A grant that the gateway refuses waits an hour: its failures are its probes'.
+// A grant that the gateway refuses waits an hour, since its failure count belongs to
+// its probes.
 func (r *Record) RefreshFailed(id string, now time.Time) {
 	g := r.Grants[id]
 	if g.State == Suspect && !g.Doubted() {
@@ -71,8 +72,8 @@ func (r *Record) witness(id, by string, now time.Time) {
 	r.Grants[id] = g
 }
 
-// ProbeNow makes the suspect grants of a customer due for a refresh, and the next
-// event their probe. It returns their number.
+// ProbeNow makes the suspect grants of a customer due for a refresh, and makes the
+// next event for each its probe. It returns their number.
 func (r *Record) ProbeNow(now time.Time) (suspects int) {
 	for id, g := range r.Grants {
 		if g.State != Suspect {
@@ -98,7 +99,7 @@ func (r *Record) Remove(id string, now time.Time) {
 	r.schedule(now)
 }
 
-// Restore undoes the revocation of a grant whose refresh token is still there, and
+// Restore undoes the revocation of a grant whose refresh token is still stored, and
 // reports whether it could. The grant is suspect until a refresh, which is due now,
 // succeeds.
 func (r *Record) Restore(id string, now time.Time) bool {
@@ -111,7 +112,7 @@ func (r *Record) Restore(id string, now time.Time) bool {
 	g.RefusedAt, g.Witness = time.Time{}, Witness{}   // they led to the revocation
 	g.RefreshDue, g.NextTry = now, now
 	r.Grants[id] = g
-	r.tellIfEnded(id, now)
+	r.announceIfExpired(id, now)
 	return true
 }
 
@@ -127,7 +128,7 @@ func (r Record) Idle(after time.Duration, now time.Time) bool {
 	return !r.UsedAt.IsZero() && now.Sub(r.UsedAt) > after+useInterval(after)
 }
 
-// NoteUse reports whether it is time to note again that the customer is in use.
+// NoteUse reports whether it is time to note again that the customer gets events.
 // after is the time until a customer without events is idle.
 func (r Record) NoteUse(after time.Duration, now time.Time) bool {
 	return now.Sub(r.UsedAt) > useInterval(after)

@@ -16,12 +16,11 @@ const (
 	defaultTimeout = 2 * time.Second
 )
 
-// Resolver finds the customer of a grantee token. It may be used by many goroutines at
-// once.
+// Resolver finds the customer of a grantee token. It is safe for concurrent use.
 type Resolver interface {
-	// Resolve returns the maker's id of the customer, if the maker's identity
-	// provider vouches for the token. It returns within the Resolver's
-	// time-out, or earlier if ctx ends. Every error is an *Error.
+	// Resolve returns the maker's id of the customer, if the maker's identity provider
+	// vouches for the token. It returns within the Resolver's timeout, or earlier if
+	// ctx ends. Every error is an *Error.
 	Resolve(ctx context.Context, token sensitive.String) (userID string, err error)
 }
 
@@ -44,13 +43,13 @@ type Options struct {
 	// error for userinfo, whose answer does not name the audience.
 	Audience string
 
-	// Credentials returns the client credentials for introspection; no other
-	// method takes them. Each Resolve calls it, within its time-out, so that a
-	// secret can be rotated without a restart.
+	// Credentials returns the client credentials for introspection; no other method
+	// takes them. Each Resolve calls it, within its timeout, so that a secret can be
+	// rotated without a restart.
 	Credentials func(context.Context) (Credentials, error)
 
-	// HTTPClient provides the transport only: redirects, cookies and the
-	// time-out are the Resolver's own. Nil means a transport of its own.
+	// HTTPClient provides the transport only: redirects, cookies and the timeout are
+	// the Resolver's own. Nil means a transport of its own.
 	HTTPClient *http.Client
 
 	// Timeout bounds one Resolve as a whole, 2 seconds if not positive.
@@ -61,7 +60,7 @@ type Options struct {
 }
 
 // New returns the Resolver for method. It makes no call, so that a process starts while
-// the provider is down. An error means that method and options do not fit together.
+// the provider is down. An error means that the method and the options do not match.
 func New(method Method, o Options) (Resolver, error) {
 	if err := o.check(method); err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (i *introspection) request(ctx context.Context, token sensitive.String) (*h
 
 // judge returns an error unless the endpoint vouches for the token. The endpoint has
 // checked the times, so an unreadable time is no reason to refuse. A token that has
-// expired by its own claims is refused all the same.
+// expired by its own claims is still refused.
 func (i *introspection) judge(claims object) error {
 	const asked = string(kindIntrospection)
 	switch string(claims["active"]) {

@@ -118,7 +118,7 @@ func jwtFault(token string) string {
 	case strings.Count(token, ".") == 4:
 		return "it is an encrypted JWT, which only its issuer can read: use userinfo or introspection"
 	}
-	return "it is no signed JWT: for a token that only its issuer understands use userinfo or introspection"
+	return "it is not a signed JWT: for a token that only its issuer understands use userinfo or introspection"
 }
 
 // verify returns a token's claims, and whether one of the issuer's keys signed it. A
@@ -139,7 +139,7 @@ func (i *issuer) verify(ctx context.Context, p *published, token sensitive.Strin
 	}
 	claims, ok := decode(payload)
 	if !ok {
-		return nil, true, rejected(asked, 0, "its claims are no JSON object")
+		return nil, true, rejected(asked, 0, "its claims are not a JSON object")
 	}
 	if fault := i.refusal(claims); fault != "" {
 		return nil, true, rejected(asked, 0, fault)

@@ -63,7 +63,7 @@ func TestJWTRejects(t *testing.T) {
 	parts := strings.Split(goodToken, ".")
 	encode := base64.RawURLEncoding.EncodeToString
 
-	const noJWT, algorithm, signature = "no signed JWT", "its algorithm is none of", "by none of the issuer's keys"
+	const noJWT, algorithm, signature = "not a signed JWT", "its algorithm is none of", "by none of the issuer's keys"
 	for name, tt := range map[string]struct{ token, reason string }{
 		"no JWT":                      {canary, noJWT},
 		"encrypted":                   {"e30.canary.e30.e30.e30", "encrypted JWT"},
@@ -74,8 +74,8 @@ func TestJWTRejects(t *testing.T) {
 		"issuer with a slash":         {good.sign(t, i.claims("iss", i.URL+"/")), "another issuer"},
 		"no issuer":                   {good.sign(t, i.claims("iss", nil)), `no "iss"`},
 		"wrong audience":              {good.sign(t, i.claims("aud", "canary")), "not for the configured audience"},
-		"claims are a list":           {good.signBytes(t, []byte(`["canary"]`), &jose.SignerOptions{}), "no JSON object"},
-		"claims are no JSON":          {good.signBytes(t, []byte(`canary`), &jose.SignerOptions{}), "no JSON object"},
+		"claims are a list":           {good.signBytes(t, []byte(`["canary"]`), &jose.SignerOptions{}), "not a JSON object"},
+		"claims are no JSON":          {good.signBytes(t, []byte(`canary`), &jose.SignerOptions{}), "not a JSON object"},
 		"other key, same id":          {other.sign(t, i.claims()), signature},
 		"key in the header":           {other.signBytes(t, []byte(`{}`), &jose.SignerOptions{EmbedJWK: true}), signature},
 		"claims swapped":              {parts[0] + "." + encode([]byte(`{"sub":"u-2"}`)) + "." + parts[2], signature},

@@ -1,7 +1,7 @@
 // Package handler wraps a function for the Functions Framework.
 //
 // The framework only serves HTTP: it does not drain on SIGTERM, limit bodies, set
-// time-outs, or hide a panic's text from the caller. [Group.Wrap] reads the whole body
+// timeouts, or hide a panic's text from the caller. [Group.Wrap] reads the whole body
 // within a size and a time before it calls the function, sets a deadline shorter than
 // the platform's, and writes one log line per request. After a panic the caller gets a
 // plain 500, and the stack is logged.

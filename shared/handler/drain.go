@@ -52,9 +52,9 @@ func (d deadline) Deadline() (time.Time, bool) {
 	return own, ok
 }
 
-// mostFlights is how many requests may be in flight. The platform sends far fewer at a
+// maxFlights is how many requests may be in flight. The platform sends far fewer at a
 // time; if it does not, a refusal is better than a process that runs out of memory.
-const mostFlights = 2000
+const maxFlights = 2000
 
 // begin admits a request, or returns why not. An admitted request must call land.
 func (f *flights) begin() (refusal string) {
@@ -63,7 +63,7 @@ func (f *flights) begin() (refusal string) {
 	switch {
 	case f.draining:
 		return "shutting down"
-	case f.n >= mostFlights:
+	case f.n >= maxFlights:
 		return "too many requests at a time"
 	}
 	f.n++

@@ -26,8 +26,9 @@ type Request struct {
 	project string
 }
 
-// Follow ties the log line to the trace of a traceparent, such as the publisher's, in
-// place of the request's own trace. It ignores one that is empty or invalid.
+// Follow links the log line to the trace in traceparent, for example the publisher's,
+// instead of the request's own trace. It ignores a traceparent that is empty or
+// invalid.
 func (r Request) Follow(ctx context.Context, traceparent string) {
 	addTrace(ctx, logging.TraceOf(traceparent, r.project))
 }
@@ -48,7 +49,7 @@ type Answer struct {
 func JSON(status int, value any) Answer {
 	body, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // a bug: answers are of Gatepost's own types
+		panic(err) // a bug: all answers are types that can be encoded
 	}
 	return Answer{Status: status, Body: body}
 }
@@ -62,7 +63,7 @@ func Fail(status int, text string) Answer {
 // Limits bound one request of a function.
 type Limits struct {
 	Body int64         // bytes
-	Time time.Duration // of the handler, once the body is read; shorter than the platform's time-out
+	Time time.Duration // for the handler, after the body is read; shorter than the platform's timeout
 }
 
 // bodyTime is how long a body may take to arrive. Pub/Sub and the skill proxy
@@ -164,14 +165,14 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 	return body, control.SetReadDeadline(time.Time{})
 }
 
-// mostPreallocated is the most memory that is allocated before the body arrives.
-const mostPreallocated = 64 << 10
+// maxPreallocated is the most memory that is allocated before the body arrives.
+const maxPreallocated = 64 << 10
 
 // readAll is io.ReadAll for a body of an announced size, which is negative if unknown.
 func readAll(body io.Reader, announced int64) ([]byte, error) {
 	var whole bytes.Buffer
 	// ReadFrom grows the buffer unless there is room for one more read.
-	whole.Grow(int(min(max(announced, 0), mostPreallocated)) + bytes.MinRead)
+	whole.Grow(int(min(max(announced, 0), maxPreallocated)) + bytes.MinRead)
 	_, err := whole.ReadFrom(body)
 	return whole.Bytes(), err
 }
@@ -184,7 +185,7 @@ func write(w http.ResponseWriter, answer Answer) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(answer.Body)))
 	w.WriteHeader(answer.Status)
 	_, _ = w.Write(answer.Body) // a caller that has disconnected retries
-	// The request leaves the count when its handler returns, and the process may
-	// exit then: the answer must be sent before.
+	// Once its handler returns, the request no longer counts as in flight and the
+	// process may exit. So the answer must be sent first.
 	_ = http.NewResponseController(w).Flush()
 }

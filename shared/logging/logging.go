@@ -1,8 +1,8 @@
 // Package logging writes logs in Cloud Logging's format: one JSON object per line,
 // with severity, message and trace.
 //
-// Each unit of work (a request, a swept shard) writes one wide line at its end. Code on
-// the way adds fields to it with [Add]. The field names are the constants of this
+// Each unit of work (a request, a swept shard) writes one wide line at its end. Code
+// along the way adds fields to it with [Add]. The field names are the constants of this
 // package, so that a query works for every function.
 package logging
 
@@ -64,7 +64,7 @@ func New(w io.Writer) *slog.Logger {
 	return slog.New(newHandler(w))
 }
 
-// rename renames slog's own fields to Cloud Logging's, see
+// rename renames slog's own fields to Cloud Logging's: see
 // https://cloud.google.com/logging/docs/structured-logging.
 func rename(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) > 0 {
@@ -82,7 +82,7 @@ func rename(groups []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// Line collects the fields of one wide line. It may be used by many goroutines at once.
+// Line collects the fields of one wide line. It is safe for concurrent use.
 type Line struct {
 	mu    sync.Mutex
 	level slog.Level

@@ -33,7 +33,7 @@ type Token struct {
 	ClientID     string // the client that LWA issued it to
 }
 
-// Client calls Login with Amazon. It may be used by many goroutines at once.
+// Client calls Login with Amazon. It is safe for concurrent use.
 type Client struct {
 	tokenURL string
 	http     *http.Client
@@ -43,7 +43,7 @@ type Client struct {
 
 // New returns a client for the token endpoint, by default
 // https://api.amazon.com/auth/o2/token, which serves every Alexa region. The HTTP
-// client must follow no redirects, see package transport. A call tries credentials in
+// client must follow no redirects: see package transport. A call tries credentials in
 // order as long as LWA refuses the client; there must be at least one.
 func New(tokenURL *url.URL, client *http.Client, credentials []Credentials, now func() time.Time) *Client {
 	client = &http.Client{Transport: lenient{client.Transport}, CheckRedirect: client.CheckRedirect, Timeout: client.Timeout}
@@ -110,9 +110,9 @@ func (c *Client) Exchange(ctx context.Context, code sensitive.String) (Token, er
 // Refresh exchanges a refresh token of the client clientID for new tokens. LWA may
 // invalidate the old refresh token, so two refreshes of one grant must never run
 // concurrently, and the answer must be saved before it is used. Refresh makes one
-// attempt with each secret of that client until LWA accepts one, in RefreshTimeout
-// altogether. It tries no other client: LWA would refuse a valid token like a revoked
-// one. Errors are an [Error].
+// attempt with each secret of that client until LWA accepts one, within RefreshTimeout
+// in all. It tries no other client, for which LWA would refuse a valid token just like
+// a revoked one. Errors are an [Error].
 func (c *Client) Refresh(ctx context.Context, clientID string, refreshToken sensitive.String) (Token, error) {
 	ctx, cancel := context.WithTimeout(ctx, RefreshTimeout)
 	defer cancel()

@@ -16,7 +16,7 @@ import (
 
 // The kinds of failure. Match them with errors.Is.
 var (
-	// ErrInvalidGrant: the code or refresh token is wrong, expired, used, or of
+	// ErrInvalidGrant: the code or refresh token is wrong, expired, used, or belongs to
 	// another client, or the customer revoked the grant.
 	ErrInvalidGrant = errors.New("invalid grant")
 	// ErrClientRefused: LWA refuses this client, not the customer (invalid_client,

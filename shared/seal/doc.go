@@ -15,7 +15,7 @@
 //   - A value with an unknown key makes it reload the keyset and retry, at most every
 //     10 seconds, however many such values there are. A damaged or moved value does
 //     not.
-//   - A process that meets no such value would never leave the old key. The first
+//   - A process that encounters no such value would keep using the old key. The first
 //     Seal in an hour therefore reloads the keyset too; while that fails, it is
 //     retried after a minute. The caller of Seal has a token that must be saved, so
 //     the reload takes at most a second, blocks no other caller, and does not fail
@@ -25,6 +25,7 @@
 //
 // Values that were sealed with a key are lost when the key is removed ([Remove]).
 // Before that, every process must seal with the new key, which takes an hour, or
-// longer if the keyset's source is stale or unavailable. And no value may be left that
-// is sealed with the old key: [Sealer.Fresh] and [KeyID] tell the key of a value.
+// longer if the keyset's source is stale or unavailable. And no value that is sealed
+// with the old key may be left: [Sealer.Fresh] and [KeyID] show which key a value is
+// sealed with.
 package seal

@@ -29,7 +29,7 @@ func (p Place) associatedData() []byte {
 	return []byte(strings.Join([]string{"gatepost", p.Customer, p.Grant, p.Field}, "\x00"))
 }
 
-// Sealer seals and opens values. It may be used by many goroutines at once.
+// Sealer seals and opens values. It is safe for concurrent use.
 type Sealer struct{ ring ring }
 
 // New returns a Sealer for a Tink keyset in unencrypted JSON, which is protected by
@@ -62,10 +62,10 @@ func newSealer(keys *keys) *Sealer {
 	return s
 }
 
-// ReloadFrom makes the Sealer reload the keyset when it meets an unknown key, and
-// when the keyset is an hour old: see the package's documentation. load must return
-// when its context ends, and its errors must show no secret. Call ReloadFrom before
-// the Sealer is used.
+// ReloadFrom makes the Sealer reload the keyset when it encounters an unknown key,
+// and when the keyset is an hour old: see the package's documentation. load must
+// return when its context ends, and its errors must show no secret. Call ReloadFrom
+// before the Sealer is used.
 func (s *Sealer) ReloadFrom(load func(context.Context) (sensitive.String, error), now func() time.Time) {
 	s.ring.load, s.ring.now, s.ring.due = load, now, now().Add(maxAge)
 }
@@ -124,7 +124,7 @@ func (s *Sealer) Fresh(sealed []byte) bool {
 // KeyID returns the id of the key that a value was sealed with. It does not check
 // the rest of the value; ok is false for a value that no Sealer has sealed.
 //
-// Tink's prefix is a byte 1 and the id, see
+// Tink's prefix is a byte 1 and the id: see
 // https://developers.google.com/tink/wire-format#tink_output_prefix.
 func KeyID(sealed []byte) (id uint32, ok bool) {
 	const version, length = 1, 5

@@ -17,8 +17,8 @@
 // stale uses [Reader.Newest].
 //
 // A [Writer] creates or replaces a secret, and reads back the value it wrote. It
-// refuses variables, versions, and to create a secret that exists. It reports
-// concurrent writes.
+// refuses to write variables and versions, and to create a secret that exists. It
+// reports concurrent writes.
 //
 // Errors name the reference and the fault, never a value. An empty secret is an error,
 // as is a payload of Secret Manager that does not match its checksum. [ErrNotFound] and

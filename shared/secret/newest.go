@@ -14,9 +14,9 @@ import (
 // version, it also returns the reference of the version that has the value;
 // otherwise it returns ref.
 //
-// It is for a caller that knows that Read's value is stale. "latest" may be, for
-// minutes and in the worst case hours after a version was added; only a version
-// that is read by its number is consistent, see
+// It is for a caller that knows that Read's value is stale. "latest" may be stale
+// too, for minutes and in the worst case hours after a version was added. Only a
+// version that is read by its number is consistent: see
 // https://cloud.google.com/secret-manager/docs/reference/consistency. Newest
 // therefore reads the numbers that follow. It makes at least two calls where Read
 // makes one, and has 5 seconds for them if ctx has no deadline.

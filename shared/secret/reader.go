@@ -28,7 +28,7 @@ var (
 	ErrDenied = errors.New("access denied")
 )
 
-// Reader reads secrets. It may be used by any number of goroutines.
+// Reader reads secrets. It is safe for concurrent use.
 type Reader struct {
 	lookupEnv func(string) (string, bool)
 	options   []option.ClientOption
@@ -39,8 +39,8 @@ type Reader struct {
 }
 
 // NewReader returns a Reader that looks variables up with lookupEnv, usually
-// os.LookupEnv. It opens no connection: the client of Secret Manager is made, with
-// the given options, by the first call that needs it.
+// os.LookupEnv. It opens no connection: the client of Secret Manager is created,
+// with the given options, by the first call that needs it.
 func NewReader(lookupEnv func(string) (string, bool), options ...option.ClientOption) *Reader {
 	return &Reader{lookupEnv: lookupEnv, options: options}
 }

@@ -30,7 +30,7 @@ func NewWriter(reader *Reader) *Writer { return &Writer{reader} }
 
 // Create writes a secret that has no value yet, or returns ErrExists. In Secret
 // Manager it adds the first version; the secret itself must exist. It returns the
-// reference of the new value, see [Reader.Newest].
+// reference of the new value: see [Reader.Newest].
 func (w *Writer) Create(ctx context.Context, ref Ref, value sensitive.String) (Ref, error) {
 	return w.write(ctx, ref, func(_ sensitive.String, err error) (sensitive.String, error) {
 		switch {
@@ -43,7 +43,7 @@ func (w *Writer) Create(ctx context.Context, ref Ref, value sensitive.String) (R
 	})
 }
 
-// Replace replaces the newest value by the result of change. If change fails,
+// Replace replaces the newest value with the result of change. If change fails,
 // Replace writes nothing and returns its error, prefixed with the reference.
 //
 // A file is replaced as a whole, and belongs to the caller's user from then on. A

@@ -1,8 +1,8 @@
 // Package simulator simulates Login with Amazon and the three Alexa event gateways, to
 // test Gatepost's calls without Amazon.
 //
-// A [Simulator] is one [http.Handler]. It makes codes, issues, rotates and revokes
-// tokens, takes events, and refuses the requests that the real services are known to
+// A [Simulator] is one [http.Handler]. It creates codes, issues, rotates and revokes
+// tokens, accepts events, and refuses the requests that the real services are known to
 // refuse, with Amazon's status, JSON and descriptions. It records requests without their
 // secrets. A [Fault] makes any request fail.
 //
@@ -14,7 +14,7 @@
 //
 // The rules come from Amazon's pages, its message schema, and answers that were seen. In
 // doubt the simulator is strict: it refuses unknown field names, a time with six digits
-// of fraction, a scope in the wrong place, and a form sent as JSON. It takes unknown
+// of fraction, a scope in the wrong place, and a form sent as JSON. It accepts unknown
 // kinds of event, since Alexa adds some every year. It does not check whether discovery
 // declared the endpoint, or whether a value suits its property.
 //

@@ -72,8 +72,8 @@ type Fault struct {
 	// RetryAfter is sent in seconds, rounded up.
 	RetryAfter time.Duration
 
-	// Delay passes before the request is processed. A request whose client
-	// disconnects meanwhile is not processed.
+	// Delay passes before the request is processed. A request whose client disconnects in
+	// the meantime is not processed.
 	Delay time.Duration
 	// Reset closes the connection without processing the request.
 	Reset bool

@@ -418,7 +418,7 @@ func TestControlViews(t *testing.T) {
 		"dropped": 1.0,
 		"requests": []any{map[string]any{
 			"seq": 3.0, "time": "2026-01-02T03:04:05Z", "target": "gateway/EU", "region": "EU", "user": "amzn-1",
-			"status": 400.0, "code": "INVALID_REQUEST_EXCEPTION", "reason": "the body is no JSON object", "accepted": false, "body": "no JSON",
+			"status": 400.0, "code": "INVALID_REQUEST_EXCEPTION", "reason": "the body is not a JSON object", "accepted": false, "body": "no JSON",
 		}},
 	}
 	expect.Equal(t, "requests since 2", want, view)

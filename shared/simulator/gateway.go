@@ -15,7 +15,7 @@ import (
 // is not documented.
 const maxEventBytes = 256 << 10
 
-// serveEvent serves POST /v3/events at the gateway of a region, see
+// serveEvent serves POST /v3/events at the gateway of a region: see
 // https://developer.amazon.com/docs/smarthome/send-events.html.
 func (s *Simulator) serveEvent(w http.ResponseWriter, r *http.Request, region alexa.Region) {
 	body, whole := readBody(r, maxEventBytes)

@@ -34,7 +34,7 @@ type Request struct {
 	// Reason is the simulator's own reason for a refusal: the answer has only
 	// Amazon's text.
 	Reason string `json:"reason,omitempty"`
-	// Accepted is set if the request succeeded: the simulator took the event,
+	// Accepted is set if the request succeeded: the simulator accepted the event,
 	// issued tokens, or described a token. A fault may still have lost the answer.
 	Accepted bool `json:"accepted"`
 	Scripted bool `json:"scripted,omitempty"` // a fault applied
@@ -50,8 +50,8 @@ type Counts struct {
 	// whether or not the grace allowed them.
 	RotatedAway int64 `json:"rotatedAway"`
 	LWARefused  int64 `json:"lwaRefused"` // requests to Login with Amazon that failed
-	Accepted    int64 `json:"accepted"`   // events taken
-	Refused     int64 `json:"refused"`    // events not taken
+	Accepted    int64 `json:"accepted"`   // accepted events
+	Refused     int64 `json:"refused"`    // refused events
 	Scripted    int64 `json:"scripted"`   // requests to which a fault applied
 	Dropped     int64 `json:"dropped"`    // requests dropped from the record
 }

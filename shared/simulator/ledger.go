@@ -43,7 +43,7 @@ type pendingCode struct {
 	expires time.Time
 }
 
-// ledger holds the grants. It only grows with the number of enablements.
+// ledger holds the grants. It grows only with the number of enablements.
 type ledger struct {
 	options Options
 	mint    mint
@@ -243,7 +243,7 @@ const (
 // distinguish a refresh token that was rotated an hour ago from one that never existed.
 type claim struct {
 	grant      uint64 // index in the ledger
-	serial     uint64 // unique for each token
+	serial     uint64 // unique to each token
 	generation uint64 // of the grant's access tokens
 	expires    uint64 // Unix milliseconds, of access tokens only
 }

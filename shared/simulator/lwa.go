@@ -23,7 +23,7 @@ type tokenCall struct {
 	broken *answer // the answer if the request cannot be decoded
 }
 
-// serveToken serves POST /auth/o2/token, see
+// serveToken serves POST /auth/o2/token: see
 // https://developer.amazon.com/docs/login-with-amazon/authorization-code-grant.html.
 func (s *Simulator) serveToken(w http.ResponseWriter, r *http.Request) {
 	call := s.readTokenCall(r)
@@ -193,7 +193,7 @@ func shownForm(form url.Values) string {
 	return strings.Join(shown, "&")
 }
 
-// serveTokenInfo serves GET /auth/o2/tokeninfo, which describes an access token, see
+// serveTokenInfo serves GET /auth/o2/tokeninfo, which describes an access token: see
 // https://developer.amazon.com/docs/login-with-amazon/verify-access-tokens.html.
 func (s *Simulator) serveTokenInfo(w http.ResponseWriter, r *http.Request) {
 	token := r.URL.Query().Get("access_token")

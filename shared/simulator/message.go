@@ -58,7 +58,7 @@ func missing(reason string) *wrong {
 // judge returns the refusal of an event with a valid token, nil if it is accepted.
 func (e event) judge(token string) *wrong {
 	if e.root == nil {
-		return malformed("the body is no JSON object")
+		return malformed("the body is not a JSON object")
 	}
 	if e.event == nil {
 		return missing("event is missing")

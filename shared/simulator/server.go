@@ -112,8 +112,9 @@ func (s *Server) Close() error {
 }
 
 // IdentityProvider simulates the maker's own OAuth server, which resolves grantee
-// tokens: it answers GET /userinfo with the bearer token "grantee-u-1" by {"sub":"u-1"},
-// and with any other kind of token by 401. The zero value is ready to use.
+// tokens: it answers GET /userinfo with {"sub":"u-1"} if the bearer token is
+// "grantee-u-1", and with 401 for any other kind of token. The zero value is ready to
+// use.
 type IdentityProvider struct{}
 
 // ServeHTTP serves GET /userinfo.

@@ -14,8 +14,8 @@ import (
 // Options configure a [Simulator]. The zero value is ready to use.
 type Options struct {
 	// Now is the simulator's clock, [time.Now] if nil. Codes, tokens and the
-	// record use it; a [Fault]'s Delay is real time. It is called from many
-	// goroutines at once.
+	// record use it; a [Fault]'s Delay is real time. It must be safe
+	// for concurrent use.
 	Now func() time.Time
 
 	// Clients are the pairs of client id and secret that Login with Amazon
@@ -69,8 +69,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Simulator is Login with Amazon and the three event gateways. Its methods may be called
-// by many goroutines at once, also while it serves.
+// Simulator is Login with Amazon and the three event gateways. It is safe for concurrent
+// use, even while it serves.
 type Simulator struct {
 	options  Options
 	ledger   *ledger

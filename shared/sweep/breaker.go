@@ -27,28 +27,29 @@ var (
 )
 
 const (
-	// The breaker judges by the latest answers. With more than slowPercent of them
-	// failures the sweep slows down, and with openPercent it ends: what is due is due
-	// at the next sweep, and a customer who gets an event meanwhile is refreshed on
-	// demand.
+	// The breaker looks at the latest answers. Above slowPercent failures the sweep
+	// slows down, and at openPercent it ends. What was due stays due for the next
+	// sweep, and a customer who gets an event before that is refreshed on demand.
 	window      = 40
 	minAnswers  = 20 // before the share means something
 	slowPercent = 10
 	openPercent = 50
 	// maxLongRests is how many refreshes may be told to retry after more than
-	// maxRest. More end the sweep; a single one may be about one grant.
+	// maxRest. More than that end the sweep; a single one may concern one grant
+	// only.
 	maxLongRests = 1
-	// maxClientRefusals is how many grants in a row Login with Amazon may refuse with
-	// an error that is ours before a sweep believes that it is not theirs.
+	// maxClientRefusals is how many grants in a row Login with Amazon must refuse
+	// with a client error before a sweep concludes that our client is at fault, and
+	// not the grants.
 	maxClientRefusals = 3
-	// maxConfigFaults is how many grants a sweep meets that fail because of our
-	// settings before it ends, if none goes well. They cost no call of Login with
-	// Amazon, so it may look far: there may be many grants of a former client.
+	// maxConfigFaults is how many grants may fail because of our settings before a
+	// sweep in which none succeeds ends. They cost no call to Login with Amazon, so
+	// the limit is high: there may be many grants of a former client.
 	maxConfigFaults = 1000
 )
 
 // breaker is the circuit breaker of one sweep. Open, it ends the sweep, unless a
-// probe closes it again. It may be used by many goroutines at once.
+// probe closes it again. It is safe for concurrent use.
 type breaker struct {
 	mu sync.Mutex
 	// Since it was closed last:
@@ -56,16 +57,16 @@ type breaker struct {
 	seen           int          // answers
 	longRests      int
 	clientRefusals int   // in a row
-	tried, well    int   // refreshes, and those that Login with Amazon answered
+	tried, well    int   // refreshes, and how many of them Login with Amazon answered
 	unhealthy      error // why it is open: too many failures
 	ended          error // or another reason
 	// Since the sweep began:
 	everWell     bool
 	configFaults int
-	probes       int // the walk's own, between its workers
+	probes       int // used only by the walk, between its workers
 }
 
-// open returns why the breaker is open, nil while it is closed.
+// open returns why the breaker is open, or nil while it is closed.
 func (b *breaker) open() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -79,9 +80,9 @@ func (b *breaker) end(err error) {
 	b.ended = err
 }
 
-// close closes the breaker, or lets the trials of a probe begin without what is
-// known of earlier refreshes. How long Login with Amazon wants a pause is the
-// limiter's, and stays.
+// close closes the breaker and forgets earlier refreshes, so that the trials of a
+// probe are judged alone. A pause that Login with Amazon asked for is kept by the
+// limiter, and stays in force.
 func (b *breaker) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -89,7 +90,7 @@ func (b *breaker) close() {
 	b.unhealthy, b.ended = nil, nil
 }
 
-// note counts a refresh. One that was refused went well: Login with Amazon has
+// note counts a refresh. A refusal counts as a success: Login with Amazon has
 // answered.
 func (b *breaker) note(err error) {
 	b.mu.Lock()
@@ -111,8 +112,8 @@ func (b *breaker) healthy() {
 	b.answer(false)
 }
 
-// failure notes a failure that may be one of all grants, and opens the
-// breaker if there are too many.
+// failure notes a failure that may affect every grant, and opens the breaker if
+// there are too many.
 func (b *breaker) failure(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,7 +149,7 @@ func (b *breaker) configFault(err error) {
 	}
 }
 
-// failing is the share of failures among the latest answers, in percent.
+// failing returns the percentage of failures among the latest answers.
 func (b *breaker) failing() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -161,7 +162,7 @@ func (b *breaker) answer(failure bool) {
 	b.seen++
 }
 
-// share is failing for a caller that holds the lock.
+// share is like failing, for a caller that holds the lock.
 func (b *breaker) share() int {
 	n := min(b.seen, window)
 	if n == 0 {
@@ -176,8 +177,8 @@ func (b *breaker) share() int {
 	return failures * 100 / n
 }
 
-// judge decides what the end of one refresh says: about the grant, which is counted
-// and perhaps put off, and about the health of Login with Amazon and of ourselves.
+// judge interprets the result of one refresh. It counts the grant, perhaps puts it
+// off, and updates the breaker.
 func (p *pass) judge(ctx context.Context, record grant.Record, id string, err error) {
 	defer p.limiter.wake()
 	p.breaker.note(err)
@@ -200,8 +201,9 @@ func (p *pass) judge(ctx context.Context, record grant.Record, id string, err er
 		p.breaker.healthy()
 		p.tally.add(Counts{Refused: 1})
 	case errors.Is(err, access.ErrBraked):
-		// A refusal that is not believed is an illness of Login with Amazon, if others
-		// are not well. Beside others that are, it is a customer who left, and waits.
+		// Among failures, a refusal that is not believed points to a fault of Login
+		// with Amazon. Among successes it is a customer who left, and the grant
+		// waits.
 		p.tally.fail(ctx, "braked", slog.LevelWarn, err)
 		p.fails(failure{record, id, true}, err)
 	case errors.Is(err, lwa.ErrClientRefused):
@@ -227,7 +229,7 @@ func (p *pass) judge(ctx context.Context, record grant.Record, id string, err er
 	}
 }
 
-// fails notes a failure that may be one of all grants.
+// fails notes a failure that may affect every grant.
 func (p *pass) fails(f failure, err error) {
 	p.limiter.rest(err)
 	p.breaker.failure(err)
@@ -242,11 +244,11 @@ const (
 // probe works on a sample of customers from elsewhere in the queue with the breaker
 // half-open, and reports whether that has closed it again.
 //
-// When many refreshes fail, either something is unhealthy that all depend on, or a
-// few grants fail that happen to stand together at the head of the queue. The
-// former ends the sweep, and nothing is written. The latter must not, or the next
-// sweep would begin with the same grants and end as early. If the sample goes well
-// the failures were those grants' own: they are put off, and the sweep continues.
+// When many refreshes fail, either something that all depend on is unhealthy, or a
+// few bad grants happen to be together at the head of the queue. The former ends
+// the sweep, and nothing is written. The latter must not, or the next sweep would
+// begin with the same grants and end as early. If the sample goes well the failures
+// were those grants' own: they are put off, and the sweep continues.
 func (p *pass) probe(ctx context.Context, opened error, sample []grant.Record) bool {
 	if len(sample) == 0 {
 		return false
@@ -255,8 +257,8 @@ func (p *pass) probe(ctx context.Context, opened error, sample []grant.Record) b
 	b.probes++
 	b.close()
 	p.work(ctx, sample)
-	// A service that fails every second call is unhealthy; a client that is accepted
-	// once is not refused.
+	// A service that fails more than one call in five is unhealthy; a client that
+	// is accepted once is not refused.
 	if b.well == 0 || errors.Is(opened, errUnhealthy) && (b.tried-b.well)*5 > b.tried {
 		return false
 	}
@@ -267,7 +269,7 @@ func (p *pass) probe(ctx context.Context, opened error, sample []grant.Record) b
 
 // sample returns some customers who are due and wait elsewhere in the queue: at
 // another time, or at the end of the page, or on the next page. It returns none if
-// there are no others, or if they cannot tell what opened the breaker. It also
+// there are no others, or if they cannot show why the breaker opened. It also
 // returns what is left of the page without them.
 func (p *pass) sample(ctx context.Context, opened error, query grant.DueQuery, page grant.DuePage, left []grant.Record) (
 	sample, rest []grant.Record,
@@ -279,8 +281,8 @@ func (p *pass) sample(ctx context.Context, opened error, query grant.DueQuery, p
 	if errors.Is(opened, errUnanswered) && !p.slowStart.mayProbe(p.Now(), p.Period/2) {
 		return nil, left
 	}
-	// Somewhere in the time since the page was due, each sweep elsewhere: the grants
-	// at one place may all fail as well.
+	// Look at a due time between the page and the start, a different one in each
+	// sweep: the grants at any one place may all fail too.
 	oldest := page.Records[0].RefreshDue
 	part := time.Duration(p.started.Unix() / int64(p.Period/time.Second) * 389 % 1000)
 	at := &grant.DueCursor{RefreshDue: oldest.Add(p.started.Sub(oldest) / 1000 * part)}
@@ -303,7 +305,7 @@ func (p *pass) after(ctx context.Context, query grant.DueQuery, page grant.DuePa
 	query.After = at
 	found, err := p.Store.Due(ctx, query)
 	if err != nil {
-		return nil // which the next page will tell
+		return nil // the next page will fail with it
 	}
 	sample := slices.DeleteFunc(found.Records, func(record grant.Record) bool {
 		same := func(other grant.Record) bool { return other.Key() == record.Key() }

@@ -35,7 +35,7 @@ func (p *pass) customer(ctx context.Context, record grant.Record) {
 		record, idle, err = p.idle(ctx, record, due)
 		switch {
 		case errors.Is(err, grant.ErrNotFound):
-			finished = true // erased meanwhile
+			finished = true // erased in the meantime
 			return
 		case err != nil: // better one refresh too many than a token that ends
 			p.tally.fail(ctx, "idle", slog.LevelError, err)
@@ -109,11 +109,11 @@ func (p *pass) publish(ctx context.Context, record grant.Record, changed bool) {
 }
 
 // requestReports turns the due notes of what active grants missed into one
-// announcement for each region, or puts them off where the region is unwell: the
+// announcement for each region, or puts them off where the region is unhealthy: the
 // reports that the maker would send could not be delivered either. It returns the
 // record as it is then, or one that is not stored if there was nothing to do.
 func (p *pass) requestReports(ctx context.Context, record grant.Record, changed bool) (grant.Record, error) {
-	due, unwell := make(map[alexa.Region][]string), make(map[alexa.Region]bool)
+	due, unhealthy := make(map[alexa.Region][]string), make(map[alexa.Region]bool)
 	for _, id := range slices.Sorted(maps.Keys(record.Grants)) {
 		if g := record.Grants[id]; g.BehindDue(p.started) {
 			due[g.Region] = append(due[g.Region], id)
@@ -124,7 +124,7 @@ func (p *pass) requestReports(ctx context.Context, record grant.Record, changed 
 	}
 	for region := range due {
 		var err error
-		if unwell[region], err = p.unwell(ctx, region); err != nil {
+		if unhealthy[region], err = p.unhealthy(ctx, region); err != nil {
 			return grant.Record{}, err // not put off, which would be a write for each customer
 		}
 	}
@@ -133,7 +133,7 @@ func (p *pass) requestReports(ctx context.Context, record grant.Record, changed 
 	}
 	return grant.ChangeFrom(ctx, p.Store, record, func(now *grant.Record) error {
 		for _, region := range slices.Sorted(maps.Keys(due)) {
-			if ids := due[region]; unwell[region] {
+			if ids := due[region]; unhealthy[region] {
 				now.PutOffBehind(ids, p.started, p.started.Add(grant.BehindPause(true, ids[0])))
 			} else {
 				now.AnnounceStale(ids, p.started)
@@ -143,9 +143,9 @@ func (p *pass) requestReports(ctx context.Context, record grant.Record, changed 
 	})
 }
 
-// unwell reports whether a region could not take what the maker would report. Its
-// mark is read once in a sweep.
-func (p *pass) unwell(ctx context.Context, region alexa.Region) (bool, error) {
+// unhealthy reports whether a region could not accept what the maker would report.
+// Its mark is read once in a sweep.
+func (p *pass) unhealthy(ctx context.Context, region alexa.Region) (bool, error) {
 	read, _ := p.regions.LoadOrStore(region, sync.OnceValues(func() (bool, error) {
 		stored, err := p.Store.ReadControl(ctx, grant.RegionName(string(region)))
 		if errors.Is(err, grant.ErrNotFound) {

@@ -12,19 +12,19 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
 
-// deferral holds what a sweep could not do. It may be used by many goroutines at
-// once.
+// deferral holds the grants that a sweep could not refresh. It is safe for
+// concurrent use.
 type deferral struct {
 	mu     sync.Mutex
 	failed []failure // not yet put off
-	oldest time.Time // when the first of the records became due that stay due, at most the start
+	oldest time.Time // the earliest due time of the records that stay due; the start at the latest
 }
 
 // failure is a grant that could not be refreshed.
 type failure struct {
 	record grant.Record
 	id     string
-	own    bool // for a reason of its own, whatever the health of Login with Amazon
+	own    bool // the cause is the grant, and not the health of Login with Amazon
 }
 
 func (d *deferral) add(f failure) {
@@ -43,8 +43,8 @@ func (d *deferral) stays(record grant.Record) {
 	}
 }
 
-// earliest is where the next sweep must begin, to find again what stays due, and
-// what failed and was not put off.
+// earliest returns the due time from which the next sweep must look, to find what
+// stays due and what failed and was not put off.
 func (d *deferral) earliest() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -73,11 +73,11 @@ func (d *deferral) blameGrants() {
 	}
 }
 
-// putOff moves failed grants out of the way: a write for each. The sweep's workers
-// have ended.
+// putOff postpones failed grants, which costs a write for each. It runs after the
+// sweep's workers have ended.
 func (p *pass) putOff(ctx context.Context) {
-	// As long as no refresh has succeeded, the fault may be the configuration's and hit
-	// every customer: it must not cost a write for each.
+	// Until a refresh has succeeded, the configuration may be at fault and every
+	// customer affected: that must not cost a write for each.
 	if !p.breaker.everWell {
 		return
 	}
@@ -85,8 +85,8 @@ func (p *pass) putOff(ctx context.Context) {
 	failed := d.failed
 	d.failed = nil
 	for i, f := range failed {
-		// What Login with Amazon fails while it fails many stays where it is, for the
-		// same reason.
+		// For the same reason a grant stays where it is if Login with Amazon
+		// failed it while failing many.
 		if !f.own && p.breaker.failing() > slowPercent {
 			d.stays(f.record)
 			continue
@@ -101,7 +101,8 @@ func (p *pass) putOff(ctx context.Context) {
 	}
 }
 
-// putOffOne backs a grant off, unless it was refreshed or put off meanwhile.
+// putOffOne backs a grant off, unless it was refreshed or put off in the
+// meantime.
 func (p *pass) putOffOne(ctx context.Context, f failure) error {
 	from := f.record.Grants[f.id]
 	_, err := grant.Change(ctx, p.Store, f.record.Key(), func(now *grant.Record) error {
@@ -117,13 +118,14 @@ const (
 	// markMargin is how much earlier than its mark a sweep looks: a record may
 	// have become due by the clock of another process.
 	markMargin = 10 * time.Minute
-	// fullPause is how often a sweep looks at everything all the same: a record
-	// may have been stored with a time that had passed.
+	// fullPause is how often a sweep ignores its mark and looks at everything: a
+	// record may have been stored with a due time in the past.
 	fullPause = time.Hour
 )
 
-// mark is how far the sweeps of some buckets had come before this one. Without it
-// each sweep would skip all index entries that refreshes have deleted lately.
+// mark is the due time up to which earlier sweeps of some buckets have come.
+// Without it, each sweep would have to skip all index entries that refreshes have
+// deleted recently.
 type mark struct {
 	grant.SweepMark
 	stored grant.Control
@@ -146,7 +148,8 @@ func (p *pass) readMark(ctx context.Context, buckets []int) mark {
 	return m
 }
 
-// from is where a sweep begins to look, zero for the beginning.
+// from returns the due time at which a sweep begins to look; zero is the
+// beginning.
 func (m mark) from(started time.Time) time.Time {
 	if started.Sub(m.FullAt) >= fullPause {
 		return time.Time{}
@@ -154,7 +157,7 @@ func (m mark) from(started time.Time) time.Time {
 	return m.From.Add(-markMargin)
 }
 
-// moveMark notes that the walk has come to the end.
+// moveMark saves the mark after a walk that has reached the end.
 func (p *pass) moveMark(ctx context.Context, m mark) {
 	next := grant.SweepMark{From: p.deferral.earliest(), FullAt: m.FullAt}
 	if m.from(p.started).IsZero() {

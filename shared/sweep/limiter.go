@@ -16,14 +16,14 @@ import (
 
 const (
 	concurrency = 16 // customers that one sweep works on at a time when all is well
-	// maxRest is the longest that a sweep waits out of a Retry-After: it has less
-	// than a minute.
+	// maxRest is the longest that a sweep waits because of a Retry-After: the whole
+	// sweep has less than a minute.
 	maxRest = 5 * time.Second
 )
 
 // limiter decides how many customers one sweep works on at a time, when it pauses
 // because Login with Amazon said so, and how many refreshes a second it begins. It
-// may be used by many goroutines at once.
+// is safe for concurrent use.
 type limiter struct {
 	breaker *breaker      // knows the share of failures
 	rate    *rate.Limiter // the sweep's part of LWA_MAX_RATE
@@ -31,10 +31,10 @@ type limiter struct {
 	mu      sync.Mutex
 	free    sync.Cond // signalled whenever another customer may begin
 	running int
-	until   time.Time // no refresh before, says Login with Amazon
+	until   time.Time // no refresh before this time, by a Retry-After
 }
 
-// newLimiter returns a limiter of refreshes per second; zero is no limit.
+// newLimiter returns a limiter of refreshes per second; zero means no limit.
 func newLimiter(b *breaker, perSecond float64) *limiter {
 	l := &limiter{breaker: b, rate: rate.NewLimiter(rate.Inf, 0)}
 	if perSecond > 0 {
@@ -54,7 +54,7 @@ func (l *limiter) acquire(ctx context.Context) error {
 			l.free.Wait()
 		}
 		rest := time.Until(l.until)
-		// Nothing begins once the breaker is open: its caller need not wait to learn it.
+		// Do not wait while the breaker is open: the caller will start nothing.
 		if rest <= 0 || l.breaker.open() != nil {
 			l.running++
 			return nil
@@ -92,7 +92,8 @@ func (l *limiter) rest(err error) {
 	}
 }
 
-// retryAfter is the Retry-After of an answer of Login with Amazon, zero without one.
+// retryAfter returns the Retry-After of an answer of Login with Amazon, or zero if
+// there is none.
 func retryAfter(err error) time.Duration {
 	var failed *lwa.Error
 	if errors.As(err, &failed) {
@@ -101,9 +102,9 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// width is how many customers are worked on at a time: fewer, the more answers
-// are failures, down to one. A service that begins to fail is often overloaded,
-// and would be more so by a sweep that goes on at full width.
+// width returns how many customers may be worked on at a time. It shrinks as the
+// share of failures grows, down to one: a service that begins to fail is often
+// overloaded, and a sweep at full width would make that worse.
 func (l *limiter) width() int {
 	failing := l.breaker.failing()
 	if failing <= slowPercent {
@@ -122,27 +123,27 @@ const (
 
 // slowStart bounds the refreshes that all sweeps of a process have in flight.
 //
-// Login with Amazon may do a refresh and not answer. The old refresh token has
-// ended then and the new one is lost, so that each such refresh costs a customer
-// the link. Therefore a process begins with one refresh in flight, and each answer
-// doubles how many there may be; one that is left unanswered begins anew, and two
-// in a row stop all sweeps of the process for a time. The zero value is ready. It
-// may be used by many goroutines at once.
+// Login with Amazon may do a refresh and not answer. Then the old refresh token is
+// invalid and the new one is lost, and the customer has to link again. So a process
+// starts with one refresh in flight. Each answer doubles the limit, and an
+// unanswered refresh resets it. Two unanswered refreshes in a row stop all sweeps of
+// the process for a while. The zero value is ready to use. It is safe for
+// concurrent use.
 type slowStart struct {
 	mu         sync.Mutex
 	freed      chan struct{} // closed when there may be room; nil while nothing waits
-	width      int           // less one
+	width      int           // how many there may be, minus one
 	inFlight   int
 	unanswered int       // in a row
-	until      time.Time // no refresh before
+	until      time.Time // no refresh before this time
 	probed     time.Time // when a sweep was last allowed a probe
 }
 
 // errUnanswered ends the sweeps of a process.
 var errUnanswered = fmt.Errorf("%w: login with amazon does not answer, and each refresh may cost a customer the link", errUnhealthy)
 
-// acquire waits until there may be one refresh more. It returns errUnanswered while
-// there may be none.
+// acquire waits until one more refresh may start. It returns errUnanswered while the
+// sweeps are stopped.
 func (s *slowStart) acquire(ctx context.Context, now time.Time) error {
 	for {
 		s.mu.Lock()
@@ -168,8 +169,8 @@ func (s *slowStart) acquire(ctx context.Context, now time.Time) error {
 	}
 }
 
-// release notes how a refresh ended. When too many are left unanswered, none
-// begins for the time pause.
+// release notes how a refresh ended. After too many unanswered ones, none may start
+// for the duration of pause.
 func (s *slowStart) release(err error, now time.Time, pause time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,9 +194,9 @@ func (s *slowStart) release(err error, now time.Time, pause time.Duration) {
 	}
 }
 
-// mayProbe lets one sweep in a time probe although the process has stopped, and
-// reports whether the caller's is that one: each probe may cost customers the
-// link, so that not every shard may make its own.
+// mayProbe reports whether the caller's sweep may probe although the process has
+// stopped. It lets one sweep per pause do so: each probe may cost customers their
+// links, so the shards must not all make their own.
 func (s *slowStart) mayProbe(now time.Time, pause time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

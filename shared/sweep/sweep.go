@@ -2,20 +2,20 @@
 // access tokens that expire soon, so that an event finds a token ready.
 //
 // A [Sweeper] walks the due records of some buckets, the earliest first, and works
-// on several customers at a time. Three parts decide how it meets trouble:
+// on several customers at a time. Three parts handle failures:
 //
 //   - The limiter bounds how many refreshes are in flight and how many begin in a
 //     second. It obeys Retry-After.
 //   - The circuit breaker ends the sweep when too many refreshes fail. While it is
-//     half-open, a probe of a few customers elsewhere in the queue tells whether
+//     half-open, a probe of a few customers elsewhere in the queue shows whether
 //     all refreshes fail or only those at the head of the queue.
 //   - The deferral moves a grant that fails for a reason of its own out of the
 //     way, so that the next sweep does not begin with it.
 //
-// The package does not judge what Login with Amazon says about one grant: package
-// access does, and revokes. A sweep that is cut short loses nothing: what was due
-// is due at the next one. Counts says what was done, and which causes of failure
-// there were; an error says why the sweep ended early.
+// The package does not judge what Login with Amazon says about one grant: package access
+// does, and revokes. A sweep that is cut short loses nothing: what was due is still due
+// at the next one. Counts has the results and the causes of failures; an error says why
+// the sweep ended early.
 package sweep
 
 import (
@@ -41,11 +41,11 @@ const (
 	Timeout = 55 * time.Second
 
 	pageSize = 100 // records of one query
-	// maxLeft is how far the records that a sweep leaves due are counted, and
-	// leftTime how long that may take. Firestore charges a read for each thousand.
+	// maxLeft is the most records left due that a sweep counts, and leftTime is how long
+	// the count may take. Firestore charges a read for each thousand.
 	maxLeft  = 100_000
 	leftTime = 2 * time.Second
-	// brakeTime bounds each of a sweep's calls on the brake.
+	// brakeTime bounds each of a sweep's calls to the brake.
 	brakeTime = 2 * time.Second
 )
 
@@ -61,9 +61,9 @@ type Brake interface {
 	CountCustomers(ctx context.Context) error
 }
 
-// Sweeper refreshes grants that are due, and does what else their records wait
-// for. All fields but MaxRate and IdleAfter are required. The sweeps of a process
-// share one Sweeper and may run side by side.
+// Sweeper refreshes grants that are due, and does the other work that is due in
+// their records. All fields but MaxRate and IdleAfter are required. The sweeps of a
+// process share one Sweeper and may run concurrently.
 type Sweeper struct {
 	Store    grant.Store
 	Tokens   Refresher
@@ -72,11 +72,11 @@ type Sweeper struct {
 	Now      func() time.Time
 	// Period is how often a sweep is started.
 	Period time.Duration
-	// MaxRate is how many refreshes a second the sweeps of all buckets together
-	// may begin; zero is no limit. Each sweep gets its share.
+	// MaxRate is how many refreshes a second the sweeps of all buckets together may
+	// begin; zero means no limit. Each sweep gets its share.
 	MaxRate float64
-	// IdleAfter is how long a customer may get no event before the sweep leaves
-	// its grants to be refreshed on demand; zero is no limit.
+	// IdleAfter is how long a customer may go without an event before the sweep
+	// leaves its grants to be refreshed on demand; zero means no limit.
 	IdleAfter time.Duration
 
 	slowStart slowStart
@@ -92,12 +92,12 @@ func Buckets(shard, shards int) []int {
 	return list
 }
 
-// Counts is what became of the grants of a sweep.
+// Counts is the result of a sweep, in numbers of grants.
 type Counts struct {
 	Refreshed int            `json:"refreshed"`
 	Skipped   int            `json:"skipped"` // another process refreshes it, or it failed a short time ago
 	Revoked   int            `json:"revoked"`
-	Refused   int            `json:"refused,omitempty"` // by Login with Amazon, which one witness more will confirm or refute
+	Refused   int            `json:"refused,omitempty"` // by Login with Amazon; a second witness will confirm or refute it
 	Rested    int            `json:"rested,omitempty"`  // left to be refreshed on demand: the customer is idle
 	Removed   int            `json:"removed,omitempty"` // remains of grants that were revoked long ago
 	Failed    map[string]int `json:"failed,omitempty"`  // by cause
@@ -114,7 +114,7 @@ type pass struct {
 	deferral deferral
 	tally    tally
 
-	regions          sync.Map // region → func() (unwell bool, err error), which reads once
+	regions          sync.Map // region → func() (unhealthy bool, err error), which reads once
 	announceFailures atomic.Int32
 }
 
@@ -122,8 +122,8 @@ type pass struct {
 // finished.
 var errTime = errors.New("time is up")
 
-// Sweep works through what is due in the given buckets, until all is done or
-// ctx ends. It returns an error if it ended early for another reason than time.
+// Sweep works through what is due in the given buckets, until all is done or ctx
+// ends. It returns an error if it ended early for a reason other than time.
 func (s *Sweeper) Sweep(ctx context.Context, buckets []int) (Counts, error) {
 	p := &pass{Sweeper: s, started: s.Now(), breaker: new(breaker)}
 	p.limiter = newLimiter(p.breaker, s.MaxRate*float64(len(buckets))/grant.Buckets)
@@ -140,16 +140,16 @@ func (s *Sweeper) Sweep(ctx context.Context, buckets []int) (Counts, error) {
 		p.tally.counts.Remaining = true
 		p.tally.counts.Left = p.left(ctx, buckets)
 	}
-	p.tellBrake(ctx, buckets, latched)
+	p.updateBrake(ctx, buckets, latched)
 	if errors.Is(err, errTime) || ctx.Err() != nil {
-		err = nil // which Remaining says
+		err = nil // Remaining says so
 	}
 	return p.tally.counts, err
 }
 
-// groups divides buckets into what fits into one query. Each period begins with
-// another group: a sweep that never comes to the end must not always leave out
-// the same customers.
+// groups splits the buckets into groups that fit into one query. Each period starts
+// with a different group, so that a sweep that never finishes does not always leave
+// out the same customers.
 func (p *pass) groups(buckets []int) [][]int {
 	groups := slices.Collect(slices.Chunk(buckets, grant.MaxDueBuckets))
 	if len(groups) == 0 {
@@ -159,9 +159,9 @@ func (p *pass) groups(buckets []int) [][]int {
 	return slices.Concat(groups[first:], groups[:first])
 }
 
-// walk visits the due records of buckets that fit into one query, page by page.
-// The time of the start holds for all pages: what becomes due meanwhile is the
-// next sweep's, or a sweep might never end.
+// walk visits the due records of buckets that fit into one query, page by page. All
+// pages share the start time as their bound: records that become due later are left
+// to the next sweep, or a sweep might never end.
 func (p *pass) walk(ctx context.Context, buckets []int) error {
 	mark := p.readMark(ctx, buckets)
 	query := grant.DueQuery{Buckets: buckets, From: mark.from(p.started), Before: p.started, Limit: pageSize}
@@ -188,14 +188,13 @@ func (p *pass) due(ctx context.Context, query grant.DueQuery) (grant.DuePage, er
 		return grant.DuePage{}, fmt.Errorf("listing what is due: %w", err)
 	}
 	for _, err := range page.Unreadable {
-		// It stays due, and a sweep finds it each hour until an operator mends it.
+		// It stays due, and a sweep finds it each hour until an operator repairs it.
 		p.tally.fail(ctx, "unreadable", slog.LevelError, err)
 	}
 	return page, nil
 }
 
-// visit works on the records of a page. It returns why the sweep must end, if it
-// must.
+// visit works on the records of a page. It returns an error if the sweep must end.
 func (p *pass) visit(ctx context.Context, query grant.DueQuery, page grant.DuePage) error {
 	for left := page.Records; len(left) > 0; {
 		left = left[p.work(ctx, left):]
@@ -212,8 +211,8 @@ func (p *pass) visit(ctx context.Context, query grant.DueQuery, page grant.DuePa
 	return nil
 }
 
-// work works on customers side by side, as many as the limiter allows, until there
-// is a reason to stop. It returns how many it has begun, after they are done.
+// work works on as many customers in parallel as the limiter allows, until there is
+// a reason to stop. It waits for those that it has begun, and returns their number.
 func (p *pass) work(ctx context.Context, records []grant.Record) (begun int) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -221,14 +220,15 @@ func (p *pass) work(ctx context.Context, records []grant.Record) (begun int) {
 		if err := p.limiter.acquire(ctx); err != nil {
 			return i
 		}
-		// Asked now and not before: the wait may have been long.
+		// Checked only now, since the wait may have been long.
 		if p.stop(ctx) != nil {
 			p.limiter.release()
 			return i
 		}
 		workers.Go(func() {
 			defer p.limiter.release()
-			// A panic is about one record, and must not cost the others their refresh.
+			// A panic concerns one record, and must not keep the others from being
+			// refreshed.
 			if err := flight.Guard(func() error { p.customer(ctx, record); return nil }); err != nil {
 				p.tally.fail(ctx, "internal", slog.LevelError, err)
 			}
@@ -237,7 +237,7 @@ func (p *pass) work(ctx context.Context, records []grant.Record) (begun int) {
 	return len(records)
 }
 
-// stop says whether, and why, nothing further is to begin.
+// stop returns why nothing more may start, or nil.
 func (p *pass) stop(ctx context.Context) error {
 	if err := p.breaker.open(); err != nil {
 		return err
@@ -248,7 +248,7 @@ func (p *pass) stop(ctx context.Context) error {
 	return nil
 }
 
-// left counts what is still due, -1 if that cannot be found out.
+// left counts the records that are still due. It returns -1 if that fails.
 func (p *pass) left(ctx context.Context, buckets []int) int {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leftTime)
 	defer cancel()
@@ -267,8 +267,8 @@ func (p *pass) left(ctx context.Context, buckets []int) int {
 // errLatched is logged once an hour.
 var errLatched = errors.New("the brake is latched: no grant is revoked until refreshes succeed for two hours, or an operator releases it")
 
-// latched reports whether the brake is latched as the sweep begins. It only saves
-// telling a brake that is not: each revocation reads the brake itself.
+// latched reports whether the brake is latched as the sweep begins. It only saves an
+// update of a brake that is not latched: each revocation reads the brake itself.
 func (p *pass) latched(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, brakeTime)
 	defer cancel()
@@ -279,10 +279,10 @@ func (p *pass) latched(ctx context.Context) bool {
 	return latched
 }
 
-// tellBrake tells a latched brake how the refreshes of the sweep went, by which it
-// releases itself, and has the shard of bucket 0 count the customers, on whom the
-// brake's limit depends.
-func (p *pass) tellBrake(ctx context.Context, buckets []int, latched bool) {
+// updateBrake reports the sweep's refreshes to a latched brake, which releases
+// itself when they succeed. In the shard with bucket 0 it also counts the customers,
+// since the brake's limit depends on their number.
+func (p *pass) updateBrake(ctx context.Context, buckets []int, latched bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), brakeTime)
 	defer cancel()
 	if latched || p.tally.braked {
@@ -301,17 +301,17 @@ func (p *pass) tellBrake(ctx context.Context, buckets []int, latched bool) {
 	}
 }
 
-// tally counts. It may be used by many goroutines at once.
+// tally counts. It is safe for concurrent use.
 type tally struct {
 	mu        sync.Mutex
 	counts    Counts
 	braked    bool // the brake did not admit a refusal
-	good, bad int  // refreshes that went well, and that were refused: for the brake
+	good, bad int  // refreshes that succeeded and that were refused, for the brake
 }
 
-// observe counts a refresh for the brake. A refusal of a grant that a relink put
-// to the proof does not count: that a customer linked again says nothing about
-// Login with Amazon.
+// observe counts a refresh for the brake. A refusal of a grant that is unproven
+// since a relink does not count: that a customer linked again says nothing about the
+// health of Login with Amazon.
 func (t *tally) observe(g grant.Grant, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -335,7 +335,7 @@ func (t *tally) add(more Counts) {
 }
 
 // fail counts a failure. The log line shows the first error of each cause: the
-// others of a sweep are as a rule the same.
+// others in a sweep are usually the same.
 func (t *tally) fail(ctx context.Context, cause string, level slog.Level, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

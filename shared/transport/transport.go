@@ -1,4 +1,4 @@
-// Package transport makes the HTTP clients of a Gatepost process, and removes secrets
+// Package transport creates the HTTP clients of a Gatepost process, and removes secrets
 // from their errors.
 //
 // Go's default transport keeps two idle connections for each host; a function with
@@ -33,7 +33,7 @@ func NewBounded(conns int) *http.Client {
 
 // NewClient returns a client that keeps up to conns idle connections for each host. It
 // starts from a copy of http.DefaultTransport, so that it has the default transport's
-// dialer, which the tests replace by one that dials only loopback.
+// dialer, which the tests replace with one that dials only loopback.
 func NewClient(conns int) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConns = 0 // no limit over all hosts: they are few
@@ -42,7 +42,7 @@ func NewClient(conns int) *http.Client {
 	t.TLSHandshakeTimeout = 5 * time.Second
 	t.ForceAttemptHTTP2 = true
 	// Cloud Run and Lambda freeze a process between requests. A ping detects a
-	// connection that the server closed meanwhile, long before TCP gives up on it.
+	// connection that the server has since closed, long before TCP gives up on it.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 2 * time.Second}
 	return &http.Client{
 		Transport:     t,

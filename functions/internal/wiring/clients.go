@@ -22,8 +22,9 @@ import (
 // fewer it would close them and dial again all the time.
 const lwaConnections = 256
 
-// Tokens is what a function needs that gets tokens: the store that keeps them, the
-// sealer, the client of Login with Amazon and what gives tokens out.
+// Tokens has what a function that handles tokens needs: the store that keeps them,
+// the sealer, the client of Login with Amazon, the brake, the source of access
+// tokens and the announcer.
 type Tokens struct {
 	Store     grant.Store
 	Sealer    *seal.Sealer
@@ -33,7 +34,7 @@ type Tokens struct {
 	Announcer *announce.Announcer
 }
 
-// Tokens returns what gets and keeps tokens.
+// Tokens returns the parts that get and keep tokens.
 func (p *Process) Tokens(ctx context.Context, c TokensConfig) Tokens {
 	return p.tokens.get(p, func() (Tokens, error) {
 		t := Tokens{Store: p.Store(ctx, c.Store)}
@@ -98,8 +99,8 @@ func (p *Process) SaveBeforeExit(ctx context.Context) {
 	}
 }
 
-// Grantees returns the resolver of grantee tokens, nil if its configuration is a
-// fault.
+// Grantees returns the resolver of grantee tokens, or nil if its configuration is
+// wrong.
 func (p *Process) Grantees(ctx context.Context, c GranteesConfig) grantee.Resolver {
 	return p.grantees.get(p, func() (grantee.Resolver, error) {
 		if c.Method == (grantee.Method{}) {
@@ -137,8 +138,8 @@ func (p *Process) Grantees(ctx context.Context, c GranteesConfig) grantee.Resolv
 	})
 }
 
-// LogBreaker returns what logs that a circuit breaker of the process has opened or
-// closed.
+// LogBreaker returns a function that logs each change of a circuit breaker of the
+// process.
 func (p *Process) LogBreaker(name string) func(from, to breaker.State) {
 	return func(from, to breaker.State) {
 		level := slog.LevelInfo

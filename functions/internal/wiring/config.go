@@ -33,7 +33,8 @@ func ReadStore(s *config.Source) StoreConfig {
 		"(default), or 4 to 63 lowercase letters, digits and hyphens, a letter first")}
 }
 
-// TokensConfig says how tokens are got from Login with Amazon, and kept.
+// TokensConfig says how tokens are obtained from Login with Amazon, and how they
+// are kept.
 type TokensConfig struct {
 	Store       StoreConfig
 	Keyset      secret.Ref // TOKEN_KEYSET, only for Firestore
@@ -42,7 +43,7 @@ type TokensConfig struct {
 	URL         *url.URL   // LWA_TOKEN_URL
 }
 
-// ReadTokens reads how tokens are got and kept.
+// ReadTokens reads how tokens are obtained and kept.
 func ReadTokens(s *config.Source) TokensConfig {
 	c := TokensConfig{
 		Store:       ReadStore(s),
@@ -58,8 +59,9 @@ func ReadTokens(s *config.Source) TokensConfig {
 	return c
 }
 
-// ReadTokenInfo reads where Login with Amazon tells which account a token is for:
-// beside the token endpoint, if LWA_TOKENINFO_URL is not set.
+// ReadTokenInfo reads the URL of Login with Amazon's tokeninfo, which says which
+// account a token is for. If LWA_TOKENINFO_URL is not set, it is next to the token
+// endpoint.
 func (c TokensConfig) ReadTokenInfo(s *config.Source) *url.URL {
 	beside := *c.URL
 	beside.Path = path.Join(path.Dir(beside.Path), "tokeninfo")
@@ -114,7 +116,7 @@ func ReadRegions(s *config.Source) (regions []alexa.Region) {
 	return regions
 }
 
-// ReadGateways reads where the event gateways of regions are.
+// ReadGateways reads the URLs of the regions' event gateways.
 func ReadGateways(s *config.Source, regions []alexa.Region) map[alexa.Region]*url.URL {
 	gateways := make(map[alexa.Region]*url.URL)
 	for _, region := range regions {
@@ -131,9 +133,10 @@ func ReadTopic(s *config.Source, name string) string {
 	return s.Matching(name, "", topicID, "the id of a topic, or projects/PROJECT/topics/ID")
 }
 
-// ReadIdleAfter reads how long a customer may get no event before the sweep leaves
-// the grants to be refreshed on demand; zero is no limit. The functions that sweep
-// and those that deliver must agree: the latter note the use.
+// ReadIdleAfter reads how long a customer may go without an event before the sweep
+// leaves the grants to be refreshed on demand; zero means no limit. The functions
+// that sweep and those that deliver must agree: the latter record when a customer
+// got an event.
 func ReadIdleAfter(s *config.Source) time.Duration {
 	if s.Text("REFRESH_IDLE_AFTER", "off") == "off" {
 		return 0

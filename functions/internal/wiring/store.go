@@ -15,8 +15,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 )
 
-// customersKept is how many customers a process remembers. With their tokens
-// they take some 4 KB each.
+// customersKept is how many customers a process remembers. Each takes about 4
+// KB with its tokens.
 const customersKept = 10_000
 
 // Store returns the store of grants.
@@ -31,8 +31,8 @@ func (p *Process) Store(ctx context.Context, c StoreConfig) grant.Store {
 	})
 }
 
-// Recent returns the cache of customers in front of the store, nil unless the
-// process remembers them.
+// Recent returns the cache of customers in front of the store, or nil if there
+// is none.
 func (p *Process) Recent() *grantcache.Store { return p.recent }
 
 func (p *Process) openStore(ctx context.Context, c StoreConfig) (grant.Store, error) {
@@ -52,7 +52,8 @@ func (p *Process) openStore(ctx context.Context, c StoreConfig) (grant.Store, er
 	return store, nil
 }
 
-// sealer returns the sealer of tokens, nil if the keyset is a fault already.
+// sealer returns the sealer of tokens, or nil if the keyset has been reported
+// as a fault.
 func (p *Process) sealer(ctx context.Context, c TokensConfig) (*seal.Sealer, error) {
 	if c.Store.Memory {
 		return seal.NewEphemeral()
@@ -70,7 +71,7 @@ func (p *Process) sealer(ctx context.Context, c TokensConfig) (*seal.Sealer, err
 	}
 	sealer.ReloadFrom(func(ctx context.Context) (sensitive.String, error) {
 		keyset, err := p.newestKeyset(ctx, c.Keyset)
-		if err != nil { // the sealer goes on with the keyset it has, and does not log
+		if err != nil { // the sealer keeps the keyset that it has, and does not log
 			p.Log.WarnContext(ctx, "the keyset could not be loaded again: the old one is in use", logging.Error, err.Error())
 		}
 		return keyset, err
@@ -78,8 +79,9 @@ func (p *Process) sealer(ctx context.Context, c TokensConfig) (*seal.Sealer, err
 	return sealer, nil
 }
 
-// newestKeyset reads the keyset. An old one will not do, not even at the start:
-// what is sealed with a key that was rotated away is lost when that is removed.
+// newestKeyset reads the newest version of the keyset. An older one must not be
+// used, even at startup: what is sealed with its former primary key would be
+// lost when that key is removed.
 func (p *Process) newestKeyset(ctx context.Context, ref secret.Ref) (sensitive.String, error) {
 	keyset, _, err := p.secrets.Newest(ctx, ref)
 	if err != nil {

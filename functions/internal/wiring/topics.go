@@ -54,8 +54,8 @@ func openPubSub(ctx context.Context, project string, o ...option.ClientOption) (
 // Close closes the connection. Publishers made from it are of no use then.
 func (c *pubsubClient) Close() error { return c.client.Close() }
 
-// Publisher publishes to one topic, and waits for each publish: the platform stops
-// the process once a function has answered. It may be used by many goroutines at once.
+// Publisher publishes to one topic, and waits for each publish: the platform stops the
+// process once a function has answered. It is safe for concurrent use.
 type Publisher struct {
 	id        string
 	publisher *pubsub.Publisher
@@ -72,8 +72,8 @@ func (c *pubsubClient) Publisher(id string) *Publisher {
 	return &Publisher{id: id, publisher: p}
 }
 
-// Publish returns once the topic has the message, or with an error after which
-// it may have it all the same.
+// Publish returns once the topic has the message, or with an error, after which the
+// topic may still have it.
 func (p *Publisher) Publish(ctx context.Context, data []byte, attributes map[string]string) error {
 	return p.PublishOrdered(ctx, "", data, attributes)
 }

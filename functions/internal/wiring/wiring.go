@@ -1,12 +1,12 @@
 // Package wiring builds what the functions of one process share: the store, the
 // clients of Login with Amazon and of the gateways, the topics.
 //
-// It works in two steps, so that one message can name everything that is wrong
-// with a configuration. First each function reads its Config; faults go to the
-// [config.Source]. Then each builds its handler from the parts of the [Process],
-// of which each is built once and only if a function asks for it. What was read
-// right is built even if something else was not: a secret that cannot be read is
-// one more fault to name.
+// It works in two steps, so that one message can name everything that is wrong with
+// a configuration. First each function reads its Config; faults go to the
+// [config.Source]. Then each builds its handler from the parts of the [Process], of
+// which each is built once and only if a function asks for it. Parts with a valid
+// configuration are built even if others are not, so that the message can also name
+// a secret that cannot be read.
 package wiring
 
 import (
@@ -34,13 +34,13 @@ import (
 // Config is what a function has read from the environment.
 type Config interface {
 	// Build builds the function. Parts that cannot be built are nil: the process
-	// has the fault then, and the handler is not used. ctx bounds the work, not
-	// the life of the parts.
+	// then has the fault and does not use the handler. ctx bounds the work, not the
+	// life of the parts.
 	Build(ctx context.Context, p *Process) (handler.Func, handler.Limits)
 }
 
-// Concurrency is how many requests a process works on at a time; the
-// deployment sets the same number. Connection pools are of this size.
+// Concurrency is how many requests a process handles at a time; the deployment sets
+// the same number. It is also the size of connection pools.
 const Concurrency = 80
 
 // Process holds the parts that the functions of a process share. It is not safe
@@ -48,7 +48,7 @@ const Concurrency = 80
 type Process struct {
 	Log     *slog.Logger
 	Now     func() time.Time
-	Draw    func() float64 // from 0 to 1, random
+	Draw    func() float64 // returns a random number from 0 to 1
 	Owner   string         // names this process in leases
 	Skill   string         // SKILL
 	Project string         // GOOGLE_CLOUD_PROJECT; if empty, the one that the credentials belong to
@@ -102,10 +102,9 @@ var skillName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
 
 var gogc = regexp.MustCompile(`^(off|[0-9]+)$`)
 
-// New begins the wiring of a process with the environment env, of which source is
-// the reader.
+// New begins the wiring of a process. source must read env.
 func New(source *config.Source, env config.Env, log *slog.Logger) *Process {
-	// The runtime takes a GOGC that it cannot read for one that is not set.
+	// The runtime ignores a GOGC that it cannot parse.
 	source.Matching("GOGC", "", gogc, "off or a whole number")
 	return &Process{
 		Log: log, Now: time.Now, Draw: rand.Float64, Owner: owner(),
@@ -115,8 +114,8 @@ func New(source *config.Source, env config.Env, log *slog.Logger) *Process {
 	}
 }
 
-// owner returns a name that no other process has. The host's name is for people who
-// look at an abandoned lease.
+// owner returns a name that is unique among processes. It starts with the host's
+// name, for people who look at an abandoned lease.
 func owner() string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -125,7 +124,7 @@ func owner() string {
 	return host + "/" + uuid.NewString()
 }
 
-// Err returns what could not be built, nil if there is no fault.
+// Err returns the errors of parts that could not be built, or nil.
 func (p *Process) Err() error { return errors.Join(p.faults...) }
 
 // Close stops the publishers and closes the connection to Pub/Sub, if there is one.

@@ -105,7 +105,7 @@ resource "google_cloudfunctions2_function" "function" {
     service_account_email = google_service_account.function[each.key].email
     environment_variables = local.environment[each.key]
 
-    # The time-out is that of a push, and longer than that of any handler: 25
+    # The timeout is that of a push, and longer than that of any handler: 25
     # seconds for events, 55 for the sweep.
     timeout_seconds                  = 60
     max_instance_request_concurrency = each.value.concurrency

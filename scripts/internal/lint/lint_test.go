@@ -120,7 +120,7 @@ func TestEvents(t *testing.T) {
 		{"doorbell", strings.Replace(doorbell, "05Z", "05+01:00", 1), nil},
 		{"for the skill's Lambda", strings.Replace(doorbell, "DoorbellEventSource\",\"name\":\"DoorbellPress",
 			"Authorization\",\"name\":\"AcceptGrant.Response", 1), []string{
-			"1: error: event.header.name: no asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else " +
+			"1: error: event.header.name: not an asynchronous event: it is the synchronous answer of the skill's Lambda, and goes nowhere else " +
 				"(developer.amazon.com/docs/smarthome/send-events.html)",
 		}},
 		{"byte order mark", "\ufeff" + edit("PHYSICAL", "MENTAL"), []string{

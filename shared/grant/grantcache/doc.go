@@ -1,10 +1,10 @@
 // Package grantcache caches customers' records for a minute, so that frequent
-// events of one customer do not cost a read each.
+// events for one customer do not each cost a read.
 //
 // A [Store] is a [grant.Store] in front of another. All methods of grant.Store go
 // through to that one, reads included: a decision about a grant needs the stored
-// record. Only [Store.Recent] returns cached records, to callers for which a record
-// of a minute ago is good enough.
+// record. Only [Store.Recent] returns cached records, to callers for which a
+// minute-old record is good enough.
 //
 // A cached record is at most [Memory] old, however often it is used. A record that
 // this process has changed, or has found changed, is no longer returned: every read
@@ -17,7 +17,7 @@
 // reports everything anew, must be seen at once. The exception is a grant that is
 // suspect only because it cannot be refreshed, while its access token lasts. A
 // customer without a live grant is cached for a few seconds only: a customer who
-// links now wants the events that follow.
+// links now expects the events that follow.
 //
 // The package caches no error but grant.ErrNotFound.
 package grantcache

@@ -15,9 +15,9 @@ import (
 // read for this call. The record is shared: neither it nor anything in it may be
 // changed.
 //
-// Of concurrent calls for one customer one reads, with its own context, and the
-// others wait for it, each no longer than its own context lasts. If the context of
-// the reader ends, another of them reads.
+// Of concurrent calls for one customer, one reads with its own context. The others
+// wait for it, each until its own context ends at most. If the context of the
+// reader ends, another of them reads.
 func (s *Store) Recent(ctx context.Context, key grant.Key) (record grant.Record, asOf time.Time, err error) {
 	if known, ok := s.cached(key); ok {
 		return known.record, known.asOf, known.err

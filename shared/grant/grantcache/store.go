@@ -57,7 +57,7 @@ func (s *Store) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
 }
 
 // read reads the record and caches it, unless a read that began later, or a write
-// that returned meanwhile, has the newer entry.
+// that has returned since, has the newer entry.
 func (s *Store) read(ctx context.Context, key grant.Key) (grant.Record, error) {
 	// The record is at least as new as the moment before the read.
 	began, step := s.now(), s.next()
@@ -112,7 +112,7 @@ func (s *Store) Delete(ctx context.Context, was grant.Record) error {
 }
 
 // forget marks the entry of a customer as stale. It is called when a write has
-// returned, whatever its result: a failed write may have happened all the same, and
+// returned, whatever its result: a failed write may still have happened, and
 // a conflict means that the stored record is newer. Reads in flight began before
 // the write returned, and later calls must not share them.
 func (s *Store) forget(key grant.Key) {

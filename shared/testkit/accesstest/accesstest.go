@@ -48,7 +48,7 @@ func (c *Clock) Now() time.Time {
 	return c.now
 }
 
-// Forward moves the clock. In a bubble, other goroutines run meanwhile.
+// Forward moves the clock. In a bubble, other goroutines run in the meantime.
 func (c *Clock) Forward(d time.Duration) {
 	if c.bubble {
 		<-time.After(d)

@@ -1,5 +1,5 @@
 // Package badserver is a server for tests of HTTP clients. It gives prepared
-// answers, bad ones above all, and records the requests. In a bubble of
+// answers, mostly bad ones, and records the requests. In a bubble of
 // testing/synctest it needs no network, so that time passes at once while it hangs.
 package badserver
 

@@ -22,17 +22,17 @@ type FlakyStore struct {
 
 var _ grant.Store = (*FlakyStore)(nil)
 
-// Flaky returns a store in front of another, of whose calls one in oneIn fails at
-// random as Firestore's do: with the status Aborted, Internal, Unknown,
-// Unavailable, DeadlineExceeded or ResourceExhausted. Half of the failed writes are
-// made all the same: their answers are lost.
+// Flaky returns a store that wraps another and fails one in oneIn calls at random,
+// as Firestore does: with the status Aborted, Internal, Unknown, Unavailable,
+// DeadlineExceeded or ResourceExhausted. Half of the failed writes are still made:
+// only their answers are lost.
 //
 // The errors are those of package grantfire. An aborted write is grant.ErrConflict,
 // and so is one that was made and that the client library repeated after a lost
 // answer. A write that changes nothing never fails, since it makes no call.
 //
 // The same seed gives the same faults to the same calls in the same order. The
-// store may be used by several goroutines.
+// store is safe for concurrent use.
 func Flaky(store grant.Store, seed uint64, oneIn int) *FlakyStore {
 	if oneIn < 1 {
 		panic("granttest: oneIn must be 1 or more")
@@ -63,7 +63,7 @@ const (
 )
 
 // fault draws a call's failure: its code, empty for none, and whether a write is
-// made all the same.
+// still made.
 func (f *FlakyStore) fault() (code string, happens bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -25,7 +25,7 @@ type Customer struct {
 }
 
 // NewCustomer returns a customer who is not linked yet. Names must be unique. The
-// simulator's identity provider reads the customer from the token's text, see
+// simulator's identity provider reads the customer from the token's text: see
 // [simulator.IdentityProvider].
 func NewCustomer(name string) Customer {
 	name = strings.Map(func(r rune) rune {

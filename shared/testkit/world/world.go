@@ -1,8 +1,7 @@
 // Package world runs Gatepost in a simulated world for tests: the deployed program
 // in its own processes, Amazon in package simulator, and optionally a Google Cloud
 // project in the emulators. Everything that the program writes, answers, publishes
-// and stores is searched for secrets, see [Leaks].
-// answers, publishes and stores is looked through for secrets, see [Leaks].
+// and stores is searched for secrets: see [Leaks].
 package world
 
 import (
@@ -147,7 +146,7 @@ func (w *World) With(env map[string]string) *World {
 	return &other
 }
 
-// For returns the same world with these regions only.
+// For returns the same world with only these regions.
 func (w *World) For(regions ...alexa.Region) *World {
 	var names []string
 	for _, region := range regions {

@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// Source is the kind of place of a secret.
+// Source is the kind of place that a secret is kept in.
 type Source int
 
 // The sources. The zero Source is none.
