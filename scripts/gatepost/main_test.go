@@ -95,7 +95,7 @@ func TestPages(t *testing.T) {
 	check := func(path, line string, incomplete bool) {
 		commands++
 		status, complaint := parse(t, strings.Fields(strings.NewReplacer("\\\n", " ", "…", "", "[", "", "]", "").Replace(line)))
-		missing := strings.Contains(complaint, ": expected ") || strings.Contains(complaint, "missing flags") || strings.Contains(complaint, ": give --")
+		missing := regexp.MustCompile(": expected |missing flags|: give --").MatchString(complaint)
 		if status != cli.StatusDone && !(incomplete && missing) {
 			t.Errorf("%s: gatepost %s: %s", path, line, complaint)
 		}
