@@ -1,5 +1,5 @@
-// Package functions assembles Gatepost's functions and registers them with the
-// Functions Framework.
+// Package functions builds Gatepost's functions and registers them with the Functions
+// Framework.
 //
 // A function reads its configuration first, and serves only if the configuration
 // of every function of the process is right: one message names everything that
@@ -22,7 +22,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"github.com/gatepostdev/gatepost/functions/acceptgrant"
@@ -67,14 +66,25 @@ func Main() {
 	go h.DrainOn(signals, os.Exit)
 }
 
-// Register registers functions with the Functions Framework: the one that
-// FUNCTION_TARGET names, or all of them if it names none. Only those are
-// built. The Host that it returns drains them. An error names everything that
-// is wrong with the configuration. If there is none, one line says what is served,
-// and how.
-func Register(env config.Env, log *slog.Logger) (*handler.Group, error) {
+// Parts are parts that a program hands in, instead of those that the configuration
+// describes. Zero fields are built.
+type Parts = wiring.Parts
+
+// Built is the functions of a process. Its Group drains them.
+type Built struct {
+	*handler.Group
+	Handlers map[string]http.HandlerFunc // by the name of the function
+
+	process *wiring.Process
+}
+
+// Build builds functions: the one that FUNCTION_TARGET names, or all of them if it
+// names none. An error names everything that is wrong with the configuration. If there
+// is none, one line says what is built, and how.
+func Build(env config.Env, log *slog.Logger, parts Parts) (*Built, error) {
 	source := config.NewSource(env)
 	process := wiring.New(source, env, log)
+	process.Parts = parts
 	names := target(source)
 	configs := make(map[string]wiring.Config)
 	for _, name := range names {
@@ -83,28 +93,44 @@ func Register(env config.Env, log *slog.Logger) (*handler.Group, error) {
 	_, process.Remember = configs["SendEvent"]
 	ctx, cancel := context.WithTimeout(context.Background(), startTime)
 	defer cancel()
-	h := handler.New(log, process.Project, process.Now)
-	handlers, served := make(map[string]http.HandlerFunc), make(map[string]string)
+	built := &Built{
+		Group: handler.New(log, process.Project, process.Now), Handlers: make(map[string]http.HandlerFunc), process: process,
+	}
+	served := make(map[string]string)
 	for _, name := range names {
 		handle, limits := configs[name].Build(ctx, process)
-		handlers[name] = h.Wrap(name, limits, handle)
+		built.Handlers[name] = built.Wrap(name, limits, handle)
 		served[name] = fmt.Sprintf("%d bytes, %s", limits.Body, limits.Time)
 	}
 	if err := errors.Join(source.Err(), process.Err()); err != nil {
 		return nil, fmt.Errorf("configuration:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
-	h.First(process.SavePending)
-	h.Last(process.SaveBeforeExit)
-	for name, handler := range handlers {
-		functions.HTTP(name, handler)
-	}
+	built.First(process.SavePending)
+	built.Last(process.SaveBeforeExit)
 	for _, warning := range source.Misspelled() {
 		log.Warn(warning)
 	}
 	log.With(process.Facts()...).Info("ready",
 		slog.String("version", Version()), slog.Any("functions", served), slog.String("regions", env["ALEXA_REGIONS"]),
 		slog.String("skill", process.Skill))
-	return h, nil
+	return built, nil
+}
+
+// Close closes the connection to Pub/Sub. Call it after the drain, in a program that
+// goes on without the functions.
+func (b *Built) Close() error { return b.process.Close() }
+
+// Register builds functions like [Build], and registers them with the Functions
+// Framework. The Group that it returns drains them.
+func Register(env config.Env, log *slog.Logger) (*handler.Group, error) {
+	built, err := Build(env, log, Parts{})
+	if err != nil {
+		return nil, err
+	}
+	for name, handle := range built.Handlers {
+		functions.HTTP(name, handle)
+	}
+	return built.Group, nil
 }
 
 // Version returns the version of the module that the program was built from, or the
@@ -129,12 +155,6 @@ func Version() string {
 
 // modulePath is this module's: the buildpack's main program is in another one.
 const modulePath = "github.com/gatepostdev/gatepost"
-
-// Serve serves what is registered, each function at the path of its name unless
-// FUNCTION_TARGET names one, and returns only if that fails. It is for programs
-// that run the functions on one machine: where they are deployed, the main that
-// the buildpack generates does the same on all interfaces.
-func Serve(hostname, port string) error { return funcframework.StartHostPort(hostname, port) }
 
 // target returns the names of the functions that a process serves.
 func target(source *config.Source) []string {

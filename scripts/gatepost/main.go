@@ -11,10 +11,12 @@ import (
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/keyset"
 	"github.com/gatepostdev/gatepost/scripts/internal/lint"
+	"github.com/gatepostdev/gatepost/scripts/internal/local"
 )
 
 // commands is the command line.
 type commands struct {
+	Local     local.Command    `cmd:"" help:"Run all of Gatepost on this machine."`
 	Lint      lint.Command     `cmd:"" help:"Check device events before Alexa does."`
 	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
 	Keyset    keyset.Commands  `cmd:"" help:"Create and rotate the keyset that seals tokens."`

@@ -36,6 +36,9 @@ func (p *Process) Store(ctx context.Context, c StoreConfig) grant.Store {
 func (p *Process) Recent() *grantcache.Store { return p.recent }
 
 func (p *Process) openStore(ctx context.Context, c StoreConfig) (grant.Store, error) {
+	if p.Parts.Store != nil {
+		return p.Parts.Store, nil
+	}
 	if c.Memory {
 		p.Note("store", "memory")
 		return grantmem.New(), nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/pubsub/v2"
+	"google.golang.org/api/option"
 )
 
 // Topic returns the publisher of the topic that a variable names, nil if the id is
@@ -17,7 +18,7 @@ func (p *Process) Topic(ctx context.Context, id string) *Publisher {
 	}
 	// Not ctx: the client lives as long as the process.
 	client := p.pubsub.get(p, func() (*pubsubClient, error) {
-		client, err := openPubSub(context.WithoutCancel(ctx), p.Project)
+		client, err := openPubSub(context.WithoutCancel(ctx), p.Project, p.Parts.PubSub...)
 		if err != nil {
 			return nil, fmt.Errorf("GRANT_EVENTS_TOPIC, DEAD_LETTER_TOPIC, REFRESH_TOPIC: %w", err)
 		}
@@ -42,8 +43,8 @@ type pubsubClient struct{ client *pubsub.Client }
 // emulator that PUBSUB_EMULATOR_HOST names. An empty project is the one that
 // the credentials belong to. Nothing is sent before the first publish. ctx
 // must live as long as the client.
-func openPubSub(ctx context.Context, project string) (*pubsubClient, error) {
-	client, err := pubsub.NewClient(ctx, cmp.Or(project, pubsub.DetectProjectID))
+func openPubSub(ctx context.Context, project string, o ...option.ClientOption) (*pubsubClient, error) {
+	client, err := pubsub.NewClient(ctx, cmp.Or(project, pubsub.DetectProjectID), o...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Pub/Sub: %w", err)
 	}

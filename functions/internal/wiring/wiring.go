@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"google.golang.org/api/option"
 
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -57,6 +58,10 @@ type Process struct {
 	// anything is built.
 	Remember bool
 
+	// Parts are used instead of what the configuration describes. Set it before
+	// anything is built.
+	Parts Parts
+
 	secrets *secret.Reader
 	facts   []any
 	faults  []error
@@ -67,6 +72,12 @@ type Process struct {
 	grantees part[grantee.Resolver]
 	pubsub   part[*pubsubClient]
 	topics   map[string]*Publisher
+}
+
+// Parts are parts that a program hands in. Zero fields are built.
+type Parts struct {
+	Store  grant.Store           // of grants
+	PubSub []option.ClientOption // of the connection to Pub/Sub
 }
 
 // part is built at the first call of get.
@@ -116,6 +127,17 @@ func owner() string {
 
 // Err returns what could not be built, nil if there is no fault.
 func (p *Process) Err() error { return errors.Join(p.faults...) }
+
+// Close stops the publishers and closes the connection to Pub/Sub, if there is one.
+func (p *Process) Close() error {
+	for _, topic := range p.topics {
+		topic.publisher.Stop()
+	}
+	if p.pubsub.value == nil {
+		return nil
+	}
+	return p.pubsub.value.Close()
+}
 
 // Note adds a field to the line that the process logs when it is ready.
 func (p *Process) Note(name string, value any) { p.facts = append(p.facts, name, value) }

@@ -1,29 +1,38 @@
-package main
+package local
 
 import (
 	"fmt"
 	"os"
 	"strings"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
 // introduce shows the addresses of all parts.
-func (s *stack) introduce() {
+func (r *run) introduce() {
 	var gateways []string
 	for _, region := range alexa.Regions() {
-		gateways = append(gateways, string(region)+" "+s.amazon.GatewayURL(region))
+		gateways = append(gateways, string(region)+" "+r.gatepost.Amazon.GatewayURL(region))
 	}
-	s.screen.print("Gatepost runs on this machine, as process %d.\n\n", os.Getpid())
+	pubsub := "in memory, at " + r.gatepost.Broker.Address
+	if !r.gatepost.Broker.InMemory {
+		pubsub = "the emulator at " + r.gatepost.Broker.Address
+	}
+	grants := "in memory"
+	if r.database != "" {
+		grants = "the Firestore emulator, database " + r.database
+	}
+	r.screen.print("Gatepost runs on this machine, as process %d.\n\n", os.Getpid())
 	for _, line := range [][2]string{
-		{"functions", s.functions},
-		{"maker's cloud", s.maker.url},
-		{"simulator", s.amazon.ControlURL},
+		{"functions", r.gatepost.URL},
+		{"maker's cloud", r.maker.url},
+		{"simulator", r.gatepost.Amazon.ControlURL},
 		{"gateways", strings.Join(gateways, "  ")},
-		{"Pub/Sub", s.broker.String() + ", project " + s.broker.project},
-		{"grants", storeName()},
+		{"Pub/Sub", pubsub + ", project " + r.Project},
+		{"grants", grants},
 	} {
-		s.screen.print("  %-14s %s\n", line[0], line[1])
+		r.screen.print("  %-14s %s\n", line[0], line[1])
 	}
 }
 
@@ -31,39 +40,60 @@ func (s *stack) introduce() {
 type command struct{ title, shell string }
 
 // commands are for a POSIX shell with curl.
-func (s *stack) commands() []command {
+func (r *run) commands() []command {
 	const event = `{"userId":"u-1","endpointId":"lamp-1","cause":"APP_INTERACTION","changed":[
   {"namespace":"Alexa.PowerController","name":"powerState","value":"OFF"}],"unchanged":[
   {"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"}}]}`
 	const curl = `curl -sS -w '\n'`
+	control, functions := r.gatepost.Amazon.ControlURL, r.gatepost.URL
+	publish := func(eventID string) string {
+		return fmt.Sprintf(`%s "%s/publish?region=EU&key=u-1/lamp-1&eventId=%s-$(date +%%s)" -d '%s'`, curl, r.maker.url, eventID, event)
+	}
+	grants := " grants show u-1 --local"
+	if r.maker.url != "http://"+DefaultAddress {
+		grants += "=" + strings.TrimPrefix(r.maker.url, "http://")
+	}
 	return []command{
 		{"Link another customer, u-2 in North America",
 			fmt.Sprintf(`code=$(curl -sS -d '{"region":"NA","user":"amzn-2"}' %[2]s/codes | cut -d '"' -f 4)
 %[1]s -H 'X-Alexa-Region: NA' %[3]s/AcceptGrant -d '{"directive":{
   "header":{"namespace":"Alexa.Authorization","name":"AcceptGrant","payloadVersion":"3","messageId":"m-2"},
   "payload":{"grant":{"type":"OAuth2.AuthorizationCode","code":"'"$code"'"},"grantee":{"type":"BearerToken","token":"grantee-u-2"}}}}'`,
-				curl, s.amazon.ControlURL, s.functions)},
-		{"Publish a device event; the outcome is shown here",
-			fmt.Sprintf(`%s '%s/publish?region=EU&key=u-1/lamp-1' -d '%s'`, curl, s.maker.url, event)},
+				curl, control, functions)},
+		{"Publish a device event; the outcome is shown here", publish("switch")},
 		{"Push an event to the function as Pub/Sub would", fmt.Sprintf(`data=$(printf %%s '%s' | base64 | tr -d '\n')
 %s %s/SendEvent -d '{"message":{"messageId":"by-hand-'"$(date +%%s)"'","data":"'"$data"'"},"subscription":"by-hand"}'`, event, curl,
-			s.functions)},
+			functions)},
 		{"Throttle the next two events for Europe", fmt.Sprintf(
-			`%s %s/faults -d '{"target":"gateway/EU","code":"THROTTLING_EXCEPTION","times":2}'`, curl, s.amazon.ControlURL)},
-		{"Expire the access token of u-1", fmt.Sprintf(`%s %s/expire -d '{"region":"EU","user":"amzn-1"}'`, curl, s.amazon.ControlURL)},
-		{"Start a sweep, as the scheduler does every five minutes", fmt.Sprintf(`%s -X POST %s/RefreshTokens`, curl, s.functions)},
-		{"See the state of u-1's devices at Alexa", fmt.Sprintf(`%s '%s/state?region=EU&user=amzn-1'`, curl, s.amazon.ControlURL)},
-		{"See what the gateways and Login with Amazon received", fmt.Sprintf(`%s %s/requests`, curl, s.amazon.ControlURL)},
-		{"See the totals", fmt.Sprintf(`%s %s/counts`, curl, s.amazon.ControlURL)},
-		{"Remove all faults", fmt.Sprintf(`%s -X DELETE %s/faults`, curl, s.amazon.ControlURL)},
+			`%s %s/faults -d '{"target":"gateway/EU","code":"THROTTLING_EXCEPTION","times":2}'`, curl, control)},
+		{"Expire the access token of u-1", fmt.Sprintf(`%s %s/expire -d '{"region":"EU","user":"amzn-1"}'`, curl, control)},
+		{"Start a sweep, as the scheduler does every five minutes", fmt.Sprintf(`%s -X POST %s/RefreshTokens`, curl, functions)},
+		{"See the state of u-1's devices at Alexa", fmt.Sprintf(`%s '%s/state?region=EU&user=amzn-1'`, curl, control)},
+		{"See what the gateways and Login with Amazon received", fmt.Sprintf(`%s %s/requests`, curl, control)},
+		{"See the totals", fmt.Sprintf(`%s %s/counts`, curl, control)},
+		{"See the grants of u-1", gatepost() + grants},
+		{"Remove all faults", fmt.Sprintf(`%s -X DELETE %s/faults`, curl, control)},
+		{"Publish an event that the gateway refuses: it becomes a dead letter", fmt.Sprintf(
+			`%s %s/faults -d '{"target":"gateway/EU","code":"INVALID_REQUEST_EXCEPTION"}'`, curl, control) + "\n" + publish("refused")},
+		{"Replay the dead letters; without --for-real they are only listed", fmt.Sprintf(
+			`PUBSUB_EMULATOR_HOST=%s %s replay --project %s --subscription %s --topic %s --idle 1s --for-real`,
+			r.gatepost.Broker.Address, gatepost(), r.Project, oneprocess.DeadLetters, oneprocess.DeviceEvents)},
 	}
 }
 
+// gatepost returns how the user has called this program.
+func gatepost() string {
+	if strings.Contains(os.Args[0], "go-build") {
+		return "go run ./scripts/gatepost"
+	}
+	return "gatepost"
+}
+
 // suggest shows the commands, each followed by an empty line.
-func (s *stack) suggest() {
+func (r *run) suggest() {
 	text := "\nCommands to try in another terminal:\n\n"
-	for _, c := range s.commands() {
+	for _, c := range r.commands() {
 		text += "# " + c.title + "\n" + c.shell + "\n\n"
 	}
-	s.screen.print("%sCtrl-C, or kill -TERM %d, ends it. What happens:\n\n", text, os.Getpid())
+	r.screen.print("%sCtrl-C, or kill -TERM %d, ends it. What happens:\n\n", text, os.Getpid())
 }

@@ -1,28 +1,21 @@
-// Command local runs all of Gatepost on this machine. It needs only Go, and makes no
-// connection to other machines:
+// Package local is the command gatepost local: it runs all of Gatepost on this machine.
+// It needs only Go, and makes no connection to other machines:
 //
-//	go run ./scripts/local
+//	go run ./scripts/gatepost local
 //
-// It starts the functions with the Functions Framework, a Pub/Sub and a store in
-// memory, the simulator of Login with Amazon and the three event gateways, and a fake of
-// the maker's cloud, which publishes device events and receives grant events. Then it
-// links a customer, refreshes the token, sends a ChangeReport, shows each result, and
-// prints commands to try. On an interrupt or SIGTERM it drains: events in flight are
-// finished or returned to Pub/Sub.
+// Package oneprocess runs Gatepost. This package adds a fake of the maker's cloud, a
+// demonstration, and the screen. The demonstration links a customer, refreshes the
+// token, and sends a ChangeReport. Then the screen shows commands to try, and a row for
+// each event, link, sweep and problem: its source is the functions' log. On an interrupt
+// the program drains: events in flight are finished or returned to Pub/Sub.
 //
-//	-once    ends after the demonstration, with status 0 only if the event was
-//	         accepted at the gateway of the customer's region
-//	-refuse  makes the gateways refuse every event
-//	-logs    shows the functions' logs on standard error
-//	-h       lists all flags
-//
-// The Pub/Sub in memory is the fake server of Google's client library. It does not
-// push; package pump does. If PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST is set,
-// the program uses that emulator and its data instead. The user's cache directory keeps
-// the key that seals tokens in the emulator.
+// If PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST is set, the program uses that
+// emulator. In Firestore each run has a database of its own, because its simulator does
+// not know the tokens of earlier runs.
 //
 // The default ports are fixed, so that commands work again in the next run. If a port is
 // taken, another is used. Everything listens on the loopback interface, because nothing
-// here has authentication. If a port is taken between the check and the listening, or if
-// a server fails later, the program ends with status 1.
-package main
+// here has authentication; the maker's cloud also refuses what a web page makes a
+// browser send. If a port is taken between the check and the listening, or if a server
+// fails later, the program ends with status 1.
+package local

@@ -1,100 +1,194 @@
-package main
+package local
 
 import (
 	"context"
-	"errors"
-	"flag"
+	"crypto/rand"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"strings"
 	"time"
 
+	"cloud.google.com/go/firestore"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/sweep"
 )
 
-// tokenLifetime makes every new token due for a refresh at once, since tokens are
-// refreshed ten minutes or more before they expire.
-const tokenLifetime = 10 * time.Minute
+const (
+	// tokenLifetime makes every new token due for a refresh at once, since tokens are
+	// refreshed ten minutes or more before they expire.
+	tokenLifetime = 10 * time.Minute
+	// startTime bounds the start. It takes a tenth of a second, and some with
+	// emulators.
+	startTime = 10 * time.Second
+	// minBackoff and maxBackoff are short for the user who watches; a deployment waits
+	// from 5 to 60 seconds.
+	minBackoff, maxBackoff = time.Second, 10 * time.Second
+)
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+// The variables with the addresses of emulators, for Google's client libraries.
+const (
+	pubsubHost    = "PUBSUB_EMULATOR_HOST"
+	firestoreHost = "FIRESTORE_EMULATOR_HOST"
+)
+
+// Command is the command.
+type Command struct {
+	Once          bool   `help:"End after the demonstration, with status 0 only if the event was accepted."`
+	Refuse        bool   `help:"Make the gateways refuse every event."`
+	Logs          bool   `help:"Show the functions' logs on standard error."`
+	Project       string `placeholder:"P" default:"gatepost-local" help:"Project in Pub/Sub and in the emulators (${default})."`
+	Port          int    `placeholder:"N" default:"8080" help:"Port of the functions (${default}). If a port is taken, another is used."`
+	MakerPort     int    `placeholder:"N" default:"8089" help:"Port of the maker's cloud, where events are published (${default})."`
+	SimulatorPort int    `placeholder:"N" default:"8090" help:"Port of the simulator (${default}). The gateways have the three after it."`
+	PubsubPort    int    `placeholder:"N" default:"8085" help:"Port of Pub/Sub (${default})."`
+
+	// Grants runs a subcommand of gatepost grants in the environment of the local run,
+	// and returns its status.
+	Grants func(ctx context.Context, env *cli.Env, args []string) int `kong:"-"`
 }
 
-// options are the flags.
-type options struct {
-	once, refuse, logs       bool
-	project                  string
-	port, makerPort, lwaPort int
+// Help implements kong's HelpProvider.
+func (Command) Help() string {
+	return "Everything runs in one process, and needs no other machine. It links a customer, refreshes the token, sends an event, " +
+		"and prints commands to try. Ctrl-C ends it. If PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST is set, it uses that emulator."
 }
 
-// run runs the program and returns its exit status. It can be called once in a process,
-// because the Functions Framework has one registry.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
+// Example returns an example for the help.
+func (Command) Example() string { return "gatepost local --once" }
+
+// Run runs the command.
+func (c Command) Run(ctx context.Context, env *cli.Env) error {
+	r := &run{
+		Command: c, env: env, screen: &screen{w: env.Stdout, now: time.Now}, getenv: os.Getenv,
+		amazon: simulator.New(simulator.Options{TokenLifetime: tokenLifetime}),
 	}
-	return o.run(ctx, simulator.New(simulator.Options{TokenLifetime: tokenLifetime}), stdout, stderr)
+	return r.run(ctx)
 }
 
-// parse parses the flags, and writes an error to stderr.
-func parse(args []string, stderr io.Writer) (options, error) {
-	var o options
-	flags := flag.NewFlagSet("local", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.BoolVar(&o.once, "once", false, "end after the demonstration, with status 0 only if the event was accepted")
-	flags.BoolVar(&o.refuse, "refuse", false, "make the gateways refuse every event")
-	flags.BoolVar(&o.logs, "logs", false, "show the functions' logs on standard error")
-	flags.StringVar(&o.project, "project", "gatepost-local", "`id` of the project in the emulators")
-	flags.IntVar(&o.port, "port", 8080, "`port` of the functions; as for the others, another is used if it is taken")
-	flags.IntVar(&o.makerPort, "maker-port", 8089, "`port` of the maker's cloud, where events are published")
-	flags.IntVar(&o.lwaPort, "simulator-port", 8090, "`port` of the simulator; the gateways of NA, EU and FE have the three after it")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	if flags.NArg() > 0 {
-		err := fmt.Errorf("unexpected argument %q", flags.Arg(0))
-		fmt.Fprintln(stderr, "local:", err)
-		return o, err
-	}
-	return o, nil
+// run is one run of the command.
+type run struct {
+	Command
+	env    *cli.Env
+	screen *screen
+	getenv func(variable string) string
+	amazon *simulator.Simulator
+
+	store    grant.Admin
+	database string // in the Firestore emulator, empty for a store in memory
+	maker    *maker
+	gatepost *oneprocess.Gatepost
 }
 
 // run starts everything, runs the demonstration, and returns when ctx ends.
-func (o options) run(ctx context.Context, sim *simulator.Simulator, stdout, stderr io.Writer) int {
+func (r *run) run(ctx context.Context) error {
 	began := time.Now()
-	if o.refuse {
+	if r.Refuse {
 		for _, region := range alexa.Regions() {
-			sim.Always(simulator.Gateway(region), simulator.Fault{Code: simulator.InvalidRequest})
+			r.amazon.Always(simulator.Gateway(region), simulator.Fault{Code: simulator.InvalidRequest})
 		}
 	}
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	s, err := start(o, sim, stdout, stderr, fail)
+	closeStore, err := r.openStore(running)
 	if err != nil {
-		fmt.Fprintln(stderr, "local:", err)
-		return 1
+		return err
 	}
-	accepted := s.demonstrate(running, began)
-	if !o.once {
-		s.suggest()
+	defer closeStore()
+	if err := r.start(running, fail); err != nil {
+		return err
+	}
+	r.introduce()
+	accepted := r.demonstrate(running, began)
+	if !r.Once {
+		r.suggest()
 		<-running.Done()
 	}
-	s.stop()
+	r.maker.close()
+	r.screen.print("\nStopped with %s.\n", r.restInWords(r.gatepost.Stop()))
 	switch {
 	case ctx.Err() == nil && running.Err() != nil: // not a signal
-		fmt.Fprintln(stderr, "local:", context.Cause(running))
-		return 1
-	case o.once && !accepted:
-		return 1
+		return context.Cause(running)
+	case r.Once && !accepted:
+		return cli.ErrReported // by the demonstration
 	}
-	return 0
+	return nil
+}
+
+// openStore opens the store of grants. In the emulator each run has a database of its
+// own: its simulator does not know the tokens of earlier runs, whose customers would
+// become suspect.
+func (r *run) openStore(ctx context.Context) (closeStore func(), err error) {
+	address, err := emulatorAt(ctx, firestoreHost, r.getenv(firestoreHost))
+	if err != nil {
+		return nil, err
+	}
+	if address == "" {
+		r.store = grantmem.New()
+		return func() {}, nil
+	}
+	r.database = "run-" + time.Now().UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:6])
+	client, err := firestore.NewClientWithDatabase(
+		context.WithoutCancel(ctx), r.Project, r.database, oneprocess.Emulator(address)...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Firestore: %w", err)
+	}
+	r.store = grantfire.New(client)
+	return func() { _ = client.Close() }, nil // everything is written
+}
+
+// start starts Gatepost and the maker's cloud. It calls fail if a part fails later.
+func (r *run) start(ctx context.Context, fail func(error)) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	options := oneprocess.Options{
+		Project: r.Project, Amazon: r.amazon, Store: r.store,
+		SimulatorAt: simulator.Addresses{LWA: address(r.SimulatorPort), NA: r.gatewayAt(1), EU: r.gatewayAt(2), FE: r.gatewayAt(3)},
+		FunctionsAt: address(r.Port), PubSubAt: address(r.PubsubPort),
+		MinBackoff: minBackoff, MaxBackoff: maxBackoff, SweepEvery: sweep.DefaultPeriod,
+		OnLine: r.showLine, OnGrantEvent: r.showGrantEvent, OnDeadLetter: r.showDeadLetter, OnFailure: fail,
+	}
+	if r.Logs {
+		options.Log = logging.New(r.env.Stderr).Handler()
+	}
+	if options.PubSubServer, err = emulatorAt(ctx, pubsubHost, r.getenv(pubsubHost)); err != nil {
+		return err
+	}
+	if r.gatepost, err = oneprocess.Start(ctx, options); err != nil {
+		return err
+	}
+	if r.maker, err = startMaker(address(r.MakerPort), r, fail); err != nil {
+		r.gatepost.Stop()
+	}
+	return err
+}
+
+// gatewayAt returns the address of the n-th gateway.
+func (r *run) gatewayAt(n int) string {
+	if r.SimulatorPort == 0 {
+		return address(0)
+	}
+	return address(r.SimulatorPort + n)
+}
+
+// restInWords describes the device events that were in flight.
+func (r *run) restInWords(rest oneprocess.Rest) string {
+	text := "no event in flight"
+	if n := rest.Acknowledged + rest.HandedBack; n > 0 {
+		text = fmt.Sprintf("%s in flight: %d acknowledged, %d returned to Pub/Sub", count(n, "event"), rest.Acknowledged, rest.HandedBack)
+	}
+	if rest.HandedBack > 0 && r.gatepost.Broker.InMemory {
+		text += " (which ends with this process)"
+	}
+	if !rest.Drained {
+		text += "; other requests were cut off"
+	}
+	return text
 }

@@ -1,105 +1,70 @@
-package main
+package local
 
 import (
 	"bufio"
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
-	"os/signal"
+	"errors"
+	"io"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-// mode is the variable that makes this test program the program under test.
-// It has to be a process of its own: the Functions Framework has one registry,
-// the client libraries read one environment, and signals go to a process.
-const mode = "GATEPOST_LOCAL_TEST"
+func TestMain(m *testing.M) { testkit.Main(m) }
 
-func TestMain(m *testing.M) {
-	switch os.Getenv(mode) {
-	case "program":
-		main()
-	case "holding":
-		holding()
-	}
-	testkit.Main(m)
-}
-
-// holding is main with a gateway that takes a second over the events of the
-// endpoint "held", and says when it has got one.
-func holding() {
-	stdout := os.Stdout
-	sim := simulator.New(simulator.Options{TokenLifetime: tokenLifetime})
-	sim.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "held", Delay: time.Second, Match: func(simulator.Request) bool {
-		fmt.Fprintln(stdout, "HELD")
-		return true
-	}})
-	o, err := parse(os.Args[1:], os.Stderr)
-	if err != nil {
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	os.Exit(o.run(ctx, sim, stdout, os.Stderr))
-}
-
-// program is the program under test, running.
+// program is a local run in this process.
 type program struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	lines  chan string // of standard output, closed at its end
-	shown  strings.Builder
-	stderr strings.Builder
+	*run
+	t         *testing.T
+	interrupt context.CancelFunc
+	lines     chan string // of standard output, closed at its end
+	ended     chan error
+	shown     strings.Builder
+	stderr    strings.Builder
 }
 
-// launch starts the program in a mode, with free ports and variables of the
-// form NAME=value.
-func launch(t *testing.T, as string, env []string, args ...string) *program {
+// launch begins a run on free ports. It knows no emulators but those of env.
+func launch(t *testing.T, c Command, env map[string]string) *program {
 	t.Helper()
-	executable, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
+	if c.Project == "" {
+		c.Project = "gatepost-local"
 	}
-	p := &program{t: t, lines: make(chan string, 1000)}
-	p.cmd = exec.Command(executable, append([]string{"-port=0", "-maker-port=0", "-simulator-port=0"}, args...)...)
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, pubsubHost) && !strings.HasPrefix(variable, firestoreHost) {
-			p.cmd.Env = append(p.cmd.Env, variable)
+	p := &program{t: t, lines: make(chan string, 1000), ended: make(chan error, 1)}
+	output, stdout := io.Pipe()
+	p.run = &run{
+		Command: c, env: &cli.Env{Stderr: &p.stderr, Now: time.Now}, screen: &screen{w: stdout, now: time.Now},
+		getenv: func(name string) string { return env[name] }, amazon: simulator.New(simulator.Options{TokenLifetime: tokenLifetime}),
+	}
+	ctx, interrupt := context.WithCancel(context.WithoutCancel(t.Context()))
+	p.interrupt = interrupt
+	go func() {
+		err := p.run.run(ctx)
+		_ = stdout.Close()
+		p.ended <- err
+	}()
+	go func() {
+		defer close(p.lines)
+		for scanner := bufio.NewScanner(output); scanner.Scan(); {
+			p.lines <- scanner.Text()
 		}
-	}
-	// FUNCTION_TARGET is what somebody's shell may have left over.
-	p.cmd.Env = append(append(p.cmd.Env, mode+"="+as, "FUNCTION_TARGET=SendEvent"), env...)
-	p.cmd.Stderr = &p.stderr
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it has ended, unless the test failed
+		interrupt()
+		for range p.lines { // until the end
+		}
 		if t.Failed() {
 			t.Logf("standard output:\n%s\nstandard error:\n%s", &p.shown, &p.stderr)
 		}
 	})
-	go func() {
-		defer close(p.lines)
-		for scanner := bufio.NewScanner(stdout); scanner.Scan(); {
-			p.lines <- scanner.Text()
-		}
-	}()
 	return p
 }
 
-// until reads on until a line holds all parts, and returns that line.
+// until reads on until a line has all parts, and returns that line.
 func (p *program) until(parts ...string) string {
 	p.t.Helper()
 	timeout := time.After(testkit.Patience)
@@ -114,36 +79,47 @@ func (p *program) until(parts ...string) string {
 				p.t.Fatalf("the program ended without a line with %q", parts)
 			}
 		case <-timeout:
-			p.t.Fatalf("waited in vain for a line with %q", parts)
+			p.t.Fatalf("there is no line with %q", parts)
 		}
 	}
 }
 
-// terminate sends the signal that platforms send.
-func (p *program) terminate() {
+// ready waits until the demonstration is over.
+func (p *program) ready() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
+	p.until("ends it. What happens:")
 }
 
-// ends waits for the end, which has to have a status, and returns all of
+// ends waits for the end of a run, whose error must be want, and returns all of
 // standard output.
-func (p *program) ends(status int) string {
+func (p *program) ends(want error) string {
 	p.t.Helper()
-	timeout := time.AfterFunc(testkit.Patience, func() { _ = p.cmd.Process.Kill() })
-	defer timeout.Stop()
 	for line := range p.lines {
 		p.shown.WriteString(line + "\n")
 	}
-	_ = p.cmd.Wait() // the status tells
-	if got := p.cmd.ProcessState.ExitCode(); got != status {
-		p.t.Errorf("%v, want status %d", p.cmd.ProcessState, status)
+	if err := <-p.ended; !errors.Is(err, want) {
+		p.t.Errorf("run() = %v, want %v", err, want)
 	}
 	for _, secret := range []string{"Atza|", "Atzr|", simulator.DefaultClient().Secret.Reveal()} {
 		if strings.Contains(p.shown.String()+p.stderr.String(), secret) {
-			p.t.Errorf("the output holds a secret, %s", secret[:4])
+			p.t.Errorf("the output contains a secret, %s", secret[:4])
 		}
 	}
 	return p.shown.String()
+}
+
+// publish publishes a report of an endpoint of u-1, and returns its message id.
+func (p *program) publish(endpointID string) string {
+	p.t.Helper()
+	id, err := p.gatepost.Publish(testkit.Context(p.t), []byte(report(endpointID)), nil, "u-1/"+endpointID)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return id
+}
+
+// report is a device event of u-1.
+func report(endpointID string) string {
+	return `{"userId":"u-1","endpointId":"` + endpointID + `","cause":"APP_INTERACTION","changed":[` +
+		`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
 }

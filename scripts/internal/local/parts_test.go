@@ -1,46 +1,30 @@
-package main
+package local
 
 import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"cloud.google.com/go/pubsub/v2/pstest"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/gatepostdev/gatepost/scripts/internal/pump"
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/push"
-	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
-	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
-
-func TestSchedule(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
-		defer cancel()
-		began := time.Now()
-		var calls []time.Duration
-		schedule(ctx, 5*time.Minute, func(context.Context) { calls = append(calls, time.Since(began)) })
-		if diff := cmp.Diff([]time.Duration{5 * time.Minute, 10 * time.Minute}, calls); diff != "" {
-			t.Errorf("calls differ (-want +got):\n%s", diff)
-		}
-	})
-}
 
 func TestAddressOfATakenPort(t *testing.T) {
 	t.Parallel()
@@ -53,53 +37,12 @@ func TestAddressOfATakenPort(t *testing.T) {
 	if got := address(port); got != loopback+":0" {
 		t.Errorf("address() of a taken port = %s", got)
 	}
-	if got, err := freePort(port); err != nil || got == text || got == "0" {
-		t.Errorf("freePort() of a taken port = %s, %v", got, err)
-	}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if got := address(port); got != listener.Addr().String() {
 		t.Errorf("address() of a free port = %s, want %s", got, listener.Addr())
 	}
-}
-
-func TestKeysetIsMadeOnce(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv("XDG_CACHE_HOME", dir)
-	t.Setenv("HOME", dir)
-	place := seal.Place{Customer: "c", Grant: "g", Field: "f"}
-	path, err := keysetFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := openKeyset(t, path).Seal(sensitive.New("Atza|fake-kept"), place)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := keysetFile()
-	if err != nil || again != path || !strings.HasPrefix(path, dir) {
-		t.Fatalf("keysetFile() = %s and then %s, %v", path, again, err)
-	}
-	if opened, err := openKeyset(t, again).Open(sealed, place); err != nil || !opened.Equal(sensitive.New("Atza|fake-kept")) {
-		t.Errorf("what the first run sealed does not open: %v", err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v, %v, want mode 0600", info.Mode(), err)
-	}
-}
-
-func openKeyset(t *testing.T, path string) *seal.Sealer {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealer, err := seal.New(sensitive.New(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sealer
 }
 
 // TestAcceptedAtHome sends a report to a gateway itself.
@@ -121,7 +64,7 @@ func TestAcceptedAtHome(t *testing.T) {
 			sim := simulator.New(simulator.Options{})
 			send(t, sim, test.region, test.sample)
 			got := ""
-			if err := (&stack{sim: sim}).acceptedAtHome(sample); err != nil {
+			if err := acceptedAtHome(sim, sample); err != nil {
 				got = err.Error()
 			}
 			if got != test.want {
@@ -163,142 +106,114 @@ func send(t *testing.T, sim *simulator.Simulator, region alexa.Region, sample st
 	}
 }
 
-func TestOutcomes(t *testing.T) {
+// TestRows publishes and calls what the demonstration does not.
+func TestRows(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		status     int
-		body, want string
-	}{
-		{200, `{"outcomes":[{"grantId":"g","outcome":"accepted"}]}`, "status 200, accepted"},
-		{503, `{"outcomes":[{"outcome":"accepted"},{"outcome":"retry","code":"THROTTLING_EXCEPTION"}]}`,
-			"status 503, accepted, retry THROTTLING_EXCEPTION"},
-		{422, `{"outcomes":[{"outcome":"dead_letter","code":"INVALID_EVENT"}],"error":"userId: missing"}`,
-			"status 422, dead_letter INVALID_EVENT, userId: missing"},
-		{200, `{"outcomes":[]}`, "status 200, no grant"},
-		{500, `oops`, "status 500"},
-		{0, ``, "no answer (context deadline exceeded)"},
-	} {
-		d := pump.Delivery{Status: test.status, Body: []byte(test.body)}
-		if test.status == 0 {
-			d.Err = context.DeadlineExceeded
-		}
-		if got := outcomes(d); got != test.want {
-			t.Errorf("%d %s: got %q, want %q", test.status, test.body, got, test.want)
+	p := launch(t, Command{}, nil)
+	p.ready()
+	ctx := testkit.Context(t)
+	publish := func(event string, attributes map[string]string) {
+		t.Helper()
+		if _, err := p.gatepost.Publish(ctx, []byte(event), attributes, ""); err != nil {
+			t.Fatal(err)
 		}
 	}
-}
-
-// TestNoGrantRows: only the log line says why an event had no grant to go to. The
-// screen shows it also when it shows no logs.
-func TestNoGrantRows(t *testing.T) {
-	t.Parallel()
-	for _, logs := range []bool{false, true} {
-		var shown, logged strings.Builder
-		log := logger(options{logs: logs}, &screen{w: &shown}, &logged)
-		log.Info("SendEvent", "event_id", "m1", "outcome", "accepted")
-		log.Info("SendEvent", "event_id", "m2", "outcome", "no_grant", "reason", "why")
-		log.Info("SendEvent", "event_id", "m3", "outcome", "elsewhere", "reason", "why")
-		if got, want := shown.String(), "  event             m2: no_grant, why\n  event             m3: elsewhere, why\n"; got != want {
-			t.Errorf("logs %t: shown %q, want %q", logs, got, want)
-		}
-		if got := strings.Count(logged.String(), "\n"); got != map[bool]int{true: 3}[logs] {
-			t.Errorf("logs %t: %d lines", logs, got)
-		}
+	call := func(function, body string) {
+		t.Helper()
+		_, _ = p.gatepost.Post(ctx, function, nil, []byte(body)) // some of these calls fail
 	}
+
+	publish(strings.Replace(report("lamp-1"), "u-1", "u-7", 1), map[string]string{"eventId": "e-7"})
+	p.until("event ", " (e-7), attempt 1: no_grant, ", "no customer with this userId")
+
+	p.amazon.Script(simulator.Gateway(home), simulator.Fault{Code: simulator.Throttling, Times: 1})
+	publish(report("lamp-1"), nil)
+	p.until("event ", ", attempt 1: ", "accepted; 2 requests to the gateway")
+
+	publish(strings.Replace(report("lamp-1"), `"ON"`, `"ON","extra":1`, 1), nil)
+	p.until("event ", ", attempt 1: ", "warning: ")
+
+	p.amazon.ExpireAccessTokens(home, amazonUser)
+	publish(report("lamp-1"), nil)
+	p.until("event ", "accepted", "; the token was refreshed")
+
+	publish("{\x1b", nil)
+	p.until("event ", ", attempt 1: dead_letter INVALID_EVENT, ")
+	p.until("dead ", " is a dead letter: INVALID_EVENT: ")
+
+	call("SendEvent", "no message")
+	p.until("event ", "by hand: SendEvent answered 400: not a Pub/Sub message")
+	call("AcceptGrant", `{}`)
+	p.until("link ", "AcceptGrant FAILED: ")
+	call("SkillEvent", `{"version":"1.0","context":{"System":{"user":{"userId":"amzn1.ask.account.x"}}},`+
+		`"request":{"type":"AlexaSkillEvent.SkillDisabled","requestId":"r","timestamp":"2026-01-02T03:04:05Z"}}`)
+	p.until("skill ", "AlexaSkillEvent.SkillDisabled: unknown")
+	call("RefreshShard", `{}`)
+	p.until("sweep ", "RefreshShard answered 400: not a Pub/Sub message")
+
+	if err := p.gatepost.Link(ctx, alexa.NA, "amzn-3", ""); err == nil {
+		t.Error("a customer without an id was linked")
+	}
+	p.until("link ", "AcceptGrant FAILED in NA: ", "finding the customer")
+	p.interrupt()
+	p.ends(nil)
 }
 
-func TestSwept(t *testing.T) {
+// newScreen returns a screen whose clock stands.
+func newScreen(w io.Writer) *screen {
+	return &screen{w: w, now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }}
+}
+
+// TestLineRows shows what is hard to bring about.
+func TestLineRows(t *testing.T) {
 	t.Parallel()
-	const row = "  sweep       1 ms  "
 	for _, test := range []struct {
-		name, answer string
-		acknowledged bool
-		want         string
+		name, message string
+		level         slog.Level
+		fields        []slog.Attr
+		want          string
 	}{
-		{"nothing due", `{"remaining":false}`, true, ""},
-		{"refreshed", `{"refreshed":2,"revoked":1}`, true, row + "a shard's tokens: 2 refreshed, 0 refused, 1 revoked, 0 failed\n"},
-		{"refused for the first time", `{"refused":1}`, true, row + "a shard's tokens: 0 refreshed, 1 refused, 0 revoked, 0 failed\n"},
-		{"failed", `{"failed":{"sealed":1,"internal":2}}`, true, row + "a shard's tokens: 0 refreshed, 0 refused, 0 revoked, 3 failed\n"},
-		{"not taken", `oops`, false, row + "a shard failed with status 503; redelivered in 2s\n"},
+		{"nothing due", "RefreshShard", slog.LevelInfo, []slog.Attr{slog.Int("refreshed", 0)}, ""},
+		{"refreshed", "RefreshShard", slog.LevelInfo, []slog.Attr{slog.Int("refreshed", 2), slog.Int("revoked", 1), slog.Int("duration_ms", 1)},
+			"sweep      1 ms  a shard's tokens: 2 refreshed, 0 refused, 1 revoked, 0 failed"},
+		{"refused for the first time", "RefreshShard", slog.LevelInfo, []slog.Attr{slog.Int("refused", 1), slog.Int("duration_ms", 0)},
+			"sweep      0 ms  a shard's tokens: 0 refreshed, 1 refused, 0 revoked, 0 failed"},
+		{"failed", "RefreshShard", slog.LevelError,
+			[]slog.Attr{slog.Any("failed", map[string]int{"sealed": 1, "internal": 2}), slog.String("error", "why")},
+			"sweep            a shard's tokens: 0 refreshed, 0 refused, 0 revoked, 3 failed; why"},
+		{"not started", "RefreshTokens", slog.LevelError, []slog.Attr{slog.Int("status", 503), slog.String("error", "why")},
+			"sweep            RefreshTokens answered 503: why"},
+		{"breaker", "circuit breaker", slog.LevelInfo,
+			[]slog.Attr{slog.String("breaker", "gateway EU"), slog.String("from", "open"), slog.String("to", "closed")},
+			"breaker          gateway EU: closed, was open"},
+		{"ready", "ready", slog.LevelInfo, []slog.Attr{slog.String("store", "memory")}, ""},
+		{"a warning", "the keyset could not be loaded again", slog.LevelWarn, []slog.Attr{slog.String("error", "a\x1b[1m")},
+			"warning          the keyset could not be loaded again: a\ufffd[1m"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var shown strings.Builder
-			s := &stack{screen: &screen{w: &shown}, over: make(chan struct{})}
-			close(s.over)
-			s.swept(pump.Delivery{
-				Body: []byte(test.answer), Acknowledged: test.acknowledged, Status: 503, Backoff: 2 * time.Second, Took: time.Millisecond,
-			})
-			if shown.String() != test.want {
-				t.Errorf("got %q, want %q", shown.String(), test.want)
+			l := oneprocess.Line{Level: test.level, Message: test.message, Fields: make(map[string]slog.Value)}
+			for _, field := range test.fields {
+				l.Fields[field.Key] = field.Value
 			}
+			(&run{screen: newScreen(&shown)}).showLine(l)
+			wantRow(t, shown.String(), test.want)
 		})
 	}
 }
 
-// newMaker starts the maker's cloud with a Pub/Sub of its own, and returns what
-// it shows.
-func newMaker(t *testing.T) (*maker, *broker, *strings.Builder) {
+func wantRow(t *testing.T, got, want string) {
 	t.Helper()
-	server := cloud.Fake(t)
-	project := cloud.At(t, server.Addr)
-	b := &broker{project: project.ID, client: project.PubSub, server: server}
-	shown := &strings.Builder{}
-	m, err := startMaker(loopback+":0", project.PubSub, &screen{w: shown}, func(err error) { t.Error(err) })
-	if err != nil {
-		t.Fatal(err)
+	if want != "" {
+		want = "03:04:05  " + want + "\n"
 	}
-	t.Cleanup(m.close)
-	return m, b, shown
-}
-
-// request posts to the maker's cloud.
-func request(t *testing.T, url, body string) (status int, answer string) {
-	t.Helper()
-	response, err := http.Post(url, "application/json", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, strings.TrimSpace(string(text))
-}
-
-func TestPublish(t *testing.T) {
-	t.Parallel()
-	m, b, _ := newMaker(t)
-	if status, _ := request(t, m.url+"/publish?key=u-1/lamp-1", `{"n":0}`); status != http.StatusBadGateway {
-		t.Errorf("status %d without a topic, want 502", status)
-	}
-	if err := b.create(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for _, target := range []string{"/publish?key=u-1/lamp-1&region=EU&eventId=e-1", "/publish"} {
-		status, answer := request(t, m.url+target, `{"n":1}`)
-		if status != http.StatusOK || !strings.HasPrefix(answer, `{"messageId":"m`) {
-			t.Errorf("%s: %d %s", target, status, answer)
-		}
-	}
-	if status, _ := request(t, m.url+"/publish", strings.Repeat("x", maxEventBytes+1)); status != http.StatusBadRequest {
-		t.Errorf("status %d for a large event, want 400", status)
-	}
-	want := []*pstest.Message{
-		{
-			Data: []byte(`{"n":1}`), OrderingKey: "u-1/lamp-1", Topic: b.topic(deviceEvents),
-			Attributes: map[string]string{"region": "EU", "eventId": "e-1"},
-		},
-		{Data: []byte(`{"n":1}`), Topic: b.topic(deviceEvents)},
-	}
-	ignore := cmpopts.IgnoreFields(pstest.Message{}, "ID", "PublishTime")
-	if diff := cmp.Diff(want, b.server.Messages(), ignore, cmpopts.IgnoreUnexported(pstest.Message{}), cmpopts.EquateEmpty()); diff != "" {
-		t.Errorf("messages differ (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is shown differs (-want +got):\n%s", diff)
 	}
 }
 
-func TestPushed(t *testing.T) {
+func TestMessageRows(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
@@ -321,24 +236,96 @@ func TestPushed(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			m, _, shown := newMaker(t)
-			path, row := "/grant-events", "  grant             "
+			var shown strings.Builder
+			r := &run{screen: newScreen(&shown)}
+			show, row := r.showGrantEvent, "grant            "
 			if test.grant == "" {
-				path, row = "/dead-letters", "  dead              "
+				show, row = r.showDeadLetter, "dead             "
 			}
-			body, err := push.Encode(push.Message{ID: "m1", Data: []byte(test.grant), Attributes: test.dead})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if status, answer := request(t, m.url+path, string(body)); status != http.StatusNoContent {
-				t.Errorf("%d %s", status, answer)
-			}
-			if diff := cmp.Diff(row+test.want+"\n", shown.String()); diff != "" {
-				t.Errorf("what is shown differs (-want +got):\n%s", diff)
-			}
-			if status, _ := request(t, m.url+path, `{}`); status != http.StatusBadRequest {
-				t.Errorf("status %d for what is no push, want 400", status)
-			}
+			show(push.Message{ID: "m1", Data: []byte(test.grant), Attributes: test.dead})
+			wantRow(t, shown.String(), row+test.want)
 		})
 	}
+}
+
+// request posts to the maker's cloud.
+func request(t *testing.T, url, body string, header ...string) (status int, answer string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			request.Host = header[i+1]
+		}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, strings.TrimSpace(string(text))
+}
+
+func TestMaker(t *testing.T) {
+	t.Parallel()
+	p := launch(t, Command{Grants: func(ctx context.Context, env *cli.Env, args []string) int {
+		store, closeStore, err := env.OpenGrants(ctx, "p", "d")
+		if err != nil {
+			t.Error(err)
+			return cli.StatusFailed
+		}
+		_, err = store.Read(ctx, grant.Key{Skill: "default", UserID: args[1]})
+		_, _ = io.WriteString(env.Stdout, strings.Join(args, " "))
+		_, _ = io.WriteString(env.Stderr, "read")
+		if err != nil || closeStore() != nil {
+			return cli.StatusFailed
+		}
+		return cli.StatusDone
+	}}, nil)
+	p.ready()
+
+	status, answer := request(t, p.maker.url+"/publish?key=u-1/lamp-1&region=EU&eventId=e-1", report("lamp-1"))
+	if status != http.StatusOK || !strings.HasPrefix(answer, `{"messageId":"m`) {
+		t.Errorf("%d %s", status, answer)
+	}
+	l, err := p.gatepost.Lines.Wait(testkit.Context(t), func(l oneprocess.Line) bool { return l.Text("event_id") == "e-1" })
+	if err != nil || l.Pushed.OrderingKey != "u-1/lamp-1" || l.Pushed.Attributes["region"] != "EU" {
+		t.Errorf("SendEvent got %v, %v", l.Pushed, err)
+	}
+	if status, _ := request(t, p.maker.url+"/publish", strings.Repeat("x", maxEventBytes+1)); status != http.StatusBadRequest {
+		t.Errorf("status %d for a large event, want 400", status)
+	}
+
+	for args, want := range map[string]string{
+		`{"args":["show","u-1"]}`:             `200 {"Stdout":"show u-1","Stderr":"read","Status":0}`,
+		`{"args":["show","u-8"]}`:             `200 {"Stdout":"show u-8","Stderr":"read","Status":1}`,
+		`{"args":["show","u-1","--local"]}`:   `400 --local is for the program that asks`,
+		`{"args":["--local=x","show","u-1"]}`: `400 --local is for the program that asks`,
+		`show u-1`:                            `400 want {"args": ["show", "u-1"]}`,
+	} {
+		status, answer := request(t, p.maker.url+"/grants", args)
+		if got := strconv.Itoa(status) + " " + answer; got != want {
+			t.Errorf("%s: got %s, want %s", args, got, want)
+		}
+	}
+
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(p.maker.url, "http://"))
+	for header, want := range map[string]int{
+		"Host localhost:" + port: 200, "Host [::1]:" + port: 200, "Host 127.0.0.1": 200,
+		"Host maker.example.com:" + port: 403, "Host 192.0.2.1": 403, "Origin http://127.0.0.1:8080": 403, "Origin null": 403,
+	} {
+		name, value, _ := strings.Cut(header, " ")
+		if got, _ := request(t, p.maker.url+"/grants", `{"args":["show","u-1"]}`, name, value); got != want {
+			t.Errorf("%s: status %d, want %d", header, got, want)
+		}
+	}
+	p.interrupt()
+	p.ends(nil)
 }

@@ -1,76 +1,76 @@
-package main
+package local
 
 import (
-	"context"
-	"errors"
-	"flag"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"cloud.google.com/go/firestore"
+	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
+	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
 // TestOnce is what CI runs: everything, from nothing.
 func TestOnce(t *testing.T) {
 	t.Parallel()
-	p := launch(t, "program", nil, "-once")
-	output := p.ends(0)
+	p := launch(t, Command{Once: true}, nil)
+	output := p.ends(nil)
 	for _, want := range []string{
-		`(?m)^  link +\d+ ms  AcceptGrant answered AcceptGrant\.Response$`,
-		`(?m)^  grant +u-1 linked in EU, 1 active grant$`,
-		`(?m)^  refresh +\d+ ms  16 shards swept, 1 new token from Login with Amazon$`,
-		`(?m)^  event +\d+ ms  m\d+ of u-1/lamp-1, attempt 1: status 200, accepted$`,
-		`(?m)^  report +\d+ ms  ChangeReport m\d+ was accepted by the gateway of EU, with the new token$`,
-		`(?m)^  in all +\d+ ms  and \d+ ms since the program started$`,
-		`(?m)^Stopped with no event in flight\.$`,
+		`link +\d+ ms  AcceptGrant answered AcceptGrant\.Response`,
+		`grant +u-1 linked in EU, 1 active grant`,
+		`refresh +\d+ ms  16 shards swept, 1 new token from Login with Amazon`,
+		`event +\d+ ms  m\d+ \(first\) of u-1/lamp-1, attempt 1: accepted`,
+		`report +\d+ ms  ChangeReport m\d+ was accepted by the gateway of EU, with the new token`,
+		`in all +\d+ ms  and \d+ ms since the program started`,
 	} {
-		if !regexp.MustCompile(want).MatchString(output) {
+		if !regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d  ` + want + `$`).MatchString(output) {
 			t.Errorf("no line like %s", want)
 		}
 	}
-	if strings.Contains(output, "Serving function") {
-		t.Error("the framework writes on the screen")
-	}
-	if p.stderr.Len() > 0 {
+	if !strings.HasSuffix(output, "\nStopped with no event in flight.\n") || p.stderr.Len() > 0 {
 		t.Errorf("standard error: %s", &p.stderr)
 	}
 }
 
 func TestOnceRefused(t *testing.T) {
 	t.Parallel()
-	output := launch(t, "program", nil, "-once", "-refuse").ends(1)
-	want := `(?m)^  report +\d+ ms  FAILED: message m\d+: no gateway accepted it; the gateway of EU answered 400 INVALID_REQUEST_EXCEPTION$`
-	if !regexp.MustCompile(want).MatchString(output) {
-		t.Errorf("no line like %s", want)
+	output := launch(t, Command{Once: true, Refuse: true}, nil).ends(cli.ErrReported)
+	for _, want := range []string{
+		`report +\d+ ms  FAILED: message m\d+: no gateway accepted it; the gateway of EU answered 400 INVALID_REQUEST_EXCEPTION\n`,
+		`event +\d+ ms  m\d+ \(first\) of u-1/lamp-1, attempt 1: dead_letter INVALID_REQUEST_EXCEPTION, .+\n`,
+	} {
+		if !regexp.MustCompile(want).MatchString(output) {
+			t.Errorf("no line like %s", want)
+		}
 	}
 }
 
 func TestEmulatorThatDoesNotRun(t *testing.T) {
 	t.Parallel()
 	for _, variable := range []string{pubsubHost, firestoreHost} {
-		t.Run(variable, func(t *testing.T) {
-			t.Parallel()
-			p := launch(t, "program", []string{variable + "=" + loopback + ":1"}) // where nobody listens
-			p.ends(1)
-			if want := "local: " + variable + ": no emulator: "; !strings.HasPrefix(p.stderr.String(), want) {
-				t.Errorf("standard error %q, want it to begin with %q", &p.stderr, want)
-			}
-		})
+		p := launch(t, Command{}, map[string]string{variable: loopback + ":1"}) // where nothing listens
+		if err := <-p.ended; err == nil || !strings.HasPrefix(err.Error(), variable+": no emulator: ") {
+			t.Errorf("%s: %v", variable, err)
+		}
 	}
 }
 
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	p := launch(t, "program", nil, "-once", "-logs")
-	p.ends(0)
+	p := launch(t, Command{Once: true, Logs: true}, nil)
+	p.ends(nil)
 	for _, function := range []string{"AcceptGrant", "RefreshTokens", "RefreshShard", "SendEvent"} {
 		if want := `"function":"` + function + `"`; !strings.Contains(p.stderr.String(), want) {
 			t.Errorf("no log line with %s", want)
@@ -78,45 +78,42 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-func TestParse(t *testing.T) {
+// grammar is the command line.
+type grammar struct {
+	Local Command `cmd:""`
+}
+
+func TestFlags(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		args []string
-		want options
-		ok   bool
-	}{
-		{"defaults", nil, options{project: "gatepost-local", port: 8080, makerPort: 8089, lwaPort: 8090}, true},
-		{"all", []string{"-once", "-refuse", "-logs", "-project=p", "-port=1", "-maker-port=2", "-simulator-port=3"},
-			options{true, true, true, "p", 1, 2, 3}, true},
-		{"unknown flag", []string{"-twice"}, options{}, false},
-		{"no number", []string{"-port=http"}, options{}, false},
-		{"an argument", []string{"once"}, options{}, false},
+	var parsed grammar
+	parser, err := kong.New(&parsed)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			var stderr strings.Builder
-			got, err := parse(test.args, &stderr)
-			if (err == nil) != test.ok || (stderr.Len() == 0) != test.ok {
-				t.Fatalf("%v, standard error %q, want ok %v", err, &stderr, test.ok)
-			}
-			if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(options{})); test.ok && diff != "" {
-				t.Errorf("options differ (-want +got):\n%s", diff)
-			}
-		})
+	for args, want := range map[string]Command{
+		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085},
+		"local --once --refuse --logs --project=p --port=1 --maker-port=2 --simulator-port=3 --pubsub-port=4": {
+			Once: true, Refuse: true, Logs: true, Project: "p", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4},
+	} {
+		if _, err := parser.Parse(strings.Fields(args)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, parsed.Local); diff != "" {
+			t.Errorf("%s: the flags differ (-want +got):\n%s", args, diff)
+		}
 	}
-	if _, err := parse([]string{"-h"}, io.Discard); !errors.Is(err, flag.ErrHelp) {
-		t.Errorf("parse(-h) = %v", err)
-	}
-	for args, want := range map[string]int{"-h": 0, "-twice": 2} {
-		if got := run(context.Background(), []string{args}, io.Discard, io.Discard); got != want {
-			t.Errorf("run(%s) = %d, want %d", args, got, want)
+	for args, want := range map[string]int{
+		"--help": cli.StatusDone, "--twice": cli.StatusUsage, "--port=http": cli.StatusUsage, "once": cli.StatusUsage,
+	} {
+		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}
+		if got := cli.Run(t.Context(), env, new(grammar), []string{"local", args}); got != want {
+			t.Errorf("local %s: status %d, want %d", args, got, want)
 		}
 	}
 }
 
-// answers says how each command is answered, by a part of its title.
+// answers are the answers of the suggested commands, by a part of their titles. Commands
+// of gatepost are tried where all of them are.
 var answers = map[string]string{
 	"Link another customer":        `^\{"event":\{"header":\{.*"name":"AcceptGrant\.Response"`,
 	"Publish a device event":       `^\{"messageId":"m\d+"\}$`,
@@ -127,10 +124,11 @@ var answers = map[string]string{
 	"See the state of":             `"name":"powerState","value":"O`,
 	"See what the gateways":        `"target":"gateway/EU"`,
 	"See the totals":               `"accepted":[1-9]`,
+	"Publish an event that":        `^\{"messageId":"m\d+"\}$`,
 	"Remove all faults":            `^$`,
 }
 
-// TestCommands pastes every command that is suggested into a shell.
+// TestCommands pastes every suggested curl command into a shell.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
@@ -139,30 +137,35 @@ func TestCommands(t *testing.T) {
 		}
 		t.Skipf("the suggested commands cannot be tried: %v", err)
 	}
-	p := launch(t, "program", nil)
-	p.until("Commands to try in another terminal")
-	p.until("ends it. What happens:")
+	p := launch(t, Command{}, nil)
+	p.ready()
 	_, text, _ := strings.Cut(p.shown.String(), "another terminal:\n\n")
 	blocks := strings.Split(strings.TrimSpace(text), "\n\n")
-	blocks = blocks[:len(blocks)-1] // how to end it
-	if len(blocks) != len(answers) {
-		t.Errorf("%d commands, want %d", len(blocks), len(answers))
-	}
+	tried := 0
 	var published string
-	for _, block := range blocks {
+	for _, block := range blocks[:len(blocks)-1] { // the last one says how to end it
+		if strings.Contains(block, " ./scripts/gatepost ") {
+			continue
+		}
+		tried++
 		answer, err := exec.Command("sh", "-c", block).CombinedOutput()
 		got := strings.TrimSpace(string(answer))
 		want := answerTo(block)
 		if err != nil || want == "" || !regexp.MustCompile(want).MatchString(got) {
 			t.Errorf("%s\nis answered %q, %v; want a match of %s", block, got, err, want)
 		}
-		if strings.HasPrefix(block, "# Publish") {
+		if strings.HasPrefix(block, "# Publish a device") {
 			published = regexp.MustCompile(`m\d+`).FindString(got)
 		}
 	}
-	p.until(published+" of u-1/lamp-1, attempt 1: ", "accepted")
-	p.terminate()
-	p.ends(0)
+	if tried != len(answers) {
+		t.Errorf("%d commands, want %d", tried, len(answers))
+	}
+	p.until(published+" (switch-", ") of u-1/lamp-1, attempt 1: accepted")
+	p.until("by-hand-", ", by hand: accepted")
+	p.until("is a dead letter: INVALID_REQUEST_EXCEPTION: ")
+	p.interrupt()
+	p.ends(nil)
 }
 
 func answerTo(block string) string {
@@ -174,108 +177,79 @@ func answerTo(block string) string {
 	return ""
 }
 
-// TestEmulators runs the program twice with Google's emulators: the second run
-// gets the event that the first one handed back, and finds its records.
+// TestEmulators runs the program twice with Google's emulators. The second run gets the
+// event that the first one returned. Its sweep leaves the customers of the first one
+// alone, whose tokens its simulator does not know.
 func TestEmulators(t *testing.T) {
 	t.Parallel()
-	env := []string{
-		pubsubHost + "=" + emulator.PubSub(t), firestoreHost + "=" + emulator.Firestore(t),
-		"XDG_CACHE_HOME=" + t.TempDir(), "HOME=" + t.TempDir(), // where the keyset is kept
-	}
-	project := "-project=" + emulator.Project()
-	first := launch(t, "program", env, project)
+	env := map[string]string{pubsubHost: emulator.PubSub(t), firestoreHost: emulator.Firestore(t)}
+	command := Command{Project: emulator.Project()}
+	first := launch(t, command, env)
 	first.until("u-1 linked in EU, 1 active grant")
 	first.until("was accepted by the gateway of EU, with the new token")
 	first.ready()
-	first.refuseAlways("lamp-9")
+	first.amazon.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "lamp-9", Code: simulator.ServiceUnavailable})
 	id := first.publish("lamp-9")
-	first.until(id+" of u-1/lamp-9, attempt 1: status 503", "redelivered in 1s")
-	first.terminate()
+	first.until(id+" of u-1/lamp-9, attempt 1: retry", "redelivered in 1s")
+	before := stored(t, first, env)
+	first.interrupt()
 	first.until("in flight: 0 acknowledged, 1 returned to Pub/Sub.")
-	first.ends(0)
+	first.ends(nil)
 
-	second := launch(t, "program", env, project)
+	second := launch(t, command, env)
 	second.until(id + " of u-1/lamp-9, attempt ")
 	second.until("was accepted by the gateway of EU, with the new token")
 	second.ready()
-	second.terminate()
-	second.ends(0)
-}
-
-// report is a device event of u-1.
-func report(endpointID string) string {
-	return `{"userId":"u-1","endpointId":"` + endpointID + `","cause":"APP_INTERACTION","changed":[` +
-		`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON"}]}`
-}
-
-// find returns what the last group of a pattern matches in what was shown.
-func (p *program) find(pattern string) string {
-	p.t.Helper()
-	found := regexp.MustCompile(pattern).FindStringSubmatch(p.shown.String())
-	if found == nil {
-		p.t.Fatalf("nothing like %s is shown", pattern)
+	second.interrupt()
+	if output := second.ends(nil); !strings.Contains(output, "the Firestore emulator, database "+second.database) {
+		t.Error("the screen does not show the database")
 	}
-	return found[len(found)-1]
+	if diff := cmp.Diff(before, stored(t, first, env)); diff != "" {
+		t.Errorf("the second run has changed the first one's customer (-before +after):\n%s", diff)
+	}
 }
 
-// post sends a body to a part of the program, by the name it is shown under,
-// and returns the answer.
-func (p *program) post(part, path, body string) string {
-	p.t.Helper()
-	target := p.find(`(?m)^  `+part+` +(http://\S+)$`) + path
-	response, err := http.Post(target, "application/json", strings.NewReader(body))
+// stored reads the customer of a run with emulators.
+func stored(t *testing.T, p *program, env map[string]string) map[string]any {
+	t.Helper()
+	client, err := firestore.NewClientWithDatabase(t.Context(), p.Project, p.database, oneprocess.Emulator(env[firestoreHost])...)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode >= 300 {
-		p.t.Fatalf("%s: %s %s, %v", path, response.Status, answer, err)
+	defer client.Close()
+	key := grant.Key{Skill: "default", UserID: userID}
+	document, err := client.Collection(grantfire.Customers).Doc(key.ID()).Get(testkit.Context(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return string(answer)
+	return document.Data()
 }
 
-// publish publishes a device event of u-1 and returns its message id.
-func (p *program) publish(endpointID string) string {
-	p.t.Helper()
-	answer := p.post("maker's cloud", "/publish?key="+url.QueryEscape("u-1/"+endpointID), report(endpointID))
-	return regexp.MustCompile(`"messageId":"(\w+)"`).FindStringSubmatch(answer)[1]
-}
-
-// refuseAlways makes Europe's gateway refuse the events of an endpoint, so
-// that they have to be delivered again.
-func (p *program) refuseAlways(endpointID string) {
-	p.t.Helper()
-	fault := `{"target":"gateway/EU","endpointId":"` + endpointID + `","code":"SERVICE_UNAVAILABLE_EXCEPTION","always":true}`
-	p.post("simulator", "/faults", fault)
-}
-
-// ready waits until the program can be talked to.
-func (p *program) ready() {
-	p.t.Helper()
-	p.until("ends it. What happens:")
-}
-
-func TestTermFinishesWhatIsInFlight(t *testing.T) {
+func TestInterruptFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	p := launch(t, "holding", nil)
+	p := launch(t, Command{}, nil)
 	p.ready()
+	held := make(chan struct{})
+	p.amazon.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "held", Delay: time.Second, Match: func(simulator.Request) bool {
+		close(held)
+		return true
+	}})
 	id := p.publish("held")
-	p.until("HELD")
-	p.terminate()
+	<-held
+	p.interrupt()
 	p.until(id+" of u-1/held, attempt 1: ", "accepted")
 	p.until("Stopped with 1 event in flight: 1 acknowledged, 0 returned to Pub/Sub.")
-	p.ends(0)
+	p.ends(nil)
 }
 
-func TestTermHandsBackWhatFails(t *testing.T) {
+func TestInterruptReturnsWhatFails(t *testing.T) {
 	t.Parallel()
-	p := launch(t, "program", nil)
+	p := launch(t, Command{}, nil)
 	p.ready()
-	p.refuseAlways("lamp-9")
+	p.amazon.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "lamp-9", Code: simulator.ServiceUnavailable})
 	id := p.publish("lamp-9")
-	p.until(id+" of u-1/lamp-9, attempt 1: status 503", "redelivered in 1s")
-	p.terminate()
+	p.until(id+" of u-1/lamp-9, attempt 1: retry", "redelivered in 1s")
+	p.interrupt()
 	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 returned to Pub/Sub (which ends with this process).")
-	p.ends(0)
+	p.ends(nil)
 }

@@ -33,7 +33,7 @@ func (r *run) deliver(m *pubsubpb.ReceivedMessage) bool {
 		r.observe(d)
 		return true
 	}
-	d.Backoff = r.backoff(r.failed(d.Message))
+	d.Backoff = r.Backoff(r.failed(d.Message))
 	r.observe(d)
 	r.wait(d.Backoff)
 	return false
@@ -115,11 +115,11 @@ func (r *run) forget(m push.Message) {
 	delete(r.failures, m.ID)
 }
 
-// backoff returns the back-off after the n-th failure of a message.
-func (r *run) backoff(n int) time.Duration {
-	wait := r.MinBackoff
-	for ; n > 1 && wait < r.MaxBackoff; n-- {
+// Backoff returns the back-off after the n-th failure of a message.
+func (p *Pump) Backoff(n int) time.Duration {
+	wait := p.MinBackoff
+	for ; n > 1 && wait < p.MaxBackoff; n-- {
 		wait *= 2
 	}
-	return min(wait, r.MaxBackoff)
+	return min(wait, p.MaxBackoff)
 }
