@@ -5,6 +5,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/alecthomas/kong"
 
 	"github.com/gatepostdev/gatepost/functions"
@@ -29,4 +31,9 @@ func (commands) Help() string {
 	return "The exit status is 0 if all is done, 1 if something was found or failed, and 2 if the command line is wrong."
 }
 
-func main() { cli.Main(functions.Version(), &commands{}) }
+// runGrants runs a subcommand of grants for a local run, whose store is in env.
+func runGrants(ctx context.Context, env *cli.Env, args []string) int {
+	return cli.Run(ctx, env, &commands{}, append([]string{"grants"}, args...))
+}
+
+func main() { cli.Main(functions.Version(), &commands{Local: local.Command{Grants: runGrants}}) }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
@@ -50,7 +51,7 @@ func (r *run) commands() []command {
 		return fmt.Sprintf(`%s "%s/publish?region=EU&key=u-1/lamp-1&eventId=%s-$(date +%%s)" -d '%s'`, curl, r.maker.url, eventID, event)
 	}
 	grants := " grants show u-1 --local"
-	if r.maker.url != "http://"+DefaultAddress {
+	if r.maker.url != "http://"+cli.DefaultLocalRun {
 		grants += "=" + strings.TrimPrefix(r.maker.url, "http://")
 	}
 	return []command{

@@ -31,6 +31,8 @@ const (
 	// minBackoff and maxBackoff are short for the user who watches; a deployment waits
 	// from 5 to 60 seconds.
 	minBackoff, maxBackoff = time.Second, 10 * time.Second
+	// grace is longer than a call of the event gateway.
+	grace = 8 * time.Second
 )
 
 // The variables with the addresses of emulators, for Google's client libraries.
@@ -152,7 +154,7 @@ func (r *run) start(ctx context.Context, fail func(error)) (err error) {
 		Project: r.Project, Amazon: r.amazon, Store: r.store,
 		SimulatorAt: simulator.Addresses{LWA: address(r.SimulatorPort), NA: r.gatewayAt(1), EU: r.gatewayAt(2), FE: r.gatewayAt(3)},
 		FunctionsAt: address(r.Port), PubSubAt: address(r.PubsubPort),
-		MinBackoff: minBackoff, MaxBackoff: maxBackoff, SweepEvery: sweep.DefaultPeriod,
+		MinBackoff: minBackoff, MaxBackoff: maxBackoff, SweepEvery: sweep.DefaultPeriod, Grace: grace,
 		OnLine: r.showLine, OnGrantEvent: r.showGrantEvent, OnDeadLetter: r.showDeadLetter, OnFailure: fail,
 	}
 	if r.Logs {

@@ -13,11 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/grant"
 )
-
-// DefaultAddress is the address of the maker's cloud, unless the port is taken.
-const DefaultAddress = loopback + ":8089"
 
 // maxEventBytes is the largest event that can be published.
 const maxEventBytes = 1 << 20
@@ -90,27 +88,16 @@ func (r *run) servePublish(w http.ResponseWriter, request *http.Request) {
 	answer(w, map[string]string{"messageId": id})
 }
 
-// Asked is a request to run a subcommand of gatepost grants in this process, and
-// Answered what it wrote.
-type (
-	Asked    struct{ Args []string }
-	Answered struct {
-		Stdout, Stderr string
-		Status         int
-	}
-)
-
 // serveGrants runs a subcommand of gatepost grants with the store of this process.
 func (r *run) serveGrants(w http.ResponseWriter, request *http.Request) {
-	var asked Asked
+	var command cli.Asked
 	decoder := json.NewDecoder(http.MaxBytesReader(w, request.Body, maxEventBytes))
-	if err := decoder.Decode(&asked); err != nil || r.Grants == nil {
+	if err := decoder.Decode(&command); err != nil || r.Grants == nil {
 		http.Error(w, `want {"args": ["show", "u-1"]}`, http.StatusBadRequest)
 		return
 	}
 	// Here, --local would ask this process again.
-	isLocal := func(arg string) bool { return arg == "--local" || strings.HasPrefix(arg, "--local=") }
-	if slices.ContainsFunc(asked.Args, isLocal) {
+	if slices.ContainsFunc(command.Args, cli.IsLocal) {
 		http.Error(w, "--local is for the program that asks", http.StatusBadRequest)
 		return
 	}
@@ -120,8 +107,8 @@ func (r *run) serveGrants(w http.ResponseWriter, request *http.Request) {
 	env.OpenGrants = func(context.Context, string, string) (grant.Admin, func() error, error) {
 		return r.store, func() error { return nil }, nil
 	}
-	status := r.Grants(request.Context(), &env, asked.Args)
-	answer(w, Answered{stdout.String(), stderr.String(), status})
+	status := r.Grants(request.Context(), &env, command.Args)
+	answer(w, cli.Answered{Stdout: stdout.String(), Stderr: stderr.String(), Status: status})
 }
 
 func answer(w http.ResponseWriter, value any) {

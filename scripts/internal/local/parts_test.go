@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -132,6 +133,9 @@ func TestRows(t *testing.T) {
 
 	publish(strings.Replace(report("lamp-1"), `"ON"`, `"ON","extra":1`, 1), nil)
 	p.until("event ", ", attempt 1: ", "warning: ")
+
+	publish(report("lamp-1"), map[string]string{"gatepost-event-id": "e-8"})
+	p.until("event ", " (e-8, replayed), attempt 1: accepted")
 
 	p.amazon.ExpireAccessTokens(home, amazonUser)
 	publish(report("lamp-1"), nil)
@@ -273,6 +277,23 @@ func request(t *testing.T, url, body string, header ...string) (status int, answ
 	return response.StatusCode, strings.TrimSpace(string(text))
 }
 
+// grantsGrammar is a command line with the flag.
+type grantsGrammar struct {
+	Grants struct {
+		Local cli.LocalRun `help:"Ask a local run."`
+		Show  showing      `cmd:""`
+	} `cmd:""`
+}
+
+type showing struct {
+	User string `arg:""`
+}
+
+func (showing) Run(env *cli.Env) error {
+	_, err := io.WriteString(env.Stdout, "here")
+	return err
+}
+
 func TestMaker(t *testing.T) {
 	t.Parallel()
 	p := launch(t, Command{Grants: func(ctx context.Context, env *cli.Env, args []string) int {
@@ -304,14 +325,32 @@ func TestMaker(t *testing.T) {
 	}
 
 	for args, want := range map[string]string{
-		`{"args":["show","u-1"]}`:             `200 {"Stdout":"show u-1","Stderr":"read","Status":0}`,
-		`{"args":["show","u-8"]}`:             `200 {"Stdout":"show u-8","Stderr":"read","Status":1}`,
+		`{"args":["show","u-1"]}`:             `200 {"stdout":"show u-1","stderr":"read","status":0}`,
+		`{"args":["show","u-8"]}`:             `200 {"stdout":"show u-8","stderr":"read","status":1}`,
 		`{"args":["show","u-1","--local"]}`:   `400 --local is for the program that asks`,
 		`{"args":["--local=x","show","u-1"]}`: `400 --local is for the program that asks`,
 		`show u-1`:                            `400 want {"args": ["show", "u-1"]}`,
 	} {
 		status, answer := request(t, p.maker.url+"/grants", args)
 		if got := strconv.Itoa(status) + " " + answer; got != want {
+			t.Errorf("%s: got %s, want %s", args, got, want)
+		}
+	}
+
+	var stdout, stderr strings.Builder
+	at := strings.TrimPrefix(p.maker.url, "http://")
+	for args, want := range map[string]string{
+		"grants --local=" + at + " show u-1": `0 "show u-1" "read"`,
+		"grants show u-8 --local=" + at:      `1 "show u-8" "read"`,
+		"grants show u-1":                    `0 "here" ""`,
+		"grants --local=" + at:               `2 "" "gatepost grants: expected \"show\" (gatepost grants --help shows the usage)\n"`,
+		"grants show u-1 --local=" + loopback + ":1": `1 "" "gatepost: no local run at 127.0.0.1:1 (gatepost local starts one): ` +
+			`Post \"http://127.0.0.1:1/grants\": dial tcp 127.0.0.1:1: connect: connection refused\n"`,
+	} {
+		stdout.Reset()
+		stderr.Reset()
+		status := cli.Run(t.Context(), &cli.Env{Stdout: &stdout, Stderr: &stderr, Now: time.Now}, new(grantsGrammar), strings.Fields(args))
+		if got := fmt.Sprintf("%d %q %q", status, &stdout, &stderr); got != want {
 			t.Errorf("%s: got %s, want %s", args, got, want)
 		}
 	}

@@ -95,7 +95,11 @@ func (r *run) sent(l oneprocess.Line) string {
 		return "by hand: " + r.trouble(l)
 	}
 	name := l.Pushed.ID
-	if id := l.Pushed.Attributes["eventId"]; id != "" {
+	id := l.Pushed.Attributes["eventId"]
+	if replayed := l.Pushed.Attributes["gatepost-event-id"]; replayed != "" {
+		id = replayed + ", replayed"
+	}
+	if id != "" {
 		name += " (" + id + ")"
 	}
 	if l.Pushed.OrderingKey != "" {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
@@ -23,13 +24,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/transport"
 )
 
-const (
-	// concurrency is how many requests a pump makes in parallel.
-	concurrency = 80
-	// grace is how long events in flight may take at the end: longer than a call of the
-	// event gateway.
-	grace = 8 * time.Second
-)
+// concurrency is how many requests a pump makes in parallel.
+const concurrency = 80
 
 // Options say how to run Gatepost. Project and Amazon are required. Addresses are on
 // the loopback interface, with free ports if they are empty.
@@ -47,6 +43,7 @@ type Options struct {
 	// MinBackoff and MaxBackoff are how long Pub/Sub waits before it redelivers.
 	MinBackoff, MaxBackoff time.Duration
 	SweepEvery             time.Duration // zero for none but those of Sweep
+	Grace                  time.Duration // that events in flight have at the end
 
 	Log slog.Handler // of the functions; nil to discard
 	// The functions that follow are called for each element of a feed, from many
@@ -76,7 +73,7 @@ type Gatepost struct {
 	settled   *Feed[string] // ids of device events that are acknowledged
 
 	serving sync.WaitGroup // the server
-	work    sync.WaitGroup // the pumps, the receivers and the scheduler
+	work    sync.WaitGroup // the pumps and the scheduler
 	end     context.CancelFunc
 	events  pump.Rest // of the device events in flight at the end
 }
@@ -158,12 +155,14 @@ func environment(o Options, amazon *simulator.Server) (map[string]string, error)
 	return env, nil
 }
 
-// serve serves each function at the path of its name.
+// serve serves each function at the path of its name, and the two feeds of messages.
 func (g *Gatepost) serve(listener net.Listener) {
 	mux := http.NewServeMux()
 	for name, handle := range g.functions.Handlers {
 		mux.Handle("/"+name, notePushed(handle))
 	}
+	mux.Handle("POST /"+GrantEvents, collect(g.GrantEvents))
+	mux.Handle("POST /"+DeadLetters, collect(g.DeadLetters))
 	g.URL = "http://" + listener.Addr().String()
 	g.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	g.serving.Go(func() {
@@ -173,7 +172,7 @@ func (g *Gatepost) serve(listener net.Listener) {
 	})
 }
 
-// startWork starts the pumps, the receivers and the scheduler.
+// startWork starts the pumps and the scheduler.
 func (g *Gatepost) startWork() {
 	ctx, end := context.WithCancel(context.Background())
 	g.end = end
@@ -183,20 +182,20 @@ func (g *Gatepost) startWork() {
 		}
 	})
 	g.push(ctx, refresh, "RefreshShard", new(pump.Rest), nil)
-	g.receive(ctx, GrantEvents, g.GrantEvents)
-	g.receive(ctx, watchedLetters, g.DeadLetters)
+	g.push(ctx, GrantEvents, GrantEvents, new(pump.Rest), nil)
+	g.push(ctx, watchedLetters, DeadLetters, new(pump.Rest), nil)
 	if g.options.SweepEvery > 0 {
 		g.work.Go(func() { schedule(ctx, g.options.SweepEvery, func(ctx context.Context) { _, _ = g.startSweep(ctx) }) })
 	}
 }
 
-// push starts to deliver a subscription's messages to a function until ctx ends. Then
-// it sets rest.
-func (g *Gatepost) push(ctx context.Context, subscription, function string, rest *pump.Rest, observe func(pump.Delivery)) {
+// push starts to deliver a subscription's messages to a path until ctx ends. Then it sets
+// rest.
+func (g *Gatepost) push(ctx context.Context, subscription, path string, rest *pump.Rest, observe func(pump.Delivery)) {
 	p := &pump.Pump{
 		Client: g.Broker.client.SubscriptionAdminClient, Subscription: g.Broker.subscription(subscription),
-		HTTP: g.client, Endpoint: g.URL + "/" + function, Concurrency: concurrency, AckDeadline: ackDeadline * time.Second,
-		MinBackoff: g.options.MinBackoff, MaxBackoff: g.options.MaxBackoff, Grace: grace, Observe: observe, Now: time.Now,
+		HTTP: g.client, Endpoint: g.URL + "/" + path, Concurrency: concurrency, AckDeadline: ackDeadline * time.Second,
+		MinBackoff: g.options.MinBackoff, MaxBackoff: g.options.MaxBackoff, Grace: g.options.Grace, Observe: observe, Now: time.Now,
 	}
 	g.work.Go(func() {
 		var err error
@@ -216,20 +215,20 @@ func (g *Gatepost) Backoff(l Line) time.Duration {
 	return p.Backoff(l.Pushed.Attempt)
 }
 
-// receive starts to add a subscription's messages to a feed.
-func (g *Gatepost) receive(ctx context.Context, subscription string, feed *Feed[push.Message]) {
-	g.work.Go(func() {
-		err := g.Broker.client.Subscriber(subscription).Receive(ctx, func(_ context.Context, m *pubsub.Message) {
-			feed.add(push.Message{
-				ID: m.ID, Data: m.Data, Attributes: m.Attributes, PublishTime: m.PublishTime, OrderingKey: m.OrderingKey,
-				Subscription: g.Broker.subscription(subscription),
-			})
-			m.Ack()
-		})
-		if err != nil {
-			g.options.OnFailure(fmt.Errorf("receiving from %s: %w", subscription, err))
+// collect returns the handler of a push subscription whose messages are added to a feed.
+func collect(feed *Feed[push.Message]) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			var m push.Message
+			if m, err = push.Decode(body); err == nil {
+				feed.add(m)
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
 		}
-	})
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
 }
 
 // schedule calls do once in every period until ctx ends, like Cloud Scheduler.

@@ -1,0 +1,86 @@
+package gateposttest_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"testing"
+
+	"github.com/gatepostdev/gatepost/scripts/gateposttest"
+	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/shared/testkit"
+)
+
+// TestNoGoroutineIsLeft is not parallel: it counts the goroutines of the process.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	var before string
+	for range 2 { // the first one starts what stays, such as the libraries' own workers
+		before = goroutines(t)
+		t.Run("", func(t *testing.T) {
+			g := gateposttest.Start(t)
+			g.Link("u-1", alexa.EU)
+			g.Outcome(g.Publish(report(t, "u-1", "ON"), nil))
+			g.Sweep()
+		})
+	}
+	ctx := testkit.Context(t)
+	for strings.Count(goroutines(t), "\n\n") > strings.Count(before, "\n\n") { // some end a moment later
+		if ctx.Err() != nil {
+			t.Fatalf("goroutines are left:\n%s", goroutines(t))
+		}
+	}
+}
+
+// goroutines returns the stacks of all goroutines.
+func goroutines(t *testing.T) string {
+	t.Helper()
+	var text bytes.Buffer
+	if err := pprof.Lookup("goroutine").WriteTo(&text, 2); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+// TestAnotherModule uses the package as a maker does.
+func TestAnotherModule(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	copyFile(t, filepath.Join(root, "go.sum"), filepath.Join(dir, "go.sum"))
+	copyFile(t, "testdata/maker/lamp_test.go", filepath.Join(dir, "lamp_test.go"))
+	module := fmt.Sprintf(`module example.com/maker
+
+go 1.26.0
+
+require github.com/gatepostdev/gatepost v0.0.0
+
+replace github.com/gatepostdev/gatepost => %s
+`, root)
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(module), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(testkit.Context(t), "go", "test", "-vet=off", ".")
+	command.Dir = dir
+	command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Errorf("go test: %v\n%s", err, output)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
