@@ -29,14 +29,14 @@ import (
 
 // rig is a whole Gatepost with its console.
 type rig struct {
-	t       testing.TB
+	t       *testing.T
 	url     string
 	amazon  *simulator.Simulator
 	console *console.Console
 	run     *oneprocess.Gatepost
 }
 
-func newRig(t testing.TB) *rig {
+func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, amazon: simulator.New(simulator.Options{TokenLifetime: 10 * time.Minute})}
 	r.console = console.New(r.amazon, grantmem.New(), time.Now)
@@ -247,6 +247,7 @@ func TestOutcomes(t *testing.T) {
 		t.Errorf("throttled, later: %+v", row)
 	}
 
+	r.row(held, "accepted")
 	trouble("malformed", false)
 	dead := r.publish(lamp("u-2", "lamp-1", "ON"))
 	r.row(dead, "dead_letter")
@@ -487,7 +488,7 @@ func TestExamplesAndLint(t *testing.T) {
 	}
 	var found findings
 	r.call("POST", "/api/lint", "{\n\"userId\":\"u-1\",\"endpointId\":\"lamp-1\",\"cause\":\"RAIN\",\"changed\":[]}", &found)
-	if len(found.Findings) < 2 || found.Findings[0].Line != 2 {
+	if len(found.Findings) < 2 || found.Findings[1].Line != 2 {
 		t.Errorf("findings = %+v", found)
 	}
 	var answer struct{ Error string }

@@ -87,7 +87,19 @@ func clip(text string) string {
 	if utf8.RuneCountInString(text) > maxSummary {
 		text = string([]rune(text)[:maxSummary]) + "…"
 	}
-	return string(delivery.WithoutTokens([]byte(text)))
+	return clean(text)
+}
+
+// clean cuts tokens out of a text.
+func clean(text string) string { return string(delivery.WithoutTokens([]byte(text))) }
+
+// cleanAll cuts tokens out of attributes.
+func cleanAll(attributes map[string]string) map[string]string {
+	cleaned := make(map[string]string, len(attributes))
+	for name, value := range attributes {
+		cleaned[clean(name)] = clean(value)
+	}
+	return cleaned
 }
 
 // detail is all that is known about a row.
@@ -120,13 +132,14 @@ type sent struct {
 	TookMS     float64          `json:"tookMs"`
 }
 
-// shown returns text as JSON if it is JSON.
-func shown(text []byte) any {
-	clean := delivery.WithoutTokens(text)
-	if json.Valid(clean) {
-		return json.RawMessage(clean)
+// shown returns text without tokens, as JSON if it is JSON.
+func shown(text []byte) any { return asJSON(delivery.WithoutTokens(text)) }
+
+func asJSON(text []byte) any {
+	if json.Valid(text) {
+		return json.RawMessage(text)
 	}
-	return string(clean)
+	return string(text)
 }
 
 func (c *Console) detail(r *http.Request, id string) (any, error) {
@@ -141,16 +154,16 @@ func (c *Console) detail(r *http.Request, id string) (any, error) {
 	if it.Type != "event" {
 		return d, nil
 	}
-	d.Published = &message{shown(it.message.Data), it.message.Attributes, it.message.OrderingKey}
-	record := c.record(r, it.Customer)
+	d.Published = &message{shown(it.message.Data), cleanAll(it.message.Attributes), clean(it.message.OrderingKey)}
+	record := c.record(r, decode(it.message.Data).UserID)
 	journal := c.amazon.Requests()
 	told := c.tell(it, record, journal)
 	d.Story = &told
 	for _, l := range it.lines {
 		for _, seen := range c.requestsOf(l.Entry, record, journal) {
 			d.Sent = append(d.Sent, sent{
-				At: seen.Time, Target: seen.Target, Body: shown([]byte(seen.Body)), Status: seen.Status, Code: seen.Code, RetryAfter: seen.RetryAfter,
-				Answer: shown([]byte(seen.Answer)), Reason: seen.Reason, Fault: seen.Scripted, TookMS: seen.Took,
+				At: seen.Time, Target: seen.Target, Body: asJSON([]byte(seen.Body)), Status: seen.Status, Code: seen.Code, RetryAfter: seen.RetryAfter,
+				Answer: asJSON([]byte(seen.Answer)), Reason: seen.Reason, Fault: seen.Scripted, TookMS: seen.Took,
 			})
 		}
 	}
@@ -168,7 +181,7 @@ func (c *Console) record(r *http.Request, userID string) *grant.Record {
 
 // tell tells the story of an event.
 func (c *Console) tell(it item, record *grant.Record, journal []simulator.Request) story.Story {
-	q := story.Question{Event: it.ID, Customer: grant.CustomerHash(it.Customer), Endpoint: it.Endpoint}
+	q := story.Question{Event: it.ID, Customer: grant.CustomerHash(decode(it.message.Data).UserID), Endpoint: it.Endpoint}
 	known := story.Evidence{Now: c.now(), Records: map[string]*grant.Record{"this run": record}, Entries: c.feed.entries(q.Customer, q.Endpoint)}
 	if len(it.lines) > 0 {
 		// Another message may have the same identity: it is an event of its own here.

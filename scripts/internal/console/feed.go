@@ -109,7 +109,7 @@ func (f *feed) event(m push.Message) *item {
 	it := f.items[m.ID]
 	if it == nil {
 		e := decode(m.Data)
-		it = &item{Row: Row{ID: m.ID, At: m.PublishTime, Type: "event", Customer: e.UserID, Endpoint: e.endpoint(), What: e.summary()}}
+		it = &item{Row: Row{ID: m.ID, At: m.PublishTime, Type: "event", Customer: clean(e.UserID), Endpoint: clean(e.endpoint()), What: e.summary()}}
 		f.insert(it)
 	}
 	it.message = m
@@ -159,13 +159,12 @@ func (f *feed) add(l logged, pushed *push.Message) {
 
 func (f *feed) addAttempt(it *item, l logged) {
 	it.lines = append(it.lines, l)
-	it.Endpoint = cmp.Or(l.Endpoint, it.Endpoint)
 	it.Attempts, it.Tries = len(it.lines), it.Tries+l.tries()
 	it.Outcome = cmp.Or(l.Outcome, "failed")
 	it.Tone = cmp.Or(tones[it.Outcome], bad)
 	it.Why = ""
 	if it.Tone != good {
-		it.Why = cmp.Or(strings.Trim(l.Code+": "+cmp.Or(l.Error, l.Reason), ": "), fmt.Sprint(l.Status))
+		it.Why = cmp.Or(clean(strings.Trim(l.Code+": "+cmp.Or(l.Error, l.Reason), ": ")), fmt.Sprint(l.Status))
 	}
 	if len(it.lines) > 1 && it.Tone == good {
 		it.Why = fmt.Sprintf("after %s", cmp.Or(it.lines[len(it.lines)-2].Code, "another attempt"))

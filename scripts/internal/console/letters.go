@@ -39,9 +39,9 @@ func (c *Console) AddLetter(m push.Message) {
 	of := func(name string) string { return m.Attributes["gatepost-"+name] }
 	e := decode(m.Data)
 	l := &letter{
-		ID: m.ID, EventID: cmp.Or(of("event-id"), m.Attributes["eventId"]), At: m.PublishTime, Customer: e.UserID, Endpoint: e.endpoint(),
+		ID: m.ID, EventID: cmp.Or(of("event-id"), m.Attributes["eventId"]), At: m.PublishTime, Customer: clean(e.UserID), Endpoint: clean(e.endpoint()),
 		What: e.summary(), Region: cmp.Or(of("region"), m.Attributes["region"]), Reason: of("reason"), Code: of("code"),
-		Description: of("description"), Attributes: m.Attributes, Data: shown(m.Data), Replays: []string{}, message: m,
+		Description: of("description"), Attributes: cleanAll(m.Attributes), Data: shown(m.Data), Replays: []string{}, message: m,
 	}
 	if l.Reason == "" {
 		l.Reason, l.Description = "undelivered", "given up by Pub/Sub after the last attempt"
@@ -80,7 +80,7 @@ func (c *Console) replay(r *http.Request) (any, error) {
 	if found == nil {
 		return nil, errNotFound
 	}
-	attributes := maps.Clone(found.Attributes)
+	attributes := maps.Clone(found.message.Attributes)
 	maps.DeleteFunc(attributes, func(name, _ string) bool {
 		return strings.HasPrefix(name, "gatepost-") && name != "gatepost-grant" && name != "gatepost-event-id" ||
 			strings.HasPrefix(name, "CloudPubSub") || strings.HasPrefix(name, "goog")
