@@ -50,7 +50,8 @@ var page embed.FS
 
 // New returns the console of a run that has not started yet.
 func New(amazon *simulator.Simulator, grants grant.Admin, now func() time.Time) *Console {
-	c := &Console{amazon: amazon, grants: &watched{Admin: grants, now: now}, now: now, feed: newFeed(), mux: http.NewServeMux()}
+	c := &Console{amazon: amazon, grants: newWatched(grants, now), now: now, mux: http.NewServeMux()}
+	c.feed = newFeed(c.grants.name)
 	c.ctx, c.end = context.WithCancel(context.Background())
 	for pattern, serve := range c.routes() {
 		c.mux.HandleFunc(pattern, serve)
@@ -108,19 +109,37 @@ type watched struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	reads []read // the latest, the oldest first
+	reads []read            // the latest, the oldest first
+	names map[string]string // userIds by the hash that the log has
+}
+
+func newWatched(grants grant.Admin, now func() time.Time) *watched {
+	return &watched{Admin: grants, now: now, names: make(map[string]string)}
+}
+
+// maxNames is how many customers are known by name.
+const maxNames = 10_000
+
+// name returns the userId of a customer of whom a record was read, or "".
+func (w *watched) name(hash string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.names[hash]
 }
 
 // Read implements [grant.Store].
 func (w *watched) Read(ctx context.Context, key grant.Key) (grant.Record, error) {
-	at := w.now()
+	at, hash := w.now(), grant.CustomerHash(key.UserID)
 	record, err := w.Admin.Read(ctx, key)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.reads) >= 2*kept {
 		w.reads = append([]read(nil), w.reads[kept:]...)
 	}
-	w.reads = append(w.reads, read{grant.CustomerHash(key.UserID), at, w.now().Sub(at)})
+	if len(w.names) < maxNames {
+		w.names[hash] = key.UserID
+	}
+	w.reads = append(w.reads, read{hash, at, w.now().Sub(at)})
 	return record, err
 }
 

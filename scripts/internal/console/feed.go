@@ -70,6 +70,7 @@ type feed struct {
 	mu       sync.Mutex
 	run      int64 // grows when all rows are dropped
 	seq      int64
+	name     func(hash string) string // of a customer; empty if unknown
 	items    map[string]*item
 	order    []*item       // the oldest first
 	others   []story.Entry // latest lines of no event, for the reasons in stories
@@ -77,9 +78,9 @@ type feed struct {
 	more     chan struct{} // closed, and made anew, with each change
 }
 
-func newFeed() *feed {
+func newFeed(name func(string) string) *feed {
 	return &feed{
-		run: time.Now().UnixMilli(), items: make(map[string]*item), breakers: make(map[string]string), more: make(chan struct{}),
+		name: name, run: time.Now().UnixMilli(), items: make(map[string]*item), breakers: make(map[string]string), more: make(chan struct{}),
 	}
 }
 
@@ -150,7 +151,8 @@ func (f *feed) add(l logged, pushed *push.Message) {
 	if !ok {
 		return
 	}
-	row.ID, row.At, row.Customer, row.TookMS = fmt.Sprintf("row-%d", f.seq+1), l.Time, l.Customer, l.TookMS
+	row.ID, row.At, row.TookMS = fmt.Sprintf("row-%d", f.seq+1), l.Time, l.TookMS
+	row.Customer = clean(cmp.Or(f.name(l.Customer), l.Customer))
 	row.Region = cmp.Or(row.Region, l.Region)
 	it := &item{Row: row, lines: []logged{l}}
 	f.insert(it)

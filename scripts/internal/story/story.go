@@ -146,10 +146,10 @@ func tellEvent(attempts []Entry, known Evidence) Story {
 	}
 	first, last := decisive[0], decisive[len(decisive)-1]
 	s := Story{EventID: last.EventID, Customer: last.Customer, Endpoint: last.Endpoint, Kind: last.Kind}
-	s.Links = append(s.Links, published(first), waited(first))
 	if known.Calls != nil {
-		s.Links = append(s.Links, timeline(decisive, known)...)
+		s.Links = timeline(decisive, known)
 	} else {
+		s.Links = append(s.Links, published(first), waited(first))
 		for _, e := range decisive {
 			s.Links = append(s.Links, attempt(e))
 		}

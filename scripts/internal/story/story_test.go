@@ -74,7 +74,7 @@ func TestTimeline(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d+%v %s: %s; %s", l.At.Sub(at(0)).Milliseconds(), l.TookMS, l.Step, l.Value, l.Fault))
 	}
 	want := []string{
-		"0+0 published: ; ", "30+0 subscription: waited 30ms; ", "30+1500 attempt 1: 503, retry; THROTTLING_EXCEPTION",
+		"0+0 published: ; ", "0+30 subscription: waited 30ms; ", "30+1500 attempt 1: 503, retry; THROTTLING_EXCEPTION",
 		"30+1 customer: record read; ", "32+40 token: refreshed; ",
 		"80+20 gateway: 429, Retry-After 1s; THROTTLING_EXCEPTION", "100+1100 wait: before the next try; ", "1200+300 gateway: ; no answer",
 		"1530+1000 redelivery: waited in Pub/Sub; ", "2530+70 attempt 2: 200, accepted; ",

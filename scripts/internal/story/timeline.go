@@ -32,7 +32,12 @@ const pause = 100 * time.Millisecond
 // timeline returns the links of attempts whose calls are known: each with its time, and
 // the waits between them.
 func timeline(attempts []Entry, known Evidence) []Link {
-	var links []Link
+	first := attempts[0]
+	wait := waited(first)
+	if !first.Published.IsZero() {
+		wait.At, wait.TookMS = first.Published, first.AgeMS
+	}
+	links := []Link{published(first), wait}
 	for i, e := range attempts {
 		if i > 0 {
 			links = append(links, during("redelivery", attempts[i-1].Time, e.begin().Sub(attempts[i-1].Time), "waited in Pub/Sub"))

@@ -128,7 +128,8 @@ list.addEventListener("keydown", event => {
   event.preventDefault();
 });
 list.addEventListener("scroll", draw, {passive: true});
-addEventListener("resize", refresh);
+new ResizeObserver(refresh).observe(list);
+addEventListener("closed", draw);
 for (const filter of filters) filter.addEventListener("input", refresh);
 $("text").form.addEventListener("submit", event => event.preventDefault());
 

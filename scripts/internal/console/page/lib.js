@@ -78,7 +78,10 @@ export function length(ms) {
   if (ms == null) return "";
   if (ms < 10) return ms.toFixed(1) + " ms";
   if (ms < 1000) return Math.round(ms) + " ms";
-  return ms < 60000 ? (ms / 1000).toFixed(1) + " s" : Math.round(ms / 60000) + " min";
+  for (const [unit, size, next] of [["s", 1000, 60], ["min", 60000, 60], ["h", 3600000, 48]]) {
+    if (ms < size * next) return (ms / size).toFixed(unit === "s") + " " + unit;
+  }
+  return Math.round(ms / 86400000) + " days";
 }
 
 // until writes how far a time is from now.

@@ -12,6 +12,7 @@ export function close() {
   id = "";
   box.hidden = true;
   document.body.classList.remove("reading");
+  dispatchEvent(new Event("closed"));
   $("list").focus();
 }
 
@@ -69,7 +70,7 @@ function waterfall(links) {
       h("span", {class: "step"}, link.step),
       h("span", {class: "value"}, link.value || "", link.fault && h("strong", {}, (link.value ? "  " : "") + link.fault)),
       h("span", {class: "track", "aria-hidden": "true"}, link.at && bar),
-      h("span", {class: "took", title: link.at ? clock(link.at, true) : ""}, link.tookMs ? length(link.tookMs) : link.at ? "+" + length(at) : ""));
+      h("span", {class: "took", title: link.at ? clock(link.at, true) : ""}, link.tookMs ? length(link.tookMs) : at > 0 ? "+" + length(at) : ""));
   }));
 }
 

@@ -11,7 +11,7 @@ export async function health() {
   $("health").replaceChildren(...regions.map(name => {
     const state = now.breakers["gateway " + name] || "closed";
     const on = now.on.some(a => a.region === name);
-    return status(breakerTones[state] || "wait", name + (state === "closed" ? on ? " trouble" : "" : " " + state));
+    return status(state === "closed" && on ? "odd" : breakerTones[state] || "wait", name + (state === "closed" ? on ? " trouble" : "" : " " + state));
   }), ...now.on.some(a => a.region === "all") ? [status("odd", "Login trouble")] : [], ...now.braked ? [status("bad", "brake latched")] : []);
   return now;
 }
@@ -30,7 +30,7 @@ export async function load() {
       h("span", {class: "hint"}, "Presets"), choice("in", region, regions, value => { region = value; }),
       now.presets.map(p => h("button", {"data-key": p.name, onclick: run(async () => { await api("POST", "trouble", {preset: p.name, region}); await load(); }, p.label)}, p.label))),
     h("div", {class: "states"}, regions.map(name => breaker("gateway " + name, now)), breaker("login with amazon", now),
-      h("p", {}, h("span", {}, "brake"), status(now.braked ? "bad" : "good", now.braked ? "latched" : "released")),
+      h("p", {}, h("span", {}, "Brake"), status(now.braked ? "bad" : "good", now.braked ? "latched" : "released")),
       now.other > 0 && h("p", {class: "hint"}, `${now.other} other fault(s) of the simulator`)),
     h("table", {class: "switches"},
       h("thead", {}, h("tr", {}, h("th", {scope: "col"}, "Trouble"), regions.map(name => h("th", {scope: "col"}, name)))),
@@ -42,7 +42,7 @@ export async function load() {
 function breaker(name, now) {
   const state = now.breakers[name] || "closed";
   const meaning = {closed: "closed", open: "open: paused", "half-open": "half-open: probing"}[state] || state;
-  return h("p", {}, h("span", {}, name), status(breakerTones[state] || "wait", meaning));
+  return h("p", {}, h("span", {}, name.replace("login with amazon", "Login with Amazon").replace("gateway", "Gateway")), status(breakerTones[state] || "wait", meaning));
 }
 
 function toggle(kind, name, now, set) {

@@ -55,7 +55,7 @@ async function check() {
   if (mine !== checks) return; // typed on meanwhile
   findings.replaceChildren(...found.length ? found.map(f => h("li", {},
     status(f.severity === "error" ? "bad" : "odd", f.severity), f.line && h("button", {type: "button", class: "plain", onclick: () => go(f.line)}, "line " + f.line),
-    h("span", {}, f.path && h("code", {}, f.path), " " + f.problem))) : [h("li", {}, status("good", "nothing to find"))]);
+    h("span", {}, f.path && h("code", {}, f.path), " " + f.problem))) : [h("li", {}, status("good", "no findings"))]);
   text.setAttribute("aria-invalid", found.some(f => f.severity === "error"));
 }
 
