@@ -59,6 +59,7 @@ function refresh() {
   if (first) { // keep the place while rows come in above it
     const now = view.findIndex(row => row.id === first);
     if (now > top) list.scrollTop += (now - top) * height;
+    else if (!rows.has(first)) list.scrollTop = view.length * height; // it was the oldest
   }
   draw();
   count();
@@ -99,7 +100,7 @@ function line(row, index) {
     h("span", {class: "took"}, row.type === "event" && row.outcome !== "waiting" ? length(row.tookMs) : ""));
 }
 
-function open(id) {
+export function open(id) {
   active = id;
   draw();
   return show(id).then(draw);
@@ -145,5 +146,4 @@ $("clear").addEventListener("click", run(async () => {
   await api("DELETE", "events");
 }));
 
-export const known = () => rows;
 export const redraw = refresh;

@@ -22,7 +22,7 @@ function route() {
   sections[name]?.load().catch(() => {});
   if (name === "events") {
     events.redraw();
-    if (id) story.show(decodeURIComponent(id)).then(events.redraw);
+    if (id) events.open(decodeURIComponent(id));
   }
 }
 addEventListener("hashchange", route);
