@@ -139,10 +139,24 @@ func (b *browser) press(keys string) {
 	b.do(chromedp.KeyEvent(keys))
 }
 
+// clickOn clicks an element, an expression, once it is visible and nothing covers it.
+func (b *browser) clickOn(element string) {
+	b.t.Helper()
+	b.wait(`(e => {
+		if (!e || e.disabled) return false;
+		e.scrollIntoView({block: "nearest"});
+		const r = e.getBoundingClientRect();
+		if (!r.width || !e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2))) return false;
+		e.focus();
+		e.click();
+		return true;
+	})(` + element + `)`)
+}
+
 // click clicks what a selector names.
 func (b *browser) click(selector string) {
 	b.t.Helper()
-	b.do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	b.clickOn(fmt.Sprintf("document.querySelector(%q)", selector))
 }
 
 // section goes to a section.

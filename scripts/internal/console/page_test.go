@@ -34,12 +34,8 @@ func (b *browser) toast(text string) {
 // button clicks a button by its label, inside what a selector names.
 func (b *browser) button(within, label string) {
 	b.t.Helper()
-	find := fmt.Sprintf(`[...document.querySelectorAll(%q)].flatMap(e => [...e.querySelectorAll("button")]).find(e => e.textContent === %q && !e.disabled)`,
-		within, label)
-	b.wait("!!" + find)
-	eval[any](b, find+`.dataset.test = "found"`)
-	b.click(`[data-test="found"]`)
-	eval[any](b, `document.querySelectorAll("[data-test]").forEach(e => delete e.dataset.test)`)
+	b.clickOn(fmt.Sprintf(`[...document.querySelectorAll(%q)].flatMap(e => [...e.querySelectorAll("button")]).find(e => e.textContent === %q)`,
+		within, label))
 }
 
 // TestPage uses each part of the page.
@@ -137,11 +133,9 @@ func (b *browser) controls() {
 func (b *browser) customers() {
 	b.t.Helper()
 	b.section("customers")
-	card := func(user string) string {
-		find := fmt.Sprintf(`[...document.querySelectorAll("#customers .card")].find(e => e.querySelector("h2").textContent === %q)`, user)
-		b.wait("!!" + find)
-		eval[any](b, find+`.id = "card"`)
-		return "#card"
+	button := func(user, label string) {
+		b.clickOn(fmt.Sprintf(`[...document.querySelectorAll("#customers .card button")].find(e => e.textContent === %q &&
+			e.closest(".card").querySelector("h2").textContent === %q)`, label, user))
 	}
 	state := func(user, text string) {
 		b.wait(fmt.Sprintf(`[...document.querySelectorAll("#customers .card")].some(e => e.querySelector("h2").textContent === %q && e.innerText.includes(%q))`,
@@ -151,19 +145,19 @@ func (b *browser) customers() {
 	b.click("#customers summary")
 	b.wait(`document.querySelector("#customers table").innerText.includes("powerState")`)
 	for _, label := range []string{"Expire token", "Relink", "Another account"} {
-		b.button(card("u-1"), label)
+		button("u-1", label)
 		b.toast("u-1: done")
 		eval[any](b, `document.getElementById("toast").textContent = ""`)
 	}
 	state("u-1", "amzn-u-1~2")
 	b.button("#customers", "Sweep now")
 	b.toast("Sweep started")
-	b.button(card("u-2"), "Move to FE")
+	button("u-2", "Move to FE")
 	state("u-2", "FE")
-	b.button(card("u-2"), "Disable skill")
+	button("u-2", "Disable skill")
 	b.toast("u-2: done")
-	b.button(card("u-3"), "Erase")
-	b.button(card("u-3"), "Erase for good?")
+	button("u-3", "Erase")
+	button("u-3", "Erase for good?")
 	b.wait(`[...document.querySelectorAll("#customers h2")].every(e => e.textContent !== "u-3")`)
 }
 
@@ -183,9 +177,9 @@ func (b *browser) try() {
 	b.button("#examples", "ChangeReport")
 	b.wait(`document.getElementById("event").value.includes('"u-4"')`)
 	b.wait(`document.getElementById("findings").innerText.includes("no findings")`)
-	eval[bool](b, `document.getElementById("event").value = document.getElementById("event").value.replace('"cause"', '"because"')`)
+	eval[any](b, `document.getElementById("event").value = document.getElementById("event").value.replace('"cause"', '"because"')`)
 	b.do(chromedp.SendKeys(chromedp.CSS("#event"), " "))
-	b.wait(`document.getElementById("findings").innerText.includes("because") && document.getElementById("event").getAttribute("aria-invalid") === "true"`)
+	b.wait(`document.getElementById("findings").innerText.includes("cause missing") && document.getElementById("event").getAttribute("aria-invalid") === "true"`)
 	b.click("#findings button")
 	b.wait(`document.activeElement.id === "event" && document.activeElement.selectionEnd > document.activeElement.selectionStart`)
 	b.button("#own", "Send")
@@ -197,7 +191,9 @@ func (b *browser) trouble() {
 	b.t.Helper()
 	b.section("trouble")
 	b.wait(`document.querySelectorAll("#trouble [role=switch]").length === 23`)
-	on := func(n int) { b.wait(fmt.Sprintf(`document.querySelectorAll('#trouble [aria-checked="true"]').length === %d`, n)) }
+	on := func(n int) {
+		b.wait(fmt.Sprintf(`document.querySelectorAll('#trouble [aria-checked="true"]').length === %d`, n))
+	}
 	b.do(chromedp.SetValue(chromedp.CSS(`[data-key="Share"]`), "50"))
 	eval[bool](b, `document.querySelector('[data-key="Share"]').dispatchEvent(new Event("change"))`)
 	for n := range 23 {
@@ -226,8 +222,7 @@ func (b *browser) letters() {
 	b.wait(`document.querySelector("#letters").innerText.includes("The request was malformed.")`)
 	b.click("#letters summary")
 	b.wait(`document.querySelector("#letters pre").innerText.includes("gatepost-code")`)
-	eval[any](b, `document.querySelector("#letters .card:last-child").id = "last"`)
-	b.button("#last", "Replay")
+	b.button("#letters .card:last-child", "Replay")
 	b.toast("Replayed")
 	b.wait(`document.querySelector("#letters").innerText.includes("Replayed as")`)
 	b.button("#letters", "Edit and send")

@@ -172,12 +172,12 @@ func (c *Console) makeTrouble(r *http.Request) (any, error) {
 		}
 		fault.Until = c.now().Add(d)
 	}
+	chatty := ""
 	if wanted.Preset == "chatty" {
-		who, err := c.chatter(r, alexa.Region(wanted.Region))
-		if err != nil {
+		var err error
+		if chatty, fault.User, err = c.chatter(r, alexa.Region(wanted.Region)); err != nil {
 			return nil, err
 		}
-		fault.User = who
 	}
 	c.amazon.Remove(fault.Name)
 	if wanted.Off {
@@ -185,6 +185,9 @@ func (c *Console) makeTrouble(r *http.Request) (any, error) {
 	}
 	for _, target := range targets(k, wanted.Region) {
 		c.amazon.Always(target, fault)
+	}
+	if chatty != "" {
+		c.work.Go(func() { c.chat(chatty, alexa.Region(wanted.Region)) })
 	}
 	return nil, nil
 }
@@ -199,34 +202,39 @@ func targets(k kind, region string) []simulator.Target {
 // chatInterval is the time between two events of the chatty customer.
 const chatInterval = 50 * time.Millisecond
 
-// chatter lets a customer of a region publish many events, and returns the Amazon user.
-func (c *Console) chatter(r *http.Request, region alexa.Region) (string, error) {
-	engine, err := c.running()
-	if err != nil {
-		return "", err
-	}
+// chatter returns a customer of a region, and the Amazon user.
+func (c *Console) chatter(r *http.Request, region alexa.Region) (userID, amazonUser string, err error) {
 	page, err := c.grants.List(r.Context(), "", maxCustomers)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, record := range page.Records {
 		for _, who := range c.accounts(&record) {
 			if who.Region == region {
-				c.work.Go(func() { c.chat(engine, record.UserID, region) })
-				return who.User, nil
+				return record.UserID, who.User, nil
 			}
 		}
 	}
-	return "", fmt.Errorf("no customer has linked in %s", region)
+	return "", "", fmt.Errorf("no customer has linked in %s", region)
 }
 
-func (c *Console) chat(engine Engine, userID string, region alexa.Region) {
+// chat publishes many events of a customer, until the trouble is over.
+func (c *Console) chat(userID string, region alexa.Region) {
+	engine, err := c.running()
+	if err != nil {
+		return
+	}
+	name := faultName(presets[len(presets)-1].kind, string(region))
 	ticker := time.NewTicker(chatInterval)
 	defer ticker.Stop()
 	for n := range int(chattyFor / chatInterval) {
 		select {
 		case <-ticker.C:
 		case <-c.ctx.Done():
+			return
+		}
+		on := func(f simulator.Fault) bool { return f.Name == name }
+		if !slices.ContainsFunc(c.amazon.Faults()[simulator.Gateway(region)], on) {
 			return
 		}
 		event := fmt.Sprintf(`{"userId":%q,"endpointId":"dimmer-%d","cause":"PHYSICAL_INTERACTION","changed":[`+

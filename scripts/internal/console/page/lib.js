@@ -53,9 +53,12 @@ export function toast(text, tone = "") {
 
 // fill replaces the content of a section. The focus stays on the control with its key.
 export function fill(section, ...children) {
+  const fresh = h(section.tagName, {}, ...children), before = section.cloneNode(true);
+  for (const d of before.querySelectorAll("details")) d.open = false;
+  if (fresh.innerHTML === before.innerHTML) return; // a click that has begun is not lost
   const key = section.contains(document.activeElement) && document.activeElement.dataset.key;
   const open = new Set([...section.querySelectorAll("details[open]")].map(d => d.dataset.key));
-  section.replaceChildren(...children.flat());
+  section.replaceChildren(...fresh.childNodes);
   for (const d of section.querySelectorAll("details")) d.open = open.has(d.dataset.key);
   if (key) section.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }

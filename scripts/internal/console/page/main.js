@@ -43,7 +43,7 @@ stream.addEventListener("rows", event => {
 });
 
 const keys = {
-  "/": () => { location.hash = "#events"; $("text").focus(); },
+  "/": () => { location.hash = "#events"; route(); $("text").focus(); },
   p: () => $("pause").click(), c: () => $("clear").click(), ...story.keys,
 };
 addEventListener("keydown", event => {

@@ -18,7 +18,7 @@ export async function health() {
 
 export async function load() {
   const now = await health();
-  const set = (body, done) => run(async () => { await api("POST", "trouble", body); await load(); }, done);
+  const set = (body, done) => run(async () => { await api("POST", "trouble", {share: Number(share), ...body}); await load(); }, done);
   const choice = (label, value, all, change) => h("label", {}, label + " ", h("select", {"data-key": label, onchange: event => change(event.target.value)},
     all.map(v => h("option", {value: v, selected: v === value}, label === "Share" ? v + " %" : v))));
   fill($("trouble"),
@@ -51,6 +51,6 @@ function toggle(kind, name, now, set) {
   const detail = on && [on.share < 100 && on.share + " %", on.until && "ends " + until(on.until), on.amazonUser].filter(Boolean).join(", ");
   return [h("button", {
     role: "switch", "aria-checked": String(!!on), "aria-label": `${kind.label}, ${name}`, "data-key": kind.name + name,
-    onclick: set(on ? {...body, off: true} : {...body, share: Number(share)}),
+    onclick: set(on ? {...body, off: true} : body),
   }), detail && h("small", {}, detail)];
 }

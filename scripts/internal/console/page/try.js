@@ -41,6 +41,7 @@ export function edit(event, region, eventId) {
   own.elements.region.value = region || "";
   own.elements.eventId.value = eventId || "";
   location.hash = "#try";
+  $("try").hidden = false; // the others are hidden when the hash has changed
   check();
   text.focus();
   text.setSelectionRange(0, 0);
