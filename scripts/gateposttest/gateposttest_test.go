@@ -3,6 +3,7 @@ package gateposttest_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"runtime"
 	"strings"
 	"testing"
@@ -58,6 +59,10 @@ func TestStart(t *testing.T) {
 			for i, value := range []string{"ON", "OFF"} {
 				eventID := fmt.Sprint("e-", i)
 				id := g.Publish(report(t, "u-1", value), map[string]string{"region": string(region), "eventId": eventID})
+				seen := g.Accepted(func(r simulator.Request) bool { return strings.Contains(r.Body, `"`+value+`"`) })
+				if seen.Region != region || seen.User != c.AmazonUser || seen.EndpointID != "lamp-1" {
+					t.Errorf("the gateway got %+v", seen)
+				}
 				want := gateposttest.Outcome{Outcome: "accepted", Attempt: 1, Grants: []gateposttest.GrantOutcome{
 					{Region: string(region), Outcome: "accepted"},
 				}}
@@ -66,10 +71,6 @@ func TestStart(t *testing.T) {
 					if diff := cmp.Diff(want, g.Outcome(name), ignore); diff != "" {
 						t.Errorf("the outcome of %s differs (-want +got):\n%s", name, diff)
 					}
-				}
-				seen := g.Accepted(func(r simulator.Request) bool { return strings.Contains(r.Body, `"`+value+`"`) })
-				if seen.Region != region || seen.User != c.AmazonUser || seen.EndpointID != "lamp-1" {
-					t.Errorf("the gateway got %+v", seen)
 				}
 				if got := g.State(c, "lamp-1"); got["Alexa.PowerController.powerState"] != value || len(got) != 2 {
 					t.Errorf("the state is %v, want %s", got, value)
@@ -113,15 +114,6 @@ func TestTrouble(t *testing.T) {
 		}
 	}
 
-	// The first attempt fails, with all its requests to the gateway; a second one succeeds.
-	g.Amazon.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.ServiceUnavailable})
-	id := g.Publish(report(t, "u-1", "ON"), nil)
-	waitRefused(t, g)
-	g.Amazon.Clear()
-	if got := g.Outcome(id); got.Outcome != "accepted" {
-		t.Errorf("the outcome is %+v", got)
-	}
-
 	g.Amazon.Disable(c.Region, c.AmazonUser)
 	g.Amazon.ExpireAccessTokens(c.Region, c.AmazonUser)
 	if got := g.Outcome(g.Publish([]byte(`{"userId":"u-1","endpointId":"lamp-1","cause":"APP_INTERACTION","changed":[
@@ -133,6 +125,19 @@ func TestTrouble(t *testing.T) {
 	}
 	if got := g.State(c, "lamp-1"); len(got) != 0 {
 		t.Errorf("the state of a customer who has unlinked is %v", got)
+	}
+}
+
+// TestRedelivery: while there is no token SendEvent does not wait, and Pub/Sub
+// redelivers the event.
+func TestRedelivery(t *testing.T) {
+	t.Parallel()
+	g := gateposttest.Start(t)
+	c := g.Link("u-1", alexa.EU)
+	g.Amazon.ExpireAccessTokens(c.Region, c.AmazonUser)
+	g.Amazon.Script(simulator.Refresh, simulator.Fault{Status: http.StatusServiceUnavailable})
+	if got := g.Outcome(g.Publish(report(t, "u-1", "ON"), nil)); got.Outcome != "accepted" || got.Attempt < 2 {
+		t.Errorf("the outcome is %+v, want accepted at a later attempt", got)
 	}
 }
 

@@ -71,11 +71,14 @@ func (Command) Example() string { return "gatepost local --once" }
 
 // Run runs the command.
 func (c Command) Run(ctx context.Context, env *cli.Env) error {
-	r := &run{
-		Command: c, env: env, screen: &screen{w: env.Stdout, now: time.Now}, getenv: os.Getenv,
+	return c.newRun(env, os.Getenv).run(ctx)
+}
+
+func (c Command) newRun(env *cli.Env, getenv func(string) string) *run {
+	return &run{
+		Command: c, env: env, screen: &screen{w: env.Stdout, now: time.Now}, getenv: getenv,
 		amazon: simulator.New(simulator.Options{TokenLifetime: tokenLifetime}),
 	}
-	return r.run(ctx)
 }
 
 // run is one run of the command.

@@ -36,10 +36,7 @@ func launch(t *testing.T, c Command, env map[string]string) *program {
 	}
 	p := &program{t: t, lines: make(chan string, 1000), ended: make(chan error, 1)}
 	output, stdout := io.Pipe()
-	p.run = &run{
-		Command: c, env: &cli.Env{Stderr: &p.stderr, Now: time.Now}, screen: &screen{w: stdout, now: time.Now},
-		getenv: func(name string) string { return env[name] }, amazon: simulator.New(simulator.Options{TokenLifetime: tokenLifetime}),
-	}
+	p.run = c.newRun(&cli.Env{Stdout: stdout, Stderr: &p.stderr, Now: time.Now}, func(name string) string { return env[name] })
 	ctx, interrupt := context.WithCancel(context.WithoutCancel(t.Context()))
 	p.interrupt = interrupt
 	go func() {

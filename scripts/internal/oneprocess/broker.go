@@ -54,11 +54,13 @@ func Emulator(address string) []option.ClientOption {
 // empty.
 func openBroker(ctx context.Context, project, address, emulator string) (*Broker, error) {
 	b := &Broker{Address: emulator, Project: project, InMemory: emulator == ""}
+	var err error
 	if b.InMemory {
-		b.server = pstest.NewServerWithAddress(address)
+		if b.server, err = startFake(address); err != nil {
+			return nil, err
+		}
 		b.Address = b.server.Addr
 	}
-	var err error
 	if b.client, err = pubsub.NewClient(context.WithoutCancel(ctx), project, Emulator(b.Address)...); err != nil {
 		b.close()
 		return nil, fmt.Errorf("connecting to Pub/Sub: %w", err)
@@ -68,6 +70,16 @@ func openBroker(ctx context.Context, project, address, emulator string) (*Broker
 		return nil, fmt.Errorf("Pub/Sub at %s: %w", b.Address, err)
 	}
 	return b, nil
+}
+
+// startFake starts Google's fake server, which panics if it cannot listen.
+func startFake(address string) (server *pstest.Server, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("starting Pub/Sub: %v", cause)
+		}
+	}()
+	return pstest.NewServerWithAddress(address), nil
 }
 
 // close ends Pub/Sub.

@@ -281,6 +281,5 @@ func (g *Gatepost) close() (drained bool) {
 		g.publisher.Stop()
 		g.Broker.close()
 	}
-	g.client.CloseIdleConnections()
 	return drained
 }

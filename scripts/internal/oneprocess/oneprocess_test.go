@@ -81,6 +81,7 @@ func TestStartFails(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"SKILL":                  func(o *Options) { o.Env = map[string]string{"SKILL": "!"} },
 		"address already in use": func(o *Options) { o.FunctionsAt = taken.Addr().String() },
+		"starting Pub/Sub":       func(o *Options) { o.PubSubAt = taken.Addr().String() },
 		"start simulator":        func(o *Options) { o.SimulatorAt.EU = taken.Addr().String() },
 	} {
 		o := options()
