@@ -20,7 +20,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
 
-var screenshots = flag.String("screenshots", "", "write the screenshots of README.md into this folder, and others for a look")
+var (
+	screenshots = flag.String("screenshots", "", "write the screenshots of README.md into this folder")
+	look        = flag.Bool("look", false, "with -screenshots, write one of each section, size and colours instead")
+)
 
 // browserTime bounds a browser test.
 const browserTime = 90 * time.Second
@@ -198,10 +201,20 @@ func TestScreenshots(t *testing.T) {
 	}
 	r := newRig(t)
 	throttled := populate(r)
-	b := newBrowser(t, r, 1400, 860)
+	b := newBrowser(t, r, 1200, 720)
 	b.wait(`document.querySelectorAll(".row").length > 10`)
 	eval[string](b, `location.hash = "#events/`+throttled+`"`)
-	b.wait(`document.querySelectorAll(".waterfall li").length > 5`)
+	b.wait(`document.querySelectorAll(".waterfall li").length > 5 && document.getElementById("letter-count").textContent !== ""`)
+	if !*look {
+		b.shot("story")
+		breakRegion(r)
+		b.appear("dark", 1200, 720)
+		b.section("trouble")
+		b.wait(`document.getElementById("trouble").innerText.includes("paused")`)
+		b.shot("trouble")
+		return
+	}
+	breakRegion(r)
 	for _, size := range [][2]int{{1400, 860}, {400, 800}} {
 		for _, scheme := range []string{"light", "dark"} {
 			b.appear(scheme, size[0], size[1])
@@ -245,7 +258,22 @@ func populate(r *rig) (throttled string) {
 	r.amazon.Script(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.Throttling, RetryAfter: time.Second, Times: 2})
 	throttled = set("u-1", "lamp-1", "PowerController", "powerState", "ON")
 	r.row(throttled, "accepted")
-	r.call("POST", "/api/trouble", object{"kind": "unavailable", "region": "FE", "share": 50}, nil)
 	r.row(set("u-2", "lamp-1", "PowerController", "powerState", "ON"), "accepted")
 	return throttled
+}
+
+// breakRegion makes trouble until a circuit breaker opens.
+func breakRegion(r *rig) {
+	r.call("POST", "/api/trouble", object{"kind": "unavailable", "region": "FE"}, nil)
+	r.call("POST", "/api/trouble", object{"kind": "throttled", "region": "NA", "share": 10}, nil)
+	for i := range 12 {
+		user := fmt.Sprintf("u-%d", i+5)
+		r.link(user, "FE")
+		r.publish(lamp(user, "lamp-1", "ON"))
+	}
+	r.until(func() bool {
+		var now struct{ Breakers map[string]string }
+		r.call("GET", "/api/trouble", "", &now)
+		return now.Breakers["gateway FE"] != ""
+	}, func() string { return "the breaker did not open" })
 }

@@ -200,7 +200,7 @@ func (b *browser) trouble() {
 		eval[any](b, fmt.Sprintf(`document.querySelectorAll("#trouble [role=switch]")[%d].click()`, n))
 		on(n + 1)
 	}
-	b.wait(`document.querySelector("#trouble td").innerText === "50 %"`)
+	b.wait(`document.querySelector("#trouble td").innerText.trim() === "50 %"`)
 	b.click(`#trouble [role="switch"]`)
 	on(22)
 	b.button("#trouble", "All off")

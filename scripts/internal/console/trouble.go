@@ -29,13 +29,13 @@ type kind struct {
 const hang = time.Minute
 
 var kinds = []kind{
-	{"throttled", "Throttled", "429: tried again after Retry-After. From half of the grants on, the circuit breaker of the region opens.", false,
+	{"throttled", "Throttled", "429: retried after Retry-After. If half of the grants get it, the circuit breaker of the region opens.", false,
 		simulator.Fault{Code: simulator.Throttling, RetryAfter: time.Second}},
-	{"unavailable", "Unavailable", "503: tried three more times, then redelivered; the circuit breaker of the region opens.", false,
+	{"unavailable", "Unavailable", "503: retried up to three times, then redelivered; the circuit breaker of the region opens.", false,
 		simulator.Fault{Code: simulator.ServiceUnavailable}},
-	{"hangs", "Hangs", "No answer: given up after 5 s, and redelivered. A doorbell is unconfirmed.", false, simulator.Fault{Delay: hang}},
+	{"hangs", "Hangs", "No answer: redelivered after 5 s. A doorbell is not repeated: unconfirmed.", false, simulator.Fault{Delay: hang}},
 	{"cut", "Answers cut", "Taken, but the answer is lost: redelivered with the same messageId.", false, simulator.Fault{AnswerLost: true}},
-	{"unauthorized", "Tokens refused", "401: one refresh and a second try. If all are refused, that is not the customers' fault.", false,
+	{"unauthorized", "Tokens refused", "401: the token is refreshed and the event resent. If half of the grants get it, events wait.", false,
 		simulator.Fault{Code: simulator.InvalidAccessToken}},
 	{"wrong-region", "Wrong region", "403 SKILL_DISABLED: a refresh proves the grant, which becomes suspect.", false,
 		simulator.Fault{Code: simulator.SkillDisabled}},

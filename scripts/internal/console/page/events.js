@@ -40,8 +40,8 @@ const showAgain = soon(() => show(shownID()), 200);
 // choices offers the customers and outcomes of the rows in the filter.
 const choices = soon(() => {
   const distinct = name => [...new Set([...rows.values()].map(row => row[name]).filter(Boolean))].sort();
-  options($("customer"), distinct("customer").slice(0, 500), "All customers");
-  options($("outcome"), distinct("outcome"), "All outcomes");
+  options($("customer"), distinct("customer").slice(0, 500), "Customer");
+  options($("outcome"), distinct("outcome"), "Outcome");
 }, 300);
 
 function selects(row) {

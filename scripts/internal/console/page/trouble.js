@@ -48,7 +48,7 @@ function breaker(name, now) {
 function toggle(kind, name, now, set) {
   const on = now.on.find(a => a.kind === kind.name && a.region === name);
   const body = {kind: kind.name, region: name};
-  const detail = on && [on.share < 100 && on.share + " %", on.until && "ends " + until(on.until), on.amazonUser].filter(Boolean).join(", ");
+  const detail = !on ? kind.login && "all regions" : [on.share < 100 && on.share + " %", on.until && "ends " + until(on.until), on.amazonUser].filter(Boolean).join(", ");
   return [h("button", {
     role: "switch", "aria-checked": String(!!on), "aria-label": `${kind.label}, ${name}`, "data-key": kind.name + name,
     onclick: set(on ? {...body, off: true} : body),
