@@ -679,6 +679,11 @@ func TestReadme(t *testing.T) {
 	if diff := cmp.Diff(console.Routes(), documented); diff != "" {
 		t.Errorf("the documented routes differ (-code +README.md):\n%s", diff)
 	}
+	for _, name := range []string{"story", "trouble"} {
+		if info, err := os.Stat("screenshots/" + name + ".png"); err != nil || info.Size() > 200<<10 {
+			t.Errorf("the screenshot %s: %v, or over 200 KB", name, err)
+		}
+	}
 	r := newRig(t)
 	r.link("u-1", "EU")
 	for _, found := range regexp.MustCompile(`(?m)^curl (?:-X (\w+) )?(?:-d '([^']*)' )?'?http://127.0.0.1:8090(/api/[^\s']*)'?$`).FindAllStringSubmatch(string(text), -1) {

@@ -43,6 +43,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := newBrowser(t, r, 1400, 900)
+	t.Logf("first paint after %.0f ms", eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`))
 	for _, user := range []string{"u-1", "u-2", "u-3"} {
 		r.link(user, "EU")
 	}

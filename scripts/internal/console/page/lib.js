@@ -79,6 +79,7 @@ export function clock(text, exact) {
 // length writes milliseconds.
 export function length(ms) {
   if (ms == null) return "";
+  if (ms > 0 && ms < 0.1) return "< 0.1 ms";
   if (ms < 10) return ms.toFixed(1) + " ms";
   if (ms < 1000) return Math.round(ms) + " ms";
   for (const [unit, size, next] of [["s", 1000, 60], ["min", 60000, 60], ["h", 3600000, 48]]) {
