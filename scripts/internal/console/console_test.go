@@ -192,7 +192,9 @@ func TestStory(t *testing.T) {
 	r := newRig(t)
 	r.link("u-1", "EU")
 	r.amazon.ExpireAccessTokens(alexa.EU, "amzn-u-1")
-	id := r.publish(lamp("u-1", "lamp-1", "ON"))
+	var answer struct{ ID string }
+	r.call("POST", "/api/events", object{"event": lamp("u-1", "lamp-1", "ON"), "attributes": object{"eventId": "e-1"}}, &answer)
+	id := answer.ID
 	row := r.row(id, "accepted")
 	if row.Customer != "u-1" || row.Endpoint != "lamp-1" || row.What != "powerState = ON" || row.Region != "EU" || row.Tone != "good" || row.Tries != 2 {
 		t.Errorf("row = %+v", row)
@@ -234,7 +236,9 @@ func TestOutcomes(t *testing.T) {
 	}
 	trouble("throttled", false)
 	throttled := r.publish(lamp("u-1", "lamp-1", "ON"))
-	r.row(throttled, "retry")
+	if row := r.row(throttled, "retry"); row.Tone != "wait" {
+		t.Errorf("throttled: %+v", row)
+	}
 	if d := r.detail(throttled); d.Story.Verdict != "retry" || !strings.Contains(d.Story.Happened, "THROTTLING") || !d.Sent[0].Fault {
 		t.Errorf("throttled: %+v", d)
 	}
@@ -272,11 +276,15 @@ func TestOutcomes(t *testing.T) {
 	var replayed struct{ ID string }
 	r.call("POST", "/api/letters/"+letter.ID, "", &replayed)
 	r.row(replayed.ID, "accepted")
+	attributes := r.detail(replayed.ID).Published.Attributes
+	if attributes["gatepost-grant"] == "" || attributes["gatepost-event-id"] != dead || attributes["gatepost-code"] != "" || attributes["region"] != "EU" {
+		t.Errorf("the attributes of the replay: %v", attributes)
+	}
 
 	r.call("POST", "/api/customers", object{"do": "disable", "userId": "u-3", "region": "EU", "amazonUser": "amzn-u-3"}, nil)
 	revoked := r.publish(lamp("u-3", "lamp-1", "ON"))
 	r.row(revoked, "revoked")
-	if d := r.detail(revoked); d.Story.Verdict != "revoked" || !strings.HasPrefix(d.Story.Happened, "The customer has unlinked") {
+	if d := r.detail(revoked); d.Story.Verdict != "revoked" || !regexp.MustCompile(`^The customer has unlinked, since \d\d:\d\d:\d\d \(`).MatchString(d.Story.Happened) {
 		t.Errorf("revoked: %+v", d)
 	}
 
@@ -362,6 +370,11 @@ func TestCustomers(t *testing.T) {
 	if g := list().Customers[0].Grants[0]; g.Region != "FE" {
 		t.Errorf("after the move: %+v", g)
 	}
+	r.call("POST", "/api/sweep", "", nil)
+	r.until(func() bool {
+		grants := list().Customers[0].Grants
+		return grants[0].State == "active" && grants[1].State == "revoked" && grants[2].State == "revoked"
+	}, func() string { return fmt.Sprintf("the grants of the old region: %+v", list()) })
 	act("erase", "")
 	if all = list(); len(all.Customers) != 0 {
 		t.Errorf("after erasing: %+v", all)
@@ -559,6 +572,11 @@ func TestStream(t *testing.T) {
 	lines, cancel = open(id)
 	if _, rows = next(lines); !has(rows, third) && !has(rows, second) || has(rows, first) {
 		t.Errorf("rows after a break = %+v", rows)
+	}
+	cancel()
+	lines, cancel = open("1.999999")
+	if _, rows = next(lines); !has(rows, first) {
+		t.Errorf("rows after another run = %+v", rows)
 	}
 	cancel()
 	r.call("DELETE", "/api/events", "", nil)
