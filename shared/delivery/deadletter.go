@@ -31,7 +31,7 @@ func (d *Deliverer) deadLetter(ctx context.Context, m push.Message, result Resul
 	if result.Decision != DeadLetter || d.DeadLetters == nil {
 		return result
 	}
-	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, withoutTokens(m.Data), d.deadLetterAttributes(m, result)); err != nil {
+	if err := d.DeadLetters.PublishOrdered(ctx, m.OrderingKey, WithoutTokens(m.Data), d.deadLetterAttributes(m, result)); err != nil {
 		return result.withError(fmt.Errorf("publishing a dead letter: %w", err))
 	}
 	return result
@@ -47,10 +47,10 @@ var (
 
 const cutOut = "[redacted]"
 
-// withoutTokens returns an event without the members "scope", wherever they are,
+// WithoutTokens returns an event without the members "scope", wherever they are,
 // and without what looks like a token of Amazon's. An event that has neither is
 // returned as it is.
-func withoutTokens(data []byte) []byte {
+func WithoutTokens(data []byte) []byte {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	var event any

@@ -68,7 +68,9 @@ func marshal(v any) string {
 func (s *Simulator) handle(w http.ResponseWriter, r *http.Request, seen Request, work func(Fault) answer) {
 	fault, scripted := s.script.take(seen)
 	seen.Scripted = scripted
+	took := func() float64 { return float64(s.options.Now().Sub(seen.Time).Microseconds()) / 1000 }
 	if !fault.AnswerLost && !pause(r.Context(), fault.Delay) {
+		seen.Took = took()
 		s.journal.add(seen)
 		panic(http.ErrAbortHandler) // the client has gone
 	}
@@ -81,8 +83,12 @@ func (s *Simulator) handle(w http.ResponseWriter, r *http.Request, seen Request,
 		a = work(fault)
 	}
 	if !fault.silent() {
-		seen.Status = a.status
+		seen.Status, seen.RetryAfter = a.status, retryAfter(fault)
 	}
+	if seen.Target.isGateway() {
+		seen.Answer = a.body
+	}
+	seen.Took = took()
 	seen.Code, seen.Reason, seen.Accepted, seen.RotatedAway = a.code, a.reason, a.accepted, a.rotatedAway
 	s.journal.add(seen)
 	if fault.AnswerLost {
@@ -90,6 +96,8 @@ func (s *Simulator) handle(w http.ResponseWriter, r *http.Request, seen Request,
 	}
 	send(w, a, fault)
 }
+
+func retryAfter(fault Fault) int { return int(math.Ceil(fault.RetryAfter.Seconds())) }
 
 // pause waits, and reports whether the client is still connected.
 func pause(ctx context.Context, d time.Duration) bool {
@@ -111,7 +119,7 @@ func send(w http.ResponseWriter, a answer, fault Fault) {
 		header.Set("X-Amzn-Errortype", a.errorType)
 	}
 	if fault.RetryAfter > 0 {
-		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(fault.RetryAfter.Seconds()))))
+		header.Set("Retry-After", strconv.Itoa(retryAfter(fault)))
 	}
 	if fault.CutBody {
 		header.Set("Content-Length", strconv.Itoa(max(len(a.body), 1)))

@@ -1,10 +1,12 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -21,7 +23,8 @@ func (s *Simulator) routeControl(mux *http.ServeMux) {
 		"POST /simulator/disable":  s.controlAccount(s.Disable),
 		"POST /simulator/expire":   s.controlAccount(s.ExpireAccessTokens),
 		"POST /simulator/faults":   s.controlFault,
-		"DELETE /simulator/faults": func(*http.Request) (any, *fieldError) { s.Clear(); return nil, nil },
+		"GET /simulator/faults":    s.controlFaults,
+		"DELETE /simulator/faults": s.controlRemove,
 		"GET /simulator/requests":  s.controlRequests,
 		"GET /simulator/counts":    func(*http.Request) (any, *fieldError) { return s.Counts(), nil },
 		"GET /simulator/state":     s.controlState,
@@ -123,25 +126,28 @@ func (s *Simulator) controlState(r *http.Request) (any, *fieldError) {
 // controlledFault is a [Fault] as JSON.
 type controlledFault struct {
 	Target Target `json:"target"`
-	Always bool   `json:"always"` // applies until the faults are deleted
+	Always bool   `json:"always,omitempty"` // applies until the faults are deleted
 
-	User       string `json:"user"`
-	EndpointID string `json:"endpointId"`
-	Times      int    `json:"times"`
+	User       string    `json:"user,omitempty"`
+	EndpointID string    `json:"endpointId,omitempty"`
+	Times      int       `json:"times,omitempty"`
+	Name       string    `json:"name,omitempty"`
+	Share      int       `json:"share,omitempty"`
+	Until      time.Time `json:"until,omitzero"`
 
-	Status      int    `json:"status"`
-	Code        string `json:"code"`
-	Description string `json:"description"`
-	Body        string `json:"body"`
-	ContentType string `json:"contentType"`
-	RetryAfter  string `json:"retryAfter"` // for time.ParseDuration
-	Delay       string `json:"delay"`
+	Status      int    `json:"status,omitempty"`
+	Code        string `json:"code,omitempty"`
+	Description string `json:"description,omitempty"`
+	Body        string `json:"body,omitempty"`
+	ContentType string `json:"contentType,omitempty"`
+	RetryAfter  string `json:"retryAfter,omitempty"` // for time.ParseDuration
+	Delay       string `json:"delay,omitempty"`
 
-	Reset            bool `json:"reset"`
-	AnswerLost       bool `json:"answerLost"`
-	CutBody          bool `json:"cutBody"`
-	OmitRefreshToken bool `json:"omitRefreshToken"`
-	OmitExpiresIn    bool `json:"omitExpiresIn"`
+	Reset            bool `json:"reset,omitempty"`
+	AnswerLost       bool `json:"answerLost,omitempty"`
+	CutBody          bool `json:"cutBody,omitempty"`
+	OmitRefreshToken bool `json:"omitRefreshToken,omitempty"`
+	OmitExpiresIn    bool `json:"omitExpiresIn,omitempty"`
 }
 
 // fault returns the fault, or the invalid field.
@@ -155,7 +161,7 @@ func (c controlledFault) fault() (Fault, *fieldError) {
 		return Fault{}, err
 	}
 	fault := Fault{
-		User: c.User, EndpointID: c.EndpointID, Times: c.Times,
+		User: c.User, EndpointID: c.EndpointID, Times: c.Times, Name: c.Name, Share: c.Share, Until: c.Until,
 		Status: c.Status, Code: c.Code, Description: c.Description, Body: c.Body, ContentType: c.ContentType,
 		RetryAfter: retryAfter, Delay: delay,
 		Reset: c.Reset, AnswerLost: c.AnswerLost, CutBody: c.CutBody,
@@ -188,6 +194,42 @@ func (s *Simulator) controlFault(r *http.Request) (any, *fieldError) {
 		s.Always(wanted.Target, fault)
 	} else {
 		s.Script(wanted.Target, fault)
+	}
+	return nil, nil
+}
+
+// controlFaults lists the faults that apply until they are removed.
+func (s *Simulator) controlFaults(*http.Request) (any, *fieldError) {
+	shown := []controlledFault{}
+	for target, faults := range s.Faults() {
+		for _, f := range faults {
+			shown = append(shown, controlledFault{
+				Target: target, Always: true, User: f.User, EndpointID: f.EndpointID, Name: f.Name, Share: f.Share, Until: f.Until,
+				Status: f.Status, Code: f.Code, Description: f.Description, Body: f.Body, ContentType: f.ContentType,
+				RetryAfter: written(f.RetryAfter), Delay: written(f.Delay), Reset: f.Reset, AnswerLost: f.AnswerLost, CutBody: f.CutBody,
+				OmitRefreshToken: f.OmitRefreshToken, OmitExpiresIn: f.OmitExpiresIn,
+			})
+		}
+	}
+	slices.SortStableFunc(shown, func(a, b controlledFault) int { return cmp.Compare(a.Target, b.Target) })
+	return map[string]any{"faults": shown}, nil
+}
+
+// written is the reverse of parseDuration.
+func written(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
+}
+
+// controlRemove removes the faults with a name, or all without a name.
+func (s *Simulator) controlRemove(r *http.Request) (any, *fieldError) {
+	name := r.URL.Query().Get("name")
+	if name == "" {
+		s.Clear()
+	} else if s.Remove(name) == 0 {
+		return nil, &fieldError{"name", "no fault has it"}
 	}
 	return nil, nil
 }

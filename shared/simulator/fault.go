@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -57,6 +58,13 @@ type Fault struct {
 	// [Simulator.Always] ignores it.
 	Times int
 
+	// Name is for [Simulator.Remove]. Share is the percentage of the matching
+	// requests that the fault applies to, spread evenly; zero is all of them. The
+	// fault ends at Until, if that is set.
+	Name  string
+	Share int
+	Until time.Time
+
 	// Status is the HTTP status. Zero is the status of Code, or 200 if there is
 	// only a Body.
 	Status int
@@ -100,6 +108,8 @@ func (f Fault) validate(target Target) *fieldError {
 		return &fieldError{"status", "want 200 to 599"}
 	case f.Code != "" && f.Status == 0 && !hasStatus:
 		return &fieldError{"code", "unknown, so that it needs a status"}
+	case f.Share < 0 || f.Share > 100:
+		return &fieldError{"share", "want 1 to 100"}
 	case f.Times < 0:
 		return &fieldError{"times", "want 1 or more"}
 	case f.Delay < 0:
@@ -165,12 +175,18 @@ func (f Fault) answer(target Target) answer {
 // script holds the faults for coming requests.
 type script struct {
 	mu       sync.Mutex
-	queued   map[Target][]Fault
-	standing map[Target][]Fault
+	queued   map[Target][]scripted
+	standing map[Target][]scripted
+}
+
+// scripted is a fault, and the number of requests that it matched.
+type scripted struct {
+	Fault
+	matched int
 }
 
 func newScript() *script {
-	return &script{queued: make(map[Target][]Fault), standing: make(map[Target][]Fault)}
+	return &script{queued: make(map[Target][]scripted), standing: make(map[Target][]scripted)}
 }
 
 // Script queues faults for a target. Each request takes the first queued fault that
@@ -184,7 +200,7 @@ func (s *Simulator) Script(target Target, faults ...Fault) {
 	defer s.script.mu.Unlock()
 	for _, fault := range faults {
 		fault.Times = max(fault.Times, 1)
-		s.script.queued[target] = append(s.script.queued[target], fault)
+		s.script.queued[target] = append(s.script.queued[target], scripted{Fault: fault})
 	}
 }
 
@@ -201,7 +217,7 @@ func (s *Simulator) Always(target Target, fault Fault) {
 	fault.mustBeValid(target)
 	s.script.mu.Lock()
 	defer s.script.mu.Unlock()
-	s.script.standing[target] = slices.Insert(s.script.standing[target], 0, fault)
+	s.script.standing[target] = slices.Insert(s.script.standing[target], 0, scripted{Fault: fault})
 }
 
 // Clear removes all faults. It does not affect requests that have taken one.
@@ -212,22 +228,65 @@ func (s *Simulator) Clear() {
 	clear(s.script.standing)
 }
 
+// Remove removes the faults with a name, and returns how many there were.
+func (s *Simulator) Remove(name string) int {
+	s.script.mu.Lock()
+	defer s.script.mu.Unlock()
+	n := 0
+	for _, faults := range []map[Target][]scripted{s.script.queued, s.script.standing} {
+		for target, list := range faults {
+			faults[target] = slices.DeleteFunc(list, func(f scripted) bool { return f.Name == name })
+			n += len(list) - len(faults[target])
+		}
+	}
+	return n
+}
+
+// Faults returns the faults of [Simulator.Always] by target, the newest first.
+func (s *Simulator) Faults() map[Target][]Fault {
+	s.script.mu.Lock()
+	defer s.script.mu.Unlock()
+	now, all := s.options.Now(), make(map[Target][]Fault)
+	for target, list := range s.script.standing {
+		for _, f := range list {
+			if !f.ended(now) {
+				all[target] = append(all[target], f.Fault)
+			}
+		}
+	}
+	return all
+}
+
 // take returns the fault for a request, and whether there is one.
 func (s *script) take(seen Request) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	matches := func(f Fault) bool { return f.matches(seen) }
 	queue := s.queued[seen.Target]
-	if i := slices.IndexFunc(queue, matches); i >= 0 {
-		fault := queue[i]
-		queue[i].Times--
-		if queue[i].Times == 0 {
-			s.queued[seen.Target] = slices.Delete(queue, i, i+1)
+	for i := range queue {
+		if fault := &queue[i]; fault.takes(seen) {
+			taken := fault.Fault
+			if fault.Times--; fault.Times == 0 {
+				s.queued[seen.Target] = slices.Delete(queue, i, i+1)
+			}
+			return taken, true
 		}
-		return fault, true
 	}
-	if i := slices.IndexFunc(s.standing[seen.Target], matches); i >= 0 {
-		return s.standing[seen.Target][i], true
+	for i := range s.standing[seen.Target] {
+		if fault := &s.standing[seen.Target][i]; fault.takes(seen) {
+			return fault.Fault, true
+		}
 	}
 	return Fault{}, false
 }
+
+// takes reports whether the fault applies to a request, and counts the request.
+func (f *scripted) takes(seen Request) bool {
+	if f.ended(seen.Time) || !f.matches(seen) {
+		return false
+	}
+	f.matched++
+	share := cmp.Or(f.Share, 100)
+	return f.matched*share/100 > (f.matched-1)*share/100
+}
+
+func (f Fault) ended(now time.Time) bool { return !f.Until.IsZero() && !now.Before(f.Until) }

@@ -2,6 +2,7 @@ package simulator_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http/httptest"
@@ -243,6 +244,13 @@ func TestFaultChoice(t *testing.T) {
 			r.fault(eu, `"status":503`)
 			r.control("DELETE", "/faults", "")
 		}, []int{202, 202, 202, 202}},
+		{"removed by name", func(r *rig) {
+			r.fault(eu, `"status":500,"always":true,"name":"a"`)
+			r.fault(eu, `"status":503,"always":true,"name":"b"`)
+			r.control("DELETE", "/faults?name=b", "")
+		}, []int{500, 500, 500, 202}},
+		{"share", func(r *rig) { r.fault(eu, `"status":500,"always":true,"share":50`) }, []int{202, 500, 202, 202}},
+		{"ended", func(r *rig) { r.fault(eu, `"status":500,"always":true,"until":"2026-01-02T03:04:05Z"`) }, []int{202, 202, 202, 202}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -409,6 +417,15 @@ func TestControlRefusals(t *testing.T) {
 func TestControlViews(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, simulator.Options{KeepRequests: 2})
+	fault := map[string]any{
+		"target": "lwa/refresh", "always": true, "user": "amzn-1", "name": "a", "share": 50.0, "until": "2030-01-02T03:04:05Z",
+		"status": 429.0, "retryAfter": "1s", "delay": "2s",
+	}
+	encoded, _ := json.Marshal(fault)
+	r.control("POST", "/faults", string(encoded))
+	if diff := cmp.Diff(map[string]any{"faults": []any{fault}}, r.control("GET", "/faults", "").json(t)); diff != "" {
+		t.Errorf("faults differ (-want +got):\n%s", diff)
+	}
 	p := r.link(alexa.EU, "amzn-1")
 	r.report(alexa.EU, p.Access)
 	send(r.event(alexa.EU, p.Access, "no JSON"))
@@ -420,6 +437,12 @@ func TestControlViews(t *testing.T) {
 			"seq": 3.0, "time": "2026-01-02T03:04:05Z", "target": "gateway/EU", "region": "EU", "user": "amzn-1",
 			"status": 400.0, "code": "INVALID_REQUEST_EXCEPTION", "reason": "the body is not a JSON object", "accepted": false, "body": "no JSON",
 		}},
+	}
+	for _, seen := range view["requests"].([]any) {
+		if answer, _ := seen.(map[string]any)["answer"].(string); !strings.Contains(answer, "INVALID_REQUEST_EXCEPTION") {
+			t.Errorf("answer = %s", answer)
+		}
+		delete(seen.(map[string]any), "answer") // has a random id
 	}
 	expect.Equal(t, "requests since 2", want, view)
 	all, _ := r.control("GET", "/requests", "").json(t)["requests"].([]any)

@@ -38,6 +38,11 @@ type Request struct {
 	// issued tokens, or described a token. A fault may still have lost the answer.
 	Accepted bool `json:"accepted"`
 	Scripted bool `json:"scripted,omitempty"` // a fault applied
+	// Answer is the body of a gateway's answer, RetryAfter its header in seconds, and
+	// Took how long the answer took, in milliseconds.
+	Answer     string  `json:"answer,omitempty"`
+	RetryAfter int     `json:"retryAfter,omitempty"`
+	Took       float64 `json:"tookMs,omitempty"`
 	// RotatedAway is set for a refresh with a token that was rotated before.
 	RotatedAway bool `json:"rotatedAway,omitempty"`
 }

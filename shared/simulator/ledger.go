@@ -112,6 +112,20 @@ func (l *ledger) expire(who account) bool {
 	return len(l.accounts[who]) > 0
 }
 
+// users returns the users who ever enabled the skill in a region.
+func (l *ledger) users(region alexa.Region) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for who := range l.accounts {
+		if who.region == region {
+			all = append(all, who.user)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // holder is the grant and the claim of a presented token or code.
 type holder struct {
 	*grant

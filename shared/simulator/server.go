@@ -19,6 +19,9 @@ import (
 type Addresses struct {
 	LWA        string // Login with Amazon, the control interface and the identity provider
 	NA, EU, FE string // the event gateways
+
+	// Front, if it is set, returns the handler to serve at LWA instead of that one.
+	Front func(http.Handler) http.Handler
 }
 
 // Server is a listening simulator. Configure the code under test with its URLs.
@@ -45,7 +48,11 @@ func StartOn(sim *Simulator, addresses Addresses) (*Server, error) {
 	lwa.Handle("/", sim)
 	lwa.Handle("/userinfo", IdentityProvider{})
 	s := &Server{gateways: make(map[alexa.Region]string), failed: make(chan error, 4)}
-	base, err := s.listen(addresses.LWA, lwa)
+	var front http.Handler = lwa
+	if addresses.Front != nil {
+		front = addresses.Front(lwa)
+	}
+	base, err := s.listen(addresses.LWA, front)
 	s.LWATokenURL, s.LWATokenInfoURL = base+"/auth/o2/token", base+"/auth/o2/tokeninfo"
 	s.ControlURL, s.UserInfoURL = base+"/simulator", base+"/userinfo"
 	for region, address := range map[alexa.Region]string{alexa.NA: addresses.NA, alexa.EU: addresses.EU, alexa.FE: addresses.FE} {

@@ -165,6 +165,9 @@ func (s *Simulator) ExpireAccessTokens(region alexa.Region, amazonUser string) b
 	return s.ledger.expire(account{region, amazonUser})
 }
 
+// Users returns the Amazon users who ever enabled the skill in a region, in order.
+func (s *Simulator) Users(region alexa.Region) []string { return s.ledger.users(region) }
+
 // State returns the reported state of a user's endpoints by endpoint id: the last
 // accepted value of each property. At most 300 endpoints of a user and 300 properties of
 // an endpoint are kept.

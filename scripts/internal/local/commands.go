@@ -1,8 +1,11 @@
 package local
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
@@ -24,7 +27,7 @@ func (r *run) introduce() {
 	if r.database != "" {
 		grants = "the Firestore emulator, database " + r.database
 	}
-	r.screen.print("Gatepost runs on this machine, as process %d.\n\n", os.Getpid())
+	r.screen.print("%s\n\nThat is the console of Gatepost, which runs on this machine as process %d.\n\n", r.consoleURL(), os.Getpid())
 	for _, line := range [][2]string{
 		{"functions", r.gatepost.URL},
 		{"maker's cloud", r.maker.url},
@@ -34,6 +37,22 @@ func (r *run) introduce() {
 		{"grants", grants},
 	} {
 		r.screen.print("  %-14s %s\n", line[0], line[1])
+	}
+}
+
+// consoleURL is the address of the page.
+func (r *run) consoleURL() string {
+	return strings.TrimSuffix(r.gatepost.Amazon.ControlURL, "simulator")
+}
+
+// open opens the console in the user's browser.
+func (r *run) open(ctx context.Context) {
+	command := map[string][]string{"darwin": {"open"}, "windows": {"rundll32", "url.dll,FileProtocolHandler"}}[runtime.GOOS]
+	if command == nil {
+		command = []string{"xdg-open"}
+	}
+	if err := exec.CommandContext(ctx, command[0], append(command[1:], r.consoleURL())...).Start(); err != nil {
+		r.screen.print("The browser cannot be opened: %v\n", err)
 	}
 }
 

@@ -11,12 +11,14 @@ import (
 	"cloud.google.com/go/firestore"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/console"
 	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/grant/grantmem"
 	"github.com/gatepostdev/gatepost/shared/logging"
+	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
@@ -43,6 +45,7 @@ const (
 
 // Command is the command.
 type Command struct {
+	Open          bool   `help:"Open the console in the browser."`
 	Once          bool   `help:"End after the demonstration, with status 0 only if the event was accepted."`
 	Refuse        bool   `help:"Make the gateways refuse every event."`
 	Logs          bool   `help:"Show the functions' logs on standard error."`
@@ -88,6 +91,7 @@ type run struct {
 
 	store    grant.Admin
 	database string // in the Firestore emulator, empty for a store in memory
+	console  *console.Console
 	maker    *maker
 	gatepost *oneprocess.Gatepost
 }
@@ -111,12 +115,16 @@ func (r *run) run(ctx context.Context) error {
 		return err
 	}
 	r.introduce()
+	if r.Open {
+		r.open(running)
+	}
 	accepted := r.demonstrate(running, began)
 	if !r.Once {
 		r.suggest()
 		<-running.Done()
 	}
 	r.maker.close()
+	r.console.Stop()
 	r.screen.print("\nStopped with %s.\n", r.restInWords(r.gatepost.Stop()))
 	switch {
 	case ctx.Err() == nil && running.Err() != nil: // not a signal
@@ -153,12 +161,18 @@ func (r *run) openStore(ctx context.Context) (closeStore func(), err error) {
 func (r *run) start(ctx context.Context, fail func(error)) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
+	r.console = console.New(r.amazon, r.store, time.Now)
 	options := oneprocess.Options{
-		Project: r.Project, Amazon: r.amazon, Store: r.store,
-		SimulatorAt: simulator.Addresses{LWA: address(r.SimulatorPort), NA: r.gatewayAt(1), EU: r.gatewayAt(2), FE: r.gatewayAt(3)},
+		Project: r.Project, Amazon: r.amazon, Store: r.console.Store(),
+		SimulatorAt: simulator.Addresses{
+			LWA: address(r.SimulatorPort), NA: r.gatewayAt(1), EU: r.gatewayAt(2), FE: r.gatewayAt(3), Front: r.console.Front,
+		},
 		FunctionsAt: address(r.Port), PubSubAt: address(r.PubsubPort),
 		MinBackoff: minBackoff, MaxBackoff: maxBackoff, SweepEvery: sweep.DefaultPeriod, Grace: grace,
-		OnLine: r.showLine, OnGrantEvent: r.showGrantEvent, OnDeadLetter: r.showDeadLetter, OnFailure: fail,
+		OnLine:       func(l oneprocess.Line) { r.showLine(l); r.console.AddLine(l.JSON(), l.Pushed) },
+		OnGrantEvent: r.showGrantEvent,
+		OnDeadLetter: func(m push.Message) { r.showDeadLetter(m); r.console.AddLetter(m) },
+		OnFailure:    fail,
 	}
 	if r.Logs {
 		options.Log = logging.New(r.env.Stderr).Handler()
@@ -169,6 +183,7 @@ func (r *run) start(ctx context.Context, fail func(error)) (err error) {
 	if r.gatepost, err = oneprocess.Start(ctx, options); err != nil {
 		return err
 	}
+	r.console.Start(r.gatepost)
 	if r.maker, err = startMaker(address(r.MakerPort), r, fail); err != nil {
 		r.gatepost.Stop()
 	}

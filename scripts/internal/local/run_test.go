@@ -2,6 +2,7 @@ package local
 
 import (
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -42,6 +43,51 @@ func TestOnce(t *testing.T) {
 	if !strings.HasSuffix(output, "\nStopped with no event in flight.\n") || p.stderr.Len() > 0 {
 		t.Errorf("standard error: %s", &p.stderr)
 	}
+}
+
+// TestConsole reads the console at the address that is printed first.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	p := launch(t, Command{}, nil)
+	address := p.until("http://")
+	if address != p.consoleURL() {
+		t.Errorf("the first line is %q, want %s", address, p.consoleURL())
+	}
+	p.ready()
+	if _, page := get(t, address); !strings.Contains(page, "<title>Gatepost</title>") {
+		t.Errorf("the page: %s", page)
+	}
+	for _, want := range []string{`"customer":"u-1","endpoint":"lamp-1","what":"powerState = ON","region":"EU","outcome":"accepted"`, `"outcome":"linked"`} {
+		if _, events := get(t, address+"api/events"); !strings.Contains(events, want) {
+			t.Errorf("no %s in %s", want, events)
+		}
+	}
+	if status, customers := get(t, address+"api/customers"); status != http.StatusOK || !strings.Contains(customers, `"amazonUser":"amzn-1"`) {
+		t.Errorf("customers: %d %s", status, customers)
+	}
+	if status, _ := get(t, address+"simulator/counts"); status != http.StatusOK {
+		t.Errorf("the simulator answered %d", status)
+	}
+	p.interrupt()
+	p.ends(nil)
+}
+
+func get(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
 }
 
 func TestOnceRefused(t *testing.T) {

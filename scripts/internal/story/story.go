@@ -67,6 +67,9 @@ type Evidence struct {
 	Records map[string]*grant.Record
 	Letters []Letter
 	Backlog []Backlog
+	// Calls returns the requests that an attempt made, in their order. It is nil if they
+	// are not known, which is so for every deployment.
+	Calls func(Entry) []Call
 	// Unread names the sources that could not be read, and why.
 	Unread []string
 }
@@ -87,6 +90,8 @@ type Link struct {
 	At    time.Time `json:"at,omitzero"`
 	Value string    `json:"value,omitempty"`
 	Fault string    `json:"fault,omitempty"` // empty if the link holds
+	// TookMS is how long it took from At, in milliseconds, if that is known.
+	TookMS float64 `json:"tookMs,omitempty"`
 }
 
 // Verdict says what happened.
@@ -141,13 +146,20 @@ func tellEvent(attempts []Entry, known Evidence) Story {
 	}
 	first, last := decisive[0], decisive[len(decisive)-1]
 	s := Story{EventID: last.EventID, Customer: last.Customer, Endpoint: last.Endpoint, Kind: last.Kind}
-	s.Links = append(s.Links, published(first), waited(first))
-	for _, e := range decisive {
-		s.Links = append(s.Links, attempt(e))
+	if known.Calls != nil {
+		s.Links = timeline(decisive, known)
+	} else {
+		s.Links = append(s.Links, published(first), waited(first))
+		for _, e := range decisive {
+			s.Links = append(s.Links, attempt(e))
+		}
+		s.Links = append(s.Links, customerLink(last.Customer, known))
 	}
-	s.Links = append(s.Links, customerLink(last.Customer, known))
 	for _, r := range last.results() {
-		s.Links = append(s.Links, last.grantLink(r, known), last.tokenLink(r), last.gatewayLink(r))
+		s.Links = append(s.Links, last.grantLink(r, known))
+		if known.Calls == nil {
+			s.Links = append(s.Links, last.tokenLink(r), last.gatewayLink(r))
+		}
 	}
 	s.Links = slices.DeleteFunc(s.Links, func(l Link) bool { return l.Step == "" })
 	s.Verdict = judge(first, last, known)

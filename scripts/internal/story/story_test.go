@@ -3,6 +3,7 @@ package story
 import (
 	"cmp"
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -34,9 +35,9 @@ func log(t *testing.T) []Entry {
 	return entries
 }
 
-// during is a time of the log.
-func during(clock string) time.Time {
-	at, err := time.Parse(time.RFC3339, "2026-11-28T"+clock+"Z")
+// clock is a time of the log.
+func clock(text string) time.Time {
+	at, err := time.Parse(time.RFC3339, "2026-11-28T"+text+"Z")
 	if err != nil {
 		panic(err)
 	}
@@ -46,6 +47,43 @@ func during(clock string) time.Time {
 // linkedIn is the record of a customer with one active grant.
 func linkedIn(region alexa.Region, user, grantID string) *grant.Record {
 	return &grant.Record{UserID: user, Grants: map[string]grant.Grant{grantID: {State: grant.Active, Region: region}}}
+}
+
+// TestTimeline tells the story of an event whose calls are known.
+func TestTimeline(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Time { return clock("15:00:00").Add(time.Duration(ms) * time.Millisecond) }
+	entry := Entry{
+		Function: "SendEvent", EventID: "m1", Attempt: 1, Status: 503, Time: at(1530), TookMS: 1500, Published: at(0), AgeMS: 30,
+		Result: Result{Outcome: "retry", Decision: "retry", Code: "THROTTLING_EXCEPTION", Tries: 2},
+	}
+	second := entry
+	second.Attempt, second.Status, second.Time, second.TookMS = 2, 200, at(2600), 70
+	second.Outcome, second.Decision, second.Region = "accepted", "ack", "EU"
+	calls := map[int][]Call{
+		1: {
+			{Store, at(30), time.Millisecond, 0, "", 0}, {Login, at(32), 40 * time.Millisecond, 200, "", 0},
+			{Gateway, at(80), 20 * time.Millisecond, 429, "THROTTLING_EXCEPTION", time.Second}, {Gateway, at(1200), 300 * time.Millisecond, 0, "", 0},
+		},
+		2: {{Gateway, at(2540), 50 * time.Millisecond, 202, "", 0}},
+	}
+	s := Tell(Question{Event: "m1"}, Evidence{
+		Now: at(3000), Entries: []Entry{entry, second}, Calls: func(e Entry) []Call { return calls[e.Attempt] },
+	})[0]
+	var got []string
+	for _, l := range s.Links {
+		got = append(got, fmt.Sprintf("%d+%v %s: %s; %s", l.At.Sub(at(0)).Milliseconds(), l.TookMS, l.Step, l.Value, l.Fault))
+	}
+	want := []string{
+		"0+0 published: ; ", "0+30 subscription: waited 30ms; ", "30+1500 attempt 1: 503, retry; THROTTLING_EXCEPTION",
+		"30+1 customer: record read; ", "32+40 token: refreshed; ",
+		"80+20 gateway: 429, Retry-After 1s; THROTTLING_EXCEPTION", "100+1100 wait: before the next try; ", "1200+300 gateway: ; no answer",
+		"1530+1000 redelivery: waited in Pub/Sub; ", "2530+70 attempt 2: 200, accepted; ",
+		"2530+0 customer: remembered; ", "2540+0 token: cached; ", "2540+50 gateway: 202; ",
+	}
+	if diff := gocmp.Diff(want, got); diff != "" || s.Name != "accepted" {
+		t.Errorf("%s; the links differ (-want +got):\n%s", s.Name, diff)
+	}
 }
 
 // TestStories tells a story of each kind. go test -update writes them.
@@ -67,27 +105,27 @@ func TestStories(t *testing.T) {
 		{"throttled and late", user("u-1", "lamp-4"), Evidence{}, "accepted_late"},
 		{"wrong region", user("u-1", "lamp-2"), Evidence{Records: map[string]*grant.Record{"gatepost-eu": first}}, "wrong_region"},
 		{"not linked", user("u-9", ""), Evidence{Records: map[string]*grant.Record{"gatepost-eu": nil}}, "not_linked"},
-		{"wrong user", Question{Customer: grant.CustomerHash("u-10"), Endpoint: "lamp-1", From: during("15:25:15.7"), To: during("15:25:16")},
+		{"wrong user", Question{Customer: grant.CustomerHash("u-10"), Endpoint: "lamp-1", From: clock("15:25:15.7"), To: clock("15:25:16")},
 			Evidence{}, "wrong_user"},
-		{"token refused", user("u-8", ""), Evidence{Now: during("15:26:30")}, "token_not_refreshed"},
+		{"token refused", user("u-8", ""), Evidence{Now: clock("15:26:30")}, "token_not_refreshed"},
 		{"token refused, later", user("u-8", ""), Evidence{}, "accepted_late"},
-		{"our client secret wrong", user("u-6", ""), Evidence{Now: during("15:25:54")}, "client_refused"},
+		{"our client secret wrong", user("u-6", ""), Evidence{Now: clock("15:25:54")}, "client_refused"},
 		{"suspect", Question{Event: "m29"}, Evidence{}, "suspended"},
 		{"revoked by the customer", Question{Event: "m32"}, Evidence{}, "revoked"},
 		{"dead letter", Question{Event: "m72"}, Evidence{}, "dead_letter"},
 		{"dead letter of Pub/Sub's", user("u-2", "lamp-1"), Evidence{Letters: []Letter{{
 			EventID: "m99", Customer: grant.CustomerHash("u-2"), Endpoint: "lamp-1", Kind: "Alexa.ChangeReport", Reason: "undelivered",
-			Description: "not acknowledged in 100 deliveries", Published: during("15:25:00"),
+			Description: "not acknowledged in 100 deliveries", Published: clock("15:25:00"),
 		}}}, "dead_letter"},
-		{"held back", Question{Customer: grant.CustomerHash("u-4"), Endpoint: "lamp", From: during("15:25:30"), To: during("15:25:31")},
-			Evidence{Now: during("15:25:35")}, "held_back"},
+		{"held back", Question{Customer: grant.CustomerHash("u-4"), Endpoint: "lamp", From: clock("15:25:30"), To: clock("15:25:31")},
+			Evidence{Now: clock("15:25:35")}, "held_back"},
 		{"waits", user("u-2", "lamp-7"), Evidence{Backlog: []Backlog{{"gatepost-eu-device-events", 7, time.Minute}}}, "waiting"},
-		{"older than the log", Question{Customer: grant.CustomerHash("u-1"), To: during("14:00:00")},
-			Evidence{LogBegan: during("15:00:00")}, "log_too_old"},
+		{"older than the log", Question{Customer: grant.CustomerHash("u-1"), To: clock("14:00:00")},
+			Evidence{LogBegan: clock("15:00:00")}, "log_too_old"},
 		{"never published", user("u-1", "lamp-5"), Evidence{}, "not_published"},
 	} {
 		known := test.more
-		known.Now = cmp.Or(known.Now, during("16:00:00"))
+		known.Now = cmp.Or(known.Now, clock("16:00:00"))
 		known.Entries = slices.DeleteFunc(log(t), func(e Entry) bool { return e.Time.After(known.Now) })
 		stories := Tell(test.question, known)
 		last := stories[len(stories)-1]
