@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +38,12 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 	note("the log's retention", err)
 	known.Backlog, err = backlog(ctx, google, c.Project, env.Now())
 	note("the backlog of the subscriptions", err)
+	if q.Customer == "" {
+		note("dead letters", errors.New("they need --user or --customer"))
+	} else {
+		known.Letters, err = replay.List(ctx, env, c.Project, c.DeadLetters, q.Customer)
+		note("dead letters", err)
+	}
 	if c.User == "" {
 		note("the customer's record", errors.New("it needs --user"))
 		return known, nil
@@ -48,11 +53,11 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 		record, err := c.record(ctx, env, database)
 		if err == nil {
 			known.Records[database] = record
+		} else {
+			known.Incomplete = true
 		}
 		note("database "+database, err)
 	}
-	known.Letters, err = replay.List(ctx, env, c.Project, c.DeadLetters, q.Customer)
-	note("the dead letters", err)
 	return known, nil
 }
 
@@ -71,27 +76,33 @@ func (c Command) record(ctx context.Context, env *cli.Env, database string) (*gr
 }
 
 // filter selects the lines of Cloud Logging that bear on a question: those of the
-// customer, and those of the endpoint or event, which may have come with another userId.
+// customer and the event, and those of the endpoint for customers whom a stack does not
+// know.
 func filter(q story.Question, now time.Time) string {
 	var any []string
-	for field, value := range map[string]string{
-		"customer=": q.Customer, "endpoint_id=": q.Endpoint, "event_id=": q.Event, "message_id:": q.Event,
-	} {
+	add := func(format, value string) {
 		if value != "" {
-			any = append(any, "jsonPayload."+field+strconv.Quote(value))
+			any = append(any, fmt.Sprintf(format, value))
 		}
 	}
-	slices.Sort(any)
+	add(`jsonPayload.customer=%q`, q.Customer)
+	add(`(jsonPayload.endpoint_id=%q AND jsonPayload.outcome="no_grant")`, q.Endpoint)
+	add(`jsonPayload.event_id=%q`, q.Event)
+	add(`jsonPayload.message_id:%q`, q.Event)
+	add(`jsonPayload.deliveries.message_id:%q`, q.Event)
 	to := now
 	if !q.To.IsZero() {
 		to = q.To.Add(settled)
 	}
-	return fmt.Sprintf("(%s) AND timestamp>=%q AND timestamp<=%q", strings.Join(any, " OR "),
-		q.From.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+	return fmt.Sprintf(`(%s) AND (jsonPayload.function="SendEvent" OR jsonPayload.message:"grant ") AND timestamp>=%q AND timestamp<=%q`,
+		strings.Join(any, " OR "), q.From.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 }
 
-// maxPages bounds how much of a log is read: 20,000 lines.
-const maxPages = 20
+// The most that is read of a log. A page may be empty while Cloud Logging searches on.
+const (
+	maxEntries = 20_000
+	maxPages   = 200
+)
 
 // readLog reads the lines that a filter selects, the oldest first.
 func readLog(ctx context.Context, google *googleapi.Client, project, filter string) ([]story.Entry, error) {
@@ -115,9 +126,12 @@ func readLog(ctx context.Context, google *googleapi.Client, project, filter stri
 		if page.NextPageToken == "" {
 			return all, nil
 		}
+		if len(all) > maxEntries {
+			break
+		}
 		request["pageToken"] = page.NextPageToken
 	}
-	return nil, errors.New("the log has more than 20,000 lines about that: ask about an endpoint or a shorter time")
+	return nil, errors.New("the log has too many lines about that: ask about an endpoint or a shorter time")
 }
 
 // logBegan returns the age of the oldest line that the log can have.

@@ -25,7 +25,7 @@ type Command struct {
 	Event    string    `placeholder:"ID" help:"Event, by your eventId or Pub/Sub's message id."`
 	Message  string    `placeholder:"ID" help:"Event, by the messageId in Amazon's debugger."`
 	Around   time.Time `placeholder:"T" help:"Events published within ten minutes of this time: RFC 3339, 18:03, or 2h ago."`
-	Since    time.Time `placeholder:"T" help:"Events published since this time. Default: an hour ago, or a day with --event."`
+	Since    time.Time `placeholder:"T" help:"Events published since this time. Default: an hour ago, or 30 days with --event."`
 
 	Log         []string `placeholder:"FILE" help:"Read this log of JSON lines, - for standard input, and nothing else."`
 	Project     string   `placeholder:"P" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud."`
@@ -84,7 +84,7 @@ func (c Command) question(now time.Time) story.Question {
 		q.From, q.To = c.Around.Add(-nearby), c.Around.Add(nearby)
 	case !c.Since.IsZero() || len(c.Log) > 0:
 	case q.Event != "":
-		q.From = now.Add(-24 * time.Hour)
+		q.From = now.AddDate(0, 0, -30)
 	default:
 		q.From = now.Add(-time.Hour)
 	}
@@ -110,7 +110,7 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 	}
 	stories := story.Tell(q, known)
 	if c.JSON.JSON {
-		env.WriteJSON(stories)
+		env.WriteJSON(map[string]any{"stories": stories, "notRead": known.Unread})
 	}
 	arrived := true
 	for i, s := range stories {
@@ -132,9 +132,12 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 // readFiles reads logs. A log has no beginning of its own: its first line counts.
 func readFiles(names []string, env *cli.Env) (known story.Evidence, err error) {
 	for _, name := range names {
-		entries, err := readFile(name, env.Stdin)
+		entries, unread, err := readFile(name, env.Stdin)
 		if err != nil {
 			return known, cli.Usage(err)
+		}
+		if unread > 0 {
+			known.Unread = append(known.Unread, fmt.Sprintf("%d lines of %s", unread, name))
 		}
 		known.Entries = append(known.Entries, entries...)
 	}
@@ -150,13 +153,13 @@ func readFiles(names []string, env *cli.Env) (known story.Evidence, err error) {
 	return known, nil
 }
 
-func readFile(name string, stdin io.Reader) ([]story.Entry, error) {
+func readFile(name string, stdin io.Reader) ([]story.Entry, int, error) {
 	if name == "-" {
 		return story.ReadEntries(stdin)
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer func() { _ = file.Close() }()
 	return story.ReadEntries(file)

@@ -2,6 +2,7 @@ package story
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,8 +29,8 @@ type Entry struct {
 	Attempt   int       `json:"attempt"`
 	Advice    []string  `json:"event_advice"`
 	Renewed   bool      `json:"renewed"`
-	// ClientRefused is RefreshShard's error that Login with Amazon refuses our client.
-	ClientRefused string `json:"error_client_refused"`
+	// Service is the Cloud Run service, and so the stack; empty outside of Google Cloud.
+	Service string `json:"-"`
 	Result
 	// Deliveries are the results by grant, if there are several.
 	Deliveries []Result `json:"deliveries"`
@@ -52,7 +53,11 @@ type Result struct {
 
 // begin is when the attempt began. Its line is written at its end.
 func (e Entry) begin() time.Time {
-	return e.Time.Add(-time.Duration(e.TookMS * float64(time.Millisecond)))
+	return e.Time.Add(-milliseconds(e.TookMS))
+}
+
+func milliseconds(n float64) time.Duration {
+	return time.Duration(n * float64(time.Millisecond))
 }
 
 // exported is an entry as Cloud Logging exports it, and as gcloud logging read
@@ -61,6 +66,11 @@ type exported struct {
 	Timestamp   time.Time       `json:"timestamp"`
 	Severity    string          `json:"severity"`
 	JSONPayload json.RawMessage `json:"jsonPayload"`
+	Resource    struct {
+		Labels struct {
+			Service string `json:"service_name"`
+		} `json:"labels"`
+	} `json:"resource"`
 }
 
 // ParseEntry parses a line that a function wrote, or an entry of Cloud Logging's.
@@ -73,37 +83,62 @@ func ParseEntry(text []byte) (Entry, error) {
 		outer.JSONPayload = text
 	}
 	var e Entry
-	if err := json.Unmarshal(outer.JSONPayload, &e); err != nil {
-		return Entry{}, fmt.Errorf("no line of Gatepost's: %w", err)
+	if json.Unmarshal(outer.JSONPayload, &e) != nil {
+		e = Entry{}
+		if err := json.Unmarshal(normal(outer.JSONPayload), &e); err != nil {
+			return Entry{}, fmt.Errorf("no line of Gatepost's: %w", err)
+		}
 	}
 	if e.Time.IsZero() { // Cloud Logging moves the two out of the payload
 		e.Time, e.Severity = outer.Timestamp, outer.Severity
 	}
+	e.Service = outer.Resource.Labels.Service
 	return e, nil
+}
+
+// normal returns a line as Gatepost wrote it: exports of a log write whole numbers with a
+// fraction or as text.
+func normal(line []byte) []byte {
+	var fields map[string]any
+	if err := json.Unmarshal(line, &fields); err != nil {
+		return line
+	}
+	for _, name := range []string{"status", "attempt", "gateway_tries", "gateway_status", "event_age_ms", "duration_ms"} {
+		if text, ok := fields[name].(string); ok {
+			fields[name] = json.Number(text)
+		}
+	}
+	normalized, err := json.Marshal(fields) // which writes 200.0 as 200
+	if err != nil {
+		return line
+	}
+	return normalized
 }
 
 // maxLine is the length of the longest line, which Cloud Logging limits to 256 KiB.
 const maxLine = 1 << 20
 
 // ReadEntries reads JSON lines, or an array of entries such as gcloud logging read
-// --format=json prints. It skips what is not of Gatepost's, such as a platform's text.
-func ReadEntries(r io.Reader) ([]Entry, error) {
+// --format=json prints. It skips what is not of Gatepost's, such as a platform's text, and
+// returns how many lines of Gatepost's it could not read.
+func ReadEntries(r io.Reader) (all []Entry, unread int, err error) {
 	buffered := bufio.NewReader(r)
-	var all []Entry
 	add := func(text []byte) {
 		if e, err := ParseEntry(text); err == nil && !e.Time.IsZero() {
 			all = append(all, e)
+		} else if bytes.Contains(text, []byte(`"function"`)) {
+			unread++
 		}
 	}
 	if first, _ := buffered.Peek(1); string(first) == "[" {
 		var list []json.RawMessage
 		if err := json.NewDecoder(buffered).Decode(&list); err != nil {
-			return nil, fmt.Errorf("reading the log: %w", err)
+			return nil, 0, fmt.Errorf("reading the log: %w", err)
 		}
 		for _, text := range list {
 			add(text)
 		}
-		return all, nil
+		return all, unread, nil
 	}
 	lines := bufio.NewScanner(buffered)
 	lines.Buffer(nil, maxLine)
@@ -113,7 +148,7 @@ func ReadEntries(r io.Reader) ([]Entry, error) {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("reading the log: %w", err)
+		return nil, 0, fmt.Errorf("reading the log: %w", err)
 	}
-	return all, nil
+	return all, unread, nil
 }

@@ -70,6 +70,8 @@ type Evidence struct {
 	// Calls returns the requests that an attempt made, in their order. It is nil if they
 	// are not known, which is so for every deployment.
 	Calls func(Entry) []Call
+	// Incomplete: a stack's database could not be read, so a record may be missing.
+	Incomplete bool
 	// Unread names the sources that could not be read, and why.
 	Unread []string
 }
@@ -106,24 +108,27 @@ type Verdict struct {
 // Tell returns the stories of all events that the question selects, the oldest first,
 // and never none: if no event is found, the story says why.
 func Tell(q Question, known Evidence) []Story {
-	events := make(map[string][]Entry)
+	known.Entries = slices.SortedStableFunc(slices.Values(known.Entries), func(a, b Entry) int { return a.Time.Compare(b.Time) })
+	type event struct{ id, customer string } // two customers may have events of one id
+	events := make(map[event][]Entry)
 	for _, e := range known.Entries {
 		if e.Function == "SendEvent" && e.EventID != "" && q.selects(e) {
-			events[e.EventID] = append(events[e.EventID], e)
+			events[event{e.EventID, e.Customer}] = append(events[event{e.EventID, e.Customer}], e)
 		}
 	}
 	var stories []Story
-	for _, attempts := range events {
-		slices.SortStableFunc(attempts, func(a, b Entry) int { return a.Time.Compare(b.Time) })
-		stories = append(stories, tellEvent(attempts, known))
+	for id, attempts := range events {
+		stories = append(stories, tellEvent(attempts, known.letterOf(id.id, id.customer), known))
 	}
 	for _, l := range known.Letters {
-		if events[l.EventID] == nil && l.selectedBy(q) {
+		_, logged := events[event{l.EventID, l.Customer}]
+		_, undecoded := events[event{l.EventID, ""}]
+		if !logged && !undecoded && l.selectedBy(q) {
 			stories = append(stories, tellLetter(l))
 		}
 	}
 	slices.SortFunc(stories, func(a, b Story) int {
-		return cmp.Or(a.Links[0].At.Compare(b.Links[0].At), cmp.Compare(a.EventID, b.EventID))
+		return cmp.Or(a.Links[0].At.Compare(b.Links[0].At), cmp.Compare(a.EventID, b.EventID), cmp.Compare(a.Customer, b.Customer))
 	})
 	if len(stories) == 0 {
 		stories = append(stories, tellMissing(q, known))
@@ -131,38 +136,83 @@ func Tell(q Question, known Evidence) []Story {
 	return stories
 }
 
+// letterOf returns the dead letter of an event, nil if there is none.
+func (known Evidence) letterOf(event, customer string) *Letter {
+	for _, l := range known.Letters {
+		if l.EventID == event && (l.Customer == customer || customer == "") {
+			return &l
+		}
+	}
+	return nil
+}
+
 func (l Letter) selectedBy(q Question) bool {
 	e := Entry{EventID: l.EventID, Customer: l.Customer, Endpoint: l.Endpoint, Published: l.Published}
 	return q.selects(e)
 }
 
-// tellEvent tells the story of an event that SendEvent got.
-func tellEvent(attempts []Entry, known Evidence) Story {
-	// Without the attribute region every stack gets the event. The lines of those that
-	// have no grant for the customer matter only if there are no others.
-	decisive := slices.DeleteFunc(slices.Clone(attempts), func(e Entry) bool { return e.Outcome == "no_grant" || e.Outcome == "elsewhere" })
-	if len(decisive) == 0 {
-		decisive = attempts
+// branch is what became of an event for one grant: the attempts of the grant's stack, and
+// the outcome of the last one.
+type branch struct {
+	attempts []Entry
+	last     Entry
+	Result
+}
+
+// branches returns the branches of an event. Without the attribute region every stack gets
+// the event: those that have no grant for the customer matter only if there are no others.
+func branches(attempts []Entry) []branch {
+	stacks := make(map[string][]Entry)
+	for _, e := range attempts {
+		stacks[e.Service] = append(stacks[e.Service], e)
 	}
-	first, last := decisive[0], decisive[len(decisive)-1]
+	var all []branch
+	for _, service := range slices.Sorted(maps.Keys(stacks)) {
+		lines := stacks[service]
+		last := lines[len(lines)-1]
+		for _, r := range last.results() {
+			all = append(all, branch{lines, last, r})
+		}
+	}
+	if some := slices.DeleteFunc(slices.Clone(all), branch.elsewhere); len(some) > 0 {
+		return some
+	}
+	return all
+}
+
+func (b branch) elsewhere() bool { return b.Outcome == "no_grant" || b.Outcome == "elsewhere" }
+
+// tellEvent tells the story of an event that SendEvent got.
+func tellEvent(attempts []Entry, letter *Letter, known Evidence) Story {
+	all := branches(attempts)
+	var shown []Entry
+	for _, e := range attempts {
+		if slices.ContainsFunc(all, func(b branch) bool { return b.last.Service == e.Service }) {
+			shown = append(shown, e)
+		}
+	}
+	last := shown[len(shown)-1]
 	s := Story{EventID: last.EventID, Customer: last.Customer, Endpoint: last.Endpoint, Kind: last.Kind}
 	if known.Calls != nil {
-		s.Links = timeline(decisive, known)
+		s.Links = timeline(shown, known)
 	} else {
-		s.Links = append(s.Links, published(first), waited(first))
-		for _, e := range decisive {
+		s.Links = append(s.Links, published(shown[0]), waited(shown[0]))
+		for _, e := range shown {
 			s.Links = append(s.Links, attempt(e))
 		}
 		s.Links = append(s.Links, customerLink(last.Customer, known))
 	}
-	for _, r := range last.results() {
-		s.Links = append(s.Links, last.grantLink(r, known))
+	for _, b := range all {
+		s.Links = append(s.Links, b.grantLink(known))
 		if known.Calls == nil {
-			s.Links = append(s.Links, last.tokenLink(r), last.gatewayLink(r))
+			s.Links = append(s.Links, b.tokenLink(), b.gatewayLink())
 		}
 	}
+	if letter != nil {
+		s.Links = append(s.Links, letter.link())
+	}
 	s.Links = slices.DeleteFunc(s.Links, func(l Link) bool { return l.Step == "" })
-	s.Verdict = judge(first, last, known)
+	s.Verdict = judge(all, letter, known)
 	return s
 }
 
@@ -186,7 +236,7 @@ func published(e Entry) Link {
 const slowWait = 5 * time.Second
 
 func waited(first Entry) Link {
-	wait := time.Duration(first.AgeMS * float64(time.Millisecond)).Round(time.Millisecond)
+	wait := milliseconds(first.AgeMS).Round(time.Millisecond)
 	l := Link{Step: "subscription", At: first.begin(), Value: fmt.Sprintf("waited %v", wait)}
 	if wait > slowWait {
 		l.Fault = "SendEvent got it late"
@@ -199,7 +249,7 @@ func attempt(e Entry) Link {
 	if e.Attempt > 0 {
 		l.Step = fmt.Sprintf("attempt %d", e.Attempt)
 	}
-	if e.Decision != "ack" {
+	if e.Decision != "ack" || slices.Contains([]string{"suspended", "expired", "behind", "unconfirmed", "revoked"}, e.Outcome) {
 		l.Fault = strings.TrimSpace(e.Code + " " + cmp.Or(e.Error, e.Reason))
 	}
 	return l
@@ -218,7 +268,7 @@ func customerLink(customer string, known Evidence) Link {
 			l.Value += fmt.Sprintf(", grants in %s: %d", stack, len(r.Grants))
 		}
 	}
-	if l.Value == customer {
+	if l.Value == customer && !known.Incomplete {
 		l.Fault = "no stack has a record"
 	}
 	return l
@@ -236,19 +286,19 @@ func (known Evidence) find(id string) (grant.Grant, bool) {
 	return grant.Grant{}, false
 }
 
-func (e Entry) grantLink(r Result, known Evidence) Link {
-	if r.GrantID == "" {
-		if r.Outcome == "no_grant" || r.Outcome == "elsewhere" {
-			return Link{Step: "grant", Fault: r.Reason}
+func (b branch) grantLink(known Evidence) Link {
+	if b.GrantID == "" {
+		if b.elsewhere() {
+			return Link{Step: "grant", Fault: b.Reason}
 		}
 		return Link{}
 	}
-	l := Link{Step: "grant", Value: fmt.Sprintf("%.8s in %s", r.GrantID, r.Region)}
-	switch r.Outcome {
+	l := Link{Step: "grant", Value: fmt.Sprintf("%.8s in %s", b.GrantID, b.Region)}
+	switch b.Outcome {
 	case "revoked", "suspended":
-		l.Fault = r.Outcome
+		l.Fault = b.Outcome
 	}
-	if g, ok := known.find(r.GrantID); ok {
+	if g, ok := known.find(b.GrantID); ok {
 		l.Value += ", now " + string(g.State)
 		if g.State != grant.Active {
 			l.Value += " (" + g.Reason + ")"
@@ -257,36 +307,49 @@ func (e Entry) grantLink(r Result, known Evidence) Link {
 	return l
 }
 
-func (e Entry) tokenLink(r Result) Link {
+func (b branch) tokenLink() Link {
 	switch {
-	case refusedClient(r.Error):
+	case refusedClient(b.Error):
 		return Link{Step: "token", Fault: "Login with Amazon refuses our client"}
-	case slices.Contains([]string{"REFRESH_BUSY", "BRAKED", "OTHER_CLIENT", "LOGIN_WITH_AMAZON_PAUSED"}, r.Code):
-		return Link{Step: "token", Fault: r.Code}
-	case e.Renewed:
+	case strings.Contains(b.Error, refreshFailed):
+		return Link{Step: "token", Fault: "Login with Amazon did not refresh it"}
+	case slices.Contains([]string{"REFRESH_BUSY", "BRAKED", "OTHER_CLIENT", "LOGIN_WITH_AMAZON_PAUSED"}, b.Code):
+		return Link{Step: "token", Fault: b.Code}
+	case b.GatewayStatus == 401:
+		return Link{Step: "token", Fault: "the gateway refuses it"}
+	case b.last.Renewed:
 		return Link{Step: "token", Value: "refreshed for this event"}
-	case r.Tries > 0:
+	case b.Tries > 0:
 		return Link{Step: "token", Value: "valid"}
 	}
 	return Link{}
 }
 
-func (e Entry) gatewayLink(r Result) Link {
+func (b branch) gatewayLink() Link {
 	switch {
-	case r.Tries == 0 && r.Code == "REGION_PAUSED":
+	case b.Tries == 0 && b.Code == "REGION_PAUSED":
 		return Link{Step: "gateway", Fault: "not tried: the circuit breaker of the region is open"}
-	case r.Tries == 0:
+	case b.Tries == 0:
 		return Link{}
 	}
-	l := Link{Step: "gateway", At: e.Time, Value: fmt.Sprintf("%d, request %s", r.GatewayStatus, cmp.Or(r.GatewayID, "-"))}
-	if r.Tries > 1 {
-		l.Value += fmt.Sprintf(", %d tries", r.Tries)
+	l := Link{Step: "gateway", At: b.last.Time, Value: fmt.Sprintf("%d, request %s", b.GatewayStatus, cmp.Or(b.GatewayID, "-"))}
+	if b.Tries > 1 {
+		l.Value += fmt.Sprintf(", %d tries", b.Tries)
 	}
-	if r.GatewayStatus/100 != 2 {
-		l.Fault = cmp.Or(r.Code, r.Error, "no answer")
+	switch {
+	case b.GatewayStatus == 0:
+		l.Fault = "no answer"
+	case b.GatewayStatus < 200 || b.GatewayStatus > 299:
+		l.Fault = "refused"
+		if b.Code != "" && b.Code != "INTERNAL" {
+			l.Fault = b.Code
+		}
 	}
 	return l
 }
+
+// refreshFailed is in the error of an attempt whose token could not be refreshed.
+const refreshFailed = "login with amazon: refresh"
 
 // refusedClient reports whether an error says that Login with Amazon refuses our client.
 func refusedClient(text string) bool { return strings.Contains(text, "client refused") }

@@ -28,9 +28,9 @@ func log(t *testing.T) []Entry {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	entries, err := ReadEntries(file)
-	if err != nil || len(entries) < 30 {
-		t.Fatalf("ReadEntries() = %d entries, %v", len(entries), err)
+	entries, unread, err := ReadEntries(file)
+	if err != nil || len(entries) < 30 || unread > 0 {
+		t.Fatalf("ReadEntries() = %d entries, %d, %v", len(entries), unread, err)
 	}
 	return entries
 }
@@ -63,7 +63,8 @@ func TestTimeline(t *testing.T) {
 	calls := map[int][]Call{
 		1: {
 			{Store, at(30), time.Millisecond, 0, "", 0}, {Login, at(32), 40 * time.Millisecond, 200, "", 0},
-			{Gateway, at(80), 20 * time.Millisecond, 429, "THROTTLING_EXCEPTION", time.Second}, {Gateway, at(1200), 300 * time.Millisecond, 0, "", 0},
+			{Gateway, at(80), 20 * time.Millisecond, 429, "THROTTLING_EXCEPTION", time.Second},
+			{Gateway, at(1200), 300 * time.Millisecond, 0, "", 0},
 		},
 		2: {{Gateway, at(2540), 50 * time.Millisecond, 202, "", 0}},
 	}
@@ -119,7 +120,7 @@ func TestStories(t *testing.T) {
 		}}}, "dead_letter"},
 		{"held back", Question{Customer: grant.CustomerHash("u-4"), Endpoint: "lamp", From: clock("15:25:30"), To: clock("15:25:31")},
 			Evidence{Now: clock("15:25:35")}, "held_back"},
-		{"waits", user("u-2", "lamp-7"), Evidence{Backlog: []Backlog{{"gatepost-eu-device-events", 7, time.Minute}}}, "waiting"},
+		{"waits", user("u-2", "lamp-7"), Evidence{Backlog: []Backlog{{"gatepost-eu-device-events", 7, 3 * time.Minute}}}, "waiting"},
 		{"older than the log", Question{Customer: grant.CustomerHash("u-1"), To: clock("14:00:00")},
 			Evidence{LogBegan: clock("15:00:00")}, "log_too_old"},
 		{"never published", user("u-1", "lamp-5"), Evidence{}, "not_published"},
@@ -170,5 +171,115 @@ func TestLinks(t *testing.T) {
 		}) {
 			t.Errorf("the page has no section %s", section)
 		}
+	}
+}
+
+// TestVerdicts judges what the log of the local run does not have: several grants and
+// stacks, incomplete evidence, and what was sampled out.
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	at := func(seconds int) time.Time { return clock("15:00:00").Add(time.Duration(seconds) * time.Second) }
+	line := func(seconds int, service, outcome string, change ...func(*Entry)) Entry {
+		e := Entry{
+			Function: "SendEvent", EventID: "e", Customer: "c", Endpoint: "lamp", Time: at(seconds), Published: at(0), Service: service, Attempt: 1,
+			Result: Result{Outcome: outcome, Decision: "ack", GrantID: "g", Region: "EU"},
+		}
+		if outcome == "retry" {
+			e.Decision = "retry"
+		}
+		for _, f := range change {
+			f(&e)
+		}
+		return e
+	}
+	with := func(outcomes ...string) func(*Entry) {
+		return func(e *Entry) {
+			for _, outcome := range outcomes {
+				e.Deliveries = append(e.Deliveries, Result{Outcome: outcome, GrantID: outcome, Region: "EU"})
+			}
+		}
+	}
+	failed := func(text string) func(*Entry) { return func(e *Entry) { e.Error, e.Code = text, "INTERNAL" } }
+	noGrant := func(region, reason string) func(*Entry) {
+		return func(e *Entry) { e.Reason, e.Region, e.GrantID = "no grant: "+reason, region, "" }
+	}
+	of := func(customer, changed string) func(*Entry) {
+		return func(e *Entry) { e.Customer, e.Changed = customer, changed }
+	}
+	record := func(state grant.State, created time.Time) map[string]*grant.Record {
+		return map[string]*grant.Record{"gatepost-eu": {Grants: map[string]grant.Grant{"g": {State: state, Region: "EU", CreatedAt: created}}}}
+	}
+	log := func(entries ...Entry) Evidence { return Evidence{Entries: entries} }
+	const unknown, none = "no customer with this userId has linked the skill", "the customer has none in EU"
+	for _, test := range []struct {
+		name    string
+		known   Evidence
+		want    string
+		arrived bool
+		says    string
+	}{
+		{"one of two grants",
+			log(line(1, "eu", "suspended", with("suspended", "accepted"))), "accepted", true, "another grant, in EU: suspended"},
+		{"one is a dead letter", log(line(1, "eu", "accepted", with("accepted", "dead_letter"))), "accepted", true, "dead_letter"},
+		{"an old grant", log(line(1, "eu", "revoked", with("revoked", "accepted"))), "accepted", true, ""},
+		{"two stacks", log(line(1, "eu", "dead_letter"), line(2, "na", "accepted")), "accepted", true, ""},
+		{"two stacks accept, one late", log(line(1, "eu", "accepted"), line(12, "na", "accepted")), "accepted", true, "1s after"},
+		{"newest first", log(line(9, "eu", "accepted"), line(1, "eu", "retry", failed("x"))), "accepted", true, ""},
+		{"late after a failure", log(line(1, "eu", "retry", failed("down")), line(20, "eu", "accepted")),
+			"accepted_late", true, "attempt 1 failed with down"},
+		{"redelivered once accepted", log(line(1, "eu", "accepted"), line(5, "eu", "duplicate")), "accepted", true, "1s after"},
+		{"two events of one id", log(line(1, "eu", "accepted", of("c", "a")), line(5, "eu", "duplicate", of("c", "b"))),
+			"duplicate_id", false, ""},
+		{"expired after our fault", log(
+			line(1, "eu", "retry", failed("login with amazon: refresh: client refused")), line(400, "eu", "expired")),
+			"expired", false, "refuses our client"},
+		{"given up by Pub/Sub", Evidence{Entries: []Entry{line(1, "eu", "retry", failed("x"))},
+			Letters: []Letter{{EventID: "e", Customer: "c", Reason: "undelivered", Description: "100 deliveries"}}},
+			"dead_letter", false, "100 deliveries"},
+		{"no line after a failure",
+			Evidence{Now: at(900), Entries: []Entry{line(1, "eu", "retry", failed("x"))}}, "retry", false, "its line excluded"},
+		{"linked later",
+			Evidence{Entries: []Entry{line(1, "eu", "no_grant", noGrant("EU", unknown))}, Records: record(grant.Active, at(60))},
+			"linked_later", false, ""},
+		{"unlinked",
+			Evidence{Entries: []Entry{line(1, "eu", "no_grant", noGrant("EU", none))}, Records: record(grant.Revoked, at(-60))},
+			"unlinked", false, ""},
+		{"another stack's line is missing",
+			Evidence{Entries: []Entry{line(1, "na", "no_grant", noGrant("", unknown))}, Records: record(grant.Active, at(-60))},
+			"line_missing", false, "excluded"},
+		{"databases that were not read",
+			Evidence{Entries: []Entry{line(1, "eu", "no_grant", noGrant("", unknown))}, Records: map[string]*grant.Record{},
+				Incomplete: true}, "no_grant", false, ""},
+		{"a replay for a grant that is gone",
+			Evidence{Entries: []Entry{line(1, "eu", "no_grant", noGrant("EU", "the one that the replay is for is gone"))},
+				Records: record(grant.Active, at(-60))}, "no_grant", false, "replay"},
+		{"a stranger with the same endpoint", log(
+			line(1, "na", "no_grant", of("other", ""), noGrant("", unknown)), line(1, "eu", "accepted", of("other", ""))),
+			"not_published", false, ""},
+	} {
+		got := Tell(Question{Customer: "c", Endpoint: "lamp"}, test.known)
+		if s := got[0]; len(got) != 1 || s.Name != test.want || s.Arrived != test.arrived || !strings.Contains(s.Text(), test.says) {
+			t.Errorf("%s: %d stories, %s, arrived %v, want %s, %v and %q\n%s",
+				test.name, len(got), s.Name, s.Arrived, test.want, test.arrived, test.says, s.Text())
+		}
+	}
+}
+
+// TestForms reads a line in the forms that exports have.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{"time":"2026-11-28T15:00:00Z","function":"SendEvent","status":200,"attempt":2,"event_age_ms":12}`,
+		`{"time":"2026-11-28T15:00:00Z","function":"SendEvent","status":200.0,"attempt":2e0,"event_age_ms":12.0}`,
+		`{"timestamp":"2026-11-28T15:00:00Z","resource":{"labels":{"service_name":"eu"}},` +
+			`"jsonPayload":{"function":"SendEvent","status":"200","attempt":"2","event_age_ms":"12"}}`,
+	} {
+		e, err := ParseEntry([]byte(text))
+		if err != nil || e.Status != 200 || e.Attempt != 2 || e.AgeMS != 12 || !e.Time.Equal(clock("15:00:00")) {
+			t.Errorf("ParseEntry(%s) = %+v, %v", text, e, err)
+		}
+	}
+	if all, unread, err := ReadEntries(strings.NewReader("starting\n{\"function\":7}\n")); err != nil || len(all) != 0 || unread != 1 {
+		t.Errorf("ReadEntries() = %d, %d, %v, want one unread line", len(all), unread, err)
 	}
 }

@@ -65,45 +65,162 @@ var clientRefused = Verdict{
 // routine has a limit of its own, which Amazon does not publish.
 const late = 10 * time.Second
 
-// judge returns the verdict on an event that SendEvent got, by its decisive attempts.
-func judge(first, last Entry, known Evidence) Verdict {
-	outcome := last.Outcome
-	v, ok := verdicts[outcome]
+// ranks orders outcomes: the first that a grant has is the event's.
+var ranks = []string{
+	"accepted", "duplicate", "superseded", "retry", "dead_letter", "expired", "suspended", "behind", "unconfirmed", "revoked",
+	"no_grant", "elsewhere",
+}
+
+// judge returns the verdict on an event that SendEvent got, by its branches.
+func judge(all []branch, letter *Letter, known Evidence) Verdict {
+	all = slices.SortedStableFunc(slices.Values(all), func(a, b branch) int {
+		return cmp.Compare(slices.Index(ranks, a.Outcome), slices.Index(ranks, b.Outcome))
+	})
+	b := all[0]
+	v, ok := verdicts[b.Outcome]
 	if !ok {
-		happened := "SendEvent could not process it: " + cmp.Or(last.Error, fmt.Sprint(last.Status))
+		happened := "SendEvent could not process it: " + cmp.Or(b.last.Error, fmt.Sprintf("status %d", b.last.Status))
 		return Verdict{Name: "failed", Happened: happened, Do: "See the log line.", Page: "no-line"}.finish()
 	}
-	v.Name, v.Page = outcome, outcome
-	switch {
-	case outcome == "retry" && refusedClient(last.Error):
-		v = clientRefused
-	case outcome == "retry" && strings.Contains(last.Error, "login with amazon: refresh"):
-		v.Name, v.Happened = "token_not_refreshed", "the access token is no longer valid, and Login with Amazon did not refresh it: "+last.Error
-	case outcome == "retry":
-		if better, ok := retries[last.Code]; ok {
-			better.Name, better.Page = strings.ToLower(last.Code), cmp.Or(better.Page, v.Page)
-			v = better
-		} else {
-			v.Happened += fmt.Sprintf(" after %s: %s", attemptsSo(last), last.cause())
+	v.Name, v.Page = b.Outcome, b.Outcome
+	switch b.Outcome {
+	case "accepted":
+		v = b.accepted(v)
+	case "duplicate":
+		v = b.duplicate(v)
+	case "retry":
+		v = b.retried(letter, known)
+	case "expired":
+		v = b.expired(v)
+	case "no_grant":
+		v = b.noGrant(v, known)
+	case "dead_letter":
+		v.Happened += fmt.Sprintf(": %s, %s", b.Code, b.Error)
+	case "suspended", "revoked":
+		v.Happened += known.since(b.GrantID, b.Outcome)
+	}
+	for _, other := range all[1:] {
+		if other.GrantID != b.GrantID && !slices.Contains([]string{"accepted", "duplicate", "superseded", "revoked"}, other.Outcome) {
+			v.Happened += fmt.Sprintf("; for another grant, in %s: %s", other.Region, other.Outcome)
 		}
-	case outcome == "accepted":
-		v.Happened += fmt.Sprintf(" in %s", last.Region)
-		if took := last.Time.Sub(first.Published).Round(time.Millisecond); !first.Published.IsZero() {
-			v.Happened += fmt.Sprintf(", %v after it was published", took)
-			if took > late {
-				v.Name = "accepted_late"
-				v.Happened += because(first, last)
-				v.Do = "Nothing for the state. A routine may not have run."
-			}
-		}
-	case outcome == "no_grant":
-		v = noGrant(v, last, known)
-	case outcome == "dead_letter":
-		v.Happened += fmt.Sprintf(": %s, %s", last.Code, last.Error)
-	case outcome == "suspended" || outcome == "revoked":
-		v.Happened += known.since(last.GrantID, outcome)
 	}
 	return v.finish()
+}
+
+// accepted refines the verdict on an event that was late.
+func (b branch) accepted(v Verdict) Verdict {
+	v.Happened += " in " + b.Region
+	first := b.attempts[0]
+	if first.Published.IsZero() {
+		return v
+	}
+	took := b.last.Time.Sub(first.Published).Round(time.Millisecond)
+	v.Happened += fmt.Sprintf(", %v after it was published", took)
+	if took > late {
+		v.Name, v.Do = "accepted_late", "Nothing for the state. A routine may not have run."
+		v.Happened += b.because()
+	}
+	return v
+}
+
+// because says why an event was late.
+func (b branch) because() string {
+	if failed, ok := b.firstRetry(); ok {
+		return fmt.Sprintf(": attempt %d failed with %s", failed.Attempt, failed.cause())
+	}
+	if wait := milliseconds(b.attempts[0].AgeMS).Round(time.Second); wait > slowWait {
+		return fmt.Sprintf(": it waited %v in the subscription, for SendEvent or behind an earlier event of its ordering key", wait)
+	}
+	return ": the gateway was slow"
+}
+
+// firstRetry returns the first attempt that was to be retried: the causes of later ones
+// often follow from it.
+func (b branch) firstRetry() (Entry, bool) {
+	i := slices.IndexFunc(b.attempts, func(e Entry) bool { return e.Decision == "retry" })
+	if i < 0 {
+		return Entry{}, false
+	}
+	return b.attempts[i], true
+}
+
+// duplicate tells a second delivery of one event from two events with one id.
+func (b branch) duplicate(v Verdict) Verdict {
+	for _, e := range b.attempts {
+		if e.Outcome != "accepted" {
+			continue
+		}
+		if e.Changed != b.last.Changed || e.Kind != b.last.Kind {
+			return Verdict{
+				Name: "duplicate_id", Page: "duplicate", Happened: "an earlier event had the same eventId, and this one was not sent",
+				Do: "Give each event an eventId of its own.",
+			}
+		}
+		accepted := verdicts["accepted"]
+		accepted.Name, accepted.Page = "accepted", "accepted"
+		return branch{b.attempts, e, e.Result}.accepted(accepted)
+	}
+	return v
+}
+
+// silence is how long after a failed attempt the next one begins at the latest: the
+// longest back-off, and the time of an attempt.
+const silence = 2 * time.Minute
+
+// retried returns the verdict on an event whose last attempt is to be retried.
+func (b branch) retried(letter *Letter, known Evidence) Verdict {
+	if letter != nil {
+		return letter.verdict()
+	}
+	v := retryVerdict(b.Result)
+	if known.Now.Sub(b.last.Time) > silence {
+		v.Happened += fmt.Sprintf("; the log has no line after the attempt of %s, so it may have been accepted and its line excluded, or wait",
+			b.last.Time.UTC().Format(time.TimeOnly))
+	}
+	return v
+}
+
+// retryVerdict returns why an attempt failed.
+func retryVerdict(r Result) Verdict {
+	v := verdicts["retry"]
+	v.Name, v.Page = "retry", "retry"
+	if refusedClient(r.Error) {
+		return clientRefused
+	}
+	if strings.Contains(r.Error, refreshFailed) {
+		v.Name, v.Happened = "token_not_refreshed", "the access token is no longer valid, and Login with Amazon did not refresh it: "+r.Error
+		return v
+	}
+	if better, ok := retries[r.Code]; ok {
+		better.Name, better.Page = strings.ToLower(r.Code), cmp.Or(better.Page, v.Page)
+		return better
+	}
+	v.Happened += " after " + r.cause()
+	return v
+}
+
+// expired says what made the event too old.
+func (b branch) expired(v Verdict) Verdict {
+	failed, ok := b.firstRetry()
+	if !ok {
+		v.Happened += b.because()
+		return v
+	}
+	cause := retryVerdict(failed.Result)
+	if cause.Name == "retry" {
+		cause.Happened = "attempts failed with " + failed.cause()
+	}
+	v.Happened += "; before that, " + cause.Happened
+	v.Do, v.Page = cause.Do+" "+v.Do, cause.Page
+	return v
+}
+
+// cause is the code of a failed attempt, or the error if the code says nothing.
+func (r Result) cause() string {
+	if r.Code == "" || r.Code == "INTERNAL" {
+		return r.Error
+	}
+	return r.Code
 }
 
 // since says when and why a grant became suspect or was revoked, if the log or the record
@@ -112,79 +229,90 @@ func (known Evidence) since(grantID, outcome string) string {
 	message := map[string]string{"suspended": "grant suspect", "revoked": "grant revoked"}[outcome]
 	for _, e := range slices.Backward(known.Entries) {
 		if e.Message == message && e.GrantID == grantID {
-			return fmt.Sprintf(", since %s (%s)", e.Time.UTC().Format(time.TimeOnly), e.Reason)
+			return fmt.Sprintf(", since %s (%s)", e.Time.UTC().Format(time.DateTime), e.Reason)
 		}
 	}
 	if g, ok := known.find(grantID); ok && g.State != grant.Active {
-		return fmt.Sprintf(", since %s (%s)", g.Since.UTC().Format(time.RFC3339), g.Reason)
+		return fmt.Sprintf(", since %s (%s)", g.Since.UTC().Format(time.DateTime), g.Reason)
 	}
 	return ""
 }
 
-func attemptsSo(e Entry) string {
-	if e.Attempt == 1 || e.Attempt == 0 {
-		return "one attempt"
+// noGrant tells a wrong region from a customer who has not linked. The region of the line
+// is the event's attribute, if it has one.
+func (b branch) noGrant(v Verdict, known Evidence) Verdict {
+	v.Happened += ": " + b.Reason
+	if strings.Contains(b.Reason, "the replay") {
+		v.Do = "Nothing: the customer has linked again, and the new grant gets later events."
+		return v
 	}
-	return fmt.Sprintf("%d attempts", e.Attempt)
-}
-
-// cause is the code of a failed attempt, or the error if the code says nothing.
-func (e Entry) cause() string {
-	if e.Code == "" || e.Code == "INTERNAL" {
-		return e.Error
-	}
-	return e.Code
-}
-
-// because says why an accepted event was late.
-func because(first, last Entry) string {
-	switch {
-	case first.EventID == last.EventID && !first.Time.Equal(last.Time):
-		return fmt.Sprintf(": attempt %d failed with %s", first.Attempt, first.cause())
-	case first.AgeMS > float64(slowWait.Milliseconds()):
-		return ": it waited in the subscription, for SendEvent or behind an earlier event of its ordering key"
-	}
-	return ": the gateway was slow"
-}
-
-// noGrant tells a wrong region from a wrong or unlinked customer.
-func noGrant(v Verdict, last Entry, known Evidence) Verdict {
-	v.Happened += ": " + last.Reason
+	published := cmp.Or(b.last.Published, b.last.Time)
 	for _, stack := range slices.Sorted(maps.Keys(known.Records)) {
-		if r := known.Records[stack]; r != nil {
-			for _, g := range r.Grants {
+		r := known.Records[stack]
+		if r == nil {
+			continue
+		}
+		for _, g := range activeFirst(r.Grants) {
+			switch {
+			case g.State == grant.Revoked:
+				v.Name, v.Happened = "unlinked", fmt.Sprintf("the customer has unlinked, at %s", g.Since.UTC().Format(time.DateTime))
+				v.Do = "Stop publishing, or let the customer link again."
+			case g.CreatedAt.After(published):
+				v.Name = "linked_later"
+				v.Happened = fmt.Sprintf("the customer had not linked yet; that was at %s", g.CreatedAt.UTC().Format(time.DateTime))
+				v.Do = "Report all endpoints after linked."
+			case b.Region == string(g.Region):
+			case b.Region == "":
+				v.Name = "line_missing"
+				v.Happened = fmt.Sprintf("the customer has linked in %s (%s), whose line is missing: it may be excluded from the log", g.Region, stack)
+				v.Do = "Look into the log of that stack."
+				return v
+			default:
 				v.Name = "wrong_region"
-				v.Happened = fmt.Sprintf("its attribute region or its stack is wrong: the customer has linked in %s (%s)", g.Region, stack)
+				v.Happened = fmt.Sprintf("its attribute region is wrong: the customer has linked in %s (%s)", g.Region, stack)
 				v.Do = "Publish without the attribute region, or with that of the event linked."
 				return v
 			}
 		}
 	}
-	if known.Records != nil {
+	if known.Records != nil && v.Name == "no_grant" && !known.Incomplete {
 		v.Name = "not_linked"
 	}
 	return v
 }
 
+func activeFirst(grants map[string]grant.Grant) []grant.Grant {
+	return slices.SortedFunc(maps.Values(grants), func(a, b grant.Grant) int {
+		rank := map[bool]int{true: 0, false: 1}
+		return cmp.Or(cmp.Compare(rank[a.State == grant.Active], rank[b.State == grant.Active]), a.CreatedAt.Compare(b.CreatedAt))
+	})
+}
+
+func (l Letter) link() Link {
+	return Link{Step: "dead letter", Value: l.Reason, Fault: strings.TrimSpace(l.Code + " " + l.Description)}
+}
+
+func (l Letter) verdict() Verdict {
+	v := verdicts["dead_letter"]
+	v.Name, v.Page = "dead_letter", "dead_letter"
+	v.Happened += fmt.Sprintf(": %s, %s", cmp.Or(l.Code, l.Reason), l.Description)
+	return v
+}
+
 func tellLetter(l Letter) Story {
-	s := Story{EventID: l.EventID, Customer: l.Customer, Endpoint: l.Endpoint, Kind: l.Kind, Verdict: verdicts["dead_letter"]}
-	s.Name, s.Page = "dead_letter", "dead_letter"
-	s.Happened += fmt.Sprintf(": %s, %s", cmp.Or(l.Code, l.Reason), l.Description)
-	s.Links = []Link{
-		{Step: "published", At: l.Published, Value: l.Kind},
-		{Step: "dead letter", Value: l.Reason, Fault: strings.TrimSpace(l.Code + " " + l.Description)},
+	return Story{
+		EventID: l.EventID, Customer: l.Customer, Endpoint: l.Endpoint, Kind: l.Kind, Verdict: l.verdict().finish(),
+		Links: []Link{{Step: "published", At: l.Published, Value: l.Kind}, l.link()},
 	}
-	s.Verdict = s.finish()
-	return s
 }
 
 // tellMissing says why no event was found.
 func tellMissing(q Question, known Evidence) Story {
 	s := Story{EventID: q.Event, Customer: q.Customer, Endpoint: q.Endpoint}
-	s.Links = []Link{{Step: "published", Fault: "no attempt to deliver it is in the log, and no dead letter"}}
+	s.Links = []Link{{Step: "published", Fault: "the log has no attempt to deliver it"}}
 	for _, b := range known.Backlog {
 		l := Link{Step: "subscription", Value: fmt.Sprintf("%s: %d messages wait", b.Subscription, b.Messages)}
-		if b.Messages > 0 && b.Oldest > late {
+		if b.Messages > 0 && b.Oldest > silence {
 			l.Fault = fmt.Sprintf("the oldest for %v", b.Oldest.Round(time.Second))
 		}
 		s.Links = append(s.Links, l)
@@ -199,40 +327,20 @@ func tellMissing(q Question, known Evidence) Story {
 }
 
 func missing(q Question, known Evidence) Verdict {
-	if !q.To.IsZero() && q.To.Before(known.LogBegan) {
+	if to := cmp.Or(q.To, q.From); !to.IsZero() && to.Before(known.LogBegan) {
 		return Verdict{
-			Name: "log_too_old", Happened: fmt.Sprintf("nothing is known: the log begins at %s", known.LogBegan.UTC().Format(time.RFC3339)),
+			Name: "log_too_old", Happened: fmt.Sprintf("nothing is known: the log begins at %s", known.LogBegan.UTC().Format(time.DateTime)),
 			Do: "Ask about a later time, or keep the log for longer.",
 		}
 	}
-	last := make(map[string]Entry) // of each event of the same endpoint
-	for _, e := range known.Entries {
-		if e.Function != "SendEvent" || e.Endpoint != q.Endpoint || q.Endpoint == "" {
-			continue
-		}
-		other := q
-		other.Customer = ""
-		if e.Customer == q.Customer {
-			last[e.EventID] = e
-		} else if e.Outcome == "no_grant" && other.selects(e) {
-			return Verdict{
-				Name:     "wrong_user",
-				Happened: fmt.Sprintf("an event of the endpoint came with another userId, of the hash %s, who has not linked", e.Customer),
-				Do:       "Publish with the userId that your identity provider names when the customer links.",
-			}
-		}
+	if v, ok := heldBack(q, known); ok {
+		return v
 	}
-	for _, id := range slices.Sorted(maps.Keys(last)) {
-		if e := last[id]; e.Decision == "retry" {
-			return Verdict{
-				Name:     "held_back",
-				Happened: fmt.Sprintf("event %s of the same endpoint is retried (%s), and later events of its ordering key wait", id, e.Code),
-				Do:       "Ask about event " + id + ".",
-			}
-		}
+	if v, ok := wrongUser(q, known); ok {
+		return v
 	}
 	for _, b := range known.Backlog {
-		if b.Messages > 0 && known.Now.Add(-b.Oldest).Before(cmp.Or(q.To, known.Now)) && b.Oldest > late {
+		if b.Messages > 0 && b.Oldest > silence && known.Now.Add(-b.Oldest).Before(cmp.Or(q.To, known.Now)) {
 			return Verdict{
 				Name: "waiting", Happened: fmt.Sprintf("it may wait in %s, where %d messages wait", b.Subscription, b.Messages),
 				Do: "Look whether SendEvent answers, and raise its instances.",
@@ -240,10 +348,70 @@ func missing(q Question, known Evidence) Verdict {
 		}
 	}
 	return Verdict{
-		Name:     "not_published",
-		Happened: "Gatepost did not get it: it was not published, or to another project or topic",
-		Do:       "Look for the message id in the publisher's log. If log lines of accepted events are excluded, it may be one of those.",
+		Name: "not_published", Happened: "Gatepost did not get it" + q.window(known) + ": it was not published, or to another project or topic",
+		Do: "Look for the message id in the publisher's log. If log lines of accepted events are excluded, it may be one of those.",
 	}
+}
+
+// window names the time that was searched.
+func (q Question) window(known Evidence) string {
+	from := q.From
+	if from.Before(known.LogBegan) {
+		from = known.LogBegan
+	}
+	if from.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(" from %s to %s", from.UTC().Format(time.DateTime), cmp.Or(q.To, known.Now).UTC().Format(time.DateTime))
+}
+
+// heldBack looks for an event of the endpoint that is retried still.
+func heldBack(q Question, known Evidence) (Verdict, bool) {
+	last := make(map[string]Entry)
+	for _, e := range known.Entries {
+		if e.Function == "SendEvent" && q.Endpoint != "" && e.Endpoint == q.Endpoint && e.Customer == q.Customer {
+			last[e.EventID] = e
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(last)) {
+		if e := last[id]; e.Decision == "retry" {
+			return Verdict{
+				Name:     "held_back",
+				Happened: fmt.Sprintf("event %s of the same endpoint is retried (%s), and later events of its ordering key wait", id, e.cause()),
+				Do:       "Ask about event " + id + ".",
+			}, true
+		}
+	}
+	return Verdict{}, false
+}
+
+// wrongUser looks for an event of the endpoint for a customer whom no stack knows.
+func wrongUser(q Question, known Evidence) (Verdict, bool) {
+	strangers := make(map[string]string) // customers by event
+	for _, e := range known.Entries {
+		other := q
+		other.Customer = ""
+		if e.Function != "SendEvent" || q.Endpoint == "" || e.Customer == q.Customer || e.Customer == "" || !other.selects(e) {
+			continue
+		}
+		id := e.Customer + " " + e.EventID
+		if _, seen := strangers[id]; !seen {
+			strangers[id] = e.Customer
+		}
+		if !strings.Contains(e.Reason, "no customer with this userId") {
+			strangers[id] = "" // a stack knows the customer
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(strangers)) {
+		if customer := strangers[id]; customer != "" {
+			return Verdict{
+				Name:     "wrong_user",
+				Happened: fmt.Sprintf("perhaps with another userId: an event of such an endpoint came for the hash %s, which has not linked", customer),
+				Do:       "Publish with the userId that your identity provider names when the customer links.",
+			}, true
+		}
+	}
+	return Verdict{}, false
 }
 
 // finish makes sentences and a link of a verdict's parts.
