@@ -250,6 +250,9 @@ func TestOutcomes(t *testing.T) {
 	if row := r.row(throttled, "accepted"); row.Attempts < 2 || !strings.Contains(row.Why, "THROTTLING") {
 		t.Errorf("throttled, later: %+v", row)
 	}
+	if d := r.detail(throttled); len(d.Sent) != d.Row.Tries {
+		t.Errorf("%d requests are shown of %d tries in %d attempts", len(d.Sent), d.Row.Tries, d.Row.Attempts)
+	}
 
 	r.row(held, "accepted")
 	trouble("malformed", false)
