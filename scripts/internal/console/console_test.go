@@ -196,11 +196,13 @@ func TestStory(t *testing.T) {
 	r.call("POST", "/api/events", object{"event": lamp("u-1", "lamp-1", "ON"), "attributes": object{"eventId": "e-1"}}, &answer)
 	id := answer.ID
 	row := r.row(id, "accepted")
-	if row.Customer != "u-1" || row.Endpoint != "lamp-1" || row.What != "powerState = ON" || row.Region != "EU" || row.Tone != "good" || row.Tries != 2 {
+	if row.Customer != "u-1" || row.Endpoint != "lamp-1" || row.What != "powerState = ON" ||
+		row.Region != "EU" || row.Tone != "good" || row.Tries != 2 {
 		t.Errorf("row = %+v", row)
 	}
 	want := []string{
-		"published", "subscription", "attempt 1", "customer", "token", "gateway: INVALID_ACCESS_TOKEN_EXCEPTION", "customer", "token", "gateway", "grant",
+		"published", "subscription", "attempt 1", "customer", "token", "gateway: INVALID_ACCESS_TOKEN_EXCEPTION",
+		"customer", "token", "gateway", "grant",
 	}
 	if diff := cmp.Diff(want, slices.DeleteFunc(r.steps(id), func(s string) bool { return s == "wait" })); diff != "" {
 		t.Errorf("steps differ (-want +got):\n%s", diff)
@@ -250,6 +252,9 @@ func TestOutcomes(t *testing.T) {
 	if row := r.row(throttled, "accepted"); row.Attempts < 2 || !strings.Contains(row.Why, "THROTTLING") {
 		t.Errorf("throttled, later: %+v", row)
 	}
+	if d := r.detail(throttled); len(d.Sent) != d.Row.Tries {
+		t.Errorf("%d requests are shown of %d tries in %d attempts", len(d.Sent), d.Row.Tries, d.Row.Attempts)
+	}
 
 	r.row(held, "accepted")
 	trouble("malformed", false)
@@ -277,14 +282,16 @@ func TestOutcomes(t *testing.T) {
 	r.call("POST", "/api/letters/"+letter.ID, "", &replayed)
 	r.row(replayed.ID, "accepted")
 	attributes := r.detail(replayed.ID).Published.Attributes
-	if attributes["gatepost-grant"] == "" || attributes["gatepost-event-id"] != dead || attributes["gatepost-code"] != "" || attributes["region"] != "EU" {
+	if attributes["gatepost-grant"] == "" || attributes["gatepost-event-id"] != dead ||
+		attributes["gatepost-code"] != "" || attributes["region"] != "EU" {
 		t.Errorf("the attributes of the replay: %v", attributes)
 	}
 
 	r.call("POST", "/api/customers", object{"do": "disable", "userId": "u-3", "region": "EU", "amazonUser": "amzn-u-3"}, nil)
 	revoked := r.publish(lamp("u-3", "lamp-1", "ON"))
 	r.row(revoked, "revoked")
-	if d := r.detail(revoked); d.Story.Verdict != "revoked" || !regexp.MustCompile(`^The customer has unlinked, since \d\d:\d\d:\d\d \(`).MatchString(d.Story.Happened) {
+	since := regexp.MustCompile(`^The customer has unlinked, since \d\d:\d\d:\d\d \(`)
+	if d := r.detail(revoked); d.Story.Verdict != "revoked" || !since.MatchString(d.Story.Happened) {
 		t.Errorf("revoked: %+v", d)
 	}
 
@@ -351,7 +358,8 @@ func TestCustomers(t *testing.T) {
 	r.link("u-1", "EU")
 	r.row(r.publish(lamp("u-1", "lamp-1", "ON")), "accepted")
 	all := list()
-	if g := all.Customers[0].Grants[0]; g.Region != "EU" || g.AmazonUser != "amzn-u-1" || g.State != "active" || g.Alexa["lamp-1"][0].Value != "ON" {
+	if g := all.Customers[0].Grants[0]; g.Region != "EU" || g.AmazonUser != "amzn-u-1" || g.State != "active" ||
+		g.Alexa["lamp-1"][0].Value != "ON" {
 		t.Errorf("grant = %+v", g)
 	}
 	act := func(do, region string) {
@@ -704,7 +712,8 @@ func TestReadme(t *testing.T) {
 	}
 	r := newRig(t)
 	r.link("u-1", "EU")
-	for _, found := range regexp.MustCompile(`(?m)^curl (?:-X (\w+) )?(?:-d '([^']*)' )?'?http://127.0.0.1:8090(/api/[^\s']*)'?$`).FindAllStringSubmatch(string(text), -1) {
+	curl := regexp.MustCompile(`(?m)^curl (?:-X (\w+) )?(?:-d '([^']*)' )?'?http://127.0.0.1:8090(/api/[^\s']*)'?$`)
+	for _, found := range curl.FindAllStringSubmatch(string(text), -1) {
 		method := found[1]
 		if method == "" && found[2] != "" {
 			method = "POST"

@@ -213,8 +213,9 @@ func (c *Console) unused(who account) string {
 func skillEvent(r *http.Request, engine Engine, who account, kind string, body map[string]string) error {
 	type object map[string]any
 	now := time.Now().UTC().Format(time.RFC3339)
+	user := object{"userId": "amzn1.ask.account." + string(who.Region) + "." + who.User}
 	event, err := json.Marshal(object{
-		"version": "1.0", "context": object{"System": object{"user": object{"userId": "amzn1.ask.account." + string(who.Region) + "." + who.User}}},
+		"version": "1.0", "context": object{"System": object{"user": user}},
 		"request": object{"type": kind, "requestId": "console-" + now, "timestamp": now, "eventCreationTime": now, "body": body},
 	})
 	if err != nil {

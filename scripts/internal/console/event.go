@@ -182,7 +182,9 @@ func (c *Console) record(r *http.Request, userID string) *grant.Record {
 // tell tells the story of an event.
 func (c *Console) tell(it item, record *grant.Record, journal []simulator.Request) story.Story {
 	q := story.Question{Event: it.ID, Customer: grant.CustomerHash(decode(it.message.Data).UserID), Endpoint: it.Endpoint}
-	known := story.Evidence{Now: c.now(), Records: map[string]*grant.Record{"this run": record}, Entries: c.feed.entries(q.Customer, q.Endpoint)}
+	known := story.Evidence{
+		Now: c.now(), Records: map[string]*grant.Record{"this run": record}, Entries: c.feed.entries(q.Customer, q.Endpoint),
+	}
 	if len(it.lines) > 0 {
 		// Another message may have the same identity: it is an event of its own here.
 		known.Entries = slices.DeleteFunc(known.Entries, func(e story.Entry) bool { return e.Function == "SendEvent" })

@@ -110,7 +110,9 @@ func (f *feed) event(m push.Message) *item {
 	it := f.items[m.ID]
 	if it == nil {
 		e := decode(m.Data)
-		it = &item{Row: Row{ID: m.ID, At: m.PublishTime, Type: "event", Customer: clean(e.UserID), Endpoint: clean(e.endpoint()), What: e.summary()}}
+		it = &item{Row: Row{
+			ID: m.ID, At: m.PublishTime, Type: "event", Customer: clean(e.UserID), Endpoint: clean(e.endpoint()), What: e.summary(),
+		}}
 		f.insert(it)
 	}
 	it.message = m
@@ -227,7 +229,8 @@ func (f *feed) otherRow(l logged) (row Row, shown bool) {
 		row.Type, row.Outcome = "link", cmp.Or(l.Outcome, "failed")
 		return row, failed // one that worked is shown as "grant linked"
 	case "SkillEvent":
-		row.Type, row.What, row.Outcome = "skill", strings.TrimPrefix(cmp.Or(l.Kind, "SkillEvent"), "AlexaSkillEvent."), cmp.Or(l.Outcome, "failed")
+		row.Type, row.Outcome = "skill", cmp.Or(l.Outcome, "failed")
+		row.What = strings.TrimPrefix(cmp.Or(l.Kind, "SkillEvent"), "AlexaSkillEvent.")
 		return row, true
 	case "RefreshTokens", "RefreshShard":
 		row.Type = "sweep"

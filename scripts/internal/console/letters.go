@@ -39,8 +39,9 @@ func (c *Console) AddLetter(m push.Message) {
 	of := func(name string) string { return m.Attributes["gatepost-"+name] }
 	e := decode(m.Data)
 	l := &letter{
-		ID: m.ID, EventID: cmp.Or(of("event-id"), m.Attributes["eventId"]), At: m.PublishTime, Customer: clean(e.UserID), Endpoint: clean(e.endpoint()),
-		What: e.summary(), Region: cmp.Or(of("region"), m.Attributes["region"]), Reason: of("reason"), Code: of("code"),
+		ID: m.ID, EventID: cmp.Or(of("event-id"), m.Attributes["eventId"]), At: m.PublishTime,
+		Customer: clean(e.UserID), Endpoint: clean(e.endpoint()), What: e.summary(),
+		Region: cmp.Or(of("region"), m.Attributes["region"]), Reason: of("reason"), Code: of("code"),
 		Description: of("description"), Attributes: cleanAll(m.Attributes), Data: shown(m.Data), Replays: []string{}, message: m,
 	}
 	if l.Reason == "" {

@@ -38,12 +38,14 @@ func (b *browser) button(within, label string) {
 		within, label))
 }
 
+const firstPaint = `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`
+
 // TestPage uses each part of the page.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	b := newBrowser(t, r, 1400, 900)
-	t.Logf("first paint after %.0f ms", eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`))
+	t.Logf("first paint after %.0f ms", eval[float64](b, firstPaint))
 	for _, user := range []string{"u-1", "u-2", "u-3"} {
 		r.link(user, "EU")
 	}
@@ -91,7 +93,8 @@ func (b *browser) stories() {
 		b.t.Errorf("the waterfall: %s", text)
 	}
 	b.button("#story", "Sent")
-	b.wait(`document.querySelector("#paper").innerText.includes("[redacted]") && document.querySelector("#paper").innerText.includes("by Trouble")`)
+	b.wait(`document.querySelector("#paper").innerText.includes("[redacted]") &&
+		document.querySelector("#paper").innerText.includes("by Trouble")`)
 	b.button("#story", "Log")
 	b.wait(`document.querySelector("#paper").innerText.includes('"severity"')`)
 	b.button("#story", "Published")
@@ -115,7 +118,8 @@ func (b *browser) controls() {
 	all := eval[int](b, rows)
 	b.do(chromedp.SetValue(chromedp.CSS("#customer"), "u-3"))
 	eval[bool](b, `document.getElementById("customer").dispatchEvent(new Event("input"))`)
-	b.wait(fmt.Sprintf(`%s > 0 && %s < %d && [...document.querySelectorAll(".row .customer")].every(e => e.textContent === "u-3")`, rows, rows, all))
+	b.wait(fmt.Sprintf(`%s > 0 && %s < %d &&
+		[...document.querySelectorAll(".row .customer")].every(e => e.textContent === "u-3")`, rows, rows, all))
 	eval[bool](b, `document.getElementById("customer").value = "", document.getElementById("customer").dispatchEvent(new Event("input"))`)
 	b.do(chromedp.SendKeys(chromedp.CSS("#text"), "no such thing"))
 	b.wait(`document.getElementById("empty").innerText === "No event matches the filter."`)
@@ -139,7 +143,8 @@ func (b *browser) customers() {
 			e.closest(".card").querySelector("h2").textContent === %q)`, label, user))
 	}
 	state := func(user, text string) {
-		b.wait(fmt.Sprintf(`[...document.querySelectorAll("#customers .card")].some(e => e.querySelector("h2").textContent === %q && e.innerText.includes(%q))`,
+		b.wait(fmt.Sprintf(`[...document.querySelectorAll("#customers .card")].some(e =>
+			e.querySelector("h2").textContent === %q && e.innerText.includes(%q))`,
 			user, text))
 	}
 	state("u-3", "invalid_grant")
@@ -180,7 +185,8 @@ func (b *browser) try() {
 	b.wait(`document.getElementById("findings").innerText.includes("no findings")`)
 	eval[any](b, `document.getElementById("event").value = document.getElementById("event").value.replace('"cause"', '"because"')`)
 	b.do(chromedp.SendKeys(chromedp.CSS("#event"), " "))
-	b.wait(`document.getElementById("findings").innerText.includes("cause missing") && document.getElementById("event").getAttribute("aria-invalid") === "true"`)
+	b.wait(`document.getElementById("findings").innerText.includes("cause missing") &&
+		document.getElementById("event").getAttribute("aria-invalid") === "true"`)
 	b.click("#findings button")
 	b.wait(`document.activeElement.id === "event" && document.activeElement.selectionEnd > document.activeElement.selectionStart`)
 	b.button("#own", "Send")
@@ -235,6 +241,7 @@ func (b *browser) keyboard() {
 	b.t.Helper()
 	b.do(chromedp.Reload())
 	b.wait(`document.getElementById("connection").textContent === "live" && document.activeElement === document.body`)
+	b.t.Logf("first paint again after %.0f ms", eval[float64](b, firstPaint))
 	for n, name := range []string{"events", "customers", "try", "trouble", "letters"} {
 		b.press(fmt.Sprint(n + 1))
 		b.wait(`!document.getElementById("` + name + `").hidden`)
@@ -283,7 +290,8 @@ func (b *browser) keyboard() {
 	b.press("c")
 	b.wait(rows + " === 0")
 	nameless := eval[string](b, `[...document.querySelectorAll("button, input, select, textarea")].filter(e =>
-		!e.textContent.trim() && !e.labels?.length && !e.getAttribute("aria-label") || e.tagName === "SELECT" && !e.labels.length && !e.getAttribute("aria-label"))
+		!e.textContent.trim() && !e.labels?.length && !e.getAttribute("aria-label") ||
+		e.tagName === "SELECT" && !e.labels.length && !e.getAttribute("aria-label"))
 		.map(e => e.outerHTML).join("\n")`)
 	if nameless != "" {
 		b.t.Errorf("without a name: %s", nameless)
@@ -340,11 +348,11 @@ func TestLoad(t *testing.T) {
 	publish := func() {
 		id := fmt.Sprintf("load-%d", published)
 		published++
-		line := fmt.Sprintf(`{"time":%q,"severity":"INFO","message":"SendEvent","function":"SendEvent","event_id":%q,"outcome":"accepted","decision":"ack","status":200,`+
-			`"customer":"c","endpoint_id":"lamp","region":"EU","attempt":1,"gateway_tries":1}`, time.Now().Format(time.RFC3339Nano), id)
-		r.console.AddLine([]byte(line), &push.Message{
-			ID: id, PublishTime: time.Now(), Data: []byte(fmt.Sprintf(`{"userId":"u-%d","endpointId":"lamp","changed":[{"name":"powerState","value":"ON"}]}`, published%50)),
-		})
+		line := fmt.Sprintf(`{"time":%q,"severity":"INFO","message":"SendEvent","function":"SendEvent","event_id":%q,`+
+			`"outcome":"accepted","decision":"ack","status":200,"customer":"c","endpoint_id":"lamp","region":"EU","attempt":1,"gateway_tries":1}`,
+			time.Now().Format(time.RFC3339Nano), id)
+		event := fmt.Sprintf(`{"userId":"u-%d","endpointId":"lamp","changed":[{"name":"powerState","value":"ON"}]}`, published%50)
+		r.console.AddLine([]byte(line), &push.Message{ID: id, PublishTime: time.Now(), Data: []byte(event)})
 	}
 	end := time.After(loadTime(t))
 	ticker := time.NewTicker(step)

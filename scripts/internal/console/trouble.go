@@ -40,7 +40,8 @@ var kinds = []kind{
 	{"wrong-region", "Wrong region", "403 SKILL_DISABLED: a refresh proves the grant, which becomes suspect.", false,
 		simulator.Fault{Code: simulator.SkillDisabled}},
 	{"malformed", "Events refused", "400: a dead letter.", false, simulator.Fault{Code: simulator.InvalidRequest}},
-	{"login-down", "Login with Amazon down", "503: a valid token is used until it expires; then events wait.", true, simulator.Fault{Status: 503}},
+	{"login-down", "Login with Amazon down", "503: a valid token is used until it expires; then events wait.", true,
+		simulator.Fault{Status: 503}},
 	{"client-refused", "Our client refused", "401 invalid_client: our fault, no grant is touched; an error line says so.", true,
 		simulator.Fault{Code: simulator.LWAInvalidClient}},
 }
