@@ -196,6 +196,16 @@ func newScreen(w io.Writer) *screen {
 	return &screen{w: w, now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }}
 }
 
+// TestEarlyRow shows an old event of an emulator, which comes before the start is over.
+func TestEarlyRow(t *testing.T) {
+	t.Parallel()
+	var shown strings.Builder
+	l := oneprocess.Line{Message: "SendEvent", Pushed: &push.Message{ID: "m1", Attempt: 2}, Backoff: time.Second,
+		Fields: map[string]slog.Value{"outcome": slog.StringValue("retry")}}
+	(&run{screen: newScreen(&shown)}).showLine(l)
+	wantRow(t, shown.String(), "event            m1, attempt 2: retry; redelivered in 1s")
+}
+
 // TestLineRows shows what is hard to bring about.
 func TestLineRows(t *testing.T) {
 	t.Parallel()

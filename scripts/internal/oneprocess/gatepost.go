@@ -113,7 +113,10 @@ func (g *Gatepost) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	log := slog.New(observer{Handler: o.Log, add: g.Lines.add})
+	log := slog.New(observer{Handler: o.Log, add: func(l Line) {
+		l.Backoff = g.backoff(l)
+		g.Lines.add(l)
+	}})
 	g.functions, err = functions.Build(env, log, functions.Parts{Store: o.Store, PubSub: Emulator(g.Broker.Address)})
 	if err != nil {
 		return err
@@ -205,9 +208,7 @@ func (g *Gatepost) push(ctx context.Context, subscription, path string, rest *pu
 	})
 }
 
-// Backoff returns when Pub/Sub redelivers the device event of a line, which is not
-// final. It is 0 for an event that did not come from Pub/Sub.
-func (g *Gatepost) Backoff(l Line) time.Duration {
+func (g *Gatepost) backoff(l Line) time.Duration {
 	if l.Pushed == nil || l.Pushed.Subscription != g.Broker.subscription(DeviceEvents) {
 		return 0
 	}

@@ -71,6 +71,34 @@ func TestDeadLettersStay(t *testing.T) {
 	}
 }
 
+// TestBackoff: only the line of an event that Pub/Sub pushed has a back-off.
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	ctx := testkit.Context(t)
+	g, err := Start(ctx, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Stop()
+	id, err := g.Publish(ctx, []byte("{}"), nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	byHand, err := push.Encode(push.Message{ID: "by-hand", Data: []byte("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Post(ctx, "SendEvent", nil, byHand); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]time.Duration{id: time.Millisecond, "by-hand": 0} {
+		l, err := g.Lines.Wait(ctx, func(l Line) bool { return l.Pushed != nil && l.Pushed.ID == id })
+		if err != nil || l.Backoff != want {
+			t.Errorf("the back-off of %s is %v, %v, want %v", id, l.Backoff, err, want)
+		}
+	}
+}
+
 func TestStartFails(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", anyPort)
