@@ -11,7 +11,8 @@
 //
 // If PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST is set, the program uses that
 // emulator. In Firestore each run has a database of its own, because its simulator does
-// not know the tokens of earlier runs.
+// not know the tokens of earlier runs. In Pub/Sub each run has subscriptions of its own,
+// which are deleted at the end; only the one with the dead letters to be replayed stays.
 //
 // The default ports are fixed, so that commands work again in the next run. If a
 // default port is taken, another is used, and the screen says so. If a port that a flag

@@ -107,7 +107,9 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 }
 
 func (c Command) newRun(env *cli.Env, getenv func(string) string) *run {
+	id := strings.ToLower(rand.Text()[:6])
 	return &run{
+		id: id, name: "run-" + time.Now().UTC().Format("20060102-150405-") + id,
 		Command: c, env: env, screen: &screen{w: env.Stdout, now: time.Now}, getenv: getenv,
 		amazon: simulator.New(simulator.Options{TokenLifetime: tokenLifetime}),
 	}
@@ -120,6 +122,8 @@ type run struct {
 	screen *screen
 	getenv func(variable string) string
 	amazon *simulator.Simulator
+	id     string // differs from those of other runs
+	name   string // with the id, for what this run has in emulators
 
 	store    grant.Admin
 	database string // in the Firestore emulator, empty for a store in memory
@@ -179,7 +183,7 @@ func (r *run) openStore(ctx context.Context) (closeStore func(), err error) {
 		r.store = grantmem.New()
 		return func() {}, nil
 	}
-	r.database = "run-" + time.Now().UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:6])
+	r.database = r.name
 	client, err := firestore.NewClientWithDatabase(
 		context.WithoutCancel(ctx), r.Project, r.database, oneprocess.Emulator(address)...)
 	if err != nil {
@@ -195,7 +199,7 @@ func (r *run) start(ctx context.Context, fail func(error)) (err error) {
 	defer cancel()
 	r.console = console.New(r.amazon, r.store, time.Now)
 	options := oneprocess.Options{
-		Project: r.Project, Amazon: r.amazon, Store: r.console.Store(), SimulatorAt: simulator.Addresses{Front: r.console.Front},
+		Project: r.Project, Run: r.name, Amazon: r.amazon, Store: r.console.Store(), SimulatorAt: simulator.Addresses{Front: r.console.Front},
 		MinBackoff: minBackoff, MaxBackoff: maxBackoff, SweepEvery: sweep.DefaultPeriod, Grace: grace,
 		OnLine:       func(l oneprocess.Line) { r.showLine(l); r.console.AddLine(l.JSON(), l.Pushed) },
 		OnGrantEvent: r.showGrantEvent,
@@ -253,8 +257,8 @@ func (r *run) restInWords(rest oneprocess.Rest) string {
 	if n := rest.Acknowledged + rest.HandedBack; n > 0 {
 		text = fmt.Sprintf("%s in flight: %d acknowledged, %d returned to Pub/Sub", count(n, "event"), rest.Acknowledged, rest.HandedBack)
 	}
-	if rest.HandedBack > 0 && r.gatepost.Broker.InMemory {
-		text += " (which ends with this process)"
+	if rest.HandedBack > 0 {
+		text += " (whose subscription ends with this process)"
 	}
 	if !rest.Drained {
 		text += "; other requests were cut off"

@@ -32,7 +32,7 @@ func TestOnce(t *testing.T) {
 		`link +\d+ ms  AcceptGrant answered AcceptGrant\.Response`,
 		`grant +u-1 linked in EU, 1 active grant`,
 		`refresh +\d+ ms  16 shards swept, 1 new token from Login with Amazon`,
-		`event +\d+ ms  m\d+ \(first\) of u-1/lamp-1, attempt 1: accepted`,
+		`event +\d+ ms  m\d+ \(first-[a-z2-7]{6}\) of u-1/lamp-1, attempt 1: accepted`,
 		`report +\d+ ms  ChangeReport m\d+ was accepted by the gateway of EU, with the new token`,
 		`in all +\d+ ms  and \d+ ms since the program started`,
 	} {
@@ -95,7 +95,7 @@ func TestOnceRefused(t *testing.T) {
 	output := launch(t, Command{Once: true, Refuse: true}, nil).ends(cli.ErrReported)
 	for _, want := range []string{
 		`report +\d+ ms  FAILED: message m\d+: no gateway accepted it; the gateway of EU answered 400 INVALID_REQUEST_EXCEPTION\n`,
-		`event +\d+ ms  m\d+ \(first\) of u-1/lamp-1, attempt 1: dead_letter INVALID_REQUEST_EXCEPTION, .+\n`,
+		`event +\d+ ms  m\d+ \(first-[a-z2-7]{6}\) of u-1/lamp-1, attempt 1: dead_letter INVALID_REQUEST_EXCEPTION, .+\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(output) {
 			t.Errorf("no line like %s", want)
@@ -227,9 +227,9 @@ func answerTo(block string) string {
 	return ""
 }
 
-// TestEmulators runs the program twice with Google's emulators. The second run gets the
-// event that the first one returned. Its sweep leaves the customers of the first one
-// alone, whose tokens its simulator does not know.
+// TestEmulators runs the program twice at once with Google's emulators. Each run gets every
+// event. The sweep of the second one leaves the customers of the first one alone, whose
+// tokens its simulator does not know.
 func TestEmulators(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{pubsubHost: emulator.PubSub(t), firestoreHost: emulator.Firestore(t)}
@@ -238,18 +238,22 @@ func TestEmulators(t *testing.T) {
 	first.until("u-1 linked in EU, 1 active grant")
 	first.until("was accepted by the gateway of EU, with the new token")
 	first.ready()
-	first.amazon.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "lamp-9", Code: simulator.ServiceUnavailable})
-	id := first.publish("lamp-9")
-	first.until(id+" of u-1/lamp-9, attempt 1: retry", "redelivered in 1s")
 	before := stored(t, first, env)
-	first.interrupt()
-	first.until("in flight: 0 acknowledged, 1 returned to Pub/Sub.")
-	first.ends(nil)
 
 	second := launch(t, command, env)
-	second.until(id + " of u-1/lamp-9, attempt ")
 	second.until("was accepted by the gateway of EU, with the new token")
 	second.ready()
+	id := second.publish("lamp-9")
+	for _, p := range []*program{first, second} {
+		p.until(id+" of u-1/lamp-9, attempt 1: ", "accepted")
+	}
+	first.amazon.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "lamp-8", Code: simulator.ServiceUnavailable})
+	id = first.publish("lamp-8")
+	first.until(id+" of u-1/lamp-8, attempt 1: retry", "redelivered in 1s")
+	first.interrupt()
+	first.until("in flight: 0 acknowledged, 1 returned to Pub/Sub (whose subscription ends with this process).")
+	first.ends(nil)
+	second.until(id+" of u-1/lamp-8, attempt 1: ", "accepted")
 	second.interrupt()
 	if output := second.ends(nil); !strings.Contains(output, "the Firestore emulator, database "+second.database) {
 		t.Error("the screen does not show the database")
@@ -300,6 +304,6 @@ func TestInterruptReturnsWhatFails(t *testing.T) {
 	id := p.publish("lamp-9")
 	p.until(id+" of u-1/lamp-9, attempt 1: retry", "redelivered in 1s")
 	p.interrupt()
-	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 returned to Pub/Sub (which ends with this process).")
+	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 returned to Pub/Sub (whose subscription ends with this process).")
 	p.ends(nil)
 }
