@@ -10,15 +10,18 @@ import (
 // loopback is the only interface to listen on.
 const loopback = "127.0.0.1"
 
-// address returns the address of a port if it is free, and port 0 otherwise.
-func address(port int) string {
+// address returns the address of a port if it is free. If it is taken, it returns port 0
+// for a default, and an error for a port that the flag gives.
+func (c Command) address(flag string, port int) (string, error) {
 	wanted := net.JoinHostPort(loopback, strconv.Itoa(port))
 	listener, err := net.Listen("tcp", wanted)
-	if err != nil {
-		return net.JoinHostPort(loopback, "0")
+	switch {
+	case err == nil:
+		return wanted, listener.Close() // it was only a check
+	case c.Given[flag]:
+		return "", fmt.Errorf("--%s: port %d: %w", flag, port, err)
 	}
-	_ = listener.Close() // it was only a check
-	return wanted
+	return net.JoinHostPort(loopback, "0"), nil
 }
 
 // emulatorAt returns the address of the emulator that a variable names, or "". It

@@ -38,6 +38,31 @@ func (r *run) introduce() {
 	} {
 		r.screen.print("  %-14s %s\n", line[0], line[1])
 	}
+	r.warnOfTaken()
+}
+
+// warnOfTaken shows which parts are not at their default ports.
+func (r *run) warnOfTaken() {
+	type part struct {
+		name string
+		port int
+		url  string
+	}
+	parts := []part{
+		{"the functions are", r.Port, r.gatepost.URL}, {"the maker's cloud is", r.MakerPort, r.maker.url},
+		{"the simulator is", r.SimulatorPort, strings.TrimSuffix(r.consoleURL(), "/")},
+	}
+	for i, region := range alexa.Regions() {
+		parts = append(parts, part{fmt.Sprintf("the gateway of %s is", region), r.simulatorPort(i + 1), r.gatepost.Amazon.GatewayURL(region)})
+	}
+	if r.gatepost.Broker.InMemory {
+		parts = append(parts, part{"Pub/Sub is", r.PubsubPort, r.gatepost.Broker.Address})
+	}
+	for _, p := range parts {
+		if p.port != 0 && !strings.HasSuffix(p.url, fmt.Sprintf(":%d", p.port)) {
+			r.screen.print("port %d is taken: %s at %s\n", p.port, p.name, p.url)
+		}
+	}
 }
 
 // consoleURL is the address of the page.

@@ -75,7 +75,7 @@ func (r *run) report(ctx context.Context) (string, error) {
 	event := fmt.Sprintf(`{"userId":%q,"endpointId":%q,"cause":"PHYSICAL_INTERACTION","changed":[`+
 		`{"namespace":"Alexa.PowerController","name":"powerState","value":"ON","timeOfSample":%[3]q}],"unchanged":[`+
 		`{"namespace":"Alexa.EndpointHealth","name":"connectivity","value":{"value":"OK"},"timeOfSample":%[3]q}]}`, userID, endpointID, sample)
-	attributes := map[string]string{"region": string(home), "eventId": "first"}
+	attributes := map[string]string{"region": string(home), "eventId": "first-" + r.id}
 	id, err := r.gatepost.Publish(ctx, []byte(event), attributes, userID+"/"+endpointID)
 	if err != nil {
 		return "", err

@@ -11,11 +11,13 @@
 //
 // If PUBSUB_EMULATOR_HOST or FIRESTORE_EMULATOR_HOST is set, the program uses that
 // emulator. In Firestore each run has a database of its own, because its simulator does
-// not know the tokens of earlier runs.
+// not know the tokens of earlier runs. In Pub/Sub each run has subscriptions of its own,
+// which are deleted at the end; only the one with the dead letters to be replayed stays.
 //
-// The default ports are fixed, so that commands work again in the next run. If a port is
-// taken, another is used. Everything listens on the loopback interface, because nothing
-// here has authentication; the maker's cloud also refuses what a web page makes a
-// browser send. If a port is taken between the check and the listening, or if a server
-// fails later, the program ends with status 1.
+// The default ports are fixed, so that commands work again in the next run. If a
+// default port is taken, another is used, and the screen says so. If a port that a flag
+// gives is taken, the program ends with status 1. Everything listens on the loopback
+// interface, because nothing here has authentication; the maker's cloud also refuses
+// what a web page makes a browser send. If a port is taken between the check and the
+// listening, or if a server fails later, the program ends with status 1.
 package local

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
+	"github.com/alecthomas/kong"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/console"
@@ -50,11 +51,13 @@ type Command struct {
 	Refuse        bool   `help:"Make the gateways refuse every event."`
 	Logs          bool   `help:"Show the functions' logs on standard error."`
 	Project       string `placeholder:"P" default:"gatepost-local" help:"Project in Pub/Sub and in the emulators (${default})."`
-	Port          int    `placeholder:"N" default:"8080" help:"Port of the functions (${default}). If a port is taken, another is used."`
+	Port          int    `placeholder:"N" default:"8080" help:"Port of the functions (${default}). If a default port is taken, another is used."`
 	MakerPort     int    `placeholder:"N" default:"8089" help:"Port of the maker's cloud, where events are published (${default})."`
 	SimulatorPort int    `placeholder:"N" default:"8090" help:"Port of the simulator (${default}). The gateways have the three after it."`
 	PubsubPort    int    `placeholder:"N" default:"8085" help:"Port of Pub/Sub (${default})."`
 
+	// Given are the names of the flags on the command line.
+	Given map[string]bool `kong:"-"`
 	// Grants runs a subcommand of gatepost grants in the environment of the local run,
 	// and returns its status.
 	Grants func(ctx context.Context, env *cli.Env, args []string) int `kong:"-"`
@@ -69,13 +72,44 @@ func (Command) Help() string {
 // Example returns an example for the help.
 func (Command) Example() string { return "gatepost local --once" }
 
+// AfterApply implements kong's hook: it notes which flags are given.
+func (c *Command) AfterApply(parsed *kong.Context) error {
+	c.Given = make(map[string]bool)
+	for _, step := range parsed.Path {
+		if step.Flag != nil {
+			c.Given[step.Flag.Name] = true
+		}
+	}
+	return nil
+}
+
+const maxPort = 65535
+
+// Validate implements kong's check.
+func (c Command) Validate() error {
+	for _, given := range []struct {
+		flag      string
+		port, max int
+	}{
+		{"port", c.Port, maxPort}, {"maker-port", c.MakerPort, maxPort}, {"pubsub-port", c.PubsubPort, maxPort},
+		{"simulator-port", c.SimulatorPort, maxPort - 3}, // the gateways follow
+	} {
+		if given.port < 0 || given.port > given.max {
+			return fmt.Errorf("--%s=%d: must be from 0 to %d", given.flag, given.port, given.max)
+		}
+	}
+	return nil
+}
+
 // Run runs the command.
 func (c Command) Run(ctx context.Context, env *cli.Env) error {
 	return c.newRun(env, os.Getenv).run(ctx)
 }
 
 func (c Command) newRun(env *cli.Env, getenv func(string) string) *run {
+	id := strings.ToLower(rand.Text()[:6])
 	return &run{
+		id: id, name: "run-" + time.Now().UTC().Format("20060102-150405-") + id,
 		Command: c, env: env, screen: &screen{w: env.Stdout, now: time.Now}, getenv: getenv,
 		amazon: simulator.New(simulator.Options{TokenLifetime: tokenLifetime}),
 	}
@@ -88,6 +122,8 @@ type run struct {
 	screen *screen
 	getenv func(variable string) string
 	amazon *simulator.Simulator
+	id     string // differs from those of other runs
+	name   string // with the id, for what this run has in emulators
 
 	store    grant.Admin
 	database string // in the Firestore emulator, empty for a store in memory
@@ -147,7 +183,7 @@ func (r *run) openStore(ctx context.Context) (closeStore func(), err error) {
 		r.store = grantmem.New()
 		return func() {}, nil
 	}
-	r.database = "run-" + time.Now().UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:6])
+	r.database = r.name
 	client, err := firestore.NewClientWithDatabase(
 		context.WithoutCancel(ctx), r.Project, r.database, oneprocess.Emulator(address)...)
 	if err != nil {
@@ -163,11 +199,7 @@ func (r *run) start(ctx context.Context, fail func(error)) (err error) {
 	defer cancel()
 	r.console = console.New(r.amazon, r.store, time.Now)
 	options := oneprocess.Options{
-		Project: r.Project, Amazon: r.amazon, Store: r.console.Store(),
-		SimulatorAt: simulator.Addresses{
-			LWA: address(r.SimulatorPort), NA: r.gatewayAt(1), EU: r.gatewayAt(2), FE: r.gatewayAt(3), Front: r.console.Front,
-		},
-		FunctionsAt: address(r.Port), PubSubAt: address(r.PubsubPort),
+		Project: r.Project, Run: r.name, Amazon: r.amazon, Store: r.console.Store(), SimulatorAt: simulator.Addresses{Front: r.console.Front},
 		MinBackoff: minBackoff, MaxBackoff: maxBackoff, SweepEvery: sweep.DefaultPeriod, Grace: grace,
 		OnLine:       func(l oneprocess.Line) { r.showLine(l); r.console.AddLine(l.JSON(), l.Pushed) },
 		OnGrantEvent: r.showGrantEvent,
@@ -180,22 +212,43 @@ func (r *run) start(ctx context.Context, fail func(error)) (err error) {
 	if options.PubSubServer, err = emulatorAt(ctx, pubsubHost, r.getenv(pubsubHost)); err != nil {
 		return err
 	}
+	if err := r.chooseAddresses(&options); err != nil {
+		return err
+	}
 	if r.gatepost, err = oneprocess.Start(ctx, options); err != nil {
 		return err
 	}
 	r.console.Start(r.gatepost)
-	if r.maker, err = startMaker(address(r.MakerPort), r, fail); err != nil {
+	makerAt, err := r.address("maker-port", r.MakerPort)
+	if err == nil {
+		r.maker, err = startMaker(makerAt, r, fail)
+	}
+	if err != nil {
 		r.gatepost.Stop()
 	}
 	return err
 }
 
-// gatewayAt returns the address of the n-th gateway.
-func (r *run) gatewayAt(n int) string {
-	if r.SimulatorPort == 0 {
-		return address(0)
+// chooseAddresses sets the addresses of the options.
+func (r *run) chooseAddresses(o *oneprocess.Options) (err error) {
+	for i, at := range []*string{&o.SimulatorAt.LWA, &o.SimulatorAt.NA, &o.SimulatorAt.EU, &o.SimulatorAt.FE} {
+		if *at, err = r.address("simulator-port", r.simulatorPort(i)); err != nil {
+			return err
+		}
 	}
-	return address(r.SimulatorPort + n)
+	if o.FunctionsAt, err = r.address("port", r.Port); err != nil || o.PubSubServer != "" {
+		return err
+	}
+	o.PubSubAt, err = r.address("pubsub-port", r.PubsubPort)
+	return err
+}
+
+// simulatorPort returns the port of the n-th gateway, or of the simulator if n is 0.
+func (r *run) simulatorPort(n int) int {
+	if r.SimulatorPort == 0 {
+		return 0
+	}
+	return r.SimulatorPort + n
 }
 
 // restInWords describes the device events that were in flight.
@@ -204,8 +257,8 @@ func (r *run) restInWords(rest oneprocess.Rest) string {
 	if n := rest.Acknowledged + rest.HandedBack; n > 0 {
 		text = fmt.Sprintf("%s in flight: %d acknowledged, %d returned to Pub/Sub", count(n, "event"), rest.Acknowledged, rest.HandedBack)
 	}
-	if rest.HandedBack > 0 && r.gatepost.Broker.InMemory {
-		text += " (which ends with this process)"
+	if rest.HandedBack > 0 {
+		text += " (whose subscription ends with this process)"
 	}
 	if !rest.Drained {
 		text += "; other requests were cut off"

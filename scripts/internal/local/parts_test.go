@@ -27,22 +27,50 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
-func TestAddressOfATakenPort(t *testing.T) {
+// TestTakenPorts: another port than a default is used and shown; a port that a flag gives
+// is not replaced.
+func TestTakenPorts(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", loopback+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := net.SplitHostPort(listener.Addr().String())
-	port, _ := strconv.Atoi(text)
-	if got := address(port); got != loopback+":0" {
-		t.Errorf("address() of a taken port = %s", got)
+	defer listener.Close()
+	port := listener.Addr().(*net.TCPAddr).Port
+	if got, err := (Command{Given: map[string]bool{"port": true}}).address("maker-port", port); got != loopback+":0" || err != nil {
+		t.Errorf("address() of a taken default port = %s, %v", got, err)
 	}
-	if err := listener.Close(); err != nil {
+	free, err := net.Listen("tcp", loopback+":0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := address(port); got != listener.Addr().String() {
-		t.Errorf("address() of a free port = %s, want %s", got, listener.Addr())
+	free.Close()
+	at := free.Addr().(*net.TCPAddr)
+	if got, err := (Command{}).address("port", at.Port); got != at.String() || err != nil {
+		t.Errorf("address() of a free port = %s, %v, want %s", got, err, at)
+	}
+
+	for flag, test := range map[string]struct {
+		command Command
+		shown   string
+	}{
+		"port":           {Command{Port: port}, "the functions are at http://127.0.0.1:"},
+		"maker-port":     {Command{MakerPort: port}, "the maker's cloud is at http://127.0.0.1:"},
+		"pubsub-port":    {Command{PubsubPort: port}, "Pub/Sub is at 127.0.0.1:"},
+		"simulator-port": {Command{SimulatorPort: port - 2}, "the gateway of EU is at http://127.0.0.1:"},
+	} {
+		t.Run(flag, func(t *testing.T) {
+			test.command.Once = true
+			output := launch(t, test.command, nil).ends(nil)
+			if want := fmt.Sprintf("\nport %d is taken: %s", port, test.shown); !strings.Contains(output, want) {
+				t.Errorf("no line with %q", want)
+			}
+			test.command.Given = map[string]bool{flag: true}
+			err := <-launch(t, test.command, nil).ended
+			if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("--%s: port %d: ", flag, port)) {
+				t.Errorf("with the flag: %v", err)
+			}
+		})
 	}
 }
 
@@ -166,6 +194,16 @@ func TestRows(t *testing.T) {
 // newScreen returns a screen whose clock stands.
 func newScreen(w io.Writer) *screen {
 	return &screen{w: w, now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }}
+}
+
+// TestEarlyRow shows an old event of an emulator, which comes before the start is over.
+func TestEarlyRow(t *testing.T) {
+	t.Parallel()
+	var shown strings.Builder
+	l := oneprocess.Line{Message: "SendEvent", Pushed: &push.Message{ID: "m1", Attempt: 2}, Backoff: time.Second,
+		Fields: map[string]slog.Value{"outcome": slog.StringValue("retry")}}
+	(&run{screen: newScreen(&shown)}).showLine(l)
+	wantRow(t, shown.String(), "event            m1, attempt 2: retry; redelivered in 1s")
 }
 
 // TestLineRows shows what is hard to bring about.

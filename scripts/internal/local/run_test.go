@@ -32,7 +32,7 @@ func TestOnce(t *testing.T) {
 		`link +\d+ ms  AcceptGrant answered AcceptGrant\.Response`,
 		`grant +u-1 linked in EU, 1 active grant`,
 		`refresh +\d+ ms  16 shards swept, 1 new token from Login with Amazon`,
-		`event +\d+ ms  m\d+ \(first\) of u-1/lamp-1, attempt 1: accepted`,
+		`event +\d+ ms  m\d+ \(first-[a-z2-7]{6}\) of u-1/lamp-1, attempt 1: accepted`,
 		`report +\d+ ms  ChangeReport m\d+ was accepted by the gateway of EU, with the new token`,
 		`in all +\d+ ms  and \d+ ms since the program started`,
 	} {
@@ -95,7 +95,7 @@ func TestOnceRefused(t *testing.T) {
 	output := launch(t, Command{Once: true, Refuse: true}, nil).ends(cli.ErrReported)
 	for _, want := range []string{
 		`report +\d+ ms  FAILED: message m\d+: no gateway accepted it; the gateway of EU answered 400 INVALID_REQUEST_EXCEPTION\n`,
-		`event +\d+ ms  m\d+ \(first\) of u-1/lamp-1, attempt 1: dead_letter INVALID_REQUEST_EXCEPTION, .+\n`,
+		`event +\d+ ms  m\d+ \(first-[a-z2-7]{6}\) of u-1/lamp-1, attempt 1: dead_letter INVALID_REQUEST_EXCEPTION, .+\n`,
 	} {
 		if !regexp.MustCompile(want).MatchString(output) {
 			t.Errorf("no line like %s", want)
@@ -137,9 +137,11 @@ func TestFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]Command{
-		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085},
+		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085, Given: map[string]bool{}},
 		"local --once --refuse --logs --project=p --port=1 --maker-port=2 --simulator-port=3 --pubsub-port=4": {
-			Once: true, Refuse: true, Logs: true, Project: "p", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4},
+			Once: true, Refuse: true, Logs: true, Project: "p", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4,
+			Given: map[string]bool{"once": true, "refuse": true, "logs": true, "project": true,
+				"port": true, "maker-port": true, "simulator-port": true, "pubsub-port": true}},
 	} {
 		if _, err := parser.Parse(strings.Fields(args)); err != nil {
 			t.Fatal(err)
@@ -150,9 +152,11 @@ func TestFlags(t *testing.T) {
 	}
 	for args, want := range map[string]int{
 		"--help": cli.StatusDone, "--twice": cli.StatusUsage, "--port=http": cli.StatusUsage, "once": cli.StatusUsage,
+		"--port=-1": cli.StatusUsage, "--maker-port=65536": cli.StatusUsage, "--pubsub-port=65536": cli.StatusUsage,
+		"--simulator-port=65533": cli.StatusUsage, "--port=65535 --simulator-port=65532": cli.StatusDone,
 	} {
-		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now}
-		if got := cli.Run(t.Context(), env, new(grammar), []string{"local", args}); got != want {
+		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now, ParseOnly: true}
+		if got := cli.Run(t.Context(), env, new(grammar), strings.Fields("local "+args)); got != want {
 			t.Errorf("local %s: status %d, want %d", args, got, want)
 		}
 	}
@@ -223,9 +227,9 @@ func answerTo(block string) string {
 	return ""
 }
 
-// TestEmulators runs the program twice with Google's emulators. The second run gets the
-// event that the first one returned. Its sweep leaves the customers of the first one
-// alone, whose tokens its simulator does not know.
+// TestEmulators runs the program twice at once with Google's emulators. Each run gets every
+// event. The sweep of the second one leaves the customers of the first one alone, whose
+// tokens its simulator does not know.
 func TestEmulators(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{pubsubHost: emulator.PubSub(t), firestoreHost: emulator.Firestore(t)}
@@ -234,18 +238,22 @@ func TestEmulators(t *testing.T) {
 	first.until("u-1 linked in EU, 1 active grant")
 	first.until("was accepted by the gateway of EU, with the new token")
 	first.ready()
-	first.amazon.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "lamp-9", Code: simulator.ServiceUnavailable})
-	id := first.publish("lamp-9")
-	first.until(id+" of u-1/lamp-9, attempt 1: retry", "redelivered in 1s")
 	before := stored(t, first, env)
-	first.interrupt()
-	first.until("in flight: 0 acknowledged, 1 returned to Pub/Sub.")
-	first.ends(nil)
 
 	second := launch(t, command, env)
-	second.until(id + " of u-1/lamp-9, attempt ")
 	second.until("was accepted by the gateway of EU, with the new token")
 	second.ready()
+	id := second.publish("lamp-9")
+	for _, p := range []*program{first, second} {
+		p.until(id+" of u-1/lamp-9, attempt 1: ", "accepted")
+	}
+	first.amazon.Always(simulator.Gateway(home), simulator.Fault{EndpointID: "lamp-8", Code: simulator.ServiceUnavailable})
+	id = first.publish("lamp-8")
+	first.until(id+" of u-1/lamp-8, attempt 1: retry", "redelivered in 1s")
+	first.interrupt()
+	first.until("in flight: 0 acknowledged, 1 returned to Pub/Sub (whose subscription ends with this process).")
+	first.ends(nil)
+	second.until(id+" of u-1/lamp-8, attempt 1: ", "accepted")
 	second.interrupt()
 	if output := second.ends(nil); !strings.Contains(output, "the Firestore emulator, database "+second.database) {
 		t.Error("the screen does not show the database")
@@ -296,6 +304,6 @@ func TestInterruptReturnsWhatFails(t *testing.T) {
 	id := p.publish("lamp-9")
 	p.until(id+" of u-1/lamp-9, attempt 1: retry", "redelivered in 1s")
 	p.interrupt()
-	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 returned to Pub/Sub (which ends with this process).")
+	p.until("Stopped with 1 event in flight: 0 acknowledged, 1 returned to Pub/Sub (whose subscription ends with this process).")
 	p.ends(nil)
 }

@@ -105,15 +105,14 @@ func (r *run) sent(l oneprocess.Line) string {
 	if l.Pushed.OrderingKey != "" {
 		name += " of " + l.Pushed.OrderingKey
 	}
-	backoff := r.gatepost.Backoff(l)
-	if backoff == 0 {
+	if l.Backoff == 0 {
 		name += ", by hand"
 	} else {
 		name += fmt.Sprintf(", attempt %d", l.Pushed.Attempt)
 	}
 	text := outcomes(l)
-	if !l.Final() && backoff > 0 {
-		text += fmt.Sprintf("; redelivered in %v", backoff)
+	if !l.Final() && l.Backoff > 0 {
+		text += fmt.Sprintf("; redelivered in %v", l.Backoff)
 	}
 	if n := l.Int(logging.GatewayTries); n > 1 {
 		text += fmt.Sprintf("; %d requests to the gateway", n)

@@ -1,8 +1,10 @@
 package oneprocess
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -38,6 +40,7 @@ type Broker struct {
 	Project  string
 	InMemory bool
 
+	run    string // ends the names of the subscriptions in the emulator
 	client *pubsub.Client
 	server *pstest.Server // nil with the emulator
 }
@@ -50,18 +53,17 @@ func Emulator(address string) []option.ClientOption {
 	}
 }
 
-// openBroker connects to the emulator, or starts a Pub/Sub in memory if emulator is
-// empty.
-func openBroker(ctx context.Context, project, address, emulator string) (*Broker, error) {
-	b := &Broker{Address: emulator, Project: project, InMemory: emulator == ""}
+// openBroker connects to the emulator, or starts a Pub/Sub in memory if there is none.
+func openBroker(ctx context.Context, o Options) (*Broker, error) {
+	b := &Broker{Address: o.PubSubServer, Project: o.Project, InMemory: o.PubSubServer == "", run: o.Run}
 	var err error
 	if b.InMemory {
-		if b.server, err = startFake(address); err != nil {
+		if b.server, err = startFake(cmp.Or(o.PubSubAt, anyPort)); err != nil {
 			return nil, err
 		}
 		b.Address = b.server.Addr
 	}
-	if b.client, err = pubsub.NewClient(context.WithoutCancel(ctx), project, Emulator(b.Address)...); err != nil {
+	if b.client, err = pubsub.NewClient(context.WithoutCancel(ctx), b.Project, Emulator(b.Address)...); err != nil {
 		b.close()
 		return nil, fmt.Errorf("connecting to Pub/Sub: %w", err)
 	}
@@ -82,8 +84,20 @@ func startFake(address string) (server *pstest.Server, err error) {
 	return pstest.NewServerWithAddress(address), nil
 }
 
-// close ends Pub/Sub.
+// deleteTime bounds the deletion of what a run has in the emulator.
+const deleteTime = 2 * time.Second
+
+// close ends Pub/Sub, or deletes what is this run's in the emulator.
 func (b *Broker) close() {
+	if b.client != nil && b.ofRun() {
+		ctx, cancel := context.WithTimeout(context.Background(), deleteTime)
+		defer cancel()
+		for _, id := range []string{DeviceEvents, refresh, GrantEvents, watchedLetters} {
+			request := &pubsubpb.DeleteSubscriptionRequest{Subscription: b.subscription(id)}
+			_ = b.client.SubscriptionAdminClient.DeleteSubscription(ctx, request) // it does not disturb other runs
+		}
+		_ = b.client.TopicAdminClient.DeleteTopic(ctx, &pubsubpb.DeleteTopicRequest{Topic: b.topic(refresh)})
+	}
 	if b.client != nil {
 		_ = b.client.Close() // no publish is in flight
 	}
@@ -92,8 +106,23 @@ func (b *Broker) close() {
 	}
 }
 
-func (b *Broker) topic(id string) string { return "projects/" + b.Project + "/topics/" + id }
+// topic returns the full name of a topic. A sweep is of one run.
+func (b *Broker) topic(id string) string {
+	if b.ofRun() && id == refresh {
+		id += "-" + b.run
+	}
+	return "projects/" + b.Project + "/topics/" + id
+}
+
+// ofRun reports whether the subscriptions are those of one run of several.
+func (b *Broker) ofRun() bool { return !b.InMemory && b.run != "" }
+
+// subscription returns the full name of a subscription. Runs with the same emulator must
+// not take each other's messages, but share the dead letters to be replayed.
 func (b *Broker) subscription(id string) string {
+	if b.ofRun() && id != DeadLetters {
+		id += "-" + b.run
+	}
 	return "projects/" + b.Project + "/subscriptions/" + id
 }
 

@@ -39,6 +39,7 @@ type Options struct {
 	FunctionsAt  string
 	PubSubAt     string
 	PubSubServer string // address of an emulator, which is used instead of a Pub/Sub in memory
+	Run          string // in an emulator, names subscriptions of this run, which are deleted at the end
 
 	// MinBackoff and MaxBackoff are how long Pub/Sub waits before it redelivers.
 	MinBackoff, MaxBackoff time.Duration
@@ -99,7 +100,7 @@ func Start(ctx context.Context, o Options) (*Gatepost, error) {
 
 func (g *Gatepost) start(ctx context.Context) (err error) {
 	o := g.options
-	if g.Broker, err = openBroker(ctx, o.Project, cmp.Or(o.PubSubAt, anyPort), o.PubSubServer); err != nil {
+	if g.Broker, err = openBroker(ctx, o); err != nil {
 		return err
 	}
 	g.publisher = g.Broker.client.Publisher(DeviceEvents)
@@ -109,11 +110,14 @@ func (g *Gatepost) start(ctx context.Context) (err error) {
 	if g.Amazon, err = simulator.StartOn(o.Amazon, o.SimulatorAt); err != nil {
 		return err
 	}
-	env, err := environment(o, g.Amazon)
+	env, err := environment(o, g.Amazon, g.Broker.topic(refresh))
 	if err != nil {
 		return err
 	}
-	log := slog.New(observer{Handler: o.Log, add: g.Lines.add})
+	log := slog.New(observer{Handler: o.Log, add: func(l Line) {
+		l.Backoff = g.backoff(l)
+		g.Lines.add(l)
+	}})
 	g.functions, err = functions.Build(env, log, functions.Parts{Store: o.Store, PubSub: Emulator(g.Broker.Address)})
 	if err != nil {
 		return err
@@ -133,7 +137,7 @@ const anyPort = "127.0.0.1:0"
 // environment returns the environment of the functions. It does not contain the
 // environment of this process, because a variable that is set for a deployment must not
 // lead here.
-func environment(o Options, amazon *simulator.Server) (map[string]string, error) {
+func environment(o Options, amazon *simulator.Server, refreshTopic string) (map[string]string, error) {
 	client := simulator.DefaultClient()
 	credentials, err := json.Marshal(map[string]string{"client_id": client.ID, "client_secret": client.Secret.Reveal()})
 	if err != nil {
@@ -144,7 +148,7 @@ func environment(o Options, amazon *simulator.Server) (map[string]string, error)
 		"GOOGLE_CLOUD_PROJECT": o.Project,
 		"GRANT_EVENTS_TOPIC":   GrantEvents,
 		"DEAD_LETTER_TOPIC":    DeadLetters,
-		"REFRESH_TOPIC":        refresh,
+		"REFRESH_TOPIC":        refreshTopic,
 		"GRANTEE_RESOLVER":     "userinfo:" + amazon.UserInfoURL,
 		"LWA_CREDENTIALS":      "env:SIMULATOR_CLIENT",
 		"SIMULATOR_CLIENT":     string(credentials),
@@ -205,9 +209,7 @@ func (g *Gatepost) push(ctx context.Context, subscription, path string, rest *pu
 	})
 }
 
-// Backoff returns when Pub/Sub redelivers the device event of a line, which is not
-// final. It is 0 for an event that did not come from Pub/Sub.
-func (g *Gatepost) Backoff(l Line) time.Duration {
+func (g *Gatepost) backoff(l Line) time.Duration {
 	if l.Pushed == nil || l.Pushed.Subscription != g.Broker.subscription(DeviceEvents) {
 		return 0
 	}

@@ -20,6 +20,9 @@ type Line struct {
 	Message string                // the name of the function, for its requests
 	Fields  map[string]slog.Value // by the names in functions/CONTRACTS.md
 	Pushed  *push.Message         // that the request delivered, nil if it delivered none
+	// Backoff is when Pub/Sub redelivers a device event, if the line is not final. It is
+	// 0 for an event that did not come from Pub/Sub.
+	Backoff time.Duration
 }
 
 // Text returns a field as text, empty without the field.

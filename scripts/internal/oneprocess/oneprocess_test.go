@@ -13,7 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
+	"cloud.google.com/go/pubsub/v2/pstest"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -68,6 +70,79 @@ func TestDeadLettersStay(t *testing.T) {
 	letters, err := g.Broker.client.SubscriptionAdminClient.Pull(ctx, pull)
 	if err != nil || len(letters.GetReceivedMessages()) != 1 || letters.GetReceivedMessages()[0].GetMessage().GetMessageId() != seen.ID {
 		t.Errorf("the subscription for replays has %v, %v, want %s", letters, err, seen.ID)
+	}
+}
+
+// TestBackoff: only the line of an event that Pub/Sub pushed has a back-off.
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	ctx := testkit.Context(t)
+	g, err := Start(ctx, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Stop()
+	id, err := g.Publish(ctx, []byte("{}"), nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	byHand, err := push.Encode(push.Message{ID: "by-hand", Data: []byte("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Post(ctx, "SendEvent", nil, byHand); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]time.Duration{id: time.Millisecond, "by-hand": 0} {
+		l, err := g.Lines.Wait(ctx, func(l Line) bool { return l.Pushed != nil && l.Pushed.ID == id })
+		if err != nil || l.Backoff != want {
+			t.Errorf("the back-off of %s is %v, %v, want %v", id, l.Backoff, err, want)
+		}
+	}
+}
+
+// TestRuns runs two Gateposts with one server: both get an event, and leave nothing but
+// what can be replayed.
+func TestRuns(t *testing.T) {
+	t.Parallel()
+	ctx := testkit.Context(t)
+	server := pstest.NewServer()
+	defer server.Close()
+	var runs []*Gatepost
+	for _, run := range []string{"a", "b"} {
+		o := options()
+		o.PubSubServer, o.Run = server.Addr, run
+		g, err := Start(ctx, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, g)
+	}
+	id, err := runs[0].Publish(ctx, []byte("{}"), nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range runs {
+		if l, err := g.Delivered(ctx, id); err != nil || l.Backoff == 0 {
+			t.Errorf("the event is %v, %v", l, err)
+		}
+		g.Stop()
+	}
+	client, err := pubsub.NewClient(ctx, "p", Emulator(server.Addr)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	request := &pubsubpb.ListSubscriptionsRequest{Project: "projects/p"}
+	var names []string
+	for subscription, err := range client.SubscriptionAdminClient.ListSubscriptions(ctx, request).All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, subscription.GetName())
+	}
+	if diff := cmp.Diff([]string{"projects/p/subscriptions/dead-letters"}, names); diff != "" {
+		t.Errorf("the subscriptions that stay differ (-want +got):\n%s", diff)
 	}
 }
 
