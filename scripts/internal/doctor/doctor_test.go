@@ -211,7 +211,7 @@ func TestBroken(t *testing.T) {
 			w.log("refreshshard", time.Minute, "ERROR", object{"function": "RefreshShard", "error_client_refused": "refresh: client refused"})
 		}, Broken, "refreshes", "client_refused: refresh: client refused"},
 		{"brake latched", func(w *world) {
-			w.log("refreshshard", time.Minute, "ERROR", object{"function": "RefreshShard", "error_brake": "the brake is latched"})
+			w.log("refreshshard", 65*time.Minute, "ERROR", object{"function": "RefreshShard", "error_brake": "the brake is latched"})
 		}, Broken, "refreshes", "brake: the brake is latched"},
 		{"Login with Amazon is ill", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "error_login_with_amazon": "status 503"})

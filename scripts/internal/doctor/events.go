@@ -213,10 +213,19 @@ func checkSweep(ctx context.Context, e *exam) {
 	e.ok("%d shards in %v, and nothing is left over", len(lines), recently)
 }
 
+// brakeLogged is longer than the hour after which RefreshShard logs again that the brake
+// is latched.
+const brakeLogged = 70 * time.Minute
+
 // checkRefreshes reads the errors of sweeps. Those that need a person are errors in the
 // log too.
 func checkRefreshes(ctx context.Context, e *exam) {
 	seen := map[string]bool{}
+	braked, _ := e.log(ctx, `jsonPayload.function="RefreshShard" AND jsonPayload.error_brake:* AND severity>=ERROR`, brakeLogged)
+	if len(braked) > 0 {
+		e.fail("brake: %s", at(braked[0], "jsonPayload.error_brake"))
+		seen["ERROR"+"brake: "] = true
+	}
 	for _, line := range e.swept(ctx) {
 		severity := at(line, "severity")
 		payload, _ := line["jsonPayload"].(object)

@@ -186,22 +186,51 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(rw).Encode(answer)
 }
 
-// selected returns the lines that a filter of the log selects.
+// selected returns the lines that a filter of the log selects, no more than a page.
 func (w *world) selected(body io.Reader) []object {
-	var request struct{ Filter string }
-	_ = json.NewDecoder(body).Decode(&request)
-	parts := regexp.MustCompile(`=~"\^(.+)" AND jsonPayload\.(\w+)="(\w+)" AND timestamp>="(.+)"`).FindStringSubmatch(request.Filter)
-	if parts == nil {
-		w.Errorf("unknown filter %s", request.Filter)
-		return nil
+	var request struct {
+		Filter   string
+		PageSize int
 	}
+	_ = json.NewDecoder(body).Decode(&request)
 	all := slices.SortedFunc(slices.Values(w.lines), func(a, b object) int {
 		return strings.Compare(at(b, "timestamp"), at(a, "timestamp")) // the newest first
 	})
-	return slices.DeleteFunc(all, func(line object) bool {
-		return !strings.HasPrefix(at(line, "resource.labels.service_name"), parts[1]) || at(line, "jsonPayload."+parts[2]) != parts[3] ||
-			at(line, "timestamp") < parts[4]
+	all = slices.DeleteFunc(all, func(line object) bool {
+		for clause := range strings.SplitSeq(request.Filter, " AND ") {
+			if !slices.ContainsFunc(strings.Split(strings.Trim(clause, "()"), " OR "), func(one string) bool { return w.holds(line, one) }) {
+				return true
+			}
+		}
+		return false
 	})
+	return all[:min(len(all), request.PageSize)]
+}
+
+var comparison = regexp.MustCompile(`^([\w.]+)(=~|>=|=|>|:)"?\^?([^"]+)"?$`)
+
+// holds reports whether a comparison of a filter holds for a line.
+func (w *world) holds(line object, compare string) bool {
+	parts := comparison.FindStringSubmatch(compare)
+	if parts == nil {
+		w.Errorf("unknown filter %s", compare)
+		return false
+	}
+	switch value := at(line, parts[1]); {
+	case parts[2] == "=~":
+		return strings.HasPrefix(value, parts[3])
+	case parts[2] == ":":
+		return value != ""
+	case parts[1] == "severity":
+		levels := []string{"INFO", "WARNING", "ERROR"}
+		return slices.Index(levels, value) >= slices.Index(levels, parts[3])
+	case parts[2] == ">=":
+		return value >= parts[3]
+	case parts[2] == ">": // than 0
+		return value != "" && value != "0" && value[0] != '-'
+	default:
+		return value == parts[3]
+	}
 }
 
 // RoundTrip is what else is called: Amazon, the identity provider and Cloud Run.
