@@ -348,8 +348,11 @@ func at(o object, path string) string {
 			return ""
 		}
 	}
-	if value == nil {
+	switch value := value.(type) {
+	case nil:
 		return ""
+	case float64: // without an exponent
+		return strconv.FormatFloat(value, 'f', -1, 64)
 	}
 	return fmt.Sprint(value)
 }

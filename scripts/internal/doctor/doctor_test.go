@@ -197,9 +197,9 @@ func TestBroken(t *testing.T) {
 		}, Broken, "job", "its last run was at 2026-11-28T14:30:00Z"},
 		{"no sweeps", func(w *world) { w.lines = w.lines[:4] }, Broken, "keeps up", "no shard was swept in 30m0s"},
 		{"sweeps do not keep up", func(w *world) {
-			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 300})
+			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 1_234_567})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})
-		}, Broken, "keeps up", "300 in the last 15m0s, 200 before"},
+		}, Broken, "keeps up", "1234567 in the last 15m0s, 200 before"},
 		{"sweeps catch up", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 100})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})
