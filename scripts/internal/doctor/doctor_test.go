@@ -200,6 +200,13 @@ func TestBroken(t *testing.T) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 1_234_567})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})
 		}, Broken, "keeps up", "1234567 in the last 15m0s, 200 before"},
+		{"sweeps of many shards do not catch up", func(w *world) {
+			for range 1000 {
+				w.log("refreshshard", time.Second, "INFO", object{"function": "RefreshShard", "left": 0})
+			}
+			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 100})
+			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 90})
+		}, Broken, "keeps up", "100 in the last 15m0s, 90 before"},
 		{"sweeps catch up", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 100})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})

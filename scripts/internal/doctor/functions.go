@@ -89,19 +89,19 @@ func checkFunctions(ctx context.Context, e *exam) {
 	}
 }
 
-// log reads the newest lines of the stack's functions that a filter selects.
-func (e *exam) log(ctx context.Context, filter string, since time.Duration) ([]object, bool) {
+// log reads the newest lines, up to a number, of the stack's functions that a filter selects.
+func (e *exam) log(ctx context.Context, filter string, since time.Duration, number int) ([]object, bool) {
 	filter = fmt.Sprintf(`resource.labels.service_name=~"^%s-" AND %s AND timestamp>=%q`, string(e.stack.Database()), filter,
 		e.env.Now().Add(-since).UTC().Format(time.RFC3339))
 	page, ok := e.read(ctx, "logging", "v2/entries:list", object{
-		"resourceNames": []string{"projects/" + e.project}, "filter": filter, "orderBy": "timestamp desc", "pageSize": 1000,
+		"resourceNames": []string{"projects/" + e.project}, "filter": filter, "orderBy": "timestamp desc", "pageSize": number,
 	})
 	return items(page, "entries"), ok
 }
 
 // checkVersion reads the lines that processes write at their start.
 func checkVersion(ctx context.Context, e *exam) {
-	lines, ok := e.log(ctx, `jsonPayload.message="ready"`, 30*24*time.Hour)
+	lines, ok := e.log(ctx, `jsonPayload.message="ready"`, 30*24*time.Hour, 1000)
 	versions, seen := map[string][]string{}, map[string]bool{} // functions by version
 	for _, line := range lines {
 		service := strings.TrimPrefix(at(line, "resource.labels.service_name"), e.name(""))
