@@ -95,6 +95,8 @@ func (e *exam) awsCall(ctx context.Context, args ...string) (object, bool) {
 	case err == nil:
 	case errors.Is(err, exec.ErrNotFound):
 		e.skip("the AWS CLI is not installed here")
+	case strings.Contains(err.Error(), "ResourceNotFoundException") && slices.Contains(args, "get-policy"): // it has none
+		e.fail("nothing may invoke %s for the skill", string(e.stack.Proxy()))
 	case strings.Contains(err.Error(), "ResourceNotFoundException"):
 		e.fail("there is no Lambda %s in %s", string(e.stack.Proxy()), string(e.stack.AWSRegion()))
 	default:

@@ -246,6 +246,8 @@ func TestBroken(t *testing.T) {
 			statement := w.find("policy gatepost-skill-proxy-eu")["Statement"].([]any)[1].(object)
 			statement["Condition"] = object{"StringEquals": object{"lambda:EventSourceToken": "amzn1.ask.skill.other"}}
 		}, Broken, "triggers", "alexa-appkit.amazon.com may invoke it for another skill"},
+		{"no trigger", func(w *world) { w.remove("policy gatepost-skill-proxy-eu") },
+			Broken, "triggers", "nothing may invoke gatepost-skill-proxy-eu for the skill"},
 		{"no trigger for skill events", func(w *world) {
 			policy := w.find("policy gatepost-skill-proxy-eu")
 			policy["Statement"] = policy["Statement"].([]any)[:1]

@@ -285,6 +285,9 @@ func (w *world) aws(_ context.Context, args ...string) ([]byte, error) {
 		return json.Marshal(lambda)
 	case command == "lambda get-policy":
 		policy, _ := json.Marshal(w.resources["policy gatepost-skill-proxy-eu"])
+		if string(policy) == "null" {
+			return nil, errors.New("an error occurred (ResourceNotFoundException) when calling the operation: no policy")
+		}
 		return json.Marshal(object{"Policy": string(policy)})
 	}
 	w.Errorf("doctor may change something: aws %s", args)
