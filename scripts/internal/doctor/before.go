@@ -203,13 +203,29 @@ func (e *exam) credentials(ctx context.Context, variable string) ([]lwa.Credenti
 }
 
 func checkCredentials(ctx context.Context, e *exam) {
-	if list, ok := e.credentials(ctx, "LWA_CREDENTIALS"); ok {
-		e.ok("%d, of the client %s", len(list), shorten(list[0].ClientID))
+	list, ok := e.credentials(ctx, "LWA_CREDENTIALS")
+	if !ok {
+		return
 	}
+	for i, one := range list {
+		if !strings.HasPrefix(one.ClientID, clientID) {
+			e.warn("credentials %d: client_id is not a client id, which begins %s", i+1, clientID)
+		}
+	}
+	e.ok("%d, of the client %s", len(list), shorten(list[0].ClientID))
 }
 
-// shorten returns the end of a client id, which is enough to compare it.
-func shorten(id string) string { return "…" + id[max(0, len(id)-6):] }
+// clientID begins each client id of Login with Amazon.
+const clientID = "amzn1.application-oa2-client."
+
+// shorten returns the end of a client id, which is enough to compare it. What is no client
+// id may be the secret.
+func shorten(id string) string {
+	if !strings.HasPrefix(id, clientID) {
+		return "?"
+	}
+	return "…" + id[max(len(clientID), len(id)-6):]
+}
 
 func checkKeyset(ctx context.Context, e *exam) {
 	text, ok := e.secret(ctx, e.stack, "TOKEN_KEYSET")

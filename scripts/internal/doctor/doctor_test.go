@@ -228,7 +228,7 @@ func TestBroken(t *testing.T) {
 		}, Broken, "LWA client", "exchange: client refused"},
 		{"old client secret is left", func(w *world) {
 			first, _ := strings.CutSuffix(w.secrets["gatepost-lwa-credentials"], "]")
-			w.secrets["gatepost-lwa-credentials"] = first + `,{"client_id":"old","client_secret":"` + canary + `"}]`
+			w.secrets["gatepost-lwa-credentials"] = first + `,{"client_id":"amzn1.application-oa2-client.old","client_secret":"` + canary + `"}]`
 		}, Odd, "LWA client", "credentials 2: login with amazon: exchange: client refused"},
 		{"gateway is down", func(w *world) {
 			w.amazon.Always(simulator.Gateway("EU"), simulator.Fault{Code: simulator.ServiceUnavailable})
@@ -279,6 +279,19 @@ func TestBroken(t *testing.T) {
 			}
 			wantOnly(t, findings, test.severity, test.check, test.sentence)
 		})
+	}
+}
+
+// TestSwapped: where the client id should be, the secret is not shown, nor its end.
+func TestSwapped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.secrets["gatepost-lwa-credentials"] = `{"client_id":"` + canary + `-q7Zx41","client_secret":"amzn1.application-oa2-client.fake"}`
+	_, stdout, stderr := w.doctor("--settings="+settings, "--regions=EU")
+	for _, want := range []string{"‼ client credentials: credentials 1: client_id is not a client id", "× LWA client: client ?: "} {
+		if !strings.Contains(stdout, want) || strings.Contains(stdout+stderr, "q7Zx41") {
+			t.Errorf("want %q, and not the end of the secret:\n%s%s", want, stdout, stderr)
+		}
 	}
 }
 
