@@ -132,7 +132,9 @@ func (e *exam) lambda(ctx context.Context, method string) (object, bool) {
 
 func checkLambda(ctx context.Context, e *exam) {
 	lambda, ok := e.lambda(ctx, "get-function-configuration")
-	if !ok {
+	acceptGrant, known := e.uri(ctx, "AcceptGrant")
+	skillEvent, knownToo := e.uri(ctx, "SkillEvent")
+	if !ok || !known || !knownToo {
 		return
 	}
 	name := string(e.stack.Proxy())
@@ -143,7 +145,7 @@ func checkLambda(ctx context.Context, e *exam) {
 	}
 	provider := fmt.Sprintf("//iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda", e.number)
 	for variable, value := range map[string]string{
-		"ACCEPT_GRANT_URL": e.uri(ctx, "AcceptGrant"), "SKILL_EVENT_URL": e.uri(ctx, "SkillEvent"), "GOOGLE_SERVICE_ACCOUNT": e.email("proxy"),
+		"ACCEPT_GRANT_URL": acceptGrant, "SKILL_EVENT_URL": skillEvent, "GOOGLE_SERVICE_ACCOUNT": e.email("proxy"),
 		"GOOGLE_WORKLOAD_PROVIDER": provider,
 	} {
 		if at(lambda, "Environment.Variables."+variable) != value {

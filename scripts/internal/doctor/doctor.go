@@ -211,7 +211,7 @@ func (d *doctor) chosen() []check {
 }
 
 func (d *doctor) make(ctx context.Context, c check, stack deploy.Stack) Finding {
-	e := &exam{doctor: d, stack: stack, todo: c.todo}
+	e := &exam{doctor: d, scope: c.scope, stack: stack, todo: c.todo}
 	c.run(ctx, e)
 	f := Finding{Category: c.category, Check: c.name, Region: string(stack.Region), Severity: Well, Found: e.found}
 	switch bad := strings.Join(slices.Concat(e.broken, e.odd), "; "); {
@@ -274,6 +274,7 @@ func text(findings []Finding) string {
 // exam is one check of one stack, or of the whole deployment.
 type exam struct {
 	*doctor
+	scope int
 	stack deploy.Stack
 
 	broken, odd    []string
@@ -316,16 +317,20 @@ func (e *exam) try(ctx context.Context, api, path string, body any) (object, err
 	})
 }
 
-// read is try for a check that fails without the answer.
+// read is try for a check that fails without the answer, or is skipped where the operator
+// may not read it. The first checks fail then too: the others need what they read.
 func (e *exam) read(ctx context.Context, api, path string, body any) (object, bool) {
 	answer, err := e.try(ctx, api, path, body)
 	what, _, _ := strings.Cut(path, "?")
-	what, _, _ = strings.Cut(what, ":")
+	what, method, _ := strings.Cut(what, ":")
 	parts := strings.Split(what, "/")
 	what = strings.Join(parts[max(0, len(parts)-2):], "/") // such as topics/T
 	switch {
 	case googleapi.IsStatus(err, http.StatusNotFound):
 		e.fail("there is no %s", what)
+	case googleapi.IsStatus(err, http.StatusForbidden) && e.scope != first:
+		right := map[bool]string{true: "roles/iam.securityReviewer", false: "roles/viewer"}[method == "getIamPolicy"]
+		e.skip("you may not read %s, which takes %s: %v", what, right, err)
 	case err != nil:
 		e.fail("%s could not be read: %v", what, err)
 	}

@@ -15,10 +15,11 @@ import (
 func (e *exam) subscription(ctx context.Context, suffix, function, deadLetters string, pairs ...string) {
 	name := e.name(suffix)
 	subscription, ok := e.read(ctx, "pubsub", "v1/projects/"+e.project+"/subscriptions/"+name, nil)
-	if !ok {
+	address, known := e.uri(ctx, function)
+	if !ok || !known {
 		return
 	}
-	address, topics := e.uri(ctx, function), "projects/"+e.project+"/topics/"
+	topics := "projects/" + e.project + "/topics/"
 	e.want(name, subscription, append(pairs, "state", "ACTIVE", "detached", "", "expirationPolicy.ttl", "", "ackDeadlineSeconds", "60",
 		"pushConfig.pushEndpoint", address, "pushConfig.oidcToken.audience", address,
 		"pushConfig.oidcToken.serviceAccountEmail", e.email("push-"+strings.ToLower(function)),
@@ -152,10 +153,10 @@ func checkFields(ctx context.Context, e *exam) {
 func checkJob(ctx context.Context, e *exam) {
 	name := e.name("refresh")
 	job, ok := e.read(ctx, "cloudscheduler", strings.Replace(e.location("jobs", name), "v2/", "v1/", 1), nil)
-	if !ok {
+	address, known := e.uri(ctx, "RefreshTokens")
+	if !ok || !known {
 		return
 	}
-	address := e.uri(ctx, "RefreshTokens")
 	e.want(name, job, "state", "ENABLED", "httpTarget.uri", address, "httpTarget.httpMethod", "POST",
 		"httpTarget.oidcToken.audience", address, "httpTarget.oidcToken.serviceAccountEmail", e.email("scheduler"))
 	if e.Settings != "" {

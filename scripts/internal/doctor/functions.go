@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/googleapi"
 )
 
 // location returns the path of a resource in the stack's location.
@@ -16,11 +18,15 @@ func (e *exam) location(kind, name string) string {
 	return fmt.Sprintf("v2/projects/%s/locations/%s/%s/%s", e.project, string(e.stack.Location), kind, name)
 }
 
-// uri returns the address of a function of the stack, empty if there is none: that is for
-// another check.
-func (e *exam) uri(ctx context.Context, entryPoint string) string {
-	function, _ := e.try(ctx, "cloudfunctions", e.location("functions", e.name(strings.ToLower(entryPoint))), nil)
-	return at(function, "serviceConfig.uri")
+// uri returns the address of a function of the stack, empty if there is no function: that
+// is for another check. It is false if the operator may not read the function.
+func (e *exam) uri(ctx context.Context, entryPoint string) (string, bool) {
+	function, err := e.try(ctx, "cloudfunctions", e.location("functions", e.name(strings.ToLower(entryPoint))), nil)
+	if googleapi.IsStatus(err, http.StatusForbidden) {
+		e.skip("you may not read the function %s, which takes roles/viewer", entryPoint)
+		return "", false
+	}
+	return at(function, "serviceConfig.uri"), true
 }
 
 // name returns the name of a resource of the stack, such as gatepost-eu-refresh.
@@ -181,7 +187,10 @@ func checkInvokers(ctx context.Context, e *exam) {
 // checkDoor gets, which no function allows: one that is called answers 405.
 func checkDoor(ctx context.Context, e *exam) {
 	for _, name := range []string{"AcceptGrant", "SkillEvent"} {
-		address := e.uri(ctx, name)
+		address, ok := e.uri(ctx, name)
+		if !ok {
+			continue
+		}
 		if address == "" {
 			e.fail("%s has no address", name)
 			continue

@@ -60,6 +60,7 @@ type world struct {
 	metrics   map[string]int64 // by subscription and metric
 	granted   []string         // permissions of the operator
 	cpuQuota  int              // in thousandths
+	forbidden string           // part of the paths at Google that the operator may not read
 	noAWS     error
 	settings  string // files
 	manifest  string
@@ -160,6 +161,9 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	var answer any
 	switch api, rest, _ := strings.Cut(r.URL.Path[1:], "/"); {
+	case strings.HasSuffix(rest, "projects/maker-test"), w.forbidden != "" && strings.Contains(r.URL.Path, w.forbidden): // or there is none
+		rw.WriteHeader(http.StatusForbidden)
+		answer = object{"error": object{"message": "the caller does not have permission"}}
 	case api == "logging":
 		answer = object{"entries": w.selected(r.Body)}
 	case api == "monitoring":
@@ -173,9 +177,6 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		answer = object{"dimensionsInfos": []any{object{
 			"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"europe-west1", "us-east4"},
 		}}}
-	case strings.HasSuffix(rest, "projects/maker-test"): // as of one that there is not
-		rw.WriteHeader(http.StatusForbidden)
-		answer = object{"error": object{"message": "the caller does not have permission"}}
 	case strings.HasSuffix(rest, ":testIamPermissions"):
 		answer = object{"permissions": w.granted}
 	default:
