@@ -88,17 +88,39 @@ var apis = []string{
 	"logging", "monitoring", "pubsub", "run", "secretmanager", "storage", "sts",
 }
 
+// enabled returns the enabled APIs of the project, from all pages of the list.
+func (e *exam) enabled(ctx context.Context) (map[string]bool, bool) {
+	all := map[string]bool{}
+	for page, more := "", true; more; more = page != "" {
+		path := "v1/projects/" + e.project + "/services?filter=state:ENABLED&pageSize=200"
+		if page != "" {
+			path += "&pageToken=" + url.QueryEscape(page)
+		}
+		list, ok := e.read(ctx, "serviceusage", path, nil)
+		if !ok {
+			return nil, false
+		}
+		for _, service := range items(list, "services") {
+			all[strings.TrimSuffix(at(service, "config.name"), ".googleapis.com")] = true
+		}
+		page = at(list, "nextPageToken")
+	}
+	return all, true
+}
+
+// lacks reports whether the project is known not to have an API enabled.
+func (e *exam) lacks(ctx context.Context, api string) bool {
+	enabled, ok := (&exam{doctor: e.doctor}).enabled(ctx) // what cannot be read is for another check
+	return ok && !enabled[api]
+}
+
 func checkAPIs(ctx context.Context, e *exam) {
-	list, ok := e.read(ctx, "serviceusage", "v1/projects/"+e.project+"/services?filter=state:ENABLED&pageSize=200", nil)
+	enabled, ok := e.enabled(ctx)
 	if !ok {
 		return
 	}
-	enabled := map[string]bool{}
-	for _, service := range items(list, "services") {
-		enabled[strings.TrimSuffix(at(service, "config.name"), ".googleapis.com")] = true
-	}
 	for _, api := range apis {
-		if !enabled[api] && at(list, "nextPageToken") == "" {
+		if !enabled[api] {
 			e.fail("%s.googleapis.com is not enabled", api)
 		}
 	}
@@ -181,6 +203,8 @@ func (e *exam) secret(ctx context.Context, stack deploy.Stack, variable string) 
 	}
 	value, err := memorize(e.doctor, ref.String(), func() (sensitive.String, error) { return e.secrets.Read(ctx, ref) })
 	switch {
+	case errors.Is(err, secret.ErrDenied) && e.Before && e.lacks(ctx, "secretmanager"):
+		e.disabled("secretmanager")
 	case errors.Is(err, secret.ErrDenied):
 		e.skip("you may not read %s: it takes roles/secretmanager.secretAccessor", path.Base(ref.String()))
 	case err != nil:

@@ -318,7 +318,8 @@ func (e *exam) try(ctx context.Context, api, path string, body any) (object, err
 }
 
 // read is try for a check that fails without the answer, or is skipped where the operator
-// may not read it. The first checks fail then too: the others need what they read.
+// may not read it. The first checks fail then too: the others need what they read. Before
+// a deployment an API may be disabled: scripts/deploy enables it.
 func (e *exam) read(ctx context.Context, api, path string, body any) (object, bool) {
 	answer, err := e.try(ctx, api, path, body)
 	what, _, _ := strings.Cut(path, "?")
@@ -328,13 +329,21 @@ func (e *exam) read(ctx context.Context, api, path string, body any) (object, bo
 	switch {
 	case googleapi.IsStatus(err, http.StatusNotFound):
 		e.fail("there is no %s", what)
-	case googleapi.IsStatus(err, http.StatusForbidden) && e.scope != first:
+	case e.Before && googleapi.IsDisabled(err):
+		e.disabled(api)
+	case googleapi.IsStatus(err, http.StatusForbidden) && e.scope != first && !googleapi.IsDisabled(err):
 		right := map[bool]string{true: "roles/iam.securityReviewer", false: "roles/viewer"}[method == "getIamPolicy"]
 		e.skip("you may not read %s, which takes %s: %v", what, right, err)
 	case err != nil:
 		e.fail("%s could not be read: %v", what, err)
 	}
 	return answer, err == nil
+}
+
+// disabled warns that an API is not enabled.
+func (e *exam) disabled(api string) {
+	e.todo = "gcloud services enable " + api + ".googleapis.com --project=" + e.project
+	e.warn("%s.googleapis.com is not enabled: enable it to check this", api)
 }
 
 // at returns the text of the member of an object at a path, such as fields.0.order.

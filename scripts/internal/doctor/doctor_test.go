@@ -163,6 +163,7 @@ func TestBroken(t *testing.T) {
 			Unchecked, "no entry without a token", "you may not read the function AcceptGrant"},
 		{"database may not be read", func(w *world) { w.forbidden = "databases/gatepost-eu" },
 			Unchecked, "database", "which takes roles/viewer"},
+		{"API of the job disabled", func(w *world) { w.disabled = "cloudscheduler" }, Broken, "job", "could not be read: calling cloudscheduler"},
 		{"no filter", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "filter", nil) },
 			Broken, "subscription of device events", "filter is not set, want NOT attributes.region"},
 		{"push without identity", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "pushConfig.oidcToken", nil) },
@@ -331,6 +332,10 @@ func TestBrokenBefore(t *testing.T) {
 		sentence        string
 	}{
 		{"API disabled", func(w *world) { w.remove("services/sts.googleapis.com") }, Odd, "APIs", "sts.googleapis.com is not enabled"},
+		{"no Cloud Resource Manager", func(w *world) { w.disabled = "cloudresourcemanager" },
+			Odd, "project", "cloudresourcemanager.googleapis.com is not enabled: enable it to check this"},
+		{"no Cloud Resource Manager for the rights", func(w *world) { w.disabled = "cloudresourcemanager" },
+			Odd, "your rights", "cloudresourcemanager.googleapis.com is not enabled: enable it to check this"},
 		{"right missing", func(w *world) { w.granted = permissions[1:] }, Broken, "your rights", "you lack serviceusage.services.enable"},
 		{"quota", func(w *world) { w.cpuQuota = 5000 }, Broken, "quotas",
 			"10 instances of AcceptGrant need 10000 of CpuAllocPerProjectRegion in europe-west1, which is 5000"},
@@ -361,6 +366,21 @@ func TestBrokenBefore(t *testing.T) {
 			_, findings := w.examine(args...)
 			wantOnly(t, findings, test.severity, test.check, test.sentence)
 		})
+	}
+}
+
+// TestFreshProject: before there is a deployment, Secret Manager may be disabled.
+func TestFreshProject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.remove("services/secretmanager.googleapis.com")
+	w.secrets["gatepost-lwa-credentials"], w.secrets["gatepost-token-keyset-eu"] = "", ""
+	status, stdout, _ := w.doctor("--before", "--settings="+settings, "--regions=EU")
+	const want = ": secretmanager.googleapis.com is not enabled: enable it to check this\n"
+	for _, check := range []string{"client credentials", "keyset (EU)", "LWA client"} {
+		if status != cli.StatusDone || !strings.Contains(stdout, "‼ "+check+want) {
+			t.Errorf("status %d, want ‼ %s%s:\n%s", status, check, want, stdout)
+		}
 	}
 }
 

@@ -61,6 +61,7 @@ type world struct {
 	granted   []string         // permissions of the operator
 	cpuQuota  int              // in thousandths
 	forbidden string           // part of the paths at Google that the operator may not read
+	disabled  string           // API that is not enabled
 	noAWS     error
 	settings  string // files
 	manifest  string
@@ -161,6 +162,12 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	var answer any
 	switch api, rest, _ := strings.Cut(r.URL.Path[1:], "/"); {
+	case api == w.disabled:
+		rw.WriteHeader(http.StatusForbidden)
+		answer = object{"error": object{"message": "it has not been used before", "details": []any{object{"reason": "SERVICE_DISABLED"}}}}
+	case strings.HasSuffix(rest, "/services"):
+		w.pageOfServices(rw, r)
+		return
 	case strings.HasSuffix(rest, "projects/maker-test"), w.forbidden != "" && strings.Contains(r.URL.Path, w.forbidden): // or there is none
 		rw.WriteHeader(http.StatusForbidden)
 		answer = object{"error": object{"message": "the caller does not have permission"}}
@@ -183,6 +190,23 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		r.URL.Path = "/" + rest
 		w.google.ServeHTTP(rw, r)
 		return
+	}
+	_ = json.NewEncoder(rw).Encode(answer)
+}
+
+// pageOfServices answers with one enabled API a page.
+func (w *world) pageOfServices(rw http.ResponseWriter, r *http.Request) {
+	var names []string
+	for name := range w.resources {
+		if strings.HasPrefix(name, "projects/maker-prod/services/") {
+			names = append(names, path.Base(name))
+		}
+	}
+	slices.Sort(names)
+	i := slices.Index(names, r.URL.Query().Get("pageToken")) + 1
+	answer := object{"services": []any{object{"config": object{"name": names[i]}}}}
+	if i < len(names)-1 {
+		answer["nextPageToken"] = names[i]
 	}
 	_ = json.NewEncoder(rw).Encode(answer)
 }
