@@ -337,6 +337,8 @@ func TestBrokenBefore(t *testing.T) {
 		{"no Cloud Resource Manager for the rights", func(w *world) { w.disabled = "cloudresourcemanager" },
 			Odd, "your rights", "cloudresourcemanager.googleapis.com is not enabled: enable it to check this"},
 		{"right missing", func(w *world) { w.granted = permissions[1:] }, Broken, "your rights", "you lack serviceusage.services.enable"},
+		{"rights of bucket and alerts missing", func(w *world) { w.granted = permissions[:len(permissions)-3] }, Broken, "your rights",
+			"you lack storage.buckets.create; you lack storage.objects.create; you lack monitoring.alertPolicies.create"},
 		{"quota", func(w *world) { w.cpuQuota = 5000 }, Broken, "quotas",
 			"10 instances of AcceptGrant need 10000 of CpuAllocPerProjectRegion in europe-west1, which is 5000"},
 		{"quota of memory", func(w *world) {
