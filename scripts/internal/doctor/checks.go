@@ -87,7 +87,7 @@ var checks = []check{
 		"only its caller may call a function, and nobody without a token",
 		"remove the other members of roles/run.invoker, and " + applyAgain},
 	{after, each, "rights", "no entry without a token", checkDoor, deployment,
-		"Cloud Run refuses a call of AcceptGrant and SkillEvent without a token",
+		"Cloud Run checks IAM for each function, and refuses a call of AcceptGrant and SkillEvent without a token",
 		"remove allUsers from the service's policy, and switch on its IAM check"},
 	{after, each, "rights", "callers", checkCallers, withoutKey,
 		"the Lambda's role and Pub/Sub may have tokens of the calling accounts, and no one else",

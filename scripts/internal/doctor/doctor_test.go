@@ -134,6 +134,8 @@ func TestBroken(t *testing.T) {
 			Broken, "invokers", "gatepost-eu-push-sendevent may not call SendEvent"},
 		{"IAM check is off", func(w *world) { w.door = http.StatusMethodNotAllowed },
 			Broken, "no entry without a token", "AcceptGrant answers 405, want 403"},
+		{"IAM check of an internal function is off", func(w *world) { w.open = "refreshshard" },
+			Broken, "no entry without a token", "RefreshShard: the IAM check is off"},
 		{"Pub/Sub has no tokens", func(w *world) { w.remove("gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com:policy") },
 			Broken, "callers", "has not roles/iam.serviceAccountTokenCreator"},
 		{"another role speaks as the caller", func(w *world) {

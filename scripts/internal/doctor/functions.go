@@ -184,8 +184,15 @@ func checkInvokers(ctx context.Context, e *exam) {
 	e.ok("only the callers")
 }
 
-// checkDoor gets, which no function allows: one that is called answers 405.
+// checkDoor reads whether Cloud Run checks IAM. It calls the functions that the internet
+// reaches with a GET, which none allows: one that is called answers 405.
 func checkDoor(ctx context.Context, e *exam) {
+	for _, f := range e.stack.Functions() {
+		service, ok := e.read(ctx, "run", e.location("services", string(f.Name())), nil)
+		if ok && at(service, "invokerIamDisabled") == "true" {
+			e.fail("%s: the IAM check is off", string(f.EntryPoint))
+		}
+	}
 	for _, name := range []string{"AcceptGrant", "SkillEvent"} {
 		address, ok := e.uri(ctx, name)
 		if !ok {
@@ -202,7 +209,7 @@ func checkDoor(ctx context.Context, e *exam) {
 			e.fail("%s answers %d, want 403", name, status)
 		}
 	}
-	e.ok("403")
+	e.ok("IAM is checked: 403")
 }
 
 // get returns the status of an address.

@@ -62,6 +62,7 @@ type world struct {
 	cpuQuota  int              // in thousandths
 	forbidden string           // part of the paths at Google that the operator may not read
 	disabled  string           // API that is not enabled
+	open      string           // function for which Cloud Run does not check IAM
 	noAWS     error
 	settings  string // files
 	manifest  string
@@ -165,6 +166,8 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case api == w.disabled:
 		rw.WriteHeader(http.StatusForbidden)
 		answer = object{"error": object{"message": "it has not been used before", "details": []any{object{"reason": "SERVICE_DISABLED"}}}}
+	case api == "run" && !strings.Contains(rest, ":"):
+		answer = object{"invokerIamDisabled": w.open != "" && strings.HasSuffix(rest, w.open)}
 	case strings.HasSuffix(rest, "/services"):
 		w.pageOfServices(rw, r)
 		return
