@@ -80,10 +80,15 @@ func checkGateway(ctx context.Context, e *exam) {
 	e.ok("401 for a made-up token")
 }
 
+// awsTime bounds a call of the AWS CLI, which retries for minutes where there is no network.
+const awsTime = time.Minute
+
 // awsCall calls the AWS CLI, once in a run for the same arguments. Where it cannot be
 // used the check is skipped.
 func (e *exam) awsCall(ctx context.Context, args ...string) (object, bool) {
 	answer, err := memorize(e.doctor, "aws "+strings.Join(args, " "), func() (object, error) {
+		ctx, cancel := context.WithTimeout(ctx, awsTime)
+		defer cancel()
 		answer := object{}
 		output, err := e.aws(ctx, args...)
 		if err == nil {

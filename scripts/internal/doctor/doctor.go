@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -402,7 +403,11 @@ type awsCLI func(ctx context.Context, args ...string) ([]byte, error)
 func runAWS(ctx context.Context, args ...string) ([]byte, error) {
 	aws := exec.CommandContext(ctx, "aws", append(args, "--output=json")...)
 	aws.Env = append(os.Environ(), "AWS_PAGER=")
+	aws.WaitDelay = time.Second // for a process that it started
 	output, err := aws.Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		err = errors.New(cli.Clean(strings.TrimSpace(string(failed.Stderr))))
 	}

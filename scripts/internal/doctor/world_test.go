@@ -299,7 +299,10 @@ func (w *world) AccessSecretVersion(
 }
 
 // aws is the AWS CLI.
-func (w *world) aws(_ context.Context, args ...string) ([]byte, error) {
+func (w *world) aws(ctx context.Context, args ...string) ([]byte, error) {
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > time.Minute {
+		w.Errorf("aws %s has no limit of a minute", args)
+	}
 	lambda := w.resources["lambda gatepost-skill-proxy-eu"]
 	wanted := []string{"--function-name=gatepost-skill-proxy-eu", "--region=eu-west-1"}
 	switch command := strings.Join(args[:2], " "); {
