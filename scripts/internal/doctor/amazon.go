@@ -80,10 +80,15 @@ func checkGateway(ctx context.Context, e *exam) {
 	e.ok("401 for a made-up token")
 }
 
+// awsTime bounds a call of the AWS CLI, which retries for minutes where there is no network.
+const awsTime = time.Minute
+
 // awsCall calls the AWS CLI, once in a run for the same arguments. Where it cannot be
 // used the check is skipped.
 func (e *exam) awsCall(ctx context.Context, args ...string) (object, bool) {
 	answer, err := memorize(e.doctor, "aws "+strings.Join(args, " "), func() (object, error) {
+		ctx, cancel := context.WithTimeout(ctx, awsTime)
+		defer cancel()
 		answer := object{}
 		output, err := e.aws(ctx, args...)
 		if err == nil {
@@ -95,6 +100,8 @@ func (e *exam) awsCall(ctx context.Context, args ...string) (object, bool) {
 	case err == nil:
 	case errors.Is(err, exec.ErrNotFound):
 		e.skip("the AWS CLI is not installed here")
+	case strings.Contains(err.Error(), "ResourceNotFoundException") && slices.Contains(args, "get-policy"): // it has none
+		e.fail("nothing may invoke %s for the skill", string(e.stack.Proxy()))
 	case strings.Contains(err.Error(), "ResourceNotFoundException"):
 		e.fail("there is no Lambda %s in %s", string(e.stack.Proxy()), string(e.stack.AWSRegion()))
 	default:
@@ -130,7 +137,9 @@ func (e *exam) lambda(ctx context.Context, method string) (object, bool) {
 
 func checkLambda(ctx context.Context, e *exam) {
 	lambda, ok := e.lambda(ctx, "get-function-configuration")
-	if !ok {
+	acceptGrant, known := e.uri(ctx, "AcceptGrant")
+	skillEvent, knownToo := e.uri(ctx, "SkillEvent")
+	if !ok || !known || !knownToo {
 		return
 	}
 	name := string(e.stack.Proxy())
@@ -141,7 +150,7 @@ func checkLambda(ctx context.Context, e *exam) {
 	}
 	provider := fmt.Sprintf("//iam.googleapis.com/projects/%s/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda", e.number)
 	for variable, value := range map[string]string{
-		"ACCEPT_GRANT_URL": e.uri(ctx, "AcceptGrant"), "SKILL_EVENT_URL": e.uri(ctx, "SkillEvent"), "GOOGLE_SERVICE_ACCOUNT": e.email("proxy"),
+		"ACCEPT_GRANT_URL": acceptGrant, "SKILL_EVENT_URL": skillEvent, "GOOGLE_SERVICE_ACCOUNT": e.email("proxy"),
 		"GOOGLE_WORKLOAD_PROVIDER": provider,
 	} {
 		if at(lambda, "Environment.Variables."+variable) != value {

@@ -88,17 +88,39 @@ var apis = []string{
 	"logging", "monitoring", "pubsub", "run", "secretmanager", "storage", "sts",
 }
 
+// enabled returns the enabled APIs of the project, from all pages of the list.
+func (e *exam) enabled(ctx context.Context) (map[string]bool, bool) {
+	all := map[string]bool{}
+	for page, more := "", true; more; more = page != "" {
+		path := "v1/projects/" + e.project + "/services?filter=state:ENABLED&pageSize=200"
+		if page != "" {
+			path += "&pageToken=" + url.QueryEscape(page)
+		}
+		list, ok := e.read(ctx, "serviceusage", path, nil)
+		if !ok {
+			return nil, false
+		}
+		for _, service := range items(list, "services") {
+			all[strings.TrimSuffix(at(service, "config.name"), ".googleapis.com")] = true
+		}
+		page = at(list, "nextPageToken")
+	}
+	return all, true
+}
+
+// lacks reports whether the project is known not to have an API enabled.
+func (e *exam) lacks(ctx context.Context, api string) bool {
+	enabled, ok := (&exam{doctor: e.doctor}).enabled(ctx) // what cannot be read is for another check
+	return ok && !enabled[api]
+}
+
 func checkAPIs(ctx context.Context, e *exam) {
-	list, ok := e.read(ctx, "serviceusage", "v1/projects/"+e.project+"/services?filter=state:ENABLED&pageSize=200", nil)
+	enabled, ok := e.enabled(ctx)
 	if !ok {
 		return
 	}
-	enabled := map[string]bool{}
-	for _, service := range items(list, "services") {
-		enabled[strings.TrimSuffix(at(service, "config.name"), ".googleapis.com")] = true
-	}
 	for _, api := range apis {
-		if !enabled[api] && at(list, "nextPageToken") == "" {
+		if !enabled[api] {
 			e.fail("%s.googleapis.com is not enabled", api)
 		}
 	}
@@ -117,6 +139,7 @@ var permissions = []string{
 	"datastore.databases.create", "datastore.indexes.create", "datastore.indexes.update",
 	"pubsub.topics.create", "pubsub.topics.setIamPolicy", "pubsub.subscriptions.create", "pubsub.subscriptions.setIamPolicy",
 	"cloudfunctions.functions.create", "cloudfunctions.functions.update", "run.services.setIamPolicy", "cloudscheduler.jobs.create",
+	"storage.buckets.create", "storage.objects.create", "monitoring.alertPolicies.create",
 }
 
 func checkRights(ctx context.Context, e *exam) {
@@ -181,6 +204,8 @@ func (e *exam) secret(ctx context.Context, stack deploy.Stack, variable string) 
 	}
 	value, err := memorize(e.doctor, ref.String(), func() (sensitive.String, error) { return e.secrets.Read(ctx, ref) })
 	switch {
+	case errors.Is(err, secret.ErrDenied) && e.Before && e.lacks(ctx, "secretmanager"):
+		e.disabled("secretmanager")
 	case errors.Is(err, secret.ErrDenied):
 		e.skip("you may not read %s: it takes roles/secretmanager.secretAccessor", path.Base(ref.String()))
 	case err != nil:
@@ -203,13 +228,29 @@ func (e *exam) credentials(ctx context.Context, variable string) ([]lwa.Credenti
 }
 
 func checkCredentials(ctx context.Context, e *exam) {
-	if list, ok := e.credentials(ctx, "LWA_CREDENTIALS"); ok {
-		e.ok("%d, of the client %s", len(list), shorten(list[0].ClientID))
+	list, ok := e.credentials(ctx, "LWA_CREDENTIALS")
+	if !ok {
+		return
 	}
+	for i, one := range list {
+		if !strings.HasPrefix(one.ClientID, clientID) {
+			e.warn("credentials %d: client_id is not a client id, which begins %s", i+1, clientID)
+		}
+	}
+	e.ok("%d, of the client %s", len(list), shorten(list[0].ClientID))
 }
 
-// shorten returns the end of a client id, which is enough to compare it.
-func shorten(id string) string { return "…" + id[max(0, len(id)-6):] }
+// clientID begins each client id of Login with Amazon.
+const clientID = "amzn1.application-oa2-client."
+
+// shorten returns the end of a client id, which is enough to compare it. What is no client
+// id may be the secret.
+func shorten(id string) string {
+	if !strings.HasPrefix(id, clientID) {
+		return "?"
+	}
+	return "…" + id[max(len(clientID), len(id)-6):]
+}
 
 func checkKeyset(ctx context.Context, e *exam) {
 	text, ok := e.secret(ctx, e.stack, "TOKEN_KEYSET")

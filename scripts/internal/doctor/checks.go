@@ -29,10 +29,7 @@ type check struct {
 }
 
 // What several checks advise.
-const (
-	applyAgain = "apply again, with Terraform or scripts/deploy"
-	reads      = "; to read it you need roles/viewer and roles/iam.securityReviewer"
-)
+const applyAgain = "apply again, with Terraform or scripts/deploy"
 
 // Pages of the links.
 const (
@@ -90,17 +87,17 @@ var checks = []check{
 		"only its caller may call a function, and nobody without a token",
 		"remove the other members of roles/run.invoker, and " + applyAgain},
 	{after, each, "rights", "no entry without a token", checkDoor, deployment,
-		"Cloud Run refuses a call of AcceptGrant and SkillEvent without a token",
+		"Cloud Run checks IAM for each function, and refuses a call of AcceptGrant and SkillEvent without a token",
 		"remove allUsers from the service's policy, and switch on its IAM check"},
 	{after, each, "rights", "callers", checkCallers, withoutKey,
 		"the Lambda's role and Pub/Sub may have tokens of the calling accounts, and no one else",
-		applyAgain + reads},
+		applyAgain},
 	{after, once, "rights", "federation", checkFederation, withoutKey,
 		"Google trusts the AWS account, and of it only the Lambdas' roles",
-		applyAgain + reads},
+		applyAgain},
 	{after, each, "rights", "of the functions", checkFunctionRights, deployment,
 		"each function may use its database, secrets and topics",
-		applyAgain + reads},
+		applyAgain},
 	{after, each, "events", "subscription of device events", checkDeviceEvents, later,
 		"topic, filter, order, push with identity, retry and dead letters",
 		applyAgain + "; topic, filter and ordering cannot be changed: see the link"},

@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -211,7 +212,7 @@ func (d *doctor) chosen() []check {
 }
 
 func (d *doctor) make(ctx context.Context, c check, stack deploy.Stack) Finding {
-	e := &exam{doctor: d, stack: stack, todo: c.todo}
+	e := &exam{doctor: d, scope: c.scope, stack: stack, todo: c.todo}
 	c.run(ctx, e)
 	f := Finding{Category: c.category, Check: c.name, Region: string(stack.Region), Severity: Well, Found: e.found}
 	switch bad := strings.Join(slices.Concat(e.broken, e.odd), "; "); {
@@ -274,6 +275,7 @@ func text(findings []Finding) string {
 // exam is one check of one stack, or of the whole deployment.
 type exam struct {
 	*doctor
+	scope int
 	stack deploy.Stack
 
 	broken, odd    []string
@@ -316,20 +318,33 @@ func (e *exam) try(ctx context.Context, api, path string, body any) (object, err
 	})
 }
 
-// read is try for a check that fails without the answer.
+// read is try for a check that fails without the answer, or is skipped where the operator
+// may not read it. The first checks fail then too: the others need what they read. Before
+// a deployment an API may be disabled: scripts/deploy enables it.
 func (e *exam) read(ctx context.Context, api, path string, body any) (object, bool) {
 	answer, err := e.try(ctx, api, path, body)
 	what, _, _ := strings.Cut(path, "?")
-	what, _, _ = strings.Cut(what, ":")
+	what, method, _ := strings.Cut(what, ":")
 	parts := strings.Split(what, "/")
 	what = strings.Join(parts[max(0, len(parts)-2):], "/") // such as topics/T
 	switch {
 	case googleapi.IsStatus(err, http.StatusNotFound):
 		e.fail("there is no %s", what)
+	case e.Before && googleapi.IsDisabled(err):
+		e.disabled(api)
+	case googleapi.IsStatus(err, http.StatusForbidden) && e.scope != first && !googleapi.IsDisabled(err):
+		right := map[bool]string{true: "roles/iam.securityReviewer", false: "roles/viewer"}[method == "getIamPolicy"]
+		e.skip("you may not read %s, which takes %s: %v", what, right, err)
 	case err != nil:
 		e.fail("%s could not be read: %v", what, err)
 	}
 	return answer, err == nil
+}
+
+// disabled warns that an API is not enabled.
+func (e *exam) disabled(api string) {
+	e.todo = "gcloud services enable " + api + ".googleapis.com --project=" + e.project
+	e.warn("%s.googleapis.com is not enabled: enable it to check this", api)
 }
 
 // at returns the text of the member of an object at a path, such as fields.0.order.
@@ -348,8 +363,11 @@ func at(o object, path string) string {
 			return ""
 		}
 	}
-	if value == nil {
+	switch value := value.(type) {
+	case nil:
 		return ""
+	case float64: // without an exponent
+		return strconv.FormatFloat(value, 'f', -1, 64)
 	}
 	return fmt.Sprint(value)
 }
@@ -385,7 +403,11 @@ type awsCLI func(ctx context.Context, args ...string) ([]byte, error)
 func runAWS(ctx context.Context, args ...string) ([]byte, error) {
 	aws := exec.CommandContext(ctx, "aws", append(args, "--output=json")...)
 	aws.Env = append(os.Environ(), "AWS_PAGER=")
+	aws.WaitDelay = time.Second // for a process that it started
 	output, err := aws.Output()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		err = errors.New(cli.Clean(strings.TrimSpace(string(failed.Stderr))))
 	}

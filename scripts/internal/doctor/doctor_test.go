@@ -134,6 +134,8 @@ func TestBroken(t *testing.T) {
 			Broken, "invokers", "gatepost-eu-push-sendevent may not call SendEvent"},
 		{"IAM check is off", func(w *world) { w.door = http.StatusMethodNotAllowed },
 			Broken, "no entry without a token", "AcceptGrant answers 405, want 403"},
+		{"IAM check of an internal function is off", func(w *world) { w.open = "refreshshard" },
+			Broken, "no entry without a token", "RefreshShard: the IAM check is off"},
 		{"Pub/Sub has no tokens", func(w *world) { w.remove("gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com:policy") },
 			Broken, "callers", "has not roles/iam.serviceAccountTokenCreator"},
 		{"another role speaks as the caller", func(w *world) {
@@ -151,6 +153,19 @@ func TestBroken(t *testing.T) {
 		}, Broken, "of the functions", "gatepost-eu-acceptgrant has not roles/datastore.user"},
 		{"topic without right", func(w *world) { w.remove("topics/grant-events:policy") },
 			Broken, "of the functions", "gatepost-eu-sendevent has not roles/pubsub.publisher on topics/grant-events"},
+		{"policies may not be read", func(w *world) { w.forbidden = "topics/grant-events:getIamPolicy" },
+			Unchecked, "of the functions", "you may not read topics/grant-events, which takes roles/iam.securityReviewer: "},
+		{"functions may not be read", func(w *world) { w.forbidden = "functions/gatepost-eu-refreshtokens" },
+			Unchecked, "job", "you may not read the function RefreshTokens, which takes roles/viewer"},
+		{"functions of subscriptions may not be read", func(w *world) { w.forbidden = "functions/gatepost-eu-sendevent" },
+			Unchecked, "subscription of device events", "you may not read the function SendEvent"},
+		{"functions of the Lambda may not be read", func(w *world) { w.forbidden = "functions/gatepost-eu-skillevent" },
+			Unchecked, "Lambda", "you may not read the function SkillEvent"},
+		{"door may not be read", func(w *world) { w.forbidden = "functions/gatepost-eu-acceptgrant" },
+			Unchecked, "no entry without a token", "you may not read the function AcceptGrant"},
+		{"database may not be read", func(w *world) { w.forbidden = "databases/gatepost-eu" },
+			Unchecked, "database", "which takes roles/viewer"},
+		{"API of the job disabled", func(w *world) { w.disabled = "cloudscheduler" }, Broken, "job", "could not be read: calling cloudscheduler"},
 		{"no filter", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "filter", nil) },
 			Broken, "subscription of device events", "filter is not set, want NOT attributes.region"},
 		{"push without identity", func(w *world) { w.set("subscriptions/gatepost-eu-device-events", "pushConfig.oidcToken", nil) },
@@ -197,9 +212,16 @@ func TestBroken(t *testing.T) {
 		}, Broken, "job", "its last run was at 2026-11-28T14:30:00Z"},
 		{"no sweeps", func(w *world) { w.lines = w.lines[:4] }, Broken, "keeps up", "no shard was swept in 30m0s"},
 		{"sweeps do not keep up", func(w *world) {
-			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 300})
+			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 1_234_567})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})
-		}, Broken, "keeps up", "300 in the last 15m0s, 200 before"},
+		}, Broken, "keeps up", "1234567 in the last 15m0s, 200 before"},
+		{"sweeps of many shards do not catch up", func(w *world) {
+			for range 1000 {
+				w.log("refreshshard", time.Second, "INFO", object{"function": "RefreshShard", "left": 0})
+			}
+			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 100})
+			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 90})
+		}, Broken, "keeps up", "100 in the last 15m0s, 90 before"},
 		{"sweeps catch up", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 100})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})
@@ -211,7 +233,7 @@ func TestBroken(t *testing.T) {
 			w.log("refreshshard", time.Minute, "ERROR", object{"function": "RefreshShard", "error_client_refused": "refresh: client refused"})
 		}, Broken, "refreshes", "client_refused: refresh: client refused"},
 		{"brake latched", func(w *world) {
-			w.log("refreshshard", time.Minute, "ERROR", object{"function": "RefreshShard", "error_brake": "the brake is latched"})
+			w.log("refreshshard", 65*time.Minute, "ERROR", object{"function": "RefreshShard", "error_brake": "the brake is latched"})
 		}, Broken, "refreshes", "brake: the brake is latched"},
 		{"Login with Amazon is ill", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "error_login_with_amazon": "status 503"})
@@ -221,7 +243,7 @@ func TestBroken(t *testing.T) {
 		}, Broken, "LWA client", "exchange: client refused"},
 		{"old client secret is left", func(w *world) {
 			first, _ := strings.CutSuffix(w.secrets["gatepost-lwa-credentials"], "]")
-			w.secrets["gatepost-lwa-credentials"] = first + `,{"client_id":"old","client_secret":"` + canary + `"}]`
+			w.secrets["gatepost-lwa-credentials"] = first + `,{"client_id":"amzn1.application-oa2-client.old","client_secret":"` + canary + `"}]`
 		}, Odd, "LWA client", "credentials 2: login with amazon: exchange: client refused"},
 		{"gateway is down", func(w *world) {
 			w.amazon.Always(simulator.Gateway("EU"), simulator.Fault{Code: simulator.ServiceUnavailable})
@@ -239,6 +261,8 @@ func TestBroken(t *testing.T) {
 			statement := w.find("policy gatepost-skill-proxy-eu")["Statement"].([]any)[1].(object)
 			statement["Condition"] = object{"StringEquals": object{"lambda:EventSourceToken": "amzn1.ask.skill.other"}}
 		}, Broken, "triggers", "alexa-appkit.amazon.com may invoke it for another skill"},
+		{"no trigger", func(w *world) { w.remove("policy gatepost-skill-proxy-eu") },
+			Broken, "triggers", "nothing may invoke gatepost-skill-proxy-eu for the skill"},
 		{"no trigger for skill events", func(w *world) {
 			policy := w.find("policy gatepost-skill-proxy-eu")
 			policy["Statement"] = policy["Statement"].([]any)[:1]
@@ -273,6 +297,19 @@ func TestBroken(t *testing.T) {
 	}
 }
 
+// TestSwapped: where the client id should be, the secret is not shown, nor its end.
+func TestSwapped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.secrets["gatepost-lwa-credentials"] = `{"client_id":"` + canary + `-q7Zx41","client_secret":"amzn1.application-oa2-client.fake"}`
+	_, stdout, stderr := w.doctor("--settings="+settings, "--regions=EU")
+	for _, want := range []string{"‼ client credentials: credentials 1: client_id is not a client id", "× LWA client: client ?: "} {
+		if !strings.Contains(stdout, want) || strings.Contains(stdout+stderr, "q7Zx41") {
+			t.Errorf("want %q, and not the end of the secret:\n%s%s", want, stdout, stderr)
+		}
+	}
+}
+
 // edit gives the run a changed copy of a file.
 func (w *world) edit(file *string, old, text string) {
 	w.Helper()
@@ -297,7 +334,13 @@ func TestBrokenBefore(t *testing.T) {
 		sentence        string
 	}{
 		{"API disabled", func(w *world) { w.remove("services/sts.googleapis.com") }, Odd, "APIs", "sts.googleapis.com is not enabled"},
+		{"no Cloud Resource Manager", func(w *world) { w.disabled = "cloudresourcemanager" },
+			Odd, "project", "cloudresourcemanager.googleapis.com is not enabled: enable it to check this"},
+		{"no Cloud Resource Manager for the rights", func(w *world) { w.disabled = "cloudresourcemanager" },
+			Odd, "your rights", "cloudresourcemanager.googleapis.com is not enabled: enable it to check this"},
 		{"right missing", func(w *world) { w.granted = permissions[1:] }, Broken, "your rights", "you lack serviceusage.services.enable"},
+		{"rights of bucket and alerts missing", func(w *world) { w.granted = permissions[:len(permissions)-3] }, Broken, "your rights",
+			"you lack storage.buckets.create; you lack storage.objects.create; you lack monitoring.alertPolicies.create"},
 		{"quota", func(w *world) { w.cpuQuota = 5000 }, Broken, "quotas",
 			"10 instances of AcceptGrant need 10000 of CpuAllocPerProjectRegion in europe-west1, which is 5000"},
 		{"quota of memory", func(w *world) {
@@ -327,6 +370,21 @@ func TestBrokenBefore(t *testing.T) {
 			_, findings := w.examine(args...)
 			wantOnly(t, findings, test.severity, test.check, test.sentence)
 		})
+	}
+}
+
+// TestFreshProject: before there is a deployment, Secret Manager may be disabled.
+func TestFreshProject(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.remove("services/secretmanager.googleapis.com")
+	w.secrets["gatepost-lwa-credentials"], w.secrets["gatepost-token-keyset-eu"] = "", ""
+	status, stdout, _ := w.doctor("--before", "--settings="+settings, "--regions=EU")
+	const want = ": secretmanager.googleapis.com is not enabled: enable it to check this\n"
+	for _, check := range []string{"client credentials", "keyset (EU)", "LWA client"} {
+		if status != cli.StatusDone || !strings.Contains(stdout, "‼ "+check+want) {
+			t.Errorf("status %d, want ‼ %s%s:\n%s", status, check, want, stdout)
+		}
 	}
 }
 

@@ -15,10 +15,11 @@ import (
 func (e *exam) subscription(ctx context.Context, suffix, function, deadLetters string, pairs ...string) {
 	name := e.name(suffix)
 	subscription, ok := e.read(ctx, "pubsub", "v1/projects/"+e.project+"/subscriptions/"+name, nil)
-	if !ok {
+	address, known := e.uri(ctx, function)
+	if !ok || !known {
 		return
 	}
-	address, topics := e.uri(ctx, function), "projects/"+e.project+"/topics/"
+	topics := "projects/" + e.project + "/topics/"
 	e.want(name, subscription, append(pairs, "state", "ACTIVE", "detached", "", "expirationPolicy.ttl", "", "ackDeadlineSeconds", "60",
 		"pushConfig.pushEndpoint", address, "pushConfig.oidcToken.audience", address,
 		"pushConfig.oidcToken.serviceAccountEmail", e.email("push-"+strings.ToLower(function)),
@@ -152,10 +153,10 @@ func checkFields(ctx context.Context, e *exam) {
 func checkJob(ctx context.Context, e *exam) {
 	name := e.name("refresh")
 	job, ok := e.read(ctx, "cloudscheduler", strings.Replace(e.location("jobs", name), "v2/", "v1/", 1), nil)
-	if !ok {
+	address, known := e.uri(ctx, "RefreshTokens")
+	if !ok || !known {
 		return
 	}
-	address := e.uri(ctx, "RefreshTokens")
 	e.want(name, job, "state", "ENABLED", "httpTarget.uri", address, "httpTarget.httpMethod", "POST",
 		"httpTarget.oidcToken.audience", address, "httpTarget.oidcToken.serviceAccountEmail", e.email("scheduler"))
 	if e.Settings != "" {
@@ -176,26 +177,28 @@ func checkJob(ctx context.Context, e *exam) {
 // recently is a time in which there are several sweeps.
 const recently = 30 * time.Minute
 
-// swept returns the newest lines of RefreshShard.
-func (e *exam) swept(ctx context.Context) []object {
-	lines, ok := e.log(ctx, `jsonPayload.function="RefreshShard"`, recently)
-	if ok && len(lines) == 0 {
+// swept returns the newest lines of RefreshShard that a filter selects. The check fails if
+// there is no line at all. A page has 1000: with many shards the lines of all sweeps
+// would be those of the last minutes.
+func (e *exam) swept(ctx context.Context, filter string) []object {
+	const shards = `jsonPayload.function="RefreshShard"`
+	if some, ok := e.log(ctx, shards, recently, 1); ok && len(some) == 0 {
 		e.fail("no shard was swept in %v", recently)
 	}
+	lines, _ := e.log(ctx, shards+" AND "+filter, recently, 1000)
 	return lines
 }
 
 // checkSweep compares how many records were left over in the newer half of the time with
 // the older half.
 func checkSweep(ctx context.Context, e *exam) {
-	lines := e.swept(ctx)
 	newer, older, late := 0, 0, 0
-	for _, line := range lines {
-		left, _ := strconv.Atoi(at(line, "jsonPayload.left")) // -1 if it is not known
+	for _, line := range e.swept(ctx, "(jsonPayload.left>0 OR jsonPayload.late=true)") {
+		left, _ := strconv.Atoi(at(line, "jsonPayload.left")) // none if it was late
 		if written, _ := time.Parse(time.RFC3339, at(line, "timestamp")); written.After(e.env.Now().Add(-recently / 2)) {
-			newer += max(0, left)
+			newer += left
 		} else {
-			older += max(0, left)
+			older += left
 		}
 		if at(line, "jsonPayload.late") == "true" {
 			late++
@@ -210,14 +213,23 @@ func checkSweep(ctx context.Context, e *exam) {
 	if late > 0 {
 		e.warn("%d shards waited for more than a period", late)
 	}
-	e.ok("%d shards in %v, and nothing is left over", len(lines), recently)
+	e.ok("shards were swept in %v, and nothing is left over", recently)
 }
+
+// brakeLogged is longer than the hour after which RefreshShard logs again that the brake
+// is latched.
+const brakeLogged = 70 * time.Minute
 
 // checkRefreshes reads the errors of sweeps. Those that need a person are errors in the
 // log too.
 func checkRefreshes(ctx context.Context, e *exam) {
 	seen := map[string]bool{}
-	for _, line := range e.swept(ctx) {
+	braked, _ := e.log(ctx, `jsonPayload.function="RefreshShard" AND jsonPayload.error_brake:* AND severity>=ERROR`, brakeLogged, 1)
+	if len(braked) > 0 {
+		e.fail("brake: %s", at(braked[0], "jsonPayload.error_brake"))
+		seen["ERROR"+"brake: "] = true
+	}
+	for _, line := range e.swept(ctx, "severity>=WARNING") {
 		severity := at(line, "severity")
 		payload, _ := line["jsonPayload"].(object)
 		for _, field := range sorted(payload) {

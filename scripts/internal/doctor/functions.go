@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/googleapi"
 )
 
 // location returns the path of a resource in the stack's location.
@@ -16,11 +18,15 @@ func (e *exam) location(kind, name string) string {
 	return fmt.Sprintf("v2/projects/%s/locations/%s/%s/%s", e.project, string(e.stack.Location), kind, name)
 }
 
-// uri returns the address of a function of the stack, empty if there is none: that is for
-// another check.
-func (e *exam) uri(ctx context.Context, entryPoint string) string {
-	function, _ := e.try(ctx, "cloudfunctions", e.location("functions", e.name(strings.ToLower(entryPoint))), nil)
-	return at(function, "serviceConfig.uri")
+// uri returns the address of a function of the stack, empty if there is no function: that
+// is for another check. It is false if the operator may not read the function.
+func (e *exam) uri(ctx context.Context, entryPoint string) (string, bool) {
+	function, err := e.try(ctx, "cloudfunctions", e.location("functions", e.name(strings.ToLower(entryPoint))), nil)
+	if googleapi.IsStatus(err, http.StatusForbidden) {
+		e.skip("you may not read the function %s, which takes roles/viewer", entryPoint)
+		return "", false
+	}
+	return at(function, "serviceConfig.uri"), true
 }
 
 // name returns the name of a resource of the stack, such as gatepost-eu-refresh.
@@ -89,19 +95,19 @@ func checkFunctions(ctx context.Context, e *exam) {
 	}
 }
 
-// log reads the newest lines of the stack's functions that a filter selects.
-func (e *exam) log(ctx context.Context, filter string, since time.Duration) ([]object, bool) {
+// log reads the newest lines, up to a number, of the stack's functions that a filter selects.
+func (e *exam) log(ctx context.Context, filter string, since time.Duration, number int) ([]object, bool) {
 	filter = fmt.Sprintf(`resource.labels.service_name=~"^%s-" AND %s AND timestamp>=%q`, string(e.stack.Database()), filter,
 		e.env.Now().Add(-since).UTC().Format(time.RFC3339))
 	page, ok := e.read(ctx, "logging", "v2/entries:list", object{
-		"resourceNames": []string{"projects/" + e.project}, "filter": filter, "orderBy": "timestamp desc", "pageSize": 1000,
+		"resourceNames": []string{"projects/" + e.project}, "filter": filter, "orderBy": "timestamp desc", "pageSize": number,
 	})
 	return items(page, "entries"), ok
 }
 
 // checkVersion reads the lines that processes write at their start.
 func checkVersion(ctx context.Context, e *exam) {
-	lines, ok := e.log(ctx, `jsonPayload.message="ready"`, 30*24*time.Hour)
+	lines, ok := e.log(ctx, `jsonPayload.message="ready"`, 30*24*time.Hour, 1000)
 	versions, seen := map[string][]string{}, map[string]bool{} // functions by version
 	for _, line := range lines {
 		service := strings.TrimPrefix(at(line, "resource.labels.service_name"), e.name(""))
@@ -178,10 +184,20 @@ func checkInvokers(ctx context.Context, e *exam) {
 	e.ok("only the callers")
 }
 
-// checkDoor gets, which no function allows: one that is called answers 405.
+// checkDoor reads whether Cloud Run checks IAM. It calls the functions that the internet
+// reaches with a GET, which none allows: one that is called answers 405.
 func checkDoor(ctx context.Context, e *exam) {
+	for _, f := range e.stack.Functions() {
+		service, ok := e.read(ctx, "run", e.location("services", string(f.Name())), nil)
+		if ok && at(service, "invokerIamDisabled") == "true" {
+			e.fail("%s: the IAM check is off", string(f.EntryPoint))
+		}
+	}
 	for _, name := range []string{"AcceptGrant", "SkillEvent"} {
-		address := e.uri(ctx, name)
+		address, ok := e.uri(ctx, name)
+		if !ok {
+			continue
+		}
 		if address == "" {
 			e.fail("%s has no address", name)
 			continue
@@ -193,7 +209,7 @@ func checkDoor(ctx context.Context, e *exam) {
 			e.fail("%s answers %d, want 403", name, status)
 		}
 	}
-	e.ok("403")
+	e.ok("IAM is checked: 403")
 }
 
 // get returns the status of an address.

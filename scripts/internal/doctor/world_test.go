@@ -60,6 +60,9 @@ type world struct {
 	metrics   map[string]int64 // by subscription and metric
 	granted   []string         // permissions of the operator
 	cpuQuota  int              // in thousandths
+	forbidden string           // part of the paths at Google that the operator may not read
+	disabled  string           // API that is not enabled
+	open      string           // function for which Cloud Run does not check IAM
 	noAWS     error
 	settings  string // files
 	manifest  string
@@ -160,6 +163,17 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	var answer any
 	switch api, rest, _ := strings.Cut(r.URL.Path[1:], "/"); {
+	case api == w.disabled:
+		rw.WriteHeader(http.StatusForbidden)
+		answer = object{"error": object{"message": "it has not been used before", "details": []any{object{"reason": "SERVICE_DISABLED"}}}}
+	case api == "run" && !strings.Contains(rest, ":"):
+		answer = object{"invokerIamDisabled": w.open != "" && strings.HasSuffix(rest, w.open)}
+	case strings.HasSuffix(rest, "/services"):
+		w.pageOfServices(rw, r)
+		return
+	case strings.HasSuffix(rest, "projects/maker-test"), w.forbidden != "" && strings.Contains(r.URL.Path, w.forbidden): // or there is none
+		rw.WriteHeader(http.StatusForbidden)
+		answer = object{"error": object{"message": "the caller does not have permission"}}
 	case api == "logging":
 		answer = object{"entries": w.selected(r.Body)}
 	case api == "monitoring":
@@ -173,9 +187,6 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		answer = object{"dimensionsInfos": []any{object{
 			"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"europe-west1", "us-east4"},
 		}}}
-	case strings.HasSuffix(rest, "projects/maker-test"): // as of one that there is not
-		rw.WriteHeader(http.StatusForbidden)
-		answer = object{"error": object{"message": "the caller does not have permission"}}
 	case strings.HasSuffix(rest, ":testIamPermissions"):
 		answer = object{"permissions": w.granted}
 	default:
@@ -186,22 +197,68 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(rw).Encode(answer)
 }
 
-// selected returns the lines that a filter of the log selects.
-func (w *world) selected(body io.Reader) []object {
-	var request struct{ Filter string }
-	_ = json.NewDecoder(body).Decode(&request)
-	parts := regexp.MustCompile(`=~"\^(.+)" AND jsonPayload\.(\w+)="(\w+)" AND timestamp>="(.+)"`).FindStringSubmatch(request.Filter)
-	if parts == nil {
-		w.Errorf("unknown filter %s", request.Filter)
-		return nil
+// pageOfServices answers with one enabled API a page.
+func (w *world) pageOfServices(rw http.ResponseWriter, r *http.Request) {
+	var names []string
+	for name := range w.resources {
+		if strings.HasPrefix(name, "projects/maker-prod/services/") {
+			names = append(names, path.Base(name))
+		}
 	}
+	slices.Sort(names)
+	i := slices.Index(names, r.URL.Query().Get("pageToken")) + 1
+	answer := object{"services": []any{object{"config": object{"name": names[i]}}}}
+	if i < len(names)-1 {
+		answer["nextPageToken"] = names[i]
+	}
+	_ = json.NewEncoder(rw).Encode(answer)
+}
+
+// selected returns the lines that a filter of the log selects, no more than a page.
+func (w *world) selected(body io.Reader) []object {
+	var request struct {
+		Filter   string
+		PageSize int
+	}
+	_ = json.NewDecoder(body).Decode(&request)
 	all := slices.SortedFunc(slices.Values(w.lines), func(a, b object) int {
 		return strings.Compare(at(b, "timestamp"), at(a, "timestamp")) // the newest first
 	})
-	return slices.DeleteFunc(all, func(line object) bool {
-		return !strings.HasPrefix(at(line, "resource.labels.service_name"), parts[1]) || at(line, "jsonPayload."+parts[2]) != parts[3] ||
-			at(line, "timestamp") < parts[4]
+	all = slices.DeleteFunc(all, func(line object) bool {
+		for clause := range strings.SplitSeq(request.Filter, " AND ") {
+			if !slices.ContainsFunc(strings.Split(strings.Trim(clause, "()"), " OR "), func(one string) bool { return w.holds(line, one) }) {
+				return true
+			}
+		}
+		return false
 	})
+	return all[:min(len(all), request.PageSize)]
+}
+
+var comparison = regexp.MustCompile(`^([\w.]+)(=~|>=|=|>|:)"?\^?([^"]+)"?$`)
+
+// holds reports whether a comparison of a filter holds for a line.
+func (w *world) holds(line object, compare string) bool {
+	parts := comparison.FindStringSubmatch(compare)
+	if parts == nil {
+		w.Errorf("unknown filter %s", compare)
+		return false
+	}
+	switch value := at(line, parts[1]); {
+	case parts[2] == "=~":
+		return strings.HasPrefix(value, parts[3])
+	case parts[2] == ":":
+		return value != ""
+	case parts[1] == "severity":
+		levels := []string{"INFO", "WARNING", "ERROR"}
+		return slices.Index(levels, value) >= slices.Index(levels, parts[3])
+	case parts[2] == ">=":
+		return value >= parts[3]
+	case parts[2] == ">": // than 0
+		return value != "" && value != "0" && value[0] != '-'
+	default:
+		return value == parts[3]
+	}
 }
 
 // RoundTrip is what else is called: Amazon, the identity provider and Cloud Run.
@@ -242,7 +299,10 @@ func (w *world) AccessSecretVersion(
 }
 
 // aws is the AWS CLI.
-func (w *world) aws(_ context.Context, args ...string) ([]byte, error) {
+func (w *world) aws(ctx context.Context, args ...string) ([]byte, error) {
+	if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) > time.Minute {
+		w.Errorf("aws %s has no limit of a minute", args)
+	}
 	lambda := w.resources["lambda gatepost-skill-proxy-eu"]
 	wanted := []string{"--function-name=gatepost-skill-proxy-eu", "--region=eu-west-1"}
 	switch command := strings.Join(args[:2], " "); {
@@ -256,6 +316,9 @@ func (w *world) aws(_ context.Context, args ...string) ([]byte, error) {
 		return json.Marshal(lambda)
 	case command == "lambda get-policy":
 		policy, _ := json.Marshal(w.resources["policy gatepost-skill-proxy-eu"])
+		if string(policy) == "null" {
+			return nil, errors.New("an error occurred (ResourceNotFoundException) when calling the operation: no policy")
+		}
 		return json.Marshal(object{"Policy": string(policy)})
 	}
 	w.Errorf("doctor may change something: aws %s", args)

@@ -6,6 +6,7 @@ package googleapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,6 +53,7 @@ func New(ctx context.Context, base string) (*Client, error) {
 type Error struct {
 	Status  int
 	Message string
+	Reason  string // such as SERVICE_DISABLED, if Google gives one
 }
 
 // Error returns Google's message.
@@ -110,10 +112,25 @@ func (c *Client) call(ctx context.Context, method, api, path string, body []byte
 	return nil
 }
 
+// IsDisabled reports whether an error is that the API is not enabled.
+func IsDisabled(err error) bool {
+	answer, ok := errors.AsType[*Error](err)
+	return ok && answer.Reason == "SERVICE_DISABLED"
+}
+
 func newError(status int, answer []byte) *Error {
-	var body struct{ Error struct{ Message string } }
-	if err := json.Unmarshal(answer, &body); err != nil || body.Error.Message == "" {
-		return &Error{status, http.StatusText(status)}
+	var body struct {
+		Error struct {
+			Message string
+			Details []struct{ Reason string }
+		}
 	}
-	return &Error{status, body.Error.Message}
+	if err := json.Unmarshal(answer, &body); err != nil || body.Error.Message == "" {
+		return &Error{Status: status, Message: http.StatusText(status)}
+	}
+	result := &Error{Status: status, Message: body.Error.Message}
+	for _, detail := range body.Error.Details {
+		result.Reason = cmp.Or(result.Reason, detail.Reason)
+	}
+	return result
 }
