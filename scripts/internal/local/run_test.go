@@ -57,7 +57,9 @@ func TestConsole(t *testing.T) {
 	if _, page := get(t, address); !strings.Contains(page, "<title>Gatepost</title>") {
 		t.Errorf("the page: %s", page)
 	}
-	for _, want := range []string{`"customer":"u-1","endpoint":"lamp-1","what":"powerState = ON","region":"EU","outcome":"accepted"`, `"outcome":"linked"`} {
+	for _, want := range []string{
+		`"customer":"u-1","endpoint":"lamp-1","what":"powerState = ON","region":"EU","outcome":"accepted"`, `"outcome":"linked"`,
+	} {
 		if _, events := get(t, address+"api/events"); !strings.Contains(events, want) {
 			t.Errorf("no %s in %s", want, events)
 		}
