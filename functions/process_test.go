@@ -1,6 +1,9 @@
 package functions_test
 
 import (
+	// The main that the buildpack generates imports it: go.sum must have its sums.
+	_ "github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+
 	"log/slog"
 	"net/http"
 	"os"
