@@ -351,7 +351,7 @@ func (w *world) doctor(args ...string) (status int, stdout, stderr string) {
 		Doctor Command `cmd:""`
 	})
 	grammar.Doctor.aws, grammar.Doctor.environ, grammar.Doctor.transport = w.aws, map[string]string{}, w
-	status = cli.Run(testkit.Context(w.T), env, grammar, append([]string{"doctor"}, args...))
+	status = cli.Run(testkit.Within(w.T, 2*testkit.Patience), env, grammar, append([]string{"doctor"}, args...))
 	all := out.String() + complaints.String()
 	for _, secret := range append(slices.Collect(maps.Values(w.secrets)), canary, simulator.DefaultClient().Secret.Reveal()) {
 		if secret != "" && strings.Contains(all, secret) {
