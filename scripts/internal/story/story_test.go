@@ -221,6 +221,7 @@ func TestVerdicts(t *testing.T) {
 		{"one of two grants",
 			log(line(1, "eu", "suspended", with("suspended", "accepted"))), "accepted", true, "another grant, in EU: suspended"},
 		{"one is a dead letter", log(line(1, "eu", "accepted", with("accepted", "dead_letter"))), "accepted", true, "dead_letter"},
+		{"one is retried", log(line(1, "eu", "retry", with("accepted", "retry"))), "accepted", true, "another grant, in EU: retry"},
 		{"an old grant", log(line(1, "eu", "revoked", with("revoked", "accepted"))), "accepted", true, ""},
 		{"two stacks", log(line(1, "eu", "dead_letter"), line(2, "na", "accepted")), "accepted", true, ""},
 		{"two stacks accept, one late", log(line(1, "eu", "accepted"), line(12, "na", "accepted")), "accepted", true, "1s after"},
