@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -31,6 +32,9 @@ const (
 	// startTime bounds the start. It takes a tenth of a second, and some with
 	// emulators.
 	startTime = 10 * time.Second
+	// firstReadTime bounds the first read of a database. It takes seconds in an
+	// emulator that has just started.
+	firstReadTime = 30 * time.Second
 	// minBackoff and maxBackoff are short for the user who watches; a deployment waits
 	// from 5 to 60 seconds.
 	minBackoff, maxBackoff = time.Second, 10 * time.Second
@@ -190,7 +194,23 @@ func (r *run) openStore(ctx context.Context) (closeStore func(), err error) {
 		return nil, fmt.Errorf("connecting to Firestore: %w", err)
 	}
 	r.store = grantfire.New(client)
+	if err := readFirst(ctx, r.store); err != nil {
+		_ = client.Close()
+		return nil, fmt.Errorf("reading from Firestore: %w", err)
+	}
 	return func() { _ = client.Close() }, nil // everything is written
+}
+
+// readFirst reads once from a new database, so that the first AcceptGrant does not wait
+// for a cold emulator.
+func readFirst(ctx context.Context, store grant.Store) error {
+	ctx, cancel := context.WithTimeout(ctx, firstReadTime)
+	defer cancel()
+	_, err := store.Read(ctx, grant.Key{Skill: "default", UserID: userID})
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // start starts Gatepost and the maker's cloud. It calls fail if a part fails later.
