@@ -160,7 +160,9 @@ func (r *run) run(ctx context.Context) error {
 	}
 	accepted := r.demonstrate(running, began)
 	if !r.Once {
-		r.suggest()
+		if running.Err() == nil {
+			r.suggest()
+		}
 		<-running.Done()
 	}
 	r.maker.close()

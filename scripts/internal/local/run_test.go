@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
@@ -277,6 +278,30 @@ func stored(t *testing.T, p *program, env map[string]string) map[string]any {
 		t.Fatal(err)
 	}
 	return document.Data()
+}
+
+// interrupting is a terminal whose user interrupts the demonstration.
+type interrupting struct {
+	strings.Builder
+	interrupt func()
+}
+
+func (i *interrupting) Write(text []byte) (int, error) {
+	if strings.Contains(string(text), " links the skill in ") {
+		i.interrupt()
+	}
+	return i.Builder.Write(text)
+}
+
+func TestInterruptDuringTheDemonstration(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	terminal := &interrupting{interrupt: interrupt}
+	env := &cli.Env{Stdout: terminal, Stderr: io.Discard, Now: time.Now}
+	err := Command{Project: "gatepost-local"}.newRun(env, func(string) string { return "" }).run(ctx)
+	if shown := terminal.String(); err != nil || strings.Contains(shown, "Commands to try") || !strings.Contains(shown, "\nStopped with ") {
+		t.Errorf("run() = %v; it showed:\n%s", err, shown)
+	}
 }
 
 func TestInterruptFinishesWhatIsInFlight(t *testing.T) {
