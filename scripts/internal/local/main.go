@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -89,6 +90,9 @@ func (c *Command) AfterApply(parsed *kong.Context) error {
 
 const maxPort = 65535
 
+// projectID matches what Google allows.
+var projectID = regexp.MustCompile(`^[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
+
 // Validate implements kong's check.
 func (c Command) Validate() error {
 	for _, given := range []struct {
@@ -101,6 +105,10 @@ func (c Command) Validate() error {
 		if given.port < 0 || given.port > given.max {
 			return fmt.Errorf("--%s=%d: must be from 0 to %d", given.flag, given.port, given.max)
 		}
+	}
+	if !projectID.MatchString(c.Project) {
+		return fmt.Errorf("--project=%q: must be 6 to 30 lower-case letters, digits and hyphens, with a letter first and no hyphen last",
+			c.Project)
 	}
 	return nil
 }

@@ -139,8 +139,8 @@ func TestFlags(t *testing.T) {
 	}
 	for args, want := range map[string]Command{
 		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085, Given: map[string]bool{}},
-		"local --once --refuse --logs --project=p --port=1 --maker-port=2 --simulator-port=3 --pubsub-port=4": {
-			Once: true, Refuse: true, Logs: true, Project: "p", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4,
+		"local --once --refuse --logs --project=p-test --port=1 --maker-port=2 --simulator-port=3 --pubsub-port=4": {
+			Once: true, Refuse: true, Logs: true, Project: "p-test", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4,
 			Given: map[string]bool{"once": true, "refuse": true, "logs": true, "project": true,
 				"port": true, "maker-port": true, "simulator-port": true, "pubsub-port": true}},
 	} {
@@ -154,7 +154,11 @@ func TestFlags(t *testing.T) {
 	for args, want := range map[string]int{
 		"--help": cli.StatusDone, "--twice": cli.StatusUsage, "--port=http": cli.StatusUsage, "once": cli.StatusUsage,
 		"--port=-1": cli.StatusUsage, "--maker-port=65536": cli.StatusUsage, "--pubsub-port=65536": cli.StatusUsage,
-		"--simulator-port=65533": cli.StatusUsage, "--port=65535 --simulator-port=65532": cli.StatusDone,
+		"--project=": cli.StatusUsage, "--project=a-b-c": cli.StatusUsage, "--project=1-local": cli.StatusUsage,
+		"--project=local-": cli.StatusUsage, "--project=Local-1": cli.StatusUsage, "--project=p/local": cli.StatusUsage,
+		"--project=a-b-c1": cli.StatusDone, "--project=a" + strings.Repeat("b", 29): cli.StatusDone,
+		"--project=a" + strings.Repeat("b", 30): cli.StatusUsage,
+		"--simulator-port=65533":                cli.StatusUsage, "--port=65535 --simulator-port=65532": cli.StatusDone,
 	} {
 		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now, ParseOnly: true}
 		if got := cli.Run(t.Context(), env, new(grammar), strings.Fields("local "+args)); got != want {
