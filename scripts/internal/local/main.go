@@ -56,7 +56,7 @@ type Command struct {
 	Refuse        bool   `help:"Make the gateways refuse every event."`
 	Logs          bool   `help:"Show the functions' logs on standard error."`
 	Project       string `placeholder:"P" default:"gatepost-local" help:"Project in Pub/Sub and in the emulators (${default})."`
-	Port          int    `placeholder:"N" default:"8080" help:"Port of the functions (${default}). If a default port is taken, another is used."`
+	Port          int    `placeholder:"N" default:"8080" help:"Port of the functions (${default}). If a default is taken, another is used."`
 	MakerPort     int    `placeholder:"N" default:"8089" help:"Port of the maker's cloud, where events are published (${default})."`
 	SimulatorPort int    `placeholder:"N" default:"8090" help:"Port of the simulator (${default}). The gateways have the three after it."`
 	PubsubPort    int    `placeholder:"N" default:"8085" help:"Port of Pub/Sub (${default})."`

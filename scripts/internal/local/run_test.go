@@ -138,7 +138,8 @@ func TestFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]Command{
-		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085, Given: map[string]bool{}},
+		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085,
+			Given: map[string]bool{}},
 		"local --once --refuse --logs --project=p-test --port=1 --maker-port=2 --simulator-port=3 --pubsub-port=4": {
 			Once: true, Refuse: true, Logs: true, Project: "p-test", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4,
 			Given: map[string]bool{"once": true, "refuse": true, "logs": true, "project": true,
