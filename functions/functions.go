@@ -102,6 +102,7 @@ func Build(env config.Env, log *slog.Logger, parts Parts) (*Built, error) {
 		served[name] = fmt.Sprintf("%d bytes, %s", limits.Body, limits.Time)
 	}
 	if err := errors.Join(source.Err(), process.Err()); err != nil {
+		_ = process.Close() // nothing was published
 		return nil, fmt.Errorf("configuration:\n  %s", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
 	built.First(process.SavePending)

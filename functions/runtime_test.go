@@ -7,6 +7,11 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/gatepostdev/gatepost/functions/internal/wiring"
 	"github.com/gatepostdev/gatepost/shared/config"
 	"github.com/gatepostdev/gatepost/shared/testkit/expect"
@@ -65,5 +70,23 @@ func TestVariables(t *testing.T) {
 		if !strings.Contains(table, "`"+name+"`") {
 			t.Errorf("CONTRACTS.md does not list %s", name)
 		}
+	}
+}
+
+// TestBuildFails: a program that goes on after a wrong configuration keeps no connection.
+func TestBuildFails(t *testing.T) {
+	connection, err := grpc.NewClient("127.0.0.1:1", grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := config.Env{
+		"FUNCTION_TARGET": "RefreshTokens", "REFRESH_TOPIC": "refresh", "GOOGLE_CLOUD_PROJECT": "p", "GRANT_STORE": "memory", "SKILL": "!",
+	}
+	parts := Parts{PubSub: []option.ClientOption{option.WithGRPCConn(connection)}}
+	if _, err := Build(env, slog.New(slog.DiscardHandler), parts); err == nil || !strings.Contains(err.Error(), "SKILL") {
+		t.Errorf("Build() = %v, want an error with SKILL", err)
+	}
+	if state := connection.GetState(); state != connectivity.Shutdown {
+		t.Errorf("the connection to Pub/Sub is %v, want it closed", state)
 	}
 }

@@ -47,6 +47,7 @@ type Gatepost struct {
 	PubSub PubSub
 
 	t       testing.TB
+	ctx     context.Context // unlike that of t, it lasts until the end of t's cleanup
 	running *oneprocess.Gatepost
 }
 
@@ -84,7 +85,12 @@ func Start(t testing.TB, options ...Option) *Gatepost {
 	for _, option := range options {
 		option(&s)
 	}
+	if topic, given := s.env["DEAD_LETTER_TOPIC"]; given && topic == "" {
+		t.Fatalf("gateposttest: DEAD_LETTER_TOPIC is empty: without dead letters, events that cannot be delivered are redelivered")
+	}
 	g := &Gatepost{Amazon: simulator.New(s.simulator), Grants: grantmem.New(), t: t}
+	var end context.CancelFunc
+	g.ctx, end = context.WithCancel(context.WithoutCancel(t.Context()))
 	ctx, cancel := g.context()
 	defer cancel()
 	var err error
@@ -94,9 +100,11 @@ func Start(t testing.TB, options ...Option) *Gatepost {
 		OnFailure: func(err error) { t.Errorf("gateposttest: %v", err) },
 	})
 	if err != nil {
+		end()
 		t.Fatalf("gateposttest: %v", err)
 	}
 	t.Cleanup(func() {
+		end()
 		if !g.running.Stop().Drained {
 			t.Error("gateposttest: requests were cut off at the end of the test")
 		}
@@ -114,7 +122,7 @@ func (g *Gatepost) context() (context.Context, context.CancelFunc) {
 			until = deadline.Add(-margin)
 		}
 	}
-	return context.WithDeadline(g.t.Context(), until)
+	return context.WithDeadline(g.ctx, until)
 }
 
 // wait calls a function that waits, and fails the test if that fails.

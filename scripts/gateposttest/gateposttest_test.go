@@ -1,11 +1,11 @@
 package gateposttest_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,15 +141,29 @@ func TestRedelivery(t *testing.T) {
 	}
 }
 
+// TestCleanup: a Gatepost serves until the cleanup of the test is over.
+func TestCleanup(t *testing.T) {
+	t.Parallel()
+	g := gateposttest.Start(t)
+	t.Cleanup(func() {
+		g.Link("u-1", alexa.EU)
+		if got := g.Outcome(g.Publish(report(t, "u-1", "ON"), nil)); got.Outcome != "accepted" {
+			t.Errorf("the outcome is %+v", got)
+		}
+	})
+}
+
 // failing is a test that may fail.
 type failing struct {
 	testing.TB
-	ctx    context.Context
 	failed chan string
+	late   *atomic.Bool // each wait ends at once
 }
 
-func (f failing) Context() context.Context { return f.ctx }
-func (f failing) Helper()                  {}
+func (f failing) Helper() {}
+func (f failing) Deadline() (deadline time.Time, ok bool) {
+	return time.Now(), f.late.Load()
+}
 func (f failing) Fatalf(format string, args ...any) {
 	f.failed <- fmt.Sprintf(format, args...)
 	runtime.Goexit()
@@ -158,14 +172,13 @@ func (f failing) Fatalf(format string, args ...any) {
 // TestFailures: what does not come fails the test, and says what is known of it.
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	f := failing{t, ctx, make(chan string, 10)}
+	f := failing{t, make(chan string, 10), new(atomic.Bool)}
 	g := gateposttest.Start(f)
 	g.Link("u-1", alexa.EU)
 	g.Amazon.Always(simulator.Gateway(alexa.EU), simulator.Fault{Code: simulator.ServiceUnavailable})
 	id := g.Publish(report(t, "u-1", "ON"), nil)
 	waitRefused(t, g)
-	cancel()
+	f.late.Store(true)
 	for want, call := range map[string]func(){
 		"the outcome of " + id + ": ":          func() { g.Outcome(id) },
 		"the outcome of m-0: ":                 func() { g.Outcome("m-0") },
@@ -175,6 +188,9 @@ func TestFailures(t *testing.T) {
 		"linking u-2: ":                        func() { g.Link("u-2", alexa.EU) },
 		"publishing: userId: ":                 func() { g.Publish(report(t, "", "ON"), nil) },
 		"publishing: json: unsupported type: ": func() { g.Publish(make(chan int), nil) },
+		"DEAD_LETTER_TOPIC is empty: ": func() {
+			gateposttest.Start(f, gateposttest.WithEnv(map[string]string{"DEAD_LETTER_TOPIC": ""}))
+		},
 	} {
 		go call()
 		if got := <-f.failed; !strings.HasPrefix(got, "gateposttest: "+want) {

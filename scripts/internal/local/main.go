@@ -3,8 +3,10 @@ package local
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,6 +33,9 @@ const (
 	// startTime bounds the start. It takes a tenth of a second, and some with
 	// emulators.
 	startTime = 10 * time.Second
+	// firstReadTime bounds the first read of a database. It takes seconds in an
+	// emulator that has just started.
+	firstReadTime = 30 * time.Second
 	// minBackoff and maxBackoff are short for the user who watches; a deployment waits
 	// from 5 to 60 seconds.
 	minBackoff, maxBackoff = time.Second, 10 * time.Second
@@ -51,7 +56,7 @@ type Command struct {
 	Refuse        bool   `help:"Make the gateways refuse every event."`
 	Logs          bool   `help:"Show the functions' logs on standard error."`
 	Project       string `placeholder:"P" default:"gatepost-local" help:"Project in Pub/Sub and in the emulators (${default})."`
-	Port          int    `placeholder:"N" default:"8080" help:"Port of the functions (${default}); another if the default is taken."`
+	Port          int    `placeholder:"N" default:"8080" help:"Port of the functions (${default}). If a default is taken, another is used."`
 	MakerPort     int    `placeholder:"N" default:"8089" help:"Port of the maker's cloud, where events are published (${default})."`
 	SimulatorPort int    `placeholder:"N" default:"8090" help:"Port of the simulator (${default}). The gateways have the three after it."`
 	PubsubPort    int    `placeholder:"N" default:"8085" help:"Port of Pub/Sub (${default})."`
@@ -85,6 +90,9 @@ func (c *Command) AfterApply(parsed *kong.Context) error {
 
 const maxPort = 65535
 
+// projectID matches what Google allows.
+var projectID = regexp.MustCompile(`^[a-z][a-z0-9-]{4,28}[a-z0-9]$`)
+
 // Validate implements kong's check.
 func (c Command) Validate() error {
 	for _, given := range []struct {
@@ -97,6 +105,10 @@ func (c Command) Validate() error {
 		if given.port < 0 || given.port > given.max {
 			return fmt.Errorf("--%s=%d: must be from 0 to %d", given.flag, given.port, given.max)
 		}
+	}
+	if !projectID.MatchString(c.Project) {
+		return fmt.Errorf("--project=%q: must be 6 to 30 lower-case letters, digits and hyphens, with a letter first and no hyphen last",
+			c.Project)
 	}
 	return nil
 }
@@ -156,7 +168,9 @@ func (r *run) run(ctx context.Context) error {
 	}
 	accepted := r.demonstrate(running, began)
 	if !r.Once {
-		r.suggest()
+		if running.Err() == nil {
+			r.suggest()
+		}
 		<-running.Done()
 	}
 	r.maker.close()
@@ -190,7 +204,23 @@ func (r *run) openStore(ctx context.Context) (closeStore func(), err error) {
 		return nil, fmt.Errorf("connecting to Firestore: %w", err)
 	}
 	r.store = grantfire.New(client)
+	if err := readFirst(ctx, r.store); err != nil {
+		_ = client.Close()
+		return nil, fmt.Errorf("reading from Firestore: %w", err)
+	}
 	return func() { _ = client.Close() }, nil // everything is written
+}
+
+// readFirst reads once from a new database, so that the first AcceptGrant does not wait
+// for a cold emulator.
+func readFirst(ctx context.Context, store grant.Store) error {
+	ctx, cancel := context.WithTimeout(ctx, firstReadTime)
+	defer cancel()
+	_, err := store.Read(ctx, grant.Key{Skill: "default", UserID: userID})
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // start starts Gatepost and the maker's cloud. It calls fail if a part fails later.

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -194,6 +195,36 @@ func TestRows(t *testing.T) {
 // newScreen returns a screen whose clock stands.
 func newScreen(w io.Writer) *screen {
 	return &screen{w: w, now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }}
+}
+
+// slowStore records how long a read may take.
+type slowStore struct {
+	grant.Store
+	within time.Duration
+	err    error
+}
+
+func (s *slowStore) Read(ctx context.Context, _ grant.Key) (grant.Record, error) {
+	until, _ := ctx.Deadline()
+	s.within = time.Until(until)
+	return grant.Record{}, s.err
+}
+
+func TestReadFirst(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{grant.ErrNotFound, io.ErrUnexpectedEOF} {
+		want := err
+		if err == grant.ErrNotFound {
+			want = nil
+		}
+		store := &slowStore{err: err}
+		if got := readFirst(t.Context(), store); !errors.Is(got, want) {
+			t.Errorf("readFirst() = %v, want %v", got, want)
+		}
+		if store.within <= startTime || store.within > firstReadTime {
+			t.Errorf("the read may take %v, want %v", store.within, firstReadTime)
+		}
+	}
 }
 
 // TestEarlyRow shows an old event of an emulator, which comes before the start is over.

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
@@ -139,9 +140,10 @@ func TestFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	for args, want := range map[string]Command{
-		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085, Given: map[string]bool{}},
-		"local --once --refuse --logs --project=p --port=1 --maker-port=2 --simulator-port=3 --pubsub-port=4": {
-			Once: true, Refuse: true, Logs: true, Project: "p", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4,
+		"local": {Project: "gatepost-local", Port: 8080, MakerPort: 8089, SimulatorPort: 8090, PubsubPort: 8085,
+			Given: map[string]bool{}},
+		"local --once --refuse --logs --project=p-test --port=1 --maker-port=2 --simulator-port=3 --pubsub-port=4": {
+			Once: true, Refuse: true, Logs: true, Project: "p-test", Port: 1, MakerPort: 2, SimulatorPort: 3, PubsubPort: 4,
 			Given: map[string]bool{"once": true, "refuse": true, "logs": true, "project": true,
 				"port": true, "maker-port": true, "simulator-port": true, "pubsub-port": true}},
 	} {
@@ -155,7 +157,11 @@ func TestFlags(t *testing.T) {
 	for args, want := range map[string]int{
 		"--help": cli.StatusDone, "--twice": cli.StatusUsage, "--port=http": cli.StatusUsage, "once": cli.StatusUsage,
 		"--port=-1": cli.StatusUsage, "--maker-port=65536": cli.StatusUsage, "--pubsub-port=65536": cli.StatusUsage,
-		"--simulator-port=65533": cli.StatusUsage, "--port=65535 --simulator-port=65532": cli.StatusDone,
+		"--project=": cli.StatusUsage, "--project=a-b-c": cli.StatusUsage, "--project=1-local": cli.StatusUsage,
+		"--project=local-": cli.StatusUsage, "--project=Local-1": cli.StatusUsage, "--project=p/local": cli.StatusUsage,
+		"--project=a-b-c1": cli.StatusDone, "--project=a" + strings.Repeat("b", 29): cli.StatusDone,
+		"--project=a" + strings.Repeat("b", 30): cli.StatusUsage,
+		"--simulator-port=65533":                cli.StatusUsage, "--port=65535 --simulator-port=65532": cli.StatusDone,
 	} {
 		env := &cli.Env{Stdout: io.Discard, Stderr: io.Discard, Now: time.Now, ParseOnly: true}
 		if got := cli.Run(t.Context(), env, new(grammar), strings.Fields("local "+args)); got != want {
@@ -279,6 +285,30 @@ func stored(t *testing.T, p *program, env map[string]string) map[string]any {
 		t.Fatal(err)
 	}
 	return document.Data()
+}
+
+// interrupting is a terminal whose user interrupts the demonstration.
+type interrupting struct {
+	strings.Builder
+	interrupt func()
+}
+
+func (i *interrupting) Write(text []byte) (int, error) {
+	if strings.Contains(string(text), " links the skill in ") {
+		i.interrupt()
+	}
+	return i.Builder.Write(text)
+}
+
+func TestInterruptDuringTheDemonstration(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	terminal := &interrupting{interrupt: interrupt}
+	env := &cli.Env{Stdout: terminal, Stderr: io.Discard, Now: time.Now}
+	err := Command{Project: "gatepost-local"}.newRun(env, func(string) string { return "" }).run(ctx)
+	if shown := terminal.String(); err != nil || strings.Contains(shown, "Commands to try") || !strings.Contains(shown, "\nStopped with ") {
+		t.Errorf("run() = %v; it showed:\n%s", err, shown)
+	}
 }
 
 func TestInterruptFinishesWhatIsInFlight(t *testing.T) {
