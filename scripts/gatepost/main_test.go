@@ -177,7 +177,7 @@ func TestWrongCalls(t *testing.T) {
 		{"grants show u-1 u-2", cli.StatusUsage, "unexpected argument u-2"},
 		{"grants show u-1 --skill=a --skill=b", cli.StatusUsage, "--skill"},
 		{"grants show u-1", cli.StatusFailed, "a database was opened"},
-		{"grants show u-1 --local=127.0.0.1:1", cli.StatusFailed, "no local run at 127.0.0.1:1 (gatepost local starts one)"},
+		{"grants show u-1 --local=127.0.0.1:1", cli.StatusFailed, "gatepost grants show: no local run at 127.0.0.1:1 (gatepost local starts one)"},
 		{"grants restore", cli.StatusUsage, "give USER, your id of the customer, or --revoked-since"},
 		{"grants restore --revoked-since=1h --revoked-until=2h", cli.StatusUsage, "--revoked-since is not before --revoked-until"},
 		{"grants brake off-ish", cli.StatusUsage, "want on, off, or no argument"},

@@ -96,8 +96,8 @@ func openFirestore(ctx context.Context, project, database string) (grant.Admin, 
 
 // Stack are the flags that name a stack's database.
 type Stack struct {
-	Project  string `placeholder:"P" help:"Project of Google Cloud. Default: the project of the credentials."`
-	Database string `placeholder:"D" default:"(default)" help:"Firestore database of the stack (default: ${default})."`
+	Project  string `placeholder:"P" nolocal:"" help:"Project of Google Cloud. Default: the project of the credentials."`
+	Database string `placeholder:"D" default:"(default)" nolocal:"" help:"Firestore database of the stack (default: ${default})."`
 }
 
 // Use opens the database, does something with the store, and closes it.
@@ -185,12 +185,19 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	if err == nil {
 		err = checkRepeated(parsed)
 	}
+	local, wrong := localRun(parsed)
+	if wrong != nil {
+		err = wrong
+	}
 	if err != nil {
 		env.sayUsage(advise(err, args, node, secretive))
 		return StatusUsage
 	}
 	if env.ParseOnly {
 		return StatusDone
+	}
+	if local != "" {
+		return local.run(ctx, env, parsed)
 	}
 	err = parsed.Run()
 	var usage usageError

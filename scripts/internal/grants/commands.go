@@ -23,7 +23,7 @@ type Commands struct {
 	Probe   probeCommand   `cmd:"" help:"Retry the suspect grants of a customer now, or those of all customers."`
 	Brake   brakeCommand   `cmd:"" help:"Show the brake, which stops mass revocations, or latch or release it."`
 	Erase   eraseCommand   `cmd:"" help:"Remove every trace of a customer."`
-	Reseal  resealCommand  `cmd:"" secretive:"" help:"Seal all tokens with the newest key, so that an old key can be removed."`
+	Reseal  resealCommand  `cmd:"" secretive:"" nolocal:"" help:"Seal all tokens with the newest key, so that an old key can be removed."`
 
 	pageSize int // for tests
 }
