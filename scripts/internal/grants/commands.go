@@ -66,7 +66,7 @@ type (
 		User  cli.Name `arg:"" optional:"" help:"Your id of the customer, whose grants are restored at once."`
 		Grant cli.Name `arg:"" optional:"" help:"The grant to restore (default: all of the customer)."`
 		skillFlag
-		RevokedSince time.Time `placeholder:"T" help:"Instead of USER, restore all grants revoked since then: RFC 3339, or as long ago as 2h."`
+		RevokedSince time.Time `placeholder:"T" help:"Instead of USER, restore all grants revoked since then: RFC 3339, 18:03, or 2h ago."`
 		RevokedUntil time.Time `placeholder:"T" help:"With --revoked-since, only those revoked before this time."`
 		afterFlag
 		forRealFlag
