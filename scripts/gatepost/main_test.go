@@ -23,6 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Unsetenv("GOOGLE_CLOUD_PROJECT") // the default of explain --project
+	os.Setenv("GOOGLE_APPLICATION_CREDENTIALS", os.DevNull)
 	testkit.Main(m)
 }
 
