@@ -23,6 +23,7 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Unsetenv("GOOGLE_CLOUD_PROJECT") // the default of explain --project
+	os.Setenv("GOOGLE_APPLICATION_CREDENTIALS", os.DevNull)
 	testkit.Main(m)
 }
 
@@ -146,7 +147,7 @@ func TestWrongCalls(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"", cli.StatusUsage, `gatepost: expected one of "`},
+		{"", cli.StatusUsage, `gatepost: expected one of "local", "lint", "simulator", "explain", "doctor", "grants", "replay", "keyset" (`},
 		{"start", cli.StatusUsage, "unexpected argument start"},
 		{"-help", cli.StatusUsage, "flags have two dashes: --help"},
 		{"--verbose", cli.StatusUsage, "unknown flag --verbose"},
@@ -177,11 +178,17 @@ func TestWrongCalls(t *testing.T) {
 		{"grants show u-1 u-2", cli.StatusUsage, "unexpected argument u-2"},
 		{"grants show u-1 --skill=a --skill=b", cli.StatusUsage, "--skill"},
 		{"grants show u-1", cli.StatusFailed, "a database was opened"},
-		{"grants show u-1 --local=127.0.0.1:1", cli.StatusFailed, "no local run at 127.0.0.1:1 (gatepost local starts one)"},
+		{"grants show u-1 --local=127.0.0.1:1", cli.StatusFailed, "gatepost grants show: no local run at 127.0.0.1:1 (gatepost local"},
 		{"grants restore", cli.StatusUsage, "give USER, your id of the customer, or --revoked-since"},
 		{"grants restore --revoked-since=1h --revoked-until=2h", cli.StatusUsage, "--revoked-since is not before --revoked-until"},
 		{"grants brake off-ish", cli.StatusUsage, "want on, off, or no argument"},
 		{"grants reseal", cli.StatusUsage, "missing flags: --keyset"},
+		{"grants show u-1 --project=", cli.StatusUsage, "--project: it is empty"},
+		{"grants show u-1 --database=", cli.StatusUsage, "--database: it is empty"},
+		{"grants show u-1 --skill=", cli.StatusUsage, "--skill: it is empty"},
+		{"explain --user=u-1 --log=x --project=", cli.StatusUsage, "--project: it is empty"},
+		{"explain --user=u-1 --log=x --skill=", cli.StatusUsage, "--skill: it is empty"},
+		{"replay --subscription=s --topic=t --project=", cli.StatusUsage, "--project: it is empty"},
 		{"replay", cli.StatusUsage, "missing flags: --subscription=S, --topic=T"},
 		{"replay --subscription=s --topic=t --reason=revoked", cli.StatusUsage, "want dead_letter"},
 		{"replay --subscription=s --topic=t --region=US", cli.StatusUsage, "NA, EU"},

@@ -96,8 +96,8 @@ func openFirestore(ctx context.Context, project, database string) (grant.Admin, 
 
 // Stack are the flags that name a stack's database.
 type Stack struct {
-	Project  string `placeholder:"P" help:"Project of Google Cloud. Default: the project of the credentials."`
-	Database string `placeholder:"D" default:"(default)" help:"Firestore database of the stack (default: ${default})."`
+	Project  string `placeholder:"P" nolocal:"" help:"Project of Google Cloud. Default: the project of the credentials."`
+	Database string `placeholder:"D" default:"(default)" nolocal:"" help:"Firestore database of the stack (default: ${default})."`
 }
 
 // Use opens the database, does something with the store, and closes it.
@@ -183,7 +183,11 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	}
 	node, secretive := env.follow(parsed)
 	if err == nil {
-		err = checkRepeated(parsed)
+		err = checkFlags(parsed)
+	}
+	local, wrong := localRun(parsed)
+	if wrong != nil {
+		err = wrong
 	}
 	if err != nil {
 		env.sayUsage(advise(err, args, node, secretive))
@@ -191,6 +195,9 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	}
 	if env.ParseOnly {
 		return StatusDone
+	}
+	if local != "" {
+		return local.run(ctx, env, parsed)
 	}
 	err = parsed.Run()
 	var usage usageError
@@ -220,14 +227,17 @@ func (env *Env) follow(parsed *kong.Context) (command *kong.Node, secretive bool
 	return command, secretive
 }
 
-// checkRepeated returns an error for a flag that is given twice: the parser would ignore
-// the first.
-func checkRepeated(parsed *kong.Context) error {
+// checkFlags returns an error for a flag that is given twice, of which the parser would
+// ignore the first, or with an empty text, which would pass for a missing flag.
+func checkFlags(parsed *kong.Context) error {
 	seen := make(map[*kong.Flag]bool)
 	for _, step := range parsed.Path {
 		if flag := step.Flag; flag != nil {
 			if seen[flag] && !flag.IsCumulative() {
 				return fmt.Errorf("--%s is given twice", flag.Name)
+			}
+			if flag.Target.Kind() == reflect.String && flag.Target.String() == "" {
+				return fmt.Errorf("--%s: it is empty", flag.Name)
 			}
 			seen[flag] = true
 		}
@@ -263,11 +273,14 @@ func advise(err error, args []string, command *kong.Node, secretive bool) error 
 	if secretive {
 		text = conceal(text, args)
 	}
-	if len(command.Children) > 0 && strings.HasPrefix(text, "unexpected argument") && !strings.Contains(text, "did you mean") {
-		var names []string
-		for _, child := range command.Children {
-			names = append(names, child.Name)
-		}
+	var names []string
+	for _, child := range command.Children {
+		names = append(names, child.Name)
+	}
+	switch {
+	case strings.HasSuffix(text, ", ..."): // the parser names five
+		text = `expected one of "` + strings.Join(names, `", "`) + `"`
+	case len(names) > 0 && strings.HasPrefix(text, "unexpected argument") && !strings.Contains(text, "did you mean"):
 		text += ": want " + strings.Join(names, ", ")
 	}
 	return errors.New(text)

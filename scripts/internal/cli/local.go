@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -17,34 +20,62 @@ import (
 // is taken.
 const DefaultLocalRun = "127.0.0.1:8089"
 
-// LocalRun is the flag --local[=ADDRESS] of a group of commands. It has the local run at
-// the address run the command in its process.
+// LocalRun is the flag --local[=ADDRESS] of a group of commands: the local run at the
+// address runs the command in its process. The tag nolocal is for flags that exclude it,
+// and for commands that need the keyset.
 type LocalRun string
 
 // IsBool implements kong's BoolMapperValue: the address is optional.
 func (LocalRun) IsBool() bool { return true }
 
-// Decode implements kong's MapperValue.
+// Decode implements kong's MapperValue. It accepts a URL too, as gatepost local shows it.
 func (f *LocalRun) Decode(ctx *kong.DecodeContext) error {
-	*f = DefaultLocalRun
+	text := DefaultLocalRun
 	if ctx.Scan.Peek().Type == kong.FlagValueToken {
-		*f = LocalRun(ctx.Scan.Pop().String())
+		text = strings.TrimSuffix(strings.TrimPrefix(ctx.Scan.Pop().String(), "http://"), "/")
 	}
+	host, port, err := net.SplitHostPort(text)
+	if _, wrong := strconv.ParseUint(port, 10, 16); err != nil || wrong != nil || host == "" {
+		return fmt.Errorf("want an address like %s", DefaultLocalRun)
+	}
+	*f = LocalRun(text)
 	return nil
 }
 
-// AfterApply implements kong's hook: it runs the command, and ends.
-func (f LocalRun) AfterApply(ctx context.Context, parsed *kong.Context, env *Env) error {
+// localRun returns the local run that is to run the command, or nothing.
+func localRun(parsed *kong.Context) (LocalRun, error) {
+	var run LocalRun
+	var given bool
+	var excluded error
+	for _, step := range parsed.Path {
+		switch flag := step.Flag; {
+		case step.Command != nil && step.Command.Tag.Has("nolocal"):
+			excluded = errors.New("--local: the keyset of a local run exists only in the memory of its functions")
+		case flag != nil && flag.Tag.Has("nolocal"):
+			excluded = fmt.Errorf("give --local or --%s, not both", flag.Name)
+		case flag != nil:
+			if address, ok := flag.Target.Interface().(LocalRun); ok {
+				run, given = address, true
+			}
+		}
+	}
+	if given {
+		return run, excluded
+	}
+	return "", nil
+}
+
+// run has the local run run the command, and returns its status.
+func (f LocalRun) run(ctx context.Context, env *Env, parsed *kong.Context) (status int) {
 	args := slices.DeleteFunc(slices.Clone(parsed.Args[1:]), IsLocal) // without the name of the group
 	answered, err := f.ask(ctx, args)
 	if err != nil {
 		env.Say("%v", err)
-		parsed.Exit(StatusFailed)
+		return StatusFailed
 	}
 	_, _ = io.WriteString(env.Stdout, answered.Stdout)
 	_, _ = io.WriteString(env.Stderr, answered.Stderr)
-	parsed.Exit(answered.Status)
-	return nil
+	return answered.Status
 }
 
 // IsLocal reports whether an argument is the flag of a [LocalRun].
@@ -70,7 +101,7 @@ func (f LocalRun) ask(ctx context.Context, args []string) (a Answered, err error
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+string(f)+"/grants", bytes.NewReader(body))
 	if err != nil {
-		return a, fmt.Errorf("--local: want an address like %s", DefaultLocalRun)
+		return a, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

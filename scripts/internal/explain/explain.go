@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"time"
 
+	"golang.org/x/oauth2/google"
+
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/story"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -28,7 +30,7 @@ type Command struct {
 	Since    time.Time `placeholder:"T" help:"Events published since this time. Default: an hour ago, or 30 days with --event."`
 
 	Log         []string `placeholder:"FILE" help:"Read this log of JSON lines, - for standard input, and nothing else."`
-	Project     string   `placeholder:"P" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud."`
+	Project     string   `placeholder:"P" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the project of the credentials."`
 	Databases   []string `default:"gatepost-na,gatepost-eu,gatepost-fe" help:"Firestore databases of all stacks (default: ${default})."`
 	DeadLetters string   `placeholder:"S" default:"dead-letters" help:"Subscription of the dead letters (default: ${default})."`
 	Skill       string   `placeholder:"S" default:"default" help:"Skill, as SKILL names it to the functions (default: ${default})."`
@@ -61,8 +63,6 @@ func (c Command) Validate() error {
 		return errors.New("--customer is not 16 hex digits; --user takes your user id")
 	case !c.Around.IsZero() && !c.Since.IsZero():
 		return errors.New("give --around or --since, not both")
-	case len(c.Log) == 0 && c.Project == "":
-		return errors.New("give --project, or --log to read a file")
 	}
 	return nil
 }
@@ -98,6 +98,8 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 	var err error
 	if len(c.Log) > 0 {
 		known, err = readFiles(c.Log, env)
+	} else if c.Project = cmp.Or(c.Project, ownProject(ctx)); c.Project == "" {
+		err = cli.Usage(errors.New("give --project, or --log to read a file: the credentials are of no project"))
 	} else {
 		known, err = c.collect(ctx, env, q)
 	}
@@ -127,6 +129,15 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 		return cli.ErrReported
 	}
 	return nil
+}
+
+// ownProject returns the project of the credentials, if they have one.
+func ownProject(ctx context.Context) string {
+	found, err := google.FindDefaultCredentials(ctx)
+	if err != nil {
+		return "" // then --project is missing
+	}
+	return found.ProjectID
 }
 
 // readFiles reads logs. A log has no beginning of its own: its first line counts.

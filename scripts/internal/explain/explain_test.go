@@ -29,6 +29,7 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Unsetenv("GOOGLE_CLOUD_PROJECT") // the default of --project
+	os.Setenv("GOOGLE_APPLICATION_CREDENTIALS", os.DevNull)
 	testkit.Main(m)
 }
 
@@ -204,6 +205,19 @@ func TestLetters(t *testing.T) {
 		if !strings.Contains(stdout, "event e-1") || !strings.Contains(stdout, "INVALID_EVENT, cause: missing.") {
 			t.Errorf("%s%s; want the dead letter", stdout, stderr)
 		}
+	}
+}
+
+// TestOwnProject has credentials of a project, as gcloud's of a service account are.
+func TestOwnProject(t *testing.T) {
+	c := newCloud(t)
+	path := t.TempDir() + "/credentials.json"
+	if err := os.WriteFile(path, []byte(`{"type": "service_account", "project_id": "`+c.pubsub.ID+`"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
+	if _, stdout, stderr := c.explain("--user=u-1", "--around=2026-11-28T15:20:00Z"); !strings.Contains(stdout, "TROUBLESHOOTING") {
+		t.Errorf("it wrote %q and %q, want stories of project %s", stdout, stderr, c.pubsub.ID)
 	}
 }
 

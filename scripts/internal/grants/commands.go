@@ -23,7 +23,7 @@ type Commands struct {
 	Probe   probeCommand   `cmd:"" help:"Retry the suspect grants of a customer now, or those of all customers."`
 	Brake   brakeCommand   `cmd:"" help:"Show the brake, which stops mass revocations, or latch or release it."`
 	Erase   eraseCommand   `cmd:"" help:"Remove every trace of a customer."`
-	Reseal  resealCommand  `cmd:"" secretive:"" help:"Seal all tokens with the newest key, so that an old key can be removed."`
+	Reseal  resealCommand  `cmd:"" secretive:"" nolocal:"" help:"Seal all tokens with the newest key, so that an old key can be removed."`
 
 	pageSize int // for tests
 }
@@ -66,7 +66,7 @@ type (
 		User  cli.Name `arg:"" optional:"" help:"Your id of the customer, whose grants are restored at once."`
 		Grant cli.Name `arg:"" optional:"" help:"The grant to restore (default: all of the customer)."`
 		skillFlag
-		RevokedSince time.Time `placeholder:"T" help:"Instead of USER, restore all grants revoked since then: RFC 3339, or as long ago as 2h."`
+		RevokedSince time.Time `placeholder:"T" help:"Instead of USER, restore all grants revoked since then: RFC 3339, 18:03, or 2h ago."`
 		RevokedUntil time.Time `placeholder:"T" help:"With --revoked-since, only those revoked before this time."`
 		afterFlag
 		forRealFlag

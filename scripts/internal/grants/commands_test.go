@@ -64,6 +64,13 @@ func TestWrongCalls(t *testing.T) {
 		{[]string{"reseal", "--keyset", "env:K", pasted}, "unexpected argument"},
 		{[]string{"reseal", "--keyset", "env:K", "--after=" + pasted}, "--after: want the record's id"},
 		{[]string{"reseal", "--json=" + pasted}, "--json"},
+		{[]string{"reseal", "--local"}, "--local: the keyset of a local run exists only in the memory of its functions"},
+		{[]string{"--local", "show", "u-1", "--project", "p"}, "give --local or --project, not both"},
+		{[]string{"show", "u-1", "--database=(default)", "--local"}, "give --local or --database, not both"},
+		{[]string{"show", "u-1", "--local="}, "--local: want an address like 127.0.0.1:8089"},
+		{[]string{"show", "u-1", "--local=http://:8089"}, "--local: want an address"},
+		{[]string{"show", "u-1", "--local=127.0.0.1"}, "--local: want an address"},
+		{[]string{"show", "u-1", "--local=127.0.0.1:x"}, "--local: want an address"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			t.Parallel()

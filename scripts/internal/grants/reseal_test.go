@@ -365,7 +365,7 @@ func TestReminder(t *testing.T) {
 	if !strings.Contains(stderr, "2 customers so far; after a crash continue with --after ") {
 		t.Errorf("it said %q", stderr)
 	}
-	for after, want := range map[string]string{"0": "3 customers, 0/s, 44%, 2m32s left", "8": "1 customers, 0/s, 86%, 5s left"} {
+	for after, want := range map[string]string{"0": "2 customers, 0/s, 44%, 1m54s left", "8": "1 customers, 0/s, 86%, 5s left"} {
 		if _, _, stderr := s.run("probe", "--after", after+strings.Repeat("0", 63)); !strings.Contains(stderr, want) {
 			t.Errorf("after %s… it said %q, want %q", after, stderr, want)
 		}

@@ -75,7 +75,7 @@ func TestRestoreAll(t *testing.T) {
 		s.revoke(elsewhere, "b", start.Add(2*time.Minute))
 		at := func(minutes int) string { return alexa.FormatTime(start.Add(time.Duration(minutes) * time.Minute)) }
 		args := " --revoked-since " + at(1) + " --revoked-until " + at(3)
-		shows(s, restoration{Tally{DryRun: true, Customers: 5}, 2, 0}, "restore"+args, ignored)
+		shows(s, restoration{Tally{DryRun: true, Customers: 4}, 2, 0}, "restore"+args, ignored)
 		line := func(user string, minutes int) string {
 			return "would restore\t" + grant.CustomerHash(user) + "\ta\tEU\tinvalid_grant\trevoked " + at(minutes) + "\n"
 		}
@@ -83,16 +83,19 @@ func TestRestoreAll(t *testing.T) {
 			t.Errorf("it names a customer:\n%s", stdout)
 		}
 		slices.SortFunc(keys, func(a, b grant.Key) int { return strings.Compare(a.ID(), b.ID()) })
-		for left, k := range map[int]grant.Key{2: keys[2], 0: keys[4]} {
+		for _, at := range []int{2, 4} {
+			left := slices.DeleteFunc(slices.Clone(keys[at+1:]), func(k grant.Key) bool { return k == elsewhere })
 			var got restoration
-			if s.json(cli.StatusDone, &got, strings.Fields("restore --after "+k.ID()+args)...); got.Customers != left {
-				t.Errorf("it looked at %d customers after the one of %d, want %d", got.Customers, 5-left, left)
+			if s.json(cli.StatusDone, &got, strings.Fields("restore --after "+keys[at].ID()+args)...); got.Customers != len(left) {
+				t.Errorf("it looked at %d customers after the one of %d, want %d", got.Customers, at, len(left))
 			}
 		}
+		s.says(cli.StatusFailed, "restore --skill=absent"+args, "no customer of skill absent: there are default, other\n")
+		s.says(cli.StatusFailed, "probe --skill=absent", "no customer of skill absent: there are default, other\n")
 		if got := s.states(key("u-2")); got != "a revoked, b revoked" {
 			t.Errorf("after the dry runs the grants are %s", got)
 		}
-		shows(s, restoration{Tally{Customers: 5}, 2, 0}, "restore --for-real"+args, ignored)
+		shows(s, restoration{Tally{Customers: 4}, 2, 0}, "restore --for-real"+args, ignored)
 		for k, want := range map[grant.Key]string{
 			key("u-1"): "a revoked, b active", key("u-2"): "a suspect, b revoked", key("u-3"): "a suspect, b active",
 			key("u-4"): "a revoked, b active", elsewhere: "a revoked, b revoked",
@@ -246,13 +249,13 @@ func TestProbeAll(t *testing.T) {
 		}
 		s.suspected(key("u-2"), "b")
 		waiting := s.read(elsewhere)
-		shows(s, probing{Tally{DryRun: true, Customers: 4}, 3}, "probe", ignored)
+		shows(s, probing{Tally{DryRun: true, Customers: 3}, 3}, "probe", ignored)
 		line := fmt.Sprintf("would probe\t%s\ta\tEU\tskill_not_found\tsuspect %s\n", grant.CustomerHash("u-1"), cli.Moment(start))
 		s.says(cli.StatusDone, "probe", line, "a dry run")
 		if due := s.read(key("u-1")).Grants["a"].NextTry; !due.Equal(start.Add(time.Minute)) {
 			t.Errorf("after the dry runs the probe is due at %v", due)
 		}
-		shows(s, probing{Tally{Customers: 4}, 3}, "probe --for-real", ignored)
+		shows(s, probing{Tally{Customers: 3}, 3}, "probe --for-real", ignored)
 		for user, ids := range map[string][]string{"u-1": {"a"}, "u-2": {"a", "b"}} {
 			for _, id := range ids {
 				if g := s.read(key(user)).Grants[id]; !g.NextTry.Equal(g.RefreshDue) || g.NextTry.After(time.Now()) {

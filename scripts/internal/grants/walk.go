@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +58,8 @@ type walk struct {
 	began    float64   // where in the order, between 0 and 1
 	shown    time.Time // when the position was last shown
 	complete bool      // the last record was reached
+	skill    string    // whose records are visited, if not all
+	others   []string  // other skills that have records
 
 	mu sync.Mutex // of what changes count
 }
@@ -67,12 +71,13 @@ type visitor func(ctx context.Context, record grant.Record) error
 // some id.
 func (w *walk) of(ctx context.Context, key grant.Key, after recordID, visit visitor) error {
 	if key.UserID == "" {
-		return w.each(ctx, after, func(ctx context.Context, record grant.Record) error {
-			if record.Skill != key.Skill {
-				return nil
-			}
-			return visit(ctx, record)
-		})
+		w.skill = key.Skill
+		err := w.each(ctx, after, visit)
+		if err == nil && w.Customers == 0 && after == "" && len(w.others) > 0 {
+			slices.Sort(w.others)
+			err = fmt.Errorf("no customer of skill %s: there are %s", key.Skill, strings.Join(w.others, ", "))
+		}
+		return err
 	}
 	record, err := w.read(ctx, key)
 	if err != nil {
@@ -138,13 +143,19 @@ func (w *walk) visit(ctx context.Context, records []grant.Record, progress *cli.
 		if all = failing.Err() == nil; !all {
 			break
 		}
+		w.After = record.Key().ID()
+		if w.skill != "" && record.Skill != w.skill {
+			if !slices.Contains(w.others, record.Skill) {
+				w.others = append(w.others, record.Skill)
+			}
+			continue
+		}
 		group.Go(func() error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), changeTime)
 			defer cancel()
 			return visit(ctx, record)
 		})
 		w.Customers++
-		w.After = record.Key().ID()
 		progress.Show(w.Customers, (position(w.After)-w.began)/(1-w.began))
 	}
 	if err := group.Wait(); err != nil {

@@ -24,6 +24,22 @@ type Commands struct {
 // keysetRef is the argument of every command.
 type keysetRef struct {
 	Ref secret.Ref `arg:"" help:"The keyset: file:PATH or projects/P/secrets/S."`
+	cli.JSON
+}
+
+// report is the result of a command. It has no key material.
+type report struct {
+	Reference string `json:"reference"`
+	Keys      []key  `json:"keys"`
+
+	told string // what was done, for people
+}
+
+type key struct {
+	ID      uint32 `json:"id"`
+	Primary bool   `json:"primary"`
+	Status  string `json:"status"`
+	Type    string `json:"type"`
 }
 
 type (
@@ -43,7 +59,7 @@ func (createCommand) Example() string {
 
 // Run runs the command.
 func (c createCommand) Run(ctx context.Context, env *cli.Env) error {
-	return c.change(env, func(w *secret.Writer) (string, error) { return create(ctx, w, c.Ref) })
+	return c.change(env, func(w *secret.Writer) (report, error) { return create(ctx, w, c.Ref) })
 }
 
 // Example returns an example for the help.
@@ -53,7 +69,7 @@ func (rotateCommand) Example() string {
 
 // Run runs the command.
 func (c rotateCommand) Run(ctx context.Context, env *cli.Env) error {
-	return c.change(env, func(w *secret.Writer) (string, error) { return rotate(ctx, w, c.Ref) })
+	return c.change(env, func(w *secret.Writer) (report, error) { return rotate(ctx, w, c.Ref) })
 }
 
 // Example returns an example for the help.
@@ -63,7 +79,7 @@ func (removeCommand) Example() string {
 
 // Run runs the command.
 func (c removeCommand) Run(ctx context.Context, env *cli.Env) error {
-	return c.change(env, func(w *secret.Writer) (string, error) { return remove(ctx, w, c.Ref, c.KeyID) })
+	return c.change(env, func(w *secret.Writer) (report, error) { return remove(ctx, w, c.Ref, c.KeyID) })
 }
 
 // Example returns an example for the help.
@@ -71,12 +87,12 @@ func (showCommand) Example() string { return "gatepost keyset show file:keyset.j
 
 // Run runs the command.
 func (c showCommand) Run(ctx context.Context, env *cli.Env) error {
-	return c.read(env, func(r *secret.Reader) (string, error) { return show(ctx, r, c.Ref) })
+	return c.read(env, func(r *secret.Reader) (report, error) { return show(ctx, r, c.Ref) })
 }
 
 // change runs a command that writes, and writes its report.
-func (c keysetRef) change(env *cli.Env, do func(*secret.Writer) (string, error)) error {
-	err := c.read(env, func(r *secret.Reader) (string, error) { return do(secret.NewWriter(r)) })
+func (c keysetRef) change(env *cli.Env, do func(*secret.Writer) (report, error)) error {
+	err := c.read(env, func(r *secret.Reader) (report, error) { return do(secret.NewWriter(r)) })
 	if errors.Is(err, secret.ErrReadOnly) {
 		return cli.Usage(err)
 	}
@@ -84,86 +100,96 @@ func (c keysetRef) change(env *cli.Env, do func(*secret.Writer) (string, error))
 }
 
 // read runs a command, and writes its report.
-func (c keysetRef) read(env *cli.Env, do func(*secret.Reader) (string, error)) (err error) {
+func (c keysetRef) read(env *cli.Env, do func(*secret.Reader) (report, error)) (err error) {
 	reader := secret.NewReader(os.LookupEnv, env.Google...)
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	report, err := do(reader)
-	if err == nil {
-		_, err = fmt.Fprint(env.Stdout, report)
+	result, err := do(reader)
+	switch {
+	case err != nil:
+	case c.JSON.JSON:
+		env.WriteJSON(result)
+	default:
+		_, err = fmt.Fprint(env.Stdout, result)
 	}
 	return err
 }
 
-func create(ctx context.Context, w *secret.Writer, ref secret.Ref) (string, error) {
+func create(ctx context.Context, w *secret.Writer, ref secret.Ref) (report, error) {
 	keyset, err := seal.NewKeyset()
 	if err != nil {
-		return "", err
+		return report{}, err
 	}
 	written, err := w.Create(ctx, ref, keyset)
 	if err != nil {
-		return "", err
+		return report{}, err
 	}
-	list, err := list(written, keyset)
-	return list + "created. It opens every token that it seals. If it is lost, the tokens are lost.\n", err
+	return list(written, keyset, "created. It opens every token that it seals. If it is lost, the tokens are lost.\n")
 }
 
-func show(ctx context.Context, r *secret.Reader, ref secret.Ref) (string, error) {
+func show(ctx context.Context, r *secret.Reader, ref secret.Ref) (report, error) {
 	keyset, version, err := r.Newest(ctx, ref)
 	if err != nil {
-		return "", err
+		return report{}, err
 	}
-	return list(version, keyset)
+	return list(version, keyset, "")
 }
 
-func rotate(ctx context.Context, w *secret.Writer, ref secret.Ref) (string, error) {
+func rotate(ctx context.Context, w *secret.Writer, ref secret.Ref) (report, error) {
 	var keyset sensitive.String
 	written, err := w.Replace(ctx, ref, func(old sensitive.String) (_ sensitive.String, err error) {
 		keyset, err = seal.Rotate(old)
 		return keyset, err
 	})
 	if err != nil {
-		return "", err
+		return report{}, err
 	}
-	list, err := list(written, keyset)
-	return list + `rotated. What happens now:
+	return list(written, keyset, `rotated. What happens now:
 - A new process seals with the new key. A running process loads the key when it reads a value sealed with
   it, and otherwise within an hour.
 - Values move to the new key as tokens are refreshed.
 What you have to do after that hour:
 - Run gatepost grants reseal, which moves the other values.
 - Only then remove the old key.
-`, err
+`)
 }
 
-func remove(ctx context.Context, w *secret.Writer, ref secret.Ref, id uint32) (string, error) {
+func remove(ctx context.Context, w *secret.Writer, ref secret.Ref, id uint32) (report, error) {
 	var keyset sensitive.String
 	written, err := w.Replace(ctx, ref, func(old sensitive.String) (_ sensitive.String, err error) {
 		keyset, err = seal.Remove(old, id)
 		return keyset, err
 	})
 	if err != nil {
-		return "", err
+		return report{}, err
 	}
-	list, err := list(written, keyset)
-	return list + fmt.Sprintf("removed key %d.\n"+
+	return list(written, keyset, fmt.Sprintf("removed key %d.\n"+
 		"WARNING: values still sealed with it cannot be opened any more. Such a grant gets no token, and its customer\n"+
-		"has to link again.\n", id), err
+		"has to link again.\n", id))
 }
 
-// list returns a table of a keyset's keys, without key material.
-func list(ref secret.Ref, keyset sensitive.String) (string, error) {
+// list returns a report of a keyset's keys.
+func list(ref secret.Ref, keyset sensitive.String, told string) (report, error) {
 	keys, err := seal.Keys(keyset)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", ref, err)
+		return report{}, fmt.Errorf("%s: %w", ref, err)
 	}
+	r := report{Reference: ref.String(), told: told}
+	for _, k := range keys {
+		r.Keys = append(r.Keys, key(k))
+	}
+	return r, nil
+}
+
+// String returns the report for people.
+func (r report) String() string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s\n", ref)
-	for _, key := range keys {
+	fmt.Fprintln(&text, r.Reference)
+	for _, key := range r.Keys {
 		primary := ""
 		if key.Primary {
 			primary = "  primary"
 		}
 		fmt.Fprintf(&text, "  %10d  %-9s  %s%s\n", key.ID, key.Status, key.Type, primary)
 	}
-	return text.String(), nil
+	return text.String() + r.told
 }

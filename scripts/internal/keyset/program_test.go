@@ -2,6 +2,7 @@ package keyset
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -172,6 +173,14 @@ func TestLifeOfAKeyset(t *testing.T) {
 	want := fmt.Sprintf("%s\n  %10d  ENABLED    AesGcmKey\n  %10d  ENABLED    AesGcmKey  primary\n", ref, first, second)
 	if shown.stdout != want {
 		t.Errorf("show (-want +got):\n%s", cmp.Diff(want, shown.stdout))
+	}
+	var listed report
+	wantKeys := []key{{first, false, "ENABLED", "AesGcmKey"}, {second, true, "ENABLED", "AesGcmKey"}}
+	if err := json.Unmarshal([]byte(run(t, dir, "show", "--json", ref).stdout), &listed); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wantKeys, listed.Keys); diff != "" || listed.Reference != ref {
+		t.Errorf("show --json of %s (-want +got):\n%s", listed.Reference, diff)
 	}
 
 	if got := run(t, dir, "remove", ref, fmt.Sprint(first)); got.status != cli.StatusDone || !strings.Contains(got.stdout, "WARNING") {

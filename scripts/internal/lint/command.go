@@ -61,7 +61,7 @@ func (c Command) Run(_ context.Context, env *cli.Env) error {
 	}
 	refused, err := c.lint(env.Stdin, env.Stdout)
 	if err != nil {
-		return cli.Usage(err)
+		return err
 	}
 	if refused {
 		return cli.ErrReported
@@ -75,7 +75,7 @@ func (c Command) lint(stdin io.Reader, out io.Writer) (refused bool, err error) 
 	var known declarations
 	if c.Discovery != "" {
 		if known, err = readDeclarations(c.Discovery, stdin); err != nil {
-			return false, err
+			return false, cli.Usage(err)
 		}
 	}
 	report := report{out: out, json: c.JSON, strict: c.Strict}
@@ -83,7 +83,7 @@ func (c Command) lint(stdin io.Reader, out io.Writer) (refused bool, err error) 
 	for _, name := range c.files() {
 		text, err := readFile(name, stdin)
 		if err != nil {
-			unread = append(unread, err)
+			unread = append(unread, cli.Usage(err))
 			continue
 		}
 		report.write(judge(shown(name), text, known))

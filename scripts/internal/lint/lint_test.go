@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -323,6 +324,13 @@ func TestUsage(t *testing.T) {
 	status, stdout, _ := lint(strings.Replace(sound, `"ON"`, "5", 1), "missing.json", "-")
 	if status != cli.StatusUsage || len(lines(stdout)) != 1 {
 		t.Errorf("status %d and %q, want the findings of the file that can be read", status, stdout)
+	}
+	var stderr strings.Builder
+	full, writer := io.Pipe()
+	full.Close()
+	env := &cli.Env{Stdin: strings.NewReader("{}"), Stdout: writer, Stderr: &stderr, Now: time.Now}
+	if status := cli.Run(t.Context(), env, new(grammar), []string{"lint"}); status != cli.StatusFailed {
+		t.Errorf("status %d and %q for findings that cannot be written, want %d", status, &stderr, cli.StatusFailed)
 	}
 }
 

@@ -409,11 +409,12 @@ func TestMaker(t *testing.T) {
 	var stdout, stderr strings.Builder
 	at := strings.TrimPrefix(p.maker.url, "http://")
 	for args, want := range map[string]string{
-		"grants --local=" + at + " show u-1": `0 "show u-1" "read"`,
-		"grants show u-8 --local=" + at:      `1 "show u-8" "read"`,
-		"grants show u-1":                    `0 "here" ""`,
-		"grants --local=" + at:               `2 "" "gatepost grants: expected \"show\" (gatepost grants --help shows the usage)\n"`,
-		"grants show u-1 --local=" + loopback + ":1": `1 "" "gatepost: no local run at 127.0.0.1:1 (gatepost local starts one): ` +
+		"grants --local=" + at + " show u-1":         `0 "show u-1" "read"`,
+		"grants show u-8 --local=" + at:              `1 "show u-8" "read"`,
+		"grants show u-1 --local=http://" + at + "/": `0 "show u-1" "read"`,
+		"grants show u-1":                            `0 "here" ""`,
+		"grants --local=" + at:                       `2 "" "gatepost grants: expected \"show\" (gatepost grants --help shows the usage)\n"`,
+		"grants show u-1 --local=" + loopback + ":1": `1 "" "gatepost grants show: no local run at 127.0.0.1:1 (gatepost local starts one): ` +
 			`Post \"http://127.0.0.1:1/grants\": dial tcp 127.0.0.1:1: connect: connection refused\n"`,
 	} {
 		stdout.Reset()

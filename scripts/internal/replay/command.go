@@ -37,8 +37,8 @@ type filter struct {
 	Region   alexa.Region `placeholder:"R" help:"Only those refused in this region, or else addressed to it: NA, EU or FE."`
 	Customer customer     `placeholder:"HASH" help:"Only of the customer with this hash, as logs have it."`
 	User     cli.Name     `placeholder:"ID" help:"Only of the customer with this id of yours."`
-	Since    time.Time    `placeholder:"T" help:"Only events first published at this time or later: RFC 3339, or as long ago as 2h."`
-	Until    time.Time    `placeholder:"T" help:"Only events first published before this time."`
+	Since    time.Time    `placeholder:"T" help:"Only events first published at this time or later: RFC 3339, 18:03, or 2h ago."`
+	Until    time.Time    `placeholder:"T" help:"Only events first published before this time: RFC 3339, 18:03, or 2h ago."`
 }
 
 // revival has the options for turning dead letters back into device events.

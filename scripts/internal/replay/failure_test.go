@@ -13,6 +13,7 @@ import (
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"cloud.google.com/go/pubsub/v2/pstest"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -204,6 +205,36 @@ func TestCheckWithoutPermission(t *testing.T) {
 	want := "subscription alive-letters does not exist in project " + c.project + "\n"
 	if status != cli.StatusFailed || !strings.HasSuffix(stderr, want) {
 		t.Errorf("status %d and %q, want %d and %q", status, stderr, cli.StatusFailed, want)
+	}
+}
+
+// TestUnanswered has a Pub/Sub that does not answer a call of the checks: the call must
+// have a deadline, and the message name the address.
+func TestUnanswered(t *testing.T) {
+	host := cloudtest.Fake(t).Addr
+	c := newCloud(t, host)
+	t.Setenv("PUBSUB_EMULATOR_HOST", host)
+	for _, silent := range []string{"GetTopic", "GetSubscription", "ListTopics", "ListSubscriptions"} {
+		silence := func(ctx context.Context, method string, in, out any, cc *grpc.ClientConn, do grpc.UnaryInvoker, o ...grpc.CallOption) error {
+			if !strings.HasSuffix(method, "/"+silent) {
+				return do(ctx, method, in, out, cc, o...)
+			}
+			if end, ok := ctx.Deadline(); !ok || time.Until(end) > checkTime {
+				t.Errorf("%s may take until %v", silent, end)
+			}
+			return status.Error(codes.DeadlineExceeded, "silent")
+		}
+		asked := *c
+		asked.options = append(loopback(host), option.WithGRPCDialOption(grpc.WithUnaryInterceptor(silence)))
+		topic := map[bool]string{true: "no-topic", false: "device-events"}[silent == "ListTopics"]
+		want := "Pub/Sub at " + host + " (PUBSUB_EMULATOR_HOST) does not answer: is the local run up?\n"
+		if strings.HasPrefix(silent, "List") {
+			want = map[bool]string{true: "topic no-topic does not exist in project " + c.project + "\n"}[silent == "ListTopics"]
+		}
+		_, _, stderr := asked.call(t.Context(), "--subscription=dead-letters", "--topic="+topic)
+		if !strings.HasSuffix(stderr, want) || (want == "") != (stderr == "") {
+			t.Errorf("without %s it says %q, want %q", silent, stderr, want)
+		}
 	}
 }
 

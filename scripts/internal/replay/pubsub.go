@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ const (
 	settleTime = 500 * time.Millisecond
 	// publishTime bounds one publish, including the client library's retries.
 	publishTime = 10 * time.Second
+	// checkTime bounds the calls that check a name.
+	checkTime = 10 * time.Second
 )
 
 // connect connects to Pub/Sub with the credentials of the environment, or to
@@ -83,7 +86,12 @@ const deletedTopic = "_deleted-topic_"
 // check returns an error for a subscription that must not be read, and a warning for
 // one that cannot be read completely.
 func (s subscription) check(ctx context.Context, topic string) (warning string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
 	found, err := s.client.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: s.name})
+	if silent := unanswered(err); silent != nil {
+		return "", silent
+	}
 	if err != nil && status.Code(err) != codes.NotFound {
 		return "", fmt.Errorf("checking %s: %w", s.name, err)
 	}
@@ -129,13 +137,27 @@ func wrongTopic(id, topic, events string, right []*pubsubpb.Subscription) error 
 // checkTopic returns an error for a topic that does not exist. To publish to one needs
 // no permission to look at it.
 func checkTopic(ctx context.Context, client *apiv1.TopicAdminClient, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
 	_, err := client.GetTopic(ctx, &pubsubpb.GetTopicRequest{Topic: name})
 	if status.Code(err) != codes.NotFound {
-		return nil
+		return unanswered(err)
 	}
 	project, id := split(name)
 	others := all(client.ListTopics(ctx, &pubsubpb.ListTopicsRequest{Project: "projects/" + project}).All())
 	return cli.Missing("topic", id, project, namesOf(others))
+}
+
+// unanswered returns an error if err is that of a call without answer.
+func unanswered(err error) error {
+	code := status.Code(err)
+	if code != codes.DeadlineExceeded && code != codes.Unavailable && !errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	if host := os.Getenv("PUBSUB_EMULATOR_HOST"); host != "" {
+		return fmt.Errorf("Pub/Sub at %s (PUBSUB_EMULATOR_HOST) does not answer: is the local run up?", host)
+	}
+	return fmt.Errorf("Pub/Sub does not answer: %w", err)
 }
 
 // all returns the items of a list up to the first error.
