@@ -300,7 +300,7 @@ func checkProvider(ctx context.Context, e *exam) {
 	e.ok("%s", method)
 }
 
-// madeUp is the code and the token that nobody has issued.
+// madeUp is a code and a token that was never issued.
 const madeUp = "gatepost-doctor-made-up"
 
 // madeUpJWT returns a token that has the form of a JWT, so that its signature is looked at.

@@ -84,7 +84,7 @@ var checks = []check{
 		"all functions run one version",
 		"build the package again, and " + applyAgain},
 	{after, each, "rights", "invokers", checkInvokers, deployment,
-		"only its caller may call a function, and nobody without a token",
+		"only its caller may call a function, and only with a token",
 		"remove the other members of roles/run.invoker, and " + applyAgain},
 	{after, each, "rights", "no entry without a token", checkDoor, deployment,
 		"Cloud Run checks IAM for each function, and refuses a call of AcceptGrant and SkillEvent without a token",

@@ -22,8 +22,8 @@ type Command struct {
 	Topic        cli.Name `required:"" placeholder:"T" help:"Topic of device events, by id or full name."`
 
 	filter
-	Max  int           `placeholder:"N" help:"Replay at most so many messages (default: all)."`
-	Idle time.Duration `placeholder:"D" default:"5s" help:"End when no new message has arrived for so long (${default})."`
+	Max  int           `placeholder:"N" help:"Replay at most N messages (default: all)."`
+	Idle time.Duration `placeholder:"D" default:"5s" help:"End when no new message has arrived for this time (${default})."`
 
 	ForReal bool `help:"Replay. Without it this is a dry run: it lists the messages, and changes nothing."`
 	revival
