@@ -87,7 +87,8 @@ func (s *service) take(ctx context.Context, body []byte) error {
 	}
 	switch event.Type {
 	case grant.Stale:
-		if !s.Publishes(event.UserID, event.Region) {
+		// A link that is not known yet may be one whose linked comes later.
+		if before, _ := s.compare(event); !before.at.IsZero() && !before.active {
 			return nil
 		}
 		return s.report(ctx, event.UserID, event.EndpointIDs, event.Discovery)

@@ -58,13 +58,14 @@ func TestLinks(t *testing.T) {
 		minute, active int
 		publishes      bool // afterwards
 	}{
-		{grant.Stale, 0, 1, false}, // of a customer who is not known: nothing to report
+		{grant.Stale, 0, 1, false}, // before linked
 		{grant.Linked, 1, 1, true},
 		{grant.BecameSuspect, 2, 1, true},
 		{grant.Stale, 3, 1, true},
 		{grant.WasRevoked, 5, 0, false},
 		{grant.WasRevoked, 5, 0, false}, // twice
 		{grant.Recovered, 4, 1, false},
+		{grant.Stale, 5, 0, false}, // of a customer who has left
 		{grant.Relinked, 6, 1, true},
 		{"new", 7, 0, true},
 	} {
@@ -76,7 +77,7 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	want := []string{
-		"report u-1[lamp-1] false",
+		"report u-1[lamp-1] false", "report u-1[lamp-1] false",
 		"tell u-1 Since 2 January 2026 Alexa no longer hears from your devices: the skill was disabled, or its permission was withdrawn. " +
 			"To connect them again, open the Alexa app, go to More > Skills & Games, and enable the skill.",
 	}
