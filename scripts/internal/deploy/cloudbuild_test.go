@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,8 @@ import (
 
 // TestCloudBuild runs the steps of cloudbuild.yaml that plan and apply, with
 // programs that only record their arguments. Whether anything is planned depends on
-// the location of the state, not on the files in the tree.
+// the location of the state, not on the files in the tree. Only a plan that an earlier
+// build of the tag has shown is applied.
 func TestCloudBuild(t *testing.T) {
 	t.Parallel()
 	var (
@@ -25,29 +27,45 @@ func TestCloudBuild(t *testing.T) {
 				"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/build@fake:generateIdToken " +
 				"<<<Authorization: Bearer fake-access",
 		}
-		start = []string{"terraform init -input=false -backend-config=bucket=state -backend-config=prefix=gatepost"}
-		reads = []string{"terraform plan -input=false -lock=false -out=build.tfplan"}
-		locks = []string{"terraform plan -input=false -lock=true -out=build.tfplan", "terraform apply -input=false build.tfplan"}
+		plan = func(lock string) []string {
+			return []string{
+				"terraform init -input=false -backend-config=bucket=state -backend-config=prefix=gatepost",
+				"terraform plan -input=false -lock=" + lock + " -out=build.tfplan",
+				"terraform show -no-color build.tfplan",
+			}
+		}
+		keep    = []string{"gcloud storage cp infra/plan.txt gs://state/plans/v1.txt"}
+		compare = []string{"gcloud storage cp gs://state/plans/v1.txt infra/seen.txt"}
+		apply   = []string{"terraform apply -input=false build.tfplan"}
 	)
 	for _, test := range []struct {
 		name      string
 		env       []string
-		committed bool // the tree contains settings
+		committed bool   // the tree contains settings
+		seen      string // the plan that was approved, if it differs
 		want      [][]string
 		fails     bool
 	}{
-		{name: "no state", env: []string{"TAG=v1", "SETTINGS=gs://state/settings"}, committed: true},
+		{name: "no state", env: []string{"TAG=v1", "APPLY=true", "SETTINGS=gs://state/settings"}, committed: true},
 		{name: "no settings", env: []string{"STATE=state", "TAG=v1"}, fails: true},
-		{name: "settings in the tree", env: []string{"STATE=state"}, committed: true, want: [][]string{token, start, reads}},
-		{name: "tag", env: []string{"STATE=state", "TAG=v1"}, committed: true, want: [][]string{token, start, locks}},
+		{name: "branch", env: []string{"STATE=state"}, committed: true, want: [][]string{token, plan("false")}},
+		{name: "tag", env: []string{"STATE=state", "TAG=v1"}, committed: true, want: [][]string{token, plan("false"), keep}},
 		{
-			name: "by hand, settings elsewhere", env: []string{"STATE=state", "APPLY=true", "SETTINGS=gs://state/settings"},
-			want: [][]string{{"gcloud storage cp gs://state/settings infra/terraform.tfvars.json"}, token, start, locks},
+			name: "approved, settings elsewhere", env: []string{"STATE=state", "TAG=v1", "APPLY=true", "SETTINGS=gs://state/settings"},
+			want: [][]string{{"gcloud storage cp gs://state/settings infra/terraform.tfvars.json"}, token, plan("true"), compare, apply},
+		},
+		{
+			name: "another plan was approved", env: []string{"STATE=state", "TAG=v1", "APPLY=true"}, committed: true, seen: "1 to destroy",
+			want: [][]string{token, plan("true"), compare}, fails: true,
+		},
+		{
+			name: "no plan was approved", env: []string{"STATE=state", "APPLY=true"}, committed: true,
+			want: [][]string{token, plan("true")}, fails: true,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := build(t, test.env, test.committed)
+			got, err := build(t, test.env, test.committed, cmp.Or(test.seen, planText))
 			if (err != nil) != test.fails {
 				t.Errorf("error = %v", err)
 			}
@@ -63,8 +81,11 @@ var interpreter = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(path)), err
 })
 
+// planText is what terraform shows of each plan.
+const planText = "1 to add"
+
 // build runs the steps in a new tree, and returns the commands they run.
-func build(t *testing.T, env []string, committed bool) ([]string, error) {
+func build(t *testing.T, env []string, committed bool, seen string) ([]string, error) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, part := range []string{"infra", "aws"} {
@@ -92,6 +113,13 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 	}, env)
 	env = append(env, noting(t, &notes, func(args []string) string {
 		switch line := strings.Join(args, " "); {
+		case strings.HasPrefix(line, "terraform show "):
+			return planText
+		case strings.HasSuffix(line, " infra/seen.txt"):
+			if err := os.WriteFile(filepath.Join(dir, "infra", "seen.txt"), []byte(seen+"\n"), 0o600); err != nil {
+				t.Error(err)
+			}
+			return ""
 		case args[0] != "curl":
 			return ""
 		case strings.HasSuffix(line, "/email"):
@@ -101,7 +129,7 @@ func build(t *testing.T, env []string, committed bool) ([]string, error) {
 		}
 		return `{"token": "fake-token"}`
 	}, "gcloud", "terraform", "curl")...)
-	for _, step := range []string{"settings", "plan", "apply"} {
+	for _, step := range []string{"settings", "plan", "seen", "apply"} {
 		script := strings.ReplaceAll(stepScript(t, step), "/aws/token", filepath.Join(dir, "aws", "token"))
 		command := exec.CommandContext(t.Context(), "bash", "-c", script)
 		command.Dir, command.Env = dir, env
