@@ -2,7 +2,7 @@
 # channel.
 
 locals {
-  services = flatten([for region, stack in module.stack : formatlist("gatepost-%s-%s", lower(region), keys(stack.urls))])
+  services = flatten([for region, stack in module.google.stacks : formatlist("gatepost-%s-%s", lower(region), keys(stack.urls))])
 
   # The functions whose calls Pub/Sub and Cloud Scheduler retry.
   repeated = [for service in local.services : service if !can(regex("-(acceptgrant|skillevent)$", service))]
@@ -28,27 +28,27 @@ locals {
 
   # In seconds.
   max_event_age = sum([
-    for unit, seconds in { h = 3600, m = 60, s = 1 } : try(tonumber(regex("([0-9]+)${unit}", var.max_event_age)[0]), 0) * seconds
+    for unit, seconds in { h = 3600, m = 60, s = 1 } : try(tonumber(regex("([0-9]+)${unit}", module.google.max_event_age)[0]), 0) * seconds
   ])
 
   metric_alerts = {
     late = {
       title         = "Gatepost: device events wait too long"
-      subscriptions = [for stack in module.stack : stack.subscription]
+      subscriptions = module.google.subscriptions.device_events
       metric        = "oldest_unacked_message_age"      # in seconds
       above         = min(300, local.max_event_age / 2) # there is still time
       help          = "SendEvent does not take them, or asks for them again: look at its log, at the gateway's answers in it, and at scaling. Those older than max_event_age are not sent any more, and their endpoints are announced as stale."
     }
     late_shards = {
       title         = "Gatepost: shards wait for more than 5 minutes"
-      subscriptions = [for stack in module.stack : stack.refresh_subscription]
+      subscriptions = module.google.subscriptions.refresh
       metric        = "oldest_unacked_message_age"
       above         = 300
       help          = "RefreshShard does not take them: look at its log. Access tokens are refreshed 10 to 30 minutes before they expire. Once they have expired each event refreshes its own, and is slower for it."
     }
     dead_letters = {
       title         = "Gatepost: there are dead letters"
-      subscriptions = [for subscription in google_pubsub_subscription.dead_letters : subscription.name]
+      subscriptions = module.google.subscriptions.dead_letters
       metric        = "num_undelivered_messages"
       above         = 0
       help          = "In dead-letters: device events that could not be delivered, each with the reason in its attributes. They are kept for 7 days: go run ./scripts/gatepost replay lists them, and publishes them again once what made them fail has been mended. In refresh-dead-letters: shards that RefreshShard did not take ten times. Its log says why; the shards themselves are worth nothing any more, and gcloud pubsub subscriptions seek refresh-dead-letters --time=$(date -u +%FT%TZ) drops them."
@@ -59,7 +59,7 @@ locals {
 resource "google_monitoring_alert_policy" "log" {
   for_each = length(var.alert_channels) > 0 ? local.log_alerts : {}
 
-  project               = local.project
+  project               = module.google.project
   display_name          = each.value.title
   combiner              = "OR"
   notification_channels = var.alert_channels
@@ -89,7 +89,7 @@ resource "google_monitoring_alert_policy" "log" {
 resource "google_monitoring_alert_policy" "metric" {
   for_each = length(var.alert_channels) > 0 ? local.metric_alerts : {}
 
-  project               = local.project
+  project               = module.google.project
   display_name          = each.value.title
   combiner              = "OR"
   notification_channels = var.alert_channels
@@ -129,7 +129,7 @@ resource "google_monitoring_alert_policy" "metric" {
 resource "google_monitoring_alert_policy" "sweep" {
   for_each = toset(length(var.alert_channels) > 0 ? keys(var.regions) : [])
 
-  project               = local.project
+  project               = module.google.project
   display_name          = "Gatepost: no sweep began in ${each.key} for 15 minutes"
   combiner              = "OR"
   notification_channels = var.alert_channels

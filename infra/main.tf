@@ -1,42 +1,43 @@
-# The number is the project's name inside workload identity federation, and in
-# the addresses of Google's own service accounts.
-data "google_project" "this" {
-  project_id = var.project_id
+module "google" {
+  source = "./modules/google"
+
+  aws_account_id = var.aws_account_id
+  project_id     = var.project_id
+  regions = {
+    for region, stack in var.regions : region => {
+      location           = stack.location
+      firestore_location = stack.firestore_location
+      lambda_role        = coalesce(stack.own_lambda_role, "${var.proxy_name}-${lower(region)}")
+    }
+  }
+  source_package = var.source_package
+
+  device_events      = var.device_events
+  event_checks       = var.event_checks
+  grantee            = var.grantee
+  lwa_max_rate       = var.lwa_max_rate
+  max_event_age      = var.max_event_age
+  refresh_idle_after = var.refresh_idle_after
+  refresh_schedule   = var.refresh_schedule
+  refresh_shards     = var.refresh_shards
+  scaling            = var.scaling
+  skill              = var.skill
 }
 
-# Before the first apply, a person has to enable
-# cloudresourcemanager.googleapis.com and serviceusage.googleapis.com.
-resource "google_project_service" "api" {
-  for_each = toset([
-    "artifactregistry.googleapis.com", # keeps what is built
-    "cloudbuild.googleapis.com",       # builds the functions
-    "cloudfunctions.googleapis.com",
-    "cloudresourcemanager.googleapis.com", # project-level bindings
-    "cloudscheduler.googleapis.com",       # begins a sweep
-    "firestore.googleapis.com",
-    "iam.googleapis.com",            # service accounts, workload identity
-    "iamcredentials.googleapis.com", # the proxy's ID tokens
-    "logging.googleapis.com",
-    "monitoring.googleapis.com",
-    "pubsub.googleapis.com",
-    "run.googleapis.com", # what functions run on
-    "secretmanager.googleapis.com",
-    "storage.googleapis.com", # the functions' source
-    "sts.googleapis.com",     # trusts the proxy's AWS role
-  ])
+module "aws" {
+  source    = "./modules/aws"
+  providers = { aws.na = aws.na, aws.eu = aws.eu, aws.fe = aws.fe }
 
-  project            = var.project_id
-  service            = each.key
-  disable_on_destroy = false # other parts of the project may use it
+  lambdas = { for region in local.proxy_regions : region => module.google.lambdas[region] }
+
+  directive          = var.directive
+  log_retention_days = var.log_retention_days
+  name               = var.proxy_name
+  package            = var.proxy_package
+  skill_id           = var.skill_id
 }
 
 locals {
-  # The project, once its APIs are enabled: resources that use this value wait for
-  # them.
-  project = values(google_project_service.api)[0].project
-
-  # Pub/Sub's own account in this project. It signs the ID tokens of pushes, and
-  # moves undeliverable messages to the dead-letter topic.
-  # https://cloud.google.com/pubsub/docs/handling-failures#grant_forwarding_permissions
-  pubsub_agent = "serviceAccount:service-${data.google_project.this.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  # Where the maker has no Lambda of its own.
+  proxy_regions = [for region, stack in var.regions : region if stack.own_lambda_role == null]
 }

@@ -9,22 +9,43 @@ locals {
 }
 
 # allowed_account_ids keeps the credentials of another account, left over in a
-# shell, from creating roles there that this project then trusts.
+# shell, from creating roles there that this project then trusts. Where the maker has
+# a Lambda in every region nothing is created in AWS, and no credentials are needed.
 
-provider "aws" {
-  alias               = "na"
-  region              = local.aws_regions.NA
-  allowed_account_ids = [var.aws_account_id]
+locals {
+  without_aws = length(local.proxy_regions) == 0
+  no_key      = local.without_aws ? "unused" : null
 }
 
 provider "aws" {
-  alias               = "eu"
-  region              = local.aws_regions.EU
-  allowed_account_ids = [var.aws_account_id]
+  alias  = "na"
+  region = local.aws_regions.NA
+
+  allowed_account_ids         = local.without_aws ? null : [var.aws_account_id]
+  access_key                  = local.no_key
+  secret_key                  = local.no_key
+  skip_credentials_validation = local.without_aws
+  skip_requesting_account_id  = local.without_aws
 }
 
 provider "aws" {
-  alias               = "fe"
-  region              = local.aws_regions.FE
-  allowed_account_ids = [var.aws_account_id]
+  alias  = "eu"
+  region = local.aws_regions.EU
+
+  allowed_account_ids         = local.without_aws ? null : [var.aws_account_id]
+  access_key                  = local.no_key
+  secret_key                  = local.no_key
+  skip_credentials_validation = local.without_aws
+  skip_requesting_account_id  = local.without_aws
+}
+
+provider "aws" {
+  alias  = "fe"
+  region = local.aws_regions.FE
+
+  allowed_account_ids         = local.without_aws ? null : [var.aws_account_id]
+  access_key                  = local.no_key
+  secret_key                  = local.no_key
+  skip_credentials_validation = local.without_aws
+  skip_requesting_account_id  = local.without_aws
 }

@@ -1,3 +1,6 @@
+# The settings. Those without a description here are described and checked by
+# modules/google or modules/aws, which also have the defaults: null means the default.
+
 variable "alert_channels" {
   description = "Names of the notification channels of all alerts, projects/P/notificationChannels/N. Without one no alert policy is created."
   type        = list(string)
@@ -11,38 +14,24 @@ variable "alert_channels" {
 }
 
 variable "aws_account_id" {
-  description = "Id of the AWS account of the skill's Lambdas. Without credentials of this account nothing is created, even if the maker has a Lambda already."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[0-9]{12}$", var.aws_account_id))
-    error_message = "The aws_account_id is 12 digits."
-  }
+  type = string
 }
 
-variable "log_retention_days" {
-  description = "Retention of the skill proxies' logs: a period that CloudWatch Logs supports, see modules/skill-proxy."
-  type        = number
-  default     = 30
-  nullable    = false
+variable "grantee" {
+  type = any
 }
 
 variable "project_id" {
-  description = "Id of the Google Cloud project of all resources. It must exist and have a billing account."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{4,28}[a-z0-9]$", var.project_id))
-    error_message = "The project_id is 6 to 30 lower-case letters, digits and hyphens, starting with a letter."
-  }
+  type = string
 }
 
-variable "proxy_package" {
-  description = "Path of the zip from scripts/build-proxy."
+variable "proxy_name" {
+  description = <<-EOT
+    Name of the skill proxies, their roles and their logs, before a hyphen and the region. A second skill in
+    the same AWS account needs another name; see modules/skill-proxy.
+  EOT
   type        = string
-  default     = "skillproxy.zip"
+  default     = "gatepost-skill-proxy"
   nullable    = false
 }
 
@@ -61,49 +50,73 @@ variable "regions" {
     own_lambda_role    = optional(string)
   }))
   nullable = false
+}
 
-  validation {
-    condition     = length(var.regions) > 0 && length(setsubtract(keys(var.regions), ["NA", "EU", "FE"])) == 0
-    error_message = "The keys of regions are one or more of NA, EU and FE."
-  }
+variable "skill_id" {
+  type = string
+}
 
-  validation {
-    condition     = alltrue([for stack in var.regions : can(regex("^[a-z]+-[a-z]+[0-9]+$", stack.location))])
-    error_message = "A location is a Google Cloud region such as europe-west1, without a zone."
-  }
+variable "device_events" {
+  type    = string
+  default = null
+}
 
-  validation {
-    condition = alltrue([
-      for stack in var.regions : can(regex("^[a-z]+(-[a-z]+)?[0-9]+$", stack.firestore_location))
-    ])
-    error_message = "A firestore_location is a region such as europe-west1 or a multi-region such as eur3."
-  }
+variable "directive" {
+  type    = any
+  default = null
+}
 
-  validation {
-    # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
-    condition = alltrue([
-      for stack in var.regions : stack.own_lambda_role == null || can(regex("^[A-Za-z0-9_+=,.@-]{1,64}$", stack.own_lambda_role))
-    ])
-    error_message = "An own_lambda_role is the name of a role, neither its ARN nor its path."
-  }
+variable "event_checks" {
+  type    = string
+  default = null
+}
 
-  validation {
-    # AWS does not tell roles apart by capitals.
-    condition = length(var.regions) == length(distinct([
-      for region, stack in var.regions : lower(coalesce(stack.own_lambda_role, "${var.proxy_name}-${region}"))
-    ]))
-    error_message = "Each stack has a role of its own, since it trusts only that: no own_lambda_role is another stack's, nor the role of its skill proxy."
-  }
+variable "log_retention_days" {
+  type    = number
+  default = null
+}
+
+variable "lwa_max_rate" {
+  type    = number
+  default = null
+}
+
+variable "max_event_age" {
+  type    = string
+  default = null
+}
+
+variable "proxy_package" {
+  type    = string
+  default = null
+}
+
+variable "refresh_idle_after" {
+  type    = string
+  default = null
+}
+
+variable "refresh_schedule" {
+  type    = string
+  default = null
+}
+
+variable "refresh_shards" {
+  type    = number
+  default = null
+}
+
+variable "scaling" {
+  type    = any
+  default = null
+}
+
+variable "skill" {
+  type    = string
+  default = null
 }
 
 variable "source_package" {
-  description = "Path of the zip from scripts/package."
-  type        = string
-  default     = "source.zip"
-  nullable    = false
-
-  validation {
-    condition     = fileexists(var.source_package)
-    error_message = "There is no source_package at this path: run scripts/package."
-  }
+  type    = string
+  default = null
 }

@@ -3,7 +3,7 @@
 # subscription for device events forbids.
 
 mock_provider "google" {
-  source          = "./tests/mocks/google"
+  source          = "./modules/google/tests/mocks/google"
   override_during = plan
 }
 
@@ -126,4 +126,13 @@ run "events_that_must_be_young" {
     condition     = google_monitoring_alert_policy.metric["late"].conditions[0].condition_threshold[0].threshold_value == 35
     error_message = "The alert on late events must fire before they expire."
   }
+}
+
+run "refuses_a_channel_by_another_name" {
+  command = plan
+
+  variables {
+    alert_channels = ["on call"]
+  }
+  expect_failures = [var.alert_channels]
 }

@@ -3,7 +3,7 @@
 # subscription for device events forbids.
 
 mock_provider "google" {
-  source          = "./tests/mocks/google"
+  source          = "./modules/google/tests/mocks/google"
   override_during = plan
 }
 
@@ -36,7 +36,7 @@ run "one_region" {
   command = plan
 
   assert {
-    condition     = keys(output.stacks) == ["EU"] && length(module.proxy_eu) == 1 && length(module.proxy_na) == 0 && length(module.proxy_fe) == 0
+    condition     = keys(output.stacks) == ["EU"] && keys(module.aws.arns) == ["EU"]
     error_message = "One region must make one stack and one proxy."
   }
   assert {
@@ -71,7 +71,7 @@ run "three_regions" {
   }
 
   assert {
-    condition     = length(module.proxy_na) == 1 && length(module.proxy_eu) == 1 && length(module.proxy_fe) == 1
+    condition     = keys(module.aws.arns) == ["EU", "FE", "NA"]
     error_message = "Each region must have a proxy."
   }
   assert {
@@ -140,5 +140,36 @@ run "settings_reach_the_stacks" {
       "introspection:https://id.maker.example/me", "customer", "home",
     ]
     error_message = "The identity provider must reach AcceptGrant."
+  }
+}
+
+run "own_lambda_role" {
+  command = plan
+
+  variables {
+    regions = {
+      NA = { location = "us-west2", firestore_location = "nam5", own_lambda_role = "maker-smart-home" }
+      EU = { location = "europe-west1", firestore_location = "eur3" }
+    }
+  }
+
+  assert {
+    condition     = keys(module.aws.arns) == ["EU"] && output.stacks["NA"].lambda_arn == null
+    error_message = "If the maker has a Lambda, none must be created."
+  }
+  assert {
+    condition     = endswith(output.stacks["NA"].lambda, ":assumed-role/maker-smart-home") && endswith(output.stacks["EU"].lambda, ":assumed-role/gatepost-skill-proxy-eu")
+    error_message = "The maker's role must be trusted by its own stack only."
+  }
+  assert {
+    condition = output.own_lambdas == {
+      NA = {
+        ACCEPT_GRANT_URL         = "https://function-fake.a.run.app"
+        SKILL_EVENT_URL          = "https://function-fake.a.run.app"
+        GOOGLE_SERVICE_ACCOUNT   = "account-fake@maker-prod.iam.gserviceaccount.com"
+        GOOGLE_WORKLOAD_PROVIDER = "//iam.googleapis.com/projects/123456/locations/global/workloadIdentityPools/gatepost/providers/aws-lambda"
+      }
+    }
+    error_message = "The output must have the environment of the maker's own Lambda."
   }
 }

@@ -23,8 +23,8 @@ locals {
 data "aws_region" "here" {
   lifecycle {
     postcondition {
-      condition     = self.name == local.aws_region
-      error_message = "The provider is configured for ${self.name}, but the proxy of ${var.region} belongs in ${local.aws_region}."
+      condition     = self.id == local.aws_region
+      error_message = "The provider is configured for ${self.id}, but the proxy of ${var.region} belongs in ${local.aws_region}."
     }
   }
 }

@@ -1,10 +1,10 @@
 terraform {
-  required_version = ">= 1.9"
+  required_version = ">= 1.5"
 
   required_providers {
     google = {
       source  = "hashicorp/google"
-      version = "~> 7.32" # deletion_policy of fields
+      version = ">= 7.33, < 9" # deletion_policy of fields
     }
   }
 }

@@ -147,7 +147,7 @@ func plannedFlags(t *testing.T, file string) map[string]flags {
 				about[flag] = strings.TrimSpace(about[flag] + " " + value)
 			}
 		}
-		if module, ok := strings.CutPrefix(p.Address, "module.proxy_"); ok {
+		if module, ok := strings.CutPrefix(p.Address, "module.aws.module.proxy_"); ok {
 			about["region"] = map[string]string{"na": "us-east-1", "eu": "eu-west-1", "fe": "us-west-2"}[module[:2]]
 		}
 		for _, path := range append(p.read.unread(p.Values, ""), p.read.unread(p.Unknown, "")...) {

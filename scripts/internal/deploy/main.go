@@ -41,8 +41,8 @@ const (
 const usage = `usage: scripts/deploy [--dry-run] [--region EU]... [--source ZIP] [--proxy ZIP] SETTINGS
 
 Deploys Gatepost with gcloud and the AWS CLI, as Terraform would from infra/.
-SETTINGS is a terraform.tfvars.json: infra/variables.tf and infra/settings.tf
-describe it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be on
+SETTINGS is a terraform.tfvars.json: the READMEs of infra/modules/google and
+infra/modules/aws describe it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be on
 the PATH, with credentials. alert_channels is ignored.
 
   --dry-run     print the bash script that does it, and run nothing; needs no

@@ -102,7 +102,7 @@ func TestSettingsNames(t *testing.T) {
 	for i, s := 0, reflect.TypeFor[Settings](); i < s.NumField(); i++ {
 		got[s.Field(i).Tag.Get("json")] = true
 	}
-	for _, found := range regexp.MustCompile(`(?m)^variable "(\w+)"`).FindAllStringSubmatch(infra(t, "variables.tf", "settings.tf"), -1) {
+	for _, found := range regexp.MustCompile(`(?m)^variable "(\w+)"`).FindAllStringSubmatch(infra(t, "variables.tf"), -1) {
 		want[found[1]] = true
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -143,7 +143,7 @@ func TestPatterns(t *testing.T) {
 	for _, r := range s.rules() {
 		ours[r.pattern] = !otherwise[r.pattern]
 	}
-	source := infra(t, "variables.tf", "settings.tf", "modules/skill-proxy/variables.tf")
+	source := infra(t, "variables.tf", "modules/google/variables.tf", "modules/google/settings.tf", "modules/skill-proxy/variables.tf")
 	for _, found := range regexp.MustCompile(`regex\("((?:[^"\\]|\\.)*)"`).FindAllStringSubmatch(source, -1) {
 		pattern := strings.ReplaceAll(found[1], `\\`, `\`)
 		theirs[pattern] = !otherwise[pattern]

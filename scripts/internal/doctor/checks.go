@@ -49,7 +49,7 @@ const (
 var checks = []check{
 	{before | after, first, "project", "settings", checkSettings, deployment,
 		"the file of settings keeps all rules; without a file, that functions are deployed",
-		"correct the settings; infra/variables.tf and infra/settings.tf describe each"},
+		"correct the settings; infra/modules/google and infra/modules/aws describe each"},
 	{before | after, first, "project", "project", checkProject, deployment,
 		"the project exists, is active, and you may read it",
 		"check --project, and gcloud auth application-default login"},

@@ -5,7 +5,7 @@ mock_provider "aws" {
     defaults = { account_id = "123456789012" }
   }
   mock_data "aws_region" {
-    defaults = { name = "eu-west-1" }
+    defaults = { id = "eu-west-1" }
   }
 }
 
@@ -233,7 +233,7 @@ run "refuses_a_region_where_alexa_calls_nobody" {
 
   override_data {
     target = data.aws_region.here
-    values = { name = "eu-central-1" }
+    values = { id = "eu-central-1" }
   }
   expect_failures = [data.aws_region.here]
 }

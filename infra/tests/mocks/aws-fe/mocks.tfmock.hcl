@@ -2,5 +2,5 @@ mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
 }
 mock_data "aws_region" {
-  defaults = { name = "us-west-2" }
+  defaults = { id = "us-west-2" }
 }

@@ -8,11 +8,7 @@ locals {
   # The trusted role of each stack, as in the ARN of an assumed role, without the
   # session.
   assumed_roles = {
-    for region, stack in var.regions : region => (
-      stack.own_lambda_role == null
-      ? local.proxy_roles[region]
-      : "arn:aws:sts::${var.aws_account_id}:assumed-role/${stack.own_lambda_role}"
-    )
+    for region, stack in var.regions : region => "arn:aws:sts::${var.aws_account_id}:assumed-role/${stack.lambda_role}"
   }
 
   # By the project's number: Google accepts no other name here.
@@ -54,13 +50,4 @@ resource "google_iam_workload_identity_pool_provider" "aws" {
 
   # Every other role of the AWS account is refused here.
   attribute_condition = "google.subject in [${join(", ", formatlist("'%s'", sort(values(local.assumed_roles))))}]"
-
-  lifecycle {
-    # https://cloud.google.com/iam/docs/workload-identity-federation#mapping. A
-    # longer one would fail only at the first grant.
-    precondition {
-      condition     = alltrue([for role in values(local.assumed_roles) : length(role) <= 127])
-      error_message = "Google takes a subject of 127 bytes at most: shorten the name of the role."
-    }
-  }
 }

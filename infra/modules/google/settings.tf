@@ -18,31 +18,6 @@ variable "device_events" {
   }
 }
 
-variable "directive" {
-  description = <<-EOT
-    The maker's own handler of directives, for the skill proxies. Without it they refuse every directive but AcceptGrant.
-      url       its address
-      auth      google if it needs a Google ID token, otherwise none
-      audience  of the ID token; by default from the URL
-  EOT
-  type = object({
-    url      = string
-    auth     = optional(string, "none")
-    audience = optional(string, "")
-  })
-  default = null
-
-  validation {
-    condition     = var.directive == null || can(regex("^https://[^/?#@\\s]+(/[^?#\\s]*)?$", var.directive.url))
-    error_message = "The url of directive is an https URL without query: a directive has the customer's token in it."
-  }
-
-  validation {
-    condition     = var.directive == null || can(regex("^(none|google)$", var.directive.auth))
-    error_message = "The auth of directive is none or google."
-  }
-}
-
 variable "event_checks" {
   description = "Checks of device events against Amazon's rules: strict refuses an event that Amazon would refuse, advise only logs the reason, off checks only the envelope."
   type        = string
@@ -115,16 +90,6 @@ variable "max_event_age" {
     condition     = can(regex("^([0-9]+h)?([0-9]+m)?([0-9]+s)?$", var.max_event_age)) && can(regex("[1-9]", var.max_event_age))
     error_message = "The max_event_age is a duration of hours, minutes and seconds such as 5m."
   }
-}
-
-variable "proxy_name" {
-  description = <<-EOT
-    Name of the skill proxies, their roles and their logs, before a hyphen and the region. A second skill in
-    the same AWS account needs another name; see modules/skill-proxy.
-  EOT
-  type        = string
-  default     = "gatepost-skill-proxy"
-  nullable    = false
 }
 
 variable "refresh_idle_after" {
@@ -226,16 +191,5 @@ variable "skill" {
   validation {
     condition     = can(regex("^[A-Za-z0-9._-]{1,128}$", var.skill))
     error_message = "The skill is 1 to 128 letters, digits, dots, underscores and hyphens."
-  }
-}
-
-variable "skill_id" {
-  description = "Id of the Alexa skill, from the developer console. No other skill can invoke the Lambdas."
-  type        = string
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^amzn1\\.ask\\.skill\\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", var.skill_id))
-    error_message = "The skill_id is amzn1.ask.skill. and a UUID in lower case."
   }
 }

@@ -2,7 +2,7 @@
 # customer's tokens never leave the region that they were granted in, and an
 # outage of one region does not affect the others.
 module "stack" {
-  source   = "./modules/stack"
+  source   = "../stack"
   for_each = var.regions
 
   firestore_location = each.value.firestore_location

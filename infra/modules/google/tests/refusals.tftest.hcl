@@ -1,4 +1,4 @@
-# Each rule of the root module, broken. A run breaks several, one of each variable,
+# Each rule of the module, broken. A run breaks several, one of each variable,
 # and each of them must fail.
 
 # override_during, since Terraform 1.11, gives a plan the values that are known only
@@ -10,28 +10,11 @@ mock_provider "google" {
   override_during = plan
 }
 
-mock_provider "aws" {
-  alias  = "na"
-  source = "./tests/mocks/aws-na"
-}
-
-mock_provider "aws" {
-  alias  = "eu"
-  source = "./tests/mocks/aws-eu"
-}
-
-mock_provider "aws" {
-  alias  = "fe"
-  source = "./tests/mocks/aws-fe"
-}
-
 variables {
   aws_account_id = "123456789012"
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
-  proxy_package  = "tests/package.txt"
-  regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
-  skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
+  regions        = { EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "gatepost-skill-proxy-eu" } }
   source_package = "tests/package.txt"
 }
 
@@ -53,47 +36,42 @@ run "refuses_unknown_words" {
 
   variables {
     device_events = "global"
-    directive     = { url = "https://home.example.com/alexa", auth = "basic" }
     event_checks  = "lax"
     grantee       = { resolver = "https://id.maker.example" }
-    regions       = { eu = { location = "europe-west1", firestore_location = "eur3" } }
+    regions       = { eu = { location = "europe-west1", firestore_location = "eur3", lambda_role = "gatepost-skill-proxy-eu" } }
     scaling       = { sendevent = { max_instances = 10 } }
   }
-  expect_failures = [var.device_events, var.directive, var.event_checks, var.grantee, var.regions, var.scaling]
+  expect_failures = [var.device_events, var.event_checks, var.grantee, var.regions, var.scaling]
 }
 
 run "refuses_malformed_names" {
   command = plan
 
   variables {
-    alert_channels = ["on call"]
     aws_account_id = "1234-5678-9012"
     project_id     = "Maker"
-    regions        = { EU = { location = "europe-west1-b", firestore_location = "eur3" } }
+    regions        = { EU = { location = "europe-west1-b", firestore_location = "eur3", lambda_role = "gatepost-skill-proxy-eu" } }
     skill          = "my lamps"
-    skill_id       = "amzn1.ask.account.00000000-0000-4000-8000-0123456789ab"
   }
-  expect_failures = [var.alert_channels, var.aws_account_id, var.project_id, var.regions, var.skill, var.skill_id]
+  expect_failures = [var.aws_account_id, var.project_id, var.regions, var.skill]
 }
 
 run "refuses_plain_http" {
   command = plan
 
   variables {
-    directive = { url = "http://home.example.com/alexa" }
-    grantee   = { resolver = "userinfo:http://id.maker.example/me" }
+    grantee = { resolver = "userinfo:http://id.maker.example/me" }
   }
-  expect_failures = [var.directive, var.grantee]
+  expect_failures = [var.grantee]
 }
 
 run "refuses_what_a_url_must_not_have" {
   command = plan
 
   variables {
-    directive = { url = "https://home.example.com/alexa?key=fake" }
-    grantee   = { resolver = "userinfo:https://user@id.maker.example/me" }
+    grantee = { resolver = "userinfo:https://user@id.maker.example/me" }
   }
-  expect_failures = [var.directive, var.grantee]
+  expect_failures = [var.grantee]
 }
 
 run "refuses_an_issuer_with_a_query_and_a_location_with_capitals" {
@@ -101,7 +79,7 @@ run "refuses_an_issuer_with_a_query_and_a_location_with_capitals" {
 
   variables {
     grantee = { resolver = "jwt:https://id.maker.example/?tenant=1" }
-    regions = { EU = { location = "europe-west1", firestore_location = "Europe" } }
+    regions = { EU = { location = "europe-west1", firestore_location = "Europe", lambda_role = "gatepost-skill-proxy-eu" } }
   }
   expect_failures = [var.grantee, var.regions]
 }
@@ -126,10 +104,9 @@ run "refuses_too_much" {
   variables {
     lwa_max_rate   = 100001
     refresh_shards = 257
-    regions        = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
-    skill_id       = "amzn1.ask.skill.*"
+    regions        = { EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
   }
-  expect_failures = [var.lwa_max_rate, var.refresh_shards, var.regions, var.skill_id]
+  expect_failures = [var.lwa_max_rate, var.refresh_shards, var.regions]
 }
 
 run "refuses_other_units" {
@@ -159,7 +136,7 @@ run "refuses_half_a_processor_and_an_arn_as_role" {
   command = plan
 
   variables {
-    regions = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "arn:aws:iam::123456789012:role/maker" } }
+    regions = { EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "arn:aws:iam::123456789012:role/maker" } }
     scaling = { SendEvent = { cpu = "0.5" } }
   }
   expect_failures = [var.regions, var.scaling]
@@ -170,7 +147,7 @@ run "refuses_a_role_with_its_path_and_an_audience_for_userinfo" {
 
   variables {
     grantee = { resolver = "userinfo:https://id.maker.example/me", audience = "home" }
-    regions = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "service-role/maker" } }
+    regions = { EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "service-role/maker" } }
   }
   expect_failures = [var.grantee, var.regions]
 }
@@ -198,7 +175,7 @@ run "refuses_a_stack_without_a_firestore_location" {
   command = plan
 
   variables {
-    regions = { EU = { location = "europe-west1", firestore_location = null } }
+    regions = { EU = { location = "europe-west1", firestore_location = null, lambda_role = "gatepost-skill-proxy-eu" } }
   }
   expect_failures = [var.regions]
 }
@@ -217,22 +194,9 @@ run "refuses_one_role_for_two_stacks" {
 
   variables {
     regions = {
-      NA = { location = "us-east4", firestore_location = "nam5", own_lambda_role = "maker-smart-home" }
-      EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "Maker-Smart-Home" }
+      NA = { location = "us-east4", firestore_location = "nam5", lambda_role = "maker-smart-home" }
+      EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "Maker-Smart-Home" }
     }
-  }
-  expect_failures = [var.regions]
-}
-
-run "refuses_the_role_of_another_stacks_proxy" {
-  command = plan
-
-  variables {
-    regions = {
-      NA = { location = "us-east4", firestore_location = "nam5", own_lambda_role = "lamps-eu" }
-      EU = { location = "europe-west1", firestore_location = "eur3" }
-    }
-    proxy_name = "lamps"
   }
   expect_failures = [var.regions]
 }

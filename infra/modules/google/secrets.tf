@@ -2,7 +2,7 @@
 # is in Terraform's state. A function that cannot read its secrets ends at its
 # start, and its deployment fails. Therefore the first time:
 #
-#   terraform apply -target=google_secret_manager_secret.gatepost
+#   terraform apply -target=module.google.google_secret_manager_secret.gatepost
 #
 # then the commands that it prints (output secrets), then terraform apply.
 

@@ -7,28 +7,11 @@ mock_provider "google" {
   override_during = plan
 }
 
-mock_provider "aws" {
-  alias  = "na"
-  source = "./tests/mocks/aws-na"
-}
-
-mock_provider "aws" {
-  alias  = "eu"
-  source = "./tests/mocks/aws-eu"
-}
-
-mock_provider "aws" {
-  alias  = "fe"
-  source = "./tests/mocks/aws-fe"
-}
-
 variables {
   aws_account_id = "123456789012"
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
-  proxy_package  = "tests/package.txt"
-  regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
-  skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
+  regions        = { EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "gatepost-skill-proxy-eu" } }
   source_package = "tests/package.txt"
 }
 
@@ -154,7 +137,10 @@ run "regional_topics" {
 
   variables {
     device_events = "regional"
-    regions       = { NA = { location = "us-east4", firestore_location = "nam5" }, EU = { location = "europe-west1", firestore_location = "eur3" } }
+    regions = {
+      NA = { location = "us-east4", firestore_location = "nam5", lambda_role = "gatepost-skill-proxy-na" }
+      EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "gatepost-skill-proxy-eu" }
+    }
   }
 
   assert {
@@ -177,7 +163,10 @@ run "secrets" {
   command = plan
 
   variables {
-    regions = { NA = { location = "us-east4", firestore_location = "nam5" }, EU = { location = "europe-west1", firestore_location = "eur3" } }
+    regions = {
+      NA = { location = "us-east4", firestore_location = "nam5", lambda_role = "gatepost-skill-proxy-na" }
+      EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "gatepost-skill-proxy-eu" }
+    }
   }
 
   assert {
