@@ -76,25 +76,25 @@ func TestAcceptGrant(t *testing.T) {
 		token   string
 		region  string
 		prepare func(*accesstest.World)
-		want    string
+		failure string // in the log line; empty: linked
 	}{
-		{"linked", "grantee-u-1", "EU", nil, success},
-		{"region assumed", "grantee-u-1", "", nil, success},
-		{"region not served", "grantee-u-1", "NA", nil, failure},
-		{"unknown region", "grantee-u-1", "eu-west-1", nil, failure},
-		{"unknown customer", "stranger", "EU", nil, failure},
+		{"linked", "grantee-u-1", "EU", nil, ""},
+		{"region assumed", "grantee-u-1", "", nil, ""},
+		{"region not served", "grantee-u-1", "NA", nil, "internal"},
+		{"unknown region", "grantee-u-1", "eu-west-1", nil, "internal"},
+		{"unknown customer", "stranger", "EU", nil, "grantee"},
 		{"LWA refuses the code", "grantee-u-1", "EU", func(w *accesstest.World) {
 			w.Sim.Script(simulator.Exchange, simulator.Fault{Code: simulator.LWAInvalidGrant})
-		}, failure},
+		}, "code"},
 		{"LWA refuses us", "grantee-u-1", "EU", func(w *accesstest.World) {
 			w.Sim.Script(simulator.Exchange, simulator.Fault{Code: simulator.LWAInvalidClient})
-		}, failure},
+		}, "lwa"},
 		{"LWA fails once", "grantee-u-1", "EU", func(w *accesstest.World) {
 			w.Sim.Script(simulator.Exchange, simulator.Fault{Status: 503})
-		}, success},
+		}, ""},
 		{"LWA is down", "grantee-u-1", "EU", func(w *accesstest.World) {
 			w.Sim.Always(simulator.Exchange, simulator.Fault{Status: 503})
-		}, failure},
+		}, "lwa"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,18 +109,23 @@ func TestAcceptGrant(t *testing.T) {
 				r.Header.Set(acceptgrant.RegionHeader, test.region)
 			}
 			ctx, line := logging.Begin(t.Context())
-			if got := name(t, function(t, w).Handle(ctx, r)); got != test.want {
-				t.Errorf("answer = %s, want %s", got, test.want)
+			want, field := success, `"outcome":"accepted"`
+			if test.failure != "" {
+				want, field = failure, `"failure":"`+test.failure+`"`
+			}
+			if got := name(t, function(t, w).Handle(ctx, r)); got != want {
+				t.Errorf("answer = %s, want %s", got, want)
 			}
 			var written bytes.Buffer
 			line.Write(ctx, logging.New(&written), "AcceptGrant")
-			if want := severity(test.name, test.want); !strings.Contains(written.String(), `"severity":"`+want+`"`) {
-				t.Errorf("log line = %[2]s, want severity %[1]s", want, &written)
+			if level := `"severity":"` + severity(test.name, want) + `"`; !strings.Contains(written.String(), level) ||
+				!strings.Contains(written.String(), field) {
+				t.Errorf("log line = %s, want %s and %s", &written, level, field)
 			}
 			record, err := w.Store.Read(t.Context(), accesstest.Key("u-1"))
 			g, stored := record.Grants[grant.ID(alexa.EU, accesstest.Skill, code)]
-			if stored != (test.want == success) || err != nil && !errors.Is(err, grant.ErrNotFound) {
-				t.Errorf("stored = %v (%v), want %v", stored, err, test.want == success)
+			if stored != (want == success) || err != nil && !errors.Is(err, grant.ErrNotFound) {
+				t.Errorf("stored = %v (%v), want %v", stored, err, want == success)
 			}
 			if stored && (g.State != grant.Active || g.Region != alexa.EU || !g.ExpiresAt.Equal(w.Now().Add(time.Hour))) {
 				t.Errorf("stored grant = %+v, want active in EU for an hour", g)

@@ -76,7 +76,7 @@ func (f *Function) Handle(ctx context.Context, r handler.Request) handler.Answer
 	directive, err := alexa.DecodeAcceptGrant(r.Body)
 	if errors.Is(err, alexa.ErrPartition) {
 		logging.Raise(ctx, slog.LevelWarn)
-		logging.Add(ctx, slog.String(logging.Outcome, "failed"), slog.String(logging.Error, err.Error()))
+		logging.Add(ctx, slog.String(logging.Outcome, "failed"), slog.String("failure", "grantee"), slog.String(logging.Error, err.Error()))
 		return handler.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(uuid.NewString(), err.Error())}
 	}
 	if err != nil {
@@ -91,7 +91,7 @@ func (f *Function) Handle(ctx context.Context, r handler.Request) handler.Answer
 	defer cancel()
 	if err := f.accept(ctx, r.Header, directive); err != nil {
 		logging.Raise(ctx, level(err))
-		logging.Add(ctx, slog.String(logging.Outcome, "failed"), slog.String(logging.Error, err.Error()))
+		logging.Add(ctx, slog.String(logging.Outcome, "failed"), slog.String("failure", failure(err)), slog.String(logging.Error, err.Error()))
 		// Amazon shows the text only to developers; the cause is in the log.
 		return handler.Answer{Status: http.StatusOK, Body: alexa.AcceptGrantFailed(answerID(directive), "the grant could not be accepted")}
 	}
@@ -118,6 +118,29 @@ func level(err error) slog.Level {
 	return slog.LevelError
 }
 
+// The steps that can fail.
+var (
+	errGrantee = errors.New("finding the customer")
+	errLWA     = errors.New("exchanging the code")
+	errStore   = errors.New("storing the grant")
+)
+
+// failure names what failed, for the log line. Only code is Alexa's: a grantee token that
+// is refused may be the customer's fault, or that of a wrong GRANTEE_AUDIENCE.
+func failure(err error) string {
+	switch {
+	case errors.Is(err, lwa.ErrInvalidGrant):
+		return "code"
+	case errors.Is(err, errGrantee):
+		return "grantee"
+	case errors.Is(err, errLWA):
+		return "lwa"
+	case errors.Is(err, errStore):
+		return "store"
+	}
+	return "internal"
+}
+
 // accept links the customer. An error is the reason why it could not.
 func (f *Function) accept(ctx context.Context, header http.Header, directive alexa.AcceptGrant) error {
 	region, err := f.region(header.Get(RegionHeader))
@@ -129,7 +152,7 @@ func (f *Function) accept(ctx context.Context, header http.Header, directive ale
 
 	got, err := f.resolveAndExchange(ctx, directive)
 	if err != nil {
-		return fmt.Errorf("finding the customer: %w", err)
+		return fmt.Errorf("%w: %w", errGrantee, err)
 	}
 	key := grant.Key{Skill: f.Skill, UserID: got.userID}
 	logging.Add(ctx, slog.String(logging.Customer, grant.CustomerHash(got.userID)))
@@ -138,11 +161,11 @@ func (f *Function) accept(ctx context.Context, header http.Header, directive ale
 		return nil
 	}
 	if got.exchangeErr != nil {
-		return fmt.Errorf("exchanging the code: %w", got.exchangeErr)
+		return fmt.Errorf("%w: %w", errLWA, got.exchangeErr)
 	}
 	if got.token.RefreshToken.Empty() {
 		// The link would break within the hour, without a trace of the cause.
-		return errors.New("exchanging the code: the answer has no refresh token")
+		return fmt.Errorf("%w: the answer has no refresh token", errLWA)
 	}
 	return f.link(ctx, key, id, region, got)
 }
@@ -190,7 +213,9 @@ func (f *Function) resolveAndExchange(ctx context.Context, directive alexa.Accep
 	})
 	both.Go(func() error {
 		return flight.Guard(func() error {
+			began := f.Now()
 			got.token, got.exchangeErr = f.LWA.Exchange(ctx, directive.Code)
+			logging.Add(ctx, slog.Int64(logging.LWAMS, f.Now().Sub(began).Milliseconds()))
 			if got.exchangeErr == nil {
 				got.account = f.accountHash(ctx, got.token)
 			}
@@ -226,7 +251,7 @@ func (f *Function) link(ctx context.Context, key grant.Key, id string, region al
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("storing the grant: %w", err)
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	if err := f.Announce.Announce(ctx, record); err != nil {
 		logging.Raise(ctx, slog.LevelWarn)

@@ -1,10 +1,12 @@
 package acceptgrant_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/gatepostdev/gatepost/functions/acceptgrant"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grantee"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
@@ -111,8 +114,13 @@ func TestFailedLinkIsNotStoredLater(t *testing.T) {
 	f.Store = brokenStore{w.Store}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
+	ctx, line := logging.Begin(ctx)
 	if got := name(t, f.Handle(ctx, directive(w.Sim.Code(alexa.EU, "amzn-1").Reveal(), "grantee-u-1"))); got != failure {
 		t.Errorf("answer = %s, want %s", got, failure)
+	}
+	var written bytes.Buffer
+	if line.Write(ctx, logging.New(&written), "AcceptGrant"); !strings.Contains(written.String(), `"failure":"store"`) {
+		t.Errorf("log line = %s, want a failure of the store", &written)
 	}
 	f.Store = w.Store
 	if got := name(t, f.Handle(inTime(t), directive(w.Sim.Code(alexa.EU, "amzn-2").Reveal(), "grantee-u-1"))); got != success {

@@ -1,10 +1,12 @@
 package refreshtokens
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepostdev/gatepost/shared/handler"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/sweep"
 )
@@ -35,7 +38,7 @@ type sweeper struct{ buckets []int }
 
 func (s *sweeper) Sweep(_ context.Context, buckets []int) (sweep.Counts, error) {
 	s.buckets = buckets
-	return sweep.Counts{Refreshed: 3}, errors.New("stopped early")
+	return sweep.Counts{Refreshed: 3, Failed: map[string]int{"store": 2, "unreadable": 1}}, errors.New("stopped early")
 }
 
 func TestRefreshTokensPublishesShards(t *testing.T) {
@@ -56,7 +59,7 @@ func TestRefreshTokensPublishesShards(t *testing.T) {
 
 func TestRefreshShard(t *testing.T) {
 	t.Parallel()
-	const swept = `{"refreshed":3,"skipped":0,"revoked":0,"remaining":false}`
+	const swept = `{"refreshed":3,"skipped":0,"revoked":0,"failed":{"store":2,"unreadable":1},"remaining":false}`
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, test := range []struct {
 		name, data string
@@ -83,7 +86,12 @@ func TestRefreshShard(t *testing.T) {
 	}
 	s := new(sweeper)
 	f := &Function{Sweeper: s}
-	answer := f.RefreshTokens(t.Context(), handler.Request{})
+	ctx, line := logging.Begin(t.Context())
+	answer := f.RefreshTokens(ctx, handler.Request{})
+	var written bytes.Buffer
+	if line.Write(ctx, logging.New(&written), "RefreshTokens"); !strings.Contains(written.String(), `"failed_count":3,`) {
+		t.Errorf("log line = %s, want 3 failed", &written)
+	}
 	if string(answer.Body) != swept || !slices.Equal(s.buckets, sweep.Buckets(0, 1)) {
 		t.Errorf("without a topic: %d %s, swept %v; want all buckets swept", answer.Status, answer.Body, s.buckets)
 	}

@@ -137,7 +137,7 @@ func note(ctx context.Context, results []delivery.Result) {
 
 // fields returns the log fields of one result.
 func fields(r delivery.Result) []slog.Attr {
-	attrs := append(make([]slog.Attr, 0, 10),
+	attrs := append(make([]slog.Attr, 0, 12),
 		slog.String(logging.Outcome, string(r.Name)), slog.String(logging.Decision, r.Decision.String()))
 	if r.GrantID != "" {
 		attrs = append(attrs, slog.String(logging.GrantID, r.GrantID))
@@ -150,9 +150,12 @@ func fields(r delivery.Result) []slog.Attr {
 	}
 	if sent := r.Sent; sent.Tries > 0 {
 		attrs = append(attrs, slog.String(logging.MessageID, sent.MessageID), slog.Int(logging.GatewayTries, sent.Tries),
-			slog.Int(logging.GatewayStatus, sent.Status))
+			slog.Int(logging.GatewayStatus, sent.Status), slog.Int64(logging.GatewayMS, sent.Took.Milliseconds()))
 		if sent.RequestID != "" {
 			attrs = append(attrs, slog.String(logging.Gateway, sent.RequestID))
+		}
+		if r.Name == delivery.Accepted {
+			attrs = append(attrs, slog.Int64(logging.DeliveredMS, sent.Delivered.Milliseconds()))
 		}
 	}
 	switch {

@@ -131,6 +131,7 @@ func TestLine(t *testing.T) {
 	maps.Copy(want, map[string]any{
 		"outcome": "accepted", "grants": 1.0, "grant_id": id, "region": "EU",
 		"message_id": sent.MessageID, "gateway_tries": 1.0, "gateway_status": 202.0, "gateway_id": got["gateway_id"],
+		"gateway_ms": 0.0, "delivered_ms": 1000.0, // the clock stands still
 	})
 	if diff := cmp.Diff(want, got); diff != "" || got["gateway_id"] == nil {
 		t.Errorf("line of an accepted event differs (-want +got):\n%s", diff)
@@ -147,7 +148,9 @@ func TestLineOfSeveralGrants(t *testing.T) {
 		{GrantID: "g-1", Region: alexa.NA, Outcome: delivery.OutcomeOf(errors.New("why")), Err: errors.New("why")},
 		{
 			GrantID: "g-2", Region: alexa.EU, Outcome: delivery.OutcomeOf(nil),
-			Sent: delivery.Sent{MessageID: "m-2", Tries: 2, Status: 202, RequestID: "r-2"},
+			Sent: delivery.Sent{
+				MessageID: "m-2", Tries: 2, Status: 202, RequestID: "r-2", Took: 30 * time.Millisecond, Delivered: 2 * time.Second,
+			},
 		},
 	}}
 	var out bytes.Buffer
@@ -167,6 +170,7 @@ func TestLineOfSeveralGrants(t *testing.T) {
 			map[string]any{
 				"outcome": "accepted", "decision": "ack", "grant_id": "g-2", "region": "EU",
 				"message_id": "m-2", "gateway_tries": 2.0, "gateway_status": 202.0, "gateway_id": "r-2",
+				"gateway_ms": 30.0, "delivered_ms": 2000.0,
 			},
 		},
 	}

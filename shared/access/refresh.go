@@ -158,8 +158,12 @@ func (s *Source) callLWA(ctx context.Context, held grant.Record, run refreshing)
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), run.timeout)
 	fresh, err := s.LWA.Refresh(call, held.Grants[run.id].ClientID, run.token)
 	cancel()
+	took := time.Since(began)
 	run.attempt.end(err)
-	s.slowness.note(time.Since(began), err)
+	s.slowness.note(took, err)
+	if run.forEvent || run.forced { // a sweep makes many calls, and writes one line
+		logging.Add(ctx, slog.Int64(logging.LWAMS, took.Milliseconds()))
+	}
 	switch {
 	case err == nil:
 		s.failures.forget(name)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 )
 
 // noteBehind notes in the record that grants have missed an event that will not be
@@ -77,6 +79,9 @@ func (d *Deliverer) saveBehind(ctx context.Context, e *event, record grant.Recor
 	})
 	if errors.Is(err, grant.ErrNotFound) {
 		return nil
+	}
+	if err == nil {
+		logging.Add(ctx, slog.Int("noted_behind", len(ids)))
 	}
 	return err
 }

@@ -104,6 +104,9 @@ type Sent struct {
 	Tries     int    // how many requests were sent
 	Status    int    // HTTP status of the last answer, 0 without one
 	RequestID string // Amazon's id of the last request; empty if Amazon gave none
+	// Took is how long the last request took, and Delivered the time from the first
+	// publishing of the event until the gateway had accepted all of it: 0 if it did not.
+	Took, Delivered time.Duration
 }
 
 // Deliver sends the message's event to each of the customer's grants that it is

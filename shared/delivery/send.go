@@ -88,6 +88,7 @@ func (s *sending) send(ctx context.Context) (err error) {
 		}
 	}
 	now := d.Now()
+	s.sent.Delivered = now.Sub(s.event.published)
 	s.health.acceptedAt.Store(now.UnixNano())
 	s.first.note(now)
 	d.memory.note(s.event, id, s.message)
@@ -311,8 +312,10 @@ func (s *sending) post(ctx context.Context, p part, message uuid.UUID) error {
 			to = patient
 		}
 	}
+	began := s.d.Now()
 	receipt, err := to.Send(ctx, s.token.Access, body)
 	s.sent.note(messageID, receipt, err)
+	s.sent.Took = s.d.Now().Sub(began)
 	return err
 }
 

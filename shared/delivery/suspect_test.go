@@ -16,6 +16,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
@@ -265,8 +266,14 @@ func TestMissedReportsAreNoted(t *testing.T) {
 				m := numbered(w, strings.NewReplacer("lamp-1", endpoint, "PHYSICAL_INTERACTION", cause).Replace(report), n)
 				m.PublishTime = w.Now().Add(-test.age)
 				before := store.writes.Load()
-				if r := d.Deliver(t.Context(), m); len(r) != 1 || r[0].Name != test.want {
+				ctx, line := logging.Begin(t.Context())
+				if r := d.Deliver(ctx, m); len(r) != 1 || r[0].Name != test.want {
 					t.Errorf("%s: result = %+v, want %s", endpoint, r, test.want)
+				}
+				var written strings.Builder
+				line.Write(ctx, logging.New(&written), "SendEvent")
+				if noted := strings.Contains(written.String(), `"noted_behind":1`); noted != (writes > 0) {
+					t.Errorf("%s, cause %s: line = %s; want a note for a write", endpoint, cause, &written)
 				}
 				if got := store.writes.Load() - before; got != writes {
 					t.Errorf("%s, cause %s: writes = %d, want %d", endpoint, cause, got, writes)

@@ -35,12 +35,14 @@ const (
 	MessageID = "message_id"
 	Code      = "alexa_code"
 	Renewed   = "renewed"
+	LWAMS     = "lwa_ms"
 
 	EventID       = "event_id"
 	EndpointID    = "endpoint_id"
 	Changed       = "changed"
 	Published     = "event_published"
 	AgeMS         = "event_age_ms"
+	DeliveredMS   = "delivered_ms"
 	Attempt       = "attempt"
 	AdviceCount   = "event_advice_count"
 	Advice        = "event_advice"
@@ -50,6 +52,7 @@ const (
 	Gateway       = "gateway_id"
 	GatewayStatus = "gateway_status"
 	GatewayTries  = "gateway_tries"
+	GatewayMS     = "gateway_ms"
 	AnnounceError = "announce_error"
 
 	Shards    = "shards"
