@@ -26,7 +26,7 @@ func TestLocalRun(t *testing.T) {
 	go func() {
 		args := strings.Fields("local --port=0 --maker-port=0 --simulator-port=0 --pubsub-port=0")
 		env := &cli.Env{Stdout: stdout, Stderr: io.Discard, Now: time.Now}
-		status := cli.Run(ctx, env, &commands{Local: local.Command{Grants: runGrants}}, args)
+		status := cli.Run(ctx, env, &commands{Local: local.Command{Gatepost: runLocally}}, args)
 		stdout.Close()
 		ended <- status
 	}()

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -59,6 +60,22 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 		note("database "+database, err)
 	}
 	return known, nil
+}
+
+// look reads what the local run has, in whose process this is.
+func (c Command) look(ctx context.Context, env *cli.Env) (known story.Evidence, err error) {
+	if known.Entries, _, err = story.ReadEntries(bytes.NewReader(env.Local.Log)); err != nil {
+		return known, err
+	}
+	for _, m := range env.Local.Letters {
+		known.Letters = append(known.Letters, replay.Letter(m))
+	}
+	if c.User == "" {
+		return known, nil
+	}
+	record, err := c.record(ctx, env, "")
+	known.Records = map[string]*grant.Record{"the local run": record}
+	return known, err
 }
 
 // record reads the customer's record in a stack, nil if there is none.
