@@ -315,6 +315,11 @@ func (e *exam) try(ctx context.Context, api, path string, body any) (object, err
 // a deployment an API may be disabled: scripts/deploy enables it.
 func (e *exam) read(ctx context.Context, api, path string, body any) (object, bool) {
 	answer, err := e.try(ctx, api, path, body)
+	return answer, e.got(api, path, err)
+}
+
+// got reports whether a call succeeded. If not, the check fails or is skipped, as for read.
+func (e *exam) got(api, path string, err error) bool {
 	what, _, _ := strings.Cut(path, "?")
 	what, method, _ := strings.Cut(what, ":")
 	parts := strings.Split(what, "/")
@@ -330,7 +335,7 @@ func (e *exam) read(ctx context.Context, api, path string, body any) (object, bo
 	case err != nil:
 		e.fail("%s could not be read: %v", what, err)
 	}
-	return answer, err == nil
+	return err == nil
 }
 
 // disabled warns that an API is not enabled.
