@@ -39,9 +39,15 @@ func (commands) Help() string {
 	return "The exit status is 0 if all is done, 1 if something was found or failed, and 2 if the command line is wrong."
 }
 
-// runGrants runs a subcommand of grants for a local run, whose store is in env.
-func runGrants(ctx context.Context, env *cli.Env, args []string) int {
-	return cli.Run(ctx, env, &commands{}, append([]string{"grants"}, args...))
+// localCommands are the commands that look at a local run, in its process.
+type localCommands struct {
+	Explain explain.Command `cmd:""`
+	Doctor  doctor.Command  `cmd:""`
+	Grants  grants.Commands `cmd:""`
 }
 
-func main() { cli.Main(functions.Version(), &commands{Local: local.Command{Grants: runGrants}}) }
+func runLocally(ctx context.Context, env *cli.Env, args []string) int {
+	return cli.Run(ctx, env, new(localCommands), args)
+}
+
+func main() { cli.Main(functions.Version(), &commands{Local: local.Command{Gatepost: runLocally}}) }

@@ -53,6 +53,8 @@ type Env struct {
 
 	// OpenGrants opens a stack's database.
 	OpenGrants func(ctx context.Context, project, database string) (store grant.Admin, closeStore func() error, err error)
+	// Local is set in the process of a local run, which runs commands for others.
+	Local *Local
 	// Google are options for clients of Google's APIs, for tests.
 	Google []option.ClientOption
 	// GoogleAPI is where a fake of Google's REST APIs is, for tests: see package googleapi.
@@ -196,7 +198,7 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	if env.ParseOnly {
 		return StatusDone
 	}
-	if local != "" {
+	if local != "" && env.Local == nil {
 		return local.run(ctx, env, parsed)
 	}
 	err = parsed.Run()

@@ -9,20 +9,21 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/gatepostdev/gatepost/shared/push"
 )
 
 // DefaultLocalRun is the address of the maker's cloud of gatepost local, unless the port
 // is taken.
 const DefaultLocalRun = "127.0.0.1:8089"
 
-// LocalRun is the flag --local[=ADDRESS] of a group of commands: the local run at the
-// address runs the command in its process. The tag nolocal is for flags that exclude it,
-// and for commands that need the keyset.
+// LocalRun is the flag --local[=ADDRESS] of a command, or a group of commands: the local
+// run at the address runs the command in its process, where [Env] has a [Local]. The tag
+// nolocal is for flags that exclude it, and for commands that need the keyset.
 type LocalRun string
 
 // IsBool implements kong's BoolMapperValue: the address is optional.
@@ -67,8 +68,7 @@ func localRun(parsed *kong.Context) (LocalRun, error) {
 
 // run has the local run run the command, and returns its status.
 func (f LocalRun) run(ctx context.Context, env *Env, parsed *kong.Context) (status int) {
-	args := slices.DeleteFunc(slices.Clone(parsed.Args[1:]), IsLocal) // without the name of the group
-	answered, err := f.ask(ctx, args)
+	answered, err := f.ask(ctx, parsed.Args)
 	if err != nil {
 		env.Say("%v", err)
 		return StatusFailed
@@ -78,8 +78,15 @@ func (f LocalRun) run(ctx context.Context, env *Env, parsed *kong.Context) (stat
 	return answered.Status
 }
 
-// IsLocal reports whether an argument is the flag of a [LocalRun].
-func IsLocal(arg string) bool { return arg == "--local" || strings.HasPrefix(arg, "--local=") }
+// Local is what a local run has where a deployment has a project of Google Cloud.
+type Local struct {
+	Functions     string            // URL of the functions: append "/SendEvent"
+	Amazon        map[string]string // environment that points the functions at the simulator
+	PubSub        string            // host and port
+	Subscriptions []string          // full names
+	Log           []byte            // of the functions: JSON lines
+	Letters       []push.Message    // dead letters
+}
 
 // Asked is a request to a local run to run a command, and Answered its result.
 type (
@@ -99,7 +106,7 @@ func (f LocalRun) ask(ctx context.Context, args []string) (a Answered, err error
 	if err != nil {
 		return a, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+string(f)+"/grants", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+string(f)+"/run", bytes.NewReader(body))
 	if err != nil {
 		return a, err
 	}

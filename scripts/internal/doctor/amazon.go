@@ -9,11 +9,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"cloud.google.com/go/pubsub/v2"
+	pubsub "cloud.google.com/go/pubsub/v2/apiv1"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
@@ -31,7 +32,7 @@ import (
 // checkLWA redeems a made-up code with each of the credentials.
 func checkLWA(ctx context.Context, e *exam) {
 	var list []lwa.Credentials
-	if e.Local {
+	if e.Local != "" {
 		client := simulator.DefaultClient()
 		list = []lwa.Credentials{{ClientID: client.ID, ClientSecret: client.Secret}}
 	} else {
@@ -283,7 +284,7 @@ func checkDiscovery(_ context.Context, e *exam) {
 func checkLocalFunctions(ctx context.Context, e *exam) {
 	names := []string{"AcceptGrant", "SkillEvent", "RefreshTokens", "RefreshShard", "SendEvent"}
 	for _, name := range names {
-		switch status, err := e.get(ctx, strings.TrimSuffix(e.Functions, "/")+"/"+name); {
+		switch status, err := e.get(ctx, e.env.Local.Functions+"/"+name); {
 		case err != nil:
 			e.fail("%v", err)
 			return
@@ -291,28 +292,26 @@ func checkLocalFunctions(ctx context.Context, e *exam) {
 			e.fail("%s answers %d to a GET, want 405", name, status)
 		}
 	}
-	e.ok("%d, at %s", len(names), e.Functions)
+	e.ok("%d, at %s", len(names), e.env.Local.Functions)
 }
 
 // checkLocalSubscriptions looks at the subscriptions of the local run.
 func checkLocalSubscriptions(ctx context.Context, e *exam) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	project, address := cmp.Or(e.Project, "gatepost-local"), cmp.Or(e.environ["PUBSUB_EMULATOR_HOST"], "127.0.0.1:8085")
-	client, err := pubsub.NewClient(ctx, project, option.WithEndpoint(address), option.WithoutAuthentication(),
+	address := e.env.Local.PubSub
+	client, err := pubsub.NewSubscriptionAdminClient(ctx, option.WithEndpoint(address), option.WithoutAuthentication(),
 		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 	if err != nil {
 		e.fail("Pub/Sub at %s: %v", address, err)
 		return
 	}
 	defer func() { _ = client.Close() }() // nothing was sent
-	names := []string{"device-events", "refresh", "grant-events", "dead-letters"}
-	for _, name := range names {
-		request := &pubsubpb.GetSubscriptionRequest{Subscription: "projects/" + project + "/subscriptions/" + name}
-		if _, err := client.SubscriptionAdminClient.GetSubscription(ctx, request); err != nil {
-			e.fail("%s at %s: %v", name, address, err)
+	for _, name := range e.env.Local.Subscriptions {
+		if _, err := client.GetSubscription(ctx, &pubsubpb.GetSubscriptionRequest{Subscription: name}); err != nil {
+			e.fail("%s at %s: %v", path.Base(name), address, err)
 			break
 		}
 	}
-	e.ok("%s", strings.Join(names, ", "))
+	e.ok("%d, at %s", len(e.env.Local.Subscriptions), address)
 }

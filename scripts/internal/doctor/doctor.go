@@ -35,14 +35,13 @@ import (
 
 // Command is the command line.
 type Command struct {
-	Before    bool           `help:"Check what a deployment needs, before there is one."`
-	Local     bool           `help:"Check the local run, gatepost local, instead."`
-	Settings  string         `placeholder:"FILE" help:"Settings of the deployment: terraform.tfvars.json. Without it they are not compared."`
-	Project   string         `placeholder:"P" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: that of the settings."`
+	Before    bool           `nolocal:"" help:"Check what a deployment needs, before there is one."`
+	Local     cli.LocalRun   `placeholder:"ADDR" help:"Check the local run at ${local} or --local=ADDR instead."`
+	Settings  string         `placeholder:"FILE" nolocal:"" help:"Settings of the deployment: terraform.tfvars.json. Without it they are not compared."`
+	Project   string         `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: that of the settings."`
 	Regions   []alexa.Region `placeholder:"NA,EU,FE" help:"Alexa regions to check. Default: all that have a stack."`
-	Manifest  string         `placeholder:"FILE" help:"Check the skill's manifest, which ask smapi get-skill-manifest writes."`
-	Discovery string         `placeholder:"FILE" help:"Check what an answer to Discover declares as proactively reported."`
-	Functions string         `placeholder:"URL" default:"http://127.0.0.1:8080" help:"With --local: the functions (default: ${default})."`
+	Manifest  string         `placeholder:"FILE" nolocal:"" help:"Check the skill's manifest, which ask smapi get-skill-manifest writes."`
+	Discovery string         `placeholder:"FILE" nolocal:"" help:"Check what an answer to Discover declares as proactively reported."`
 	cli.JSON
 
 	// Instead of the real ones, for tests.
@@ -63,11 +62,9 @@ func (Command) Example() string { return "gatepost doctor --settings infra/terra
 // Validate implements kong's check.
 func (c Command) Validate() error {
 	switch {
-	case c.Local && (c.Before || c.Settings != ""):
-		return errors.New("--local takes neither --before nor --settings")
 	case c.Before && c.Settings == "":
 		return errors.New("--before needs --settings")
-	case !c.Local && c.Settings == "" && c.Project == "":
+	case c.Local == "" && c.Settings == "" && c.Project == "":
 		return errors.New("give --settings or --project")
 	}
 	return nil
@@ -99,7 +96,10 @@ const maxParallel = 12
 // Run runs the checks.
 func (c Command) Run(ctx context.Context, env *cli.Env) (err error) {
 	d := &doctor{Command: c, env: env, project: c.Project, http: transport.NewClient(maxParallel), memo: map[string]func() (any, error){}}
-	if d.environ == nil {
+	switch {
+	case c.Local != "":
+		d.environ = env.Local.Amazon
+	case d.environ == nil:
 		d.environ = config.Environ()
 	}
 	if d.aws == nil {
@@ -111,7 +111,7 @@ func (c Command) Run(ctx context.Context, env *cli.Env) (err error) {
 	if err := d.readEnvironment(); err != nil {
 		return cli.Usage(err)
 	}
-	if !c.Local {
+	if c.Local == "" {
 		if d.google, err = googleapi.New(ctx, env.GoogleAPI); err != nil {
 			return err
 		}
@@ -133,17 +133,9 @@ func (c Command) Run(ctx context.Context, env *cli.Env) (err error) {
 // readEnvironment reads where Amazon is, as the functions do.
 func (d *doctor) readEnvironment() error {
 	source := config.NewSource(d.environ)
-	tokens, port := "https://api.amazon.com/auth/o2/token", 8090
-	if d.Local {
-		tokens = fmt.Sprintf("http://127.0.0.1:%d/auth/o2/token", port)
-	}
-	d.lwaURL, d.gateways = source.URL("LWA_TOKEN_URL", tokens), make(map[alexa.Region]*url.URL)
-	for i, region := range alexa.Regions() {
-		gateway := region.GatewayURL()
-		if d.Local {
-			gateway = fmt.Sprintf("http://127.0.0.1:%d", port+1+i)
-		}
-		d.gateways[region] = source.BaseURL("EVENT_GATEWAY_"+string(region), gateway)
+	d.lwaURL, d.gateways = source.URL("LWA_TOKEN_URL", "https://api.amazon.com/auth/o2/token"), make(map[alexa.Region]*url.URL)
+	for _, region := range alexa.Regions() {
+		d.gateways[region] = source.BaseURL("EVENT_GATEWAY_"+string(region), region.GatewayURL())
 	}
 	return source.Err()
 }
@@ -160,7 +152,7 @@ func (d *doctor) examine(ctx context.Context) []Finding {
 		}
 		rest = rest[1:]
 	}
-	if d.Local {
+	if d.Local != "" {
 		d.stacks = localStacks(d.Regions)
 	}
 	var made []*Finding
@@ -201,7 +193,7 @@ func localStacks(regions []alexa.Region) []deploy.Stack {
 func (d *doctor) chosen() []check {
 	in := after
 	switch {
-	case d.Local:
+	case d.Local != "":
 		in = local
 	case d.Before:
 		in = before
@@ -323,6 +315,11 @@ func (e *exam) try(ctx context.Context, api, path string, body any) (object, err
 // a deployment an API may be disabled: scripts/deploy enables it.
 func (e *exam) read(ctx context.Context, api, path string, body any) (object, bool) {
 	answer, err := e.try(ctx, api, path, body)
+	return answer, e.got(api, path, err)
+}
+
+// got reports whether a call succeeded. If not, the check fails or is skipped, as for read.
+func (e *exam) got(api, path string, err error) bool {
 	what, _, _ := strings.Cut(path, "?")
 	what, method, _ := strings.Cut(what, ":")
 	parts := strings.Split(what, "/")
@@ -338,7 +335,7 @@ func (e *exam) read(ctx context.Context, api, path string, body any) (object, bo
 	case err != nil:
 		e.fail("%s could not be read: %v", what, err)
 	}
-	return answer, err == nil
+	return err == nil
 }
 
 // disabled warns that an API is not enabled.

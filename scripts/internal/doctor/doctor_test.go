@@ -421,7 +421,7 @@ func TestWrongCalls(t *testing.T) {
 	for args, want := range map[string]string{
 		"":                            "give --settings or --project",
 		"--before --project=p":        "--before needs --settings",
-		"--local --before":            "--local takes neither",
+		"--local --before":            "give --local or --before, not both",
 		"--project=p --regions=EU,JP": "--regions",
 		"--project=p --settings":      "--settings",
 	} {

@@ -2,8 +2,6 @@ package doctor
 
 import (
 	"context"
-	"fmt"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -57,21 +55,10 @@ func checkDeadLetters(ctx context.Context, e *exam) {
 	e.ok("none")
 }
 
-// newest returns the newest value of a metric of a subscription, 0 if there is none: a
-// subscription that gets nothing has none.
+// newest returns the newest value of a metric of a subscription, 0 if there is none.
 func (e *exam) newest(ctx context.Context, subscription, metric string) (int64, bool) {
-	now := e.env.Now().UTC()
-	filter := fmt.Sprintf(`metric.type="pubsub.googleapis.com/subscription/%s" AND resource.labels.subscription_id=%q`, metric, subscription)
-	query := url.Values{
-		"filter": {filter}, "interval.startTime": {now.Add(-10 * time.Minute).Format(time.RFC3339)},
-		"interval.endTime": {now.Format(time.RFC3339)},
-	}
-	answer, ok := e.read(ctx, "monitoring", "v3/projects/"+e.project+"/timeSeries?"+query.Encode(), nil)
-	if ok && len(items(answer, "timeSeries")) > 0 {
-		n, err := strconv.ParseInt(at(items(answer, "timeSeries")[0], "points.0.value.int64Value"), 10, 64)
-		return n, err == nil
-	}
-	return 0, ok
+	values, err := e.google.Newest(ctx, e.project, metric, strconv.Quote(subscription), e.env.Now())
+	return values[subscription], e.got("monitoring", "v3/projects/"+e.project+"/timeSeries", err)
 }
 
 func checkBacklog(ctx context.Context, e *exam) {

@@ -30,7 +30,9 @@ func TestLocal(t *testing.T) {
 	broker := cloud.Fake(t)
 	project := cloud.At(t, broker.Addr)
 	project.CreateTopic(t, "topic")
-	for _, name := range []string{"device-events", "refresh", "grant-events", "dead-letters"} {
+	var subscriptions []string
+	for _, name := range []string{"device-events", "refresh"} {
+		subscriptions = append(subscriptions, "projects/"+project.ID+"/subscriptions/"+name)
 		_, err := project.PubSub.SubscriptionAdminClient.CreateSubscription(t.Context(), &pubsubpb.Subscription{
 			Name: "projects/" + project.ID + "/subscriptions/" + name, Topic: "projects/" + project.ID + "/topics/topic",
 		})
@@ -41,17 +43,15 @@ func TestLocal(t *testing.T) {
 	refuses := http.StatusMethodNotAllowed
 	functions := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(refuses) }))
 	defer functions.Close()
+	parts := &cli.Local{Functions: functions.URL, Amazon: amazon.Env(), PubSub: broker.Addr, Subscriptions: subscriptions}
 	run := func() (status int, findings []Finding) {
 		t.Helper()
 		var out bytes.Buffer
 		grammar := new(struct {
 			Doctor Command `cmd:""`
 		})
-		grammar.Doctor.environ = amazon.Env()
-		grammar.Doctor.environ["PUBSUB_EMULATOR_HOST"] = broker.Addr
-		env := &cli.Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Now: time.Now}
-		args := []string{"doctor", "--local", "--json", "--functions=" + functions.URL, "--project=" + project.ID}
-		status = cli.Run(testkit.Context(t), env, grammar, args)
+		env := &cli.Env{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Now: time.Now, Local: parts}
+		status = cli.Run(testkit.Context(t), env, grammar, []string{"doctor", "--local", "--json"})
 		if err := json.Unmarshal(out.Bytes(), &findings); err != nil {
 			t.Fatalf("%v: %s", err, &out)
 		}

@@ -180,7 +180,10 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		filter := strings.Split(r.URL.Query().Get("filter"), `"`)
 		answer = object{}
 		if n := w.metrics[filter[3]+" "+path.Base(filter[1])]; n > 0 {
-			answer = object{"timeSeries": []any{object{"points": []any{object{"value": object{"int64Value": fmt.Sprint(n)}}}}}}
+			answer = object{"timeSeries": []any{object{
+				"resource": object{"labels": object{"subscription_id": filter[3]}},
+				"points":   []any{object{"value": object{"int64Value": fmt.Sprint(n)}}},
+			}}}
 		}
 	case api == "cloudquotas":
 		value := map[bool]int{true: w.cpuQuota, false: 40 << 30}[strings.HasSuffix(rest, "/CpuAllocPerProjectRegion")]

@@ -1,12 +1,12 @@
 package explain
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -36,6 +36,8 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 	}
 	known.LogBegan, err = logBegan(ctx, google, c.Project, env.Now())
 	note("the log's retention", err)
+	known.Exclusions, err = exclusions(ctx, google, c.Project)
+	note("the log's exclusions", err)
 	known.Backlog, err = backlog(ctx, google, c.Project, env.Now())
 	note("the backlog of the subscriptions", err)
 	if q.Customer == "" {
@@ -61,6 +63,23 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 	return known, nil
 }
 
+// look reads what the local run has, in whose process this is.
+func (c Command) look(ctx context.Context, env *cli.Env) (known story.Evidence, err error) {
+	known.Exclusions = []string{} // none
+	if known.Entries, _, err = story.ReadEntries(bytes.NewReader(env.Local.Log)); err != nil {
+		return known, err
+	}
+	for _, m := range env.Local.Letters {
+		known.Letters = append(known.Letters, replay.Letter(m))
+	}
+	if c.User == "" {
+		return known, nil
+	}
+	record, err := c.record(ctx, env, "")
+	known.Records = map[string]*grant.Record{"the local run": record}
+	return known, err
+}
+
 // record reads the customer's record in a stack, nil if there is none.
 func (c Command) record(ctx context.Context, env *cli.Env, database string) (*grant.Record, error) {
 	store, closeStore, err := env.OpenGrants(ctx, c.Project, database)
@@ -76,8 +95,8 @@ func (c Command) record(ctx context.Context, env *cli.Env, database string) (*gr
 }
 
 // filter selects the lines of Cloud Logging that bear on a question: those of the
-// customer and the event, and those of the endpoint for customers whom a stack does not
-// know.
+// customer and the event, those of the endpoint for customers whom a stack does not
+// know, and those of events that do not decode, which have no customer.
 func filter(q story.Question, now time.Time) string {
 	var any []string
 	add := func(format, value string) {
@@ -87,6 +106,9 @@ func filter(q story.Question, now time.Time) string {
 	}
 	add(`jsonPayload.customer=%q`, q.Customer)
 	add(`(jsonPayload.endpoint_id=%q AND jsonPayload.outcome="no_grant")`, q.Endpoint)
+	if q.Event == "" {
+		any = append(any, `(jsonPayload.outcome="dead_letter" AND NOT jsonPayload.customer:*)`)
+	}
 	add(`jsonPayload.event_id=%q`, q.Event)
 	add(`jsonPayload.message_id:%q`, q.Event)
 	add(`jsonPayload.deliveries.message_id:%q`, q.Event)
@@ -144,19 +166,35 @@ func logBegan(ctx context.Context, google *googleapi.Client, project string, now
 	return now.AddDate(0, 0, -cmp.Or(bucket.RetentionDays, 30)), nil
 }
 
-// The metrics of a subscription, see https://cloud.google.com/monitoring/api/metrics_gcp_p_z.
-const (
-	undelivered = "pubsub.googleapis.com/subscription/num_undelivered_messages"
-	oldest      = "pubsub.googleapis.com/subscription/oldest_unacked_message_age"
-)
+// exclusions returns the exclusions of the log, an empty list if there are none: those of
+// the sink that fills the bucket _Default.
+func exclusions(ctx context.Context, google *googleapi.Client, project string) ([]string, error) {
+	var sink struct {
+		Exclusions []struct {
+			Name, Filter string
+			Disabled     bool
+		}
+	}
+	if err := google.Get(ctx, "logging", "v2/projects/"+project+"/sinks/_Default", nil, &sink); err != nil {
+		return nil, err
+	}
+	all := []string{}
+	for _, e := range sink.Exclusions {
+		if !e.Disabled {
+			all = append(all, fmt.Sprintf("%s (%s)", e.Name, strings.Join(strings.Fields(e.Filter), " ")))
+		}
+	}
+	return all, nil
+}
 
 // backlog returns what waits in the subscriptions of device events.
 func backlog(ctx context.Context, google *googleapi.Client, project string, now time.Time) ([]story.Backlog, error) {
-	messages, err := newest(ctx, google, project, undelivered, now)
+	const events = `ends_with("-device-events")`
+	messages, err := google.Newest(ctx, project, "num_undelivered_messages", events, now)
 	if err != nil {
 		return nil, err
 	}
-	ages, err := newest(ctx, google, project, oldest, now)
+	ages, err := google.Newest(ctx, project, "oldest_unacked_message_age", events, now)
 	if err != nil {
 		return nil, err
 	}
@@ -166,37 +204,4 @@ func backlog(ctx context.Context, google *googleapi.Client, project string, now 
 	}
 	slices.SortFunc(all, func(a, b story.Backlog) int { return cmp.Compare(a.Subscription, b.Subscription) })
 	return all, nil
-}
-
-// newest returns the newest value of a metric by subscription of device events.
-func newest(ctx context.Context, google *googleapi.Client, project, metric string, now time.Time) (map[string]int64, error) {
-	var answer struct {
-		TimeSeries []struct {
-			Resource struct {
-				Labels struct {
-					Subscription string `json:"subscription_id"`
-				}
-			}
-			Points []struct {
-				Value struct {
-					Int64Value int64 `json:"int64Value,string"`
-				}
-			}
-		}
-	}
-	query := url.Values{
-		"filter":             {fmt.Sprintf(`metric.type=%q AND resource.labels.subscription_id=ends_with("-device-events")`, metric)},
-		"interval.startTime": {now.Add(-10 * time.Minute).UTC().Format(time.RFC3339)},
-		"interval.endTime":   {now.UTC().Format(time.RFC3339)},
-	}
-	if err := google.Get(ctx, "monitoring", "v3/projects/"+project+"/timeSeries", query, &answer); err != nil {
-		return nil, err
-	}
-	values := make(map[string]int64)
-	for _, series := range answer.TimeSeries {
-		if len(series.Points) > 0 { // the newest first
-			values[series.Resource.Labels.Subscription] = series.Points[0].Value.Int64Value
-		}
-	}
-	return values, nil
 }

@@ -29,11 +29,12 @@ type Command struct {
 	Around   time.Time `placeholder:"T" help:"Events published within ten minutes of this time: RFC 3339, 18:03, or 2h ago."`
 	Since    time.Time `placeholder:"T" help:"Events published since this time. Default: an hour ago, or 30 days with --event."`
 
-	Log         []string `placeholder:"FILE" help:"Read this log of JSON lines, - for standard input, and nothing else."`
-	Project     string   `placeholder:"P" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the project of the credentials."`
-	Databases   []string `default:"gatepost-na,gatepost-eu,gatepost-fe" help:"Firestore databases of all stacks (default: ${default})."`
-	DeadLetters string   `placeholder:"S" default:"dead-letters" help:"Subscription of the dead letters (default: ${default})."`
-	Skill       string   `placeholder:"S" default:"default" help:"Skill, as SKILL names it to the functions (default: ${default})."`
+	Local       cli.LocalRun `placeholder:"ADDR" help:"Ask the local run at ${local} or --local=ADDR."`
+	Log         []string     `placeholder:"FILE" nolocal:"" help:"Read this log of JSON lines, - for standard input, and nothing else."`
+	Project     string       `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the project of the credentials."`
+	Databases   []string     `nolocal:"" default:"gatepost-na,gatepost-eu,gatepost-fe" help:"Firestore databases of all stacks (default: ${default})."`
+	DeadLetters string       `placeholder:"S" nolocal:"" default:"dead-letters" help:"Subscription of the dead letters (default: ${default})."`
+	Skill       string       `placeholder:"S" default:"default" help:"Skill, as SKILL names it to the functions (default: ${default})."`
 	cli.JSON
 }
 
@@ -96,11 +97,15 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 	q := c.question(env.Now())
 	var known story.Evidence
 	var err error
-	if len(c.Log) > 0 {
+	switch {
+	case len(c.Log) > 0:
 		known, err = readFiles(c.Log, env)
-	} else if c.Project = cmp.Or(c.Project, ownProject(ctx)); c.Project == "" {
-		err = cli.Usage(errors.New("give --project, or --log to read a file: the credentials are of no project"))
-	} else {
+	case c.Local != "":
+		known, err = c.look(ctx, env)
+	default:
+		if c.Project = cmp.Or(c.Project, ownProject(ctx)); c.Project == "" {
+			return cli.Usage(errors.New("give --project, or --log to read a file: the credentials are of no project"))
+		}
 		known, err = c.collect(ctx, env, q)
 	}
 	if err != nil {

@@ -33,7 +33,9 @@ func TestMain(m *testing.M) {
 	testkit.Main(m)
 }
 
-const logFile = "../story/testdata/log.jsonl"
+// logFile is what a local run wrote while its simulator was told to fail, and its
+// customers to make mistakes.
+const logFile = "testdata/log.jsonl"
 
 // now is after the log's end.
 var now = time.Date(2026, 11, 28, 15, 30, 0, 0, time.UTC)
@@ -73,6 +75,8 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = c.entries(r.Body)
 	case r.URL.Path == "/logging/v2/projects/"+c.pubsub.ID+"/locations/global/buckets/_Default":
 		answer = map[string]any{"retentionDays": 30}
+	case r.URL.Path == "/logging/v2/projects/"+c.pubsub.ID+"/sinks/_Default":
+		answer = json.RawMessage(`{"exclusions":[{"name":"routine","filter":"severity<WARNING"},{"name":"off","filter":"x","disabled":true}]}`)
 	case strings.Contains(r.URL.Query().Get("filter"), "num_undelivered_messages"):
 		answer = series("12")
 	case strings.Contains(r.URL.Query().Get("filter"), "oldest_unacked_message_age"):
@@ -157,7 +161,8 @@ func TestCloud(t *testing.T) {
 	if !strings.Contains(stderr, "not read: database gatepost-na: no such database") {
 		t.Errorf("%q, want what was not read", stderr)
 	}
-	want := fmt.Sprintf(`(jsonPayload.customer=%q OR (jsonPayload.endpoint_id="lamp-2" AND jsonPayload.outcome="no_grant")) AND `+
+	want := fmt.Sprintf(`(jsonPayload.customer=%q OR (jsonPayload.endpoint_id="lamp-2" AND jsonPayload.outcome="no_grant") OR `+
+		`(jsonPayload.outcome="dead_letter" AND NOT jsonPayload.customer:*)) AND `+
 		`(jsonPayload.function="SendEvent" OR jsonPayload.message:"grant ") AND timestamp>="2026-11-28T14:30:00Z" AND `+
 		`timestamp<="2026-11-28T15:30:00Z"`, grant.CustomerHash("u-1"))
 	if len(c.filters) != 2 || c.filters[0] != want {
@@ -181,9 +186,14 @@ func TestCloudRefuses(t *testing.T) {
 
 func TestBacklog(t *testing.T) {
 	t.Parallel()
-	_, stdout, _ := newCloud(t).ask("--user=u-77")
+	c := newCloud(t)
+	_, stdout, _ := c.ask("--user=u-77")
 	if !strings.Contains(stdout, "gatepost-eu-device-events: 12 messages wait: the oldest for 3m10s") {
 		t.Errorf("%s; want the backlog", stdout)
+	}
+	_, stdout, _ = c.ask("--user=u-77", "--around=2026-11-28T15:00:00Z")
+	if !strings.Contains(stdout, "its line is excluded from the log, by routine (severity<WARNING).") {
+		t.Errorf("%s; want the exclusion", stdout)
 	}
 }
 
@@ -235,6 +245,14 @@ func TestFile(t *testing.T) {
 	status, stdout, _ = c.explain("--log="+logFile, "--user=u-1", "--around=2026-11-28T15:20:00Z")
 	if status != cli.StatusFailed || strings.Count(stdout, "TROUBLESHOOTING") != 5 {
 		t.Errorf("status %d, %s; want five stories", status, stdout)
+	}
+	for question, want := range map[string]string{
+		"--message=86638a16-87d0-8a9d-8ac4-81602774f929":   "event m17 of customer",
+		"--user=u-77 --around=2026-11-28T15:20:00Z --json": `"verdict": "undecoded"`,
+	} {
+		if _, stdout, _ := c.explain(strings.Fields("--log=" + logFile + " " + question)...); !strings.Contains(stdout, want) {
+			t.Errorf("%s: %s; want %s", question, stdout, want)
+		}
 	}
 	if len(c.filters) > 0 {
 		t.Error("Cloud Logging was asked although a file was given")

@@ -19,12 +19,17 @@ import (
 
 	"google.golang.org/api/option"
 	googlehttp "google.golang.org/api/transport/http"
+
+	"github.com/gatepostdev/gatepost/shared/transport"
+	"github.com/gatepostdev/gatepost/shared/wait"
 )
 
 const (
 	scope = "https://www.googleapis.com/auth/cloud-platform"
-	// callTime bounds a call.
+	// callTime bounds a call, its retry included.
 	callTime = 30 * time.Second
+	// pause is how long a call waits before its retry, unless the answer has a Retry-After.
+	pause = time.Second
 	// maxAnswer is larger than a page of any list that is read.
 	maxAnswer = 32 << 20
 )
@@ -54,6 +59,8 @@ type Error struct {
 	Status  int
 	Message string
 	Reason  string // such as SERVICE_DISABLED, if Google gives one
+
+	retryAfter time.Duration
 }
 
 // Error returns Google's message.
@@ -82,9 +89,20 @@ func (c *Client) Post(ctx context.Context, api, path string, in, out any) error 
 	return c.call(ctx, http.MethodPost, api, path, body, out)
 }
 
+// call calls a method, and once more if it is throttled or unavailable.
 func (c *Client) call(ctx context.Context, method, api, path string, body []byte, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
+	err := c.try(ctx, method, api, path, body, out)
+	answer, ok := errors.AsType[*Error](err)
+	if !ok || answer.Status != http.StatusTooManyRequests && answer.Status != http.StatusServiceUnavailable ||
+		wait.For(ctx, cmp.Or(answer.retryAfter, pause)) != nil {
+		return err
+	}
+	return c.try(ctx, method, api, path, body, out)
+}
+
+func (c *Client) try(ctx context.Context, method, api, path string, body []byte, out any) error {
 	host := "https://" + api + ".googleapis.com"
 	if c.base != "" {
 		host = c.base + "/" + api
@@ -104,12 +122,50 @@ func (c *Client) call(ctx context.Context, method, api, path string, body []byte
 		return fmt.Errorf("calling %s: %w", api, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("calling %s: %w", api, newError(response.StatusCode, answer))
+		refusal := newError(response.StatusCode, answer)
+		refusal.retryAfter = transport.RetryAfter(response.Header)
+		return fmt.Errorf("calling %s: %w", api, refusal)
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return fmt.Errorf("calling %s: %w", api, err)
 	}
 	return nil
+}
+
+// Newest returns the newest value of a metric of Pub/Sub's subscriptions, such as
+// num_undelivered_messages, by the id of the subscription. which selects subscriptions, as
+// in a filter of Monitoring's: "S", or ends_with("-S"). A subscription that gets nothing
+// has no value.
+func (c *Client) Newest(ctx context.Context, project, metric, which string, now time.Time) (map[string]int64, error) {
+	var answer struct {
+		TimeSeries []struct {
+			Resource struct {
+				Labels struct {
+					Subscription string `json:"subscription_id"`
+				}
+			}
+			Points []struct {
+				Value struct {
+					Int64Value int64 `json:"int64Value,string"`
+				}
+			}
+		}
+	}
+	query := url.Values{
+		"filter":             {fmt.Sprintf(`metric.type="pubsub.googleapis.com/subscription/%s" AND resource.labels.subscription_id=%s`, metric, which)},
+		"interval.startTime": {now.Add(-10 * time.Minute).UTC().Format(time.RFC3339)},
+		"interval.endTime":   {now.UTC().Format(time.RFC3339)},
+	}
+	if err := c.Get(ctx, "monitoring", "v3/projects/"+project+"/timeSeries", query, &answer); err != nil {
+		return nil, err
+	}
+	values := make(map[string]int64)
+	for _, series := range answer.TimeSeries {
+		if len(series.Points) > 0 { // the newest first
+			values[series.Resource.Labels.Subscription] = series.Points[0].Value.Int64Value
+		}
+	}
+	return values, nil
 }
 
 // IsDisabled reports whether an error is that the API is not enabled.

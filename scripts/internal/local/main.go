@@ -63,9 +63,9 @@ type Command struct {
 
 	// Given are the names of the flags on the command line.
 	Given map[string]bool `kong:"-"`
-	// Grants runs a subcommand of gatepost grants in the environment of the local run,
-	// and returns its status.
-	Grants func(ctx context.Context, env *cli.Env, args []string) int `kong:"-"`
+	// Gatepost runs another command in the environment of the local run, and returns its
+	// status.
+	Gatepost func(ctx context.Context, env *cli.Env, args []string) int `kong:"-"`
 }
 
 // Help implements kong's HelpProvider.

@@ -9,20 +9,21 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/push"
 )
 
 // maxEventBytes is the largest event that can be published.
 const maxEventBytes = 1 << 20
 
 // maker is a fake of the maker's cloud. It publishes device events that it gets over
-// HTTP, since curl does not speak Pub/Sub's gRPC, and runs commands that look at the
-// grants of this process.
+// HTTP, since curl does not speak Pub/Sub's gRPC, and runs commands that look at this
+// process.
 type maker struct {
 	url    string
 	server *http.Server
@@ -36,7 +37,7 @@ func startMaker(address string, r *run, fail func(error)) (*maker, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /publish", r.servePublish)
-	mux.HandleFunc("POST /grants", r.serveGrants)
+	mux.HandleFunc("POST /run", r.serveRun)
 	m := &maker{
 		url:    "http://" + listener.Addr().String(),
 		server: &http.Server{Handler: onlyFromHere(mux), ReadHeaderTimeout: 10 * time.Second},
@@ -88,17 +89,12 @@ func (r *run) servePublish(w http.ResponseWriter, request *http.Request) {
 	answer(w, map[string]string{"messageId": id})
 }
 
-// serveGrants runs a subcommand of gatepost grants with the store of this process.
-func (r *run) serveGrants(w http.ResponseWriter, request *http.Request) {
+// serveRun runs a command of gatepost that has the flag --local.
+func (r *run) serveRun(w http.ResponseWriter, request *http.Request) {
 	var command cli.Asked
 	decoder := json.NewDecoder(http.MaxBytesReader(w, request.Body, maxEventBytes))
-	if err := decoder.Decode(&command); err != nil || r.Grants == nil {
-		http.Error(w, `want {"args": ["show", "u-1"]}`, http.StatusBadRequest)
-		return
-	}
-	// Here, --local would ask this process again.
-	if slices.ContainsFunc(command.Args, cli.IsLocal) {
-		http.Error(w, "--local is for the program that asks", http.StatusBadRequest)
+	if err := decoder.Decode(&command); err != nil || r.Gatepost == nil {
+		http.Error(w, `want {"args": ["grants", "show", "u-1", "--local"]}`, http.StatusBadRequest)
 		return
 	}
 	var stdout, stderr bytes.Buffer
@@ -107,8 +103,23 @@ func (r *run) serveGrants(w http.ResponseWriter, request *http.Request) {
 	env.OpenGrants = func(context.Context, string, string) (grant.Admin, func() error, error) {
 		return r.store, func() error { return nil }, nil
 	}
-	status := r.Grants(request.Context(), &env, command.Args)
+	env.Local = r.parts()
+	status := r.Gatepost(request.Context(), &env, command.Args)
 	answer(w, cli.Answered{Stdout: stdout.String(), Stderr: stderr.String(), Status: status})
+}
+
+// parts returns what the run has for commands that look at it.
+func (r *run) parts() *cli.Local {
+	l := &cli.Local{
+		Functions: r.gatepost.URL, Amazon: r.gatepost.Amazon.Env(),
+		PubSub: r.gatepost.Broker.Address, Subscriptions: r.gatepost.Broker.Subscriptions(),
+	}
+	lines, _ := r.gatepost.Lines.Find(func(oneprocess.Line) bool { return true })
+	for _, line := range lines {
+		l.Log = append(append(l.Log, line.JSON()...), '\n')
+	}
+	l.Letters, _ = r.gatepost.DeadLetters.Find(func(push.Message) bool { return true })
+	return l
 }
 
 func answer(w http.ResponseWriter, value any) {

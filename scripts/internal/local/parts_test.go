@@ -366,13 +366,13 @@ func (showing) Run(env *cli.Env) error {
 
 func TestMaker(t *testing.T) {
 	t.Parallel()
-	p := launch(t, Command{Grants: func(ctx context.Context, env *cli.Env, args []string) int {
+	p := launch(t, Command{Gatepost: func(ctx context.Context, env *cli.Env, args []string) int {
 		store, closeStore, err := env.OpenGrants(ctx, "p", "d")
 		if err != nil {
 			t.Error(err)
 			return cli.StatusFailed
 		}
-		_, err = store.Read(ctx, grant.Key{Skill: "default", UserID: args[1]})
+		_, err = store.Read(ctx, grant.Key{Skill: "default", UserID: args[2]})
 		_, _ = io.WriteString(env.Stdout, strings.Join(args, " "))
 		_, _ = io.WriteString(env.Stderr, "read")
 		if err != nil || closeStore() != nil {
@@ -395,13 +395,10 @@ func TestMaker(t *testing.T) {
 	}
 
 	for args, want := range map[string]string{
-		`{"args":["show","u-1"]}`:             `200 {"stdout":"show u-1","stderr":"read","status":0}`,
-		`{"args":["show","u-8"]}`:             `200 {"stdout":"show u-8","stderr":"read","status":1}`,
-		`{"args":["show","u-1","--local"]}`:   `400 --local is for the program that asks`,
-		`{"args":["--local=x","show","u-1"]}`: `400 --local is for the program that asks`,
-		`show u-1`:                            `400 want {"args": ["show", "u-1"]}`,
+		`{"args":["grants","show","u-1","--local"]}`: `200 {"stdout":"grants show u-1 --local","stderr":"read","status":0}`,
+		`grants show u-1`: `400 want {"args": ["grants", "show", "u-1", "--local"]}`,
 	} {
-		status, answer := request(t, p.maker.url+"/grants", args)
+		status, answer := request(t, p.maker.url+"/run", args)
 		if got := strconv.Itoa(status) + " " + answer; got != want {
 			t.Errorf("%s: got %s, want %s", args, got, want)
 		}
@@ -410,13 +407,12 @@ func TestMaker(t *testing.T) {
 	var stdout, stderr strings.Builder
 	at := strings.TrimPrefix(p.maker.url, "http://")
 	for args, want := range map[string]string{
-		"grants --local=" + at + " show u-1":         `0 "show u-1" "read"`,
-		"grants show u-8 --local=" + at:              `1 "show u-8" "read"`,
-		"grants show u-1 --local=http://" + at + "/": `0 "show u-1" "read"`,
+		"grants show u-1 --local=" + at:              `0 "grants show u-1 --local=` + at + `" "read"`,
+		"grants show u-8 --local=http://" + at + "/": `1 "grants show u-8 --local=http://` + at + `/" "read"`,
 		"grants show u-1":                            `0 "here" ""`,
 		"grants --local=" + at:                       `2 "" "gatepost grants: expected \"show\" (gatepost grants --help shows the usage)\n"`,
 		"grants show u-1 --local=" + loopback + ":1": `1 "" "gatepost grants show: no local run at 127.0.0.1:1 (gatepost local starts one): ` +
-			`Post \"http://127.0.0.1:1/grants\": dial tcp 127.0.0.1:1: connect: connection refused\n"`,
+			`Post \"http://127.0.0.1:1/run\": dial tcp 127.0.0.1:1: connect: connection refused\n"`,
 	} {
 		stdout.Reset()
 		stderr.Reset()
@@ -432,7 +428,7 @@ func TestMaker(t *testing.T) {
 		"Host maker.example.com:" + port: 403, "Host 192.0.2.1": 403, "Origin http://127.0.0.1:8080": 403, "Origin null": 403,
 	} {
 		name, value, _ := strings.Cut(header, " ")
-		if got, _ := request(t, p.maker.url+"/grants", `{"args":["show","u-1"]}`, name, value); got != want {
+		if got, _ := request(t, p.maker.url+"/run", `{"args":["grants","show","u-1"]}`, name, value); got != want {
 			t.Errorf("%s: status %d, want %d", header, got, want)
 		}
 	}

@@ -126,6 +126,16 @@ func (b *Broker) subscription(id string) string {
 	return "projects/" + b.Project + "/subscriptions/" + id
 }
 
+// Subscriptions returns the full names of the subscriptions that are delivered, and of the
+// one that keeps dead letters.
+func (b *Broker) Subscriptions() []string {
+	var names []string
+	for _, id := range []string{DeviceEvents, refresh, GrantEvents, DeadLetters} {
+		names = append(names, b.subscription(id))
+	}
+	return names
+}
+
 // create creates missing topics and subscriptions. A deployment has push subscriptions
 // with filters for its region; here one process serves all regions, and the pump pushes.
 func (b *Broker) create(ctx context.Context) error {

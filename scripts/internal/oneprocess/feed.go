@@ -12,7 +12,7 @@ const kept = 2000
 // Feed is the latest things that happened, of one type. It may be used by many
 // goroutines at once.
 type Feed[T any] struct {
-	observe func(T) // called for each element; may be nil
+	observe func(T) // called for each element, one at a time; it must not use the feed; may be nil
 
 	mu   sync.Mutex
 	all  []T
@@ -24,11 +24,11 @@ func newFeed[T any](observe func(T)) *Feed[T] {
 }
 
 func (f *Feed[T]) add(element T) {
-	if f.observe != nil {
-		f.observe(element)
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.observe != nil { // locked, so that what was observed is found
+		f.observe(element)
+	}
 	if len(f.all) >= 2*kept {
 		f.all = append([]T(nil), f.all[kept:]...)
 	}

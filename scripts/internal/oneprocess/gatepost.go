@@ -47,8 +47,8 @@ type Options struct {
 	Grace                  time.Duration // that events in flight have at the end
 
 	Log slog.Handler // of the functions; nil to discard
-	// The functions that follow are called for each element of a feed, from many
-	// goroutines at once. They may be nil.
+	// The functions that follow are called for each element of a feed, one at a time. They
+	// must not use the feed, and may be nil.
 	OnLine       func(Line)
 	OnGrantEvent func(push.Message)
 	OnDeadLetter func(push.Message)

@@ -13,6 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/scripts/internal/story"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/push"
 )
 
 // Command is the command line.
@@ -131,16 +132,20 @@ func List(ctx context.Context, env *cli.Env, project, name, hash string) ([]stor
 	defer client.Close()
 	letters := subscription{client.SubscriptionAdminClient, fullName(client.Project(), "subscriptions", name)}
 	var found []story.Letter
-	r := replayer{Env: env, letters: letters, found: func(l letter) {
-		found = append(found, story.Letter{
-			EventID: cmp.Or(l.Attributes[attrIdentity], l.Attributes[attrEventID]), Customer: l.customer, Endpoint: l.endpoint,
-			Kind: l.kind, Reason: l.reason, Code: l.code, Description: l.description, Published: l.published,
-		})
-	}}
+	r := replayer{Env: env, letters: letters, found: func(l letter) { found = append(found, Letter(l.Message)) }}
 	r.Command = &Command{Idle: listIdle, JSON: cli.JSON{JSON: true}} // which lists nothing on the screen
 	r.Customer = customer(hash)
 	_, err = r.run(ctx)
 	return found, err
+}
+
+// Letter returns the dead letter that a message is.
+func Letter(m push.Message) story.Letter {
+	l := open(m)
+	return story.Letter{
+		EventID: cmp.Or(l.Attributes[attrIdentity], l.Attributes[attrEventID]), Customer: l.customer, Endpoint: l.endpoint,
+		Kind: l.kind, Reason: l.reason, Code: l.code, Description: l.description, Published: l.published,
+	}
 }
 
 // listIdle is how long List waits for a message: a pull of Pub/Sub's may be empty

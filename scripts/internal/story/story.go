@@ -62,6 +62,9 @@ type Evidence struct {
 	Now      time.Time
 	Entries  []Entry
 	LogBegan time.Time // the log has nothing from before; zero if that is unknown
+	// Exclusions are what is kept out of the log: names with filters. They are nil if they
+	// are unknown.
+	Exclusions []string
 	// Records are the customer's records by stack, nil where the stack has none. Without
 	// a map the stores were not read.
 	Records map[string]*grant.Record

@@ -174,8 +174,10 @@ func (b branch) retried(letter *Letter, known Evidence) Verdict {
 	}
 	v := retryVerdict(b.Result)
 	if known.Now.Sub(b.last.Time) > silence {
-		v.Happened += fmt.Sprintf("; the log has no line after the attempt of %s, so it may have been accepted and its line excluded, or wait",
-			b.last.Time.UTC().Format(time.TimeOnly))
+		v.Happened += "; the log has no line after the attempt of " + b.last.Time.UTC().Format(time.TimeOnly)
+		if may, by := known.excluded(); may {
+			v.Happened += ", so it waits, or was accepted and its line excluded" + by
+		}
 	}
 	return v
 }
@@ -264,7 +266,10 @@ func (b branch) noGrant(v Verdict, known Evidence) Verdict {
 			case b.Region == string(g.Region):
 			case b.Region == "":
 				v.Name = "line_missing"
-				v.Happened = fmt.Sprintf("the customer has linked in %s (%s), whose line is missing: it may be excluded from the log", g.Region, stack)
+				v.Happened = fmt.Sprintf("the customer has linked in %s (%s), whose line is missing", g.Region, stack)
+				if may, by := known.excluded(); may {
+					v.Happened += ", or excluded from the log" + by
+				}
 				v.Do = "Look into the log of that stack."
 				return v
 			default:
@@ -339,6 +344,9 @@ func missing(q Question, known Evidence) Verdict {
 	if v, ok := wrongUser(q, known); ok {
 		return v
 	}
+	if v, ok := undecoded(q, known); ok {
+		return v
+	}
 	for _, b := range known.Backlog {
 		if b.Messages > 0 && b.Oldest > silence && known.Now.Add(-b.Oldest).Before(cmp.Or(q.To, known.Now)) {
 			return Verdict{
@@ -347,10 +355,26 @@ func missing(q Question, known Evidence) Verdict {
 			}
 		}
 	}
-	return Verdict{
+	v := Verdict{
 		Name: "not_published", Happened: "Gatepost did not get it" + q.window(known) + ": it was not published, or to another project or topic",
-		Do: "Look for the message id in the publisher's log. If log lines of accepted events are excluded, it may be one of those.",
+		Do: "Look for the message id in the publisher's log.",
 	}
+	if may, by := known.excluded(); by != "" {
+		v.Name = "not_logged"
+		v.Happened = "the log does not have it" + q.window(known) + ": it was not published, or its line is excluded from the log" + by
+	} else if may {
+		v.Do += " If log lines of accepted events are excluded, it may be one of those."
+	}
+	return v
+}
+
+// excluded reports whether the log may lack a line, and names its exclusions if they are
+// known.
+func (known Evidence) excluded() (may bool, by string) {
+	if len(known.Exclusions) > 0 {
+		by = ", by " + strings.Join(known.Exclusions, " or ")
+	}
+	return known.Exclusions == nil || by != "", by
 }
 
 // window names the time that was searched.
@@ -413,6 +437,28 @@ func wrongUser(q Question, known Evidence) (Verdict, bool) {
 	}
 	return Verdict{}, false
 }
+
+// undecoded looks for events that could not be decoded, so that their customer is not known.
+func undecoded(q Question, known Evidence) (Verdict, bool) {
+	any := Question{From: q.From, To: q.To}
+	var found []string
+	for _, e := range known.Entries {
+		if e.Function == "SendEvent" && e.Outcome == "dead_letter" && e.Customer == "" && q.Event == "" && any.selects(e) {
+			found = append(found, fmt.Sprintf("%s (%s)", e.EventID, e.Error))
+		}
+	}
+	if len(found) == 0 {
+		return Verdict{}, false
+	}
+	return Verdict{
+		Name:     "undecoded",
+		Happened: "perhaps it could not be decoded, as an event whose customer is unknown: " + strings.Join(found[:min(len(found), few)], ", "),
+		Do:       "Compare the message ids with those in the publisher's log, and ask about the event with --event.",
+	}, true
+}
+
+// few is how many events a sentence lists.
+const few = 5
 
 // finish makes sentences and a link of a verdict's parts.
 func (v Verdict) finish() Verdict {
