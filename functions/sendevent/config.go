@@ -57,8 +57,8 @@ func (c Config) Build(ctx context.Context, p *wiring.Process) (handler.Func, han
 	options := delivery.Options{
 		Skill: p.Skill, Store: t.Store, Customers: p.Recent(), Tokens: t.Source, Announcer: t.Announcer,
 		Gateways: make(map[alexa.Region]delivery.Gateway), Patient: make(map[alexa.Region]delivery.Gateway),
-		OnBreaker: func(region alexa.Region, name string, from, to breaker.State) {
-			p.LogBreaker(name+" "+string(region))(from, to)
+		OnBreaker: func(region alexa.Region, name string, c breaker.Change) {
+			p.LogBreaker(name + " " + string(region))(c)
 		},
 		MaxEventAge: c.MaxEventAge, Checks: checks[c.Checks], IdleAfter: c.IdleAfter, Draw: p.Draw, Now: p.Now,
 	}

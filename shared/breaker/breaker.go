@@ -96,9 +96,9 @@ func (b *Breaker) State() State {
 
 // lock locks the breaker, makes the changes that are due by now, and returns
 // the arguments of unlock.
-func (b *Breaker) lock() (now time.Duration, was State) {
+func (b *Breaker) lock() (now time.Duration, was view) {
 	b.mu.Lock()
-	now, was = b.config.Now().Sub(b.epoch), b.state
+	now, was = b.config.Now().Sub(b.epoch), b.view()
 	switch {
 	case b.state == Open && now >= b.until:
 		b.state, b.room, b.raised, b.inFlight = HalfOpen, 1, now, 0
@@ -108,9 +108,22 @@ func (b *Breaker) lock() (now time.Duration, was State) {
 	return now, was
 }
 
-// unlock admits or refuses waiters, unlocks the breaker, and reports a change of
-// state. At most one change happens between lock and unlock.
-func (b *Breaker) unlock(now time.Duration, was State) {
+// view is what [Config.OnChange] reports changes of.
+type view struct {
+	state State
+	room  int // 0 unless half-open
+}
+
+func (b *Breaker) view() view {
+	if b.state != HalfOpen {
+		return view{state: b.state}
+	}
+	return view{b.state, b.room}
+}
+
+// unlock admits or refuses waiters, unlocks the breaker, and reports a change. At most
+// one change happens between lock and unlock.
+func (b *Breaker) unlock(now time.Duration, was view) {
 	for e := b.waiting.Front(); e != nil && (b.state == Open || b.hasRoom()); e = b.waiting.Front() {
 		w := b.waiting.Remove(e).(*waiter)
 		if b.state != Open {
@@ -118,10 +131,10 @@ func (b *Breaker) unlock(now time.Duration, was State) {
 		}
 		close(w.decided)
 	}
-	is := b.state
+	is := b.view()
 	b.mu.Unlock()
 	if is != was && b.config.OnChange != nil {
-		b.config.OnChange(was, is)
+		b.config.OnChange(Change{was.state, is.state, is.room})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,11 +20,14 @@ type bench struct {
 	t    *testing.T
 	now  time.Time
 	held map[string]breaker.Attempt // by grant
+
+	raised []int // rooms
 }
 
 func newBench(t *testing.T, config breaker.Config) *bench {
 	b := &bench{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), held: make(map[string]breaker.Attempt)}
 	config.Now = func() time.Time { return b.now }
+	config.OnChange = func(c breaker.Change) { b.raised = append(b.raised, c.Room) }
 	b.Breaker = breaker.New(config)
 	return b
 }
@@ -57,6 +61,7 @@ func (b *bench) room() int {
 // a hundred trials of another grant end too, successfully if it is "quick".
 func (b *bench) recover(another string) {
 	second := 0
+	b.raised = nil
 	for ; b.State() == breaker.HalfOpen; second++ {
 		for n := 0; n < 100 && another != ""; n++ {
 			b.End(b.begin(another), another == "quick")
@@ -69,6 +74,9 @@ func (b *bench) recover(another string) {
 	}
 	if second != 7 || b.State() != breaker.Closed {
 		b.t.Fatalf("state = %v after %d s, want closed after 7 s", b.State(), second)
+	}
+	if want := []int{2, 4, 8, 16, 32, 64, 0}; !slices.Equal(b.raised, want) {
+		b.t.Errorf("the rooms %v are reported, want %v", b.raised, want)
 	}
 }
 
@@ -244,7 +252,7 @@ func TestState(t *testing.T) {
 
 // TestNoAllocation: every event of a healthy stack passes through the breaker.
 func TestNoAllocation(t *testing.T) {
-	b := breaker.New(breaker.Config{Now: time.Now, OnChange: func(_, _ breaker.State) {}})
+	b := breaker.New(breaker.Config{Now: time.Now, OnChange: func(breaker.Change) {}})
 	ctx, o := context.Background(), breaker.Options{Wait: 2 * time.Second}
 	allocs := testing.AllocsPerRun(10_000, func() {
 		a, err := b.Begin(ctx, "amzn1.account.0123456789", o)

@@ -60,16 +60,22 @@ type Config struct {
 	// it must not use the breaker.
 	Now func() time.Time
 
-	// OnChange, if not nil, is called once for each change of state. The
-	// goroutine whose call made the change calls it, before that call returns
-	// and without the breaker's lock. Two changes in quick succession may be
-	// reported in either order.
-	OnChange func(from, to State)
+	// OnChange, if not nil, is called once for each change of state, and each time
+	// that the half-open breaker raises its room. The goroutine whose call made the
+	// change calls it, before that call returns and without the breaker's lock. Two
+	// changes in quick succession may be reported in either order.
+	OnChange func(Change)
 
 	// AnswersOnly makes an unanswered attempt count neither way, however long it
 	// takes. It is for a breaker that looks for one kind of answer, such as 401: a
 	// service that hangs does not give it.
 	AnswersOnly bool
+}
+
+// Change is a change of state, or of the room while half-open.
+type Change struct {
+	From, To State
+	Room     int // trials that may be in flight now; 0 unless To is HalfOpen
 }
 
 // Options says what an attempt may do while the breaker is half-open. The zero

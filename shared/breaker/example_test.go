@@ -13,8 +13,8 @@ func Example() {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	b := breaker.New(breaker.Config{
 		Now: func() time.Time { return now },
-		OnChange: func(from, to breaker.State) {
-			if from == breaker.Closed {
+		OnChange: func(c breaker.Change) {
+			if c.From == breaker.Closed {
 				fmt.Println("the service fails for at least half of the grants")
 			}
 		},

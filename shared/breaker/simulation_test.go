@@ -32,10 +32,13 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, since: time.Now(), Rand: rand.New(rand.NewPCG(1, 0))}
-		b.Breaker = breaker.New(breaker.Config{Now: time.Now, OnChange: func(from, to breaker.State) {
+		b.Breaker = breaker.New(breaker.Config{Now: time.Now, OnChange: func(c breaker.Change) {
+			if c.From == c.To {
+				return
+			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			b.changes, b.since = append(b.changes, from.String()+" → "+to.String()), time.Now()
+			b.changes, b.since = append(b.changes, c.From.String()+" → "+c.To.String()), time.Now()
 		}})
 		test(t, b)
 		time.Sleep(time.Minute) // all attempts have ended
@@ -412,13 +415,13 @@ func TestRace(t *testing.T) {
 	var opened, left atomic.Int64
 	b := breaker.New(breaker.Config{
 		Now: func() time.Time { return time.Unix(0, clock.Load()) },
-		OnChange: func(from, to breaker.State) {
+		OnChange: func(c breaker.Change) {
 			switch {
-			case from == to:
-				t.Errorf("unexpected change %v → %v", from, to)
-			case to == breaker.Open:
+			case (c.From == c.To) != (c.Room > 1) || c.From == c.To && c.To != breaker.HalfOpen:
+				t.Errorf("unexpected change %v", c)
+			case c.To == breaker.Open:
 				opened.Add(1)
-			case from == breaker.Open:
+			case c.From == breaker.Open:
 				left.Add(1)
 			}
 		},

@@ -52,9 +52,8 @@ type Options struct {
 	// Patient has gateways with a longer timeout, for events that must not be
 	// repeated. If it is nil, Gateways is used.
 	Patient map[alexa.Region]Gateway
-	// OnBreaker is called when a region's circuit breaker changes state; it may be
-	// nil.
-	OnBreaker   func(region alexa.Region, name string, from, to breaker.State)
+	// OnBreaker is called when a region's circuit breaker changes; it may be nil.
+	OnBreaker   func(region alexa.Region, name string, c breaker.Change)
 	Announcer   Announcer
 	DeadLetters DeadLetters   // nil: there is no dead-letter topic
 	MaxEventAge time.Duration // for reports; other kinds have their own limits

@@ -49,11 +49,11 @@ type health struct {
 	marked     atomic.Int64 // when the region was last marked as unhealthy
 }
 
-func newHealth(region alexa.Region, now func() time.Time, onChange func(alexa.Region, string, breaker.State, breaker.State)) *health {
-	tell := func(name string) func(from, to breaker.State) {
-		return func(from, to breaker.State) {
+func newHealth(region alexa.Region, now func() time.Time, onChange func(alexa.Region, string, breaker.Change)) *health {
+	tell := func(name string) func(breaker.Change) {
+		return func(c breaker.Change) {
 			if onChange != nil {
-				onChange(region, name, from, to)
+				onChange(region, name, c)
 			}
 		}
 	}

@@ -276,12 +276,12 @@ func TestUnhealthyRegion(t *testing.T) {
 			store := &counting{Store: d.Store}
 			options := d.Options
 			options.Store = store
-			options.OnBreaker = func(region alexa.Region, name string, _, to breaker.State) {
+			options.OnBreaker = func(region alexa.Region, name string, c breaker.Change) {
 				if region != alexa.EU || name != "gateway" {
 					t.Errorf("breaker %s of %s changed, want only the gateway of EU", name, region)
 				}
 				opened.CompareAndSwap(0, int64(time.Since(start)))
-				isOpen.Store(to == breaker.Open)
+				isOpen.Store(c.To == breaker.Open)
 			}
 			d = delivery.New(options)
 			var all sync.WaitGroup

@@ -139,14 +139,20 @@ func (p *Process) Grantees(ctx context.Context, c GranteesConfig) grantee.Resolv
 }
 
 // LogBreaker returns a function that logs each change of a circuit breaker of the
-// process.
-func (p *Process) LogBreaker(name string) func(from, to breaker.State) {
-	return func(from, to breaker.State) {
+// process. The steps of the ramp are at DEBUG, which only the local run shows.
+func (p *Process) LogBreaker(name string) func(breaker.Change) {
+	return func(c breaker.Change) {
 		level := slog.LevelInfo
-		if from == breaker.Closed {
+		switch c.From {
+		case breaker.Closed:
 			level = slog.LevelError
+		case c.To:
+			level = slog.LevelDebug
 		}
-		p.Log.Log(context.Background(), level, "circuit breaker", slog.String("breaker", name), slog.String("from", from.String()),
-			slog.String("to", to.String()))
+		fields := []slog.Attr{slog.String("breaker", name), slog.String("from", c.From.String()), slog.String("to", c.To.String())}
+		if c.Room > 0 {
+			fields = append(fields, slog.Int("room", c.Room))
+		}
+		p.Log.LogAttrs(context.Background(), level, "circuit breaker", fields...)
 	}
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/lint"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
+	"github.com/gatepostdev/gatepost/scripts/internal/replay"
 	"github.com/gatepostdev/gatepost/shared/alexa/examples"
 )
 
@@ -58,7 +60,7 @@ func (h handler) serve(w http.ResponseWriter, r *http.Request) {
 	result, err := h(r)
 	status := http.StatusOK
 	switch {
-	case errors.Is(err, errNotFound):
+	case errors.Is(err, errNotFound), errors.Is(err, replay.ErrNoLetter):
 		status = http.StatusNotFound
 	case errors.Is(err, errStarting):
 		status = http.StatusServiceUnavailable
@@ -87,7 +89,7 @@ func readBody(r *http.Request, into any) error {
 	return nil
 }
 
-func (c *Console) running() (Engine, error) {
+func (c *Console) running() (*oneprocess.Gatepost, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.engine == nil {

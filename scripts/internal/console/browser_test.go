@@ -272,8 +272,8 @@ func breakRegion(r *rig) {
 		r.publish(lamp(user, "lamp-1", "ON"))
 	}
 	r.until(func() bool {
-		var now struct{ Breakers map[string]string }
+		var now struct{ Breakers map[string]object }
 		r.call("GET", "/api/trouble", "", &now)
-		return now.Breakers["gateway FE"] != ""
+		return now.Breakers["gateway FE"] != nil
 	}, func() string { return "the breaker did not open" })
 }

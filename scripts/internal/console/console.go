@@ -8,22 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/scripts/internal/story"
-	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 )
-
-// Engine is a running Gatepost.
-type Engine interface {
-	// Publish publishes a device event, and returns the id of its message.
-	Publish(ctx context.Context, event []byte, attributes map[string]string, orderingKey string) (string, error)
-	// Link lets an Amazon user enable the skill and link it to a customer.
-	Link(ctx context.Context, region alexa.Region, amazonUser, userID string) error
-	// Post calls a function.
-	Post(ctx context.Context, function string, header map[string]string, body []byte) ([]byte, error)
-}
 
 // skill is the name of the skill in a local run.
 const skill = "default"
@@ -37,7 +27,7 @@ type Console struct {
 	mux    *http.ServeMux
 
 	mu      sync.Mutex
-	engine  Engine // nil before Start
+	engine  *oneprocess.Gatepost // nil before Start
 	letters []*letter
 
 	work sync.WaitGroup // presets that publish
@@ -76,7 +66,7 @@ func assets(files fs.FS) []string {
 func (c *Console) Store() grant.Admin { return c.grants }
 
 // Start gives the console the run, which it answers for from now on.
-func (c *Console) Start(engine Engine) {
+func (c *Console) Start(engine *oneprocess.Gatepost) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.engine = engine

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -170,7 +171,7 @@ func (c *Console) act(r *http.Request) (any, error) {
 }
 
 // link links a customer, and sends the skill event by which Alexa tells of the link.
-func (c *Console) link(r *http.Request, engine Engine, who account, userID string) error {
+func (c *Console) link(r *http.Request, engine *oneprocess.Gatepost, who account, userID string) error {
 	if err := engine.Link(r.Context(), who.Region, who.User, userID); err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (c *Console) link(r *http.Request, engine Engine, who account, userID strin
 }
 
 // disable disables the skill, and sends the skill event.
-func (c *Console) disable(r *http.Request, engine Engine, who account) error {
+func (c *Console) disable(r *http.Request, engine *oneprocess.Gatepost, who account) error {
 	if !c.amazon.Disable(who.Region, who.User) {
 		return fmt.Errorf("%s has never enabled the skill in %s", who.User, who.Region)
 	}
@@ -186,7 +187,7 @@ func (c *Console) disable(r *http.Request, engine Engine, who account) error {
 }
 
 // move disables the skill in every other region, and links in the new one.
-func (c *Console) move(r *http.Request, engine Engine, who account, userID string) error {
+func (c *Console) move(r *http.Request, engine *oneprocess.Gatepost, who account, userID string) error {
 	for _, old := range c.accounts(c.record(r, userID)) {
 		if old.Region != who.Region {
 			if err := c.disable(r, engine, old); err != nil {
@@ -210,7 +211,7 @@ func (c *Console) unused(who account) string {
 
 // skillEvent sends a skill event, as Alexa does. Amazon names the user of a skill by an
 // id that it makes for that.
-func skillEvent(r *http.Request, engine Engine, who account, kind string, body map[string]string) error {
+func skillEvent(r *http.Request, engine *oneprocess.Gatepost, who account, kind string, body map[string]string) error {
 	type object map[string]any
 	now := time.Now().UTC().Format(time.RFC3339)
 	user := object{"userId": "amzn1.ask.account." + string(who.Region) + "." + who.User}

@@ -3,7 +3,7 @@
 // beside this file documents the API, which the page itself uses.
 //
 // The package knows the run by what it gives: the lines of the functions' log, the dead
-// letters, the simulator, the store of grants, and an [Engine] that publishes. It keeps
+// letters, the simulator, the store of grants, and the [oneprocess.Gatepost] itself. It keeps
 // the latest 2,000 rows and nothing on disk.
 //
 // It is for one user on one machine. It answers only to a Host that is a loopback

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/story"
+	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -74,13 +76,13 @@ type feed struct {
 	items    map[string]*item
 	order    []*item       // the oldest first
 	others   []story.Entry // latest lines of no event, for the reasons in stories
-	breakers map[string]string
+	breakers map[string]breakerState
 	more     chan struct{} // closed, and made anew, with each change
 }
 
 func newFeed(name func(string) string) *feed {
 	return &feed{
-		name: name, run: time.Now().UnixMilli(), items: make(map[string]*item), breakers: make(map[string]string), more: make(chan struct{}),
+		name: name, run: time.Now().UnixMilli(), items: make(map[string]*item), breakers: make(map[string]breakerState), more: make(chan struct{}),
 	}
 }
 
@@ -204,6 +206,7 @@ func (l logged) regions() []string {
 // fields are fields of lines that are not of device events.
 type fields struct {
 	Breaker, From, To           string
+	Room                        int
 	Refreshed, Refused, Revoked int
 	Failed                      map[string]int
 }
@@ -219,12 +222,15 @@ func (f *feed) otherRow(l logged) (row Row, shown bool) {
 	}
 	switch l.Message {
 	case "circuit breaker":
-		f.breakers[more.Breaker] = more.To
+		f.breakers[more.Breaker] = breakerState{more.To, more.Room}
 		row.Type, row.What, row.Outcome, row.Why = "breaker", more.Breaker, more.To, "was "+more.From
 		row.Tone = map[string]tone{"closed": good, "open": bad}[more.To]
 		row.Tone = cmp.Or(row.Tone, waiting)
-		row.Region = strings.TrimPrefix(more.Breaker, "gateway ")
-		return row, true
+		_, last, _ := strings.Cut(more.Breaker, " ")
+		if region, err := alexa.ParseRegion(last); err == nil {
+			row.Region = string(region)
+		}
+		return row, more.From != more.To
 	case "AcceptGrant":
 		row.Type, row.Outcome = "link", cmp.Or(l.Outcome, "failed")
 		return row, failed // one that worked is shown as "grant linked"
@@ -295,13 +301,15 @@ func (f *feed) entries(customer, endpoint string) []story.Entry {
 	return all
 }
 
+// breakerState is the state of a circuit breaker.
+type breakerState struct {
+	State string `json:"state"`
+	Room  int    `json:"room,omitempty"` // half-open, the attempts that may be in flight
+}
+
 // states returns the state of each circuit breaker that has changed since the start.
-func (f *feed) states() map[string]string {
+func (f *feed) states() map[string]breakerState {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	states := make(map[string]string, len(f.breakers))
-	for name, state := range f.breakers {
-		states[name] = state
-	}
-	return states
+	return maps.Clone(f.breakers)
 }

@@ -2,13 +2,14 @@ package console
 
 import (
 	"cmp"
-	"errors"
-	"maps"
+	"fmt"
+	"io"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/gatepostdev/gatepost/shared/alexa"
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
+	"github.com/gatepostdev/gatepost/scripts/internal/replay"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
 
@@ -30,8 +31,6 @@ type letter struct {
 	Attributes  map[string]string `json:"attributes"`
 	Data        any               `json:"data"`
 	Replays     []string          `json:"replays"` // ids of the messages
-
-	message push.Message
 }
 
 // AddLetter adds a dead letter.
@@ -42,7 +41,7 @@ func (c *Console) AddLetter(m push.Message) {
 		ID: m.ID, EventID: cmp.Or(of("event-id"), m.Attributes["eventId"]), At: m.PublishTime,
 		Customer: clean(e.UserID), Endpoint: clean(e.endpoint()), What: e.summary(),
 		Region: cmp.Or(of("region"), m.Attributes["region"]), Reason: of("reason"), Code: of("code"),
-		Description: of("description"), Attributes: cleanAll(m.Attributes), Data: shown(m.Data), Replays: []string{}, message: m,
+		Description: of("description"), Attributes: cleanAll(m.Attributes), Data: shown(m.Data), Replays: []string{},
 	}
 	if l.Reason == "" {
 		l.Reason, l.Description = "undelivered", "given up by Pub/Sub after the last attempt"
@@ -66,38 +65,28 @@ func (c *Console) listLetters(*http.Request) (any, error) {
 	return map[string]any{"letters": all}, nil
 }
 
-// replay publishes the event of a dead letter again, for the grant that it failed for,
-// with its identity. Its age counts from now, or a replay by hand would mostly be too
-// late.
-func (c *Console) replay(r *http.Request) (any, error) {
-	c.mu.Lock()
-	var found *letter
-	for _, l := range c.letters {
-		if l.ID == r.PathValue("id") {
-			found = l
-		}
+// replay replays a dead letter as gatepost replay does. The event's age counts from now,
+// or a replay by hand would mostly be too late.
+func (c *Console) replay(r *http.Request) (answer any, err error) {
+	engine, err := c.running()
+	if err != nil {
+		return nil, err
 	}
-	c.mu.Unlock()
-	if found == nil {
-		return nil, errNotFound
-	}
-	attributes := maps.Clone(found.message.Attributes)
-	maps.DeleteFunc(attributes, func(name, _ string) bool {
-		return strings.HasPrefix(name, "gatepost-") && name != "gatepost-grant" && name != "gatepost-event-id" ||
-			strings.HasPrefix(name, "CloudPubSub") || strings.HasPrefix(name, "goog")
+	env := &cli.Env{Now: c.now, Stderr: io.Discard, Google: oneprocess.Emulator(engine.Broker.Address)}
+	id := r.PathValue("id")
+	err = replay.One(r.Context(), env, engine.Broker.Project, oneprocess.DeadLetters, id, func(m push.Message) (err error) {
+		answer, err = c.send(r, m)
+		return err
 	})
-	if attributes["region"] == "" {
-		if region, err := alexa.ParseRegion(found.Region); err == nil {
-			attributes["region"] = string(region)
+	if err != nil {
+		return nil, fmt.Errorf("gatepost replay: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.letters {
+		if l.ID == id {
+			l.Replays = append(l.Replays, answer.(map[string]string)["id"])
 		}
-	} else if _, err := alexa.ParseRegion(attributes["region"]); err != nil {
-		return nil, errors.New("its attribute region names no region: edit it and send it again")
 	}
-	answer, err := c.send(r, push.Message{Data: found.message.Data, Attributes: attributes, OrderingKey: found.message.OrderingKey})
-	if err == nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		found.Replays = append(found.Replays, answer.(map[string]string)["id"])
-	}
-	return answer, err
+	return answer, nil
 }

@@ -260,6 +260,8 @@ func TestLineRows(t *testing.T) {
 		{"breaker", "circuit breaker", slog.LevelInfo,
 			[]slog.Attr{slog.String("breaker", "gateway EU"), slog.String("from", "open"), slog.String("to", "closed")},
 			"breaker          gateway EU: closed, was open"},
+		{"ramp", "circuit breaker", slog.LevelDebug,
+			[]slog.Attr{slog.String("breaker", "gateway EU"), slog.String("from", "half-open"), slog.String("to", "half-open")}, ""},
 		{"ready", "ready", slog.LevelInfo, []slog.Attr{slog.String("store", "memory")}, ""},
 		{"a warning", "the keyset could not be loaded again", slog.LevelWarn, []slog.Attr{slog.String("error", "a\x1b[1m")},
 			"warning          the keyset could not be loaded again: a\ufffd[1m"},

@@ -186,6 +186,9 @@ func (r *run) swept(l oneprocess.Line) string {
 
 // breaker describes a circuit breaker that has opened or closed.
 func (r *run) breaker(l oneprocess.Line) string {
+	if l.Level < slog.LevelInfo {
+		return "" // a step of the ramp
+	}
 	return fmt.Sprintf("%s: %s, was %s", l.Text("breaker"), l.Text("to"), l.Text("from"))
 }
 

@@ -40,6 +40,8 @@ type filter struct {
 	User     cli.Name     `placeholder:"ID" help:"Only of the customer with this id of yours."`
 	Since    time.Time    `placeholder:"T" help:"Only events first published at this time or later: RFC 3339, 18:03, or 2h ago."`
 	Until    time.Time    `placeholder:"T" help:"Only events first published before this time: RFC 3339, 18:03, or 2h ago."`
+
+	id string // only the letter with this id of its message
 }
 
 // revival has the options for turning dead letters back into device events.
@@ -114,7 +116,8 @@ func hashOf(user string) string {
 
 func (f filter) selects(l letter) bool {
 	only := cmp.Or(string(f.Customer), hashOf(string(f.User)))
-	return (f.Reason == "" || string(f.Reason) == l.reason) &&
+	return (f.id == "" || f.id == l.ID) &&
+		(f.Reason == "" || string(f.Reason) == l.reason) &&
 		(f.Code == "" || string(f.Code) == l.code) &&
 		(only == "" || only == l.customer) &&
 		(f.Region == "" || string(f.Region) == l.region) &&
@@ -124,18 +127,11 @@ func (f filter) selects(l letter) bool {
 
 // List returns the dead letters of a customer, by the hash in logs, and leaves them in the
 // subscription.
-func List(ctx context.Context, env *cli.Env, project, name, hash string) ([]story.Letter, error) {
-	client, err := connect(context.WithoutCancel(ctx), project, env.Google...)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	letters := subscription{client.SubscriptionAdminClient, fullName(client.Project(), "subscriptions", name)}
-	var found []story.Letter
-	r := replayer{Env: env, letters: letters, found: func(l letter) { found = append(found, Letter(l.Message)) }}
-	r.Command = &Command{Idle: listIdle, JSON: cli.JSON{JSON: true}} // which lists nothing on the screen
-	r.Customer = customer(hash)
-	_, err = r.run(ctx)
+func List(ctx context.Context, env *cli.Env, project, name, hash string) (found []story.Letter, err error) {
+	c := &Command{filter: filter{Customer: customer(hash)}}
+	err = c.walk(ctx, env, project, name, nil, func(l letter, _ fate, _ error) {
+		found = append(found, Letter(l.Message))
+	})
 	return found, err
 }
 
@@ -148,9 +144,55 @@ func Letter(m push.Message) story.Letter {
 	}
 }
 
-// listIdle is how long List waits for a message: a pull of Pub/Sub's may be empty
-// although there are some.
-const listIdle = 2 * time.Second
+// ErrNoLetter means that no dead letter with the id is in the subscription.
+var ErrNoLetter = errors.New("no such dead letter is left: was it replayed before?")
+
+// One replays the dead letter with the id of its message, as the command does with --as-new:
+// it has the event published, acknowledges the letter, and leaves all others in the
+// subscription. publish returns when the topic has the event. Without such a letter One
+// returns [ErrNoLetter]. Other errors say why the letter is refused, or what failed.
+func One(ctx context.Context, env *cli.Env, project, name, id string, publish func(push.Message) error) error {
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	outcome := ErrNoLetter
+	c := &Command{ForReal: true, filter: filter{id: id}, revival: revival{AsNew: true}}
+	err := c.walk(ctx, env, project, name, publisher(publish), func(_ letter, _ fate, reason error) {
+		outcome = reason
+		done() // the others are not needed
+	})
+	if err != nil && !errors.Is(err, errInterrupted) {
+		return err
+	}
+	return outcome
+}
+
+// publisher is a sink.
+type publisher func(push.Message) error
+
+func (p publisher) publish(m push.Message) func() error {
+	err := p(m)
+	return func() error { return err }
+}
+
+// walkIdle is how long walk waits for a message: a pull of Pub/Sub's may be empty although
+// there are some.
+const walkIdle = 2 * time.Second
+
+// walk runs the command for another program, and calls shown for each selected letter
+// instead of listing it.
+func (c *Command) walk(
+	ctx context.Context, env *cli.Env, project, name string, events sink, shown func(letter, fate, error),
+) error {
+	client, err := connect(context.WithoutCancel(ctx), project, env.Google...)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	c.Idle = walkIdle
+	letters := subscription{client.SubscriptionAdminClient, fullName(client.Project(), "subscriptions", name)}
+	_, err = (&replayer{Command: c, Env: env, letters: letters, events: events, shown: shown}).run(ctx)
+	return err
+}
 
 // Run runs the command.
 func (c *Command) Run(ctx context.Context, env *cli.Env) error {

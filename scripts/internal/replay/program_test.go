@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -25,6 +26,7 @@ import (
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
@@ -101,6 +103,52 @@ func TestReplay(t *testing.T) {
 				replay(t, newCloud(t, cloudtest.Fake(t).Addr))
 			}
 		})
+	}
+}
+
+// TestOne replays single letters for another program, which publishes them.
+func TestOne(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t, cloudtest.Fake(t).Addr)
+	c.bury(buried()...)
+	ids := map[string]string{"none": "0"}
+	letters := subscription{c.client.SubscriptionAdminClient, c.name("subscriptions", "dead-letters")}
+	for _, m := range c.pull(letters, 6) {
+		ids[m.Attributes[letterName]] = m.ID
+		if err := letters.extend(t.Context(), []string{m.ackID}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full := errors.New("the topic is full")
+	for _, test := range []struct {
+		letter    string
+		publish   error
+		want      error
+		left      string
+		published bool
+	}{
+		{"B", full, full, "ABCDEF", true},
+		{"B", nil, nil, "ACDEF", true},
+		{"C", nil, errWrongRegion, "ACDEF", false},
+		{"none", nil, ErrNoLetter, "ACDEF", false},
+	} {
+		var published []push.Message
+		env := &cli.Env{Now: time.Now, Google: c.options}
+		err := One(t.Context(), env, c.project, "dead-letters", ids[test.letter], func(m push.Message) error {
+			published = append(published, m)
+			return test.publish
+		})
+		if !errors.Is(err, test.want) || (len(published) == 1) != test.published {
+			t.Errorf("%s: One() = %v, want %v; published %v", test.letter, err, test.want, published)
+		}
+		if test.published {
+			if a := published[0].Attributes; a[attrIdentity] != "b" || a[attrRegion] != "NA" || a[attrPublished] != "" || a[attrCode] != "" {
+				t.Errorf("%s is published with %v", test.letter, a)
+			}
+		}
+		if left := c.left(len(test.left)); left != test.left {
+			t.Errorf("%s: left %s, want %s", test.letter, left, test.left)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ type replayer struct {
 	letters source
 	events  sink
 
-	found    func(letter) // if not nil, is called for each selected letter
+	shown    func(letter, fate, error) // if not nil, is called for each selected letter, which is not listed then
 	ledger   *ledger
 	begun    time.Time
 	taken    int // messages to publish, limited by --max
@@ -171,9 +171,6 @@ func (r *replayer) judge(letters []letter) []*candidate {
 		if r.full() || !r.filter.selects(l) {
 			continue
 		}
-		if r.found != nil {
-			r.found(l)
-		}
 		message, err := r.revival.revive(l, r.Now())
 		if err != nil {
 			f := refusal(err)
@@ -227,7 +224,11 @@ func (r *replayer) note(c *candidate) {
 // line lists one selected message with everything that helps to decide about it, but
 // without its data.
 func (r *replayer) line(l letter, f fate, reason error) {
-	if r.JSON.JSON {
+	switch {
+	case r.shown != nil:
+		r.shown(l, f, reason)
+		return
+	case r.JSON.JSON:
 		return
 	}
 	fields := []string{

@@ -4,7 +4,8 @@ import {edit} from "./try.js";
 
 export async function count() {
   const {letters} = await api("GET", "letters");
-  $("letter-count").textContent = letters.length ? " " + letters.length : "";
+  const left = letters.filter(letter => !letter.replays.length).length;
+  $("letter-count").textContent = left ? " " + left : "";
   return letters;
 }
 
@@ -17,7 +18,7 @@ function card(letter) {
   return h("article", {class: "card letter"},
     h("header", {}, h("time", {}, clock(letter.at)), status("bad", letter.code || letter.reason), h("h2", {}, letter.what),
       h("span", {class: "hint"}, [letter.customer, letter.endpoint, letter.region].filter(Boolean).join("  ·  ")), h("span", {class: "space"}),
-      h("button", {"data-key": "replay" + letter.id, "aria-label": `Replay ${letter.what}`, onclick: run(async () => {
+      !letter.replays.length && h("button", {"data-key": "replay" + letter.id, "aria-label": `Replay ${letter.what}`, onclick: run(async () => {
         await api("POST", "letters/" + encodeURIComponent(letter.id));
         await load();
       }, "Replayed")}, "Replay"),

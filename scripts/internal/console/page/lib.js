@@ -63,10 +63,12 @@ export function fill(section, ...children) {
   if (key) section.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
-// soon returns a function that calls another after a pause, once for many calls.
+// soon returns a function that calls another after a pause: once for many calls, or once
+// in each pause if they do not stop. The last time is a pause after the last of them.
 export function soon(call, pause) {
-  let timer;
-  return () => { clearTimeout(timer); timer = setTimeout(call, pause); };
+  let timer, again;
+  const fire = () => { timer = again && setTimeout(fire, pause); again = false; call(); };
+  return () => { if (timer) again = true; else timer = setTimeout(fire, pause); };
 }
 
 const pad = (n, width = 2) => String(n).padStart(width, "0");

@@ -28,18 +28,22 @@ function route() {
 addEventListener("hashchange", route);
 
 // The latest state is read again when something has happened, not by the clock.
-const reload = soon(() => { if (["customers", "letters", "trouble"].includes(current())) sections[current()].load().catch(() => {}); }, 400);
-const health = soon(() => { trouble.health().catch(() => {}); letters.count().catch(() => {}); }, 400);
+const reload = soon(() => {
+  const name = current();
+  if (["customers", "letters", "trouble"].includes(name)) sections[name].load().catch(() => {});
+  if (name !== "trouble") trouble.health().catch(() => {});
+}, 400);
+const count = soon(() => letters.count().catch(() => {}), 400);
 
 const stream = new EventSource("api/stream");
-stream.onopen = () => { $("connection").textContent = "live"; $("connection").className = "status good"; health(); };
+stream.onopen = () => { $("connection").textContent = "live"; $("connection").className = "status good"; reload(); count(); };
 stream.onerror = () => { $("connection").textContent = "not connected"; $("connection").className = "status bad"; };
 stream.addEventListener("reset", events.reset);
 stream.addEventListener("rows", event => {
   const rows = JSON.parse(event.data);
   events.add(rows);
   reload();
-  if (rows.some(row => row.type !== "event" || row.tone === "bad")) health();
+  if (rows.some(row => row.type !== "event" || row.tone === "bad")) count();
 });
 
 const keys = {

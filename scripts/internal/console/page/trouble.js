@@ -2,16 +2,17 @@
 import {$, api, fill, h, run, status, until} from "./lib.js";
 
 const regions = ["NA", "EU", "FE"];
-const breakerTones = {closed: "good", open: "bad"};
+const breakerTones = {closed: "good", open: "bad", "half-open": "wait"};
+const closed = {state: "closed"};
 let share = "100", region = "EU";
 
 // health shows the regions in the page's head.
 export async function health() {
   const now = await api("GET", "trouble");
   $("health").replaceChildren(...regions.map(name => {
-    const state = now.breakers["gateway " + name] || "closed";
+    const {state, room = ""} = ["gateway ", "tokens "].map(kind => now.breakers[kind + name]).find(b => b && b.state !== "closed") || closed;
     const on = now.on.some(a => a.region === name);
-    return status(state === "closed" && on ? "odd" : breakerTones[state] || "wait", name + (state === "closed" ? on ? " trouble" : "" : " " + state));
+    return state === "closed" ? status(on ? "odd" : "good", name + (on ? " trouble" : "")) : status(breakerTones[state], `${name} ${state} ${room}`);
   }), ...now.on.some(a => a.region === "all") ? [status("odd", "Login trouble")] : [], ...now.braked ? [status("bad", "brake latched")] : []);
   return now;
 }
@@ -29,7 +30,7 @@ export async function load() {
     h("div", {class: "bar"},
       h("span", {class: "hint"}, "Presets"), choice("in", region, regions, value => { region = value; }),
       now.presets.map(p => h("button", {"data-key": p.name, onclick: run(async () => { await api("POST", "trouble", {preset: p.name, region}); await load(); }, p.label)}, p.label))),
-    h("div", {class: "states"}, regions.map(name => breaker("gateway " + name, now)), breaker("login with amazon", now),
+    h("div", {class: "states"}, [...new Set([...regions.map(name => "gateway " + name), "login with amazon", ...Object.keys(now.breakers).sort()])].map(name => breaker(name, now)),
       h("p", {}, h("span", {}, "Brake"), status(now.braked ? "bad" : "good", now.braked ? "latched" : "released")),
       now.other > 0 && h("p", {class: "hint"}, `${now.other} other fault(s) of the simulator`)),
     h("table", {class: "switches"},
@@ -40,9 +41,9 @@ export async function load() {
 }
 
 function breaker(name, now) {
-  const state = now.breakers[name] || "closed";
-  const meaning = {closed: "closed", open: "open: paused", "half-open": "half-open: probing"}[state] || state;
-  return h("p", {}, h("span", {}, name.replace("login with amazon", "Login with Amazon").replace("gateway", "Gateway")), status(breakerTones[state] || "wait", meaning));
+  const {state, room} = now.breakers[name] || closed;
+  const meaning = {open: ": paused", "half-open": room > 1 ? `: ramp, ${room} at once` : ": probing, one at a time"}[state] || "";
+  return h("p", {}, h("span", {}, name.replace("login with a", "Login with A").replace(/^[gt]/, c => c.toUpperCase())), status(breakerTones[state], state + meaning));
 }
 
 function toggle(kind, name, now, set) {
