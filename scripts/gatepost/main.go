@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/functions"
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/cutover"
 	"github.com/gatepostdev/gatepost/scripts/internal/doctor"
 	"github.com/gatepostdev/gatepost/scripts/internal/explain"
 	"github.com/gatepostdev/gatepost/scripts/internal/grants"
@@ -28,6 +29,7 @@ type commands struct {
 	Explain   explain.Command  `cmd:"" help:"Say why an event did or did not arrive."`
 	Doctor    doctor.Command   `cmd:"" help:"Check a deployment, or what one needs."`
 	Grants    grants.Commands  `cmd:"" help:"Show and repair the records of customers in a stack."`
+	Import    cutover.Command  `cmd:"" secretive:"" help:"Take over the refresh tokens of another sender."`
 	Replay    replay.Command   `cmd:"" help:"Publish dead letters again, once the cause of their failure is fixed."`
 	Keyset    keyset.Commands  `cmd:"" help:"Create and rotate the keyset that seals tokens."`
 

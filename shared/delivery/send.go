@@ -240,7 +240,7 @@ func (s *sending) prepare(ctx context.Context, sent int) error {
 			}
 		}
 	}
-	if s.token.Version == 0 {
+	if s.token.Access.Empty() {
 		token, err := s.d.Tokens.Token(ctx, s.record, s.id)
 		if err != nil {
 			return err

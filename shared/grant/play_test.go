@@ -89,6 +89,9 @@ func (p *played) step(what string, args []string) {
 	switch what {
 	case "link": // id, region, Amazon account
 		r.Link(args[0], alexa.Region(args[1]), args[2], tokens(1), now)
+	case "import": // id, region
+		r.Import(args[0], alexa.Region(args[1]), tokens(0), now)
+		p.notes = append(p.notes, fmt.Sprint("proven ", r.Grants[args[0]].Proven(), ", due", minutes(r.RefreshDue)))
 	case "publish":
 		r.Announced(r.Announce, now)
 	case "ask":

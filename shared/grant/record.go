@@ -120,7 +120,7 @@ type Grant struct {
 	AccessToken  []byte    // sealed
 	RefreshToken []byte    // sealed
 	ExpiresAt    time.Time // when the access token expires
-	TokenVersion int64     // grows by one with every saved refresh
+	TokenVersion int64     // grows by one with every saved refresh; 1 after a link, 0 after an import
 	Lease        Lease     // of the process that is refreshing now
 	RefreshDue   time.Time // when the sweep refreshes it, zero when it is not in the sweep
 	Failures     int       // failed refreshes or probes in a row
@@ -165,6 +165,10 @@ type Lease struct {
 func (l Lease) Held(owner string, now time.Time) bool {
 	return l.Owner != "" && l.Owner != owner && now.Before(l.Until)
 }
+
+// Proven reports whether the grant is active and Login with Amazon has issued tokens
+// for it to Gatepost. An imported grant is not proven before its first refresh.
+func (g Grant) Proven() bool { return g.State == Active && g.TokenVersion > 0 }
 
 // Key returns the record's key.
 func (r Record) Key() Key { return Key{Skill: r.Skill, UserID: r.UserID} }

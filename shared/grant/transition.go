@@ -63,18 +63,8 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 		}
 	}
 	dropped, gone := r.makeRoom()
-	if r.Grants == nil {
-		r.Grants = make(map[string]Grant)
-	}
 	r.Region = region
-	if !r.UsedAt.IsZero() { // idle customers leave the sweep
-		r.UsedAt = now
-	}
-	r.Grants[id] = Grant{
-		Region: region, State: Active, Since: now, ClientID: tokens.ClientID, AmazonUser: amazonUser,
-		AccessToken: tokens.AccessToken, RefreshToken: tokens.RefreshToken,
-		ExpiresAt: tokens.ExpiresAt, TokenVersion: 1, RefreshDue: tokens.RefreshDue, CreatedAt: now,
-	}
+	r.add(id, Grant{Region: region, AmazonUser: amazonUser, TokenVersion: 1}, tokens, now)
 	// Announced after the new grant is in: at a count of 0 the maker would stop
 	// publishing.
 	if dropped != "" && gone.State != Revoked {
@@ -82,6 +72,30 @@ func (r *Record) Link(id string, region alexa.Region, amazonUser string, tokens 
 	}
 	r.announce(kind, id, region, "", now)
 	r.schedule(now)
+}
+
+// Import adds an active grant that another sender used until now, in addition to those
+// that the record has. It announces nothing: the maker knows whom it imports. Without
+// an access token in tokens, the sweep or the customer's first event refreshes the
+// grant.
+func (r *Record) Import(id string, region alexa.Region, tokens Tokens, now time.Time) {
+	r.Region = cmp.Or(r.Region, region)
+	r.add(id, Grant{Region: region}, tokens, now)
+	r.schedule(now)
+}
+
+// add adds g as a new active grant with its tokens.
+func (r *Record) add(id string, g Grant, tokens Tokens, now time.Time) {
+	if r.Grants == nil {
+		r.Grants = make(map[string]Grant)
+	}
+	if !r.UsedAt.IsZero() { // idle customers leave the sweep
+		r.UsedAt = now
+	}
+	g.State, g.Since, g.CreatedAt, g.ClientID = Active, now, now, tokens.ClientID
+	g.AccessToken, g.RefreshToken = tokens.AccessToken, tokens.RefreshToken
+	g.ExpiresAt, g.RefreshDue = tokens.ExpiresAt, tokens.RefreshDue
+	r.Grants[id] = g
 }
 
 // makeRoom removes and returns the least useful grant of a full record: revoked

@@ -25,6 +25,16 @@ func TestLink(t *testing.T) {
 	})
 }
 
+// TestImport: an import announces nothing and leaves the other grants as they are, and
+// is use, if use is recorded.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	playAll(t, []script{
+		{"import b EU 10", "a: active; b: active tokens 0; proven false, due 40"},
+		{"used 0, import b NA 50", "a: active; b: active tokens 0; used 50; proven false, due 50"},
+	})
+}
+
 // TestRelink: a link removes the same account's older grant in the region, keeps
 // another account's, and leaves an unknown one unproven.
 func TestRelink(t *testing.T) {
