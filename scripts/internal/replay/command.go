@@ -123,8 +123,8 @@ func (f filter) selects(l letter) bool {
 }
 
 // List returns the dead letters of a customer, by the hash in logs, and leaves them in the
-// subscription.
-func List(ctx context.Context, env *cli.Env, project, name, hash string) ([]story.Letter, error) {
+// subscription. It ends when no new message has arrived for the idle time.
+func List(ctx context.Context, env *cli.Env, project, name, hash string, idle time.Duration) ([]story.Letter, error) {
 	client, err := connect(context.WithoutCancel(ctx), project, env.Google...)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func List(ctx context.Context, env *cli.Env, project, name, hash string) ([]stor
 	letters := subscription{client.SubscriptionAdminClient, fullName(client.Project(), "subscriptions", name)}
 	var found []story.Letter
 	r := replayer{Env: env, letters: letters, found: func(l letter) { found = append(found, Letter(l.Message)) }}
-	r.Command = &Command{Idle: listIdle, JSON: cli.JSON{JSON: true}} // which lists nothing on the screen
+	r.Command = &Command{Idle: idle, JSON: cli.JSON{JSON: true}} // which lists nothing on the screen
 	r.Customer = customer(hash)
 	_, err = r.run(ctx)
 	return found, err
@@ -147,10 +147,6 @@ func Letter(m push.Message) story.Letter {
 		Kind: l.kind, Reason: l.reason, Code: l.code, Description: l.description, Published: l.published,
 	}
 }
-
-// listIdle is how long List waits for a message: a pull of Pub/Sub's may be empty
-// although there are some.
-const listIdle = 2 * time.Second
 
 // Run runs the command.
 func (c *Command) Run(ctx context.Context, env *cli.Env) error {
