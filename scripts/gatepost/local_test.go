@@ -104,16 +104,20 @@ func event(user, endpoint string) string {
 		{"namespace":"Alexa.PowerController","name":"powerState","value":"OFF"}]}`, user, endpoint)
 }
 
-// TestLocalRun does with a local run what its screen suggests: it looks at the grants of
-// a customer, checks it, and replays a dead letter.
+// TestLocalRun does with a local run what its screen suggests: it looks at a
+// customer's grants and events, checks the run, and replays a dead letter.
 func TestLocalRun(t *testing.T) {
 	t.Parallel()
 	r := startLocal(t)
 	grants := r.until(`^go run ./scripts/gatepost (grants .*)`)[1]
+	explain := r.until(`^go run ./scripts/gatepost (explain .*)`)[1]
 	replay := r.until(`^PUBSUB_EMULATOR_HOST=(\S+) go run ./scripts/gatepost (replay .*)`)
 
 	if got := r.call(cli.StatusDone, grants, cli.Env{}); !strings.Contains(got, "u-1") || !strings.Contains(got, "active") {
 		t.Errorf("gatepost %s shows %s", grants, got)
+	}
+	if got := r.call(cli.StatusDone, explain, cli.Env{}); !strings.Contains(got, "Alexa accepted it in EU, ") {
+		t.Errorf("gatepost %s says %s", explain, got)
 	}
 	if got := r.call(cli.StatusDone, "doctor --local="+r.maker, cli.Env{}); !strings.HasSuffix(got, "\n6 √, 0 ‼, 0 ×, 0 not checked\n") {
 		t.Errorf("doctor finds %s", got)

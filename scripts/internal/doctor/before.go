@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/deploy"
@@ -155,43 +154,6 @@ func checkRights(ctx context.Context, e *exam) {
 		}
 	}
 	e.ok("you have %d of %d permissions", len(granted), len(permissions))
-}
-
-// checkQuotas compares what Cloud Run compares: of each function, all instances.
-func checkQuotas(ctx context.Context, e *exam) {
-	const cpu, memory = "CpuAllocPerProjectRegion", "MemAllocPerProjectRegion" // in thousandths, in bytes
-	for _, id := range []string{cpu, memory} {
-		quota, err := e.try(ctx, "cloudquotas", "v1/projects/"+e.project+"/locations/global/services/run.googleapis.com/quotaInfos/"+id, nil)
-		limit := 0
-		for _, info := range items(quota, "dimensionsInfos") {
-			if locations, _ := info["applicableLocations"].([]any); slices.Contains(locations, any(string(e.stack.Location))) {
-				limit, _ = strconv.Atoi(at(info, "details.value"))
-			}
-		}
-		if err != nil || limit == 0 {
-			e.skip("the quotas could not be read; enable cloudquotas.googleapis.com, or look at them in the console")
-			return
-		}
-		for _, f := range e.stack.Functions() {
-			instances, _ := strconv.Atoi(string(f.Size.MaxInstances)) // the settings have been checked
-			processors, _ := strconv.Atoi(string(f.Size.CPU))
-			need := map[string]int{cpu: instances * processors * 1000, memory: instances * bytesOf(string(f.Size.Memory))}[id]
-			if need > limit {
-				e.fail("%d instances of %s need %d of %s in %s, which is %d", instances, string(f.EntryPoint), need, id,
-					string(e.stack.Location), limit)
-			}
-		}
-	}
-	e.ok("the max_instances of each function are within them")
-}
-
-// bytesOf returns the bytes of a memory such as 512Mi.
-func bytesOf(memory string) int {
-	n, _ := strconv.Atoi(strings.TrimRight(memory, "GMi"))
-	if strings.HasSuffix(memory, "Gi") {
-		n <<= 10
-	}
-	return n << 20
 }
 
 // secret reads the secret that a variable of a stack's AcceptGrant refers to. If it

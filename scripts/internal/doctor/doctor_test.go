@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,10 @@ func wantOnly(t *testing.T, findings []Finding, severity, check, sentence string
 		}
 	}
 	for _, f := range findings {
+		said := strings.Split(f.Found, "; ")
+		if slices.Sort(said); len(slices.Compact(said)) < strings.Count(f.Found, "; ")+1 {
+			t.Errorf("%s: something is said twice: %s", f.Check, f.Found)
+		}
 		switch {
 		case f.Check == check && f.Severity == severity && strings.Contains(f.Found, sentence):
 			found = severity == Well || f.Do != "" && f.Link != ""
@@ -235,6 +240,11 @@ func TestBroken(t *testing.T) {
 		{"brake latched", func(w *world) {
 			w.log("refreshshard", 65*time.Minute, "ERROR", object{"function": "RefreshShard", "error_brake": "the brake is latched"})
 		}, Broken, "refreshes", "brake: the brake is latched"},
+		{"brake latched beside another error", func(w *world) {
+			w.log("refreshshard", time.Minute, "ERROR", object{
+				"function": "RefreshShard", "error_brake": "the brake is latched", "error_client_refused": "client refused",
+			})
+		}, Broken, "refreshes", "brake: the brake is latched; client_refused: client refused"},
 		{"Login with Amazon is ill", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "error_login_with_amazon": "status 503"})
 		}, Odd, "refreshes", "login_with_amazon: status 503"},
@@ -347,6 +357,26 @@ func TestBrokenBefore(t *testing.T) {
 			w.edit(&w.settings, `"grantee"`, `"scaling": {"SendEvent": {"memory": "8Gi"}}, "grantee"`)
 		},
 			Broken, "quotas", "10 instances of SendEvent need 85899345920 of MemAllocPerProjectRegion"},
+		{"no builds", func(w *world) { w.buildCPUs = 0 }, Broken, "builds", "the quota Concurrent Build CPUs is 0 in europe-west1"},
+		{"quotas may not be read", func(w *world) { w.disabled = "cloudquotas" }, Unchecked, "builds", "enable cloudquotas.googleapis.com"},
+		{"no runtime", func(w *world) { w.runtime["environment"] = "GEN_1" }, Broken, "runtime", "there is no go126 in europe-west1"},
+		{"runtime is gone", func(w *world) { w.runtime["stage"] = "DECOMMISSIONED" }, Broken, "runtime", "go126 is DECOMMISSIONED"},
+		{"runtime is old", func(w *world) { w.runtime["stage"] = "DEPRECATED" }, Odd, "runtime", "go126 is DEPRECATED"},
+		{"policies of a landing zone", func(w *world) {
+			w.policies = map[string]object{
+				"iam.workloadIdentityPoolAwsAccounts": {"denyAll": true},
+				"iam.workloadIdentityPoolProviders":   {"values": object{"allowedValues": []any{"is:https://sts.amazonaws.com"}}},
+				"run.allowedIngress":                  {"values": object{"allowedValues": []any{"is:internal", "is:internal-and-cloud-load-balancing"}}},
+				"run.allowedVPCEgress":                {"denyAll": true, "condition": object{"expression": "resource.matchTag('a/b', 'c')"}},
+				"cloudfunctions.requireVPCConnector":  {"enforce": true},
+				"cloudbuild.allowedWorkerPools":       {"values": object{"allowedValues": []any{"under:organizations/1"}}},
+				"gcp.restrictNonCmekServices":         {"values": object{"deniedValues": []any{"is:pubsub.googleapis.com", "is:storage.googleapis.com"}}},
+			}
+		}, Broken, "organisation policies", "iam.workloadIdentityPoolAwsAccounts refuses 123456789012; run.allowedIngress refuses all; " +
+			"cloudfunctions.requireVPCConnector refuses no VPC; cloudbuild.allowedWorkerPools refuses the default pool; " +
+			"gcp.restrictNonCmekServices refuses pubsub.googleapis.com"},
+		{"policies may not be read", func(w *world) { w.disabled = "orgpolicy" },
+			Unchecked, "organisation policies", "enable orgpolicy.googleapis.com, with roles/orgpolicy.policyViewer"},
 		{"AWS account", func(w *world) { w.edit(&w.settings, `_id": "123456789012"`, `_id": "210987654321"`) },
 			Broken, "AWS account", "Account is 123456789012, want 210987654321"},
 		{"Cognito", func(w *world) { w.edit(&w.settings, "id.maker.example", "cognito-idp.eu-west-1.amazonaws.com/p") },

@@ -67,7 +67,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestAPIs: the APIs are those that scripts/deploy enables.
+// TestAPIs: the APIs are those that scripts/deploy enables, and the runtime is its too.
 func TestAPIs(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile("../deploy/script.sh.tmpl")
@@ -79,6 +79,9 @@ func TestAPIs(t *testing.T) {
 	var enabled []string
 	for _, found := range regexp.MustCompile(`(\w+)\.googleapis\.com`).FindAllStringSubmatch(list, -1) {
 		enabled = append(enabled, found[1])
+	}
+	if !strings.Contains(string(script), " --runtime="+goRuntime+" ") {
+		t.Errorf("scripts/deploy has another runtime than %s", goRuntime)
 	}
 	if diff := cmp.Diff(enabled, apis); diff != "" {
 		t.Errorf("APIs differ (-scripts/deploy +doctor):\n%s", diff)

@@ -60,9 +60,12 @@ type world struct {
 	metrics   map[string]int64 // by subscription and metric
 	granted   []string         // permissions of the operator
 	cpuQuota  int              // in thousandths
-	forbidden string           // part of the paths at Google that the operator may not read
-	disabled  string           // API that is not enabled
-	open      string           // function for which Cloud Run does not check IAM
+	buildCPUs int
+	runtime   object            // of Cloud Functions
+	policies  map[string]object // rules of the organisation, by constraint
+	forbidden string            // part of the paths at Google that the operator may not read
+	disabled  string            // API that is not enabled
+	open      string            // function for which Cloud Run does not check IAM
 	noAWS     error
 	settings  string // files
 	manifest  string
@@ -74,7 +77,8 @@ func newWorld(t *testing.T) *world {
 	recorded, err := os.ReadFile("testdata/deployed.json")
 	w := &world{
 		T: t, google: cloudfake.NewGoogle(t), amazon: simulator.New(simulator.Options{}), door: http.StatusForbidden, metrics: map[string]int64{},
-		granted: permissions, cpuQuota: 20_000,
+		granted: permissions, cpuQuota: 20_000, buildCPUs: 10,
+		runtime: object{"name": "go126", "environment": "GEN_2", "stage": "GA"}, policies: map[string]object{},
 		settings: settings, manifest: "testdata/manifest.json", discovery: "testdata/discovery.json",
 	}
 	if err := errors.Join(err, json.Unmarshal(recorded, &w.resources)); err != nil {
@@ -186,10 +190,17 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 			}}}
 		}
 	case api == "cloudquotas":
-		value := map[bool]int{true: w.cpuQuota, false: 40 << 30}[strings.HasSuffix(rest, "/CpuAllocPerProjectRegion")]
-		answer = object{"dimensionsInfos": []any{object{
-			"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"europe-west1", "us-east4"},
-		}}}
+		answer = quotas(map[string]int{
+			"CpuAllocPerProjectRegion": w.cpuQuota, "MemAllocPerProjectRegion": 40 << 30, "concurrent_public_pool_build_cpus": w.buildCPUs,
+		})
+	case api == "orgpolicy":
+		rule, ok := w.policies[strings.TrimSuffix(path.Base(rest), ":getEffectivePolicy")]
+		if !ok {
+			rule = object{"allowAll": true}
+		}
+		answer = object{"spec": object{"rules": []any{rule}}}
+	case strings.HasSuffix(rest, "/runtimes"):
+		answer = object{"runtimes": []any{object{"name": "go122", "environment": "GEN_2", "stage": "GA"}, w.runtime}}
 	case strings.HasSuffix(rest, ":testIamPermissions"):
 		answer = object{"permissions": w.granted}
 	default:
@@ -198,6 +209,22 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = json.NewEncoder(rw).Encode(answer)
+}
+
+// quotas is a list of quotas, each with an id and a metric.
+func quotas(values map[string]int) object {
+	var all []any
+	for name, value := range values {
+		details := object{"value": fmt.Sprint(value)}
+		if value == 0 { // which Google leaves out
+			details = object{}
+		}
+		all = append(all, object{"quotaId": name, "metric": "cloudbuild.googleapis.com/" + name, "dimensionsInfos": []any{
+			object{"details": object{"value": "1"}, "applicableLocations": []string{"us-east4"}},
+			object{"details": details, "applicableLocations": []string{"europe-west1"}},
+		}})
+	}
+	return object{"quotaInfos": all}
 }
 
 // pageOfServices answers with one enabled API a page.

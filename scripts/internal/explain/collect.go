@@ -43,28 +43,27 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 	if q.Customer == "" {
 		note("dead letters", errors.New("they need --user or --customer"))
 	} else {
-		known.Letters, err = replay.List(ctx, env, c.Project, c.DeadLetters, q.Customer)
+		known.Letters, err = replay.List(ctx, env, c.Project, c.DeadLetters, q.Customer, cmp.Or(c.idle, letterIdle))
 		note("dead letters", err)
 	}
 	if c.User == "" {
 		note("the customer's record", errors.New("it needs --user"))
 		return known, nil
 	}
-	known.Records = make(map[string]*grant.Record)
 	for _, database := range c.Databases {
-		record, err := c.record(ctx, env, database)
-		if err == nil {
-			known.Records[database] = record
-		} else {
-			known.Incomplete = true
-		}
+		err := c.read(ctx, env, database, database, q, &known)
+		known.Incomplete = known.Incomplete || err != nil
 		note("database "+database, err)
 	}
 	return known, nil
 }
 
+// letterIdle is how long to wait for a dead letter: a pull of Pub/Sub's may be empty
+// although there are some.
+const letterIdle = 2 * time.Second
+
 // look reads what the local run has, in whose process this is.
-func (c Command) look(ctx context.Context, env *cli.Env) (known story.Evidence, err error) {
+func (c Command) look(ctx context.Context, env *cli.Env, q story.Question) (known story.Evidence, err error) {
 	known.Exclusions = []string{} // none
 	if known.Entries, _, err = story.ReadEntries(bytes.NewReader(env.Local.Log)); err != nil {
 		return known, err
@@ -75,23 +74,40 @@ func (c Command) look(ctx context.Context, env *cli.Env) (known story.Evidence, 
 	if c.User == "" {
 		return known, nil
 	}
-	record, err := c.record(ctx, env, "")
-	known.Records = map[string]*grant.Record{"the local run": record}
-	return known, err
+	return known, c.read(ctx, env, "", "the local run", q, &known)
 }
 
-// record reads the customer's record in a stack, nil if there is none.
-func (c Command) record(ctx context.Context, env *cli.Env, database string) (*grant.Record, error) {
+// read reads the customer's record in a stack, nil if there is none, and the event's
+// delivery record.
+func (c Command) read(ctx context.Context, env *cli.Env, database, stack string, q story.Question, known *story.Evidence) error {
+	if known.Records == nil {
+		known.Records, known.Deliveries = make(map[string]*grant.Record), make(map[string]grant.Delivery)
+	}
 	store, closeStore, err := env.OpenGrants(ctx, c.Project, database)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = closeStore() }() // nothing was written
-	record, err := store.Read(ctx, grant.Key{Skill: c.Skill, UserID: c.User})
-	if errors.Is(err, grant.ErrNotFound) {
-		return nil, nil
+	key := grant.Key{Skill: c.Skill, UserID: c.User}
+	switch record, err := store.Read(ctx, key); {
+	case err == nil:
+		known.Records[stack] = &record
+	case errors.Is(err, grant.ErrNotFound):
+		known.Records[stack] = nil
+	default:
+		return err
 	}
-	return &record, err
+	if q.Event == "" {
+		return nil
+	}
+	delivery, err := store.ReadDelivery(ctx, grant.DeliveryKey{Customer: key.ID(), EventID: q.Event})
+	if err == nil && delivery.Live(env.Now()) {
+		known.Deliveries[stack] = delivery
+	}
+	if errors.Is(err, grant.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // filter selects the lines of Cloud Logging that bear on a question: those of the

@@ -36,6 +36,8 @@ type Command struct {
 	DeadLetters string       `placeholder:"S" nolocal:"" default:"dead-letters" help:"Subscription of the dead letters (default: ${default})."`
 	Skill       string       `placeholder:"S" default:"default" help:"Skill, as SKILL names it to the functions (default: ${default})."`
 	cli.JSON
+
+	idle time.Duration // instead of letterIdle, for tests
 }
 
 // Help implements [kong.HelpProvider].
@@ -101,7 +103,7 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 	case len(c.Log) > 0:
 		known, err = readFiles(c.Log, env)
 	case c.Local != "":
-		known, err = c.look(ctx, env)
+		known, err = c.look(ctx, env, q)
 	default:
 		if c.Project = cmp.Or(c.Project, ownProject(ctx)); c.Project == "" {
 			return cli.Usage(errors.New("give --project, or --log to read a file: the credentials are of no project"))

@@ -139,9 +139,11 @@ func (c *cloud) explain(args ...string) (status int, stdout, stderr string) {
 			return c.store, func() error { return nil }, nil
 		},
 	}
-	status = cli.Run(testkit.Context(c.T), env, new(struct {
+	grammar := new(struct {
 		Explain Command `cmd:""`
-	}), append([]string{"explain"}, args...))
+	})
+	grammar.Explain.idle = 200 * time.Millisecond
+	status = cli.Run(testkit.Context(c.T), env, grammar, append([]string{"explain"}, args...))
 	return status, out.String(), complaints.String()
 }
 
@@ -167,6 +169,21 @@ func TestCloud(t *testing.T) {
 		`timestamp<="2026-11-28T15:30:00Z"`, grant.CustomerHash("u-1"))
 	if len(c.filters) != 2 || c.filters[0] != want {
 		t.Errorf("the log was asked %q, want two pages of %q", c.filters, want)
+	}
+}
+
+// TestDeliveryRecord asks about an event whose line is not in the log.
+func TestDeliveryRecord(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	key := grant.DeliveryKey{Customer: grant.Key{Skill: "default", UserID: "u-1"}.ID(), EventID: "bell-1"}
+	sent := grant.Delivery{Key: key, State: grant.Sent, ExpireAt: now.Add(time.Hour)}
+	if _, err := c.store.WriteDelivery(t.Context(), grant.Delivery{Key: key}, sent); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := c.ask("--user=u-1", "--event=bell-1")
+	if status != cli.StatusDone || !strings.Contains(stdout, "the delivery record in gatepost-eu says so") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 }
 

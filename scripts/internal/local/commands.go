@@ -94,9 +94,9 @@ func (r *run) commands() []command {
 	publish := func(eventID string) string {
 		return fmt.Sprintf(`%s "%s/publish?region=EU&key=u-1/lamp-1&eventId=%s-$(date +%%s)" -d '%s'`, curl, r.maker.url, eventID, event)
 	}
-	grants := " grants show u-1 --local"
+	local := " --local"
 	if r.maker.url != "http://"+cli.DefaultLocalRun {
-		grants += "=" + strings.TrimPrefix(r.maker.url, "http://")
+		local += "=" + strings.TrimPrefix(r.maker.url, "http://")
 	}
 	return []command{
 		{"Link another customer, u-2 in North America",
@@ -116,7 +116,8 @@ func (r *run) commands() []command {
 		{"See the state of u-1's devices at Alexa", fmt.Sprintf(`%s '%s/state?region=EU&user=amzn-1'`, curl, control)},
 		{"See what the gateways and Login with Amazon received", fmt.Sprintf(`%s %s/requests`, curl, control)},
 		{"See the totals", fmt.Sprintf(`%s %s/counts`, curl, control)},
-		{"See the grants of u-1", gatepost() + grants},
+		{"See the grants of u-1", gatepost() + " grants show u-1" + local},
+		{"See what became of the events of lamp-1", gatepost() + " explain --user u-1 --endpoint lamp-1" + local},
 		{"Remove all faults", fmt.Sprintf(`%s -X DELETE %s/faults`, curl, control)},
 		{"Publish an event that the gateway refuses: it becomes a dead letter", fmt.Sprintf(
 			`%s %s/faults -d '{"target":"gateway/EU","code":"INVALID_REQUEST_EXCEPTION"}'`, curl, control) + "\n" + publish("refused")},

@@ -126,9 +126,9 @@ func (f filter) selects(l letter) bool {
 }
 
 // List returns the dead letters of a customer, by the hash in logs, and leaves them in the
-// subscription.
-func List(ctx context.Context, env *cli.Env, project, name, hash string) (found []story.Letter, err error) {
-	c := &Command{filter: filter{Customer: customer(hash)}}
+// subscription. It ends when no new message has arrived for the idle time.
+func List(ctx context.Context, env *cli.Env, project, name, hash string, idle time.Duration) (found []story.Letter, err error) {
+	c := &Command{Idle: idle, filter: filter{Customer: customer(hash)}}
 	err = c.walk(ctx, env, project, name, nil, func(l letter, _ fate, _ error) {
 		found = append(found, Letter(l.Message))
 	})
@@ -155,7 +155,7 @@ func One(ctx context.Context, env *cli.Env, project, name, id string, publish fu
 	ctx, done := context.WithCancel(ctx)
 	defer done()
 	outcome := ErrNoLetter
-	c := &Command{ForReal: true, filter: filter{id: id}, revival: revival{AsNew: true}}
+	c := &Command{Idle: oneIdle, ForReal: true, filter: filter{id: id}, revival: revival{AsNew: true}}
 	err := c.walk(ctx, env, project, name, publisher(publish), func(_ letter, _ fate, reason error) {
 		outcome = reason
 		done() // the others are not needed
@@ -174,9 +174,9 @@ func (p publisher) publish(m push.Message) func() error {
 	return func() error { return err }
 }
 
-// walkIdle is how long walk waits for a message: a pull of Pub/Sub's may be empty although
+// oneIdle is how long One waits for a message: a pull of Pub/Sub's may be empty although
 // there are some.
-const walkIdle = 2 * time.Second
+const oneIdle = 2 * time.Second
 
 // walk runs the command for another program, and calls shown for each selected letter
 // instead of listing it.
@@ -188,7 +188,6 @@ func (c *Command) walk(
 		return err
 	}
 	defer client.Close()
-	c.Idle = walkIdle
 	letters := subscription{client.SubscriptionAdminClient, fullName(client.Project(), "subscriptions", name)}
 	_, err = (&replayer{Command: c, Env: env, letters: letters, events: events, shown: shown}).run(ctx)
 	return err

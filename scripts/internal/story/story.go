@@ -68,8 +68,11 @@ type Evidence struct {
 	// Records are the customer's records by stack, nil where the stack has none. Without
 	// a map the stores were not read.
 	Records map[string]*grant.Record
-	Letters []Letter
-	Backlog []Backlog
+	// Deliveries are the delivery records, by stack, of the one event that the question is
+	// about. Only an event that must not be repeated, or was delivered in part, has one.
+	Deliveries map[string]grant.Delivery
+	Letters    []Letter
+	Backlog    []Backlog
 	// Calls returns the requests that an attempt made, in their order. It is nil if they
 	// are not known, which is so for every deployment.
 	Calls func(Entry) []Call

@@ -338,6 +338,14 @@ func missing(q Question, known Evidence) Verdict {
 			Do: "Ask about a later time, or keep the log for longer.",
 		}
 	}
+	for _, stack := range slices.Sorted(maps.Keys(known.Deliveries)) {
+		if known.Deliveries[stack].State == grant.Sent {
+			return Verdict{
+				Name: "accepted", Arrived: true, Do: "Nothing.",
+				Happened: fmt.Sprintf("Alexa accepted it: the delivery record in %s says so, and the log has no line of it", stack),
+			}
+		}
+	}
 	if v, ok := heldBack(q, known); ok {
 		return v
 	}
