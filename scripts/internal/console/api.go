@@ -98,6 +98,9 @@ func (c *Console) running() (*oneprocess.Gatepost, error) {
 	return c.engine, nil
 }
 
+// policy is the Content-Security-Policy of all answers.
+const policy = "default-src 'self'; frame-ancestors 'none'"
+
 // Front returns the handler of the page and its API, and of next for all other paths. It
 // answers to this machine only: a page of another site could make a browser send
 // requests to it, under a name that the site has pointed here.
@@ -114,7 +117,7 @@ func (c *Console) Front(next http.Handler) http.Handler {
 			return
 		}
 		header := w.Header()
-		header.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+		header.Set("Content-Security-Policy", policy)
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
 		c.mux.ServeHTTP(w, r)

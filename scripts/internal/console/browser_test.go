@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/simulator"
+	"github.com/gatepostdev/gatepost/shared/testkit"
 )
 
 var (
@@ -25,8 +26,8 @@ var (
 	look        = flag.Bool("look", false, "with -screenshots, write one of each section, size and colours instead")
 )
 
-// browserTime bounds a browser test.
-const browserTime = 90 * time.Second
+// browserTime bounds what is done in a browser.
+const browserTime = 5 * time.Minute
 
 // executable returns the browser. Without one the test is skipped, or fails where one
 // must be.
@@ -45,6 +46,23 @@ func executable(t *testing.T) string {
 	return ""
 }
 
+// newChromium starts a browser. The rigs of a test open their pages in it.
+func newChromium(t *testing.T) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(executable(t)), chromedp.NoSandbox,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(testkit.Patience))
+	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
 // browser is a page in a real browser.
 type browser struct {
 	*rig
@@ -54,16 +72,11 @@ type browser struct {
 	faults []string // errors of the page, and requests to elsewhere
 }
 
-// newBrowser opens the console of a rig.
-func newBrowser(t *testing.T, r *rig, width, height int) *browser {
+// open opens the console of the rig in a window of a browser.
+func (r *rig) open(chromium context.Context, width, height int) *browser {
+	t := r.t
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(executable(t)), chromedp.NoSandbox,
-		chromedp.WindowSize(width, height), chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := context.WithTimeout(t.Context(), browserTime)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	b := &browser{rig: r, ctx: ctx}
 	t.Cleanup(func() {
 		b.mu.Lock()
@@ -129,7 +142,7 @@ func eval[T any](b *browser, expression string) T {
 func (b *browser) wait(expression string) {
 	b.t.Helper()
 	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression,
-		chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(20*time.Second)))
+		chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(testkit.Patience)))
 	if err != nil {
 		text := eval[string](b, `document.querySelector("main > section:not([hidden])").innerText.slice(0, 1500)`)
 		b.t.Fatalf("%s: %v\n%s", expression, err, text)
@@ -201,7 +214,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	r := newRig(t)
 	throttled := populate(r)
-	b := newBrowser(t, r, 1200, 720)
+	b := r.open(newChromium(t), 1200, 720)
 	b.wait(`document.querySelectorAll(".row").length > 10`)
 	eval[string](b, `location.hash = "#events/`+throttled+`"`)
 	b.wait(`document.querySelectorAll(".waterfall li").length > 5 && document.getElementById("letter-count").textContent !== ""`)

@@ -2,9 +2,13 @@ package console
 
 import (
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
+	"io"
 	"io/fs"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,20 +50,34 @@ func New(amazon *simulator.Simulator, grants grant.Admin, now func() time.Time) 
 	for pattern, serve := range c.routes() {
 		c.mux.HandleFunc(pattern, serve)
 	}
-	files, err := fs.Sub(page, "page")
+	files, err := fs.ReadDir(page, "page")
 	if err != nil {
 		panic(err) // the path is wrong
 	}
-	c.mux.Handle("GET /{$}", http.FileServerFS(files))
-	for _, name := range assets(files) {
-		c.mux.Handle("GET /"+name, http.FileServerFS(files))
+	for _, file := range files {
+		serve := func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, page, "page/"+file.Name()) }
+		c.mux.HandleFunc("GET /"+file.Name(), serve)
+		if file.Name() == "icon.svg" {
+			c.mux.HandleFunc("GET /favicon.ico", serve) // of what is shown without the page
+		}
 	}
+	c.mux.HandleFunc("GET /{$}", serveIndex())
 	return c
 }
 
-func assets(files fs.FS) []string {
-	names, _ := fs.Glob(files, "*")
-	return names
+// serveIndex returns the handler of the page, which has its styles in it: the first paint
+// waits for no other request.
+func serveIndex() http.HandlerFunc {
+	html, _ := page.ReadFile("page/index.html")
+	css, _ := page.ReadFile("page/style.css")
+	sum := sha256.Sum256(css)
+	styles := "; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	index := strings.Replace(string(html), `<link rel="stylesheet" href="style.css">`, "<style>"+string(css)+"</style>", 1)
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", policy+styles)
+		_, _ = io.WriteString(w, index)
+	}
 }
 
 // Store returns the store of grants for the functions. It notes what they read.

@@ -82,7 +82,8 @@ type feed struct {
 
 func newFeed(name func(string) string) *feed {
 	return &feed{
-		name: name, run: time.Now().UnixMilli(), items: make(map[string]*item), breakers: make(map[string]breakerState), more: make(chan struct{}),
+		name: name, run: time.Now().UnixMilli(), items: make(map[string]*item), breakers: make(map[string]breakerState),
+		more: make(chan struct{}),
 	}
 }
 

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/gatepostdev/gatepost/shared/access"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
@@ -38,25 +40,55 @@ func (b *browser) button(within, label string) {
 		within, label))
 }
 
-const firstPaint = `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`
-
-// TestPage uses each part of the page.
+// TestPage uses each part of the page, beside a page that gets 500 events a second.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	b := newBrowser(t, r, 1400, 900)
-	t.Logf("first paint after %.0f ms", eval[float64](b, firstPaint))
-	for _, user := range []string{"u-1", "u-2", "u-3"} {
-		r.link(user, "EU")
+	chromium := newChromium(t)
+	t.Run("live list", func(t *testing.T) {
+		t.Parallel()
+		newRig(t).open(chromium, 1400, 900).live()
+	})
+	t.Run("sections", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		for _, user := range []string{"u-1", "u-2", "u-3"} {
+			r.link(user, "EU")
+		}
+		r.link("u-5", "NA")
+		b := r.open(chromium, 1400, 900)
+		b.stories()
+		b.controls()
+		b.customers()
+		b.try()
+		b.trouble()
+		b.letters()
+		b.paint()
+		b.keyboard()
+		b.narrow()
+	})
+}
+
+// paint compares the page's first paint with that of a page of one line. Another process
+// may disturb each, so the best of some counts.
+func (b *browser) paint() {
+	b.t.Helper()
+	first := func(path string) float64 {
+		b.do(chromedp.Navigate(b.url + path))
+		const paint = `performance.getEntriesByName("first-contentful-paint")[0]?.startTime`
+		b.wait(paint + " > 0")
+		return eval[float64](b, paint)
 	}
-	b.stories()
-	b.controls()
-	b.customers()
-	b.try()
-	b.trouble()
-	b.letters()
-	b.keyboard()
-	b.narrow()
+	page, line := math.Inf(1), math.Inf(1)
+	for range 5 {
+		line = min(line, first("/simulator/counts"))
+		if page = min(page, first("/")); page < max(100, 2*line) {
+			break
+		}
+	}
+	b.t.Logf("first paint after %.0f ms; a line of text after %.0f ms", page, line)
+	if page >= max(300, 3*line) {
+		b.t.Errorf("first paint after %.0f ms, and of a line of text after %.0f ms", page, line)
+	}
 }
 
 // stories reads the story of each kind of event.
@@ -116,22 +148,39 @@ func (b *browser) controls() {
 	b.wait(`document.getElementById("story").hidden`)
 
 	all := eval[int](b, rows)
-	b.do(chromedp.SetValue(chromedp.CSS("#customer"), "u-3"))
-	eval[bool](b, `document.getElementById("customer").dispatchEvent(new Event("input"))`)
-	b.wait(fmt.Sprintf(`%s > 0 && %s < %d &&
-		[...document.querySelectorAll(".row .customer")].every(e => e.textContent === "u-3")`, rows, rows, all))
-	eval[bool](b, `document.getElementById("customer").value = "", document.getElementById("customer").dispatchEvent(new Event("input"))`)
+	for _, filter := range []struct{ name, value, cell string }{
+		{"customer", "u-3", ".customer"}, {"outcome", "superseded", ".status"}, {"region", "NA", ".region"},
+	} {
+		b.choose("#"+filter.name, filter.value)
+		b.wait(fmt.Sprintf(`%s > 0 && %s < %d &&
+			[...document.querySelectorAll(".row %s")].every(e => e.textContent === %q)`, rows, rows, all, filter.cell, filter.value))
+		b.choose("#"+filter.name, "")
+		b.wait(fmt.Sprintf(`%s >= %d`, rows, all))
+	}
 	b.do(chromedp.SendKeys(chromedp.CSS("#text"), "no such thing"))
 	b.wait(`document.getElementById("empty").innerText === "No event matches the filter."`)
 	eval[bool](b, `document.getElementById("text").value = "", document.getElementById("text").dispatchEvent(new Event("input"))`)
 
 	b.click("#pause")
-	b.publish(lamp("u-1", "lamp-5", "ON"))
+	id := b.publish(lamp("u-1", "lamp-5", "ON"))
 	b.wait(`document.getElementById("count").textContent === "paused, 1 new"`)
 	b.click("#pause")
 	b.wait(`document.querySelector(".row").innerText.includes("lamp-5")`)
+	b.row(id, "accepted") // a line that comes after the click would bring the row back
 	b.click("#clear")
 	b.wait(rows + ` === 0 && document.getElementById("empty").innerText.includes("Nothing has happened yet")`)
+}
+
+// choose chooses an option, once it is offered.
+func (b *browser) choose(selector, value string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`(e => {
+		if (![...e.options].some(o => o.value === %q)) return false;
+		e.value = %q;
+		e.dispatchEvent(new Event("input"));
+		e.dispatchEvent(new Event("change"));
+		return true;
+	})(document.querySelector(%q))`, value, value, selector))
 }
 
 // customers uses each button of a customer.
@@ -148,7 +197,7 @@ func (b *browser) customers() {
 			user, text))
 	}
 	state("u-3", "invalid_grant")
-	b.click("#customers summary")
+	b.click("#customers .grant summary")
 	b.wait(`document.querySelector("#customers table").innerText.includes("powerState")`)
 	for _, label := range []string{"Expire token", "Relink", "Another account"} {
 		button("u-1", label)
@@ -158,12 +207,15 @@ func (b *browser) customers() {
 	state("u-1", "amzn-u-1~2")
 	b.button("#customers", "Sweep now")
 	b.toast("Sweep started")
-	button("u-2", "Move to FE")
-	state("u-2", "FE")
+	for _, region := range []string{"FE", "NA", "EU"} {
+		button("u-2", "Move to "+region)
+		b.wait(fmt.Sprintf(`[...document.querySelectorAll("#customers .card")].some(e => e.querySelector("h2").textContent === "u-2" &&
+			e.querySelector(".grant").innerText.includes(%q))`, "active\n"+region))
+	}
 	button("u-2", "Disable skill")
 	b.toast("u-2: done")
-	button("u-3", "Erase")
-	button("u-3", "Erase for good?")
+	b.clickOn(`document.querySelector("[data-key=erasingu-3]")`)
+	button("u-3", "Erase for good")
 	b.wait(`[...document.querySelectorAll("#customers h2")].every(e => e.textContent !== "u-3")`)
 }
 
@@ -175,8 +227,22 @@ func (b *browser) try() {
 	b.button("#link", "Link")
 	b.toast("u-4 has linked in NA")
 	b.wait(`document.querySelectorAll("#examples li").length > 40 && document.getElementById("as").value === "u-4"`)
-	b.click(`#examples [aria-label="Send Alexa.DoorbellEventSource.DoorbellPress"]`)
-	b.toast("Published as")
+	// Each button of each example: the name copies it into the form, and Send sends it.
+	eval[any](b, `window.tried = [], (async () => {
+		for (const li of document.querySelectorAll("#examples li")) {
+			const [name, send] = li.querySelectorAll("button"), toast = document.getElementById("toast");
+			name.click();
+			const copied = JSON.parse(document.getElementById("event").value).userId === "u-4";
+			toast.textContent = "";
+			send.click();
+			while (!toast.querySelector("a")) await new Promise(resume => setTimeout(resume, 5));
+			tried.push(copied && toast.querySelector("a").hash.slice("#events/".length));
+		}
+	})(), ""`)
+	b.wait(`tried.length === document.querySelectorAll("#examples li").length`)
+	for _, id := range eval[[]string](b, `tried.map(String)`) {
+		b.row(id, "accepted")
+	}
 	b.click("#toast a")
 	b.wait(`document.querySelector("#story .verdict")?.innerText.includes("Alexa accepted it in NA")`)
 	b.section("try")
@@ -201,8 +267,7 @@ func (b *browser) trouble() {
 	on := func(n int) {
 		b.wait(fmt.Sprintf(`document.querySelectorAll('#trouble [aria-checked="true"]').length === %d`, n))
 	}
-	b.do(chromedp.SetValue(chromedp.CSS(`[data-key="Share"]`), "50"))
-	eval[bool](b, `document.querySelector('[data-key="Share"]').dispatchEvent(new Event("change"))`)
+	b.choose(`[data-key="Share"]`, "50")
 	for n := range 23 {
 		eval[any](b, fmt.Sprintf(`document.querySelectorAll("#trouble [role=switch]")[%d].click()`, n))
 		on(n + 1)
@@ -219,6 +284,27 @@ func (b *browser) trouble() {
 	b.wait(`document.getElementById("health").innerText.includes("EU trouble")`)
 	b.button("#trouble", "All off")
 	on(0)
+	// What Gatepost does about trouble is shown at once.
+	if err := access.NewBrake(b.console.Store(), time.Now).On(b.ctx); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, now := range []struct {
+		from, to   string
+		room       int
+		says, head string
+	}{
+		{"closed", "open", 0, "open: paused", "FE open"},
+		{"open", "half-open", 1, "half-open: probing, one at a time", "FE half-open 1"},
+		{"half-open", "half-open", 16, "half-open: ramp, 16 at once", "FE half-open 16"},
+		{"half-open", "closed", 0, "closed", "FE"},
+	} {
+		b.console.AddLine(fmt.Appendf(nil, `{"time":%q,"severity":"INFO","message":"circuit breaker","breaker":"tokens FE",`+
+			`"from":%q,"to":%q,"room":%d}`, alexa.FormatTime(time.Now()), now.from, now.to, now.room), nil)
+		b.publish(lamp("u-1", "lamp-6", "ON")) // the ramp has no row; the answers that raise it have
+		b.wait(fmt.Sprintf(`document.querySelector("#trouble .states").innerText.includes(%q) &&
+			document.getElementById("health").innerText.split("\n").includes(%q)`, "Tokens FE\n"+now.says, now.head))
+	}
+	b.wait(`document.querySelector("#trouble .states").innerText.includes("latched")`)
 }
 
 // letters replays a dead letter.
@@ -231,7 +317,8 @@ func (b *browser) letters() {
 	b.wait(`document.querySelector("#letters pre").innerText.includes("gatepost-code")`)
 	b.button("#letters .card:last-child", "Replay")
 	b.toast("Replayed")
-	b.wait(`document.querySelector("#letters").innerText.includes("Replayed as")`)
+	b.wait(`document.querySelector("#letters .card:last-child").innerText.includes("Replayed as") &&
+		!document.querySelector("#letters .card:last-child [aria-label^=Replay]")`)
 	b.button("#letters", "Edit and send")
 	b.wait(`!document.getElementById("try").hidden`)
 }
@@ -239,9 +326,7 @@ func (b *browser) letters() {
 // keyboard uses no mouse.
 func (b *browser) keyboard() {
 	b.t.Helper()
-	b.do(chromedp.Reload())
 	b.wait(`document.getElementById("connection").textContent === "live" && document.activeElement === document.body`)
-	b.t.Logf("first paint again after %.0f ms", eval[float64](b, firstPaint))
 	for n, name := range []string{"events", "customers", "try", "trouble", "letters"} {
 		b.press(fmt.Sprint(n + 1))
 		b.wait(`!document.getElementById("` + name + `").hidden`)
@@ -287,8 +372,10 @@ func (b *browser) keyboard() {
 	b.press(" ")
 	b.wait(`document.activeElement.getAttribute("aria-checked") === "false"`)
 	b.press("1")
+	b.wait(rows + " > 0")
+	row := eval[string](b, `document.querySelector(".row").id`)
 	b.press("c")
-	b.wait(rows + " === 0")
+	b.wait(`!document.getElementById("` + row + `")`) // lines of the sweep may come later
 	nameless := eval[string](b, `[...document.querySelectorAll("button, input, select, textarea")].filter(e =>
 		!e.textContent.trim() && !e.labels?.length && !e.getAttribute("aria-label") ||
 		e.tagName === "SELECT" && !e.labels.length && !e.getAttribute("aria-label"))
@@ -338,11 +425,8 @@ func loadTime(t *testing.T) time.Duration {
 	return d
 }
 
-// TestLoad looks at the list while 500 events come in each second.
-func TestLoad(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	b := newBrowser(t, r, 1400, 900)
+// live looks at the list while 500 events come in each second.
+func (b *browser) live() {
 	const perSecond, step = 500, 10 * time.Millisecond
 	published := 0
 	publish := func() {
@@ -352,9 +436,9 @@ func TestLoad(t *testing.T) {
 			`"outcome":"accepted","decision":"ack","status":200,"customer":"c","endpoint_id":"lamp","region":"EU","attempt":1,"gateway_tries":1}`,
 			time.Now().Format(time.RFC3339Nano), id)
 		event := fmt.Sprintf(`{"userId":"u-%d","endpointId":"lamp","changed":[{"name":"powerState","value":"ON"}]}`, published%50)
-		r.console.AddLine([]byte(line), &push.Message{ID: id, PublishTime: time.Now(), Data: []byte(event)})
+		b.console.AddLine([]byte(line), &push.Message{ID: id, PublishTime: time.Now(), Data: []byte(event)})
 	}
-	end := time.After(loadTime(t))
+	end := time.After(loadTime(b.t))
 	ticker := time.NewTicker(step)
 	defer ticker.Stop()
 	began := time.Now()
@@ -364,9 +448,9 @@ func TestLoad(t *testing.T) {
 		case <-end:
 			b.wait(fmt.Sprintf(`document.querySelector(".row").id === "row-load-%d"`, published-1))
 			if total := eval[int](b, rows); total != min(2000, published) {
-				t.Errorf("%d rows of %d", total, published)
+				b.t.Errorf("%d rows of %d", total, published)
 			}
-			t.Logf("%d events in %v, %d looks", published, time.Since(began).Round(time.Second), looks)
+			b.t.Logf("%d events in %v, %d looks", published, time.Since(began).Round(time.Second), looks)
 			return
 		case <-ticker.C:
 		}
@@ -391,10 +475,10 @@ func TestLoad(t *testing.T) {
 		b.wait(fmt.Sprintf(`Number(document.querySelector(".row").getAttribute("aria-setsize")) >= %d`, min(2000, newest+perSecond/4)))
 		b.wait(fmt.Sprintf(`document.getElementById("list").scrollTop > 600 + 30 * %d`, perSecond/4))
 		if again := eval[string](b, inView); again != first {
-			t.Errorf("the place was lost: %s, then %s", first, again)
+			b.t.Errorf("the place was lost: %s, then %s", first, again)
 		}
 		if n := eval[int](b, `document.querySelectorAll(".row").length`); n > 100 {
-			t.Errorf("%d elements of rows", n)
+			b.t.Errorf("%d elements of rows", n)
 		}
 		eval[any](b, `document.getElementById("list").scrollTop = 0, ""`)
 	}

@@ -1,13 +1,16 @@
 package local
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,13 +49,32 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// TestConsole reads the console at the address that is printed first.
+// TestConsole reads the console at the address that is printed first, and opened.
 func TestConsole(t *testing.T) {
-	t.Parallel()
-	p := launch(t, Command{}, nil)
+	bin := t.TempDir()
+	opened := filepath.Join(bin, "opened")
+	if err := syscall.Mkfifo(opened, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipe, err := os.OpenFile(opened, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	_ = pipe.SetDeadline(time.Now().Add(testkit.Patience))
+	for _, opener := range []string{"xdg-open", "open"} {
+		if err := os.WriteFile(filepath.Join(bin, opener), []byte("#!/bin/sh\necho \"$1\" >"+opened+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin)
+	p := launch(t, Command{Open: true}, nil)
 	address := p.until("http://")
 	if address != p.consoleURL() {
 		t.Errorf("the first line is %q, want %s", address, p.consoleURL())
+	}
+	if at, err := bufio.NewReader(pipe).ReadString('\n'); err != nil || at != address+"\n" {
+		t.Errorf("%q is opened, %v, want %s", at, err, address)
 	}
 	p.ready()
 	if _, page := get(t, address); !strings.Contains(page, "<title>Gatepost</title>") {

@@ -49,18 +49,10 @@ function link(customer, grant) {
       }, "Move to " + region))));
 }
 
-// erase asks once more before it erases.
-function erase(customer) {
-  const button = h("button", {"data-key": "erase" + customer.userId}, "Erase");
-  button.addEventListener("click", run(async () => {
-    if (button.textContent === "Erase") {
-      button.textContent = "Erase for good?";
-      button.className = "danger";
-      return;
-    }
-    await api("POST", "customers", {do: "erase", userId: customer.userId});
+// erase has to be opened first. It stays open when the section is loaded again.
+const erase = ({userId}) => h("details", {"data-key": "erase" + userId, class: "erase"},
+  h("summary", {"data-key": "erasing" + userId}, "Erase"),
+  h("button", {class: "danger", "data-key": "erased" + userId, onclick: run(async () => {
+    await api("POST", "customers", {do: "erase", userId});
     await load();
-  }));
-  button.addEventListener("blur", () => { button.textContent = "Erase"; button.className = ""; });
-  return button;
-}
+  }, `${userId}: erased`)}, "Erase for good"));

@@ -15,8 +15,15 @@ export function h(tag, properties = {}, ...children) {
 
 export const $ = id => document.getElementById(id);
 
-// api calls the API. An error is shown, and thrown.
-export async function api(method, path, body) {
+// api calls the API. An error is shown, and thrown. Reads are answered in their order, so
+// that no older state is shown after a newer one.
+let reads = Promise.resolve();
+export function api(method, path, body) {
+  if (method !== "GET") return call(method, path, body);
+  return reads = reads.catch(() => {}).then(() => call(method, path));
+}
+
+async function call(method, path, body) {
   let answer;
   try {
     const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
