@@ -185,7 +185,11 @@ func TestStoredGrants(t *testing.T) {
 			r.Link(fmt.Sprint(i), alexa.NA, fmt.Sprint(i), grant.Tokens{}, time.Now())
 		}
 	})
-	users := []string{"linked", "elsewhere", "doubted", "unlinked", "full", "new"}
+	link("stale", alexa.EU, func(r *grant.Record) {
+		r.Remove("a", time.Now())
+		r.Import("of another file", alexa.EU, grant.Tokens{RefreshToken: []byte("sealed")}, time.Now())
+	})
+	users := []string{"linked", "elsewhere", "doubted", "unlinked", "stale", "full", "new"}
 	var lines []string
 	before := make(map[string]grant.Record)
 	for _, user := range users {
@@ -196,7 +200,7 @@ func TestStoredGrants(t *testing.T) {
 	lines = append(lines, second, line("new"))
 	got, _ := s.run(t.Context(), cli.StatusDone, rows(lines...), "--for-real")
 	got.LastDue = time.Time{}
-	expect.Equal(t, "result", result{Read: 8, Duplicate: 1, Imported: 5, Kept: 2, Customers: 6, Proven: 1}, got)
+	expect.Equal(t, "result", result{Read: 9, Duplicate: 1, Imported: 6, Kept: 2, Customers: 7, Proven: 1}, got)
 	for _, user := range users {
 		now, err := s.store.Read(t.Context(), accesstest.Key(user))
 		if err != nil {
@@ -208,7 +212,7 @@ func TestStoredGrants(t *testing.T) {
 		expect.Equal(t, "announcements of "+user, before[user].Announce, now.Announce)
 	}
 	got, _ = s.run(t.Context(), cli.StatusDone, rows(lines...), "--for-real")
-	expect.Equal(t, "result of a second run", result{Read: 8, Duplicate: 1, There: 5, Kept: 2, Customers: 6, Proven: 1}, got)
+	expect.Equal(t, "result of a second run", result{Read: 9, Duplicate: 1, There: 6, Kept: 2, Customers: 7, Proven: 1}, got)
 }
 
 // TestProof imports what the simulator knows: the sweep and an event refresh the
