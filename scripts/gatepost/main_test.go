@@ -147,7 +147,8 @@ func TestWrongCalls(t *testing.T) {
 		status int
 		says   string
 	}{
-		{"", cli.StatusUsage, `gatepost: expected one of "local", "lint", "simulator", "explain", "doctor", "grants", "replay", "keyset" (`},
+		{"", cli.StatusUsage,
+			`gatepost: expected one of "local", "lint", "simulator", "explain", "doctor", "grants", "import", "replay", "keyset" (`},
 		{"start", cli.StatusUsage, "unexpected argument start"},
 		{"-help", cli.StatusUsage, "flags have two dashes: --help"},
 		{"--verbose", cli.StatusUsage, "unknown flag --verbose"},
@@ -188,6 +189,14 @@ func TestWrongCalls(t *testing.T) {
 		{"grants show u-1 --skill=", cli.StatusUsage, "--skill: it is empty"},
 		{"explain --user=u-1 --log=x --project=", cli.StatusUsage, "--project: it is empty"},
 		{"explain --user=u-1 --log=x --skill=", cli.StatusUsage, "--skill: it is empty"},
+		{"import", cli.StatusUsage, "missing flags: --credentials=REF, --keyset=REF, --region=R"},
+		{"import --region=EU --keyset=env:K --credentials=env:C", cli.StatusUsage, `expected "<file|->"`},
+		{"import --region=EU --keyset=env:K --credentials=env:C missing.jsonl", cli.StatusUsage, "<file|->: no such file or directory"},
+		{"import --region=EU --keyset=env:K --credentials=env:C --rate=0 -", cli.StatusUsage, "--rate: want at least 1"},
+		{"import --region=US --keyset=env:K --credentials=env:C -", cli.StatusUsage, "want NA, EU or FE"},
+		{"import --region=EU --keyset=keyset.json --credentials=env:C -", cli.StatusUsage, "file:PATH"},
+		{"import --region=EU --keyset=env:K --credentials=env:C -", cli.StatusFailed, "--keyset: secret env:K: not found"},
+		{"import --region=EU --keyset=env:K --credentials=env:C --local -", cli.StatusUsage, "unknown flag --local"},
 		{"replay --subscription=s --topic=t --project=", cli.StatusUsage, "--project: it is empty"},
 		{"replay", cli.StatusUsage, "missing flags: --subscription=S, --topic=T"},
 		{"replay --subscription=s --topic=t --reason=revoked", cli.StatusUsage, "want dead_letter"},

@@ -21,10 +21,10 @@ type Command struct {
 	File cli.Name `arg:"" name:"file|-" help:"The rows, one JSON object a line; - is standard input."`
 
 	cli.Stack
-	Skill       string       `placeholder:"S" default:"default" help:"Skill of the customers, as SKILL names it to the functions (${default})."`
+	Skill       string       `placeholder:"S" default:"default" help:"Skill of the customers, as the functions' SKILL (${default})."`
 	Region      alexa.Region `required:"" placeholder:"R" help:"Region of the stack: NA, EU or FE. Rows of other regions are left out."`
-	Keyset      secret.Ref   `required:"" placeholder:"REF" help:"The keyset, as TOKEN_KEYSET has it: projects/P/secrets/S, file:PATH or env:NAME."`
-	Credentials secret.Ref   `required:"" placeholder:"REF" help:"The LWA client, as LWA_CREDENTIALS has it."`
+	Keyset      secret.Ref   `required:"" placeholder:"REF" help:"TOKEN_KEYSET of the functions: projects/P/secrets/S, file:PATH or env:NAME."`
+	Credentials secret.Ref   `required:"" placeholder:"REF" help:"LWA_CREDENTIALS of the functions."`
 	Rate        int          `placeholder:"N" default:"50" help:"First refreshes a second; the sweep must have room for them (${default})."`
 
 	ForReal bool `help:"Import. Without it this is a dry run, which shows how many of the rows are imported and proven already."`
@@ -40,7 +40,8 @@ func (Command) Help() string {
 // Example returns an example for the help.
 func (Command) Example() string {
 	return "gatepost import --project maker-prod --database gatepost-eu --region EU " +
-		"--keyset projects/maker-prod/secrets/gatepost-token-keyset-eu --credentials projects/maker-prod/secrets/gatepost-lwa-credentials rows.jsonl"
+		"--keyset projects/maker-prod/secrets/gatepost-token-keyset-eu " +
+		"--credentials projects/maker-prod/secrets/gatepost-lwa-credentials cohort.jsonl"
 }
 
 // Validate implements kong's check.

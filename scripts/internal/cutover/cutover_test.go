@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -111,7 +112,8 @@ func (s *stack) public(text string) {
 
 // line returns a row of a customer, with a token of the same name.
 func line(user string) string {
-	return fmt.Sprintf(`{"userId":%q,"region":"EU","clientId":%q,"refreshToken":"Atzr|fake-canary-%s"}`, user, simulator.DefaultClient().ID, user)
+	const format = `{"userId":%q,"region":"EU","clientId":%q,"refreshToken":"Atzr|fake-canary-%s"}`
+	return fmt.Sprintf(format, user, simulator.DefaultClient().ID, user)
 }
 
 func rows(lines ...string) io.Reader { return strings.NewReader(strings.Join(lines, "\n")) }
@@ -146,10 +148,13 @@ func TestInvalidRows(t *testing.T) {
 		}
 	}
 	many := strings.Repeat("{}\n", 1000)
-	if got, stderr := s.run(t.Context(), cli.StatusFailed, strings.NewReader(many)); got.Invalid != 1000 || strings.Count(stderr, "\n") != maxFaults+2 {
+	got, stderr := s.run(t.Context(), cli.StatusFailed, strings.NewReader(many))
+	if got.Invalid != 1000 || strings.Count(stderr, "\n") != maxFaults+2 {
 		t.Errorf("%d rows are invalid, and it said %q", got.Invalid, stderr)
 	}
-	for input, says := range map[string]string{"\n": "there are no rows", strings.Repeat("canary", maxLine): "line 1: longer than 65536 bytes"} {
+	for input, says := range map[string]string{
+		"\n": "there are no rows", strings.Repeat("canary", maxLine): "line 1: longer than 65536 bytes",
+	} {
 		if _, stderr := s.run(t.Context(), cli.StatusFailed, strings.NewReader(input)); !strings.Contains(stderr, says) {
 			t.Errorf("it said %q, want %q", stderr, says)
 		}
@@ -180,7 +185,11 @@ func TestStoredGrants(t *testing.T) {
 			r.Link(fmt.Sprint(i), alexa.NA, fmt.Sprint(i), grant.Tokens{}, time.Now())
 		}
 	})
-	users := []string{"linked", "elsewhere", "doubted", "unlinked", "full", "new"}
+	link("stale", alexa.EU, func(r *grant.Record) {
+		r.Remove("a", time.Now())
+		r.Import("of another file", alexa.EU, grant.Tokens{RefreshToken: []byte("sealed")}, time.Now())
+	})
+	users := []string{"linked", "elsewhere", "doubted", "unlinked", "stale", "full", "new"}
 	var lines []string
 	before := make(map[string]grant.Record)
 	for _, user := range users {
@@ -191,7 +200,7 @@ func TestStoredGrants(t *testing.T) {
 	lines = append(lines, second, line("new"))
 	got, _ := s.run(t.Context(), cli.StatusDone, rows(lines...), "--for-real")
 	got.LastDue = time.Time{}
-	expect.Equal(t, "result", result{Read: 8, Duplicate: 1, Imported: 5, Kept: 2, Customers: 6, Proven: 1}, got)
+	expect.Equal(t, "result", result{Read: 9, Duplicate: 1, Imported: 6, Kept: 2, Customers: 7, Proven: 1}, got)
 	for _, user := range users {
 		now, err := s.store.Read(t.Context(), accesstest.Key(user))
 		if err != nil {
@@ -203,7 +212,7 @@ func TestStoredGrants(t *testing.T) {
 		expect.Equal(t, "announcements of "+user, before[user].Announce, now.Announce)
 	}
 	got, _ = s.run(t.Context(), cli.StatusDone, rows(lines...), "--for-real")
-	expect.Equal(t, "result of a second run", result{Read: 8, Duplicate: 1, There: 5, Kept: 2, Customers: 6, Proven: 1}, got)
+	expect.Equal(t, "result of a second run", result{Read: 9, Duplicate: 1, There: 6, Kept: 2, Customers: 7, Proven: 1}, got)
 }
 
 // TestProof imports what the simulator knows: the sweep and an event refresh the
@@ -248,7 +257,9 @@ func TestProof(t *testing.T) {
 		}
 	}
 	w.Forward(3 * time.Second)
-	sweeper := sweep.Sweeper{Store: w.Store, Tokens: tokens, Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: sweep.DefaultPeriod}
+	sweeper := sweep.Sweeper{
+		Store: w.Store, Tokens: tokens, Brake: w.Brake(), Announce: w.Announcer(), Now: w.Now, Period: sweep.DefaultPeriod,
+	}
 	if counts, err := sweeper.Sweep(t.Context(), sweep.Buckets(0, 1)); counts.Refreshed != 2 || counts.Refused != 1 || err != nil {
 		t.Errorf("the sweep refreshed %+v (%v), want 2 and one refusal", counts, err)
 	}
@@ -272,16 +283,15 @@ func (c *creating) Write(ctx context.Context, was, now grant.Record) (grant.Reco
 	return c.Admin.Write(ctx, was, now)
 }
 
-// TestInterrupted interrupts an import of 100,000 rows, and lets a customer link in the
+var size = flag.Int("rows", 10_000, "rows of the import that is interrupted")
+
+// TestInterrupted interrupts an import of many rows, and lets a customer link in the
 // meantime. Each row is imported once, and the first refreshes of both runs together are
 // at the rate that is allowed.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	n := 100_000
-	if testing.Short() {
-		n = 5000
-	}
 	const rate = 40
+	n := *size / 1000 * 1000
 	var text bytes.Buffer
 	for i := range n {
 		user, region := fmt.Sprint("u-", i), alexa.EU
@@ -309,8 +319,10 @@ func TestInterrupted(t *testing.T) {
 	s.store = store
 	args := []string{"--for-real", fmt.Sprint("--rate=", rate)}
 	first, stderr := s.run(ctx, cli.StatusFailed, bytes.NewReader(text.Bytes()), args...)
-	if stored, _ := s.store.CountCustomers(t.Context()); !first.Interrupted || first.Imported != stored || stored < until || stored > until+concurrent ||
-		first.Read != first.Invalid+first.Elsewhere+first.Duplicate+first.Imported || !strings.Contains(stderr, fmt.Sprint("after line ", first.Read)) {
+	stored, err := s.store.CountCustomers(t.Context())
+	if err != nil || !first.Interrupted || first.Imported != stored || stored < until || stored > until+concurrent ||
+		first.Read != first.Invalid+first.Elsewhere+first.Duplicate+first.Imported ||
+		!strings.Contains(stderr, fmt.Sprint("interrupted after line ", first.Read)) {
 		t.Errorf("interrupted at write %d: %+v and %q, and %d records are stored", until, first, stderr, stored)
 	}
 	clock.Forward(time.Minute)
@@ -331,7 +343,7 @@ func TestInterrupted(t *testing.T) {
 	}, second)
 	kept, err := s.store.Read(t.Context(), key)
 	expect.Equal(t, "the record of the customer who linked", linked, kept)
-	if stored, _ := s.store.CountCustomers(t.Context()); stored != customers || len(store.dues) != customers-1 || err != nil {
+	if stored, _ = s.store.CountCustomers(t.Context()); stored != customers || len(store.dues) != customers-1 || err != nil {
 		t.Errorf("%d records are stored by %d writes (%v), want %d", stored, len(store.dues), err, customers)
 	}
 	slices.SortFunc(store.dues, time.Time.Compare)

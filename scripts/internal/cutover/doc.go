@@ -5,7 +5,7 @@
 // A row of the input is a JSON object on a line of its own. It becomes a grant whose id
 // is a hash of its refresh token, so that a second run finds the grant and changes
 // nothing. A row never changes a grant that is stored. If the customer has another
-// active grant in the region, that one is newer, and the row is left out.
+// proven grant in the region, that one is newer, and the row is left out.
 //
 // The command writes no token anywhere but, sealed, into the database. Its messages name
 // lines and fields, and say what is allowed.

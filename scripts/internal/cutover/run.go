@@ -43,7 +43,7 @@ type result struct {
 	Duplicate int `json:"duplicate"`    // of an earlier row
 	Imported  int `json:"imported"`     // in a dry run, those that would be
 	There     int `json:"alreadyThere"` // imported by an earlier run
-	Kept      int `json:"newerKept"`    // the customer has another active grant in the region
+	Kept      int `json:"newerKept"`    // the customer has another proven grant in the region
 	Refused   int `json:"refused"`      // imported by an earlier run, and suspect or revoked by now
 
 	Customers int `json:"customers"` // that these rows name
@@ -240,7 +240,7 @@ func (r *run) judge(record grant.Record, id string, tokens grant.Tokens) *int {
 	defer r.mu.Unlock()
 	for other, g := range record.Grants {
 		// Two rows may be links of one customer to two Amazon accounts.
-		if _, ours := r.grants[markOf(other)]; !ours && g.Region == r.Region && g.State == grant.Active {
+		if _, ours := r.grants[markOf(other)]; !ours && g.Region == r.Region && g.Proven() {
 			return &r.result.Kept
 		}
 	}
