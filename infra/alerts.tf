@@ -44,7 +44,7 @@ locals {
       subscriptions = module.google.subscriptions.refresh
       metric        = "oldest_unacked_message_age"
       above         = 300
-      help          = "RefreshShard does not take them: look at its log. Access tokens are refreshed 10 to 30 minutes before they expire. Once they have expired each event refreshes its own, and is slower for it."
+      help          = "RefreshShard does not take them: look at its log. Access tokens are due for a refresh 13 minutes or more before they expire. Once they have expired each event refreshes its own, and is slower for it."
     }
     dead_letters = {
       title         = "Gatepost: there are dead letters"
@@ -160,7 +160,7 @@ resource "google_monitoring_alert_policy" "sweep" {
   }
 
   documentation {
-    content   = "Cloud Scheduler does not call RefreshTokens, or gets no good answer: look at the job gatepost-${lower(each.key)}-refresh, its last result and whether it is paused, and at the log of RefreshTokens. Access tokens are refreshed 10 to 30 minutes before they expire. Once they have expired each event refreshes its own, and is slower for it; announcements that could not be published wait for a sweep."
+    content   = "Cloud Scheduler does not call RefreshTokens, or gets no good answer: look at the job gatepost-${lower(each.key)}-refresh, its last result and whether it is paused, and at the log of RefreshTokens. Access tokens are due for a refresh 13 minutes or more before they expire. Once they have expired each event refreshes its own, and is slower for it; announcements that could not be published wait for a sweep."
     mime_type = "text/markdown"
   }
 }

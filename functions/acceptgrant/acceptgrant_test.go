@@ -39,7 +39,7 @@ func function(t *testing.T, w *accesstest.World) *acceptgrant.Function {
 	}
 	return &acceptgrant.Function{
 		TokenInfoURL: tokenInfo, Skill: accesstest.Skill, Regions: []alexa.Region{alexa.EU}, Grantees: grantees, LWA: w.LWA, Store: w.Store,
-		Sealer: w.Sealer, Announce: w.Announcer(), Draw: func() float64 { return 0 }, Now: w.Now,
+		Sealer: w.Sealer, Announce: w.Announcer(), Now: w.Now,
 	}
 }
 

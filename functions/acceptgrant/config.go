@@ -30,7 +30,7 @@ func (c Config) Build(ctx context.Context, p *wiring.Process) (handler.Func, han
 	t := p.Tokens(ctx, c.Tokens)
 	f := &Function{
 		Skill: p.Skill, Regions: c.Regions, Grantees: p.Grantees(ctx, c.Grantees), LWA: t.LWA, TokenInfoURL: c.TokenInfo, Store: t.Store,
-		Sealer: t.Sealer, Announce: t.Announcer, Draw: p.Draw, Now: p.Now,
+		Sealer: t.Sealer, Announce: t.Announcer, Now: p.Now,
 	}
 	return f.Handle, Limits
 }

@@ -66,7 +66,6 @@ type Function struct {
 	Store        grant.Store
 	Sealer       *seal.Sealer
 	Announce     access.Announcer
-	Draw         func() float64 // from 0 to 1, random
 	Now          func() time.Time
 }
 
@@ -242,7 +241,7 @@ func (f *Function) accountHash(ctx context.Context, token lwa.Token) string {
 // announcement does not refuse the grant: the message stays in the record, and the
 // sweep publishes it.
 func (f *Function) link(ctx context.Context, key grant.Key, id string, region alexa.Region, got answers) error {
-	tokens, err := access.Seal(f.Sealer, key, id, got.token, f.Draw())
+	tokens, err := access.Seal(f.Sealer, key, id, got.token, f.Now())
 	if err != nil {
 		return err
 	}

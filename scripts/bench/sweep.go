@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -232,7 +231,7 @@ func (f *fleet) fill(n int, t tokens, amazon access.Refresher) (err error) {
 	f.Store, f.token = grantmem.New(), newToken(t, beginning.Add(lifetime))
 	f.source = &access.Source{
 		Store: f, LWA: amazon, Sealer: f.sealer, Announce: silent{}, Brake: access.NewBrake(f, f.now),
-		Owner: "bench", Draw: rand.Float64, Now: f.now,
+		Owner: "bench", Now: f.now,
 	}
 	for i := range n {
 		bucket := customer(i).Bucket()
@@ -257,7 +256,7 @@ func customer(i int) grant.Key {
 func (f *fleet) record(i int) (grant.Record, error) {
 	key := customer(i)
 	id := grant.ID(region, skill, fmt.Sprintf("ANfake-%d", i))
-	sealed, err := access.Seal(f.sealer, key, id, f.token, 1)
+	sealed, err := access.Seal(f.sealer, key, id, f.token, f.now())
 	if err != nil {
 		return grant.Record{}, err
 	}
@@ -333,7 +332,7 @@ func (f *fleet) CountCustomers(context.Context) (n int, err error) {
 func (f *fleet) sweep(ctx context.Context, shards int) error {
 	f.passed += lifetime
 	sweeper := &sweep.Sweeper{
-		Store: f.source.Store, Tokens: f.source, Brake: access.NewBrake(f, f.now), Announce: silent{},
+		Store: f.source.Store, Tokens: f.source, Brake: access.NewBrake(f.source.Store, f.now), Announce: silent{},
 		Now: f.now, Period: sweep.DefaultPeriod,
 	}
 	counts := make([]sweep.Counts, shards)

@@ -77,7 +77,6 @@ type Source struct {
 	Brake    *Brake
 	Breaker  *breaker.Breaker // guards refreshes that an event waits for; may be nil
 	Owner    string           // names this process in leases: unique among all processes
-	Draw     func() float64   // returns a random number from 0 to 1, which spreads the times of refreshes
 	Now      func() time.Time
 
 	flights       flight.Group[Token]
@@ -185,9 +184,9 @@ func place(record grant.Record, id, field string) seal.Place {
 	return seal.Place{Customer: record.Key().ID(), Grant: id, Field: field}
 }
 
-// Seal returns the tokens of a customer's grant as they are stored. draw is a random
-// number from 0 to 1: see [grant.RefreshDue].
-func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw float64) (grant.Tokens, error) {
+// Seal returns the tokens of a customer's grant as they are stored. They are
+// refreshed at [grant.RefreshDue].
+func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, now time.Time) (grant.Tokens, error) {
 	record := grant.Record{Skill: key.Skill, UserID: key.UserID}
 	sealedAccess, err := sealer.Seal(token.AccessToken, place(record, id, accessField))
 	if err != nil {
@@ -199,7 +198,7 @@ func Seal(sealer *seal.Sealer, key grant.Key, id string, token lwa.Token, draw f
 	}
 	return grant.Tokens{
 		AccessToken: sealedAccess, RefreshToken: sealedRefresh, ClientID: token.ClientID,
-		ExpiresAt: token.ExpiresAt, RefreshDue: grant.RefreshDue(token.ExpiresAt, draw),
+		ExpiresAt: token.ExpiresAt, RefreshDue: grant.RefreshDue(id, now, token.ExpiresAt),
 	}, nil
 }
 

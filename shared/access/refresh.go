@@ -167,7 +167,7 @@ func (s *Source) callLWA(ctx context.Context, held grant.Record, run refreshing)
 	switch {
 	case err == nil:
 		s.failures.forget(name)
-		tokens, err := Seal(s.Sealer, held.Key(), run.id, fresh, s.Draw())
+		tokens, err := Seal(s.Sealer, held.Key(), run.id, fresh, s.Now())
 		if err != nil {
 			return Token{}, fmt.Errorf("access: %w", err)
 		}

@@ -22,7 +22,7 @@ func sealedRecord(t *testing.T, sealer *seal.Sealer) grant.Record {
 	t.Helper()
 	record := grant.New(key)
 	token := lwa.Token{AccessToken: sensitive.New("Atza|fake-access"), RefreshToken: sensitive.New("Atzr|fake-refresh")}
-	tokens, err := access.Seal(sealer, key, "g", token, 0)
+	tokens, err := access.Seal(sealer, key, "g", token, record.UsedAt)
 	if err != nil {
 		t.Fatal(err)
 	}

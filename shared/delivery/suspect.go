@@ -166,7 +166,7 @@ func (s *sending) noteRecovery(ctx context.Context) {
 		return
 	}
 	saved, err := grant.Change(ctx, s.d.Store, s.record.Key(), func(r *grant.Record) error {
-		r.Recover(s.id, s.d.Now(), grant.RefreshDue(r.Grants[s.id].ExpiresAt, s.d.Draw()))
+		r.Recover(s.id, s.d.Now(), grant.RefreshDue(s.id, s.d.Now(), r.Grants[s.id].ExpiresAt))
 		return nil
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"cmp"
+	"encoding/binary"
 	"slices"
 	"time"
 
@@ -25,12 +26,34 @@ type Tokens struct {
 	RefreshDue   time.Time
 }
 
-// RefreshDue returns when the sweep should refresh a token that expires at
-// expiresAt: ten to thirty minutes earlier. draw, a new random number from 0 to 1
-// each time, spreads customers who were linked in the same minute, or served late
-// in the same outage.
-func RefreshDue(expiresAt time.Time, draw float64) time.Time {
-	return expiresAt.Add(-10*time.Minute - time.Duration(draw*float64(20*time.Minute)))
+const (
+	// refreshLead is the least time between a token's due time and its end. The sweep
+	// that comes a minute later may begin an outage of Login with Amazon of ten minutes,
+	// and the token is still good after it: see the command carry of scripts/bench.
+	refreshLead = 13 * time.Minute
+	// RefreshCycle is the time between two refreshes of a grant: an hour, for which
+	// Amazon's tokens are good, less the lead, and half a minute for a token that is
+	// good for a few seconds less.
+	RefreshCycle = time.Hour - refreshLead - 30*time.Second
+)
+
+// RefreshDue returns when the sweep should refresh a grant's tokens, which it got at
+// now and which expire at expiresAt.
+//
+// Each grant has a place in the cycle, by its id, so that customers who were linked
+// in the same minute, or served late in the same outage, are spread over the whole
+// cycle. A grant far from its place gets there with two refreshes, each of which comes
+// at most half of the time too early. From then on every refresh is as late as the
+// lead allows: a random spread would bring each forward, and each is paid for.
+func RefreshDue(id string, now, expiresAt time.Time) time.Time {
+	sum := digest("refresh due", id)
+	place := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(RefreshCycle))
+	last := expiresAt.Add(-refreshLead)
+	early := last.Sub(last.Add(-place).Truncate(RefreshCycle).Add(place))
+	if half := max(0, last.Sub(now)/2); early > half {
+		early = min(early/2, half)
+	}
+	return last.Add(-early)
 }
 
 // Link adds a new active grant with its tokens, and announces it. It does nothing

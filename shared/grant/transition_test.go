@@ -328,12 +328,34 @@ func TestFailedTogether(t *testing.T) {
 	}
 }
 
+// TestRefreshDueIsSpread follows customers who linked in the same minute: two
+// refreshes later they are due at all times alike, and a refresh is due every 46.5
+// minutes and never later than 13 minutes before a token ends. Tokens that last less
+// are not due at once.
 func TestRefreshDueIsSpread(t *testing.T) {
 	t.Parallel()
-	expires := start.Add(time.Hour)
-	for draw, want := range map[float64]time.Duration{0: 50 * time.Minute, 0.5: 40 * time.Minute, 1: 30 * time.Minute} {
-		if got := grant.RefreshDue(expires, draw).Sub(start); got != want {
-			t.Errorf("draw %v: due = %v, want %v", draw, got, want)
+	const grants, wait, parts = 4000, 40 * time.Second, 5
+	for _, life := range []time.Duration{time.Hour, time.Hour - 20*time.Second, 30 * time.Minute} {
+		var due [parts]int
+		for i := range grants {
+			now, last := start, time.Duration(0)
+			for n := range 6 {
+				at := grant.RefreshDue(fmt.Sprint(i), now, now.Add(life))
+				last = at.Sub(now)
+				if last < (life-13*time.Minute)/2 || last > life-13*time.Minute {
+					t.Fatalf("refresh %d of grant %d: due %v after the last, of tokens for %v", n, i, last, life)
+				}
+				if n > 2 && life > 50*time.Minute && last != 46*time.Minute+30*time.Second-wait {
+					t.Fatalf("refresh %d of grant %d: due %v after the last, want 46m30s less the wait", n, i, last)
+				}
+				now = at.Add(wait)
+			}
+			due[now.UnixNano()/int64(93*time.Minute/2/parts)%parts]++
+		}
+		for part, n := range due {
+			if life > 50*time.Minute && (n < grants/parts*8/10 || n > grants/parts*12/10) {
+				t.Errorf("tokens for %v: part %d of the cycle has %d grants of %d: %v", life, part, n, grants, due)
+			}
 		}
 	}
 }

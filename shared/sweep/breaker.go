@@ -278,7 +278,7 @@ func (p *pass) sample(ctx context.Context, opened error, query grant.DueQuery, p
 	if !local || p.breaker.probes >= maxProbes || !access.TimeFor(ctx) {
 		return nil, left
 	}
-	if errors.Is(opened, errUnanswered) && !p.slowStart.mayProbe(p.Now(), p.Period/2) {
+	if errors.Is(opened, errUnanswered) && !p.slowStart.mayProbe(p.Now()) {
 		return nil, left
 	}
 	// Look at a due time between the page and the start, a different one in each

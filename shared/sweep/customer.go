@@ -86,7 +86,7 @@ func (p *pass) refresh(ctx context.Context, record grant.Record, id string) bool
 // callTokens refreshes a grant that the limits have let through.
 func (p *pass) callTokens(ctx context.Context, record grant.Record, id string) (err error) {
 	// Deferred, so that a panic gives back its slot.
-	defer func() { p.slowStart.release(err, p.Now(), p.Period/2) }()
+	defer func() { p.slowStart.release(err, p.Now()) }()
 	_, err = p.Tokens.Refresh(ctx, record, id)
 	return err
 }

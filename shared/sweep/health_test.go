@@ -96,7 +96,7 @@ func (f *fleet) Refresh(ctx context.Context, record grant.Record, id string) (ac
 	f.refreshed[record.UserID]++
 	_, err = grant.ChangeFrom(ctx, f.store.Store, record, func(r *grant.Record) error {
 		expires := time.Now().Add(time.Hour)
-		due := grant.RefreshDue(expires, float64(call%97)/97)
+		due := grant.RefreshDue(record.UserID, time.Now(), expires)
 		r.Refreshed(id, r.Grants[id], grant.Tokens{ExpiresAt: expires, RefreshDue: due}, time.Now())
 		return nil
 	})

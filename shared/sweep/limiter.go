@@ -117,6 +117,9 @@ const (
 	// maxUnanswered is how many refreshes in a row may be left unanswered before
 	// the process's sweeps end.
 	maxUnanswered = 2
+	// unansweredPause is how long they end for. It does not depend on the period: more
+	// frequent sweeps must not cost more customers their links.
+	unansweredPause = 150 * time.Second
 	// maxInFlight is how many refreshes all sweeps of a process may have in flight.
 	maxInFlight = 256
 )
@@ -170,8 +173,8 @@ func (s *slowStart) acquire(ctx context.Context, now time.Time) error {
 }
 
 // release notes how a refresh ended. After too many unanswered ones, none may start
-// for the duration of pause.
-func (s *slowStart) release(err error, now time.Time, pause time.Duration) {
+// for a while.
+func (s *slowStart) release(err error, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight--
@@ -184,7 +187,7 @@ func (s *slowStart) release(err error, now time.Time, pause time.Duration) {
 	case errors.As(err, &failed) && failed.Unanswered():
 		s.width = 0
 		if s.unanswered++; s.unanswered >= maxUnanswered {
-			s.unanswered, s.until = 0, now.Add(pause)
+			s.unanswered, s.until = 0, now.Add(unansweredPause)
 		}
 	// Errors that come before the call, such as a lease that is held, say nothing
 	// about Login with Amazon, and change nothing.
@@ -197,10 +200,10 @@ func (s *slowStart) release(err error, now time.Time, pause time.Duration) {
 // mayProbe reports whether the caller's sweep may probe although the process has
 // stopped. It lets one sweep per pause do so: each probe may cost customers their
 // links, so the shards must not all make their own.
-func (s *slowStart) mayProbe(now time.Time, pause time.Duration) bool {
+func (s *slowStart) mayProbe(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Sub(s.probed) < pause {
+	if now.Sub(s.probed) < unansweredPause {
 		return false
 	}
 	s.probed, s.until = now, time.Time{}

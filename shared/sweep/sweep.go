@@ -40,7 +40,9 @@ const (
 	// Timeout is how long a sweep may take. The platform allows sixty seconds.
 	Timeout = 55 * time.Second
 
-	pageSize = 100 // records of one query
+	// pageSize is the number of records of one query: ten for each worker, since a page
+	// ends when the last of its workers does.
+	pageSize = 10 * concurrency
 	// maxLeft is the most records left due that a sweep counts, and leftTime is how long
 	// the count may take. Firestore charges a read for each thousand.
 	maxLeft  = 100_000

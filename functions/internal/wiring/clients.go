@@ -48,7 +48,7 @@ func (p *Process) Tokens(ctx context.Context, c TokensConfig) Tokens {
 		t.Source = &access.Source{
 			Store: t.Store, LWA: t.LWA, Sealer: t.Sealer, Announce: t.Announcer, Brake: t.Brake,
 			Breaker: breaker.New(breaker.Config{Now: p.Now, OnChange: p.LogBreaker("login with amazon")}),
-			Owner:   p.Owner, Draw: p.Draw, Now: p.Now,
+			Owner:   p.Owner, Now: p.Now,
 		}
 		return t, errors.Join(sealerErr, clientErr)
 	})

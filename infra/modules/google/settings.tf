@@ -93,7 +93,7 @@ variable "max_event_age" {
 }
 
 variable "refresh_idle_after" {
-  description = "Time without an event after which a customer's tokens are refreshed only for the next event, such as 720h; off refreshes them always."
+  description = "Time without an event after which a customer's tokens are refreshed only for the next event, such as 168h, which infra/README.md, Later, recommends; off refreshes them always."
   type        = string
   default     = "off"
   nullable    = false
@@ -107,10 +107,11 @@ variable "refresh_idle_after" {
 variable "refresh_schedule" {
   description = <<-EOT
     Schedule of the sweeps, in cron's form and UTC: every 1 to 5 minutes. A shard that is not swept before the next sweep is
-    left to that one. Tokens are due 10 to 30 minutes before they expire, so that one sweep can fail.
+    left to that one. Tokens are due 13 minutes or more before they expire: with a sweep in each minute Login with Amazon can
+    be down for ten minutes, and with one every 5 minutes for six.
   EOT
   type        = string
-  default     = "*/5 * * * *"
+  default     = "* * * * *"
   nullable    = false
 
   validation {

@@ -44,7 +44,10 @@ locals {
       # A shard refreshes sixteen grants in parallel: a process does not have the
       # connections for more shards.
       concurrency = 16
-      scaling     = { min_instances = 0, max_instances = 10, memory = "256Mi", cpu = "1" }
+      # An instance is billed while one of its shards waits for Login with Amazon, so
+      # there are few: Cloud Run adds one at six tenths of the concurrency, and eight
+      # shards are below that.
+      scaling = { min_instances = 0, max_instances = ceil(var.refresh.shards / 8), memory = "256Mi", cpu = "1" }
     }
     sendevent = {
       entry_point = "SendEvent"

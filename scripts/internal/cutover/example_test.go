@@ -69,7 +69,7 @@ func TestReadme(t *testing.T) {
 	t.Parallel()
 	page := readme.Open(t, "README.md")
 	page.Shows(readme.Output(t, "example_test.go"))
-	page.Shows(fmt.Sprintf("every %.0f seconds", interval().Seconds()))
+	page.Shows(fmt.Sprintf("every %.0f seconds", grant.RefreshCycle.Seconds()))
 	page.Names("userId", "region", "clientId", "refreshToken", "accessToken", "expiry")
 }
 

@@ -27,8 +27,7 @@ const (
 	concurrent = 8
 	rowTime    = 10 * time.Second
 	maxLine    = 64 << 10
-	maxFaults  = 20        // that are listed
-	lifetime   = time.Hour // of an access token
+	maxFaults  = 20 // that are listed
 )
 
 // result counts rows: Read is the sum of the counts from Invalid to Refused, unless the
@@ -189,7 +188,7 @@ var errUnchanged = errors.New("unchanged")
 // put imports a row, unless the customer has a grant already, and counts it.
 func (r *run) put(ctx context.Context, row row, due time.Time) error {
 	key := grant.Key{Skill: r.Skill, UserID: row.userID}
-	tokens, err := access.Seal(r.sealer, key, row.id, row.token, 0)
+	tokens, err := access.Seal(r.sealer, key, row.id, row.token, r.Now())
 	if err != nil {
 		return err
 	}
@@ -268,15 +267,9 @@ func (c result) write(w io.Writer) {
 	cli.Row(w, "proven", "%d of %d customers have a proven grant", c.Proven, c.Customers)
 	if c.Imported > 0 {
 		cli.Row(w, "first refreshes", "at most %d a second, until %s", c.Rate, cli.Moment(c.LastDue))
-		cli.Row(w, "later refreshes", "%.1f a second", float64(c.Imported)/interval().Seconds())
+		cli.Row(w, "later refreshes", "%.1f a second", float64(c.Imported)/grant.RefreshCycle.Seconds())
 	}
 	if c.DryRun {
 		fmt.Fprintln(w, "This was a dry run: nothing was imported. With --for-real it is.")
 	}
-}
-
-// interval returns the mean time between two refreshes of a grant.
-func interval() time.Duration {
-	var now time.Time
-	return grant.RefreshDue(now.Add(lifetime), 0.5).Sub(now)
 }

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -123,15 +125,22 @@ func ReadSettings(path string) (*Settings, error) {
 // newSettings returns the defaults.
 func newSettings() *Settings {
 	s := &Settings{
-		Skill: "default", DeviceEvents: "shared", RefreshShards: "16", RefreshIdleAfter: "off", RefreshSchedule: "*/5 * * * *",
+		Skill: "default", DeviceEvents: "shared", RefreshShards: "16", RefreshIdleAfter: "off", RefreshSchedule: "* * * * *",
 		LWAMaxRate: "0", MaxEventAge: "5m", EventChecks: "strict", ProxyName: "gatepost-skill-proxy", LogRetentionDays: "30",
 	}
 	s.Scaling.AcceptGrant = scaling{"1", "10", "256Mi", "1"}
 	s.Scaling.SkillEvent = scaling{"0", "10", "256Mi", "1"}
 	s.Scaling.RefreshTokens = scaling{"0", "2", "256Mi", "1"}
-	s.Scaling.RefreshShard = scaling{"0", "10", "256Mi", "1"}
+	s.Scaling.RefreshShard = scaling{"0", s.shardInstances(), "256Mi", "1"}
 	s.Scaling.SendEvent = scaling{"0", "10", "512Mi", "1"}
 	return s
+}
+
+// shardInstances returns the most instances of RefreshShard, one for eight shards,
+// unless scaling names a number.
+func (s *Settings) shardInstances() text {
+	shards, _ := strconv.Atoi(string(s.RefreshShards)) // what is not a number breaks a rule
+	return text(strconv.Itoa((shards + 7) / 8))
 }
 
 // Deployed returns the settings of a deployment whose file of settings is not at hand:
@@ -156,11 +165,13 @@ func Deployed(project string, locations map[string]string, environment map[strin
 
 func parseSettings(data []byte) (*Settings, error) {
 	s := newSettings()
+	s.Scaling.RefreshShard.MaxInstances = "" // depends on the shards
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(s); err != nil {
 		return nil, err
 	}
+	s.Scaling.RefreshShard.MaxInstances = cmp.Or(s.Scaling.RefreshShard.MaxInstances, s.shardInstances())
 	if s.Directive != nil && s.Directive.Auth == "" {
 		s.Directive.Auth = "none"
 	}

@@ -157,7 +157,7 @@ func (s *stack) tokens(keyset sensitive.String, key grant.Key, id string, versio
 		AccessToken:  sensitive.New(fmt.Sprintf("Atza|fake-canary-%s-%d", id, version)),
 		RefreshToken: sensitive.New(fmt.Sprintf("Atzr|fake-canary-%s-%d", id, version)),
 		ExpiresAt:    start.Add(time.Hour), ClientID: "client",
-	}, 0)
+	}, start)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func TestExportShowsNoToken(t *testing.T) {
 	ours, theirs, key := newSealer(t), newSealer(t), customer
 
 	for _, id := range []string{"kept", "renewed"} {
-		tokens, err := access.Seal(ours, key, id, linked, 0)
+		tokens, err := access.Seal(ours, key, id, linked, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestExportShowsNoToken(t *testing.T) {
 	source := func(sealer *seal.Sealer) *access.Source {
 		return &access.Source{
 			Store: store, LWA: a, Sealer: sealer, Brake: access.NewBrake(store, time.Now), Owner: "this test",
-			Draw: func() float64 { return 0 }, Now: time.Now,
+			Now:      time.Now,
 			Announce: &announce.Announcer{Store: store, Log: slog.New(slog.DiscardHandler), Now: time.Now},
 		}
 	}

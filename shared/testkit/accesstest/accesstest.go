@@ -116,7 +116,7 @@ func (w *World) Link(t testing.TB, userID string, region alexa.Region, amazonUse
 		t.Fatal(err)
 	}
 	key, id := Key(userID), grant.ID(region, Skill, code.Reveal())
-	tokens, err := access.Seal(w.Sealer, key, id, token, 0.5)
+	tokens, err := access.Seal(w.Sealer, key, id, token, w.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func (w *World) Read(t testing.TB, userID string) grant.Record {
 func (w *World) Process(owner string) *access.Source {
 	return &access.Source{
 		Store: w.Store, LWA: w.LWA, Sealer: w.Sealer, Announce: w.Announcer(), Brake: w.Brake(),
-		Owner: owner, Draw: func() float64 { return 0.5 }, Now: w.Now,
+		Owner: owner, Now: w.Now,
 	}
 }
 

@@ -95,7 +95,7 @@ run "numbers" {
       acceptgrant   = "1 10 256Mi 1"
       skillevent    = "0 10 256Mi 1"
       refreshtokens = "0 2 256Mi 1"
-      refreshshard  = "0 10 256Mi 1"
+      refreshshard  = "0 2 256Mi 1"
       sendevent     = "0 10 512Mi 1"
     }
     error_message = "Instances, memory or processors differ."
@@ -120,7 +120,7 @@ run "other_scaling" {
       acceptgrant   = "0 10 256Mi 1"
       skillevent    = "0 10 256Mi 1"
       refreshtokens = "0 2 256Mi 1"
-      refreshshard  = "0 10 256Mi 1"
+      refreshshard  = "0 2 256Mi 1"
       sendevent     = "3 400 1Gi 2"
     }
     error_message = "The settings must apply, and change nothing else."

@@ -300,7 +300,7 @@ main() {
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
     --set-build-env-vars='GOOGLE_GOLDFLAGS=-s -w' \
     --service-account=gatepost-eu-refreshshard@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=16 \
-    --min-instances=0 --max-instances=10 \
+    --min-instances=0 --max-instances=8 \
     --set-env-vars='^,^ALEXA_REGIONS=EU,FIRESTORE_DATABASE=gatepost-eu,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,LWA_MAX_RATE=50,REFRESH_IDLE_AFTER=720h,REFRESH_PERIOD=2m,SKILL=lights,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-eu' &
   builds+=("$!")
   deploy gatepost-eu-sendevent europe-west1 --runtime=go126 --entry-point=SendEvent \
@@ -357,7 +357,7 @@ main() {
     --build-service-account=projects/maker-prod/serviceAccounts/gatepost-build@maker-prod.iam.gserviceaccount.com \
     --set-build-env-vars='GOOGLE_GOLDFLAGS=-s -w' \
     --service-account=gatepost-fe-refreshshard@maker-prod.iam.gserviceaccount.com --memory=256Mi --cpu=1 --timeout=60s --concurrency=16 \
-    --min-instances=0 --max-instances=10 \
+    --min-instances=0 --max-instances=8 \
     --set-env-vars='^,^ALEXA_REGIONS=FE,FIRESTORE_DATABASE=gatepost-fe,GOOGLE_CLOUD_PROJECT=maker-prod,GRANT_EVENTS_TOPIC=grant-events,GRANT_STORE=firestore,LWA_CREDENTIALS=projects/maker-prod/secrets/gatepost-lwa-credentials,LWA_MAX_RATE=50,REFRESH_IDLE_AFTER=720h,REFRESH_PERIOD=2m,SKILL=lights,TOKEN_KEYSET=projects/maker-prod/secrets/gatepost-token-keyset-fe' &
   builds+=("$!")
   deploy gatepost-fe-sendevent us-west1 --runtime=go126 --entry-point=SendEvent \
