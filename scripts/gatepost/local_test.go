@@ -122,6 +122,10 @@ func TestLocalRun(t *testing.T) {
 	if got := r.call(cli.StatusDone, "doctor --local="+r.maker, cli.Env{}); !strings.HasSuffix(got, "\n6 √, 0 ‼, 0 ×, 0 not checked\n") {
 		t.Errorf("doctor finds %s", got)
 	}
+	r.post(r.simulator+"/faults", `{"target":"gateway/FE","code":"SERVICE_UNAVAILABLE_EXCEPTION","status":503}`)
+	if got := r.call(cli.StatusFailed, "doctor --local="+r.maker, cli.Env{}); !strings.Contains(got, "× event gateway (FE): ") {
+		t.Errorf("with a broken gateway doctor finds %s", got)
+	}
 	r.post(r.simulator+"/faults", `{"target":"gateway/EU","code":"INVALID_REQUEST_EXCEPTION"}`)
 	r.post(r.maker+"/publish?region=EU&eventId=e-1", "%s", event("u-1", "lamp-1"))
 	r.until("event e-1 is a dead letter: INVALID_REQUEST_EXCEPTION: ")

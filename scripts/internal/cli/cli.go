@@ -188,8 +188,11 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 		err = checkFlags(parsed)
 	}
 	local, wrong := localRun(parsed)
-	if wrong != nil {
+	switch {
+	case wrong != nil:
 		err = wrong
+	case err == nil && local == "" && env.Local != nil: // or it could read any file for another user
+		err = errors.New("a local run runs commands with --local only")
 	}
 	if err != nil {
 		env.sayUsage(advise(err, args, node, secretive))

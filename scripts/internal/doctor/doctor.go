@@ -37,8 +37,8 @@ import (
 type Command struct {
 	Before    bool           `nolocal:"" help:"Check what a deployment needs, before there is one."`
 	Local     cli.LocalRun   `placeholder:"ADDR" help:"Check the local run at ${local} or --local=ADDR instead."`
-	Settings  string         `placeholder:"FILE" nolocal:"" help:"Settings of the deployment: terraform.tfvars.json. Without it they are not compared."`
-	Project   string         `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: that of the settings."`
+	Settings  string         `placeholder:"FILE" nolocal:"" help:"Settings of the deployment, terraform.tfvars.json, to compare with."`
+	Project   string         `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the settings'."`
 	Regions   []alexa.Region `placeholder:"NA,EU,FE" help:"Alexa regions to check. Default: all that have a stack."`
 	Manifest  string         `placeholder:"FILE" nolocal:"" help:"Check the skill's manifest, which ask smapi get-skill-manifest writes."`
 	Discovery string         `placeholder:"FILE" nolocal:"" help:"Check what an answer to Discover declares as proactively reported."`

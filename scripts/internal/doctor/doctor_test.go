@@ -366,11 +366,11 @@ func TestBrokenBefore(t *testing.T) {
 			w.policies = map[string]object{
 				"iam.workloadIdentityPoolAwsAccounts": {"denyAll": true},
 				"iam.workloadIdentityPoolProviders":   {"values": object{"allowedValues": []any{"is:https://sts.amazonaws.com"}}},
-				"run.allowedIngress":                  {"values": object{"allowedValues": []any{"is:internal", "is:internal-and-cloud-load-balancing"}}},
+				"run.allowedIngress":                  {"values": object{"allowedValues": []any{"is:internal"}}},
 				"run.allowedVPCEgress":                {"denyAll": true, "condition": object{"expression": "resource.matchTag('a/b', 'c')"}},
 				"cloudfunctions.requireVPCConnector":  {"enforce": true},
 				"cloudbuild.allowedWorkerPools":       {"values": object{"allowedValues": []any{"under:organizations/1"}}},
-				"gcp.restrictNonCmekServices":         {"values": object{"deniedValues": []any{"is:pubsub.googleapis.com", "is:storage.googleapis.com"}}},
+				"gcp.restrictNonCmekServices":         {"values": object{"deniedValues": []any{"pubsub.googleapis.com"}}},
 			}
 		}, Broken, "organisation policies", "iam.workloadIdentityPoolAwsAccounts refuses 123456789012; run.allowedIngress refuses all; " +
 			"cloudfunctions.requireVPCConnector refuses no VPC; cloudbuild.allowedWorkerPools refuses the default pool; " +

@@ -68,6 +68,9 @@ func (c Command) look(ctx context.Context, env *cli.Env, q story.Question) (know
 	if known.Entries, _, err = story.ReadEntries(bytes.NewReader(env.Local.Log)); err != nil {
 		return known, err
 	}
+	if len(known.Entries) > 0 {
+		known.LogBegan = began(known.Entries)
+	}
 	for _, m := range env.Local.Letters {
 		known.Letters = append(known.Letters, replay.Letter(m))
 	}
@@ -186,6 +189,7 @@ func logBegan(ctx context.Context, google *googleapi.Client, project string, now
 // the sink that fills the bucket _Default.
 func exclusions(ctx context.Context, google *googleapi.Client, project string) ([]string, error) {
 	var sink struct {
+		Disabled   bool
 		Exclusions []struct {
 			Name, Filter string
 			Disabled     bool
@@ -193,6 +197,9 @@ func exclusions(ctx context.Context, google *googleapi.Client, project string) (
 	}
 	if err := google.Get(ctx, "logging", "v2/projects/"+project+"/sinks/_Default", nil, &sink); err != nil {
 		return nil, err
+	}
+	if sink.Disabled {
+		return []string{"the sink _Default, which is disabled"}, nil
 	}
 	all := []string{}
 	for _, e := range sink.Exclusions {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"time"
 
 	"golang.org/x/oauth2/google"
@@ -31,8 +32,8 @@ type Command struct {
 
 	Local       cli.LocalRun `placeholder:"ADDR" help:"Ask the local run at ${local} or --local=ADDR."`
 	Log         []string     `placeholder:"FILE" nolocal:"" help:"Read this log of JSON lines, - for standard input, and nothing else."`
-	Project     string       `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the project of the credentials."`
-	Databases   []string     `nolocal:"" default:"gatepost-na,gatepost-eu,gatepost-fe" help:"Firestore databases of all stacks (default: ${default})."`
+	Project     string       `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the credentials'."`
+	Databases   []string     `nolocal:"" default:"gatepost-na,gatepost-eu,gatepost-fe" help:"Databases of all stacks (default: ${default})."`
 	DeadLetters string       `placeholder:"S" nolocal:"" default:"dead-letters" help:"Subscription of the dead letters (default: ${default})."`
 	Skill       string       `placeholder:"S" default:"default" help:"Skill, as SKILL names it to the functions (default: ${default})."`
 	cli.JSON
@@ -162,13 +163,13 @@ func readFiles(names []string, env *cli.Env) (known story.Evidence, err error) {
 	if len(known.Entries) == 0 {
 		return known, cli.Usage(errors.New("the log has no line of Gatepost's"))
 	}
-	known.LogBegan = known.Entries[0].Time
-	for _, e := range known.Entries {
-		if e.Time.Before(known.LogBegan) {
-			known.LogBegan = e.Time
-		}
-	}
+	known.LogBegan = began(known.Entries)
 	return known, nil
+}
+
+// began returns the time of the earliest entry.
+func began(entries []story.Entry) time.Time {
+	return slices.MinFunc(entries, func(a, b story.Entry) int { return a.Time.Compare(b.Time) }).Time
 }
 
 func readFile(name string, stdin io.Reader) ([]story.Entry, int, error) {

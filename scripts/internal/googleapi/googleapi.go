@@ -151,8 +151,9 @@ func (c *Client) Newest(ctx context.Context, project, metric, which string, now 
 			}
 		}
 	}
+	const filter = `metric.type="pubsub.googleapis.com/subscription/%s" AND resource.labels.subscription_id=%s`
 	query := url.Values{
-		"filter":             {fmt.Sprintf(`metric.type="pubsub.googleapis.com/subscription/%s" AND resource.labels.subscription_id=%s`, metric, which)},
+		"filter":             {fmt.Sprintf(filter, metric, which)},
 		"interval.startTime": {now.Add(-10 * time.Minute).UTC().Format(time.RFC3339)},
 		"interval.endTime":   {now.UTC().Format(time.RFC3339)},
 	}

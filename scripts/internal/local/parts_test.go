@@ -424,6 +424,12 @@ func TestMaker(t *testing.T) {
 		}
 	}
 
+	stderr.Reset()
+	env := &cli.Env{Stdout: io.Discard, Stderr: &stderr, Now: time.Now, Local: new(cli.Local)}
+	if status := cli.Run(t.Context(), env, new(grantsGrammar), strings.Fields("grants show u-1")); status != cli.StatusUsage {
+		t.Errorf("status %d, %q, without --local in a local run", status, &stderr)
+	}
+
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(p.maker.url, "http://"))
 	for header, want := range map[string]int{
 		"Host localhost:" + port: 200, "Host [::1]:" + port: 200, "Host 127.0.0.1": 200,

@@ -182,6 +182,8 @@ func TestVerdicts(t *testing.T) {
 			"held_back", false, "Ask about event e."},
 		{"an event that does not decode", log(line(1, "eu", "dead_letter", of("", ""), failed("changed: missing"))),
 			"undecoded", false, "e (changed: missing)"},
+		{"a later event that does not decode",
+			log(line(4000, "eu", "dead_letter", of("", ""), func(e *Entry) { e.Published = at(4000) })), "not_published", false, ""},
 		{"a log without exclusions", Evidence{Exclusions: []string{}}, "not_published", false, "publisher's log.\n"},
 		{"a log whose exclusions are unknown", Evidence{}, "not_published", false, "it may be one of those"},
 		{"a log with exclusions", Evidence{Exclusions: []string{"routine (severity<WARNING)"}},

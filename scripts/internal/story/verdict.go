@@ -332,18 +332,18 @@ func tellMissing(q Question, known Evidence) Story {
 }
 
 func missing(q Question, known Evidence) Verdict {
-	if to := cmp.Or(q.To, q.From); !to.IsZero() && to.Before(known.LogBegan) {
-		return Verdict{
-			Name: "log_too_old", Happened: fmt.Sprintf("nothing is known: the log begins at %s", known.LogBegan.UTC().Format(time.DateTime)),
-			Do: "Ask about a later time, or keep the log for longer.",
-		}
-	}
 	for _, stack := range slices.Sorted(maps.Keys(known.Deliveries)) {
 		if known.Deliveries[stack].State == grant.Sent {
 			return Verdict{
 				Name: "accepted", Arrived: true, Do: "Nothing.",
 				Happened: fmt.Sprintf("Alexa accepted it: the delivery record in %s says so, and the log has no line of it", stack),
 			}
+		}
+	}
+	if cmp.Or(q.To, known.Now).Before(known.LogBegan) {
+		return Verdict{
+			Name: "log_too_old", Happened: fmt.Sprintf("nothing is known: the log begins at %s", known.LogBegan.UTC().Format(time.DateTime)),
+			Do: "Ask about a later time, or keep the log for longer.",
 		}
 	}
 	if v, ok := heldBack(q, known); ok {
@@ -448,10 +448,10 @@ func wrongUser(q Question, known Evidence) (Verdict, bool) {
 
 // undecoded looks for events that could not be decoded, so that their customer is not known.
 func undecoded(q Question, known Evidence) (Verdict, bool) {
-	any := Question{From: q.From, To: q.To}
+	unnamed := Question{Event: q.Event, From: q.From, To: q.To}
 	var found []string
 	for _, e := range known.Entries {
-		if e.Function == "SendEvent" && e.Outcome == "dead_letter" && e.Customer == "" && q.Event == "" && any.selects(e) {
+		if e.Function == "SendEvent" && e.Outcome == "dead_letter" && e.Customer == "" && unnamed.selects(e) {
 			found = append(found, fmt.Sprintf("%s (%s)", e.EventID, e.Error))
 		}
 	}
