@@ -233,13 +233,13 @@ func TestScreenshots(t *testing.T) {
 			b.appear(scheme, size[0], size[1])
 			name := fmt.Sprintf("-%s-%d", scheme, size[0])
 			eval[string](b, `location.hash = "#events/`+throttled+`"`)
-			b.wait(`document.querySelectorAll(".waterfall li").length > 5`)
+			b.wait(`!document.getElementById("story").hidden`)
 			b.shot("story" + name)
 			b.press("\x1b")
 			b.shot("events" + name)
 			for _, section := range []string{"customers", "try", "trouble", "letters"} {
 				b.section(section)
-				b.wait(`document.querySelector("main > section:not([hidden])").innerText.length > 100`)
+				b.wait(`document.querySelector("main > section:not([hidden])").innerText.length > 200`)
 				b.shot(section + name)
 			}
 			b.section("events")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -658,6 +659,31 @@ func TestDoors(t *testing.T) {
 		if status, _ := r.request(test.method, test.path, "", header...); status != test.want {
 			t.Errorf("%+v: status %d", test, status)
 		}
+	}
+	for _, route := range console.Routes() {
+		method, path, _ := strings.Cut(route, " ")
+		if status, _ := r.request(method, path, "{}", "Host", "console.example.com"); status != 403 {
+			t.Errorf("%s for another host: status %d", route, status)
+		}
+		if method == "GET" { // another page may send it, and may not read the answer
+			continue
+		}
+		if status, _ := r.request(method, path, "{}", "Origin", "https://example.com"); status != 403 {
+			t.Errorf("%s for another origin: status %d", route, status)
+		}
+	}
+}
+
+// BenchmarkAddLine is what the console adds to an event of the local run while no page is
+// open. A deployment has no console.
+func BenchmarkAddLine(b *testing.B) {
+	c := console.New(simulator.New(simulator.Options{}), grantmem.New(), time.Now)
+	event, _ := json.Marshal(lamp("u-1", "lamp-1", "ON"))
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		id := strconv.Itoa(n)
+		c.AddLine([]byte(`{"time":"2026-01-02T03:04:05Z","severity":"INFO","function":"SendEvent","event_id":"`+id+`","outcome":"accepted"}`),
+			&push.Message{ID: id, Data: event})
 	}
 }
 

@@ -462,6 +462,8 @@ func (b *browser) live() {
 		}
 		// Once in two seconds: the place is kept while rows come in above it.
 		looks++
+		// A browser that lags behind by more than is kept would drop the place.
+		b.wait(fmt.Sprintf(`document.querySelector(".row")?.id === "row-load-%d"`, published-1))
 		eval[any](b, middle)
 		const inView = `(() => { const top = document.getElementById("list").getBoundingClientRect().top;
 			const row = [...document.querySelectorAll(".row")].find(e => e.getBoundingClientRect().top >= top);
