@@ -49,7 +49,8 @@ func CustomerHash(userID string) string {
 
 // ID returns the id of the grant that an authorization code stands for: a hash of
 // region, skill and code. The same code always gives the same id, so that a
-// repeated AcceptGrant is recognized. The code cannot be recovered from the id.
+// repeated AcceptGrant is recognized. The code cannot be recovered from the id. For an
+// imported grant, its first refresh token stands for the code.
 func ID(region alexa.Region, skill, code string) string {
 	return shortHex(digest(string(region), skill, code))
 }
@@ -108,8 +109,8 @@ type Record struct {
 	Revision Revision
 }
 
-// Grant is the stored state of one AcceptGrant. Tokens are sealed: neither this
-// package nor a store sees them in the clear.
+// Grant is the stored state of one AcceptGrant, or of one imported refresh token.
+// Tokens are sealed: neither this package nor a store sees them in the clear.
 type Grant struct {
 	Region       alexa.Region // the gateway of this region accepts the grant's events
 	State        State
