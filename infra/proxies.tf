@@ -33,6 +33,7 @@ module "proxy_na" {
     service_account   = module.stack["NA"].caller
   }
 
+  alarm_topic_arn    = try(var.alarm_topic_arns["NA"], null)
   directive          = var.directive
   log_retention_days = var.log_retention_days
   name               = var.proxy_name
@@ -53,6 +54,7 @@ module "proxy_eu" {
     service_account   = module.stack["EU"].caller
   }
 
+  alarm_topic_arn    = try(var.alarm_topic_arns["EU"], null)
   directive          = var.directive
   log_retention_days = var.log_retention_days
   name               = var.proxy_name
@@ -73,6 +75,7 @@ module "proxy_fe" {
     service_account   = module.stack["FE"].caller
   }
 
+  alarm_topic_arn    = try(var.alarm_topic_arns["FE"], null)
   directive          = var.directive
   log_retention_days = var.log_retention_days
   name               = var.proxy_name

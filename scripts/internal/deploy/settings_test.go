@@ -102,7 +102,7 @@ func TestSettingsNames(t *testing.T) {
 	for i, s := 0, reflect.TypeFor[Settings](); i < s.NumField(); i++ {
 		got[s.Field(i).Tag.Get("json")] = true
 	}
-	for _, found := range regexp.MustCompile(`(?m)^variable "(\w+)"`).FindAllStringSubmatch(infra(t, "variables.tf", "settings.tf"), -1) {
+	for _, found := range regexp.MustCompile(`(?m)^variable "(\w+)"`).FindAllStringSubmatch(infra(t, "variables.tf", "settings.tf", "observability.tf"), -1) {
 		want[found[1]] = true
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
