@@ -124,9 +124,9 @@ func troubledRun(t *testing.T, canary map[string]any) []map[string]any {
 			t.Fatal(err)
 		}
 	}
-	report := func(user, outcome string) {
+	report := func(user, outcome string, attributes map[string]string) {
 		t.Helper()
-		id, err := g.Publish(ctx, event(t, canary, user), nil, "")
+		id, err := g.Publish(ctx, event(t, canary, user), attributes, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,16 +136,14 @@ func troubledRun(t *testing.T, canary map[string]any) []map[string]any {
 	}
 
 	link("u-1")
-	report("u-1", "accepted")
+	report("u-1", "accepted", nil)
 	amazon.ExpireAccessTokens(alexa.EU, "amzn-u-1")
-	report("u-1", "accepted") // with a token that is refreshed for it
-	amazon.Script(simulator.Exchange, simulator.Fault{Code: simulator.LWAInvalidGrant})
+	report("u-1", "accepted", nil) // with a token that is refreshed for it
+	amazon.Script(simulator.Exchange, simulator.Fault{Code: simulator.LWAInvalidClient})
 	if err := g.Link(ctx, alexa.EU, "amzn-u-2", "u-2"); err == nil {
-		t.Error("a link was accepted whose code Login with Amazon refuses")
+		t.Error("a link was accepted although Login with Amazon refuses the client")
 	}
-	link("u-2")
-	amazon.Always(simulator.Gateway(alexa.EU), simulator.Fault{User: "amzn-u-2", Code: simulator.InsufficientPermission})
-	report("u-2", "suspended")
+	report("u-1", "expired", map[string]string{"gatepost-published": time.Now().Add(-time.Hour).Format(time.RFC3339)})
 
 	post := func(function, body string) {
 		t.Helper()
