@@ -14,12 +14,23 @@ locals {
   # The functions whose calls Pub/Sub and Cloud Scheduler retry.
   repeated = [for service in local.services : service if !can(regex("-(acceptgrant|skillevent)$", service))]
 
-  # The log-based metrics in PromQL, up to their labels.
-  metric = { for name in keys(local.all_metrics) : name => "logging_googleapis_com:user_gatepost_${name}" }
+  on_run = "monitored_resource=\"cloud_run_revision\""
 
-  on_run  = "monitored_resource=\"cloud_run_revision\""
-  late    = "pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\""
-  letters = "(${join("|", var.dead_letters)})"
+  # The series of log-based metrics in PromQL, without the end of their labels: append }
+  # or a comma, more labels and }.
+  series = merge([
+    for name in keys(local.all_metrics) : {
+      for suffix in ["", "_bucket", "_count", "_sum"] :
+      "${name}${suffix}" => "logging_googleapis_com:user_gatepost_${name}${suffix}{${local.on_run}"
+    }
+  ]...)
+  calls     = "run_googleapis_com:request_count{${local.on_run}"
+  answered  = "${local.calls},response_code_class=\"2xx\""
+  instances = "run_googleapis_com:container_instance_count{${local.on_run}"
+  busy      = "${local.instances},state=\"active\""
+  sent      = "pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\""
+  late      = "pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\""
+  letters   = "(${join("|", var.dead_letters)})"
 
   # Of the outcomes, the rest settles nothing (retry) or is for no grant here. An event
   # that one grant accepted and another did not is left out too.
@@ -33,8 +44,8 @@ locals {
       title  = "events that are rightly settled"
       budget = 0.005
       least  = 50
-      bad    = "${local.metric.events}{${local.on_run},outcome=~\"${local.bad}\"}"
-      all    = "${local.metric.events}{${local.on_run},outcome=~\"${local.good}|${local.bad}\"}"
+      bad    = "${local.series.events},outcome=~\"${local.bad}\"}"
+      all    = "${local.series.events},outcome=~\"${local.good}|${local.bad}\"}"
       good   = null
     }
     fresh = {
@@ -42,19 +53,19 @@ locals {
       budget = 0.05
       least  = 50
       bad    = null
-      all    = "${local.metric.delivered_ms}_count{${local.on_run}}"
-      good   = "${local.metric.delivered_ms}_bucket{${local.on_run},le=~\"3000(\\\\.0)?\"}"
+      all    = "${local.series.delivered_ms_count}}"
+      good   = "${local.series.delivered_ms_bucket},le=~\"3000(\\\\.0)?\"}"
     }
     linked = {
       title  = "links that succeed, unless Alexa's code is refused"
       budget = 0.01
       least  = 10
-      bad    = "${local.metric.links}{${local.on_run},outcome=\"failed\",failure!=\"code\"}"
-      all    = "${local.metric.links}{${local.on_run},failure!=\"code\"}"
+      bad    = "${local.series.links},outcome=\"failed\",failure!=\"code\"}"
+      all    = "${local.series.links},failure!=\"code\"}"
       good   = null
     }
   }
-  windows = ["5m", "30m", "1h", "6h"]
+  windows = ["5m", "15m", "30m", "1h", "6h"]
 
   # The share of bad ones, by objective and window.
   shares = {
@@ -76,7 +87,7 @@ locals {
     for name, slo in local.objectives : "slo-${name}" => {
       title    = "Gatepost: too few ${slo.title}"
       playbook = "error-budget"
-      help     = "The error budget of this objective, ${format("%g", slo.budget * 100)} %, burns down ${join(" or ", [for burn in local.burns : "${burn.rate} times"])} too fast."
+      help     = "The error budget of this objective, ${format("%.3g", slo.budget * 100)} %, burns down too fast."
       queries = {
         for speed, burn in local.burns : "Burns ${speed}" => join(" and ", [
           "${local.shares[name][burn.long]} > ${burn.rate * slo.budget}",
@@ -99,7 +110,7 @@ locals {
       help     = "More than one event in ten was not delivered, and will not be."
       queries = { "Over 10 % in 15 minutes, and over 20" = join(" and ", [
         "sum by (region) (increase(${local.objectives.delivered.bad}[15m])) > 20",
-        "sum by (region) (increase(${local.objectives.delivered.bad}[15m])) > 0.1 * sum by (region) (increase(${local.objectives.delivered.all}[15m]))",
+        "${local.shares.delivered["15m"]} > 0.1",
       ]) }
     }
     failed-links = {
@@ -107,8 +118,8 @@ locals {
       playbook = "failed-links"
       help     = "More than one AcceptGrant in five failed. Alexa sends a code once: these customers have to link again."
       queries = { "Over 20 % in 30 minutes, and 5 or more" = join(" and ", [
-        "sum by (region) (increase(${local.metric.links}{${local.on_run},outcome=\"failed\"}[30m])) >= 5",
-        "sum by (region) (increase(${local.metric.links}{${local.on_run},outcome=\"failed\"}[30m])) > 0.2 * sum by (region) (increase(${local.metric.links}{${local.on_run}}[30m]))",
+        "sum by (region) (increase(${local.series.links},outcome=\"failed\"}[30m])) >= 5",
+        join(" > 0.2 * ", [for what in [",outcome=\"failed\"", ""] : "sum by (region) (increase(${local.series.links}${what}}[30m]))"]),
       ]) }
     }
     no-sweep = {
@@ -116,7 +127,7 @@ locals {
       playbook = "no-sweep"
       help     = "RefreshTokens was not called, or gave no good answer."
       queries = { for region in keys(var.stacks) : region =>
-        "(sum(increase(run_googleapis_com:request_count{${local.on_run},service_name=\"gatepost-${lower(region)}-refreshtokens\",response_code_class=\"2xx\"}[8m])) or vector(0)) < 1"
+        "(sum(increase(${local.answered},service_name=\"gatepost-${lower(region)}-refreshtokens\"}[8m])) or vector(0)) < 1"
       }
     }
     dead-letters = {
@@ -124,7 +135,7 @@ locals {
       playbook = "dead-letters"
       help     = "Device events could not be delivered, or shards were not taken. They are kept for 7 days."
       queries = {
-        "New ones"  = "sum by (topic_id) (increase(pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\",topic_id=~\"${local.letters}\"}[10m])) > 0"
+        "New ones"  = "sum by (topic_id) (increase(${local.sent},topic_id=~\"${local.letters}\"}[10m])) > 0"
         "A day old" = "max by (subscription_id) (${local.late},subscription_id=~\"${local.letters}\"}) > 86400"
       }
     }
@@ -134,11 +145,14 @@ locals {
       help     = "Sweeps do not keep up, so that events refresh their own tokens and are slower for it."
       queries = {
         "Over 5 % of events refresh their token" = join(" and ", [
-          "sum by (region) (increase(${local.metric.renewed}{${local.on_run}}[30m])) > 0.05 * sum by (region) (increase(${local.metric.events}{${local.on_run},outcome=\"accepted\"}[30m]))",
-          "sum by (region) (increase(${local.metric.renewed}{${local.on_run}}[30m])) > 20",
+          "sum by (region) (increase(${local.series.renewed}}[30m])) > 20",
+          join(" > 0.05 * ", [
+            for what in ["${local.series.renewed}}", "${local.series.events},outcome=\"accepted\"}"] :
+            "sum by (region) (increase(${what}[30m]))"
+          ]),
         ])
         "Three sweeps did not finish" = join(" and ", [
-          for offset in ["", " offset 5m", " offset 10m"] : "sum by (region) (increase(${local.metric.shards_behind}{${local.on_run}}[5m]${offset})) > 0"
+          for offset in ["", " offset 5m", " offset 10m"] : "sum by (region) (increase(${local.series.shards_behind}}[5m]${offset})) > 0"
         ])
       }
     }
@@ -148,7 +162,7 @@ locals {
       help     = "Further calls wait, or are refused with 429."
       queries = { "At max_instances for 10 minutes" = join(" or ", [
         for most, services in local.by_most :
-        "sum by (service_name) (min_over_time(run_googleapis_com:container_instance_count{${local.on_run},state=\"active\",service_name=~\"${join("|", services)}\"}[10m])) >= ${most}"
+        "sum by (service_name) (min_over_time(${local.busy},service_name=~\"${join("|", services)}\"}[10m])) >= ${most}"
       ]) }
     }
     }, length(var.canary) == 0 ? {} : {
@@ -157,7 +171,7 @@ locals {
       playbook = "canary"
       help     = "Three reports in a row were not accepted by the gateway."
       queries = { for region in keys(var.canary) : region =>
-        "(sum(increase(${local.metric.canary}{${local.on_run},region=\"${lower(region)}\"}[8m])) or vector(0)) < 1"
+        "(sum(increase(${local.series.canary},region=\"${lower(region)}\"}[8m])) or vector(0)) < 1"
       }
     }
   })

@@ -13,10 +13,12 @@ locals {
     for name in ["events", "links", "delivered_ms"] : name =>
     "resource.type=\"cloud_run_revision\" AND metric.type=\"logging.googleapis.com/user/gatepost_${name}\" AND metric.labels.region="
   }
+  bad_words  = join(",", formatlist("\"%s\"", split("|", local.bad)))
+  good_words = join(",", formatlist("\"%s\"", split("|", local.good)))
   ratios = {
     delivered = {
-      bad  = "${local.filters.events}\"REGION\" AND metric.labels.outcome=one_of(${join(",", formatlist("\"%s\"", split("|", local.bad)))})"
-      good = "${local.filters.events}\"REGION\" AND metric.labels.outcome=one_of(${join(",", formatlist("\"%s\"", split("|", local.good)))})"
+      bad  = "${local.filters.events}\"REGION\" AND metric.labels.outcome=one_of(${local.bad_words})"
+      good = "${local.filters.events}\"REGION\" AND metric.labels.outcome=one_of(${local.good_words})"
     }
     linked = {
       bad  = "${local.filters.links}\"REGION\" AND metric.labels.outcome=\"failed\" AND metric.labels.failure!=\"code\""

@@ -139,6 +139,10 @@ run "alerts" {
     )])
     error_message = "Every alert must notify all channels, say what has happened, and name its playbook."
   }
+  assert {
+    condition     = strcontains(google_monitoring_alert_policy.promql["slo-delivered"].documentation[0].content, "objective, 0.5 %, burns")
+    error_message = "The text must have the budget in few digits."
+  }
   # Each condition, and each series at each evaluation, is billed.
   assert {
     condition = (
@@ -171,7 +175,7 @@ run "alerts" {
     condition = (
       [for condition in google_monitoring_alert_policy.promql["no-sweep"].conditions : condition.condition_prometheus_query_language[0].query] == [
         for region in ["eu", "na"] :
-        "(sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",service_name=\"gatepost-${region}-refreshtokens\",response_code_class=\"2xx\"}[8m])) or vector(0)) < 1"
+        "(sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",response_code_class=\"2xx\",service_name=\"gatepost-${region}-refreshtokens\"}[8m])) or vector(0)) < 1"
       ] &&
       google_monitoring_alert_policy.promql["no-sweep"].conditions[0].condition_prometheus_query_language[0].duration == "480s" &&
       google_monitoring_alert_policy.promql["no-sweep"].alert_strategy[0].auto_close == "604800s" &&
