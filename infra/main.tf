@@ -12,9 +12,13 @@ module "google" {
   }
   source_package = var.source_package
 
+  alert_channels     = var.alert_channels
+  budget             = var.budget
+  canary             = var.canary
   device_events      = var.device_events
   event_checks       = var.event_checks
   grantee            = var.grantee
+  keyset_alert       = var.keyset_alert
   lwa_max_rate       = var.lwa_max_rate
   max_event_age      = var.max_event_age
   refresh_idle_after = var.refresh_idle_after
@@ -22,6 +26,7 @@ module "google" {
   refresh_shards     = var.refresh_shards
   scaling            = var.scaling
   skill              = var.skill
+  slo                = var.slo
 }
 
 module "aws" {
@@ -30,6 +35,7 @@ module "aws" {
 
   lambdas = { for region in local.proxy_regions : region => module.google.lambdas[region] }
 
+  alarm_topic_arns   = var.alarm_topic_arns
   directive          = var.directive
   log_retention_days = var.log_retention_days
   name               = var.proxy_name

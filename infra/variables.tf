@@ -1,18 +1,6 @@
 # The settings. Those without a description here are described and checked by
 # modules/google or modules/aws, which also have the defaults: null means the default.
 
-variable "alert_channels" {
-  description = "Names of the notification channels of all alerts, projects/P/notificationChannels/N. Without one no alert policy is created."
-  type        = list(string)
-  default     = []
-  nullable    = false
-
-  validation {
-    condition     = alltrue([for channel in var.alert_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
-    error_message = "An alert channel is projects/P/notificationChannels/N, as gcloud beta monitoring channels list shows it."
-  }
-}
-
 variable "aws_account_id" {
   type = string
 }
@@ -56,6 +44,26 @@ variable "skill_id" {
   type = string
 }
 
+variable "alarm_topic_arns" {
+  type    = map(string)
+  default = null
+}
+
+variable "alert_channels" {
+  type    = list(string)
+  default = null
+}
+
+variable "budget" {
+  type    = any
+  default = null
+}
+
+variable "canary" {
+  type    = any
+  default = null
+}
+
 variable "device_events" {
   type    = string
   default = null
@@ -68,6 +76,11 @@ variable "directive" {
 
 variable "event_checks" {
   type    = string
+  default = null
+}
+
+variable "keyset_alert" {
+  type    = bool
   default = null
 }
 
@@ -113,6 +126,11 @@ variable "scaling" {
 
 variable "skill" {
   type    = string
+  default = null
+}
+
+variable "slo" {
+  type    = bool
   default = null
 }
 

@@ -15,6 +15,7 @@ module "proxy_na" {
     service_account   = var.lambdas["NA"].GOOGLE_SERVICE_ACCOUNT
   }
 
+  alarm_topic_arn    = try(var.alarm_topic_arns["NA"], null)
   directive          = var.directive
   log_retention_days = var.log_retention_days
   name               = var.name
@@ -35,6 +36,7 @@ module "proxy_eu" {
     service_account   = var.lambdas["EU"].GOOGLE_SERVICE_ACCOUNT
   }
 
+  alarm_topic_arn    = try(var.alarm_topic_arns["EU"], null)
   directive          = var.directive
   log_retention_days = var.log_retention_days
   name               = var.name
@@ -55,6 +57,7 @@ module "proxy_fe" {
     service_account   = var.lambdas["FE"].GOOGLE_SERVICE_ACCOUNT
   }
 
+  alarm_topic_arn    = try(var.alarm_topic_arns["FE"], null)
   directive          = var.directive
   log_retention_days = var.log_retention_days
   name               = var.name

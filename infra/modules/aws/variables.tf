@@ -1,5 +1,17 @@
 # modules/skill-proxy checks the values.
 
+variable "alarm_topic_arns" {
+  description = "ARNs of SNS topics that the alarms of the skill proxies notify, by Alexa region: each in its AWS region. Without one there are no alarms."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.alarm_topic_arns), ["NA", "EU", "FE"])) == 0
+    error_message = "The keys of alarm_topic_arns are NA, EU and FE."
+  }
+}
+
 variable "directive" {
   description = <<-EOT
     The maker's own handler of directives, for the skill proxies. Without it they refuse every directive but AcceptGrant.

@@ -16,6 +16,17 @@ variable "accept_grant" {
   }
 }
 
+variable "alarm_topic_arn" {
+  description = "ARN of an SNS topic in the Lambda's region that its alarms notify. Without one there are no alarms."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_topic_arn == null || can(regex("^arn:aws:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$", var.alarm_topic_arn))
+    error_message = "The alarm_topic_arn is arn:aws:sns:REGION:ACCOUNT:NAME."
+  }
+}
+
 variable "directive" {
   description = <<-EOT
     The maker's own handler of directives. Without it the proxy refuses every directive but AcceptGrant.

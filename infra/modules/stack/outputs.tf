@@ -24,6 +24,11 @@ output "lambda" {
   value       = google_service_account_iam_member.lambda.member
 }
 
+output "max_instances" {
+  description = "Greatest number of instances of the functions, by function."
+  value       = { for name, scaling in local.scaling : name => tonumber(scaling.max_instances) }
+}
+
 output "refresh_subscription" {
   description = "Name of the subscription for shards."
   value       = google_pubsub_subscription.refresh.name

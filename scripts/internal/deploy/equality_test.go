@@ -73,9 +73,8 @@ var commands = map[string]string{
 	"aws_lambda_permission": `aws lambda permission <function_name> <statement_id> --action=<action> --principal=<principal>
 		--event-source-token=<event_source_token>`,
 
-	// Not made by scripts/deploy: its help mentions the first, and gcloud uploads
-	// the source to a bucket of Google's.
-	"google_monitoring_alert_policy": "", "google_storage_bucket": "", "google_storage_bucket_object": "",
+	// Not made by scripts/deploy: gcloud uploads the source to a bucket of Google's.
+	"google_storage_bucket": "", "google_storage_bucket_object": "",
 }
 
 // notCompared are the attributes, by type, that no flag can set: the cloud or the

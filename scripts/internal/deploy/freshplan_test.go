@@ -104,7 +104,7 @@ func copyInfra(t *testing.T, dir string) {
 	t.Helper()
 	files := os.DirFS(filepath.Join("..", "..", "..", "infra"))
 	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(name) != ".tf" || name == "backend.tf" {
+		if err != nil || filepath.Ext(name) != ".tf" && !strings.HasSuffix(name, ".tf.json") || name == "backend.tf" {
 			return err
 		}
 		source, err := fs.ReadFile(files, name)

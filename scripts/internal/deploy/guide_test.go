@@ -89,7 +89,7 @@ func TestGuideBringsBack(t *testing.T) {
 }
 
 // TestGuideNames compares other names in the guide with the settings and the plan:
-// those removed from the state, deleted and watched.
+// those removed from the state and deleted.
 func TestGuideNames(t *testing.T) {
 	t.Parallel()
 	page, planned := guide(t), map[string]bool{}
@@ -103,7 +103,6 @@ func TestGuideNames(t *testing.T) {
 	for kind, pattern := range map[string]string{
 		"google_pubsub_subscription":                 `gcloud pubsub subscriptions delete (\S+)`,
 		"google_firestore_database":                  `--database=(\S+)`,
-		"aws_lambda_function":                        `Name=FunctionName,Value=(\S+)`,
 		"google_storage_bucket":                      "`(maker-prod-gatepost-\\S+)`",
 		"google_iam_workload_identity_pool":          `workload-identity-pools undelete (\S+)`,
 		"google_iam_workload_identity_pool_provider": `providers undelete (\S+)`,

@@ -5,10 +5,10 @@
 //	scripts/deploy terraform.tfvars.json             # pipe it into bash
 //
 // The script is script.sh.tmpl, executed with the settings. It creates the resources of
-// infra/ except the alert policies and the bucket of the source; a test compares the
-// two, flag by attribute. The script is idempotent: it creates a resource if it cannot
-// describe it, and repeats the other commands. It builds a function only if the
-// function's label shows that source or flags have changed.
+// infra/ except those that observe (alerts, metrics, dashboards) and the bucket of the
+// source; a test compares the two, flag by attribute. The script is idempotent: it
+// creates a resource if it cannot describe it, and repeats the other commands. It builds
+// a function only if the function's label shows that source or flags have changed.
 //
 // The script does not delete, revert changes by others, or validate in advance: it ends
 // at the first refusal of the cloud, and shows it. It does not handle values of secrets.
@@ -43,7 +43,8 @@ const usage = `usage: scripts/deploy [--dry-run] [--region EU]... [--source ZIP]
 Deploys Gatepost with gcloud and the AWS CLI, as Terraform would from infra/.
 SETTINGS is a terraform.tfvars.json: the READMEs of infra/modules/google and
 infra/modules/aws describe it. gcloud 528 and the AWS CLI 2.14 or 1.31, or later ones, must be on
-the PATH, with credentials. alert_channels is ignored.
+the PATH, with credentials. The settings of
+infra/modules/google/observability.tf and alarm_topic_arns are ignored.
 
   --dry-run     print the bash script that does it, and run nothing; needs no
                 credentials
@@ -53,8 +54,8 @@ the PATH, with credentials. alert_channels is ignored.
                 if neither this nor the setting source_package is given
   --proxy ZIP   the output of scripts/build-proxy; the same with proxy_package
 
-Run it again after a change of settings or source. It does not create alert
-policies, keep a state, delete resources that the settings no longer name, or
+Run it again after a change of settings or source. It does not create alerts,
+metrics and dashboards, keep a state, delete resources that the settings no longer name, or
 revert changes by others: for those use Terraform.
 
 Exit status: 0 all is done; 1 a command failed, run again to continue;

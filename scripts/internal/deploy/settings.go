@@ -48,6 +48,13 @@ type Settings struct {
 	SourcePackage    text   `json:"source_package"`
 	ProxyPackage     text   `json:"proxy_package"`
 	AlertChannels    []text `json:"alert_channels"`
+
+	// Ignored: the program creates nothing that observes.
+	AlarmTopicARNs any `json:"alarm_topic_arns"`
+	Budget         any `json:"budget"`
+	Canary         any `json:"canary"`
+	KeysetAlert    any `json:"keyset_alert"`
+	SLO            any `json:"slo"`
 }
 
 // Stack is the stack of one Alexa region.

@@ -128,7 +128,7 @@ func infra(t *testing.T, files ...string) string {
 var otherwise = map[string]bool{
 	`^jwt:.*\?`: true, `[1-9]`: true, `^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$`: true, `^[^@/?#\s]+@[^@/?#\s]+$`: true,
 	`^off$|^[1-9][0-9]*h([0-9]+m)?([0-9]+s)?$`: true, `^(shared|regional)$`: true, `^(strict|advise|off)$`: true, `^(NA|EU|FE)$`: true,
-	`^[0-9]{1,3}$`: true, `^[0-9]{1,6}$`: true, `^[^\x00-\x1f]*$`: true,
+	`^arn:aws:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$`: true, `^[0-9]{1,3}$`: true, `^[0-9]{1,6}$`: true, `^[^\x00-\x1f]*$`: true,
 }
 
 // TestPatterns compares the patterns with those of infra/.

@@ -138,6 +138,7 @@ var permissions = []string{
 	"datastore.databases.create", "datastore.indexes.create", "datastore.indexes.update",
 	"pubsub.topics.create", "pubsub.topics.setIamPolicy", "pubsub.subscriptions.create", "pubsub.subscriptions.setIamPolicy",
 	"cloudfunctions.functions.create", "cloudfunctions.functions.update", "run.services.setIamPolicy", "cloudscheduler.jobs.create",
+	"logging.logMetrics.create", "monitoring.dashboards.create",
 	"storage.buckets.create", "storage.objects.create", "monitoring.alertPolicies.create",
 }
 

@@ -180,3 +180,32 @@ run "longest_name" {
     error_message = "The longest name must fit a role's name and a subject."
   }
 }
+
+run "no_alarms_without_a_topic" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.proxy) == 0
+    error_message = "An alarm costs money, and notifies nobody without a topic."
+  }
+}
+
+run "alarms" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = "arn:aws:sns:eu-west-1:123456789012:oncall"
+  }
+
+  assert {
+    condition = { for metric, alarm in aws_cloudwatch_metric_alarm.proxy : metric => join(" ", [
+      alarm.namespace, alarm.metric_name, coalesce(alarm.statistic, alarm.extended_statistic), alarm.comparison_operator, alarm.threshold,
+      alarm.treat_missing_data, alarm.dimensions.FunctionName, one(alarm.alarm_actions),
+      ]) } == {
+      Duration  = "AWS/Lambda Duration p99 GreaterThanThreshold 6000 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
+      Errors    = "AWS/Lambda Errors Sum GreaterThanThreshold 0 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
+      Throttles = "AWS/Lambda Throttles Sum GreaterThanThreshold 0 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
+    }
+    error_message = "The alarms must cover errors, throttles, and calls near Alexa's 8 seconds."
+  }
+}

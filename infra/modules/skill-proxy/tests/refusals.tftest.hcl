@@ -252,3 +252,12 @@ run "refuses_a_subject_too_long_for_google" {
   }
   expect_failures = [output.assumed_role]
 }
+
+run "refuses_an_alarm_topic_without_its_arn" {
+  command = plan
+
+  variables {
+    alarm_topic_arn = "oncall"
+  }
+  expect_failures = [var.alarm_topic_arn]
+}

@@ -1,0 +1,390 @@
+# The alert policies. There are none without a notification channel. Each is named for
+# its page in infra/playbooks, which says what to do.
+#
+# Most are in PromQL: it divides one metric by another, and "or vector(0)" makes it see
+# what was never there. Log-based metrics are unknown to Monitoring for up to ten
+# minutes, so that the metrics are not validated: the first apply would fail.
+
+locals {
+  # In seconds.
+  max_event_age = sum([
+    for unit, seconds in { h = 3600, m = 60, s = 1 } : try(tonumber(regex("([0-9]+)${unit}", var.max_event_age)[0]), 0) * seconds
+  ])
+
+  # The functions whose calls Pub/Sub and Cloud Scheduler retry.
+  repeated = [for service in local.services : service if !can(regex("-(acceptgrant|skillevent)$", service))]
+
+  on_run = "monitored_resource=\"cloud_run_revision\""
+
+  # The series of log-based metrics in PromQL, without the end of their labels: append }
+  # or a comma, more labels and }.
+  series = merge([
+    for name in keys(local.all_metrics) : {
+      for suffix in ["", "_bucket", "_count", "_sum"] :
+      "${name}${suffix}" => "logging_googleapis_com:user_gatepost_${name}${suffix}{${local.on_run}"
+    }
+  ]...)
+  calls     = "run_googleapis_com:request_count{${local.on_run}"
+  answered  = "${local.calls},response_code_class=\"2xx\""
+  instances = "run_googleapis_com:container_instance_count{${local.on_run}"
+  busy      = "${local.instances},state=\"active\""
+  sent      = "pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\""
+  late      = "pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\""
+  letters   = "(${join("|", var.dead_letters)})"
+
+  # Of the outcomes, the rest settles nothing (retry) or is for no grant here. An event
+  # that one grant accepted and another did not is left out too.
+  good = "accepted|duplicate|superseded|revoked"
+  bad  = "suspended|expired|dead_letter|unconfirmed"
+
+  # Objectives: the share of bad ones that is allowed, and fewer events than least in the
+  # longer window say nothing.
+  objectives = {
+    delivered = {
+      title  = "events that are rightly settled"
+      budget = 0.005
+      least  = 50
+      bad    = "${local.series.events},outcome=~\"${local.bad}\"}"
+      all    = "${local.series.events},outcome=~\"${local.good}|${local.bad}\"}"
+      good   = null
+    }
+    fresh = {
+      title  = "accepted events that were accepted within 3 s of publishing"
+      budget = 0.05
+      least  = 50
+      bad    = null
+      all    = "${local.series.delivered_ms_count}}"
+      good   = "${local.series.delivered_ms_bucket},le=~\"3000(\\\\.0)?\"}"
+    }
+    linked = {
+      title  = "links that succeed, unless Alexa's code is refused"
+      budget = 0.01
+      least  = 10
+      bad    = "${local.series.links},outcome=\"failed\",failure!=\"code\"}"
+      all    = "${local.series.links},failure!=\"code\"}"
+      good   = null
+    }
+  }
+  windows = ["5m", "15m", "30m", "1h", "6h"]
+
+  # The share of bad ones, by objective and window.
+  shares = {
+    for name, slo in local.objectives : name => {
+      for window in local.windows : window => (
+        slo.bad != null
+        ? "(sum by (region) (increase(${slo.bad}[${window}])) / sum by (region) (increase(${slo.all}[${window}])))"
+        : "(1 - sum by (region) (increase(${slo.good}[${window}])) / sum by (region) (increase(${slo.all}[${window}])))"
+      )
+    }
+  }
+
+  # The budget of 28 days burns down within two days or five, in both windows: the
+  # second, short one ends the alert when the cause is gone.
+  # https://sre.google/workbook/alerting-on-slos/
+  burns = { fast = { rate = 14.4, long = "1h", short = "5m" }, slow = { rate = 6, long = "6h", short = "30m" } }
+
+  burn_alerts = {
+    for name, slo in local.objectives : "slo-${name}" => {
+      title    = "Gatepost: too few ${slo.title}"
+      playbook = "error-budget"
+      help     = "The error budget of this objective, ${format("%.3g", slo.budget * 100)} %, burns down too fast."
+      queries = {
+        for speed, burn in local.burns : "Burns ${speed}" => join(" and ", [
+          "${local.shares[name][burn.long]} > ${burn.rate * slo.budget}",
+          "${local.shares[name][burn.short]} > ${burn.rate * slo.budget}",
+          "sum by (region) (increase(${slo.all}[${burn.long}])) >= ${slo.least}",
+        ])
+      }
+    }
+  }
+
+  # Services by their greatest number of instances.
+  by_most = { for service, most in merge([
+    for region, stack in var.stacks : { for name, most in stack.max_instances : "gatepost-${lower(region)}-${name}" => most }
+  ]...) : most => service... }
+
+  promql_alerts = merge(local.burn_alerts, {
+    refused-events = {
+      title    = "Gatepost: Alexa refuses too many events"
+      playbook = "refused-events"
+      help     = "More than one event in ten was not delivered, and will not be."
+      queries = { "Over 10 % in 15 minutes, and over 20" = join(" and ", [
+        "sum by (region) (increase(${local.objectives.delivered.bad}[15m])) > 20",
+        "${local.shares.delivered["15m"]} > 0.1",
+      ]) }
+    }
+    failed-links = {
+      title    = "Gatepost: too many links fail"
+      playbook = "failed-links"
+      help     = "More than one AcceptGrant in five failed. Alexa sends a code once: these customers have to link again."
+      queries = { "Over 20 % in 30 minutes, and 5 or more" = join(" and ", [
+        "sum by (region) (increase(${local.series.links},outcome=\"failed\"}[30m])) >= 5",
+        join(" > 0.2 * ", [for what in [",outcome=\"failed\"", ""] : "sum by (region) (increase(${local.series.links}${what}}[30m]))"]),
+      ]) }
+    }
+    no-sweep = {
+      title    = "Gatepost: no sweep began for 15 minutes"
+      playbook = "no-sweep"
+      help     = "RefreshTokens was not called, or gave no good answer."
+      queries = { for region in keys(var.stacks) : region =>
+        "(sum(increase(${local.answered},service_name=\"gatepost-${lower(region)}-refreshtokens\"}[8m])) or vector(0)) < 1"
+      }
+    }
+    dead-letters = {
+      title    = "Gatepost: there are dead letters"
+      playbook = "dead-letters"
+      help     = "Device events could not be delivered, or shards were not taken. They are kept for 7 days."
+      queries = {
+        "New ones"  = "sum by (topic_id) (increase(${local.sent},topic_id=~\"${local.letters}\"}[10m])) > 0"
+        "A day old" = "max by (subscription_id) (${local.late},subscription_id=~\"${local.letters}\"}) > 86400"
+      }
+    }
+    token-health = {
+      title    = "Gatepost: tokens are refreshed too late"
+      playbook = "token-health"
+      help     = "Sweeps do not keep up, so that events refresh their own tokens and are slower for it."
+      queries = {
+        "Over 5 % of events refresh their token" = join(" and ", [
+          "sum by (region) (increase(${local.series.renewed}}[30m])) > 20",
+          join(" > 0.05 * ", [
+            for what in ["${local.series.renewed}}", "${local.series.events},outcome=\"accepted\"}"] :
+            "sum by (region) (increase(${what}[30m]))"
+          ]),
+        ])
+        "Three sweeps did not finish" = join(" and ", [
+          for offset in ["", " offset 5m", " offset 10m"] : "sum by (region) (increase(${local.series.shards_behind}}[5m]${offset})) > 0"
+        ])
+      }
+    }
+    instances = {
+      title    = "Gatepost: a function has all its instances"
+      playbook = "instances"
+      help     = "Further calls wait, or are refused with 429."
+      queries = { "At max_instances for 10 minutes" = join(" or ", [
+        for most, services in local.by_most :
+        "sum by (service_name) (min_over_time(${local.busy},service_name=~\"${join("|", services)}\"}[10m])) >= ${most}"
+      ]) }
+    }
+    }, length(var.canary) == 0 ? {} : {
+    canary = {
+      title    = "Gatepost: the canary's report did not arrive for 15 minutes"
+      playbook = "canary"
+      help     = "Three reports in a row were not accepted by the gateway."
+      queries = { for region in keys(var.canary) : region =>
+        "(sum(increase(${local.series.canary},region=\"${lower(region)}\"}[8m])) or vector(0)) < 1"
+      }
+    }
+  })
+
+  # The alerts on what is missing. They wait, so that they are silent after the first
+  # apply, and as they always have data, no lack of it closes them.
+  missing = ["no-sweep", "canary"]
+
+  metric_alerts = {
+    late-events = {
+      title         = "Gatepost: device events wait too long"
+      playbook      = "late-events"
+      subscriptions = [for stack in var.stacks : stack.subscription]
+      above         = min(300, local.max_event_age / 2) # there is still time
+      help          = "SendEvent does not take them, or they are retried. Events that are older than max_event_age are not sent any more."
+    }
+    late-shards = {
+      title         = "Gatepost: shards wait for more than 5 minutes"
+      playbook      = "late-shards"
+      subscriptions = [for stack in var.stacks : stack.refresh_subscription]
+      above         = 300
+      help          = "RefreshShard does not take them. Access tokens are due for a refresh 13 minutes or more before they expire."
+    }
+  }
+
+  log_alerts = merge({
+    errors = {
+      title    = "Gatepost: a function reports an error"
+      playbook = "errors"
+      # A function writes one line for each request, with severity ERROR if a
+      # person should look. Cloud Run's own line about a request has ERROR for
+      # every 5xx. A retried function uses 503 to get a retry, so that is no
+      # alert. For the other functions, and for a 429, Cloud Run's line may be the
+      # only one, since the request may not have reached the function.
+      filter = join(" AND ", [
+        "resource.type=\"cloud_run_revision\"",
+        "resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.services))})",
+        "(severity>=ERROR OR httpRequest.status=429)",
+        "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.repeated))}))",
+      ])
+      source = "EXTRACT(resource.labels.service_name)"
+      help   = "The line's field error, or one whose name begins with error_, says what is wrong."
+    }
+    }, !var.keyset_alert ? {} : {
+    keyset-access = {
+      title    = "Gatepost: a keyset was read"
+      playbook = "keyset-access"
+      filter = join(" AND ", [
+        "log_id(\"cloudaudit.googleapis.com/data_access\")",
+        "protoPayload.methodName=\"google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion\"",
+        "protoPayload.resourceName:\"/secrets/gatepost-token-keyset-\"",
+        "NOT protoPayload.authenticationInfo.principalEmail=(${join(" OR ", [
+          for service in local.services : "\"${service}@${var.project_id}.iam.gserviceaccount.com\"" if can(regex("-(acceptgrant|refreshshard|sendevent)$", service))
+        ])})",
+      ])
+      source = "EXTRACT(protoPayload.authenticationInfo.principalEmail)"
+      help   = "Somebody, or something, other than the functions read the keyset that opens every customer's tokens."
+    }
+  })
+
+  notified = length(var.alert_channels) > 0
+}
+
+resource "google_monitoring_alert_policy" "promql" {
+  for_each = local.notified ? local.promql_alerts : {}
+
+  project               = var.project_id
+  display_name          = each.value.title
+  combiner              = "OR"
+  notification_channels = var.alert_channels
+
+  dynamic "conditions" {
+    for_each = each.value.queries
+    content {
+      display_name = conditions.key
+      condition_prometheus_query_language {
+        query                     = conditions.value
+        duration                  = contains(local.missing, each.key) ? "480s" : "0s"
+        evaluation_interval       = "60s" # each evaluation is billed
+        disable_metric_validation = true
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = contains(local.missing, each.key) ? "604800s" : "1800s"
+  }
+
+  documentation {
+    content   = "${each.value.help}\n\nPlaybook: infra/playbooks/${each.value.playbook}.md"
+    mime_type = "text/markdown"
+  }
+
+  depends_on = [google_logging_metric.gatepost]
+}
+
+resource "google_monitoring_alert_policy" "metric" {
+  for_each = local.notified ? local.metric_alerts : {}
+
+  project               = var.project_id
+  display_name          = each.value.title
+  combiner              = "OR"
+  notification_channels = var.alert_channels
+
+  # https://cloud.google.com/pubsub/docs/monitoring
+  conditions {
+    display_name = each.value.title
+    condition_threshold {
+      filter = join(" AND ", [
+        "resource.type = \"pubsub_subscription\"",
+        "resource.labels.subscription_id = one_of(${join(", ", formatlist("\"%s\"", each.value.subscriptions))})",
+        "metric.type = \"pubsub.googleapis.com/subscription/oldest_unacked_message_age\"", # in seconds
+      ])
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.above
+      duration        = "0s"
+
+      aggregations {
+        alignment_period   = "60s"
+        per_series_aligner = "ALIGN_MAX"
+      }
+    }
+  }
+
+  alert_strategy {
+    auto_close = "1800s"
+  }
+
+  documentation {
+    content   = "${each.value.help}\n\nPlaybook: infra/playbooks/${each.value.playbook}.md"
+    mime_type = "text/markdown"
+  }
+}
+
+resource "google_monitoring_alert_policy" "log" {
+  for_each = local.notified ? local.log_alerts : {}
+
+  project               = var.project_id
+  display_name          = each.value.title
+  combiner              = "OR"
+  notification_channels = var.alert_channels
+
+  conditions {
+    display_name = each.value.title
+    condition_matched_log {
+      filter           = each.value.filter
+      label_extractors = { source = each.value.source } # one alert for each
+    }
+  }
+
+  # A fault of a whole region logs a line for every event.
+  alert_strategy {
+    auto_close = "1800s"
+    notification_rate_limit {
+      period = "1800s"
+    }
+  }
+
+  documentation {
+    content   = "${each.value.help}\n\nPlaybook: infra/playbooks/${each.value.playbook}.md"
+    mime_type = "text/markdown"
+  }
+}
+
+# Without it Secret Manager does not log who reads a secret.
+resource "google_project_iam_audit_config" "secrets" {
+  count = var.keyset_alert ? 1 : 0
+
+  project = var.project_id
+  service = "secretmanager.googleapis.com"
+
+  audit_log_config {
+    log_type = "DATA_READ"
+  }
+}
+
+resource "google_project_service" "budgets" {
+  count = var.budget == null ? 0 : 1
+
+  project            = var.project_id
+  service            = "billingbudgets.googleapis.com"
+  disable_on_destroy = false # other parts of the project may use it
+}
+
+# Its mails go to the billing account's administrators, and to the channels.
+resource "google_billing_budget" "project" {
+  count = var.budget == null ? 0 : 1
+
+  billing_account = var.budget.billing_account
+  display_name    = "Gatepost (infra/playbooks/budget.md)"
+
+  budget_filter {
+    projects = ["projects/${var.project_id}"]
+  }
+  amount {
+    specified_amount {
+      units = tostring(var.budget.amount)
+    }
+  }
+
+  dynamic "threshold_rules" {
+    for_each = [0.5, 0.9, 1.2]
+    content {
+      threshold_percent = threshold_rules.value
+    }
+  }
+
+  dynamic "all_updates_rule" {
+    for_each = local.notified ? [1] : []
+    content {
+      monitoring_notification_channels = slice(var.alert_channels, 0, min(5, length(var.alert_channels)))
+    }
+  }
+
+  depends_on = [google_project_service.budgets]
+}
