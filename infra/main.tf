@@ -47,3 +47,11 @@ locals {
   # Where the maker has no Lambda of its own.
   proxy_regions = [for region, stack in var.regions : region if stack.own_lambda_role == null]
 }
+
+# After a failed update the earlier revision serves, and a plan finds nothing to do.
+check "functions_are_active" {
+  assert {
+    condition     = length(module.google.inactive) == 0
+    error_message = "Not active: ${join(", ", module.google.inactive)}. The last build or start failed: once its log has told you why, terraform apply -replace builds a function again."
+  }
+}

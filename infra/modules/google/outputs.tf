@@ -6,6 +6,11 @@ output "allow_publishing" {
   ]
 }
 
+output "inactive" {
+  description = "Functions whose last build or start failed, each with its state. A plan finds nothing to do for them."
+  value       = flatten([for stack in module.stack : stack.inactive])
+}
+
 output "lambdas" {
   description = "Environment of each Lambda for calling the functions, by Alexa region: that of functions/skillproxy."
   value = {

@@ -5,6 +5,10 @@
 locals {
   prefix = "gatepost-${lower(var.region)}"
 
+  # Deprecated in early 2027, and gone six months later: nothing can be built with it
+  # then. https://cloud.google.com/run/docs/runtimes/go
+  runtime = "go126"
+
   functions = {
     acceptgrant = {
       entry_point = "AcceptGrant"
@@ -89,7 +93,7 @@ resource "google_cloudfunctions2_function" "function" {
   location = var.location
 
   build_config {
-    runtime         = "go126"
+    runtime         = local.runtime
     entry_point     = each.value.entry_point
     service_account = var.build_account
 
@@ -124,11 +128,9 @@ resource "google_cloudfunctions2_function" "function" {
     ingress_settings = each.value.caller == "proxy" ? "ALLOW_ALL" : "ALLOW_INTERNAL_ONLY"
   }
 
+  # No create_before_destroy: Google keeps a function whose first build failed, and
+  # Terraform replaces it with the next apply. The name must be free by then.
   lifecycle {
-    # In another location it is another function, and its callers are switched before
-    # the old one is deleted.
-    create_before_destroy = true
-
     precondition {
       condition     = local.scaling[each.key].min_instances <= local.scaling[each.key].max_instances
       error_message = "The min_instances of ${each.value.entry_point} are more than its max_instances."
@@ -160,7 +162,9 @@ resource "google_cloud_run_v2_service_iam_member" "caller" {
   role     = "roles/run.invoker"
   member   = google_service_account.caller[each.value.caller].member
 
+  # The binding goes with its function, but Terraform sees only that the name is the
+  # same.
   lifecycle {
-    create_before_destroy = true # callers use the old address until the new one is known
+    replace_triggered_by = [google_cloudfunctions2_function.function[each.key].id]
   }
 }

@@ -19,6 +19,11 @@ output "environment" {
   value       = local.environment
 }
 
+output "inactive" {
+  description = "Functions whose last build or start failed, each with its state. A plan finds nothing to do for them."
+  value       = [for function in google_cloudfunctions2_function.function : "${function.name} (${function.state})" if function.state != "ACTIVE"]
+}
+
 output "lambda" {
   description = "The principal that gets ID tokens of that account."
   value       = google_service_account_iam_member.lambda.member

@@ -18,13 +18,13 @@ override_resource {
 override_resource {
   target          = google_cloudfunctions2_function.function["refreshtokens"]
   override_during = plan
-  values          = { service_config = { uri = "https://refreshtokens-fake-ew.a.run.app" } }
+  values          = { state = "ACTIVE", service_config = { uri = "https://refreshtokens-fake-ew.a.run.app" } }
 }
 
 override_resource {
   target          = google_cloudfunctions2_function.function["sendevent"]
   override_during = plan
-  values          = { service_config = { uri = "https://sendevent-fake-ew.a.run.app" } }
+  values          = { state = "ACTIVE", service_config = { uri = "https://sendevent-fake-ew.a.run.app" } }
 }
 
 variables {

@@ -2,7 +2,7 @@ mock_data "google_project" {
   defaults = { number = "123456" }
 }
 mock_resource "google_cloudfunctions2_function" {
-  defaults = { service_config = { uri = "https://function-fake.a.run.app" } }
+  defaults = { state = "ACTIVE", service_config = { uri = "https://function-fake.a.run.app" } }
 }
 mock_resource "google_service_account" {
   defaults = {
