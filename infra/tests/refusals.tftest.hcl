@@ -124,12 +124,13 @@ run "refuses_too_much" {
   command = plan
 
   variables {
-    lwa_max_rate   = 100001
-    refresh_shards = 257
-    regions        = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
-    skill_id       = "amzn1.ask.skill.*"
+    exclude_accepted = 1.1
+    lwa_max_rate     = 100001
+    refresh_shards   = 257
+    regions          = { EU = { location = "europe-west1", firestore_location = "eur3", own_lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
+    skill_id         = "amzn1.ask.skill.*"
   }
-  expect_failures = [var.lwa_max_rate, var.refresh_shards, var.regions, var.skill_id]
+  expect_failures = [var.exclude_accepted, var.lwa_max_rate, var.refresh_shards, var.regions, var.skill_id]
 }
 
 run "refuses_other_units" {
