@@ -17,6 +17,7 @@ module "google" {
   canary             = var.canary
   device_events      = var.device_events
   event_checks       = var.event_checks
+  exclude_accepted   = var.exclude_accepted
   grantee            = var.grantee
   keyset_alert       = var.keyset_alert
   lwa_max_rate       = var.lwa_max_rate

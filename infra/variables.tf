@@ -79,6 +79,11 @@ variable "event_checks" {
   default = null
 }
 
+variable "exclude_accepted" {
+  type    = number
+  default = null
+}
+
 variable "keyset_alert" {
   type    = bool
   default = null

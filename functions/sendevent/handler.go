@@ -122,12 +122,13 @@ func note(ctx context.Context, results []delivery.Result) {
 			decisive = r
 		}
 	}
-	logging.Add(ctx, fields(decisive)...)
+	var room [12]slog.Attr // on the stack
+	logging.Add(ctx, appendFields(room[:0], decisive)...)
 	if len(results) > 1 {
 		list := make([]map[string]any, len(results))
 		for i, r := range results {
 			list[i] = make(map[string]any)
-			for _, field := range fields(r) {
+			for _, field := range appendFields(nil, r) {
 				list[i][field.Key] = field.Value.Any()
 			}
 		}
@@ -135,9 +136,9 @@ func note(ctx context.Context, results []delivery.Result) {
 	}
 }
 
-// fields returns the log fields of one result.
-func fields(r delivery.Result) []slog.Attr {
-	attrs := append(make([]slog.Attr, 0, 12),
+// appendFields appends the log fields of one result.
+func appendFields(attrs []slog.Attr, r delivery.Result) []slog.Attr {
+	attrs = append(attrs,
 		slog.String(logging.Outcome, string(r.Name)), slog.String(logging.Decision, r.Decision.String()))
 	if r.GrantID != "" {
 		attrs = append(attrs, slog.String(logging.GrantID, r.GrantID))

@@ -2,12 +2,17 @@ package sendevent_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httputil"
 	"net/url"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/gatepostdev/gatepost/functions/sendevent"
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -19,16 +24,25 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
 
 // acceptingGateway is a transport that accepts every event, at almost no cost.
-type acceptingGateway struct{ took int }
+type acceptingGateway struct {
+	took int
+	wire []byte // the last request, if it is not nil
+}
 
 func (s *acceptingGateway) RoundTrip(r *http.Request) (*http.Response, error) {
+	header := http.Header{}
+	if s.wire != nil {
+		header.Set("X-Amzn-Requestid", "00000000-0000-4000-8000-000000000000")
+		s.wire, _ = httputil.DumpRequestOut(r, true)
+	}
 	_, _ = io.Copy(io.Discard, r.Body)
 	_ = r.Body.Close()
 	s.took++
-	return &http.Response{StatusCode: http.StatusAccepted, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+	return &http.Response{StatusCode: http.StatusAccepted, Header: header, Body: http.NoBody, Request: r}, nil
 }
 
 // bareWriter is a ResponseWriter with the methods that the host calls.
@@ -57,7 +71,7 @@ type hotPath struct {
 	served  int
 }
 
-func newHotPath(t testing.TB) *hotPath {
+func newHotPath(t testing.TB, log io.Writer) *hotPath {
 	t.Helper()
 	w := accesstest.New(t, simulator.Options{})
 	w.Link(t, "u-1", alexa.EU, "amzn-1")
@@ -72,14 +86,14 @@ func newHotPath(t testing.TB) *hotPath {
 		MaxEventAge: 5 * time.Minute, Draw: func() float64 { return 0 }, Now: w.Now,
 	})
 	f := &sendevent.Function{Deliverer: d}
-	p.handler = handler.New(logging.New(io.Discard), "", w.Now).Wrap("SendEvent", sendevent.Limits, f.Handle)
+	p.handler = handler.New(logging.New(log), "maker-prod", w.Now).Wrap("SendEvent", sendevent.Limits, f.Handle)
 	p.body = p.pushed()
 	p.counter = p.body[bytes.Index(p.body, []byte(count)):][:len(count)]
 	return p
 }
 
 // count is the placeholder of the counter.
-const count = "0000000000"
+const count = "000000000000000" // with the 1 before it as long as Pub/Sub's
 
 // pushed is the body of Pub/Sub's push request for a report of three properties.
 func (p *hotPath) pushed() []byte {
@@ -144,7 +158,7 @@ func TestAllocations(t *testing.T) {
 	if race {
 		most += 10 // under the race detector pools drop some of their items
 	}
-	p := newHotPath(t)
+	p := newHotPath(t, io.Discard)
 	p.serve() // reads the customer and decrypts the token
 	got := testing.AllocsPerRun(500, p.serve) - testing.AllocsPerRun(500, p.stubs)
 	if got > most {
@@ -155,9 +169,45 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// TestBytes measures what Google charges by size: the data of a published event, the
+// fields of its log line as Cloud Logging stores them, and the request to the gateway.
+// scripts/bench has the same figures. A field of 20 bytes more costs a cent for a
+// million events.
+func TestBytes(t *testing.T) {
+	var log bytes.Buffer
+	p := newHotPath(t, &log)
+	p.gateway.wire = []byte{}
+	request := p.request()
+	request.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	p.handler.ServeHTTP(p.writer, request)
+
+	var line map[string]any
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+		t.Fatal(err)
+	}
+	// These become fields of the entry:
+	// https://cloud.google.com/logging/docs/structured-logging#special-payload-fields
+	for _, special := range []string{"time", "severity", logging.TraceID} {
+		if line[special] == nil {
+			t.Errorf("the line has no %s", special)
+		}
+		delete(line, special)
+	}
+	fields, err := structpb.NewStruct(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := push.Decode(p.body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect.Equal(t, "bytes", map[string]int{"data": 662, "line": 646, "request": 1676},
+		map[string]int{"data": len(m.Data), "line": proto.Size(fields), "request": len(p.gateway.wire)})
+}
+
 // BenchmarkSendEvent measures the path of TestAllocations.
 func BenchmarkSendEvent(b *testing.B) {
-	p := newHotPath(b)
+	p := newHotPath(b, io.Discard)
 	b.ReportAllocs()
 	for b.Loop() {
 		p.serve()

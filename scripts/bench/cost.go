@@ -23,6 +23,9 @@ const (
 	// An event reads the customer's record unless it is cached, for a minute, and
 	// writes nothing. TestReadsAndWrites of functions/sendevent.
 	eventReads = 1
+	// The fields of an accepted event's log line as Cloud Logging stores them, and the
+	// request to the event gateway, in bytes. TestBytes of functions/sendevent.
+	eventLine, eventRequest = 646, 1676
 )
 
 // Prices in US dollars for us-central1, without free tiers and discounts, seen
@@ -53,7 +56,9 @@ const (
 	// https://cloud.google.com/vpc/network-pricing, to the internet.
 	egressPrice = 0.12 / gib
 	// https://cloud.google.com/stackdriver/pricing, Cloud Logging, stored for 30
-	// days. Cloud Run's own request log is charged like any other.
+	// days. Cloud Run's own request log is charged like any other, and an entry with all
+	// that the platform adds to it:
+	// https://cloud.google.com/logging/docs/analyze/log-volume
 	logPrice = 0.50 / gib
 
 	gib   = 1 << 30
@@ -62,10 +67,17 @@ const (
 
 // Assumptions, in bytes.
 const (
-	customerBytes = 1400        // a record with one grant and its index entry, by https://cloud.google.com/firestore/docs/storage-size
-	refreshEgress = 1500        // to Login with Amazon
-	eventEgress   = 2000        // to the event gateway
-	eventLog      = 1000 + 1200 // the function's line and Cloud Run's own
+	customerBytes = 1400               // a record with one grant and its index entry, by https://cloud.google.com/firestore/docs/storage-size
+	refreshEgress = 1500               // to Login with Amazon
+	eventEgress   = eventRequest + 100 // to the event gateway, with the headers of TLS, TCP and IP
+
+	// What the platform adds to a line, encoded as a google.logging.v2.LogEntry: the
+	// resource with its labels 209, the labels of instance and function 314, the trace
+	// 61, the log's name 54, two times, severity and insertId 55.
+	platformLog = 209 + 314 + 61 + 54 + 55
+	// Cloud Run's own entry about a request: the same without the label of the instance,
+	// 174, and with httpRequest and span, 265.
+	requestLog = platformLog - 174 + 265
 )
 
 // databaseWrites is the number of writes a second above which Google must be asked:
@@ -80,6 +92,7 @@ const interval = lifetime - 20*time.Minute + sweep.DefaultPeriod/2
 // cost implements the command cost.
 type cost struct {
 	idle, inFlight, perInstance     float64
+	excluded                        float64
 	shards                          int
 	lwa, write, eventCPU, gatewayIn time.Duration
 }
@@ -93,12 +106,13 @@ func (c *cost) bind(flags *flag.FlagSet) {
 	flags.DurationVar(&c.eventCPU, "event-cpu", 100*time.Microsecond, "CPU `time` of an event, which bench events measures")
 	flags.DurationVar(&c.gatewayIn, "gateway", 100*time.Millisecond, "`time` that an event gateway takes to answer")
 	flags.Float64Var(&c.inFlight, "in-flight", 20, "`events` that an instance has in flight on average")
+	flags.Float64Var(&c.excluded, "exclude-accepted", 0.9, "`share` of the customers whose lines are not stored, for the last two columns")
 }
 
 func (c *cost) check() error {
-	if c.idle < 0 || c.idle >= 1 || c.shards < 1 || c.shards > grant.Buckets || c.perInstance <= 0 ||
+	if c.idle < 0 || c.idle >= 1 || c.excluded < 0 || c.excluded > 1 || c.shards < 1 || c.shards > grant.Buckets || c.perInstance <= 0 ||
 		min(c.lwa, c.write, c.eventCPU, c.gatewayIn) <= 0 || c.inFlight < 1 || c.inFlight > 80 {
-		return fmt.Errorf("want a share from 0 to less than 1, 1 to %d shards, 1 to 80 events in flight, and times above 0", grant.Buckets)
+		return fmt.Errorf("want shares from 0 to less than 1, 1 to %d shards, 1 to 80 events in flight, and times above 0", grant.Buckets)
 	}
 	return nil
 }
@@ -115,6 +129,13 @@ func (c *cost) capacity(shards int) float64 {
 
 // bill has dollars by item.
 type bill map[string]float64
+
+func (b bill) sum() (dollars float64) {
+	for _, item := range items { // in the same order, so that the sum is always the same
+		dollars += b[item]
+	}
+	return dollars
+}
 
 var items = []string{
 	"Firestore reads", "Firestore writes", "Firestore storage", "Cloud Run CPU", "Cloud Run memory", "Cloud Run requests",
@@ -143,9 +164,9 @@ func (c *cost) refreshing(customers, idle float64) bill {
 }
 
 // delivering returns the cost of events of one grant each. Events in flight share an
-// instance, but cost at least their CPU. reads are those of an event, and logged is the
-// part of its log lines that is kept.
-func (c *cost) delivering(events, inFlight, reads, logged float64) bill {
+// instance, but cost at least their CPU. reads are those of an event, and log is the
+// bytes of its log that are stored.
+func (c *cost) delivering(events, inFlight, reads, log float64) bill {
 	seconds := events * max((c.gatewayIn+c.eventCPU).Seconds()/inFlight, c.eventCPU.Seconds())
 	return bill{
 		"Firestore reads":    events * reads * readPrice,
@@ -153,22 +174,24 @@ func (c *cost) delivering(events, inFlight, reads, logged float64) bill {
 		"Cloud Run memory":   seconds * memoryPrice,
 		"Cloud Run requests": events * requestPrice,
 		"Pub/Sub":            events * messagePrice,
-		"logs":               events * logged * eventLog * logPrice,
+		"logs":               events * log * logPrice,
 		"egress":             events * eventEgress * egressPrice,
 	}
 }
 
 func (c *cost) run(_ context.Context, out io.Writer) error {
-	const million = 1e6
+	const line = eventLine + platformLog
 	columns := []struct {
 		name string
 		bill bill
 	}{
 		{"customers", c.refreshing(million, 0)},
 		{fmt.Sprintf("%.0f %% idle", 100*c.idle), c.refreshing(million, c.idle)},
-		{"events", c.delivering(million, c.inFlight, eventReads, 1)},
-		{"1 in flight", c.delivering(million, 1, eventReads, 1)},
-		{"seen lately, 1 % logged", c.delivering(million, c.inFlight, 0, 0.01)},
+		{"events", c.delivering(million, c.inFlight, eventReads, line)},
+		{"all logs", c.delivering(million, c.inFlight, eventReads, line+requestLog)},
+		{"1 in flight", c.delivering(million, 1, eventReads, line)},
+		{fmt.Sprintf("%.0f %% excluded", 100*c.excluded), c.delivering(million, c.inFlight, eventReads, (1-c.excluded)*line)},
+		{"and seen lately", c.delivering(million, c.inFlight, 0, (1-c.excluded)*line)},
 	}
 	fmt.Fprint(out, "US dollars for a month of a million customers, and for a million events\n\n")
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -184,11 +207,7 @@ func (c *cost) run(_ context.Context, out io.Writer) error {
 	}
 	fmt.Fprint(table, "\nsum\t")
 	for _, column := range columns {
-		sum := 0.0
-		for _, dollars := range column.bill {
-			sum += dollars
-		}
-		fmt.Fprintf(table, "%.2f\t", sum)
+		fmt.Fprintf(table, "%.2f\t", column.bill.sum())
 	}
 	fmt.Fprintln(table)
 	if err := table.Flush(); err != nil {
@@ -196,6 +215,8 @@ func (c *cost) run(_ context.Context, out io.Writer) error {
 	}
 	return c.limits(out)
 }
+
+const million = 1e6
 
 // limits writes how many customers a stack can have.
 func (c *cost) limits(out io.Writer) error {

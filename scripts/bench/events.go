@@ -110,6 +110,15 @@ type turn struct {
 	atGateway   int64
 }
 
+// medianOf returns the median of a sender's rounds.
+func medianOf(rounds [][]turn, sender int, of func(turn) time.Duration) time.Duration {
+	return median(rounds, func(round []turn) time.Duration { return of(round[sender]) })
+}
+
+func cpuTime(t turn) time.Duration { return t.cpu }
+func half(t turn) time.Duration    { return t.half }
+func worst(t turn) time.Duration   { return t.worst }
+
 // takeTurns measures the senders in turn, so that other load of the machine affects all
 // of them. A round has a turn for each sender. After an error it also returns the
 // complete rounds, because a round of many events takes a minute or two.
@@ -206,17 +215,13 @@ func writeRounds(out io.Writer, senders []sender, rounds [][]turn) error {
 			sum.atGateway += round[i].atGateway
 			sum.peak = max(sum.peak, round[i].peak)
 		}
-		of := func(of func(turn) time.Duration) time.Duration {
-			return median(rounds, func(round []turn) time.Duration { return of(round[i]) })
-		}
 		times := "1"
 		if i > 0 {
 			times = ratio(rounds, i, 0)
 		}
 		fmt.Fprintf(table, "%s\t%v\t%s\t%v\t%v\t%.1f MiB\t%d\t%d\n", s.name,
-			of(func(t turn) time.Duration { return t.cpu }).Round(time.Microsecond/10), times,
-			of(func(t turn) time.Duration { return t.half }).Round(10*time.Microsecond),
-			of(func(t turn) time.Duration { return t.worst }).Round(10*time.Microsecond), mib(sum.peak), sum.wrong, sum.atGateway)
+			medianOf(rounds, i, cpuTime).Round(time.Microsecond/10), times, medianOf(rounds, i, half).Round(10*time.Microsecond),
+			medianOf(rounds, i, worst).Round(10*time.Microsecond), mib(sum.peak), sum.wrong, sum.atGateway)
 	}
 	err := table.Flush()
 	for i, s := range senders {

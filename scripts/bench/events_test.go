@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -289,5 +291,23 @@ func TestGateway(t *testing.T) {
 				t.Errorf("%s, strict %v: takes() = %v, want %v", test.name, strict, got, want)
 			}
 		}
+	}
+}
+
+// TestTableCommand also reads the raw figures.
+func TestTableCommand(t *testing.T) {
+	t.Parallel()
+	raw := filepath.Join(t.TempDir(), "figures.json")
+	// Enough events that no sender's CPU is 0.
+	args := []string{"table", "-program", built(t), "-events", "600", "-rounds", "1", "-starts", "1", "-raw", raw}
+	const sender = ` \| \d+ \| [\d.]+ ms \| [\d.]+ ms \| `
+	wantLines(t, args, `\| Gatepost`+sender+`[\d.]+ ms \| \$1\.\d\d \| \$0\.00\d\d \|`,
+		`(\| Python aiohttp, two e2-small`+sender+`– \| \$24\.46 a month and \$0\.20 \| – \||Python aiohttp does not take part: .+)`,
+		`\| Svix, list price \| – \| – \| – \| – \| \$100 \| – \|`)
+	text, err := os.ReadFile(raw)
+	var f figures
+	err = errors.Join(err, json.Unmarshal(text, &f))
+	if err != nil || len(f.Senders) < 2 || f.Senders[1].CPU[0] <= 0 || len(f.Cold["SendEvent"]) != 1 {
+		t.Errorf("raw figures = %+v, %v", f, err)
 	}
 }

@@ -188,25 +188,37 @@ func (c *cold) run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%d starts of each function, one after the other; grants in memory\n\n", c.starts)
-	first, second := make(map[string][]time.Duration), make(map[string][]time.Duration)
-	for range c.starts {
-		for _, name := range coldFunctions {
-			took, again, err := c.start(ctx, s, name)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			first[name], second[name] = append(first[name], took), append(second[name], again)
-		}
+	first, second, err := c.startAll(ctx, s)
+	if err != nil {
+		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "start to first 200\tleast\tmedian\t95th percentile\tsecond request, median")
 	for _, name := range coldFunctions {
-		slices.Sort(first[name])
-		slices.Sort(second[name])
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", name,
 			millis(first[name], 0), millis(first[name], 50), millis(first[name], 95), millis(second[name], 50))
 	}
 	return table.Flush()
+}
+
+// startAll starts the functions in turn, and returns the times of their first and second
+// answers, sorted, by function.
+func (c *cold) startAll(ctx context.Context, s *stage) (first, second map[string][]time.Duration, err error) {
+	first, second = make(map[string][]time.Duration), make(map[string][]time.Duration)
+	for range c.starts {
+		for _, name := range coldFunctions {
+			took, again, err := c.start(ctx, s, name)
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", name, err)
+			}
+			first[name], second[name] = append(first[name], took), append(second[name], again)
+		}
+	}
+	for _, name := range coldFunctions {
+		slices.Sort(first[name])
+		slices.Sort(second[name])
+	}
+	return first, second, nil
 }
 
 // millis formats a percentile in milliseconds.

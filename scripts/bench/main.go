@@ -6,6 +6,7 @@
 //	go run ./scripts/bench cold    time from the start of a process to its first answer
 //	go run ./scripts/bench sweep   CPU and memory of a sweep, compared with a bare HTTP client
 //	go run ./scripts/bench cost    costs of customers and events, and the most customers of a stack
+//	go run ./scripts/bench table   the table of the project's README, beside what others cost
 //
 // -h after a command lists its flags. README.md has the figures of one machine.
 //
@@ -63,6 +64,7 @@ var commands = []command{
 	{"load", "SendEvent with many events in flight, and a gateway that slows down", func() task { return new(loading) }},
 	{"cold", "from the start of a process to its first answer", func() task { return new(cold) }},
 	{"sweep", "CPU and memory of a sweep, beside a bare HTTP client", func() task { return new(sweeping) }},
+	{"table", "the table of the project's README: all of these in short, beside what others cost", func() task { return new(table) }},
 	{"cost", "what customers and events cost, and how many customers a stack can have", func() task { return new(cost) }},
 }
 

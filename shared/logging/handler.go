@@ -38,22 +38,34 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // Handle implements [slog.Handler].
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
-	buffer := buffers.Get().(*[]byte)
-	defer buffers.Put(buffer)
-	line, ok := appendLine((*buffer)[:0], r)
-	*buffer = line
-	if !ok {
-		return h.Handler.Handle(ctx, r)
+	attrs := make([]slog.Attr, 0, r.NumAttrs())
+	r.Attrs(func(a slog.Attr) bool {
+		attrs = append(attrs, a)
+		return true
+	})
+	if h.write(r.Time, r.Level, r.Message, attrs) {
+		return nil
 	}
-	_, err := h.out.Write(line)
-	return err
+	return h.Handler.Handle(ctx, r)
 }
 
-// appendLine appends a line to dst. ok is false if the record needs slog's handler; the
+// write writes a line, or returns false if the line needs slog's handler.
+func (h handler) write(at time.Time, level slog.Level, message string, attrs []slog.Attr) bool {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	line, ok := appendLine((*buffer)[:0], at, level, message, attrs)
+	*buffer = line
+	if ok {
+		_, _ = h.out.Write(line) // there is nowhere to report an error of the log
+	}
+	return ok
+}
+
+// appendLine appends a line to dst. ok is false if the line needs slog's handler; the
 // appended bytes are invalid then.
-func appendLine(dst []byte, r slog.Record) (line []byte, ok bool) {
-	dst = append(r.Time.AppendFormat(append(dst, `{"time":"`...), time.RFC3339Nano), `","severity":"`...)
-	switch r.Level {
+func appendLine(dst []byte, at time.Time, level slog.Level, message string, attrs []slog.Attr) (line []byte, ok bool) {
+	dst = append(at.AppendFormat(append(dst, `{"time":"`...), time.RFC3339Nano), `","severity":"`...)
+	switch level {
 	case slog.LevelInfo:
 		dst = append(dst, "INFO"...)
 	case slog.LevelWarn:
@@ -64,14 +76,13 @@ func appendLine(dst []byte, r slog.Record) (line []byte, ok bool) {
 		return dst, false
 	}
 	dst = append(dst, `","message":`...)
-	dst, ok = appendPlain(dst, r.Message)
-	ok = ok && !r.Time.IsZero()
-	r.Attrs(func(a slog.Attr) bool {
+	dst, ok = appendPlain(dst, message)
+	ok = ok && !at.IsZero()
+	for _, a := range attrs {
 		if ok {
 			dst, ok = appendField(dst, a)
 		}
-		return ok
-	})
+	}
 	return append(dst, "}\n"...), ok
 }
 

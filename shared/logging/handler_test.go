@@ -50,7 +50,7 @@ func TestHandlersAgree(t *testing.T) {
 			t.Parallel()
 			record := slog.NewRecord(test.time, test.level, test.text, 0)
 			record.AddAttrs(test.attrs...)
-			if _, plain := appendLine(nil, record); plain != test.plain {
+			if _, plain := appendLine(nil, test.time, test.level, test.text, test.attrs); plain != test.plain {
 				t.Errorf("plain = %v, want %v", plain, test.plain)
 			}
 			var want, got bytes.Buffer

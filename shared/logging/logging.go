@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Names of fields in log lines. functions/CONTRACTS.md lists their meaning and where
@@ -124,7 +125,11 @@ func Raise(ctx context.Context, level slog.Level) {
 func (l *Line) Write(ctx context.Context, log *slog.Logger, message string, last ...slog.Attr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	log.LogAttrs(ctx, l.level, message, lastOfEach(append(l.attrs, last...))...)
+	attrs := lastOfEach(append(l.attrs, last...))
+	if h, ok := log.Handler().(handler); ok && h.write(time.Now(), l.level, message, attrs) {
+		return // without a slog.Record, which would copy the fields
+	}
+	log.LogAttrs(ctx, l.level, message, attrs...)
 }
 
 // lastOfEach returns the last field of each name: readers of JSON disagree on which of

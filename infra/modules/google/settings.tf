@@ -30,6 +30,21 @@ variable "event_checks" {
   }
 }
 
+variable "exclude_accepted" {
+  description = <<-EOT
+    Share of the customers whose log lines of accepted events are not stored, such as 0.9; 0 stores all. A customer's
+    lines are all stored or none, and lines of any other outcome are always stored.
+  EOT
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(0|1|0\\.[0-9]*[1-9])$", var.exclude_accepted))
+    error_message = "The exclude_accepted is 0, 1 or a share between them such as 0.9."
+  }
+}
+
 variable "grantee" {
   description = <<-EOT
     How the customer of a directive's bearer token is identified, by the maker's identity provider.

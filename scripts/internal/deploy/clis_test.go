@@ -39,6 +39,7 @@ func TestRealCLIs(t *testing.T) {
 	for _, secret := range []string{"gatepost-lwa-credentials", "gatepost-token-keyset-eu"} {
 		google.Put("projects/maker-prod/secrets/"+secret+"/versions/1", object{"state": "ENABLED"})
 	}
+	google.Put("projects/maker-prod/sinks/_Default", object{"exclusions": []any{object{"name": "makers-own", "filter": "severity<INFO"}}})
 	source := filepath.Join(t.TempDir(), "source.zip")
 	if err := os.WriteFile(source, []byte("PK\x05\x06"+strings.Repeat("\x00", 18)), 0o600); err != nil { // an empty zip
 		t.Fatal(err)
@@ -141,6 +142,12 @@ func wantMeant(t *testing.T, made map[string]object) {
 			"pushConfig.oidcToken.audience":        urlOf("gatepost-eu-sendevent"),
 			"deadLetterPolicy.maxDeliveryAttempts": "100",
 		},
+		project + "sinks/_Default": {
+			"exclusions.0.name": "makers-own", "exclusions.1.name": "gatepost-pushes", "exclusions.2.name": "",
+			"exclusions.1.filter": `resource.labels.service_name=("gatepost-eu-refreshshard" OR "gatepost-eu-sendevent" OR ` +
+				`"gatepost-fe-refreshshard" OR "gatepost-fe-sendevent" OR "gatepost-na-refreshshard" OR "gatepost-na-sendevent") AND ` +
+				`log_id("run.googleapis.com/requests") AND severity<WARNING AND httpRequest.status<500`,
+		},
 		project + "subscriptions/dead-letters": {"pushConfig.pushEndpoint": ""},
 		location + "jobs/gatepost-eu-refresh":  {"httpTarget.httpMethod": "POST", "retryConfig.retryCount": "3"},
 		location + "services/gatepost-eu-acceptgrant:policy": {
@@ -213,7 +220,8 @@ func realGcloud(t *testing.T, url string) func(args []string) reply {
 		"CLOUDSDK_SURVEY_DISABLE_PROMPTS=true", "CLOUDSDK_CORE_DISABLE_FILE_LOGGING=true", "no_proxy=127.0.0.1",
 		"CLOUDSDK_CORE_PROJECT=maker-prod", "CLOUDSDK_CORE_DISABLE_PROMPTS=1") // as in the script, which is another process
 	for _, api := range []string{
-		"CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "FIRESTORE", "IAM", "PUBSUB", "RUN", "SECRETMANAGER", "SERVICEUSAGE",
+		"CLOUDFUNCTIONS", "CLOUDRESOURCEMANAGER", "CLOUDSCHEDULER", "FIRESTORE", "IAM", "LOGGING", "PUBSUB", "RUN", "SECRETMANAGER",
+		"SERVICEUSAGE",
 	} {
 		env = append(env, "CLOUDSDK_API_ENDPOINT_OVERRIDES_"+api+"="+url+"/")
 	}

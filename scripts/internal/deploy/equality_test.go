@@ -42,6 +42,7 @@ var commands = map[string]string{
 		--oidc-service-account-email=<http_target.0.oidc_token.0.service_account_email>
 		--oidc-token-audience=<http_target.0.oidc_token.0.audience> --max-retry-attempts=<retry_config.0.retry_count>
 		--min-backoff=<retry_config.0.min_backoff_duration> --max-backoff=<retry_config.0.max_backoff_duration>`,
+	"google_logging_project_exclusion": "gcloud logging exclusions <name> --description=<description> --filter=<filter>",
 	"google_firestore_database": `gcloud firestore databases <name> --location=<location_id> --type=<type> --edition=<database_edition>
 		--delete-protection=<delete_protection_state> --enable-pitr=<point_in_time_recovery_enablement>`,
 	"google_firestore_index": `gcloud firestore indexes composite <database> <collection> --query-scope=<query_scope>

@@ -130,6 +130,8 @@ func (m *model) answer(args []string) reply {
 		return reply{stdout: "123456789012\n"}
 	case c.kind == "gcloud secrets versions":
 		return reply{stdout: map[bool]string{false: "ENABLED\n"}[m.empty]}
+	case c.kind == "gcloud logging sinks":
+		return m.sink(c)
 	case c.verb == "list" || c.kind == "aws lambda permission" && c.verb == "get":
 		return reply{stdout: m.list(key)}
 	case slices.Contains([]string{"describe", "get"}, c.verb) && exists:
@@ -162,6 +164,29 @@ func (m *model) answer(args []string) reply {
 	maps.Copy(all, c.flags)
 	m.made[key] = all
 	return reply{}
+}
+
+// sink shows or changes the exclusions of the sink _Default.
+func (m *model) sink(c command) reply {
+	const kind = "gcloud logging exclusions "
+	for change, value := range c.flags {
+		exclusion, name := flags{}, value
+		for pair := range strings.SplitSeq(strings.TrimPrefix(value, "^;^"), ";") {
+			if field, value, _ := strings.Cut(pair, "="); field == "name" {
+				name = value
+			} else {
+				exclusion[field] = value
+			}
+		}
+		if (m.made[kind+name] == nil) != (change == "add-exclusion") {
+			return reply{stderr: "INVALID_ARGUMENT\n", status: 1}
+		}
+		m.made[kind+name] = exclusion
+		if change == "remove-exclusions" {
+			delete(m.made, kind+name)
+		}
+	}
+	return reply{stdout: m.list(kind)}
 }
 
 // list returns the resources whose keys have a prefix.

@@ -216,7 +216,7 @@ func TestBuilds(t *testing.T) {
 
 	m.made["gcloud functions gatepost-eu-skillevent"]["state"] = "FAILED"
 	m.deploy(append(args, settingsWith(t, settingsFile, object{
-		"refresh_schedule": "*/4 * * * *", "lwa_max_rate": 7,
+		"refresh_schedule": "*/4 * * * *", "lwa_max_rate": 7, "exclude_accepted": 0.5,
 		"scaling": object{"AcceptGrant": object{"min_instances": nil, "max_instances": "7"}},
 	}))...)
 	built("acceptgrant", "refreshshard", "skillevent")
@@ -226,13 +226,21 @@ func TestBuilds(t *testing.T) {
 		t.Errorf("the job's schedule = %s, RefreshShard's period = %s", schedule, told)
 	}
 
-	// Another source, and another skill, which AWS refuses.
+	const accepted = "gcloud logging exclusions gatepost-accepted"
+	if filter := m.made[accepted]["filter"]; !strings.HasSuffix(filter, " AND sample(jsonPayload.customer, 0.5)") {
+		t.Errorf("the filter of accepted events = %s", filter)
+	}
+
+	// Another source, no such filter, and another skill, which AWS refuses.
 	settings := settingsWith(t, settingsFile, object{"skill_id": "amzn1.ask.skill.00000000-0000-4000-8000-000000000000"})
 	status, out := m.run(scriptOf(t, append(args, "--source", settingsFile, "--proxy", "p.zip", settings)...))
 	if status == exitOK || !strings.Contains(out, "ALREADY_EXISTS") {
 		t.Errorf("status = %d, want that AWS refuses another skill\n%s", status, out)
 	}
 	built("acceptgrant", "refreshshard", "refreshtokens", "sendevent", "skillevent")
+	if m.made[accepted] != nil {
+		t.Errorf("%s was not removed", accepted)
+	}
 }
 
 // TestRefreshPeriod: RefreshShard gets the period of a schedule that is not the

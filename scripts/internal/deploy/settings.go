@@ -40,6 +40,7 @@ type Settings struct {
 	LWAMaxRate       text `json:"lwa_max_rate"`
 	MaxEventAge      text `json:"max_event_age"`
 	EventChecks      text `json:"event_checks"`
+	ExcludeAccepted  text `json:"exclude_accepted"`
 	Scaling          struct {
 		AcceptGrant, SkillEvent, RefreshTokens, RefreshShard, SendEvent scaling
 	} `json:"scaling"`
@@ -133,7 +134,8 @@ func ReadSettings(path string) (*Settings, error) {
 func newSettings() *Settings {
 	s := &Settings{
 		Skill: "default", DeviceEvents: "shared", RefreshShards: "16", RefreshIdleAfter: "off", RefreshSchedule: "* * * * *",
-		LWAMaxRate: "0", MaxEventAge: "5m", EventChecks: "strict", ProxyName: "gatepost-skill-proxy", LogRetentionDays: "30",
+		LWAMaxRate: "0", MaxEventAge: "5m", EventChecks: "strict", ExcludeAccepted: "0", ProxyName: "gatepost-skill-proxy",
+		LogRetentionDays: "30",
 	}
 	s.Scaling.AcceptGrant = scaling{"1", "10", "256Mi", "1"}
 	s.Scaling.SkillEvent = scaling{"0", "10", "256Mi", "1"}
@@ -234,6 +236,7 @@ func (s *Settings) rules() []rule {
 		{"lwa_max_rate", s.LWAMaxRate, `^[0-9]{1,6}$`, "a whole number from 0 to 100000"},
 		{"max_event_age", s.MaxEventAge, `^([0-9]+h)?([0-9]+m)?([0-9]+s)?$`, "a duration of hours, minutes and seconds such as 5m"},
 		{"event_checks", s.EventChecks, `^(strict|advise|off)$`, "strict, advise or off"},
+		{"exclude_accepted", s.ExcludeAccepted, `^(0|1|0\.[0-9]*[1-9])$`, "0, 1 or a share between them such as 0.9"},
 		{"proxy_name", s.ProxyName, `^[A-Za-z0-9][A-Za-z0-9_-]{0,60}$`, "1 to 61 letters, digits, underscores and hyphens"},
 		{"log_retention_days", s.LogRetentionDays, atMostFour, "a number of days that CloudWatch Logs offers"},
 	}

@@ -53,6 +53,7 @@ func TestSettingsRefused(t *testing.T) {
 		{"lwa_max_rate", -1, "lwa_max_rate: must be"},
 		{"max_event_age", "5", "max_event_age: must be"},
 		{"event_checks", "lax", "event_checks: must be"},
+		{"exclude_accepted", 90, "exclude_accepted: must be"},
 		{"scaling", object{"Sender": object{}}, `unknown field "Sender"`},
 		{"scaling", object{"SendEvent": object{"max_instances": "many"}}, "scaling.SendEvent.max_instances: must be"},
 		{"scaling", object{"SendEvent": object{"memory": "512MB"}}, "scaling.SendEvent.memory: must be"},

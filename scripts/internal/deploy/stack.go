@@ -42,6 +42,39 @@ func (s *Settings) Condition() text {
 	return text("google.subject in [" + strings.Join(roles, ", ") + "]")
 }
 
+// exclusion is a part of the log that the sink _Default does not store.
+type exclusion struct{ Name, description, filter text }
+
+// Exclusions returns those of all stacks, including those that are not deployed in this
+// run. One without a filter is not wanted.
+func (s *Settings) Exclusions() []exclusion {
+	services := func(functions ...text) text {
+		var names []string
+		for _, region := range slices.Sorted(maps.Keys(s.Regions)) {
+			for _, function := range functions {
+				names = append(names, `"`+string(s.Regions[region].Name(function))+`"`)
+			}
+		}
+		return text("resource.labels.service_name=(" + strings.Join(names, " OR ") + ") AND ")
+	}
+	pushes := exclusion{"gatepost-pushes", "Cloud Run's own lines about the calls of Pub/Sub, except errors.",
+		services("refreshshard", "sendevent") + `log_id("run.googleapis.com/requests") AND severity<WARNING AND httpRequest.status<500`}
+	accepted := exclusion{"gatepost-accepted", "Lines of accepted events, of a share of the customers.", ""}
+	if s.ExcludeAccepted != "0" {
+		accepted.filter = services("sendevent") +
+			`jsonPayload.outcome="accepted" AND severity<WARNING AND sample(jsonPayload.customer, ` + s.ExcludeAccepted + `)`
+	}
+	return []exclusion{pushes, accepted}
+}
+
+// Flag returns the exclusion in the form of gcloud's flags, or "" if it is not wanted.
+func (e exclusion) Flag() text {
+	if e.filter == "" {
+		return ""
+	}
+	return "^;^name=" + e.Name + ";description=" + e.description + ";filter=" + e.filter
+}
+
 func (s *Settings) secret(name text) text { return "projects/" + s.ProjectID + "/secrets/" + name }
 
 // Database returns the name of the stack's database.

@@ -118,6 +118,7 @@ var kinds = []kind{
 	{path: in(`databases/[^/]+/collectionGroups/[^/]+/indexes`), list: "indexes", slow: true, made: state("READY")},
 	{path: in(`databases/[^/]+/collectionGroups/[^/]+/fields`), list: "fields", slow: true, made: expiring},
 	{path: in(`topics`), list: "topics"},
+	{path: in(`sinks`), list: "sinks"},
 	{path: in(`subscriptions`), list: "subscriptions", made: state("ACTIVE")},
 	{path: in(`locations/[^/]+/functions`), list: "functions", id: "functionId", slow: true, made: deployed},
 	{path: in(`locations/[^/]+/jobs`), list: "jobs", made: state("ENABLED")},

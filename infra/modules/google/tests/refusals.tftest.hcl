@@ -107,11 +107,12 @@ run "refuses_too_much" {
   command = plan
 
   variables {
-    lwa_max_rate   = 100001
-    refresh_shards = 257
-    regions        = { EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
+    exclude_accepted = 1.1
+    lwa_max_rate     = 100001
+    refresh_shards   = 257
+    regions          = { EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "maker-role-of-a-name-that-is-one-letter-longer-than-any-role-may-be" } }
   }
-  expect_failures = [var.lwa_max_rate, var.refresh_shards, var.regions]
+  expect_failures = [var.exclude_accepted, var.lwa_max_rate, var.refresh_shards, var.regions]
 }
 
 run "refuses_other_units" {

@@ -109,6 +109,14 @@ main() {
     iamcredentials.googleapis.com logging.googleapis.com monitoring.googleapis.com pubsub.googleapis.com run.googleapis.com \
     secretmanager.googleapis.com storage.googleapis.com sts.googleapis.com
 
+  # What the sink _Default does not store
+  exclusion='^;^name=gatepost-pushes;description=Cloud Run'\''s own lines about the calls of Pub/Sub, except errors.;filter=resource.labels.service_name=("gatepost-eu-refreshshard" OR "gatepost-eu-sendevent" OR "gatepost-fe-refreshshard" OR "gatepost-fe-sendevent") AND log_id("run.googleapis.com/requests") AND severity<WARNING AND httpRequest.status<500'
+  ensure has gatepost-pushes gcloud logging sinks describe _Default -- gcloud logging sinks update _Default --add-exclusion="$exclusion"
+  run gcloud logging sinks update _Default --update-exclusion="$exclusion"
+  exclusion='^;^name=gatepost-accepted;description=Lines of accepted events, of a share of the customers.;filter=resource.labels.service_name=("gatepost-eu-sendevent" OR "gatepost-fe-sendevent") AND jsonPayload.outcome="accepted" AND severity<WARNING AND sample(jsonPayload.customer, 0.9)'
+  ensure has gatepost-accepted gcloud logging sinks describe _Default -- gcloud logging sinks update _Default --add-exclusion="$exclusion"
+  run gcloud logging sinks update _Default --update-exclusion="$exclusion"
+
   # Accounts and roles come first, to have propagated by the run after the secrets.
   account gatepost-build "Builds Gatepost's functions"
   account gatepost-eu-acceptgrant 'Gatepost EU: AcceptGrant'
