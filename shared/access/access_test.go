@@ -3,6 +3,7 @@ package access_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/breaker"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -94,9 +96,15 @@ func TestTokenIsRefreshedBeforeItExpires(t *testing.T) {
 			t.Parallel()
 			w, id := linked(t, simulator.Options{})
 			w.Forward(test.forward)
-			token, err := w.Process("p").Token(t.Context(), w.Read(t, customer), id)
+			ctx, line := logging.Begin(t.Context())
+			token, err := w.Process("p").Token(ctx, w.Read(t, customer), id)
 			if err != nil {
 				t.Fatal(err)
+			}
+			var written strings.Builder
+			line.Write(ctx, logging.New(&written), "SendEvent")
+			if timed := strings.Contains(written.String(), `"lwa_ms":`); timed != (test.refreshed > 0) {
+				t.Errorf("line = %s, want lwa_ms for a refresh", &written)
 			}
 			if token.Version != 1+test.refreshed || token.Renewed != (test.refreshed > 0) || w.Sim.Counts().Refreshes != test.refreshed {
 				t.Errorf("version = %d, renewed %v after %d refreshes, want %d", token.Version, token.Renewed, w.Sim.Counts().Refreshes, test.refreshed)

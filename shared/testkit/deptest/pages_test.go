@@ -10,8 +10,8 @@ import (
 )
 
 // TestTroubleshooting: the page for an event that does not arrive has a section for
-// each outcome and a row for each code and reason, and its queries name fields that
-// there are.
+// each outcome and a row for each code and reason, and its queries, like those of the
+// playbooks, name fields that there are.
 func TestTroubleshooting(t *testing.T) {
 	t.Parallel()
 	page, readme := read(t, "functions/TROUBLESHOOTING.md"), read(t, "README.md")
@@ -36,13 +36,21 @@ func TestTroubleshooting(t *testing.T) {
 			t.Errorf("TROUBLESHOOTING.md says nothing of %s", name)
 		}
 	}
+	playbooks, err := fs.Glob(tree, "infra/playbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	queries := page
+	for _, playbook := range playbooks {
+		queries += read(t, playbook)
+	}
 	fields := section(t, "Log fields")
-	for _, name := range names(`jsonPayload\.(\w+)`, page) {
+	for _, name := range names(`jsonPayload\.(\w+)`, queries) {
 		if strings.HasPrefix(name, "error_") {
 			name = "error_…"
 		}
 		if !strings.Contains(fields, "`"+name+"`") {
-			t.Errorf("TROUBLESHOOTING.md queries %s, which is no field of CONTRACTS.md", name)
+			t.Errorf("TROUBLESHOOTING.md or a playbook queries %s, which is no field of CONTRACTS.md", name)
 		}
 	}
 }
