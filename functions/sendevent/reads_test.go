@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,7 +78,7 @@ func (c *calls) dial(t *testing.T) *firestore.Client {
 
 // TestReadsAndWrites counts the Firestore calls of an accepted event: one read if
 // the customer is not cached, otherwise none, and writes only for events that must
-// not be repeated.
+// not be repeated, and to note that a customer is not idle.
 func TestReadsAndWrites(t *testing.T) {
 	t.Parallel()
 	counted := &calls{count: make(map[string]int)}
@@ -122,10 +123,15 @@ func TestReadsAndWrites(t *testing.T) {
 		{"no customer at publishing", 2 * time.Second, 4 * time.Second, "u-3", report, none},
 		{"no customer, published since", 0, 0, "u-3", report, read},
 		{"no customer after a while", 3 * time.Second, 0, "u-3", report, read},
+		{"use, noted", 0, 0, "u-2", report, map[string]int{"BatchGetDocuments": 1, "Commit": 1}},
+		{"use, noted before, and read again", 0, 0, "u-2", report, read},
 	}
 	counted.take()
 	for i, step := range steps {
 		w.Forward(step.forward)
+		if strings.HasPrefix(step.name, "use") {
+			d.IdleAfter = 168 * time.Hour
+		}
 		results := d.Deliver(t.Context(), push.Message{
 			ID: fmt.Sprint("m-", i), Data: fmt.Appendf(nil, step.event, step.userID), PublishTime: w.Now().Add(-step.age), Attempt: 1,
 		})

@@ -20,6 +20,9 @@ const (
 	// each. TestRefreshReadsAndWrites counts calls of the store, and TestOneCallEach of
 	// shared/grant/grantfire the operations of each call.
 	refreshReads, refreshWrites = 1, 2
+	// A shard's sweep reads the brake and its mark, and its last query costs a read even
+	// if it finds nothing; it writes the mark. The same test.
+	sweepReads, sweepWrites = 3, 1
 	// An event reads the customer's record unless it is cached, for a minute, and
 	// writes nothing. TestReadsAndWrites of functions/sendevent.
 	eventReads = 1
@@ -69,6 +72,7 @@ const (
 const (
 	customerBytes = 1400               // a record with one grant and its index entry, by https://cloud.google.com/firestore/docs/storage-size
 	refreshEgress = 1500               // to Login with Amazon
+	sweepLine     = 400                // of RefreshTokens or RefreshShard
 	eventEgress   = eventRequest + 100 // to the event gateway, with the headers of TLS, TCP and IP
 
 	// What the platform adds to a line, encoded as a google.logging.v2.LogEntry: the
@@ -85,22 +89,22 @@ const (
 // https://cloud.google.com/firestore/quotas.
 const databaseWrites = 10_000
 
-// interval is the mean time between two refreshes of a grant: on average a token
-// is due twenty minutes before its end and waits half a period for the sweep.
-const interval = lifetime - 20*time.Minute + sweep.DefaultPeriod/2
-
 // cost implements the command cost.
 type cost struct {
 	idle, inFlight, perInstance     float64
 	excluded                        float64
+	idleAfter                       time.Duration
 	shards                          int
 	lwa, write, eventCPU, gatewayIn time.Duration
+	period                          time.Duration
 }
 
 func (c *cost) bind(flags *flag.FlagSet) {
 	flags.Float64Var(&c.idle, "idle", 0.3, "`share` of the customers who get no events, for the second column")
+	flags.DurationVar(&c.idleAfter, "idle-after", 168*time.Hour, "REFRESH_IDLE_AFTER, for the second column")
 	flags.IntVar(&c.shards, "shards", 16, "REFRESH_SHARDS")
-	flags.Float64Var(&c.perInstance, "per-instance", 1, "`shards` that one instance works on at a time")
+	flags.DurationVar(&c.period, "period", time.Minute, "REFRESH_PERIOD")
+	flags.Float64Var(&c.perInstance, "per-instance", 8, "`shards` that one instance works on at a time")
 	flags.DurationVar(&c.lwa, "lwa", 200*time.Millisecond, "`time` that Login with Amazon takes to answer")
 	flags.DurationVar(&c.write, "write", 15*time.Millisecond, "`time` that a write to Firestore takes")
 	flags.DurationVar(&c.eventCPU, "event-cpu", 100*time.Microsecond, "CPU `time` of an event, which bench events measures")
@@ -111,8 +115,10 @@ func (c *cost) bind(flags *flag.FlagSet) {
 
 func (c *cost) check() error {
 	if c.idle < 0 || c.idle >= 1 || c.excluded < 0 || c.excluded > 1 || c.shards < 1 || c.shards > grant.Buckets || c.perInstance <= 0 ||
+		c.idleAfter < time.Hour || c.period < time.Minute || c.period > sweep.DefaultPeriod ||
 		min(c.lwa, c.write, c.eventCPU, c.gatewayIn) <= 0 || c.inFlight < 1 || c.inFlight > 80 {
-		return fmt.Errorf("want shares from 0 to less than 1, 1 to %d shards, 1 to 80 events in flight, and times above 0", grant.Buckets)
+		return fmt.Errorf("want shares from 0 to less than 1, 1 to %d shards, a period of 1m to 5m, 1 to 80 events in flight, and times above 0",
+			grant.Buckets)
 	}
 	return nil
 }
@@ -120,11 +126,15 @@ func (c *cost) check() error {
 // waiting returns how long a refresh takes.
 func (c *cost) waiting() time.Duration { return c.lwa + refreshWrites*c.write }
 
-// capacity returns the average refreshes a second of a number of shards. In each period a
-// function has its time-out less the time of the last refresh.
+// working returns the part of a period in which a sweep begins refreshes: its time-out
+// less the time of the last refresh.
+func (c *cost) working() float64 {
+	return (sweep.Timeout - access.RefreshTime).Seconds() / c.period.Seconds()
+}
+
+// capacity returns the average refreshes a second of a number of shards.
 func (c *cost) capacity(shards int) float64 {
-	working := sweep.Timeout - access.RefreshTime
-	return float64(shards) * perShard / c.waiting().Seconds() * working.Seconds() / sweep.DefaultPeriod.Seconds()
+	return float64(shards) * perShard / c.waiting().Seconds() * c.working()
 }
 
 // bill has dollars by item.
@@ -142,23 +152,32 @@ var items = []string{
 	"Pub/Sub", "Cloud Scheduler", "logs", "egress",
 }
 
-// refreshing returns the monthly cost of refreshing tokens. It adds shards if the
-// configured number is too low.
+// notes returns how often in a month it is noted that a customer is not idle: see
+// [grant.Record.NoteUse]. Each is a write, as TestReadsAndWrites shows.
+func (c *cost) notes() float64 { return float64(month) / float64(max(c.idleAfter/10, time.Hour)) }
+
+// refreshing returns the monthly cost of refreshing tokens, and of the notes of use if
+// some customers are idle. It adds shards if the configured number is too low.
 func (c *cost) refreshing(customers, idle float64) bill {
-	rate := customers * (1 - idle) / interval.Seconds()
+	rate := customers * (1 - idle) / grant.RefreshCycle.Seconds()
 	refreshes := rate * month.Seconds()
-	sweeps := float64(month / sweep.DefaultPeriod)
+	sweeps := float64(month / c.period)
 	messages := sweeps * max(rate/c.capacity(1), float64(c.shards))
-	seconds := refreshes*c.waiting().Seconds()/perShard/c.perInstance + messages*rounding.Seconds()
+	notes := 0.0
+	if idle > 0 {
+		notes = customers * (1 - idle) * c.notes()
+	}
+	seconds := (refreshes*c.waiting().Seconds()/perShard + messages*rounding.Seconds()) / c.perInstance
 	return bill{
-		"Firestore reads":    refreshes * refreshReads * readPrice,
-		"Firestore writes":   refreshes * refreshWrites * writePrice,
+		"Firestore reads":    (refreshes*refreshReads + messages*sweepReads) * readPrice,
+		"Firestore writes":   (refreshes*refreshWrites + messages*sweepWrites + notes) * writePrice,
 		"Firestore storage":  customers * customerBytes * storagePrice,
 		"Cloud Run CPU":      seconds * vcpuPrice,
 		"Cloud Run memory":   seconds * memoryPrice,
 		"Cloud Run requests": (sweeps + messages) * requestPrice,
 		"Pub/Sub":            messages * messagePrice,
 		"Cloud Scheduler":    jobPrice,
+		"logs":               ((sweeps+messages)*(sweepLine+platformLog) + sweeps*requestLog) * logPrice,
 		"egress":             refreshes * refreshEgress * egressPrice,
 	}
 }
@@ -220,18 +239,18 @@ const million = 1e6
 
 // limits writes how many customers a stack can have.
 func (c *cost) limits(out io.Writer) error {
-	fmt.Fprintf(out, "\nA refresh waits %v, and a customer needs one every %v:\n\n", c.waiting(), interval)
+	fmt.Fprintf(out, "\nA refresh waits %v, and a customer needs one every %v:\n\n", c.waiting(), grant.RefreshCycle)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "limit\trefreshes a second\tcustomers\t")
 	for _, l := range []struct {
 		name string
 		rate float64
 	}{
-		{fmt.Sprintf("%d shards every %v", c.shards, sweep.DefaultPeriod), c.capacity(c.shards)},
-		{fmt.Sprintf("%d shards every %v", grant.Buckets, sweep.DefaultPeriod), c.capacity(grant.Buckets)},
-		{fmt.Sprintf("%d writes a second to the database", databaseWrites), databaseWrites / refreshWrites},
+		{fmt.Sprintf("%d shards every %v", c.shards, c.period), c.capacity(c.shards)},
+		{fmt.Sprintf("%d shards every %v", grant.Buckets, c.period), c.capacity(grant.Buckets)},
+		{fmt.Sprintf("%d writes a second to the database", databaseWrites), databaseWrites / refreshWrites * c.working()},
 	} {
-		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t\n", l.name, l.rate, l.rate*interval.Seconds())
+		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t\n", l.name, l.rate, l.rate*grant.RefreshCycle.Seconds())
 	}
 	return table.Flush()
 }

@@ -1,10 +1,13 @@
 // Command bench measures the resources of an event and of the sweep, which refreshes
-// every customer's access token before it expires, and computes the costs of both.
+// every customer's access token before it expires, simulates both at their largest, and
+// computes their costs.
 //
 //	go run ./scripts/bench events  CPU, latency and memory of SendEvent, compared with common alternatives
 //	go run ./scripts/bench load    SendEvent with many events in flight, and a gateway that slows down
 //	go run ./scripts/bench cold    time from the start of a process to its first answer
 //	go run ./scripts/bench sweep   CPU and memory of a sweep, compared with a bare HTTP client
+//	go run ./scripts/bench carry   the sweep of millions of customers in simulated time, through an outage
+//	go run ./scripts/bench outage  many reports in simulated time, through an outage of the event gateway
 //	go run ./scripts/bench cost    costs of customers and events, and the most customers of a stack
 //	go run ./scripts/bench table   the table of the project's README, beside what others cost
 //
@@ -64,6 +67,8 @@ var commands = []command{
 	{"load", "SendEvent with many events in flight, and a gateway that slows down", func() task { return new(loading) }},
 	{"cold", "from the start of a process to its first answer", func() task { return new(cold) }},
 	{"sweep", "CPU and memory of a sweep, beside a bare HTTP client", func() task { return new(sweeping) }},
+	{"carry", "the sweep of millions of customers in simulated time, through an outage", func() task { return new(carrying) }},
+	{"outage", "many reports in simulated time, through an outage of the event gateway", func() task { return new(outage) }},
 	{"table", "the table of the project's README: all of these in short, beside what others cost", func() task { return new(table) }},
 	{"cost", "what customers and events cost, and how many customers a stack can have", func() task { return new(cost) }},
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/testkit/binary"
 	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/loopback"
@@ -245,20 +246,22 @@ func TestCounts(t *testing.T) {
 func TestBills(t *testing.T) {
 	t.Parallel()
 	c := &cost{
-		lwa: 60 * time.Millisecond, write: 20 * time.Millisecond, shards: 16, perInstance: 1,
-		eventCPU: time.Millisecond, gatewayIn: 99 * time.Millisecond,
+		lwa: 60 * time.Millisecond, write: 20 * time.Millisecond, shards: 16, perInstance: 2, period: sweep.DefaultPeriod,
+		idleAfter: 168 * time.Hour,
+		eventCPU:  time.Millisecond, gatewayIn: 99 * time.Millisecond,
 	}
-	// 2550 customers make a refresh a second, 2,628,000 in a month. 8760 sweeps
+	// 2790 customers make a refresh a second, 2,628,000 in a month. 8760 sweeps
 	// publish 140,160 messages.
-	const refreshes, seconds = 2_628_000, 2_628_000*0.1/16 + 14_016
+	const refreshes, seconds = 2_628_000, (2_628_000*0.1/16 + 14_016) / 2
 	same := cmpopts.EquateApprox(1e-9, 0)
 	if diff := cmp.Diff(bill{
-		"Firestore reads": refreshes * 0.03 / 100_000, "Firestore writes": 2 * refreshes * 0.09 / 100_000,
-		"Firestore storage": 2550 * 1400.0 / (1 << 30) * 0.30,
+		"Firestore reads":   (refreshes + 3*140_160) * 0.03 / 100_000,
+		"Firestore writes":  (2*refreshes + 140_160) * 0.09 / 100_000,
+		"Firestore storage": 2790 * 1400.0 / (1 << 30) * 0.30,
 		"Cloud Run CPU":     seconds * 0.000024, "Cloud Run memory": seconds * 0.0000025 / 2,
 		"Cloud Run requests": 148_920 * 0.40 / 1e6, "Pub/Sub": 140_160 * 2000.0 / (1 << 40) * 40, "Cloud Scheduler": 0.10,
-		"egress": refreshes * 1500.0 / (1 << 30) * 0.12,
-	}, c.refreshing(2550, 0), same); diff != "" {
+		"egress": refreshes * 1500.0 / (1 << 30) * 0.12, "logs": 148_920 * 1900.0 / (1 << 30) * 0.50,
+	}, c.refreshing(2790, 0), same); diff != "" {
 		t.Errorf("bill of refreshes differs (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(bill{
@@ -270,11 +273,12 @@ func TestBills(t *testing.T) {
 	c.eventCPU = 20 * time.Millisecond
 	for name, test := range map[string]struct{ got, want float64 }{
 		"an event pays for its CPU at least": {c.delivering(1e6, 80, 1, 1)["Cloud Run CPU"], 20_000 * 0.000024},
-		"half of the customers idle":         {2 * c.refreshing(1e6, 0.5)["Firestore writes"], c.refreshing(1e6, 0)["Firestore writes"]},
+		"half of the customers idle":         {2 * c.refreshing(1e6, 0.5)["egress"], c.refreshing(1e6, 0)["egress"]},
+		"notes of use, one in 16.8 hours":    {c.notes(), 730 / 16.8},
 		// In a period of 300 s a shard works for 43 s.
 		"refreshes a second of 16 shards": {c.capacity(16), 16 * 160 * 43.0 / 300},
 		// Twice the customers of 16 shards need 32.
-		"messages of more shards": {c.refreshing(2*2550*c.capacity(16), 0)["Pub/Sub"], 2 * 140_160 * 2000.0 / (1 << 40) * 40},
+		"messages of more shards": {c.refreshing(2*2790*c.capacity(16), 0)["Pub/Sub"], 2 * 140_160 * 2000.0 / (1 << 40) * 40},
 	} {
 		if math.Abs(test.got-test.want) > 1e-9*test.want {
 			t.Errorf("%s = %v, want %v", name, test.got, test.want)

@@ -132,8 +132,19 @@ func (c *counting) Write(ctx context.Context, was, now grant.Record) (grant.Reco
 	return c.Store.Write(ctx, was, now)
 }
 
-// TestRefreshReadsAndWrites counts a refresh's calls of the store, without the
-// shards' own marks.
+func (c *counting) ReadControl(ctx context.Context, name string) (grant.Control, error) {
+	c.add("control reads", 1)
+	return c.Store.ReadControl(ctx, name)
+}
+
+func (c *counting) WriteControl(ctx context.Context, was, now grant.Control) (grant.Control, error) {
+	c.add("control writes", 1)
+	return c.Store.WriteControl(ctx, was, now)
+}
+
+// TestRefreshReadsAndWrites counts a refresh's calls of the store, and those of the
+// shards themselves. Once a day one of them counts the customers, with two reads and a
+// write of the brake. A query that finds nothing is charged like a read.
 func TestRefreshReadsAndWrites(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -143,7 +154,10 @@ func TestRefreshReadsAndWrites(t *testing.T) {
 		if err := f.sweep(t.Context(), 16); err != nil {
 			t.Fatal(err)
 		}
-		want := map[string]int{"reads": 500 * refreshReads, "writes": 500 * refreshWrites}
+		want := map[string]int{
+			"reads": 500 * refreshReads, "writes": 500 * refreshWrites,
+			"control reads": 16*(sweepReads-1) + 2, "control writes": 16*sweepWrites + 1,
+		}
 		expect.Equal(t, "calls", want, c.counts)
 	})
 }

@@ -328,20 +328,26 @@ func TestFailedTogether(t *testing.T) {
 	}
 }
 
-// TestRefreshDueIsSpread follows customers who linked in the same minute: two
-// refreshes later they are due at all times alike, and a refresh is due every 46.5
-// minutes and never later than 13 minutes before a token ends. Tokens that last less
-// are not due at once.
+// TestRefreshDueIsSpread follows customers who linked in the same minute: few are due
+// in one minute, two refreshes later all times are alike, and a refresh is due every
+// 46.5 minutes and never later than 13 minutes before a token ends. Tokens that last
+// less are not due at once.
 func TestRefreshDueIsSpread(t *testing.T) {
 	t.Parallel()
 	const grants, wait, parts = 4000, 40 * time.Second, 5
 	for _, life := range []time.Duration{time.Hour, time.Hour - 20*time.Second, 30 * time.Minute} {
 		var due [parts]int
+		first := make(map[time.Duration]int) // by minute
 		for i := range grants {
 			now, last := start, time.Duration(0)
 			for n := range 6 {
 				at := grant.RefreshDue(fmt.Sprint(i), now, now.Add(life))
 				last = at.Sub(now)
+				if minute := last.Truncate(time.Minute); n == 0 {
+					if first[minute]++; life > 50*time.Minute && first[minute] > grants/10 {
+						t.Fatalf("more than a tenth of the first refreshes are due in minute %v", minute)
+					}
+				}
 				if last < (life-13*time.Minute)/2 || last > life-13*time.Minute {
 					t.Fatalf("refresh %d of grant %d: due %v after the last, of tokens for %v", n, i, last, life)
 				}

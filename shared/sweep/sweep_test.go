@@ -117,7 +117,7 @@ func (w *world) spread() {
 // run sweeps in each period with all shards at once.
 func (w *world) run(during time.Duration) {
 	for end := w.Now().Add(during); w.Now().Before(end); {
-		next := w.Now().Add(DefaultPeriod)
+		next := w.Now().Add(w.sweepers[0].Period)
 		var all sync.WaitGroup
 		for i := range shards {
 			all.Go(func() {
@@ -371,9 +371,18 @@ func TestLateAnswersAreSaved(t *testing.T) {
 // process start only a few refreshes.
 func TestLostAnswersCostFew(t *testing.T) {
 	t.Parallel()
+	for _, period := range []time.Duration{DefaultPeriod, time.Minute} {
+		lostAnswers(t, period)
+	}
+}
+
+func lostAnswers(t *testing.T, period time.Duration) {
 	const processes, periods, most = 4, 2, 8
 	inWorld(t, crowd(), processes, func(t *testing.T, w *world) {
 		w.spread()
+		for _, sweeper := range w.sweepers {
+			sweeper.Period = period
+		}
 		w.run(DefaultPeriod)
 		w.Sim.Always(simulator.Refresh, simulator.Fault{AnswerLost: true, Delay: 6 * time.Second})
 		w.run(periods * DefaultPeriod)
