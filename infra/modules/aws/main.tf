@@ -20,6 +20,10 @@ module "proxy_na" {
   name               = var.name
   package            = var.package
   skill_id           = var.skill_id
+
+  permissions_boundary = var.permissions_boundary
+  role_path            = var.role_path
+  tags                 = var.tags
 }
 
 module "proxy_eu" {
@@ -40,6 +44,10 @@ module "proxy_eu" {
   name               = var.name
   package            = var.package
   skill_id           = var.skill_id
+
+  permissions_boundary = var.permissions_boundary
+  role_path            = var.role_path
+  tags                 = var.tags
 }
 
 module "proxy_fe" {
@@ -60,4 +68,8 @@ module "proxy_fe" {
   name               = var.name
   package            = var.package
   skill_id           = var.skill_id
+
+  permissions_boundary = var.permissions_boundary
+  role_path            = var.role_path
+  tags                 = var.tags
 }
