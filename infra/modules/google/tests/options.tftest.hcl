@@ -144,10 +144,10 @@ run "build_rights" {
     error_message = "The build must be able to write to the stack's repository."
   }
   assert {
-    condition = {
+    condition = toset([
       for policy in google_artifact_registry_repository.functions["EU"].cleanup_policies :
-      policy.action => [one(policy.condition[*].older_than), one(policy.most_recent_versions[*].keep_count)]
-    } == { DELETE = ["2592000s", null], KEEP = [null, 5] }
+      join(" ", concat([policy.action], policy.condition[*].older_than, [for newest in policy.most_recent_versions : tostring(newest.keep_count)]))
+    ]) == toset(["DELETE 2592000s", "KEEP 5"])
     error_message = "The repository must keep the newest images, and those of 30 days."
   }
 }
