@@ -77,6 +77,22 @@ run "everything" {
   variables {
     device_events = "regional"
     directive     = { url = "https://home.example.com/alexa" }
+
+    backup_retention_weeks   = 14
+    build_rights             = "resources"
+    grant_events_subscribers = ["group:links@maker.example"]
+    kms_keys = {
+      databases = { EU = "projects/maker-kms/locations/europe/keyRings/gatepost/cryptoKeys/database" }
+      keysets   = { EU = "projects/maker-kms/locations/europe-west1/keyRings/gatepost/cryptoKeys/keyset" }
+      secrets   = "projects/maker-kms/locations/global/keyRings/gatepost/cryptoKeys/secrets"
+      topics    = "projects/maker-kms/locations/europe/keyRings/gatepost/cryptoKeys/topics"
+    }
+    labels               = { team = "smart-home" }
+    permissions_boundary = "arn:aws:iam::123456789012:policy/gatepost-boundary"
+    publishers           = ["serviceAccount:devices@maker-cloud.iam.gserviceaccount.com"]
+    role_path            = "/gatepost/"
+    tags                 = { team = "smart-home" }
+    version_destroy_ttl  = "2592000s"
   }
 
   assert {
