@@ -14,7 +14,10 @@ module "stack" {
   backup_retention_weeks = var.backup_retention_weeks
   kms_keys               = { database = lookup(var.kms_keys.databases, each.key, null), topics = var.kms_keys.topics }
   labels                 = var.labels
-  repository             = try(google_artifact_registry_repository.functions[each.key].id, null)
+  repository = try(
+    "projects/${var.project_id}/locations/${each.value.location}/repositories/${google_artifact_registry_repository.functions[each.key].repository_id}",
+    null,
+  )
 
   build_account = google_service_account.build.name
   package       = { bucket = google_storage_bucket.source.name, object = google_storage_bucket_object.functions.name }
