@@ -28,6 +28,14 @@ module "google" {
   scaling            = var.scaling
   skill              = var.skill
   slo                = var.slo
+
+  backup_retention_weeks   = var.backup_retention_weeks
+  build_rights             = var.build_rights
+  grant_events_subscribers = var.grant_events_subscribers
+  kms_keys                 = var.kms_keys
+  labels                   = var.labels
+  publishers               = var.publishers
+  version_destroy_ttl      = var.version_destroy_ttl
 }
 
 module "aws" {
@@ -42,6 +50,10 @@ module "aws" {
   name               = var.proxy_name
   package            = var.proxy_package
   skill_id           = var.skill_id
+
+  permissions_boundary = var.permissions_boundary
+  role_path            = var.role_path
+  tags                 = var.tags
 }
 
 locals {

@@ -143,3 +143,55 @@ variable "source_package" {
   type    = string
   default = null
 }
+
+# What some organisations require: options.tf of the modules.
+
+variable "backup_retention_weeks" {
+  type    = number
+  default = null
+}
+
+variable "build_rights" {
+  type    = string
+  default = null
+}
+
+variable "grant_events_subscribers" {
+  type    = list(string)
+  default = null
+}
+
+variable "kms_keys" {
+  type    = any
+  default = null
+}
+
+variable "labels" {
+  type    = map(string)
+  default = null
+}
+
+variable "permissions_boundary" {
+  type    = string
+  default = null
+}
+
+variable "publishers" {
+  type    = list(string)
+  default = null
+}
+
+variable "role_path" {
+  type    = string
+  default = null
+}
+
+variable "tags" {
+  type    = map(string)
+  default = null
+}
+
+variable "version_destroy_ttl" {
+  type    = string
+  default = null
+}

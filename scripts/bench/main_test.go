@@ -260,7 +260,7 @@ func TestBills(t *testing.T) {
 		"Firestore storage": 2790 * 1400.0 / (1 << 30) * 0.30,
 		"Cloud Run CPU":     seconds * 0.000024, "Cloud Run memory": seconds * 0.0000025 / 2,
 		"Cloud Run requests": 148_920 * 0.40 / 1e6, "Pub/Sub": 140_160 * 2000.0 / (1 << 40) * 40, "Cloud Scheduler": 0.10,
-		"egress": refreshes * 1500.0 / (1 << 30) * 0.12, "logs": 148_920 * 1900.0 / (1 << 30) * 0.50,
+		"egress": refreshes * 1500.0 / (1 << 30) * 0.12, "logs": (148_920*1093 + 8760*784) * 0.50 / (1 << 30),
 	}, c.refreshing(2790, 0), same); diff != "" {
 		t.Errorf("bill of refreshes differs (-want +got):\n%s", diff)
 	}

@@ -21,6 +21,10 @@ module "proxy_na" {
   name               = var.name
   package            = var.package
   skill_id           = var.skill_id
+
+  permissions_boundary = var.permissions_boundary
+  role_path            = var.role_path
+  tags                 = var.tags
 }
 
 module "proxy_eu" {
@@ -42,6 +46,10 @@ module "proxy_eu" {
   name               = var.name
   package            = var.package
   skill_id           = var.skill_id
+
+  permissions_boundary = var.permissions_boundary
+  role_path            = var.role_path
+  tags                 = var.tags
 }
 
 module "proxy_fe" {
@@ -63,4 +71,8 @@ module "proxy_fe" {
   name               = var.name
   package            = var.package
   skill_id           = var.skill_id
+
+  permissions_boundary = var.permissions_boundary
+  role_path            = var.role_path
+  tags                 = var.tags
 }

@@ -16,6 +16,13 @@ locals {
     { for region, stack in var.regions : "gatepost-token-keyset-${lower(region)}" => stack.location },
     local.introspection ? { gatepost-grantee-credentials = null } : {},
   )
+
+  # By name, the keys of the maker's own.
+  secret_keys = {
+    for name in keys(local.secrets) : name => startswith(name, "gatepost-token-keyset-")
+    ? lookup(var.kms_keys.keysets, upper(trimprefix(name, "gatepost-token-keyset-")), null)
+    : var.kms_keys.secrets
+  }
 }
 
 resource "google_secret_manager_secret" "gatepost" {
@@ -23,17 +30,34 @@ resource "google_secret_manager_secret" "gatepost" {
 
   project   = local.project
   secret_id = each.key
+  labels    = var.labels
+
+  version_destroy_ttl = var.version_destroy_ttl
 
   replication {
     dynamic "auto" {
       for_each = each.value == null ? [1] : []
-      content {}
+      content {
+        dynamic "customer_managed_encryption" {
+          for_each = compact([local.secret_keys[each.key]])
+          content {
+            kms_key_name = customer_managed_encryption.value
+          }
+        }
+      }
     }
     dynamic "user_managed" {
       for_each = each.value == null ? [] : [each.value]
       content {
         replicas {
           location = user_managed.value
+
+          dynamic "customer_managed_encryption" {
+            for_each = compact([local.secret_keys[each.key]])
+            content {
+              kms_key_name = customer_managed_encryption.value
+            }
+          }
         }
       }
     }

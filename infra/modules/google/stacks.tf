@@ -11,6 +11,14 @@ module "stack" {
   region             = each.key
   skill              = var.skill
 
+  backup_retention_weeks = var.backup_retention_weeks
+  kms_keys               = { database = lookup(var.kms_keys.databases, each.key, null), topics = var.kms_keys.topics }
+  labels                 = var.labels
+  repository = try(
+    "projects/${var.project_id}/locations/${each.value.location}/repositories/${google_artifact_registry_repository.functions[each.key].repository_id}",
+    null,
+  )
+
   build_account = google_service_account.build.name
   package       = { bucket = google_storage_bucket.source.name, object = google_storage_bucket_object.functions.name }
   scaling       = var.scaling
@@ -40,5 +48,5 @@ module "stack" {
   }
 
   # The first build must not begin before its account has its roles.
-  depends_on = [google_project_iam_member.build]
+  depends_on = [google_project_iam_member.build, google_artifact_registry_repository_iam_member.build]
 }

@@ -22,8 +22,10 @@ locals {
 resource "google_pubsub_topic" "device_events" {
   for_each = local.device_events_topics
 
-  project = local.project
-  name    = each.key
+  project      = local.project
+  name         = each.key
+  kms_key_name = var.kms_keys.topics
+  labels       = var.labels
 
   dynamic "message_storage_policy" {
     for_each = each.value == null ? [] : [each.value]
@@ -40,14 +42,18 @@ resource "google_pubsub_topic" "device_events" {
 resource "google_pubsub_topic" "grant_events" {
   project                    = local.project
   name                       = "grant-events"
+  kms_key_name               = var.kms_keys.topics
+  labels                     = var.labels
   message_retention_duration = "604800s" # 7 days
 }
 
 resource "google_pubsub_topic" "dead_letters" {
   for_each = toset(["dead-letters", "refresh-dead-letters"])
 
-  project = local.project
-  name    = each.key
+  project      = local.project
+  name         = each.key
+  kms_key_name = var.kms_keys.topics
+  labels       = var.labels
 }
 
 # The subscription that keeps dead letters: a topic without one would lose them.
@@ -59,6 +65,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   project = local.project
   name    = each.key
   topic   = each.value.name
+  labels  = var.labels
 
   ack_deadline_seconds       = 60
   message_retention_duration = "604800s" # 7 days
@@ -79,4 +86,27 @@ resource "google_pubsub_topic_iam_member" "forwards_dead_letters" {
   topic   = each.value.name
   role    = "roles/pubsub.publisher"
   member  = local.pubsub_agent
+}
+
+# The maker's cloud: the accounts that publish device events, and those that follow
+# grant events with subscriptions of their own.
+
+resource "google_pubsub_topic_iam_member" "publisher" {
+  for_each = {
+    for pair in setproduct(keys(local.device_events_topics), var.publishers) : join(" ", pair) => { topic = pair[0], member = pair[1] }
+  }
+
+  project = var.project_id
+  topic   = google_pubsub_topic.device_events[each.value.topic].name
+  role    = "roles/pubsub.publisher"
+  member  = each.value.member
+}
+
+resource "google_pubsub_topic_iam_member" "subscriber" {
+  for_each = toset(var.grant_events_subscribers)
+
+  project = var.project_id
+  topic   = google_pubsub_topic.grant_events.name
+  role    = "roles/pubsub.subscriber"
+  member  = each.key
 }

@@ -45,6 +45,7 @@ resource "aws_lambda_function" "proxy" {
 
   memory_size = var.memory
   timeout     = 8
+  tags        = var.tags
 
   environment {
     variables = { for variable, value in local.environment : variable => value if value != null && value != "" }
@@ -63,6 +64,7 @@ resource "aws_lambda_function" "proxy" {
 resource "aws_cloudwatch_log_group" "proxy" {
   name              = "/aws/lambda/${local.name}"
   retention_in_days = var.log_retention_days
+  tags              = var.tags
 }
 
 # The permission to invoke it, for this skill only:

@@ -10,6 +10,10 @@ resource "aws_iam_role" "proxy" {
   name        = local.name
   description = "Of the Lambda that passes on what Alexa sends to the skill in ${var.region}."
 
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary
+  tags                 = var.tags
+
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{

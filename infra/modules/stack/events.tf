@@ -13,6 +13,7 @@ resource "google_pubsub_subscription" "device_events" {
   project = var.project_id
   name    = "${local.prefix}-device-events"
   topic   = var.topics.device_events
+  labels  = var.labels
 
   filter                  = local.filter
   enable_message_ordering = true # of events with the same ordering key

@@ -16,9 +16,29 @@ resource "google_firestore_database" "grants" {
   deletion_policy                   = "ABANDON"
   point_in_time_recovery_enablement = "POINT_IN_TIME_RECOVERY_ENABLED"
 
+  dynamic "cmek_config" {
+    for_each = compact([var.kms_keys.database])
+    content {
+      kms_key_name = cmek_config.value
+    }
+  }
+
   # Another location would be another database, without any tokens.
   lifecycle {
     prevent_destroy = true
+  }
+}
+
+# Point-in-time recovery ends with the database; a backup does not.
+resource "google_firestore_backup_schedule" "weekly" {
+  count = var.backup_retention_weeks > 0 ? 1 : 0
+
+  project   = var.project_id
+  database  = google_firestore_database.grants.name
+  retention = "${var.backup_retention_weeks * 604800}s"
+
+  weekly_recurrence {
+    day = "SUNDAY"
   }
 }
 

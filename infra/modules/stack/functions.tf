@@ -91,11 +91,14 @@ resource "google_cloudfunctions2_function" "function" {
   project  = var.project_id
   name     = "${local.prefix}-${each.key}"
   location = var.location
+  labels   = var.labels
 
   build_config {
     runtime         = local.runtime
     entry_point     = each.value.entry_point
     service_account = var.build_account
+
+    docker_repository = var.repository
 
     # Without symbols the program is a third smaller, and starts sooner.
     environment_variables = { GOOGLE_GOLDFLAGS = "-s -w" }

@@ -2,14 +2,17 @@
 # for each shard; Pub/Sub pushes the shards to RefreshShard.
 
 resource "google_pubsub_topic" "refresh" {
-  project = var.project_id
-  name    = "${local.prefix}-refresh"
+  project      = var.project_id
+  name         = "${local.prefix}-refresh"
+  kms_key_name = var.kms_keys.topics
+  labels       = var.labels
 }
 
 resource "google_pubsub_subscription" "refresh" {
   project = var.project_id
   name    = "${local.prefix}-refresh"
   topic   = google_pubsub_topic.refresh.name
+  labels  = var.labels
 
   ack_deadline_seconds = 60 # for a push: how long an answer may take
 

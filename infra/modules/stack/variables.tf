@@ -1,3 +1,10 @@
+variable "backup_retention_weeks" {
+  description = "Weeks for which a weekly backup of the database is kept, or 0 for no backups."
+  type        = number
+  default     = 0
+  nullable    = false
+}
+
 variable "build_account" {
   description = "Full name of the service account of the functions' builds."
   type        = string
@@ -32,6 +39,22 @@ variable "grantee" {
     jwks     = optional(string)
   })
   nullable = false
+}
+
+variable "kms_keys" {
+  description = "Keys of Cloud KMS for the database and for the topic of shards, null for Google's own."
+  type = object({
+    database = optional(string)
+    topics   = optional(string)
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "labels" {
+  description = "Labels of the functions, the topic and the subscriptions."
+  type        = map(string)
+  default     = null
 }
 
 variable "lambda" {
@@ -95,6 +118,12 @@ variable "region" {
     condition     = contains(["NA", "EU", "FE"], var.region)
     error_message = "The region is NA, EU or FE."
   }
+}
+
+variable "repository" {
+  description = "The repository of the functions' images, as projects/P/locations/L/repositories/R, or null for the one of Cloud Functions."
+  type        = string
+  default     = null
 }
 
 variable "scaling" {

@@ -127,6 +127,9 @@ func parse(args []string) (d deployment, dryRun bool, err error) {
 	if d.Settings, err = ReadSettings(flags.Arg(0)); err != nil {
 		return d, false, err
 	}
+	if err = d.onlyTerraform(); err != nil {
+		return d, false, err
+	}
 	if d.Stacks, err = d.Settings.Stacks(regions); err != nil {
 		return d, false, err
 	}

@@ -33,6 +33,19 @@ type Settings struct {
 		Auth     text `json:"auth"`
 		Audience text `json:"audience"`
 	} `json:"directive"`
+
+	// Only Terraform has these.
+	BackupRetentionWeeks   any `json:"backup_retention_weeks"`
+	BuildRights            any `json:"build_rights"`
+	GrantEventsSubscribers any `json:"grant_events_subscribers"`
+	KMSKeys                any `json:"kms_keys"`
+	Labels                 any `json:"labels"`
+	PermissionsBoundary    any `json:"permissions_boundary"`
+	Publishers             any `json:"publishers"`
+	RolePath               any `json:"role_path"`
+	Tags                   any `json:"tags"`
+	VersionDestroyTTL      any `json:"version_destroy_ttl"`
+
 	DeviceEvents     text `json:"device_events"`
 	RefreshShards    text `json:"refresh_shards"`
 	RefreshIdleAfter text `json:"refresh_idle_after"`
@@ -189,6 +202,22 @@ func parseSettings(data []byte) (*Settings, error) {
 		s.Regions[region] = one
 	}
 	return s, s.check()
+}
+
+// onlyTerraform returns an error if one of the settings that only Terraform has is set:
+// a deployment without it would look like one with it.
+func (s *Settings) onlyTerraform() error {
+	for name, value := range map[string]any{
+		"backup_retention_weeks": s.BackupRetentionWeeks, "build_rights": s.BuildRights,
+		"grant_events_subscribers": s.GrantEventsSubscribers, "kms_keys": s.KMSKeys, "labels": s.Labels,
+		"permissions_boundary": s.PermissionsBoundary, "publishers": s.Publishers, "role_path": s.RolePath,
+		"tags": s.Tags, "version_destroy_ttl": s.VersionDestroyTTL,
+	} {
+		if value != nil {
+			return fmt.Errorf("%s: scripts/deploy does not have this setting; use Terraform", name)
+		}
+	}
+	return nil
 }
 
 // Stacks returns those of the named regions, or all of them, by name.
