@@ -201,7 +201,7 @@ func TestBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect.Equal(t, "bytes", map[string]int{"data": 662, "line": 646, "request": 1676},
+	expect.Equal(t, "bytes", map[string]int{"data": 662, "line": 698, "request": 1676},
 		map[string]int{"data": len(m.Data), "line": proto.Size(fields), "request": len(p.gateway.wire)})
 }
 
