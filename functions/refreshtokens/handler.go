@@ -124,7 +124,8 @@ func (f *Function) sweep(ctx context.Context, s shard) handler.Answer {
 	logging.Add(ctx, slog.Int(logging.Refreshed, counts.Refreshed), slog.Int(logging.Skipped, counts.Skipped),
 		slog.Int("revoked", counts.Revoked), slog.Int("refused", counts.Refused), slog.Int("rested", counts.Rested),
 		slog.Int("removed", counts.Removed),
-		slog.Any(logging.Failed, counts.Failed), slog.Int("failed_count", failed), slog.Bool(logging.Remaining, counts.Remaining), slog.Int("left", counts.Left))
+		slog.Any(logging.Failed, counts.Failed), slog.Int("failed_count", failed),
+		slog.Bool(logging.Remaining, counts.Remaining), slog.Int("left", counts.Left))
 	if err != nil {
 		logging.Raise(ctx, slog.LevelError)
 		logging.Add(ctx, slog.String(logging.Error, err.Error()))

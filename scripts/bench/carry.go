@@ -61,7 +61,8 @@ func (c *carrying) bind(flags *flag.FlagSet) {
 func (c *carrying) check() error {
 	if c.shards < 1 || c.shards > grant.Buckets || c.customers < c.shards || c.databaseWrites < 1 || c.maxRate < 0 ||
 		c.period < time.Minute || c.period > sweep.DefaultPeriod || c.step < c.period || min(c.lwa, c.write, c.query, c.outage, c.watch) <= 0 {
-		return fmt.Errorf("want 1 to %d shards, a customer for each, a period of 1m to 5m, steps of at least one, and times above 0", grant.Buckets)
+		return fmt.Errorf("want 1 to %d shards, a customer for each, a period of 1m to 5m, steps of at least one, and times above 0",
+			grant.Buckets)
 	}
 	return nil
 }
@@ -128,8 +129,8 @@ func (c *carrying) simulate(out io.Writer) (found carried, err error) {
 	if found.caughtUp > 0 {
 		caughtUp = fmt.Sprintf("after %v", found.caughtUp.Round(time.Second))
 	}
-	_, err = fmt.Fprintf(out, "\nafter the outage: all that was due had been refreshed %s; at most %.0f refreshes a second in a period, before it %.0f\n",
-		caughtUp, found.peak, found.before)
+	const ended = "\nafter the outage: all that was due had been refreshed %s; at most %.0f refreshes a second in a period, before it %.0f\n"
+	_, err = fmt.Fprintf(out, ended, caughtUp, found.peak, found.before)
 	return found, err
 }
 

@@ -85,9 +85,11 @@ func (o *outage) simulate(out io.Writer) (found survived, err error) {
 	if err != nil {
 		return found, err
 	}
-	fmt.Fprintf(out, "%d reports a second of %d customers, at %d instances; the gateway takes %v\n\n", o.rate, o.customers, o.instances, o.takes)
+	fmt.Fprintf(out, "%d reports a second of %d customers, at %d instances; the gateway takes %v\n\n",
+		o.rate, o.customers, o.instances, o.takes)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\tfrom minute\tpushes a second\tcalls of the gateway\taccepted\texpired\treads\twrites\tstale\twaiting\toldest accepted\t")
+	fmt.Fprintln(table, "\tfrom minute\tpushes a second\tcalls of the gateway\taccepted\t"+
+		"expired\treads\twrites\tstale\twaiting\toldest accepted\t")
 	began := time.Now()
 	phases := []struct {
 		name string
@@ -120,8 +122,8 @@ func (o *outage) simulate(out io.Writer) (found survived, err error) {
 	if err := table.Flush(); err != nil {
 		return found, err
 	}
-	_, err = fmt.Fprintf(out, "\nat the end %d messages wait, %d endpoints have a lost report that no later one replaced, and %d grant events asked for reports\n",
-		found.waiting, found.lost, found.stale)
+	const end = "\nat the end %d messages wait, %d endpoints have a lost report that no later one replaced, and %d grant events asked for reports\n"
+	_, err = fmt.Fprintf(out, end, found.waiting, found.lost, found.stale)
 	return found, err
 }
 

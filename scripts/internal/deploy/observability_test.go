@@ -221,7 +221,8 @@ func TestPlaybooks(t *testing.T) {
 	}
 	var named []string
 	for _, file := range modules {
-		for _, found := range regexp.MustCompile(`playbook += "([^"]+)"|infra/playbooks/([a-z-]+)\.md`).FindAllStringSubmatch(textOf(t, file), -1) {
+		names := regexp.MustCompile(`playbook += "([^"]+)"|infra/playbooks/([a-z-]+)\.md`)
+		for _, found := range names.FindAllStringSubmatch(textOf(t, file), -1) {
 			named = append(named, found[1]+found[2])
 		}
 	}
