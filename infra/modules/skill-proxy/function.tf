@@ -19,7 +19,8 @@ locals {
 }
 
 # The region of the provider. The proxy derives its Alexa region from it, so a
-# provider of another region would send every grant to a stack that cannot use it.
+# provider of another region would send every grant to a stack that cannot use it. The id
+# is its name in versions 5 and 6 of the provider.
 data "aws_region" "here" {
   lifecycle {
     postcondition {

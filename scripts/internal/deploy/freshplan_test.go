@@ -9,8 +9,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepostdev/gatepost/shared/testkit/cloudfake"
 )
 
 // TestPlanIsFresh has Terraform plan infra with the real providers, and compares
@@ -25,7 +25,7 @@ import (
 // -update it writes the committed plan.
 func TestPlanIsFresh(t *testing.T) {
 	t.Parallel()
-	run := startTerraform(t, t.TempDir())
+	run := startTerraform(t, t.TempDir(), cloudfake.NewGoogle(t), cloudfake.NewAmazon(t))
 	for file, settings := range plans {
 		comparePlan(t, run, file, settings)
 	}
@@ -66,20 +66,23 @@ func comparePlan(t *testing.T, run terraform, file, settings string) {
 // terraform runs Terraform in a copy of infra.
 type terraform func(args ...string) ([]byte, error)
 
-// startTerraform makes a copy of infra in dir. When they plan, the providers
-// request two values, the project's number and the AWS account, and a server on
-// this machine answers.
-func startTerraform(t *testing.T, dir string) terraform {
+// startTerraform makes a copy of infra in dir. The providers' requests are answered by
+// the fakes. Without one of AWS there are no credentials of AWS either.
+func startTerraform(t *testing.T, dir string, google *cloudfake.Google, amazon *cloudfake.Amazon) terraform {
 	t.Helper()
 	copyInfra(t, dir)
-	server := httptest.NewServer(http.HandlerFunc(answerPlan))
-	t.Cleanup(server.Close)
-	env := append(os.Environ(),
-		"CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1",
-		"GOOGLE_OAUTH_ACCESS_TOKEN=fake", "GOOGLE_RESOURCE_MANAGER_CUSTOM_ENDPOINT="+server.URL+"/v1/",
-		"GOOGLE_CLOUD_BILLING_CUSTOM_ENDPOINT="+server.URL+"/v1/",
-		"AWS_ENDPOINT_URL_STS="+server.URL, "AWS_ACCESS_KEY_ID=fake", "AWS_SECRET_ACCESS_KEY=fake", "AWS_EC2_METADATA_DISABLED=true",
-	)
+	env := append(os.Environ(), "CHECKPOINT_DISABLE=1", "TF_IN_AUTOMATION=1", "GOOGLE_OAUTH_ACCESS_TOKEN=fake",
+		"AWS_ACCESS_KEY_ID=", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true")
+	if amazon != nil {
+		env = append(env, "AWS_ENDPOINT_URL="+amazon.URL, "AWS_ACCESS_KEY_ID=fake", "AWS_SECRET_ACCESS_KEY=fake")
+	}
+	for api, path := range map[string]string{
+		"CLOUDFUNCTIONS2": "/v2/", "CLOUD_BILLING": "/v1/", "CLOUD_RUN_V2": "/v2/", "CLOUD_SCHEDULER": "/v1/", "FIRESTORE": "/v1/",
+		"IAM": "/v1/", "IAM_BETA": "/v1/", "MONITORING": "/", "PUBSUB": "/v1/", "RESOURCE_MANAGER": "/v1/", "SECRET_MANAGER": "/v1/",
+		"SERVICE_USAGE": "/v1/", "STORAGE": "/storage/v1/",
+	} {
+		env = append(env, "GOOGLE_"+api+"_CUSTOM_ENDPOINT="+google.URL+path)
+	}
 	run := func(args ...string) ([]byte, error) { return output(t.Context(), dir, env, "terraform", args...) }
 	if _, err := run("init", "-backend=false", "-input=false", "-no-color"); err != nil {
 		if os.Getenv("REQUIRE_TERRAFORM") == "1" {
@@ -123,25 +126,6 @@ func copyInfra(t *testing.T, dir string) {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("made for a plan\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// answerPlan answers the providers' requests during a plan.
-func answerPlan(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.Method == http.MethodPost: // GetCallerIdentity
-		w.Header().Set("Content-Type", "text/xml")
-		_, _ = fmt.Fprint(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>`+
-			`<Arn>arn:aws:iam::123456789012:user/fake</Arn><UserId>AIDAFAKE</UserId><Account>123456789012</Account>`+
-			`</GetCallerIdentityResult></GetCallerIdentityResponse>`)
-	case strings.HasSuffix(r.URL.Path, "/projects/maker-prod"):
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprint(w, `{"projectId":"maker-prod","projectNumber":"123456789012","name":"maker-prod","lifecycleState":"ACTIVE"}`)
-	case strings.HasSuffix(r.URL.Path, "/billingInfo"):
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprint(w, `{"name":"projects/maker-prod/billingInfo","projectId":"maker-prod"}`)
-	default:
-		http.NotFound(w, r)
 	}
 }
 

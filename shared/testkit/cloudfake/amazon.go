@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,7 +100,11 @@ func (a *Amazon) lambda(w http.ResponseWriter, r *http.Request, region string, d
 	case action == "POST " && len(parts) == 2:
 		code, _ := body["Code"].(Object)["ZipFile"].(string)
 		delete(body, "Code")
-		maps.Copy(body, Object{"State": "Active", "LastUpdateStatus": "Successful", "CodeSha256": hash(code), "region": region})
+		arn := "arn:aws:lambda:" + region + ":" + AccountID + ":function:" + name
+		maps.Copy(body, Object{
+			"State": "Active", "LastUpdateStatus": "Successful", "CodeSha256": hash(code), "region": region,
+			"FunctionArn": arn, "Version": "$LATEST",
+		})
 		a.resources["lambda "+name] = body
 		answer(w, http.StatusCreated, body)
 	case have == nil:
@@ -107,7 +112,15 @@ func (a *Amazon) lambda(w http.ResponseWriter, r *http.Request, region string, d
 	case action == "GET configuration":
 		answer(w, http.StatusOK, have)
 	case action == "GET ":
-		answer(w, http.StatusOK, Object{"Configuration": have})
+		answer(w, http.StatusOK, Object{"Configuration": have, "Code": Object{}})
+	case action == "GET versions":
+		answer(w, http.StatusOK, Object{"Versions": []any{have}})
+	case action == "GET code-signing-config":
+		answer(w, http.StatusOK, Object{"FunctionName": name})
+	case action == "DELETE ":
+		delete(a.resources, "lambda "+name)
+		delete(a.resources, "policy "+name)
+		w.WriteHeader(http.StatusNoContent)
 	case action == "PUT configuration":
 		maps.Copy(have, body)
 		answer(w, http.StatusOK, have)
@@ -122,6 +135,10 @@ func (a *Amazon) lambda(w http.ResponseWriter, r *http.Request, region string, d
 		answer(w, http.StatusOK, Object{"Policy": string(policy)})
 	case action == "POST policy":
 		a.permit(w, name, body)
+	case r.Method == http.MethodDelete && len(parts) == 5 && parts[3] == "policy":
+		policy := a.resources["policy "+name]
+		policy["Statement"] = slices.DeleteFunc(policy["Statement"].([]any), func(one any) bool { return one.(Object)["Sid"] == parts[4] })
+		w.WriteHeader(http.StatusNoContent)
 	default:
 		return false
 	}
@@ -150,6 +167,7 @@ func (a *Amazon) permit(w http.ResponseWriter, name string, body Object) {
 	}
 	have["Statement"] = append(statements, Object{
 		"Sid": body["StatementId"], "Effect": "Allow", "Action": body["Action"], "Principal": Object{"Service": body["Principal"]},
+		"Resource":  a.resources["lambda "+name]["FunctionArn"],
 		"Condition": Object{"StringEquals": Object{"lambda:EventSourceToken": body["EventSourceToken"]}},
 	})
 	a.resources["policy "+name] = have
@@ -167,7 +185,18 @@ func (a *Amazon) logs(w http.ResponseWriter, target, region string, data []byte)
 		refuse(w, http.StatusBadRequest, "ResourceAlreadyExistsException")
 		return true
 	case action == "CreateLogGroup":
-		a.resources["log "+name] = Object{"logGroupName": name, "region": region}
+		arn := "arn:aws:logs:" + region + ":" + AccountID + ":log-group:" + name
+		a.resources["log "+name] = Object{"logGroupName": name, "region": region, "arn": arn + ":*", "logGroupArn": arn}
+	case action == "DescribeLogGroups":
+		groups := []any{}
+		if have := a.resources["log "+fmt.Sprint(body["logGroupNamePrefix"])]; have != nil {
+			groups = append(groups, have)
+		}
+		answer(w, http.StatusOK, Object{"logGroups": groups})
+		return true
+	case action == "ListTagsForResource":
+		answer(w, http.StatusOK, Object{"tags": Object{}})
+		return true
 	case have == nil:
 		refuse(w, http.StatusBadRequest, notFound)
 		return true
@@ -176,6 +205,8 @@ func (a *Amazon) logs(w http.ResponseWriter, target, region string, data []byte)
 		return true
 	case action == "PutRetentionPolicy":
 		have["retentionInDays"] = body["retentionInDays"]
+	case action == "DeleteLogGroup":
+		delete(a.resources, "log "+name)
 	default:
 		return false
 	}
@@ -203,6 +234,21 @@ func (a *Amazon) query(w http.ResponseWriter, form url.Values) bool {
 		reply = xmlRole(have)
 	case action == "PutRolePolicy":
 		have["policy "+form.Get("PolicyName")] = form.Get("PolicyDocument")
+	case action == "GetRolePolicy" && have["policy "+form.Get("PolicyName")] == nil:
+		refused = "NoSuchEntity"
+	case action == "GetRolePolicy":
+		reply = "<RoleName>" + name + "</RoleName><PolicyName>" + form.Get("PolicyName") + "</PolicyName><PolicyDocument>" +
+			url.QueryEscape(have["policy "+form.Get("PolicyName")].(string)) + "</PolicyDocument>"
+	case action == "DeleteRolePolicy":
+		delete(have, "policy "+form.Get("PolicyName"))
+	case action == "DeleteRole":
+		delete(a.resources, "role "+name)
+	case action == "ListRolePolicies":
+		reply = "<PolicyNames/><IsTruncated>false</IsTruncated>"
+	case action == "ListAttachedRolePolicies":
+		reply = "<AttachedPolicies/><IsTruncated>false</IsTruncated>"
+	case action == "ListInstanceProfilesForRole":
+		reply = "<InstanceProfiles/><IsTruncated>false</IsTruncated>"
 	default:
 		return false
 	}
@@ -220,6 +266,7 @@ func xmlRole(role Object) string {
 	var description strings.Builder
 	_ = xml.EscapeText(&description, []byte(role["description"].(string)))
 	name, document := role["RoleName"].(string), url.QueryEscape(role["assume"].(string))
-	return "<Role><RoleName>" + name + "</RoleName><Arn>arn:aws:iam::" + AccountID + ":role/" + name + "</Arn><Description>" +
+	return "<Role><RoleName>" + name + "</RoleName><Arn>arn:aws:iam::" + AccountID + ":role/" + name + "</Arn><Path>/</Path>" +
+		"<CreateDate>2026-11-01T00:00:00Z</CreateDate><MaxSessionDuration>3600</MaxSessionDuration><Description>" +
 		description.String() + "</Description><AssumeRolePolicyDocument>" + document + "</AssumeRolePolicyDocument></Role>"
 }

@@ -1,10 +1,16 @@
 package cloudfake
 
 import (
+	"bytes"
+	"cmp"
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -34,11 +40,12 @@ type Google struct {
 	resources map[string]Object
 	policies  map[string]Object
 	uploads   int
+	failing   map[string]bool
 }
 
 // NewGoogle starts an empty cloud. It is closed after the test.
 func NewGoogle(t testing.TB) *Google {
-	g := &Google{t: t, resources: map[string]Object{}, policies: map[string]Object{}}
+	g := &Google{t: t, resources: map[string]Object{}, policies: map[string]Object{}, failing: map[string]bool{}}
 	server := httptest.NewServer(g)
 	t.Cleanup(server.Close)
 	g.URL = server.URL
@@ -76,6 +83,14 @@ func (g *Google) Put(name string, resource Object) {
 	defer g.mu.Unlock()
 	g.resources[name] = maps.Clone(resource)
 	g.resources[name]["name"] = name
+}
+
+// FailBuilds makes every build of a function fail from now on, or succeed again. Like
+// Google the fake keeps a function whose build failed, in state FAILED.
+func (g *Google) FailBuilds(function string, fail bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failing[function] = fail
 }
 
 // Uploads returns how often a function's source was uploaded.
@@ -122,6 +137,9 @@ var kinds = []kind{
 	{path: in(`subscriptions`), list: "subscriptions", made: state("ACTIVE")},
 	{path: in(`locations/[^/]+/functions`), list: "functions", id: "functionId", slow: true, made: deployed},
 	{path: in(`locations/[^/]+/jobs`), list: "jobs", made: state("ENABLED")},
+	{path: in(`alertPolicies`), list: "alertPolicies"},
+	{path: regexp.MustCompile(`^b$`), list: "items", made: bucket},
+	{path: regexp.MustCompile(`^b/[^/]+/o$`), list: "items", made: stored},
 	{
 		path: in(`locations/global/workloadIdentityPools`), list: "workloadIdentityPools",
 		id: "workloadIdentityPoolId", slow: true, made: state("ACTIVE"),
@@ -142,7 +160,17 @@ func expiring(_ string, resource Object) {
 	}
 }
 
-func withEmail(name string, resource Object) { resource["email"] = base(name) }
+func withEmail(name string, resource Object) {
+	resource["email"], resource["projectId"], resource["uniqueId"] = base(name), strings.Split(name, "/")[1], "1"
+}
+
+// bucket and stored name their resources as Cloud Storage does, which is not by the
+// whole path.
+func bucket(name string, resource Object) { resource["name"], resource["id"] = base(name), base(name) }
+
+func stored(name string, object Object) {
+	object["name"], object["bucket"], object["generation"] = base(name), strings.Split(name, "/")[1], "1"
+}
 
 func deployed(name string, resource Object) {
 	resource["state"], resource["environment"] = "ACTIVE", "GEN_2"
@@ -171,13 +199,42 @@ func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			g.t.Errorf("%s %s: %v", r.Method, r.URL, err)
 		}
 	}
+	if kind, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "multipart/related" {
+		body = object(g.t, multipart.NewReader(bytes.NewReader(data), parameters["boundary"]))
+	}
 	_, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/") // without the API's version
+	if _, after, ok := strings.Cut(r.URL.EscapedPath(), "storage/v1/"); ok {
+		path = after // the name of an object has its slashes escaped
+	}
 	status, reply := g.serve(r, path, body)
 	if reply == nil {
 		g.t.Errorf("unknown request: %s %s %s", r.Method, r.URL, data)
 		status, reply = http.StatusNotImplemented, Object{}
 	}
 	answer(w, status, reply)
+}
+
+// object returns the description of an object that is uploaded, with its hash.
+func object(t testing.TB, upload *multipart.Reader) Object {
+	var about Object
+	for i := 0; i < 2; i++ {
+		part, err := upload.NextPart()
+		if err != nil {
+			t.Error(err)
+			return Object{}
+		}
+		data, err := io.ReadAll(part)
+		if i == 0 && err == nil {
+			err = json.Unmarshal(data, &about)
+		}
+		if err != nil {
+			t.Error(err)
+			return Object{}
+		}
+		hash := md5.Sum(data)
+		about["md5Hash"] = base64.StdEncoding.EncodeToString(hash[:])
+	}
+	return about
 }
 
 func answer(w http.ResponseWriter, status int, reply any) {
@@ -201,6 +258,8 @@ func (g *Google) serve(r *http.Request, path string, body Object) (int, Object) 
 		path = "projects/" + project + "/serviceAccounts/" + email
 	}
 	switch {
+	case strings.HasSuffix(path, "/billingInfo"), action == "listAttestationRules":
+		return http.StatusOK, Object{"projectId": strings.Split(path, "/")[1]}
 	case strings.HasPrefix(path, "projects/") && strings.Count(path, "/") == 1 && action == "":
 		return http.StatusOK, Object{"projectId": base(path), "projectNumber": ProjectNumber, "lifecycleState": "ACTIVE", "name": base(path)}
 	case regexp.MustCompile(`^projects/[^/]+/services\b`).MatchString(path):
@@ -211,6 +270,9 @@ func (g *Google) serve(r *http.Request, path string, body Object) (int, Object) 
 		return http.StatusOK, operation(path, Object{})
 	case strings.HasSuffix(path, "/runtimes"):
 		return http.StatusOK, Object{"runtimes": []any{Object{"name": "go126", "environment": "GEN_2", "stage": "GA"}}}
+	case (action == "resume" || action == "pause") && g.resources[path] != nil:
+		g.resources[path]["state"] = map[string]string{"resume": "ENABLED", "pause": "PAUSED"}[action]
+		return http.StatusOK, g.resources[path]
 	case action == "generateUploadUrl":
 		source := Object{"bucket": "gcf-v2-uploads", "object": "source.zip"}
 		return http.StatusOK, Object{"uploadUrl": g.URL + "/v2/upload/source", "storageSource": source}
@@ -286,8 +348,12 @@ func (g *Google) collection(r *http.Request, k kind, path string, body Object) (
 		id = body[k.id].(string) + "@" + strings.Split(path, "/")[1] + ".iam.gserviceaccount.com"
 	case "indexes":
 		id = fmt.Sprintf("index%d", len(g.all(path)))
+	case "alertPolicies":
+		id = fmt.Sprintf("alert%d", len(g.all(path)))
 	case "jobs":
 		id = base(body["name"].(string))
+	case "items":
+		id = cmp.Or(r.URL.Query().Get("name"), fmt.Sprint(body["name"]))
 	}
 	if k.inside != "" {
 		body, _ = body[k.inside].(Object)
@@ -301,22 +367,27 @@ func (g *Google) collection(r *http.Request, k kind, path string, body Object) (
 
 // put stores a resource.
 func (g *Google) put(k kind, name string, body Object) (int, Object) {
-	stored := Object{"name": name}
+	kept := Object{"name": name}
 	for field, value := range body {
 		if field != "name" {
-			stored[field] = value
+			kept[field] = value
 		}
 	}
 	if k.made != nil {
-		k.made(name, stored)
+		k.made(name, kept)
 	}
-	g.resources[name] = stored
+	g.resources[name] = kept
 	if !k.slow {
-		return http.StatusOK, stored
+		return http.StatusOK, kept
 	}
-	response := maps.Clone(stored)
-	response["@type"] = "type.googleapis.com/google." + k.list
-	return http.StatusOK, operation(operationOf.FindString(name)+"/operations/op", response)
+	done := operation(operationOf.FindString(name)+"/operations/op", maps.Clone(kept))
+	done["response"].(Object)["@type"] = "type.googleapis.com/google." + k.list
+	if k.list == "functions" && g.failing[base(name)] {
+		kept["state"] = "FAILED"
+		delete(done, "response")
+		done["error"] = Object{"code": 3, "message": "due to quota restrictions, cannot run builds in this region"}
+	}
+	return http.StatusOK, done
 }
 
 // operationOf matches the part of a resource's name that contains its operations.
@@ -336,8 +407,21 @@ func (g *Google) single(r *http.Request, k kind, path string, body Object) (int,
 		return refusal(http.StatusNotFound, path)
 	case r.Method == http.MethodGet:
 		return http.StatusOK, have
+	case r.Method == http.MethodDelete:
+		return g.delete(k, path)
 	}
 	return 0, nil
+}
+
+// delete removes a resource and its policy.
+func (g *Google) delete(k kind, path string) (int, Object) {
+	delete(g.resources, path)
+	delete(g.policies, path)
+	delete(g.policies, strings.Replace(path, "/functions/", "/services/", 1))
+	if k.slow {
+		return http.StatusOK, operation(operationOf.FindString(path)+"/operations/op", Object{})
+	}
+	return http.StatusOK, Object{}
 }
 
 // patch changes the fields in the mask.
@@ -347,6 +431,10 @@ func (g *Google) patch(r *http.Request, k kind, path string, body Object) (int, 
 	mask := r.URL.Query().Get("updateMask")
 	if wrapped, ok := body["updateMask"].(string); ok { // Pub/Sub
 		mask, body = wrapped, body[strings.TrimSuffix(k.list, "s")].(Object)
+	}
+	if mask == "" { // Cloud Scheduler
+		maps.Copy(changed, body)
+		return g.put(k, path, changed)
 	}
 	for field := range strings.SplitSeq(mask, ",") {
 		outer, inner, nested := strings.Cut(camel(field), ".")
