@@ -122,7 +122,7 @@ func (o *outage) simulate(out io.Writer) (found survived, err error) {
 	if err := table.Flush(); err != nil {
 		return found, err
 	}
-	const end = "\nat the end %d messages wait, %d endpoints have a lost report that no later one replaced, and %d grant events asked for reports\n"
+	const end = "\nat the end %d messages wait, %d endpoints lost a report that no later one replaced, and %d grant events asked for reports\n"
 	_, err = fmt.Fprintf(out, end, found.waiting, found.lost, found.stale)
 	return found, err
 }

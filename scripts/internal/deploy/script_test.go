@@ -330,7 +330,10 @@ func TestArguments(t *testing.T) {
 		{"two files", []string{"a", "b"}, exitUsage, "want one file"},
 		{"no such file", []string{"testdata/none.json"}, exitUsage, "no such file"},
 		{"region not in the settings", []string{"--region", "NA", ownFile}, exitUsage, "no such region"},
-		{"a setting of Terraform's", []string{settingsWith(t, settingsFile, object{"tags": object{"team": "a"}})}, exitUsage, "tags: scripts/deploy does not"},
+		{
+			"a setting of Terraform's", []string{settingsWith(t, settingsFile, object{"tags": object{"team": "a"}})},
+			exitUsage, "tags: scripts/deploy does not",
+		},
 		{"settings", []string{settingsWith(t, settingsFile, object{"project_id": nil})}, exitUsage, "project_id: must be"},
 		{"no such flag", []string{"--force", settingsFile}, exitUsage, "-force"},
 	} {
