@@ -138,6 +138,9 @@ var kinds = []kind{
 	{path: in(`locations/[^/]+/functions`), list: "functions", id: "functionId", slow: true, made: deployed},
 	{path: in(`locations/[^/]+/jobs`), list: "jobs", made: state("ENABLED")},
 	{path: in(`alertPolicies`), list: "alertPolicies"},
+	{path: in(`dashboards`), list: "dashboards"},
+	{path: in(`exclusions`), list: "exclusions", made: withShortName},
+	{path: in(`metrics`), list: "metrics", made: withShortName},
 	{path: regexp.MustCompile(`^b$`), list: "items", made: bucket},
 	{path: regexp.MustCompile(`^b/[^/]+/o$`), list: "items", made: stored},
 	{
@@ -163,6 +166,9 @@ func expiring(_ string, resource Object) {
 func withEmail(name string, resource Object) {
 	resource["email"], resource["projectId"], resource["uniqueId"] = base(name), strings.Split(name, "/")[1], "1"
 }
+
+// withShortName names a resource as Cloud Logging does.
+func withShortName(name string, resource Object) { resource["name"] = base(name) }
 
 // bucket and stored name their resources as Cloud Storage does, which is not by the
 // whole path.
@@ -348,9 +354,9 @@ func (g *Google) collection(r *http.Request, k kind, path string, body Object) (
 		id = body[k.id].(string) + "@" + strings.Split(path, "/")[1] + ".iam.gserviceaccount.com"
 	case "indexes":
 		id = fmt.Sprintf("index%d", len(g.all(path)))
-	case "alertPolicies":
-		id = fmt.Sprintf("alert%d", len(g.all(path)))
-	case "jobs":
+	case "alertPolicies", "dashboards":
+		id = fmt.Sprintf("%s%d", k.list, len(g.all(path)))
+	case "exclusions", "jobs", "metrics":
 		id = base(body["name"].(string))
 	case "items":
 		id = cmp.Or(r.URL.Query().Get("name"), fmt.Sprint(body["name"]))
@@ -397,7 +403,7 @@ var operationOf = regexp.MustCompile(
 func (g *Google) single(r *http.Request, k kind, path string, body Object) (int, Object) {
 	have := g.resources[path]
 	switch {
-	case r.Method == http.MethodPut && have == nil:
+	case r.Method == http.MethodPut && (have == nil || k.list == "metrics"):
 		return g.put(k, path, body)
 	case r.Method == http.MethodPut:
 		return refusal(http.StatusConflict, path)
