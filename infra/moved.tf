@@ -1,4 +1,5 @@
-# Everything was in this module once: a state from then keeps its resources.
+# Everything was in this module once: a state from then keeps its resources, except the
+# alerts on dead letters and sweeps, which are of another kind now.
 
 moved {
   from = google_iam_workload_identity_pool.gatepost
@@ -83,4 +84,19 @@ moved {
 moved {
   from = module.proxy_fe
   to   = module.aws.module.proxy_fe
+}
+
+moved {
+  from = google_monitoring_alert_policy.log
+  to   = module.google.module.observability.google_monitoring_alert_policy.log
+}
+
+moved {
+  from = google_monitoring_alert_policy.metric["late"]
+  to   = module.google.module.observability.google_monitoring_alert_policy.metric["late-events"]
+}
+
+moved {
+  from = google_monitoring_alert_policy.metric["late_shards"]
+  to   = module.google.module.observability.google_monitoring_alert_policy.metric["late-shards"]
 }

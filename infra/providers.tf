@@ -1,5 +1,9 @@
+# The API of budgets refuses a person's own credentials without a project to count the
+# call to.
 provider "google" {
-  project = var.project_id
+  project               = var.project_id
+  billing_project       = var.budget == null ? null : var.project_id
+  user_project_override = var.budget == null ? null : true
 }
 
 locals {

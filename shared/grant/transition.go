@@ -27,9 +27,9 @@ type Tokens struct {
 }
 
 const (
-	// refreshLead is the least time between a token's due time and its end. The sweep
-	// that comes a minute later may begin an outage of Login with Amazon of ten minutes,
-	// and the token is still good after it: see the command carry of scripts/bench.
+	// refreshLead is the least time between a token's due time and its end. With a sweep
+	// in each minute, the token is still good after an outage of Login with Amazon of ten
+	// minutes that begins before the sweep: see the command carry of scripts/bench.
 	refreshLead = 13 * time.Minute
 	// RefreshCycle is the time between two refreshes of a grant: an hour, for which
 	// Amazon's tokens are good, less the lead, and half a minute for a token that is
@@ -42,14 +42,22 @@ const (
 //
 // Each grant has a place in the cycle, by its id, so that customers who were linked
 // in the same minute, or served late in the same outage, are spread over the whole
-// cycle. A grant far from its place gets there with two refreshes, each of which comes
-// at most half of the time too early. From then on every refresh is as late as the
-// lead allows: a random spread would bring each forward, and each is paid for.
+// cycle. A grant far from its place gets there with two or three refreshes, each of
+// which comes at most half of the time too early. From then on every refresh is as late
+// as the lead allows: a random spread would bring each forward, and each is paid for.
+// Tokens that end sooner have a shorter cycle.
 func RefreshDue(id string, now, expiresAt time.Time) time.Time {
 	sum := digest("refresh due", id)
-	place := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(RefreshCycle))
 	last := expiresAt.Add(-refreshLead)
-	early := last.Sub(last.Add(-place).Truncate(RefreshCycle).Add(place))
+	cycle := RefreshCycle
+	if left := last.Sub(now); left < cycle {
+		cycle = (left - 30*time.Second).Truncate(time.Minute)
+	}
+	if cycle <= 0 {
+		return last
+	}
+	place := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(cycle))
+	early := last.Sub(last.Add(-place).Truncate(cycle).Add(place))
 	if half := max(0, last.Sub(now)/2); early > half {
 		early = min(early/2, half)
 	}

@@ -331,11 +331,14 @@ func TestFailedTogether(t *testing.T) {
 // TestRefreshDueIsSpread follows customers who linked in the same minute: few are due
 // in one minute, two refreshes later all times are alike, and a refresh is due every
 // 46.5 minutes and never later than 13 minutes before a token ends. Tokens that last
-// less are not due at once.
+// less have a shorter cycle.
 func TestRefreshDueIsSpread(t *testing.T) {
 	t.Parallel()
 	const grants, wait, parts = 4000, 40 * time.Second, 5
-	for _, life := range []time.Duration{time.Hour, time.Hour - 20*time.Second, 30 * time.Minute} {
+	for life, cycle := range map[time.Duration]time.Duration{
+		time.Hour: grant.RefreshCycle, time.Hour - 20*time.Second: grant.RefreshCycle, 58 * time.Minute: 44 * time.Minute,
+		30 * time.Minute: 16 * time.Minute,
+	} {
 		var due [parts]int
 		first := make(map[time.Duration]int) // by minute
 		for i := range grants {
@@ -351,15 +354,15 @@ func TestRefreshDueIsSpread(t *testing.T) {
 				if last < (life-13*time.Minute)/2 || last > life-13*time.Minute {
 					t.Fatalf("refresh %d of grant %d: due %v after the last, of tokens for %v", n, i, last, life)
 				}
-				if n > 2 && life > 50*time.Minute && last != 46*time.Minute+30*time.Second-wait {
-					t.Fatalf("refresh %d of grant %d: due %v after the last, want 46m30s less the wait", n, i, last)
+				if n > 2 && last != cycle-wait {
+					t.Fatalf("refresh %d of grant %d: due %v after the last, want %v less the wait", n, i, last, cycle)
 				}
 				now = at.Add(wait)
 			}
-			due[now.UnixNano()/int64(93*time.Minute/2/parts)%parts]++
+			due[now.UnixNano()/int64(cycle/parts)%parts]++
 		}
 		for part, n := range due {
-			if life > 50*time.Minute && (n < grants/parts*8/10 || n > grants/parts*12/10) {
+			if n < grants/parts*8/10 || n > grants/parts*12/10 {
 				t.Errorf("tokens for %v: part %d of the cycle has %d grants of %d: %v", life, part, n, grants, due)
 			}
 		}

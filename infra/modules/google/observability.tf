@@ -80,6 +80,7 @@ module "observability" {
   source = "../observability"
 
   project_id     = local.project
+  project_number = data.google_project.this.number
   alert_channels = var.alert_channels
   max_event_age  = var.max_event_age
   dead_letters   = [for subscription in google_pubsub_subscription.dead_letters : subscription.name]

@@ -77,6 +77,12 @@ variable "project_id" {
   nullable    = false
 }
 
+variable "project_number" {
+  description = "Number of the Google Cloud project, by which a budget knows it."
+  type        = string
+  nullable    = false
+}
+
 variable "slo" {
   description = <<-EOT
     Whether to create services and SLOs in Cloud Monitoring, which show the budgets that are left. Google refuses an SLO

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -167,9 +166,23 @@ func (d rollout) moveBack() {
 	if err != nil {
 		d.Fatal(err)
 	}
-	data = regexp.MustCompile(`"module": "module\.(google|aws)",\n`).ReplaceAll(data, nil)
-	data = regexp.MustCompile(`module\.(google|aws)\.`).ReplaceAll(data, nil)
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	var state object
+	if err := json.Unmarshal(data, &state); err != nil {
+		d.Fatal(err)
+	}
+	for _, resource := range state["resources"].([]any) {
+		r := resource.(object)
+		module, _ := r["module"].(string)
+		if strings.Contains(module, "observability") || r["type"] == "google_logging_project_exclusion" {
+			continue // is newer
+		}
+		module = strings.TrimPrefix(strings.TrimPrefix(module, "module.google"), "module.aws")
+		r["module"] = strings.TrimPrefix(module, ".")
+	}
+	if data, err = json.Marshal(state); err == nil {
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
 		d.Fatal(err)
 	}
 }

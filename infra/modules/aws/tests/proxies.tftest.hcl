@@ -39,6 +39,7 @@ run "refuses_a_region_that_Alexa_does_not_have" {
   command = plan
 
   variables {
+    alarm_topic_arns = { eu = "arn:aws:sns:eu-west-1:123456789012:oncall" }
     lambdas = {
       EMEA = {
         ACCEPT_GRANT_URL         = "https://acceptgrant-eu.a.run.app"
@@ -48,5 +49,5 @@ run "refuses_a_region_that_Alexa_does_not_have" {
       }
     }
   }
-  expect_failures = [var.lambdas]
+  expect_failures = [var.alarm_topic_arns, var.lambdas]
 }

@@ -22,17 +22,16 @@ run "refuses_what_is_missing" {
   command = plan
 
   variables {
-    alarm_topic_arns = { eu = "arn:aws:sns:eu-west-1:123456789012:oncall" }
-    budget           = { billing_account = "billingAccounts/1", amount = 100 }
-    canary           = { EU = { user_id = "", endpoint_id = "lamp-1" } }
-    max_event_age    = ""
-    refresh_shards   = 0
-    regions          = {}
-    scaling          = { SendEvent = { max_instances = 0 } }
-    source_package   = "tests/missing.zip"
+    budget         = { billing_account = "billingAccounts/1", amount = 100 }
+    canary         = { EU = { user_id = "", endpoint_id = "lamp-1" } }
+    max_event_age  = ""
+    refresh_shards = 0
+    regions        = {}
+    scaling        = { SendEvent = { max_instances = 0 } }
+    source_package = "tests/missing.zip"
   }
   expect_failures = [
-    var.alarm_topic_arns, var.budget, var.canary, var.max_event_age, var.refresh_shards, var.regions, var.scaling, var.source_package,
+    var.budget, var.canary, var.max_event_age, var.refresh_shards, var.regions, var.scaling, var.source_package,
   ]
 }
 

@@ -7,9 +7,10 @@ provider "google" {
 }
 
 variables {
-  project_id    = "maker-prod"
-  max_event_age = "5m"
-  dead_letters  = ["dead-letters", "refresh-dead-letters"]
+  project_id     = "maker-prod"
+  project_number = "123456789012"
+  max_event_age  = "5m"
+  dead_letters   = ["dead-letters", "refresh-dead-letters"]
   stacks = {
     for region, location in { NA = "us-east4", EU = "europe-west1" } : region => {
       location                   = location
