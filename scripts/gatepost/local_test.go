@@ -166,7 +166,7 @@ Alexa accepted it in EU, * after it was published.
 If the app does not show it, look whether discovery declares the property.
 functions/TROUBLESHOOTING.md#accepted`},
 		{"never published", func() {}, "--user=u-1 --endpoint=lamp-2", cli.StatusFailed, `
-Gatepost did not get it from * to *: it was not published, or to another project or topic.
+The log begins at *, and has nothing of it since: it was published before, or not at all, or to another project or topic.
 Look for the message id in the publisher's log.
 functions/TROUBLESHOOTING.md#no-line`},
 		{"wrong user", func() { publish("e-2", "stranger", "lamp-3", "no_grant") }, "--user=u-1 --endpoint=lamp-3", cli.StatusFailed, `

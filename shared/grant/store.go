@@ -185,17 +185,17 @@ const (
 	// Claimed: a process is about to send the event. No other process may until
 	// ClaimedUntil.
 	Claimed DeliveryState = "claimed"
-	// Sent: every grant that was to get the event has it.
+	// Sent: no grant is to get the event any more.
 	Sent DeliveryState = "sent"
 )
 
-// Delivery records which grants' gateways accepted an event. It exists only for an
-// event that failed for some of a customer's grants, or that must not be repeated.
+// Delivery records which grants are done with an event. It exists only for an event that
+// failed for some of a customer's grants, or that must not be repeated.
 type Delivery struct {
 	Key          DeliveryKey
 	State        DeliveryState // empty for an event that may be repeated
 	ClaimedUntil time.Time
-	Accepted     []string  // ids of the grants whose gateway accepted the event, in any order
+	Accepted     []string  // ids of the grants that are done with the event, in any order
 	ExpireAt     time.Time // required; from then on the record is ignored
 	Revision     Revision  // set by the store, zero for a delivery that is not stored
 }

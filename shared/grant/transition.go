@@ -263,7 +263,7 @@ func (r *Record) addAnnouncement(a Announcement, now time.Time) {
 
 // schedule sets when the sweep next reads the record: at the earliest due time of
 // its grants, when a revoked grant's remains are to be erased, when the maker is to
-// be before for an active grant's missed reports, or now if a message waits to be
+// be asked for an active grant's missed reports, or now if a message waits to be
 // published. It is never before now: a sweep looks no further back than the one
 // before did, and would miss a record that is written with an earlier time, such as
 // one with a token that lasts a few minutes.

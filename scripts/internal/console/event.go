@@ -272,7 +272,7 @@ func (c *Console) publish(r *http.Request) (any, error) {
 
 // send publishes a message. Its ordering key is that of the customer and the endpoint
 // if it has none.
-func (c *Console) send(r *http.Request, m push.Message) (any, error) {
+func (c *Console) send(r *http.Request, m push.Message) (map[string]string, error) {
 	engine, err := c.running()
 	if err != nil {
 		return nil, err

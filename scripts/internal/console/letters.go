@@ -67,15 +67,16 @@ func (c *Console) listLetters(*http.Request) (any, error) {
 
 // replay replays a dead letter as gatepost replay does. The event's age counts from now,
 // or a replay by hand would mostly be too late.
-func (c *Console) replay(r *http.Request) (answer any, err error) {
+func (c *Console) replay(r *http.Request) (any, error) {
 	engine, err := c.running()
 	if err != nil {
 		return nil, err
 	}
 	env := &cli.Env{Now: c.now, Stderr: io.Discard, Google: oneprocess.Emulator(engine.Broker.Address)}
 	id := r.PathValue("id")
+	var sent map[string]string
 	err = replay.One(r.Context(), env, engine.Broker.Project, oneprocess.DeadLetters, id, func(m push.Message) (err error) {
-		answer, err = c.send(r, m)
+		sent, err = c.send(r, m)
 		return err
 	})
 	if err != nil {
@@ -85,8 +86,8 @@ func (c *Console) replay(r *http.Request) (answer any, err error) {
 	defer c.mu.Unlock()
 	for _, l := range c.letters {
 		if l.ID == id {
-			l.Replays = append(l.Replays, answer.(map[string]string)["id"])
+			l.Replays = append(l.Replays, sent["id"])
 		}
 	}
-	return answer, nil
+	return sent, nil
 }

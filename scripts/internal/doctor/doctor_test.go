@@ -358,6 +358,8 @@ func TestBrokenBefore(t *testing.T) {
 		},
 			Broken, "quotas", "10 instances of SendEvent need 85899345920 of MemAllocPerProjectRegion"},
 		{"no builds", func(w *world) { w.buildCPUs = 0 }, Broken, "builds", "the quota Concurrent Build CPUs is 0 in europe-west1"},
+		{"quota is not listed", func(w *world) { w.buildCPUs = -1 }, Unchecked, "builds",
+			"cloudbuild.googleapis.com/concurrent_public_pool_build_cpus is not listed"},
 		{"quotas may not be read", func(w *world) { w.disabled = "cloudquotas" }, Unchecked, "builds", "enable cloudquotas.googleapis.com"},
 		{"no runtime", func(w *world) { w.runtime["environment"] = "GEN_1" }, Broken, "runtime", "there is no go126 in europe-west1"},
 		{"runtime is gone", func(w *world) { w.runtime["stage"] = "DECOMMISSIONED" }, Broken, "runtime", "go126 is DECOMMISSIONED"},
@@ -372,9 +374,10 @@ func TestBrokenBefore(t *testing.T) {
 				"cloudbuild.allowedWorkerPools":       {"values": object{"allowedValues": []any{"under:organizations/1"}}},
 				"gcp.restrictNonCmekServices":         {"values": object{"deniedValues": []any{"pubsub.googleapis.com"}}},
 			}
-		}, Broken, "organisation policies", "iam.workloadIdentityPoolAwsAccounts refuses 123456789012; run.allowedIngress refuses all; " +
-			"cloudfunctions.requireVPCConnector refuses no VPC; cloudbuild.allowedWorkerPools refuses the default pool; " +
-			"gcp.restrictNonCmekServices refuses pubsub.googleapis.com"},
+		}, Broken, "organisation policies", "iam.workloadIdentityPoolAwsAccounts does not allow 123456789012; " +
+			"run.allowedIngress does not allow all; cloudfunctions.requireVPCConnector does not allow functions without a VPC; " +
+			"cloudbuild.allowedWorkerPools does not allow the default pool; " +
+			"gcp.restrictNonCmekServices does not allow pubsub.googleapis.com"},
 		{"policies may not be read", func(w *world) { w.disabled = "orgpolicy" },
 			Unchecked, "organisation policies", "enable orgpolicy.googleapis.com, with roles/orgpolicy.policyViewer"},
 		{"AWS account", func(w *world) { w.edit(&w.settings, `_id": "123456789012"`, `_id": "210987654321"`) },

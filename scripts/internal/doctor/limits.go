@@ -21,11 +21,15 @@ func (e *exam) quota(ctx context.Context, service, name string) (limit int, ok b
 		}
 		for _, info := range items(quota, "dimensionsInfos") {
 			if locations, _ := info["applicableLocations"].([]any); slices.Contains(locations, any(string(e.stack.Location))) {
-				limit, err = strconv.Atoi(cmp.Or(at(info, "details.value"), "0")) // Google leaves a 0 out
-				return limit, err == nil
+				if limit, err = strconv.Atoi(cmp.Or(at(info, "details.value"), "0")); err == nil { // Google leaves a 0 out
+					return limit, true
+				}
 			}
 		}
-		err = fmt.Errorf("%s has none in %s", name, string(e.stack.Location))
+		err = cmp.Or(err, fmt.Errorf("%s has none in %s", name, string(e.stack.Location)))
+	}
+	if err == nil {
+		err = fmt.Errorf("%s is not listed", name)
 	}
 	e.skip("the quotas could not be read; enable cloudquotas.googleapis.com, or look at them in the console: %v", err)
 	return 0, false
@@ -65,7 +69,10 @@ func bytesOf(memory string) int {
 // https://cloud.google.com/build/docs/locations#restricted_regions_for_some_projects.
 func checkBuilds(ctx context.Context, e *exam) {
 	limit, ok := e.quota(ctx, "cloudbuild", "cloudbuild.googleapis.com/concurrent_public_pool_build_cpus")
-	if ok && limit == 0 {
+	if !ok {
+		return
+	}
+	if limit == 0 {
 		e.fail("the quota Concurrent Build CPUs is 0 in %s", string(e.stack.Location))
 	}
 	e.ok("%d CPUs at once in %s", limit, string(e.stack.Location))
@@ -109,8 +116,8 @@ func (e *exam) policies() []policy {
 		{"iam.workloadIdentityPoolProviders", []string{"https://sts.amazonaws.com"}},
 		{"iam.workloadIdentityPoolAwsAccounts", []string{string(e.settings.AWSAccountID)}},
 		{"run.allowedIngress", []string{"all", "internal"}},
-		{"run.allowedVPCEgress", []string{"no VPC"}},
-		{"cloudfunctions.requireVPCConnector", []string{"no VPC"}},
+		{"run.allowedVPCEgress", []string{"services without a VPC"}},
+		{"cloudfunctions.requireVPCConnector", []string{"functions without a VPC"}},
 		{"cloudbuild.allowedWorkerPools", []string{"the default pool"}},
 		{"gcp.restrictNonCmekServices", []string{
 			"artifactregistry.googleapis.com", "cloudfunctions.googleapis.com", "firestore.googleapis.com", "pubsub.googleapis.com",
@@ -132,7 +139,7 @@ func checkPolicies(ctx context.Context, e *exam) {
 		spec, _ := effective["spec"].(object)
 		for _, rule := range items(spec, "rules") {
 			if refused := slices.DeleteFunc(slices.Clone(p.values), func(value string) bool { return allowed(rule, value) }); len(refused) > 0 {
-				e.fail("%s refuses %s", p.constraint, strings.Join(refused, ", "))
+				e.fail("%s does not allow %s", p.constraint, strings.Join(refused, ", "))
 			}
 		}
 	}

@@ -211,10 +211,13 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(rw).Encode(answer)
 }
 
-// quotas is a list of quotas, each with an id and a metric.
+// quotas is a list of the quotas that are not negative, each with an id and a metric.
 func quotas(values map[string]int) object {
 	var all []any
 	for name, value := range values {
+		if value < 0 {
+			continue // not listed
+		}
 		details := object{"value": fmt.Sprint(value)}
 		if value == 0 { // which Google leaves out
 			details = object{}

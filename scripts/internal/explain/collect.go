@@ -20,13 +20,13 @@ import (
 
 // collect asks all sources. Without the log there is nothing to tell. Any other source
 // that cannot be read is noted.
-func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (story.Evidence, error) {
+func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question, now time.Time) (story.Evidence, error) {
 	var known story.Evidence
 	google, err := googleapi.New(ctx, env.GoogleAPI)
 	if err != nil {
 		return known, err
 	}
-	if known.Entries, err = readLog(ctx, google, c.Project, filter(q, env.Now())); err != nil {
+	if known.Entries, err = readLog(ctx, google, c.Project, filter(q, now)); err != nil {
 		return known, err
 	}
 	note := func(source string, err error) {
@@ -34,11 +34,11 @@ func (c Command) collect(ctx context.Context, env *cli.Env, q story.Question) (s
 			known.Unread = append(known.Unread, fmt.Sprintf("%s: %v", source, err))
 		}
 	}
-	known.LogBegan, err = logBegan(ctx, google, c.Project, env.Now())
+	known.LogBegan, err = logBegan(ctx, google, c.Project, now)
 	note("the log's retention", err)
 	known.Exclusions, err = exclusions(ctx, google, c.Project)
 	note("the log's exclusions", err)
-	known.Backlog, err = backlog(ctx, google, c.Project, env.Now())
+	known.Backlog, err = backlog(ctx, google, c.Project, now)
 	note("the backlog of the subscriptions", err)
 	if q.Customer == "" {
 		note("dead letters", errors.New("they need --user or --customer"))
@@ -185,8 +185,12 @@ func logBegan(ctx context.Context, google *googleapi.Client, project string, now
 	return now.AddDate(0, 0, -cmp.Or(bucket.RetentionDays, 30)), nil
 }
 
-// exclusions returns the exclusions of the log, an empty list if there are none: those of
-// the sink that fills the bucket _Default.
+// requests is in the filter of an exclusion that drops Cloud Run's own lines, as the one
+// that every deployment has does. It drops no line of a function.
+const requests = "run.googleapis.com/requests"
+
+// exclusions returns the exclusions of the log that may drop a line of SendEvent, an empty
+// list if there are none: those of the sink that fills the bucket _Default.
 func exclusions(ctx context.Context, google *googleapi.Client, project string) ([]string, error) {
 	var sink struct {
 		Disabled   bool
@@ -203,7 +207,7 @@ func exclusions(ctx context.Context, google *googleapi.Client, project string) (
 	}
 	all := []string{}
 	for _, e := range sink.Exclusions {
-		if !e.Disabled {
+		if !e.Disabled && !strings.Contains(e.Filter, requests) {
 			all = append(all, fmt.Sprintf("%s (%s)", e.Name, strings.Join(strings.Fields(e.Filter), " ")))
 		}
 	}

@@ -97,7 +97,8 @@ func (c Command) question(now time.Time) story.Question {
 
 // Run tells the stories.
 func (c Command) Run(ctx context.Context, env *cli.Env) error {
-	q := c.question(env.Now())
+	now := env.Now()
+	q := c.question(now)
 	var known story.Evidence
 	var err error
 	switch {
@@ -109,12 +110,12 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 		if c.Project = cmp.Or(c.Project, ownProject(ctx)); c.Project == "" {
 			return cli.Usage(errors.New("give --project, or --log to read a file: the credentials are of no project"))
 		}
-		known, err = c.collect(ctx, env, q)
+		known, err = c.collect(ctx, env, q, now)
 	}
 	if err != nil {
 		return err
 	}
-	known.Now = env.Now()
+	known.Now = now
 	for _, source := range known.Unread {
 		env.Say("not read: %s", source)
 	}

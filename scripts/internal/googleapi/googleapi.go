@@ -95,8 +95,10 @@ func (c *Client) call(ctx context.Context, method, api, path string, body []byte
 	defer cancel()
 	err := c.try(ctx, method, api, path, body, out)
 	answer, ok := errors.AsType[*Error](err)
-	if !ok || answer.Status != http.StatusTooManyRequests && answer.Status != http.StatusServiceUnavailable ||
-		wait.For(ctx, cmp.Or(answer.retryAfter, pause)) != nil {
+	if !ok || answer.Status != http.StatusTooManyRequests && answer.Status != http.StatusServiceUnavailable {
+		return err
+	}
+	if pause := cmp.Or(answer.retryAfter, pause); !wait.HasTime(ctx, pause) || wait.For(ctx, pause) != nil {
 		return err
 	}
 	return c.try(ctx, method, api, path, body, out)

@@ -38,7 +38,7 @@ func TestRetry(t *testing.T) {
 		{"unavailable", answers{answer(503, ""), answer(200, "")}, time.Second, 0},
 		{"unavailable twice", answers{answer(503, ""), answer(503, "")}, time.Second, 503},
 		{"refused", answers{answer(403, "7")}, 0, 403},
-		{"a long pause", answers{answer(429, "60")}, 30 * time.Second, 429},
+		{"a long pause", answers{answer(429, "60")}, 0, 429},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -144,24 +144,32 @@ func Letter(m push.Message) story.Letter {
 	}
 }
 
-// ErrNoLetter means that no dead letter with the id is in the subscription.
-var ErrNoLetter = errors.New("no such dead letter is left: was it replayed before?")
+// ErrNoLetter means that no dead letter with the id could be pulled.
+var ErrNoLetter = errors.New("no such dead letter can be had: it was replayed before, or another program reads the subscription now")
 
 // One replays the dead letter with the id of its message, as the command does with --as-new:
 // it has the event published, acknowledges the letter, and leaves all others in the
 // subscription. publish returns when the topic has the event. Without such a letter One
-// returns [ErrNoLetter]. Other errors say why the letter is refused, or what failed.
+// returns [ErrNoLetter], and if ctx ends before the letter is published, its error. Other
+// errors say why the letter is refused, or what failed.
 func One(ctx context.Context, env *cli.Env, project, name, id string, publish func(push.Message) error) error {
-	ctx, done := context.WithCancel(ctx)
+	parent := ctx
+	ctx, done := context.WithCancel(parent)
 	defer done()
 	outcome := ErrNoLetter
 	c := &Command{Idle: oneIdle, ForReal: true, filter: filter{id: id}, revival: revival{AsNew: true}}
-	err := c.walk(ctx, env, project, name, publisher(publish), func(_ letter, _ fate, reason error) {
+	err := c.walk(ctx, env, project, name, publisher(publish), func(_ letter, f fate, reason error) {
+		if f == untried {
+			return // parent has ended
+		}
 		outcome = reason
 		done() // the others are not needed
 	})
-	if err != nil && !errors.Is(err, errInterrupted) {
+	if err != nil && err != errInterrupted { // joined with another error it is not the same
 		return err
+	}
+	if errors.Is(outcome, ErrNoLetter) && parent.Err() != nil {
+		return parent.Err()
 	}
 	return outcome
 }

@@ -120,21 +120,25 @@ func TestOne(t *testing.T) {
 		}
 	}
 	full := errors.New("the topic is full")
+	ended, end := context.WithCancel(t.Context())
+	end()
 	for _, test := range []struct {
+		ctx       context.Context
 		letter    string
 		publish   error
 		want      error
 		left      string
 		published bool
 	}{
-		{"B", full, full, "ABCDEF", true},
-		{"B", nil, nil, "ACDEF", true},
-		{"C", nil, errWrongRegion, "ACDEF", false},
-		{"none", nil, ErrNoLetter, "ACDEF", false},
+		{ended, "B", nil, context.Canceled, "ABCDEF", false},
+		{t.Context(), "B", full, full, "ABCDEF", true},
+		{t.Context(), "B", nil, nil, "ACDEF", true},
+		{t.Context(), "C", nil, errWrongRegion, "ACDEF", false},
+		{t.Context(), "none", nil, ErrNoLetter, "ACDEF", false},
 	} {
 		var published []push.Message
 		env := &cli.Env{Now: time.Now, Google: c.options}
-		err := One(t.Context(), env, c.project, "dead-letters", ids[test.letter], func(m push.Message) error {
+		err := One(test.ctx, env, c.project, "dead-letters", ids[test.letter], func(m push.Message) error {
 			published = append(published, m)
 			return test.publish
 		})

@@ -78,7 +78,9 @@ func (r *replayer) run(ctx context.Context) (tally, error) {
 	keeper.Wait()              // or it might extend leases after they are released
 	_ = r.acknowledgeReplays() // retries those that failed; err has the first error
 	interrupted := errors.Is(err, errInterrupted)
-	err = errors.Join(err, r.release())
+	if held := r.release(); held != nil {
+		err = errors.Join(err, held)
+	}
 	result := r.ledger.tally()
 	result.DryRun, result.Expiring, result.Interrupted = !r.ForReal, r.expiring, interrupted
 	return result, err

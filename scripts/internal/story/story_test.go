@@ -173,8 +173,8 @@ func TestVerdicts(t *testing.T) {
 			Evidence{Entries: []Entry{line(1, "eu", "no_grant", noGrant("", unknown))}, Records: map[string]*grant.Record{"gatepost-eu": nil}},
 			"not_linked", false, "no stack has a record"},
 		{"a dead letter without a line",
-			Evidence{Letters: []Letter{{EventID: "e", Customer: "c", Endpoint: "lamp", Reason: "undelivered", Description: "100 deliveries"}}},
-			"dead_letter", false, "100 deliveries"},
+			Evidence{Letters: []Letter{{EventID: "e", Customer: "c", Endpoint: "lamp", Published: at(0), Reason: "undelivered",
+				Description: "100 deliveries"}}}, "dead_letter", false, "100 deliveries"},
 		{"an event that waits", Evidence{Now: at(900), Backlog: []Backlog{{"eu-device-events", 7, 3 * time.Minute}}},
 			"waiting", false, "7 messages wait"},
 		{"an event that is older than the log", Evidence{LogBegan: at(7200)}, "log_too_old", false, "the log begins at"},
@@ -184,12 +184,13 @@ func TestVerdicts(t *testing.T) {
 			"undecoded", false, "e (changed: missing)"},
 		{"a later event that does not decode",
 			log(line(4000, "eu", "dead_letter", of("", ""), func(e *Entry) { e.Published = at(4000) })), "not_published", false, ""},
+		{"a question about a time before the log", Evidence{LogBegan: at(60)}, "not_in_log", false, "The log begins at 2026-11-28 15:01:00"},
 		{"a log without exclusions", Evidence{Exclusions: []string{}}, "not_published", false, "publisher's log.\n"},
 		{"a log whose exclusions are unknown", Evidence{}, "not_published", false, "it may be one of those"},
 		{"a log with exclusions", Evidence{Exclusions: []string{"routine (severity<WARNING)"}},
 			"not_logged", false, "excluded from the log, by routine (severity<WARNING)"},
 	} {
-		got := Tell(Question{Customer: "c", Endpoint: "lamp", To: at(3600)}, test.known)
+		got := Tell(Question{Customer: "c", Endpoint: "lamp", From: at(-600), To: at(3600)}, test.known)
 		if s := got[0]; len(got) != 1 || s.Name != test.want || s.Arrived != test.arrived || !strings.Contains(s.Text(), test.says) {
 			t.Errorf("%s: %d stories, %s, arrived %v, want %s, %v and %q\n%s",
 				test.name, len(got), s.Name, s.Arrived, test.want, test.arrived, test.says, s.Text())

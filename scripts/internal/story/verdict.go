@@ -335,8 +335,8 @@ func missing(q Question, known Evidence) Verdict {
 	for _, stack := range slices.Sorted(maps.Keys(known.Deliveries)) {
 		if known.Deliveries[stack].State == grant.Sent {
 			return Verdict{
-				Name: "accepted", Arrived: true, Do: "Nothing.",
-				Happened: fmt.Sprintf("Alexa accepted it: the delivery record in %s says so, and the log has no line of it", stack),
+				Name: "done", Do: "Look at the customer's record with gatepost grants show.",
+				Happened: fmt.Sprintf("SendEvent is done with it: the delivery record in %s says so, and not whether Alexa accepted it", stack),
 			}
 		}
 	}
@@ -366,6 +366,11 @@ func missing(q Question, known Evidence) Verdict {
 	v := Verdict{
 		Name: "not_published", Happened: "Gatepost did not get it" + q.window(known) + ": it was not published, or to another project or topic",
 		Do: "Look for the message id in the publisher's log.",
+	}
+	if q.From.Before(known.LogBegan) && (q.Event != "" || !q.From.IsZero()) {
+		v.Name = "not_in_log"
+		v.Happened = fmt.Sprintf("the log begins at %s, and has nothing of it since: it was published before, or not at all, "+
+			"or to another project or topic", known.LogBegan.UTC().Format(time.DateTime))
 	}
 	if may, by := known.excluded(); by != "" {
 		v.Name = "not_logged"
