@@ -117,8 +117,8 @@ func (c *cost) check() error {
 	if c.idle < 0 || c.idle >= 1 || c.excluded < 0 || c.excluded > 1 || c.shards < 1 || c.shards > grant.Buckets || c.perInstance <= 0 ||
 		c.idleAfter < time.Hour || c.period < time.Minute || c.period > sweep.DefaultPeriod ||
 		min(c.lwa, c.write, c.eventCPU, c.gatewayIn) <= 0 || c.inFlight < 1 || c.inFlight > 80 {
-		return fmt.Errorf("want shares from 0 to less than 1, 1 to %d shards, a period of 1m to 5m, 1 to 80 events in flight, and times above 0",
-			grant.Buckets)
+		return fmt.Errorf("want -idle from 0 to less than 1, -exclude-accepted from 0 to 1, 1 to %d shards, a period of 1m to 5m, "+
+			"1 to 80 events in flight, and times above 0", grant.Buckets)
 	}
 	return nil
 }

@@ -69,7 +69,8 @@ var commands = []command{
 	{"sweep", "CPU and memory of a sweep, beside a bare HTTP client", func() task { return new(sweeping) }},
 	{"carry", "the sweep of millions of customers in simulated time, through an outage", func() task { return new(carrying) }},
 	{"outage", "many reports in simulated time, through an outage of the event gateway", func() task { return new(outage) }},
-	{"table", "the table of the project's README: all of these in short, beside what others cost", func() task { return new(table) }},
+	{"table", "the table of the project's README: events, cold starts and costs in short, beside what others cost",
+		func() task { return new(table) }},
 	{"cost", "what customers and events cost, and how many customers a stack can have", func() task { return new(cost) }},
 }
 

@@ -94,7 +94,7 @@ func TestCommandLine(t *testing.T) {
 		"no grants":            {[]string{"sweep", "-grants", "0"}, exitUsage, "at least 10 grants"},
 		"too many shards":      {[]string{"sweep", "-shards", "257"}, exitUsage, "1 to 256 shards"},
 		"negative latency":     {[]string{"sweep", "-latency", "-1s"}, exitUsage, "no negative latency"},
-		"no customer is left":  {[]string{"cost", "-idle", "1"}, exitUsage, "shares from 0 to less than 1"},
+		"no customer is left":  {[]string{"cost", "-idle", "1"}, exitUsage, "-idle from 0 to less than 1"},
 		"too many in flight":   {[]string{"cost", "-in-flight", "81"}, exitUsage, "1 to 80 events in flight"},
 		"no rounds":            {[]string{"events", "-rounds", "0"}, exitUsage, "numbers above 0"},
 		"no such program":      {[]string{"load", "-program", "/no/such/program"}, exitFailed, "bench load: start "},

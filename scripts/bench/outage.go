@@ -248,7 +248,7 @@ func (w *instance) obey() {
 		for _, endpoint := range m.EndpointIDs {
 			wanted[m.UserID+"/"+endpoint] = true
 		}
-		wanted[m.UserID] = len(m.EndpointIDs) == 0
+		wanted[m.UserID] = wanted[m.UserID] || len(m.EndpointIDs) == 0
 	}
 	for _, l := range w.lanes {
 		if wanted[l.userID] || wanted[l.userID+"/"+l.endpoint] {

@@ -86,7 +86,8 @@ func (s *stack) args(more ...string) []string {
 	return slices.Concat([]string{"import", "--project", s.project}, s.flags, more)
 }
 
-// run imports rows, which must end with the status. No token may be shown.
+// run imports rows, from standard input unless they are a file, which must end with the
+// status. No token may be shown.
 func (s *stack) run(ctx context.Context, status int, rows io.Reader, more ...string) (got result, stderr string) {
 	s.Helper()
 	var out, errs bytes.Buffer
@@ -94,7 +95,11 @@ func (s *stack) run(ctx context.Context, status int, rows io.Reader, more ...str
 	env.OpenGrants = func(context.Context, string, string) (grant.Admin, func() error, error) {
 		return s.store, func() error { return nil }, nil
 	}
-	ended := cli.Run(ctx, env, new(grammar), s.args(append(more, "--json", "-")...))
+	input := "-"
+	if file, ok := rows.(*os.File); ok {
+		input = file.Name()
+	}
+	ended := cli.Run(ctx, env, new(grammar), s.args(append(more, "--json", input)...))
 	s.public(out.String() + errs.String())
 	if err := json.Unmarshal(out.Bytes(), &got); err != nil || ended != status {
 		s.Fatalf("%q: status %d, %v, %q; want %d", more, ended, err, errs.String(), status)
@@ -273,8 +278,20 @@ func TestProof(t *testing.T) {
 	expect.Equal(t, "progress", result{DryRun: true, Read: 4, There: 3, Refused: 1, Customers: 4, Proven: 3}, got)
 	// A second Amazon account of a customer is a row beside the first; alone it is older
 	// than what is stored.
+	two := result{DryRun: true, Read: 5, Imported: 1, There: 3, Refused: 1, Customers: 4, Proven: 3}
 	got, _ = s.run(t.Context(), cli.StatusDone, rows(append(all, line("swept"))...))
-	expect.Equal(t, "two accounts", result{DryRun: true, Read: 5, Imported: 1, There: 3, Refused: 1, Customers: 4, Proven: 3}, dueless(got))
+	expect.Equal(t, "two accounts", two, dueless(got))
+	file, err := os.Create(filepath.Join(t.TempDir(), "rows"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gap := strings.Repeat("\n", 100_000) // the store answers for the first row in the meantime
+	_, wrong := io.Copy(file, rows(append([]string{line("swept"), gap}, all...)...))
+	if err := errors.Join(wrong, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	got, _ = s.run(t.Context(), cli.StatusDone, file)
+	expect.Equal(t, "two accounts, the stored one last in a file", two, dueless(got))
 	got, _ = s.run(t.Context(), cli.StatusDone, rows(line("swept")))
 	expect.Equal(t, "an older token", result{DryRun: true, Read: 1, Kept: 1, Customers: 1, Proven: 1}, got)
 }
@@ -365,6 +382,34 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// reading is an input.
+type reading func(p []byte) (int, error)
+
+func (r reading) Read(p []byte) (int, error) { return r(p) }
+
+// TestProducerInterrupted ends the input together with the run, as Ctrl-C does to both
+// sides of a pipe. The input is slower than the rate.
+func TestProducerInterrupted(t *testing.T) {
+	t.Parallel()
+	s, clock := newStack(t), accesstest.NewClock()
+	s.now = clock.Now
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	left := rows(line("u-1"), "")
+	got, stderr := s.run(ctx, cli.StatusFailed, reading(func(p []byte) (int, error) {
+		n, err := left.Read(p)
+		if err == nil {
+			clock.Forward(time.Minute)
+		} else {
+			interrupt()
+		}
+		return n, err
+	}))
+	if !got.Interrupted || got.Imported != 1 || !got.LastDue.Equal(clock.Now()) || !strings.HasSuffix(stderr, "line 1; run it again\n") {
+		t.Errorf("%+v and %q, want one row, due now, and an interruption", got, stderr)
+	}
+}
+
 // lossy is a store that loses the answer to each record's first write, so that the
 // client library's retry conflicts with it.
 type lossy struct{ grant.Admin }
@@ -388,7 +433,7 @@ func TestLostAnswer(t *testing.T) {
 	}
 	s.store = failing{inner}
 	got, stderr := s.run(t.Context(), cli.StatusFailed, rows(line("u-1"), line("u-2")), "--for-real")
-	if got.Read == 0 || got.Interrupted || !strings.Contains(stderr, "out of order; run it again: what is imported stays") {
+	if got.Read == 0 || got.Interrupted || !strings.Contains(stderr, "out of order; run it again: rows that are stored are not") {
 		t.Errorf("%+v and %q, want the store's error", got, stderr)
 	}
 }

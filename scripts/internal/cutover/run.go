@@ -42,7 +42,7 @@ type result struct {
 	Duplicate int `json:"duplicate"`    // of an earlier row
 	Imported  int `json:"imported"`     // in a dry run, those that would be
 	There     int `json:"alreadyThere"` // imported by an earlier run
-	Kept      int `json:"newerKept"`    // the customer has another proven grant in the region
+	Kept      int `json:"newerKept"`    // the customer has another proven grant in the region, or no room
 	Refused   int `json:"refused"`      // imported by an earlier run, and suspect or revoked by now
 
 	Customers int `json:"customers"` // that these rows name
@@ -73,31 +73,42 @@ type run struct {
 
 	mu        sync.Mutex
 	result    result
-	grants    map[mark]mark // ids of the rows' grants → customer
-	customers map[mark]bool // whether the customer has a proven grant
+	grants    map[mark]owner // by the ids of the rows' grants
+	customers map[mark]bool  // whether the customer has a proven grant
+}
+
+// owner is the customer of the first row of a grant.
+type owner struct {
+	customer mark
+	judged   bool // whether next has had the row
 }
 
 func newRun(c *Command, env *cli.Env, store grant.Store, sealer *seal.Sealer, credentials []lwa.Credentials) *run {
 	return &run{
 		Command: c, Env: env, store: store, sealer: sealer, credentials: credentials, began: env.Now(),
 		result: result{DryRun: !c.ForReal, Rate: c.Rate},
-		grants: make(map[mark]mark), customers: make(map[mark]bool),
+		grants: make(map[mark]owner), customers: make(map[mark]bool),
 	}
 }
 
 // all imports all rows. When ctx ends it finishes those in flight. An error of one row
 // ends the run.
 func (r *run) all(ctx context.Context, input io.Reader, size int64) error {
+	if file, ok := input.(io.ReadSeeker); ok && size > 0 {
+		if err := r.ahead(ctx, file); err != nil {
+			return err
+		}
+	}
+	again := "run it again"
+	if r.ForReal {
+		again += ": rows that are stored are not imported twice"
+	}
 	group, working := errgroup.WithContext(ctx)
 	group.SetLimit(concurrent)
-	lines := bufio.NewScanner(input)
-	lines.Buffer(nil, maxLine)
+	lines := scanner(input)
 	progress := r.Progress("rows")
-	number, read, share, more := 0, 0, 0.0, true
-	for working.Err() == nil {
-		if more = lines.Scan(); !more {
-			break
-		}
+	number, read, share := 0, 0, 0.0
+	for working.Err() == nil && lines.Scan() {
 		number++
 		if read += len(lines.Bytes()) + 1; size > 0 {
 			share = float64(read) / float64(size)
@@ -116,18 +127,41 @@ func (r *run) all(ctx context.Context, input io.Reader, size int64) error {
 	}
 	switch err := errors.Join(group.Wait(), lines.Err()); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Errorf("line %d: longer than %d bytes; run it again: what is imported stays", number+1, maxLine)
+		return fmt.Errorf("line %d: longer than %d bytes; %s", number+1, maxLine, again)
 	case err != nil:
-		return fmt.Errorf("after line %d: %w; run it again: what is imported stays", number, err)
-	case more:
+		return fmt.Errorf("after line %d: %w; %s", number, err, again)
+	case ctx.Err() != nil:
 		r.result.Interrupted = true
-		return fmt.Errorf("interrupted after line %d; run it again: what is imported stays", number)
+		return fmt.Errorf("interrupted after line %d; %s", number, again)
 	case r.result.Read == 0:
 		return errors.New("there are no rows")
 	case r.result.Invalid > 0:
 		return fmt.Errorf("%d rows are invalid: see above", r.result.Invalid)
 	}
 	return nil
+}
+
+// scanner returns the lines of the input.
+func scanner(input io.Reader) *bufio.Scanner {
+	lines := bufio.NewScanner(input)
+	lines.Buffer(nil, maxLine)
+	return lines
+}
+
+// ahead notes the grants of all rows, so that judge knows them before their turn.
+func (r *run) ahead(ctx context.Context, file io.ReadSeeker) error {
+	for lines := scanner(file); ctx.Err() == nil && lines.Scan(); {
+		row, err := parse(lines.Bytes())
+		if err != nil || row.region != r.Region || row.checkClient(r.credentials) != nil {
+			continue // next says so
+		}
+		id := markOf(grant.ID(row.region, r.Skill, row.token.RefreshToken.Reveal()))
+		if _, known := r.grants[id]; !known {
+			r.grants[id] = owner{customer: markOf(row.userID)}
+		}
+	}
+	_, err := file.Seek(0, io.SeekStart)
+	return err
 }
 
 // next judges a line without the store. It returns the row if it is to be imported, and
@@ -150,19 +184,19 @@ func (r *run) next(number int, line []byte) (row, time.Time, bool) {
 	}
 	row.id = grant.ID(row.region, r.Skill, row.token.RefreshToken.Reveal())
 	id, customer := markOf(row.id), markOf(row.userID)
-	owner, known := r.grants[id]
-	if err == nil && known && owner != customer {
+	first, known := r.grants[id]
+	if err == nil && known && first.customer != customer {
 		err = errors.New("refreshToken: want one that no other customer has: an earlier line gives it to another userId")
 	}
 	if err != nil {
 		r.fault(number, err)
 		return row, time.Time{}, false
 	}
-	if known {
+	if first.judged {
 		r.result.Duplicate++
 		return row, time.Time{}, false
 	}
-	r.grants[id] = customer
+	r.grants[id] = owner{customer, true}
 	if _, known := r.customers[customer]; !known {
 		r.customers[customer] = false
 		r.result.Customers++
@@ -188,7 +222,11 @@ var errUnchanged = errors.New("unchanged")
 // put imports a row, unless the customer has a grant already, and counts it.
 func (r *run) put(ctx context.Context, row row, due time.Time) error {
 	key := grant.Key{Skill: r.Skill, UserID: row.userID}
-	tokens, err := access.Seal(r.sealer, key, row.id, row.token, r.Now())
+	now := r.Now()
+	if due.Before(now) { // storing is slower than the rate
+		due = now
+	}
+	tokens, err := access.Seal(r.sealer, key, row.id, row.token, now)
 	if err != nil {
 		return err
 	}
@@ -270,6 +308,6 @@ func (c result) write(w io.Writer) {
 		cli.Row(w, "later refreshes", "%.1f a second", float64(c.Imported)/grant.RefreshCycle.Seconds())
 	}
 	if c.DryRun {
-		fmt.Fprintln(w, "This was a dry run: nothing was imported. With --for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was imported. Add --for-real to import.")
 	}
 }

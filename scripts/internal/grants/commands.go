@@ -131,27 +131,34 @@ func (l lever) Validate() error {
 }
 
 // Example returns an example for the help.
-func (showCommand) Example() string { return "gatepost grants show --project maker-prod u-1" }
+func (showCommand) Example() string {
+	return "gatepost grants show --project maker-prod --database gatepost-eu u-1"
+}
 
 // Example returns an example for the help.
 func (restoreCommand) Example() string {
-	return "gatepost grants restore --project maker-prod --revoked-since 2026-01-03T11:30:00Z --revoked-until 30m"
+	return "gatepost grants restore --project maker-prod --database gatepost-eu --revoked-since 2026-01-03T11:30:00Z --revoked-until 30m"
 }
 
 // Example returns an example for the help.
-func (probeCommand) Example() string { return "gatepost grants probe --project maker-prod --for-real" }
+func (probeCommand) Example() string {
+	return "gatepost grants probe --project maker-prod --database gatepost-eu --for-real"
+}
 
 // Example returns an example for the help.
 func (eraseCommand) Example() string {
-	return "gatepost grants erase --project maker-prod --for-real u-1"
+	return "gatepost grants erase --project maker-prod --database gatepost-eu --for-real u-1"
 }
 
 // Example returns an example for the help.
-func (brakeCommand) Example() string { return "gatepost grants brake --project maker-prod off" }
+func (brakeCommand) Example() string {
+	return "gatepost grants brake --project maker-prod --database gatepost-eu off"
+}
 
 // Example returns an example for the help.
 func (resealCommand) Example() string {
-	return "gatepost grants reseal --project maker-prod --keyset projects/maker-prod/secrets/gatepost-token-keyset-eu --for-real"
+	return "gatepost grants reseal --project maker-prod --database gatepost-eu " +
+		"--keyset projects/maker-prod/secrets/gatepost-token-keyset-eu --for-real"
 }
 
 // session is a command with its store.

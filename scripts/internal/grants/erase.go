@@ -76,9 +76,13 @@ func (e *erasure) write(w io.Writer) {
 		if e.Grants == nil {
 			cli.Row(w, "would erase", "no record, and any delivery records and Amazon accounts that are left")
 		} else {
-			cli.Row(w, "would erase", "its record with %d grants, the delivery records of its events, and its Amazon accounts", *e.Grants)
+			plural := "s"
+			if *e.Grants == 1 {
+				plural = ""
+			}
+			cli.Row(w, "would erase", "its record with %d grant%s, the delivery records of its events, and its Amazon accounts", *e.Grants, plural)
 		}
-		fmt.Fprintln(w, "This was a dry run: nothing was erased. With --for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was erased. Add --for-real to erase.")
 		return
 	}
 	cli.Row(w, "records erased", "%d", e.Records)

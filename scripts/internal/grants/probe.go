@@ -71,7 +71,7 @@ func (p *probing) write(w io.Writer) {
 	cli.Row(w, p.verb("probe", "due"), "%d", p.Due)
 	switch {
 	case p.DryRun:
-		fmt.Fprintln(w, "This was a dry run: nothing was made due. With --for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was made due. Add --for-real to probe.")
 	case p.Due > 0:
 		fmt.Fprint(w, probedSoon)
 	}

@@ -198,7 +198,7 @@ func (r *resealing) write(w io.Writer) {
 		fmt.Fprintln(w, "Tokens that cannot be opened are lost unless their key is restored to the keyset: those customers have to link again.")
 	}
 	if r.DryRun {
-		fmt.Fprintln(w, "This was a dry run: nothing was resealed. With --for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was resealed. Add --for-real to reseal.")
 		return
 	}
 	for _, k := range r.Keys {

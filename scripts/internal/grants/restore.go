@@ -95,7 +95,7 @@ func (r *restoration) write(w io.Writer) {
 	}
 	switch {
 	case r.DryRun:
-		fmt.Fprintln(w, "This was a dry run: nothing was restored. With --for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was restored. Add --for-real to restore.")
 	case r.Restored > 0:
 		fmt.Fprint(w, provenLater)
 	}

@@ -357,9 +357,9 @@ func TestEraseInWords(t *testing.T) {
 	s.link(key("u-1"), s.both, "a")
 	s.remember(key("u-1"))
 	hash := "customer in logs     " + grant.CustomerHash("u-1") + "\n"
-	const dry = "This was a dry run: nothing was erased. With --for-real it is.\n"
+	const dry = "This was a dry run: nothing was erased. Add --for-real to erase.\n"
 	for _, test := range []struct{ args, want string }{ // each finds what the one before it left
-		{"u-1", "would erase          its record with 1 grants, the delivery records of its events, and its Amazon accounts\n" + dry},
+		{"u-1", "would erase          its record with 1 grant, the delivery records of its events, and its Amazon accounts\n" + dry},
 		{"--for-real u-1", "records erased       1\ndeliveries erased    3\naccounts erased      2\n" + remains},
 		{"--for-real u-1", "records erased       0\ndeliveries erased    0\naccounts erased      0\n" + remains},
 		{"u-1", "would erase          no record, and any delivery records and Amazon accounts that are left\n" + dry},

@@ -112,7 +112,7 @@ func (r *run) commands() []command {
 		{"Throttle the next two events for Europe", fmt.Sprintf(
 			`%s %s/faults -d '{"target":"gateway/EU","code":"THROTTLING_EXCEPTION","times":2}'`, curl, control)},
 		{"Expire the access token of u-1", fmt.Sprintf(`%s %s/expire -d '{"region":"EU","user":"amzn-1"}'`, curl, control)},
-		{"Start a sweep, as the scheduler does every five minutes", fmt.Sprintf(`%s -X POST %s/RefreshTokens`, curl, functions)},
+		{"Start a sweep, as the local run does every five minutes", fmt.Sprintf(`%s -X POST %s/RefreshTokens`, curl, functions)},
 		{"See the state of u-1's devices at Alexa", fmt.Sprintf(`%s '%s/state?region=EU&user=amzn-1'`, curl, control)},
 		{"See what the gateways and Login with Amazon received", fmt.Sprintf(`%s %s/requests`, curl, control)},
 		{"See the totals", fmt.Sprintf(`%s %s/counts`, curl, control)},

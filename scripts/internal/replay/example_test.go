@@ -47,5 +47,5 @@ func Example() {
 	// left                       1
 	// Events older than 5m0s: 1. Unless MAX_EVENT_AGE is more than that, SendEvent drops them as expired
 	// and announces their endpoints as stale. With --as-new they are delivered, as if they had happened now.
-	// This was a dry run: nothing was published. With --for-real it is.
+	// This was a dry run: nothing was published. Add --for-real to replay.
 }

@@ -169,7 +169,7 @@ func (t tally) write(w io.Writer) {
 			"and announces their endpoints as stale. With --as-new they are delivered, as if they had happened now.\n", usualMaxAge, t.Expiring)
 	}
 	if t.DryRun {
-		fmt.Fprintln(w, "This was a dry run: nothing was published. With --for-real it is.")
+		fmt.Fprintln(w, "This was a dry run: nothing was published. Add --for-real to replay.")
 	}
 }
 
