@@ -35,7 +35,7 @@ func (simulatorCommand) Example() string { return "gatepost simulator --lwa 127.
 // Validate implements kong's check.
 func (c simulatorCommand) Validate() error {
 	for _, address := range []string{c.LWA, c.NA, c.EU, c.FE} {
-		if !c.Public && !loopback(address) {
+		if _, _, err := net.SplitHostPort(address); !c.Public && (err != nil || !cli.IsLoopback(address)) {
 			return fmt.Errorf("%q is not on the loopback interface: add --public if that is meant", address)
 		}
 	}
@@ -54,12 +54,6 @@ func (c simulatorCommand) Run(ctx context.Context, env *cli.Env) error {
 	}
 	<-ctx.Done()
 	return server.Close()
-}
-
-// loopback reports whether only this machine can reach an address.
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
 // introduce prints what to export and what to try, as lines for a shell.

@@ -78,6 +78,16 @@ func (f LocalRun) run(ctx context.Context, env *Env, parsed *kong.Context) (stat
 	return answered.Status
 }
 
+// IsLoopback reports whether an address, with or without a port, is on the loopback
+// interface, which only programs on this machine can reach.
+func IsLoopback(hostPort string) bool {
+	host, _, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		host = hostPort
+	}
+	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")).IsLoopback()
+}
+
 // Local is what a local run has where a deployment has a project of Google Cloud.
 type Local struct {
 	Functions     string            // URL of the functions: append "/SendEvent"

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -107,7 +106,7 @@ const policy = "default-src 'self'; frame-ancestors 'none'"
 func (c *Console) Front(next http.Handler) http.Handler {
 	c.mux.Handle("/", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.Host) {
+		if !cli.IsLoopback(r.Host) {
 			http.Error(w, "only a loopback address is served", http.StatusForbidden)
 			return
 		}
@@ -122,14 +121,6 @@ func (c *Console) Front(next http.Handler) http.Handler {
 		header.Set("Cache-Control", "no-store")
 		c.mux.ServeHTTP(w, r)
 	})
-}
-
-func isLoopback(hostPort string) bool {
-	host, _, err := net.SplitHostPort(hostPort)
-	if err != nil {
-		host = hostPort
-	}
-	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")).IsLoopback()
 }
 
 // list returns the rows, the newest first, that the query selects.

@@ -612,6 +612,7 @@ func TestBounds(t *testing.T) {
 		line := fmt.Sprintf(`{"time":"2026-01-02T03:04:05Z","severity":"INFO","function":"SendEvent","event_id":"m%d","outcome":"accepted"}`, i)
 		c.AddLine([]byte(line), &push.Message{ID: fmt.Sprintf("m%d", i), Data: []byte("{}")})
 		c.AddLine([]byte(`{"time":"2026-01-02T03:04:05Z","severity":"INFO","message":"ready"}`), nil)
+		c.AddLine([]byte(`{"time":"2026-01-02T03:04:05Z","severity":"INFO","message":"SkillEvent","status":405}`), nil) // of gatepost doctor
 		c.AddLetter(push.Message{ID: fmt.Sprint(i)})
 	}
 	r := &rig{t: t}

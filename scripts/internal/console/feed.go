@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -153,7 +154,7 @@ func (f *feed) add(l logged, pushed *push.Message) {
 	}
 	f.others = append(f.others, l.Entry)
 	row, ok := f.otherRow(l)
-	if !ok {
+	if !ok || l.Status == http.StatusMethodNotAllowed { // gatepost doctor --local looks whether a function answers
 		return
 	}
 	row.ID, row.At, row.TookMS = fmt.Sprintf("row-%d", f.seq+1), l.Time, l.TookMS

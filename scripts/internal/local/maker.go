@@ -56,11 +56,7 @@ func (m *maker) close() { _ = m.server.Close() }
 // have an Origin, or a Host whose name that site has pointed to this machine.
 func onlyFromHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		if r.Header.Get("Origin") != "" || host != "localhost" && !net.ParseIP(strings.Trim(host, "[]")).IsLoopback() {
+		if r.Header.Get("Origin") != "" || !cli.IsLoopback(r.Host) {
 			http.Error(w, "only programs on this machine may call this", http.StatusForbidden)
 			return
 		}

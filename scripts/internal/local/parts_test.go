@@ -257,6 +257,7 @@ func TestLineRows(t *testing.T) {
 			"sweep            a shard's tokens: 0 refreshed, 0 refused, 0 revoked, 3 failed; why"},
 		{"not started", "RefreshTokens", slog.LevelError, []slog.Attr{slog.Int("status", 503), slog.String("error", "why")},
 			"sweep            RefreshTokens answered 503: why"},
+		{"a look of gatepost doctor", "SkillEvent", slog.LevelInfo, []slog.Attr{slog.Int("status", 405), slog.Int("duration_ms", 0)}, ""},
 		{"breaker", "circuit breaker", slog.LevelInfo,
 			[]slog.Attr{slog.String("breaker", "gateway EU"), slog.String("from", "open"), slog.String("to", "closed")},
 			"breaker          gateway EU: closed, was open"},

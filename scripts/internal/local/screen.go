@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -76,6 +77,9 @@ var rows = map[string]struct {
 
 // showLine shows a line of the functions' log.
 func (r *run) showLine(l oneprocess.Line) {
+	if l.Int(logging.Status) == http.StatusMethodNotAllowed {
+		return // gatepost doctor --local looks whether a function answers
+	}
 	row, ok := rows[l.Message]
 	if !ok {
 		row.what, row.text = "warning", (*run).warning
