@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -91,9 +92,9 @@ func TestFile(t *testing.T) {
 		filepath.Dir(path) + "/": {cli.StatusFailed, "after line 0: read "},
 	} {
 		var out, errs strings.Builder
-		clock := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+		var seconds atomic.Int64
 		env := &cli.Env{Stdout: &out, Stderr: &errs, Terminal: true}
-		env.Now = func() time.Time { clock = clock.Add(2 * time.Second); return clock }
+		env.Now = func() time.Time { return time.Unix(seconds.Add(2), 0) }
 		env.OpenGrants = func(context.Context, string, string) (grant.Admin, func() error, error) {
 			return s.store, func() error { return nil }, nil
 		}
