@@ -78,7 +78,8 @@ func startTerraform(t *testing.T, dir string, google *cloudfake.Google, amazon *
 	}
 	for api, path := range map[string]string{
 		"CLOUDFUNCTIONS2": "/v2/", "CLOUD_BILLING": "/v1/", "CLOUD_RUN_V2": "/v2/", "CLOUD_SCHEDULER": "/v1/", "FIRESTORE": "/v1/",
-		"IAM": "/v1/", "IAM_BETA": "/v1/", "LOGGING": "/v2/", "MONITORING": "/", "PUBSUB": "/v1/", "RESOURCE_MANAGER": "/v1/", "SECRET_MANAGER": "/v1/",
+		"IAM": "/v1/", "IAM_BETA": "/v1/", "LOGGING": "/v2/", "MONITORING": "/", "PUBSUB": "/v1/",
+		"RESOURCE_MANAGER": "/v1/", "SECRET_MANAGER": "/v1/",
 		"SERVICE_USAGE": "/v1/", "STORAGE": "/storage/v1/",
 	} {
 		env = append(env, "GOOGLE_"+api+"_CUSTOM_ENDPOINT="+google.URL+path)
