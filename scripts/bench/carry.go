@@ -32,7 +32,7 @@ import (
 //
 // It simulates one shard with all its customers, and multiplies. That is exact as far
 // as the shards are alike: they share no customer, no document but the brake, which
-// nobody writes while no grant is refused, and no process that is short of processor
+// is not written while no grant is refused, and no process that is short of processor
 // time. What they share in the cloud, the database's writes and LWA_MAX_RATE, each gets
 // its part of. Customers have buckets by a hash, so that the largest of 128 shards of
 // ten million has 1 % more than the mean.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// TestOutageOfLoginWithAmazon: an outage of ten minutes leaves nobody without a token,
+// TestOutageOfLoginWithAmazon: an outage of ten minutes leaves no customer without a token,
 // whether Login with Amazon refuses or does not answer. In the second case the sweeps
 // have a pause of two and a half minutes, in which an event refreshes its own token.
 func TestOutageOfLoginWithAmazon(t *testing.T) {
@@ -21,7 +21,7 @@ func TestOutageOfLoginWithAmazon(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				found, err := c.simulate(io.Discard)
 				if err != nil || found.ended != 0 || !hangs && found.endedLater != 0 || found.caughtUp == 0 || found.caughtUp > 3*time.Minute {
-					t.Errorf("outage = %+v, %v, want nobody without a token, and all refreshed within three minutes", found, err)
+					t.Errorf("outage = %+v, %v, want no customer without a token, and all refreshed within three minutes", found, err)
 				}
 			})
 		})

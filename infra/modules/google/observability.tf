@@ -15,7 +15,7 @@ variable "alert_channels" {
 variable "budget" {
   description = <<-EOT
     A budget of the project's cost in a month, with mails at 50, 90 and 120 %: null for none.
-      billing_account  such as 012345-567890-ABCDEF. Whoever applies needs roles/billing.costsManager on it.
+      billing_account  such as 012345-567890-ABCDEF. Applying needs roles/billing.costsManager on it.
       amount           in units of the account's currency
   EOT
   type = object({

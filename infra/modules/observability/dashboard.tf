@@ -147,7 +147,7 @@ locals {
   )
 
   # Each dashboard by region, as the API has it. A zero is left out, since the API leaves
-  # it out too, and Terraform would see a difference for ever.
+  # it out too, and Terraform would always see a difference.
   dashboards = {
     for region, stack in var.stacks : region => {
       displayName = "Gatepost in ${region}"
