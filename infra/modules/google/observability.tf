@@ -98,5 +98,6 @@ module "observability" {
   budget       = var.budget
   canary       = var.canary
   keyset_alert = var.keyset_alert
+  labels       = var.labels
   slo          = var.slo
 }

@@ -83,7 +83,7 @@ variable "kms_keys" {
 }
 
 variable "labels" {
-  description = "Labels of everything that can have some: functions, topics, subscriptions, secrets, the bucket, repositories. A change deploys the functions again."
+  description = "Labels of everything that can have some: functions, topics, subscriptions, secrets, the bucket, repositories, alert policies, objectives. A change deploys the functions again."
   type        = map(string)
   default     = null
 

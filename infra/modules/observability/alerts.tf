@@ -1,9 +1,11 @@
-# The alert policies. There are none without a notification channel. Each is named for
-# its page in infra/playbooks, which says what to do.
+# The alert policies. There are none without a notification channel. Each names its page
+# in infra/playbooks, which says what to do. CRITICAL means that customers notice.
 #
 # Most are in PromQL: it divides one metric by another, and "or vector(0)" makes it see
 # what was never there. Log-based metrics are unknown to Monitoring for up to ten
-# minutes, so that the metrics are not validated: the first apply would fail.
+# minutes, so that the metrics are not validated: the first apply would fail. A policy
+# with PromQL has one condition only:
+# https://cloud.google.com/monitoring/promql/create-promql-alerts
 
 locals {
   # In seconds.
@@ -81,22 +83,26 @@ locals {
   # The budget of 28 days burns down within two days or five, in both windows: the
   # second, short one ends the alert when the cause is gone.
   # https://sre.google/workbook/alerting-on-slos/
-  burns = { fast = { rate = 14.4, long = "1h", short = "5m" }, slow = { rate = 6, long = "6h", short = "30m" } }
+  burns = {
+    fast = { rate = 14.4, long = "1h", short = "5m", severity = "CRITICAL" }
+    slow = { rate = 6, long = "6h", short = "30m", severity = "WARNING" }
+  }
 
-  burn_alerts = {
-    for name, slo in local.objectives : "slo-${name}" => {
-      title    = "Gatepost: too few ${slo.title}"
-      playbook = "error-budget"
-      help     = "The error budget of this objective, ${format("%.3g", slo.budget * 100)} %, burns down too fast."
-      queries = {
-        for speed, burn in local.burns : "Burns ${speed}" => join(" and ", [
+  burn_alerts = merge([
+    for name, slo in local.objectives : {
+      for speed, burn in local.burns : "slo-${name}-${speed}" => {
+        title    = "Gatepost: too few ${slo.title} (${speed})"
+        playbook = "error-budget"
+        severity = burn.severity
+        help     = "The error budget of this objective, ${format("%.3g", slo.budget * 100)} %, burns down ${burn.rate} times too fast."
+        query = join(" and ", [
           "${local.shares[name][burn.long]} > ${burn.rate * slo.budget}",
           "${local.shares[name][burn.short]} > ${burn.rate * slo.budget}",
           "sum by (region) (increase(${slo.all}[${burn.long}])) >= ${slo.least}",
         ])
       }
     }
-  }
+  ]...)
 
   # Services by their greatest number of instances. RefreshShard has room for twice its
   # shards, and all its instances are busy in a large sweep: token-health tells of it.
@@ -106,87 +112,102 @@ locals {
     }
   ]...) : most => service... }
 
-  promql_alerts = merge(local.burn_alerts, {
+  promql_alerts = merge(local.burn_alerts, local.no_sweep, local.no_canary, {
     refused-events = {
       title    = "Gatepost: Alexa refuses too many events"
       playbook = "refused-events"
-      help     = "More than one event in ten was not delivered, and will not be."
-      queries = { "Over 10 % in 15 minutes, and over 20" = join(" and ", [
+      severity = "CRITICAL"
+      help     = "In 15 minutes more than one event in ten, and more than 20, were not delivered, and will not be."
+      query = join(" and ", [
         "sum by (region) (increase(${local.objectives.delivered.bad}[15m])) > 20",
         "${local.shares.delivered["15m"]} > 0.1",
-      ]) }
+      ])
     }
     failed-links = {
       title    = "Gatepost: too many links fail"
       playbook = "failed-links"
-      help     = "More than one AcceptGrant in five failed. Alexa sends a code once: these customers have to link again."
-      queries = { "Over 20 % in 30 minutes, and 5 or more" = join(" and ", [
+      severity = "CRITICAL"
+      help     = "In 30 minutes more than one AcceptGrant in five, and 5 or more, failed. Alexa sends a code once: these customers have to link again."
+      query = join(" and ", [
         "sum by (region) (increase(${local.series.links},outcome=\"failed\"}[30m])) >= 5",
         join(" > 0.2 * ", [for what in [",outcome=\"failed\"", ""] : "sum by (region) (increase(${local.series.links}${what}}[30m]))"]),
-      ]) }
-    }
-    no-sweep = {
-      title    = "Gatepost: no sweep began for 15 minutes"
-      playbook = "no-sweep"
-      help     = "RefreshTokens was not called, or gave no good answer."
-      queries = { for region in keys(var.stacks) : region =>
-        "(sum(increase(${local.answered},service_name=\"gatepost-${lower(region)}-refreshtokens\"}[8m])) or vector(0)) < 1"
-      }
+      ])
     }
     dead-letters = {
-      title    = "Gatepost: there are dead letters"
+      title    = "Gatepost: there are new dead letters"
       playbook = "dead-letters"
-      help     = "Device events could not be delivered, or shards were not taken. They are kept for 7 days."
-      queries = {
-        "New ones"  = "sum by (topic_id) (increase(${local.sent},topic_id=~\"${local.letters}\"}[10m])) > 0"
-        "A day old" = "max by (subscription_id) (${local.late},subscription_id=~\"${local.letters}\"}) > 86400"
-      }
+      severity = "WARNING"
+      help     = "In the last 10 minutes device events could not be delivered, or shards were not taken. They are kept for 7 days."
+      query    = "sum by (topic_id) (increase(${local.sent},topic_id=~\"${local.letters}\"}[10m])) > 0"
+    }
+    old-dead-letters = {
+      title    = "Gatepost: there are dead letters of more than a day"
+      playbook = "dead-letters"
+      severity = "WARNING"
+      help     = "They are kept for 7 days."
+      query    = "max by (subscription_id) (${local.late},subscription_id=~\"${local.letters}\"}) > 86400"
     }
     token-health = {
-      title    = "Gatepost: tokens are refreshed too late"
+      title    = "Gatepost: events refresh their own tokens"
       playbook = "token-health"
-      help     = "Sweeps do not keep up, so that events refresh their own tokens and are slower for it."
-      queries = {
-        "Over 5 % of events refresh their token" = join(" and ", [
-          "sum by (region) (increase(${local.series.renewed}}[30m])) > 20",
-          join(" > 0.05 * ", [
-            for what in ["${local.series.renewed}}", "${local.series.events},outcome=\"accepted\"}"] :
-            "sum by (region) (increase(${what}[30m]))"
-          ]),
-        ])
-        "Sweeps are behind for 15 minutes" = join(" and ", [
-          for offset in ["", " offset 5m", " offset 10m"] : "sum by (region) (increase(${local.series.shards_behind}}[5m]${offset})) > 0"
-        ])
-      }
+      severity = "WARNING"
+      help     = "For 30 minutes more than one event in twenty found an expired token: sweeps do not keep up, and events are slower for it."
+      query = join(" and ", [
+        "sum by (region) (increase(${local.series.renewed}}[30m])) > 20",
+        join(" > 0.05 * ", [
+          for what in ["${local.series.renewed}}", "${local.series.events},outcome=\"accepted\"}"] :
+          "sum by (region) (increase(${what}[30m]))"
+        ]),
+      ])
+    }
+    sweeps-behind = {
+      title    = "Gatepost: sweeps are behind"
+      playbook = "token-health"
+      severity = "WARNING"
+      help     = "For 15 minutes, in every five of them, a shard was late or was not finished."
+      query = join(" and ", [
+        for offset in ["", " offset 5m", " offset 10m"] : "sum by (region) (increase(${local.series.shards_behind}}[5m]${offset})) > 0"
+      ])
     }
     instances = {
       title    = "Gatepost: a function has all its instances"
       playbook = "instances"
-      help     = "Further calls wait, or are refused with 429."
-      queries = { "At max_instances for 10 minutes" = join(" or ", [
+      severity = "WARNING"
+      help     = "It has been at max_instances for 10 minutes. Further calls wait, or are refused with 429."
+      query = join(" or ", [
         for most, services in local.by_most :
         "sum by (service_name) (min_over_time(${local.busy},service_name=~\"${join("|", services)}\"}[10m])) >= ${most}"
-      ]) }
-    }
-    }, length(var.canary) == 0 ? {} : {
-    canary = {
-      title    = "Gatepost: the canary's report did not arrive for 15 minutes"
-      playbook = "canary"
-      help     = "Three reports in a row were not accepted by the gateway."
-      queries = { for region in keys(var.canary) : region =>
-        "(sum(increase(${local.series.canary},region=\"${lower(region)}\"}[8m])) or vector(0)) < 1"
-      }
+      ])
     }
   })
 
   # The alerts on what is missing. They wait, so that they are silent after the first
   # apply, and as they always have data, no lack of it closes them.
-  missing = ["no-sweep", "canary"]
+  no_sweep = {
+    for region in keys(var.stacks) : "no-sweep-${lower(region)}" => {
+      title    = "Gatepost: no sweep began for 15 minutes in ${region}"
+      playbook = "no-sweep"
+      severity = "CRITICAL"
+      help     = "RefreshTokens was not called, or gave no good answer."
+      query    = "(sum(increase(${local.answered},service_name=\"gatepost-${lower(region)}-refreshtokens\"}[8m])) or vector(0)) < 1"
+    }
+  }
+  no_canary = {
+    for region in keys(var.canary) : "canary-${lower(region)}" => {
+      title    = "Gatepost: the canary's report did not arrive for 15 minutes in ${region}"
+      playbook = "canary"
+      severity = "CRITICAL"
+      help     = "Three reports in a row were not accepted by the gateway."
+      query    = "(sum(increase(${local.series.canary},region=\"${lower(region)}\"}[8m])) or vector(0)) < 1"
+    }
+  }
+  missing = concat(keys(local.no_sweep), keys(local.no_canary))
 
   metric_alerts = {
     late-events = {
       title         = "Gatepost: device events wait too long"
       playbook      = "late-events"
+      severity      = "CRITICAL"
       subscriptions = [for stack in var.stacks : stack.subscription]
       above         = min(300, local.max_event_age / 2) # there is still time
       help          = "SendEvent does not take them, or they are retried. Events that are older than max_event_age are not sent any more."
@@ -194,6 +215,7 @@ locals {
     late-shards = {
       title         = "Gatepost: shards wait for more than 5 minutes"
       playbook      = "late-shards"
+      severity      = "WARNING"
       subscriptions = [for stack in var.stacks : stack.refresh_subscription]
       above         = 300
       help          = "RefreshShard does not take them. Access tokens are due for a refresh 13 minutes or more before they expire."
@@ -204,6 +226,7 @@ locals {
     errors = {
       title    = "Gatepost: a function reports an error"
       playbook = "errors"
+      severity = "ERROR"
       # A function writes one line for each request, with severity ERROR if a
       # person should look. Cloud Run's own line about a request has ERROR for
       # every 5xx. A retried function uses 503 to get a retry, so that is no
@@ -222,6 +245,7 @@ locals {
     keyset-access = {
       title    = "Gatepost: a keyset was read"
       playbook = "keyset-access"
+      severity = "CRITICAL"
       filter = join(" AND ", [
         "log_id(\"cloudaudit.googleapis.com/data_access\")",
         "protoPayload.methodName=\"google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion\"",
@@ -245,17 +269,16 @@ resource "google_monitoring_alert_policy" "promql" {
   display_name          = each.value.title
   combiner              = "OR"
   notification_channels = var.alert_channels
+  severity              = each.value.severity
+  user_labels           = var.labels
 
-  dynamic "conditions" {
-    for_each = each.value.queries
-    content {
-      display_name = conditions.key
-      condition_prometheus_query_language {
-        query                     = conditions.value
-        duration                  = contains(local.missing, each.key) ? "480s" : "0s"
-        evaluation_interval       = "60s" # each evaluation is billed
-        disable_metric_validation = true
-      }
+  conditions {
+    display_name = each.value.title
+    condition_prometheus_query_language {
+      query                     = each.value.query
+      duration                  = contains(local.missing, each.key) ? "480s" : "0s"
+      evaluation_interval       = "60s" # each evaluation is billed
+      disable_metric_validation = true
     }
   }
 
@@ -278,6 +301,8 @@ resource "google_monitoring_alert_policy" "metric" {
   display_name          = each.value.title
   combiner              = "OR"
   notification_channels = var.alert_channels
+  severity              = each.value.severity
+  user_labels           = var.labels
 
   # https://cloud.google.com/pubsub/docs/monitoring
   conditions {
@@ -316,6 +341,8 @@ resource "google_monitoring_alert_policy" "log" {
   display_name          = each.value.title
   combiner              = "OR"
   notification_channels = var.alert_channels
+  severity              = each.value.severity
+  user_labels           = var.labels
 
   conditions {
     display_name = each.value.title

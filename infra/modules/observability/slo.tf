@@ -33,6 +33,7 @@ resource "google_monitoring_custom_service" "stack" {
   project      = var.project_id
   service_id   = "gatepost-${lower(each.key)}"
   display_name = "Gatepost in ${each.key}"
+  user_labels  = var.labels
 }
 
 resource "google_monitoring_slo" "objective" {
@@ -44,6 +45,7 @@ resource "google_monitoring_slo" "objective" {
   display_name        = local.objectives[each.value.name].title
   goal                = 1 - local.objectives[each.value.name].budget
   rolling_period_days = 28
+  user_labels         = var.labels
 
   request_based_sli {
     dynamic "good_total_ratio" {

@@ -65,6 +65,12 @@ variable "keyset_alert" {
   nullable    = false
 }
 
+variable "labels" {
+  description = "Labels of the alert policies and objectives; the rest can have none."
+  type        = map(string)
+  default     = null
+}
+
 variable "max_event_age" {
   description = "Greatest age of a device event when it is sent to Alexa, such as 5m or 1h30m."
   type        = string

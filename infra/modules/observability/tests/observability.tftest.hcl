@@ -121,13 +121,16 @@ run "alerts" {
   command = plan
 
   variables {
+    labels         = { team = "smart-home" }
     alert_channels = ["projects/maker-prod/notificationChannels/1", "projects/maker-prod/notificationChannels/2"]
   }
 
   assert {
     condition = (
       keys(google_monitoring_alert_policy.promql) == [
-        "dead-letters", "failed-links", "instances", "no-sweep", "refused-events", "slo-delivered", "slo-fresh", "slo-linked", "token-health",
+        "dead-letters", "failed-links", "instances", "no-sweep-eu", "no-sweep-na", "old-dead-letters", "refused-events",
+        "slo-delivered-fast", "slo-delivered-slow", "slo-fresh-fast", "slo-fresh-slow", "slo-linked-fast", "slo-linked-slow",
+        "sweeps-behind", "token-health",
       ] &&
       keys(google_monitoring_alert_policy.metric) == ["late-events", "late-shards"] && keys(google_monitoring_alert_policy.log) == ["errors"]
     )
@@ -135,24 +138,21 @@ run "alerts" {
   }
   assert {
     condition = alltrue([for policy in concat(values(google_monitoring_alert_policy.log), values(google_monitoring_alert_policy.metric), values(google_monitoring_alert_policy.promql)) : (
-      policy.notification_channels == tolist(var.alert_channels) &&
+      policy.notification_channels == tolist(var.alert_channels) && policy.user_labels == tomap({ team = "smart-home" }) && policy.severity != null &&
       can(regex("^[A-Z].+\\.\n\nPlaybook: infra/playbooks/[a-z-]+\\.md$", policy.documentation[0].content))
     )])
-    error_message = "Every alert must notify all channels, say what has happened, and name its playbook."
+    error_message = "Every alert must notify all channels, have a severity, the labels and its playbook, and say what has happened."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.promql["slo-delivered"].documentation[0].content, "objective, 0.5 %, burns")
+    condition     = strcontains(google_monitoring_alert_policy.promql["slo-delivered-fast"].documentation[0].content, "objective, 0.5 %, burns down 14.4 times too fast")
     error_message = "The text must have the budget in few digits."
   }
   # Each condition, and each series at each evaluation, is billed.
   assert {
-    condition = (
-      sum([for policy in google_monitoring_alert_policy.promql : length(policy.conditions)]) == 15 &&
-      alltrue(flatten([for policy in google_monitoring_alert_policy.promql : [
-        for condition in policy.conditions : condition.condition_prometheus_query_language[0].evaluation_interval == "60s"
-      ]]))
-    )
-    error_message = "Two stacks have 15 conditions in PromQL, evaluated once a minute."
+    condition = alltrue([for policy in google_monitoring_alert_policy.promql :
+      length(policy.conditions) == 1 && policy.conditions[0].condition_prometheus_query_language[0].evaluation_interval == "60s"
+    ])
+    error_message = "A policy must have one condition, evaluated once a minute."
   }
   assert {
     condition = alltrue(flatten([for name, policy in google_monitoring_alert_policy.promql : [
@@ -174,22 +174,21 @@ run "alerts" {
   # the first apply.
   assert {
     condition = (
-      [for condition in google_monitoring_alert_policy.promql["no-sweep"].conditions : condition.condition_prometheus_query_language[0].query] == [
-        for region in ["eu", "na"] :
-        "(sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",response_code_class=\"2xx\",service_name=\"gatepost-${region}-refreshtokens\"}[8m])) or vector(0)) < 1"
-      ] &&
-      google_monitoring_alert_policy.promql["no-sweep"].conditions[0].condition_prometheus_query_language[0].duration == "480s" &&
-      google_monitoring_alert_policy.promql["no-sweep"].alert_strategy[0].auto_close == "604800s" &&
-      alltrue([for name, policy in google_monitoring_alert_policy.promql : name == "no-sweep" || policy.alert_strategy[0].auto_close == "1800s"])
+      google_monitoring_alert_policy.promql["no-sweep-eu"].conditions[0].condition_prometheus_query_language[0].query ==
+      "(sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",response_code_class=\"2xx\",service_name=\"gatepost-eu-refreshtokens\"}[8m])) or vector(0)) < 1" &&
+      { for name, policy in google_monitoring_alert_policy.promql : name => policy.alert_strategy[0].auto_close
+        if policy.conditions[0].condition_prometheus_query_language[0].duration == "480s" || policy.alert_strategy[0].auto_close != "1800s"
+      } == { no-sweep-eu = "604800s", no-sweep-na = "604800s" }
     )
     error_message = "A sweep that never began must alert too."
   }
   assert {
-    condition = [for condition in google_monitoring_alert_policy.promql["slo-linked"].conditions :
-      "${condition.display_name}: ${join(" ", regexall("> [0-9.]+|>= [0-9]+|\\[\\w+\\]", condition.condition_prometheus_query_language[0].query))}"
-      ] == [
-      "Burns fast: [1h] [1h] > 0.144 [5m] [5m] > 0.144 [1h] >= 10", "Burns slow: [6h] [6h] > 0.06 [30m] [30m] > 0.06 [6h] >= 10",
-    ]
+    condition = { for name, policy in google_monitoring_alert_policy.promql : name => join(" ", concat([policy.severity],
+      regexall("> [0-9.]+|>= [0-9]+|\\[\\w+\\]", policy.conditions[0].condition_prometheus_query_language[0].query))) if startswith(name, "slo-linked")
+      } == {
+      slo-linked-fast = "CRITICAL [1h] [1h] > 0.144 [5m] [5m] > 0.144 [1h] >= 10"
+      slo-linked-slow = "WARNING [6h] [6h] > 0.06 [30m] [30m] > 0.06 [6h] >= 10"
+    }
     error_message = "A burn rate is 14.4 and 6 times the budget, in a long and a short window."
   }
   assert {
@@ -271,9 +270,9 @@ run "switches" {
   assert {
     condition = (
       endswith(google_logging_metric.gatepost["canary"].filter, "jsonPayload.outcome=\"accepted\" AND jsonPayload.customer=(\"${substr(sha256("canary-eu"), 0, 16)}\")") &&
-      google_monitoring_alert_policy.promql["canary"].conditions[0].condition_prometheus_query_language[0].query ==
+      google_monitoring_alert_policy.promql["canary-eu"].conditions[0].condition_prometheus_query_language[0].query ==
       "(sum(increase(logging_googleapis_com:user_gatepost_canary{monitored_resource=\"cloud_run_revision\",region=\"eu\"}[8m])) or vector(0)) < 1" &&
-      google_monitoring_alert_policy.promql["canary"].alert_strategy[0].auto_close == "604800s"
+      google_monitoring_alert_policy.promql["canary-eu"].alert_strategy[0].auto_close == "604800s"
     )
     error_message = "The alert must be on the canary's customer, and must cover a report that never came."
   }
