@@ -4,9 +4,11 @@ package deploy
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -38,10 +40,14 @@ func TestApply(t *testing.T) {
 		"EU": object{"location": "europe-west1", "firestore_location": "eur3"},
 	}
 
-	// A build fails in the first apply, and the next one heals it.
+	// In the first apply Google does not know the functions' accounts yet, then a build
+	// fails, then Google does not know the callers' accounts. Each next apply continues.
+	d.google.SlowAccounts()
 	d.google.FailBuilds("gatepost-na-refreshtokens", true)
+	d.fails("does not exist", both)
 	d.fails("quota restrictions", both)
 	d.google.FailBuilds("gatepost-na-refreshtokens", false)
+	d.fails("does not exist", both)
 	d.apply(both)
 	d.wantFunctions("us-west2/gatepost-na", "europe-west1/gatepost-eu")
 	d.unchanged(both)
@@ -120,11 +126,18 @@ func (d rollout) apply(regions object, flags ...string) string {
 	return string(out)
 }
 
+// fails applies, and checks that each error says what is wanted.
 func (d rollout) fails(want string, regions object, flags ...string) {
 	d.Helper()
 	_, err := d.run(append([]string{"apply", "-auto-approve"}, d.settings(regions, flags)...)...)
-	if err == nil || !strings.Contains(err.Error(), want) {
+	found := regexp.MustCompile(`(?m)^Error: .*`).FindAllString(fmt.Sprint(err), -1)
+	if len(found) == 0 {
 		d.Fatalf("error = %v, want %q", err, want)
+	}
+	for _, line := range found {
+		if !strings.Contains(line, want) {
+			d.Errorf("%s: want nothing but %q", line, want)
+		}
 	}
 }
 

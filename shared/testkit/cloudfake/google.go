@@ -41,6 +41,7 @@ type Google struct {
 	policies  map[string]Object
 	uploads   int
 	failing   map[string]bool
+	unknown   map[string]bool // accounts that policies refuse; nil: none are
 }
 
 // NewGoogle starts an empty cloud. It is closed after the test.
@@ -329,20 +330,6 @@ func (g *Google) services(path, action string, body Object) (int, Object) {
 	return http.StatusOK, operation("operations/enable", Object{})
 }
 
-func (g *Google) policy(path, action string, body Object) (int, Object) {
-	// A Cloud Run service exists if its function does.
-	if function := strings.Replace(path, "/services/", "/functions/", 1); function != path && g.resources[function] == nil {
-		return refusal(http.StatusNotFound, path)
-	}
-	if action == "setIamPolicy" {
-		g.policies[path] = body["policy"].(Object)
-	}
-	if g.policies[path] == nil {
-		return http.StatusOK, Object{"etag": "AAAA", "version": 1}
-	}
-	return http.StatusOK, g.policies[path]
-}
-
 // collection lists resources, or creates one.
 func (g *Google) collection(r *http.Request, k kind, path string, body Object) (int, Object) {
 	if r.Method == http.MethodGet {
@@ -367,6 +354,9 @@ func (g *Google) collection(r *http.Request, k kind, path string, body Object) (
 	name := path + "/" + id
 	if g.resources[name] != nil {
 		return refusal(http.StatusConflict, name)
+	}
+	if k.list == "accounts" && g.unknown != nil {
+		g.unknown[id] = true
 	}
 	return g.put(k, name, body)
 }
