@@ -109,3 +109,62 @@ func oneLine(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	return strings.NewReplacer("({ ", "({", " })", "})").Replace(text)
 }
+
+// TestVariablesArePassed checks that a module that calls another passes on each variable
+// that both have, and uses all of its own. Terraform would take the default.
+func TestVariablesArePassed(t *testing.T) {
+	t.Parallel()
+	transformed := []string{"kms_keys", "project_id", "regions"} // passed on in another form
+	for module, called := range map[string][]string{
+		"": {"modules/google", "modules/aws"}, "modules/google": {"modules/stack", "modules/observability"},
+		"modules/aws": {"modules/skill-proxy"}, "modules/stack": nil, "modules/observability": nil, "modules/skill-proxy": nil,
+	} {
+		text, names := declared(t, module)
+		for _, name := range names {
+			if !regexp.MustCompile(`var\.` + name + `\b`).MatchString(text) {
+				t.Errorf("%s: variable %s is not used", module, name)
+			}
+		}
+		for _, callee := range called {
+			_, wanted := declared(t, callee)
+			call := regexp.MustCompile(`(?ms)^module "\w+" \{\n  source += "\S*/` + filepath.Base(callee) + `"\n.*?^\}`)
+			calls := call.FindAllString(text, -1)
+			if len(calls) == 0 {
+				t.Errorf("%s: %s is not called", module, callee)
+			}
+			for _, name := range wanted {
+				if !slices.Contains(names, name) || slices.Contains(transformed, name) {
+					continue
+				}
+				passed := regexp.MustCompile(`(?m)^ +` + name + ` += var\.` + name + `$`)
+				if slices.ContainsFunc(calls, func(call string) bool { return !passed.MatchString(call) }) {
+					t.Errorf("%s: variable %s is not passed to %s", module, name, callee)
+				}
+			}
+		}
+	}
+}
+
+// declared returns a module's text without its variables, and their names.
+func declared(t *testing.T, module string) (text string, names []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("../../../infra", module, "*.tf"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("files of %s = %v, error = %v", module, files, err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += blocks.ReplaceAllStringFunc(string(data), func(block string) string {
+			found := blocks.FindStringSubmatch(block)
+			if found[1] != "variable" {
+				return block
+			}
+			names = append(names, found[2])
+			return ""
+		})
+	}
+	return text, names
+}

@@ -6,27 +6,27 @@ mock_provider "google" {
 }
 
 mock_provider "aws" {
-  source = "./tests/mocks/aws-eu"
+  source = "./terraform-tests/mocks/aws-eu"
 }
 
 mock_provider "aws" {
   alias  = "na"
-  source = "./tests/mocks/aws-na"
+  source = "./terraform-tests/mocks/aws-na"
 }
 
 mock_provider "aws" {
   alias  = "eu"
-  source = "./tests/mocks/aws-eu"
+  source = "./terraform-tests/mocks/aws-eu"
 }
 
 mock_provider "aws" {
   alias  = "fe"
-  source = "./tests/mocks/aws-fe"
+  source = "./terraform-tests/mocks/aws-fe"
 }
 
 variables {
-  source_package = "tests/package.txt"
-  proxy_package  = "tests/package.txt"
+  source_package = "terraform-tests/package.txt"
+  proxy_package  = "terraform-tests/package.txt"
 }
 
 run "single_region" {

@@ -9,27 +9,27 @@ mock_provider "google" {
 
 mock_provider "aws" {
   alias  = "na"
-  source = "./tests/mocks/aws-na"
+  source = "./terraform-tests/mocks/aws-na"
 }
 
 mock_provider "aws" {
   alias  = "eu"
-  source = "./tests/mocks/aws-eu"
+  source = "./terraform-tests/mocks/aws-eu"
 }
 
 mock_provider "aws" {
   alias  = "fe"
-  source = "./tests/mocks/aws-fe"
+  source = "./terraform-tests/mocks/aws-fe"
 }
 
 variables {
   aws_account_id = "123456789012"
   grantee        = { resolver = "jwt:https://id.maker.example" }
   project_id     = "maker-prod"
-  proxy_package  = "tests/package.txt"
+  proxy_package  = "terraform-tests/package.txt"
   regions        = { EU = { location = "europe-west1", firestore_location = "eur3" } }
   skill_id       = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab"
-  source_package = "tests/package.txt"
+  source_package = "terraform-tests/package.txt"
 }
 
 run "one_region" {
