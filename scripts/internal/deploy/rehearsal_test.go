@@ -22,6 +22,7 @@ func TestRehearsal(t *testing.T) {
 	if os.Getenv("REQUIRE_TERRAFORM") != "1" {
 		t.Skip("the guide is not followed, which takes minutes, without REQUIRE_TERRAFORM=1")
 	}
+	needCLIs(t)
 	dir := t.TempDir()
 	s, tree := startSandbox(t, dir), filepath.Join(dir, "gatepost")
 	run := func(script string) string {

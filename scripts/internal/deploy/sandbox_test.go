@@ -132,7 +132,7 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{PrivateKey: key, Certificate: [][]byte{der}}
 }
 
-// serveFront connects every host to the server inside, and pushes a message of a
+// serveFront connects the hosts of the certificate to the server inside, and pushes a message of a
 // subscription to its function as the account that the subscription names.
 func (s *sandbox) serveFront(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect {
@@ -146,7 +146,11 @@ func (s *sandbox) serveFront(w http.ResponseWriter, r *http.Request) {
 		s.call(w, r, push["pushEndpoint"].(string), token["serviceAccountEmail"].(string))
 		return
 	}
-	to, err := net.Dial("tcp", s.inside.Listener.Addr().String())
+	address := s.inside.Listener.Addr().String()
+	if host, _, _ := net.SplitHostPort(r.Host); s.inside.Certificate().VerifyHostname(host) != nil {
+		address = r.Host // such as the registry of Terraform's providers
+	}
+	to, err := net.Dial("tcp", address)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
