@@ -28,7 +28,7 @@ func TestRehearsal(t *testing.T) {
 	run := func(script string) string {
 		t.Helper()
 		bash := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
-		bash.Dir, bash.Env, bash.Stdin = tree, append(os.Environ(), s.shell...), strings.NewReader("yes\n")
+		bash.Dir, bash.Env, bash.Stdin = tree, s.shell, strings.NewReader("yes\n")
 		var stderr strings.Builder
 		bash.Stderr = &stderr
 		out, err := bash.Output()

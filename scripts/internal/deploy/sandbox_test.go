@@ -53,8 +53,8 @@ type sandbox struct {
 	federation  *federationtest.Google
 	front       *httptest.Server  // plain: the proxy, and where Pub/Sub pushes
 	inside      *httptest.Server  // TLS: every host
-	env         map[string]string // of a program that is to see nothing else
-	shell       []string          // of the reader's shell, additionally
+	env         map[string]string // of what is deployed, in addition to its own
+	shell       []string          // environment of who deploys
 	credentials string            // for lwa.json
 
 	mu        sync.Mutex
@@ -69,7 +69,6 @@ func startSandbox(t *testing.T, dir string) *sandbox {
 		federation: federationtest.New(time.Now), processes: map[string]*binary.Process{},
 		credentials: fmt.Sprintf(`{"client_id":%q,"client_secret":%q}`, client.ID, client.Secret.Reveal()),
 	}
-	s.env = map[string]string{"FIRESTORE_EMULATOR_HOST": emulator.Firestore(t), "PUBSUB_EMULATOR_HOST": emulator.PubSub(t)}
 	own := certificate(t)
 	s.inside = httptest.NewUnstartedServer(http.HandlerFunc(s.host))
 	s.inside.EnableHTTP2, s.inside.TLS = true, &tls.Config{Certificates: []tls.Certificate{own}}
@@ -92,19 +91,19 @@ func startSandbox(t *testing.T, dir string) *sandbox {
 		return path
 	}
 	ca := file("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Certificate[0]})))
-	s.env["HTTPS_PROXY"], s.env["SSL_CERT_FILE"] = s.front.URL, ca
-	s.env["GOOGLE_APPLICATION_CREDENTIALS"] = file("adc.json",
-		`{"type":"authorized_user","client_id":"fake","client_secret":"fake","refresh_token":"fake"}`)
-	for name, value := range map[string]string{
-		"HTTPS_PROXY": s.front.URL, "https_proxy": s.front.URL, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
-		"SSL_CERT_FILE": ca, "AWS_CA_BUNDLE": ca, "REQUESTS_CA_BUNDLE": ca, "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE": ca,
-		"GOOGLE_APPLICATION_CREDENTIALS": s.env["GOOGLE_APPLICATION_CREDENTIALS"], "CLOUDSDK_CONFIG": dir,
-		"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": file("token", "fake"), "CLOUDSDK_CORE_CHECK_GCE_METADATA": "false",
-		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
-		"AWS_ACCESS_KEY_ID": "AKIAFAKEFAKEFAKEFAKE", "AWS_SECRET_ACCESS_KEY": "fake", "AWS_CONFIG_FILE": file("aws", "[default]\n"),
-		"AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "",
-		"CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS_apply": "-parallelism=64",
-	} {
+	s.env = map[string]string{
+		"HTTPS_PROXY": s.front.URL, "SSL_CERT_FILE": ca, "GOOGLE_APPLICATION_CREDENTIALS": file("adc.json",
+			`{"type":"authorized_user","client_id":"fake","client_secret":"fake","refresh_token":"fake"}`),
+		"FIRESTORE_EMULATOR_HOST": emulator.Firestore(t), "PUBSUB_EMULATOR_HOST": emulator.PubSub(t),
+	}
+	s.shell = append(os.Environ(), "https_proxy="+s.front.URL, "NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1",
+		"AWS_CA_BUNDLE="+ca, "REQUESTS_CA_BUNDLE="+ca, "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE="+ca,
+		"CLOUDSDK_CONFIG="+dir, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE="+file("token", "fake"), "CLOUDSDK_CORE_CHECK_GCE_METADATA=false",
+		"CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK=true", "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING=true",
+		"AWS_ACCESS_KEY_ID=AKIAFAKEFAKEFAKEFAKE", "AWS_SECRET_ACCESS_KEY=fake", "AWS_CONFIG_FILE="+file("aws", "[default]\n"),
+		"AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
+		"CHECKPOINT_DISABLE=1", "TF_CLI_ARGS_apply=-parallelism=64")
+	for name, value := range s.env {
 		s.shell = append(s.shell, name+"="+value)
 	}
 	return s
@@ -132,8 +131,8 @@ func certificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{PrivateKey: key, Certificate: [][]byte{der}}
 }
 
-// serveFront connects the hosts of the certificate to the server inside, and pushes a message of a
-// subscription to its function as the account that the subscription names.
+// serveFront connects the hosts of the certificate to the server inside, and pushes a
+// message of a subscription to its function as the account that the subscription names.
 func (s *sandbox) serveFront(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect {
 		push := s.google.Resources()[strings.TrimPrefix(r.URL.Path, "/push/")]["pushConfig"].(object)
@@ -197,11 +196,11 @@ func (s *sandbox) host(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case strings.HasSuffix(r.Host, ".run.app"):
-		caller := ""
-		if address := "https://" + r.Host; s.federation.Accepts(r.Header.Get("Authorization"), address) {
+		address, caller := "https://"+r.Host, ""
+		if s.federation.Accepts(r.Header.Get("Authorization"), address) {
 			caller = s.federation.ServiceAccount
 		}
-		s.call(w, r, "https://"+r.Host, caller)
+		s.call(w, r, address, caller)
 	case r.Host == "sts.googleapis.com", r.Host == "iamcredentials.googleapis.com":
 		s.federation.ServeHTTP(w, r)
 	case r.Host == "pubsub.googleapis.com" && strings.HasSuffix(r.URL.Path, ":publish"):
