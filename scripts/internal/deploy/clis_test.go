@@ -27,14 +27,7 @@ import (
 // talk to fakes. What the first run makes is what Terraform would, and what is recorded.
 // The second run finds it, and creates nothing.
 func TestRealCLIs(t *testing.T) {
-	for _, name := range []string{"gcloud", "aws"} {
-		if _, err := exec.LookPath(name); err != nil {
-			if os.Getenv("REQUIRE_CLIS") == "1" {
-				t.Fatalf("%s is not on the PATH", name)
-			}
-			t.Skipf("not tried with the real CLIs: %s is not on the PATH", name)
-		}
-	}
+	needCLIs(t)
 	google, amazon := cloudfake.NewGoogle(t), cloudfake.NewAmazon(t)
 	for _, secret := range []string{"gatepost-lwa-credentials", "gatepost-token-keyset-eu"} {
 		google.Put("projects/maker-prod/secrets/"+secret+"/versions/1", object{"state": "ENABLED"})
@@ -70,6 +63,19 @@ func TestRealCLIs(t *testing.T) {
 	status, out := shell(t, script, env)
 	if status != exitOK || strings.Contains(out, " create") || strings.Contains(out, " deploy ") || strings.Contains(out, " add-permission ") {
 		t.Errorf("status = %d, want 0, and nothing created\n%s", status, out)
+	}
+}
+
+// needCLIs skips a test where the CLIs are not installed.
+func needCLIs(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"gcloud", "aws"} {
+		if _, err := exec.LookPath(name); err != nil {
+			if os.Getenv("REQUIRE_CLIS") == "1" {
+				t.Fatalf("%s is not on the PATH", name)
+			}
+			t.Skipf("not tried with the real CLIs: %s is not on the PATH", name)
+		}
 	}
 }
 

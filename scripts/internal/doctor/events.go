@@ -171,6 +171,7 @@ func (e *exam) swept(ctx context.Context, filter string) []object {
 	const shards = `jsonPayload.function="RefreshShard"`
 	if some, ok := e.log(ctx, shards, recently, 1); ok && len(some) == 0 {
 		e.fail("no shard was swept in %v", recently)
+		e.todo = "after a first deployment wait for the job; otherwise look at it, and at the log of RefreshTokens"
 	}
 	lines, _ := e.log(ctx, shards+" AND "+filter, recently, 1000)
 	return lines

@@ -13,11 +13,15 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"google.golang.org/grpc"
 )
 
 // Object is a resource as an API has it.
@@ -39,14 +43,22 @@ type Google struct {
 	mu        sync.Mutex
 	resources map[string]Object
 	policies  map[string]Object
+	contents  map[string][]byte // of secrets' versions and of objects
+	upload    []byte            // the object in the current request
 	uploads   int
 	failing   map[string]bool
 	unknown   map[string]bool // accounts that policies refuse; nil: none are
+	secrets   http.Handler    // Secret Manager's gRPC API
 }
 
 // NewGoogle starts an empty cloud. It is closed after the test.
 func NewGoogle(t testing.TB) *Google {
-	g := &Google{t: t, resources: map[string]Object{}, policies: map[string]Object{}, failing: map[string]bool{}}
+	g := &Google{
+		t: t, resources: map[string]Object{}, policies: map[string]Object{}, contents: map[string][]byte{}, failing: map[string]bool{},
+	}
+	secrets := grpc.NewServer()
+	secretmanagerpb.RegisterSecretManagerServiceServer(secrets, vault{Google: g})
+	g.secrets = secrets
 	server := httptest.NewServer(g)
 	t.Cleanup(server.Close)
 	g.URL = server.URL
@@ -140,6 +152,7 @@ var kinds = []kind{
 	{path: in(`locations/[^/]+/jobs`), list: "jobs", made: state("ENABLED")},
 	{path: in(`alertPolicies`), list: "alertPolicies"},
 	{path: in(`dashboards`), list: "dashboards"},
+	{path: in(`notificationChannels`), list: "notificationChannels"},
 	{path: in(`exclusions`), list: "exclusions", made: withShortName},
 	{path: in(`metrics`), list: "metrics", made: withShortName},
 	{path: regexp.MustCompile(`^b$`), list: "items", made: bucket},
@@ -176,7 +189,8 @@ func withShortName(name string, resource Object) { resource["name"] = base(name)
 func bucket(name string, resource Object) { resource["name"], resource["id"] = base(name), base(name) }
 
 func stored(name string, object Object) {
-	object["name"], object["bucket"], object["generation"] = base(name), strings.Split(name, "/")[1], "1"
+	id, _ := url.PathUnescape(base(name))
+	object["name"], object["bucket"], object["generation"] = id, strings.Split(name, "/")[1], "1"
 }
 
 func deployed(name string, resource Object) {
@@ -194,8 +208,15 @@ func base(name string) string { return name[strings.LastIndexByte(name, '/')+1:]
 
 // ServeHTTP implements every API.
 func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
+		g.secrets.ServeHTTP(w, r)
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.download(w, r) {
+		return
+	}
 	data, err := io.ReadAll(r.Body)
 	if err != nil {
 		g.t.Error(err)
@@ -207,7 +228,7 @@ func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if kind, parameters, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "multipart/related" {
-		body = object(g.t, multipart.NewReader(bytes.NewReader(data), parameters["boundary"]))
+		body, g.upload = object(g.t, multipart.NewReader(bytes.NewReader(data), parameters["boundary"]))
 	}
 	_, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/") // without the API's version
 	if _, after, ok := strings.Cut(r.URL.EscapedPath(), "storage/v1/"); ok {
@@ -221,27 +242,27 @@ func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer(w, status, reply)
 }
 
-// object returns the description of an object that is uploaded, with its hash.
-func object(t testing.TB, upload *multipart.Reader) Object {
-	var about Object
+// object returns the description of an object that is uploaded, with its hash, and its
+// contents.
+func object(t testing.TB, upload *multipart.Reader) (about Object, contents []byte) {
 	for i := 0; i < 2; i++ {
 		part, err := upload.NextPart()
 		if err != nil {
 			t.Error(err)
-			return Object{}
+			return Object{}, nil
 		}
-		data, err := io.ReadAll(part)
+		contents, err = io.ReadAll(part)
 		if i == 0 && err == nil {
-			err = json.Unmarshal(data, &about)
+			err = json.Unmarshal(contents, &about)
 		}
 		if err != nil {
 			t.Error(err)
-			return Object{}
+			return Object{}, nil
 		}
-		hash := md5.Sum(data)
+		hash := md5.Sum(contents)
 		about["md5Hash"] = base64.StdEncoding.EncodeToString(hash[:])
 	}
-	return about
+	return about, contents
 }
 
 func answer(w http.ResponseWriter, status int, reply any) {
@@ -273,6 +294,12 @@ func (g *Google) serve(r *http.Request, path string, body Object) (int, Object) 
 		return g.services(path, action, body)
 	case strings.HasSuffix(action, "IamPolicy"):
 		return g.policy(path, action, body)
+	case action == "addVersion":
+		payload, _ := body["payload"].(Object)
+		data, _ := base64.StdEncoding.DecodeString(fmt.Sprint(payload["data"]))
+		code, version := g.addVersion(path, data)
+		version["clientSpecifiedPayloadChecksum"] = true // gcloud sends one
+		return code, version
 	case strings.Contains(path, "operations/"):
 		return http.StatusOK, operation(path, Object{})
 	case strings.HasSuffix(path, "/runtimes"):
@@ -341,22 +368,26 @@ func (g *Google) collection(r *http.Request, k kind, path string, body Object) (
 		id = body[k.id].(string) + "@" + strings.Split(path, "/")[1] + ".iam.gserviceaccount.com"
 	case "indexes":
 		id = fmt.Sprintf("index%d", len(g.all(path)))
-	case "alertPolicies", "dashboards":
+	case "alertPolicies", "dashboards", "notificationChannels":
 		id = fmt.Sprintf("%s%d", k.list, len(g.all(path)))
 	case "exclusions", "jobs", "metrics":
 		id = base(body["name"].(string))
 	case "items":
-		id = cmp.Or(r.URL.Query().Get("name"), fmt.Sprint(body["name"]))
+		id = url.PathEscape(cmp.Or(r.URL.Query().Get("name"), fmt.Sprint(body["name"])))
 	}
 	if k.inside != "" {
 		body, _ = body[k.inside].(Object)
 	}
 	name := path + "/" + id
-	if g.resources[name] != nil {
+	upload := strings.HasSuffix(path, "/o")
+	if g.resources[name] != nil && !(upload && !r.URL.Query().Has("ifGenerationMatch")) {
 		return refusal(http.StatusConflict, name)
 	}
 	if k.list == "accounts" && g.unknown != nil {
 		g.unknown[id] = true
+	}
+	if upload {
+		g.contents[name] = g.upload
 	}
 	return g.put(k, name, body)
 }
@@ -412,6 +443,7 @@ func (g *Google) single(r *http.Request, k kind, path string, body Object) (int,
 // delete removes a resource and its policy.
 func (g *Google) delete(k kind, path string) (int, Object) {
 	delete(g.resources, path)
+	delete(g.contents, path)
 	delete(g.policies, path)
 	delete(g.policies, strings.Replace(path, "/functions/", "/services/", 1))
 	if k.slow {

@@ -40,6 +40,10 @@ const (
 
 // Google is both services as one http.Handler.
 type Google struct {
+	// What a call has to name: [Provider] and [ServiceAccount], unless they are changed
+	// before the first call.
+	Provider, ServiceAccount string
+
 	now func() time.Time
 
 	mu       sync.Mutex
@@ -53,7 +57,10 @@ type Google struct {
 
 // New returns services whose ID tokens live for an hour.
 func New(now func() time.Time) *Google {
-	return &Google{now: now, lifetime: time.Hour, faults: make(map[Service][]http.HandlerFunc), tokens: make(map[string]string)}
+	return &Google{
+		Provider: Provider, ServiceAccount: ServiceAccount, now: now, lifetime: time.Hour,
+		faults: make(map[Service][]http.HandlerFunc), tokens: make(map[string]string),
+	}
 }
 
 // Lifetime sets the lifetime of the next ID tokens.
@@ -118,7 +125,7 @@ func (g *Google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch Service(r.URL.Path) {
 	case STS:
 		answer, err = g.exchange(r)
-	case Credentials:
+	case Service(strings.Replace(string(Credentials), ServiceAccount, g.ServiceAccount, 1)):
 		answer, err = g.generate(r)
 	default:
 		err = fmt.Errorf("there is nothing at %s", r.URL.Path)
@@ -150,7 +157,7 @@ func (g *Google) begin(s Service) http.HandlerFunc {
 // exchange is https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token.
 func (g *Google) exchange(r *http.Request) (any, error) {
 	for name, want := range map[string]string{
-		"audience":             Provider,
+		"audience":             g.Provider,
 		"grant_type":           "urn:ietf:params:oauth:grant-type:token-exchange",
 		"requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
 		"subject_token_type":   "urn:ietf:params:aws:token-type:aws4_request",
@@ -163,7 +170,7 @@ func (g *Google) exchange(r *http.Request) (any, error) {
 	if scope := r.PostFormValue("scope"); scope != authScope+"cloud-platform" && scope != authScope+"iam" {
 		return nil, fmt.Errorf("scope is %q", scope)
 	}
-	if err := verifyCaller(r.PostFormValue("subject_token"), g.now()); err != nil {
+	if err := verifyCaller(r.PostFormValue("subject_token"), g.Provider, g.now()); err != nil {
 		return nil, fmt.Errorf("subject_token: %w", err)
 	}
 	g.mu.Lock()
@@ -191,7 +198,7 @@ func (g *Google) generate(r *http.Request) (any, error) {
 	if err := json.NewDecoder(r.Body).Decode(&request); err != nil || request.Audience == "" || !request.IncludeEmail {
 		return nil, fmt.Errorf("request is incomplete: %+v (%v)", request, err)
 	}
-	claims := fmt.Sprintf(`{"aud":%q,"email":%q,"exp":%d,"jti":"%d"}`, request.Audience, ServiceAccount, g.now().Add(g.lifetime).Unix(),
+	claims := fmt.Sprintf(`{"aud":%q,"email":%q,"exp":%d,"jti":"%d"}`, request.Audience, g.ServiceAccount, g.now().Add(g.lifetime).Unix(),
 		len(g.calls))
 	id := "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".fake-signatures-canary"
 	g.tokens[id] = request.Audience

@@ -16,7 +16,7 @@ import (
 // verifyCaller checks a subject token as
 // https://google.aip.dev/auth/4117 describes it: the percent-encoded JSON of a
 // request to AWS's GetCallerIdentity, signed by the role for this provider.
-func verifyCaller(subject string, now time.Time) error {
+func verifyCaller(subject, provider string, now time.Time) error {
 	text, err := url.QueryUnescape(subject)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func verifyCaller(subject string, now time.Time) error {
 	}
 	role := Role()
 	switch {
-	case header["x-goog-cloud-target-resource"] != Provider:
+	case header["x-goog-cloud-target-resource"] != provider:
 		return errors.New("it is for another provider")
 	case header["x-amz-security-token"] != role["AWS_SESSION_TOKEN"]:
 		return errors.New("not the role's session token")
