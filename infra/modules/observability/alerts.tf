@@ -94,7 +94,7 @@ locals {
         title    = "Gatepost: too few ${slo.title} (${speed})"
         playbook = "error-budget"
         severity = burn.severity
-        help     = "The error budget of this objective, ${format("%.3g", slo.budget * 100)} %, burns down ${burn.rate} times too fast."
+        help     = "The error budget of this objective, ${format("%.3g", slo.budget * 100)} %, is being used up ${burn.rate} times too fast."
         query = join(" and ", [
           "${local.shares[name][burn.long]} > ${burn.rate * slo.budget}",
           "${local.shares[name][burn.short]} > ${burn.rate * slo.budget}",
