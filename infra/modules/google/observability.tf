@@ -7,8 +7,10 @@ variable "alert_channels" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for channel in var.alert_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
-    error_message = "An alert channel is projects/P/notificationChannels/N, as gcloud beta monitoring channels list shows it."
+    condition = length(var.alert_channels) <= 16 && alltrue([
+      for channel in var.alert_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))
+    ])
+    error_message = "An alert channel is projects/P/notificationChannels/N, as gcloud beta monitoring channels list shows it. A policy has at most 16."
   }
 }
 

@@ -1,8 +1,8 @@
 # The alert policies. There are none without a notification channel. Each names its page
 # in infra/playbooks, which says what to do. CRITICAL means that customers notice.
 #
-# Most are in PromQL: it divides one metric by another, and "or vector(0)" makes it see
-# what was never there. Log-based metrics are unknown to Monitoring for up to ten
+# Most are in PromQL: it divides one metric by another, and "or vector(0)" makes a series
+# that never existed count as 0. Log-based metrics are unknown to Monitoring for up to ten
 # minutes, so that the metrics are not validated: the first apply would fail. A policy
 # with PromQL has one condition only:
 # https://cloud.google.com/monitoring/promql/create-promql-alerts
@@ -31,8 +31,11 @@ locals {
   instances = "run_googleapis_com:container_instance_count{${local.on_run}"
   busy      = "${local.instances},state=\"active\""
   sent      = "pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\""
+  forwarded = "pubsub_googleapis_com:subscription_dead_letter_message_count{monitored_resource=\"pubsub_subscription\""
   late      = "pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\""
   letters   = "(${join("|", var.dead_letters)})"
+
+  subscriptions = flatten([for stack in var.stacks : [stack.subscription, stack.refresh_subscription]])
 
   # Of the outcomes, the rest settles nothing (retry) or is for no grant here. An event
   # that one grant accepted and another did not is left out too.
@@ -117,28 +120,31 @@ locals {
       title    = "Gatepost: Alexa refuses too many events"
       playbook = "refused-events"
       severity = "CRITICAL"
-      help     = "In 15 minutes more than one event in ten, and more than 20, were not delivered, and will not be."
-      query = join(" and ", [
-        "sum by (region) (increase(${local.objectives.delivered.bad}[15m])) > 20",
-        "${local.shares.delivered["15m"]} > 0.1",
-      ])
+      help     = "In 15 minutes more than one event in ten, and more than 20, were not delivered, and will not be; or in 6 hours nearly all of 5 or more."
+      query = join(" or ", [for window, limit in { "15m" = { share = 0.1, least = 21 }, "6h" = { share = 0.9, least = 5 } } : join(" and ", [
+        "sum by (region) (increase(${local.objectives.delivered.bad}[${window}])) >= ${limit.least}",
+        "${local.shares.delivered[window]} > ${limit.share}",
+      ])])
     }
     failed-links = {
       title    = "Gatepost: too many links fail"
       playbook = "failed-links"
       severity = "CRITICAL"
-      help     = "In 30 minutes more than one AcceptGrant in five, and 5 or more, failed. Alexa sends a code once: these customers have to link again."
-      query = join(" and ", [
-        "sum by (region) (increase(${local.series.links},outcome=\"failed\"}[30m])) >= 5",
-        join(" > 0.2 * ", [for what in [",outcome=\"failed\"", ""] : "sum by (region) (increase(${local.series.links}${what}}[30m]))"]),
-      ])
+      help     = "In 30 minutes more than one AcceptGrant in five, and 5 or more, failed; or in 12 hours nearly all of 3 or more. Alexa sends a code once: these customers have to link again."
+      query = join(" or ", [for window, limit in { "30m" = { share = 0.2, least = 5 }, "12h" = { share = 0.9, least = 3 } } : join(" and ", [
+        "sum by (region) (increase(${local.series.links},outcome=\"failed\"}[${window}])) >= ${limit.least}",
+        join(" > ${limit.share} * ", [for what in [",outcome=\"failed\"", ""] : "sum by (region) (increase(${local.series.links}${what}}[${window}]))"]),
+      ])])
     }
     dead-letters = {
       title    = "Gatepost: there are new dead letters"
       playbook = "dead-letters"
       severity = "WARNING"
       help     = "In the last 10 minutes device events could not be delivered, or shards were not taken. They are kept for 7 days."
-      query    = "sum by (topic_id) (increase(${local.sent},topic_id=~\"${local.letters}\"}[10m])) > 0"
+      query = join(" or ", [ # SendEvent's own letters, and those that Pub/Sub forwards
+        "sum by (topic_id) (increase(${local.sent},topic_id=~\"${local.letters}\"}[10m])) > 0",
+        "sum by (subscription_id) (increase(${local.forwarded},subscription_id=~\"${join("|", local.subscriptions)}\"}[10m])) > 0",
+      ])
     }
     old-dead-letters = {
       title    = "Gatepost: there are dead letters of more than a day"
@@ -248,7 +254,7 @@ locals {
       severity = "CRITICAL"
       filter = join(" AND ", [
         "log_id(\"cloudaudit.googleapis.com/data_access\")",
-        "protoPayload.methodName=\"google.cloud.secretmanager.v1.SecretManagerService.AccessSecretVersion\"",
+        "protoPayload.methodName:\"SecretManagerService.AccessSecretVersion\"", # of each version of the API
         "protoPayload.resourceName:\"/secrets/gatepost-token-keyset-\"",
         "NOT protoPayload.authenticationInfo.principalEmail=(${join(" OR ", [
           for service in local.services : "\"${service}@${var.project_id}.iam.gserviceaccount.com\"" if can(regex("-(acceptgrant|refreshshard|sendevent)$", service))
@@ -386,7 +392,8 @@ resource "google_project_service" "budgets" {
   disable_on_destroy = false # other parts of the project may use it
 }
 
-# Its mails go to the billing account's administrators, and to the channels.
+# Its mails go to the billing account's administrators. Budgets take no channels but
+# those of the type email.
 resource "google_billing_budget" "project" {
   count = var.budget == null ? 0 : 1
 
@@ -406,13 +413,6 @@ resource "google_billing_budget" "project" {
     for_each = [0.5, 0.9, 1.2]
     content {
       threshold_percent = threshold_rules.value
-    }
-  }
-
-  dynamic "all_updates_rule" {
-    for_each = local.notified ? [1] : []
-    content {
-      monitoring_notification_channels = slice(var.alert_channels, 0, min(5, length(var.alert_channels)))
     }
   }
 

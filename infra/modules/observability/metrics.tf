@@ -1,4 +1,4 @@
-# The log-based metrics of all stacks, for alerts and dashboards. metrics.tf.json has
+# The log-based metrics of all stacks, for alerts and dashboards. metrics.tf.json defines
 # what they count. No label names a customer, an endpoint or an event: each value of a
 # label is a time series of its own, and is kept for two years.
 

@@ -1,5 +1,5 @@
 # The objectives as Cloud Monitoring knows them. The burn-rate alerts are in alerts.tf and
-# do without: Google refuses an SLO whose metric it does not know yet.
+# do not need them: Google refuses an SLO whose metric it does not know yet.
 
 locals {
   slos = !var.slo ? {} : merge([

@@ -44,7 +44,10 @@ func TestAlerts(t *testing.T) {
 	for _, one := range situations {
 		var series, want []object
 		for name, each := range one.series {
-			series = append(series, object{"series": name, "values": fmt.Sprint(each, "x400")}) // one each minute
+			if !strings.Contains(each, "x") {
+				each += "x400" // one a minute
+			}
+			series = append(series, object{"series": name, "values": each})
 		}
 		for _, alert := range strings.Fields(one.fires) {
 			want = append(want, object{"labels": fmt.Sprintf("{alertname=%q}", alert), "value": 1})
@@ -106,6 +109,7 @@ const (
 	all     = logged + "delivered_ms_count" + inEU + "}"
 	calls   = `run_googleapis_com:request_count{monitored_resource="cloud_run_revision",response_code_class="2xx",service_name=`
 	busy    = `run_googleapis_com:container_instance_count{monitored_resource="cloud_run_revision",state="active",service_name=`
+	letters = `pubsub_googleapis_com:subscription_dead_letter_message_count{monitored_resource="pubsub_subscription",subscription_id=`
 	topics  = `pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource="pubsub_topic",topic_id=`
 	waiting = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource="pubsub_subscription",subscription_id=`
 )
@@ -139,6 +143,12 @@ var situations = []struct {
 		series: map[string]string{events + `"accepted"}`: "0+1", events + `"suspended"}`: "0+50"},
 	},
 	{
+		name:   "Send Alexa Events was off until three hours ago",
+		series: map[string]string{events + `"accepted"}`: "0+0x210 0+50x190", events + `"suspended"}`: "0+50x210 10500+0x190"},
+	},
+	{name: "a few events are all refused", fires: "refused-events", series: map[string]string{events + `"suspended"}`: "0+0.02"}},
+	{name: "a few links all fail", fires: "failed-links", series: map[string]string{links + `"failed",failure="grantee"}`: "0+0.01"}},
+	{
 		name: "one event in twenty is refused", fires: "slo-delivered-slow",
 		series: map[string]string{events + `"accepted"}`: "0+95", events + `"suspended"}`: "0+5"},
 	},
@@ -162,6 +172,7 @@ var situations = []struct {
 		series: map[string]string{events + `"accepted"}`: "0+100", logged + "renewed" + inEU + "}": "0+10"},
 	},
 	{name: "shards are left", fires: "sweeps-behind", series: map[string]string{logged + "shards_behind" + inEU + "}": "0+1"}},
+	{name: "shards that nothing takes", fires: "dead-letters", series: map[string]string{letters + `"gatepost-eu-refresh"}`: "0+1"}},
 	{
 		name: "dead letters", fires: "dead-letters old-dead-letters",
 		series: map[string]string{topics + `"dead-letters"}`: "0+1", waiting + `"refresh-dead-letters"}`: "90000+0"},

@@ -163,7 +163,8 @@ run "alerts" {
             for suffix in ["", "_bucket", "_count"] : "logging_googleapis_com:user_gatepost_${metric}${suffix}"
           ]
           ]), [
-          "pubsub_googleapis_com:subscription_oldest_unacked_message_age", "pubsub_googleapis_com:topic_send_message_operation_count",
+          "pubsub_googleapis_com:subscription_dead_letter_message_count", "pubsub_googleapis_com:subscription_oldest_unacked_message_age",
+          "pubsub_googleapis_com:topic_send_message_operation_count",
           "run_googleapis_com:container_instance_count", "run_googleapis_com:request_count",
         ]))) == 0
       )
