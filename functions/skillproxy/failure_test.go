@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +58,7 @@ func TestBackendFailures(t *testing.T) {
 		{"answers twice", answering(200, done+done), internal, "unusable", 200.0},
 		{"answers over 6 MB", answering(200, done+strings.Repeat(" ", maxAnswer)), internal, "unusable", 200.0},
 	}
+	alarmed := alarmFilter(t)
 	for _, test := range tests {
 		for name, message := range map[string]string{"AcceptGrant": accept, "directive": turnOn, "discovery": discover} {
 			t.Run(test.name+"/"+name, func(t *testing.T) {
@@ -72,8 +75,8 @@ func TestBackendFailures(t *testing.T) {
 				if line["outcome"] != test.outcome || line["status"] != test.status {
 					t.Errorf("line = %v, want outcome %s and status %v", line, test.outcome, test.status)
 				}
-				if severe := line["severity"] == "ERROR"; severe != (message == accept || test.typ == internal) {
-					t.Errorf("severity = %v, want ERROR: %v", line["severity"], !severe)
+				if severe := alarmed(line); severe != (message == accept || test.typ == internal) {
+					t.Errorf("severity = %v, want an alarm: %v", line["severity"], !severe)
 				}
 				if test.handle != nil {
 					wantSuccess(t, l, message) // the process goes on, with a new connection
@@ -81,6 +84,20 @@ func TestBackendFailures(t *testing.T) {
 			})
 		}
 	}
+}
+
+// alarmFilter returns whether a line matches the filter of the alarm ErrorLines.
+func alarmFilter(t *testing.T) func(line map[string]any) bool {
+	t.Helper()
+	text, err := os.ReadFile("../../infra/modules/skill-proxy/alarms.tf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := regexp.MustCompile(`pattern += "\{ \$\.(\w+) = \\"(\w+)\\" \}"`).FindSubmatch(text)
+	if term == nil {
+		t.Fatal("alarms.tf has no filter of the form that this test knows")
+	}
+	return func(line map[string]any) bool { return line[string(term[1])] == string(term[2]) }
 }
 
 // slow answers with a status after a delay.

@@ -3,9 +3,26 @@
 locals {
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
   alarms = var.alarm_topic_arn == null ? {} : {
-    Errors    = { statistic = "Sum", above = 0, periods = 1 }
-    Throttles = { statistic = "Sum", above = 0, periods = 1 }
-    Duration  = { statistic = "p99", above = 6000, periods = 3 } # in ms; Alexa waits for 8 s
+    Errors     = { namespace = "AWS/Lambda", metric = "Errors", statistic = "Sum", above = 0, period = 60, periods = 1 }
+    Throttles  = { namespace = "AWS/Lambda", metric = "Throttles", statistic = "Sum", above = 0, period = 60, periods = 1 }
+    Duration   = { namespace = "AWS/Lambda", metric = "Duration", statistic = "p99", above = 6000, period = 60, periods = 3 } # ms; Alexa waits for 8 s
+    ErrorLines = { namespace = "Gatepost", metric = local.name, statistic = "Sum", above = 0, period = 300, periods = 1 }
+  }
+}
+
+# Errors counts no directive that the proxy answers with an error itself. If the proxy
+# cannot reach AcceptGrant, only its log shows the failed links.
+resource "aws_cloudwatch_log_metric_filter" "error_lines" {
+  count = var.alarm_topic_arn == null ? 0 : 1
+
+  name           = local.name
+  log_group_name = aws_cloudwatch_log_group.proxy.name
+  pattern        = "{ $.severity = \"ERROR\" }"
+
+  metric_transformation {
+    namespace = "Gatepost"
+    name      = local.name
+    value     = "1"
   }
 }
 
@@ -15,13 +32,13 @@ resource "aws_cloudwatch_metric_alarm" "proxy" {
   alarm_name        = "${local.name}-${each.key}"
   alarm_description = "Gatepost: the skill proxy of ${var.region} fails, is throttled or is slow. Playbook: infra/playbooks/lambda.md"
 
-  namespace          = "AWS/Lambda"
-  metric_name        = each.key
-  dimensions         = { FunctionName = aws_lambda_function.proxy.function_name }
+  namespace          = each.value.namespace
+  metric_name        = each.value.metric
+  dimensions         = each.value.namespace == "AWS/Lambda" ? { FunctionName = aws_lambda_function.proxy.function_name } : null
   statistic          = each.value.statistic == "Sum" ? "Sum" : null
   extended_statistic = each.value.statistic == "Sum" ? null : each.value.statistic
 
-  period              = 60
+  period              = each.value.period
   evaluation_periods  = each.value.periods
   threshold           = each.value.above
   comparison_operator = "GreaterThanThreshold"

@@ -185,7 +185,7 @@ run "no_alarms_without_a_topic" {
   command = plan
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.proxy) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.proxy) == 0 && length(aws_cloudwatch_log_metric_filter.error_lines) == 0
     error_message = "An alarm costs money, and notifies nobody without a topic."
   }
 }
@@ -200,12 +200,19 @@ run "alarms" {
   assert {
     condition = { for metric, alarm in aws_cloudwatch_metric_alarm.proxy : metric => join(" ", [
       alarm.namespace, alarm.metric_name, coalesce(alarm.statistic, alarm.extended_statistic), alarm.comparison_operator, alarm.threshold,
-      alarm.treat_missing_data, alarm.dimensions.FunctionName, one(alarm.alarm_actions),
+      alarm.period, alarm.treat_missing_data, try(alarm.dimensions.FunctionName, "-"), one(alarm.alarm_actions),
       ]) } == {
-      Duration  = "AWS/Lambda Duration p99 GreaterThanThreshold 6000 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
-      Errors    = "AWS/Lambda Errors Sum GreaterThanThreshold 0 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
-      Throttles = "AWS/Lambda Throttles Sum GreaterThanThreshold 0 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
+      Duration   = "AWS/Lambda Duration p99 GreaterThanThreshold 6000 60 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
+      ErrorLines = "Gatepost gatepost-skill-proxy-eu Sum GreaterThanThreshold 0 300 notBreaching - arn:aws:sns:eu-west-1:123456789012:oncall"
+      Errors     = "AWS/Lambda Errors Sum GreaterThanThreshold 0 60 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
+      Throttles  = "AWS/Lambda Throttles Sum GreaterThanThreshold 0 60 notBreaching gatepost-skill-proxy-eu arn:aws:sns:eu-west-1:123456789012:oncall"
     }
-    error_message = "The alarms must cover errors, throttles, and calls near Alexa's 8 seconds."
+    error_message = "The alarms must cover errors, failures that the proxy answers itself, throttles, and calls near Alexa's 8 seconds."
+  }
+  assert {
+    condition = [for filter in aws_cloudwatch_log_metric_filter.error_lines : join(" ", [
+      filter.log_group_name, filter.metric_transformation[0].namespace, filter.metric_transformation[0].name, filter.metric_transformation[0].value,
+    ])] == ["/aws/lambda/gatepost-skill-proxy-eu Gatepost gatepost-skill-proxy-eu 1"]
+    error_message = "The filter must count lines of the proxy's log in the metric of the alarm ErrorLines."
   }
 }
