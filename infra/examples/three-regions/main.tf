@@ -24,9 +24,9 @@ locals {
     prod = { project = "maker-prod", skill_id = "amzn1.ask.skill.00000000-0000-4000-8000-0123456789ab" }
   }
   locations = {
-    NA = { location = "us-west2", firestore_location = "nam5" }
+    NA = { location = "us-central1", firestore_location = "nam5" }
     EU = { location = "europe-west1", firestore_location = "eur3" }
-    FE = { location = "us-west1", firestore_location = "us-west1" }
+    FE = { location = "us-west2", firestore_location = "us-west2" }
   }
 }
 

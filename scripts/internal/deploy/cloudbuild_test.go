@@ -16,7 +16,7 @@ import (
 // TestCloudBuild runs the steps of cloudbuild.yaml that plan and apply, with
 // programs that only record their arguments. Whether anything is planned depends on
 // the location of the state, not on the files in the tree. Only a plan that an earlier
-// build of the tag has shown is applied.
+// build of the tag and stage has shown is applied.
 func TestCloudBuild(t *testing.T) {
 	t.Parallel()
 	var (
@@ -27,16 +27,18 @@ func TestCloudBuild(t *testing.T) {
 				"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/build@fake:generateIdToken " +
 				"<<<Authorization: Bearer fake-access",
 		}
-		plan = func(lock string) []string {
+		plan = func(lock, prefix string) []string {
 			return []string{
-				"terraform init -input=false -backend-config=bucket=state -backend-config=prefix=gatepost",
+				"terraform init -input=false -backend-config=bucket=state -backend-config=prefix=" + prefix,
 				"terraform plan -input=false -lock=" + lock + " -out=build.tfplan",
 				"terraform show -no-color build.tfplan",
 			}
 		}
-		keep    = []string{"gcloud storage cp infra/plan.txt gs://state/plans/v1.txt"}
-		compare = []string{"gcloud storage cp gs://state/plans/v1.txt infra/seen.txt"}
-		apply   = []string{"terraform apply -input=false build.tfplan"}
+		keep    = []string{"gcloud storage cp infra/plan.txt gs://state/plans/gatepost/v1.txt"}
+		compare = func(prefix string) []string {
+			return []string{"gcloud storage cp gs://state/plans/" + prefix + "/v1.txt infra/seen.txt"}
+		}
+		apply = []string{"terraform apply -input=false build.tfplan"}
 	)
 	for _, test := range []struct {
 		name      string
@@ -48,19 +50,21 @@ func TestCloudBuild(t *testing.T) {
 	}{
 		{name: "no state", env: []string{"TAG=v1", "APPLY=true", "SETTINGS=gs://state/settings"}, committed: true},
 		{name: "no settings", env: []string{"STATE=state", "TAG=v1"}, fails: true},
-		{name: "branch", env: []string{"STATE=state"}, committed: true, want: [][]string{token, plan("false")}},
-		{name: "tag", env: []string{"STATE=state", "TAG=v1"}, committed: true, want: [][]string{token, plan("false"), keep}},
+		{name: "branch", env: []string{"STATE=state"}, committed: true, want: [][]string{token, plan("false", "gatepost")}},
+		{name: "tag", env: []string{"STATE=state", "TAG=v1"}, committed: true, want: [][]string{token, plan("false", "gatepost"), keep}},
 		{
-			name: "approved, settings elsewhere", env: []string{"STATE=state", "TAG=v1", "APPLY=true", "SETTINGS=gs://state/settings"},
-			want: [][]string{{"gcloud storage cp gs://state/settings infra/terraform.tfvars.json"}, token, plan("true"), compare, apply},
+			name: "a stage is approved", env: []string{"STATE=state", "PREFIX=gatepost-stage", "TAG=v1", "APPLY=true", "SETTINGS=gs://state/stage"},
+			want: [][]string{
+				{"gcloud storage cp gs://state/stage infra/terraform.tfvars.json"}, token, plan("true", "gatepost-stage"), compare("gatepost-stage"), apply,
+			},
 		},
 		{
 			name: "another plan was approved", env: []string{"STATE=state", "TAG=v1", "APPLY=true"}, committed: true, seen: "1 to destroy",
-			want: [][]string{token, plan("true"), compare}, fails: true,
+			want: [][]string{token, plan("true", "gatepost"), compare("gatepost")}, fails: true,
 		},
 		{
 			name: "no plan was approved", env: []string{"STATE=state", "APPLY=true"}, committed: true,
-			want: [][]string{token, plan("true")}, fails: true,
+			want: [][]string{token, plan("true", "gatepost")}, fails: true,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,7 +113,7 @@ func build(t *testing.T, env []string, committed bool, seen string) ([]string, e
 		t.Fatal(err)
 	}
 	env = slices.Concat(os.Environ(), []string{
-		"PATH=" + filepath.Dir(python) + ":" + os.Getenv("PATH"), "HOME=" + dir, "STATE=", "SETTINGS=", "TAG=", "APPLY=false",
+		"PATH=" + filepath.Dir(python) + ":" + os.Getenv("PATH"), "HOME=" + dir, "STATE=", "PREFIX=gatepost", "SETTINGS=", "TAG=", "APPLY=false",
 	}, env)
 	env = append(env, noting(t, &notes, func(args []string) string {
 		switch line := strings.Join(args, " "); {

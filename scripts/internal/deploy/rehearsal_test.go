@@ -53,7 +53,10 @@ func TestRehearsal(t *testing.T) {
 		}
 	}
 	save(settings, example)
-	run(before + " || echo that is what is missing")
+	if out := run(before); !strings.Contains(out, "\n‼ keyset (EU): secretmanager.googleapis.com is not enabled") ||
+		!strings.HasSuffix(out, " ‼, 0 ×, 0 not checked\n") {
+		t.Errorf("before anything exists, doctor says:\n%s", out)
+	}
 
 	// 3. State, and a notification channel, whose name goes into the settings.
 	run(steps[3][0])
