@@ -55,7 +55,8 @@ func TestCloudBuild(t *testing.T) {
 		{
 			name: "a stage is approved", env: []string{"STATE=state", "PREFIX=gatepost-stage", "TAG=v1", "APPLY=true", "SETTINGS=gs://state/stage"},
 			want: [][]string{
-				{"gcloud storage cp gs://state/stage infra/terraform.tfvars.json"}, token, plan("true", "gatepost-stage"), compare("gatepost-stage"), apply,
+				{"gcloud storage cp gs://state/stage infra/terraform.tfvars.json"},
+				token, plan("true", "gatepost-stage"), compare("gatepost-stage"), apply,
 			},
 		},
 		{
