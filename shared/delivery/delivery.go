@@ -209,7 +209,7 @@ func (e *event) resultWithoutGrant(err error) []Result {
 }
 
 var (
-	errNotLinked = fmt.Errorf("%w: no customer with this userId has linked the skill", ErrNoGrant)
+	errNotLinked = fmt.Errorf("%w: no customer with this userId has linked the skill in this stack", ErrNoGrant)
 	errGone      = fmt.Errorf("%w: the one that the replay is for is gone", ErrNoGrant)
 )
 

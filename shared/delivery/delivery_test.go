@@ -313,7 +313,7 @@ func TestNoGrant(t *testing.T) {
 		want       delivery.OutcomeName
 		reason     string
 	}{
-		"unknown customer":        {"u-9", nil, delivery.NoGrant, "no customer with this userId has linked the skill"},
+		"unknown customer":        {"u-9", nil, delivery.NoGrant, "no customer with this userId has linked the skill in this stack"},
 		"no grant in the region":  {"u-1", map[string]string{"region": "NA"}, delivery.NoGrant, "the customer has none in NA"},
 		"no grant in any":         {"u-1", nil, delivery.NoGrant, "none in a region that is served here (EU, NA)"},
 		"grant of a replay":       {"u-1", map[string]string{"gatepost-grant": "g-9"}, delivery.NoGrant, "the replay is for is gone"},

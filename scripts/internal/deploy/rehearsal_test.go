@@ -42,7 +42,6 @@ func TestRehearsal(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	steps, example := theSteps(t)
-	before := regexp.MustCompile("`(go run \\S+ doctor --before [^`]*)`").FindStringSubmatch(guide(t))[1]
 
 	// 2. Settings.
 	settings := filepath.Join(tree, "infra/terraform.tfvars.json")
@@ -53,7 +52,7 @@ func TestRehearsal(t *testing.T) {
 		}
 	}
 	save(settings, example)
-	if out := run(before); !strings.Contains(out, "\n‼ keyset (EU): secretmanager.googleapis.com is not enabled") ||
+	if out := run(steps[2][0]); !strings.Contains(out, "\n‼ keyset (EU): secretmanager.googleapis.com is not enabled") ||
 		!strings.HasSuffix(out, " ‼, 0 ×, 0 not checked\n") {
 		t.Errorf("before anything exists, doctor says:\n%s", out)
 	}
@@ -86,10 +85,12 @@ func TestRehearsal(t *testing.T) {
 	if answer, err := s.link(filepath.Join(dir, "lambda"), alexa.EU, "u-1"); err != nil || !strings.Contains(answer, world.Linked) {
 		t.Fatalf("AcceptGrant: %s, %v", answer, err)
 	}
-	read := regexp.MustCompile(`(?m)^gcloud logging read .*$`).FindString(steps[8][0])
-	run(steps[8][0])
+	if out := run(steps[8][0]); !strings.Contains(out, `"outcome": "accepted"`) {
+		t.Errorf("AcceptGrant's line is %s", out)
+	}
+	run(steps[8][1])
 	s.wrote("gatepost-eu-sendevent", `"gateway_status":202`)
-	out := run(read)
+	out := run(regexp.MustCompile(`(?m)^gcloud logging read .*$`).FindString(steps[8][1]))
 	var entries []struct{ JSONPayload struct{ Outcome string } }
 	if err := json.Unmarshal([]byte(out), &entries); err != nil || len(entries) != 1 || entries[0].JSONPayload.Outcome != "accepted" {
 		t.Errorf("outcome = %+v, %v, want accepted", entries, err)

@@ -118,13 +118,15 @@ func checkAPIs(ctx context.Context, e *exam) {
 	if !ok {
 		return
 	}
+	e.todo = "gcloud services enable --project=" + e.project
 	for _, api := range apis {
 		if !enabled[api] {
 			e.fail("%s.googleapis.com is not enabled", api)
+			e.todo += " " + api + ".googleapis.com"
 		}
 	}
-	if e.Before && len(e.broken) > 0 { // scripts/deploy does it
-		e.odd, e.broken = e.broken, nil
+	if e.Before && len(e.broken) > 0 {
+		e.odd, e.broken, e.todo = e.broken, nil, "go on: steps 3 and 5 of the guide enable them, or scripts/deploy"
 	}
 	e.ok("%d are enabled", len(apis))
 }

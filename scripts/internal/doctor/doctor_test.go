@@ -215,7 +215,7 @@ func TestBroken(t *testing.T) {
 		{"job stands still", func(w *world) {
 			w.set("jobs/gatepost-eu-refresh", "lastAttemptTime", now.Add(-time.Hour).Format(time.RFC3339))
 		}, Broken, "job", "its last run was at 2026-11-28T14:30:00Z"},
-		{"no sweeps", func(w *world) { w.lines = w.lines[:4] }, Broken, "keeps up", "no shard was swept in 30m0s"},
+		{"no sweeps", func(w *world) { w.lines = w.lines[:4] }, Broken, "keeps up", "no shard was swept in the last 30 minutes"},
 		{"sweeps do not keep up", func(w *world) {
 			w.log("refreshshard", time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 1_234_567})
 			w.log("refreshshard", 20*time.Minute, "WARNING", object{"function": "RefreshShard", "remaining": true, "left": 200})
@@ -419,6 +419,9 @@ func TestFreshProject(t *testing.T) {
 			t.Errorf("status %d, want ‼ %s%s:\n%s", status, check, want, stdout)
 		}
 	}
+	if !strings.Contains(stdout, "‼ APIs: secretmanager.googleapis.com is not enabled\n    do:  go on: steps 3 and 5 of the guide") {
+		t.Errorf("the output does not say who enables the APIs:\n%s", stdout)
+	}
 }
 
 // TestText: the output for people has categories, marks, and what to do.
@@ -430,7 +433,7 @@ func TestText(t *testing.T) {
 	_, stdout, stderr := w.doctor("--settings="+settings, "--regions=EU")
 	for _, want := range []string{
 		"\nsweep\n-----\n× job (EU): gatepost-eu-refresh: state is PAUSED, want ENABLED\n    do:  gcloud scheduler jobs resume",
-		"\n    see: functions/TROUBLESHOOTING.md#sweeps\n× keeps up (EU): no shard was swept in 30m0s\n    do:  after a first deployment wait",
+		"\n    see: functions/TROUBLESHOOTING.md#sweeps\n× keeps up (EU): no shard was swept in the last 30 minutes\n    do:  after a first deployment wait",
 		" √, 1 ‼, 3 ×, 0 not checked\n",
 	} {
 		if !strings.Contains(stdout, want) || stderr != "" {

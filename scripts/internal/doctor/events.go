@@ -170,7 +170,7 @@ const recently = 30 * time.Minute
 func (e *exam) swept(ctx context.Context, filter string) []object {
 	const shards = `jsonPayload.function="RefreshShard"`
 	if some, ok := e.log(ctx, shards, recently, 1); ok && len(some) == 0 {
-		e.fail("no shard was swept in %v", recently)
+		e.fail("no shard was swept in the last %.0f minutes", recently.Minutes())
 		e.todo = "after a first deployment wait for the job; otherwise look at it, and at the log of RefreshTokens"
 	}
 	lines, _ := e.log(ctx, shards+" AND "+filter, recently, 1000)
@@ -201,7 +201,7 @@ func checkSweep(ctx context.Context, e *exam) {
 	if late > 0 {
 		e.warn("%d shards waited for more than a period", late)
 	}
-	e.ok("shards were swept in %v, and nothing is left over", recently)
+	e.ok("shards were swept in the last %.0f minutes, and nothing is left over", recently.Minutes())
 }
 
 // brakeLogged is longer than the hour after which RefreshShard logs again that the brake

@@ -122,7 +122,7 @@ func TestVerdicts(t *testing.T) {
 		return map[string]*grant.Record{"gatepost-eu": {Grants: map[string]grant.Grant{"g": {State: state, Region: "EU", CreatedAt: created}}}}
 	}
 	log := func(entries ...Entry) Evidence { return Evidence{Entries: entries} }
-	const unknown, none = "no customer with this userId has linked the skill", "the customer has none in EU"
+	const unknown, none = "no customer with this userId has linked the skill in this stack", "the customer has none in EU"
 	for _, test := range []struct {
 		name    string
 		known   Evidence
@@ -185,7 +185,8 @@ func TestVerdicts(t *testing.T) {
 		{"a later event that does not decode",
 			log(line(4000, "eu", "dead_letter", of("", ""), func(e *Entry) { e.Published = at(4000) })), "not_published", false, ""},
 		{"a question about a time before the log", Evidence{LogBegan: at(60)}, "not_in_log", false, "The log begins at 2026-11-28 15:01:00"},
-		{"a log without exclusions", Evidence{Exclusions: []string{}}, "not_published", false, "publisher's log.\n"},
+		{"a log of unknown retention", Evidence{}, "not_published", false, "may be older than the log"},
+		{"a log without exclusions", Evidence{LogBegan: at(-86400), Exclusions: []string{}}, "not_published", false, "publisher's log.\n"},
 		{"a log whose exclusions are unknown", Evidence{}, "not_published", false, "it may be one of those"},
 		{"a log with exclusions", Evidence{Exclusions: []string{"routine (severity<WARNING)"}},
 			"not_logged", false, "excluded from the log, by routine (severity<WARNING)"},

@@ -367,6 +367,9 @@ func missing(q Question, known Evidence) Verdict {
 		Name: "not_published", Happened: "Gatepost did not get it" + q.window(known) + ": it was not published, or to another project or topic",
 		Do: "Look for the message id in the publisher's log.",
 	}
+	if known.LogBegan.IsZero() {
+		v.Do += " How long the log keeps lines could not be read: it may be older than the log."
+	}
 	if q.From.Before(known.LogBegan) && (q.Event != "" || !q.From.IsZero()) {
 		v.Name = "not_in_log"
 		v.Happened = fmt.Sprintf("the log begins at %s, and has nothing of it since: it was published before, or not at all, "+
