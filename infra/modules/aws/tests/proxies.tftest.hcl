@@ -1,16 +1,16 @@
 mock_provider "aws" {
   alias  = "na"
-  source = "../../tests/mocks/aws-na"
+  source = "../../terraform-tests/mocks/aws-na"
 }
 
 mock_provider "aws" {
   alias  = "eu"
-  source = "../../tests/mocks/aws-eu"
+  source = "../../terraform-tests/mocks/aws-eu"
 }
 
 mock_provider "aws" {
   alias  = "fe"
-  source = "../../tests/mocks/aws-fe"
+  source = "../../terraform-tests/mocks/aws-fe"
 }
 
 variables {
