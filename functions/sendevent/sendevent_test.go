@@ -137,7 +137,9 @@ func TestLine(t *testing.T) {
 		t.Errorf("line of an accepted event differs (-want +got):\n%s", diff)
 	}
 	got, want = line("u-2"), common("u-2")
-	maps.Copy(want, map[string]any{"outcome": "no_grant", "reason": "no grant: no customer with this userId has linked the skill in this stack"})
+	maps.Copy(want, map[string]any{
+		"outcome": "no_grant", "reason": "no grant: no customer with this userId has linked the skill in this stack",
+	})
 	expect.Equal(t, "line of an event without a grant", want, got)
 }
 

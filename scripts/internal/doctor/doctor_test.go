@@ -433,7 +433,8 @@ func TestText(t *testing.T) {
 	_, stdout, stderr := w.doctor("--settings="+settings, "--regions=EU")
 	for _, want := range []string{
 		"\nsweep\n-----\n× job (EU): gatepost-eu-refresh: state is PAUSED, want ENABLED\n    do:  gcloud scheduler jobs resume",
-		"\n    see: functions/TROUBLESHOOTING.md#sweeps\n× keeps up (EU): no shard was swept in the last 30 minutes\n    do:  after a first deployment wait",
+		"\n    see: functions/TROUBLESHOOTING.md#sweeps\n× keeps up (EU): no shard was swept in the last 30 minutes\n" +
+			"    do:  after a first deployment wait",
 		" √, 1 ‼, 3 ×, 0 not checked\n",
 	} {
 		if !strings.Contains(stdout, want) || stderr != "" {
