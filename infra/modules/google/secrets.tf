@@ -2,7 +2,8 @@
 # is in Terraform's state. A function that cannot read its secrets ends at its
 # start, and its deployment fails. Therefore the first time:
 #
-#   terraform apply -target=module.google.google_secret_manager_secret.gatepost
+#   terraform apply -target=module.google.google_secret_manager_secret.gatepost \
+#     -target=module.google.google_project_iam_member.build
 #
 # then the commands that it prints (output secrets), then terraform apply.
 

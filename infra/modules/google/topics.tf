@@ -57,8 +57,8 @@ resource "google_pubsub_topic" "dead_letters" {
 }
 
 # The subscription that keeps dead letters: a topic without one would lose them.
-# It has no dead-letter policy of its own, which would move a letter that was
-# pulled too often away; gatepost replay refuses a subscription with one.
+# It has no dead-letter policy of its own, which would move away a letter
+# that was pulled too often; gatepost replay refuses a subscription with one.
 resource "google_pubsub_subscription" "dead_letters" {
   for_each = google_pubsub_topic.dead_letters
 

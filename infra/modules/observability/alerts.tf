@@ -3,7 +3,7 @@
 #
 # Most are in PromQL: it divides one metric by another, and "or vector(0)" makes a series
 # that never existed count as 0. Log-based metrics are unknown to Monitoring for up to ten
-# minutes, so that the metrics are not validated: the first apply would fail. A policy
+# minutes, so the metrics are not validated, or the first apply would fail. A policy
 # with PromQL has one condition only:
 # https://cloud.google.com/monitoring/promql/create-promql-alerts
 
@@ -42,8 +42,8 @@ locals {
   good = "accepted|duplicate|superseded|revoked"
   bad  = "suspended|expired|dead_letter|unconfirmed"
 
-  # Objectives: the share of bad ones that is allowed, and fewer events than least in the
-  # longer window say nothing.
+  # The objectives: budget is the allowed share of bad events. No alert fires on fewer
+  # events than least in the longer window.
   objectives = {
     delivered = {
       title  = "events that are rightly settled"
@@ -236,8 +236,8 @@ locals {
       # A function writes one line for each request, with severity ERROR if a
       # person should look. Cloud Run's own line about a request has ERROR for
       # every 5xx. A retried function uses 503 to get a retry, so that is no
-      # alert. For the other functions, and for a 429, Cloud Run's line may be the
-      # only one, since the request may not have reached the function.
+      # alert. For the other functions Cloud Run's line, such as that of a 429, may be
+      # the only one, since the request may not have reached the function.
       filter = join(" AND ", [
         "resource.type=\"cloud_run_revision\"",
         "resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.services))})",
