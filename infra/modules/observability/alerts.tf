@@ -140,7 +140,7 @@ locals {
       title    = "Gatepost: there are new dead letters"
       playbook = "dead-letters"
       severity = "WARNING"
-      help     = "In the last 10 minutes device events could not be delivered, or shards were not taken. They are kept for 7 days."
+      help     = "In the last 10 minutes device events could not be delivered, or shards were never acknowledged. They are kept for 7 days."
       query = join(" or ", [ # SendEvent's own letters, and those that Pub/Sub forwards
         "sum by (topic_id) (increase(${local.sent},topic_id=~\"${local.letters}\"}[10m])) > 0",
         "sum by (subscription_id) (increase(${local.forwarded},subscription_id=~\"${join("|", local.subscriptions)}\"}[10m])) > 0",
@@ -170,7 +170,7 @@ locals {
       title    = "Gatepost: sweeps are behind"
       playbook = "token-health"
       severity = "WARNING"
-      help     = "For 15 minutes, in every five of them, a shard was late or was not finished."
+      help     = "In each of the last three periods of five minutes, a shard was late or unfinished."
       query = join(" and ", [
         for offset in ["", " offset 5m", " offset 10m"] : "sum by (region) (increase(${local.series.shards_behind}}[5m]${offset})) > 0"
       ])

@@ -15,8 +15,8 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/cloudfake"
 )
 
-// TestAlerts has Prometheus's promtool evaluate the PromQL of the planned alerts in the
-// middle of several situations: which alerts fire, and which do not.
+// TestAlerts has Prometheus's promtool evaluate the PromQL of the planned alerts in
+// several situations: which alerts fire, and which do not.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("promtool"); err != nil {
@@ -114,8 +114,8 @@ const (
 	waiting = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource="pubsub_subscription",subscription_id=`
 )
 
-// situations have series, with their values as promtool writes them: 0+5 grows by five a
-// minute. The alerts on what is missing are looked at if missing is set.
+// situations have series, with their values in promtool's notation: 0+5 grows by five a
+// minute. With missing, the alerts on what is absent are checked too.
 var situations = []struct {
 	name    string
 	series  map[string]string

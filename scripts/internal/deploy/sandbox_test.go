@@ -41,10 +41,10 @@ import (
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
 
-// sandbox is the internet on this machine, as far as a deployment needs it: the fakes of
-// both clouds, the simulator as Amazon, and an identity provider. Programs with its
-// environment reach each of them by a proxy, under the real names. What is deployed
-// there runs: a function and the Lambda have the environment that the fakes were sent.
+// sandbox has every host that a deployment calls on this machine: the fakes of both
+// clouds, the simulator as Amazon, and an identity provider. Programs with its shell's
+// environment reach each host under its real name, through a proxy. A function and the
+// Lambda run with the environment that the fakes were sent.
 type sandbox struct {
 	*testing.T
 	google      *cloudfake.Google
@@ -54,7 +54,7 @@ type sandbox struct {
 	front       *httptest.Server  // plain: the proxy, and where Pub/Sub pushes
 	inside      *httptest.Server  // TLS: every host
 	env         map[string]string // of what is deployed, in addition to its own
-	shell       []string          // environment of who deploys
+	shell       []string          // environment of the shell that deploys
 	credentials string            // for lwa.json
 
 	mu        sync.Mutex
@@ -168,7 +168,7 @@ func (s *sandbox) serveFront(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// known are answers of Google's that a deployment does not change, by the end of the path.
+// known are Google's answers that do not depend on the deployment, by the end of the path.
 var known = map[string]object{
 	"/token":              {"access_token": "fake", "token_type": "Bearer", "expires_in": 3600},
 	"/userinfo":           {"email": "owner@maker.example"},
@@ -409,7 +409,7 @@ func (s *sandbox) lines() []object {
 }
 
 // link has a customer of the identity provider enable the skill in a region: Alexa sends
-// AcceptGrant to the Lambda. The federation trusts whom the pool and the account trust.
+// AcceptGrant to the Lambda. The federation knows the deployed provider and account.
 func (s *sandbox) link(lambda string, region alexa.Region, user string) (string, error) {
 	deployed := s.aws.Resources()["lambda gatepost-skill-proxy-"+strings.ToLower(string(region))]
 	if deployed == nil {

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// vault is Secret Manager for Google's client library, which uses gRPC.
+// vault is Secret Manager's gRPC API, which Google's client library calls.
 type vault struct {
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
 	*Google
@@ -65,7 +65,7 @@ func (g *Google) addVersion(secret string, data []byte) (int, Object) {
 }
 
 // download answers a request for the contents of an object in a bucket, /BUCKET/OBJECT.
-// Others it leaves alone, and returns false.
+// It returns false for any other request.
 func (g *Google) download(w http.ResponseWriter, r *http.Request) bool {
 	bucket, object, _ := strings.Cut(r.URL.Path[1:], "/")
 	if r.Method != http.MethodGet || g.resources["b/"+bucket] == nil {
