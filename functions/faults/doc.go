@@ -19,8 +19,7 @@
 //     on a fifth of all answers, while processes are killed. Afterwards every
 //     event is accounted for.
 //
-// The random run prints its seed; FAULT_SEED repeats it, as far as the
-// scheduling of processes can be repeated. FAULT_EVENTS is how many events it
-// has, 600 or more. Without emulators the suite is skipped, or fails with
+// FAULT_SEED gives the random run other faults; a seed repeats as far as the
+// scheduling of processes does. FAULT_EVENTS is how many events it has, 600 or more. Without emulators the suite is skipped, or fails with
 // REQUIRE_EMULATORS=1.
 package faults

@@ -33,8 +33,8 @@ const fewEvents = 600
 // Afterwards every event is accounted for, and Alexa has the latest state.
 func TestRandom(t *testing.T) {
 	t.Parallel()
-	seed, many := fromEnv(t, "FAULT_SEED", uint64(time.Now().UnixNano())), int(fromEnv(t, "FAULT_EVENTS", fewEvents))
-	t.Logf("seed %d: repeat with FAULT_SEED=%d", seed, seed)
+	seed, many := fromEnv(t, "FAULT_SEED", 1), int(fromEnv(t, "FAULT_EVENTS", fewEvents))
+	t.Logf("FAULT_SEED=%d", seed)
 	source := func(stream uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, stream)) }
 	// After a lost answer to a refresh, or a kill, only the old refresh token is
 	// left; without grace the customer would really be gone.

@@ -244,20 +244,20 @@ func linkAll(t *testing.T, w *accesstest.World, users []string) map[string]strin
 	return ids
 }
 
-// seeds returns n new seeds for the random tests, or the one in FAULT_SEED, which
+// seeds returns n seeds for the random tests, the first in FAULT_SEED. The same seed
 // repeats a run as far as the scheduling of goroutines allows.
 func seeds(t *testing.T, n int) []uint64 {
 	t.Helper()
+	first := uint64(1)
 	if text, ok := os.LookupEnv("FAULT_SEED"); ok {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
+		var err error
+		if first, err = strconv.ParseUint(text, 10, 64); err != nil {
 			t.Fatalf("FAULT_SEED: %v", err)
 		}
-		return []uint64{seed}
 	}
 	list := make([]uint64, n)
 	for i := range list {
-		list[i] = uint64(time.Now().UnixNano()) + uint64(i)
+		list[i] = first + uint64(i)
 	}
 	return list
 }

@@ -6,8 +6,8 @@
 // nothing about grantmem, so the checks must be complete. This package's own tests
 // run both on broken stores.
 //
-// A walk that fails prints its operations and its seed; the environment
-// variable STORE_SEED repeats it:
+// The walks are the same in each run. The environment variable STORE_SEED takes
+// others. A walk that fails prints its operations and its seed:
 //
 //	STORE_SEED=7 go test -run TestStore/random ./shared/grant/grantfire
 //

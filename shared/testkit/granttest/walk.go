@@ -99,9 +99,6 @@ func (k kind[D, K]) readBoth(w *walk, i int) (stored [2]D, ok bool) {
 	return stored, ok
 }
 
-// mistaken is a state that a writer assumes and that never existed.
-const mistaken = "a mistaken state"
-
 // from draws a version of the ith document, with each store's revision, to write or
 // delete from.
 func (k kind[D, K]) from(w *walk, i int) (was [2]D, from string) {
@@ -113,15 +110,11 @@ func (k kind[D, K]) from(w *walk, i int) (was [2]D, from string) {
 	case n == 1 || !ok:
 		blank := k.blank(k.key(k.full(i, 0)))
 		return [2]D{blank, blank}, "nothing"
-	case n == 2 && !k.looks:
-		d := k.full(i, w.draw.IntN(4))
-		return [2]D{k.at(d, stored[0]), k.at(d, stored[1])}, mistaken
 	}
 	return stored, "the stored value"
 }
 
-// step writes a document, and reads it. The answer to a write from a mistaken state
-// may differ: a store may not know better than the writer.
+// step writes a document, and reads it.
 func (k kind[D, K]) step(w *walk) {
 	w.Helper()
 	i := w.draw.IntN(walkers)
@@ -140,7 +133,7 @@ func (k kind[D, K]) step(w *walk) {
 		return fmt.Sprintf("write %s %d from %s (-was +now):\n%s", k.name, i, from, cmp.Diff(was[0], now))
 	})
 	written, ok := both(w, func(i int, s grant.Admin) (D, error) { return k.write(s, w.Context(), was[i], now) })
-	if ok && from != mistaken {
+	if ok {
 		k.same(w, written)
 		w.past[fmt.Sprint(k.name, i)] = append(w.past[fmt.Sprint(k.name, i)], written)
 	}
