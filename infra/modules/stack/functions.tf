@@ -148,8 +148,8 @@ resource "google_cloudfunctions2_function" "function" {
   }
 
   # A function reads its secrets at its start, and its deployment fails if it cannot.
-  # No sweep can run before its index is built, which takes minutes. They also let the
-  # roles of the build and of the functions come into force.
+  # A sweep needs its index, which takes minutes to build: time enough for the roles of
+  # the build and of the functions to come into force.
   depends_on = [
     google_firestore_index.customers_due,
     google_project_iam_member.database,
