@@ -83,6 +83,18 @@ run "dashboards" {
     )])
     error_message = "A dashboard must be of its stack alone, and without zeros, which the API leaves out."
   }
+  # https://cloud.google.com/monitoring/api/ref_v3/rest/v1/projects.dashboards#dataset
+  assert {
+    condition = alltrue(flatten([
+      for tile in jsondecode(google_monitoring_dashboard.stack["EU"].dashboard_json).mosaicLayout.tiles : [
+        for set in try(tile.widget.xyChart.dataSets, []) : [
+          for label in regexall("[{]+[^}]*}+", set.legendTemplate) :
+          contains(split(", ", try(regex(" by [(]([a-z_, ]+)[)]", set.timeSeriesQuery.prometheusQuery)[0], "")), try(regex("^{labels[.](\\w+)}$", label)[0], label))
+        ]
+      ]
+    ]))
+    error_message = "A legend must name its series as Google does, $${labels.x}, by labels that the query keeps."
+  }
   # Tiles neither overlap nor leave the grid.
   assert {
     condition = alltrue(flatten([for tiles in [jsondecode(google_monitoring_dashboard.stack["EU"].dashboard_json).mosaicLayout.tiles] : [
