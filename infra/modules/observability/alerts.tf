@@ -187,15 +187,17 @@ locals {
     }
   })
 
-  # The alerts on what is missing. They wait, so that they are silent after the first
-  # apply, and as they always have data, no lack of it closes them.
+  # The alerts on what is missing. They wait for ten minutes: the first sweep of a new
+  # stack begins after five, and Monitoring may show it four minutes later. With the window
+  # that makes 16 minutes in all. As they always have data, no lack of it closes them. The
+  # limit is a half, because Monitoring interpolates.
   no_sweep = {
     for region in keys(var.stacks) : "no-sweep-${lower(region)}" => {
       title    = "Gatepost: no sweep began for 15 minutes in ${region}"
       playbook = "no-sweep"
       severity = "CRITICAL"
       help     = "RefreshTokens was not called, or gave no good answer."
-      query    = "(sum(increase(${local.answered},service_name=\"gatepost-${lower(region)}-refreshtokens\"}[8m])) or vector(0)) < 1"
+      query    = "(sum(increase(${local.answered},service_name=\"gatepost-${lower(region)}-refreshtokens\"}[6m])) or vector(0)) < 0.5"
     }
   }
   no_canary = {
@@ -204,7 +206,7 @@ locals {
       playbook = "canary"
       severity = "CRITICAL"
       help     = "Three reports in a row were not accepted by the gateway."
-      query    = "(sum(increase(${local.series.canary},region=\"${lower(region)}\"}[8m])) or vector(0)) < 1"
+      query    = "(sum(increase(${local.series.canary},region=\"${lower(region)}\"}[6m])) or vector(0)) < 0.5"
     }
   }
   missing = concat(keys(local.no_sweep), keys(local.no_canary))
@@ -282,7 +284,7 @@ resource "google_monitoring_alert_policy" "promql" {
     display_name = each.value.title
     condition_prometheus_query_language {
       query                     = each.value.query
-      duration                  = contains(local.missing, each.key) ? "480s" : "0s"
+      duration                  = contains(local.missing, each.key) ? "600s" : "0s"
       evaluation_interval       = "60s" # each evaluation is billed
       disable_metric_validation = true
     }

@@ -188,9 +188,9 @@ run "alerts" {
   assert {
     condition = (
       google_monitoring_alert_policy.promql["no-sweep-eu"].conditions[0].condition_prometheus_query_language[0].query ==
-      "(sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",response_code_class=\"2xx\",service_name=\"gatepost-eu-refreshtokens\"}[8m])) or vector(0)) < 1" &&
+      "(sum(increase(run_googleapis_com:request_count{monitored_resource=\"cloud_run_revision\",response_code_class=\"2xx\",service_name=\"gatepost-eu-refreshtokens\"}[6m])) or vector(0)) < 0.5" &&
       { for name, policy in google_monitoring_alert_policy.promql : name => policy.alert_strategy[0].auto_close
-        if policy.conditions[0].condition_prometheus_query_language[0].duration == "480s" || policy.alert_strategy[0].auto_close != "1800s"
+        if policy.conditions[0].condition_prometheus_query_language[0].duration == "600s" || policy.alert_strategy[0].auto_close != "1800s"
       } == { no-sweep-eu = "604800s", no-sweep-na = "604800s" }
     )
     error_message = "A sweep that never began must alert too."
@@ -284,7 +284,7 @@ run "switches" {
     condition = (
       endswith(google_logging_metric.gatepost["canary"].filter, "jsonPayload.outcome=\"accepted\" AND jsonPayload.customer=(\"${substr(sha256("canary-eu"), 0, 16)}\")") &&
       google_monitoring_alert_policy.promql["canary-eu"].conditions[0].condition_prometheus_query_language[0].query ==
-      "(sum(increase(logging_googleapis_com:user_gatepost_canary{monitored_resource=\"cloud_run_revision\",region=\"eu\"}[8m])) or vector(0)) < 1" &&
+      "(sum(increase(logging_googleapis_com:user_gatepost_canary{monitored_resource=\"cloud_run_revision\",region=\"eu\"}[6m])) or vector(0)) < 0.5" &&
       google_monitoring_alert_policy.promql["canary-eu"].alert_strategy[0].auto_close == "604800s"
     )
     error_message = "The alert must be on the canary's customer, and must cover a report that never came."
