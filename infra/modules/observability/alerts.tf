@@ -239,11 +239,13 @@ locals {
       # person should look. Cloud Run's own line about a request has ERROR for
       # every 5xx. A retried function uses 503 to get a retry, so that is no
       # alert. For the other functions Cloud Run's line, such as that of a 429, may be
-      # the only one, since the request may not have reached the function.
+      # the only one, since the request may not have reached the function. Dead letters
+      # have alerts of their own.
       filter = join(" AND ", [
         "resource.type=\"cloud_run_revision\"",
         "resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.services))})",
         "(severity>=ERROR OR httpRequest.status=429)",
+        "NOT jsonPayload.outcome=\"dead_letter\"",
         "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.repeated))}))",
       ])
       source = "EXTRACT(resource.labels.service_name)"

@@ -212,11 +212,12 @@ run "alerts" {
         "na-acceptgrant", "na-refreshshard", "na-refreshtokens", "na-sendevent", "na-skillevent",
       ] : "\"gatepost-${name}\""])})",
       "(severity>=ERROR OR httpRequest.status=429)",
+      "NOT jsonPayload.outcome=\"dead_letter\"",
       "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", [for name in [
         "eu-refreshshard", "eu-refreshtokens", "eu-sendevent", "na-refreshshard", "na-refreshtokens", "na-sendevent",
       ] : "\"gatepost-${name}\""])}))",
     ])
-    error_message = "The alert must cover errors of every function and requests without an answer, except retries."
+    error_message = "The alert must cover errors of every function and requests without an answer, except retries and dead letters."
   }
   assert {
     condition     = alltrue([for policy in google_monitoring_alert_policy.log : policy.alert_strategy[0].notification_rate_limit[0].period == "1800s"])
