@@ -1,7 +1,6 @@
 # A dashboard for each stack, in sections of charts.
 
 locals {
-  waiting     = "pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\""
   logged      = "logging_googleapis_com:byte_count{${local.on_run}"
   on_database = "monitored_resource=\"firestore.googleapis.com/Database\""
 

@@ -112,7 +112,10 @@ const (
 	busy    = `run_googleapis_com:container_instance_count{monitored_resource="cloud_run_revision",state="active",service_name=`
 	letters = `pubsub_googleapis_com:subscription_dead_letter_message_count{monitored_resource="pubsub_subscription",subscription_id=`
 	topics  = `pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource="pubsub_topic",topic_id=`
-	waiting = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource="pubsub_subscription",subscription_id=`
+	oldest  = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource="pubsub_subscription",subscription_id=`
+	waiting = `pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource="pubsub_subscription",subscription_id=`
+	taken   = `pubsub_googleapis_com:subscription_push_request_count{monitored_resource="pubsub_subscription",response_class="ack",subscription_id=`
+	queue   = `"gatepost-eu-device-events"}`
 )
 
 // situations have series, with their values in promtool's notation: 0+5 grows by five a
@@ -147,7 +150,7 @@ var situations = []struct {
 		busy + `"gatepost-eu-sendevent"}`:      "3+0",
 		busy + `"gatepost-eu-refreshshard"}`:   "10+0",
 		topics + `"device-events"}`:            "0+100",
-		waiting + `"dead-letters"}`:            "3600+0",
+		oldest + `"dead-letters"}`:             "3600+0",
 		logged + "canary" + inEU + "}":         "0+0.2",
 	}},
 	{
@@ -160,6 +163,20 @@ var situations = []struct {
 	},
 	{name: "a few events are all refused", fires: "refused-events", series: map[string]string{events + `"suspended"}`: "0+0.02"}},
 	{name: "a few links all fail", fires: "failed-links", series: map[string]string{links + `"failed",failure="grantee"}`: "0+0.01"}},
+	{name: "nothing takes events", fires: "late-events", series: map[string]string{oldest + queue: "200+0", waiting + queue: "21+0"}},
+	{
+		name: "events come faster than they are taken", fires: "late-events",
+		series: map[string]string{oldest + queue: "200+0", waiting + queue: "2000+0", taken + queue: "0+1000"},
+	},
+	{
+		name:   "an endpoint reports without a pause",
+		series: map[string]string{oldest + queue: "200+0", waiting + queue: "900+0", taken + queue: "0+1000"},
+	},
+	{
+		name:   "one event of few is retried",
+		series: map[string]string{oldest + queue: "5000+0", waiting + queue: "1+0", taken + queue: "0+0.01"},
+	},
+	{name: "nothing takes a few events", fires: "late-events", series: map[string]string{oldest + queue: "11000+0", waiting + queue: "3+0"}},
 	{
 		name: "one event in twenty is refused", fires: "slo-delivered-slow",
 		series: map[string]string{events + `"accepted"}`: "0+95", events + `"suspended"}`: "0+5"},
@@ -187,6 +204,6 @@ var situations = []struct {
 	{name: "shards that nothing takes", fires: "dead-letters", series: map[string]string{letters + `"gatepost-eu-refresh"}`: "0+1"}},
 	{
 		name: "dead letters", fires: "dead-letters old-dead-letters",
-		series: map[string]string{topics + `"dead-letters"}`: "0+1", waiting + `"refresh-dead-letters"}`: "90000+0"},
+		series: map[string]string{topics + `"dead-letters"}`: "0+1", oldest + `"refresh-dead-letters"}`: "90000+0"},
 	},
 }
