@@ -30,7 +30,7 @@ locals {
   answered  = "${local.calls},response_code_class=\"2xx\""
   instances = "run_googleapis_com:container_instance_count{${local.on_run}"
   busy      = "${local.instances},state=\"active\""
-  sent      = "pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource=\"pubsub_topic\""
+  sent      = "pubsub_googleapis_com:topic_message_sizes_count{monitored_resource=\"pubsub_topic\""
   forwarded = "pubsub_googleapis_com:subscription_dead_letter_message_count{monitored_resource=\"pubsub_subscription\""
   late      = "pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\""
   waiting   = "pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\""
@@ -150,7 +150,7 @@ locals {
       query = join(" ", [
         "max by (subscription_id) (${local.late},${local.events}) > ${min(300, local.max_event_age / 2)}", # there is still time
         "and max by (subscription_id) (${local.waiting},${local.events}) > 20",
-        "unless max by (subscription_id) (${local.waiting},${local.events}) <= 60 * sum by (subscription_id) (rate(${local.taken},${local.events}[5m]))",
+        "unless max by (subscription_id) (${local.waiting},${local.events}) <= 60 * sum by (subscription_id) (rate(${local.taken},${local.events}[10m]))",
         "or max by (subscription_id) (${local.late},${local.events}) > 10800",
       ])
     }

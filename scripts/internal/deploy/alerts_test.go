@@ -111,7 +111,7 @@ const (
 	calls   = `run_googleapis_com:request_count{monitored_resource="cloud_run_revision",response_code_class="2xx",service_name=`
 	busy    = `run_googleapis_com:container_instance_count{monitored_resource="cloud_run_revision",state="active",service_name=`
 	letters = `pubsub_googleapis_com:subscription_dead_letter_message_count{monitored_resource="pubsub_subscription",subscription_id=`
-	topics  = `pubsub_googleapis_com:topic_send_message_operation_count{monitored_resource="pubsub_topic",topic_id=`
+	topics  = `pubsub_googleapis_com:topic_message_sizes_count{monitored_resource="pubsub_topic",topic_id=`
 	oldest  = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource="pubsub_subscription",subscription_id=`
 	waiting = `pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource="pubsub_subscription",subscription_id=`
 	taken   = `pubsub_googleapis_com:subscription_push_request_count{monitored_resource="pubsub_subscription",response_class="ack",subscription_id=`

@@ -177,7 +177,7 @@ run "alerts" {
           ]), [
           "pubsub_googleapis_com:subscription_dead_letter_message_count", "pubsub_googleapis_com:subscription_num_undelivered_messages",
           "pubsub_googleapis_com:subscription_oldest_unacked_message_age", "pubsub_googleapis_com:subscription_push_request_count",
-          "pubsub_googleapis_com:topic_send_message_operation_count",
+          "pubsub_googleapis_com:topic_message_sizes_count",
           "run_googleapis_com:container_instance_count", "run_googleapis_com:request_count",
         ]))) == 0
       )
