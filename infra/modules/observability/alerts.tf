@@ -45,13 +45,14 @@ locals {
   good = "accepted|duplicate|superseded|revoked"
   bad  = "suspended|expired|dead_letter|unconfirmed"
 
-  # The objectives: budget is the allowed share of bad events. No alert fires on fewer
-  # events than least in the longer window.
+  # The objectives: budget is the allowed share of bad events. No burn-rate alert fires on
+  # fewer events than least in the longer window, or a few bad ones would do. For fewer
+  # there are refused-events and failed-links.
   objectives = {
     delivered = {
       title  = "events that are rightly settled"
       budget = 0.005
-      least  = 50
+      least  = 400
       bad    = "${local.series.events},outcome=~\"${local.bad}\"}"
       all    = "${local.series.events},outcome=~\"${local.good}|${local.bad}\"}"
       good   = null
@@ -67,7 +68,7 @@ locals {
     linked = {
       title  = "links that succeed, unless Alexa's code is refused"
       budget = 0.01
-      least  = 10
+      least  = 100
       bad    = "${local.series.links},outcome=\"failed\",failure!=\"code\"}"
       all    = "${local.series.links},failure!=\"code\"}"
       good   = null

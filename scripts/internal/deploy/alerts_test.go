@@ -186,6 +186,14 @@ var situations = []struct {
 		series: map[string]string{events + `"accepted"}`: "0+0.05", events + `"suspended"}`: "0+0.05"},
 	},
 	{
+		name:   "seven events of a hundred are refused",
+		series: map[string]string{events + `"accepted"}`: "0+0.3", events + `"suspended"}`: "0+0.02"},
+	},
+	{
+		name:   "one link of few fails",
+		series: map[string]string{links + `"accepted"}`: "0+0.05", links + `"failed",failure="grantee"}`: "0+0.004"},
+	},
+	{
 		name: "the identity provider fails", fires: "failed-links slo-linked-fast slo-linked-slow",
 		series: map[string]string{links + `"accepted"}`: "0+1", links + `"failed",failure="grantee"}`: "0+1"},
 	},

@@ -200,8 +200,8 @@ run "alerts" {
     condition = { for name, policy in google_monitoring_alert_policy.promql : name => join(" ", concat([policy.severity],
       regexall("> [0-9.]+|>= [0-9]+|\\[\\w+\\]", policy.conditions[0].condition_prometheus_query_language[0].query))) if startswith(name, "slo-linked")
       } == {
-      slo-linked-fast = "CRITICAL [1h] [1h] > 0.144 [5m] [5m] > 0.144 [1h] >= 10"
-      slo-linked-slow = "WARNING [6h] [6h] > 0.06 [30m] [30m] > 0.06 [6h] >= 10"
+      slo-linked-fast = "CRITICAL [1h] [1h] > 0.144 [5m] [5m] > 0.144 [1h] >= 100"
+      slo-linked-slow = "WARNING [6h] [6h] > 0.06 [30m] [30m] > 0.06 [6h] >= 100"
     }
     error_message = "A burn rate is 14.4 and 6 times the budget, in a long and a short window."
   }
