@@ -138,7 +138,7 @@ func (c *carrying) simulate(out io.Writer) (found carried, err error) {
 type shard struct {
 	*carrying
 	sweeper *sweep.Sweeper
-	amazon  *amazon
+	amazon  *remote
 	store   *shardStore
 	buckets []int
 	list    []*stored
@@ -153,7 +153,8 @@ func (c *carrying) newShard() (*shard, error) {
 	}
 	client := simulator.DefaultClient()
 	at := &url.URL{Scheme: "http", Host: "lwa.test", Path: "/auth/o2/token"}
-	s := &shard{carrying: c, amazon: &amazon{takes: c.lwa}, buckets: sweep.Buckets(0, c.shards)}
+	s := &shard{carrying: c, buckets: sweep.Buckets(0, c.shards)}
+	s.amazon = &remote{takes: c.lwa, status: http.StatusOK, body: tokensAnswer}
 	part := float64(c.databaseWrites) * float64(len(s.buckets)) / grant.Buckets
 	s.store = &shardStore{Store: grantmem.New(), byID: make(map[string]*stored), slots: make(map[int64][]*stored),
 		write: c.write, query: c.query, writes: rate.NewLimiter(rate.Limit(part), int(part)+1)}
@@ -164,7 +165,7 @@ func (c *carrying) newShard() (*shard, error) {
 	s.sweeper = &sweep.Sweeper{Store: s.store, Tokens: source, Brake: source.Brake, Announce: silent{}, Now: time.Now,
 		Period: c.period, MaxRate: float64(c.maxRate)}
 	for i := range c.customers * len(s.buckets) / grant.Buckets {
-		record, err := steady(sealer, s.buckets[0], i, client.ID)
+		record, err := steady(sealer, i)
 		if err != nil {
 			return nil, err
 		}
@@ -174,11 +175,10 @@ func (c *carrying) newShard() (*shard, error) {
 }
 
 // steady returns the record of a customer who linked hours ago.
-func steady(sealer *seal.Sealer, bucket, i int, clientID string) (grant.Record, error) {
+func steady(sealer *seal.Sealer, i int) (grant.Record, error) {
 	record := grant.New(customer(i))
 	id := grant.ID(region, skill, fmt.Sprintf("ANfake-%d", i))
 	token := newToken(tokens{"Atza|fake", "Atzr|fake"}, time.Time{})
-	token.ClientID = clientID
 	linked := time.Now().Add(-4 * lifetime)
 	for at := linked; ; {
 		next := grant.RefreshDue(id, at, at.Add(lifetime))
@@ -225,37 +225,50 @@ func (s *shard) step(during time.Duration) (l line) {
 	return l
 }
 
-// amazon is Login with Amazon.
-type amazon struct {
-	takes time.Duration
+// remote is a service of Amazon's that can be down.
+type remote struct {
+	takes  time.Duration
+	status int // of an answer
+	body   string
 
 	mu          sync.Mutex
 	down, hangs bool
+	calls       int // since taken
 }
 
-func (a *amazon) setDown(down, hangs bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.down, a.hangs = down, hangs
+func (s *remote) setDown(down, hangs bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down, s.hangs = down, hangs
+}
+
+// taken returns the calls since the last one of it.
+func (s *remote) taken() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := s.calls
+	s.calls = 0
+	return calls
 }
 
 const tokensAnswer = `{"access_token":"Atza|fake","refresh_token":"Atzr|fake","expires_in":3600,"token_type":"bearer"}`
 
 // RoundTrip implements [http.RoundTripper].
-func (a *amazon) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *remote) RoundTrip(r *http.Request) (*http.Response, error) {
 	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
 		trace.WroteHeaders()
 	}
-	a.mu.Lock()
-	down, hangs := a.down, a.down && a.hangs
-	a.mu.Unlock()
+	s.mu.Lock()
+	s.calls++
+	down, hangs := s.down, s.down && s.hangs
+	s.mu.Unlock()
 	if hangs {
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	}
-	time.Sleep(a.takes)
-	answer := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
-		Body: io.NopCloser(strings.NewReader(tokensAnswer))}
+	time.Sleep(s.takes)
+	answer := &http.Response{StatusCode: s.status, Header: http.Header{"Content-Type": {"application/json"}}, Request: r,
+		Body: io.NopCloser(strings.NewReader(s.body))}
 	if down {
 		answer.StatusCode, answer.Body = http.StatusServiceUnavailable, http.NoBody
 	}

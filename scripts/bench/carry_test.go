@@ -27,18 +27,3 @@ func TestOutageOfLoginWithAmazon(t *testing.T) {
 		})
 	}
 }
-
-// TestOutageOfTheGateway: while the gateway is down there are few calls of it, and when
-// it is back what is still new enough is delivered within minutes. That the lost reports
-// are repeated takes longer: functions/outage has a test of it.
-func TestOutageOfTheGateway(t *testing.T) {
-	t.Parallel()
-	o := &outage{rate: 10, instances: 1, customers: 100, endpoints: 5, takes: 100 * time.Millisecond,
-		down: 8 * time.Minute, watch: 3 * time.Minute, step: time.Minute}
-	synctest.Test(t, func(t *testing.T) {
-		found, err := o.simulate(io.Discard)
-		if err != nil || found.lost != 0 || found.waiting > 2*o.rate || found.calls == 0 || found.calls > 150 {
-			t.Errorf("outage = %+v, %v, want no lost report, few that wait, and 150 calls while it was down at most", found, err)
-		}
-	})
-}

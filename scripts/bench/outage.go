@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"text/tabwriter"
@@ -21,6 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/delivery"
 	alexagateway "github.com/gatepostdev/gatepost/shared/gateway"
+	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantcache"
 	"github.com/gatepostdev/gatepost/shared/push"
 )
@@ -91,23 +91,21 @@ func (o *outage) simulate(out io.Writer) (found survived, err error) {
 	fmt.Fprintln(table, "\tfrom minute\tpushes a second\tcalls of the gateway\taccepted\t"+
 		"expired\treads\twrites\tstale\twaiting\toldest accepted\t")
 	began := time.Now()
-	phases := []struct {
+	for _, phase := range []struct {
 		name string
-		mode string
 		d    time.Duration
-	}{{"well", "", o.step}, {"down", map[bool]string{false: "refuses", true: "hangs"}[o.hangs], o.down}, {"after", "", o.watch}}
-	for _, phase := range phases {
+	}{{"well", o.step}, {"down", o.down}, {"after", o.watch}} {
+		w.gateway.setDown(phase.name == "down", o.hangs)
 		for end := time.Now().Add(phase.d); time.Now().Before(end); {
-			w.set(phase.mode)
 			from := time.Now()
 			w.pass(min(o.step, end.Sub(from)))
-			n, waiting := w.take(), w.queue.waiting()
+			n := w.take()
 			rate := func(n int) float64 { return float64(n*o.instances) / time.Since(from).Seconds() }
 			fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%d\t%v\t\n", phase.name, from.Sub(began).Minutes(),
 				rate(n.pushes), rate(n.calls), rate(n.accepted), rate(n.expired), rate(n.reads), rate(n.writes), rate(n.stale),
-				waiting*o.instances, n.oldest.Round(time.Second))
+				n.waiting*o.instances, n.oldest.Round(time.Second))
 			found.stale += n.stale * o.instances
-			if phase.mode != "" {
+			if phase.name == "down" {
 				found.calls += n.calls * o.instances
 			}
 		}
@@ -118,7 +116,7 @@ func (o *outage) simulate(out io.Writer) (found survived, err error) {
 			found.lost += o.instances
 		}
 	}
-	found.waiting = w.queue.waiting() * o.instances
+	found.waiting = w.take().waiting * o.instances
 	if err := table.Flush(); err != nil {
 		return found, err
 	}
@@ -132,21 +130,24 @@ type instance struct {
 	*outage
 	*shard
 	deliverer *delivery.Deliverer
-	queue     *subscription
+	gateway   *remote
 	lanes     []*lane
 	published int
 	working   sync.WaitGroup // deliveries and sweeps
 
 	mu    sync.Mutex
-	mode  string // of the gateway: "", refuses or hangs
+	queue subscription
 	free  int
 	asked []announce.Message
 	n     numbers
+	fault error // something that no outage explains
 }
 
-// numbers are counts of a step, and the greatest age of an accepted report.
+// numbers are counts of a step, the messages that wait at its end, and the greatest age of
+// an accepted report.
 type numbers struct {
 	pushes, calls, accepted, expired, reads, writes, stale int
+	waiting                                                int
 	oldest                                                 time.Duration
 }
 
@@ -158,14 +159,14 @@ func (o *outage) newInstance() (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &instance{outage: o, shard: s, queue: new(subscription), free: slots}
+	w := &instance{outage: o, shard: s, gateway: &remote{takes: o.takes, status: http.StatusAccepted}, free: slots}
 	announcer := &announce.Announcer{Store: s.store, Topic: w, Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	source := s.sweeper.Tokens.(*access.Source)
 	s.sweeper.Announce, source.Announce = announcer, announcer
 	base := &url.URL{Scheme: "http", Host: "gateway.test"}
 	w.deliverer = delivery.New(delivery.Options{
 		Skill: skill, Store: s.store, Customers: grantcache.New(s.store, 10_000, time.Now), Tokens: source, Announcer: announcer,
-		Gateways:    map[alexa.Region]delivery.Gateway{region: alexagateway.New(region, base, &http.Client{Transport: w})},
+		Gateways:    map[alexa.Region]delivery.Gateway{region: alexagateway.New(region, base, &http.Client{Transport: w.gateway})},
 		MaxEventAge: 5 * time.Minute, Draw: rand.Float64, Now: time.Now,
 	})
 	for _, e := range s.list {
@@ -177,12 +178,6 @@ func (o *outage) newInstance() (*instance, error) {
 	return w, nil
 }
 
-func (w *instance) set(mode string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.mode = mode
-}
-
 // take returns the counts since the last call.
 func (w *instance) take() numbers {
 	w.mu.Lock()
@@ -190,25 +185,8 @@ func (w *instance) take() numbers {
 	n := w.n
 	w.n = numbers{}
 	n.reads, n.writes = w.store.taken()
+	n.calls, n.waiting = w.gateway.taken(), w.queue.held
 	return n
-}
-
-// RoundTrip implements [http.RoundTripper]: it is the event gateway.
-func (w *instance) RoundTrip(r *http.Request) (*http.Response, error) {
-	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil && trace.WroteHeaders != nil {
-		trace.WroteHeaders()
-	}
-	w.mu.Lock()
-	mode := w.mode
-	w.n.calls++
-	w.mu.Unlock()
-	if mode == "hangs" {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
-	}
-	time.Sleep(w.takes)
-	status := map[bool]int{true: http.StatusAccepted, false: http.StatusServiceUnavailable}[mode == ""]
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
 }
 
 // Publish publishes to the grant-events topic.
@@ -221,12 +199,17 @@ func (w *instance) Publish(_ context.Context, data []byte, _ map[string]string) 
 	defer w.mu.Unlock()
 	w.asked = append(w.asked, m)
 	w.n.stale++
+	if m.Type != grant.Stale {
+		w.fault = fmt.Errorf("grant event %s of %s", m.Type, m.UserID)
+	}
 	return nil
 }
 
 // report has the maker publish a report.
 func (w *instance) report(l *lane, cause string) {
 	w.published++
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.queue.put(l, push.Message{
 		ID: fmt.Sprint("m-", w.published), PublishTime: time.Now(), OrderingKey: l.userID + "/" + l.endpoint,
 		Data: fmt.Appendf(nil, `{"userId":%q,"endpointId":%q,"cause":%q,"changed":[
@@ -252,6 +235,7 @@ func (w *instance) obey() {
 	}
 	for _, l := range w.lanes {
 		if wanted[l.userID] || wanted[l.userID+"/"+l.endpoint] {
+			l.asked++
 			w.report(l, "PERIODIC_POLL")
 		}
 	}
@@ -273,7 +257,8 @@ func (w *instance) pass(during time.Duration) {
 			}
 			w.free--
 			w.n.pushes++
-			w.working.Go(func() { w.push(l) })
+			m := l.messages[0]
+			w.working.Go(func() { w.push(l, m) })
 		}
 		w.mu.Unlock()
 		if now := time.Now(); now.Unix()%60 == 0 && now.Nanosecond() < int(time.Second/ticks) {
@@ -286,17 +271,20 @@ func (w *instance) pass(during time.Duration) {
 func (w *instance) sweep() {
 	ctx, cancel := context.WithTimeout(context.Background(), 55*time.Second)
 	defer cancel()
-	_, _ = w.sweeper.Sweep(ctx, w.buckets) // the table shows what it has not done
+	if _, err := w.sweeper.Sweep(ctx, w.buckets); err != nil { // the table shows what it has not done
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.fault = err
+	}
 }
 
 // push delivers the first message of a lane.
-func (w *instance) push(l *lane) {
+func (w *instance) push(l *lane, m push.Message) {
 	ctx, cancel := context.WithTimeout(context.Background(), handlerTime)
 	defer cancel()
-	m := w.queue.first(l)
-	acknowledged, age := true, time.Duration(0)
+	acknowledged := true
 	results := w.deliverer.Deliver(ctx, m)
-	age = time.Since(m.PublishTime)
+	age := time.Since(m.PublishTime)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range results {
@@ -308,6 +296,9 @@ func (w *instance) push(l *lane) {
 		case delivery.Expired:
 			w.n.expired++
 			l.lost = true
+		case delivery.Redeliver, delivery.Duplicate:
+		default:
+			w.fault = fmt.Errorf("%s: %s: %w", m.OrderingKey, r.Name, r.Err)
 		}
 	}
 	w.free++
@@ -320,19 +311,17 @@ type lane struct {
 	messages         []push.Message
 	at               time.Time // when the first may be pushed
 	lost             bool      // the last report that ended has expired
+	asked            int       // how often its report was asked for
 }
 
 // subscription is Pub/Sub with ordering keys: one message of a key is out at a time, and
 // a failed one is pushed again after a growing pause.
 type subscription struct {
-	mu   sync.Mutex
-	held int
+	held int         // messages
 	due  lanesByTime // lanes with messages, of which none is out
 }
 
 func (q *subscription) put(l *lane, m push.Message) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.held++
 	if l.messages = append(l.messages, m); len(l.messages) == 1 {
 		l.at = m.PublishTime
@@ -343,8 +332,6 @@ func (q *subscription) put(l *lane, m push.Message) {
 // next returns the lane whose first message has waited longest, nil if none is to be
 // pushed now.
 func (q *subscription) next() *lane {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	if len(q.due) == 0 || q.due[0].at.After(time.Now()) {
 		return nil
 	}
@@ -353,16 +340,8 @@ func (q *subscription) next() *lane {
 	return l
 }
 
-func (q *subscription) first(l *lane) push.Message {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return l.messages[0]
-}
-
 // done returns a lane after the delivery of its first message.
 func (q *subscription) done(l *lane, acknowledged bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	l.at = time.Now()
 	if acknowledged {
 		l.messages = l.messages[1:]
@@ -373,12 +352,6 @@ func (q *subscription) done(l *lane, acknowledged bool) {
 	if len(l.messages) > 0 {
 		heap.Push(&q.due, l)
 	}
-}
-
-func (q *subscription) waiting() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.held
 }
 
 // lanesByTime implements [heap.Interface].
