@@ -16,12 +16,10 @@ import (
 
 	pubsub "cloud.google.com/go/pubsub/v2/apiv1"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/deploy"
 	"github.com/gatepostdev/gatepost/scripts/internal/lint"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/gateway"
 	"github.com/gatepostdev/gatepost/shared/lwa"
@@ -300,8 +298,7 @@ func checkLocalSubscriptions(ctx context.Context, e *exam) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	address := e.env.Local.PubSub
-	client, err := pubsub.NewSubscriptionAdminClient(ctx, option.WithEndpoint(address), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	client, err := pubsub.NewSubscriptionAdminClient(ctx, oneprocess.Emulator(address)...)
 	if err != nil {
 		e.fail("Pub/Sub at %s: %v", address, err)
 		return

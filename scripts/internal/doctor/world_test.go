@@ -9,7 +9,6 @@ import (
 	"hash/crc32"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,7 +23,6 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
@@ -32,6 +30,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/cloudfake"
 )
 
@@ -364,21 +363,11 @@ func (w *world) doctor(args ...string) (status int, stdout, stderr string) {
 	w.google.Load(w.resources)
 	server := httptest.NewServer(w)
 	defer server.Close()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.Fatal(err)
-	}
-	vault := grpc.NewServer()
-	secretmanagerpb.RegisterSecretManagerServiceServer(vault, w)
-	go func() { _ = vault.Serve(listener) }()
-	defer vault.Stop()
+	vault := cloud.Serve(w.T, func(s *grpc.Server) { secretmanagerpb.RegisterSecretManagerServiceServer(s, w) })
 	var out, complaints bytes.Buffer
 	env := &cli.Env{
 		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &complaints, Now: func() time.Time { return now }, GoogleAPI: server.URL,
-		Google: []option.ClientOption{
-			option.WithEndpoint(listener.Addr().String()), option.WithoutAuthentication(),
-			option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-		},
+		Google: []option.ClientOption{cloud.Dial(w.T, vault)},
 	}
 	grammar := new(struct {
 		Doctor Command `cmd:""`

@@ -3,7 +3,6 @@ package grants
 import (
 	"context"
 	"errors"
-	"net"
 	"reflect"
 	"regexp"
 	"strings"
@@ -118,19 +117,12 @@ func (absent) Read(context.Context, grant.Key) (grant.Record, error) {
 
 func TestMissingDatabase(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	adminpb.RegisterFirestoreAdminServer(server, databases{})
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
+	address := cloud.Serve(t, func(s *grpc.Server) { adminpb.RegisterFirestoreAdminServer(s, databases{}) })
 	var errs strings.Builder
 	env := &cli.Env{
 		Stdout: &errs, Stderr: &errs, Now: time.Now,
 		OpenGrants: opens(absent{}, nil),
-		Google:     []option.ClientOption{cloud.Dial(t, listener.Addr().String())},
+		Google:     []option.ClientOption{cloud.Dial(t, address)},
 	}
 	got := cli.Run(t.Context(), env, new(grammar), strings.Fields("grants show u-1 --project p --database gatepost"))
 	const want = "gatepost grants show: database gatepost does not exist in project p: there are gatepost-eu, gatepost-na\n"

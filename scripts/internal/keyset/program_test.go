@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,13 +21,13 @@ import (
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/seal"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/readme"
 	"github.com/gatepostdev/gatepost/shared/testkit/world"
 )
@@ -342,19 +341,9 @@ func (v *vault) AddSecretVersion(
 // run runs the program as a client of the vault.
 func (v *vault) run(t *testing.T, args ...string) ran {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	secretmanagerpb.RegisterSecretManagerServiceServer(server, v)
-	go func() { _ = server.Serve(listener) }()
-	defer server.Stop()
+	address := cloud.Serve(t, func(s *grpc.Server) { secretmanagerpb.RegisterSecretManagerServiceServer(s, v) })
 	var stdout, stderr strings.Builder
-	env := &cli.Env{Stdout: &stdout, Stderr: &stderr, Now: time.Now, Google: []option.ClientOption{
-		option.WithEndpoint(listener.Addr().String()), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-	}}
+	env := &cli.Env{Stdout: &stdout, Stderr: &stderr, Now: time.Now, Google: []option.ClientOption{cloud.Dial(t, address)}}
 	status := cli.Run(t.Context(), env, new(grammar), append([]string{"keyset"}, args...))
 	return ran{status, stdout.String(), stderr.String()}
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -37,20 +35,11 @@ type eager struct {
 // newEager starts the server, and returns it with a broker that is its client.
 func newEager(t *testing.T) (*eager, *broker) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	e := &eager{
 		streams: make(chan func(pubsubpb.Subscriber_StreamingPullServer) error, 10),
 		acked:   make(chan []string, 100), back: make(chan []string, 100),
 	}
-	server := grpc.NewServer()
-	pubsubpb.RegisterSubscriberServer(server, e)
-	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(listener) })
-	t.Cleanup(func() { server.Stop(); serving.Wait() })
-	return e, newBroker(t, listener.Addr().String())
+	return e, newBroker(t, cloud.Serve(t, func(s *grpc.Server) { pubsubpb.RegisterSubscriberServer(s, e) }))
 }
 
 // message returns a message whose id is its text.

@@ -12,10 +12,9 @@ import (
 	"cloud.google.com/go/pubsub/v2"
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
 	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
@@ -65,7 +64,7 @@ const letterName = "letter"
 
 func newCloud(t *testing.T, host string) *cloud {
 	t.Helper()
-	c := &cloud{T: t, project: emulator.Project(), options: loopback(host), idle: "500ms", now: time.Now}
+	c := &cloud{T: t, project: emulator.Project(), options: oneprocess.Emulator(host), idle: "500ms", now: time.Now}
 	client, err := pubsub.NewClient(t.Context(), c.project, c.options...)
 	if err != nil {
 		t.Fatal(err)
@@ -77,14 +76,6 @@ func newCloud(t *testing.T, host string) *cloud {
 		c.subscribe(id, id, func(s *pubsubpb.Subscription) { s.EnableMessageOrdering = id == "device-events" })
 	}
 	return c
-}
-
-// loopback is the options of a client of a server on this machine.
-func loopback(host string) []option.ClientOption {
-	return []option.ClientOption{
-		option.WithEndpoint(host), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
-	}
 }
 
 func (c *cloud) name(kind, id string) string { return fullName(c.project, kind, id) }

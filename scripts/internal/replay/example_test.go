@@ -10,6 +10,7 @@ import (
 	"cloud.google.com/go/pubsub/v2/pstest"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 )
 
 // A dry run: one line for each message that would be replayed, and the counts.
@@ -33,7 +34,7 @@ func Example() {
 	if _, err := server.GServer.CreateTopic(ctx, &pubsubpb.Topic{Name: "projects/p/topics/device-events"}); err != nil {
 		fmt.Println(err)
 	}
-	env := &cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, Google: loopback(server.Addr)}
+	env := &cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, Google: oneprocess.Emulator(server.Addr)}
 	cli.Run(ctx, env, new(grammar), []string{
 		"replay", "--project", "p", "--subscription", "dead-letters", "--topic", "device-events",
 		"--code", "INVALID_REQUEST_EXCEPTION", "--idle", "500ms",

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"net"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
+	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	cloudtest "github.com/gatepostdev/gatepost/shared/testkit/cloud"
 )
 
@@ -225,7 +225,7 @@ func TestUnanswered(t *testing.T) {
 			return status.Error(codes.DeadlineExceeded, "silent")
 		}
 		asked := *c
-		asked.options = append(loopback(host), option.WithGRPCDialOption(grpc.WithUnaryInterceptor(silence)))
+		asked.options = append(oneprocess.Emulator(host), option.WithGRPCDialOption(grpc.WithUnaryInterceptor(silence)))
 		topic := map[bool]string{true: "no-topic", false: "device-events"}[silent == "ListTopics"]
 		want := "Pub/Sub at " + host + " (PUBSUB_EMULATOR_HOST) does not answer: is the local run up?\n"
 		if strings.HasPrefix(silent, "List") {
@@ -254,17 +254,9 @@ func (s *slow) Pull(ctx context.Context, _ *pubsubpb.PullRequest) (*pubsubpb.Pul
 
 func TestPullSettles(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var service slow
-	server := grpc.NewServer()
-	pubsubpb.RegisterSubscriberServer(server, &service)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-
-	client, err := connect(t.Context(), "p", loopback(listener.Addr().String())...)
+	address := cloudtest.Serve(t, func(s *grpc.Server) { pubsubpb.RegisterSubscriberServer(s, &service) })
+	client, err := connect(t.Context(), "p", oneprocess.Emulator(address)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
 	"github.com/gatepostdev/gatepost/shared/testkit"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 )
 
@@ -49,15 +49,8 @@ func (f failing) Commit(ctx context.Context, _ *firestorepb.CommitRequest) (*fir
 // serve starts a Firestore and returns its store.
 func serve(t *testing.T, firestore firestorepb.FirestoreServer) *grantfire.Store {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	firestorepb.RegisterFirestoreServer(server, firestore)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	return grantfire.New(connect(t, listener.Addr().String()))
+	address := cloud.Serve(t, func(s *grpc.Server) { firestorepb.RegisterFirestoreServer(s, firestore) })
+	return grantfire.New(connect(t, address))
 }
 
 // record returns a record without grants, with a revision.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"sync"
 	"testing"
 
@@ -56,6 +57,22 @@ func Fake(t *testing.T, o ...pstest.ServerReactorOption) *pstest.Server {
 	server := pstest.NewServerWithAddress("127.0.0.1:0", o...)
 	t.Cleanup(func() { _ = server.Close() })
 	return server
+}
+
+// Serve serves an API on the loopback interface until the test ends, and returns its
+// address.
+func Serve(t *testing.T, register func(*grpc.Server)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	register(server)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(listener) })
+	t.Cleanup(func() { server.Stop(); serving.Wait() })
+	return listener.Addr().String()
 }
 
 // Dial connects to an emulator. The client libraries would read its address from
