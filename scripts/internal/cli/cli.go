@@ -381,12 +381,17 @@ func Clean(s string) string {
 	if runes := []rune(s); len(runes) > maxRunes {
 		s = string(runes[:maxRunes]) + "…"
 	}
-	return cmp.Or(strings.Map(func(c rune) rune {
+	return cmp.Or(Graphic(s), "-")
+}
+
+// Graphic keeps untrusted text from controlling the terminal.
+func Graphic(s string) string {
+	return strings.Map(func(c rune) rune {
 		if !unicode.IsGraphic(c) {
 			return unicode.ReplacementChar
 		}
 		return c
-	}, s), "-")
+	}, s)
 }
 
 // Moment formats a time as flags accept it.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/scripts/internal/oneprocess"
 	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
@@ -40,17 +40,7 @@ func (s *screen) row(what string, took time.Duration, format string, args ...any
 	if took >= 0 {
 		duration = fmt.Sprintf("%d ms", took.Round(time.Millisecond).Milliseconds())
 	}
-	s.print("%s  %-7s %7s  %s\n", s.now().Format(time.TimeOnly), what, duration, clean(fmt.Sprintf(format, args...)))
-}
-
-// clean keeps text of publishers from controlling the terminal.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsGraphic(c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text)
+	s.print("%s  %-7s %7s  %s\n", s.now().Format(time.TimeOnly), what, duration, cli.Graphic(fmt.Sprintf(format, args...)))
 }
 
 // count writes a number with its noun.

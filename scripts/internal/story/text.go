@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"unicode"
+
+	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 )
 
 // Text returns a story for a terminal: a line for each link, √ where it holds and ×
 // where it does not, and the sentence.
 func (s Story) Text() string {
 	var text strings.Builder
-	known := func(value string) string { return cmp.Or(clean(value), "?") }
+	known := func(value string) string { return cmp.Or(cli.Graphic(value), "?") }
 	fmt.Fprintf(&text, "event %s of customer %s, endpoint %s", known(s.EventID), known(s.Customer), known(s.Endpoint))
 	if at := s.Links[0].At; !at.IsZero() {
 		text.WriteString(at.UTC().Format(", 2006-01-02 (UTC)"))
@@ -25,18 +26,8 @@ func (s Story) Text() string {
 		if l.Fault != "" {
 			mark = "×"
 		}
-		fmt.Fprintf(&text, "  %s %s  %-12s  %s\n", mark, at, l.Step, clean(strings.Trim(l.Value+": "+l.Fault, ": ")))
+		fmt.Fprintf(&text, "  %s %s  %-12s  %s\n", mark, at, l.Step, cli.Graphic(strings.Trim(l.Value+": "+l.Fault, ": ")))
 	}
-	fmt.Fprintf(&text, "\n%s\n%s\n%s\n", clean(s.Happened), s.Do, s.Page)
+	fmt.Fprintf(&text, "\n%s\n%s\n%s\n", cli.Graphic(s.Happened), s.Do, s.Page)
 	return text.String()
-}
-
-// clean keeps text from a log from controlling the terminal.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsGraphic(c) {
-			return unicode.ReplacementChar
-		}
-		return c
-	}, text)
 }
