@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"regexp"
@@ -198,18 +197,9 @@ func launch(t *testing.T, server *simulator.Server) *binary.Process {
 // post makes a request that must succeed, and returns the answer.
 func post(t *testing.T, url, body string) string {
 	t.Helper()
-	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
+	status, text := testkit.Request(t, http.MethodPost, url, body)
+	if status != http.StatusOK {
+		t.Fatalf("%s: answer = %d %s", url, status, text)
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("%s: answer = %d %s (%v)", request.URL.Path, response.StatusCode, text, err)
-	}
-	return string(text)
+	return text
 }

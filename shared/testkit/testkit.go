@@ -6,8 +6,11 @@ package testkit
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -34,6 +37,31 @@ func Within(t *testing.T, most time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// Request makes a request, with pairs of a header's name and value, and returns the answer.
+func Request(t *testing.T, method, url, body string, header ...string) (status int, answer string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(Context(t), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+		if header[i] == "Host" {
+			request.Host = header[i+1]
+		}
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
 }
 
 // Main is a TestMain: it runs the tests, which can reach only this machine, and

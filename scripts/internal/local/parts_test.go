@@ -328,26 +328,8 @@ func TestMessageRows(t *testing.T) {
 // request posts to the maker's cloud.
 func request(t *testing.T, url, body string, header ...string) (status int, answer string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		request.Header.Set(header[i], header[i+1])
-		if header[i] == "Host" {
-			request.Host = header[i+1]
-		}
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, strings.TrimSpace(string(text))
+	status, answer = testkit.Request(t, http.MethodPost, url, body, header...)
+	return status, strings.TrimSpace(answer)
 }
 
 // grantsGrammar is a command line with the flag.

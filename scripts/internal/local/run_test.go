@@ -77,42 +77,25 @@ func TestConsole(t *testing.T) {
 		t.Errorf("%q is opened, %v, want %s", at, err, address)
 	}
 	p.ready()
-	if _, page := get(t, address); !strings.Contains(page, "<title>Gatepost</title>") {
+	if _, page := testkit.Request(t, http.MethodGet, address, ""); !strings.Contains(page, "<title>Gatepost</title>") {
 		t.Errorf("the page: %s", page)
 	}
 	for _, want := range []string{
 		`"customer":"u-1","endpoint":"lamp-1","what":"powerState = ON","region":"EU","outcome":"accepted"`, `"outcome":"linked"`,
 	} {
-		if _, events := get(t, address+"api/events"); !strings.Contains(events, want) {
+		if _, events := testkit.Request(t, http.MethodGet, address+"api/events", ""); !strings.Contains(events, want) {
 			t.Errorf("no %s in %s", want, events)
 		}
 	}
-	if status, customers := get(t, address+"api/customers"); status != http.StatusOK || !strings.Contains(customers, `"amazonUser":"amzn-1"`) {
+	status, customers := testkit.Request(t, http.MethodGet, address+"api/customers", "")
+	if status != http.StatusOK || !strings.Contains(customers, `"amazonUser":"amzn-1"`) {
 		t.Errorf("customers: %d %s", status, customers)
 	}
-	if status, _ := get(t, address+"simulator/counts"); status != http.StatusOK {
+	if status, _ := testkit.Request(t, http.MethodGet, address+"simulator/counts", ""); status != http.StatusOK {
 		t.Errorf("the simulator answered %d", status)
 	}
 	p.interrupt()
 	p.ends(nil)
-}
-
-func get(t *testing.T, url string) (status int, body string) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(testkit.Context(t), http.MethodGet, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response.StatusCode, string(text)
 }
 
 func TestOnceRefused(t *testing.T) {
