@@ -140,12 +140,7 @@ func TestQueryIndexes(t *testing.T) {
 			want: []index{{"a ASCENDING"}, {"b ASCENDING"}},
 		},
 		{name: "order of one field", body: `func f() { c.Where("a", ">", 1).OrderBy("a", firestore.Desc) }`, want: []index{{"a DESCENDING"}}},
-		{
-			name: "constants",
-			body: `const ( bucket = "bucket"; in = "in" ); func f() { c.Where(bucket, in, b) }`,
-			want: []index{{"bucket ASCENDING"}},
-		},
-		{name: "field not a literal", body: `func f() { c.Where(field, "==", 1) }`, fails: true},
+		{name: "field not a literal", body: `const field = "a"; func f() { c.Where(field, "==", 1) }`, fails: true},
 		{name: "direction not a literal", body: `func f() { c.OrderBy("a", direction) }`, fails: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,10 +216,9 @@ func queryIndexes(files fs.FS, dir string) ([]index, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := constantsOf(declarations)
 	var indexes []index
 	for _, declaration := range declarations {
-		needed, err := names.indexOf(declaration)
+		needed, err := indexOf(declaration)
 		if err != nil {
 			return nil, fmt.Errorf("a query in %s: %w", dir, err)
 		}
@@ -259,37 +253,11 @@ func declarationsIn(files fs.FS, dir string) ([]ast.Decl, error) {
 	return declarations, nil
 }
 
-// constants are the package's string constants by name.
-type constants map[string]string
-
-func constantsOf(declarations []ast.Decl) constants {
-	found := constants{}
-	for _, declaration := range declarations {
-		general, ok := declaration.(*ast.GenDecl)
-		if !ok || general.Tok != token.CONST {
-			continue
-		}
-		for _, spec := range general.Specs {
-			values := spec.(*ast.ValueSpec)
-			for i, value := range values.Values {
-				if text := found.text(value); text != "" {
-					found[values.Names[i].Name] = text
-				}
-			}
-		}
-	}
-	return found
-}
-
-// text returns the value of a literal or constant, and "" for any other expression.
-func (c constants) text(expression ast.Expr) string {
-	switch e := expression.(type) {
-	case *ast.Ident:
-		return c[e.Name]
-	case *ast.BasicLit:
-		if text, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
-			return text
-		}
+// textOf returns the value of a literal, and "" for any other expression.
+func textOf(expression ast.Expr) string {
+	if e, ok := expression.(*ast.BasicLit); ok && e.Kind == token.STRING {
+		text, _ := strconv.Unquote(e.Value) // it was parsed
+		return text
 	}
 	return ""
 }
@@ -300,10 +268,10 @@ func (c constants) text(expression ast.Expr) string {
 // (https://cloud.google.com/firestore/docs/query-data/index-overview). An
 // inequality adds nothing, because its field must be in the order too. A query by a
 // single field needs that field's own index, without the document's name.
-func (c constants) indexOf(declaration ast.Decl) (index, error) {
+func indexOf(declaration ast.Decl) (index, error) {
 	var equal, ordered index
 	for _, call := range queryCalls(declaration) {
-		field, operator := c.text(call.Args[0]), c.text(call.Args[1])
+		field, operator := textOf(call.Args[0]), textOf(call.Args[1])
 		if selected(call.Args[0]) == "DocumentID" {
 			field = "__name__"
 		}
@@ -312,7 +280,7 @@ func (c constants) indexOf(declaration ast.Decl) (index, error) {
 		}
 		switch {
 		case field == "" || operator == "":
-			return nil, errors.New("field or operator is neither a literal nor a constant: its index is unknown")
+			return nil, errors.New("field or operator is no literal: its index is unknown")
 		case operator == "==" || operator == "in":
 			equal = append(equal, field+" ASCENDING")
 		case operator == "Asc":
