@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +14,8 @@ import (
 var update = flag.Bool("update", false, "write the table of the checks into README.md")
 
 // TestPage compares the README's table with the checks. go test
-// ./scripts/internal/doctor -update writes it.
+// ./scripts/internal/doctor -update writes it. The links of all pages are tested in
+// shared/testkit/deptest, and so those of the checks too.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("README.md")
@@ -42,28 +42,6 @@ func TestPage(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, string(page)); diff != "" {
 		t.Errorf("README.md differs; run go test ./scripts/internal/doctor -update (-want +README.md):\n%s", diff)
-	}
-}
-
-// TestLinks: the sections that checks link to are there.
-func TestLinks(t *testing.T) {
-	t.Parallel()
-	heading := regexp.MustCompile(`(?m)^#+ (.+)$`)
-	for _, c := range checks {
-		file, section, _ := strings.Cut(c.link, "#")
-		page, err := os.ReadFile("../../../" + file)
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
-		sections := []string{""} // the whole page
-		for _, found := range heading.FindAllStringSubmatch(string(page), -1) {
-			name := strings.ReplaceAll(strings.ToLower(found[1]), " ", "-")
-			sections = append(sections, regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(name, ""))
-		}
-		if !slices.Contains(sections, section) {
-			t.Errorf("%s: there is no %s", c.name, c.link)
-		}
 	}
 }
 
