@@ -31,16 +31,23 @@ func options() Options {
 	return Options{Project: "p", Amazon: simulator.New(simulator.Options{}), MinBackoff: time.Millisecond, MaxBackoff: time.Millisecond}
 }
 
+// start starts a Gatepost, which is stopped after the test.
+func start(t *testing.T, o Options) *Gatepost {
+	t.Helper()
+	g, err := Start(testkit.Context(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { g.Stop() })
+	return g
+}
+
 // TestOwnPubSub: an emulator that this process's environment names is not used.
 func TestOwnPubSub(t *testing.T) {
 	t.Setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1") // where nothing listens
 	t.Setenv("FUNCTION_TARGET", "SendEvent")
 	ctx := testkit.Context(t)
-	g, err := Start(ctx, options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Stop()
+	g := start(t, options())
 	if err := g.Link(ctx, alexa.NA, "amzn-1", "u-1"); err != nil {
 		t.Error(err)
 	}
@@ -54,11 +61,7 @@ func TestOwnPubSub(t *testing.T) {
 func TestDeadLettersStay(t *testing.T) {
 	t.Parallel()
 	ctx := testkit.Context(t)
-	g, err := Start(ctx, options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Stop()
+	g := start(t, options())
 	if _, err := g.Publish(ctx, []byte("{}"), nil, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -77,11 +80,7 @@ func TestDeadLettersStay(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	ctx := testkit.Context(t)
-	g, err := Start(ctx, options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Stop()
+	g := start(t, options())
 	id, err := g.Publish(ctx, []byte("{}"), nil, "")
 	if err != nil {
 		t.Fatal(err)
@@ -186,11 +185,7 @@ func TestSweepEvery(t *testing.T) {
 	t.Parallel()
 	o := options()
 	o.SweepEvery = time.Millisecond
-	g, err := Start(testkit.Context(t), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Stop()
+	g := start(t, o)
 	if _, err := g.Lines.Wait(testkit.Context(t), func(l Line) bool { return l.Message == "RefreshShard" }); err != nil {
 		t.Error(err)
 	}
