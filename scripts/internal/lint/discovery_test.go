@@ -5,10 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 )
 
 // Parts of a discovery, each a line.
@@ -197,13 +193,7 @@ func TestDiscovery(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr := lint(test.input)
-			if diff := cmp.Diff(test.want, lines(stdout)); diff != "" || stderr != "" {
-				t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
-			}
-			if want := strings.Contains(stdout, ": error: "); (status == cli.StatusFailed) != want {
-				t.Errorf("status %d, findings:\n%s", status, stdout)
-			}
+			wantLint(t, test.want, test.input)
 		})
 	}
 }
@@ -268,13 +258,7 @@ func TestDeclared(t *testing.T) {
 				0o600); err != nil {
 				t.Fatal(err)
 			}
-			status, stdout, stderr := lint(test.input, "--discovery", file)
-			if diff := cmp.Diff(test.want, lines(stdout)); diff != "" || stderr != "" {
-				t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
-			}
-			if want := strings.Contains(stdout, ": error: "); (status == cli.StatusFailed) != want {
-				t.Errorf("status %d, findings:\n%s", status, stdout)
-			}
+			wantLint(t, test.want, test.input, "--discovery", file)
 		})
 	}
 }

@@ -42,6 +42,22 @@ func lines(stdout string) []string {
 	return list
 }
 
+// wantLint runs the command, which must write these findings, and fail if one is an error.
+func wantLint(t *testing.T, want []string, input string, args ...string) {
+	t.Helper()
+	status, stdout, stderr := lint(input, args...)
+	if diff := cmp.Diff(want, lines(stdout)); diff != "" || stderr != "" {
+		t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
+	}
+	wantStatus := cli.StatusDone
+	if strings.Contains(stdout, ": error: ") {
+		wantStatus = cli.StatusFailed
+	}
+	if status != wantStatus {
+		t.Errorf("status %d, want %d", status, wantStatus)
+	}
+}
+
 // Rules, as they end a line.
 const (
 	byPower     = " (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)"
@@ -140,34 +156,8 @@ func TestEvents(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr := lint(test.input)
-			if diff := cmp.Diff(test.want, lines(stdout)); diff != "" || stderr != "" {
-				t.Errorf("findings (-want +got):\n%s%s", diff, stderr)
-			}
-			want := cli.StatusDone
-			if strings.Contains(stdout, ": error: ") {
-				want = cli.StatusFailed
-			}
-			if status != want {
-				t.Errorf("status %d, want %d", status, want)
-			}
+			wantLint(t, test.want, test.input)
 		})
-	}
-}
-
-// TestRefused has the lint fail for exactly those events that SendEvent would
-// refuse.
-func TestRefused(t *testing.T) {
-	t.Parallel()
-	for _, input := range []string{
-		sound, doorbell, "{}", strings.Replace(sound, `"ON"`, `"HALF"`, 1), strings.Replace(sound, `"ON"`, "1", 1),
-		strings.Replace(sound, "lamp-1", "lamp/1", 1), strings.Replace(doorbell, `,"context":{}`, "", 1), strings.Replace(sound, "3:04",
-			"3-04", 1),
-	} {
-		_, _, err := alexa.DecodeEvent([]byte(input), published, alexa.CheckStrict)
-		if status, stdout, _ := lint(input); (status == cli.StatusFailed) != (err != nil) {
-			t.Errorf("status %d for what DecodeEvent answers %v, findings:\n%s", status, err, stdout)
-		}
 	}
 }
 
@@ -191,15 +181,11 @@ func TestPace(t *testing.T) {
 		level("Ink", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-02T03:00:00Z"}],`) +
 		level("Ink", `"timeOfSample":"2026-01-03T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-03T03:00:01Z"}],`) + level("Ink",
 		`"unit":null}],`) + measured("plug-2", "2026-01-02T01:30:00Z")
-	_, stdout, _ := lint(input)
-	want := []string{
+	wantLint(t, []string{
 		"4: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
 		"8: warning: changed[0]: more than a day after the report before: Dash wants one a day (" + ruleInventory + ")",
 		"10: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
-	}
-	if diff := cmp.Diff(want, lines(stdout)); diff != "" {
-		t.Errorf("findings (-want +got):\n%s", diff)
-	}
+	}, input)
 }
 
 // TestManyFaults: of what is wrong everywhere some is shown, and that soon.
@@ -321,6 +307,9 @@ func TestUsage(t *testing.T) {
 			}
 		})
 	}
+	if status, stdout, stderr := lint(""); status != cli.StatusUsage || stdout != "" || !strings.Contains(stderr, "<stdin> is empty") {
+		t.Errorf("status %d, %q and %q for nothing", status, stdout, stderr)
+	}
 	status, stdout, _ := lint(strings.Replace(sound, `"ON"`, "5", 1), "missing.json", "-")
 	if status != cli.StatusUsage || len(lines(stdout)) != 1 {
 		t.Errorf("status %d and %q, want the findings of the file that can be read", status, stdout)
@@ -369,34 +358,6 @@ func start(t *testing.T, input string, args ...string) (status int, stdout, stde
 		t.Fatal(err)
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), complaints.String()
-}
-
-func TestProgram(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name, args, input string
-		status            int
-		stdout            string
-	}{
-		{"nothing wrong", "", sound, 0, ""},
-		{"a warning", "", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 0,
-			"<stdin>:2: warning: changed[0].value: unknown, one of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
-		{"a warning, strict", "--strict -", strings.Replace(sound, `"ON"`, `"HALF"`, 1), 1,
-			"<stdin>:2: warning: changed[0].value: unknown, one of ON, OFF (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
-		{"an error", "-", strings.Replace(sound, `"ON"`, "5", 1), 1,
-			"<stdin>:2: error: changed[0].value: must be a string (developer.amazon.com/docs/device-apis/alexa-powercontroller.html)\n"},
-		{"nothing", "", "", 2, ""},
-		{"usage", "--what", sound, 2, ""},
-		{"no such file", "missing.json", sound, 2, ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			status, stdout, stderr := start(t, test.input, strings.Fields(test.args)...)
-			if status != test.status || stdout != test.stdout || (stderr != "") != (status == 2) {
-				t.Errorf("status %d, standard output %q, standard error %q; want %d and %q", status, stdout, stderr, test.status, test.stdout)
-			}
-		})
-	}
 }
 
 // TestReadme runs the commands of this command's README and the module's.
