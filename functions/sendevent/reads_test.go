@@ -1,7 +1,6 @@
 package sendevent_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -12,9 +11,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/delivery"
@@ -24,6 +20,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/push"
 	"github.com/gatepostdev/gatepost/shared/simulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
@@ -52,28 +49,8 @@ func (c *calls) take() map[string]int {
 // dial returns a client of the emulator whose calls are counted.
 func (c *calls) dial(t *testing.T) *firestore.Client {
 	t.Helper()
-	conn, err := grpc.NewClient(emulator.Firestore(t), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithUnaryInterceptor(func(
-			ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
-		) error {
-			c.add(method)
-			return invoke(ctx, method, req, reply, cc, opts...)
-		}),
-		grpc.WithStreamInterceptor(func(
-			ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, stream grpc.Streamer, opts ...grpc.CallOption,
-		) (grpc.ClientStream, error) {
-			c.add(method)
-			return stream(ctx, desc, cc, method, opts...)
-		}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := firestore.NewClient(t.Context(), emulator.Project(), option.WithGRPCConn(conn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close() })
-	return client
+	p := cloud.Project{ID: emulator.Project(), FirestoreHost: emulator.Firestore(t)}
+	return p.Database(t, firestore.DefaultDatabaseID, cloud.Calls(c.add)...)
 }
 
 // TestReadsAndWrites counts the Firestore calls of an accepted event: one read if

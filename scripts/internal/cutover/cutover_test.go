@@ -19,9 +19,6 @@ import (
 	"time"
 
 	"cloud.google.com/go/firestore"
-	"google.golang.org/api/option"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/gatepostdev/gatepost/scripts/internal/cli"
 	"github.com/gatepostdev/gatepost/shared/alexa"
@@ -33,6 +30,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/sweep"
 	"github.com/gatepostdev/gatepost/shared/testkit"
 	"github.com/gatepostdev/gatepost/shared/testkit/accesstest"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 )
@@ -451,38 +449,24 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	const n, first = 300, 100
 	s := newStack(t)
-	host := emulator.Firestore(t)
-	s.project = emulator.Project()
+	p := cloud.Project{ID: emulator.Project(), FirestoreHost: emulator.Firestore(t)}
+	s.project = p.ID
 	var reads, writes atomic.Int64
-	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithUnaryInterceptor(func(
-			ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
-		) error {
+	calls := cloud.Calls(func(method string) {
+		if strings.HasSuffix(method, "/Commit") {
 			writes.Add(1)
-			return invoke(ctx, method, req, reply, cc, opts...)
-		}),
-		grpc.WithStreamInterceptor(func(
-			ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, stream grpc.Streamer, opts ...grpc.CallOption,
-		) (grpc.ClientStream, error) {
+		} else {
 			reads.Add(1)
-			return stream(ctx, desc, cc, method, opts...)
-		}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := firestore.NewClient(t.Context(), s.project, option.WithGRPCConn(conn))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close() })
-	s.store = grantfire.New(client)
+		}
+	})
+	s.store = grantfire.New(p.Database(t, firestore.DefaultDatabaseID, calls...))
 	var lines []string
 	for i := range n {
 		lines = append(lines, line(fmt.Sprint("u-", i)))
 	}
 
 	program := exec.CommandContext(testkit.Context(t), os.Args[0], s.args("--for-real", "-")...)
-	program.Env = append(os.Environ(), asProgram+"=1", "FIRESTORE_EMULATOR_HOST="+host)
+	program.Env = append(os.Environ(), asProgram+"=1", "FIRESTORE_EMULATOR_HOST="+p.FirestoreHost)
 	var wrote bytes.Buffer
 	program.Stdout, program.Stderr = &wrote, &wrote
 	stdin, err := program.StdinPipe()

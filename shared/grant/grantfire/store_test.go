@@ -18,6 +18,7 @@ import (
 
 	"github.com/gatepostdev/gatepost/shared/grant"
 	"github.com/gatepostdev/gatepost/shared/grant/grantfire"
+	"github.com/gatepostdev/gatepost/shared/testkit/cloud"
 	"github.com/gatepostdev/gatepost/shared/testkit/emulator"
 	"github.com/gatepostdev/gatepost/shared/testkit/expect"
 	"github.com/gatepostdev/gatepost/shared/testkit/granttest"
@@ -150,20 +151,8 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 func TestOneCallEach(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
-	unary := func(
-		ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
-	) error {
-		calls.Add(1)
-		return invoke(ctx, method, req, reply, cc, opts...)
-	}
-	stream := func(
-		ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption,
-	) (grpc.ClientStream, error) {
-		calls.Add(1)
-		return open(ctx, desc, cc, method, opts...)
-	}
 	host := emulator.Firestore(t)
-	store := grantfire.New(connect(t, host, grpc.WithUnaryInterceptor(unary), grpc.WithStreamInterceptor(stream)))
+	store := grantfire.New(connect(t, host, cloud.Calls(func(string) { calls.Add(1) })...))
 	var record grant.Record
 	var delivery grant.Delivery
 	key := grant.Key{Skill: "default", UserID: "u-1"}

@@ -77,9 +77,9 @@ func Serve(t *testing.T, register func(*grpc.Server)) string {
 
 // Dial connects to an emulator. The client libraries would read its address from
 // environment variables, which all tests share.
-func Dial(t *testing.T, host string) option.ClientOption {
+func Dial(t *testing.T, host string, o ...grpc.DialOption) option.ClientOption {
 	t.Helper()
-	conn, err := grpc.NewClient(host, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(host, append(o, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,11 +87,29 @@ func Dial(t *testing.T, host string) option.ClientOption {
 	return option.WithGRPCConn(conn)
 }
 
+// Calls returns the options of a connection that calls called with the method of each call.
+func Calls(called func(method string)) []grpc.DialOption {
+	return []grpc.DialOption{
+		grpc.WithUnaryInterceptor(func(
+			ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+		) error {
+			called(method)
+			return invoke(ctx, method, req, reply, cc, opts...)
+		}),
+		grpc.WithStreamInterceptor(func(
+			ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, stream grpc.Streamer, opts ...grpc.CallOption,
+		) (grpc.ClientStream, error) {
+			called(method)
+			return stream(ctx, desc, cc, method, opts...)
+		}),
+	}
+}
+
 // Database returns a client of a database, which the emulator creates at its first
 // use.
-func (p *Project) Database(t *testing.T, id string) *firestore.Client {
+func (p *Project) Database(t *testing.T, id string, o ...grpc.DialOption) *firestore.Client {
 	t.Helper()
-	client, err := firestore.NewClientWithDatabase(t.Context(), p.ID, id, Dial(t, p.FirestoreHost))
+	client, err := firestore.NewClientWithDatabase(t.Context(), p.ID, id, Dial(t, p.FirestoreHost, o...))
 	if err != nil {
 		t.Fatal(err)
 	}
