@@ -5,7 +5,9 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/delivery"
@@ -45,6 +47,17 @@ func (l Line) Int(field string) int {
 // Final reports whether the line is of a device event that is not redelivered.
 func (l Line) Final() bool {
 	return l.Pushed != nil && l.Message == "SendEvent" && l.Int(logging.Status) == http.StatusOK
+}
+
+// JSON returns the line as the functions write it, its fields in alphabetical order.
+func (l Line) JSON() []byte {
+	record := slog.NewRecord(l.Time, l.Level, l.Message, 0)
+	for _, name := range slices.Sorted(maps.Keys(l.Fields)) {
+		record.AddAttrs(slog.Attr{Key: name, Value: l.Fields[name]})
+	}
+	var text bytes.Buffer
+	_ = logging.New(&text).Handler().Handle(context.Background(), record) // a buffer takes all
+	return bytes.TrimSpace(text.Bytes())
 }
 
 // Delivery is the outcome of a device event for one grant.
