@@ -142,17 +142,6 @@ func TestLocate(t *testing.T) {
 	}
 }
 
-// The test binary acts as an emulator: a server that answers every request, at the
-// address in its last argument.
-const roleEnv = "EMULATOR_TEST_ROLE"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(roleEnv) == "" {
-		os.Exit(m.Run())
-	}
-	panic(http.ListenAndServe(os.Args[len(os.Args)-1], http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
-}
-
 func writeFile(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -164,33 +153,5 @@ func writeFile(t *testing.T, path, content string) {
 	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestTakenPort: the first emulator finds its port taken, reports that and keeps
-// running, as Java does; the next one answers.
-func TestTakenPort(t *testing.T) {
-	t.Parallel()
-	tried := filepath.Join(t.TempDir(), "tried")
-	java := filepath.Join(t.TempDir(), "java")
-	writeFile(t, java, fmt.Sprintf(`#!/bin/sh
-if [ ! -e '%s' ]; then
-  touch '%s'
-  echo 'Exception in thread "main" java.net.BindException: Address already in use'
-  exec sleep 600
-fi
-%s=server exec '%s' "$@"
-`, tried, tried, roleEnv, os.Args[0]))
-	p := product{
-		args: func(_, host, port string) []string { return []string{net.JoinHostPort(host, port)} },
-		warm: call{method: http.MethodGet, path: "/"},
-	}
-	started, err := p.launch(java, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	started.process.Kill()
-	if _, err := os.Stat(tried); err != nil {
-		t.Errorf("the emulator answered at the first try: %v", err)
 	}
 }

@@ -24,29 +24,17 @@ var flags = []string{
 	"-XX:-UsePerfData", // leaves no file behind when it is killed
 }
 
-// errPortTaken: another process got the port between the search for a free one and
-// the emulator's start. Java keeps running then, and does not answer.
-var errPortTaken = errors.New("its port was taken")
-
-// portTries is the number of ports that are tried.
-const portTries = 5
-
 // launch starts the emulator in a jar and returns when it is ready.
-func (p product) launch(java, jar string) (started instance, err error) {
-	for range portTries {
-		if started, err = p.launchOnce(java, jar); !errors.Is(err, errPortTaken) {
-			break
-		}
-	}
-	return started, err
-}
-
-func (p product) launchOnce(java, jar string) (instance, error) {
-	host, port, err := freeAddress()
+func (p product) launch(java, jar string) (instance, error) {
+	address, err := process.ReservePort()
 	if err != nil {
 		return instance{}, err
 	}
-	started := instance{address: net.JoinHostPort(host, port)}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return instance{}, err
+	}
+	started := instance{address: address}
 	args := slices.Concat(flags, p.args(jar, host, port))
 	if started.process, err = process.Start(os.Environ(), java, args...); err != nil {
 		return instance{}, err
@@ -58,16 +46,6 @@ func (p product) launchOnce(java, jar string) (instance, error) {
 	return started, nil
 }
 
-// freeAddress returns a loopback port that was free a moment ago.
-func freeAddress() (host, port string, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", "", fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return net.SplitHostPort(l.Addr().String())
-}
-
 // waitReady returns when the emulator has answered its first call. It polls,
 // because nothing signals that a program listens.
 func (i instance) waitReady(warm call) error {
@@ -75,9 +53,6 @@ func (i instance) waitReady(warm call) error {
 	defer cancel()
 	front := call{method: http.MethodGet, path: "/"}
 	for !front.succeeds(ctx, i.address) || !warm.succeeds(ctx, i.address) {
-		if wrote := i.process.Output(); strings.Contains(wrote, "java.net.BindException") || strings.Contains(wrote, "Address already in use") {
-			return errPortTaken
-		}
 		select {
 		case <-i.process.Ended():
 			return errors.New("it ended")
