@@ -3,7 +3,11 @@
 package accesstest
 
 import (
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"testing"
@@ -85,9 +89,27 @@ func New(t testing.TB, options simulator.Options) *World {
 		}
 	})
 	w.Server = server
-	client := simulator.DefaultClient()
-	w.LWA = lwa.New(mustParse(t, server.LWATokenURL), transport.NewClient(64),
-		[]lwa.Credentials{{ClientID: client.ID, ClientSecret: client.Secret}}, w.Now)
+	return w.connect(t, server.LWATokenURL, transport.NewClient(64))
+}
+
+// InBubble is [New] for a test in a bubble of package testing/synctest, where time
+// advances when all goroutines wait. The world's clock is the bubble's, so that
+// leases and waits agree on the time. The network does not work in a bubble: the
+// clients call the simulator directly.
+func InBubble(t *testing.T, options simulator.Options) *World {
+	t.Helper()
+	w := &World{Clock: &Clock{bubble: true}, Store: grantmem.New()}
+	options.Now = w.Now
+	w.Sim = simulator.New(options)
+	return w.connect(t, "http://lwa.test/auth/o2/token", direct(w.Sim))
+}
+
+// connect makes the client of Login with Amazon and the sealer, which all processes share.
+func (w *World) connect(t testing.TB, tokenURL string, client *http.Client) *World {
+	t.Helper()
+	known := simulator.DefaultClient()
+	w.LWA = lwa.New(mustParse(t, tokenURL), client, []lwa.Credentials{{ClientID: known.ID, ClientSecret: known.Secret}}, w.Now)
+	var err error
 	if w.Sealer, err = seal.NewEphemeral(); err != nil {
 		t.Fatal(err)
 	}
@@ -175,4 +197,34 @@ func (w *World) Gateway(t testing.TB, region alexa.Region) *gateway.Client {
 func (w *World) Patient(t testing.TB, region alexa.Region) *gateway.Client {
 	t.Helper()
 	return gateway.NewPatient(region, mustParse(t, region.GatewayURL()), direct(w.Sim))
+}
+
+// direct returns a client whose requests are handled in the calling goroutine.
+func direct(handler http.Handler) *http.Client {
+	return &http.Client{Transport: directly{handler}}
+}
+
+type directly struct{ http.Handler }
+
+// RoundTrip implements [http.RoundTripper]. A handler that panics with
+// http.ErrAbortHandler, as the simulator does to close a connection, gives no
+// answer.
+func (d directly) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+	defer func() {
+		switch gaveUp := recover(); {
+		case gaveUp == nil:
+		case r.Context().Err() != nil:
+			answer, err = nil, r.Context().Err()
+		case gaveUp == http.ErrAbortHandler:
+			answer, err = nil, io.ErrUnexpectedEOF
+		default:
+			panic(gaveUp)
+		}
+	}()
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
+		trace.WroteHeaders()
+	}
+	recorder := httptest.NewRecorder()
+	d.ServeHTTP(recorder, r)
+	return recorder.Result(), nil
 }
