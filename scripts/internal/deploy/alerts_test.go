@@ -114,8 +114,9 @@ const (
 	topics  = `pubsub_googleapis_com:topic_message_sizes_count{monitored_resource="pubsub_topic",topic_id=`
 	oldest  = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource="pubsub_subscription",subscription_id=`
 	waiting = `pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource="pubsub_subscription",subscription_id=`
-	taken   = `pubsub_googleapis_com:subscription_push_request_count{monitored_resource="pubsub_subscription",response_class="ack",subscription_id=`
-	queue   = `"gatepost-eu-device-events"}`
+	taken   = `pubsub_googleapis_com:subscription_push_request_count{monitored_resource="pubsub_subscription",` +
+		`response_class="ack",subscription_id=`
+	queue = `"gatepost-eu-device-events"}`
 )
 
 // situations have series, with their values in promtool's notation: 0+5 grows by five a
