@@ -419,7 +419,7 @@ func TestFreshProject(t *testing.T) {
 			t.Errorf("status %d, want ‼ %s%s:\n%s", status, check, want, stdout)
 		}
 	}
-	if !strings.Contains(stdout, "‼ APIs: secretmanager.googleapis.com is not enabled\n    do:  go on: steps 3 and 5 of the guide") {
+	if !strings.Contains(stdout, "‼ APIs: secretmanager.googleapis.com is not enabled\n    do:  go on: step 5 of the guide") {
 		t.Errorf("the output does not say who enables the APIs:\n%s", stdout)
 	}
 }
