@@ -184,7 +184,7 @@ var known = map[string]object{
 
 func quota(id string, value int) object {
 	return object{"quotaId": id, "metric": "cloudbuild.googleapis.com/concurrent_public_pool_build_cpus", "dimensionsInfos": []any{
-		object{"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"us-west2", "europe-west1"}},
+		object{"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"us-central1", "europe-west1"}},
 	}}
 }
 
