@@ -195,7 +195,8 @@ func (s *sandbox) host(w http.ResponseWriter, r *http.Request) {
 		s.google.Resources()["projects/maker-prod/services/"+r.Host] == nil {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
-		_, _ = fmt.Fprintf(w, `{"error":{"code":403,"message":"%s is not enabled","details":[{"reason":"SERVICE_DISABLED"}]}}`, r.Host)
+		_, _ = fmt.Fprintf(w, `{"error":{"code":403,"message":"%s is not enabled",`+
+			`"errors":[{"reason":"accessNotConfigured"}],"details":[{"reason":"SERVICE_DISABLED"}]}}`, r.Host)
 		return
 	}
 	for path, answer := range known {
