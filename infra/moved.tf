@@ -92,11 +92,6 @@ moved {
 }
 
 moved {
-  from = google_monitoring_alert_policy.metric["late"]
-  to   = module.google.module.observability.google_monitoring_alert_policy.metric["late-events"]
-}
-
-moved {
   from = google_monitoring_alert_policy.metric["late_shards"]
   to   = module.google.module.observability.google_monitoring_alert_policy.metric["late-shards"]
 }

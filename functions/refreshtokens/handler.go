@@ -70,7 +70,7 @@ func (f *Function) RefreshTokens(ctx context.Context, _ handler.Request) handler
 		})
 	}
 	if err := all.Wait(); err != nil {
-		logging.Raise(ctx, slog.LevelError)
+		logging.Raise(ctx, slog.LevelWarn)
 		logging.Add(ctx, slog.String(logging.Error, err.Error()))
 		return handler.Fail(http.StatusServiceUnavailable, "the sweep could not be started")
 	}

@@ -52,8 +52,13 @@ func TestRefreshTokensPublishesShards(t *testing.T) {
 		t.Errorf("answer = %d %s; messages differ (-want +got):\n%s", answer.Status, answer.Body, diff)
 	}
 	shards.err = errors.New("down")
-	if answer := f.RefreshTokens(t.Context(), handler.Request{}); answer.Status != http.StatusServiceUnavailable {
+	ctx, line := logging.Begin(t.Context())
+	if answer := f.RefreshTokens(ctx, handler.Request{}); answer.Status != http.StatusServiceUnavailable {
 		t.Errorf("answer with the topic down = %d, want 503", answer.Status)
+	}
+	var written bytes.Buffer
+	if line.Write(ctx, logging.New(&written), "RefreshTokens"); !strings.Contains(written.String(), `"severity":"WARNING"`) {
+		t.Errorf("log line = %s, want a warning, since Cloud Scheduler retries", &written)
 	}
 }
 

@@ -223,8 +223,10 @@ func (p *pass) judge(ctx context.Context, record grant.Record, id string, err er
 	case errors.Is(err, lwa.ErrThrottled), errors.Is(err, lwa.ErrUnavailable):
 		p.tally.fail(ctx, "login_with_amazon", slog.LevelWarn, err)
 		p.fails(failure{record, id, false}, err)
-	default: // the store
-		p.tally.fail(ctx, "internal", slog.LevelError, err)
+	default:
+		// The store: the next sweep retries. If it fails many, this sweep ends with an
+		// error.
+		p.tally.fail(ctx, "internal", slog.LevelWarn, err)
 		p.fails(failure{record, id, false}, err)
 	}
 }

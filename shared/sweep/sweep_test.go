@@ -1,11 +1,13 @@
 package sweep
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 	"github.com/gatepostdev/gatepost/shared/announce"
 	"github.com/gatepostdev/gatepost/shared/grant"
+	"github.com/gatepostdev/gatepost/shared/logging"
 	"github.com/gatepostdev/gatepost/shared/lwa"
 	"github.com/gatepostdev/gatepost/shared/sensitive"
 	"github.com/gatepostdev/gatepost/shared/simulator"
@@ -215,6 +218,48 @@ func TestSweepRefreshesWhatIsDue(t *testing.T) {
 			t.Errorf("refreshes = %d, want 59", n)
 		}
 	})
+}
+
+// unwritable is a store that cannot write the records of some customers.
+type unwritable struct {
+	grant.Store
+	fails func(user string) bool
+}
+
+func (s unwritable) Write(ctx context.Context, was, now grant.Record) (grant.Record, error) {
+	if s.fails(now.UserID) {
+		return grant.Record{}, errors.New("out of order")
+	}
+	return s.Store.Write(ctx, was, now)
+}
+
+// TestStoreFails: a refresh that the store fails is a warning, since the next sweep
+// retries. If all fail the sweep ends with an error, for which RefreshShard raises the
+// severity.
+func TestStoreFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fails func(user string) bool
+		ends  bool
+	}{
+		"one": {func(user string) bool { return user == "u-7" }, false},
+		"all": {func(string) bool { return true }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, 60, 1, func(t *testing.T, w *world) {
+				w.use(0, unwritable{w.store, test.fails})
+				w.Forward(47 * time.Minute)
+				ctx, line := logging.Begin(t.Context())
+				counts, err := w.sweepers[0].Sweep(ctx, Buckets(0, 1))
+				var written bytes.Buffer
+				line.Write(ctx, logging.New(&written), "RefreshShard")
+				if (err != nil) != test.ends || counts.Failed["internal"] == 0 || !strings.Contains(written.String(), `"severity":"WARNING"`) {
+					t.Errorf("sweep = %+v, %v; line = %s", counts, err, &written)
+				}
+			})
+		})
+	}
 }
 
 func TestSweepStopsWhenTimeIsUp(t *testing.T) {

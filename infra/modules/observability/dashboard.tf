@@ -1,31 +1,31 @@
 # A dashboard for each stack, in sections of charts.
 
 locals {
-  waiting     = "pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\""
   logged      = "logging_googleapis_com:byte_count{${local.on_run}"
   on_database = "monitored_resource=\"firestore.googleapis.com/Database\""
 
-  # A chart's queries are PromQL by legend. STACK is the stack's region in lower case,
-  # and EVENTS, SHARDS and DATABASE are names of its resources.
+  # A chart's queries are PromQL by legend, in which ${labels.x} is a label's value. STACK
+  # is the stack's region in lower case, and EVENTS, SHARDS and DATABASE are names of its
+  # resources.
   sections = [
     {
       title = "Is Alexa informed?"
       charts = [
         { title = "Outcomes, per minute", unit = "1", limit = null, queries = {
-          "{{outcome}}" = "sum by (outcome) (rate(${local.series.events},region=\"STACK\"}[5m])) * 60"
+          "$${labels.outcome}" = "sum by (outcome) (rate(${local.series.events},region=\"STACK\"}[5m])) * 60"
         } },
         { title = "From publishing to the gateway's 202", unit = "ms", limit = 3000, queries = {
           for quantile in ["0.5", "0.95", "0.99"] : "p${quantile * 100}" =>
           "histogram_quantile(${quantile}, sum by (le) (rate(${local.series.delivered_ms_bucket},region=\"STACK\"}[5m])))"
         } },
         { title = "Refusals by code, per minute", unit = "1", limit = null, queries = {
-          "{{code}}" = "sum by (code) (rate(${local.series.refusals},region=\"STACK\"}[5m])) * 60"
+          "$${labels.code}" = "sum by (code) (rate(${local.series.refusals},region=\"STACK\"}[5m])) * 60"
         } },
         { title = "The gateway's time, p95", unit = "ms", limit = null, queries = {
           "p95" = "histogram_quantile(0.95, sum by (le) (rate(${local.series.gateway_ms_bucket},region=\"STACK\"}[5m])))"
         } },
         { title = "Accepted kinds, per minute", unit = "1", limit = null, queries = {
-          "{{kind}}" = "sum by (kind) (rate(${local.series.events},region=\"STACK\",outcome=\"accepted\"}[5m])) * 60"
+          "$${labels.kind}" = "sum by (kind) (rate(${local.series.events},region=\"STACK\",outcome=\"accepted\"}[5m])) * 60"
         } },
         { title = "Not as the objective has it, share of an hour", unit = "1", limit = null, queries = {
           for name in keys(local.objectives) : name => replace(local.shares[name]["1h"], local.on_run, "${local.on_run},region=\"STACK\"")
@@ -36,13 +36,13 @@ locals {
       title = "Links"
       charts = [
         { title = "Links, per hour", unit = "1", limit = null, queries = {
-          "{{outcome}} {{failure}}" = "sum by (outcome, failure) (increase(${local.series.links},region=\"STACK\"}[1h]))"
+          "$${labels.outcome} $${labels.failure}" = "sum by (outcome, failure) (increase(${local.series.links},region=\"STACK\"}[1h]))"
         } },
         { title = "Skill events, per hour", unit = "1", limit = null, queries = {
-          "{{kind}} {{outcome}}" = "sum by (kind, outcome) (increase(${local.series.skill_events},region=\"STACK\"}[1h]))"
+          "$${labels.kind} $${labels.outcome}" = "sum by (kind, outcome) (increase(${local.series.skill_events},region=\"STACK\"}[1h]))"
         } },
         { title = "Announcements that failed, per hour", unit = "1", limit = null, queries = {
-          "{{function}}" = "sum by (function) (increase(${local.series.announce_errors},region=\"STACK\"}[1h]))"
+          "$${labels.function}" = "sum by (function) (increase(${local.series.announce_errors},region=\"STACK\"}[1h]))"
         } },
       ]
     },
@@ -58,11 +58,11 @@ locals {
           "renewed"       = "sum (increase(${local.series.renewed},region=\"STACK\"}[5m]))"
         } },
         { title = "Time of Login with Amazon, p95", unit = "ms", limit = null, queries = {
-          "{{function}}" = "histogram_quantile(0.95, sum by (le, function) (rate(${local.series.lwa_ms_bucket},region=\"STACK\"}[5m])))"
+          "$${labels.function}" = "histogram_quantile(0.95, sum by (le, function) (rate(${local.series.lwa_ms_bucket},region=\"STACK\"}[5m])))"
         } },
         { title = "Circuit breakers and the brake, per 5 minutes", unit = "1", limit = null, queries = {
-          "{{breaker}} {{to}}" = "sum by (breaker, to) (increase(${local.series.breaker},region=\"STACK\"}[5m]))"
-          "brake"              = "sum (increase(${local.series.braked},region=\"STACK\"}[5m]))"
+          "$${labels.breaker} $${labels.to}" = "sum by (breaker, to) (increase(${local.series.breaker},region=\"STACK\"}[5m]))"
+          "brake"                            = "sum (increase(${local.series.braked},region=\"STACK\"}[5m]))"
         } },
       ]
     },
@@ -74,7 +74,7 @@ locals {
           "shards" = "max (${local.late},subscription_id=\"SHARDS\"})"
         } },
         { title = "Messages that wait", unit = "1", limit = null, queries = {
-          "{{subscription_id}}" = "max by (subscription_id) (${local.waiting},subscription_id=~\"EVENTS|SHARDS|${join("|", var.dead_letters)}\"})"
+          "$${labels.subscription_id}" = "max by (subscription_id) (${local.waiting},subscription_id=~\"EVENTS|SHARDS|${join("|", var.dead_letters)}\"})"
         } },
         { title = "Age of an event when an attempt begins, p95", unit = "ms", limit = null, queries = {
           "p95" = "histogram_quantile(0.95, sum by (le) (rate(${local.series.event_age_ms_bucket},region=\"STACK\"}[5m])))"
@@ -88,17 +88,17 @@ locals {
       title = "Cost drivers"
       charts = [
         { title = "Instances", unit = "1", limit = null, queries = {
-          "{{service_name}}" = "sum by (service_name) (${local.instances},service_name=~\"gatepost-STACK-.*\"})"
+          "$${labels.service_name}" = "sum by (service_name) (${local.instances},service_name=~\"gatepost-STACK-.*\"})"
         } },
         { title = "Requests, per minute", unit = "1", limit = null, queries = {
-          "{{service_name}}" = "sum by (service_name) (rate(${local.calls},service_name=~\"gatepost-STACK-.*\"}[5m])) * 60"
+          "$${labels.service_name}" = "sum by (service_name) (rate(${local.calls},service_name=~\"gatepost-STACK-.*\"}[5m])) * 60"
         } },
         { title = "Firestore operations, per minute", unit = "1", limit = null, queries = {
           for kind in ["read", "write", "delete"] : "${kind}s" =>
           "sum (rate(firestore_googleapis_com:document_${kind}_ops_count{${local.on_database},database_id=\"DATABASE\"}[5m])) * 60"
         } },
         { title = "Logs, per minute", unit = "By", limit = null, queries = {
-          "{{service_name}}" = "sum by (service_name) (rate(${local.logged},service_name=~\"gatepost-STACK-.*\"}[5m])) * 60"
+          "$${labels.service_name}" = "sum by (service_name) (rate(${local.logged},service_name=~\"gatepost-STACK-.*\"}[5m])) * 60"
         } },
       ]
     },

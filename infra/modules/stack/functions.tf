@@ -148,7 +148,10 @@ resource "google_cloudfunctions2_function" "function" {
   }
 
   # A function reads its secrets at its start, and its deployment fails if it cannot.
+  # A sweep needs its index, which takes minutes to build: time enough for the roles of
+  # the build and of the functions to come into force.
   depends_on = [
+    google_firestore_index.customers_due,
     google_project_iam_member.database,
     google_secret_manager_secret_iam_member.reads,
     google_pubsub_topic_iam_member.publishes,

@@ -40,13 +40,14 @@ func TestApply(t *testing.T) {
 		"EU": object{"location": "europe-west1", "firestore_location": "eur3"},
 	}
 
-	// In the first apply Google does not know the functions' accounts yet, then a build
-	// fails, then Google does not know the callers' accounts. Each next apply continues.
+	// In the first apply Google does not know the functions' accounts yet, then the roles
+	// of the build's account are not in force, so that every build fails, then Google does
+	// not know the callers' accounts. Each next apply continues.
 	d.google.SlowAccounts()
-	d.google.FailBuilds("gatepost-na-refreshtokens", true)
+	d.google.RolesInForce() // none
 	d.fails("does not exist", both)
-	d.fails("quota restrictions", both)
-	d.google.FailBuilds("gatepost-na-refreshtokens", false)
+	d.fails("You must grant Storage Object Viewer permission", both)
+	d.google.RolesInForce()
 	d.fails("does not exist", both)
 	d.apply(both)
 	d.wantFunctions("us-west2/gatepost-na", "europe-west1/gatepost-eu")

@@ -27,6 +27,7 @@ func TestRehearsal(t *testing.T) {
 	s, tree := startSandbox(t, dir), filepath.Join(dir, "gatepost")
 	run := func(script string) string {
 		t.Helper()
+		s.google.RolesInForce() // those that earlier blocks granted
 		bash := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
 		bash.Dir, bash.Env, bash.Stdin = tree, s.shell, strings.NewReader("yes\n")
 		var stderr strings.Builder

@@ -141,6 +141,7 @@ func TestStatus(t *testing.T) {
 	}{
 		{"gcloud services", false, false, exitFailed, []string{"the model refuses", "run it again to continue"}, 0, "gcloud iam"},
 		{"", true, false, exitSecrets, []string{
+			"--role=roles/storage.objectViewer", // in force by the run that builds
 			"Fill the secrets, and run this again",
 			"\ngcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE\n",
 			"\ngcloud secrets versions add gatepost-grantee-credentials --project=maker-prod --data-file=FILE\n",

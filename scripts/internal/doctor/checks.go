@@ -85,7 +85,8 @@ var checks = []check{
 		"set grantee.audience to what your provider puts into aud"},
 	{after, each, "functions", "active", checkActive, deployment,
 		"each function is deployed and its last build succeeded",
-		"read the build's log, and " + applyAgain},
+		"read the build's log; wait some minutes if it lacks a role in a new deployment; apply again, " +
+			"with -replace if Terraform finds nothing to do"},
 	{after, each, "functions", "as in the settings", checkFunctions, later,
 		"memory, scaling, time-out, account and environment of each function",
 		applyAgain},
@@ -130,7 +131,8 @@ var checks = []check{
 		applyAgain},
 	{after, each, "sweep", "job", checkJob, sweeps,
 		"the scheduler's job is enabled, calls RefreshTokens, and its last run succeeded",
-		"gcloud scheduler jobs resume, if it is paused; otherwise look at the log of RefreshTokens"},
+		"gcloud scheduler jobs resume, if it is paused; wait some minutes after code 7 in a new deployment; " +
+			"otherwise look at the log of RefreshTokens"},
 	{after, each, "sweep", "keeps up", checkSweep, sweeps,
 		"shards are swept, and none leaves more records than before",
 		"raise refresh_shards, lwa_max_rate or scaling"},

@@ -47,8 +47,9 @@ type Google struct {
 	upload    []byte            // the object in the current request
 	uploads   int
 	failing   map[string]bool
-	unknown   map[string]bool // accounts that policies refuse; nil: none are
-	secrets   http.Handler    // Secret Manager's gRPC API
+	unknown   map[string]bool   // accounts that policies refuse; nil: none are
+	inForce   map[string]Object // policies that builds see; nil: the newest
+	secrets   http.Handler      // Secret Manager's gRPC API
 }
 
 // NewGoogle starts an empty cloud. It is closed after the test.
@@ -329,10 +330,12 @@ func (g *Google) put(k kind, name string, body Object) (int, Object) {
 	}
 	done := operation(operationOf.FindString(name)+"/operations/op", maps.Clone(kept))
 	done["response"].(Object)["@type"] = "type.googleapis.com/google." + k.list
-	if k.list == "functions" && g.failing[base(name)] {
-		kept["state"] = "FAILED"
-		delete(done, "response")
-		done["error"] = Object{"code": 3, "message": "due to quota restrictions, cannot run builds in this region"}
+	if k.list == "functions" {
+		if why := g.buildError(name, kept); why != "" {
+			kept["state"] = "FAILED"
+			delete(done, "response")
+			done["error"] = Object{"code": 3, "message": why}
+		}
 	}
 	return http.StatusOK, done
 }

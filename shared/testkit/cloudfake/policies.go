@@ -2,8 +2,10 @@ package cloudfake
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +17,48 @@ func (g *Google) SlowAccounts() {
 	g.unknown = map[string]bool{}
 }
 
-var member = regexp.MustCompile(`serviceAccount:([^ \]]+)`)
+// RolesInForce puts the project's roles in force for builds. From then on a role that is
+// granted is in force only after the next call: Google takes minutes for it.
+func (g *Google) RolesInForce() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inForce = maps.Clone(g.policies)
+}
+
+// buildRoles are the roles that a build's account needs in the project, and what Google
+// answers without each.
+var buildRoles = []struct{ role, refusal string }{
+	{"roles/storage.objectViewer", " and message: failed to Fetch: failed to download archive: Access to bucket denied. " +
+		"You must grant Storage Object Viewer permission"},
+	{"roles/logging.logWriter", ". Could not build the function due to a missing permission on the build service account"},
+	{"roles/artifactregistry.writer", ". Could not build the function due to a missing permission on the build service account"},
+}
+
+// buildError returns why the build of a function fails, empty if it succeeds.
+func (g *Google) buildError(name string, function Object) string {
+	if g.failing[base(name)] {
+		return "due to quota restrictions, cannot run builds in this region"
+	}
+	policies := g.inForce
+	if policies == nil {
+		policies = g.policies
+	}
+	bindings, _ := policies[project.FindString(name)]["bindings"].([]any)
+	account := "serviceAccount:" + base(fmt.Sprint(function["buildConfig"].(Object)["serviceAccount"]))
+	for _, needed := range buildRoles {
+		if !slices.ContainsFunc(bindings, func(binding any) bool {
+			return binding.(Object)["role"] == needed.role && slices.Contains(binding.(Object)["members"].([]any), any(account))
+		}) {
+			return "Build failed with status: FAILURE" + needed.refusal
+		}
+	}
+	return ""
+}
+
+var (
+	member  = regexp.MustCompile(`serviceAccount:([^ \]]+)`)
+	project = regexp.MustCompile(`^projects/[^/]+`)
+)
 
 func (g *Google) policy(path, action string, body Object) (int, Object) {
 	// A Cloud Run service exists if its function does.

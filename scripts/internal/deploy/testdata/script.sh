@@ -147,6 +147,10 @@ main() {
   streams='arn:aws:logs:us-west-2:123456789012:log-group:/aws/lambda/lights-proxy-fe:*'
   run aws iam put-role-policy --role-name=lights-proxy-fe --policy-name=log --region=us-west-2 \
     --policy-document="$(policy '"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Resource":"'"$streams"'"')"
+  for role in artifactregistry.writer logging.logWriter storage.objectViewer; do
+    run gcloud projects add-iam-policy-binding maker-prod --role="roles/$role" \
+      --member=serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com --condition=None
+  done
 
   # Secrets, without values. No function is built before each has one.
   secret gatepost-lwa-credentials 'gcloud secrets versions add gatepost-lwa-credentials --project=maker-prod --data-file=FILE' \
@@ -213,11 +217,7 @@ main() {
   ensure gcloud pubsub topics describe device-events-fe -- \
     gcloud pubsub topics create device-events-fe --message-storage-policy-allowed-regions=us-west1
 
-  # Roles of the build and of the functions: on the project only for resources without a policy of their own.
-  for role in artifactregistry.writer logging.logWriter storage.objectViewer; do
-    run gcloud projects add-iam-policy-binding maker-prod --role="roles/$role" \
-      --member=serviceAccount:gatepost-build@maker-prod.iam.gserviceaccount.com --condition=None
-  done
+  # Roles of the functions: on the project only for resources without a policy of their own.
   run gcloud projects add-iam-policy-binding maker-prod --role=roles/datastore.user --member=serviceAccount:gatepost-eu-acceptgrant@maker-prod.iam.gserviceaccount.com \
     --condition=title=gatepost-eu,expression='resource.name == "projects/'maker-prod/databases/gatepost-eu'"'
   run gcloud secrets add-iam-policy-binding gatepost-grantee-credentials --role=roles/secretmanager.secretAccessor \
