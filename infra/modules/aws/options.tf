@@ -14,7 +14,7 @@ variable "role_path" {
 }
 
 variable "tags" {
-  description = "Tags of the Lambdas, their roles and their logs."
+  description = "Tags of the Lambdas, their roles, their logs and their alarms."
   type        = map(string)
   default     = null
 }

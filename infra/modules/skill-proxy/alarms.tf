@@ -46,4 +46,5 @@ resource "aws_cloudwatch_metric_alarm" "proxy" {
 
   alarm_actions = [var.alarm_topic_arn]
   ok_actions    = [var.alarm_topic_arn]
+  tags          = var.tags
 }

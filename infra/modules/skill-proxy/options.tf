@@ -25,7 +25,7 @@ variable "role_path" {
 }
 
 variable "tags" {
-  description = "Tags of the Lambda, its role and its log."
+  description = "Tags of the Lambda, its role, its log and its alarms."
   type        = map(string)
   default     = null
 

@@ -18,7 +18,7 @@ locals {
       publishes   = ["grant_events"]
       concurrency = 80
       # One instance is kept warm: with a cold start after that of a cold Lambda, the
-      # first try of a customer would exceed Alexa's eight seconds.
+      # first try of a customer may exceed Alexa's eight seconds.
       scaling = { min_instances = 1, max_instances = 10, memory = "256Mi", cpu = "1" }
     }
     skillevent = {

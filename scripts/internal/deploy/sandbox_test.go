@@ -168,6 +168,9 @@ func (s *sandbox) serveFront(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// always are the APIs that a new project has. It has to enable every other.
+var always = []string{"oauth2.googleapis.com", "serviceusage.googleapis.com", "storage.googleapis.com", "www.googleapis.com"}
+
 // known are Google's answers that do not depend on the deployment, by the end of the path.
 var known = map[string]object{
 	"/token":              {"access_token": "fake", "token_type": "Bearer", "expires_in": 3600},
@@ -181,13 +184,21 @@ var known = map[string]object{
 
 func quota(id string, value int) object {
 	return object{"quotaId": id, "metric": "cloudbuild.googleapis.com/concurrent_public_pool_build_cpus", "dimensionsInfos": []any{
-		object{"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"us-west2", "europe-west1"}},
+		object{"details": object{"value": fmt.Sprint(value)}, "applicableLocations": []string{"us-central1", "europe-west1"}},
 	}}
 }
 
 // host serves every host.
 func (s *sandbox) host(w http.ResponseWriter, r *http.Request) {
 	r.Host = strings.TrimSuffix(r.Host, ":443")
+	if strings.HasSuffix(r.Host, ".googleapis.com") && !slices.Contains(always, r.Host) &&
+		s.google.Resources()["projects/maker-prod/services/"+r.Host] == nil {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, `{"error":{"code":403,"message":"%s is not enabled",`+
+			`"errors":[{"reason":"accessNotConfigured"}],"details":[{"reason":"SERVICE_DISABLED"}]}}`, r.Host)
+		return
+	}
 	for path, answer := range known {
 		if strings.HasSuffix(r.Host, ".googleapis.com") && r.Host != "sts.googleapis.com" && strings.HasSuffix(r.URL.Path, path) {
 			writeJSON(w, answer)

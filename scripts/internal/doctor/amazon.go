@@ -141,9 +141,12 @@ func checkLambda(ctx context.Context, e *exam) {
 	if !ok || !known || !knownToo {
 		return
 	}
-	name := string(e.stack.Proxy())
+	name, rolePath := string(e.stack.Proxy()), "/"
+	if path, ok := e.settings.RolePath.(string); ok {
+		rolePath = path
+	}
 	e.want(name, lambda, "State", "Active", "LastUpdateStatus", "Successful", "Timeout", "8",
-		"Role", "arn:aws:iam::"+string(e.settings.AWSAccountID)+":role/"+name)
+		"Role", "arn:aws:iam::"+string(e.settings.AWSAccountID)+":role"+rolePath+name)
 	if memory, _ := lambda["MemorySize"].(float64); memory < 128 {
 		e.fail("%s: MemorySize is %v, want 128 or more", name, memory)
 	}

@@ -126,7 +126,7 @@ func checkAPIs(ctx context.Context, e *exam) {
 		}
 	}
 	if e.Before && len(e.broken) > 0 {
-		e.odd, e.broken, e.todo = e.broken, nil, "go on: steps 3 and 5 of the guide enable them, or scripts/deploy"
+		e.odd, e.broken, e.todo = e.broken, nil, "go on: step 5 of the guide enables them, or scripts/deploy"
 	}
 	e.ok("%d are enabled", len(apis))
 }

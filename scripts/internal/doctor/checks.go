@@ -68,7 +68,7 @@ var checks = []check{
 	{before, each, "project", "runtime", checkRuntime, deployment,
 		"Cloud Functions has the runtime in the location",
 		"choose another location, or a version of Gatepost with a newer runtime"},
-	{before, once, "project", "organisation policies", checkPolicies, deployment,
+	{before, once, "project", "organisation policies", checkPolicies, "infra/ORGANISATION.md#policies",
 		"no policy of the organisation refuses what Gatepost creates",
 		"ask the organisation's administrator for an exception for the project"},
 	{before | after, once, "secrets", "client credentials", checkCredentials, deployment,

@@ -277,6 +277,8 @@ func TestBroken(t *testing.T) {
 			policy := w.find("policy gatepost-skill-proxy-eu")
 			policy["Statement"] = policy["Statement"].([]any)[:1]
 		}, Broken, "triggers", "alexa-appkit.amazon.com may not invoke it for the skill, so it gets no skill events"},
+		{"role without its path", func(w *world) { w.edit(&w.settings, `"grantee"`, `"role_path": "/gatepost/", "grantee"`) }, Broken, "Lambda",
+			"Role is arn:aws:iam::123456789012:role/gatepost-skill-proxy-eu, want arn:aws:iam::123456789012:role/gatepost/gatepost-skill-proxy-eu"},
 		{"no permission to send events", func(w *world) { w.edit(&w.manifest, "alexa::async_event:write", "alexa::other") },
 			Broken, "permission", "alexa::async_event:write is not among"},
 		{"endpoint of another region", func(w *world) {
@@ -298,7 +300,7 @@ func TestBroken(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			test.spoil(w)
-			status, findings := w.examine("--settings=" + settings)
+			status, findings := w.examine("--settings=" + w.settings)
 			if wants := test.severity == Broken; wants != (status == cli.StatusFailed) {
 				t.Errorf("status %d", status)
 			}
@@ -378,6 +380,12 @@ func TestBrokenBefore(t *testing.T) {
 			"run.allowedIngress does not allow all; cloudfunctions.requireVPCConnector does not allow functions without a VPC; " +
 			"cloudbuild.allowedWorkerPools does not allow the default pool; " +
 			"gcp.restrictNonCmekServices does not allow pubsub.googleapis.com"},
+		{"policy on keys, of which some are set", func(w *world) {
+			w.edit(&w.settings, `"grantee"`, `"kms_keys": {"databases": {"EU": "k"}, "secrets": "k", "topics": "k"}, "grantee"`)
+			w.policies = map[string]object{"gcp.restrictNonCmekServices": {"values": object{"deniedValues": []any{
+				"firestore.googleapis.com", "pubsub.googleapis.com", "run.googleapis.com", "secretmanager.googleapis.com",
+			}}}}
+		}, Broken, "organisation policies", "gcp.restrictNonCmekServices does not allow run.googleapis.com, secretmanager.googleapis.com"},
 		{"policies may not be read", func(w *world) { w.disabled = "orgpolicy" },
 			Unchecked, "organisation policies", "enable orgpolicy.googleapis.com, with roles/orgpolicy.policyViewer"},
 		{"AWS account", func(w *world) { w.edit(&w.settings, `_id": "123456789012"`, `_id": "210987654321"`) },
@@ -419,7 +427,7 @@ func TestFreshProject(t *testing.T) {
 			t.Errorf("status %d, want ‼ %s%s:\n%s", status, check, want, stdout)
 		}
 	}
-	if !strings.Contains(stdout, "‼ APIs: secretmanager.googleapis.com is not enabled\n    do:  go on: steps 3 and 5 of the guide") {
+	if !strings.Contains(stdout, "‼ APIs: secretmanager.googleapis.com is not enabled\n    do:  go on: step 5 of the guide") {
 		t.Errorf("the output does not say who enables the APIs:\n%s", stdout)
 	}
 }

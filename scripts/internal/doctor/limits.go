@@ -119,11 +119,30 @@ func (e *exam) policies() []policy {
 		{"run.allowedVPCEgress", []string{"services without a VPC"}},
 		{"cloudfunctions.requireVPCConnector", []string{"functions without a VPC"}},
 		{"cloudbuild.allowedWorkerPools", []string{"the default pool"}},
-		{"gcp.restrictNonCmekServices", []string{
-			"artifactregistry.googleapis.com", "cloudfunctions.googleapis.com", "firestore.googleapis.com", "pubsub.googleapis.com",
-			"run.googleapis.com", "secretmanager.googleapis.com",
-		}},
+		{"gcp.restrictNonCmekServices", e.keyless()},
 	}
+}
+
+// keyless are the services with a resource that has no key of the maker's own.
+func (e *exam) keyless() []string {
+	keys, _ := e.settings.KMSKeys.(object)
+	databases, _ := keys["databases"].(object)
+	keysets, _ := keys["keysets"].(object)
+	lacks := map[string]bool{
+		"artifactregistry": true, "cloudfunctions": true, "firestore": false, "pubsub": keys["topics"] == nil, "run": true,
+		"secretmanager": keys["secrets"] == nil,
+	}
+	for _, stack := range e.stacks {
+		lacks["firestore"] = lacks["firestore"] || databases[string(stack.Region)] == nil
+		lacks["secretmanager"] = lacks["secretmanager"] || keysets[string(stack.Region)] == nil
+	}
+	var services []string
+	for _, service := range sorted(lacks) {
+		if lacks[service] {
+			services = append(services, service+".googleapis.com")
+		}
+	}
+	return services
 }
 
 // checkPolicies reads the policies that hold for the project. Rules with a condition are

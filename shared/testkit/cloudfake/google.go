@@ -380,8 +380,11 @@ func (g *Google) patch(r *http.Request, k kind, path string, body Object) (int, 
 	changed := Object{}
 	maps.Copy(changed, g.resources[path])
 	mask := r.URL.Query().Get("updateMask")
-	if wrapped, ok := body["updateMask"].(string); ok { // Pub/Sub
-		mask, body = wrapped, body[strings.TrimSuffix(k.list, "s")].(Object)
+	if resource, ok := body[strings.TrimSuffix(k.list, "s")].(Object); ok { // Pub/Sub; Terraform has the mask in the query
+		if wrapped, ok := body["updateMask"].(string); ok {
+			mask = wrapped
+		}
+		body = resource
 	}
 	if mask == "" { // Cloud Scheduler
 		maps.Copy(changed, body)

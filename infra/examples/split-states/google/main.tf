@@ -25,7 +25,7 @@ module "gatepost" {
   grantee        = { resolver = "userinfo:https://id.maker.example/userinfo" }
   source_package = var.source_package
   regions = {
-    NA = { location = "us-west2", firestore_location = "nam5", lambda_role = "gatepost-skill-proxy-na" }
+    NA = { location = "us-central1", firestore_location = "nam5", lambda_role = "gatepost-skill-proxy-na" }
     EU = { location = "europe-west1", firestore_location = "eur3", lambda_role = "gatepost-skill-proxy-eu" }
   }
 }

@@ -45,6 +45,7 @@ run "everything_on" {
   command = plan
 
   variables {
+    alarm_topic_arn      = "arn:aws:sns:eu-west-1:123456789012:oncall"
     permissions_boundary = "arn:aws:iam::123456789012:policy/boundaries/gatepost"
     role_path            = "/gatepost/"
     tags                 = { team = "smart home" }
@@ -63,6 +64,10 @@ run "everything_on" {
       for resource in ["role", "function", "log"] : tomap({ team = "smart home" })
     ]
     error_message = "The function, its role and its log must have the tags."
+  }
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.proxy) > 0 && alltrue([for alarm in aws_cloudwatch_metric_alarm.proxy : alarm.tags == tomap({ team = "smart home" })])
+    error_message = "Each alarm must have the tags."
   }
 }
 
