@@ -120,8 +120,8 @@ func newFigures(senders []sender, rounds [][]turn, starts map[string][]time.Dura
 
 // write writes the table in Markdown. The floor is no alternative, so it is left out.
 func (f figures) write(out io.Writer, absent []string) {
-	fmt.Fprint(out, "| | events a second and core | added latency, median | 99th percentile | cold start |"+
-		" a million events | a customer and month |\n|---|---|---|---|---|---|---|\n")
+	fmt.Fprint(out, "| | events per second per core | added latency, median | 99th percentile | cold start |"+
+		" per million events | per customer per month |\n|---|---|---|---|---|---|---|\n")
 	machines := fmt.Sprintf("$%.2f a month and $%.2f", machinesPrice, million*eventEgress*egressPrice)
 	for _, s := range f.Senders[1:] {
 		name, start, events, customer := s.Name+", two e2-small", "–", machines, "–"
