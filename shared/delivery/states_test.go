@@ -76,7 +76,7 @@ func TestStatesOfAGrant(t *testing.T) {
 			r.Prove(grant.BySkillEvent, now)
 			refuse(r, now)
 		},
-		"it belongs to another client, or does not open": alive(func(r *grant.Record) { r.CannotRefresh("g", grant.ReasonUnreadable, now) }),
+		"it belongs to another client, or is unreadable": alive(func(r *grant.Record) { r.CannotRefresh("g", grant.ReasonUnreadable, now) }),
 		"the gateway refuses it twice, seconds apart":    alive(func(r *grant.Record) { r.Suspect("g", grant.ReasonUnauthorized, now) }),
 		"the gateway accepts its event":                  alive(func(r *grant.Record) { r.Recover("g", now, now.Add(time.Hour)) }),
 		"an operator restores it":                        func(r *grant.Record) { r.Restore("g", now) },
@@ -117,8 +117,8 @@ func TestStatesOfABreaker(t *testing.T) {
 		}
 	}
 	events := map[string]func(b *breaker.Breaker){
-		"10 of the last 50 grants, and half of them, got a bad answer": fail,
-		"5 s pass, doubled after each reopening up to 30 s":            func(*breaker.Breaker) { time.Sleep(5 * time.Second) },
+		"at least 10 of the last 50 grants, and half or more, got a bad answer": fail,
+		"5 s pass, doubled after each reopening up to 30 s":                     func(*breaker.Breaker) { time.Sleep(5 * time.Second) },
 		"every trial succeeds for some seconds": func(b *breaker.Breaker) {
 			if b.State() == breaker.Open {
 				return
@@ -128,7 +128,7 @@ func TestStatesOfABreaker(t *testing.T) {
 				answer(b, fmt.Sprint("w-", second), true)
 			}
 		},
-		"one grant alone gets bad answers": func(b *breaker.Breaker) {
+		"only one grant gets bad answers": func(b *breaker.Breaker) {
 			for range 20 {
 				answer(b, "alone", false)
 			}
@@ -157,8 +157,8 @@ func TestStatesOfTheBrake(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	events := map[string]func(b *grant.Brake){
-		"more first refusals or revocations in two hours than five and 1%": func(b *grant.Brake) { b.Admit(0, 6, now) },
-		"nine of ten refreshes succeed for two hours":                      func(b *grant.Brake) { b.Observe(9, 1, now.Add(2*time.Hour)) },
+		"first refusals or revocations exceed both five and 1% in two hours": func(b *grant.Brake) { b.Admit(0, 6, now) },
+		"nine out of ten refreshes succeed for two hours":                    func(b *grant.Brake) { b.Observe(9, 1, now.Add(2*time.Hour)) },
 		"`grants brake on`":  func(b *grant.Brake) { b.On(now) },
 		"`grants brake off`": func(b *grant.Brake) { b.Off(now) },
 	}
