@@ -35,6 +35,6 @@ output "stacks" {
 }
 
 output "topics" {
-  description = "Topics to which the maker's cloud publishes device events, and to which it subscribes: grant_events. Dead letters wait in the subscription for gatepost replay."
+  description = "The maker's cloud publishes to device_events, and subscribes to grant_events. Dead letters wait in the subscription dead_letters for gatepost replay."
   value       = module.google.topics
 }

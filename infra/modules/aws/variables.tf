@@ -17,7 +17,7 @@ variable "directive" {
     The maker's own handler of directives, for the skill proxies. Without it they refuse every directive but AcceptGrant.
       url       its address
       auth      google if it needs a Google ID token, otherwise none
-      audience  of the ID token; by default from the URL
+      audience  of the ID token; by default derived from the URL
   EOT
   type = object({
     url      = string
@@ -44,7 +44,7 @@ variable "lambdas" {
 }
 
 variable "log_retention_days" {
-  description = "Retention of the skill proxies' logs: a period that CloudWatch Logs supports, see modules/skill-proxy."
+  description = "Days to keep the skill proxies' logs: a period that CloudWatch Logs supports, see modules/skill-proxy."
   type        = number
   default     = 30
   nullable    = false

@@ -16,7 +16,7 @@ variable "alert_channels" {
 
 variable "budget" {
   description = <<-EOT
-    A budget of the project's cost in a month, with mails at 50, 90 and 120 %: null for none.
+    A monthly budget for the project, with emails at 50, 90 and 120 %: null for none.
       billing_account  such as 012345-567890-ABCDEF. Applying needs roles/billing.costsManager on it.
       amount           in units of the account's currency
   EOT
@@ -39,10 +39,10 @@ variable "budget" {
 
 variable "canary" {
   description = <<-EOT
-    A customer of the maker's own in an Alexa region, for whom a report is published every five minutes: see
+    The maker's test customer in an Alexa region, for whom a report is published every five minutes: see
     infra/playbooks/canary.md. Without one there is no canary in the region.
-      user_id      the maker's id of the customer, who has linked the skill in this region
-      endpoint_id  id of a discovered endpoint of theirs
+      user_id      the maker's id for the customer, who must have linked the skill in this region
+      endpoint_id  id of one of their discovered endpoints
   EOT
   type = map(object({
     user_id     = string
@@ -59,9 +59,9 @@ variable "canary" {
 
 variable "keyset_alert" {
   description = <<-EOT
-    Whether to notify when a principal other than the functions reads a keyset. It switches the audit log of Secret
-    Manager's data on for the whole project, which is billed like other logs, and replaces the project's own settings
-    for that service.
+    Whether to notify when a principal other than the functions reads a keyset. It turns on Secret
+    Manager's data access audit log for the whole project, which is billed like other logs, and replaces the project's
+    own settings for that service.
   EOT
   type        = bool
   default     = false
@@ -70,8 +70,9 @@ variable "keyset_alert" {
 
 variable "slo" {
   description = <<-EOT
-    Whether to create services and SLOs in Cloud Monitoring, which show the budgets that are left. Google refuses an SLO
-    until its metrics exist, up to ten minutes after the first apply, so it is off then. The burn-rate alerts need none.
+    Whether to create services and SLOs in Cloud Monitoring, which show how much of each error budget is left. Google
+    refuses an SLO until its metrics exist, up to ten minutes after the first apply, so leave it off until then. The
+    burn-rate alerts do not need it.
   EOT
   type        = bool
   default     = false

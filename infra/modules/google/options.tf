@@ -2,7 +2,7 @@
 # scripts/deploy has none of them. infra/ORGANISATION.md says what each needs.
 
 variable "backup_retention_weeks" {
-  description = "Weeks for which a backup of each stack's database is kept, made every Sunday, beside the seven days of point-in-time recovery: 1 to 14, or 0 for no backups."
+  description = "Weeks to keep the backup of each stack's database that is made every Sunday, in addition to seven days of point-in-time recovery: 1 to 14, or 0 for no backups."
   type        = number
   default     = 0
   nullable    = false
@@ -15,10 +15,10 @@ variable "backup_retention_weeks" {
 
 variable "build_rights" {
   description = <<-EOT
-    What the account that builds the functions may do.
+    What the account that builds the functions is allowed to do.
       project    write to every repository and read every bucket of the project, as Google's guide has it
-      resources  write to a repository for each stack, which keeps the five newest images and those of 30 days, and read the
-                 buckets that Cloud Functions keeps sources in
+      resources  write to a repository for each stack, which keeps the five newest images and those of the last 30 days, and
+                 read the buckets in which Cloud Functions keeps sources
   EOT
   type        = string
   default     = "project"
@@ -31,7 +31,7 @@ variable "build_rights" {
 }
 
 variable "grant_events_subscribers" {
-  description = "IAM members that may attach subscriptions to the topic grant-events, also from other projects. The events name customers."
+  description = "IAM members that may attach subscriptions to the topic grant-events, even from other projects. The events name customers."
   type        = list(string)
   default     = []
   nullable    = false
@@ -44,14 +44,14 @@ variable "grant_events_subscribers" {
 
 variable "kms_keys" {
   description = <<-EOT
-    Keys of Cloud KMS, as projects/P/locations/L/keyRings/R/cryptoKeys/K, instead of Google's own. The service agents of
+    Cloud KMS keys, as projects/P/locations/L/keyRings/R/cryptoKeys/K, instead of Google's own. The service agents of
     Firestore, Secret Manager and Pub/Sub need roles/cloudkms.cryptoKeyEncrypterDecrypter on them beforehand.
-    The keys of databases and secrets count when those are created: a database can never change between its key and Google's,
-    and a secret is changed with gcloud (SECURITY.md).
-      databases  by Alexa region, a key in the firestore_location; for nam5 it is in us, for eur3 in europe
+    The keys of databases and secrets take effect only at creation: a database can never change between its key and
+    Google's, and an existing secret is changed with gcloud (SECURITY.md).
+      databases  by Alexa region, a key in the firestore_location; in us for nam5, in europe for eur3
       keysets    by Alexa region, a key in the stack's location
-      secrets    of the secrets that all stacks share, a key in the location global
-      topics     of all topics
+      secrets    for the secrets that all stacks share, a key in the location global
+      topics     for all topics
   EOT
   type = object({
     databases = optional(map(string), {})
@@ -83,7 +83,7 @@ variable "kms_keys" {
 }
 
 variable "labels" {
-  description = "Labels of everything that can have some: functions, topics, subscriptions, secrets, the bucket, repositories, alert policies, objectives. A change deploys the functions again."
+  description = "Labels of everything that can be labelled: functions, topics, subscriptions, secrets, the bucket, repositories, alert policies, objectives. A change redeploys the functions."
   type        = map(string)
   default     = null
 
@@ -97,7 +97,7 @@ variable "labels" {
 }
 
 variable "publishers" {
-  description = "IAM members that may publish device events, to the topics of all regions. They can also be admitted one by one: output allow_publishing."
+  description = "IAM members that may publish device events, to the topics of all regions. To admit them one by one instead, use the output allow_publishing."
   type        = list(string)
   default     = []
   nullable    = false
@@ -109,7 +109,7 @@ variable "publishers" {
 }
 
 variable "version_destroy_ttl" {
-  description = "Time in which the destruction of a secret's version can be undone, in seconds such as 2592000s, which is 30 days. Until then the version is only disabled. By default it is destroyed at once."
+  description = "Time during which the destruction of a secret version can be undone, in seconds, such as 2592000s for 30 days. Until then the version is only disabled. By default it is destroyed at once."
   type        = string
   default     = null
 

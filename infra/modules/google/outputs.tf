@@ -7,7 +7,7 @@ output "allow_publishing" {
 }
 
 output "inactive" {
-  description = "Functions whose last build or start failed, each with its state. A plan finds nothing to do for them."
+  description = "Functions whose last build or start failed, each with its state. A plan shows no changes for them."
   value       = flatten([for stack in module.stack : stack.inactive])
 }
 
@@ -24,7 +24,7 @@ output "lambdas" {
 }
 
 output "max_event_age" {
-  description = "Greatest age of a device event when it is sent to Alexa."
+  description = "Maximum age of a device event when it is sent to Alexa."
   value       = var.max_event_age
 }
 
@@ -68,7 +68,7 @@ output "stacks" {
 }
 
 output "subscriptions" {
-  description = "Names of the subscriptions: for device events and for shards, one of each stack, and for dead letters."
+  description = "Names of the subscriptions: in each stack one for device events and one for shards, and those for dead letters."
   value = {
     device_events = [for stack in module.stack : stack.subscription]
     refresh       = [for stack in module.stack : stack.refresh_subscription]
@@ -77,7 +77,7 @@ output "subscriptions" {
 }
 
 output "topics" {
-  description = "Topics to which the maker's cloud publishes device events, and to which it subscribes: grant_events. Dead letters wait in the subscription for gatepost replay."
+  description = "The maker's cloud publishes to device_events, and subscribes to grant_events. Dead letters wait in the subscription dead_letters for gatepost replay."
   value = {
     device_events = sort([for topic in google_pubsub_topic.device_events : topic.name])
     grant_events  = google_pubsub_topic.grant_events.name

@@ -4,7 +4,7 @@ variable "device_events" {
   description = <<-EOT
     The topics to which the maker's cloud publishes device events.
       shared    one, device-events, for all regions
-      regional  one for each stack, device-events-na and so on, whose messages are stored in the stack's location only.
+      regional  one for each stack, device-events-na and so on, with messages stored in the stack's location only.
                 Dead letters, which contain the event, and grant-events, which name the customer, are still shared, and
                 Pub/Sub chooses their location.
   EOT
@@ -32,8 +32,8 @@ variable "event_checks" {
 
 variable "exclude_accepted" {
   description = <<-EOT
-    Share of the customers whose log lines of accepted events are not stored, such as 0.9; 0 stores all. A customer's
-    lines are all stored or none, and lines of any other outcome are always stored.
+    Share of customers whose log lines for accepted events are not stored, such as 0.9; 0 stores all. Either all of a
+    customer's lines are stored or none, and lines with any other outcome are always stored.
   EOT
   type        = number
   default     = 0
@@ -47,7 +47,7 @@ variable "exclude_accepted" {
 
 variable "grantee" {
   description = <<-EOT
-    How the customer of a directive's bearer token is identified, by the maker's identity provider.
+    How Gatepost resolves a directive's bearer token to a customer, at the maker's identity provider.
       resolver  userinfo:URL, introspection:URL or jwt:ISSUER. introspection needs one more secret, the client
                 credentials {"client_id":…,"client_secret":…}.
       claim     the claim with the customer's id; by default sub
@@ -84,7 +84,7 @@ variable "grantee" {
 }
 
 variable "lwa_max_rate" {
-  description = "Most refreshes a second of each stack's sweep at Login with Amazon; 0 means no limit. Events that need a token are not limited."
+  description = "Maximum rate of each stack's sweep, in refreshes a second at Login with Amazon; 0 means no limit. Events that need a token are not limited."
   type        = number
   default     = 0
   nullable    = false
@@ -96,7 +96,7 @@ variable "lwa_max_rate" {
 }
 
 variable "max_event_age" {
-  description = "Greatest age of a device event when it is sent to Alexa, such as 5m or 1h30m."
+  description = "Maximum age of a device event when it is sent to Alexa, such as 5m or 1h30m."
   type        = string
   default     = "5m"
   nullable    = false
@@ -108,7 +108,7 @@ variable "max_event_age" {
 }
 
 variable "refresh_idle_after" {
-  description = "Time without an event after which a customer's tokens are refreshed only for the next event, such as 168h, which infra/README.md, Later, recommends; off refreshes them always."
+  description = "Time without an event after which a customer's tokens are refreshed only when the next event needs them, such as 168h, which infra/README.md, Later, recommends; off always refreshes them."
   type        = string
   default     = "off"
   nullable    = false
@@ -121,9 +121,10 @@ variable "refresh_idle_after" {
 
 variable "refresh_schedule" {
   description = <<-EOT
-    Schedule of the sweeps, in cron's form and UTC: every 1 to 5 minutes. A shard that is not swept before the next sweep is
-    left to that one. Tokens are due 13 minutes or more before they expire: with a sweep in each minute Login with Amazon can
-    be down for ten minutes, and with one every 5 minutes for six.
+    Schedule of the sweeps, a cron expression in UTC: every 1 to 5 minutes. A shard that is not swept before the next
+    sweep is left to that one. Tokens are due for a refresh 13 minutes or more before they expire: no customer is
+    without one while Login with Amazon is down for up to ten minutes with a sweep every minute, and up to six with
+    one every 5 minutes.
   EOT
   type        = string
   default     = "* * * * *"
@@ -152,11 +153,11 @@ variable "scaling" {
   description = <<-EOT
     Resources that differ from the defaults (modules/stack/functions.tf), by function: AcceptGrant,
     SkillEvent, RefreshTokens, RefreshShard, SendEvent. They apply to every stack.
-      min_instances  kept warm, and billed, all the time
-      max_instances  further requests wait in Pub/Sub, or are refused
+      min_instances  kept warm, and billed, at all times
+      max_instances  when all are busy, further requests wait in Pub/Sub, or are refused
       memory         such as 512Mi or 1Gi
-      cpu            whole processors; with less than one a process would handle one request at a time. 4 and more
-                     need more memory, to be set too.
+      cpu            whole CPUs; with less than one an instance would handle one request at a time. 4 or more need more
+                     memory: set that too.
   EOT
   type = map(object({
     min_instances = optional(number)

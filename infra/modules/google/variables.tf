@@ -1,5 +1,5 @@
 variable "aws_account_id" {
-  description = "Id of the AWS account of the skill's Lambdas. Roles of no other account are trusted."
+  description = "Id of the AWS account of the skill's Lambdas. No other account's roles are trusted."
   type        = string
   nullable    = false
 
@@ -26,8 +26,8 @@ variable "regions" {
       location            Google Cloud region of the stack's functions, near the region's event gateway
       firestore_location  location of the customers' tokens: a region or a multi-region such as eur3. It can never
                           be changed, so it does not follow location.
-      lambda_role         name of the role of the Lambda that Alexa calls in this region, which the stack trusts: that of a
-                          skill proxy (modules/aws), or of the maker's own. It need not exist yet.
+      lambda_role         name of the role of the Lambda that Alexa calls in this region, which the stack trusts: a skill
+                          proxy's (modules/aws), or that of the maker's own Lambda. It need not exist yet.
   EOT
   type = map(object({
     location           = string

@@ -50,7 +50,7 @@ locals {
   # there are refused-events and failed-links.
   objectives = {
     delivered = {
-      title  = "events that are rightly settled"
+      title  = "events settled correctly"
       budget = 0.005
       least  = 400
       bad    = "${local.series.events},outcome=~\"${local.bad}\"}"
@@ -58,7 +58,7 @@ locals {
       good   = null
     }
     fresh = {
-      title  = "accepted events that were accepted within 3 s of publishing"
+      title  = "events accepted within 3 s of publishing"
       budget = 0.05
       least  = 50
       bad    = null
@@ -66,7 +66,7 @@ locals {
       good   = "${local.series.delivered_ms_bucket},le=~\"3000(\\\\.0)?\"}"
     }
     linked = {
-      title  = "links that succeed, unless Alexa's code is refused"
+      title  = "successful links, refused codes excluded"
       budget = 0.01
       least  = 100
       bad    = "${local.series.links},outcome=\"failed\",failure!=\"code\"}"
@@ -101,7 +101,7 @@ locals {
         title    = "Gatepost: too few ${slo.title} (${speed})"
         playbook = "error-budget"
         severity = burn.severity
-        help     = "The error budget of this objective, ${format("%.3g", slo.budget * 100)} %, is being used up ${burn.rate} times too fast."
+        help     = "This objective's error budget, ${format("%.3g", slo.budget * 100)} %, is burning at ${burn.rate} times the allowed rate."
         query = join(" and ", [
           "${local.shares[name][burn.long]} > ${burn.rate * slo.budget}",
           "${local.shares[name][burn.short]} > ${burn.rate * slo.budget}",
@@ -124,7 +124,7 @@ locals {
       title    = "Gatepost: Alexa refuses too many events"
       playbook = "refused-events"
       severity = "CRITICAL"
-      help     = "In 15 minutes more than one event in ten, and more than 20, were not delivered, and will not be; or in 6 hours nearly all of 5 or more."
+      help     = "In 15 minutes more than 20 events, and more than one in ten, failed for good; or in 6 hours 5 or more did, nearly all of them."
       query = join(" or ", [for window, limit in { "15m" = { share = 0.1, least = 21 }, "6h" = { share = 0.9, least = 5 } } : join(" and ", [
         "sum by (region) (increase(${local.objectives.delivered.bad}[${window}])) >= ${limit.least}",
         "${local.shares.delivered[window]} > ${limit.share}",
@@ -134,7 +134,7 @@ locals {
       title    = "Gatepost: too many links fail"
       playbook = "failed-links"
       severity = "CRITICAL"
-      help     = "In 30 minutes more than one AcceptGrant in five, and 5 or more, failed; or in 12 hours nearly all of 3 or more. Alexa sends a code once: these customers have to link again."
+      help     = "In 30 minutes 5 or more AcceptGrants failed, more than one in five; or in 12 hours 3 or more did, nearly all of them. Alexa sends a code only once: these customers have to link again."
       query = join(" or ", [for window, limit in { "30m" = { share = 0.2, least = 5 }, "12h" = { share = 0.9, least = 3 } } : join(" and ", [
         "sum by (region) (increase(${local.series.links},outcome=\"failed\"}[${window}])) >= ${limit.least}",
         join(" > ${limit.share} * ", [for what in [",outcome=\"failed\"", ""] : "sum by (region) (increase(${local.series.links}${what}}[${window}]))"]),
@@ -147,7 +147,7 @@ locals {
       title    = "Gatepost: device events wait too long"
       playbook = "late-events"
       severity = "CRITICAL"
-      help     = "More than 20 wait, and more than are taken in a minute; or one has waited for three hours. SendEvent does not take them, or they are retried. Events that are older than max_event_age are not sent any more."
+      help     = "More than 20 events are waiting, more than are handled in a minute; or one has waited for three hours. SendEvent is not receiving them, or they are being retried. Events older than max_event_age are no longer sent."
       query = join(" ", [
         "max by (subscription_id) (${local.late},${local.events}) > ${min(300, local.max_event_age / 2)}", # there is still time
         "and max by (subscription_id) (${local.waiting},${local.events}) > 20",
@@ -166,17 +166,17 @@ locals {
       ])
     }
     old-dead-letters = {
-      title    = "Gatepost: there are dead letters of more than a day"
+      title    = "Gatepost: there are dead letters more than a day old"
       playbook = "dead-letters"
       severity = "WARNING"
-      help     = "They are kept for 7 days."
+      help     = "Pub/Sub deletes them after 7 days."
       query    = "max by (subscription_id) (${local.late},subscription_id=~\"${local.letters}\"}) > 86400"
     }
     token-health = {
       title    = "Gatepost: events refresh their own tokens"
       playbook = "token-health"
       severity = "WARNING"
-      help     = "For 30 minutes more than one event in twenty found an expired token: sweeps do not keep up, and events are slower for it."
+      help     = "For 30 minutes more than one event in twenty found an expired token: sweeps are not keeping up, which slows events down."
       query = join(" and ", [
         "sum by (region) (increase(${local.series.renewed}}[30m])) > 20",
         join(" > 0.05 * ", [
@@ -195,7 +195,7 @@ locals {
       ])
     }
     instances = {
-      title    = "Gatepost: a function has all its instances"
+      title    = "Gatepost: a function is at its instance limit"
       playbook = "instances"
       severity = "WARNING"
       help     = "It has been at max_instances for 10 minutes. Further calls wait, or are refused with 429."
@@ -212,19 +212,19 @@ locals {
   # limit is a half, because Monitoring interpolates.
   no_sweep = {
     for region in keys(var.stacks) : "no-sweep-${lower(region)}" => {
-      title    = "Gatepost: no sweep began for 15 minutes in ${region}"
+      title    = "Gatepost: no sweep has begun for 15 minutes in ${region}"
       playbook = "no-sweep"
       severity = "CRITICAL"
-      help     = "RefreshTokens was not called, or gave no good answer."
+      help     = "RefreshTokens was not called, or its calls failed."
       query    = "(sum(increase(${local.answered},service_name=\"gatepost-${lower(region)}-refreshtokens\"}[6m])) or vector(0)) < 0.5"
     }
   }
   no_canary = {
     for region in keys(var.canary) : "canary-${lower(region)}" => {
-      title    = "Gatepost: the canary's report did not arrive for 15 minutes in ${region}"
+      title    = "Gatepost: no canary report has arrived for 15 minutes in ${region}"
       playbook = "canary"
       severity = "CRITICAL"
-      help     = "Three reports in a row were not accepted by the gateway."
+      help     = "The gateway accepted none of the last three reports."
       query    = "(sum(increase(${local.series.canary},region=\"${lower(region)}\"}[6m])) or vector(0)) < 0.5"
     }
   }
@@ -232,12 +232,12 @@ locals {
 
   metric_alerts = {
     late-shards = {
-      title         = "Gatepost: shards wait for more than 5 minutes"
+      title         = "Gatepost: shards wait too long"
       playbook      = "late-shards"
       severity      = "WARNING"
       subscriptions = [for stack in var.stacks : stack.refresh_subscription]
       above         = 300
-      help          = "RefreshShard does not take them. Access tokens are due for a refresh 13 minutes or more before they expire."
+      help          = "A shard has waited for RefreshShard for more than 5 minutes. Access tokens are due for a refresh 13 minutes or more before they expire."
     }
   }
 
@@ -260,7 +260,7 @@ locals {
         "NOT (log_id(\"run.googleapis.com/requests\") AND resource.labels.service_name=(${join(" OR ", formatlist("\"%s\"", local.repeated))}))",
       ])
       source = "EXTRACT(resource.labels.service_name)"
-      help   = "The line's field error, or one whose name begins with error_, says what is wrong."
+      help   = "The line's error field, or one whose name begins with error_, says what is wrong."
     }
     }, !var.keyset_alert ? {} : {
     keyset-access = {
@@ -276,7 +276,7 @@ locals {
         ])})",
       ])
       source = "EXTRACT(protoPayload.authenticationInfo.principalEmail)"
-      help   = "Somebody, or something, other than the functions read the keyset that opens every customer's tokens."
+      help   = "A principal other than the functions read the keyset that opens every customer's tokens."
     }
   })
 

@@ -21,13 +21,13 @@ locals {
         { title = "Refusals by code, per minute", unit = "1", limit = null, queries = {
           "$${labels.code}" = "sum by (code) (rate(${local.series.refusals},region=\"STACK\"}[5m])) * 60"
         } },
-        { title = "The gateway's time, p95", unit = "ms", limit = null, queries = {
+        { title = "Gateway latency, p95", unit = "ms", limit = null, queries = {
           "p95" = "histogram_quantile(0.95, sum by (le) (rate(${local.series.gateway_ms_bucket},region=\"STACK\"}[5m])))"
         } },
-        { title = "Accepted kinds, per minute", unit = "1", limit = null, queries = {
+        { title = "Accepted events by kind, per minute", unit = "1", limit = null, queries = {
           "$${labels.kind}" = "sum by (kind) (rate(${local.series.events},region=\"STACK\",outcome=\"accepted\"}[5m])) * 60"
         } },
-        { title = "Not as the objective has it, share of an hour", unit = "1", limit = null, queries = {
+        { title = "Share that misses each objective, over 1 hour", unit = "1", limit = null, queries = {
           for name in keys(local.objectives) : name => replace(local.shares[name]["1h"], local.on_run, "${local.on_run},region=\"STACK\"")
         } },
       ]
@@ -41,7 +41,7 @@ locals {
         { title = "Skill events, per hour", unit = "1", limit = null, queries = {
           "$${labels.kind} $${labels.outcome}" = "sum by (kind, outcome) (increase(${local.series.skill_events},region=\"STACK\"}[1h]))"
         } },
-        { title = "Announcements that failed, per hour", unit = "1", limit = null, queries = {
+        { title = "Failed announcements, per hour", unit = "1", limit = null, queries = {
           "$${labels.function}" = "sum by (function) (increase(${local.series.announce_errors},region=\"STACK\"}[1h]))"
         } },
       ]
@@ -53,11 +53,11 @@ locals {
           for name in ["refreshed", "refused", "revoked", "failed"] : name =>
           "sum (increase(${local.series["${name}_sum"]},region=\"STACK\"}[5m]))"
         } },
-        { title = "Sweeps behind, and events with a refresh of their own", unit = "1", limit = null, queries = {
+        { title = "Shards behind, and events that refreshed a token", unit = "1", limit = null, queries = {
           "shards behind" = "sum (increase(${local.series.shards_behind},region=\"STACK\"}[5m]))"
           "renewed"       = "sum (increase(${local.series.renewed},region=\"STACK\"}[5m]))"
         } },
-        { title = "Time of Login with Amazon, p95", unit = "ms", limit = null, queries = {
+        { title = "Login with Amazon latency, p95", unit = "ms", limit = null, queries = {
           "$${labels.function}" = "histogram_quantile(0.95, sum by (le, function) (rate(${local.series.lwa_ms_bucket},region=\"STACK\"}[5m])))"
         } },
         { title = "Circuit breakers and the brake, per 5 minutes", unit = "1", limit = null, queries = {
@@ -73,13 +73,13 @@ locals {
           "events" = "max (${local.late},subscription_id=\"EVENTS\"})"
           "shards" = "max (${local.late},subscription_id=\"SHARDS\"})"
         } },
-        { title = "Messages that wait", unit = "1", limit = null, queries = {
+        { title = "Waiting messages", unit = "1", limit = null, queries = {
           "$${labels.subscription_id}" = "max by (subscription_id) (${local.waiting},subscription_id=~\"EVENTS|SHARDS|${join("|", var.dead_letters)}\"})"
         } },
         { title = "Age of an event when an attempt begins, p95", unit = "ms", limit = null, queries = {
           "p95" = "histogram_quantile(0.95, sum by (le) (rate(${local.series.event_age_ms_bucket},region=\"STACK\"}[5m])))"
         } },
-        { title = "Notes of missed events, per 5 minutes", unit = "1", limit = null, queries = {
+        { title = "Missed events noted, per 5 minutes", unit = "1", limit = null, queries = {
           "noted" = "sum (increase(${local.series.noted_behind},region=\"STACK\"}[5m]))"
         } },
       ]

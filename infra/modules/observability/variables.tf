@@ -7,7 +7,7 @@ variable "alert_channels" {
 
 variable "budget" {
   description = <<-EOT
-    A budget of the project's cost in a month, with mails at 50, 90 and 120 %: null for none.
+    A monthly budget for the project, with emails at 50, 90 and 120 %: null for none.
       billing_account  such as 012345-567890-ABCDEF. Applying needs roles/billing.costsManager on it.
       amount           in units of the account's currency
   EOT
@@ -30,10 +30,10 @@ variable "budget" {
 
 variable "canary" {
   description = <<-EOT
-    A customer of the maker's own in an Alexa region, for whom a report is published every five minutes: see
+    The maker's test customer in an Alexa region, for whom a report is published every five minutes: see
     infra/playbooks/canary.md. Without one there is no canary in the region.
-      user_id      the maker's id of the customer, who has linked the skill in this region
-      endpoint_id  id of a discovered endpoint of theirs
+      user_id      the maker's id for the customer, who must have linked the skill in this region
+      endpoint_id  id of one of their discovered endpoints
   EOT
   type = map(object({
     user_id     = string
@@ -49,16 +49,16 @@ variable "canary" {
 }
 
 variable "dead_letters" {
-  description = "Names of the topics for dead letters, each of which has a subscription of the same name."
+  description = "Names of the dead-letter topics; each has a subscription of the same name."
   type        = list(string)
   nullable    = false
 }
 
 variable "keyset_alert" {
   description = <<-EOT
-    Whether to notify when a principal other than the functions reads a keyset. It switches the audit log of Secret
-    Manager's data on for the whole project, which is billed like other logs, and replaces the project's own settings
-    for that service.
+    Whether to notify when a principal other than the functions reads a keyset. It turns on Secret
+    Manager's data access audit log for the whole project, which is billed like other logs, and replaces the project's
+    own settings for that service.
   EOT
   type        = bool
   default     = false
@@ -66,13 +66,13 @@ variable "keyset_alert" {
 }
 
 variable "labels" {
-  description = "Labels of the alert policies and objectives; the rest can have none."
+  description = "Labels of the alert policies and objectives; the other resources cannot be labelled."
   type        = map(string)
   default     = null
 }
 
 variable "max_event_age" {
-  description = "Greatest age of a device event when it is sent to Alexa, such as 5m or 1h30m."
+  description = "Maximum age of a device event when it is sent to Alexa, such as 5m or 1h30m."
   type        = string
   nullable    = false
 }
@@ -84,15 +84,16 @@ variable "project_id" {
 }
 
 variable "project_number" {
-  description = "Number of the Google Cloud project, by which a budget knows it."
+  description = "Number of the Google Cloud project, which a budget's filter needs."
   type        = string
   nullable    = false
 }
 
 variable "slo" {
   description = <<-EOT
-    Whether to create services and SLOs in Cloud Monitoring, which show the budgets that are left. Google refuses an SLO
-    until its metrics exist, up to ten minutes after the first apply, so it is off then. The burn-rate alerts need none.
+    Whether to create services and SLOs in Cloud Monitoring, which show how much of each error budget is left. Google
+    refuses an SLO until its metrics exist, up to ten minutes after the first apply, so leave it off until then. The
+    burn-rate alerts do not need it.
   EOT
   type        = bool
   default     = false

@@ -30,7 +30,7 @@ resource "aws_cloudwatch_metric_alarm" "proxy" {
   for_each = local.alarms
 
   alarm_name        = "${local.name}-${each.key}"
-  alarm_description = "Gatepost: the skill proxy of ${var.region} fails, is throttled or is slow. Playbook: infra/playbooks/lambda.md"
+  alarm_description = "Gatepost: the skill proxy in ${var.region} is failing, throttled or slow. Playbook: infra/playbooks/lambda.md"
 
   namespace          = each.value.namespace
   metric_name        = each.value.metric

@@ -2,7 +2,7 @@ variable "accept_grant" {
   description = <<-EOT
     The stack's function AcceptGrant.
       url       its address
-      audience  of its ID token; by default from the URL
+      audience  of its ID token; by default derived from the URL
   EOT
   type = object({
     url      = string
@@ -32,7 +32,7 @@ variable "directive" {
     The maker's own handler of directives. Without it the proxy refuses every directive but AcceptGrant.
       url       its address
       auth      google if it needs a Google ID token, otherwise none
-      audience  of the ID token; by default from the URL
+      audience  of the ID token; by default derived from the URL
   EOT
   type = object({
     url      = string
@@ -79,7 +79,7 @@ variable "google" {
 }
 
 variable "log_retention_days" {
-  description = "Retention of the proxy's log, which contains no contents of messages."
+  description = "Days to keep the proxy's log, which contains no message contents."
   type        = number
   default     = 30
   nullable    = false
@@ -96,7 +96,7 @@ variable "log_retention_days" {
 }
 
 variable "memory" {
-  description = "Memory of the Lambda in MB. Its share of a processor grows with it."
+  description = "Memory of the Lambda in MB. Its share of a CPU grows with it."
   type        = number
   default     = 128
   nullable    = false
@@ -109,8 +109,8 @@ variable "memory" {
 
 variable "name" {
   description = <<-EOT
-    Name of the Lambda, its role and its log, before a hyphen and the region. Roles are one set for all
-    regions of an AWS account: a second skill in the same account needs another name.
+    Name of the Lambda, its role and its log, before a hyphen and the region. Roles are
+    shared by all regions of an AWS account: a second skill in the same account needs another name.
   EOT
   type        = string
   default     = "gatepost-skill-proxy"
@@ -148,9 +148,9 @@ variable "region" {
 
 variable "skill_event" {
   description = <<-EOT
-    The stack's function SkillEvent. Without it Alexa may not send skill events to the proxy.
+    The stack's function SkillEvent. Without it Alexa is not allowed to send skill events to the proxy.
       url       its address
-      audience  of its ID token; by default from the URL
+      audience  of its ID token; by default derived from the URL
   EOT
   type = object({
     url      = string

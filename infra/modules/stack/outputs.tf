@@ -20,7 +20,7 @@ output "environment" {
 }
 
 output "inactive" {
-  description = "Functions whose last build or start failed, each with its state. A plan finds nothing to do for them."
+  description = "Functions whose last build or start failed, each with its state. A plan shows no changes for them."
   value       = [for function in google_cloudfunctions2_function.function : "${function.name} (${function.state})" if function.state != "ACTIVE"]
 }
 
@@ -30,7 +30,7 @@ output "lambda" {
 }
 
 output "max_instances" {
-  description = "Greatest number of instances of the functions, by function."
+  description = "Maximum number of instances, by function."
   value       = { for name, scaling in local.scaling : name => tonumber(scaling.max_instances) }
 }
 

@@ -1,12 +1,12 @@
 variable "backup_retention_weeks" {
-  description = "Weeks for which a weekly backup of the database is kept, or 0 for no backups."
+  description = "Weeks to keep a weekly backup of the database, or 0 for no backups."
   type        = number
   default     = 0
   nullable    = false
 }
 
 variable "build_account" {
-  description = "Full name of the service account of the functions' builds."
+  description = "Full name of the service account that builds the functions."
   type        = string
   nullable    = false
 }
@@ -42,7 +42,7 @@ variable "grantee" {
 }
 
 variable "kms_keys" {
-  description = "Keys of Cloud KMS for the database and for the topic of shards, null for Google's own."
+  description = "Cloud KMS keys for the database and for the topic of shards, null for Google's own."
   type = object({
     database = optional(string)
     topics   = optional(string)
@@ -87,7 +87,7 @@ variable "project_id" {
 }
 
 variable "pubsub_agent" {
-  description = "Pub/Sub's own service account in the project, as a member."
+  description = "Pub/Sub's own service account in the project, as an IAM member."
   type        = string
   nullable    = false
 }
@@ -95,10 +95,10 @@ variable "pubsub_agent" {
 variable "refresh" {
   description = <<-EOT
     The sweep.
-      schedule    in cron's form and UTC: */N * * * * with N from 1 to 5, or * * * * *
+      schedule    a cron expression in UTC: */N * * * * with N from 1 to 5, or * * * * *
       shards      number of parallel parts
       idle_after  time without an event after which a customer is left out, or off
-      max_rate    most refreshes a second of all parts together, or 0 for no limit
+      max_rate    maximum refreshes a second of all parts together, or 0 for no limit
   EOT
   type = object({
     schedule   = string
@@ -121,7 +121,7 @@ variable "region" {
 }
 
 variable "repository" {
-  description = "The repository of the functions' images, as projects/P/locations/L/repositories/R, or null for the one of Cloud Functions."
+  description = "The repository for the functions' images, as projects/P/locations/L/repositories/R, or null for that of Cloud Functions."
   type        = string
   default     = null
 }
@@ -143,7 +143,7 @@ variable "secrets" {
     Names of the functions' secrets.
       lwa      the skill's client credentials at Login with Amazon
       keyset   keyset that seals this stack's tokens
-      grantee  client credentials for introspection, null without it
+      grantee  client credentials for introspection, otherwise null
   EOT
   type = object({
     lwa     = string

@@ -156,7 +156,7 @@ run "alerts" {
     error_message = "Every alert must notify all channels, have a severity, the labels and its playbook, and say what has happened."
   }
   assert {
-    condition     = strcontains(google_monitoring_alert_policy.promql["slo-delivered-fast"].documentation[0].content, "objective, 0.5 %, is being used up 14.4 times too fast")
+    condition     = strcontains(google_monitoring_alert_policy.promql["slo-delivered-fast"].documentation[0].content, "budget, 0.5 %, is burning at 14.4 times the allowed rate")
     error_message = "The text must have the budget in few digits."
   }
   # Each condition, and each series at each evaluation, is billed.
