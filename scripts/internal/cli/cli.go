@@ -1,5 +1,5 @@
-// Package cli runs the commands of gatepost: one way to parse flags, to write help,
-// errors and progress, and to end with a status.
+// Package cli runs the commands of gatepost. All of them parse flags, write help,
+// errors and progress, and set the exit status in the same way.
 //
 // A command is a struct whose fields are its flags and arguments, as package kong
 // reads them, with a method Run(context.Context, *cli.Env) error. A method Validate

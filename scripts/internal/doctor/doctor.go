@@ -1,9 +1,10 @@
-// Package doctor is the command gatepost doctor: it checks a deployment, or what one
-// needs. Its README lists the checks, which are in the table of checks.go.
+// Package doctor is the command gatepost doctor: it checks a deployment, or,
+// before there is one, what it needs. Its README lists the checks of the table in
+// checks.go.
 //
-// It reads, and changes nothing: of Google's APIs it calls only methods that read. What
-// it sends to Amazon, to the identity provider and to the functions is made up, and has
-// to be refused.
+// It changes nothing, and calls only those methods of Google's APIs that read. What it
+// sends to Amazon, to the identity provider and to the functions is made up, and must
+// be refused.
 package doctor
 
 import (
