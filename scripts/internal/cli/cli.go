@@ -232,8 +232,9 @@ func (env *Env) follow(parsed *kong.Context) (command *kong.Node, secretive bool
 	return command, secretive
 }
 
-// checkFlags returns an error for a flag that is given twice, of which the parser would
-// ignore the first, or with an empty text, which would pass for a missing flag.
+// checkFlags returns an error for a flag that is given twice, because the parser would
+// ignore the first, and for one with an empty text, because that would pass for a
+// missing flag.
 func checkFlags(parsed *kong.Context) error {
 	seen := make(map[*kong.Flag]bool)
 	for _, step := range parsed.Path {

@@ -454,7 +454,7 @@ func wrongUser(q Question, known Evidence) (Verdict, bool) {
 	return Verdict{}, false
 }
 
-// undecoded looks for events that could not be decoded, so that their customer is not known.
+// undecoded looks for events that could not be decoded, so their customer is not known.
 func undecoded(q Question, known Evidence) (Verdict, bool) {
 	unnamed := Question{Event: q.Event, From: q.From, To: q.To}
 	var found []string
