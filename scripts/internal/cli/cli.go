@@ -98,7 +98,7 @@ func openFirestore(ctx context.Context, project, database string) (grant.Admin, 
 
 // Stack are the flags that name a stack's database.
 type Stack struct {
-	Project  string `placeholder:"P" nolocal:"" help:"Project of Google Cloud. Default: the project of the credentials."`
+	Project  string `placeholder:"P" nolocal:"" help:"Google Cloud project. Default: the one in the credentials."`
 	Database string `placeholder:"D" default:"(default)" nolocal:"" help:"Firestore database of the stack (default: ${default})."`
 }
 
@@ -192,7 +192,7 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	case wrong != nil:
 		err = wrong
 	case err == nil && local == "" && env.Local != nil: // or it could read any file for another user
-		err = errors.New("a local run runs commands with --local only")
+		err = errors.New("a local run runs only commands with --local")
 	}
 	if err != nil {
 		env.sayUsage(advise(err, args, node, secretive))
