@@ -176,9 +176,9 @@ const (
 	// requests would collect all the time.
 	gcPercent = 400
 	// memoryLimit is where the garbage collector takes priority. It suits the smallest
-	// instance, of 256 MiB, of which the program, the stacks and the platform need a
-	// part. The runtime cannot see the size of a Cloud Run instance: set GOMEMLIMIT for
-	// larger ones.
+	// instance, which has 256 MiB: the program, the stacks and the platform need part
+	// of them. The runtime cannot see the size of a Cloud Run instance: set GOMEMLIMIT
+	// for larger ones.
 	memoryLimit = 192 << 20
 )
 

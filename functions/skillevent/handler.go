@@ -3,11 +3,11 @@
 //
 // SkillAccountLinked maps an Amazon account to a customer of the maker: the maker's
 // identity provider resolves the event's token. SkillDisabled names only the Amazon
-// account. It makes every grant of that customer due for a refresh at the next sweep,
-// minutes later instead of up to an hour. It revokes nothing. Only a refusal by Login
-// with Amazon revokes, and after this event the first refusal is final. So the link of
-// another member of the household survives, and an event that is late, duplicated or
-// out of order does no harm.
+// account. It makes every grant of that customer due at the next sweep, so the refresh
+// comes within minutes instead of within an hour. It revokes nothing. Only a refusal
+// by Login with Amazon revokes, and after this event the first refusal is final. So
+// the link of another member of the household survives, and an event that is late,
+// duplicated or out of order does no harm.
 //
 // The mapping of an unlinked account is kept for a week.
 //

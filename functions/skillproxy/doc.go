@@ -7,9 +7,9 @@
 //   - Everything else goes to the maker's own handler of directives. Without one the
 //     proxy answers INVALID_DIRECTIVE.
 //
-// The proxy adds X-Alexa-Region to the request, since a directive does not name its
-// region, and an ID token that authenticates the proxy to Google; see package
-// federation.
+// The proxy adds two headers to the request: X-Alexa-Region, because a directive
+// does not name its region, and an ID token that authenticates the proxy to Google
+// (see package federation).
 //
 // Alexa waits eight seconds. If the target fails, hangs or returns no answer in Alexa's
 // form, the proxy answers by itself within seven: ACCEPT_GRANT_FAILED for AcceptGrant,
@@ -20,8 +20,8 @@
 //
 // The proxy does not store or change a message, and logs its contents only if the
 // directive reports a fault of an event. It sends a directive once, with two
-// exceptions. After a 401 to an ID token that was not new it sends the directive again
-// with a new token, because Cloud Run answers 401 before the target sees it. It sends
-// AcceptGrant again, once, after no answer, 429, 502 or 503, because AcceptGrant is
-// idempotent: the same code is the same grant.
+// exceptions. After a 401 to an ID token that was not new, it sends the directive
+// again with a new token, because Cloud Run answers 401 before the target sees it. It
+// sends AcceptGrant a second time after no answer, 429, 502 or 503, because
+// AcceptGrant is idempotent: the same code is the same grant.
 package main

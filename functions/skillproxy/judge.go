@@ -14,7 +14,7 @@ import (
 	"github.com/gatepostdev/gatepost/shared/alexa"
 )
 
-// kind is the kind of a message, by which the proxy chooses the target.
+// kind is the kind of a message. It determines the target.
 type kind int
 
 const (
@@ -146,7 +146,7 @@ func outcomeOf(k kind, m alexa.Envelope, r reply) outcome {
 
 // isAnswer reports whether the body is an answer for Alexa. A request in the form of a
 // custom skill's has an answer in that form, which the proxy does not check further. A
-// parser may ignore a byte order mark (RFC 8259, section 8.1), so that one alone is no
+// parser may ignore a byte order mark (RFC 8259, section 8.1), so one alone is no
 // reason to withhold an answer.
 func isAnswer(m alexa.Envelope, body []byte) bool {
 	body = bytes.TrimPrefix(body, []byte("\uFEFF"))

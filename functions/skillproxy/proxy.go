@@ -27,9 +27,9 @@ const (
 	// smallest Lambda has a fourteenth of a processor.
 	deadlineSpare = 500 * time.Millisecond
 	// idleTime is how long an idle connection is kept. Lambda freezes the process
-	// between invocations, so that the process does not notice a server that closes
-	// its end. The next directive would be lost on the dead connection, and could not
-	// be resent, because the server might have carried it out. Five seconds is the
+	// between invocations, so the process does not notice a server that closes its
+	// end. The next directive would be lost on the dead connection, and could not be
+	// resent, because the server might have carried it out. Five seconds is the
 	// shortest idle time of a server in common use (Node's).
 	idleTime = 4 * time.Second
 	// connections is the number of idle connections kept to each host. Only a Lambda

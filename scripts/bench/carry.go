@@ -31,11 +31,11 @@ import (
 // through an outage of Login with Amazon.
 //
 // It simulates one shard with all its customers, and multiplies. That is exact as far
-// as the shards are alike: they share no customer, no document but the brake, which
-// is not written while no grant is refused, and no process that is short of processor
+// as the shards are alike: they share no customer, no document but the brake, which is
+// not written while no grant is refused, and no process that is short of processor
 // time. What they share in the cloud, the database's writes and LWA_MAX_RATE, each gets
-// its part of. Customers have buckets by a hash, so that the largest of 128 shards of
-// ten million has 1 % more than the mean.
+// its part of. Customers have buckets by a hash, so the largest of 128 shards of ten
+// million has 1 % more than the mean.
 type carrying struct {
 	customers, shards, databaseWrites, maxRate int
 	period, lwa, write, query                  time.Duration

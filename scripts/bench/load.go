@@ -145,7 +145,7 @@ func (l *loading) conclude(out io.Writer) error {
 }
 
 // recovery tells after how long half of the usual rate was reached. Other load of the
-// machine affects the rate, so that a higher share would mean nothing.
+// machine affects the rate, so a higher share would mean nothing.
 func recovery(seconds []int, usual float64) string {
 	for second, n := range seconds {
 		if float64(n) >= usual/2 {

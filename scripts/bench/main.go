@@ -1,6 +1,6 @@
-// Command bench measures the resources of an event and of the sweep, which refreshes
-// every customer's access token before it expires, simulates both at their largest, and
-// computes their costs.
+// Command bench measures the resources that an event and a sweep use, simulates both at
+// their largest scale, and computes their costs. The sweep refreshes every customer's
+// access token before it expires.
 //
 //	go run ./scripts/bench events  CPU, latency and memory of SendEvent, compared with common alternatives
 //	go run ./scripts/bench load    SendEvent with many events in flight, and a gateway that slows down

@@ -163,14 +163,14 @@ func TestStories(t *testing.T) {
 	}{
 		{"accepted", func() {}, "--user=u-1 --endpoint=lamp-1", cli.StatusDone, `
 Alexa accepted it in EU, * after it was published.
-If the app does not show it, look whether discovery declares the property.
+If the app does not show it, check whether discovery declares the property.
 functions/TROUBLESHOOTING.md#accepted`},
 		{"never published", func() {}, "--user=u-1 --endpoint=lamp-2", cli.StatusFailed, `
 The log begins at *, and has nothing of it since: it was published before, or not at all, or to another project or topic.
 Look for the message id in the publisher's log.
 functions/TROUBLESHOOTING.md#no-line`},
 		{"wrong user", func() { publish("e-2", "stranger", "lamp-3", "no_grant") }, "--user=u-1 --endpoint=lamp-3", cli.StatusFailed, `
-Perhaps with another userId: an event of such an endpoint came for the hash *, which has not linked.
+Perhaps with another userId: an event of such an endpoint came for the customer with the hash *, who has not linked.
 Publish with the userId that your identity provider names when the customer links.
 functions/TROUBLESHOOTING.md#no-line`},
 		{"wrong region", func() { publish("e-3&region=NA", "u-1", "lamp-4", "no_grant") }, "--user=u-1 --endpoint=lamp-4", cli.StatusFailed, `
@@ -221,14 +221,14 @@ functions/TROUBLESHOOTING.md#revoked`},
 			}
 		}, "--user=late", cli.StatusDone, `
 Alexa accepted it in EU, * after it was published: attempt 1 failed with THROTTLING_EXCEPTION.
-Nothing for the state. A routine may not have run.
+Nothing: Alexa has the state. A routine may not have run.
 functions/TROUBLESHOOTING.md#accepted`},
 		{"suspect", func() {
 			r.until(`grant +suspect suspect in FE`)
 			publish("e-9", "suspect", "lamp-2", "suspended")
 		}, "--user=suspect --endpoint=lamp-2", cli.StatusFailed, `
-The grant is suspect, and was not to be tried yet, since * (skill_disabled).
-Wait for recovered or revoked, or mend what the grant's reason names and run gatepost grants probe.
+It was too early to try the grant again: it is suspect, since * (skill_disabled).
+Wait for recovered or revoked, or fix what the grant's reason names, and run gatepost grants probe.
 functions/TROUBLESHOOTING.md#suspended`},
 	} {
 		test.make()

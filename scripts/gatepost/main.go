@@ -27,7 +27,7 @@ type commands struct {
 	Lint      lint.Command     `cmd:"" help:"Check device events before Alexa does."`
 	Simulator simulatorCommand `cmd:"" help:"Simulate Login with Amazon and the event gateways."`
 	Explain   explain.Command  `cmd:"" help:"Say why an event did or did not arrive."`
-	Doctor    doctor.Command   `cmd:"" help:"Check a deployment, or what one needs."`
+	Doctor    doctor.Command   `cmd:"" help:"Check a deployment, or its prerequisites."`
 	Grants    grants.Commands  `cmd:"" help:"Show and repair the records of customers in a stack."`
 	Import    cutover.Command  `cmd:"" secretive:"" help:"Take over the refresh tokens of another sender."`
 	Replay    replay.Command   `cmd:"" help:"Publish dead letters again, once the cause of their failure is fixed."`

@@ -154,7 +154,7 @@ func TestWrongCalls(t *testing.T) {
 		{"--verbose", cli.StatusUsage, "unknown flag --verbose"},
 		{"simulator now", cli.StatusUsage, "unexpected argument now"},
 		{"simulator --lwa", cli.StatusUsage, "--lwa: "},
-		{"simulator --eu=example.com:1", cli.StatusUsage, "add --public if that is meant"},
+		{"simulator --eu=example.com:1", cli.StatusUsage, "add --public if you mean that"},
 		{"lint --discovery", cli.StatusUsage, "--discovery: "},
 		{"lint --schema events.json", cli.StatusUsage, "--schema takes no files"},
 		{"lint missing.json", cli.StatusUsage, "missing.json: no such file"},

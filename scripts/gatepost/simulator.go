@@ -36,7 +36,7 @@ func (simulatorCommand) Example() string { return "gatepost simulator --lwa 127.
 func (c simulatorCommand) Validate() error {
 	for _, address := range []string{c.LWA, c.NA, c.EU, c.FE} {
 		if _, _, err := net.SplitHostPort(address); !c.Public && (err != nil || !cli.IsLoopback(address)) {
-			return fmt.Errorf("%q is not on the loopback interface: add --public if that is meant", address)
+			return fmt.Errorf("%q is not on the loopback interface: add --public if you mean that", address)
 		}
 	}
 	return nil

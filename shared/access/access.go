@@ -28,7 +28,7 @@ var (
 	// be saved. It wraps ErrBusy.
 	ErrNoTime = fmt.Errorf("%w: login with amazon is slow", ErrBusy)
 	// ErrOtherClient: the grant belongs to an LWA client that is not among the
-	// credentials in use, so that it cannot be refreshed.
+	// credentials in use, so it cannot be refreshed.
 	ErrOtherClient = errors.New("access: grant belongs to another LWA client")
 )
 

@@ -13,7 +13,7 @@ import (
 // ErrBraked: Login with Amazon refused the refresh, but it is refusing too many
 // others to be believed. Nothing was changed. Treat it as an outage of Login with
 // Amazon.
-var ErrBraked = errors.New("access: too many refreshes are refused for a refusal to be believed")
+var ErrBraked = errors.New("access: so many refreshes are refused that no refusal is believed")
 
 // brakePause is the least time between two writes of a process to the brake,
 // since Firestore takes about one a second to one document.
@@ -45,9 +45,9 @@ type verdict struct {
 	done     chan struct{} // closed when the other fields are set
 }
 
-// Admit counts the first refusal of a grant, or a revocation that is about to be
-// saved, and returns ErrBraked if it must not be saved. One request writes for all
-// waiting requests, at most once a second.
+// Admit counts the first refusal of a grant, or its revocation if revokes is true,
+// before the caller saves it. It returns ErrBraked if the caller must not save it.
+// One request writes for all waiting requests, at most once a second.
 func (b *Brake) Admit(ctx context.Context, revokes bool) error {
 	mine := &verdict{revokes: revokes, done: make(chan struct{})}
 	b.mu.Lock()
@@ -73,7 +73,7 @@ func (b *Brake) Admit(ctx context.Context, revokes bool) error {
 	return nil
 }
 
-// writeTime bounds one write to the brake, for which other requests wait as well.
+// writeTime bounds one write to the brake. Other requests wait for it too.
 const writeTime = 3 * time.Second
 
 // writeBatch calls write, and then gives the turn back.

@@ -12,14 +12,14 @@
 // Builders like [NewChangeReport], with [Event.Device], are for a maker's own services
 // in Go.
 //
-// An event is decoded first and checked after. decode.go knows the format and passes on
+// An event is first decoded, then checked. decode.go knows the format and passes on
 // what it cannot decode; check.go compares the decoded parts with the tables of kinds,
 // payloads and values, and [DecodeEvent] is the only caller of the check.
 //
 // An event is refused only on proof: a current page of Amazon's, or an answer of the
-// gateway. Amazon's recommendations, the rules of its schema of 2021 alone, and a name
-// that resembles one of Alexa's cause warnings. [Checks] selects which faults are
-// reported.
+// gateway. A breach of Amazon's recommendations, or of a rule that only its schema of
+// 2021 has, causes only a warning, as does a name that resembles one of Alexa's.
+// [Checks] selects which faults are reported.
 //
 // [Event.Append] encodes an event for the gateway, with the fields that a publisher must
 // not set: message id, payload version and token. Property values, cookies and payloads

@@ -78,7 +78,7 @@ type Kind struct {
 	// Synchronous is why the kind is not an asynchronous event, empty if it is one.
 	Synchronous string
 
-	// official: the kind is in Amazon's message schema, so that version and
+	// official: the kind is in Amazon's message schema, so version and
 	// header are certain.
 	official bool
 	known    bool   // Version is from Amazon's pages, and not a guess

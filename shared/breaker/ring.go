@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// ringSize holds 5 s of attempts at 800 a second, so that an attempt is
+	// ringSize holds 5 s of attempts at 800 a second, so an attempt is
 	// still there when it has been unanswered for that long. A ring costs a
 	// healthy attempt one write; only a failure reads it.
 	ringSize = 4096

@@ -19,7 +19,7 @@ const (
 	clockAhead = time.Minute
 )
 
-// addedUp is the prefix of the namespaces of properties of which every report counts:
+// addedUp is the prefix of namespaces in which every report of a property counts:
 // Alexa adds up how long each stage of a heater or cooler was on.
 const addedUp = "Alexa.ThermostatController.HVAC."
 

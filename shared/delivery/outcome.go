@@ -91,7 +91,7 @@ var (
 	ErrDuplicate = errors.New("event was accepted before")
 	// ErrSuperseded: what the event reports is older than what was accepted.
 	ErrSuperseded = errors.New("a newer report was accepted before")
-	// ErrClaimed: another process is sending the event, or died while it was.
+	// ErrClaimed: another process is sending the event, or died while sending it.
 	ErrClaimed = errors.New("another process is sending this event")
 	// ErrNoTime: another attempt could not be finished in the time that is left. The
 	// event is handed back to Pub/Sub before it is cut off.

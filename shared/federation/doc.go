@@ -3,9 +3,9 @@
 //
 // The Lambda's AWS role proves its identity. A [Client] signs a request to AWS's
 // GetCallerIdentity without sending it. Google's Security Token Service sends it to
-// AWS, and issues a federated access token. With that the IAM Credentials API issues an
-// ID token of a service account for one audience. These are two round trips, which are
-// retried once after a transient fault; see
+// AWS, and issues a federated access token. The IAM Credentials API accepts that token,
+// and issues an ID token of a service account for one audience. These are two round
+// trips, which are retried once after a transient fault; see
 // https://cloud.google.com/iam/docs/workload-identity-federation-with-other-clouds.
 //
 // [Tokens] caches ID tokens until shortly before they expire:

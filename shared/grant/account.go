@@ -22,8 +22,7 @@ type Account struct {
 	Skill    string
 	LinkedAt time.Time // of the event that reported the link
 	// ExpireAt is zero while the account is linked. An expired account is ignored:
-	// Amazon makes a new id for each enablement, so that this one is not used
-	// again.
+	// Amazon makes a new id for each enablement, so this one is not used again.
 	ExpireAt time.Time
 	Revision Revision // set by the store, zero for one that is not stored
 }
@@ -34,7 +33,7 @@ func NewAccount(key AccountKey, customer Key, linkedAt time.Time) Account {
 }
 
 // Live reports whether the account is stored and has not expired. Stores delete
-// expired documents late or never, so that readers must check.
+// expired documents late or never, so readers must check.
 func (a Account) Live(now time.Time) bool {
 	return a.Revision != 0 && (a.ExpireAt.IsZero() || now.Before(a.ExpireAt))
 }

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Behind lists the endpoints of which Alexa may lack the latest state, because
-// reports to a grant were not delivered. The maker is asked once to report them
-// again, however many reports were lost.
+// Behind lists the endpoints whose latest state Alexa may lack, because reports
+// to a grant were not delivered. The maker is asked once to report them again,
+// however many reports were lost.
 type Behind struct {
 	Since     time.Time
 	Due       time.Time // when the sweep asks the maker; a suspect grant must recover first
@@ -28,8 +28,8 @@ func (b Behind) Has(endpoint string, discovery bool) bool {
 }
 
 // NoteBehind notes that a grant missed a report of an endpoint, or a discovery
-// event, for which endpoint is empty. The first note sets due, the time when the
-// maker is asked.
+// event if endpoint is empty. The first note sets due, the time when the maker
+// is asked.
 func (r *Record) NoteBehind(id, endpoint string, discovery bool, now, due time.Time) {
 	g, ok := r.Grants[id]
 	if !ok || g.State == Revoked || g.Behind.Has(endpoint, discovery) {

@@ -6,7 +6,8 @@ import (
 )
 
 // Brake keeps an error of Login with Amazon, or of ours, from unlinking many
-// customers. It is one document for a stack, since each process sees few of them.
+// customers. It is one document for a stack, since each process sees only a few
+// of the customers.
 //
 // It counts first refusals and revocations by the hour. When either would exceed
 // [Brake.Limit] in this hour and the last together, the brake latches: no grant is

@@ -12,7 +12,7 @@ import (
 )
 
 // changeAttempts bounds the attempts of Change. A record has few writers (one
-// sweep, a handful of event functions), so that this many conflicts in a row mean
+// sweep, a handful of event functions), so this many conflicts in a row mean
 // something is wrong.
 const changeAttempts = 10
 
@@ -49,7 +49,7 @@ func ChangeFrom(ctx context.Context, s Store, was Record, edit func(*Record) err
 
 // Persist is ChangeFrom for a change that must not be lost: it retries after any
 // error of the store until ctx ends. A write whose response was lost may have
-// happened, so that edit must recognize its own change.
+// happened, so edit must recognize its own change.
 func Persist(ctx context.Context, s Store, was Record, edit func(*Record) error) (Record, error) {
 	bounded := calls{
 		read: func(ctx context.Context, key Key) (Record, error) {

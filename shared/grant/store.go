@@ -45,11 +45,11 @@ type Store interface {
 	// one revision, exactly one succeeds.
 	//
 	// Only fields that differ between old and updated are written. Each field of
-	// each grant counts by itself, and a grant missing in updated is removed whole.
-	// All other fields of the stored document stay as they are, including fields
-	// that this version of the code does not know. If nothing differs, nothing is
-	// written, and old is returned without a call to the database. A record that is
-	// not stored yet is created with everything in updated.
+	// each grant counts by itself, and a grant missing from updated is removed
+	// whole. All other fields of the stored document stay as they are, including
+	// fields that this version of the code does not know. If nothing differs,
+	// nothing is written, and old is returned without a call to the database. A
+	// record that is not stored yet is created with everything in updated.
 	//
 	// old and updated must have the same Key: a store does not move records, and
 	// returns an error.
@@ -185,7 +185,7 @@ const (
 	// Claimed: a process is about to send the event. No other process may until
 	// ClaimedUntil.
 	Claimed DeliveryState = "claimed"
-	// Sent: no grant is to get the event any more.
+	// Sent: the event must not be sent again, to any grant.
 	Sent DeliveryState = "sent"
 )
 
@@ -201,7 +201,7 @@ type Delivery struct {
 }
 
 // Live reports whether the record is stored and has not expired. Stores delete
-// expired records late or never, so that readers must check.
+// expired records late or never, so readers must check.
 func (d Delivery) Live(now time.Time) bool {
 	return d.Revision != 0 && now.Before(d.ExpireAt)
 }

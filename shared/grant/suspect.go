@@ -103,7 +103,8 @@ const (
 // RefreshRefused makes a grant suspect because Login with Amazon answered
 // invalid_grant, and sets its next refresh: after a growing pause, but no later than
 // the time from which another refusal confirms this one. A grant that the gateway
-// refuses keeps that reason. It is announced once the access token has expired.
+// refuses keeps that reason. Any other is announced as suspect once its access token
+// has expired.
 func (r *Record) RefreshRefused(id, reason string, now time.Time) {
 	g := r.Grants[id]
 	if g.RefusedAt.IsZero() {
@@ -238,7 +239,7 @@ func (r *Record) ProbeFailed(id, reason string, now time.Time) {
 
 // Recover notes that the gateway accepted an event of a suspect grant. The grant
 // becomes active again, with the given due time, unless Login with Amazon refuses it,
-// of which the gateway knows nothing.
+// since the gateway's answer says nothing about that.
 func (r *Record) Recover(id string, now, due time.Time) {
 	g := r.Grants[id]
 	switch {

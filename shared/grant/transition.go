@@ -27,25 +27,26 @@ type Tokens struct {
 }
 
 const (
-	// refreshLead is the least time between a token's due time and its end. With a sweep
-	// in each minute, the token is still good after an outage of Login with Amazon of ten
-	// minutes that begins before the sweep: see the command carry of scripts/bench.
+	// refreshLead is the least time between a token's due time and its expiry. With a
+	// sweep every minute, the token is still valid after an outage of Login with Amazon
+	// of ten minutes that begins before the sweep: see the command carry of
+	// scripts/bench.
 	refreshLead = 13 * time.Minute
-	// RefreshCycle is the time between two refreshes of a grant: an hour, for which
-	// Amazon's tokens are good, less the lead, and half a minute for a token that is
-	// good for a few seconds less.
+	// RefreshCycle is the time between two refreshes of a grant: the hour for which
+	// Amazon's tokens are valid, less the lead, and less half a minute, because a
+	// token may be valid for a few seconds less than an hour.
 	RefreshCycle = time.Hour - refreshLead - 30*time.Second
 )
 
 // RefreshDue returns when the sweep should refresh a grant's tokens, which it got at
 // now and which expire at expiresAt.
 //
-// Each grant has a place in the cycle, by its id, so that customers who were linked
-// in the same minute, or served late in the same outage, are spread over the whole
-// cycle. A grant far from its place gets there with two or three refreshes, each of
-// which comes at most half of the time too early. From then on every refresh is as late
-// as the lead allows: a random spread would bring each forward, and each is paid for.
-// Tokens that end sooner have a shorter cycle.
+// A grant's id determines its place in the cycle. So customers who linked in the same
+// minute, or were refreshed late after the same outage, are spread over the whole
+// cycle. A grant far from its place reaches it in two or three refreshes, none of them
+// before half of the usual time has passed. From then on every refresh is as late as
+// the lead allows. A random spread would make every refresh earlier, and each one costs
+// money. Tokens that expire sooner have a shorter cycle.
 func RefreshDue(id string, now, expiresAt time.Time) time.Time {
 	sum := digest("refresh due", id)
 	last := expiresAt.Add(-refreshLead)

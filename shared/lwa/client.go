@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// ExchangeTimeout bounds one exchange. Alexa waits 8 s for AcceptGrant, which
-	// allows an exchange less than this.
+	// ExchangeTimeout bounds one exchange. Alexa waits 8 s for AcceptGrant, and
+	// the deadline of that function is shorter than this.
 	ExchangeTimeout = 5 * time.Second
 	// RefreshTimeout bounds one refresh. It is long: the refresh token in a late
 	// answer may be the only one that is still valid.

@@ -80,7 +80,7 @@ func (e *Error) Unanswered() bool {
 	return e.Status == 0 && errors.Is(e.kind, ErrUnavailable) && !isDial(e.cause)
 }
 
-// isDial reports whether no connection could be made, so that no request was sent.
+// isDial reports whether no connection could be made, so no request was sent.
 func isDial(err error) bool {
 	var network *net.OpError
 	return errors.As(err, &network) && network.Op == "dial"

@@ -1,7 +1,6 @@
-// Package push decodes the body with which Pub/Sub calls a function: that of a
-// wrapped push request (https://cloud.google.com/pubsub/docs/push), which is also
-// the body of an Eventarc CloudEvent of type
-// google.cloud.pubsub.topic.v1.messagePublished.
+// Package push decodes the body of a wrapped Pub/Sub push request
+// (https://cloud.google.com/pubsub/docs/push). An Eventarc CloudEvent of type
+// google.cloud.pubsub.topic.v1.messagePublished has the same body.
 //
 // The functions framework decodes it too, but drops the ordering key and the
 // delivery attempt.

@@ -68,7 +68,7 @@ func (r *Reader) managerClient() (*secretmanager.Client, error) {
 }
 
 // verified returns the payload if it matches its checksum. Secret Manager stores
-// one with every version, so that a payload without one is refused too.
+// one with every version, so a payload without one is refused too.
 func verified(payload *secretmanagerpb.SecretPayload) (sensitive.String, error) {
 	if payload == nil || payload.DataCrc32C == nil || *payload.DataCrc32C != checksum(payload.GetData()) {
 		return sensitive.String{}, errors.New("payload does not match its checksum")

@@ -1,7 +1,7 @@
 // Package sensitive keeps secrets out of logs, errors and JSON.
 //
 // A [String] holds a token, an authorization code or a client secret. It prints as
-// "[redacted]" by any fmt verb, slog, encoding/json and text templates, also inside
+// "[redacted]" by any fmt verb, slog, encoding/json and text templates, even inside
 // a struct, a map or an error. Only [String.Reveal] returns the text, so that a
 // search for that word finds every place where a secret leaves the process.
 //

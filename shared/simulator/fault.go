@@ -46,10 +46,10 @@ func (t Target) known() bool {
 // the answer that replaces the real one, and how the answer is sent. Without Status,
 // Code, Body or Reset the request is processed, and only its answer is affected.
 type Fault struct {
-	// User, EndpointID and Match restrict the fault to requests with that
-	// Amazon user, that event.endpoint.endpointId, and for which Match returns
-	// true. Match is called when the request arrives, one call at a time, and
-	// must not add or clear faults.
+	// User, EndpointID and Match restrict the fault to requests that have that
+	// Amazon user and that event.endpoint.endpointId, and for which Match
+	// returns true. Match is called when the request arrives, one call at a
+	// time, and must not add or clear faults.
 	User       string
 	EndpointID string
 	Match      func(Request) bool

@@ -187,8 +187,8 @@ func (p *pass) announce(ctx context.Context, record grant.Record, changed bool) 
 
 // idle takes the grants that are due out of the sweep if the customer has had
 // no event for long, and returns the record as it is then. While the rule is
-// off the record does not say when it was used, so that all customers count as
-// used on the day it is switched on.
+// off the record does not say when it was used, so all customers count as used
+// on the day it is switched on.
 func (p *pass) idle(ctx context.Context, record grant.Record, due []string) (grant.Record, bool, error) {
 	after := p.IdleAfter
 	if (after == 0) == record.UsedAt.IsZero() && !record.Idle(after, p.started) {

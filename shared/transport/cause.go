@@ -14,8 +14,8 @@ var errUnusable = errors.New("no usable answer")
 // Cause returns the part of a failed call's error that is safe to log: the error of
 // ctx, a truncated answer, the network's error, or that of the server's certificate.
 // Anything else becomes a fixed text: net/http quotes the beginning of an answer that
-// is not HTTP, and decoders quote the text that they cannot decode, either of which may
-// hold a token.
+// is not HTTP, and decoders quote the text that they cannot decode. Either may hold a
+// token.
 func Cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -26,8 +26,8 @@ func Cause(ctx context.Context, err error) error {
 	return errUnusable
 }
 
-// Known is Cause for callers with their own text for other errors, for which it returns
-// nil.
+// Known is Cause for callers with their own text for other errors: it returns nil for
+// those.
 func Known(err error) error {
 	for _, known := range []error{context.Canceled, context.DeadlineExceeded, io.ErrUnexpectedEOF, io.EOF} {
 		if errors.Is(err, known) {

@@ -3,8 +3,8 @@
 //
 // It works in two steps, so that one message can name everything that is wrong with
 // a configuration. First each function reads its Config; faults go to the
-// [config.Source]. Then each builds its handler from the parts of the [Process], of
-// which each is built once and only if a function asks for it. Parts with a valid
+// [config.Source]. Then each builds its handler from the parts of the [Process]. A
+// part is built once, and only if a function asks for it. Parts with a valid
 // configuration are built even if others are not, so that the message can also name
 // a secret that cannot be read.
 package wiring

@@ -1,5 +1,5 @@
-// Package cli runs the commands of gatepost: one way to parse flags, to write help,
-// errors and progress, and to end with a status.
+// Package cli runs the commands of gatepost. All of them parse flags, write help,
+// errors and progress, and set the exit status in the same way.
 //
 // A command is a struct whose fields are its flags and arguments, as package kong
 // reads them, with a method Run(context.Context, *cli.Env) error. A method Validate
@@ -98,7 +98,7 @@ func openFirestore(ctx context.Context, project, database string) (grant.Admin, 
 
 // Stack are the flags that name a stack's database.
 type Stack struct {
-	Project  string `placeholder:"P" nolocal:"" help:"Project of Google Cloud. Default: the project of the credentials."`
+	Project  string `placeholder:"P" nolocal:"" help:"Google Cloud project. Default: the one in the credentials."`
 	Database string `placeholder:"D" default:"(default)" nolocal:"" help:"Firestore database of the stack (default: ${default})."`
 }
 
@@ -192,7 +192,7 @@ func Run(ctx context.Context, env *Env, grammar any, args []string) (status int)
 	case wrong != nil:
 		err = wrong
 	case err == nil && local == "" && env.Local != nil: // or it could read any file for another user
-		err = errors.New("a local run runs commands with --local only")
+		err = errors.New("a local run runs only commands with --local")
 	}
 	if err != nil {
 		env.sayUsage(advise(err, args, node, secretive))
@@ -232,8 +232,9 @@ func (env *Env) follow(parsed *kong.Context) (command *kong.Node, secretive bool
 	return command, secretive
 }
 
-// checkFlags returns an error for a flag that is given twice, of which the parser would
-// ignore the first, or with an empty text, which would pass for a missing flag.
+// checkFlags returns an error for a flag that is given twice, because the parser would
+// ignore the first, and for one with an empty text, because that would pass for a
+// missing flag.
 func checkFlags(parsed *kong.Context) error {
 	seen := make(map[*kong.Flag]bool)
 	for _, step := range parsed.Path {

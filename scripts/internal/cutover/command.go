@@ -21,7 +21,7 @@ type Command struct {
 	File cli.Name `arg:"" name:"file|-" help:"The rows, one JSON object a line; - is standard input."`
 
 	cli.Stack
-	Skill       string       `placeholder:"S" default:"default" help:"Skill of the customers, as the functions' SKILL (${default})."`
+	Skill       string       `placeholder:"S" default:"default" help:"Skill, as SKILL names it to the functions (${default})."`
 	Region      alexa.Region `required:"" placeholder:"R" help:"Region of the stack: NA, EU or FE. Rows of other regions are left out."`
 	Keyset      secret.Ref   `required:"" placeholder:"REF" help:"TOKEN_KEYSET of the functions: projects/P/secrets/S, file:PATH or env:NAME."`
 	Credentials secret.Ref   `required:"" placeholder:"REF" help:"LWA_CREDENTIALS of the functions."`

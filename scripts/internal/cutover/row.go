@@ -96,5 +96,5 @@ func (r row) checkClient(credentials []lwa.Credentials) error {
 			known = append(known, c.ClientID)
 		}
 	}
-	return fmt.Errorf("clientId: want the client of --credentials, %s, to which alone the refresh token belongs", strings.Join(known, " or "))
+	return fmt.Errorf("clientId: want the client of --credentials, %s: no other client can use the token", strings.Join(known, " or "))
 }

@@ -212,7 +212,7 @@ func (r *run) fault(number int, err error) {
 	case r.result.Invalid <= maxFaults:
 		r.Say("line %d: %v", number, err)
 	case r.result.Invalid == maxFaults+1:
-		r.Say("more rows are invalid, which are counted only")
+		r.Say("more rows are invalid; they are only counted")
 	}
 }
 

@@ -149,8 +149,8 @@ func parse(args []string) (d deployment, dryRun bool, err error) {
 //go:embed script.sh.tmpl
 var scriptTemplate string
 
-// script returns the script. A [text] quotes itself, so that the template must not put
-// it between quotes.
+// script returns the script. A [text] quotes itself, so the template must not put it
+// between quotes.
 func (d deployment) script() string {
 	var script strings.Builder
 	script.WriteString("#!/usr/bin/env bash\n") // not in the template, or tools would treat that as a script

@@ -206,8 +206,8 @@ func (f function) URL() text {
 // database, secrets and topics that it names.
 type environment map[string]text
 
-// join joins environments, without empty variables, for which the functions have
-// defaults.
+// join joins environments. It leaves out empty variables, since the functions
+// have defaults for them.
 func join(parts ...environment) environment {
 	all := environment{}
 	for _, part := range parts {

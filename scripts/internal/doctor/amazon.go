@@ -48,7 +48,7 @@ func checkLWA(ctx context.Context, e *exam) {
 		case err == nil:
 			e.fail("client %s: a made-up code was accepted", shorten(one.ClientID))
 		case !errors.Is(err, lwa.ErrClientRefused):
-			e.todo = "look at the network, and at LWA_TOKEN_URL; if it is Amazon's outage, wait"
+			e.todo = "check the network and LWA_TOKEN_URL; if Amazon has an outage, wait"
 			fallthrough
 		default:
 			e.fail("client %s: %v", shorten(one.ClientID), err)
@@ -111,7 +111,7 @@ func (e *exam) awsCall(ctx context.Context, args ...string) (object, bool) {
 
 func checkAccount(ctx context.Context, e *exam) {
 	if e.Settings == "" {
-		e.skip("the account is known with --settings")
+		e.skip("give --settings, which names the account")
 		return
 	}
 	if identity, ok := e.awsCall(ctx, "sts", "get-caller-identity"); ok {
@@ -124,7 +124,7 @@ func checkAccount(ctx context.Context, e *exam) {
 func (e *exam) lambda(ctx context.Context, method string) (object, bool) {
 	switch {
 	case e.Settings == "":
-		e.skip("the Lambda is known with --settings")
+		e.skip("give --settings, which names the Lambda")
 	case e.stack.OwnLambdaRole != "":
 		e.skip("the Lambda is your own")
 	default:
@@ -170,7 +170,7 @@ func checkTriggers(ctx context.Context, e *exam) {
 	}
 	policy := object{}
 	if err := json.Unmarshal([]byte(at(answer, "Policy")), &policy); err != nil {
-		e.fail("the policy of %s is no JSON", string(e.stack.Proxy()))
+		e.fail("the policy of %s is not JSON", string(e.stack.Proxy()))
 		return
 	}
 	found := map[string]bool{}
@@ -255,7 +255,7 @@ func checkSkillEvents(_ context.Context, e *exam) {
 	for _, name := range []string{"SKILL_ACCOUNT_LINKED", "SKILL_DISABLED"} {
 		subscribed := func(subscription object) bool { return at(subscription, "eventName") == name }
 		if !slices.ContainsFunc(items(events, "subscriptions"), subscribed) {
-			e.warn("it does not subscribe to %s: that a customer has unlinked is noticed later", name)
+			e.warn("it does not subscribe to %s, so unlinking is noticed later", name)
 		}
 	}
 	for _, stack := range e.stacks {
@@ -278,7 +278,7 @@ func checkDiscovery(_ context.Context, e *exam) {
 	if n := len(missing) - 10; n > 0 {
 		e.fail("and %d more", n)
 	}
-	e.ok("all of %d interfaces with properties", declared)
+	e.ok("all %d interfaces with properties", declared)
 }
 
 // checkLocalFunctions gets, which every function refuses with a 405.

@@ -43,7 +43,7 @@ func checkSettings(ctx context.Context, e *exam) {
 	}
 	of := string(e.settings.ProjectID)
 	if e.project = cmp.Or(e.Project, of); e.project != of {
-		e.fail("they are of the project %s, and not of %s", of, e.project)
+		e.fail("they are for the project %s, not for %s", of, e.project)
 	}
 	var regions []string
 	for _, stack := range e.stacks {
@@ -126,7 +126,7 @@ func checkAPIs(ctx context.Context, e *exam) {
 		}
 	}
 	if e.Before && len(e.broken) > 0 {
-		e.odd, e.broken, e.todo = e.broken, nil, "go on: step 5 of the guide enables them, or scripts/deploy"
+		e.odd, e.broken, e.todo = e.broken, nil, "go on: step 5 of the guide, or scripts/deploy, enables them"
 	}
 	e.ok("%d are enabled", len(apis))
 }
@@ -280,11 +280,11 @@ func checkAudience(_ context.Context, e *exam) {
 	address, err := url.Parse(issuer)
 	switch cognito := err == nil && strings.HasPrefix(address.Host, "cognito-idp."); {
 	case !method.TrustsSignature():
-		e.ok("%s knows its tokens", method)
+		e.ok("%s accepts only tokens for its client", method)
 	case e.settings.Grantee.Audience == "" && cognito:
 		e.ok("none: access tokens of Cognito have none")
 	case e.settings.Grantee.Audience == "":
-		e.warn("any token of the issuer is accepted, ID tokens and tokens for other APIs included")
+		e.warn("any token of the issuer is accepted, including ID tokens and tokens for other APIs")
 	default:
 		e.ok("%s", string(e.settings.Grantee.Audience))
 	}

@@ -1,9 +1,9 @@
-// Package doctor is the command gatepost doctor: it checks a deployment, or what one
-// needs. Its README lists the checks, which are in the table of checks.go.
+// Package doctor is the command gatepost doctor: it checks a deployment, or its
+// prerequisites. Its README lists the checks of the table in checks.go.
 //
-// It reads, and changes nothing: of Google's APIs it calls only methods that read. What
-// it sends to Amazon, to the identity provider and to the functions is made up, and has
-// to be refused.
+// It changes nothing, and calls only those methods of Google's APIs that read. What it
+// sends to Amazon, to the identity provider and to the functions is made up, and must
+// be refused.
 package doctor
 
 import (
@@ -35,10 +35,10 @@ import (
 
 // Command is the command line.
 type Command struct {
-	Before    bool           `nolocal:"" help:"Check what a deployment needs, before there is one."`
+	Before    bool           `nolocal:"" help:"Check the prerequisites of a deployment, before there is one."`
 	Local     cli.LocalRun   `placeholder:"ADDR" help:"Check the local run at ${local} or --local=ADDR instead."`
 	Settings  string         `placeholder:"FILE" nolocal:"" help:"Settings of the deployment, terraform.tfvars.json, to compare with."`
-	Project   string         `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the settings'."`
+	Project   string         `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Google Cloud project. Default: the settings'."`
 	Regions   []alexa.Region `placeholder:"NA,EU,FE" help:"Alexa regions to check. Default: all that have a stack."`
 	Manifest  string         `placeholder:"FILE" nolocal:"" help:"Check the skill's manifest, which ask smapi get-skill-manifest writes."`
 	Discovery string         `placeholder:"FILE" nolocal:"" help:"Check what an answer to Discover declares as proactively reported."`
@@ -52,7 +52,7 @@ type Command struct {
 
 // Help implements [kong.HelpProvider].
 func (Command) Help() string {
-	return `It changes nothing. Each finding is √ (well), ‼ (look at it), × (broken) or - (not checked), with what to do and a link.
+	return `It changes nothing. Each finding is √ (fine), ‼ (look at it), × (broken) or - (not checked), with what to do and a link.
 The exit status is 1 if one is ×. LWA_TOKEN_URL and EVENT_GATEWAY_NA, _EU and _FE are honoured.`
 }
 

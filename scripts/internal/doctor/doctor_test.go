@@ -142,22 +142,22 @@ func TestBroken(t *testing.T) {
 		{"IAM check of an internal function is off", func(w *world) { w.open = "refreshshard" },
 			Broken, "no entry without a token", "RefreshShard: the IAM check is off"},
 		{"Pub/Sub has no tokens", func(w *world) { w.remove("gatepost-eu-push-sendevent@maker-prod.iam.gserviceaccount.com:policy") },
-			Broken, "callers", "has not roles/iam.serviceAccountTokenCreator"},
+			Broken, "callers", "lacks roles/iam.serviceAccountTokenCreator"},
 		{"another role speaks as the caller", func(w *world) {
 			policy := w.find("gatepost-eu-proxy@maker-prod.iam.gserviceaccount.com:policy")["bindings"].([]any)[0].(object)
 			policy["members"] = append(policy["members"].([]any), "principalSet://all")
-		}, Odd, "callers", "principalSet://all may have tokens of gatepost-eu-proxy"},
+		}, Odd, "callers", "principalSet://all may get tokens of gatepost-eu-proxy"},
 		{"provider disabled", func(w *world) { w.set("providers/aws-lambda", "disabled", true) }, Broken, "federation", "aws-lambda is disabled"},
 		{"another role may call", func(w *world) { w.set("providers/aws-lambda", "attributeCondition", "true") },
 			Broken, "federation", "attributeCondition is true, want google.subject in ["},
 		{"database without right", func(w *world) { w.remove("projects/maker-prod:policy") },
-			Broken, "of the functions", "gatepost-eu-acceptgrant has not roles/datastore.user"},
+			Broken, "of the functions", "gatepost-eu-acceptgrant lacks roles/datastore.user"},
 		{"right on another database", func(w *world) {
 			condition := w.find("projects/maker-prod:policy")["bindings"].([]any)[3].(object)["condition"].(object)
 			condition["expression"] = `resource.name == "projects/maker-prod/databases/gatepost-eu-2"`
-		}, Broken, "of the functions", "gatepost-eu-acceptgrant has not roles/datastore.user"},
+		}, Broken, "of the functions", "gatepost-eu-acceptgrant lacks roles/datastore.user"},
 		{"topic without right", func(w *world) { w.remove("topics/grant-events:policy") },
-			Broken, "of the functions", "gatepost-eu-sendevent has not roles/pubsub.publisher on topics/grant-events"},
+			Broken, "of the functions", "gatepost-eu-sendevent lacks roles/pubsub.publisher on topics/grant-events"},
 		{"policies may not be read", func(w *world) { w.forbidden = "topics/grant-events:getIamPolicy" },
 			Unchecked, "of the functions", "you may not read topics/grant-events, which takes roles/iam.securityReviewer: "},
 		{"functions may not be read", func(w *world) { w.forbidden = "functions/gatepost-eu-refreshtokens" },
@@ -188,9 +188,9 @@ func TestBroken(t *testing.T) {
 		},
 			Broken, "subscription of shards", "pushConfig.pushEndpoint is https://old.example"},
 		{"no dead letters", func(w *world) { w.remove("subscriptions/gatepost-eu-device-events:policy") },
-			Broken, "dead letters", "service-123456789012 has not roles/pubsub.subscriber on subscriptions/gatepost-eu-device-events"},
+			Broken, "dead letters", "service-123456789012 lacks roles/pubsub.subscriber on subscriptions/gatepost-eu-device-events"},
 		{"no topic for dead letters", func(w *world) { w.remove("topics/refresh-dead-letters:policy") },
-			Broken, "dead letters", "service-123456789012 has not roles/pubsub.publisher on topics/refresh-dead-letters"},
+			Broken, "dead letters", "service-123456789012 lacks roles/pubsub.publisher on topics/refresh-dead-letters"},
 		{"no subscription for dead letters", func(w *world) { w.remove("subscriptions/dead-letters") },
 			Broken, "dead letters", "there is no subscriptions/dead-letters"},
 		{"dead letters wait", func(w *world) { w.metrics["dead-letters num_undelivered_messages"] = 7 },
@@ -354,7 +354,7 @@ func TestBrokenBefore(t *testing.T) {
 		{"rights of bucket and alerts missing", func(w *world) { w.granted = permissions[:len(permissions)-3] }, Broken, "your rights",
 			"you lack storage.buckets.create; you lack storage.objects.create; you lack monitoring.alertPolicies.create"},
 		{"quota", func(w *world) { w.cpuQuota = 5000 }, Broken, "quotas",
-			"10 instances of AcceptGrant need 10000 of CpuAllocPerProjectRegion in europe-west1, which is 5000"},
+			"10 instances of AcceptGrant need 10000 of CpuAllocPerProjectRegion in europe-west1, but the limit is 5000"},
 		{"quota of memory", func(w *world) {
 			w.edit(&w.settings, `"grantee"`, `"scaling": {"SendEvent": {"memory": "8Gi"}}, "grantee"`)
 		},
@@ -393,7 +393,7 @@ func TestBrokenBefore(t *testing.T) {
 		{"Cognito", func(w *world) { w.edit(&w.settings, "id.maker.example", "cognito-idp.eu-west-1.amazonaws.com/p") },
 			Well, "audience", "none: access tokens of Cognito have none"},
 		{"other project", func(w *world) { w.edit(&w.settings, "maker-prod", "maker-other") }, Broken, "settings",
-			"they are of the project maker-other, and not of maker-prod"},
+			"they are for the project maker-other, not for maker-prod"},
 		{"provider vouches for all", func(w *world) { w.edit(&w.settings, `"jwt:`, `"userinfo:`) },
 			Broken, "refuses a made-up token", "userinfo"},
 		{"settings", func(w *world) { w.edit(&w.settings, "europe-west1", "Europe") }, Broken, "settings", "regions.EU.location: must be"},

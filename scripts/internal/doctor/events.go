@@ -113,7 +113,7 @@ func checkIndex(ctx context.Context, e *exam) {
 			return
 		}
 	}
-	e.fail("there is no index of bucket and refreshDue of customers: no sweep can read what is due")
+	e.fail("there is no index on bucket and refreshDue of customers, so no sweep can read what is due")
 }
 
 func checkFields(ctx context.Context, e *exam) {
@@ -134,7 +134,7 @@ func checkFields(ctx context.Context, e *exam) {
 	if customer, ok := field("accounts", "customer"); ok && at(customer, "indexConfig.indexes.0") == "" {
 		e.fail("accounts.customer is not indexed: gatepost grants erase cannot find accounts")
 	}
-	e.ok("expireAt has a TTL, and the others no index")
+	e.ok("expireAt has a TTL, and no growing field has an index")
 }
 
 func checkJob(ctx context.Context, e *exam) {
@@ -196,7 +196,7 @@ func checkSweep(ctx context.Context, e *exam) {
 	case newer > 0 && newer >= older:
 		e.fail("more and more records are left over: %d in the last %v, %d before", newer, recently/2, older)
 	case newer > 0:
-		e.warn("records are left over, and fewer than before: %d in the last %v, %d before", newer, recently/2, older)
+		e.warn("records are left over, but fewer than before: %d in the last %v, %d before", newer, recently/2, older)
 	}
 	if late > 0 {
 		e.warn("%d shards waited for more than a period", late)

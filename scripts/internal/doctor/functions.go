@@ -91,7 +91,7 @@ func checkFunctions(ctx context.Context, e *exam) {
 	}
 	e.ok("memory, scaling, accounts and environments")
 	if e.Settings == "" {
-		e.ok("as far as it can be told without --settings")
+		e.ok("as far as can be told without --settings")
 	}
 }
 
@@ -152,7 +152,7 @@ func (e *exam) granted(ctx context.Context, api, resource, role, member string) 
 	policy, ok := e.read(ctx, api, "v1/"+resource+":getIamPolicy", body)
 	all := members(policy, role, "")
 	if ok && !slices.Contains(all, member) {
-		e.fail("%s has not %s on %s", bare(member), role, path.Base(path.Dir(resource))+"/"+path.Base(resource))
+		e.fail("%s lacks %s on %s", bare(member), role, path.Base(path.Dir(resource))+"/"+path.Base(resource))
 	}
 	return all
 }
@@ -241,7 +241,7 @@ func checkCallers(ctx context.Context, e *exam) {
 	if e.Settings != "" {
 		for _, member := range e.granted(ctx, "iam", account("proxy"), openID, lambda) {
 			if member != lambda {
-				e.warn("%s may have tokens of %s", member, e.name("proxy"))
+				e.warn("%s may get tokens of %s", member, e.name("proxy"))
 			}
 		}
 	}
@@ -250,13 +250,13 @@ func checkCallers(ctx context.Context, e *exam) {
 	}
 	e.ok("the Lambda's role and Pub/Sub")
 	if e.Settings == "" {
-		e.ok("Pub/Sub; the Lambda's role is known with --settings")
+		e.ok("Pub/Sub; the Lambda's role is checked only with --settings")
 	}
 }
 
 func checkFederation(ctx context.Context, e *exam) {
 	if e.Settings == "" {
-		e.skip("the AWS account is known with --settings")
+		e.skip("give --settings, which names the AWS account")
 		return
 	}
 	const pool = "/locations/global/workloadIdentityPools/gatepost"
@@ -278,7 +278,7 @@ func checkFunctionRights(ctx context.Context, e *exam) {
 	for _, f := range e.stack.Functions() {
 		member := "serviceAccount:" + string(f.Email())
 		if ok && f.Env.Stores() && !slices.Contains(may, member) {
-			e.fail("%s has not roles/datastore.user on the database", bare(member))
+			e.fail("%s lacks roles/datastore.user on the database", bare(member))
 		}
 		for _, name := range f.Env.Secrets() {
 			e.granted(ctx, "secretmanager", project+"/secrets/"+string(name), "roles/secretmanager.secretAccessor", member)

@@ -48,12 +48,12 @@ func checkQuotas(ctx context.Context, e *exam) {
 			processors, _ := strconv.Atoi(string(f.Size.CPU))
 			need := map[string]int{cpu: instances * processors * 1000, memory: instances * bytesOf(string(f.Size.Memory))}[id]
 			if need > limit {
-				e.fail("%d instances of %s need %d of %s in %s, which is %d", instances, string(f.EntryPoint), need, id,
+				e.fail("%d instances of %s need %d of %s in %s, but the limit is %d", instances, string(f.EntryPoint), need, id,
 					string(e.stack.Location), limit)
 			}
 		}
 	}
-	e.ok("the max_instances of each function are within them")
+	e.ok("the max_instances of each function is within them")
 }
 
 // bytesOf returns the bytes of a memory such as 512Mi.

@@ -31,8 +31,8 @@ type Command struct {
 	Since    time.Time `placeholder:"T" help:"Events published since this time. Default: an hour ago, or 30 days with --event."`
 
 	Local       cli.LocalRun `placeholder:"ADDR" help:"Ask the local run at ${local} or --local=ADDR."`
-	Log         []string     `placeholder:"FILE" nolocal:"" help:"Read this log of JSON lines, - for standard input, and nothing else."`
-	Project     string       `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Project of Google Cloud. Default: the credentials'."`
+	Log         []string     `placeholder:"FILE" nolocal:"" help:"Read only this log of JSON lines; - is standard input."`
+	Project     string       `placeholder:"P" nolocal:"" env:"GOOGLE_CLOUD_PROJECT" help:"Google Cloud project. Default: the credentials'."`
 	Databases   []string     `nolocal:"" default:"gatepost-na,gatepost-eu,gatepost-fe" help:"Databases of all stacks (default: ${default})."`
 	DeadLetters string       `placeholder:"S" nolocal:"" default:"dead-letters" help:"Subscription of the dead letters (default: ${default})."`
 	Skill       string       `placeholder:"S" default:"default" help:"Skill, as SKILL names it to the functions (default: ${default})."`
@@ -43,7 +43,7 @@ type Command struct {
 
 // Help implements [kong.HelpProvider].
 func (Command) Help() string {
-	return `It shows the chain from publisher to gateway, the first broken link, and one sentence: what happened, and what to do.
+	return `It shows the chain from publisher to gateway, the first broken link, what happened, and what to do.
 It changes nothing. The exit status is 1 if an event did not arrive.`
 }
 
@@ -108,7 +108,7 @@ func (c Command) Run(ctx context.Context, env *cli.Env) error {
 		known, err = c.look(ctx, env, q)
 	default:
 		if c.Project = cmp.Or(c.Project, ownProject(ctx)); c.Project == "" {
-			return cli.Usage(errors.New("give --project, or --log to read a file: the credentials are of no project"))
+			return cli.Usage(errors.New("give --project, or --log to read a file: the credentials name no project"))
 		}
 		known, err = c.collect(ctx, env, q, now)
 	}

@@ -191,7 +191,7 @@ func TestDeliveryRecord(t *testing.T) {
 	for _, want := range []struct {
 		status int
 		says   string
-	}{{cli.StatusFailed, "the delivery record in gatepost-eu says so"}, {cli.StatusFailed, "It may wait in gatepost-eu-device-events"}} {
+	}{{cli.StatusFailed, "The delivery record in gatepost-eu says"}, {cli.StatusFailed, "It may wait in gatepost-eu-device-events"}} {
 		status, stdout, stderr := c.ask("--user=u-1", "--event=bell-1")
 		if status != want.status || !strings.Contains(stdout, want.says) {
 			t.Errorf("status %d, %s%s; want %d and %s", status, stdout, stderr, want.status, want.says)

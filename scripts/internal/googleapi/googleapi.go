@@ -1,7 +1,8 @@
 // Package googleapi calls Google's REST APIs: the few methods that gatepost needs to look
 // at a deployment. The generated clients for them are larger than Gatepost.
 //
-// What it calls changes nothing. Most of the APIs have no read-only scope.
+// It calls only methods that read. Its token may do more, because most of the APIs
+// have no read-only scope.
 package googleapi
 
 import (

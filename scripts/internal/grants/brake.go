@@ -81,7 +81,7 @@ func newBrakeView(b grant.Brake, now time.Time) *brakeView {
 
 // The explanations of the brake's state.
 const (
-	latchedByItself = `Refusals are too many to be believed, and no grant is revoked. The brake releases itself after two hours in
+	latchedByItself = `So many refusals are not believed, and no grant is revoked. The brake releases itself after two hours in
 which nine of ten refreshes succeed. If the customers are really gone, release it: gatepost grants brake off.
 `
 	latchedByHand = `No grant is revoked until the brake is released: gatepost grants brake off.

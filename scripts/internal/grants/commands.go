@@ -16,7 +16,7 @@ import (
 type Commands struct {
 	cli.Stack
 	cli.JSON
-	Local cli.LocalRun `placeholder:"ADDR" help:"Instead of a database, the local run at ${local} or --local=ADDR."`
+	Local cli.LocalRun `placeholder:"ADDR" help:"Use the local run at ${local} or --local=ADDR instead of a database."`
 
 	Show    showCommand    `cmd:"" help:"Show what is stored of a customer: the grants, their states, and when their tokens expire."`
 	Restore restoreCommand `cmd:"" help:"Undo the revocation of a customer's grants, or of all grants revoked in a period."`
@@ -36,7 +36,7 @@ var recordIDs = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // Validate implements kong's check.
 func (id recordID) Validate() error {
 	if !recordIDs.MatchString(string(id)) {
-		return errors.New("want the record's id that the interrupted run has shown, 64 hex digits")
+		return errors.New("want the record id that the interrupted run showed, 64 hex digits")
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type erasure struct {
 	Grants     *int   `json:"grants,omitempty"`   // of the record, in a dry run
 }
 
-// Run runs the command. It does not read the record first, so that it erases an
+// Run runs the command. It does not read the record first, so it erases an
 // unreadable record too.
 func (c eraseCommand) Run(ctx context.Context, env *cli.Env, in *Commands) error {
 	return in.run(ctx, env, func(s *session) (result, error) {

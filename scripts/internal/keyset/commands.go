@@ -123,7 +123,7 @@ func create(ctx context.Context, w *secret.Writer, ref secret.Ref) (report, erro
 	if err != nil {
 		return report{}, err
 	}
-	return list(written, keyset, "created. It opens every token that it seals. If it is lost, the tokens are lost.\n")
+	return list(written, keyset, "created. Only it opens the tokens that it seals: if it is lost, they are lost.\n")
 }
 
 func show(ctx context.Context, r *secret.Reader, ref secret.Ref) (report, error) {

@@ -15,7 +15,7 @@ import (
 type Command struct {
 	Files     []string `arg:"" optional:"" name:"file" help:"Events and discoveries to check; - is standard input, the default."`
 	Discovery string   `placeholder:"FILE" help:"The customer's Discover.Response: events must report only what it declares."`
-	Strict    bool     `help:"Fail for a warning too."`
+	Strict    bool     `help:"Fail on warnings too."`
 	Schema    bool     `help:"Write only the JSON Schema of device events, for publishers in other languages."`
 	JSON      bool     `name:"json" help:"Write one JSON object for each finding."`
 }

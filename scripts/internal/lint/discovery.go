@@ -99,7 +99,7 @@ func breaks(path, problem string, args ...any) *alexa.FieldError {
 	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: ruleDiscovery}
 }
 
-// warn returns a fault that Alexa accepts, but with which something does not work.
+// warn returns a fault that Alexa accepts, although something does not work with it.
 func warn(rule, path, problem string, args ...any) *alexa.FieldError {
 	return &alexa.FieldError{Path: path, Problem: fmt.Sprintf(problem, args...), Rule: rule, Warning: true}
 }

@@ -146,7 +146,7 @@ func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 			}
 		}
 		if gap, again := since(e.Header.Namespace, "", end); again && gap.Abs() < time.Hour {
-			faults = append(faults, warn(ruleMeter, "event.payload", "an hour has not passed since the report before: Alexa does not record all"))
+			faults = append(faults, warn(ruleMeter, "event.payload", "less than an hour after the previous report: Alexa does not record all"))
 		}
 	}
 	if e.Change == nil {
@@ -162,7 +162,7 @@ func (last paces) faults(e *alexa.Event, short bool) []*alexa.FieldError {
 		}
 		if gap, again := since(p.Namespace, p.Instance, p.TimeOfSample); again && gap > 24*time.Hour {
 			faults = append(faults, warn(ruleInventory, fmt.Sprintf("%s[%d]", path, i),
-				"more than a day after the report before: Dash wants one a day"))
+				"more than a day after the previous report: Dash wants one a day"))
 		}
 	}
 	return faults

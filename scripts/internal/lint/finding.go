@@ -51,7 +51,7 @@ func judge(name string, text []byte, known declarations) []finding {
 	list, broken := documents(text)
 	var findings []finding
 	if bytes.HasPrefix(text, byteOrderMark) {
-		findings = append(findings, finding{Severity: warned, Problem: "begins with a byte order mark, which an event must not"})
+		findings = append(findings, finding{Severity: warned, Problem: "begins with a byte order mark, which an event must not have"})
 	}
 	if broken != nil {
 		broken.Severity = failure

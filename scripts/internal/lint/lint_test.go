@@ -141,7 +141,7 @@ func TestEvents(t *testing.T) {
 				"(developer.amazon.com/docs/smarthome/send-events.html)",
 		}},
 		{"byte order mark", "\ufeff" + edit("PHYSICAL", "MENTAL"), []string{
-			"1: warning: begins with a byte order mark, which an event must not", "1: error: cause: " + noSuchCause,
+			"1: warning: begins with a byte order mark, which an event must not have", "1: error: cause: " + noSuchCause,
 		}},
 		{"health that is refused", edit(`{"value":"OK"}`, "null"),
 			[]string{"3: error: unchanged[0].value: null, which counts as missing (seen at the event gateway)"}},
@@ -182,9 +182,9 @@ func TestPace(t *testing.T) {
 		level("Ink", `"timeOfSample":"2026-01-03T03:00:00Z"}],`) + level("Toner", `"timeOfSample":"2026-01-03T03:00:01Z"}],`) + level("Ink",
 		`"unit":null}],`) + measured("plug-2", "2026-01-02T01:30:00Z")
 	wantLint(t, []string{
-		"4: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
-		"8: warning: changed[0]: more than a day after the report before: Dash wants one a day (" + ruleInventory + ")",
-		"10: warning: event.payload: an hour has not passed since the report before: Alexa does not record all (" + ruleMeter + ")",
+		"4: warning: event.payload: less than an hour after the previous report: Alexa does not record all (" + ruleMeter + ")",
+		"8: warning: changed[0]: more than a day after the previous report: Dash wants one a day (" + ruleInventory + ")",
+		"10: warning: event.payload: less than an hour after the previous report: Alexa does not record all (" + ruleMeter + ")",
 	}, input)
 }
 

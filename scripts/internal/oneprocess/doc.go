@@ -1,6 +1,6 @@
 // Package oneprocess runs a whole Gatepost in one process, for the local run and for
 // tests: the functions, Pub/Sub in memory, the simulator of Login with Amazon and the
-// event gateways, and what pushes messages and starts sweeps.
+// event gateways, and the parts that push messages and start sweeps.
 //
 //	g, err := oneprocess.Start(ctx, oneprocess.Options{Project: "p", Amazon: simulator.New(simulator.Options{})})
 //	…
@@ -12,6 +12,6 @@
 // functions are plain HTTP handlers on a port of the loopback interface; the Functions
 // Framework, whose registry is global, is not used.
 //
-// What happens is read from one source, the functions' log: a [Line] is a record of it,
+// The functions' log is the one source of what happens. A [Line] is one of its records,
 // with the Pub/Sub message that the function worked on.
 package oneprocess

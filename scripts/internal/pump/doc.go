@@ -18,8 +18,8 @@
 // is permanent, as for a subscription that does not exist. A message whose
 // acknowledgement was lost is redelivered.
 //
-// The pump keeps the order in which Pub/Sub sends. Some servers send several messages of
-// a key ahead, as the emulator does and pstest does not. Then a failure returns all of
+// The pump keeps the order in which Pub/Sub sends. Some servers, such as the emulator
+// but not pstest, send several messages of a key ahead. A failure then returns all of
 // them together. They count as delivered once, though only the first was posted, and a
 // message that is in flight from the server at that moment may overtake them.
 package pump

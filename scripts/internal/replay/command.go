@@ -18,7 +18,7 @@ import (
 
 // Command is the command line.
 type Command struct {
-	Project      string   `placeholder:"P" help:"Project of Google Cloud. Default: the project of the credentials."`
+	Project      string   `placeholder:"P" help:"Google Cloud project. Default: the one in the credentials."`
 	Subscription cli.Name `required:"" placeholder:"S" help:"Subscription of the dead-letter topic, by id or full name."`
 	Topic        cli.Name `required:"" placeholder:"T" help:"Topic of device events, by id or full name."`
 
@@ -36,8 +36,8 @@ type filter struct {
 	Reason   reason       `placeholder:"R" help:"Only with this reason: dead_letter, or undelivered for messages that Pub/Sub moved itself."`
 	Code     cli.Name     `placeholder:"C" help:"Only with this code, for example INVALID_REQUEST_EXCEPTION."`
 	Region   alexa.Region `placeholder:"R" help:"Only those refused in this region, or else addressed to it: NA, EU or FE."`
-	Customer customer     `placeholder:"HASH" help:"Only of the customer with this hash, as logs have it."`
-	User     cli.Name     `placeholder:"ID" help:"Only of the customer with this id of yours."`
+	Customer customer     `placeholder:"HASH" help:"Only for this customer, by the hash in log lines."`
+	User     cli.Name     `placeholder:"ID" help:"Only for this customer, by your user id."`
 	Since    time.Time    `placeholder:"T" help:"Only events first published at this time or later: RFC 3339, 18:03, or 2h ago."`
 	Until    time.Time    `placeholder:"T" help:"Only events first published before this time: RFC 3339, 18:03, or 2h ago."`
 
@@ -48,7 +48,7 @@ type filter struct {
 type revival struct {
 	Force     bool         `help:"Also replay DeleteReports older than an hour: they remove endpoints that were added again since."`
 	AsNew     bool         `help:"Deliver old events as if they had happened now: Alexa announces and shows old states, and routines run."`
-	SetRegion alexa.Region `placeholder:"R" help:"Replay messages whose attribute region is invalid to this region."`
+	SetRegion alexa.Region `placeholder:"R" help:"Replay messages with an invalid region attribute to this region."`
 }
 
 // Example returns an example for the help.
@@ -62,7 +62,7 @@ type reason string
 // Validate implements kong's check.
 func (r reason) Validate() error {
 	if r != refused && r != undelivered {
-		return fmt.Errorf("%q is no reason: want %s (SendEvent refused the event; --code selects by its code) "+
+		return fmt.Errorf("%q is not a reason: want %s (SendEvent refused the event; --code selects by its code) "+
 			"or %s (Pub/Sub moved the message after the last attempt)", string(r), refused, undelivered)
 	}
 	return nil
@@ -95,7 +95,7 @@ func (c Command) Validate() error {
 	case !c.Until.IsZero() && !c.Since.Before(c.Until):
 		return errors.New("--since is not before --until")
 	case c.User != "" && c.Customer != "" && string(c.Customer) != user:
-		return fmt.Errorf("--user and --customer are two customers: the user's hash is %s", user)
+		return fmt.Errorf("--user and --customer name two customers: the user's hash is %s", user)
 	}
 	return nil
 }
@@ -145,7 +145,7 @@ func Letter(m push.Message) story.Letter {
 }
 
 // ErrNoLetter means that no dead letter with the id could be pulled.
-var ErrNoLetter = errors.New("no such dead letter can be had: it was replayed before, or another program reads the subscription now")
+var ErrNoLetter = errors.New("the dead letter is not there: it was replayed before, or another program is reading the subscription")
 
 // One replays the dead letter with the id of its message, as the command does with --as-new:
 // it has the event published, acknowledges the letter, and leaves all others in the

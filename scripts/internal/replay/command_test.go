@@ -24,7 +24,7 @@ func TestWrongCalls(t *testing.T) {
 		required + "all":                                    "unexpected argument all",
 		required + "--everything":                           "unknown flag --everything",
 		required + "-for-real":                              "two dashes: --for-real",
-		required + "--reason refused":                       `"refused" is no reason: want dead_letter (SendEvent refused the event; --code`,
+		required + "--reason refused":                       `"refused" is not a reason: want dead_letter (SendEvent refused the event; --code`,
 		required + "--reason invalid_event":                 "or undelivered (Pub/Sub moved the message after the last attempt)",
 		required + "--code=":                                "--code: it is empty",
 		required + "--region eu":                            "--region: unknown Alexa region (want NA, EU or FE)",

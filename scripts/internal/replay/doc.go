@@ -9,13 +9,13 @@
 // because an event that fails again would be replayed in a loop.
 //
 // The command refuses DeleteReports older than an hour without --force, and messages
-// whose region attribute names no region without --set-region. It refuses a
-// subscription that would lose messages by being read, one on the topic that it
-// publishes to, because such a run would never end, and one that has no dead letters
-// of that topic, as far as Pub/Sub tells.
+// whose region attribute names no region without --set-region. It refuses three
+// kinds of subscription: one that would lose messages by being read; one on the
+// topic that it publishes to, because the run would never end; and one that, as far
+// as Pub/Sub tells, has no dead letters of that topic.
 //
-// An interrupt finishes the publishes in flight and releases all other messages; a
-// second one ends the process at once. A crash may duplicate a message, which keeps
-// the identity of its event, and never loses one: Pub/Sub redelivers the messages when
-// their leases end.
+// After an interrupt the command finishes the publishes in flight and releases all
+// other messages; a second one ends the process at once. A crash never loses a
+// message, since Pub/Sub redelivers it when its lease ends. It may duplicate one; the
+// duplicate keeps the identity of its event.
 package replay

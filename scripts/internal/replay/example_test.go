@@ -46,7 +46,7 @@ func Example() {
 	// would replay               1
 	// refused                    0
 	// left                       1
-	// Events older than 5m0s: 1. Unless MAX_EVENT_AGE is more than that, SendEvent drops them as expired
+	// Events older than 5m0s: 1. Unless MAX_EVENT_AGE is longer, SendEvent drops them as expired
 	// and announces their endpoints as stale. With --as-new they are delivered, as if they had happened now.
 	// This was a dry run: nothing was published. Add --for-real to replay.
 }

@@ -158,13 +158,13 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.subscribe("eu", "device-events", moves("dead-letters"))
-	const right = "no dead-letter topic of device-events: want dead-letters or ordered or own-policy\n"
+	const right = "not a dead-letter topic of device-events: want dead-letters or ordered or own-policy\n"
 	for _, test := range []struct{ subscription, topic, says string }{
 		{"dead-letters", "device-events", ""},
 		{c.name("subscriptions", "dead-letters"), c.name("topics", "device-events"), ""},
 		{"orphan", "device-events", ""},
 		{"grant-events", "plain-events", ""}, // nobody knows where its dead letters are
-		{"ordered", "device-events", "ordered is ordered: of messages"},
+		{"ordered", "device-events", "ordered is ordered: only the first message"},
 		{"own-policy", "device-events", "own-policy has a dead-letter policy of its own"},
 		{"eu", "device-events", "eu is a subscription of device-events, which is " + right},
 		{"grant-events", "device-events", "grant-events is a subscription of grant-events, which is " + right},

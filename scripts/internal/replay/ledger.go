@@ -165,7 +165,7 @@ func (t tally) write(w io.Writer) {
 		some(t.WrongRegions, "have a wrong region (--set-region)"))
 	row("left", t.Left, some(t.Late, "became dead letters since the run began"))
 	if t.Expiring > 0 {
-		fmt.Fprintf(w, "Events older than %v: %d. Unless MAX_EVENT_AGE is more than that, SendEvent drops them as expired\n"+
+		fmt.Fprintf(w, "Events older than %v: %d. Unless MAX_EVENT_AGE is longer, SendEvent drops them as expired\n"+
 			"and announces their endpoints as stale. With --as-new they are delivered, as if they had happened now.\n", usualMaxAge, t.Expiring)
 	}
 	if t.DryRun {

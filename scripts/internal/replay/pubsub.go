@@ -116,7 +116,7 @@ func (s subscription) check(ctx context.Context, topic string) (warning string, 
 		return "", fmt.Errorf("%s has a dead-letter policy of its own: "+
 			"each pull counts as a failed delivery, and the last one moves the message away", id)
 	case found.EnableMessageOrdering:
-		return id + " is ordered: of messages with the same ordering key only the first is seen until it has been replayed", nil
+		return id + " is ordered: only the first message of each ordering key is seen, until it has been replayed", nil
 	}
 	return "", nil
 }
@@ -131,7 +131,7 @@ func wrongTopic(id, topic, events string, right []*pubsubpb.Subscription) error 
 		_, other := split(s.Name)
 		hint += map[bool]string{true: ": want ", false: " or "}[i == 0] + other
 	}
-	return fmt.Errorf("%s is a subscription of %s, which is no dead-letter topic of %s%s", id, topic, events, hint)
+	return fmt.Errorf("%s is a subscription of %s, which is not a dead-letter topic of %s%s", id, topic, events, hint)
 }
 
 // checkTopic returns an error for a topic that does not exist. To publish to one needs

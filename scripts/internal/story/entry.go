@@ -77,7 +77,7 @@ type exported struct {
 func ParseEntry(text []byte) (Entry, error) {
 	var outer exported
 	if err := json.Unmarshal(text, &outer); err != nil {
-		return Entry{}, fmt.Errorf("no line of a log: %w", err)
+		return Entry{}, fmt.Errorf("not a log line: %w", err)
 	}
 	if outer.JSONPayload == nil {
 		outer.JSONPayload = text
@@ -86,7 +86,7 @@ func ParseEntry(text []byte) (Entry, error) {
 	if json.Unmarshal(outer.JSONPayload, &e) != nil {
 		e = Entry{}
 		if err := json.Unmarshal(normal(outer.JSONPayload), &e); err != nil {
-			return Entry{}, fmt.Errorf("no line of Gatepost's: %w", err)
+			return Entry{}, fmt.Errorf("not a line of Gatepost's: %w", err)
 		}
 	}
 	if e.Time.IsZero() { // Cloud Logging moves the two out of the payload

@@ -1,8 +1,8 @@
-// Package story tells what became of device events: for each the chain from the maker's
-// publish to the gateway's answer, one value and one fault a link, and one sentence that
-// says what happened and what to do.
+// Package story tells what became of device events. For each it has the chain from the
+// maker's publish to the gateway's answer, with one value and one fault for each link,
+// and a sentence that says what happened and what to do.
 //
-// It judges from [Evidence], which somebody else has collected: log lines, the customer's
+// It judges from [Evidence], which its caller has collected: log lines, the customer's
 // record, dead letters, the backlog of the subscription. It reads nothing itself.
 package story
 

@@ -15,23 +15,23 @@ import (
 // functions/TROUBLESHOOTING.md has a section of the same name for each.
 var verdicts = map[string]Verdict{
 	"accepted": {Arrived: true, Happened: "Alexa accepted it",
-		Do: "If the app does not show it, look whether discovery declares the property."},
+		Do: "If the app does not show it, check whether discovery declares the property."},
 	"duplicate": {Arrived: true, Happened: "Alexa accepted it before, and it was not sent again",
-		Do: "Nothing, unless the publisher gives different events one eventId."},
+		Do: "Nothing, unless the publisher gives different events the same eventId."},
 	"superseded": {Arrived: true, Happened: "a newer report of the same property was accepted before, and this one was not sent",
 		Do: "Nothing, unless the device's clock or the order of publishing is wrong."},
-	"expired": {Happened: "it was too old when SendEvent could send it",
+	"expired": {Happened: "it was too old by the time SendEvent could send it",
 		Do: "Report the endpoint again when stale asks for it."},
-	"suspended": {Happened: "the grant is suspect, and was not to be tried yet",
-		Do: "Wait for recovered or revoked, or mend what the grant's reason names and run gatepost grants probe."},
-	"behind": {Happened: "another grant of the customer took it, and this one failed",
+	"suspended": {Happened: "it was too early to try the grant again: it is suspect",
+		Do: "Wait for recovered or revoked, or fix what the grant's reason names, and run gatepost grants probe."},
+	"behind": {Happened: "another grant of the customer accepted it, and this one failed",
 		Do: "Report the endpoint again when stale asks for it."},
-	"unconfirmed": {Happened: "it was sent once and no answer came; it may have arrived, and is not repeated",
+	"unconfirmed": {Happened: "it was sent once and no answer came; it may have arrived, and is not resent",
 		Do: "Nothing."},
 	"no_grant": {Happened: "the customer has no grant that the event is for",
 		Do: "Compare the userId with the one that linked, or let the customer link."},
 	"elsewhere": {Happened: "its attribute region names a region that another stack serves",
-		Do: "Look into the log of that stack, or publish without the attribute."},
+		Do: "Look at the log of that stack, or publish without the attribute."},
 	"revoked": {Happened: "the customer has unlinked",
 		Do: "Stop publishing if no grant is left. The customer can link again."},
 	"dead_letter": {Happened: "it can never be delivered as it is",
@@ -47,11 +47,11 @@ var retries = map[string]Verdict{
 	"LOGIN_WITH_AMAZON_PAUSED": {Happened: "Login with Amazon is unhealthy, and the token cannot be refreshed",
 		Do: "Nothing: the event is sent when it recovers."},
 	"BRAKED": {Happened: "Login with Amazon refuses the token, and the brake is latched", Page: "the-brake-is-latched",
-		Do: "Look at gatepost grants brake: find out why that many refreshes are refused."},
+		Do: "Look at gatepost grants brake, and find out why so many refreshes are refused."},
 	"OTHER_CLIENT": {Happened: "the grant belongs to an LWA client that LWA_CREDENTIALS does not have",
 		Do: "Add that client to the secret, newest first."},
 	"SUSPECT": {Happened: "the gateway or Login with Amazon has just refused the grant, which is suspect now",
-		Do: "Wait: the next attempt tells."},
+		Do: "Wait: the next attempt will show."},
 }
 
 // clientRefused is the verdict while Login with Amazon refuses our client.
@@ -117,7 +117,7 @@ func (b branch) accepted(v Verdict) Verdict {
 	took := b.last.Time.Sub(first.Published).Round(time.Millisecond)
 	v.Happened += fmt.Sprintf(", %v after it was published", took)
 	if took > late {
-		v.Name, v.Do = "accepted_late", "Nothing for the state. A routine may not have run."
+		v.Name, v.Do = "accepted_late", "Nothing: Alexa has the state. A routine may not have run."
 		v.Happened += b.because()
 	}
 	return v
@@ -174,7 +174,7 @@ func (b branch) retried(letter *Letter, known Evidence) Verdict {
 	}
 	v := retryVerdict(b.Result)
 	if known.Now.Sub(b.last.Time) > silence {
-		v.Happened += "; the log has no line after the attempt of " + b.last.Time.UTC().Format(time.TimeOnly)
+		v.Happened += "; the log has no line after the attempt at " + b.last.Time.UTC().Format(time.TimeOnly)
 		if may, by := known.excluded(); may {
 			v.Happened += ", so it waits, or was accepted and its line excluded" + by
 		}
@@ -257,20 +257,20 @@ func (b branch) noGrant(v Verdict, known Evidence) Verdict {
 		for _, g := range activeFirst(r.Grants) {
 			switch {
 			case g.State == grant.Revoked:
-				v.Name, v.Happened = "unlinked", fmt.Sprintf("the customer has unlinked, at %s", g.Since.UTC().Format(time.DateTime))
+				v.Name, v.Happened = "unlinked", fmt.Sprintf("the customer unlinked at %s", g.Since.UTC().Format(time.DateTime))
 				v.Do = "Stop publishing, or let the customer link again."
 			case g.CreatedAt.After(published):
 				v.Name = "linked_later"
-				v.Happened = fmt.Sprintf("the customer had not linked yet; that was at %s", g.CreatedAt.UTC().Format(time.DateTime))
+				v.Happened = fmt.Sprintf("the customer linked only later, at %s", g.CreatedAt.UTC().Format(time.DateTime))
 				v.Do = "Report all endpoints after linked."
 			case b.Region == string(g.Region):
 			case b.Region == "":
 				v.Name = "line_missing"
-				v.Happened = fmt.Sprintf("the customer has linked in %s (%s), whose line is missing", g.Region, stack)
+				v.Happened = fmt.Sprintf("the customer has linked in %s, and the line of its stack (%s) is missing", g.Region, stack)
 				if may, by := known.excluded(); may {
 					v.Happened += ", or excluded from the log" + by
 				}
-				v.Do = "Look into the log of that stack."
+				v.Do = "Look at the log of that stack."
 				return v
 			default:
 				v.Name = "wrong_region"
@@ -336,7 +336,7 @@ func missing(q Question, known Evidence) Verdict {
 		if known.Deliveries[stack].State == grant.Sent {
 			return Verdict{
 				Name: "done", Do: "Look at the customer's record with gatepost grants show.",
-				Happened: fmt.Sprintf("SendEvent is done with it: the delivery record in %s says so, and not whether Alexa accepted it", stack),
+				Happened: fmt.Sprintf("the delivery record in %s says that SendEvent is done with it, but not whether Alexa accepted it", stack),
 			}
 		}
 	}
@@ -359,16 +359,17 @@ func missing(q Question, known Evidence) Verdict {
 		if b.Messages > 0 && b.Oldest > silence && known.Now.Add(-b.Oldest).Before(cmp.Or(q.To, known.Now)) {
 			return Verdict{
 				Name: "waiting", Happened: fmt.Sprintf("it may wait in %s, where %d messages wait", b.Subscription, b.Messages),
-				Do: "Look whether SendEvent answers, and raise its instances.",
+				Do: "Check whether SendEvent answers, and allow it more instances.",
 			}
 		}
 	}
 	v := Verdict{
-		Name: "not_published", Happened: "Gatepost did not get it" + q.window(known) + ": it was not published, or to another project or topic",
+		Name: "not_published", Happened: "Gatepost did not get it" + q.window(known) +
+			": it was not published, or it was published to another project or topic",
 		Do: "Look for the message id in the publisher's log.",
 	}
 	if known.LogBegan.IsZero() {
-		v.Do += " How long the log keeps lines could not be read: it may be older than the log."
+		v.Do += " How long the log keeps lines could not be read: the event may be older than the log."
 	}
 	if q.From.Before(known.LogBegan) && (q.Event != "" || !q.From.IsZero()) {
 		v.Name = "not_in_log"
@@ -445,16 +446,17 @@ func wrongUser(q Question, known Evidence) (Verdict, bool) {
 	for _, id := range slices.Sorted(maps.Keys(strangers)) {
 		if customer := strangers[id]; customer != "" {
 			return Verdict{
-				Name:     "wrong_user",
-				Happened: fmt.Sprintf("perhaps with another userId: an event of such an endpoint came for the hash %s, which has not linked", customer),
-				Do:       "Publish with the userId that your identity provider names when the customer links.",
+				Name: "wrong_user",
+				Happened: fmt.Sprintf("perhaps with another userId: an event of such an endpoint came for the customer with the hash %s, "+
+					"who has not linked", customer),
+				Do: "Publish with the userId that your identity provider names when the customer links.",
 			}, true
 		}
 	}
 	return Verdict{}, false
 }
 
-// undecoded looks for events that could not be decoded, so that their customer is not known.
+// undecoded looks for events that could not be decoded, so their customer is not known.
 func undecoded(q Question, known Evidence) (Verdict, bool) {
 	unnamed := Question{Event: q.Event, From: q.From, To: q.To}
 	var found []string
@@ -467,9 +469,10 @@ func undecoded(q Question, known Evidence) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	return Verdict{
-		Name:     "undecoded",
-		Happened: "perhaps it could not be decoded, as an event whose customer is unknown: " + strings.Join(found[:min(len(found), few)], ", "),
-		Do:       "Compare the message ids with those in the publisher's log, and ask about the event with --event.",
+		Name: "undecoded",
+		Happened: "perhaps it could not be decoded, like these events, whose customer is unknown: " +
+			strings.Join(found[:min(len(found), few)], ", "),
+		Do: "Compare the message ids with those in the publisher's log, and ask about the event with --event.",
 	}, true
 }
 

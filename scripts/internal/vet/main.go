@@ -1,6 +1,6 @@
 // Program vet runs the analyzers of go vet and of staticcheck together. Both analyze
-// every dependency first, which takes longer than this module does: one program does
-// that once.
+// every dependency first, which takes longer than analyzing this module. One program
+// does that only once.
 //
 //	go run ./scripts/internal/vet ./...
 package main

@@ -1,6 +1,7 @@
-// Command links is a service of a maker's cloud, for Cloud Run: a push subscription of
-// the grant-events topic calls it, and it keeps for whom events are published. Copy it,
-// and replace the map by your database and the three functions by your own.
+// Command links is a service of a maker's cloud, for Cloud Run. A push subscription of
+// the grant-events topic calls it, and it records for which customers events are
+// published. Copy it, and replace the map with your database and the three functions
+// with your own.
 package main
 
 import (

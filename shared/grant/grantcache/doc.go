@@ -12,12 +12,12 @@
 // Changes by other processes are seen when the minute is over. The number of
 // customers is bounded; the least recently used are evicted first.
 //
-// Some records are cached for less. A customer with a suspect grant is read each
-// time, because the time of the next probe, and the recovery, after which the maker
-// reports everything anew, must be seen at once. The exception is a grant that is
-// suspect only because it cannot be refreshed, while its access token lasts. A
-// customer without a live grant is cached for a few seconds only: a customer who
-// links now expects the events that follow.
+// Some records are cached for less. The record of a customer with a suspect grant
+// is read each time: the time of the next probe must be seen at once, and so must
+// the recovery, after which the maker reports everything anew. The exception is a
+// grant that is suspect only because it cannot be refreshed, as long as its access
+// token is valid. The record of a customer without a live grant is cached for only
+// a few seconds: a customer who links now expects the events that follow.
 //
 // The package caches no error but grant.ErrNotFound.
 package grantcache

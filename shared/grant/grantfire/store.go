@@ -148,12 +148,12 @@ func read(ctx context.Context, ref *firestore.DocumentRef) (*firestore.DocumentS
 	return doc, err
 }
 
-// write creates the document, or updates fields of the one with revision was. A
-// failed precondition is ErrConflict: AlreadyExists for a create;
-// FailedPrecondition for an update, or NotFound if the document is gone. See
+// write creates the document, or updates fields of the one with revision was. A failed
+// precondition is ErrConflict: AlreadyExists for a create; FailedPrecondition for an
+// update, or NotFound if the document is gone. See
 // https://cloud.google.com/firestore/docs/reference/rpc/google.firestore.v1#precondition.
-// So is Aborted, with which Firestore answers contention and fast-growing traffic.
-// The client library does not retry it, and the emulator never returns it.
+// So is Aborted, Firestore's answer to contention and fast-growing traffic. The client
+// library does not retry it, and the emulator never returns it.
 func write(
 	ctx context.Context, ref *firestore.DocumentRef, was grant.Revision, doc map[string]any, changes []grant.Field,
 ) (grant.Revision, error) {

@@ -93,9 +93,9 @@ func New(t testing.TB, options simulator.Options) *World {
 }
 
 // InBubble is [New] for a test in a bubble of package testing/synctest, where time
-// advances when all goroutines wait. The world's clock is the bubble's, so that
-// leases and waits agree on the time. The network does not work in a bubble: the
-// clients call the simulator directly.
+// advances when all goroutines wait. The world's clock is the bubble's, so leases
+// and waits agree on the time. The network does not work in a bubble: the clients
+// call the simulator directly.
 func InBubble(t *testing.T, options simulator.Options) *World {
 	t.Helper()
 	w := &World{Clock: &Clock{bubble: true}, Store: grantmem.New()}

@@ -1,6 +1,6 @@
 // Package badserver is a server for tests of HTTP clients. It gives prepared
 // answers, mostly bad ones, and records the requests. In a bubble of
-// testing/synctest it needs no network, so that time passes at once while it hangs.
+// testing/synctest it needs no network, so time passes at once while it hangs.
 package badserver
 
 import (

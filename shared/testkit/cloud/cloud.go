@@ -213,7 +213,7 @@ const marker = "marker"
 // call have arrived, and returns the matching ones.
 func (b *Inbox) Wait(t *testing.T, n int, match func(*pubsub.Message) bool) []*pubsub.Message {
 	t.Helper()
-	// The emulator keeps the order, so that an extra message arrives before the
+	// The emulator keeps the order, so an extra message arrives before the
 	// marker; the test does not need that to pass.
 	last := rand.Text()
 	ctx := testkit.Context(t)

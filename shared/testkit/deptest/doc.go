@@ -1,6 +1,6 @@
 // Package deptest tests rules about the source tree that no compiler checks: which
-// package may import which, which files the module's root may contain so that
-// Google's Go buildpack can build the functions, and that Terraform creates the
+// package may import which, what files the module's root may contain if Google's
+// Go buildpack is to build the functions, and whether Terraform creates the
 // Firestore index that the code's query needs.
 //
 // It exports nothing and nothing imports it. Every failure names the file, the rule

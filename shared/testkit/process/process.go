@@ -4,8 +4,7 @@
 // When the starter ends, even by a panic, os.Exit or SIGKILL, the system closes its
 // end of a pipe, and a shell between the two kills the command: no cleanup has to
 // run. The output of a command is kept. A command gets the given environment, and
-// nothing of the starter's.
-// The package needs a POSIX shell.
+// nothing of the starter's. The package needs a POSIX shell.
 package process
 
 import (
