@@ -57,9 +57,6 @@ func TestStaleReports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if testing.Short() && !o.hangs {
-				t.Skip("takes several seconds")
-			}
 			synctest.Test(t, func(t *testing.T) { testStaleReports(t, o) })
 		})
 	}

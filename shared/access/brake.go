@@ -13,7 +13,7 @@ import (
 // ErrBraked: Login with Amazon refused the refresh, but it is refusing too many
 // others to be believed. Nothing was changed. Treat it as an outage of Login with
 // Amazon.
-var ErrBraked = errors.New("access: so many refreshes are refused that no refusal is believed")
+var ErrBraked = errors.New("access: the brake is on: too many refreshes are refused to trust a refusal")
 
 // brakePause is the least time between two writes of a process to the brake,
 // since Firestore takes about one a second to one document.

@@ -140,9 +140,10 @@ locals {
         join(" > ${limit.share} * ", [for what in [",outcome=\"failed\"", ""] : "sum by (region) (increase(${local.series.links}${what}}[${window}]))"]),
       ])])
     }
-    # A few events that are retried are old too, and an endpoint that reports faster than
-    # Alexa answers has old ones. The alert is on the stack: as many wait as a minute takes.
-    # Pub/Sub gives up an event within three hours of attempts.
+    # An event that is being retried is old too, and so are those of an endpoint that reports
+    # faster than Alexa answers. So more must wait than are acknowledged in a minute; with
+    # "unless" that holds too if none is. Pub/Sub gives up on an event within
+    # three hours of attempts.
     late-events = {
       title    = "Gatepost: device events wait too long"
       playbook = "late-events"

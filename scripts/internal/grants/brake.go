@@ -81,8 +81,8 @@ func newBrakeView(b grant.Brake, now time.Time) *brakeView {
 
 // The explanations of the brake's state.
 const (
-	latchedByItself = `So many refusals are not believed, and no grant is revoked. The brake releases itself after two hours in
-which nine of ten refreshes succeed. If the customers are really gone, release it: gatepost grants brake off.
+	latchedByItself = `Too many grants are refused to trust the refusals, so no grant is revoked. The brake releases itself after two
+hours in which nine of ten refreshes succeed. If the customers are really gone, release it: gatepost grants brake off.
 `
 	latchedByHand = `No grant is revoked until the brake is released: gatepost grants brake off.
 `

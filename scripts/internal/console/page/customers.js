@@ -8,7 +8,7 @@ export async function load() {
   fill($("customers"),
     h("div", {class: "bar"}, h("span", {class: "hint"}, `${customers.length}${more ? "+" : ""} linked`), h("span", {class: "space"}),
       h("button", {"data-key": "sweep", onclick: run(() => api("POST", "sweep"), "Sweep started: tokens that are due are refreshed")}, "Sweep now")),
-    customers.length ? customers.map(card) : h("p", {class: "empty"}, "Nobody has linked. Link a customer in ", h("a", {href: "#try"}, "Try"), "."));
+    customers.length ? customers.map(card) : h("p", {class: "empty"}, "No customer has linked yet. Link one in ", h("a", {href: "#try"}, "Try"), "."));
 }
 
 function card(customer) {
