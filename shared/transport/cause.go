@@ -8,14 +8,18 @@ import (
 	"net"
 )
 
-// errUnusable replaces every error whose text is not safe to log.
-var errUnusable = errors.New("no usable answer")
+var (
+	// errTimeout replaces net/http's own timeouts, such as that of a TLS handshake.
+	errTimeout = errors.New("timeout")
+	// errUnusable replaces every error whose text is not safe to log.
+	errUnusable = errors.New("no usable answer")
+)
 
 // Cause returns the part of a failed call's error that is safe to log: the error of
-// ctx, a truncated answer, the network's error, or that of the server's certificate.
-// Anything else becomes a fixed text: net/http quotes the beginning of an answer that
-// is not HTTP, and decoders quote the text that they cannot decode. Either may hold a
-// token.
+// ctx, a truncated answer, the network's error, that of the server's certificate, or
+// "timeout". Anything else becomes a fixed text: net/http quotes the beginning of an
+// answer that is not HTTP, and decoders quote the text that they cannot decode. Either
+// may hold a token.
 func Cause(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -39,6 +43,9 @@ func Known(err error) error {
 	}
 	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return certificate
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return errTimeout
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatepostdev/gatepost/shared/testkit/badserver"
@@ -62,16 +63,29 @@ func TestCauseOfAnEndedContext(t *testing.T) {
 
 func TestCauseOfRealFailures(t *testing.T) {
 	t.Parallel()
-	untrusted := badserver.NewHTTP2(t, fine)
-	_, err := post(t.Context(), transport.NewClient(1), untrusted.URL)
-	if got := transport.Cause(t.Context(), err); !errors.As(got, new(x509.UnknownAuthorityError)) {
-		t.Errorf("Cause(%v) of an untrusted certificate = %v", err, got)
-	}
+	// In a bubble a busy machine has no time to exceed.
+	synctest.Test(t, func(t *testing.T) {
+		untrusted := badserver.NewHTTP2InBubble(t, fine)
+		client := untrusted.Client()
+		client.Transport.(*http.Transport).TLSClientConfig = nil
+		_, err := post(t.Context(), client, untrusted.URL)
+		if got := transport.Cause(t.Context(), err); !errors.As(got, new(x509.UnknownAuthorityError)) {
+			t.Errorf("Cause(%v) of an untrusted certificate = %v", err, got)
+		}
+
+		client = transport.NewClient(1)
+		silent, _ := net.Pipe()
+		client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) { return silent, nil }
+		_, err = post(t.Context(), client, "https://127.0.0.1")
+		if got := transport.Cause(t.Context(), err); got.Error() != "timeout" {
+			t.Errorf("Cause(%v) of a silent server = %v, want timeout", err, got)
+		}
+	})
 
 	raw := badserver.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		badserver.Raw(r.Header.Get("Authorization")+"\r\n\r\n")(w, r)
 	}))
-	_, err = post(t.Context(), transport.NewClient(1), raw.URL)
+	_, err := post(t.Context(), transport.NewClient(1), raw.URL)
 	if err == nil || !strings.Contains(err.Error(), "fake-access") {
 		t.Fatalf("net/http no longer quotes an answer that is not HTTP: %v", err)
 	}
