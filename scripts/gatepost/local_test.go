@@ -109,9 +109,9 @@ func event(user, endpoint string) string {
 func TestLocalRun(t *testing.T) {
 	t.Parallel()
 	r := startLocal(t)
-	grants := r.until(`^go run ./scripts/gatepost (grants .*)`)[1]
-	explain := r.until(`^go run ./scripts/gatepost (explain .*)`)[1]
-	replay := r.until(`^PUBSUB_EMULATOR_HOST=(\S+) go run ./scripts/gatepost (replay .*)`)
+	grants := r.until(`^(?:go run ./scripts/)?gatepost (grants .*)`)[1]
+	explain := r.until(`^(?:go run ./scripts/)?gatepost (explain .*)`)[1]
+	replay := r.until(`^PUBSUB_EMULATOR_HOST=(\S+) (?:go run ./scripts/)?gatepost (replay .*)`)
 
 	if got := r.call(cli.StatusDone, grants, cli.Env{}); !strings.Contains(got, "u-1") || !strings.Contains(got, "active") {
 		t.Errorf("gatepost %s shows %s", grants, got)
