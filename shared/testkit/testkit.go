@@ -23,7 +23,7 @@ import (
 )
 
 // Patience bounds waits that are far shorter on an idle machine.
-const Patience = time.Minute
+const Patience = 3 * time.Minute
 
 // Context returns the test's context with [Patience] as its deadline.
 func Context(t *testing.T) context.Context {

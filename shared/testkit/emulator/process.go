@@ -16,7 +16,7 @@ import (
 
 // startTime is how long an emulator may take to answer. It takes two seconds on an
 // idle machine.
-const startTime = time.Minute
+const startTime = 3 * time.Minute
 
 // flags make Java start fast and use little memory.
 var flags = []string{
